@@ -20,3 +20,5 @@
 //! reads), [`service::predict`], [`service::command`], then whatever you need.
 
 pub mod stats;
+
+pub mod model;

@@ -1,0 +1,242 @@
+//! A model file: from bytes to a model that may answer, and back.
+//!
+//! Loading is a series of refusals, each before the next costs anything: size, header, digest (all in
+//! the codec), then sense (the schema's promises, one coefficient per encoded column, finite numbers),
+//! then the probes: inputs made while training, whose outputs must come out again. What has passed is
+//! a model that computes what its trainer computed.
+//!
+//! An artifact contains no row of the training data (its probes are made from means, scales and
+//! levels), no path and no time.
+
+mod error;
+
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+pub use self::error::ArtifactError;
+use super::Model;
+use super::card;
+use super::card::Card;
+use super::codec;
+use super::codec::FORMAT_VERSION;
+use super::codec::MAX_ARTIFACT_BYTES;
+use super::codec::Payload;
+use super::codec::Probe;
+use super::codec::ProbeValue;
+use super::digest::Digest;
+use super::logistic::LogisticRegression;
+use super::schema::Features;
+use super::schema::Row;
+use super::schema::Schema;
+use super::schema::Value;
+
+/// How far a probe's output may be from what the trainer saw. The arithmetic is the same, so that
+/// only another machine's exponential function can differ, in the last bits.
+const PROBE_TOLERANCE: f64 = 1e-12;
+
+/// A checked artifact: its bytes, the model in them, and what it says about itself.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    bytes: Arc<[u8]>,
+    model: Arc<LogisticRegression>,
+    probes: Vec<Row<'static>>,
+    card: Card,
+}
+
+impl Artifact {
+    /// Checks the bytes of an artifact in full and makes a model of them. Never panics, and allocates
+    /// in proportion to the bytes, whatever they claim.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`] says what is wrong with the bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        let (payload, digest) = codec::decode(bytes)?;
+        check_numbers(&payload)?;
+        let Payload { features, intercept, coefficients, threshold, training, holdout, probes } =
+            payload;
+        let schema = Schema::new(features)?;
+        let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
+        let probes = replay(&model, probes)?;
+        let card = Card {
+            kind: "logistic_regression",
+            digest,
+            size_bytes: bytes.len() as u64,
+            format_version: FORMAT_VERSION,
+            coefficients: card::coefficients(&schema, &coefficients),
+            features: schema,
+            missing: card::MISSING_RULE,
+            threshold,
+            intercept,
+            training,
+            holdout,
+        };
+        Ok(Self { bytes: bytes.into(), model: Arc::new(model), probes, card })
+    }
+
+    /// Reads and checks a file: a regular one, of at most 64 MiB. Messages leave the path to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`], for the file as for its contents.
+    pub fn read(path: &Path) -> Result<Self, ArtifactError> {
+        Self::from_bytes(&Self::read_bytes(path)?)
+    }
+
+    /// The bytes of a file, not checked yet: a regular one, of at most 64 MiB.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`], for the file.
+    pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ArtifactError> {
+        let unreadable = |cause| ArtifactError::Unreadable { cause };
+        // Looked at before it is opened, since opening a pipe would wait for its writer.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(ArtifactError::NotAFile);
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        if size > MAX_ARTIFACT_BYTES as u64 {
+            return Err(ArtifactError::TooLarge { size });
+        }
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that a file that grew meanwhile is still refused.
+        let mut capped = file.take(MAX_ARTIFACT_BYTES as u64 + 1);
+        capped.read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+
+    /// Writes the file so that a reader, or a crash, sees the old one or the new one and nothing else:
+    /// a temporary file beside it, flushed to disk, renamed, and the folder flushed.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError::Unwritable`] names the step that failed; the temporary file is then removed.
+    pub fn write(&self, path: &Path) -> Result<(), ArtifactError> {
+        let temporary = temporary_beside(path);
+        let written = self.write_by_way_of(&temporary, path);
+        if written.is_err() {
+            // Best effort: the first error is the one worth telling.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    fn write_by_way_of(&self, temporary: &Path, path: &Path) -> Result<(), ArtifactError> {
+        let failed = |step| move |cause| ArtifactError::Unwritable { step, cause };
+        let mut file = File::create_new(temporary).map_err(failed("create a temporary file"))?;
+        file.write_all(&self.bytes).map_err(failed("write"))?;
+        file.sync_all().map_err(failed("flush to disk"))?;
+        fs::rename(temporary, path).map_err(failed("rename into place"))?;
+        let folder = File::open(folder_of(path)).map_err(failed("open the folder"))?;
+        folder.sync_all().map_err(failed("flush the folder to disk"))
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest of the bytes: the artifact's identity.
+    pub fn digest(&self) -> Digest {
+        self.card.digest
+    }
+
+    /// The model.
+    pub fn model(&self) -> Arc<dyn Model> {
+        Arc::clone(&self.model) as Arc<dyn Model>
+    }
+
+    /// What the artifact says about itself.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The probes' inputs: rows every model with these features can answer, for warming up.
+    pub fn probe_rows(&self) -> &[Row<'static>] {
+        &self.probes
+    }
+
+    /// Makes an artifact of what was trained, by the same checks as any file.
+    pub(super) fn seal(payload: &Payload) -> Result<Self, ArtifactError> {
+        Self::from_bytes(&codec::encode(payload)?)
+    }
+}
+
+/// The numbers that no other check looks at.
+fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
+    let report = &payload.holdout;
+    let measures = [report.base_rate, report.auc, report.log_loss, report.brier, report.accuracy];
+    let bins = report.calibration.iter().flat_map(|b| [b.from, b.to, b.predicted, b.observed]);
+    let fields = [
+        ("the holdout report", measures.into_iter().chain(bins).find(|n| !n.is_finite())),
+        ("the l2 of the training", Some(payload.training.l2).filter(|n| !n.is_finite())),
+        ("the intercept", Some(payload.intercept).filter(|n| !n.is_finite())),
+        ("a coefficient", payload.coefficients.iter().copied().find(|n| !n.is_finite())),
+    ];
+    match fields.into_iter().find_map(|(field, found)| Some((field, found?))) {
+        Some((field, value)) => Err(ArtifactError::NotFinite { field, value }),
+        None if payload.probes.is_empty() => Err(ArtifactError::NoProbes),
+        None => Ok(()),
+    }
+}
+
+/// Asks the model each probe, and gives their inputs back as rows.
+fn replay(
+    model: &LogisticRegression,
+    probes: Vec<Probe>,
+) -> Result<Vec<Row<'static>>, ArtifactError> {
+    let mut rows = Vec::new();
+    for (index, probe) in probes.into_iter().enumerate() {
+        let values = probe.values.into_iter().map(Value::from).collect();
+        let row = model.schema().row(Features::Ordered(values));
+        let row = row.map_err(|cause| ArtifactError::ProbeInput { index, cause })?;
+        let computed = model
+            .probability(&row)
+            .map_err(|cause| ArtifactError::ProbeUnanswered { index, cause })?;
+        let expected = probe.probability;
+        // Asked this way round, a NaN does not agree.
+        let agrees = (computed - expected).abs() <= PROBE_TOLERANCE;
+        if !agrees {
+            return Err(ArtifactError::ProbeOutput { index, expected, computed });
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+impl From<ProbeValue> for Value<'static> {
+    fn from(value: ProbeValue) -> Self {
+        match value {
+            ProbeValue::Number(number) => Self::Number(number),
+            ProbeValue::Text(text) => Self::Text(text.into()),
+            ProbeValue::Missing => Self::Missing,
+        }
+    }
+}
+
+/// A name in the same folder that no other writer uses: process and count.
+fn temporary_beside(path: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let count = WRITES.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id()))
+}
+
+/// The folder a path is in; a bare file name is in the current one.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! What may not load, does not: damage, forgery, and files that are something else.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::card::TrainingDescription;
+use crate::model::report::report;
+use crate::model::schema::Feature;
+use crate::model::schema::FeatureKind;
+
+/// A model of one number and one category: 0.25 + 2 (x - 10) / 4 + (0.5 monthly, -0.75 yearly).
+fn payload() -> Payload {
+    let levels = vec!["monthly".to_owned(), "yearly".to_owned()];
+    let probability = 1.0 / (1.0 + f64::exp(-(0.25 - 5.0 + 0.5 * 12.0 + 0.5)));
+    Payload {
+        features: vec![
+            Feature { name: "x".into(), kind: FeatureKind::Numeric { mean: 10.0, scale: 4.0 } },
+            Feature { name: "c".into(), kind: FeatureKind::Categorical { levels } },
+        ],
+        intercept: 0.25,
+        coefficients: vec![2.0, 0.5, -0.75],
+        threshold: 0.5,
+        training: TrainingDescription {
+            source: "rows.csv".into(),
+            rows: 100,
+            training_rows: 80,
+            target: "churn".into(),
+            positive: "Yes".into(),
+            l2: 1.0,
+            holdout: "20 % at random".into(),
+            seed: 42,
+            warnings: vec!["column `x`: odd".into()],
+        },
+        holdout: report(&[true, false], &[0.7, 0.2], 0.5).unwrap(),
+        probes: vec![Probe {
+            values: vec![ProbeValue::Number(12.0), ProbeValue::Text("monthly".into())],
+            probability,
+        }],
+    }
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    Artifact::from_bytes(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let artifact = Artifact::seal(&payload()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bin");
+    artifact.write(&path).unwrap();
+    artifact.write(&path).unwrap();
+
+    let read = Artifact::read(&path).unwrap();
+    assert_eq!(read.to_bytes(), artifact.to_bytes());
+    assert_eq!(read.card(), artifact.card());
+    assert_eq!(read.digest(), artifact.digest());
+    assert_eq!(read.card().coefficients[1].level.as_deref(), Some("yearly"));
+    let rows = read.probe_rows();
+    assert_eq!(read.model().probability(&rows[0]), artifact.model().probability(&rows[0]));
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["model.bin"], "no temporary file stays behind");
+}
+
+#[test]
+fn every_change_of_a_single_byte_is_refused() {
+    let good = Artifact::seal(&payload()).unwrap().to_bytes().to_vec();
+    for position in 0..good.len() {
+        let expected = match position {
+            0..8 => "magic: ",
+            8..12 => "format version: ",
+            12..20 => "payload length: ",
+            _ => "digest: ",
+        };
+        for change in 1..=255_u8 {
+            let mut bytes = good.clone();
+            bytes[position] ^= change;
+            let message = refusal(&bytes);
+            assert!(message.starts_with(expected), "byte {position} ^ {change}: {message}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_every_appendix_is_refused() {
+    let good = Artifact::seal(&payload()).unwrap().to_bytes().to_vec();
+    for length in 0..good.len() {
+        let message = refusal(&good[..length]);
+        let expected = if length < 52 { "the file is cut short" } else { "payload length: " };
+        assert!(message.contains(expected), "{length} bytes: {message}");
+    }
+    for appendix in [&[0_u8][..], b"\n", b"SERINMDL", &[0xff; 1000]] {
+        let message = refusal(&[&good, appendix].concat());
+        assert!(message.starts_with("payload length: "), "{message}");
+    }
+}
+
+#[test]
+fn a_forged_file_with_a_right_digest_is_refused_for_its_contents() {
+    type Forgery = fn(&mut Payload);
+    let cases: [(&str, Forgery); 18] = [
+        ("the intercept: it contains NaN", |p| p.intercept = f64::NAN),
+        ("a coefficient: it contains inf", |p| p.coefficients[1] = f64::INFINITY),
+        ("the holdout report: it contains NaN", |p| p.holdout.auc = f64::NAN),
+        ("the holdout report: it contains NaN", |p| p.holdout.calibration[3].observed = f64::NAN),
+        ("the l2 of the training: it contains NaN", |p| p.training.l2 = f64::NAN),
+        ("there are 2, the features need 3", |p| p.coefficients.truncate(2)),
+        ("there are 4, the features need 3", |p| p.coefficients.push(0.0)),
+        ("threshold: 1.5", |p| p.threshold = 1.5),
+        ("threshold: NaN", |p| p.threshold = f64::NAN),
+        ("features: there are none", |p| p.features.clear()),
+        ("its scale is -1", |p| {
+            p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: -1.0 }
+        }),
+        ("its scale is 0", |p| p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: 0.0 }),
+        ("its mean is NaN", |p| {
+            p.features[0].kind = FeatureKind::Numeric { mean: f64::NAN, scale: 1.0 }
+        }),
+        ("out of order", |p| {
+            let levels = vec!["yearly".to_owned(), "monthly".to_owned()];
+            p.features[1].kind = FeatureKind::Categorical { levels };
+        }),
+        ("probes: there are none", |p| p.probes.clear()),
+        ("probe 0: the schema refuses its input", |p| p.probes[0].values.truncate(1)),
+        ("probe 0: the schema refuses its input", |p| {
+            p.probes[0].values[0] = ProbeValue::Number(f64::NAN)
+        }),
+        ("its trainer saw", |p| p.probes[0].probability += 1e-11),
+    ];
+    for (expected, forge) in cases {
+        let mut forged = payload();
+        forge(&mut forged);
+        let message = refusal(&codec::encode(&forged).unwrap());
+        assert!(message.contains(expected), "{message} should contain {expected}");
+    }
+}
+
+#[test]
+fn a_probe_that_answers_nan_is_refused() {
+    let mut forged = payload();
+    forged.probes[0].probability = f64::NAN;
+    assert!(refusal(&codec::encode(&forged).unwrap()).contains("its trainer saw NaN"));
+}
+
+#[test]
+fn a_payload_of_hostile_bytes_is_refused_whatever_it_claims() {
+    let good = Artifact::seal(&payload()).unwrap().to_bytes()[52..].to_vec();
+    // Every position claims 2^63 items, bytes or characters (253 starts a 64-bit number).
+    for position in 0..good.len() {
+        let mut body = good.clone();
+        body.splice(position..=position, [253, 0, 0, 0, 0, 0, 0, 0, 128]);
+        refusal_or_same_model(&body);
+        body.truncate(position + 9);
+        refusal_or_same_model(&body);
+    }
+    // Every byte takes every value, behind a digest that is right.
+    for position in 0..good.len() {
+        for value in [0, 1, 2, 127, 250, 251, 252, 253, 254, 255] {
+            let mut body = good.clone();
+            body[position] = value;
+            refusal_or_same_model(&body);
+        }
+    }
+    for body in [&[][..], &[0], &[255; 100], &[251; 100], &[253; 4096]] {
+        assert!(refusal(&codec::seal(body)).starts_with("payload: "));
+    }
+    let message = refusal(&codec::seal(&[&good[..], &[0]].concat()));
+    assert!(message.contains("it ends after"), "{message}");
+}
+
+/// Behind a right digest a changed byte may be harmless (a word of a description); what loads then
+/// still answers its probe.
+fn refusal_or_same_model(body: &[u8]) {
+    if let Ok(artifact) = Artifact::from_bytes(&codec::seal(body)) {
+        let answer = artifact.model().probability(&artifact.probe_rows()[0]).unwrap();
+        assert!((0.0..=1.0).contains(&answer));
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_of_reasonable_size_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |path: &Path| Artifact::read(path).unwrap_err().to_string();
+    assert!(message(&folder.path().join("absent.bin")).contains("cannot be read"));
+    assert!(message(folder.path()).contains("not a regular file"));
+    if Path::new("/dev/zero").exists() {
+        assert!(message(Path::new("/dev/zero")).contains("not a regular file"));
+    }
+    let large = folder.path().join("large.bin");
+    File::create(&large).unwrap().set_len(MAX_ARTIFACT_BYTES as u64 + 1).unwrap();
+    assert!(message(&large).starts_with("size: 67108865 bytes"));
+    let empty = folder.path().join("empty.bin");
+    File::create(&empty).unwrap();
+    assert!(message(&empty).contains("cut short"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let artifact = Artifact::seal(&payload()).unwrap();
+    let absent = folder.path().join("absent").join("model.bin");
+    let message = artifact.write(&absent).unwrap_err().to_string();
+    assert!(message.contains("failed to create a temporary file"), "{message}");
+
+    let occupied = folder.path().join("occupied");
+    fs::create_dir_all(occupied.join("by a folder")).unwrap();
+    let message = artifact.write(&occupied).unwrap_err().to_string();
+    assert!(message.contains("failed to rename into place"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Artifact::from_bytes(&body);
+        refusal_or_same_model(&body);
+    }
+}

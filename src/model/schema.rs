@@ -1,0 +1,276 @@
+//! Which features a model takes: their names, their order, their kinds.
+//!
+//! A schema is made while training, travels in the artifact, and is the only way to a [`Row`].
+//! Two versions of a model may stand in for each other when their schemas have the
+//! [same features](Schema::same_features): the same names, order and kinds. Means and levels may
+//! differ, since each model was trained on its own data.
+//!
+//! ```
+//! use serin::model::schema::{Feature, FeatureKind, Features, Schema};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let levels = vec!["monthly".to_owned(), "yearly".to_owned()];
+//! let schema = Schema::new(vec![
+//!     Feature { name: "tenure".into(), kind: FeatureKind::Numeric { mean: 32.4, scale: 24.6 } },
+//!     Feature { name: "contract".into(), kind: FeatureKind::Categorical { levels } },
+//! ])?;
+//!
+//! let features: Features = serde_json::from_str(r#"{"contract": "yearly", "tenure": null}"#)?;
+//! assert!(schema.row(features).is_ok());
+//!
+//! let misspelled: Features = serde_json::from_str(r#"{"contract": "yearly", "tenrue": 12}"#)?;
+//! let refusal = schema.row(misspelled).map(drop).map_err(|e| e.to_string());
+//! assert!(refusal.is_err_and(|text| text.contains("did you mean `tenure`?")));
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod features;
+mod row;
+
+use std::fmt;
+use std::mem::discriminant;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde::Serializer;
+
+pub use self::error::SchemaDifference;
+pub use self::error::SchemaError;
+pub use self::features::Features;
+pub use self::features::Value;
+pub use self::row::Row;
+pub use self::row::RowError;
+use super::wording::quoted;
+
+/// One input of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// The column's name in the training data, and the key in a request.
+    pub name: String,
+    /// Number or category, with what was learned about it.
+    pub kind: FeatureKind,
+}
+
+/// What a feature's values are, and how they enter the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureKind {
+    /// A number `x`, which the model sees as `(x - mean) / scale`. A missing one is filled with the mean.
+    Numeric {
+        /// Mean of the training rows that have a value.
+        mean: f64,
+        /// Population standard deviation of the filled training rows; 1 for a constant column.
+        scale: f64,
+    },
+    /// One of several words, which the model sees as one column of zeros and ones per level. A missing
+    /// or unseen one is all zeros: it adds nothing to the sum.
+    Categorical {
+        /// The words seen while training, ascending.
+        levels: Vec<String>,
+    },
+}
+
+impl FeatureKind {
+    /// How many columns the model sees for this feature.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Numeric { .. } => 1,
+            Self::Categorical { levels } => levels.len(),
+        }
+    }
+}
+
+impl fmt::Display for FeatureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Numeric { .. } => "numeric",
+            Self::Categorical { .. } => "categorical",
+        })
+    }
+}
+
+/// The features of a model, in order. Names are unique; every number is finite; scales are positive;
+/// levels are ascending and unique.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schema {
+    features: Vec<Feature>,
+    /// Positions of the features in ascending order of their names, for lookup by bisection: no hash
+    /// that a client could aim at.
+    by_name: Vec<usize>,
+}
+
+impl Schema {
+    /// Checks the features and makes a schema of them.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] names the feature that breaks one of the type's promises.
+    pub fn new(features: Vec<Feature>) -> Result<Self, SchemaError> {
+        if features.is_empty() {
+            return Err(SchemaError::Empty);
+        }
+        for feature in &features {
+            check(feature)?;
+        }
+        let mut by_name: Vec<usize> = (0..features.len()).collect();
+        by_name.sort_by(|a, b| features[*a].name.cmp(&features[*b].name));
+        for pair in by_name.windows(2) {
+            if features[pair[0]].name == features[pair[1]].name {
+                return Err(SchemaError::DuplicateName { name: quoted(&features[pair[0]].name) });
+            }
+        }
+        Ok(Self { features, by_name })
+    }
+
+    /// The features, in order.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The names, in order.
+    pub fn feature_names(&self) -> impl Iterator<Item = &str> {
+        self.features.iter().map(|feature| feature.name.as_str())
+    }
+
+    /// How many columns a model over these features sees: one per number, one per level.
+    pub fn encoded_width(&self) -> usize {
+        self.features.iter().map(|feature| feature.kind.width()).sum()
+    }
+
+    /// Whether `other` takes the same features: names, order and kinds, but not levels or means.
+    ///
+    /// # Errors
+    ///
+    /// The first difference, worded for whoever offers `other` where `self` serves.
+    pub fn same_features(&self, other: &Self) -> Result<(), SchemaDifference> {
+        for (index, (ours, theirs)) in self.features.iter().zip(&other.features).enumerate() {
+            if ours.name != theirs.name {
+                return Err(SchemaDifference::Name {
+                    position: index + 1,
+                    expected: quoted(&ours.name),
+                    found: quoted(&theirs.name),
+                });
+            }
+            if discriminant(&ours.kind) != discriminant(&theirs.kind) {
+                return Err(SchemaDifference::Kind {
+                    name: quoted(&ours.name),
+                    expected: ours.kind.to_string(),
+                    found: theirs.kind.to_string(),
+                });
+            }
+        }
+        let (expected, found) = (self.features.len(), other.features.len());
+        if let Some(missing) = self.features.get(found) {
+            return Err(SchemaDifference::Absent { name: quoted(&missing.name), expected, found });
+        }
+        if let Some(extra) = other.features.get(expected) {
+            return Err(SchemaDifference::Extra { name: quoted(&extra.name), expected, found });
+        }
+        Ok(())
+    }
+
+    /// The position of a name; `guess` is tried first, since most clients keep the schema's order.
+    fn position(&self, name: &str, guess: usize) -> Option<usize> {
+        if self.features.get(guess).is_some_and(|feature| feature.name == name) {
+            return Some(guess);
+        }
+        self.by_name
+            .binary_search_by(|index| self.features[*index].name.as_str().cmp(name))
+            .ok()
+            .map(|found| self.by_name[found])
+    }
+}
+
+/// A schema is written as the list of its features.
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.features.serialize(serializer)
+    }
+}
+
+fn check(feature: &Feature) -> Result<(), SchemaError> {
+    let name = quoted(&feature.name);
+    if feature.name.trim().is_empty() {
+        return Err(SchemaError::BlankName);
+    }
+    match &feature.kind {
+        FeatureKind::Numeric { mean, scale } => {
+            if !mean.is_finite() {
+                return Err(SchemaError::Mean { name, value: *mean });
+            }
+            if !(scale.is_finite() && *scale > 0.0) {
+                return Err(SchemaError::Scale { name, value: *scale });
+            }
+        }
+        FeatureKind::Categorical { levels } => {
+            if levels.is_empty() {
+                return Err(SchemaError::NoLevels { name });
+            }
+            if let Some(pair) = levels.windows(2).find(|pair| pair[0] >= pair[1]) {
+                return Err(SchemaError::Levels { name, level: quoted(&pair[1]) });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numeric(name: &str) -> Feature {
+        Feature { name: name.into(), kind: FeatureKind::Numeric { mean: 1.0, scale: 2.0 } }
+    }
+
+    fn categorical(name: &str, levels: &[&str]) -> Feature {
+        let levels = levels.iter().map(|level| (*level).to_owned()).collect();
+        Feature { name: name.into(), kind: FeatureKind::Categorical { levels } }
+    }
+
+    #[test]
+    fn a_schema_that_breaks_a_promise_is_refused() {
+        let bad_scale =
+            Feature { name: "x".into(), kind: FeatureKind::Numeric { mean: 0.0, scale: 0.0 } };
+        let bad_mean =
+            Feature { name: "x".into(), kind: FeatureKind::Numeric { mean: f64::NAN, scale: 1.0 } };
+        let cases = [
+            (vec![], "there are none"),
+            (vec![numeric(" ")], "blank"),
+            (vec![numeric("a"), numeric("b"), numeric("a")], "`a` stands twice"),
+            (vec![bad_scale], "its scale is 0"),
+            (vec![bad_mean], "its mean is NaN"),
+            (vec![categorical("c", &[])], "no levels"),
+            (vec![categorical("c", &["b", "b"])], "`b` repeats"),
+            (vec![categorical("c", &["b", "a"])], "out of order"),
+        ];
+        for (features, expected) in cases {
+            let message = Schema::new(features).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message} should contain {expected}");
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_named_and_levels_and_means_are_none() {
+        let ours = Schema::new(vec![numeric("a"), categorical("c", &["x"])]).unwrap();
+        let cases = [
+            (vec![numeric("a")], "feature `c` is absent (1 features where 2"),
+            (vec![categorical("c", &["x"]), numeric("a")], "feature 1 is `c` where `a`"),
+            (vec![numeric("a"), numeric("c")], "feature `c` is numeric where categorical"),
+            (
+                vec![numeric("a"), categorical("c", &["x"]), numeric("d")],
+                "feature `d` is one too many",
+            ),
+        ];
+        for (features, expected) in cases {
+            let message =
+                ours.same_features(&Schema::new(features).unwrap()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message} should contain {expected}");
+        }
+        let retrained =
+            Feature { name: "a".into(), kind: FeatureKind::Numeric { mean: 9.0, scale: 9.0 } };
+        let theirs = Schema::new(vec![retrained, categorical("c", &["y", "z"])]).unwrap();
+        assert_eq!(ours.same_features(&theirs), Ok(()));
+    }
+}

@@ -1,0 +1,242 @@
+//! What a client sends: values in the schema's order, or by name.
+//!
+//! The JSON is read straight into borrowed values: a string without escapes is a slice of the
+//! request's text. Which value is allowed where is the schema's business ([`Schema::row`]), not this
+//! file's; here only what can never be a feature (a boolean, a nested array, an object) is refused,
+//! with its place.
+//!
+//! [`Schema::row`]: super::Schema::row
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+use serde::de::Error;
+use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+
+use crate::model::wording::quoted;
+
+/// One value of one feature.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// A number.
+    Number(f64),
+    /// A category's word.
+    Text(Cow<'a, str>),
+    /// Not known; `null` in JSON.
+    Missing,
+}
+
+impl Value<'_> {
+    /// The same value, owning its text.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Missing => Value::Missing,
+        }
+    }
+}
+
+/// The values of one row as a client gives them, before a schema has looked at them.
+///
+/// ```
+/// use serin::model::{Features, Value};
+///
+/// let features: Features = serde_json::from_str(r#"[0.5, null, "yearly"]"#)?;
+/// let values = vec![Value::Number(0.5), Value::Missing, Value::Text("yearly".into())];
+/// assert_eq!(features, Features::Ordered(values));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features<'a> {
+    /// Values in the order of the schema.
+    Ordered(Vec<Value<'a>>),
+    /// Values by name, in any order.
+    Named(Vec<(Cow<'a, str>, Value<'a>)>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FeaturesVisitor)
+    }
+}
+
+struct FeaturesVisitor;
+
+impl<'de> Visitor<'de> for FeaturesVisitor {
+    type Value = Features<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "features: an array of values in the model's order, or an object of values by name",
+        )
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        // A hint is only that: a hostile one must not size an allocation.
+        let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(8).min(64));
+        while let Some(value) = seq.next_element_seed(ValueSeed(Place::Position(values.len())))? {
+            values.push(value);
+        }
+        Ok(Features::Ordered(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(8).min(64));
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            let value = map.next_value_seed(ValueSeed(Place::Name(&name)))?;
+            pairs.push((name, value));
+        }
+        Ok(Features::Named(pairs))
+    }
+}
+
+/// Reads a key, borrowed from the text where it has no escapes.
+struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a feature")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Where a value stands, so that its refusal can say so.
+#[derive(Clone, Copy)]
+enum Place<'n> {
+    Position(usize),
+    Name(&'n str),
+}
+
+/// Reads one value, knowing its place.
+struct ValueSeed<'n>(Place<'n>);
+
+impl ValueSeed<'_> {
+    fn refuse<E: Error>(&self, what: &str) -> E {
+        let place = match self.0 {
+            Place::Position(index) => format!("features[{index}]"),
+            Place::Name(name) => format!("feature {}", quoted(name)),
+        };
+        E::custom(format_args!("{place}: {what}; send a number, a string or null"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_> {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, a string or null")
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Value::Number(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Value::Number(number as f64))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Value::Number(number as f64))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Value::Missing)
+    }
+
+    fn visit_bool<E: Error>(self, word: bool) -> Result<Self::Value, E> {
+        Err(self.refuse(&format!(
+            "the boolean {word} is no feature value (1 or 0, or the training data's word for it)"
+        )))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Err(self.refuse("an array is no feature value (many rows go under `instances`)"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Err(self.refuse("an object is no feature value"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_strings_are_borrowed_and_escaped_ones_are_owned() {
+        let features: Features = serde_json::from_str(r#"{"a": "plain", "b\n": "tab\t"}"#).unwrap();
+        let Features::Named(pairs) = features else { panic!("an object gives names") };
+        assert!(matches!(&pairs[0], (Cow::Borrowed("a"), Value::Text(Cow::Borrowed("plain")))));
+        assert!(
+            matches!(&pairs[1], (Cow::Owned(name), Value::Text(Cow::Owned(text))) if name == "b\n" && text == "tab\t")
+        );
+    }
+
+    #[test]
+    fn integers_are_numbers() {
+        let features: Features = serde_json::from_str("[1, -2, 18446744073709551615]").unwrap();
+        let numbers = [1.0, -2.0, 18_446_744_073_709_551_615.0].map(Value::Number);
+        assert_eq!(features, Features::Ordered(numbers.to_vec()));
+    }
+
+    #[test]
+    fn what_can_never_be_a_feature_is_refused_with_its_place() {
+        let cases = [
+            ("[1, true]", "features[1]: the boolean true"),
+            ("[[1, 2]]", "features[0]: an array is no feature value"),
+            (r#"{"tenure": {"years": 3}}"#, "feature `tenure`: an object"),
+            (r#"{"tenure": false}"#, "feature `tenure`: the boolean false"),
+            ("12", "expected features: an array of values"),
+            ("\"text\"", "expected features: an array of values"),
+            ("null", "expected features: an array of values"),
+            ("[1e999]", "number out of range"),
+            ("[NaN]", "expected value"),
+        ];
+        for (json, expected) in cases {
+            let message = serde_json::from_str::<Features>(json).unwrap_err().to_string();
+            assert!(message.contains(expected), "{json}: {message} should contain {expected}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! From data to an artifact: split, learn the schema, fit, judge on the holdout, seal.
+//!
+//! The same data, options and seed give the same bytes. The model that is judged is the one that is
+//! written: it is not fitted again on all rows. The holdout is answered the way a server answers, row by
+//! row through the schema, so that the report is about what will run.
+
+mod error;
+
+pub use self::error::TrainingError;
+use super::Model;
+use super::artifact::Artifact;
+use super::card::TrainingDescription;
+use super::codec::Payload;
+use super::codec::Probe;
+use super::codec::ProbeValue;
+use super::dataset::Dataset;
+use super::encoding;
+use super::fitting;
+use super::logistic::LogisticRegression;
+use super::report;
+use super::report::HoldoutReport;
+use super::schema::Feature;
+use super::schema::FeatureKind;
+use super::schema::Features;
+use super::schema::Value;
+pub use super::split::Holdout;
+use super::split::split;
+use super::wording::listed;
+
+/// Inputs written into the artifact with their outputs: enough that each coefficient of a model of
+/// ordinary size takes part in several.
+const PROBES: usize = 16;
+
+/// Largest penalty: coefficients are then all but zero, and beyond it the arithmetic degrades.
+const MAX_L2: f64 = 1e9;
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingOptions {
+    /// The penalty on the squared coefficients, `1 / C` of scikit-learn; above 0, at most 1e9.
+    pub l2: f64,
+    /// Which rows to hold out.
+    pub holdout: Holdout,
+    /// Seed of a random holdout.
+    pub seed: u64,
+    /// The probability at and above which the label is 1; within 0 to 1.
+    pub threshold: f64,
+}
+
+impl Default for TrainingOptions {
+    fn default() -> Self {
+        Self { l2: 1.0, holdout: Holdout::default(), seed: 42, threshold: 0.5 }
+    }
+}
+
+/// Trains a logistic regression and seals it.
+///
+/// # Errors
+///
+/// [`TrainingError`] names the option or the column and what to do.
+pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, TrainingError> {
+    check(options)?;
+    let rows = split(dataset.labels().len(), options.holdout, options.seed);
+    let training_labels = labels(dataset, &rows.training, "training")?;
+    let holdout_labels = labels(dataset, &rows.holdout, "held-out")?;
+
+    let (schema, constant) = encoding::learn_schema(dataset, &rows.training)?;
+    if constant.len() == schema.features().len() {
+        return Err(TrainingError::NothingVaries { names: listed(schema.feature_names()) });
+    }
+    let x = encoding::matrix(dataset, &schema, &rows.training);
+    let fitted = fitting::fit(x, &training_labels, options.l2)?;
+    let (intercept, coefficients) = (fitted.intercept, fitted.coefficients);
+    let model =
+        LogisticRegression::new(schema.clone(), intercept, &coefficients, options.threshold)?;
+    let holdout = judge(&model, dataset, &rows.holdout, &holdout_labels)?;
+
+    let mut warnings = dataset.warnings().to_vec();
+    if !constant.is_empty() {
+        let names = listed(constant.iter().map(String::as_str));
+        warnings.push(format!("constant in the training rows, so without effect: {names}"));
+    }
+    let training = TrainingDescription {
+        source: dataset.source().to_owned(),
+        rows: dataset.labels().len() as u64,
+        training_rows: rows.training.len() as u64,
+        target: dataset.target().to_owned(),
+        positive: dataset.positive().to_owned(),
+        l2: options.l2,
+        holdout: options.holdout.to_string(),
+        seed: options.seed,
+        warnings,
+    };
+    Ok(Artifact::seal(&Payload {
+        probes: probes(&model)?,
+        features: schema.features().to_vec(),
+        intercept,
+        coefficients,
+        threshold: options.threshold,
+        training,
+        holdout,
+    })?)
+}
+
+fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
+    if !(options.l2 > 0.0 && options.l2 <= MAX_L2) {
+        return Err(TrainingError::L2 { value: options.l2 });
+    }
+    if !(0.0..=1.0).contains(&options.threshold) {
+        return Err(TrainingError::Threshold { value: options.threshold });
+    }
+    match options.holdout {
+        Holdout::Fraction(value) if !(value > 0.0 && value < 1.0) => {
+            Err(TrainingError::Fraction { value })
+        }
+        Holdout::Every(value) if value < 2 => Err(TrainingError::Every { value }),
+        Holdout::Fraction(_) | Holdout::Every(_) => Ok(()),
+    }
+}
+
+/// The labels of a part, which must be of both classes.
+fn labels(
+    dataset: &Dataset,
+    rows: &[usize],
+    part: &'static str,
+) -> Result<Vec<bool>, TrainingError> {
+    let labels: Vec<bool> = rows.iter().map(|row| dataset.labels()[*row]).collect();
+    if !labels.contains(&true) || !labels.contains(&false) {
+        return Err(TrainingError::OneClass { part, rows: rows.len() });
+    }
+    Ok(labels)
+}
+
+fn judge(
+    model: &LogisticRegression,
+    dataset: &Dataset,
+    rows: &[usize],
+    labels: &[bool],
+) -> Result<HoldoutReport, TrainingError> {
+    let answers = rows.iter().map(|row| {
+        let row = model.schema().row(dataset.features(*row))?;
+        Ok(model.probability(&row)?)
+    });
+    let probabilities = answers.collect::<Result<Vec<f64>, TrainingError>>()?;
+    report::report(labels, &probabilities, model.threshold())
+        .ok_or(TrainingError::OneClass { part: "held-out", rows: rows.len() })
+}
+
+/// Inputs made of what the schema knows (no row of the data), with the model's outputs. The first has
+/// every value missing; in the others numbers step through two standard deviations on either side of
+/// the mean, and categories through their levels, each feature at its own pace.
+fn probes(model: &LogisticRegression) -> Result<Vec<Probe>, TrainingError> {
+    let probe = |step| {
+        let features = model.schema().features().iter().enumerate();
+        let values: Vec<ProbeValue> =
+            features.map(|(index, feature)| probe_value(feature, index, step)).collect();
+        let row = values.iter().cloned().map(Value::from).collect();
+        let row = model.schema().row(Features::Ordered(row))?;
+        Ok(Probe { probability: model.probability(&row)?, values })
+    };
+    (0..PROBES).map(probe).collect()
+}
+
+fn probe_value(feature: &Feature, index: usize, step: usize) -> ProbeValue {
+    match &feature.kind {
+        _ if step == 0 => ProbeValue::Missing,
+        FeatureKind::Numeric { mean, scale } => {
+            let deviations = ((step * 7 + index * 3) % 9) as f64 / 2.0 - 2.0;
+            ProbeValue::Number(mean + deviations * scale)
+        }
+        FeatureKind::Categorical { levels } => {
+            ProbeValue::Text(levels[(step + index) % levels.len()].clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

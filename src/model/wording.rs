@@ -1,0 +1,101 @@
+//! How names, values and lists appear in this layer's messages.
+//!
+//! Whatever a client or a file sent is shortened and escaped before it is quoted, so that a message
+//! stays one readable line in a log whatever it is about.
+
+/// Longest quotation, in characters: enough to recognize a value, too little to fill a log.
+const QUOTED_CHARACTERS: usize = 40;
+
+/// Most names listed before "and N more".
+const LISTED_NAMES: usize = 30;
+
+/// Longest name that gets a suggestion: the distance costs the product of both lengths.
+const SUGGESTED_BYTES: usize = 64;
+
+/// The text in backticks, control characters escaped, cut after 40 characters.
+pub(super) fn quoted(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(QUOTED_CHARACTERS).flat_map(char::escape_debug).collect();
+    if text.chars().nth(QUOTED_CHARACTERS).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// The names in backticks, separated by commas, at most thirty of them.
+pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> = names.by_ref().take(LISTED_NAMES).map(quoted).collect();
+    let rest = names.count();
+    if rest > 0 {
+        shown.push(format!("and {rest} more"));
+    }
+    shown.join(", ")
+}
+
+/// "; did you mean `x`?" when one of the names is within reach of a slip of the keyboard.
+pub(super) fn did_you_mean<'n>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'n str>,
+) -> String {
+    closest(name, candidates)
+        .map_or_else(String::new, |near| format!(" (did you mean {}?)", quoted(near)))
+}
+
+/// The candidate with the smallest edit distance, if that is at most a third of the name's length.
+fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > SUGGESTED_BYTES {
+        return None;
+    }
+    let folded = name.to_lowercase();
+    let allowed = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len() <= SUGGESTED_BYTES)
+        .map(|candidate| (edit_distance(&folded, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions of single characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut current = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let substituted = previous[j] + usize::from(from != *to);
+            current.push(substituted.min(previous[j + 1] + 1).min(current[j] + 1));
+        }
+        previous = current;
+    }
+    previous.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_keyboard_gets_a_suggestion_and_a_stranger_does_not() {
+        let names = ["tenure", "MonthlyCharges", "Contract"];
+        assert_eq!(did_you_mean("tenrue", names), " (did you mean `tenure`?)");
+        assert_eq!(did_you_mean("monthlycharges", names), " (did you mean `MonthlyCharges`?)");
+        assert_eq!(did_you_mean("height", names), "");
+        assert_eq!(did_you_mean("", names), "");
+        assert_eq!(did_you_mean(&"x".repeat(100_000), names), "");
+    }
+
+    #[test]
+    fn what_was_sent_is_quoted_on_one_short_line() {
+        assert_eq!(quoted("a\nb"), "`a\\nb`");
+        assert_eq!(quoted(&"é".repeat(41)), format!("`{}…`", "é".repeat(40)));
+    }
+
+    #[test]
+    fn long_lists_are_counted() {
+        let names: Vec<String> = (0..32).map(|i| i.to_string()).collect();
+        assert!(listed(names.iter().map(String::as_str)).ends_with("`29`, and 2 more"));
+    }
+}
