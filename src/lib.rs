@@ -21,4 +21,6 @@
 
 pub mod stats;
 
+pub mod canary;
+
 pub mod model;

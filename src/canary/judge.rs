@@ -1,0 +1,227 @@
+//! From evidence to a verdict, with reasons in plain English.
+//!
+//! Too little data is a verdict of its own: it is never an error and never a pass.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::evidence::Evidence;
+use super::evidence::FailureEvidence;
+use super::evidence::Inputs;
+use super::evidence::LatencyEvidence;
+use super::evidence::TrackInputs;
+use super::evidence::gather;
+use super::narrative::duration;
+use super::narrative::probability;
+use super::policy::HealthPolicy;
+
+/// What should become of the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Enough was seen, and nothing speaks against it.
+    Promote,
+    /// It does harm.
+    Rollback,
+    /// Not enough was seen.
+    Hold,
+}
+
+/// A verdict with all that it rests on. It names the rollout, step and artifact that it judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The rollout that was judged.
+    pub rollout: u64,
+    /// The step of it.
+    pub step: u32,
+    /// The canary's artifact.
+    pub digest: String,
+    /// The thresholds.
+    pub policy: HealthPolicy,
+    /// The numbers.
+    pub evidence: Evidence,
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// Why, in one or more sentences.
+    pub reasons: Vec<String>,
+}
+
+impl Judgement {
+    /// Judges these inputs under this policy.
+    pub fn new(
+        rollout: u64,
+        step: u32,
+        digest: &str,
+        policy: HealthPolicy,
+        inputs: Inputs,
+    ) -> Judgement {
+        let evidence = gather(&policy, inputs);
+        let (verdict, reasons) = judge(&policy, &evidence);
+        Judgement { rollout, step, digest: digest.to_owned(), policy, evidence, verdict, reasons }
+    }
+
+    /// The same judgement, made again from the inputs and thresholds it carries.
+    pub fn recomputed(&self) -> Judgement {
+        Judgement::new(self.rollout, self.step, &self.digest, self.policy, self.evidence.inputs)
+    }
+}
+
+/// The verdict on this evidence, and the reasons for it.
+pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<String>) {
+    let mut harms = Vec::new();
+    if is_harm(policy, evidence.failures.p_value, fails_more(evidence)) {
+        harms.push(failure_sentence(evidence, &evidence.failures));
+    }
+    if let Some(latency) = &evidence.latency
+        && is_harm(policy, latency.p_value, latency.difference_seconds > latency.margin_seconds)
+    {
+        harms.push(latency_sentence(evidence, latency, "slower than allowed"));
+    }
+    if !harms.is_empty() {
+        return (Verdict::Rollback, harms);
+    }
+    match &evidence.latency {
+        None => (Verdict::Hold, vec![waiting_sentence(policy, evidence)]),
+        Some(latency) => (
+            Verdict::Promote,
+            vec![
+                latency_sentence(evidence, latency, "no harmful difference"),
+                failure_sentence(evidence, &evidence.failures),
+            ],
+        ),
+    }
+}
+
+/// A difference counts as harm when it is larger than allowed and hardly chance.
+fn is_harm(policy: &HealthPolicy, p_value: f64, beyond_margin: bool) -> bool {
+    p_value < policy.alpha && beyond_margin
+}
+
+fn fails_more(evidence: &Evidence) -> bool {
+    evidence.inputs.canary.failure_rate() > evidence.inputs.stable.failure_rate()
+}
+
+fn latency_sentence(evidence: &Evidence, latency: &LatencyEvidence, conclusion: &str) -> String {
+    let mean = |inputs: &TrackInputs| duration(inputs.latency.mean().unwrap_or(0.0));
+    format!(
+        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, allowed \
+         {}), Welch p = {}",
+        mean(&evidence.inputs.canary),
+        mean(&evidence.inputs.stable),
+        duration(latency.difference_seconds),
+        duration(latency.interval_seconds.0),
+        duration(latency.interval_seconds.1),
+        duration(latency.margin_seconds),
+        probability(latency.p_value),
+    )
+}
+
+fn failure_sentence(evidence: &Evidence, failures: &FailureEvidence) -> String {
+    let (stable, canary) = (&evidence.inputs.stable, &evidence.inputs.canary);
+    format!(
+        "failures: canary {} of {}, stable {} of {}, Fisher p = {}",
+        canary.failures,
+        canary.requests,
+        stable.failures,
+        stable.requests,
+        probability(failures.p_value),
+    )
+}
+
+fn waiting_sentence(policy: &HealthPolicy, evidence: &Evidence) -> String {
+    format!(
+        "too few samples to judge: canary {}, stable {}, each needs {}; send more traffic",
+        evidence.inputs.canary.latency.count(),
+        evidence.inputs.stable.latency.count(),
+        policy.min_samples,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Moments;
+
+    fn track(failures: u64, latencies_ms: &[f64]) -> TrackInputs {
+        let latency: Moments = latencies_ms.iter().map(|ms| ms / 1e3).collect();
+        TrackInputs { requests: latencies_ms.len() as u64 + failures, failures, latency }
+    }
+
+    fn judged(stable: TrackInputs, canary: TrackInputs) -> Judgement {
+        Judgement::new(1, 1, "d", HealthPolicy::default(), Inputs { stable, canary })
+    }
+
+    fn around(mean_ms: f64, n: usize) -> Vec<f64> {
+        (0..n).map(|i| mean_ms + (i % 5) as f64 * 0.1 - 0.2).collect()
+    }
+
+    #[test]
+    fn a_slow_canary_is_to_be_rolled_back() {
+        let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(26.0, 20)));
+        assert_eq!(judgement.verdict, Verdict::Rollback);
+        assert!(judgement.reasons[0].contains("slower than allowed"), "{:?}", judgement.reasons);
+    }
+
+    #[test]
+    fn an_equal_canary_may_be_promoted() {
+        let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(1.0, 20)));
+        assert_eq!(judgement.verdict, Verdict::Promote);
+    }
+
+    #[test]
+    fn a_faster_canary_may_be_promoted() {
+        let judgement = judged(track(0, &around(9.0, 180)), track(0, &around(1.0, 20)));
+        assert_eq!(judgement.verdict, Verdict::Promote);
+    }
+
+    #[test]
+    fn nineteen_samples_are_too_few() {
+        let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(26.0, 19)));
+        assert_eq!(judgement.verdict, Verdict::Hold);
+        assert!(judgement.reasons[0].contains("canary 19"), "{:?}", judgement.reasons);
+    }
+
+    #[test]
+    fn a_difference_that_nobody_feels_is_no_harm() {
+        // 0.08 ms on 1 ms: highly significant, more than 5 %, less than 0.1 ms.
+        let judgement = judged(track(0, &around(1.0, 5000)), track(0, &around(1.08, 500)));
+        assert!(judgement.evidence.latency.unwrap().p_value < 1e-6);
+        assert_eq!(judgement.verdict, Verdict::Promote);
+    }
+
+    #[test]
+    fn a_canary_that_fails_from_the_start_is_harm_before_it_has_latencies() {
+        let judgement = judged(track(0, &around(1.0, 180)), track(20, &[]));
+        assert_eq!(judgement.verdict, Verdict::Rollback);
+        assert!(judgement.reasons[0].contains("canary 20 of 20"), "{:?}", judgement.reasons);
+    }
+
+    #[test]
+    fn a_stable_that_fails_is_not_the_canarys_harm() {
+        let judgement = judged(track(90, &around(1.0, 90)), track(0, &around(1.0, 20)));
+        assert_eq!(judgement.verdict, Verdict::Promote);
+    }
+
+    #[test]
+    fn nothing_observed_is_neither_pass_nor_fail() {
+        assert_eq!(judged(track(0, &[]), track(0, &[])).verdict, Verdict::Hold);
+    }
+
+    #[test]
+    fn two_constants_are_judged_too() {
+        let equal = judged(track(0, &[1.0; 50]), track(0, &[1.0; 50]));
+        assert_eq!(equal.verdict, Verdict::Promote);
+        let slower = judged(track(0, &[1.0; 50]), track(0, &[2.0; 50]));
+        assert_eq!(slower.verdict, Verdict::Rollback);
+    }
+
+    #[test]
+    fn a_judgement_read_back_recomputes_to_the_bit() {
+        for canary in [around(1.3, 21), around(26.0, 20), around(1.0, 3), vec![2.0; 50], vec![]] {
+            let judgement = judged(track(3, &around(1.0, 180)), track(1, &canary));
+            let text = serde_json::to_string(&judgement).unwrap();
+            let read: Judgement = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The domain: what a rollout is, how traffic is split, what the evidence says, what may happen next.
+//!
+//! Everything here is a pure function or a plain value. Time, salts and data come in as arguments,
+//! so a year of rollouts can be replayed in a test within a second. Reading order:
+//!
+//! - [`weight`]: the canary's share of traffic, a checked type.
+//! - [`policy`]: every threshold serin decides by, and its default.
+//! - [`split`]: which requests go to the canary.
+//! - [`signals`]: what is observed of each track.
+//! - [`evidence`]: from two tracks of samples to numbers.
+//! - [`judge`]: from numbers to a verdict with reasons.
+//! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
+//! - [`journal`]: the append-only record, and `replay(journal) == state`.
+//! - [`narrative`]: what happened, in sentences.
+
+pub mod weight;
+
+pub mod policy;
+
+pub mod split;
+
+pub mod signals;
+
+pub mod evidence;
+
+pub mod judge;
+
+pub mod rollout;
+
+pub mod journal;
+
+pub mod narrative;
+
+pub use evidence::Evidence;
+pub use journal::Entry;
+pub use judge::Judgement;
+pub use judge::Verdict;
+pub use policy::HealthPolicy;
+pub use policy::Policy;
+pub use rollout::Event;
+pub use rollout::Refusal;
+pub use rollout::Rollout;
+pub use rollout::State;
+pub use rollout::Version;
+pub use signals::Samples;
+pub use signals::Track;
+pub use split::Split;
+pub use weight::Weight;

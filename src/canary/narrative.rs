@@ -1,0 +1,87 @@
+//! What happened, in one sentence with the numbers: for logs, history and notifications.
+
+use super::rollout::Event;
+
+/// A duration as people say it: three significant digits and the unit that suits them.
+///
+/// ```
+/// use serin::canary::narrative::duration;
+/// assert_eq!(duration(0.013_048), "13.0 ms");
+/// assert_eq!(duration(-2.47e-7), "-247 ns");
+/// ```
+pub fn duration(seconds: f64) -> String {
+    let (value, unit) = match seconds.abs() {
+        s if s >= 0.9995 => (seconds, "s"),
+        s if s >= 0.999_5e-3 => (seconds * 1e3, "ms"),
+        s if s >= 0.999_5e-6 => (seconds * 1e6, "µs"),
+        _ => (seconds * 1e9, "ns"),
+    };
+    let decimals = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    if value == 0.0 { "0 ns".to_owned() } else { format!("{value:.decimals$} {unit}") }
+}
+
+/// A probability as people read it.
+pub fn probability(p: f64) -> String {
+    if p > 0.0 && p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+}
+
+impl Event {
+    /// The event's name, as the journal writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Initialized { .. } => "initialized",
+            Event::CanaryDeployed { .. } => "canary_deployed",
+            Event::TrafficSet { .. } => "traffic_set",
+            Event::Paused { .. } => "paused",
+            Event::Resumed { .. } => "resumed",
+            Event::SlowdownSet { .. } => "slowdown_set",
+            Event::Promoted { .. } => "promoted",
+            Event::RolledBack { .. } => "rolled_back",
+        }
+    }
+
+    /// What happened, for people.
+    pub fn sentence(&self) -> String {
+        match self {
+            Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
+            Event::CanaryDeployed { canary, policy, reason, .. } => {
+                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                format!("{} is the canary with {} of the traffic{why}", canary.name, policy.weight)
+            }
+            Event::TrafficSet { rollout, weight, .. } => {
+                format!("rollout {rollout}: the canary gets {weight} of the traffic")
+            }
+            Event::Paused { rollout } => format!("rollout {rollout} is paused"),
+            Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
+            Event::SlowdownSet { slowdown } if slowdown.enabled => {
+                format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
+            }
+            Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
+            Event::Promoted { judgement, override_reason: None } => {
+                format!(
+                    "rollout {} is promoted: {}",
+                    judgement.rollout,
+                    judgement.reasons.join("; ")
+                )
+            }
+            Event::Promoted { judgement, override_reason: Some(reason) } => format!(
+                "rollout {} is promoted by override ({reason}); the judgement was: {}",
+                judgement.rollout,
+                judgement.reasons.join("; ")
+            ),
+            Event::RolledBack { rollout, reason, judgement, .. } => {
+                let seen = judgement
+                    .as_ref()
+                    .map(|judgement| {
+                        format!("; the judgement was: {}", judgement.reasons.join("; "))
+                    })
+                    .unwrap_or_default();
+                format!("rollout {rollout} is rolled back ({reason}){seen}")
+            }
+        }
+    }
+}

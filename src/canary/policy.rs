@@ -1,0 +1,160 @@
+//! Which thresholds does serin decide by? All of them stand here, with their defaults.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::weight::Weight;
+
+/// How a rollout is run unless its deploy request says otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The canary's share of traffic. Default 10 %.
+    pub weight: Weight,
+    /// The minimum time at a step. Default one hour. In manual mode it is shown, not enforced.
+    pub bake: Duration,
+    /// Who decides. Default: a person.
+    pub mode: Mode,
+    /// How long one canary prediction may take before stable answers instead. Default one second.
+    pub canary_deadline: Duration,
+    /// When the health check raises an alert.
+    pub health: HealthPolicy,
+}
+
+/// Who promotes and rolls back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A person, through `/admin` or the command line.
+    #[default]
+    Manual,
+}
+
+/// When the health check raises an alert: the thresholds of the two tests.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthPolicy {
+    /// Significance level of each test. Default 0.05.
+    pub alpha: f64,
+    /// Latency samples that each track must have before it is judged. Default 20.
+    pub min_samples: u64,
+    /// A slowdown below this share of stable's mean latency is no harm. Default 0.05.
+    pub relative_margin: f64,
+    /// A slowdown below this is no harm either, in seconds. Default 0.0001: nobody feels 0.1 ms,
+    /// and two logistic regressions do differ by 40 ns.
+    pub absolute_margin_seconds: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            weight: DEFAULT_WEIGHT,
+            bake: Duration::from_secs(3600),
+            mode: Mode::Manual,
+            canary_deadline: Duration::from_secs(1),
+            health: HealthPolicy::default(),
+        }
+    }
+}
+
+impl Default for HealthPolicy {
+    fn default() -> HealthPolicy {
+        HealthPolicy {
+            alpha: 0.05,
+            min_samples: 20,
+            relative_margin: 0.05,
+            absolute_margin_seconds: 0.0001,
+        }
+    }
+}
+
+impl HealthPolicy {
+    /// The mean slowdown that is allowed, in seconds, given stable's mean: the larger margin.
+    pub fn margin_seconds(&self, stable_mean_seconds: f64) -> f64 {
+        (self.relative_margin * stable_mean_seconds).max(self.absolute_margin_seconds)
+    }
+
+    /// The same thresholds, checked.
+    ///
+    /// # Errors
+    /// Names the first field that is out of its range.
+    pub fn checked(self) -> Result<HealthPolicy, PolicyError> {
+        let out = |field, value: f64, allowed| Err(PolicyError { field, value, allowed });
+        if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            return out("alpha", self.alpha, "more than 0 and less than 1");
+        }
+        if self.min_samples < 2 {
+            return out("min_samples", self.min_samples as f64, "2 or more (a variance needs two)");
+        }
+        if !(self.relative_margin >= 0.0 && self.relative_margin.is_finite()) {
+            return out("relative_margin", self.relative_margin, "0 or more");
+        }
+        if !(self.absolute_margin_seconds >= 0.0 && self.absolute_margin_seconds.is_finite()) {
+            return out("absolute_margin", self.absolute_margin_seconds, "0 or more");
+        }
+        Ok(self)
+    }
+}
+
+/// A threshold outside its range.
+#[derive(Debug, Error, PartialEq)]
+#[error("{field} = {value} is out of range; give {allowed}")]
+pub struct PolicyError {
+    /// The setting.
+    pub field: &'static str,
+    /// What was given.
+    pub value: f64,
+    /// What is allowed.
+    pub allowed: &'static str,
+}
+
+/// The longest injected delay, so that a typing error cannot park requests for hours.
+pub const MAX_DELAY_MS: u32 = 60_000;
+
+/// The delay of `toggle-slowdown` when the request names none.
+pub const DEFAULT_DELAY_MS: u32 = 25;
+
+/// The longest reason a person may give, in bytes: it is kept in the journal for good.
+pub const MAX_REASON_BYTES: usize = 1000;
+
+const DEFAULT_WEIGHT: Weight = match Weight::from_basis_points(1000) {
+    Some(weight) => weight,
+    None => Weight::ZERO,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_ten_percent_for_an_hour_by_hand() {
+        let policy = Policy::default();
+        assert_eq!(policy.weight.percent(), 10.0);
+        assert_eq!(policy.bake, Duration::from_secs(3600));
+        assert_eq!(policy.mode, Mode::Manual);
+        assert_eq!(policy.health.checked(), Ok(policy.health));
+    }
+
+    #[test]
+    fn the_larger_margin_counts() {
+        let health = HealthPolicy::default();
+        assert_eq!(health.margin_seconds(0.000_000_050), 0.0001);
+        assert_eq!(health.margin_seconds(0.125), 0.05 * 0.125);
+    }
+
+    #[test]
+    fn thresholds_out_of_range_are_named() {
+        let good = HealthPolicy::default();
+        for (bad, field) in [
+            (HealthPolicy { alpha: 0.0, ..good }, "alpha"),
+            (HealthPolicy { alpha: 1.0, ..good }, "alpha"),
+            (HealthPolicy { alpha: f64::NAN, ..good }, "alpha"),
+            (HealthPolicy { min_samples: 1, ..good }, "min_samples"),
+            (HealthPolicy { relative_margin: -0.1, ..good }, "relative_margin"),
+            (HealthPolicy { absolute_margin_seconds: f64::INFINITY, ..good }, "absolute_margin"),
+        ] {
+            assert_eq!(bad.checked().unwrap_err().field, field);
+        }
+    }
+}
