@@ -24,3 +24,5 @@ pub mod stats;
 pub mod canary;
 
 pub mod model;
+
+pub mod store;

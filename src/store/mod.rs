@@ -1,0 +1,142 @@
+//! What survives a restart: the journal, the newest samples of the running step, and the artifacts
+//! that stable and canary were loaded from.
+//!
+//! A store keeps; it decides nothing. The journal grows by compare-and-swap on its length, so that
+//! of two writers who saw the same state only one succeeds. Calls block: the service makes them
+//! away from the threads that answer predictions.
+
+pub mod memory;
+
+pub mod sqlite;
+
+mod location;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::canary::Entry;
+use crate::canary::Event;
+use crate::canary::Samples;
+
+pub use location::Location;
+pub use location::LocationError;
+pub use location::open;
+
+/// Keeps what must survive a restart.
+pub trait Store: Send + Sync {
+    /// Up to `limit` journal entries with a sequence above `after`, in order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// The sequence of the newest journal entry; 0 for an empty journal.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn newest_sequence(&self) -> Result<u64, StoreError>;
+
+    /// Appends an event to a journal whose newest entry is `expected`, and returns once it would
+    /// survive a loss of power.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the journal has moved on; nothing is written then.
+    fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError>;
+
+    /// The newest checkpoint, if one was ever saved.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
+
+    /// Replaces the checkpoint.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// The bytes of an artifact by its digest.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps the bytes of an artifact.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn save_artifact(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Forgets all artifacts but these.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn retain_artifacts(&self, digests: &[&str]) -> Result<(), StoreError>;
+}
+
+/// The samples of a step at some moment, with what they belong to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// The rollout; 0 for the time without one.
+    pub rollout: u64,
+    /// The step of it.
+    pub step: u32,
+    /// The canary's artifact; empty without one.
+    pub digest: String,
+    /// How many requests without a key the split has placed.
+    pub routed: u64,
+    /// What was observed.
+    pub samples: Samples,
+}
+
+/// Why a store cannot do what it was asked to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Someone else has appended in the meantime.
+    #[error("the journal has moved on: expected revision {expected}, found {actual}; retry")]
+    Conflict {
+        /// The revision the writer had seen.
+        expected: u64,
+        /// The revision there is.
+        actual: u64,
+    },
+    /// Another process has it open.
+    #[error(
+        "{path} is in use by another serin; stop that one, or give this one its own file with \
+         --store sqlite:OTHER.db"
+    )]
+    InUse {
+        /// The database file.
+        path: String,
+    },
+    /// It cannot be opened.
+    #[error("cannot open {path}: {cause}; check the path, the permissions and the free space")]
+    Open {
+        /// The database file.
+        path: String,
+        /// What the operating system or SQLite said.
+        cause: String,
+    },
+    /// It was written by a newer serin, or is no store at all.
+    #[error("{path} is no store this serin can read ({cause}); name another file with --store")]
+    Foreign {
+        /// The database file.
+        path: String,
+        /// What was found.
+        cause: String,
+    },
+    /// What is in it cannot be read.
+    #[error("the store holds {what} that cannot be read: {cause}; restore a backup")]
+    Damaged {
+        /// Which part.
+        what: String,
+        /// Why.
+        cause: String,
+    },
+    /// SQLite refused.
+    #[error("the store failed: {0}; check the free space and the permissions of its folder")]
+    Sqlite(#[from] rusqlite::Error),
+}
