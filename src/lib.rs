@@ -26,3 +26,5 @@ pub mod canary;
 pub mod model;
 
 pub mod store;
+
+pub mod service;

@@ -1,0 +1,82 @@
+//! How does evidence survive a restart? It is saved every second while it grows, and at shutdown.
+//!
+//! A crash loses what was observed since the last save: at most about [`INTERVAL`] of samples,
+//! never an event of the journal.
+
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::Sender;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Service;
+use crate::store::Checkpoint;
+use crate::store::StoreError;
+
+/// How often samples are saved.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// Saves the samples of the rollout under way, if there are new ones. Blocks.
+    ///
+    /// # Errors
+    /// When the store fails; the samples stay in memory, and the next call tries again.
+    pub fn save_checkpoint(&self) -> Result<(), StoreError> {
+        let mut saved = self.saved.lock();
+        let live = self.live.load_full();
+        let Some(lane) = &live.canary else { return Ok(()) };
+        let samples = live.recorder.samples();
+        let now = (lane.rollout, lane.step, samples.requests());
+        if *saved == now {
+            return Ok(());
+        }
+        self.store.save_checkpoint(&Checkpoint {
+            rollout: lane.rollout,
+            step: lane.step,
+            digest: lane.loaded.version.digest.clone(),
+            routed: live.recorder.routed(),
+            samples,
+        })?;
+        *saved = now;
+        Ok(())
+    }
+}
+
+/// The thread that saves samples. Stopping it saves them a last time.
+pub struct Saver {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Saver {
+    /// Begins to save every [`INTERVAL`].
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(service: Arc<Service>) -> std::io::Result<Saver> {
+        let (stop, stopped) = channel();
+        let thread =
+            std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
+                loop {
+                    let last = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
+                    if let Err(cause) = service.save_checkpoint() {
+                        tracing::error!(%cause, "samples could not be saved; trying again");
+                    }
+                    if last {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Saver { stop, thread })
+    }
+
+    /// Saves a last time and ends the thread.
+    pub fn stop(self) {
+        // The thread ends by itself only on this message, so it is there to receive it.
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the checkpoint thread has panicked");
+        }
+    }
+}

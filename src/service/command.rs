@@ -1,0 +1,376 @@
+//! One admin command, and the only way to change anything: apply, append, then act, then reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use thiserror::Error;
+
+use super::Ledger;
+use super::Service;
+use super::inference::InferenceError;
+use super::live::Lane;
+use super::live::Live;
+use super::live::Loaded;
+use super::recorder::Recorder;
+use super::registry::Candidate;
+use super::registry::RegistryError;
+use super::status::Status;
+use crate::canary::Event;
+use crate::canary::Judgement;
+use crate::canary::Policy;
+use crate::canary::Refusal;
+use crate::canary::Rollout;
+use crate::canary::Split;
+use crate::canary::State;
+use crate::canary::Weight;
+use crate::canary::policy::DEFAULT_DELAY_MS;
+use crate::canary::policy::MAX_DELAY_MS;
+use crate::canary::policy::MAX_REASON_BYTES;
+use crate::canary::rollout::SamplesEffect;
+use crate::canary::rollout::Slowdown;
+use crate::canary::rollout::Transition;
+use crate::canary::rollout::apply;
+use crate::model::SchemaDifference;
+use crate::store::StoreError;
+
+/// What an operator wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Put a model on trial.
+    Deploy {
+        /// Its file.
+        model_path: String,
+        /// Its share of traffic, unless the default.
+        weight: Option<Weight>,
+        /// Its minimum time at the step, unless the default.
+        bake: Option<Duration>,
+        /// Why.
+        reason: Option<String>,
+        /// Whether a quarantine is to be passed over.
+        override_quarantine: bool,
+    },
+    /// Change the canary's share.
+    SetTraffic {
+        /// The new share.
+        weight: Weight,
+    },
+    /// Put the rollout on hold.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Turn the injected delay on or off; `None` flips it.
+    SetSlowdown {
+        /// On or off.
+        enabled: Option<bool>,
+        /// How long, unless as before.
+        delay_ms: Option<u32>,
+    },
+    /// Make the canary stable.
+    Promote {
+        /// Whether to do so against the judgement.
+        force: bool,
+        /// Why; an override needs it.
+        reason: Option<String>,
+    },
+    /// Take the canary back.
+    RollBack {
+        /// Why.
+        reason: Option<String>,
+        /// Whether the artifact may come back only by override.
+        quarantine: bool,
+    },
+}
+
+/// Why a command was not carried out. Nothing has changed then.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The file is not there, or no model.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Its features are not stable's.
+    #[error("{path:?} cannot be a canary of {stable}: {cause}; retrain it on the same features")]
+    Features {
+        /// The file.
+        path: String,
+        /// The stable version.
+        stable: String,
+        /// The difference.
+        cause: SchemaDifference,
+    },
+    /// It fails before the first user would see it.
+    #[error("{path:?} fails its warm-up ({}); it was not deployed", .cause.detail)]
+    WarmUp {
+        /// The file.
+        path: String,
+        /// How.
+        cause: InferenceError,
+    },
+    /// A value of the command is out of range.
+    #[error("{field} = {value} is out of range; give {allowed}")]
+    OutOfRange {
+        /// The field.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// It cannot happen in this state.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The caller has decided on an older state.
+    #[error("the state is at revision {actual}, not {expected}; look at the status and retry")]
+    Revision {
+        /// What the caller had seen.
+        expected: u64,
+        /// What there is.
+        actual: u64,
+    },
+    /// The journal could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the salts of splits come from.
+pub(super) struct Salts(StdRng);
+
+impl Salts {
+    pub(super) fn new(seed: Option<u64>, rollouts: u64) -> Salts {
+        Salts(match seed {
+            // Continues where the last run stopped, so that a restart repeats no salt.
+            Some(seed) => StdRng::seed_from_u64(seed ^ rollouts.rotate_left(32)),
+            None => StdRng::from_rng(&mut rand::rng()),
+        })
+    }
+
+    fn next(&mut self) -> u128 {
+        self.0.random()
+    }
+}
+
+impl Service {
+    /// Carries out a command and returns the status after it. Blocks until the journal has it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn command(
+        &self,
+        command: Command,
+        if_revision: Option<u64>,
+    ) -> Result<Status, CommandError> {
+        // Reading and warming up a model takes time: it is done before the others have to wait.
+        let candidate = match &command {
+            Command::Deploy { model_path, .. } => Some(self.prepare(model_path)?),
+            Command::SetTraffic { .. }
+            | Command::Pause
+            | Command::Resume
+            | Command::SetSlowdown { .. }
+            | Command::Promote { .. }
+            | Command::RollBack { .. } => None,
+        };
+        let mut ledger = self.ledger.lock();
+        if let Some(expected) = if_revision
+            && expected != ledger.revision
+        {
+            return Err(CommandError::Revision { expected, actual: ledger.revision });
+        }
+        let event = self.event(&mut ledger, command, candidate.as_ref())?;
+        self.carry_out(&mut ledger, &event, candidate)?;
+        Ok(self.status_of(&ledger))
+    }
+
+    /// Finds, verifies and warms up a model that is to go on trial.
+    fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
+        let candidate = self.registry.candidate(model_path)?;
+        let live = self.live.load();
+        let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
+        stable.schema().same_features(canary.schema()).map_err(|cause| CommandError::Features {
+            path: model_path.to_owned(),
+            stable: live.stable.version.name.clone(),
+            cause,
+        })?;
+        candidate
+            .loaded
+            .inference
+            .warm_up(self.settings.policy.canary_deadline)
+            .map_err(|cause| CommandError::WarmUp { path: model_path.to_owned(), cause })?;
+        Ok(candidate)
+    }
+
+    /// The event that a command amounts to in this state.
+    fn event(
+        &self,
+        ledger: &mut Ledger,
+        command: Command,
+        candidate: Option<&Candidate>,
+    ) -> Result<Event, CommandError> {
+        let state = &ledger.state;
+        Ok(match command {
+            Command::Deploy { model_path, weight, bake, reason, override_quarantine } => {
+                let Some(candidate) = candidate else {
+                    return Err(RegistryError::NotFound {
+                        path: model_path,
+                        known: "it was not loaded".to_owned(),
+                    }
+                    .into());
+                };
+                let default = &self.settings.policy;
+                let policy = Policy {
+                    weight: weight.unwrap_or(default.weight),
+                    bake: bake.unwrap_or(default.bake),
+                    ..default.clone()
+                };
+                Event::CanaryDeployed {
+                    canary: candidate.version.clone(),
+                    policy,
+                    salt: ledger.salts.next(),
+                    reason: checked_reason(reason)?,
+                    override_quarantine,
+                }
+            }
+            Command::SetTraffic { weight } => {
+                let running = state.running()?;
+                let judgement = Box::new(self.judgement(running));
+                Event::TrafficSet { rollout: running.id, weight, judgement }
+            }
+            Command::Pause => Event::Paused { rollout: state.running()?.id },
+            Command::Resume => Event::Resumed { rollout: state.running()?.id },
+            Command::SetSlowdown { enabled, delay_ms } => {
+                let slowdown = Slowdown {
+                    enabled: enabled.unwrap_or(!state.slowdown.enabled),
+                    delay_ms: checked_delay(delay_ms.unwrap_or(state.slowdown.delay_ms))?,
+                };
+                Event::SlowdownSet { slowdown }
+            }
+            Command::Promote { force, reason } => {
+                let running = state.running()?;
+                let reason = checked_reason(reason)?;
+                let override_reason = match (force, reason) {
+                    (false, _) => None,
+                    (true, Some(reason)) => Some(reason),
+                    (true, None) => return Err(Refusal::ReasonMissing.into()),
+                };
+                Event::Promoted { judgement: Box::new(self.judgement(running)), override_reason }
+            }
+            Command::RollBack { reason, quarantine } => {
+                let running = state.rollout.as_ref();
+                Event::RolledBack {
+                    rollout: running.map_or(0, |rollout| rollout.id),
+                    reason: checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned()),
+                    quarantine,
+                    judgement: running.map(|rollout| Box::new(self.judgement(rollout))),
+                }
+            }
+        })
+    }
+
+    /// Apply, append, act.
+    pub(super) fn carry_out(
+        &self,
+        ledger: &mut Ledger,
+        event: &Event,
+        candidate: Option<Candidate>,
+    ) -> Result<(), CommandError> {
+        let now = self.clock.wall();
+        let (state, samples) = match apply(&ledger.state, event, now)? {
+            Transition::Unchanged => return Ok(()),
+            Transition::Changed { state, samples } => (*state, samples),
+        };
+        let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
+            self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
+        });
+        let loaded = candidate.transpose()?;
+        let entry = match self.store.append(ledger.revision, now, event) {
+            Ok(entry) => entry,
+            Err(conflict @ StoreError::Conflict { .. }) => {
+                self.catch_up(ledger)?;
+                return Err(conflict.into());
+            }
+            Err(other) => return Err(other.into()),
+        };
+        ledger.revision = entry.sequence;
+        ledger.state = state;
+        self.install(&ledger.state, samples, loaded);
+        self.forget_artifacts(&ledger.state);
+        tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
+        Ok(())
+    }
+
+    /// Makes predictions follow the state.
+    fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
+        let old = self.live.load();
+        let known = |digest: &str| -> Option<Arc<Loaded>> {
+            let canary = old.canary.as_ref().map(|lane| &lane.loaded);
+            candidate
+                .iter()
+                .chain(canary)
+                .chain([&old.stable])
+                .find(|loaded| loaded.version.digest == digest)
+                .cloned()
+        };
+        // A promotion makes the canary stable, so both are always among those already loaded.
+        let stable = known(&state.stable.digest).unwrap_or_else(|| old.stable.clone());
+        let canary = state.rollout.as_ref().and_then(|rollout| {
+            Some(lane(rollout, known(&rollout.canary.digest)?, state.slowdown))
+        });
+        let recorder = match samples {
+            SamplesEffect::Keep => old.recorder.clone(),
+            SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
+        };
+        self.live.store(Arc::new(Live { stable, canary, recorder }));
+    }
+
+    /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
+    fn forget_artifacts(&self, state: &State) {
+        let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
+        let needed: Vec<&str> = canary.chain([state.stable.digest.as_str()]).collect();
+        if let Err(cause) = self.store.retain_artifacts(&needed) {
+            tracing::warn!(%cause, "artifacts that nobody needs are still in the store");
+        }
+    }
+
+    /// The judgement of the samples collected so far.
+    pub(super) fn judgement(&self, rollout: &Rollout) -> Judgement {
+        let samples = self.live.load().recorder.samples();
+        let policy = rollout.policy.health;
+        Judgement::new(rollout.id, rollout.step, &rollout.canary.digest, policy, (&samples).into())
+    }
+}
+
+/// The lane of a rollout's canary.
+pub(super) fn lane(rollout: &Rollout, loaded: Arc<Loaded>, slowdown: Slowdown) -> Lane {
+    Lane {
+        rollout: rollout.id,
+        step: rollout.step,
+        loaded,
+        split: Split::new(rollout.weight(), rollout.salt),
+        delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
+        deadline: rollout.policy.canary_deadline,
+    }
+}
+
+fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError> {
+    match reason {
+        Some(reason) if reason.len() > MAX_REASON_BYTES => Err(CommandError::OutOfRange {
+            field: "reason",
+            value: format!("a text of {} bytes", reason.len()),
+            allowed: format!("at most {MAX_REASON_BYTES} bytes"),
+        }),
+        Some(reason) if reason.trim().is_empty() => Ok(None),
+        reason => Ok(reason),
+    }
+}
+
+fn checked_delay(delay_ms: u32) -> Result<u32, CommandError> {
+    if delay_ms > MAX_DELAY_MS {
+        return Err(CommandError::OutOfRange {
+            field: "delay_ms",
+            value: delay_ms.to_string(),
+            allowed: format!("0 to {MAX_DELAY_MS} (default {DEFAULT_DELAY_MS})"),
+        });
+    }
+    Ok(delay_ms)
+}

@@ -1,0 +1,64 @@
+//! What /predict reads: one immutable value, replaced whole.
+//!
+//! Every command that changes what users get installs a new [`Live`]. A request that is under way
+//! keeps the one it began with, recorder included, so a late answer cannot contaminate the samples
+//! of the next step, and a rollback is one pointer swap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inference::Inference;
+use super::recorder::Recorder;
+use crate::canary::Split;
+use crate::canary::Track;
+use crate::canary::Version;
+
+/// Who answers now, and where what is observed goes.
+pub struct Live {
+    /// The trusted version.
+    pub stable: Arc<Loaded>,
+    /// The version on trial, with its share.
+    pub canary: Option<Lane>,
+    /// The samples since the current step began.
+    pub recorder: Arc<Recorder>,
+}
+
+/// A model version that is ready to answer.
+pub struct Loaded {
+    /// Which.
+    pub version: Version,
+    /// The means to run it.
+    pub inference: Inference,
+}
+
+/// The canary's lane.
+pub struct Lane {
+    /// The rollout.
+    pub rollout: u64,
+    /// The step of it.
+    pub step: u32,
+    /// The version on trial.
+    pub loaded: Arc<Loaded>,
+    /// Who goes where.
+    pub split: Split,
+    /// The injected delay.
+    pub delay: Option<Duration>,
+    /// How long a canary prediction may take, delay included.
+    pub deadline: Duration,
+}
+
+impl Live {
+    /// The track of the next request.
+    pub fn assign(&self, key: Option<&str>) -> Track {
+        match (&self.canary, key) {
+            (None, _) => Track::Stable,
+            (Some(lane), Some(key)) => lane.split.assign_key(key),
+            (Some(lane), None) => lane.split.assign(self.recorder.next_request()),
+        }
+    }
+
+    /// The rollout and step that samples belong to; (0, 0) without a canary.
+    pub fn step(&self) -> (u64, u32) {
+        self.canary.as_ref().map_or((0, 0), |lane| (lane.rollout, lane.step))
+    }
+}

@@ -1,0 +1,127 @@
+//! The running server without HTTP: who answers, what is observed, and the one writer of state.
+//!
+//! - [`clock`]: what time it is.
+//! - [`inference`]: running a model so that nothing it does can hurt the server.
+//! - [`recorder`]: where workers write what they observe.
+//! - [`live`]: what a prediction reads.
+//! - [`predict`]: one prediction.
+//! - [`registry`]: the models folder.
+//! - [`command`]: one admin command, from request to journal to effect.
+//! - [`startup`]: from a journal to a running service.
+//! - [`status`]: what is going on, for people and programs.
+//! - [`checkpoint`]: evidence that survives a restart.
+
+pub mod clock;
+
+pub mod inference;
+
+pub mod recorder;
+
+pub mod live;
+
+pub mod predict;
+
+pub mod registry;
+
+pub mod command;
+
+pub mod startup;
+
+pub mod status;
+
+pub mod checkpoint;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::canary::Policy;
+use crate::canary::State;
+use crate::store::Store;
+use clock::Clock;
+use command::Salts;
+use live::Live;
+use predict::PredictError;
+use predict::Prediction;
+use predict::Request;
+use registry::Registry;
+
+pub use command::Command;
+pub use command::CommandError;
+pub use startup::StartError;
+
+/// A serin without its HTTP server.
+pub struct Service {
+    /// What predictions read. Written only by a command, and by nobody else.
+    live: ArcSwap<Live>,
+    /// What commands read and write: the state that the journal leads to, and how far that is.
+    /// The lock makes commands take turns; predictions never touch it.
+    ledger: Mutex<Ledger>,
+    /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
+    saved: Mutex<(u64, u32, u64)>,
+    store: Arc<dyn Store>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    started: Duration,
+    /// Set once, when the server stops taking new work.
+    draining: AtomicBool,
+}
+
+/// The state and the journal's length.
+struct Ledger {
+    state: State,
+    revision: u64,
+    /// The random numbers that salt each rollout's split.
+    salts: Salts,
+}
+
+/// What a service needs to be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How rollouts are run unless a deploy request says otherwise.
+    pub policy: Policy,
+    /// How many threads answer predictions.
+    pub workers: usize,
+    /// Makes every salt, and with it every split, repeatable. `None`: from the operating system.
+    pub seed: Option<u64>,
+    /// How long stable may take.
+    pub stable_deadline: Duration,
+    /// The model that is stable at the very first start.
+    pub stable: String,
+}
+
+impl Service {
+    /// Answers a prediction request.
+    ///
+    /// # Errors
+    /// See [`predict::predict`].
+    pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
+        let live = self.live.load();
+        predict::predict(live, &*self.clock, self.settings.stable_deadline, request).await
+    }
+
+    /// The model files there are.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The clock in use.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Says that no new work should come: readiness turns off.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether new work is welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::SeqCst)
+    }
+}

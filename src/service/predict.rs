@@ -1,0 +1,149 @@
+//! One prediction: assign, infer, record, and never let the user feel the canary.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use thiserror::Error;
+
+use super::clock::Clock;
+use super::inference::InferenceError;
+use super::live::Live;
+use super::live::Loaded;
+use crate::canary::Track;
+use crate::canary::signals::Failure;
+use crate::model::Features;
+use crate::model::Row;
+use crate::model::RowError;
+
+/// What is asked: one row or many, and for whom.
+pub struct Request<'a> {
+    /// The rows, in the order they are to be answered.
+    pub rows: Vec<Features<'a>>,
+    /// Whoever has the same key gets the same track.
+    pub key: Option<Cow<'a, str>>,
+}
+
+/// What is answered.
+pub struct Prediction {
+    /// The probability of the positive class, for each row.
+    pub probabilities: Vec<f64>,
+    /// The version that answered.
+    pub answered_by: Arc<Loaded>,
+    /// The track that answered.
+    pub track: Track,
+    /// From the start of the inference to its answer.
+    pub latency: Duration,
+    /// Whether stable stepped in for a canary that failed.
+    pub fallback: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum PredictError {
+    /// A row does not fit the model.
+    #[error("{}{cause}", position(*.row, *.rows))]
+    Row {
+        /// Which row, counted from 0.
+        row: usize,
+        /// Of how many.
+        rows: usize,
+        /// What is wrong with it.
+        cause: RowError,
+    },
+    /// The stable model failed, and there is nobody behind it.
+    #[error("the stable model {}; the failure is counted, try again", .0.failure)]
+    Stable(InferenceError),
+}
+
+fn position(row: usize, rows: usize) -> String {
+    if rows > 1 { format!("instance {row}: ") } else { String::new() }
+}
+
+/// Answers a request from this `Live`.
+///
+/// # Errors
+/// When a row does not fit the model, or stable itself fails. A canary's failure is no error: it
+/// is counted, and stable answers.
+pub async fn predict(
+    live: Guard<Arc<Live>>,
+    clock: &dyn Clock,
+    stable_deadline: Duration,
+    request: Request<'_>,
+) -> Result<Prediction, PredictError> {
+    let rows = fit(&live, request.rows)?;
+    let mut fallback = false;
+    if let (Track::Canary, Some(lane)) = (live.assign(request.key.as_deref()), &live.canary) {
+        match timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await {
+            Ok((probabilities, latency)) => {
+                live.recorder.record(Track::Canary, latency.as_secs_f64(), &probabilities);
+                let (answered_by, track) = (lane.loaded.clone(), Track::Canary);
+                return Ok(Prediction { probabilities, answered_by, track, latency, fallback });
+            }
+            Err(error) => {
+                live.recorder.record_failure(Track::Canary, error.failure);
+                tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
+                fallback = true;
+            }
+        }
+    }
+    // A request that was the canary's does not become a sample of stable: the two tracks are
+    // comparable only as the split has drawn them.
+    match timed(&live.stable, clock, None, stable_deadline, &rows).await {
+        Ok((probabilities, latency)) => {
+            if !fallback {
+                live.recorder.record(Track::Stable, latency.as_secs_f64(), &probabilities);
+            }
+            let (answered_by, track) = (live.stable.clone(), Track::Stable);
+            Ok(Prediction { probabilities, answered_by, track, latency, fallback })
+        }
+        Err(error) => {
+            if !fallback {
+                live.recorder.record_failure(Track::Stable, error.failure);
+            }
+            tracing::warn!(version = live.stable.version.name, ?error, "stable failed");
+            Err(PredictError::Stable(error))
+        }
+    }
+}
+
+/// The rows in the order of the schema. Stable's schema stands for both: a canary with other
+/// features is never deployed.
+fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, PredictError> {
+    let schema = live.stable.inference.model().schema();
+    let count = rows.len();
+    rows.into_iter()
+        .enumerate()
+        .map(|(row, features)| {
+            schema.row(features).map_err(|cause| PredictError::Row { row, rows: count, cause })
+        })
+        .collect()
+}
+
+/// A version's answer and how long it took, both tracks measured by the same two clock reads. The
+/// injected delay counts: it plays a slow model.
+async fn timed(
+    loaded: &Loaded,
+    clock: &dyn Clock,
+    delay: Option<Duration>,
+    deadline: Duration,
+    rows: &[Row<'_>],
+) -> Result<(Vec<f64>, Duration), InferenceError> {
+    let late = || InferenceError {
+        failure: Failure::Deadline,
+        detail: format!("no answer within {deadline:?}"),
+    };
+    let started = clock.steady();
+    let mut left = deadline;
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay.min(deadline)).await;
+        left = deadline.saturating_sub(clock.steady().saturating_sub(started));
+        if left.is_zero() {
+            return Err(late());
+        }
+    }
+    let probabilities = loaded.inference.run(rows, left).await?;
+    let latency = clock.steady().saturating_sub(started);
+    if latency > deadline { Err(late()) } else { Ok((probabilities, latency)) }
+}

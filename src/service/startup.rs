@@ -1,0 +1,221 @@
+//! From a journal to a running service: replay, load, restore.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use super::Ledger;
+use super::Service;
+use super::Settings;
+use super::clock::Clock;
+use super::command::CommandError;
+use super::command::Salts;
+use super::command::lane;
+use super::live::Live;
+use super::live::Loaded;
+use super::recorder::Recorder;
+use super::registry::Registry;
+use super::registry::RegistryError;
+use crate::canary::Event;
+use crate::canary::State;
+use crate::canary::Version;
+use crate::canary::journal::ReplayError;
+use crate::canary::journal::follow;
+use crate::store::Store;
+use crate::store::StoreError;
+
+/// Why a service cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal tells no possible history.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The first stable model cannot be loaded.
+    #[error("no stable model: {0}")]
+    Registry(#[from] RegistryError),
+    /// The stable model that the journal names is neither in the store nor in the folder.
+    #[error(
+        "the stable model {name} ({digest}) is neither in the store nor, unchanged, at {file} in \
+         the models folder; put the file back, or begin anew with another --store"
+    )]
+    StableLost {
+        /// Its name.
+        name: String,
+        /// Its file.
+        file: String,
+        /// Its identity.
+        digest: String,
+    },
+    /// The rollback of a canary that was lost could not be journalled.
+    #[error("{0}")]
+    Command(String),
+}
+
+impl Service {
+    /// Starts from what the store holds, or anew with the stable model of the settings.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        registry: Registry,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Service, StartError> {
+        let (state, revision) = match replayed(&*store, None, 0)? {
+            (Some(state), revision) => (state, revision),
+            (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
+        };
+        let live = assemble(&state, &*store, &registry, &settings)?;
+        let canary_lost = state.rollout.is_some() && live.canary.is_none();
+        let salts = Salts::new(settings.seed, state.rollouts);
+        let service = Service {
+            live: ArcSwap::from_pointee(live),
+            ledger: Mutex::new(Ledger { state, revision, salts }),
+            saved: Mutex::default(),
+            store,
+            registry,
+            started: clock.steady(),
+            clock,
+            settings,
+            draining: false.into(),
+        };
+        if canary_lost {
+            service.roll_back_lost_canary()?;
+        }
+        Ok(service)
+    }
+
+    /// Follows a journal that someone else has written to.
+    pub(super) fn catch_up(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let damaged = |cause: String| {
+            CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
+        };
+        let (state, revision) = replayed(&*self.store, Some(ledger.state.clone()), ledger.revision)
+            .map_err(|e| damaged(e.to_string()))?;
+        if let Some(state) = state {
+            let live = assemble(&state, &*self.store, &self.registry, &self.settings)
+                .map_err(|e| damaged(e.to_string()))?;
+            self.live.store(Arc::new(live));
+            (ledger.state, ledger.revision) = (state, revision);
+        }
+        Ok(())
+    }
+
+    fn roll_back_lost_canary(&self) -> Result<(), StartError> {
+        let mut ledger = self.ledger.lock();
+        let Some(rollout) = &ledger.state.rollout else { return Ok(()) };
+        let event = Event::RolledBack {
+            rollout: rollout.id,
+            reason: format!(
+                "the artifact of {} is neither in the store nor, unchanged, in the models folder",
+                rollout.canary.name
+            ),
+            quarantine: false,
+            judgement: None,
+        };
+        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
+    }
+}
+
+/// The state after the entries that follow `revision`, and the newest revision.
+fn replayed(
+    store: &dyn Store,
+    mut state: Option<State>,
+    mut revision: u64,
+) -> Result<(Option<State>, u64), StartError> {
+    loop {
+        let page = store.entries(revision, PAGE)?;
+        let Some(newest) = page.last().map(|entry| entry.sequence) else {
+            return Ok((state, revision));
+        };
+        for entry in &page {
+            state = Some(follow(state, entry)?);
+        }
+        revision = newest;
+    }
+}
+
+/// Entries read at once, so that a long journal does not need to fit in memory.
+const PAGE: usize = 1000;
+
+fn first_state(
+    settings: &Settings,
+    store: &dyn Store,
+    registry: &Registry,
+    clock: &dyn Clock,
+) -> Result<(State, u64), StartError> {
+    let stable = registry.candidate(&settings.stable)?;
+    store.save_artifact(&stable.version.digest, &stable.bytes)?;
+    let event = Event::Initialized { stable: stable.version };
+    let entry = store.append(0, clock.wall(), &event)?;
+    Ok((follow(None, &entry)?, entry.sequence))
+}
+
+/// Loads what the state names, and goes on with the samples of its step. The canary is left out
+/// if it cannot be loaded.
+fn assemble(
+    state: &State,
+    store: &dyn Store,
+    registry: &Registry,
+    settings: &Settings,
+) -> Result<Live, StartError> {
+    let stable = load(&state.stable, store, registry)?.ok_or_else(|| StartError::StableLost {
+        name: state.stable.name.clone(),
+        file: state.stable.file.clone(),
+        digest: state.stable.digest.clone(),
+    })?;
+    let canary = match &state.rollout {
+        Some(rollout) => load(&rollout.canary, store, registry)?
+            .map(|loaded| lane(rollout, loaded, state.slowdown)),
+        None => None,
+    };
+    let recorder = Arc::new(restored(state, store, settings.workers));
+    Ok(Live { stable, canary, recorder })
+}
+
+/// The version from the store, or from its file if that still has the same digest.
+fn load(
+    version: &Version,
+    store: &dyn Store,
+    registry: &Registry,
+) -> Result<Option<Arc<Loaded>>, StartError> {
+    if let Some(bytes) = store.artifact(&version.digest)? {
+        match registry.reload(version, &bytes) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(cause) => tracing::warn!(%cause, "the store's copy of an artifact is damaged"),
+        }
+    }
+    match registry.candidate(&version.file) {
+        Ok(found) if found.version.digest == version.digest => Ok(Some(found.loaded)),
+        Ok(_) => Ok(None),
+        Err(cause) => {
+            tracing::warn!(%cause, "an artifact is not in the models folder");
+            Ok(None)
+        }
+    }
+}
+
+/// The recorder of the current step, with the samples of its checkpoint if there is one. Samples
+/// that cannot be read are lost evidence, no reason not to serve.
+fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
+    let Some(rollout) = &state.rollout else { return Recorder::new(workers) };
+    match store.checkpoint() {
+        Ok(Some(saved))
+            if (saved.rollout, saved.step) == (rollout.id, rollout.step)
+                && saved.digest == rollout.canary.digest =>
+        {
+            Recorder::restored(workers, saved.samples, saved.routed)
+        }
+        Ok(_) => Recorder::new(workers),
+        Err(cause) => {
+            tracing::warn!(%cause, "the samples of the current step are lost");
+            Recorder::new(workers)
+        }
+    }
+}
