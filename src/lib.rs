@@ -28,3 +28,7 @@ pub mod model;
 pub mod store;
 
 pub mod service;
+
+pub mod http;
+
+pub mod cli;

@@ -1,0 +1,117 @@
+//! How do the commands talk to a server? Over HTTP, like everybody else.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use serde_json::Value;
+use ureq::Agent;
+
+/// Which server, and how to print its answer.
+#[derive(Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// Address of the server
+    #[arg(long, env = "SERIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub url: String,
+    /// Token of its /admin
+    #[arg(long, env = "SERIN_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A connection to a server.
+pub struct Client {
+    agent: Agent,
+    url: String,
+    token: Option<String>,
+}
+
+/// What a server answered.
+pub struct Reply {
+    /// Whether it did what was asked.
+    pub ok: bool,
+    /// The body.
+    pub body: Value,
+}
+
+impl Client {
+    /// A client of this server.
+    pub fn new(url: &str, token: Option<&str>) -> Client {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .new_agent();
+        let url = url.trim_end_matches('/').to_owned();
+        Client { agent, url, token: token.map(str::to_owned) }
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or does not answer like a serin.
+    pub fn get(&self, path: &str) -> anyhow::Result<Reply> {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.reply(request.call())
+    }
+
+    /// Asks for something to be done.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or does not answer like a serin.
+    pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.reply(request.send(body.to_string()))
+    }
+
+    fn reply(
+        &self,
+        outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Reply> {
+        let mut response = outcome.with_context(|| {
+            format!("{}: no answer; start one with serin serve, or give --url", self.url)
+        })?;
+        let ok = response.status().is_success();
+        let text = response.body_mut().read_to_string().with_context(|| self.url.clone())?;
+        let body = serde_json::from_str(&text)
+            .with_context(|| format!("{} does not answer like a serin; check --url", self.url))?;
+        Ok(Reply { ok, body })
+    }
+}
+
+impl Reply {
+    /// The body of an answer that is not a problem.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn done(self) -> anyhow::Result<Value> {
+        if !self.ok {
+            bail!("{}", self.problem());
+        }
+        Ok(self.body)
+    }
+
+    /// What the server says is wrong.
+    pub fn problem(&self) -> &str {
+        self.body["detail"].as_str().unwrap_or("the server refused, and did not say why")
+    }
+}
+
+impl ServerArgs {
+    /// A client of the server that is meant.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url, self.admin_token.as_deref())
+    }
+}

@@ -1,0 +1,109 @@
+//! The command line: one file a command.
+//!
+//! Every flag is also an environment variable, and its doc comment is its manual. Exit codes: 0
+//! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` can gate a
+//! pipeline.
+
+pub mod settings;
+
+pub mod client;
+
+pub mod serve;
+
+pub mod demo;
+
+pub mod train;
+
+pub mod inspect;
+
+pub mod power;
+
+pub mod status;
+
+pub mod check;
+
+pub mod deploy;
+
+pub mod promote;
+
+pub mod rollback;
+
+pub mod pause;
+
+pub mod history;
+
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+/// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
+#[derive(Debug, Parser)]
+#[command(name = "serin", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve predictions, and the canary's administration
+    Serve(Box<serve::ServeArgs>),
+    /// Live through a slow and a healthy canary, narrated
+    Demo(demo::DemoArgs),
+    /// Train a model: the two demonstration models, or one from a CSV file
+    Train(Box<train::TrainArgs>),
+    /// Print what is in a model file
+    Inspect(inspect::InspectArgs),
+    /// How many samples a comparison takes
+    Power(power::PowerArgs),
+    /// What a server is doing
+    Status(status::StatusArgs),
+    /// Put a model on trial
+    Deploy(deploy::DeployArgs),
+    /// Judge the canary; exit code 0 pass, 1 alert, 3 too little data
+    Check(check::CheckArgs),
+    /// Make the canary stable
+    Promote(promote::PromoteArgs),
+    /// Take the canary back
+    Rollback(rollback::RollbackArgs),
+    /// Put the rollout on hold
+    Pause(pause::PauseArgs),
+    /// Let a paused rollout go on
+    Resume(pause::PauseArgs),
+    /// What happened, and why
+    History(history::HistoryArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When it cannot be carried out; the message says what, why, and what to do.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Train(args) => train::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Power(args) => power::run(&args),
+            Command::Status(args) => status::run(&args),
+            Command::Deploy(args) => deploy::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Promote(args) => promote::run(&args),
+            Command::Rollback(args) => rollback::run(&args),
+            Command::Pause(args) => pause::run(&args, "pause-canary"),
+            Command::Resume(args) => pause::run(&args, "resume-canary"),
+            Command::History(args) => history::run(&args),
+        }
+    }
+}
+
+/// An error in use.
+pub const USAGE_ERROR: u8 = 2;
+/// The answer is no.
+pub const FAIL: u8 = 1;
+/// There is no answer yet.
+pub const INCONCLUSIVE: u8 = 3;

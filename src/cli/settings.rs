@@ -1,0 +1,280 @@
+//! What is a server told, and where? Flag before environment before file before default.
+//!
+//! The file is `serin.toml`, read from the working folder if it is there, or named with `--config`.
+//! An unknown key in it is an error, never a silent default.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::canary::Policy;
+use crate::canary::Weight;
+use crate::http;
+use crate::http::access::Access;
+use crate::service;
+use crate::store::Location;
+
+/// The flags of `serin serve` that are settings too.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// Address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, env = "SERIN_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Folder of the model files [default: models]
+    #[arg(long, env = "SERIN_MODELS", value_name = "FOLDER")]
+    pub models: Option<PathBuf>,
+    /// Stable model at the very first start; later the store knows [default: model_v1.bin, trained
+    /// on the spot if it is missing]
+    #[arg(long, env = "SERIN_STABLE", value_name = "FILE")]
+    pub stable: Option<String>,
+    /// What survives a restart: sqlite:FILE, or memory: for nothing [default: sqlite:serin.db]
+    #[arg(long, env = "SERIN_STORE", value_name = "STORE")]
+    pub store: Option<String>,
+    /// Threads that answer requests [default: one for each core]
+    #[arg(long, env = "SERIN_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+    /// Makes the split repeatable [default: different each time]
+    #[arg(long, env = "SERIN_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Token that /admin asks for; without one, /admin answers only on a loopback address
+    #[arg(long, env = "SERIN_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+    /// Share of traffic a canary gets unless its deploy says otherwise, in percent [default: 10]
+    #[arg(long, env = "SERIN_TRAFFIC_PERCENT", value_name = "PERCENT")]
+    pub traffic_percent: Option<f64>,
+    /// Minimum time of a rollout, shown in the status [default: 1h]
+    #[arg(long, env = "SERIN_BAKE", value_name = "DURATION")]
+    pub bake: Option<String>,
+    /// Longest time a canary prediction may take before stable answers instead [default: 1s]
+    #[arg(long, env = "SERIN_CANARY_DEADLINE", value_name = "DURATION")]
+    pub canary_deadline: Option<String>,
+    /// Longest time a stable prediction may take [default: 10s]
+    #[arg(long, env = "SERIN_STABLE_DEADLINE", value_name = "DURATION")]
+    pub stable_deadline: Option<String>,
+    /// Longest time a client may take to send a body [default: 10s]
+    #[arg(long, env = "SERIN_BODY_DEADLINE", value_name = "DURATION")]
+    pub body_deadline: Option<String>,
+    /// Longest time requests under way may take to finish at shutdown [default: 30s]
+    #[arg(long, env = "SERIN_DRAIN_DEADLINE", value_name = "DURATION")]
+    pub drain_deadline: Option<String>,
+    /// Largest body, in bytes [default: 1048576]
+    #[arg(long, env = "SERIN_BODY_LIMIT", value_name = "BYTES")]
+    pub body_limit: Option<usize>,
+    /// Most connections for each worker [default: 10000]
+    #[arg(long, env = "SERIN_CONNECTIONS", value_name = "N")]
+    pub connections: Option<usize>,
+    /// Significance level of the health check [default: 0.05]
+    #[arg(long, env = "SERIN_ALPHA", value_name = "P")]
+    pub alpha: Option<f64>,
+    /// Samples that the health check needs of each track [default: 20]
+    #[arg(long, env = "SERIN_MIN_SAMPLES", value_name = "N")]
+    pub min_samples: Option<u64>,
+    /// Slowdown that is allowed, as a share of stable's mean latency [default: 0.05]
+    #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
+    pub relative_margin: Option<f64>,
+    /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
+    #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
+    pub absolute_margin_ms: Option<f64>,
+}
+
+/// Everything a server is told, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    pub listen: String,
+    /// Folder of the model files.
+    pub models: PathBuf,
+    /// Whether the stable model is the default one, which may be trained on the spot.
+    pub stable_is_default: bool,
+    /// What survives a restart.
+    pub store: Location,
+    /// The token of `/admin`.
+    pub admin_token: Option<String>,
+    /// For the service.
+    pub service: service::Settings,
+    /// For the HTTP server, but for who may use `/admin`, which depends on the bound address.
+    http: http::Settings,
+}
+
+/// The stable model when nobody names one.
+pub const DEFAULT_STABLE: &str = "model_v1.bin";
+
+/// The configuration file that is read when nobody names one.
+const DEFAULT_FILE: &str = "serin.toml";
+
+/// No deadline or bake is longer than a month.
+const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Settings {
+    /// The settings of these flags and this file.
+    ///
+    /// # Errors
+    /// Names the setting, its value, and what is allowed.
+    pub fn new(flags: &Given, file: Option<&Path>) -> anyhow::Result<Settings> {
+        let file = read(file)?;
+        // One line a setting: the flag (or its environment variable), else the file's value.
+        macro_rules! given {
+            ($field:ident) => {
+                flags.$field.clone().or(file.$field.clone())
+            };
+        }
+        let duration = |field, given: Option<String>, default| {
+            given.map_or(Ok(default), |text| parsed_duration(field, &text))
+        };
+        let mut policy = Policy::default();
+        if let Some(percent) = given!(traffic_percent) {
+            policy.weight = Weight::from_percent(percent).context("traffic_percent")?;
+        }
+        policy.bake = duration("bake", given!(bake), policy.bake)?;
+        policy.canary_deadline =
+            duration("canary_deadline", given!(canary_deadline), policy.canary_deadline)?;
+        let health = &mut policy.health;
+        health.alpha = given!(alpha).unwrap_or(health.alpha);
+        health.min_samples = given!(min_samples).unwrap_or(health.min_samples);
+        health.relative_margin = given!(relative_margin).unwrap_or(health.relative_margin);
+        health.absolute_margin_seconds =
+            given!(absolute_margin_ms).map_or(health.absolute_margin_seconds, |ms| ms / 1e3);
+        policy.health = policy.health.checked()?;
+
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;
+        let stable = given!(stable);
+        let seconds = Duration::from_secs;
+        let admin_token = given!(admin_token);
+        if admin_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
+            bail!("admin_token is empty; give a token, or leave the setting out");
+        }
+        Ok(Settings {
+            listen: given!(listen).unwrap_or_else(|| "127.0.0.1:8000".to_owned()),
+            models: given!(models).unwrap_or_else(|| PathBuf::from("models")),
+            stable_is_default: stable.is_none(),
+            store: given!(store).unwrap_or_else(|| "sqlite:serin.db".to_owned()).parse()?,
+            admin_token,
+            service: service::Settings {
+                policy,
+                workers,
+                seed: given!(seed),
+                stable_deadline: duration("stable_deadline", given!(stable_deadline), seconds(10))?,
+                stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
+            },
+            http: http::Settings {
+                workers,
+                connections: in_range(
+                    "connections",
+                    given!(connections).unwrap_or(10_000),
+                    1,
+                    1_000_000,
+                )?,
+                body_limit: in_range(
+                    "body_limit",
+                    given!(body_limit).unwrap_or(1 << 20),
+                    64,
+                    1 << 30,
+                )?,
+                body_deadline: duration("body_deadline", given!(body_deadline), seconds(10))?,
+                drain_deadline: duration("drain_deadline", given!(drain_deadline), seconds(30))?,
+                access: Access::Nobody,
+            },
+        })
+    }
+
+    /// The settings of the HTTP server, once it is known where it listens.
+    pub fn http(&self, listens_on: IpAddr) -> http::Settings {
+        let access = Access::new(listens_on, self.admin_token.as_deref());
+        http::Settings { access, ..self.http.clone() }
+    }
+}
+
+fn read(named: Option<&Path>) -> anyhow::Result<Given> {
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+        None => return Ok(Given::default()),
+    };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; check --config", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// A duration as people write it.
+///
+/// # Errors
+/// When it is none, is negative, or is longer than a month.
+pub fn parsed_duration(field: &str, text: &str) -> anyhow::Result<Duration> {
+    let parsed: Option<Duration> =
+        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    match parsed {
+        Some(duration) if duration <= MAX_DURATION => Ok(duration),
+        Some(_) | None => {
+            bail!(
+                "{field} = {text:?} is no duration; give one from 0s to 720h, like 250ms or 1h 30m"
+            )
+        }
+    }
+}
+
+fn in_range(field: &str, value: usize, low: usize, high: usize) -> anyhow::Result<usize> {
+    if !(low..=high).contains(&value) {
+        bail!("{field} = {value} is out of range; give {low} to {high}");
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> anyhow::Result<Settings> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serin.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::new(&Given::default(), Some(&path))
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serin.toml");
+        std::fs::write(&path, "workers = 3\nbake = \"10m\"\n").unwrap();
+        let flags = Given { workers: Some(2), ..Given::default() };
+        let settings = Settings::new(&flags, Some(&path)).unwrap();
+        assert_eq!(settings.service.workers, 2);
+        assert_eq!(settings.service.policy.bake, Duration::from_secs(600));
+        assert_eq!(settings.listen, "127.0.0.1:8000");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, named) in [
+            ("wrokers = 3", "wrokers"),
+            ("workers = 0", "workers = 0"),
+            ("workers = \"two\"", "workers"),
+            ("bake = \"soon\"", "bake = \"soon\""),
+            ("canary_deadline = \"-1s\"", "canary_deadline"),
+            ("alpha = 1.5", "alpha = 1.5"),
+            ("min_samples = 1", "min_samples = 1"),
+            ("relative_margin = -1.0", "relative_margin = -1"),
+            ("traffic_percent = 101.0", "101"),
+            ("store = \"redis://here\"", "redis://here"),
+            ("admin_token = \"\"", "admin_token"),
+            ("body_limit = 1", "body_limit = 1"),
+        ] {
+            let error = format!("{:#}", file(text).unwrap_err());
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let missing = Path::new("no/such/serin.toml");
+        assert!(Settings::new(&Given::default(), Some(missing)).is_err());
+    }
+}

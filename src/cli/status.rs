@@ -1,0 +1,96 @@
+//! `serin status`: what a server is doing.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::client::ServerArgs;
+use super::show;
+use super::show::styled;
+
+/// The flags of `serin status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Prints the status.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    let status = args.server.client().get("/admin/status")?.done()?;
+    print(&status, args.server.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a status, however it was come by.
+pub fn print(status: &Value, json: bool) {
+    if json {
+        anstream::println!("{}", show::json(status));
+        return;
+    }
+    let stable = &status["stable"];
+    anstream::println!(
+        "{}  {} {}",
+        styled(show::STRONG, "stable"),
+        show::text(&stable["version"]),
+        styled(show::FAINT, format!("since {}", show::text(&stable["since"]))),
+    );
+    if status["canary"].is_null() {
+        anstream::println!("{}  none", styled(show::STRONG, "canary"));
+        print_last(&status["last_rollout"]);
+        anstream::println!("{}", show::tracks(&status["tracks"]["stable"], None));
+        return;
+    }
+    let rollout = &status["rollout"];
+    anstream::println!(
+        "{}  {} with {} % of the traffic, rollout {}, {} for {} of {}",
+        styled(show::STRONG, "canary"),
+        show::text(&status["canary"]["name"]),
+        status["traffic_percent"],
+        rollout["id"],
+        show::text(&status["state"]),
+        show::duration(&rollout["elapsed_seconds"]),
+        show::duration(&rollout["bake_seconds"]),
+    );
+    if status["simulate_slowdown"] == Value::Bool(true) {
+        let delay = format!("slowed down by {} ms on purpose", status["delay_ms"]);
+        anstream::println!("        {}", styled(show::WAIT, delay));
+    }
+    let tracks = &status["tracks"];
+    anstream::println!("{}", show::tracks(&tracks["stable"], Some(&tracks["canary"])));
+    let health = &status["health"];
+    anstream::println!(
+        "{}  {}: {}",
+        styled(show::STRONG, "health"),
+        show::health_word(show::text(&health["status"])),
+        show::text(&health["message"]),
+    );
+    for item in status["checklist"].as_array().into_iter().flatten() {
+        let mark = match item["done"].as_bool() {
+            Some(true) => styled(show::GOOD, "done"),
+            Some(false) | None => styled(show::WAIT, "open"),
+        };
+        anstream::println!("  {mark}  {}", show::text(&item["item"]));
+    }
+}
+
+fn print_last(last: &Value) {
+    if last.is_null() {
+        return;
+    }
+    let outcome = match show::text(&last["outcome"]) {
+        "promoted" => styled(show::GOOD, "promoted"),
+        _ => styled(show::BAD, "rolled back"),
+    };
+    anstream::println!(
+        "{}    rollout {} of {} was {outcome}: {}",
+        styled(show::STRONG, "last"),
+        last["rollout"],
+        show::text(&last["canary"]["name"]),
+        show::text(&last["reason"]),
+    );
+}

@@ -1,0 +1,94 @@
+//! Who may use `/admin`? On the loopback address everybody on this machine; elsewhere only who
+//! has the token; and never a page of another site in somebody's browser.
+
+use std::net::IpAddr;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header;
+use actix_web::http::header::HeaderMap;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use super::Shared;
+use super::problem::Problem;
+
+/// Who may use `/admin`.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Everybody who can reach it: it listens on a loopback address.
+    Everybody,
+    /// Who has the token with this hash.
+    Token(blake3::Hash),
+    /// Nobody: it listens to the network, and there is no token.
+    Nobody,
+}
+
+impl Access {
+    /// The rule for a server that listens at this address.
+    pub fn new(listen: IpAddr, token: Option<&str>) -> Access {
+        match token {
+            Some(token) => Access::Token(blake3::hash(token.as_bytes())),
+            None if listen.is_loopback() => Access::Everybody,
+            None => Access::Nobody,
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if is_cross_site(headers) {
+            return Err(Problem::forbidden(
+                "requests from pages of other sites are not taken; use curl or the serin command",
+            ));
+        }
+        match self {
+            Access::Everybody => Ok(()),
+            Access::Nobody => Err(Problem::forbidden(
+                "this server listens to the network without a token, so /admin is closed; start \
+                 it with --admin-token, or with --listen on a loopback address",
+            )),
+            Access::Token(expected) => {
+                let given = headers
+                    .get(header::AUTHORIZATION)
+                    .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+                // Hashes compare in constant time, so the token cannot be guessed byte by byte.
+                match given {
+                    Some(given) if blake3::hash(given.as_bytes()) == *expected => Ok(()),
+                    Some(_) | None => Err(Problem::unauthorized()),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a browser says that the request comes from a page of another origin.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (None, _) => false,
+        (Some(origin), Some(host)) => {
+            origin.strip_prefix("http://").or(origin.strip_prefix("https://")) != Some(host)
+        }
+        (Some(_), None) => true,
+    }
+}
+
+/// Lets a request through to `/admin`, or answers it.
+///
+/// # Errors
+/// Those of the handlers behind it.
+pub async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let shared = request.app_data::<Data<Shared>>();
+    let access = shared.map_or(&Access::Nobody, |shared| &shared.settings.access);
+    match access.check(request.headers()) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(problem) => {
+            let response = problem.response(request.path());
+            Ok(request.into_response(response).map_into_right_body())
+        }
+    }
+}

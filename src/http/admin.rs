@@ -1,0 +1,333 @@
+//! Everything under `/admin`: each request becomes a command or a question to the service.
+//!
+//! The service may wait for the disk, so it is asked on a thread that drives no connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web;
+use actix_web::web::Data;
+use actix_web::web::Payload;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Shared;
+use super::body;
+use super::body::ContentType;
+use super::problem::Problem;
+use crate::canary::Weight;
+use crate::canary::policy::Mode;
+use crate::service::Command;
+use crate::service::Service;
+
+/// The body of `deploy-canary`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deploy {
+    model_path: String,
+    traffic_percent: Option<f64>,
+    bake: Option<String>,
+    /// There is one mode so far; naming another is an error that lists it.
+    #[serde(rename = "mode")]
+    _mode: Option<Mode>,
+    reason: Option<String>,
+    #[serde(default)]
+    override_quarantine: bool,
+}
+
+/// The body of `toggle-slowdown`; without one, the slowdown flips.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slowdown {
+    enabled: Option<bool>,
+    delay_ms: Option<u32>,
+}
+
+/// The answer of `toggle-slowdown`.
+#[derive(Serialize)]
+struct SlowdownAnswer {
+    simulate_slowdown: bool,
+    delay_ms: u32,
+}
+
+/// The body of `promote-canary`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    #[serde(default)]
+    force: bool,
+    reason: Option<String>,
+}
+
+/// The body of `rollback-canary`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBack {
+    reason: Option<String>,
+    #[serde(default)]
+    quarantine: bool,
+}
+
+/// The body of `set-traffic`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Traffic {
+    percent: f64,
+}
+
+/// The body of a route that takes none.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// The query of `history`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<usize>,
+    after: Option<u64>,
+}
+
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+
+/// A month: nobody watches a canary longer, and a typing error shows.
+const MAX_BAKE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// `POST /admin/deploy-canary`
+pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        if bytes.is_empty() {
+            return Err(Problem::empty_body(r#"{"model_path": "models/model_v2.bin"}"#));
+        }
+        let body: Deploy = serde_json::from_slice(bytes).map_err(|e| Problem::json(&e))?;
+        Ok(Command::Deploy {
+            model_path: body.model_path,
+            weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
+            bake: body.bake.as_deref().map(parsed_bake).transpose()?,
+            reason: body.reason,
+            override_quarantine: body.override_quarantine,
+        })
+    })
+    .await
+}
+
+/// `POST /admin/promote-canary`
+pub async fn promote(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        let Promote { force, reason } = body::parse_or_default(bytes)?;
+        Ok(Command::Promote { force, reason })
+    })
+    .await
+}
+
+/// `POST /admin/rollback-canary`
+pub async fn rollback(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        let RollBack { reason, quarantine } = body::parse_or_default(bytes)?;
+        Ok(Command::RollBack { reason, quarantine })
+    })
+    .await
+}
+
+/// `POST /admin/pause-canary`
+pub async fn pause(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        body::parse_or_default(bytes).map(|Nothing {}| Command::Pause)
+    })
+    .await
+}
+
+/// `POST /admin/resume-canary`
+pub async fn resume(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        body::parse_or_default(bytes).map(|Nothing {}| Command::Resume)
+    })
+    .await
+}
+
+/// `POST /admin/set-traffic`
+pub async fn set_traffic(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        if bytes.is_empty() {
+            return Err(Problem::empty_body(r#"{"percent": 25}"#));
+        }
+        let Traffic { percent } = serde_json::from_slice(bytes).map_err(|e| Problem::json(&e))?;
+        Ok(Command::SetTraffic { weight: Weight::from_percent(percent)? })
+    })
+    .await
+}
+
+/// `POST /admin/toggle-slowdown`
+pub async fn slowdown(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let parse = |bytes: &[u8]| {
+        let Slowdown { enabled, delay_ms } = body::parse_or_default(bytes)?;
+        Ok(Command::SetSlowdown { enabled, delay_ms })
+    };
+    let outcome = carried_out(&request, payload, shared, parse).await.and_then(|status| {
+        let answer = SlowdownAnswer {
+            simulate_slowdown: status.simulate_slowdown,
+            delay_ms: status.delay_ms,
+        };
+        json(&answer, Some(status.revision))
+    });
+    respond(&request, outcome)
+}
+
+/// `GET /admin/check-canary-health`
+pub async fn health(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    ask(request, shared, |service| Ok(service.health()?), |_| None).await
+}
+
+/// `GET /admin/status`
+pub async fn status(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    ask(request, shared, |service| Ok(service.status()), |status| Some(status.revision)).await
+}
+
+/// `GET /admin/models`
+pub async fn models(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    ask(
+        request,
+        shared,
+        |service| Ok(serde_json::json!({ "models": service.registry().list() })),
+        |_| None,
+    )
+    .await
+}
+
+/// `GET /admin/history?limit=&after=`
+pub async fn history(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    let page = web::Query::<Page>::from_query(request.query_string());
+    let (limit, after) = match page {
+        Ok(page) => (page.limit.unwrap_or(DEFAULT_PAGE), page.after),
+        Err(cause) => {
+            return Problem::query(format!("{cause}; limit and after are whole numbers"))
+                .response(request.path());
+        }
+    };
+    if limit > MAX_PAGE {
+        return Problem::query(format!("limit = {limit} is out of range; give 0 to {MAX_PAGE}"))
+            .response(request.path());
+    }
+    ask(
+        request,
+        shared,
+        move |service| {
+            let entries = match after {
+                Some(after) => service.history(after, limit)?,
+                None => service.newest_history(limit)?,
+            };
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|entry| Told { entry, sentence: entry.event.sentence() })
+                .collect();
+            serde_json::to_value(serde_json::json!({ "entries": entries }))
+                .map_err(|cause| Problem::internal(cause.to_string()))
+        },
+        |_| None,
+    )
+    .await
+}
+
+/// A journal entry with the sentence that tells it.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    entry: &'a crate::canary::Entry,
+    sentence: String,
+}
+
+/// Parses a command, carries it out, and answers with the new status.
+async fn command(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+    parse: impl FnOnce(&[u8]) -> Result<Command, Problem>,
+) -> HttpResponse {
+    let outcome = carried_out(&request, payload, shared, parse).await;
+    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
+}
+
+async fn carried_out(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+    parse: impl FnOnce(&[u8]) -> Result<Command, Problem>,
+) -> Result<crate::service::status::Status, Problem> {
+    let if_revision = if_match(request)?;
+    let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
+    let command = parse(&bytes)?;
+    let service = shared.service.clone();
+    blocking(move || Ok(service.command(command, if_revision)?)).await
+}
+
+/// Asks the service something that changes nothing.
+async fn ask<T: Serialize + Send + 'static>(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    question: impl FnOnce(&Service) -> Result<T, Problem> + Send + 'static,
+    revision: impl FnOnce(&T) -> Option<u64>,
+) -> HttpResponse {
+    let service: Arc<Service> = shared.service.clone();
+    let outcome = blocking(move || question(&service)).await;
+    respond(&request, outcome.and_then(|answer| json(&answer, revision(&answer))))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    web::block(work)
+        .await
+        .map_err(|_| Problem::internal("the server is too busy; nothing was changed, try again"))?
+}
+
+fn respond(request: &HttpRequest, outcome: Result<HttpResponse, Problem>) -> HttpResponse {
+    outcome.unwrap_or_else(|problem| problem.response(request.path()))
+}
+
+fn json<T: Serialize>(answer: &T, revision: Option<u64>) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(answer)
+        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    let mut response = HttpResponse::Ok();
+    if let Some(revision) = revision {
+        response.insert_header((header::ETAG, format!("\"{revision}\"")));
+    }
+    Ok(response.insert_header(header::ContentType::json()).body(body))
+}
+
+fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+    let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("?");
+    if text == "*" {
+        return Ok(None);
+    }
+    let revision = text.trim_matches('"').parse();
+    revision.map(Some).map_err(|_| Problem::if_match(text))
+}
+
+fn parsed_bake(text: &str) -> Result<Duration, Problem> {
+    let parsed: Option<Duration> =
+        text.parse::<SignedDuration>().ok().and_then(|bake| bake.try_into().ok());
+    match parsed {
+        Some(bake) if bake <= MAX_BAKE => Ok(bake),
+        Some(_) | None => Err(Problem::field(format!(
+            "bake = {text:?} is no duration; give one from \"0s\" to \"720h\", like \"1h 30m\""
+        ))),
+    }
+}

@@ -1,0 +1,135 @@
+//! `POST /predict`: one row or many, by position or by name.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType as ContentTypeHeader;
+use actix_web::web::Data;
+use actix_web::web::Payload;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Shared;
+use super::body;
+use super::body::ContentType;
+use super::problem::Problem;
+use crate::model::Features;
+use crate::service::predict::Prediction;
+use crate::service::predict::Request;
+
+/// The body of a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked<'a> {
+    /// One row.
+    #[serde(borrow)]
+    features: Option<Features<'a>>,
+    /// Many rows, all for the same track.
+    #[serde(borrow)]
+    instances: Option<Vec<Features<'a>>>,
+    /// Whoever has the same key gets the same track.
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    /// Comes back as it is.
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    rows: Rows,
+    model_used: &'static str,
+    model_version: &'a str,
+    latency_ms: f64,
+    prediction_id: &'a str,
+    fallback: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Rows {
+    One(Row),
+    Many { predictions: Vec<Row> },
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Row {
+    probability: f64,
+    label: u8,
+}
+
+/// Longer keys and ids are refused: they are identifiers, not documents.
+const MAX_KEY_BYTES: usize = 256;
+
+const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
+
+/// Answers a prediction request.
+pub async fn predict(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    match answer(&request, payload, &shared).await {
+        Ok(body) => HttpResponse::Ok().insert_header(ContentTypeHeader::json()).body(body),
+        Err(problem) => problem.response(request.path()),
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: &Shared,
+) -> Result<Vec<u8>, Problem> {
+    let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
+    if bytes.is_empty() {
+        return Err(Problem::empty_body(EXAMPLE));
+    }
+    let asked: Asked<'_> = serde_json::from_slice(&bytes).map_err(|cause| Problem::json(&cause))?;
+    for (field, text) in [("key", &asked.key), ("id", &asked.id)] {
+        if text.as_ref().is_some_and(|text| text.len() > MAX_KEY_BYTES) {
+            return Err(Problem::field(format!(
+                "{field} is longer than {MAX_KEY_BYTES} bytes; give a shorter one"
+            )));
+        }
+    }
+    let single = asked.features.is_some();
+    let rows = match (asked.features, asked.instances) {
+        (Some(row), None) => vec![row],
+        (None, Some(rows)) if !rows.is_empty() => rows,
+        (None, Some(_)) => {
+            return Err(Problem::field("instances is empty; give at least one row"));
+        }
+        (None, None) => {
+            return Err(Problem::field(format!("features is missing; send JSON like {EXAMPLE}")));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::field("features and instances are both given; give one of them"));
+        }
+    };
+    let prediction = shared.service.predict(Request { rows, key: asked.key }).await?;
+    written(&prediction, single, asked.id.as_deref())
+}
+
+fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Vec<u8>, Problem> {
+    let threshold = prediction.answered_by.inference.model().threshold();
+    let row = |&probability: &f64| Row { probability, label: u8::from(probability >= threshold) };
+    let rows = match (single, prediction.probabilities.as_slice()) {
+        (true, [probability]) => Rows::One(row(probability)),
+        (_, probabilities) => Rows::Many { predictions: probabilities.iter().map(row).collect() },
+    };
+    let answer = Answer {
+        rows,
+        model_used: prediction.track.name(),
+        model_version: &prediction.answered_by.version.name,
+        // To the nanosecond: the clock knows no more.
+        latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
+        prediction_id: &format!("{:032x}", rand::random::<u128>()),
+        fallback: prediction.fallback,
+        id,
+    };
+    let mut body = Vec::with_capacity(256);
+    serde_json::to_writer(&mut body, &answer)
+        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    Ok(body)
+}

@@ -1,0 +1,300 @@
+//! Which status code does an error have? The only file that knows.
+//!
+//! Every error is an `application/problem+json` (RFC 9457) with two extra members: `code`, a stable
+//! word for programs, and `error`, the detail again, where clients of the Open Inference Protocol
+//! look for it.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use serde::Serialize;
+
+use crate::canary::Refusal;
+use crate::canary::weight::WeightError;
+use crate::service::CommandError;
+use crate::service::predict::PredictError;
+use crate::service::registry::RegistryError;
+use crate::store::StoreError;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    /// The methods that would have been right.
+    allow: Option<String>,
+}
+
+/// The body of a problem.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    error: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Problem {
+        Problem { status, code, title, detail, allow: None }
+    }
+
+    /// The body is not JSON of the right shape.
+    pub fn json(cause: &serde_json::Error) -> Problem {
+        let (status, code) = match cause.classify() {
+            serde_json::error::Category::Data => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
+            serde_json::error::Category::Syntax
+            | serde_json::error::Category::Eof
+            | serde_json::error::Category::Io => (StatusCode::BAD_REQUEST, "invalid_json"),
+        };
+        let detail = format!("the body does not fit: {cause}");
+        Problem::new(status, code, "The body is not what this route takes", detail)
+    }
+
+    /// A field of the body is missing, too many, or out of range.
+    pub fn field(detail: impl Into<String>) -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::new(status, "invalid_body", "The body is not what this route takes", detail.into())
+    }
+
+    /// There is no body.
+    pub fn empty_body(example: &str) -> Problem {
+        let detail = format!("the body is empty; send JSON like {example}");
+        Problem::new(StatusCode::BAD_REQUEST, "empty_body", "The body is empty", detail)
+    }
+
+    /// The body is larger than allowed.
+    pub fn too_large(limit: usize) -> Problem {
+        let detail = format!("the body is larger than {limit} bytes; send fewer rows at once");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Problem::new(status, "body_too_large", "The body is too large", detail)
+    }
+
+    /// The body did not arrive in time.
+    pub fn too_slow(seconds: f64) -> Problem {
+        let detail = format!("the body did not arrive within {seconds} s; send it again");
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Problem::new(status, "body_too_slow", "The body did not arrive in time", detail)
+    }
+
+    /// The body broke off.
+    pub fn broken(cause: &impl std::fmt::Display) -> Problem {
+        let detail = format!("the body broke off ({cause}); send it again");
+        Problem::new(StatusCode::BAD_REQUEST, "body_broken", "The body broke off", detail)
+    }
+
+    /// The body is of a type, or in an encoding, that is not taken.
+    pub fn media_type(detail: String) -> Problem {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Problem::new(status, "unsupported_media_type", "The body is not plain JSON", detail)
+    }
+
+    /// A parameter of the query is unknown or out of range.
+    pub fn query(detail: String) -> Problem {
+        let status = StatusCode::BAD_REQUEST;
+        Problem::new(status, "invalid_query", "The query is not what this route takes", detail)
+    }
+
+    /// The `If-Match` header is not a revision.
+    pub fn if_match(value: &str) -> Problem {
+        let detail = format!("If-Match {value:?} is no revision; give the ETag of /admin/status");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_if_match", "If-Match is no revision", detail)
+    }
+
+    /// Nothing is here.
+    pub fn no_route(path: &str) -> Problem {
+        let detail = format!(
+            "there is nothing at {path}; predictions are at POST /predict, the status is at GET \
+             /admin/status"
+        );
+        Problem::new(StatusCode::NOT_FOUND, "no_such_route", "There is nothing here", detail)
+    }
+
+    /// Something is here, but not for this method.
+    pub fn method(method: &str, path: &str, allow: &str) -> Problem {
+        let detail = format!("{path} does not take {method}; use {allow}");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let mut problem =
+            Problem::new(status, "method_not_allowed", "This route takes another method", detail);
+        problem.allow = Some(allow.to_owned());
+        problem
+    }
+
+    /// The token is missing or wrong.
+    pub fn unauthorized() -> Problem {
+        let detail = "this server asks for a token; send Authorization: Bearer TOKEN".to_owned();
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "A token is needed", detail)
+    }
+
+    /// Not for this caller.
+    pub fn forbidden(detail: &str) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail.to_owned())
+    }
+
+    /// The server is about to stop.
+    pub fn draining() -> Problem {
+        let detail = "this server is shutting down; ask another one".to_owned();
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "Shutting down", detail)
+    }
+
+    /// Something broke that should not have.
+    pub fn internal(detail: impl Into<String>) -> Problem {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(status, "internal", "The server failed", detail.into())
+    }
+
+    /// The response to a request for this path.
+    pub fn response(&self, instance: &str) -> HttpResponse {
+        let body = Body {
+            r#type: format!("urn:serin:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance,
+            code: self.code,
+            error: &self.detail,
+        };
+        let mut response = HttpResponse::build(self.status);
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response
+            .content_type("application/problem+json")
+            .body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl From<PredictError> for Problem {
+    fn from(error: PredictError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            PredictError::Row { .. } => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_features",
+                "The features do not fit the model",
+                detail,
+            ),
+            PredictError::Stable(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stable_failed",
+                "The model gave no answer",
+                detail,
+            ),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Problem {
+        let detail = error.to_string();
+        let unprocessable = |code, title| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, detail.clone())
+        };
+        match error {
+            CommandError::Registry(error) => error.into(),
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Store(error) => error.into(),
+            CommandError::Features { .. } => {
+                unprocessable("other_features", "The model takes other features than stable")
+            }
+            CommandError::WarmUp { .. } => {
+                unprocessable("warm_up_failed", "The model failed before its first request")
+            }
+            CommandError::OutOfRange { .. } => {
+                unprocessable("invalid_body", "The body is not what this route takes")
+            }
+            CommandError::Revision { .. } => Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "revision_moved_on",
+                "The state has changed in the meantime",
+                detail,
+            ),
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Problem {
+        let (status, code, title) = match &error {
+            RegistryError::Outside { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "path_outside",
+                "The path is not inside the models folder",
+            ),
+            RegistryError::NotFound { .. } => {
+                (StatusCode::NOT_FOUND, "no_such_model", "There is no such model")
+            }
+            RegistryError::NotAModel { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_a_model",
+                "The file is no model, or a damaged one",
+            ),
+        };
+        Problem::new(status, code, title, error.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let code = match &refusal {
+            Refusal::CanaryActive { .. } => "canary_active",
+            Refusal::NoCanary => "no_canary",
+            Refusal::OtherRollout { .. } => "other_rollout",
+            Refusal::StaleJudgement => "stale_judgement",
+            Refusal::NotPassing { .. } => "not_passing",
+            Refusal::IsPaused { .. } => "paused",
+            Refusal::Quarantined { .. } => "quarantined",
+            Refusal::ReasonMissing => "reason_missing",
+            Refusal::AlreadyInitialized => "already_initialized",
+        };
+        let status = match &refusal {
+            Refusal::ReasonMissing => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::CanaryActive { .. }
+            | Refusal::NoCanary
+            | Refusal::OtherRollout { .. }
+            | Refusal::StaleJudgement
+            | Refusal::NotPassing { .. }
+            | Refusal::IsPaused { .. }
+            | Refusal::Quarantined { .. }
+            | Refusal::AlreadyInitialized => StatusCode::CONFLICT,
+        };
+        Problem::new(status, code, "This cannot happen now", refusal.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        match &error {
+            StoreError::Conflict { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "revision_conflict",
+                "Someone else was faster",
+                error.to_string(),
+            ),
+            StoreError::InUse { .. }
+            | StoreError::Open { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Sqlite(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_failed",
+                "The store failed; nothing was changed",
+                error.to_string(),
+            ),
+        }
+    }
+}
+
+impl From<WeightError> for Problem {
+    fn from(error: WeightError) -> Problem {
+        Problem::field(error.to_string())
+    }
+}

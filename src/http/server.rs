@@ -1,0 +1,58 @@
+//! Listening, and stopping without losing anything.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::App;
+use actix_web::HttpServer;
+use actix_web::web::Data;
+
+use super::Settings;
+use super::Shared;
+use super::routes;
+use crate::service::Service;
+use crate::service::checkpoint::Saver;
+
+/// How long a client may take to send the head of a request.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay open without a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Serves until `shutdown` is done; then finishes what is under way and saves what was observed.
+///
+/// Takes the listener from outside, so that whoever bound it knows its port.
+///
+/// # Errors
+/// When the operating system refuses a socket or a thread.
+pub async fn run(
+    listener: TcpListener,
+    service: Arc<Service>,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + 'static,
+) -> std::io::Result<()> {
+    let saver = Saver::start(service.clone())?;
+    let (workers, connections) = (settings.workers, settings.connections);
+    let drain_deadline = settings.drain_deadline.as_secs().max(1);
+    let shared = Data::new(Shared { service: service.clone(), settings });
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
+        .workers(workers)
+        .max_connections(connections)
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(drain_deadline)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        shutdown.await;
+        service.drain();
+        handle.stop(true).await;
+    });
+    let outcome = server.await;
+    saver.stop();
+    outcome
+}

@@ -1,0 +1,178 @@
+//! `serin train` and `serin inspect` as a person meets them: exit codes, words, files.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the binary in a folder, without this shell's settings.
+fn serin(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SERIN_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Trains on a file of this content.
+fn train_on(folder: &Path, content: &str, more: &[&str]) -> Ended {
+    std::fs::write(folder.join("rows.csv"), content).unwrap();
+    let fixed = "train --data rows.csv --target churn --positive Yes --out model.bin";
+    let arguments: Vec<&str> = fixed.split(' ').chain(more.iter().copied()).collect();
+    serin(folder, &arguments)
+}
+
+/// Rows of a number that tells the classes apart, and further columns.
+fn rows(header: &str, further: &str) -> String {
+    let row =
+        |i: usize| format!("{i},{further}{}\n", if i.is_multiple_of(3) { "Yes" } else { "No" });
+    (0..60).map(row).fold(format!("x,{header}churn\n"), |text, row| text + &row)
+}
+
+#[test]
+fn train_alone_writes_the_two_default_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = serin(folder.path(), &["train"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(
+        ended.stdout.contains("model_v1.bin") && ended.stdout.contains("AUC"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains('\u{1b}'), "no colors but on a terminal");
+
+    let inspected = serin(folder.path(), &["inspect", "models/model_v2.bin"]);
+    assert_eq!(inspected.code, 0, "{}", inspected.stderr);
+    assert!(inspected.stdout.contains("tenure_years"), "{}", inspected.stdout);
+}
+
+#[test]
+fn the_same_seed_writes_the_same_bytes_and_json_says_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cards = Vec::new();
+    for models in ["a", "b"] {
+        let ended = serin(folder.path(), &["train", "--seed", "7", "--models", models, "--json"]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+        cards.push(printed["models"][1]["card"].clone());
+    }
+    let bytes = |path: &str| std::fs::read(folder.path().join(path)).unwrap();
+    assert_eq!(bytes("a/model_v1.bin"), bytes("b/model_v1.bin"));
+    assert_eq!(bytes("a/model_v2.bin"), bytes("b/model_v2.bin"));
+    assert_eq!(cards[0], cards[1]);
+
+    let inspected = serin(folder.path(), &["inspect", "a/model_v2.bin", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&inspected.stdout).unwrap(), cards[0]);
+}
+
+#[test]
+fn bad_data_ends_with_two_and_says_where_and_what_to_do() {
+    let cases = [
+        ("", "there are no rows"),
+        ("x,churn\n", "there are no rows"),
+        ("x,churn\n1,Yes\n2\n", "line 3: it has 1 fields, the header has 2; mend or delete"),
+        ("x,churn\n1,Yes\n2,Yes\n", "all 2 rows are of class 1; training needs rows of both"),
+        ("x,churn\n1,No\n2,No\n", "never `Yes`; its values are `No`"),
+        ("x,Churn\n1,Yes\n2,No\n", "there is no column `churn` (did you mean `Churn`?)"),
+        ("x,x,churn\n1,2,Yes\n", "names column `x` twice"),
+        ("x,churn\n1,Yes\ninf,No\n", "line 3: column `x` has `inf`"),
+        ("x,churn\n1,Yes\n2,No\n3,No\n", "rows are not of both classes; use more rows"),
+    ];
+    for (content, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = train_on(folder.path(), content, &[]);
+        assert_eq!(ended.code, 2, "{content:?}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("serin: train rows.csv: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{content:?}: {} / {expected}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+        assert!(!folder.path().join("model.bin").exists());
+    }
+}
+
+#[test]
+fn a_constant_column_is_a_warning_and_only_constant_columns_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = train_on(folder.path(), &rows("flat,word,", "5,same,"), &[]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stdout.contains("without effect: `flat`, `word`"), "{}", ended.stdout);
+
+    let ended = train_on(folder.path(), &rows("flat,", "5,"), &["--drop", "x"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("every column is constant"), "{}", ended.stderr);
+}
+
+#[test]
+fn without_out_the_model_is_named_after_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("churn.2026.csv"), rows("", "")).unwrap();
+    let arguments = "train --data churn.2026.csv --target churn --positive Yes --models made";
+    let ended = serin(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(folder.path().join("made/churn.2026.bin").exists());
+}
+
+#[test]
+fn bad_options_end_with_two_and_name_the_allowed_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 8] = [
+        (&["--l2", "0"], "l2: 0, allowed are numbers above 0 and up to 1e9"),
+        (&["--l2", "nan"], "l2: NaN"),
+        (&["--threshold", "1.5"], "threshold: 1.5, allowed are numbers from 0 to 1"),
+        (&["--test-fraction", "1"], "test fraction: 1, allowed are numbers above 0 and below 1"),
+        (&["--holdout-every", "1"], "holdout every: 1, allowed are whole numbers from 2"),
+        (&["--holdout-every", "5", "--test-fraction", "0.1"], "cannot be used with"),
+        (&["--drop", "idd"], "drop: there is no column `idd`"),
+        (&["--drop", "churn"], "drop: `churn` is the target"),
+    ];
+    for (options, expected) in cases {
+        let ended = train_on(folder.path(), &rows("id,", "1,"), options);
+        assert_eq!(ended.code, 2, "{options:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{options:?}: {}", ended.stderr);
+    }
+    let ended = serin(folder.path(), &["train", "--data", "rows.csv"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("--target"), "{}", ended.stderr);
+    let ended = serin(folder.path(), &["train", "--target", "churn"]);
+    assert_eq!(ended.code, 2);
+}
+
+#[test]
+fn a_damaged_model_is_refused_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(train_on(folder.path(), &rows("", ""), &[]).code, 0);
+    let good = std::fs::read(folder.path().join("model.bin")).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let cases = [
+        (flipped, "digest: the header says"),
+        (good[..good.len() - 1].to_vec(), "payload length: "),
+        ([&good[..], b"x"].concat(), "payload length: "),
+        (b"x,churn\n1,Yes\n".to_vec(), "magic: "),
+        (Vec::new(), "the file is cut short"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(folder.path().join("damaged.bin"), bytes).unwrap();
+        let ended = serin(folder.path(), &["inspect", "damaged.bin"]);
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert!(ended.stderr.starts_with("serin: inspect damaged.bin: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{} / {expected}", ended.stderr);
+    }
+    let ended = serin(folder.path(), &["inspect", "absent.bin"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("cannot be read"), "{}", ended.stderr);
+}
