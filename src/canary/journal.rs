@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::rollout::Event;
+use super::event::Event;
 use super::rollout::Refusal;
-use super::rollout::State;
 use super::rollout::Transition;
 use super::rollout::apply;
+use super::state::State;
 
 /// One event with its place in the journal and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
+//! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
@@ -25,24 +26,30 @@ pub mod evidence;
 
 pub mod judge;
 
+pub mod state;
+
+pub mod event;
+
 pub mod rollout;
 
 pub mod journal;
 
 pub mod narrative;
 
+mod salt;
+
+pub use event::Event;
 pub use evidence::Evidence;
 pub use journal::Entry;
 pub use judge::Judgement;
 pub use judge::Verdict;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
-pub use rollout::Event;
 pub use rollout::Refusal;
-pub use rollout::Rollout;
-pub use rollout::State;
-pub use rollout::Version;
 pub use signals::Samples;
 pub use signals::Track;
 pub use split::Split;
+pub use state::Rollout;
+pub use state::State;
+pub use state::Version;
 pub use weight::Weight;

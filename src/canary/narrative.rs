@@ -1,6 +1,6 @@
 //! What happened, in one sentence with the numbers: for logs, history and notifications.
 
-use super::rollout::Event;
+use super::event::Event;
 
 /// A duration as people say it: three significant digits and the unit that suits them.
 ///

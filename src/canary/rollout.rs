@@ -11,183 +11,19 @@
 //! alike. It checks the event against the state, and it performs nothing: what the service has to
 //! do with its samples comes back as a value. Deliberately absent: a clock, a store, a default arm.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
 use thiserror::Error;
 
+use super::event::Event;
 use super::judge::Judgement;
 use super::judge::Verdict;
-use super::policy::Mode;
-use super::policy::Policy;
-use super::weight::Weight;
-
-/// A model version: its name, the file it was deployed from, and what is in that file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Version {
-    /// `model_v1`: the file's name without its ending.
-    pub name: String,
-    /// The file's path inside the models folder.
-    pub file: String,
-    /// The digest of the artifact, in hexadecimal: the version's identity.
-    pub digest: String,
-}
-
-/// Everything that must survive a restart, evidence aside.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// The version that is trusted. There is always exactly one.
-    pub stable: Version,
-    /// Since when.
-    pub stable_since: Timestamp,
-    /// The attempt to replace it, if one is under way.
-    pub rollout: Option<Rollout>,
-    /// How the attempt before ended.
-    pub last: Option<Ended>,
-    /// The injected delay.
-    pub slowdown: Slowdown,
-    /// Artifacts that may not come back, by digest, with the reason.
-    pub quarantine: BTreeMap<String, String>,
-    /// How many rollouts were begun.
-    pub rollouts: u64,
-}
-
-/// One attempt to replace stable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Rollout {
-    /// Counted from 1.
-    pub id: u64,
-    /// The version on trial.
-    pub canary: Version,
-    /// Its policy, as it was when it was deployed; the weight is the one in force now.
-    pub policy: Policy,
-    /// The salt of its split.
-    #[serde(with = "salt")]
-    pub salt: u128,
-    /// When it was deployed.
-    pub started_at: Timestamp,
-    /// Counted from 1; every change of weight begins a step, and evidence starts anew with it.
-    pub step: u32,
-    /// When this step began.
-    pub step_started_at: Timestamp,
-    /// Whether a person has put it on hold.
-    pub phase: Phase,
-}
-
-/// Whether a rollout goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// It goes on.
-    Running,
-    /// It keeps its weight, and nothing but a rollback or a named override ends it.
-    Paused,
-}
-
-/// A delay injected into the canary's predictions, for demonstrations and tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slowdown {
-    /// Whether it is on.
-    pub enabled: bool,
-    /// How long it is, in milliseconds.
-    pub delay_ms: u32,
-}
-
-/// How a rollout ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Which.
-    pub rollout: u64,
-    /// The version that was on trial.
-    pub canary: Version,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: String,
-}
-
-/// What became of a canary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It is stable now.
-    Promoted,
-    /// It was taken back.
-    RolledBack,
-}
-
-/// What happened. Each event of the journal is one of these.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Event {
-    /// serin started for the first time, with this stable version.
-    Initialized {
-        /// The trusted version.
-        stable: Version,
-    },
-    /// A canary went on trial.
-    CanaryDeployed {
-        /// The version on trial.
-        canary: Version,
-        /// Its policy.
-        policy: Policy,
-        /// The salt of its split.
-        #[serde(with = "salt")]
-        salt: u128,
-        /// Why, if a reason was given.
-        reason: Option<String>,
-        /// Whether a quarantine was overridden, which takes a reason.
-        override_quarantine: bool,
-    },
-    /// The canary's share changed.
-    TrafficSet {
-        /// The rollout it is about.
-        rollout: u64,
-        /// The new share.
-        weight: Weight,
-        /// What had been seen at the old share.
-        judgement: Box<Judgement>,
-    },
-    /// The rollout was put on hold.
-    Paused {
-        /// The rollout it is about.
-        rollout: u64,
-    },
-    /// The rollout goes on.
-    Resumed {
-        /// The rollout it is about.
-        rollout: u64,
-    },
-    /// The injected delay was changed.
-    SlowdownSet {
-        /// On or off, and how long.
-        slowdown: Slowdown,
-    },
-    /// The canary became stable.
-    Promoted {
-        /// What it was decided on.
-        judgement: Box<Judgement>,
-        /// The reason of the person who overrode a judgement that does not pass.
-        override_reason: Option<String>,
-    },
-    /// The canary was taken back.
-    RolledBack {
-        /// The rollout it is about.
-        rollout: u64,
-        /// Why.
-        reason: String,
-        /// Whether this artifact may come back only by override.
-        quarantine: bool,
-        /// What had been seen.
-        judgement: Option<Box<Judgement>>,
-    },
-}
+use super::state::Ended;
+use super::state::Outcome;
+use super::state::Phase;
+use super::state::Rollout;
+use super::state::Slowdown;
+use super::state::State;
+use super::state::Version;
 
 /// What [`apply`] makes of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -274,46 +110,6 @@ pub enum Refusal {
     /// The first event was there already.
     #[error("the journal has a first event already")]
     AlreadyInitialized,
-}
-
-impl State {
-    /// The state after the first event.
-    pub fn initial(stable: Version, at: Timestamp) -> State {
-        State {
-            stable,
-            stable_since: at,
-            rollout: None,
-            last: None,
-            slowdown: Slowdown { enabled: false, delay_ms: super::policy::DEFAULT_DELAY_MS },
-            quarantine: BTreeMap::new(),
-            rollouts: 0,
-        }
-    }
-
-    /// The rollout under way.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn running(&self) -> Result<&Rollout, Refusal> {
-        self.rollout.as_ref().ok_or(Refusal::NoCanary)
-    }
-}
-
-impl Rollout {
-    /// The canary's share of traffic now.
-    pub fn weight(&self) -> Weight {
-        self.policy.weight
-    }
-
-    /// How long the canary has been on trial at this step.
-    pub fn elapsed(&self, now: Timestamp) -> Duration {
-        now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)
-    }
-
-    /// Who decides.
-    pub fn mode(&self) -> Mode {
-        self.policy.mode
-    }
 }
 
 /// The state after `event`, or why it cannot happen now.
@@ -468,19 +264,6 @@ fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
     }
 }
 
-/// A 128-bit salt as hexadecimal text, because JSON numbers hold no 128 bits.
-mod salt {
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-    use serde::de::Error;
-
-    pub fn serialize<S: Serializer>(salt: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{salt:032x}"))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
-    }
-}
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

@@ -217,6 +217,7 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_failed_request_counts_as_a_request_without_a_latency() {
@@ -253,5 +254,41 @@ mod tests {
         samples.of_mut(Track::Canary).record_failure(Failure::Error);
         let text = serde_json::to_string(&samples).unwrap();
         assert_eq!(serde_json::from_str::<Samples>(&text).unwrap(), samples);
+    }
+
+    proptest! {
+        // A checkpoint or a journal entry that cannot be read back would keep serin from starting.
+        #[test]
+        fn whatever_was_merged_can_be_read_back(
+            latencies in prop::collection::vec(prop::collection::vec(any_latency(), 0..40), 1..6),
+        ) {
+            let mut merged = Samples::default();
+            for shard in &latencies {
+                let mut samples = Samples::default();
+                for &latency in shard {
+                    samples.of_mut(Track::Canary).record(latency, &[(latency / 100.0).fract()]);
+                }
+                merged.merge(&samples).unwrap();
+            }
+            let text = serde_json::to_string(&merged).unwrap();
+            let read: Samples = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&read, &merged);
+            let inputs = crate::canary::evidence::Inputs::from(&merged);
+            let text = serde_json::to_string(&inputs).unwrap();
+            prop_assert_eq!(serde_json::from_str::<crate::canary::evidence::Inputs>(&text).unwrap(), inputs);
+        }
+    }
+
+    fn any_latency() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            Just(0.0),
+            Just(0.1),
+            Just(1e-7),
+            Just(3.3e-7),
+            1e-9..1e-6,
+            1e-6..1.0,
+            0.0999999..0.1000001,
+            1.0..1e6_f64,
+        ]
     }
 }

@@ -171,7 +171,7 @@ impl Story<'_> {
     fn deploy(&mut self) -> anyhow::Result<()> {
         self.say("model_v2 is deployed as canary with 10 % of the traffic");
         let status = self.post("deploy-canary", &json!({ "model_path": "models/model_v2.bin" }))?;
-        self.expect("model_v2 is on trial", status["canary"]["name"] == "model_v2", &status);
+        self.expect("model_v2 is on trial", status["canary"]["version"] == "model_v2", &status);
         Ok(())
     }
 

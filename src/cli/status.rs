@@ -49,7 +49,7 @@ pub fn print(status: &Value, json: bool) {
     anstream::println!(
         "{}  {} with {} % of the traffic, rollout {}, {} for {} of {}",
         styled(show::STRONG, "canary"),
-        show::text(&status["canary"]["name"]),
+        show::text(&status["canary"]["version"]),
         status["traffic_percent"],
         rollout["id"],
         show::text(&status["state"]),
@@ -90,7 +90,7 @@ fn print_last(last: &Value) {
         "{}    rollout {} of {} was {outcome}: {}",
         styled(show::STRONG, "last"),
         last["rollout"],
-        show::text(&last["canary"]["name"]),
+        show::text(&last["canary"]["version"]),
         show::text(&last["reason"]),
     );
 }

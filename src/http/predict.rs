@@ -112,7 +112,7 @@ async fn answer(
 }
 
 fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Vec<u8>, Problem> {
-    let threshold = prediction.answered_by.inference.model().threshold();
+    let threshold = prediction.answered_by().inference.model().threshold();
     let row = |&probability: &f64| Row { probability, label: u8::from(probability >= threshold) };
     let rows = match (single, prediction.probabilities.as_slice()) {
         (true, [probability]) => Rows::One(row(probability)),
@@ -121,7 +121,7 @@ fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Ve
     let answer = Answer {
         rows,
         model_used: prediction.track.name(),
-        model_version: &prediction.answered_by.version.name,
+        model_version: &prediction.answered_by().version.name,
         // To the nanosecond: the clock knows no more.
         latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
         prediction_id: &format!("{:032x}", rand::random::<u128>()),

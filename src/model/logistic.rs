@@ -86,6 +86,7 @@ impl LogisticRegression {
                 }
             });
         }
+        let offset = offset.clamp(-LARGEST_ADDEND, LARGEST_ADDEND);
         Ok(Self { schema, threshold, offset, terms })
     }
 
@@ -97,7 +98,7 @@ impl LogisticRegression {
         }
         let mut sum = self.offset;
         for (index, (term, value)) in self.terms.iter().zip(values).enumerate() {
-            sum += match (term, value) {
+            let addend = match (term, value) {
                 (Term::Number { weight, .. }, Value::Number(number)) => weight * number,
                 (Term::Number { weight, fill }, Value::Missing) => weight * fill,
                 (Term::Category { levels }, Value::Text(text)) => weight_of(levels, text),
@@ -107,6 +108,8 @@ impl LogisticRegression {
                     return Err(self.foreign_kind(index));
                 }
             };
+            // Opposite infinities would add up to NaN; finite ones cannot, however many there are.
+            sum += addend.clamp(-LARGEST_ADDEND, LARGEST_ADDEND);
         }
         Ok(sum)
     }
@@ -131,12 +134,7 @@ impl Model for LogisticRegression {
     }
 
     fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
-        let log_odds = self.log_odds(row)?;
-        // Infinite log-odds are a probability of 0 or 1; only a sum of opposite infinities is not one.
-        if log_odds.is_nan() {
-            return Err(PredictError::NotFinite { value: log_odds });
-        }
-        Ok(1.0 / (1.0 + (-log_odds).exp()))
+        Ok(1.0 / (1.0 + (-self.log_odds(row)?).exp()))
     }
 
     fn threshold(&self) -> f64 {
@@ -147,6 +145,9 @@ impl Model for LogisticRegression {
         if self.terms.len() <= INLINE_FEATURES { Execution::Inline } else { Execution::Pooled }
     }
 }
+
+/// Log-odds beyond this are a probability of 0 or 1 many times over.
+const LARGEST_ADDEND: f64 = 1e290;
 
 fn weight_of(levels: &[(String, f64)], text: &str) -> f64 {
     let found = levels.binary_search_by(|(level, _)| level.as_str().cmp(text));
@@ -251,7 +252,7 @@ mod tests {
         let values = vec![Value::Number(f64::MAX), Value::Number(f64::MAX)];
         let row = schema.row(Features::Ordered(values)).unwrap();
         let model = LogisticRegression::new(schema, 0.0, &[1.0, -1.0], 0.5).unwrap();
-        assert!(matches!(model.probability(&row), Err(PredictError::NotFinite { .. })));
+        assert_eq!(model.probability(&row), Ok(0.5));
     }
 
     #[test]

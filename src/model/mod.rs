@@ -85,8 +85,7 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`PredictError`] when the row was made by a schema with other features, or when finite inputs
-    /// overflow to a number that is not finite.
+    /// [`PredictError`] when the row was made by a schema with other features.
     fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError>;
 
     /// The probabilities of many rows, in their order; equal, to the bit, to asking one by one.
@@ -127,14 +126,5 @@ pub enum PredictError {
     ForeignRow {
         /// What does not fit.
         problem: String,
-    },
-    /// The sum over the features is not a number.
-    #[error(
-        "probability: the model's sum came to {value}, which is not a number; the features are finite \
-         but too large for it, send values in the units of the training data"
-    )]
-    NotFinite {
-        /// The sum.
-        value: f64,
     },
 }

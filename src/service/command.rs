@@ -30,9 +30,9 @@ use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::rollout::SamplesEffect;
-use crate::canary::rollout::Slowdown;
 use crate::canary::rollout::Transition;
 use crate::canary::rollout::apply;
+use crate::canary::state::Slowdown;
 use crate::model::SchemaDifference;
 use crate::store::StoreError;
 

@@ -29,14 +29,25 @@ pub struct Request<'a> {
 pub struct Prediction {
     /// The probability of the positive class, for each row.
     pub probabilities: Vec<f64>,
-    /// The version that answered.
-    pub answered_by: Arc<Loaded>,
     /// The track that answered.
     pub track: Track,
     /// From the start of the inference to its answer.
     pub latency: Duration,
     /// Whether stable stepped in for a canary that failed.
     pub fallback: bool,
+    /// Kept instead of a clone of the version: two workers that count references to the same version
+    /// would wait for each other's cache.
+    live: Guard<Arc<Live>>,
+}
+
+impl Prediction {
+    /// The version that answered.
+    pub fn answered_by(&self) -> &Loaded {
+        match (self.track, &self.live.canary) {
+            (Track::Canary, Some(lane)) => &lane.loaded,
+            (Track::Canary, None) | (Track::Stable, _) => &self.live.stable,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -78,8 +89,8 @@ pub async fn predict(
         match timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await {
             Ok((probabilities, latency)) => {
                 live.recorder.record(Track::Canary, latency.as_secs_f64(), &probabilities);
-                let (answered_by, track) = (lane.loaded.clone(), Track::Canary);
-                return Ok(Prediction { probabilities, answered_by, track, latency, fallback });
+                let track = Track::Canary;
+                return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, error.failure);
@@ -95,8 +106,7 @@ pub async fn predict(
             if !fallback {
                 live.recorder.record(Track::Stable, latency.as_secs_f64(), &probabilities);
             }
-            let (answered_by, track) = (live.stable.clone(), Track::Stable);
-            Ok(Prediction { probabilities, answered_by, track, latency, fallback })
+            Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
         }
         Err(error) => {
             if !fallback {

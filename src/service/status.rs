@@ -15,10 +15,10 @@ use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
 use crate::canary::policy::Mode;
-use crate::canary::rollout::Ended;
-use crate::canary::rollout::Phase;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
+use crate::canary::state::Ended;
+use crate::canary::state::Phase;
 use crate::store::StoreError;
 
 /// Everything there is to know at a glance.

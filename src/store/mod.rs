@@ -140,3 +140,6 @@ pub enum StoreError {
     #[error("the store failed: {0}; check the free space and the permissions of its folder")]
     Sqlite(#[from] rusqlite::Error),
 }
+
+#[cfg(test)]
+mod tests;

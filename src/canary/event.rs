@@ -1,0 +1,77 @@
+//! What can happen: the events of the journal.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::judge::Judgement;
+use super::policy::Policy;
+use super::state::Slowdown;
+use super::state::Version;
+use super::weight::Weight;
+
+/// What happened. Each event of the journal is one of these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// serin started for the first time, with this stable version.
+    Initialized {
+        /// The trusted version.
+        stable: Version,
+    },
+    /// A canary went on trial.
+    CanaryDeployed {
+        /// The version on trial.
+        canary: Version,
+        /// Its policy.
+        policy: Policy,
+        /// The salt of its split.
+        #[serde(with = "super::salt")]
+        salt: u128,
+        /// Why, if a reason was given.
+        reason: Option<String>,
+        /// Whether a quarantine was overridden, which takes a reason.
+        override_quarantine: bool,
+    },
+    /// The canary's share changed.
+    TrafficSet {
+        /// The rollout it is about.
+        rollout: u64,
+        /// The new share.
+        weight: Weight,
+        /// What had been seen at the old share.
+        judgement: Box<Judgement>,
+    },
+    /// The rollout was put on hold.
+    Paused {
+        /// The rollout it is about.
+        rollout: u64,
+    },
+    /// The rollout goes on.
+    Resumed {
+        /// The rollout it is about.
+        rollout: u64,
+    },
+    /// The injected delay was changed.
+    SlowdownSet {
+        /// On or off, and how long.
+        slowdown: Slowdown,
+    },
+    /// The canary became stable.
+    Promoted {
+        /// What it was decided on.
+        judgement: Box<Judgement>,
+        /// The reason of the person who overrode a judgement that does not pass.
+        override_reason: Option<String>,
+    },
+    /// The canary was taken back.
+    RolledBack {
+        /// The rollout it is about.
+        rollout: u64,
+        /// Why.
+        reason: String,
+        /// Whether this artifact may come back only by override.
+        quarantine: bool,
+        /// What had been seen.
+        judgement: Option<Box<Judgement>>,
+    },
+}

@@ -1,0 +1,348 @@
+//! Every event in every state, and the invariants of any history.
+
+use super::*;
+use crate::canary::Entry;
+use crate::canary::HealthPolicy;
+use crate::canary::Policy;
+use crate::canary::Weight;
+use crate::canary::evidence::Inputs;
+use crate::canary::evidence::TrackInputs;
+use crate::canary::journal::ReplayError;
+use crate::canary::journal::replay;
+use crate::stats::Moments;
+use proptest::prelude::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn version(name: &str) -> Version {
+    Version { name: name.into(), file: format!("{name}.bin"), digest: format!("digest-{name}") }
+}
+
+fn deployed(name: &str) -> Event {
+    Event::CanaryDeployed {
+        canary: version(name),
+        policy: Policy::default(),
+        salt: 7,
+        reason: None,
+        override_quarantine: false,
+    }
+}
+
+/// A judgement of the canary `name` at this rollout and step, with so many samples of each track.
+fn judgement(rollout: u64, step: u32, name: &str, samples: usize) -> Box<Judgement> {
+    let latency: Moments = (0..samples).map(|n| 0.001 + n as f64 * 1e-9).collect();
+    let track = TrackInputs { requests: samples as u64, failures: 0, latency };
+    let inputs = Inputs { stable: track, canary: track };
+    let digest = version(name).digest;
+    Box::new(Judgement::new(rollout, step, &digest, HealthPolicy::default(), inputs))
+}
+
+fn passing(rollout: u64, step: u32, name: &str) -> Box<Judgement> {
+    judgement(rollout, step, name, 50)
+}
+
+fn after(events: &[Event]) -> State {
+    let mut state = State::initial(version("v1"), at(0));
+    for (n, event) in events.iter().enumerate() {
+        if let Transition::Changed { state: next, .. } = apply(&state, event, at(n as i64)).unwrap()
+        {
+            state = *next;
+        }
+    }
+    state
+}
+
+/// What became of an event, in a word for the table below.
+fn word(state: &State, event: &Event) -> String {
+    match apply(state, event, at(100)) {
+        Ok(Transition::Unchanged) => "unchanged".to_owned(),
+        Ok(Transition::Changed { state, samples }) => {
+            let phase = match &state.rollout {
+                None => "idle".to_owned(),
+                Some(rollout) => format!("{:?} {}", rollout.phase, rollout.weight()),
+            };
+            let samples = match samples {
+                SamplesEffect::Keep => "keep",
+                SamplesEffect::StartAnew => "anew",
+            };
+            format!("{} {phase} {samples}", state.stable.name).to_lowercase()
+        }
+        Err(refusal) => {
+            let name = format!("{refusal:?}");
+            name.split([' ', '{', '(']).next().unwrap().to_owned()
+        }
+    }
+}
+
+#[test]
+fn every_event_in_every_state() {
+    let idle = after(&[]);
+    let running = after(&[deployed("v2")]);
+    let paused = after(&[deployed("v2"), Event::Paused { rollout: 1 }]);
+    let quarantined = after(&[
+        deployed("v2"),
+        Event::RolledBack { rollout: 1, reason: "bad".into(), quarantine: true, judgement: None },
+    ]);
+    let weight = |basis_points| Weight::try_from(basis_points).unwrap();
+    let traffic = |rollout, basis_points, judgement| Event::TrafficSet {
+        rollout,
+        weight: weight(basis_points),
+        judgement,
+    };
+    let rolled_back = |rollout| Event::RolledBack {
+        rollout,
+        reason: "by hand".into(),
+        quarantine: false,
+        judgement: None,
+    };
+    let promoted = |judgement, reason: Option<&str>| Event::Promoted {
+        judgement,
+        override_reason: reason.map(str::to_owned),
+    };
+    let overriding = |reason: Option<&str>| Event::CanaryDeployed {
+        canary: version("v2"),
+        policy: Policy::default(),
+        salt: 8,
+        reason: reason.map(str::to_owned),
+        override_quarantine: true,
+    };
+    let slowdown = |enabled| Event::SlowdownSet { slowdown: Slowdown { enabled, delay_ms: 25 } };
+    let busy = "CanaryActive";
+    // The event, then what it does when idle, running, paused, and idle with v2 in quarantine.
+    let table: Vec<(&str, Event, [&str; 4])> = vec![
+        ("begin again", Event::Initialized { stable: version("v9") }, ["AlreadyInitialized"; 4]),
+        ("deploy v2", deployed("v2"), ["v1 running 10 % anew", busy, busy, "Quarantined"]),
+        ("deploy v3", deployed("v3"), ["v1 running 10 % anew", busy, busy, "v1 running 10 % anew"]),
+        (
+            "deploy v1 beside itself",
+            deployed("v1"),
+            ["v1 running 10 % anew", busy, busy, "v1 running 10 % anew"],
+        ),
+        (
+            "override without a reason",
+            overriding(None),
+            ["v1 running 10 % anew", busy, busy, "ReasonMissing"],
+        ),
+        (
+            "override with a reason",
+            overriding(Some("fixed")),
+            ["v1 running 10 % anew", busy, busy, "v1 running 10 % anew"],
+        ),
+        (
+            "more traffic",
+            traffic(1, 2500, passing(1, 1, "v2")),
+            ["NoCanary", "v1 running 25 % anew", "v1 paused 25 % anew", "NoCanary"],
+        ),
+        (
+            "no traffic",
+            traffic(1, 0, passing(1, 1, "v2")),
+            ["NoCanary", "v1 running 0 % anew", "v1 paused 0 % anew", "NoCanary"],
+        ),
+        (
+            "the same traffic",
+            traffic(1, 1000, passing(1, 1, "v2")),
+            ["NoCanary", "unchanged", "unchanged", "NoCanary"],
+        ),
+        (
+            "traffic of another rollout",
+            traffic(2, 2500, passing(2, 1, "v2")),
+            ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
+        ),
+        (
+            "traffic on a stale judgement",
+            traffic(1, 2500, passing(1, 2, "v2")),
+            ["NoCanary", "StaleJudgement", "StaleJudgement", "NoCanary"],
+        ),
+        (
+            "pause",
+            Event::Paused { rollout: 1 },
+            ["NoCanary", "v1 paused 10 % keep", "unchanged", "NoCanary"],
+        ),
+        (
+            "pause another rollout",
+            Event::Paused { rollout: 9 },
+            ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
+        ),
+        (
+            "resume",
+            Event::Resumed { rollout: 1 },
+            ["NoCanary", "unchanged", "v1 running 10 % keep", "NoCanary"],
+        ),
+        (
+            "slow down",
+            slowdown(true),
+            ["v1 idle keep", "v1 running 10 % keep", "v1 paused 10 % keep", "v1 idle keep"],
+        ),
+        ("do not slow down", slowdown(false), ["unchanged"; 4]),
+        (
+            "promote",
+            promoted(passing(1, 1, "v2"), None),
+            ["NoCanary", "v2 idle anew", "IsPaused", "NoCanary"],
+        ),
+        (
+            "promote on too little",
+            promoted(judgement(1, 1, "v2", 3), None),
+            ["NoCanary", "NotPassing", "IsPaused", "NoCanary"],
+        ),
+        (
+            "promote by override",
+            promoted(judgement(1, 1, "v2", 3), Some("urgent")),
+            ["NoCanary", "v2 idle anew", "v2 idle anew", "NoCanary"],
+        ),
+        (
+            "promote another rollout",
+            promoted(passing(2, 1, "v2"), Some("urgent")),
+            ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
+        ),
+        (
+            "promote on a judgement of another step",
+            promoted(passing(1, 2, "v2"), None),
+            ["NoCanary", "StaleJudgement", "StaleJudgement", "NoCanary"],
+        ),
+        (
+            "promote on a judgement of another artifact",
+            promoted(passing(1, 1, "v3"), Some("urgent")),
+            ["NoCanary", "StaleJudgement", "StaleJudgement", "NoCanary"],
+        ),
+        ("roll back", rolled_back(1), ["unchanged", "v1 idle anew", "v1 idle anew", "unchanged"]),
+        (
+            "roll back another rollout",
+            rolled_back(9),
+            ["unchanged", "OtherRollout", "OtherRollout", "unchanged"],
+        ),
+    ];
+    for (what, event, expected) in &table {
+        let seen = [&idle, &running, &paused, &quarantined].map(|state| word(state, event));
+        assert_eq!(&seen, expected, "{what}");
+    }
+}
+
+#[test]
+fn the_end_of_a_rollout_turns_the_slowdown_off() {
+    let slow = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 40 } };
+    let ends = [
+        Event::RolledBack { rollout: 1, reason: "slow".into(), quarantine: false, judgement: None },
+        Event::Promoted { judgement: passing(1, 1, "v2"), override_reason: None },
+    ];
+    for end in ends {
+        let state = after(&[deployed("v2"), slow.clone(), end]);
+        assert_eq!(state.slowdown, Slowdown { enabled: false, delay_ms: 40 });
+        assert!(state.last.is_some());
+    }
+}
+
+#[test]
+fn an_override_lifts_the_quarantine_it_overrides() {
+    let mut events = vec![
+        deployed("v2"),
+        Event::RolledBack { rollout: 1, reason: "bad".into(), quarantine: true, judgement: None },
+    ];
+    assert_eq!(after(&events).quarantine.len(), 1);
+    events.push(Event::CanaryDeployed {
+        canary: version("v2"),
+        policy: Policy::default(),
+        salt: 9,
+        reason: Some("fixed".into()),
+        override_quarantine: true,
+    });
+    assert!(after(&events).quarantine.is_empty());
+}
+
+#[test]
+fn a_history_that_could_not_have_happened_is_refused() {
+    let entry = |sequence, event| Entry { sequence, at: at(0), event };
+    let headless = [entry(1, deployed("v2"))];
+    assert_eq!(replay(&headless), Err(ReplayError::NoBeginning { sequence: 1 }));
+    let twice = [
+        entry(1, Event::Initialized { stable: version("v1") }),
+        entry(2, deployed("v2")),
+        entry(3, deployed("v3")),
+    ];
+    assert!(matches!(replay(&twice), Err(ReplayError::Impossible { sequence: 3, .. })));
+    assert_eq!(replay([]), Ok(None));
+}
+
+/// Any event, about any of the first rollouts, steps and versions.
+fn any_event() -> impl Strategy<Value = Event> {
+    let name = prop::sample::select(vec!["v1", "v2", "v3"]);
+    let about = (1_u64..6, 1_u32..4, name, prop::bool::ANY, 0_u16..=10_000, 0_usize..40);
+    (0_u8..8, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
+        let judgement = judgement(rollout, step, name, samples);
+        let reason = flag.then(|| "because".to_owned());
+        match kind {
+            0 => Event::CanaryDeployed {
+                canary: version(name),
+                policy: Policy::default(),
+                salt: u128::from(basis_points),
+                reason,
+                override_quarantine: flag,
+            },
+            1 => Event::TrafficSet {
+                rollout,
+                weight: Weight::try_from(basis_points).unwrap(),
+                judgement,
+            },
+            2 => Event::Paused { rollout },
+            3 => Event::Resumed { rollout },
+            4 => Event::SlowdownSet { slowdown: Slowdown { enabled: flag, delay_ms: 5 } },
+            5 => Event::Promoted { judgement, override_reason: reason },
+            6 => Event::RolledBack {
+                rollout,
+                reason: "because".into(),
+                quarantine: flag,
+                judgement: None,
+            },
+            _ => Event::Initialized { stable: version(name) },
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_history_keeps_the_invariants_and_replays_to_its_state(
+        events in prop::collection::vec(any_event(), 0..120),
+    ) {
+        let mut state = State::initial(version("v1"), at(0));
+        let first = Event::Initialized { stable: version("v1") };
+        let mut entries = vec![Entry { sequence: 1, at: at(0), event: first }];
+        for (n, event) in events.into_iter().enumerate() {
+            let now = at(n as i64);
+            let Ok(Transition::Changed { state: next, samples }) = apply(&state, &event, now) else {
+                continue;
+            };
+            let weight = |state: &State| state.rollout.as_ref().map(Rollout::weight);
+            if let Event::RolledBack { .. } = event {
+                prop_assert!(next.rollout.is_none());
+            }
+            if let Event::Promoted { judgement, override_reason } = &event {
+                let canary = &state.rollout.as_ref().unwrap().canary;
+                prop_assert_eq!(&next.stable, canary);
+                prop_assert_eq!(&judgement.digest, &canary.digest);
+                prop_assert!(judgement.verdict == Verdict::Promote || override_reason.is_some());
+            } else {
+                prop_assert_eq!(&next.stable, &state.stable);
+            }
+            // Samples of different shares, canaries or rollouts never mix.
+            let same = weight(&next) == weight(&state)
+                && next.rollout.as_ref().map(|r| (r.id, r.step))
+                    == state.rollout.as_ref().map(|r| (r.id, r.step));
+            prop_assert_eq!(same, samples == SamplesEffect::Keep);
+            if let Some(rollout) = &next.rollout {
+                let back = Event::RolledBack {
+                    rollout: rollout.id,
+                    reason: "any time".into(),
+                    quarantine: false,
+                    judgement: None,
+                };
+                prop_assert!(apply(&next, &back, now).is_ok(), "rollback is always legal");
+            }
+            entries.push(Entry { sequence: entries.len() as u64 + 1, at: now, event });
+            state = *next;
+        }
+        let text = serde_json::to_string(&entries).unwrap();
+        let read: Vec<Entry> = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(replay(&read).unwrap(), Some(state));
+    }
+}

@@ -1,0 +1,152 @@
+//! What is known at any moment: who is trusted, who is on trial, and how the last trial ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::policy::DEFAULT_DELAY_MS;
+use super::policy::Mode;
+use super::policy::Policy;
+use super::rollout::Refusal;
+use super::weight::Weight;
+
+/// A model version: its name, the file it was deployed from, and what is in that file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// `model_v1`: the file's name without its ending.
+    #[serde(rename = "version")]
+    pub name: String,
+    /// The file's path inside the models folder.
+    pub file: String,
+    /// The digest of the artifact, in hexadecimal: the version's identity.
+    pub digest: String,
+}
+
+/// Everything that must survive a restart, evidence aside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version that is trusted. There is always exactly one.
+    pub stable: Version,
+    /// Since when.
+    pub stable_since: Timestamp,
+    /// The attempt to replace it, if one is under way.
+    pub rollout: Option<Rollout>,
+    /// How the attempt before ended.
+    pub last: Option<Ended>,
+    /// The injected delay.
+    pub slowdown: Slowdown,
+    /// Artifacts that may not come back, by digest, with the reason.
+    pub quarantine: BTreeMap<String, String>,
+    /// How many rollouts were begun.
+    pub rollouts: u64,
+}
+
+/// One attempt to replace stable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Counted from 1.
+    pub id: u64,
+    /// The version on trial.
+    pub canary: Version,
+    /// Its policy, as it was when it was deployed; the weight is the one in force now.
+    pub policy: Policy,
+    /// The salt of its split.
+    #[serde(with = "super::salt")]
+    pub salt: u128,
+    /// When it was deployed.
+    pub started_at: Timestamp,
+    /// Counted from 1; every change of weight begins a step, and evidence starts anew with it.
+    pub step: u32,
+    /// When this step began.
+    pub step_started_at: Timestamp,
+    /// Whether a person has put it on hold.
+    pub phase: Phase,
+}
+
+/// Whether a rollout goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It goes on.
+    Running,
+    /// It keeps its weight, and nothing but a rollback or a named override ends it.
+    Paused,
+}
+
+/// A delay injected into the canary's predictions, for demonstrations and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slowdown {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// How long it is, in milliseconds.
+    pub delay_ms: u32,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub rollout: u64,
+    /// The version that was on trial.
+    pub canary: Version,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of a canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is stable now.
+    Promoted,
+    /// It was taken back.
+    RolledBack,
+}
+
+impl State {
+    /// The state after the first event.
+    pub fn initial(stable: Version, at: Timestamp) -> State {
+        State {
+            stable,
+            stable_since: at,
+            rollout: None,
+            last: None,
+            slowdown: Slowdown { enabled: false, delay_ms: DEFAULT_DELAY_MS },
+            quarantine: BTreeMap::new(),
+            rollouts: 0,
+        }
+    }
+
+    /// The rollout under way.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn running(&self) -> Result<&Rollout, Refusal> {
+        self.rollout.as_ref().ok_or(Refusal::NoCanary)
+    }
+}
+
+impl Rollout {
+    /// The canary's share of traffic now.
+    pub fn weight(&self) -> Weight {
+        self.policy.weight
+    }
+
+    /// How long the canary has been on trial at this step.
+    pub fn elapsed(&self, now: Timestamp) -> Duration {
+        now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// Who decides.
+    pub fn mode(&self) -> Mode {
+        self.policy.mode
+    }
+}

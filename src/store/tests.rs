@@ -1,0 +1,182 @@
+//! What every store promises, asked of each of them; and what SQLite's file adds to it.
+
+use std::path::Path;
+
+use super::memory::MemoryStore;
+use super::sqlite::SqliteStore;
+use super::*;
+use crate::canary::Track;
+use crate::canary::Version;
+use crate::canary::state::Slowdown;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn slowdown(delay_ms: u32) -> Event {
+    Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms } }
+}
+
+fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
+    let mut samples = Samples::default();
+    for n in 0..requests {
+        samples.of_mut(Track::Canary).record(n as f64 * 1e-4, &[0.5]);
+    }
+    Checkpoint { rollout, step: 1, digest: "d".into(), routed: requests * 10, samples }
+}
+
+/// Runs a test on every kind of store.
+fn on_each(test: impl Fn(&dyn Store)) {
+    test(&MemoryStore::default());
+    let folder = tempfile::tempdir().unwrap();
+    test(&SqliteStore::open(&folder.path().join("serin.db")).unwrap());
+}
+
+#[test]
+fn entries_come_back_as_they_were_appended() {
+    on_each(|store| {
+        assert_eq!(store.newest_sequence().unwrap(), 0);
+        for n in 0..5_u32 {
+            let entry = store.append(u64::from(n), at(i64::from(n)), &slowdown(n)).unwrap();
+            assert_eq!(entry.sequence, u64::from(n) + 1);
+        }
+        let all = store.entries(0, 100).unwrap();
+        assert_eq!(all.len(), 5);
+        assert_eq!(all[3].event, slowdown(3));
+        assert_eq!(all[3].at, at(3));
+        let page = store.entries(2, 2).unwrap();
+        assert_eq!(page.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 4]);
+        assert!(store.entries(5, 100).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn of_two_writers_who_saw_the_same_journal_one_succeeds() {
+    on_each(|store| {
+        store.append(0, at(0), &slowdown(1)).unwrap();
+        let second = store.append(0, at(0), &slowdown(2));
+        assert!(matches!(second, Err(StoreError::Conflict { expected: 0, actual: 1 })));
+        let early = store.append(7, at(0), &slowdown(3));
+        assert!(matches!(early, Err(StoreError::Conflict { expected: 7, actual: 1 })));
+        assert_eq!(store.entries(0, 100).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn of_many_writers_at_once_exactly_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores: [Box<dyn Store>; 2] = [
+        Box::new(MemoryStore::default()),
+        Box::new(SqliteStore::open(&folder.path().join("serin.db")).unwrap()),
+    ];
+    for store in &stores {
+        let won: usize = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..8)
+                .map(|n| scope.spawn(move || store.append(0, at(0), &slowdown(n)).is_ok()))
+                .collect();
+            writers.into_iter().map(|writer| usize::from(writer.join().unwrap())).sum()
+        });
+        assert_eq!(won, 1);
+    }
+}
+
+#[test]
+fn the_newest_checkpoint_is_kept() {
+    on_each(|store| {
+        assert_eq!(store.checkpoint().unwrap(), None);
+        store.save_checkpoint(&checkpoint(1, 50)).unwrap();
+        store.save_checkpoint(&checkpoint(2, 3)).unwrap();
+        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(2, 3)));
+    });
+}
+
+#[test]
+fn artifacts_are_kept_until_they_are_forgotten() {
+    on_each(|store| {
+        store.save_artifact("a", b"one").unwrap();
+        store.save_artifact("a", b"one").unwrap();
+        store.save_artifact("b", b"two").unwrap();
+        store.retain_artifacts(&["b", "c"]).unwrap();
+        assert_eq!(store.artifact("a").unwrap(), None);
+        assert_eq!(store.artifact("b").unwrap().as_deref(), Some(b"two".as_slice()));
+    });
+}
+
+#[test]
+fn an_sqlite_store_is_all_there_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let stable = Version { name: "v1".into(), file: "v1.bin".into(), digest: "d".into() };
+    {
+        let store = SqliteStore::open(&file).unwrap();
+        store.append(0, at(1), &Event::Initialized { stable: stable.clone() }).unwrap();
+        store.save_checkpoint(&checkpoint(1, 9)).unwrap();
+        store.save_artifact("d", b"bytes").unwrap();
+    }
+    let store = SqliteStore::open(&file).unwrap();
+    assert_eq!(store.entries(0, 10).unwrap()[0].event, Event::Initialized { stable });
+    assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(1, 9)));
+    assert_eq!(store.artifact("d").unwrap().as_deref(), Some(b"bytes".as_slice()));
+}
+
+#[test]
+fn a_second_serin_is_kept_out_of_an_open_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let first = SqliteStore::open(&file).unwrap();
+    assert!(matches!(SqliteStore::open(&file), Err(StoreError::InUse { .. })));
+    drop(first);
+    assert!(SqliteStore::open(&file).is_ok());
+}
+
+#[test]
+fn what_is_no_store_of_ours_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "these are notes, and long enough not to be an empty database".repeat(9))
+        .unwrap();
+    assert!(matches!(SqliteStore::open(&text), Err(StoreError::Foreign { .. })));
+
+    let other = folder.path().join("other.db");
+    let connection = rusqlite::Connection::open(&other).unwrap();
+    connection.execute_batch("CREATE TABLE t (x)").unwrap();
+    drop(connection);
+    let before = std::fs::read(&other).unwrap();
+    assert!(matches!(SqliteStore::open(&other), Err(StoreError::Foreign { .. })));
+    assert_eq!(std::fs::read(&other).unwrap(), before);
+
+    let missing = Path::new("no/such/folder/serin.db");
+    assert!(matches!(SqliteStore::open(missing), Err(StoreError::Open { .. })));
+}
+
+#[test]
+fn a_store_of_a_newer_serin_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    drop(SqliteStore::open(&file).unwrap());
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    drop(connection);
+    let refused = SqliteStore::open(&file).err().map(|error| error.to_string()).unwrap();
+    assert!(refused.contains("newer serin"), "{refused}");
+}
+
+#[test]
+fn a_damaged_entry_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(0, at(0), &slowdown(1)).unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute("UPDATE journal SET event = '{\"event\":\"dreamt\"}'", []).unwrap();
+    drop(connection);
+    let error = SqliteStore::open(&file).unwrap().entries(0, 10).unwrap_err().to_string();
+    assert!(error.contains("journal entry 1"), "{error}");
+}
+
+#[test]
+fn the_bundled_sqlite_has_the_fix_for_the_write_ahead_log() {
+    // Versions before 3.51.3 can corrupt a database whose log is reset at the wrong moment.
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
