@@ -1,0 +1,181 @@
+//! What does serin cost over a bare handler, in requests per second and in CPU time per request?
+//!
+//! Two servers run side by side, two workers each: serin with a canary at 10 %, and a bare
+//! actix-web handler that parses the same body and returns a fixed object with the same fields.
+//! They are loaded in turn, so that whatever else the machine does falls on both, and the ratio
+//! is taken within each pair. `cargo bench --bench http -- --same` loads two bare servers instead:
+//! how far its ratio strays from 1 is what the method cannot see.
+//!
+//! The client shares the machine with the servers, so it is kept cheap: a few connections per
+//! thread, all written to, then all read from. Exit code 1 if the floor is missed, 2 if the result
+//! is void (an answer that is not a prediction, a server that died, a canary that went away).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
+
+use client::BODY;
+use client::CLIENT_THREADS;
+use client::Load;
+use client::ask;
+use client::load;
+use servers::BARE_SERVER;
+use servers::Server;
+use servers::WORKERS;
+use servers::serve_bare;
+use servers::start_bare;
+use servers::start_serin;
+
+#[path = "http/client.rs"]
+mod client;
+
+#[path = "http/servers.rs"]
+mod servers;
+
+const GOAL: f64 = 0.95;
+const FLOOR: f64 = 0.85;
+
+const ROUNDS: usize = 11;
+const ROUND: Duration = Duration::from_millis(700);
+const WARM_UP: Duration = Duration::from_millis(500);
+const CONNECTIONS: [usize; 2] = [16, 64];
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some([_, port_file]) = arguments.windows(2).find(|pair| pair[0] == BARE_SERVER) {
+        return exit_code(serve_bare(Path::new(port_file)).map(|()| true));
+    }
+    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    exit_code(compare(arguments.iter().any(|argument| argument == "--same")))
+}
+
+fn exit_code(outcome: Fallible<bool>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            tell(&format!("void: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
+fn tell(line: &str) {
+    println!("{line}");
+}
+
+/// Whether the floor was kept.
+fn compare(same: bool) -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let name = if same { "bare (A)" } else { "serin" };
+    let ours = if same { start_bare(path, "a")? } else { start_serin(path)? };
+    let bare = start_bare(path, "b")?;
+    tell(&format!(
+        "{name} against bare actix-web: {WORKERS} workers each, {CLIENT_THREADS} client threads, \
+         {ROUNDS} rounds of {} ms in turn",
+        ROUND.as_millis()
+    ));
+    for (name, server) in [(name, &ours), ("bare", &bare)] {
+        tell(&format!("  {name} answers {}", ask(server.address, "POST", "/predict", BODY)?.1));
+    }
+    tell("");
+    tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
+    let mut medians = Vec::new();
+    for connections in CONNECTIONS {
+        medians.push(compare_at(connections, name, &ours, &bare)?);
+    }
+    if !same {
+        the_canary_is_still_there(ours.address)?;
+    }
+    let lowest = medians.iter().copied().fold(f64::INFINITY, f64::min);
+    tell("");
+    if same {
+        tell(&format!("ratio requests/s bare : bare = {lowest:.2} (1.00 were it noiseless)"));
+        return Ok(true);
+    }
+    tell(&format!(
+        "ratio requests/s serin : bare = {lowest:.2} (goal {GOAL:.2}, floor {FLOOR:.2})"
+    ));
+    Ok(lowest >= FLOOR)
+}
+
+/// Prints the two rows of one number of connections and returns the median ratio of throughput.
+fn compare_at(connections: usize, name: &str, ours: &Server, bare: &Server) -> Fallible<f64> {
+    for server in [ours, bare] {
+        load(server, connections, WARM_UP)?;
+    }
+    let mut pairs = Vec::new();
+    for round in 0..ROUNDS {
+        // Who comes first changes, so that a drift within the pair favors nobody.
+        pairs.push(if round % 2 == 0 {
+            let first = load(ours, connections, ROUND)?;
+            (first, load(bare, connections, ROUND)?)
+        } else {
+            let first = load(bare, connections, ROUND)?;
+            (load(ours, connections, ROUND)?, first)
+        });
+    }
+    let of = |pick: &dyn Fn(&(Load, Load)) -> f64| Spread::of(pairs.iter().map(pick).collect());
+    let throughput = of(&|(ours, bare)| ours.requests_per_second / bare.requests_per_second);
+    let cpu = of(&|(ours, bare)| ours.cpu_microseconds / bare.cpu_microseconds);
+    tell(&format!(
+        "{connections:>11}  {name:<9} {:>11.0} {:>16.2}   {throughput}   {cpu}",
+        of(&|(ours, _)| ours.requests_per_second).median,
+        of(&|(ours, _)| ours.cpu_microseconds).median,
+    ));
+    tell(&format!(
+        "{:>11}  {:<9} {:>11.0} {:>16.2}",
+        "",
+        "bare",
+        of(&|(_, bare)| bare.requests_per_second).median,
+        of(&|(_, bare)| bare.cpu_microseconds).median,
+    ));
+    Ok(throughput.median)
+}
+
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    /// Of an odd number of values, so that the median is one of them.
+    fn of(mut values: Vec<f64>) -> Spread {
+        values.sort_by(f64::total_cmp);
+        Spread {
+            least: values[0],
+            median: values[values.len() / 2],
+            most: values[values.len() - 1],
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.least, self.most)
+    }
+}
+
+fn the_canary_is_still_there(address: SocketAddr) -> Fallible<()> {
+    let (status, body) = ask(address, "GET", "/admin/status", "")?;
+    let parsed: serde_json::Value = serde_json::from_str(&body)?;
+    if status != 200 || !parsed["canary"].is_object() {
+        return Err(format!("the canary was gone at the end: status {status}: {body}").into());
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's own time")]
+fn now() -> Instant {
+    Instant::now()
+}

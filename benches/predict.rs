@@ -1,0 +1,141 @@
+//! How long does a prediction take inside the process: assign a track, infer, record?
+//!
+//! The same service as behind HTTP, with a canary at 10 %, without HTTP. One thread and two, which
+//! share whatever a prediction shares. Exit code 1 if the median misses the limit.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use serin::canary::Policy;
+use serin::canary::Track;
+use serin::model::Features;
+use serin::model::Value;
+use serin::model::ensure_default_models;
+use serin::service::Command;
+use serin::service::Service;
+use serin::service::Settings;
+use serin::service::clock::SystemClock;
+use serin::service::predict::Request;
+use serin::service::registry::Registry;
+use serin::store;
+
+const LIMIT_NANOSECONDS: f64 = 1000.0;
+const ROUNDS: usize = 11;
+const PREDICTIONS: u32 = 200_000;
+const THREADS: [usize; 2] = [1, 2];
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    match measure() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            tell(&format!("void: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
+fn tell(line: &str) {
+    println!("{line}");
+}
+
+/// Whether the limit was kept, by one thread alone.
+fn measure() -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    ensure_default_models(folder.path())?;
+    let service = start(&folder)?;
+    tell(&format!("assign, infer, record: {ROUNDS} rounds of {PREDICTIONS} predictions a thread"));
+    tell("threads   ns per prediction");
+    let mut alone = f64::INFINITY;
+    for threads in THREADS {
+        let mut rounds = Vec::new();
+        // The first round warms up and does not count.
+        for round in 0..=ROUNDS {
+            let nanoseconds = round_of(&service, threads)?;
+            if round > 0 {
+                rounds.push(nanoseconds);
+            }
+        }
+        rounds.sort_by(f64::total_cmp);
+        let median = rounds[ROUNDS / 2];
+        tell(&format!(
+            "{threads:>7}   {median:.0} ({:.0} to {:.0})",
+            rounds[0],
+            rounds[ROUNDS - 1]
+        ));
+        if threads == 1 {
+            alone = median;
+        }
+    }
+    tell(&format!("one thread: {alone:.0} ns per prediction (limit {LIMIT_NANOSECONDS:.0})"));
+    Ok(alone < LIMIT_NANOSECONDS)
+}
+
+fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
+    let settings = Settings {
+        policy: Policy::default(),
+        workers: THREADS[THREADS.len() - 1],
+        seed: Some(1),
+        stable_deadline: Duration::from_secs(10),
+        stable: "model_v1.bin".to_owned(),
+    };
+    let store = store::open(&"memory:".parse()?)?;
+    let registry = Registry::new(folder.path());
+    let service = Service::start(settings, store, registry, Arc::new(SystemClock::default()))?;
+    let deploy = Command::Deploy {
+        model_path: "model_v2.bin".to_owned(),
+        weight: None,
+        bake: None,
+        reason: None,
+        override_quarantine: false,
+    };
+    service.command(deploy, None)?;
+    Ok(service)
+}
+
+/// Nanoseconds per prediction, as each of so many threads sees them.
+fn round_of(service: &Service, threads: usize) -> Fallible<f64> {
+    let each: Vec<Fallible<f64>> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| predict_many(service))).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+            .collect()
+    });
+    Ok(each.into_iter().sum::<Fallible<f64>>()? / threads as f64)
+}
+
+fn predict_many(service: &Service) -> Fallible<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let mut canary = 0;
+        let start = now();
+        for _ in 0..PREDICTIONS {
+            let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
+            let request = Request { rows: vec![Features::Ordered(row.to_vec())], key: None };
+            let answer = service.predict(request).await?;
+            canary += u32::from(answer.track == Track::Canary);
+        }
+        let nanoseconds = start.elapsed().as_secs_f64() * 1e9 / f64::from(PREDICTIONS);
+        // Two threads share one count, so each has its tenth only roughly.
+        if !(PREDICTIONS / 20..PREDICTIONS / 5).contains(&canary) {
+            return Err(format!("the canary answered {canary} of {PREDICTIONS}").into());
+        }
+        Ok(nanoseconds)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's own time")]
+fn now() -> Instant {
+    Instant::now()
+}

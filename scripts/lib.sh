@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the scenarios read what is set here
+# What the two scenarios share: to narrate, to ask the server, to read its JSON, to fail clearly.
+# Needs curl and awk, nothing else.
+
+BASE_URL=${1:-http://127.0.0.1:8000}
+BASE_URL=${BASE_URL%/}
+CUSTOMER='{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}'
+DEPLOYED=no # yes until the scenario has seen its canary gone again; `leave_no_canary` reads it
+
+step() { printf '\n%s\n' "$*"; }
+show() { printf '  %s\n' "$*"; }
+
+fail() {
+  printf '\nFAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+# expect WHAT WANTED SEEN
+expect() {
+  [[ $3 == "$2" ]] || fail "$1: expected ${2:-nothing}, saw ${3:-nothing}"
+  show "$1: ${3:-nothing}"
+}
+
+# Asks once and leaves the answer in $BODY. Any status but the wanted one ends the scenario.
+# ask METHOD PATH [JSON] [WANTED_STATUS]
+ask() {
+  local method=$1 path=$2 json=${3:-} wanted=${4:-200} answer status
+  local options=(--silent --show-error --max-time 30 --request "$method" --write-out '\n%{http_code}')
+  if [[ -n $json ]]; then
+    options+=(--header 'Content-Type: application/json' --data "$json")
+  fi
+  answer=$(curl "${options[@]}" "$BASE_URL$path") ||
+    fail "$method $BASE_URL$path: no answer; is the server running? ('make run' starts one)"
+  status=${answer##*$'\n'}
+  BODY=${answer%$'\n'*}
+  [[ $status == "$wanted" ]] || fail "$method $path: expected status $wanted, saw $status: $BODY"
+}
+
+# Prints the value at a dotted path of the JSON in $BODY: `value canary.samples`. An object prints
+# as {}, a list as [], an absent member as nothing.
+value() {
+  json_lines <<<"$BODY" | awk -F '\t' -v path="$1" '
+    $1 == path && !found { print substr($0, length($1) + 2); found = 1 }
+  '
+}
+
+# Turns JSON into lines of path, tab, value; escapes within strings stay as they are.
+json_lines() {
+  awk '
+    { text = text $0 "\n" }
+    END {
+      depth = 0
+      while (length(text) > 0) {
+        if (match(text, /^[ \t\r\n]+/)) { text = substr(text, RLENGTH + 1); continue }
+        if (match(text, /^"([^"\\]|\\.)*"/)) {
+          word = substr(text, 2, RLENGTH - 2); text = substr(text, RLENGTH + 1)
+          if (kind[depth] == "{" && awaits_name) { name[depth] = word; awaits_name = 0 }
+          else print where() "\t" word
+          continue
+        }
+        mark = substr(text, 1, 1)
+        if (mark ~ /[{\[\]},:]/) {
+          text = substr(text, 2)
+          if (mark == "{" || mark == "[") {
+            print where() "\t" (mark == "{" ? "{}" : "[]")
+            depth++; kind[depth] = mark; name[depth] = 0; awaits_name = (mark == "{")
+          } else if (mark == "}" || mark == "]") { depth--; awaits_name = 0 }
+          else if (mark == ",") {
+            if (kind[depth] == "[") name[depth]++
+            else awaits_name = 1
+          }
+          continue
+        }
+        if (!match(text, /^[-+.0-9A-Za-z]+/)) exit 1
+        print where() "\t" substr(text, 1, RLENGTH); text = substr(text, RLENGTH + 1)
+      }
+    }
+    function where(   path, i) {
+      for (i = 1; i <= depth; i++) path = path (i > 1 ? "." : "") name[i]
+      return path
+    }
+  '
+}
+
+# Asks for this many predictions over one connection and counts who answered: $STABLE, $CANARY.
+# predict COUNT
+predict() {
+  local count=$1 answers not_ok
+  answers=$(for ((n = 0; n < count; n++)); do printf 'url = "%s/predict"\n' "$BASE_URL"; done |
+    curl --silent --show-error --max-time 120 --config - --header 'Content-Type: application/json' \
+      --data "$CUSTOMER" --write-out '\nstatus %{http_code}\n') ||
+    fail "POST $BASE_URL/predict: the connection broke"
+  not_ok=$(grep '^status ' <<<"$answers" | grep -vc '^status 200$' || true)
+  [[ $not_ok == 0 ]] || fail "$not_ok of $count predictions were refused: $(grep -B 1 -m 1 '^status [^2]' <<<"$answers")"
+  STABLE=$(grep -c '"model_used": *"stable"' <<<"$answers" || true)
+  CANARY=$(grep -c '"model_used": *"canary"' <<<"$answers" || true)
+  ((STABLE + CANARY == count)) ||
+    fail "$count predictions: expected as many answers naming stable or canary, saw $STABLE and $CANARY"
+  show "$count predictions answered: $STABLE by stable, $CANARY by the canary"
+}
+
+# Shows the health check and leaves it in $BODY. The figures are the server's own.
+check_health() {
+  ask GET /admin/check-canary-health
+  local track
+  for track in stable canary; do
+    show "$track: $(value "$track.samples") samples, mean latency $(value "$track.mean_ms") ms"
+  done
+  local message
+  message=$(value message)
+  show "$(value status): ${message//\\\"/\"}"
+}
+
+# The start of both scenarios: no canary and no slowdown of anyone else's, and a candidate that is
+# not the stable version already (so that the scenarios can be run again after a promotion).
+begin() {
+  step "Start: $BASE_URL must serve a stable model and have no canary"
+  ask GET /admin/status
+  STABLE_VERSION=$(value stable.version)
+  [[ -n $STABLE_VERSION ]] || fail "the status names no stable version: $BODY"
+  [[ $(value canary) == null ]] ||
+    fail "a canary is out already ($(value canary.version)); take it back first: curl -X POST $BASE_URL/admin/rollback-canary"
+  show "canary: none"
+  expect "slowdown" false "$(value simulate_slowdown)"
+  show "stable: $STABLE_VERSION"
+  CANDIDATE=model_v2
+  if [[ $STABLE_VERSION == "$CANDIDATE" ]]; then
+    CANDIDATE=model_v1
+    show "model_v2 is stable already, so model_v1 is the candidate this time"
+  fi
+}
+
+# deploy: the candidate becomes the canary and gets a tenth of the traffic.
+deploy() {
+  step "Deploy models/$CANDIDATE.bin as the canary"
+  ask POST /admin/deploy-canary "{\"model_path\": \"models/$CANDIDATE.bin\"}"
+  DEPLOYED=yes
+  ask GET /admin/status
+  expect "canary" "$CANDIDATE" "$(value canary.version)"
+  expect "state" running "$(value state)"
+}
+
+# The end, however it comes: no canary and no slowdown of ours stays behind.
+leave_no_canary() {
+  [[ $DEPLOYED == yes ]] || return 0
+  printf '\nTaking the canary back, because the scenario did not reach its end.\n' >&2
+  curl --silent --max-time 10 --output /dev/null --request POST "$BASE_URL/admin/rollback-canary" || true
+  curl --silent --max-time 10 --output /dev/null --header 'Content-Type: application/json' \
+    --data '{"enabled": false}' "$BASE_URL/admin/toggle-slowdown" || true
+}

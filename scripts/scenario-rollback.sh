@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Scenario 1, a slow canary: deploy it, see no alert, slow it down, see the alert, roll it back.
+# Usage: scripts/scenario-rollback.sh [BASE_URL]    (default http://127.0.0.1:8000)
+# Exit code 0 only if every step showed what it must; the last step leaves no canary.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+trap leave_no_canary EXIT
+
+begin
+deploy
+
+step "200 predictions, a tenth of them by the canary"
+predict 200
+expect "answered by the canary" 20 "$CANARY"
+
+step "Health check: the canary is as fast as stable"
+check_health
+expect "alert" false "$(value alert_triggered)"
+expect "canary samples" 20 "$(value canary.samples)"
+
+step "Slow the canary down"
+ask POST /admin/toggle-slowdown
+expect "slowdown" true "$(value simulate_slowdown)"
+show "every answer of the canary now takes $(value delay_ms) ms longer"
+
+step "200 more predictions"
+predict 200
+
+step "Health check: the canary is slower than stable"
+check_health
+expect "alert" true "$(value alert_triggered)"
+
+step "Roll back"
+ask POST /admin/rollback-canary
+ask GET /admin/status
+expect "canary" null "$(value canary)"
+expect "state" idle "$(value state)"
+expect "stable" "$STABLE_VERSION" "$(value stable.version)"
+expect "slowdown" false "$(value simulate_slowdown)"
+DEPLOYED=no
+
+step "Everybody gets the stable model again"
+predict 50
+expect "answered by the canary" 0 "$CANARY"
+
+printf '\nDone: the slow canary was noticed and taken back.\n'
