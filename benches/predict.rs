@@ -14,7 +14,7 @@ use serin::canary::Track;
 use serin::model::Features;
 use serin::model::Value;
 use serin::model::ensure_default_models;
-use serin::service::Command;
+use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::Settings;
 use serin::service::clock::SystemClock;
@@ -92,14 +92,14 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());
     let service = Service::start(settings, store, registry, Arc::new(SystemClock::default()))?;
-    let deploy = Command::Deploy {
+    let deployment = Deployment {
         model_path: "model_v2.bin".to_owned(),
         weight: None,
         bake: None,
         reason: None,
         override_quarantine: false,
     };
-    service.command(deploy, None)?;
+    service.deploy(deployment, None)?;
     Ok(service)
 }
 

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use serin::cli::Cli;
 use serin::cli::USAGE_ERROR;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::from_process().run() {
         Ok(code) => code,
         Err(error) => {
             anstream::eprintln!("serin: {error:#}");

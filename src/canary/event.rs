@@ -60,8 +60,10 @@ pub enum Event {
     Promoted {
         /// What it was decided on.
         judgement: Box<Judgement>,
-        /// The reason of the person who overrode a judgement that does not pass.
-        override_reason: Option<String>,
+        /// Whether a person overrode the judgement, which takes a reason.
+        forced: bool,
+        /// Why, if a reason was given.
+        reason: Option<String>,
     },
     /// The canary was taken back.
     RolledBack {

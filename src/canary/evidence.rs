@@ -63,9 +63,12 @@ pub struct LatencyEvidence {
     pub margin_seconds: f64,
 }
 
-/// Fisher's exact test on the failure counts.
+/// Fisher's exact test on the failure counts. Where stable has hardly any traffic, the canary is
+/// compared with a fixed rate instead: failing everybody must not pass for lack of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailureEvidence {
+    /// The rate that is compared with: stable's, or the fixed one.
+    pub reference_rate: f64,
     /// One-sided p-value: how likely so many of the failures would be the canary's if both failed
     /// equally often. 1 when nothing was observed.
     pub p_value: f64,
@@ -89,7 +92,7 @@ impl From<&Samples> for Inputs {
 
 /// The evidence that these inputs give under this policy.
 pub fn gather(policy: &HealthPolicy, inputs: Inputs) -> Evidence {
-    Evidence { inputs, latency: latency(policy, &inputs), failures: failures(&inputs) }
+    Evidence { inputs, latency: latency(policy, &inputs), failures: failures(policy, &inputs) }
 }
 
 fn latency(policy: &HealthPolicy, inputs: &Inputs) -> Option<LatencyEvidence> {
@@ -108,13 +111,21 @@ fn latency(policy: &HealthPolicy, inputs: &Inputs) -> Option<LatencyEvidence> {
     })
 }
 
-fn failures(inputs: &Inputs) -> FailureEvidence {
+fn failures(policy: &HealthPolicy, inputs: &Inputs) -> FailureEvidence {
     let (stable, canary) = (&inputs.stable, &inputs.canary);
-    let p_value =
-        fisher_exact_greater(canary.failures, canary.requests, stable.failures, stable.requests)
-            .unwrap_or(1.0);
-    FailureEvidence { p_value }
+    let (reference_rate, failures, requests) = if stable.requests >= policy.min_samples {
+        (stable.failure_rate(), stable.failures, stable.requests)
+    } else {
+        // Fisher's test against so many requests is the binomial test against the rate.
+        let failures = (policy.failure_margin * MANY_REQUESTS as f64).round() as u64;
+        (policy.failure_margin, failures, MANY_REQUESTS)
+    };
+    let p_value = fisher_exact_greater(canary.failures, canary.requests, failures, requests);
+    FailureEvidence { reference_rate, p_value: p_value.unwrap_or(1.0) }
 }
+
+/// Enough requests for a rate to count as known exactly.
+const MANY_REQUESTS: u64 = 1_000_000_000;
 
 fn finite(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use super::evidence::FailureEvidence;
 use super::evidence::Inputs;
 use super::evidence::LatencyEvidence;
 use super::evidence::TrackInputs;
@@ -68,9 +67,10 @@ impl Judgement {
 
 /// The verdict on this evidence, and the reasons for it.
 pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<String>) {
+    let excess = evidence.inputs.canary.failure_rate() - evidence.failures.reference_rate;
     let mut harms = Vec::new();
-    if is_harm(policy, evidence.failures.p_value, fails_more(evidence)) {
-        harms.push(failure_sentence(evidence, &evidence.failures));
+    if is_harm(policy, evidence.failures.p_value, excess > 0.0) {
+        harms.push(failure_sentence(evidence, "more than chance explains"));
     }
     if let Some(latency) = &evidence.latency
         && is_harm(policy, latency.p_value, latency.difference_seconds > latency.margin_seconds)
@@ -80,25 +80,23 @@ pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<String
     if !harms.is_empty() {
         return (Verdict::Rollback, harms);
     }
-    match &evidence.latency {
-        None => (Verdict::Hold, vec![waiting_sentence(policy, evidence)]),
-        Some(latency) => (
-            Verdict::Promote,
-            vec![
-                latency_sentence(evidence, latency, "no harmful difference"),
-                failure_sentence(evidence, &evidence.failures),
-            ],
-        ),
+    let Some(latency) = &evidence.latency else {
+        return (Verdict::Hold, vec![waiting_sentence(policy, evidence)]);
+    };
+    if excess > policy.failure_margin {
+        let suspicion = "more than allowed, and perhaps by chance; more traffic will tell";
+        return (Verdict::Hold, vec![failure_sentence(evidence, suspicion)]);
     }
+    let reasons = vec![
+        latency_sentence(evidence, latency, "no harmful difference"),
+        failure_sentence(evidence, "no harmful difference"),
+    ];
+    (Verdict::Promote, reasons)
 }
 
 /// A difference counts as harm when it is larger than allowed and hardly chance.
 fn is_harm(policy: &HealthPolicy, p_value: f64, beyond_margin: bool) -> bool {
     p_value < policy.alpha && beyond_margin
-}
-
-fn fails_more(evidence: &Evidence) -> bool {
-    evidence.inputs.canary.failure_rate() > evidence.inputs.stable.failure_rate()
 }
 
 fn latency_sentence(evidence: &Evidence, latency: &LatencyEvidence, conclusion: &str) -> String {
@@ -116,22 +114,24 @@ fn latency_sentence(evidence: &Evidence, latency: &LatencyEvidence, conclusion: 
     )
 }
 
-fn failure_sentence(evidence: &Evidence, failures: &FailureEvidence) -> String {
+fn failure_sentence(evidence: &Evidence, conclusion: &str) -> String {
     let (stable, canary) = (&evidence.inputs.stable, &evidence.inputs.canary);
     format!(
-        "failures: canary {} of {}, stable {} of {}, Fisher p = {}",
+        "failures: {conclusion}: canary {} of {}, stable {} of {}, Fisher p = {}",
         canary.failures,
         canary.requests,
         stable.failures,
         stable.requests,
-        probability(failures.p_value),
+        probability(evidence.failures.p_value),
     )
 }
 
 fn waiting_sentence(policy: &HealthPolicy, evidence: &Evidence) -> String {
     format!(
-        "too few samples to judge: canary {}, stable {}, each needs {}; send more traffic",
+        "too few samples to judge: canary {} (and {} failures), stable {}, each needs {}; both need \
+         traffic",
         evidence.inputs.canary.latency.count(),
+        evidence.inputs.canary.failures,
         evidence.inputs.stable.latency.count(),
         policy.min_samples,
     )
@@ -194,6 +194,23 @@ mod tests {
         let judgement = judged(track(0, &around(1.0, 180)), track(20, &[]));
         assert_eq!(judgement.verdict, Verdict::Rollback);
         assert!(judgement.reasons[0].contains("canary 20 of 20"), "{:?}", judgement.reasons);
+    }
+
+    #[test]
+    fn a_canary_that_fails_everybody_is_harm_without_a_stable_to_compare_with() {
+        let judgement = judged(track(0, &[]), track(150, &[]));
+        assert_eq!(judgement.verdict, Verdict::Rollback);
+        // And one failure among many is none.
+        let judgement = judged(track(0, &[]), track(1, &around(1.0, 150)));
+        assert_eq!(judgement.verdict, Verdict::Hold);
+    }
+
+    #[test]
+    fn failures_that_may_be_chance_are_no_pass() {
+        let judgement = judged(track(0, &around(1.0, 24)), track(4, &around(1.0, 20)));
+        assert!(judgement.evidence.failures.p_value >= 0.05);
+        assert_eq!(judgement.verdict, Verdict::Hold);
+        assert!(judgement.reasons[0].contains("canary 4 of 24"), "{:?}", judgement.reasons);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What happened, in one sentence with the numbers: for logs, history and notifications.
+//! What happened, in one sentence with the numbers: for the log and the history.
 
 use super::event::Event;
 
@@ -61,18 +61,12 @@ impl Event {
                 format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
             }
             Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
-            Event::Promoted { judgement, override_reason: None } => {
-                format!(
-                    "rollout {} is promoted: {}",
-                    judgement.rollout,
-                    judgement.reasons.join("; ")
-                )
+            Event::Promoted { judgement, forced, reason } => {
+                let how = if *forced { " by override" } else { "" };
+                let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let seen = judgement.reasons.join("; ");
+                format!("rollout {} is promoted{how}{why}: {seen}", judgement.rollout)
             }
-            Event::Promoted { judgement, override_reason: Some(reason) } => format!(
-                "rollout {} is promoted by override ({reason}); the judgement was: {}",
-                judgement.rollout,
-                judgement.reasons.join("; ")
-            ),
             Event::RolledBack { rollout, reason, judgement, .. } => {
                 let seen = judgement
                     .as_ref()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
@@ -13,7 +14,8 @@ use super::weight::Weight;
 pub struct Policy {
     /// The canary's share of traffic. Default 10 %.
     pub weight: Weight,
-    /// The minimum time at a step. Default one hour. In manual mode it is shown, not enforced.
+    /// How long a step is meant to last at least. Default one hour. It advises the person who
+    /// decides; it enforces nothing.
     pub bake: Duration,
     /// Who decides. Default: a person.
     pub mode: Mode,
@@ -41,6 +43,10 @@ pub struct HealthPolicy {
     pub min_samples: u64,
     /// A slowdown below this share of stable's mean latency is no harm. Default 0.05.
     pub relative_margin: f64,
+    /// A canary may fail this share of its requests more often than stable before its promotion
+    /// waits for more evidence; and, where stable has no traffic to compare with, this share of
+    /// them at all. Default 0.01.
+    pub failure_margin: f64,
     /// A slowdown below this is no harm either, in seconds. Default 0.0001: nobody feels 0.1 ms,
     /// and two logistic regressions do differ by 40 ns.
     pub absolute_margin_seconds: f64,
@@ -64,6 +70,7 @@ impl Default for HealthPolicy {
             alpha: 0.05,
             min_samples: 20,
             relative_margin: 0.05,
+            failure_margin: 0.01,
             absolute_margin_seconds: 0.0001,
         }
     }
@@ -90,6 +97,9 @@ impl HealthPolicy {
         if !(self.relative_margin >= 0.0 && self.relative_margin.is_finite()) {
             return out("relative_margin", self.relative_margin, "0 or more");
         }
+        if !(self.failure_margin >= 0.0 && self.failure_margin < 1.0) {
+            return out("failure_margin", self.failure_margin, "0 or more and less than 1");
+        }
         if !(self.absolute_margin_seconds >= 0.0 && self.absolute_margin_seconds.is_finite()) {
             return out("absolute_margin", self.absolute_margin_seconds, "0 or more");
         }
@@ -109,11 +119,44 @@ pub struct PolicyError {
     pub allowed: &'static str,
 }
 
+/// The longest duration of any setting: a month. Nobody waits longer, and a typing error shows.
+const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A duration as people write it: `250ms`, `1h 30m`.
+///
+/// # Errors
+/// When it is none, is negative, or is longer than a month.
+pub fn parsed_duration(field: &'static str, text: &str) -> Result<Duration, DurationError> {
+    let parsed: Option<Duration> =
+        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    parsed
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| DurationError { field, text: text.to_owned() })
+}
+
+/// A text that is no duration.
+#[derive(Debug, Error, PartialEq)]
+#[error("{field} = {text:?} is no duration; give one from 0s to 720h, like 250ms or 1h 30m")]
+pub struct DurationError {
+    field: &'static str,
+    text: String,
+}
+
 /// The longest injected delay, so that a typing error cannot park requests for hours.
 pub const MAX_DELAY_MS: u32 = 60_000;
 
 /// The delay of `toggle-slowdown` when the request names none.
 pub const DEFAULT_DELAY_MS: u32 = 25;
+
+/// Whether a text stays on one line and shows what it holds: no control characters, no line
+/// separators, nothing that turns the direction of writing.
+pub fn is_one_line(text: &str) -> bool {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    !text.chars().any(hidden)
+}
 
 /// The longest reason a person may give, in bytes: it is kept in the journal for good.
 pub const MAX_REASON_BYTES: usize = 1000;
@@ -152,6 +195,7 @@ mod tests {
             (HealthPolicy { alpha: f64::NAN, ..good }, "alpha"),
             (HealthPolicy { min_samples: 1, ..good }, "min_samples"),
             (HealthPolicy { relative_margin: -0.1, ..good }, "relative_margin"),
+            (HealthPolicy { failure_margin: 1.0, ..good }, "failure_margin"),
             (HealthPolicy { absolute_margin_seconds: f64::INFINITY, ..good }, "absolute_margin"),
         ] {
             assert_eq!(bad.checked().unwrap_err().field, field);

@@ -63,7 +63,7 @@ pub enum Refusal {
         rollout: u64,
     },
     /// There is nothing to do it to.
-    #[error("no canary is active; deploy one with POST /admin/deploy-canary")]
+    #[error("no canary is active; deploy one first")]
     NoCanary,
     /// The event was meant for another rollout or step than the one under way.
     #[error("rollout {meant} is not the one under way ({running}); look at the status and retry")]
@@ -78,8 +78,8 @@ pub enum Refusal {
     StaleJudgement,
     /// The judgement does not pass.
     #[error(
-        "the canary does not pass ({}); wait for more evidence, roll it back, or override with \
-         \"force\": true and a reason", .reasons.join("; ")
+        "the canary does not pass ({}); wait for more evidence, roll it back, or override it with \
+         force and a reason", .reasons.join("; ")
     )]
     NotPassing {
         /// What was concluded.
@@ -88,7 +88,7 @@ pub enum Refusal {
         reasons: Vec<String>,
     },
     /// The rollout is on hold.
-    #[error("rollout {rollout} is paused; resume it first, or override with \"force\": true")]
+    #[error("rollout {rollout} is paused; resume it first, or override it with force and a reason")]
     IsPaused {
         /// Which.
         rollout: u64,
@@ -96,7 +96,7 @@ pub enum Refusal {
     /// This artifact may not come back.
     #[error(
         "artifact {digest} is in quarantine ({reason}); to deploy it all the same, pass \
-         \"override_quarantine\": true with a reason"
+         override_quarantine with a reason"
     )]
     Quarantined {
         /// The artifact.
@@ -105,7 +105,7 @@ pub enum Refusal {
         reason: String,
     },
     /// An override must say why.
-    #[error("an override needs a reason; pass \"reason\": \"...\"")]
+    #[error("an override needs a reason; give one")]
     ReasonMissing,
     /// The first event was there already.
     #[error("the journal has a first event already")]
@@ -160,13 +160,15 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             changed(State { slowdown: *slowdown, ..state.clone() }, SamplesEffect::Keep)
         }
-        Event::Promoted { judgement, override_reason } => {
+        Event::Promoted { judgement, forced, reason } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
-            if override_reason.is_none() {
-                check_passing(running, judgement)?;
+            match (forced, reason) {
+                (false, _) => check_passing(running, judgement)?,
+                (true, Some(_)) => {}
+                (true, None) => return Err(Refusal::ReasonMissing),
             }
-            let reason = override_reason.clone().unwrap_or_else(|| judgement.reasons.join("; "));
+            let reason = reason.clone().unwrap_or_else(|| judgement.reasons.join("; "));
             let mut next = ended(state, running, Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
@@ -222,7 +224,7 @@ fn ended(
     State {
         rollout: None,
         last: Some(Ended { rollout: rollout.id, canary, outcome, at, reason }),
-        slowdown: Slowdown { enabled: false, ..state.slowdown },
+        slowdown: Slowdown::OFF,
         ..state.clone()
     }
 }

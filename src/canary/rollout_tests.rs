@@ -99,7 +99,8 @@ fn every_event_in_every_state() {
     };
     let promoted = |judgement, reason: Option<&str>| Event::Promoted {
         judgement,
-        override_reason: reason.map(str::to_owned),
+        forced: reason.is_some(),
+        reason: reason.map(str::to_owned),
     };
     let overriding = |reason: Option<&str>| Event::CanaryDeployed {
         canary: version("v2"),
@@ -192,6 +193,11 @@ fn every_event_in_every_state() {
             ["NoCanary", "v2 idle anew", "v2 idle anew", "NoCanary"],
         ),
         (
+            "promote by override without a reason",
+            Event::Promoted { judgement: passing(1, 1, "v2"), forced: true, reason: None },
+            ["NoCanary", "ReasonMissing", "ReasonMissing", "NoCanary"],
+        ),
+        (
             "promote another rollout",
             promoted(passing(2, 1, "v2"), Some("urgent")),
             ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
@@ -224,11 +230,11 @@ fn the_end_of_a_rollout_turns_the_slowdown_off() {
     let slow = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 40 } };
     let ends = [
         Event::RolledBack { rollout: 1, reason: "slow".into(), quarantine: false, judgement: None },
-        Event::Promoted { judgement: passing(1, 1, "v2"), override_reason: None },
+        Event::Promoted { judgement: passing(1, 1, "v2"), forced: false, reason: None },
     ];
     for end in ends {
         let state = after(&[deployed("v2"), slow.clone(), end]);
-        assert_eq!(state.slowdown, Slowdown { enabled: false, delay_ms: 40 });
+        assert_eq!(state.slowdown, Slowdown::OFF);
         assert!(state.last.is_some());
     }
 }
@@ -287,7 +293,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             2 => Event::Paused { rollout },
             3 => Event::Resumed { rollout },
             4 => Event::SlowdownSet { slowdown: Slowdown { enabled: flag, delay_ms: 5 } },
-            5 => Event::Promoted { judgement, override_reason: reason },
+            5 => Event::Promoted { judgement, forced: basis_points % 2 == 0, reason },
             6 => Event::RolledBack {
                 rollout,
                 reason: "because".into(),
@@ -316,11 +322,11 @@ proptest! {
             if let Event::RolledBack { .. } = event {
                 prop_assert!(next.rollout.is_none());
             }
-            if let Event::Promoted { judgement, override_reason } = &event {
+            if let Event::Promoted { judgement, forced, reason } = &event {
                 let canary = &state.rollout.as_ref().unwrap().canary;
                 prop_assert_eq!(&next.stable, canary);
                 prop_assert_eq!(&judgement.digest, &canary.digest);
-                prop_assert!(judgement.verdict == Verdict::Promote || override_reason.is_some());
+                prop_assert!(judgement.verdict == Verdict::Promote || (*forced && reason.is_some()));
             } else {
                 prop_assert_eq!(&next.stable, &state.stable);
             }

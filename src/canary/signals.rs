@@ -29,7 +29,7 @@ impl Track {
         }
     }
 
-    /// The word used in the API, in metrics and in logs.
+    /// The word used in the API and in logs.
     pub fn name(self) -> &'static str {
         match self {
             Track::Stable => "stable",
@@ -44,7 +44,7 @@ impl fmt::Display for Track {
     }
 }
 
-/// The ways in which a prediction fails. The list is closed: it is also a metric label.
+/// The ways in which a prediction fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
@@ -206,6 +206,13 @@ impl Samples {
     pub fn merge(&mut self, other: &Samples) -> Result<(), LayoutMismatch> {
         self.stable.merge(&other.stable)?;
         self.canary.merge(&other.canary)
+    }
+
+    /// Whether every request is either answered or failed, as [`TrackSamples`] promises.
+    pub fn adds_up(&self) -> bool {
+        [&self.stable, &self.canary].into_iter().all(|track| {
+            track.latency.count().checked_add(track.failures.total()) == Some(track.requests)
+        })
     }
 
     /// Requests of both tracks.

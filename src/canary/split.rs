@@ -30,12 +30,16 @@ pub struct Split {
     per: u64,
     /// Shifts the uneven cells, so that a weight like 33.3 % does not favor the same places.
     phase: u64,
-    hasher: SipHasher13,
+    /// Hashes keys: the same for every step.
+    keys: SipHasher13,
+    /// Hashes cells: different for each step.
+    cells: SipHasher13,
 }
 
 impl Split {
-    /// The split at `weight` under a salt that stays the same for the whole rollout.
-    pub fn new(weight: Weight, salt: u128) -> Split {
+    /// The split at `weight` under a salt that stays the same for the whole rollout, so that keys
+    /// keep their tracks. The picks without a key differ from step to step all the same.
+    pub fn new(weight: Weight, salt: u128, step: u32) -> Split {
         let canary = u64::from(weight.basis_points());
         let whole = u64::from(Weight::WHOLE);
         let (picked, smaller) = if canary * 2 <= whole {
@@ -46,8 +50,11 @@ impl Split {
         let divisor = greatest_common_divisor(smaller, whole);
         let (picks, per) = (smaller / divisor, whole / divisor);
         let hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
-        let phase = scale(keyed(&hasher, b"phase", u64::from(weight.basis_points())), picks.max(1));
-        Split { weight, picked, picks, per, phase, hasher }
+        let mut cells = hasher;
+        cells.write(b"step");
+        cells.write(&step.to_le_bytes());
+        let phase = scale(keyed(&cells, b"phase", u64::from(weight.basis_points())), picks.max(1));
+        Split { weight, picked, picks, per, phase, keys: hasher, cells }
     }
 
     /// The canary's share of traffic.
@@ -66,13 +73,13 @@ impl Split {
         let cell = ((n + 1) * self.picks - self.phase).div_ceil(self.per) - 1;
         let begin = (cell * self.per + self.phase) / self.picks;
         let end = ((cell + 1) * self.per + self.phase) / self.picks;
-        let pick = begin + scale(keyed(&self.hasher, b"cell", cell), end - begin);
+        let pick = begin + scale(keyed(&self.cells, b"cell", cell), end - begin);
         if n == pick { self.picked } else { self.picked.other() }
     }
 
     /// The track of whoever has this key.
     pub fn assign_key(&self, key: &str) -> Track {
-        let mut hasher = self.hasher;
+        let mut hasher = self.keys;
         hasher.write(b"key");
         hasher.write(key.as_bytes());
         if scale(hasher.finish(), u64::from(Weight::WHOLE)) < u64::from(self.weight.basis_points())
@@ -107,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn split(percent: f64, salt: u128) -> Split {
-        Split::new(Weight::from_percent(percent).unwrap(), salt)
+        Split::new(Weight::from_percent(percent).unwrap(), salt, 1)
     }
 
     fn canaries(split: &Split, requests: u64) -> u64 {
@@ -134,7 +141,7 @@ mod tests {
         fn every_prefix_has_its_share_and_every_whole_period_has_it_exactly(
             basis_points in 0_u16..=10_000, salt: u128,
         ) {
-            let split = Split::new(Weight::try_from(basis_points).unwrap(), salt);
+            let split = Split::new(Weight::try_from(basis_points).unwrap(), salt, 1);
             let mut seen = 0.0;
             for n in 0..20_000_u64 {
                 if split.assign(n) == Track::Canary { seen += 1.0; }
@@ -151,14 +158,14 @@ mod tests {
         ) {
             let (low, high) = (low.min(high), low.max(high));
             let at = |basis_points| {
-                Split::new(Weight::try_from(basis_points).unwrap(), salt).assign_key(&key)
+                Split::new(Weight::try_from(basis_points).unwrap(), salt, 1).assign_key(&key)
             };
             if at(low) == Track::Canary { prop_assert_eq!(at(high), Track::Canary); }
         }
 
         #[test]
         fn any_request_number_has_a_track(n: u64, basis_points in 0_u16..=10_000, salt: u128) {
-            let _ = Split::new(Weight::try_from(basis_points).unwrap(), salt).assign(n);
+            let _ = Split::new(Weight::try_from(basis_points).unwrap(), salt, 1).assign(n);
         }
     }
 
@@ -175,6 +182,15 @@ mod tests {
         for (place, &picks) in places.iter().enumerate() {
             assert!((1800..2200).contains(&picks), "place {place} was picked {picks} times");
         }
+    }
+
+    #[test]
+    fn another_step_picks_other_requests_and_keeps_the_keys() {
+        let weight = Weight::from_percent(10.0).unwrap();
+        let (one, two) = (Split::new(weight, 5, 1), Split::new(weight, 5, 2));
+        assert!((0..1000).any(|n| one.assign(n) != two.assign(n)));
+        let key = |n| format!("user-{n}");
+        assert!((0..1000).all(|n| one.assign_key(&key(n)) == two.assign_key(&key(n))));
     }
 
     #[test]

@@ -111,6 +111,11 @@ pub enum Outcome {
     RolledBack,
 }
 
+impl Slowdown {
+    /// No delay; the next one is as long as the default unless it is told otherwise.
+    pub const OFF: Slowdown = Slowdown { enabled: false, delay_ms: DEFAULT_DELAY_MS };
+}
+
 impl State {
     /// The state after the first event.
     pub fn initial(stable: Version, at: Timestamp) -> State {
@@ -119,7 +124,7 @@ impl State {
             stable_since: at,
             rollout: None,
             last: None,
-            slowdown: Slowdown { enabled: false, delay_ms: DEFAULT_DELAY_MS },
+            slowdown: Slowdown::OFF,
             quarantine: BTreeMap::new(),
             rollouts: 0,
         }

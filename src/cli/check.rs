@@ -25,14 +25,15 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.server.json {
         anstream::println!("{}", show::json(&health));
     } else {
-        anstream::println!(
-            "{}: {}",
-            show::health_word(show::text(&health["status"])),
-            show::text(&health["message"])
-        );
-        anstream::println!("{}", show::tracks(&health["stable"], Some(&health["canary"])));
+        anstream::println!("{}", show::health_word(&show::text(&health["status"])));
+        for sentence in show::text(&health["message"]).split("; ") {
+            anstream::println!("{}", show::wrapped(sentence, "  "));
+        }
+        for line in show::tracks(&health["stable"], Some(&health["canary"])) {
+            anstream::println!("{line}");
+        }
     }
-    Ok(match show::text(&health["status"]) {
+    Ok(match &*show::text(&health["status"]) {
         "ok" => ExitCode::SUCCESS,
         "alert" => ExitCode::from(FAIL),
         _ => ExitCode::from(INCONCLUSIVE),

@@ -45,7 +45,8 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .new_agent();
-        let url = url.trim_end_matches('/').to_owned();
+        let scheme = if url.contains("://") { "" } else { "http://" };
+        let url = format!("{scheme}{}", url.trim_end_matches('/'));
         Client { agent, url, token: token.map(str::to_owned) }
     }
 

@@ -62,7 +62,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = Folder::new()?;
     let models = folder.0.join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
-    let server = Server::start(&models)?;
+    let server = Server::start(&models, &folder)?;
     let mut story = Story { client: Client::new(&server.url, None), args, failed: 0, steps: 0 };
     anstream::println!(
         "A server runs at {} with model_v1 as stable.\nAll that follows is plain HTTP; `serin serve` \
@@ -99,6 +99,7 @@ fn slow_canary(story: &mut Story<'_>) -> anyhow::Result<()> {
         .post("toggle-slowdown", &json!({ "enabled": true, "delay_ms": story.args.delay_ms }))?;
     story.expect("the slowdown is on", slow["simulate_slowdown"] == true, &slow);
     story.traffic(story.share())?;
+    story.say("fast and slow samples of the canary are judged together, since it was deployed");
     story.health("an alert, because the canary is slower than allowed", "alert")?;
     let refused = story.client.post("/admin/promote-canary", &json!({}))?;
     story.expect("a promotion is refused", !refused.ok, &refused.body);
@@ -126,8 +127,9 @@ fn healthy_canary(story: &mut Story<'_>) -> anyhow::Result<()> {
     let history = story.client.get("/admin/history")?.done()?;
     anstream::println!("\n{}", styled(show::STRONG, "What the journal has kept"));
     for entry in history["entries"].as_array().into_iter().flatten() {
-        let sentence = show::wrapped(show::text(&entry["sentence"]), "      ");
-        anstream::println!("  {:>2}  {}", entry["sequence"], sentence.trim_start());
+        let sentence = show::wrapped(&show::text(&entry["sentence"]), "      ");
+        let sequence = entry["sequence"].as_u64().unwrap_or_default();
+        anstream::println!("  {sequence:>2}  {}", sentence.trim_start());
     }
     Ok(())
 }
@@ -176,7 +178,7 @@ impl Story<'_> {
     }
 
     fn traffic(&mut self, expected: u64) -> anyhow::Result<()> {
-        let style = ProgressStyle::with_template("  ▸ {msg} {bar:30.cyan} {pos}/{len} {per_sec}")?;
+        let style = ProgressStyle::with_template("  ▸ {msg} {bar:30.cyan} {pos}/{len}")?;
         let bar = ProgressBar::new(self.args.requests).with_style(style).with_message("traffic");
         let (mut to_canary, mut failed) = (0, 0);
         for _ in 0..self.args.requests {
@@ -204,9 +206,10 @@ impl Story<'_> {
     fn health(&mut self, expected: &str, status: &str) -> anyhow::Result<()> {
         self.say("the health check is asked");
         let health = self.client.get("/admin/check-canary-health")?.done()?;
-        for line in show::tracks(&health["stable"], Some(&health["canary"])).lines() {
+        for line in show::tracks(&health["stable"], Some(&health["canary"])) {
             anstream::println!("      {line}");
         }
+        anstream::println!("      {}", show::health_word(&show::text(&health["status"])));
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", styled(show::FAINT, show::wrapped(sentence, "      ")));
         }
@@ -214,6 +217,9 @@ impl Story<'_> {
         Ok(())
     }
 }
+
+/// What a shell expects of a program that was ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
 
 /// A server in this process.
 struct Server {
@@ -223,13 +229,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(models: &Path) -> anyhow::Result<Server> {
+    fn start(models: &Path, folder: &Folder) -> anyhow::Result<Server> {
         let given = Given {
             store: Some("memory:".to_owned()),
             models: Some(models.to_owned()),
             ..Given::default()
         };
-        let settings = Settings::new(&given, None)?;
+        let settings = Settings::without_file(&given)?;
         let service = Service::start(
             settings.service.clone(),
             store::open(&settings.store)?,
@@ -240,11 +246,20 @@ impl Server {
         let address = listener.local_addr()?;
         let http_settings = settings.http(address.ip());
         let (stop, stopped) = oneshot::channel();
+        let path = folder.0.clone();
         let thread = std::thread::spawn(move || {
             // A dropped sender means the same as a message: stop.
             let shutdown = async { drop(stopped.await) };
             let serving = http::run(listener, Arc::new(service), http_settings, shutdown);
-            actix_web::rt::System::new().block_on(serving)
+            actix_web::rt::System::new().block_on(async {
+                actix_web::rt::spawn(async move {
+                    if tokio::signal::ctrl_c().await.is_ok() {
+                        drop(Folder(path));
+                        std::process::exit(i32::from(INTERRUPTED));
+                    }
+                });
+                serving.await
+            })
         });
         Ok(Server { url: format!("http://{address}"), stop, thread })
     }

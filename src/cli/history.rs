@@ -35,10 +35,10 @@ pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     }
     for entry in history["entries"].as_array().into_iter().flatten() {
         anstream::println!(
-            "{:>4}  {}  {}",
-            entry["sequence"],
+            "{:>4}  {}\n{}",
+            entry["sequence"].as_u64().unwrap_or_default(),
             styled(show::FAINT, show::text(&entry["at"])),
-            show::text(&entry["sentence"]),
+            show::wrapped(&show::text(&entry["sentence"]), "      "),
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use comfy_table::CellAlignment;
 use comfy_table::Table;
 use comfy_table::presets;
 
+use super::show;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::schema::FeatureKind;
@@ -33,7 +34,7 @@ pub struct InspectArgs {
     pub file: PathBuf,
 
     /// Print JSON.
-    #[arg(long, env = "SERIN_JSON")]
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -60,13 +61,17 @@ pub(super) fn summary(path: &Path, card: &Card) -> String {
     let mut facts = facts();
     facts.add_row(["model", &format!("logistic regression, {} bytes", card.size_bytes)]);
     facts.add_row(["digest", &card.digest.to_string()]);
-    facts.add_row(["data", &training.source]);
-    let learned = format!("{} = {}", training.target, training.positive);
+    facts.add_row(["data", &show::plain(&training.source)]);
+    let learned =
+        format!("{} = {}", show::plain(&training.target), show::plain(&training.positive));
     facts.add_row([
         "learned",
         &format!("{learned}, from {} of {} rows", training.training_rows, training.rows),
     ]);
-    let held = format!("{} rows ({}), seed {}", holdout.rows, training.holdout, training.seed);
+    let held = format!(
+        "{} rows ({}), seed {}, l2 {}",
+        holdout.rows, training.holdout, training.seed, training.l2
+    );
     facts.add_row(["held out", &held]);
     facts.add_row(["AUC", &format!("{:.4}  (0.5 is chance, 1 is perfect)", holdout.auc)]);
     facts.add_row(["log-loss", &format!("{:.4}", holdout.log_loss)]);
@@ -78,9 +83,10 @@ pub(super) fn summary(path: &Path, card: &Card) -> String {
         100.0 * holdout.base_rate
     );
     facts.add_row(["accuracy", &accuracy]);
-    let mut text = format!("{}\n{}\n", heading(&path.display().to_string()), facts.trim_fmt());
+    let mut text =
+        format!("{}\n{}\n", heading(&show::plain(&path.display().to_string())), facts.trim_fmt());
     for warning in &training.warnings {
-        let _ = writeln!(text, " {WARNING}warning{WARNING:#}: {warning}");
+        let _ = writeln!(text, " {WARNING}warning{WARNING:#}: {}", show::plain(warning));
     }
     text
 }
@@ -97,17 +103,24 @@ fn details(card: &Card) -> String {
                 let shown = levels.iter().take(LEVELS).map(String::as_str).collect::<Vec<_>>();
                 let rest = levels.len().saturating_sub(LEVELS);
                 let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
-                format!("{}{more}", shown.join(", "))
+                format!("{}{more}", show::plain(&shown.join(", ")))
             }
         };
-        features.add_row([feature.name.clone(), feature.kind.to_string(), values]);
+        features.add_row([
+            show::plain(&feature.name).into_owned(),
+            feature.kind.to_string(),
+            values,
+        ]);
     }
 
     let mut terms = table(["term", "log-odds"]);
     terms.add_row(["(intercept)".to_owned(), format!("{:+.4}", card.intercept)]);
     for term in card.coefficients.iter().take(COEFFICIENTS) {
         let level = term.level.as_ref().map(|level| format!(" = {level}")).unwrap_or_default();
-        terms.add_row([format!("{}{level}", term.feature), format!("{:+.4}", term.weight)]);
+        terms.add_row([
+            show::plain(&format!("{}{level}", term.feature)).into_owned(),
+            format!("{:+.4}", term.weight),
+        ]);
     }
     align_right(&mut terms, 1..2);
     let rest = card.coefficients.len().saturating_sub(COEFFICIENTS);

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 //!
-//! Every flag is also an environment variable, and its doc comment is its manual. Exit codes: 0
+//! Every flag is also an environment variable: those of `serve`, and the address of a server, as
+//! `SERIN_FLAG`, the others as `SERIN_COMMAND_FLAG`. Its doc comment is its manual. Exit codes: 0
 //! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` can gate a
 //! pipeline.
 
@@ -36,8 +37,12 @@ mod show;
 
 use std::process::ExitCode;
 
+use clap::ArgAction;
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
+use clap::builder::FalseyValueParser;
 
 /// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
 #[derive(Debug, Parser)]
@@ -78,6 +83,29 @@ enum Command {
 }
 
 impl Cli {
+    /// The command that this process was started with. Ends the process with the manual, or with
+    /// what is wrong, if there is none.
+    pub fn from_process() -> Cli {
+        let matches = Cli::with_environment().get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The command line, with an environment variable for every flag that names none itself.
+    fn with_environment() -> clap::Command {
+        Cli::command().mut_subcommands(|command| {
+            let prefix = format!("SERIN_{}", command.get_name().to_uppercase());
+            command.allow_negative_numbers(true).mut_args(|arg| {
+                let Some(flag) = arg.get_long() else { return arg };
+                let name = format!("{prefix}_{}", flag.to_uppercase().replace('-', "_"));
+                let arg = if arg.get_env().is_none() { arg.env(name) } else { arg };
+                match arg.get_action() {
+                    ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+                    _ => arg,
+                }
+            })
+        })
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::show;
+use crate::canary::HealthPolicy;
 use crate::canary::Weight;
 use crate::stats::Alternative;
 use crate::stats::SampleSizes;
@@ -119,6 +120,12 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         split.achieved_power * 100.0,
         requests(&split, weight),
     );
+    let needed = HealthPolicy::default().min_samples;
+    if split.canary_ceil.min(split.stable_ceil) < needed {
+        anstream::println!(
+            "  The health check asks for {needed} samples of each track all the same."
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

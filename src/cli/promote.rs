@@ -6,7 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::FAIL;
+use super::INCONCLUSIVE;
 use super::client::ServerArgs;
+use super::show;
 use super::status;
 
 /// The flags of `serin promote`.
@@ -22,16 +24,22 @@ pub struct PromoteArgs {
     server: ServerArgs,
 }
 
-/// Promotes and prints the status; exit code 1 when the canary does not pass.
+/// Promotes and prints the status; exit code 1 when the canary does not pass or is paused, 3 when
+/// too little was seen.
 ///
 /// # Errors
 /// When the server cannot be asked.
 pub fn run(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "force": args.force, "reason": args.reason });
     let reply = args.server.client().post("/admin/promote-canary", &body)?;
-    if !reply.ok && reply.body["code"] == "not_passing" {
+    let refused = match &*show::text(&reply.body["code"]) {
+        "not_passing" | "paused" => Some(FAIL),
+        "insufficient_data" => Some(INCONCLUSIVE),
+        _ => None,
+    };
+    if let Some(code) = refused {
         anstream::eprintln!("serin: not promoted: {}", reply.problem());
-        return Ok(ExitCode::from(FAIL));
+        return Ok(ExitCode::from(code));
     }
     status::print(&reply.done()?, args.server.json);
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `serin serve`: the server itself.
 
+use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,10 @@ use clap::Args;
 use clap::ValueEnum;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::settings::Given;
 use super::settings::Settings;
@@ -32,9 +36,9 @@ pub struct ServeArgs {
     /// Write the address that is listened on into this file, once it is
     #[arg(long, env = "SERIN_PORT_FILE", value_name = "FILE")]
     port_file: Option<PathBuf>,
-    /// How much to log: error, warn, info, debug or trace
+    /// How much to log: off, error, warn, info, debug or trace
     #[arg(long, env = "SERIN_LOG", value_name = "LEVEL", default_value = "info")]
-    log: EnvFilter,
+    log: LevelFilter,
     /// How to log
     #[arg(long, env = "SERIN_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -55,6 +59,10 @@ enum LogFormat {
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     start_log(args);
     let settings = Settings::new(&args.given, args.config.as_deref())?;
+    let cannot_listen =
+        || format!("cannot listen on {}; stop what is there, or give --listen", settings.listen);
+    // A first try, so that a mistaken start changes nothing in the store.
+    drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
     let store = store::open(&settings.store)?;
     let new = store.newest_sequence()? == 0;
     if settings.stable_is_default && new {
@@ -65,9 +73,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::default());
     let service = Arc::new(Service::start(settings.service.clone(), store, registry, clock)?);
     // The address is taken last: whoever can connect finds a server that is ready.
-    let listener = TcpListener::bind(&settings.listen).with_context(|| {
-        format!("cannot listen on {}; stop what is there, or give --listen", settings.listen)
-    })?;
+    let listener = TcpListener::bind(&settings.listen).with_context(cannot_listen)?;
     let address = listener.local_addr()?;
     announce(&settings, &service, address, new);
     if let Some(file) = &args.port_file {
@@ -84,22 +90,41 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             }
             tracing::info!("stopping: finishing what is under way");
         };
-        http::run(listener, service, settings.http(address.ip()), shutdown).await
+        let http = within_open_files(settings.http(address.ip()));
+        http::run(listener, service, http, shutdown).await
     })?;
-    tracing::info!("stopped; everything is saved");
+    tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
+/// The same settings with no more connections than the operating system gives this process files,
+/// less what the store, the models and the log need.
+fn within_open_files(http: http::Settings) -> http::Settings {
+    const RESERVE: u64 = 64;
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let for_each = files.saturating_sub(RESERVE).max(1) / http.workers as u64;
+    let connections = usize::try_from(for_each)
+        .map_or(http.connections, |most| http.connections.min(most.max(1)));
+    if connections < http.connections {
+        tracing::info!(connections, "fewer connections for each worker, for want of open files");
+    }
+    http::Settings { connections, ..http }
+}
+
 fn start_log(args: &ServeArgs) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(args.log.clone())
-        .with_target(false)
-        .with_writer(std::io::stderr);
+    // Of the libraries only what may need attention.
+    let quiet = args.log.min(LevelFilter::WARN);
+    // Anybody can send a malformed head: a line for each would let strangers fill the disk.
+    let strangers = if args.log >= LevelFilter::DEBUG { args.log } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_default(quiet)
+        .with_target("actix_http", strangers)
+        .with_target("serin", args.log);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(filter);
     let started = match args.log_format {
-        LogFormat::Text => {
-            log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
-        }
-        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        LogFormat::Json => log.with(lines.json()).try_init(),
     };
     // Only a second server in one process could find a log that is there already.
     debug_assert!(started.is_ok(), "the log was started twice");

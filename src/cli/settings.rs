@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
-use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::policy::parsed_duration;
 use crate::http;
 use crate::http::access::Access;
 use crate::service;
@@ -50,7 +50,7 @@ pub struct Given {
     /// Share of traffic a canary gets unless its deploy says otherwise, in percent [default: 10]
     #[arg(long, env = "SERIN_TRAFFIC_PERCENT", value_name = "PERCENT")]
     pub traffic_percent: Option<f64>,
-    /// Minimum time of a rollout, shown in the status [default: 1h]
+    /// How long a rollout is meant to last at least; advice for who decides [default: 1h]
     #[arg(long, env = "SERIN_BAKE", value_name = "DURATION")]
     pub bake: Option<String>,
     /// Longest time a canary prediction may take before stable answers instead [default: 1s]
@@ -80,6 +80,9 @@ pub struct Given {
     /// Slowdown that is allowed, as a share of stable's mean latency [default: 0.05]
     #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
     pub relative_margin: Option<f64>,
+    /// Share of requests that a canary may fail more often than stable [default: 0.01]
+    #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
+    pub failure_margin: Option<f64>,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -110,16 +113,24 @@ pub const DEFAULT_STABLE: &str = "model_v1.bin";
 /// The configuration file that is read when nobody names one.
 const DEFAULT_FILE: &str = "serin.toml";
 
-/// No deadline or bake is longer than a month.
-const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
-
 impl Settings {
     /// The settings of these flags and this file.
     ///
     /// # Errors
     /// Names the setting, its value, and what is allowed.
     pub fn new(flags: &Given, file: Option<&Path>) -> anyhow::Result<Settings> {
-        let file = read(file)?;
+        Settings::merged(flags, &read(file)?)
+    }
+
+    /// The settings of these flags alone, whatever files there are.
+    ///
+    /// # Errors
+    /// Names the setting, its value, and what is allowed.
+    pub fn without_file(flags: &Given) -> anyhow::Result<Settings> {
+        Settings::merged(flags, &Given::default())
+    }
+
+    fn merged(flags: &Given, file: &Given) -> anyhow::Result<Settings> {
         // One line a setting: the flag (or its environment variable), else the file's value.
         macro_rules! given {
             ($field:ident) => {
@@ -127,19 +138,22 @@ impl Settings {
             };
         }
         let duration = |field, given: Option<String>, default| {
-            given.map_or(Ok(default), |text| parsed_duration(field, &text))
+            given.map_or(Ok(default), |text| deadline(field, &text))
         };
         let mut policy = Policy::default();
         if let Some(percent) = given!(traffic_percent) {
             policy.weight = Weight::from_percent(percent).context("traffic_percent")?;
         }
-        policy.bake = duration("bake", given!(bake), policy.bake)?;
+        if let Some(bake) = given!(bake) {
+            policy.bake = parsed_duration("bake", &bake)?;
+        }
         policy.canary_deadline =
             duration("canary_deadline", given!(canary_deadline), policy.canary_deadline)?;
         let health = &mut policy.health;
         health.alpha = given!(alpha).unwrap_or(health.alpha);
         health.min_samples = given!(min_samples).unwrap_or(health.min_samples);
         health.relative_margin = given!(relative_margin).unwrap_or(health.relative_margin);
+        health.failure_margin = given!(failure_margin).unwrap_or(health.failure_margin);
         health.absolute_margin_seconds =
             given!(absolute_margin_ms).map_or(health.absolute_margin_seconds, |ms| ms / 1e3);
         policy.health = policy.health.checked()?;
@@ -149,8 +163,13 @@ impl Settings {
         let stable = given!(stable);
         let seconds = Duration::from_secs;
         let admin_token = given!(admin_token);
-        if admin_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
-            bail!("admin_token is empty; give a token, or leave the setting out");
+        if admin_token
+            .as_ref()
+            .is_some_and(|t| t.is_empty() || !t.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            bail!(
+                "admin_token is empty or not visible ASCII; give another, or leave the setting out"
+            );
         }
         Ok(Settings {
             listen: given!(listen).unwrap_or_else(|| "127.0.0.1:8000".to_owned()),
@@ -204,21 +223,13 @@ fn read(named: Option<&Path>) -> anyhow::Result<Given> {
     toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// A duration as people write it.
-///
-/// # Errors
-/// When it is none, is negative, or is longer than a month.
-pub fn parsed_duration(field: &str, text: &str) -> anyhow::Result<Duration> {
-    let parsed: Option<Duration> =
-        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    match parsed {
-        Some(duration) if duration <= MAX_DURATION => Ok(duration),
-        Some(_) | None => {
-            bail!(
-                "{field} = {text:?} is no duration; give one from 0s to 720h, like 250ms or 1h 30m"
-            )
-        }
+/// A deadline: a duration that leaves time for anything at all.
+fn deadline(field: &'static str, text: &str) -> anyhow::Result<Duration> {
+    let deadline = parsed_duration(field, text)?;
+    if deadline < Duration::from_millis(1) {
+        bail!("{field} = {text:?} leaves no time; give 1ms or more");
     }
+    Ok(deadline)
 }
 
 fn in_range(field: &str, value: usize, low: usize, high: usize) -> anyhow::Result<usize> {
@@ -259,6 +270,7 @@ mod tests {
             ("workers = \"two\"", "workers"),
             ("bake = \"soon\"", "bake = \"soon\""),
             ("canary_deadline = \"-1s\"", "canary_deadline"),
+            ("stable_deadline = \"0s\"", "stable_deadline = \"0s\""),
             ("alpha = 1.5", "alpha = 1.5"),
             ("min_samples = 1", "min_samples = 1"),
             ("relative_margin = -1.0", "relative_margin = -1"),

@@ -1,5 +1,7 @@
 //! How do the commands look? Words in color on a terminal, plain text in a pipe, JSON on demand.
 
+use std::borrow::Cow;
+
 use anstyle::AnsiColor;
 use anstyle::Style;
 use comfy_table::Table;
@@ -7,6 +9,7 @@ use comfy_table::presets;
 use serde_json::Value;
 
 use crate::canary::narrative;
+use crate::canary::policy::is_one_line;
 
 /// Good news.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -39,24 +42,37 @@ pub fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }
 
-/// What was observed of both tracks, side by side.
-pub fn tracks(stable: &Value, canary: Option<&Value>) -> Table {
+/// What was observed of both tracks, side by side, as lines; fewer columns on a narrow terminal.
+pub fn tracks(stable: &Value, canary: Option<&Value>) -> Vec<String> {
+    let columns: &[(&str, fn(&Value) -> String)] = &[
+        ("requests", |track| whole(&track["requests"])),
+        ("failures", |track| whole(&track["failures"])),
+        ("mean", |track| milliseconds(&track["mean_ms"])),
+        ("std", |track| milliseconds(&track["std_ms"])),
+        ("p50", |track| milliseconds(&track["p50_ms"])),
+        ("p95", |track| milliseconds(&track["p95_ms"])),
+        ("p99", |track| milliseconds(&track["p99_ms"])),
+        ("score", |track| number(&track["mean_score"], 4)),
+    ];
+    let dropped: &[&str] = if width() < 92 { &["std", "p50"] } else { &[] };
+    let columns: Vec<_> = columns.iter().filter(|(name, _)| !dropped.contains(name)).collect();
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["", "requests", "failures", "mean", "std", "p50", "p95", "p99", "score"]);
+    table.set_header([""].into_iter().chain(columns.iter().map(|(name, _)| *name)));
     for (name, track) in [("stable", Some(stable)), ("canary", canary)] {
         let Some(track) = track else { continue };
-        let mut row = vec![name.to_owned(), whole(&track["requests"]), whole(&track["failures"])];
-        for field in ["mean_ms", "std_ms", "p50_ms", "p95_ms", "p99_ms"] {
-            row.push(milliseconds(&track[field]));
-        }
-        row.push(number(&track["mean_score"], 4));
-        table.add_row(row);
+        let cells = columns.iter().map(|(_, cell)| cell(track));
+        table.add_row([name.to_owned()].into_iter().chain(cells));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
-    table
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Columns to write in: those of the terminal, and never more than read well.
+fn width() -> usize {
+    textwrap::termwidth().min(100)
 }
 
 fn whole(value: &Value) -> String {
@@ -69,7 +85,8 @@ fn milliseconds(value: &Value) -> String {
 
 /// A text broken into lines that fit beside an indent.
 pub fn wrapped(text: &str, indent: &str) -> String {
-    let options = textwrap::Options::new(96).initial_indent(indent).subsequent_indent(indent);
+    let options =
+        textwrap::Options::new(width() - 2).initial_indent(indent).subsequent_indent(indent);
     textwrap::fill(text, options)
 }
 
@@ -78,9 +95,14 @@ pub fn number(value: &Value, decimals: usize) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |x| format!("{x:.decimals$}"))
 }
 
-/// A text, or a dash.
-pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
+/// A text, or a dash; what could move the cursor or hide other text is shown escaped.
+pub fn text(value: &Value) -> Cow<'_, str> {
+    plain(value.as_str().unwrap_or("-"))
+}
+
+/// A text from outside, fit for a terminal.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if is_one_line(text) { text.into() } else { text.escape_debug().to_string().into() }
 }
 
 /// Seconds as people say them.

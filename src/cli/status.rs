@@ -42,7 +42,8 @@ pub fn print(status: &Value, json: bool) {
     if status["canary"].is_null() {
         anstream::println!("{}  none", styled(show::STRONG, "canary"));
         print_last(&status["last_rollout"]);
-        anstream::println!("{}", show::tracks(&status["tracks"]["stable"], None));
+        print_slowdown(status);
+        print_lines(&show::tracks(&status["tracks"]["stable"], None));
         return;
     }
     let rollout = &status["rollout"];
@@ -50,25 +51,21 @@ pub fn print(status: &Value, json: bool) {
         "{}  {} with {} % of the traffic, rollout {}, {} for {} of {}",
         styled(show::STRONG, "canary"),
         show::text(&status["canary"]["version"]),
-        status["traffic_percent"],
+        status["traffic_percent"].as_f64().unwrap_or_default(),
         rollout["id"],
         show::text(&status["state"]),
         show::duration(&rollout["elapsed_seconds"]),
         show::duration(&rollout["bake_seconds"]),
     );
-    if status["simulate_slowdown"] == Value::Bool(true) {
-        let delay = format!("slowed down by {} ms on purpose", status["delay_ms"]);
-        anstream::println!("        {}", styled(show::WAIT, delay));
-    }
+    print_slowdown(status);
     let tracks = &status["tracks"];
-    anstream::println!("{}", show::tracks(&tracks["stable"], Some(&tracks["canary"])));
+    print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
     let health = &status["health"];
-    anstream::println!(
-        "{}  {}: {}",
-        styled(show::STRONG, "health"),
-        show::health_word(show::text(&health["status"])),
-        show::text(&health["message"]),
-    );
+    let word = show::health_word(&show::text(&health["status"]));
+    anstream::println!("{}  {word}", styled(show::STRONG, "health"));
+    for sentence in show::text(&health["message"]).split("; ") {
+        anstream::println!("{}", show::wrapped(sentence, "        "));
+    }
     for item in status["checklist"].as_array().into_iter().flatten() {
         let mark = match item["done"].as_bool() {
             Some(true) => styled(show::GOOD, "done"),
@@ -78,19 +75,32 @@ pub fn print(status: &Value, json: bool) {
     }
 }
 
+fn print_slowdown(status: &Value) {
+    if status["simulate_slowdown"] == Value::Bool(true) {
+        let delay = format!("the canary is slowed down by {} ms on purpose", status["delay_ms"]);
+        anstream::println!("        {}", styled(show::WAIT, delay));
+    }
+}
+
+fn print_lines(lines: &[String]) {
+    for line in lines {
+        anstream::println!("{line}");
+    }
+}
+
 fn print_last(last: &Value) {
     if last.is_null() {
         return;
     }
-    let outcome = match show::text(&last["outcome"]) {
+    let outcome = match &*show::text(&last["outcome"]) {
         "promoted" => styled(show::GOOD, "promoted"),
         _ => styled(show::BAD, "rolled back"),
     };
     anstream::println!(
-        "{}    rollout {} of {} was {outcome}: {}",
+        "{}    rollout {} of {} was {outcome}",
         styled(show::STRONG, "last"),
         last["rollout"],
         show::text(&last["canary"]["version"]),
-        show::text(&last["reason"]),
     );
+    anstream::println!("{}", show::wrapped(&show::text(&last["reason"]), "        "));
 }

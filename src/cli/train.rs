@@ -29,52 +29,47 @@ pub struct TrainArgs {
     pub models: PathBuf,
 
     /// CSV file to train on: a header, one row a line, blanks where a value is not known.
-    #[arg(long, env = "SERIN_DATA", value_name = "FILE", requires_all = ["target", "positive"])]
+    #[arg(long, value_name = "FILE", requires_all = ["target", "positive"])]
     pub data: Option<PathBuf>,
 
     /// Column to learn.
-    #[arg(long, env = "SERIN_TARGET", value_name = "COL", requires = "data")]
+    #[arg(long, value_name = "COL", requires = "data")]
     pub target: Option<String>,
 
     /// The target's value that counts as 1; every other counts as 0.
-    #[arg(long, env = "SERIN_POSITIVE", value_name = "VALUE", requires = "data")]
+    #[arg(long, value_name = "VALUE", requires = "data")]
     pub positive: Option<String>,
 
     /// Columns to leave out, such as identifiers; several after one flag, or separated by commas.
-    #[arg(long, env = "SERIN_DROP", value_name = "COL", num_args = 1.., value_delimiter = ',', requires = "data")]
+    #[arg(long, value_name = "COL", num_args = 1.., value_delimiter = ',', requires = "data")]
     pub drop: Vec<String>,
 
     /// Where to write the model trained on --data, instead of --models.
-    #[arg(long, env = "SERIN_OUT", value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data")]
     pub out: Option<PathBuf>,
 
     /// Penalty on the squared coefficients, above 0 (1 / C of scikit-learn).
-    #[arg(long, env = "SERIN_L2", value_name = "NUMBER", default_value_t = 1.0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
     pub l2: f64,
 
     /// Share of the rows to hold out at random and judge the model on; 0.2 unless given.
-    #[arg(
-        long,
-        env = "SERIN_TEST_FRACTION",
-        value_name = "SHARE",
-        conflicts_with = "holdout_every"
-    )]
+    #[arg(long, value_name = "SHARE", conflicts_with = "holdout_every")]
     pub test_fraction: Option<f64>,
 
     /// Hold out every N-th row instead: those with index % N == N - 1.
-    #[arg(long, env = "SERIN_HOLDOUT_EVERY", value_name = "N")]
+    #[arg(long, value_name = "N")]
     pub holdout_every: Option<usize>,
 
     /// Seed of the random holdout and of the made-up data; the same seed gives the same bytes.
-    #[arg(long, env = "SERIN_SEED", value_name = "N", default_value_t = 42)]
+    #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
     /// Probability at and above which the label is 1.
-    #[arg(long, env = "SERIN_THRESHOLD", value_name = "PROBABILITY", default_value_t = 0.5)]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
     pub threshold: f64,
 
     /// Print JSON: for each model its path and its card.
-    #[arg(long, env = "SERIN_JSON")]
+    #[arg(long)]
     pub json: bool,
 }
 

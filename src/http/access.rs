@@ -43,6 +43,10 @@ impl Access {
             ));
         }
         match self {
+            Access::Everybody if is_rebound(headers) => Err(Problem::forbidden(
+                "without a token, /admin answers only under an address or as localhost, not under \
+                 another name; use http://127.0.0.1, or start the server with --admin-token",
+            )),
             Access::Everybody => Ok(()),
             Access::Nobody => Err(Problem::forbidden(
                 "this server listens to the network without a token, so /admin is closed; start \
@@ -51,7 +55,9 @@ impl Access {
             Access::Token(expected) => {
                 let given = headers
                     .get(header::AUTHORIZATION)
-                    .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+                    .and_then(|value| value.to_str().ok()?.split_once(' '))
+                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                    .map(|(_, token)| token);
                 // Hashes compare in constant time, so the token cannot be guessed byte by byte.
                 match given {
                     Some(given) if blake3::hash(given.as_bytes()) == *expected => Ok(()),
@@ -64,6 +70,9 @@ impl Access {
 
 /// Whether a browser says that the request comes from a page of another origin.
 fn is_cross_site(headers: &HeaderMap) -> bool {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        return true;
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(header::ORIGIN), text(header::HOST)) {
         (None, _) => false,
@@ -72,6 +81,17 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
         }
         (Some(_), None) => true,
     }
+}
+
+/// Whether the request is for a name that is neither an address nor `localhost`. Anybody can make a
+/// name of their own lead to this machine ("DNS rebinding"), and a page under that name would be of
+/// the same origin to its browser.
+fn is_rebound(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return false };
+    let host = host.to_str().unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |h| h.0);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    !(name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok())
 }
 
 /// Lets a request through to `/admin`, or answers it.

@@ -3,7 +3,6 @@
 //! The service may wait for the disk, so it is asked on a thread that drives no connections.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -11,7 +10,6 @@ use actix_web::http::header;
 use actix_web::web;
 use actix_web::web::Data;
 use actix_web::web::Payload;
-use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -21,8 +19,12 @@ use super::body::ContentType;
 use super::problem::Problem;
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
+use crate::canary::policy::parsed_duration;
 use crate::service::Command;
+use crate::service::CommandError;
+use crate::service::Deployment;
 use crate::service::Service;
+use crate::service::status::Status;
 
 /// The body of `deploy-canary`.
 #[derive(Deserialize)]
@@ -95,25 +97,24 @@ struct Page {
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
-/// A month: nobody watches a canary longer, and a typing error shows.
-const MAX_BAKE: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// `POST /admin/deploy-canary`
 pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
-    command(request, payload, shared, |bytes| {
+    let parse = |bytes: &[u8]| {
         if bytes.is_empty() {
             return Err(Problem::empty_body(r#"{"model_path": "models/model_v2.bin"}"#));
         }
-        let body: Deploy = serde_json::from_slice(bytes).map_err(|e| Problem::json(&e))?;
-        Ok(Command::Deploy {
+        let body: Deploy = body::parse(bytes)?;
+        let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
+        Ok(Deployment {
             model_path: body.model_path,
             weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
-            bake: body.bake.as_deref().map(parsed_bake).transpose()?,
+            bake,
             reason: body.reason,
             override_quarantine: body.override_quarantine,
         })
-    })
-    .await
+    };
+    let outcome = carried_out(&request, payload, shared, parse, Service::deploy).await;
+    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
 }
 
 /// `POST /admin/promote-canary`
@@ -164,7 +165,7 @@ pub async fn set_traffic(
         if bytes.is_empty() {
             return Err(Problem::empty_body(r#"{"percent": 25}"#));
         }
-        let Traffic { percent } = serde_json::from_slice(bytes).map_err(|e| Problem::json(&e))?;
+        let Traffic { percent } = body::parse(bytes)?;
         Ok(Command::SetTraffic { weight: Weight::from_percent(percent)? })
     })
     .await
@@ -180,13 +181,14 @@ pub async fn slowdown(
         let Slowdown { enabled, delay_ms } = body::parse_or_default(bytes)?;
         Ok(Command::SetSlowdown { enabled, delay_ms })
     };
-    let outcome = carried_out(&request, payload, shared, parse).await.and_then(|status| {
-        let answer = SlowdownAnswer {
-            simulate_slowdown: status.simulate_slowdown,
-            delay_ms: status.delay_ms,
-        };
-        json(&answer, Some(status.revision))
-    });
+    let outcome =
+        carried_out(&request, payload, shared, parse, Service::command).await.and_then(|status| {
+            let answer = SlowdownAnswer {
+                simulate_slowdown: status.simulate_slowdown,
+                delay_ms: status.delay_ms,
+            };
+            json(&answer, Some(status.revision))
+        });
     respond(&request, outcome)
 }
 
@@ -237,8 +239,7 @@ pub async fn history(request: HttpRequest, shared: Data<Shared>) -> HttpResponse
                 .iter()
                 .map(|entry| Told { entry, sentence: entry.event.sentence() })
                 .collect();
-            serde_json::to_value(serde_json::json!({ "entries": entries }))
-                .map_err(|cause| Problem::internal(cause.to_string()))
+            Ok(serde_json::json!({ "entries": entries }))
         },
         |_| None,
     )
@@ -260,21 +261,22 @@ async fn command(
     shared: Data<Shared>,
     parse: impl FnOnce(&[u8]) -> Result<Command, Problem>,
 ) -> HttpResponse {
-    let outcome = carried_out(&request, payload, shared, parse).await;
+    let outcome = carried_out(&request, payload, shared, parse, Service::command).await;
     respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
 }
 
-async fn carried_out(
+async fn carried_out<T: Send + 'static>(
     request: &HttpRequest,
     payload: Payload,
     shared: Data<Shared>,
-    parse: impl FnOnce(&[u8]) -> Result<Command, Problem>,
-) -> Result<crate::service::status::Status, Problem> {
+    parse: impl FnOnce(&[u8]) -> Result<T, Problem>,
+    act: fn(&Service, T, Option<u64>) -> Result<Status, CommandError>,
+) -> Result<Status, Problem> {
     let if_revision = if_match(request)?;
     let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
-    let command = parse(&bytes)?;
+    let order = parse(&bytes)?;
     let service = shared.service.clone();
-    blocking(move || Ok(service.command(command, if_revision)?)).await
+    blocking(move || Ok(act(&service, order, if_revision)?)).await
 }
 
 /// Asks the service something that changes nothing.
@@ -302,8 +304,9 @@ fn respond(request: &HttpRequest, outcome: Result<HttpResponse, Problem>) -> Htt
 }
 
 fn json<T: Serialize>(answer: &T, revision: Option<u64>) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(answer)
+    let mut body = serde_json::to_vec(answer)
         .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    body.push(b'\n');
     let mut response = HttpResponse::Ok();
     if let Some(revision) = revision {
         response.insert_header((header::ETAG, format!("\"{revision}\"")));
@@ -317,17 +320,8 @@ fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let revision = text.trim_matches('"').parse();
+    let quoted = text.strip_prefix("W/").unwrap_or(text);
+    let digits = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
+    let revision = if digits.bytes().all(|b| b.is_ascii_digit()) { digits } else { "" }.parse();
     revision.map(Some).map_err(|_| Problem::if_match(text))
-}
-
-fn parsed_bake(text: &str) -> Result<Duration, Problem> {
-    let parsed: Option<Duration> =
-        text.parse::<SignedDuration>().ok().and_then(|bake| bake.try_into().ok());
-    match parsed {
-        Some(bake) if bake <= MAX_BAKE => Ok(bake),
-        Some(_) | None => Err(Problem::field(format!(
-            "bake = {text:?} is no duration; give one from \"0s\" to \"720h\", like \"1h 30m\""
-        ))),
-    }
 }

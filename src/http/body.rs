@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use actix_web::web::Payload;
 use serde::Deserialize;
@@ -30,9 +31,9 @@ pub async fn read(
     settings: &Settings,
 ) -> Result<Bytes, Problem> {
     let headers = request.headers();
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
+    let compressed =
+        |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
         let detail = format!("Content-Encoding {encoding:?} is not taken; send plain JSON");
         return Err(Problem::media_type(detail));
     }
@@ -40,6 +41,10 @@ pub async fn read(
     if declared.is_some_and(|length: usize| length > settings.body_limit) {
         return Err(Problem::too_large(settings.body_limit));
     }
+    // A page of another site can send a body without a type, and without asking, so its browser's
+    // Origin makes the type required.
+    let must_be_named =
+        content_type == ContentType::Required || headers.contains_key(header::ORIGIN);
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
     let reading = payload.to_bytes_limited(settings.body_limit);
     let bytes = match tokio::time::timeout(settings.body_deadline, reading).await {
@@ -52,7 +57,7 @@ pub async fn read(
         Some(given) if !is_json(given) => Err(Problem::media_type(format!(
             "Content-Type {given:?} is not taken; send application/json"
         ))),
-        None if content_type == ContentType::Required && !bytes.is_empty() => {
+        None if must_be_named && !bytes.is_empty() => {
             Err(Problem::media_type("Content-Type is missing; send application/json".to_owned()))
         }
         Some(_) | None => Ok(bytes),
@@ -64,8 +69,17 @@ pub async fn read(
 /// # Errors
 /// When it is not JSON of the type's shape.
 pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, Problem> {
-    if bytes.is_empty() {
-        return Ok(T::default());
+    if bytes.is_empty() { Ok(T::default()) } else { parse(bytes) }
+}
+
+/// The body as JSON.
+///
+/// # Errors
+/// When it is not a JSON object of the type's shape.
+pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    // serde would take the fields' values in an array, too, in an order that is no contract.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::field("the body is an array; send an object that names its fields"));
     }
     serde_json::from_slice(bytes).map_err(|cause| Problem::json(&cause))
 }

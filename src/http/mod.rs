@@ -65,8 +65,8 @@ pub struct Shared {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(post("/predict", web::post().to(predict::predict)))
-        .service(get("/livez", web::get().to(livez)))
-        .service(get("/readyz", web::get().to(readyz)))
+        .service(get("/livez", web::get().to(livez)).route(web::head().to(livez)))
+        .service(get("/readyz", web::get().to(readyz)).route(web::head().to(readyz)))
         .service(
             web::scope("/admin")
                 .wrap(from_fn(access::guard))

@@ -66,6 +66,9 @@ struct Row {
 /// Longer keys and ids are refused: they are identifiers, not documents.
 const MAX_KEY_BYTES: usize = 256;
 
+/// More rows at once would make an answer larger than a server can keep for every slow reader.
+const MAX_ROWS: usize = 10_000;
+
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
 
 /// Answers a prediction request.
@@ -85,20 +88,24 @@ async fn answer(
     if bytes.is_empty() {
         return Err(Problem::empty_body(EXAMPLE));
     }
-    let asked: Asked<'_> = serde_json::from_slice(&bytes).map_err(|cause| Problem::json(&cause))?;
+    let asked: Asked<'_> = body::parse(&bytes)?;
     for (field, text) in [("key", &asked.key), ("id", &asked.id)] {
-        if text.as_ref().is_some_and(|text| text.len() > MAX_KEY_BYTES) {
+        let length = text.as_ref().map_or(0, |text| text.len());
+        if length > MAX_KEY_BYTES {
             return Err(Problem::field(format!(
-                "{field} is longer than {MAX_KEY_BYTES} bytes; give a shorter one"
+                "{field} has {length} bytes, allowed are {MAX_KEY_BYTES}; give a shorter one"
             )));
         }
     }
     let single = asked.features.is_some();
     let rows = match (asked.features, asked.instances) {
         (Some(row), None) => vec![row],
-        (None, Some(rows)) if !rows.is_empty() => rows,
-        (None, Some(_)) => {
-            return Err(Problem::field("instances is empty; give at least one row"));
+        (None, Some(rows)) if (1..=MAX_ROWS).contains(&rows.len()) => rows,
+        (None, Some(rows)) => {
+            let count = rows.len();
+            return Err(Problem::field(format!(
+                "instances has {count} rows; give 1 to {MAX_ROWS}, and the others in further requests"
+            )));
         }
         (None, None) => {
             return Err(Problem::field(format!("features is missing; send JSON like {EXAMPLE}")));
@@ -131,5 +138,7 @@ fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Ve
     let mut body = Vec::with_capacity(256);
     serde_json::to_writer(&mut body, &answer)
         .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    // So that a terminal shows each answer on a line of its own.
+    body.push(b'\n');
     Ok(body)
 }

@@ -10,6 +10,8 @@ use actix_web::http::header;
 use serde::Serialize;
 
 use crate::canary::Refusal;
+use crate::canary::Verdict;
+use crate::canary::policy::DurationError;
 use crate::canary::weight::WeightError;
 use crate::service::CommandError;
 use crate::service::predict::PredictError;
@@ -41,7 +43,7 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Problem {
-        Problem { status, code, title, detail, allow: None }
+        Problem { status, code, title, detail: shortened(detail), allow: None }
     }
 
     /// The body is not JSON of the right shape.
@@ -148,6 +150,11 @@ impl Problem {
         Problem::new(status, "internal", "The server failed", detail.into())
     }
 
+    /// Whether the rest of the body is still on its way, so that the connection is of no more use.
+    fn breaks_off(&self) -> bool {
+        matches!(self.code, "body_too_large" | "body_too_slow" | "body_broken")
+    }
+
     /// The response to a request for this path.
     pub fn response(&self, instance: &str) -> HttpResponse {
         let body = Body {
@@ -163,13 +170,29 @@ impl Problem {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
+        if self.breaks_off() {
+            response.force_close();
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response
             .content_type("application/problem+json")
-            .body(serde_json::to_vec(&body).unwrap_or_default())
+            .body(serde_json::to_string(&body).unwrap_or_default() + "\n")
     }
+}
+
+/// Details quote what was sent. Whoever sends a megabyte does not get a megabyte back: the middle
+/// is left out, since what is wrong stands at the beginning and the remedy at the end.
+fn shortened(detail: String) -> String {
+    const KEPT_AT_EACH_END: usize = 1000;
+    let length = detail.chars().count();
+    if length <= 2 * KEPT_AT_EACH_END {
+        return detail;
+    }
+    let begin: String = detail.chars().take(KEPT_AT_EACH_END).collect();
+    let end: String = detail.chars().skip(length - KEPT_AT_EACH_END).collect();
+    format!("{begin} [...] {end}")
 }
 
 impl From<PredictError> for Problem {
@@ -202,6 +225,12 @@ impl From<CommandError> for Problem {
             CommandError::Registry(error) => error.into(),
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Store(error) => error.into(),
+            CommandError::Unkept(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "rollback_not_kept",
+                "The rollback took effect, and is not in the journal",
+                detail,
+            ),
             CommandError::Features { .. } => {
                 unprocessable("other_features", "The model takes other features than stable")
             }
@@ -232,7 +261,7 @@ impl From<RegistryError> for Problem {
             RegistryError::NotFound { .. } => {
                 (StatusCode::NOT_FOUND, "no_such_model", "There is no such model")
             }
-            RegistryError::NotAModel { .. } => (
+            RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_a_model",
                 "The file is no model, or a damaged one",
@@ -244,27 +273,20 @@ impl From<RegistryError> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
-        let code = match &refusal {
-            Refusal::CanaryActive { .. } => "canary_active",
-            Refusal::NoCanary => "no_canary",
-            Refusal::OtherRollout { .. } => "other_rollout",
-            Refusal::StaleJudgement => "stale_judgement",
-            Refusal::NotPassing { .. } => "not_passing",
-            Refusal::IsPaused { .. } => "paused",
-            Refusal::Quarantined { .. } => "quarantined",
-            Refusal::ReasonMissing => "reason_missing",
-            Refusal::AlreadyInitialized => "already_initialized",
-        };
-        let status = match &refusal {
-            Refusal::ReasonMissing => StatusCode::UNPROCESSABLE_ENTITY,
-            Refusal::CanaryActive { .. }
-            | Refusal::NoCanary
-            | Refusal::OtherRollout { .. }
-            | Refusal::StaleJudgement
-            | Refusal::NotPassing { .. }
-            | Refusal::IsPaused { .. }
-            | Refusal::Quarantined { .. }
-            | Refusal::AlreadyInitialized => StatusCode::CONFLICT,
+        let conflict = StatusCode::CONFLICT;
+        let (status, code) = match &refusal {
+            Refusal::CanaryActive { .. } => (conflict, "canary_active"),
+            Refusal::NoCanary => (conflict, "no_canary"),
+            Refusal::OtherRollout { .. } => (conflict, "other_rollout"),
+            Refusal::StaleJudgement => (conflict, "stale_judgement"),
+            Refusal::NotPassing { verdict: Verdict::Hold, .. } => (conflict, "insufficient_data"),
+            Refusal::NotPassing { verdict: Verdict::Rollback | Verdict::Promote, .. } => {
+                (conflict, "not_passing")
+            }
+            Refusal::IsPaused { .. } => (conflict, "paused"),
+            Refusal::Quarantined { .. } => (conflict, "quarantined"),
+            Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
+            Refusal::AlreadyInitialized => (conflict, "already_initialized"),
         };
         Problem::new(status, code, "This cannot happen now", refusal.to_string())
     }
@@ -290,6 +312,12 @@ impl From<StoreError> for Problem {
                 error.to_string(),
             ),
         }
+    }
+}
+
+impl From<DurationError> for Problem {
+    fn from(error: DurationError) -> Problem {
+        Problem::field(error.to_string())
     }
 }
 

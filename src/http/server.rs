@@ -26,7 +26,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Takes the listener from outside, so that whoever bound it knows its port.
 ///
 /// # Errors
-/// When the operating system refuses a socket or a thread.
+/// When the operating system refuses a socket or a thread, or the last samples cannot be saved.
 pub async fn run(
     listener: TcpListener,
     service: Arc<Service>,
@@ -53,6 +53,5 @@ pub async fn run(
         handle.stop(true).await;
     });
     let outcome = server.await;
-    saver.stop();
-    outcome
+    saver.stop().and(outcome)
 }

@@ -81,7 +81,7 @@ impl Artifact {
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), probes, card })
     }
 
-    /// Reads and checks a file: a regular one, of at most 64 MiB. Messages leave the path to the caller.
+    /// Reads and checks a file: a regular one, of at most 8 MiB. Messages leave the path to the caller.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Artifact {
         Self::from_bytes(&Self::read_bytes(path)?)
     }
 
-    /// The bytes of a file, not checked yet: a regular one, of at most 64 MiB.
+    /// The bytes of a file, not checked yet: a regular one, of at most 8 MiB.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl Artifact {
         &self.card
     }
 
-    /// The probes' inputs: rows every model with these features can answer, for warming up.
+    /// The probes' inputs: rows that every model with these features can answer.
     pub fn probe_rows(&self) -> &[Row<'static>] {
         &self.probes
     }

@@ -35,8 +35,9 @@ const PREFIX_BYTES: usize = 20;
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Largest artifact: hundreds of times what a thousand levels in each of a hundred columns need.
-pub(super) const MAX_ARTIFACT_BYTES: usize = 64 << 20;
+/// Largest artifact: several times what a thousand levels in each of a hundred columns need, and little
+/// enough for its card to be held and sent.
+pub(super) const MAX_ARTIFACT_BYTES: usize = 8 << 20;
 
 /// Payloads up to this size (all that are met in practice) decode under [`SMALL_LIMIT`].
 const SMALL_PAYLOAD_BYTES: usize = 64 << 10;

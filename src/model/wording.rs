@@ -42,6 +42,9 @@ pub(super) fn did_you_mean<'n>(
         .map_or_else(String::new, |near| format!(" (did you mean {}?)", quoted(near)))
 }
 
+/// How many names are compared at the most: a suggestion is a courtesy, not worth milliseconds.
+const SUGGESTED_AMONG: usize = 200;
+
 /// The candidate with the smallest edit distance, if that is at most a third of the name's length.
 fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if name.len() > SUGGESTED_BYTES {
@@ -51,6 +54,7 @@ fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Opt
     let allowed = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
+        .take(SUGGESTED_AMONG)
         .filter(|candidate| candidate.len() <= SUGGESTED_BYTES)
         .map(|candidate| (edit_distance(&folded, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)

@@ -46,7 +46,7 @@ impl Service {
 /// The thread that saves samples. Stopping it saves them a last time.
 pub struct Saver {
     stop: Sender<()>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Saver {
@@ -60,11 +60,12 @@ impl Saver {
             std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
                 loop {
                     let last = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-                    if let Err(cause) = service.save_checkpoint() {
-                        tracing::error!(%cause, "samples could not be saved; trying again");
-                    }
+                    let outcome = service.save_checkpoint();
                     if last {
-                        return;
+                        return outcome;
+                    }
+                    if let Err(cause) = outcome {
+                        tracing::error!(%cause, "samples could not be saved; trying again");
                     }
                 }
             })?;
@@ -72,11 +73,15 @@ impl Saver {
     }
 
     /// Saves a last time and ends the thread.
-    pub fn stop(self) {
+    ///
+    /// # Errors
+    /// When the samples of the last second could not be saved.
+    pub fn stop(self) -> std::io::Result<()> {
         // The thread ends by itself only on this message, so it is there to receive it.
         let _ = self.stop.send(());
-        if self.thread.join().is_err() {
-            tracing::error!("the checkpoint thread has panicked");
+        match self.thread.join() {
+            Ok(outcome) => outcome.map_err(std::io::Error::other),
+            Err(_) => Err(std::io::Error::other("the checkpoint thread has panicked")),
         }
     }
 }

@@ -35,7 +35,9 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
     fn wall(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        // To the millisecond: more digits would only be noise to read.
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 

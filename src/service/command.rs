@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::MutexGuard;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -23,12 +24,15 @@ use crate::canary::Judgement;
 use crate::canary::Policy;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
+use crate::canary::Samples;
 use crate::canary::Split;
 use crate::canary::State;
+use crate::canary::Version;
 use crate::canary::Weight;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
+use crate::canary::policy::is_one_line;
 use crate::canary::rollout::SamplesEffect;
 use crate::canary::rollout::Transition;
 use crate::canary::rollout::apply;
@@ -36,22 +40,24 @@ use crate::canary::state::Slowdown;
 use crate::model::SchemaDifference;
 use crate::store::StoreError;
 
-/// What an operator wants done.
+/// A model that an operator wants on trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deployment {
+    /// Its file.
+    pub model_path: String,
+    /// Its share of traffic, unless the default.
+    pub weight: Option<Weight>,
+    /// How long it is meant to last, unless the default.
+    pub bake: Option<Duration>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether a quarantine is to be passed over.
+    pub override_quarantine: bool,
+}
+
+/// What an operator wants done with the canary there is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Put a model on trial.
-    Deploy {
-        /// Its file.
-        model_path: String,
-        /// Its share of traffic, unless the default.
-        weight: Option<Weight>,
-        /// Its minimum time at the step, unless the default.
-        bake: Option<Duration>,
-        /// Why.
-        reason: Option<String>,
-        /// Whether a quarantine is to be passed over.
-        override_quarantine: bool,
-    },
     /// Change the canary's share.
     SetTraffic {
         /// The new share.
@@ -70,9 +76,9 @@ pub enum Command {
     },
     /// Make the canary stable.
     Promote {
-        /// Whether to do so against the judgement.
+        /// Whether to do so against the judgement; that takes a reason.
         force: bool,
-        /// Why; an override needs it.
+        /// Why.
         reason: Option<String>,
     },
     /// Take the canary back.
@@ -132,6 +138,12 @@ pub enum CommandError {
     /// The journal could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A rollback took effect, but the journal could not be written.
+    #[error(
+        "the canary gets no traffic any more, but a restart would bring it back: {0}; then roll \
+         back again"
+    )]
+    Unkept(StoreError),
 }
 
 /// Where the salts of splits come from.
@@ -152,6 +164,36 @@ impl Salts {
 }
 
 impl Service {
+    /// Puts a model on trial and returns the status after it. Blocks until the journal has it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn deploy(
+        &self,
+        deployment: Deployment,
+        if_revision: Option<u64>,
+    ) -> Result<Status, CommandError> {
+        // Reading and warming up a model takes time: it is done before the others have to wait.
+        let candidate = self.prepare(&deployment.model_path)?;
+        let default = &self.settings.policy;
+        let policy = Policy {
+            weight: deployment.weight.unwrap_or(default.weight),
+            bake: deployment.bake.unwrap_or(default.bake),
+            ..default.clone()
+        };
+        let reason = checked_reason(deployment.reason)?;
+        let mut ledger = self.ledger_at(if_revision)?;
+        let event = Event::CanaryDeployed {
+            canary: candidate.version.clone(),
+            policy,
+            salt: ledger.salts.next(),
+            reason,
+            override_quarantine: deployment.override_quarantine,
+        };
+        self.carry_out(&mut ledger, &event, Some(candidate))?;
+        Ok(self.status_of(&ledger))
+    }
+
     /// Carries out a command and returns the status after it. Blocks until the journal has it.
     ///
     /// # Errors
@@ -161,25 +203,21 @@ impl Service {
         command: Command,
         if_revision: Option<u64>,
     ) -> Result<Status, CommandError> {
-        // Reading and warming up a model takes time: it is done before the others have to wait.
-        let candidate = match &command {
-            Command::Deploy { model_path, .. } => Some(self.prepare(model_path)?),
-            Command::SetTraffic { .. }
-            | Command::Pause
-            | Command::Resume
-            | Command::SetSlowdown { .. }
-            | Command::Promote { .. }
-            | Command::RollBack { .. } => None,
-        };
-        let mut ledger = self.ledger.lock();
-        if let Some(expected) = if_revision
-            && expected != ledger.revision
-        {
-            return Err(CommandError::Revision { expected, actual: ledger.revision });
-        }
-        let event = self.event(&mut ledger, command, candidate.as_ref())?;
-        self.carry_out(&mut ledger, &event, candidate)?;
+        let mut ledger = self.ledger_at(if_revision)?;
+        let event = self.event(&ledger.state, command)?;
+        self.carry_out(&mut ledger, &event, None)?;
         Ok(self.status_of(&ledger))
+    }
+
+    /// The ledger, if it is at the revision that the caller has decided on.
+    fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
+        let ledger = self.ledger.lock();
+        match if_revision {
+            Some(expected) if expected != ledger.revision => {
+                Err(CommandError::Revision { expected, actual: ledger.revision })
+            }
+            Some(_) | None => Ok(ledger),
+        }
     }
 
     /// Finds, verifies and warms up a model that is to go on trial.
@@ -201,36 +239,8 @@ impl Service {
     }
 
     /// The event that a command amounts to in this state.
-    fn event(
-        &self,
-        ledger: &mut Ledger,
-        command: Command,
-        candidate: Option<&Candidate>,
-    ) -> Result<Event, CommandError> {
-        let state = &ledger.state;
+    fn event(&self, state: &State, command: Command) -> Result<Event, CommandError> {
         Ok(match command {
-            Command::Deploy { model_path, weight, bake, reason, override_quarantine } => {
-                let Some(candidate) = candidate else {
-                    return Err(RegistryError::NotFound {
-                        path: model_path,
-                        known: "it was not loaded".to_owned(),
-                    }
-                    .into());
-                };
-                let default = &self.settings.policy;
-                let policy = Policy {
-                    weight: weight.unwrap_or(default.weight),
-                    bake: bake.unwrap_or(default.bake),
-                    ..default.clone()
-                };
-                Event::CanaryDeployed {
-                    canary: candidate.version.clone(),
-                    policy,
-                    salt: ledger.salts.next(),
-                    reason: checked_reason(reason)?,
-                    override_quarantine,
-                }
-            }
             Command::SetTraffic { weight } => {
                 let running = state.running()?;
                 let judgement = Box::new(self.judgement(running));
@@ -245,16 +255,11 @@ impl Service {
                 };
                 Event::SlowdownSet { slowdown }
             }
-            Command::Promote { force, reason } => {
-                let running = state.running()?;
-                let reason = checked_reason(reason)?;
-                let override_reason = match (force, reason) {
-                    (false, _) => None,
-                    (true, Some(reason)) => Some(reason),
-                    (true, None) => return Err(Refusal::ReasonMissing.into()),
-                };
-                Event::Promoted { judgement: Box::new(self.judgement(running)), override_reason }
-            }
+            Command::Promote { force, reason } => Event::Promoted {
+                judgement: Box::new(self.judgement(state.running()?)),
+                forced: force,
+                reason: checked_reason(reason)?,
+            },
             Command::RollBack { reason, quarantine } => {
                 let running = state.rollout.as_ref();
                 Event::RolledBack {
@@ -289,7 +294,7 @@ impl Service {
                 self.catch_up(ledger)?;
                 return Err(conflict.into());
             }
-            Err(other) => return Err(other.into()),
+            Err(other) => return Err(self.unjournalled(event, &state, other)),
         };
         ledger.revision = entry.sequence;
         ledger.state = state;
@@ -299,23 +304,41 @@ impl Service {
         Ok(())
     }
 
+    /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
+    /// users must not go on meeting a bad canary because a disk is full.
+    fn unjournalled(&self, event: &Event, state: &State, cause: StoreError) -> CommandError {
+        match event {
+            Event::RolledBack { .. } => {
+                self.install(state, SamplesEffect::StartAnew, None);
+                tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
+                CommandError::Unkept(cause)
+            }
+            Event::Initialized { .. }
+            | Event::CanaryDeployed { .. }
+            | Event::TrafficSet { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. }
+            | Event::Promoted { .. } => cause.into(),
+        }
+    }
+
     /// Makes predictions follow the state.
     fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
         let old = self.live.load();
-        let known = |digest: &str| -> Option<Arc<Loaded>> {
+        // By name and file as well as by digest: one artifact may be deployed under two names, and
+        // whoever answers must answer under its own.
+        let known = |version: &Version| -> Option<Arc<Loaded>> {
             let canary = old.canary.as_ref().map(|lane| &lane.loaded);
-            candidate
-                .iter()
-                .chain(canary)
-                .chain([&old.stable])
-                .find(|loaded| loaded.version.digest == digest)
-                .cloned()
+            let mut loaded = candidate.iter().chain(canary).chain([&old.stable]);
+            loaded.find(|loaded| loaded.version == *version).cloned()
         };
         // A promotion makes the canary stable, so both are always among those already loaded.
-        let stable = known(&state.stable.digest).unwrap_or_else(|| old.stable.clone());
-        let canary = state.rollout.as_ref().and_then(|rollout| {
-            Some(lane(rollout, known(&rollout.canary.digest)?, state.slowdown))
-        });
+        let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
+        let canary = state
+            .rollout
+            .as_ref()
+            .and_then(|rollout| Some(lane(rollout, known(&rollout.canary)?, state.slowdown)));
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
@@ -333,11 +356,15 @@ impl Service {
     }
 
     /// The judgement of the samples collected so far.
-    pub(super) fn judgement(&self, rollout: &Rollout) -> Judgement {
-        let samples = self.live.load().recorder.samples();
-        let policy = rollout.policy.health;
-        Judgement::new(rollout.id, rollout.step, &rollout.canary.digest, policy, (&samples).into())
+    fn judgement(&self, rollout: &Rollout) -> Judgement {
+        judged(rollout, &self.live.load().recorder.samples())
     }
+}
+
+/// The judgement of these samples of a rollout.
+pub(super) fn judged(rollout: &Rollout, samples: &Samples) -> Judgement {
+    let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
+    Judgement::new(rollout.id, rollout.step, digest, policy, samples.into())
 }
 
 /// The lane of a rollout's canary.
@@ -346,7 +373,7 @@ pub(super) fn lane(rollout: &Rollout, loaded: Arc<Loaded>, slowdown: Slowdown) -
         rollout: rollout.id,
         step: rollout.step,
         loaded,
-        split: Split::new(rollout.weight(), rollout.salt),
+        split: Split::new(rollout.weight(), rollout.salt, rollout.step),
         delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
         deadline: rollout.policy.canary_deadline,
     }
@@ -358,6 +385,11 @@ fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError
             field: "reason",
             value: format!("a text of {} bytes", reason.len()),
             allowed: format!("at most {MAX_REASON_BYTES} bytes"),
+        }),
+        Some(reason) if !is_one_line(&reason) => Err(CommandError::OutOfRange {
+            field: "reason",
+            value: format!("{reason:?}"),
+            allowed: "one line of text without control characters".to_owned(),
         }),
         Some(reason) if reason.trim().is_empty() => Ok(None),
         reason => Ok(reason),

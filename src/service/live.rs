@@ -56,9 +56,4 @@ impl Live {
             (Some(lane), None) => lane.split.assign(self.recorder.next_request()),
         }
     }
-
-    /// The rollout and step that samples belong to; (0, 0) without a canary.
-    pub fn step(&self) -> (u64, u32) {
-        self.canary.as_ref().map_or((0, 0), |lane| (lane.rollout, lane.step))
-    }
 }

@@ -52,6 +52,7 @@ use registry::Registry;
 
 pub use command::Command;
 pub use command::CommandError;
+pub use command::Deployment;
 pub use startup::StartError;
 
 /// A serin without its HTTP server.
@@ -108,11 +109,6 @@ impl Service {
     /// The model files there are.
     pub fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The clock in use.
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
     }
 
     /// Says that no new work should come: readiness turns off.

@@ -31,7 +31,7 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
     /// The track that answered.
     pub track: Track,
-    /// From the start of the inference to its answer.
+    /// From the start of the inference to its answer; with a fallback, from the canary's start.
     pub latency: Duration,
     /// Whether stable stepped in for a canary that failed.
     pub fallback: bool,
@@ -85,27 +85,31 @@ pub async fn predict(
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
     let mut fallback = false;
+    let mut lost = Duration::ZERO;
     if let (Track::Canary, Some(lane)) = (live.assign(request.key.as_deref()), &live.canary) {
-        match timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await {
-            Ok((probabilities, latency)) => {
-                live.recorder.record(Track::Canary, latency.as_secs_f64(), &probabilities);
+        let (latency, outcome) = timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await;
+        match outcome {
+            Ok(probabilities) => {
+                live.recorder.record(Track::Canary, per_row(latency, &rows), &probabilities);
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, error.failure);
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
-                fallback = true;
+                (fallback, lost) = (true, latency);
             }
         }
     }
     // A request that was the canary's does not become a sample of stable: the two tracks are
     // comparable only as the split has drawn them.
-    match timed(&live.stable, clock, None, stable_deadline, &rows).await {
-        Ok((probabilities, latency)) => {
+    let (latency, outcome) = timed(&live.stable, clock, None, stable_deadline, &rows).await;
+    match outcome {
+        Ok(probabilities) => {
             if !fallback {
-                live.recorder.record(Track::Stable, latency.as_secs_f64(), &probabilities);
+                live.recorder.record(Track::Stable, per_row(latency, &rows), &probabilities);
             }
+            let latency = latency + lost;
             Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
         }
         Err(error) => {
@@ -116,6 +120,12 @@ pub async fn predict(
             Err(PredictError::Stable(error))
         }
     }
+}
+
+/// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
+/// not look like a slow model.
+fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
+    latency.as_secs_f64() / rows.len().max(1) as f64
 }
 
 /// The rows in the order of the schema. Stable's schema stands for both: a canary with other
@@ -131,29 +141,28 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, Predict
         .collect()
 }
 
-/// A version's answer and how long it took, both tracks measured by the same two clock reads. The
-/// injected delay counts: it plays a slow model.
+/// A version's answer within its deadline, and how long it took, both tracks measured by the same
+/// two clock reads. The injected delay counts: it plays a slow model.
 async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
     delay: Option<Duration>,
     deadline: Duration,
     rows: &[Row<'_>],
-) -> Result<(Vec<f64>, Duration), InferenceError> {
-    let late = || InferenceError {
-        failure: Failure::Deadline,
-        detail: format!("no answer within {deadline:?}"),
-    };
+) -> (Duration, Result<Vec<f64>, InferenceError>) {
     let started = clock.steady();
     let mut left = deadline;
     if let Some(delay) = delay {
         tokio::time::sleep(delay.min(deadline)).await;
         left = deadline.saturating_sub(clock.steady().saturating_sub(started));
-        if left.is_zero() {
-            return Err(late());
-        }
     }
-    let probabilities = loaded.inference.run(rows, left).await?;
+    let outcome =
+        if left.is_zero() { Err(late(deadline)) } else { loaded.inference.run(rows, left).await };
     let latency = clock.steady().saturating_sub(started);
-    if latency > deadline { Err(late()) } else { Ok((probabilities, latency)) }
+    (latency, if latency > deadline { outcome.and(Err(late(deadline))) } else { outcome })
+}
+
+fn late(deadline: Duration) -> InferenceError {
+    let detail = format!("no answer within {deadline:?}");
+    InferenceError { failure: Failure::Deadline, detail }
 }

@@ -28,11 +28,17 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder that has seen nothing, for this many threads.
     pub fn new(threads: usize) -> Recorder {
-        Recorder::restored(threads, Samples::default(), 0)
+        Recorder::made(threads, Samples::default(), 0)
     }
 
-    /// A recorder that goes on from a checkpoint.
-    pub fn restored(threads: usize, before: Samples, routed: u64) -> Recorder {
+    /// A recorder that goes on from a checkpoint; `None` if that was made with other buckets, or
+    /// does not add up.
+    pub fn restored(threads: usize, before: Samples, routed: u64) -> Option<Recorder> {
+        let mergeable = Samples::default().merge(&before).is_ok();
+        (mergeable && before.adds_up()).then(|| Recorder::made(threads, before, routed))
+    }
+
+    fn made(threads: usize, before: Samples, routed: u64) -> Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
         Recorder { shards, before, routed: CachePadded::new(AtomicU64::new(routed)) }
     }
@@ -117,7 +123,7 @@ mod tests {
         let first = Recorder::new(2);
         first.record(Track::Canary, 0.001, &[0.2]);
         first.next_request();
-        let second = Recorder::restored(4, first.samples(), first.routed());
+        let second = Recorder::restored(4, first.samples(), first.routed()).unwrap();
         second.record(Track::Canary, 0.003, &[0.4]);
         assert_eq!(second.samples().canary.requests, 2);
         assert_eq!(second.next_request(), 1);

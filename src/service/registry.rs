@@ -5,12 +5,14 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use thiserror::Error;
 
 use super::inference::Inference;
 use super::live::Loaded;
 use crate::canary::Version;
+use crate::canary::policy::is_one_line;
 use crate::model::Artifact;
 use crate::model::ArtifactError;
 use crate::model::Card;
@@ -20,6 +22,8 @@ use crate::model::Model;
 pub struct Registry {
     folder: PathBuf,
     decode: Box<Decode>,
+    /// Held while the folder is listed.
+    listing: Mutex<()>,
 }
 
 /// Turns the bytes of an artifact into a model.
@@ -80,6 +84,16 @@ pub enum RegistryError {
         /// What there is instead.
         known: String,
     },
+    /// What was kept for a version is another artifact.
+    #[error("the artifact kept for {version} has the digest {found}, not {expected}")]
+    OtherDigest {
+        /// The version.
+        version: String,
+        /// Its digest.
+        expected: String,
+        /// The digest of what was found.
+        found: String,
+    },
     /// The file is no model, or a damaged one.
     #[error("{path:?} cannot be deployed: {cause}")]
     NotAModel {
@@ -98,7 +112,7 @@ impl Registry {
 
     /// A registry that reads artifacts in its own way, for tests with models that misbehave.
     pub fn with_decoder(folder: impl Into<PathBuf>, decode: Box<Decode>) -> Registry {
-        Registry { folder: folder.into(), decode }
+        Registry { folder: folder.into(), decode, listing: Mutex::default() }
     }
 
     /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, or
@@ -107,8 +121,7 @@ impl Registry {
     /// # Errors
     /// When the path leaves the folder, leads nowhere, or leads to something that is no model.
     pub fn candidate(&self, requested: &str) -> Result<Candidate, RegistryError> {
-        let relative = self.inside(requested)?;
-        let path = self.resolve(requested, &relative)?;
+        let (relative, path) = self.find(requested)?;
         let not_a_model = |cause| RegistryError::NotAModel { path: requested.to_owned(), cause };
         let bytes = Artifact::read_bytes(&path).map_err(not_a_model)?;
         let decoded = (self.decode)(&bytes).map_err(not_a_model)?;
@@ -127,15 +140,24 @@ impl Registry {
     pub fn reload(&self, version: &Version, bytes: &[u8]) -> Result<Arc<Loaded>, RegistryError> {
         let decoded = (self.decode)(bytes)
             .map_err(|cause| RegistryError::NotAModel { path: version.file.clone(), cause })?;
+        if decoded.digest != version.digest {
+            return Err(RegistryError::OtherDigest {
+                version: version.name.clone(),
+                expected: version.digest.clone(),
+                found: decoded.digest,
+            });
+        }
         Ok(load(version.clone(), decoded.model))
     }
 
     /// Every artifact of the folder and its subfolders, by name.
     pub fn list(&self) -> Vec<Listed> {
+        // One list at a time: cards can be large, and many at once larger still.
+        let _turn = self.listing.lock();
         self.files()
             .into_iter()
             .map(|relative| {
-                let (card, error) = match Artifact::read(&self.folder.join(&relative)) {
+                let (card, error) = match self.read_listed(&relative) {
                     Ok(artifact) => (Some(artifact.card().clone()), None),
                     Err(cause) => (None, Some(cause.to_string())),
                 };
@@ -145,32 +167,22 @@ impl Registry {
             .collect()
     }
 
-    /// The requested path relative to the folder; nothing on disk is looked at.
-    fn inside(&self, requested: &str) -> Result<PathBuf, RegistryError> {
-        let outside = |why| RegistryError::Outside { path: requested.to_owned(), why };
-        if requested.is_empty() {
-            return Err(outside("it is empty"));
-        }
-        if requested.contains(['%', '\\', '\0']) {
-            return Err(outside("paths are taken literally; %, \\ and NUL are not allowed"));
-        }
-        let mut relative = PathBuf::new();
-        for component in Path::new(requested).components() {
-            match component {
-                Component::Normal(name) => relative.push(name),
-                Component::CurDir => {}
-                Component::ParentDir => return Err(outside("it has a \"..\"")),
-                Component::RootDir | Component::Prefix(_) => {
-                    return Err(outside("it is absolute"));
-                }
-            }
-        }
+    /// The requested path relative to the folder, and where it leads. What stands there literally
+    /// comes first; then the folder's own name in front may be left out.
+    fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
+        let literal = inside(requested)?;
+        let not_found = match self.resolve(requested, &literal) {
+            Err(error @ RegistryError::NotFound { .. }) => error,
+            outcome => return outcome.map(|path| (literal, path)),
+        };
         // "models/model_v2.bin" means the same wherever the folder really is, and so does its name.
         let own = self.folder.file_name().unwrap_or_default();
-        let rest = relative.strip_prefix("models").or_else(|_| relative.strip_prefix(own));
+        let rest = literal.strip_prefix("models").or_else(|_| literal.strip_prefix(own));
         match rest {
-            Ok(rest) if rest.components().next().is_some() => Ok(rest.to_owned()),
-            Ok(_) | Err(_) => Ok(relative),
+            Ok(rest) if rest.components().next().is_some() => {
+                self.resolve(requested, rest).map(|path| (rest.to_owned(), path))
+            }
+            Ok(_) | Err(_) => Err(not_found),
         }
     }
 
@@ -190,9 +202,15 @@ impl Registry {
         Ok(path)
     }
 
+    fn read_listed(&self, relative: &Path) -> Result<Artifact, RegistryError> {
+        let name = relative.display().to_string();
+        let path = self.resolve(&name, relative)?;
+        Artifact::read(&path).map_err(|cause| RegistryError::NotAModel { path: name, cause })
+    }
+
     fn known(&self) -> String {
         let files: Vec<String> =
-            self.files().iter().map(|file| file.display().to_string()).take(10).collect();
+            self.files().iter().map(|file| format!("{file:?}")).take(10).collect();
         if files.is_empty() {
             return "it is empty: make a model with serin train".to_owned();
         }
@@ -217,6 +235,29 @@ impl Registry {
         found.sort();
         found
     }
+}
+
+/// The requested path relative to the folder; nothing on disk is looked at.
+fn inside(requested: &str) -> Result<PathBuf, RegistryError> {
+    let outside = |why| RegistryError::Outside { path: requested.to_owned(), why };
+    if requested.is_empty() {
+        return Err(outside("it is empty"));
+    }
+    if requested.contains(['%', '\\']) || !is_one_line(requested) {
+        return Err(outside(
+            "paths are taken literally; %, \\ and control characters are not allowed",
+        ));
+    }
+    let mut relative = PathBuf::new();
+    for component in Path::new(requested).components() {
+        match component {
+            Component::Normal(name) => relative.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err(outside("it has a \"..\"")),
+            Component::RootDir | Component::Prefix(_) => return Err(outside("it is absolute")),
+        }
+    }
+    Ok(relative)
 }
 
 fn version_name(relative: &Path) -> String {

@@ -36,7 +36,7 @@ pub enum StartError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// The first stable model cannot be loaded.
-    #[error("no stable model: {0}")]
+    #[error("no stable model")]
     Registry(#[from] RegistryError),
     /// The stable model that the journal names is neither in the store nor in the folder.
     #[error(
@@ -131,13 +131,17 @@ fn replayed(
 ) -> Result<(Option<State>, u64), StartError> {
     loop {
         let page = store.entries(revision, PAGE)?;
-        let Some(newest) = page.last().map(|entry| entry.sequence) else {
+        if page.is_empty() {
             return Ok((state, revision));
-        };
-        for entry in &page {
-            state = Some(follow(state, entry)?);
         }
-        revision = newest;
+        for entry in &page {
+            if entry.sequence != revision + 1 {
+                let cause = format!("entry {} follows entry {revision}", entry.sequence);
+                return Err(StoreError::Damaged { what: "a journal".to_owned(), cause }.into());
+            }
+            state = Some(follow(state, entry)?);
+            revision = entry.sequence;
+        }
     }
 }
 
@@ -172,6 +176,10 @@ fn assemble(
     })?;
     let canary = match &state.rollout {
         Some(rollout) => load(&rollout.canary, store, registry)?
+            .filter(|canary| {
+                let (stable, canary) = (stable.inference.model(), canary.inference.model());
+                stable.schema().same_features(canary.schema()).is_ok()
+            })
             .map(|loaded| lane(rollout, loaded, state.slowdown)),
         None => None,
     };
@@ -210,7 +218,10 @@ fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
             if (saved.rollout, saved.step) == (rollout.id, rollout.step)
                 && saved.digest == rollout.canary.digest =>
         {
-            Recorder::restored(workers, saved.samples, saved.routed)
+            Recorder::restored(workers, saved.samples, saved.routed).unwrap_or_else(|| {
+                tracing::warn!("the samples of the current step do not add up; they start anew");
+                Recorder::new(workers)
+            })
         }
         Ok(_) => Recorder::new(workers),
         Err(cause) => {

@@ -1,5 +1,6 @@
 //! What is going on? The answers of /admin/status and of the health check, as plain values.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::command::judged;
 use crate::canary::Entry;
 use crate::canary::Judgement;
 use crate::canary::Refusal;
@@ -46,6 +48,8 @@ pub struct Status {
     pub checklist: Vec<ChecklistItem>,
     /// How the last rollout ended.
     pub last_rollout: Option<Ended>,
+    /// Artifacts that may come back only by override, by digest, with the reason.
+    pub quarantine: BTreeMap<String, String>,
     /// Whether the canary is slowed down on purpose.
     pub simulate_slowdown: bool,
     /// By how much.
@@ -192,7 +196,8 @@ impl Service {
     pub fn health(&self) -> Result<Health, Refusal> {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
-        Ok(Health::new(&self.judgement(rollout), &self.live.load().recorder.samples()))
+        let samples = self.live.load().recorder.samples();
+        Ok(Health::new(&judged(rollout, &samples), &samples))
     }
 
     /// Journal entries after a revision, in order.
@@ -216,7 +221,7 @@ impl Service {
         let state = &ledger.state;
         let samples = self.live.load().recorder.samples();
         let now = self.clock.wall();
-        let judgement = state.rollout.as_ref().map(|rollout| self.judgement(rollout));
+        let judgement = state.rollout.as_ref().map(|rollout| judged(rollout, &samples));
         let uptime = self.clock.steady().saturating_sub(self.started);
         Status {
             revision: ledger.revision,
@@ -248,6 +253,7 @@ impl Service {
                 (None, _) | (_, None) => Vec::new(),
             },
             last_rollout: state.last.clone(),
+            quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,
             delay_ms: state.slowdown.delay_ms,
             uptime_seconds: uptime.as_secs_f64(),

@@ -1,7 +1,7 @@
 //! How are the values distributed, in constant memory?
 //!
 //! [`Histogram`] counts values per bucket of a fixed [`Layout`]. Histograms of the same layout
-//! merge and subtract bucket by bucket and exactly, so workers, replicas and ticks add up.
+//! merge and subtract bucket by bucket and exactly, so the counts of several workers add up.
 //!
 //! Why not the `hdrhistogram` crate? It counts integers: a latency needs a unit, scores and
 //! negative numbers have no place, and a value beyond its bounds is an error or is clamped. Its

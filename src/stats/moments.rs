@@ -2,7 +2,7 @@
 //!
 //! [`Moments`] holds the count, the mean, the sum of squared deviations, the smallest and the
 //! largest value: 48 bytes, exact up to rounding, whatever the traffic. Two of them merge into the
-//! moments of both samples, which is why workers and replicas can count apart.
+//! moments of both samples, which is why workers can count apart.
 //!
 //! A value that is not finite, or larger than [`LARGEST_MAGNITUDE`], is ignored: one of them would
 //! turn the mean or the variance into NaN or infinity for good. [`Summary`](super::Summary) counts

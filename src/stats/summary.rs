@@ -1,6 +1,6 @@
 //! What is known of one signal of one track: exact moments and a bucketed distribution.
 //!
-//! A [`Summary`] is what a worker records into, what replicas exchange, and what every test reads.
+//! A [`Summary`] is what a worker records into, what workers merge, and what every test reads.
 //! Its memory is constant in the traffic, and summaries of the same layout add and subtract.
 
 use serde::Deserialize;

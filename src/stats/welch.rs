@@ -1,7 +1,6 @@
 //! Do two means differ by more than chance, when the spreads may differ too?
 //!
-//! Welch's test is the one look a person takes. Looked at every second it raises a false alarm on
-//! every third healthy canary; the automatic judge uses sequential tests instead.
+//! Welch's test is made for one look. Looked at again and again it raises more and more false alarms.
 
 use super::moments::Moments;
 use super::student_t::student_t_quantile;

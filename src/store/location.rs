@@ -32,7 +32,9 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Location, LocationError> {
         match text.split_once(':') {
             Some(("memory", "")) => Ok(Location::Memory),
-            Some(("sqlite", file)) if !file.is_empty() && !file.contains('\0') => {
+            Some(("sqlite", file))
+                if !file.is_empty() && !file.contains('\0') && !file.starts_with([':', '?']) =>
+            {
                 Ok(Location::Sqlite(PathBuf::from(file)))
             }
             Some(_) | None => Err(LocationError(text.to_owned())),
@@ -73,7 +75,16 @@ mod tests {
 
     #[test]
     fn what_names_no_store_is_refused() {
-        for text in ["", "memory", "memory:x", "sqlite:", "redis://h", "serin.db", "sqlite:a\0b"] {
+        for text in [
+            "",
+            "memory",
+            "memory:x",
+            "sqlite:",
+            "redis://h",
+            "serin.db",
+            "sqlite:a\0b",
+            "sqlite::memory:",
+        ] {
             assert!(text.parse::<Location>().is_err(), "{text:?} was accepted");
         }
     }

@@ -80,11 +80,11 @@ pub trait Store: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// The rollout; 0 for the time without one.
+    /// The rollout.
     pub rollout: u64,
     /// The step of it.
     pub step: u32,
-    /// The canary's artifact; empty without one.
+    /// The canary's artifact.
     pub digest: String,
     /// How many requests without a key the split has placed.
     pub routed: u64,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use rusqlite::OpenFlags;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
@@ -66,7 +67,11 @@ impl SqliteStore {
             }
             Some(_) | None => StoreError::Open { path: path.clone(), cause: cause.to_string() },
         };
-        let mut connection = Connection::open(file).map_err(open_error)?;
+        // Without SQLITE_OPEN_URI: a file name is a file name, never an address with options.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(file, flags).map_err(open_error)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(open_error)?;
         prepare(&mut connection)
             .map_err(open_error)?
@@ -101,13 +106,17 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> 
     let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
-    if application != APPLICATION_ID && tables > 0 {
+    if application != APPLICATION_ID && (tables > 0 || version > 0) {
         return Ok(Err("another program's database".to_owned()));
     }
     if version > SCHEMA_VERSION {
         return Ok(Err(format!("schema {version}, made by a newer serin")));
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
+    if mode != "wal" {
+        return Ok(Err(format!("no write-ahead log can be kept beside it, only {mode:?}")));
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version < SCHEMA_VERSION {
         let transaction = connection.transaction()?;
@@ -125,6 +134,8 @@ impl Store for SqliteStore {
         let mut statement = connection.prepare_cached(
             "SELECT sequence, at, event FROM journal WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?;
+        // SQLite's integers have a sign. No journal is so long that this makes a difference.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![after, limit], |row| {
             Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))

@@ -34,7 +34,7 @@ pub enum ArtifactError {
         /// The system's reason.
         cause: io::Error,
     },
-    /// More than 64 MiB.
+    /// More than 8 MiB.
     #[error(
         "size: {size} bytes, allowed are {MAX_ARTIFACT_BYTES}; this is no model that serin trained"
     )]
