@@ -1,0 +1,196 @@
+//! Is a model path that leaves the models folder, or leads to no model, refused?
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use serde_json::json;
+use serin::model::Dataset;
+use serin::model::TrainingOptions;
+use serin::model::dataset::DatasetOptions;
+use serin::model::train;
+
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::harness::default_models;
+use crate::problem::Refused;
+use crate::problem::refused;
+
+const PATH: &str = "/admin/deploy-canary";
+
+fn deploy_is_refused(app: &TestApp, model_path: &str, expected: Refused<'_>) {
+    let reply = app.deploy_canary_with(&json!({ "model_path": model_path }));
+    reply.assert_refused(expected, PATH, model_path);
+}
+
+#[test]
+fn a_path_that_leaves_the_folder_is_refused_whatever_it_leads_to() {
+    let app = TestApp::spawn();
+    let outside = app.models().parent().unwrap().join("model_outside.bin");
+    fs::write(&outside, default_models()[1]).unwrap();
+    fs::create_dir(app.models().join("archive")).unwrap();
+    symlink(&outside, app.models().join("link.bin")).unwrap();
+    symlink(app.models().parent().unwrap(), app.models().join("up")).unwrap();
+    symlink("/etc/passwd", app.models().join("passwd.bin")).unwrap();
+    let before = app.standing();
+    for path in [
+        "../model_outside.bin",
+        "models/../model_outside.bin",
+        "models/../../etc/passwd",
+        "archive/../../model_outside.bin",
+        "./../model_outside.bin",
+        "..",
+        "/etc/passwd",
+        "//etc/passwd",
+        outside.to_str().unwrap(),
+        app.models().join("model_v2.bin").to_str().unwrap(),
+        "%2e%2e/model_outside.bin",
+        "..%2fmodel_outside.bin",
+        "%2e%2e%2fmodel_outside.bin",
+        "model_v2%2ebin",
+        "..\\model_outside.bin",
+        "link.bin",
+        "up/model_outside.bin",
+        "passwd.bin",
+        "",
+        "\0",
+        "model_v2.bin\0.txt",
+    ] {
+        let named: &[&str] = &["inside the models folder", "model_v2.bin"];
+        deploy_is_refused(&app, path, refused(422, "path_outside", named));
+    }
+    assert_eq!(app.standing(), before);
+    app.deploy_canary().done();
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_refused_with_what_there_is() {
+    let app = TestApp::spawn();
+    fs::create_dir(app.models().join("archive")).unwrap();
+    symlink("loop.bin", app.models().join("loop.bin")).unwrap();
+    symlink("gone", app.models().join("dangling.bin")).unwrap();
+    let made = Command::new("mkfifo").arg(app.models().join("pipe.bin")).status().unwrap();
+    assert!(made.success());
+    let before = app.standing();
+    let long = "x".repeat(5000);
+    for path in [
+        "model_v3.bin",
+        "models/model_v3.bin",
+        "archive/model_v2.bin",
+        "model_v2.bin/model_v2.bin",
+        "archive",
+        "models",
+        ".",
+        "./",
+        " ",
+        "loop.bin",
+        "dangling.bin",
+        "pipe.bin",
+        "MODEL_V2.BIN",
+        &long,
+    ] {
+        let named: &[&str] = &["models folder", "model_v1.bin", "model_v2.bin"];
+        deploy_is_refused(&app, path, refused(404, "no_such_model", named));
+    }
+    assert_eq!(app.standing(), before);
+}
+
+#[test]
+fn what_is_no_model_or_a_damaged_one_is_refused() {
+    let good = default_models()[1];
+    let flipped = |place: usize| {
+        let mut bytes = good.to_vec();
+        bytes[place] ^= 1;
+        bytes
+    };
+    let doubled = [good, good].concat();
+    let damaged: [(&str, Vec<u8>); 9] = [
+        ("empty.bin", Vec::new()),
+        ("garbage.bin", b"this is no model".repeat(100)),
+        ("zeros.bin", vec![0; 4096]),
+        ("short.bin", good[..good.len() - 1].to_vec()),
+        ("half.bin", good[..good.len() / 2].to_vec()),
+        ("head.bin", good[..8].to_vec()),
+        ("first.bin", flipped(0)),
+        ("last.bin", flipped(good.len() - 1)),
+        ("doubled.bin", doubled),
+    ];
+    let setup = damaged.iter().fold(Setup::new(), |setup, (name, bytes)| setup.model(name, bytes));
+    let app = setup.spawn();
+    let before = app.standing();
+    for (name, _) in &damaged {
+        deploy_is_refused(&app, name, refused(422, "not_a_model", &[name, "cannot be deployed"]));
+    }
+    for place in (0..good.len()).step_by(good.len() / 40) {
+        fs::write(app.models().join("altered.bin"), flipped(place)).unwrap();
+        deploy_is_refused(&app, "altered.bin", refused(422, "not_a_model", &["altered.bin"]));
+    }
+    assert_eq!(app.standing(), before);
+    let listed = app.get("/admin/models").done();
+    let listed = listed["models"].as_array().unwrap();
+    assert_eq!(listed.len(), 12, "the damaged ones are listed too, with the reason");
+    for model in listed {
+        let is_good = ["model_v1.bin", "model_v2.bin"].map(Into::into).contains(&model["file"]);
+        assert_eq!(model["card"].is_object(), is_good, "{model}");
+        assert_eq!(model["error"].is_string(), !is_good, "{model}");
+    }
+}
+
+#[test]
+fn a_model_of_other_features_is_refused() {
+    let app = TestApp::spawn();
+    let before = app.standing();
+    let names = "tenure_years,charge_ratio,usage_ratio,late_payment_share,support_calls";
+    for (header, word, named) in [
+        (names.replace("usage", "use"), "0.25", &["feature 3", "use_ratio", "usage_ratio"][..]),
+        (names.replace("tenure_years", "age"), "0.25", &["feature 1", "age", "tenure_years"]),
+        (names.replace(",support_calls", ""), "0.25", &["support_calls", "absent", "4"]),
+        (format!("{names},height"), "0.25", &["height", "one too many", "6"]),
+        (names.to_owned(), "often", &["support_calls", "same kind"]),
+    ] {
+        fs::write(app.models().join("other.bin"), trained(&header, word)).unwrap();
+        deploy_is_refused(&app, "other.bin", refused(422, "other_features", named));
+    }
+    assert_eq!(app.standing(), before);
+}
+
+/// A model trained on columns of these names, with this word in the last of them in every other row.
+fn trained(header: &str, word: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.csv");
+    let columns = header.split(',').count();
+    let mut text = format!("{header},left\n");
+    for row in 0..60_u32 {
+        for column in 1..columns as u32 {
+            text += &format!("{},", (row * column * 7 % 13) as f64 / 13.0);
+        }
+        let last = if row.is_multiple_of(2) { word } else { "0.5" };
+        text += &format!("{last},{}\n", if row.is_multiple_of(3) { "yes" } else { "no" });
+    }
+    fs::write(&file, text).unwrap();
+    let options =
+        DatasetOptions { target: "left".into(), positive: "yes".into(), drop: Vec::new() };
+    let data = Dataset::from_csv(&file, &options).unwrap();
+    train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
+}
+
+#[test]
+fn a_path_may_be_a_bare_name_or_one_inside_the_folder() {
+    let app = TestApp::spawn();
+    fs::create_dir(app.models().join("archive")).unwrap();
+    fs::copy(app.models().join("model_v2.bin"), app.models().join("archive/old.bin")).unwrap();
+    symlink("model_v2.bin", app.models().join("latest.bin")).unwrap();
+    for (path, name) in [
+        ("model_v2.bin", "model_v2"),
+        ("models/model_v2.bin", "model_v2"),
+        ("./model_v2.bin", "model_v2"),
+        ("./models/model_v2.bin", "model_v2"),
+        ("archive/old.bin", "archive/old"),
+        ("models/archive/old.bin", "archive/old"),
+        ("latest.bin", "latest"),
+    ] {
+        let status = app.deploy_canary_with(&json!({ "model_path": path })).done();
+        assert_eq!(status["canary"]["version"], name, "{path}");
+        app.rollback_canary().done();
+    }
+}

@@ -1,0 +1,224 @@
+//! How does a test get a server? `TestApp::spawn()` runs the real one in this process, in a folder
+//! that is gone afterwards.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::Weak;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serin::cli::settings::Given;
+use serin::cli::settings::Settings;
+use serin::http;
+use serin::model::defaults::DEFAULT_MODELS;
+use serin::model::ensure_default_models;
+use serin::service::Service;
+use serin::service::clock::SystemClock;
+use serin::service::registry::Registry;
+use serin::store;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::client::Client;
+use crate::misbehaving;
+use crate::misbehaving::Hold;
+
+/// A running server, and a client of it: calls are made on the app itself.
+pub struct TestApp {
+    /// Where it listens, as a client on this machine reaches it.
+    pub address: SocketAddr,
+    /// Gone only once the server is stopped.
+    setup: Option<Setup>,
+    client: Client,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<std::io::Result<()>>,
+    /// Tells when the last thread has let go of the service, and with it of the store's file.
+    service: Weak<Service>,
+}
+
+/// What a server is told before it starts; the same again after a restart.
+pub struct Setup {
+    folder: TempDir,
+    given: Given,
+    /// Where models that hang wait until the test is over.
+    hold: Arc<Hold>,
+}
+
+impl TestApp {
+    /// A server with the defaults, both default models, and a store that forgets.
+    pub fn spawn() -> TestApp {
+        Setup::new().spawn()
+    }
+
+    /// A server whose store is a file, so that it may be restarted.
+    pub fn spawn_durable() -> TestApp {
+        Setup::new().durable().spawn()
+    }
+
+    /// Another client, with connections of its own, for another thread.
+    pub fn client(&self) -> Client {
+        Client::new(self.address, self.setup().given.admin_token.as_deref())
+    }
+
+    /// The models folder.
+    pub fn models(&self) -> PathBuf {
+        self.setup().models()
+    }
+
+    /// The store's file, whether or not it is there.
+    pub fn database(&self) -> PathBuf {
+        self.setup().database()
+    }
+
+    /// Stops gracefully, and gives back what a restart needs.
+    pub fn stop(mut self) -> Setup {
+        if let Some(Running { stop, thread, service }) = self.running.take() {
+            drop(stop);
+            thread.join().unwrap().unwrap();
+            // The worker threads end a moment after the server has: 10 seconds are long enough.
+            for _ in 0..5000 {
+                if service.strong_count() == 0 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            assert_eq!(service.strong_count(), 0, "a thread of the stopped server goes on");
+        }
+        self.setup.take().unwrap()
+    }
+
+    /// Stops gracefully and starts again.
+    pub fn restart(self) -> TestApp {
+        self.stop().spawn()
+    }
+
+    fn setup(&self) -> &Setup {
+        self.setup.as_ref().unwrap()
+    }
+}
+
+impl Deref for TestApp {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if let Some(setup) = &self.setup {
+            setup.hold.release();
+        }
+        if let Some(Running { stop, thread, .. }) = self.running.take() {
+            drop(stop);
+            // A test that fails says why by itself; it must not be aborted by a second panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Setup {
+    /// The defaults, both default models, and a store that forgets.
+    pub fn new() -> Setup {
+        let setup = Setup::bare();
+        let models = setup.models();
+        fs::create_dir(&models).unwrap();
+        for (name, bytes) in DEFAULT_MODELS.into_iter().zip(default_models()) {
+            fs::write(models.join(name), bytes).unwrap();
+        }
+        setup
+    }
+
+    fn bare() -> Setup {
+        let given = Given {
+            listen: Some("127.0.0.1:0".to_owned()),
+            store: Some("memory:".to_owned()),
+            ..Given::default()
+        };
+        Setup { folder: tempfile::tempdir().unwrap(), given, hold: Arc::default() }
+    }
+
+    /// With a store in a file.
+    pub fn durable(self) -> Setup {
+        let store = format!("sqlite:{}", self.database().display());
+        self.given(|given| given.store = Some(store))
+    }
+
+    /// With other settings, as the flags of `serin serve` give them.
+    pub fn given(mut self, change: impl FnOnce(&mut Given)) -> Setup {
+        change(&mut self.given);
+        self
+    }
+
+    /// With one more file in the models folder.
+    pub fn model(self, name: &str, bytes: impl AsRef<[u8]>) -> Setup {
+        fs::write(self.models().join(name), bytes).unwrap();
+        self
+    }
+
+    /// The models folder.
+    pub fn models(&self) -> PathBuf {
+        self.folder.path().join("models")
+    }
+
+    /// The store's file, whether or not it is there.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("serin.db")
+    }
+
+    /// Starts the server.
+    pub fn spawn(self) -> TestApp {
+        // Whatever `serin.toml` lies in the tester's folder is none of the test's business.
+        let settings = Settings::without_file(&self.given).unwrap();
+        let decode = misbehaving::decoder(self.hold.clone());
+        let service = Service::start(
+            settings.service.clone(),
+            store::open(&settings.store).unwrap(),
+            Registry::with_decoder(self.models(), decode),
+            Arc::new(SystemClock::default()),
+        );
+        let service = Arc::new(service.unwrap());
+        let listener = TcpListener::bind(&settings.listen).unwrap();
+        let bound = listener.local_addr().unwrap();
+        let http_settings = settings.http(bound.ip());
+        let weak = Arc::downgrade(&service);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            // A dropped sender means the same as a message: stop.
+            let shutdown = async { drop(stopped.await) };
+            let serving = http::run(listener, service, http_settings, shutdown);
+            actix_web::rt::System::new().block_on(serving)
+        });
+        let address = SocketAddr::from(([127, 0, 0, 1], bound.port()));
+        let client = Client::new(address, self.given.admin_token.as_deref());
+        TestApp {
+            address,
+            setup: Some(self),
+            client,
+            running: Some(Running { stop, thread, service: weak }),
+        }
+    }
+}
+
+/// The bytes of the default models, trained once for all tests.
+pub fn default_models() -> [&'static [u8]; 2] {
+    static MODELS: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+    let models = MODELS.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        ensure_default_models(folder.path()).unwrap();
+        let read = |name: &str| fs::read(Path::new(folder.path()).join(name)).unwrap();
+        DEFAULT_MODELS.map(read)
+    });
+    [&models[0], &models[1]]
+}

@@ -1,0 +1,42 @@
+//! Does serin keep its contract? Every test here talks HTTP to the real server, on a port and in a
+//! folder of its own.
+//!
+//! [`harness`] starts and stops servers, [`client`] names the calls, [`raw`] sends what no client
+//! library would, [`misbehaving`] makes models that panic, hang and lie.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::panic, reason = "so it may, and its models have to")]
+#![expect(clippy::disallowed_methods, reason = "tests measure what a user would wait")]
+
+mod client;
+mod harness;
+mod misbehaving;
+mod problem;
+mod raw;
+
+mod predict;
+
+mod scenarios;
+
+mod repeated_demos;
+
+mod shield;
+
+mod bad_predictions;
+
+mod bad_commands;
+
+mod bad_paths;
+
+mod bad_transport;
+
+mod access;
+
+mod conflicts;
+
+mod restart;
+
+mod process;
+
+#[path = "../crash/binary.rs"]
+mod binary;

@@ -1,0 +1,158 @@
+//! Models that pass their warm-up and then panic, hang, lie or fail.
+//!
+//! The warm-up asks for a row without values; a row with values is a user's, and that is where
+//! these models show what they are. Their artifacts are the text `misbehaves: HOW`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serin::model::Artifact;
+use serin::model::Execution;
+use serin::model::Model;
+use serin::model::PredictError;
+use serin::model::Row;
+use serin::model::Schema;
+use serin::model::Value;
+use serin::service::registry::Decode;
+use serin::service::registry::Decoded;
+
+use crate::harness::default_models;
+
+/// How a model misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehavior {
+    /// It panics on the request's own thread.
+    Panic,
+    /// It panics on an inference thread.
+    PanicPooled,
+    /// It answers NaN.
+    NotANumber,
+    /// It answers 1.5.
+    TooLarge,
+    /// It returns an error.
+    Error,
+    /// It answers fewer rows than it was asked.
+    TooFew,
+    /// It does not answer while the test runs.
+    Hang,
+    /// It breaks in its warm-up already.
+    Cold,
+}
+
+/// All of them.
+const ALL: [Misbehavior; 8] = [
+    Misbehavior::Panic,
+    Misbehavior::PanicPooled,
+    Misbehavior::NotANumber,
+    Misbehavior::TooLarge,
+    Misbehavior::Error,
+    Misbehavior::TooFew,
+    Misbehavior::Hang,
+    Misbehavior::Cold,
+];
+
+impl Misbehavior {
+    /// The artifact of a model that misbehaves like this.
+    pub fn artifact(self) -> String {
+        format!("misbehaves: {self:?}")
+    }
+}
+
+/// What hanging models wait for, so that their threads end with the test.
+#[derive(Default)]
+pub struct Hold {
+    released: AtomicBool,
+}
+
+impl Hold {
+    /// Lets them go.
+    pub fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    fn wait(&self) {
+        while !self.released.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Reads artifacts like the server does, and those of misbehaving models.
+pub fn decoder(hold: Arc<Hold>) -> Box<Decode> {
+    Box::new(move |bytes| {
+        let how = ALL.into_iter().find(|how| how.artifact().as_bytes() == bytes);
+        let Some(how) = how else {
+            let artifact = Artifact::from_bytes(bytes)?;
+            return Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() });
+        };
+        let good = Artifact::from_bytes(default_models()[1])?.model();
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        Ok(Decoded { digest, model: Arc::new(Misbehaving { how, good, hold: hold.clone() }) })
+    })
+}
+
+struct Misbehaving {
+    how: Misbehavior,
+    good: Arc<dyn Model>,
+    hold: Arc<Hold>,
+}
+
+impl Model for Misbehaving {
+    fn schema(&self) -> &Schema {
+        self.good.schema()
+    }
+
+    fn threshold(&self) -> f64 {
+        self.good.threshold()
+    }
+
+    fn execution(&self) -> Execution {
+        match self.how {
+            Misbehavior::Hang | Misbehavior::PanicPooled => Execution::Pooled,
+            Misbehavior::Panic
+            | Misbehavior::NotANumber
+            | Misbehavior::TooLarge
+            | Misbehavior::Error
+            | Misbehavior::TooFew
+            | Misbehavior::Cold => Execution::Inline,
+        }
+    }
+
+    fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
+        let warm_up = row.values().iter().all(|value| *value == Value::Missing);
+        if warm_up && self.how != Misbehavior::Cold {
+            return self.good.probability(row);
+        }
+        match self.how {
+            Misbehavior::Panic | Misbehavior::PanicPooled | Misbehavior::Cold => {
+                panic!("the model has panicked, as it was told to")
+            }
+            Misbehavior::NotANumber => Ok(f64::NAN),
+            Misbehavior::TooLarge => Ok(1.5),
+            Misbehavior::Error => {
+                Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
+            }
+            Misbehavior::TooFew => self.good.probability(row),
+            Misbehavior::Hang => {
+                self.hold.wait();
+                Ok(0.5)
+            }
+        }
+    }
+
+    fn probabilities(&self, rows: &[Row<'_>]) -> Result<Vec<f64>, PredictError> {
+        let answered = match self.how {
+            Misbehavior::TooFew => &rows[1..],
+            Misbehavior::Panic
+            | Misbehavior::PanicPooled
+            | Misbehavior::NotANumber
+            | Misbehavior::TooLarge
+            | Misbehavior::Error
+            | Misbehavior::Hang
+            | Misbehavior::Cold => rows,
+        };
+        answered.iter().map(|row| self.probability(row)).collect()
+    }
+}

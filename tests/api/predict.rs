@@ -1,0 +1,191 @@
+//! Does /predict answer as the contract says, and does the canary get exactly its share?
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::client::CUSTOMER;
+use crate::client::Client;
+use crate::harness::Setup;
+use crate::harness::TestApp;
+
+/// The five features of the default models, in order.
+const NAMES: [&str; 5] =
+    ["tenure_years", "charge_ratio", "usage_ratio", "late_payment_share", "support_calls"];
+
+#[test]
+fn an_answer_has_the_fields_and_types_of_the_contract() {
+    let app = TestApp::spawn();
+    let reply = app.predict();
+    assert_eq!(reply.header("content-type"), "application/json");
+    let answer = reply.done();
+    let probability = answer["probability"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&probability), "{answer}");
+    assert_eq!(answer["label"], u64::from(probability >= 0.5), "{answer}");
+    assert_eq!(answer["model_used"], "stable");
+    assert_eq!(answer["model_version"], "model_v1");
+    assert_eq!(answer["fallback"], false);
+    let latency = answer["latency_ms"].as_f64().unwrap();
+    assert!(latency > 0.0 && latency < 1000.0, "{answer}");
+    assert!(!answer["prediction_id"].as_str().unwrap().is_empty());
+    let fields: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields.len(), 7, "{fields:?}");
+}
+
+#[test]
+fn names_in_any_order_mean_the_same_as_positions() {
+    let app = TestApp::spawn();
+    let by_position = app.predict().done();
+    let mut pairs: Vec<String> =
+        NAMES.iter().zip(CUSTOMER).map(|(name, value)| format!("{name:?}: {value}")).collect();
+    for _ in 0..NAMES.len() {
+        pairs.rotate_left(1);
+        let body = format!(r#"{{"features": {{{}}}}}"#, pairs.join(", "));
+        let by_name = app.post_text("/predict", &body).done();
+        assert_eq!(by_name["probability"], by_position["probability"], "{body}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_known_is_null() {
+    let app = TestApp::spawn();
+    let answer = app.post("/predict", &json!({ "features": [null, 1.2, 0.8, 0.3, null] })).done();
+    assert!(answer["probability"].is_f64(), "{answer}");
+}
+
+#[test]
+fn many_rows_are_answered_in_their_order_by_one_track() {
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    app.set_traffic(50).done();
+    let rows: Vec<[f64; 5]> = (0..7).map(|n| [f64::from(n), 1.0, 1.0, 0.1, 0.5]).collect();
+    let mut tracks = HashSet::new();
+    for _ in 0..20 {
+        let answer = app.post("/predict", &json!({ "instances": rows })).done();
+        assert!(answer["probability"].is_null(), "{answer}");
+        let track = answer["model_used"].as_str().unwrap().to_owned();
+        let predictions = answer["predictions"].as_array().unwrap().clone();
+        assert_eq!(predictions.len(), rows.len());
+        for (row, prediction) in rows.iter().zip(&predictions) {
+            let alone = loop {
+                let alone = app.post("/predict", &json!({ "features": row })).done();
+                if alone["model_used"] == track.as_str() {
+                    break alone;
+                }
+            };
+            assert_eq!(prediction["probability"], alone["probability"], "{row:?}");
+            assert_eq!(prediction["label"], alone["label"], "{row:?}");
+        }
+        tracks.insert(track);
+    }
+    assert_eq!(tracks.len(), 2, "20 requests at 50 % reach both tracks");
+}
+
+#[test]
+fn many_rows_are_one_sample() {
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    app.post("/predict", &json!({ "instances": [CUSTOMER, CUSTOMER, CUSTOMER] })).done();
+    let tracks = &app.status()["tracks"];
+    let of = |track: &str| tracks[track]["requests"].as_u64().unwrap();
+    assert_eq!(of("stable") + of("canary"), 1, "{tracks}");
+}
+
+#[test]
+fn an_id_comes_back_and_prediction_ids_never_repeat() {
+    let app = TestApp::spawn();
+    let id = "order 17 \u{2603} \"quoted\"";
+    let answer = app.post("/predict", &json!({ "features": CUSTOMER, "id": id })).done();
+    assert_eq!(answer["id"], id);
+    let ids: HashSet<String> =
+        (0..1000).map(|_| app.predict().done()["prediction_id"].to_string()).collect();
+    assert_eq!(ids.len(), 1000);
+}
+
+#[test]
+fn a_key_keeps_its_track_and_stays_on_the_canary_as_its_share_grows() {
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    let on_canary = || -> HashSet<u32> { (0..200).filter(|n| is_canary(&app, *n)).collect() };
+    let mut before = HashSet::new();
+    for percent in [10, 25, 50, 100] {
+        app.set_traffic(percent).done();
+        let first = on_canary();
+        assert_eq!(on_canary(), first, "asked again at {percent} %");
+        assert!(first.is_superset(&before), "{percent} %");
+        before = first;
+    }
+    assert_eq!(before.len(), 200);
+}
+
+fn is_canary(client: &Client, user: u32) -> bool {
+    let key = format!("user-{user}");
+    client.post("/predict", &json!({ "features": CUSTOMER, "key": key })).done()["model_used"]
+        == "canary"
+}
+
+#[test]
+fn two_hundred_predictions_at_ten_percent_give_exactly_twenty_canary_samples() {
+    let app = TestApp::spawn();
+    for _ in 0..10 {
+        app.deploy_canary().done();
+        assert_eq!(app.predict_times(200), 20);
+        assert_eq!(samples(&app.status()), (180, 20));
+        app.rollback_canary().done();
+    }
+}
+
+#[test]
+fn the_share_is_exact_from_many_clients_at_once_too() {
+    let app = Setup::new().given(|given| given.workers = Some(4)).spawn();
+    for _ in 0..10 {
+        app.deploy_canary().done();
+        let canary: usize = std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| app.client().predict_times(25))).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).sum()
+        });
+        assert_eq!(canary, 20);
+        assert_eq!(samples(&app.status()), (180, 20));
+        app.rollback_canary().done();
+    }
+}
+
+#[test]
+fn without_a_canary_stable_answers_everything() {
+    let app = TestApp::spawn();
+    assert_eq!(app.predict_times(100), 0);
+    app.deploy_canary().done();
+    app.rollback_canary().done();
+    assert_eq!(app.predict_times(100), 0);
+}
+
+#[test]
+fn the_share_may_be_nothing_and_everything() {
+    let app = TestApp::spawn();
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 0 })).done();
+    assert_eq!(app.predict_times(100), 0);
+    assert_eq!(app.status()["traffic_percent"], 0.0);
+    app.set_traffic(100).done();
+    assert_eq!(app.predict_times(100), 100);
+    app.set_traffic(0).done();
+    assert_eq!(app.predict_times(100), 0);
+    assert_eq!(samples(&app.status()), (100, 0), "each step counts anew");
+}
+
+#[test]
+fn a_share_in_hundredths_of_a_percent_is_kept() {
+    let app = TestApp::spawn();
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 33.33 }))
+        .done();
+    assert_eq!(app.status()["traffic_percent"], 33.33);
+    let canary = app.predict_times(300);
+    assert!((99..=101).contains(&canary), "{canary}");
+}
+
+/// Samples of stable and of the canary.
+fn samples(status: &Value) -> (u64, u64) {
+    let of = |track: &str| status["tracks"][track]["samples"].as_u64().unwrap();
+    (of("stable"), of("canary"))
+}

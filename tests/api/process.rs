@@ -1,0 +1,142 @@
+//! The binary as an operator meets it: SIGTERM loses nothing, and what cannot start says why.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::binary::Process;
+use crate::binary::serin;
+use crate::client::CUSTOMER;
+use crate::client::Client;
+use crate::harness::default_models;
+use crate::raw;
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    fs::create_dir(&models).unwrap();
+    for (name, bytes) in ["model_v1.bin", "model_v2.bin"].into_iter().zip(default_models()) {
+        fs::write(models.join(name), bytes).unwrap();
+    }
+    folder
+}
+
+fn serve(folder: &Path) -> (Process, Client) {
+    let mut process = Process::start(folder);
+    let address = process.address(folder);
+    (process, Client::new(address, None))
+}
+
+#[test]
+fn sigterm_ends_it_with_code_0_and_loses_nothing() {
+    let folder = folder();
+    let mut process = Process::start(folder.path());
+    let address = process.address(folder.path());
+    let client = Client::new(address, None);
+    client.deploy_canary().done();
+    client.predict_times(200);
+    client.pause_canary().done();
+    client.set_traffic(100).done();
+    client.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 700 })).done();
+    // The connections are there before the signal, and their requests are under way.
+    let mut slow: Vec<_> = (0..20).map(|_| raw::connect(address)).collect();
+    let body = json!({ "features": CUSTOMER }).to_string();
+    for stream in &mut slow {
+        raw::send(stream, &raw::written(address, "GET /livez", &[], b""));
+        raw::receive(stream).unwrap();
+        raw::send(stream, &raw::written(address, "POST /predict", &[], body.as_bytes()));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let before = client.standing();
+
+    let ended = process.terminate();
+    assert_eq!(ended.code(), Some(0));
+    for stream in &mut slow {
+        let answer = raw::receive(stream).unwrap().done();
+        assert_eq!(answer["model_used"], "canary", "{answer}");
+    }
+
+    let (_process, client) = serve(folder.path());
+    let after = client.standing();
+    assert_eq!(after["tracks"]["canary"]["samples"], 20, "{after}");
+    for field in ["revision", "state", "stable", "canary", "rollout", "traffic_percent", "delay_ms"]
+    {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert_eq!(log, "", "nothing was worth a warning");
+}
+
+#[test]
+fn kill_minus_nine_loses_no_acknowledged_command() {
+    let folder = folder();
+    let (mut process, client) = serve(folder.path());
+    client.deploy_canary().done();
+    client.pause_canary().done();
+    let before = client.standing();
+    process.kill();
+    let (_process, client) = serve(folder.path());
+    assert_eq!(client.standing(), before);
+}
+
+#[test]
+fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
+    let folder = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("typo.toml"), "wrokers = 3\n").unwrap();
+    fs::write(path("range.toml"), "workers = 0\n").unwrap();
+    fs::write(path("broken.toml"), "workers = = 3\n").unwrap();
+    fs::write(path("notes.txt"), "this is no database, but text of some length".repeat(100))
+        .unwrap();
+    fs::write(path("models/broken.bin"), "no model").unwrap();
+    let (_process, _client) = serve(folder.path());
+    for (arguments, named) in [
+        (&["--listen", taken.as_str()][..], &[taken.as_str(), "cannot listen", "--listen"][..]),
+        (&["--listen", "nowhere"], &["nowhere", "--listen"]),
+        (&["--workers", "many"], &["many", "--workers"]),
+        (&["--workers", "0"], &["workers = 0", "1 to 1024"]),
+        (&["--bake", "soon"], &["bake", "soon", "1h 30m"]),
+        (&["--traffic-percent", "101"], &["traffic", "101", "0 to 100"]),
+        (&["--log-format", "xml"], &["xml", "text", "json"]),
+        (&["--no-such-flag"], &["--no-such-flag"]),
+        (&["--config", "typo.toml"], &["typo.toml", "wrokers", "workers"]),
+        (&["--config", "range.toml"], &["workers = 0"]),
+        (&["--config", "broken.toml"], &["broken.toml", "line 1"]),
+        (&["--config", "missing.toml"], &["missing.toml", "--config"]),
+        (&["--stable", "model_v9.bin"], &["model_v9.bin", "model_v1.bin"]),
+        (&["--stable", "broken.bin"], &["broken.bin"]),
+        (&["--stable", "../model_v1.bin"], &["../model_v1.bin", "inside the models folder"]),
+        (&["--store", "redis://here"], &["redis://here", "sqlite:FILE"]),
+        (&["--store", "sqlite:serin.db"], &["serin.db", "in use by another serin", "--store"]),
+        (&["--store", "sqlite:notes.txt"], &["notes.txt", "--store"]),
+        (&["--store", "sqlite:no/such/folder/serin.db"], &["no/such/folder", "check the path"]),
+        (&["--admin-token", ""], &["admin_token"]),
+    ] {
+        let mut command = serin(folder.path());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
+        // A flag that is given twice is an error of its own: the tested one replaces the default.
+        if let Some(flag) = arguments.first().filter(|flag| ["--listen", "--store"].contains(flag))
+        {
+            command = serin(folder.path());
+            let other = if *flag == "--listen" {
+                ["--store", "memory:"]
+            } else {
+                ["--listen", "127.0.0.1:0"]
+            };
+            command.arg("serve").args(other);
+        }
+        let output = command.args(arguments).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        for name in named {
+            assert!(told.contains(name), "{arguments:?}: {name:?} is not in {told:?}");
+        }
+        assert!(!told.contains("panicked"), "{arguments:?}: {told}");
+    }
+}

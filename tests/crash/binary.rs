@@ -1,0 +1,80 @@
+//! The built binary as a child process, which never outlives its test.
+
+use std::fs;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// The program in this folder, free of settings from the tester's own environment.
+pub fn serin(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SERIN_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// `serin serve` as a process of its own, with its store, models and log in a folder.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts it, and does not wait until it listens.
+    pub fn start(folder: &Path) -> Process {
+        // The file of the process before this one names a port that is gone.
+        let _ = fs::remove_file(folder.join("port"));
+        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let child = serin(folder)
+            .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port", "--log", "warn"])
+            .args(["--models", "models", "--store", "sqlite:serin.db"])
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Process { child }
+    }
+
+    /// Where it listens, once it does.
+    pub fn address(&mut self, folder: &Path) -> SocketAddr {
+        // 60 seconds, in which a busy machine starts it, too.
+        for _ in 0..30_000 {
+            if let Ok(text) = fs::read_to_string(folder.join("port")) {
+                return text.trim().parse().unwrap();
+            }
+            let ended = self.child.try_wait().unwrap();
+            let log = || fs::read_to_string(folder.join("log")).unwrap();
+            assert!(ended.is_none(), "the server has ended: {}", log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the server does not listen")
+    }
+
+    /// Ends it on the spot, as `kill -9` and a loss of power do.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

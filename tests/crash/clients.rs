@@ -1,0 +1,80 @@
+//! How does a client talk to a server that may die in the middle of a word?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::Value;
+use ureq::Agent;
+
+/// A client for which a broken connection is an answer like any other.
+pub struct Caller {
+    agent: Agent,
+    url: String,
+}
+
+/// An answer to a command.
+pub struct Answer {
+    /// Whether the server did what it was told.
+    pub done: bool,
+    /// The revision it named, if it did.
+    pub revision: Option<u64>,
+    /// The body.
+    pub body: Value,
+}
+
+impl Caller {
+    /// A client of this server.
+    pub fn new(address: SocketAddr) -> Caller {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .new_agent();
+        Caller { agent, url: format!("http://{address}") }
+    }
+
+    /// What is at a path; `None` if the server is gone.
+    pub fn get(&self, path: &str) -> Option<Value> {
+        let mut response = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        response.body_mut().read_json().ok()
+    }
+
+    /// The answer to a command or prediction; `None` if the server is gone before all of it came.
+    pub fn post(&self, path: &str, body: &str) -> Option<Answer> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("content-type", "application/json");
+        let mut response = request.send(body).ok()?;
+        let etag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+        let revision = etag.map(|tag| tag.trim_matches('"').parse().unwrap());
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_json().ok()?;
+        assert!(matches!(status, 200 | 409), "{path}: {status} {body}");
+        Some(Answer { done: status == 200, revision, body })
+    }
+}
+
+/// What kind of life a server has before it is killed.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// How long it lives.
+    pub lasts: Duration,
+    /// Whether commands leave the step alone, so that evidence grows and is saved.
+    pub calm: bool,
+    /// The rest between two commands, in microseconds.
+    pub rest: u64,
+}
+
+impl Pace {
+    /// Mostly short and busy; one in twelve lives through a save of its evidence or two.
+    pub fn random(random: &mut StdRng) -> Pace {
+        if random.random_ratio(1, 12) {
+            let lasts = Duration::from_millis(random.random_range(1000..2600));
+            return Pace { lasts, calm: true, rest: 30_000 };
+        }
+        let lasts = Duration::from_micros(random.random_range(1000..220_000));
+        Pace { lasts, calm: false, rest: 2_000 }
+    }
+}
