@@ -44,7 +44,7 @@ pub fn json(value: &Value) -> String {
 
 /// What was observed of both tracks, side by side, as lines; fewer columns on a narrow terminal.
 pub fn tracks(stable: &Value, canary: Option<&Value>) -> Vec<String> {
-    let columns: &[(&str, fn(&Value) -> String)] = &[
+    let columns: &[(&str, Cell)] = &[
         ("requests", |track| whole(&track["requests"])),
         ("failures", |track| whole(&track["failures"])),
         ("mean", |track| milliseconds(&track["mean_ms"])),
@@ -69,6 +69,9 @@ pub fn tracks(stable: &Value, canary: Option<&Value>) -> Vec<String> {
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
+
+/// Reads a cell from a track.
+type Cell = fn(&Value) -> String;
 
 /// Columns to write in: those of the terminal, and never more than read well.
 fn width() -> usize {

@@ -121,3 +121,6 @@ impl Service {
         !self.draining.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests;

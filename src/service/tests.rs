@@ -1,0 +1,276 @@
+//! The service without HTTP: names, restarts, lost artifacts, a store that fails, two writers.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
+use super::clock::ManualClock;
+use super::command::CommandError;
+use super::*;
+use crate::canary::Entry;
+use crate::canary::Event;
+use crate::canary::Weight;
+use crate::model::Features;
+use crate::model::Value;
+use crate::model::ensure_default_models;
+use crate::store::Checkpoint;
+use crate::store::StoreError;
+use crate::store::memory::MemoryStore;
+
+/// A store whose disk can be full.
+#[derive(Default)]
+struct Disk {
+    inner: MemoryStore,
+    full: AtomicBool,
+}
+
+impl Disk {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            let (path, cause) = ("serin.db".to_owned(), "database or disk is full".to_owned());
+            return Err(StoreError::Open { path, cause });
+        }
+        Ok(())
+    }
+}
+
+impl Store for Disk {
+    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.inner.entries(after, limit)
+    }
+    fn newest_sequence(&self) -> Result<u64, StoreError> {
+        self.inner.newest_sequence()
+    }
+    fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
+        self.check()?;
+        self.inner.append(expected, at, event)
+    }
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.inner.checkpoint()
+    }
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.save_checkpoint(checkpoint)
+    }
+    fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.artifact(digest)
+    }
+    fn save_artifact(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.save_artifact(digest, bytes)
+    }
+    fn retain_artifacts(&self, digests: &[&str]) -> Result<(), StoreError> {
+        self.inner.retain_artifacts(digests)
+    }
+}
+
+struct Bench {
+    models: tempfile::TempDir,
+    store: Arc<Disk>,
+    clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let models = tempfile::tempdir().unwrap();
+        ensure_default_models(models.path()).unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+        Bench { models, store: Arc::default(), clock }
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.models.path().join(file)
+    }
+
+    fn start(&self) -> Service {
+        let settings = Settings {
+            policy: Policy::default(),
+            workers: 2,
+            seed: Some(7),
+            stable_deadline: Duration::from_secs(5),
+            stable: "model_v1.bin".to_owned(),
+        };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+    }
+}
+
+fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
+    let deployment = Deployment {
+        model_path: file.to_owned(),
+        weight: Some(Weight::from_percent(percent).unwrap()),
+        bake: None,
+        reason: None,
+        override_quarantine: false,
+    };
+    service.deploy(deployment, None).unwrap()
+}
+
+fn roll_back() -> Command {
+    Command::RollBack { reason: None, quarantine: false }
+}
+
+/// The track and the version name that answer one request.
+fn answer(service: &Service) -> (&'static str, String) {
+    let row = Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
+    let request = Request { rows: vec![row], key: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let prediction = runtime.block_on(service.predict(request)).unwrap();
+    (prediction.track.name(), prediction.answered_by().version.name.clone())
+}
+
+fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
+    let mut seen: Vec<_> = (0..requests).map(|_| answer(service)).collect();
+    seen.sort();
+    seen.dedup();
+    seen
+}
+
+#[test]
+fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
+    let bench = Bench::new();
+    std::fs::copy(bench.path("model_v1.bin"), bench.path("copy.bin")).unwrap();
+    let service = bench.start();
+    deploy(&service, "copy.bin", 50.0);
+    let both = [("canary", "copy".to_owned()), ("stable", "model_v1".to_owned())];
+    assert_eq!(answers(&service, 40), both);
+    service.command(Command::SetTraffic { weight: Weight::ZERO }, None).unwrap();
+    assert_eq!(answers(&service, 40), both[1..]);
+    service.command(roll_back(), None).unwrap();
+    assert_eq!(answers(&service, 40), both[1..]);
+    deploy(&service, "copy.bin", 50.0);
+    answers(&service, 100);
+    service.command(Command::Promote { force: false, reason: None }, None).unwrap();
+    assert_eq!(answers(&service, 40), [("stable", "copy".to_owned())]);
+}
+
+#[test]
+fn a_listed_path_is_the_file_that_is_deployed() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("models")).unwrap();
+    std::fs::copy(bench.path("model_v1.bin"), bench.path("x.bin")).unwrap();
+    std::fs::copy(bench.path("model_v2.bin"), bench.path("models/x.bin")).unwrap();
+    let service = bench.start();
+    for listed in service.registry().list() {
+        let digest = listed.card.unwrap().digest.to_string();
+        let candidate = service.registry().candidate(&listed.file).unwrap();
+        assert_eq!((candidate.version.file, candidate.version.digest), (listed.file, digest));
+    }
+    let named = service.registry().candidate("models/model_v2.bin").unwrap();
+    assert_eq!(named.version.file, "model_v2.bin");
+}
+
+#[test]
+fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    assert_eq!(answer(&service).0, "canary");
+    bench.store.full.store(true, Ordering::SeqCst);
+    let more = Command::SetTraffic { weight: Weight::from_percent(50.0).unwrap() };
+    assert!(matches!(service.command(more, None), Err(CommandError::Store(_))));
+    assert_eq!(answer(&service).0, "canary", "nothing else happens without the journal");
+    let unkept = service.command(roll_back(), None);
+    assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+    assert_eq!(answers(&service, 20), [("stable", "model_v1".to_owned())]);
+    bench.store.full.store(false, Ordering::SeqCst);
+    service.command(roll_back(), None).unwrap();
+    assert_eq!(bench.start().status().canary, None);
+}
+
+#[test]
+fn samples_that_do_not_add_up_are_not_gone_on_with() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    answers(&service, 50);
+    service.save_checkpoint().unwrap();
+    assert_eq!(bench.start().status().tracks.canary.requests, 5);
+    let mut saved = bench.store.checkpoint().unwrap().unwrap();
+    saved.samples.canary.requests += 1;
+    bench.store.save_checkpoint(&saved).unwrap();
+    assert_eq!(bench.start().status().tracks.canary.requests, 0);
+}
+
+#[test]
+fn samples_with_other_buckets_are_not_gone_on_with() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    answers(&service, 50);
+    service.save_checkpoint().unwrap();
+    let saved = bench.store.checkpoint().unwrap().unwrap();
+    let text = serde_json::to_string(&saved).unwrap();
+    let other = text.replace("\"high_exponent\":10", "\"high_exponent\":11");
+    assert_ne!(text, other);
+    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap()).unwrap();
+    let restarted = bench.start();
+    answers(&restarted, 10);
+    assert_eq!(restarted.status().tracks.canary.requests, 1, "new samples count");
+}
+
+#[test]
+fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
+    let bench = Bench::new();
+    let status = bench.start().status();
+    let (v1, v2) = (status.stable.digest, std::fs::read(bench.path("model_v2.bin")).unwrap());
+    bench.store.retain_artifacts(&[]).unwrap();
+    bench.store.save_artifact(&v1, &v2).unwrap();
+    // The file is still there, unchanged.
+    assert_eq!(answer(&bench.start()).1, "model_v1");
+    std::fs::copy(bench.path("model_v2.bin"), bench.path("model_v1.bin")).unwrap();
+    let settings = Settings {
+        policy: Policy::default(),
+        workers: 1,
+        seed: None,
+        stable_deadline: Duration::from_secs(5),
+        stable: "model_v1.bin".to_owned(),
+    };
+    let registry = Registry::new(bench.models.path());
+    let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());
+    assert!(matches!(lost.err(), Some(StartError::StableLost { .. })));
+}
+
+#[test]
+fn a_canary_whose_artifact_is_lost_is_rolled_back_at_the_start() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    bench.store.retain_artifacts(&[&service.status().stable.digest]).unwrap();
+    std::fs::remove_file(bench.path("model_v2.bin")).unwrap();
+    let status = bench.start().status();
+    assert_eq!(status.canary, None);
+    assert!(status.last_rollout.unwrap().reason.contains("neither in the store"));
+}
+
+#[test]
+fn whoever_loses_the_race_for_the_journal_follows_the_winner() {
+    let bench = Bench::new();
+    let (one, two) = (bench.start(), bench.start());
+    deploy(&one, "model_v2.bin", 100.0);
+    let late = two.command(Command::SetSlowdown { enabled: None, delay_ms: None }, None);
+    assert!(matches!(late, Err(CommandError::Store(StoreError::Conflict { .. }))), "{late:?}");
+    let (seen, there) = (two.status(), one.status());
+    assert_eq!((seen.revision, seen.canary), (there.revision, there.canary));
+    assert_eq!(answer(&two).0, "canary");
+}
+
+#[test]
+fn time_is_told_by_the_clock_that_was_given() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    bench.clock.advance(Duration::from_secs(600));
+    let status = service.status();
+    let rollout = status.rollout.unwrap();
+    assert_eq!((rollout.elapsed_seconds, rollout.remaining_bake_seconds), (600.0, 3000.0));
+    assert_eq!(status.uptime_seconds, 600.0);
+}
+
+#[test]
+fn a_missing_folder_of_models_is_an_error_that_says_what_to_do() {
+    let registry = Registry::new(Path::new("no/such/folder"));
+    let error = registry.candidate("model_v1.bin").err().unwrap().to_string();
+    assert!(error.contains("serin train"), "{error}");
+}
