@@ -9,7 +9,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::Weak;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +21,9 @@ use serin::service::Service;
 use serin::service::clock::SystemClock;
 use serin::service::registry::Registry;
 use serin::store;
+use serin::store::Location;
+use serin::store::Store;
+use serin::store::StoreError;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -42,8 +44,6 @@ pub struct TestApp {
 struct Running {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<std::io::Result<()>>,
-    /// Tells when the last thread has let go of the service, and with it of the store's file.
-    service: Weak<Service>,
 }
 
 /// What a server is told before it starts; the same again after a restart.
@@ -82,17 +82,9 @@ impl TestApp {
 
     /// Stops gracefully, and gives back what a restart needs.
     pub fn stop(mut self) -> Setup {
-        if let Some(Running { stop, thread, service }) = self.running.take() {
+        if let Some(Running { stop, thread }) = self.running.take() {
             drop(stop);
             thread.join().unwrap().unwrap();
-            // The worker threads end a moment after the server has: 10 seconds are long enough.
-            for _ in 0..5000 {
-                if service.strong_count() == 0 {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            assert_eq!(service.strong_count(), 0, "a thread of the stopped server goes on");
         }
         self.setup.take().unwrap()
     }
@@ -120,7 +112,7 @@ impl Drop for TestApp {
         if let Some(setup) = &self.setup {
             setup.hold.release();
         }
-        if let Some(Running { stop, thread, .. }) = self.running.take() {
+        if let Some(Running { stop, thread }) = self.running.take() {
             drop(stop);
             // A test that fails says why by itself; it must not be aborted by a second panic.
             let _ = thread.join();
@@ -184,7 +176,7 @@ impl Setup {
         let decode = misbehaving::decoder(self.hold.clone());
         let service = Service::start(
             settings.service.clone(),
-            store::open(&settings.store).unwrap(),
+            store_once_free(&settings.store),
             Registry::with_decoder(self.models(), decode),
             Arc::new(SystemClock::default()),
         );
@@ -192,7 +184,6 @@ impl Setup {
         let listener = TcpListener::bind(&settings.listen).unwrap();
         let bound = listener.local_addr().unwrap();
         let http_settings = settings.http(bound.ip());
-        let weak = Arc::downgrade(&service);
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             // A dropped sender means the same as a message: stop.
@@ -202,13 +193,21 @@ impl Setup {
         });
         let address = SocketAddr::from(([127, 0, 0, 1], bound.port()));
         let client = Client::new(address, self.given.admin_token.as_deref());
-        TestApp {
-            address,
-            setup: Some(self),
-            client,
-            running: Some(Running { stop, thread, service: weak }),
+        TestApp { address, setup: Some(self), client, running: Some(Running { stop, thread }) }
+    }
+}
+
+/// The store, as soon as nobody else has it. The worker threads of a server that was stopped end a
+/// moment after it, and a process that another test has just forked off holds this one's files until
+/// it becomes another program: 10 seconds are long enough for both.
+pub fn store_once_free(location: &Location) -> Arc<dyn Store> {
+    for _ in 0..5000 {
+        match store::open(location) {
+            Err(StoreError::InUse { .. }) => std::thread::sleep(Duration::from_millis(2)),
+            opened => return opened.unwrap(),
         }
     }
+    store::open(location).unwrap()
 }
 
 /// The bytes of the default models, trained once for all tests.

@@ -14,6 +14,7 @@ use crate::client::CUSTOMER;
 use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::harness::default_models;
+use crate::harness::store_once_free;
 use crate::misbehaving::Misbehavior;
 use crate::raw;
 
@@ -181,7 +182,7 @@ fn one_file_is_one_server() {
         assert!(text.contains(word), "{word} is not in {text:?}");
     }
     let setup = app.stop();
-    store::open(&location).unwrap();
+    drop(store_once_free(&location));
     setup.spawn().predict().done();
 }
 
