@@ -31,6 +31,7 @@ mod power;
 mod proportions;
 mod welch;
 
+mod incomplete_beta;
 mod noncentral_t;
 mod normal;
 mod root;
@@ -57,6 +58,10 @@ pub use welch::welch_t_test;
 
 use serde::Deserialize;
 use serde::Serialize;
+
+/// The most observations, both tracks together, of a test that counts in whole numbers: up to here
+/// their cubes fit 128 bits, and the sums of a tail take milliseconds.
+const MOST_OBSERVATIONS: u64 = 1_000_000_000_000;
 
 /// What is claimed against "no difference".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
