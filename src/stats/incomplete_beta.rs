@@ -131,9 +131,8 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
 fn integral(a: f64, b: f64, x: f64, y: f64) -> f64 {
     // The integrand falls from 1 at least as fast as a Gaussian of this width.
     let panel = (a * b / (a + b)).sqrt() / (a + b);
-    let integrand = |below: f64| {
-        ((a - 1.0) * (-below / x).ln_1p() + (b - 1.0) * (below / y).ln_1p()).exp()
-    };
+    let integrand =
+        |below: f64| ((a - 1.0) * (-below / x).ln_1p() + (b - 1.0) * (below / y).ln_1p()).exp();
     let mut sum = 0.0;
     let mut start = 0.0;
     while start < x {

@@ -27,21 +27,35 @@ mod histogram;
 
 mod summary;
 
-mod power;
-mod proportions;
 mod welch;
 
+mod kolmogorov_smirnov;
+mod mann_whitney;
+
+mod proportion_difference;
+mod proportion_intervals;
+mod proportions;
+
+mod power;
+
 mod incomplete_beta;
+mod kolmogorov;
+mod lattice_paths;
 mod noncentral_t;
 mod normal;
+mod rank_distribution;
 mod root;
 mod saddle_point;
 mod student_t;
 
 pub use histogram::Histogram;
 pub use histogram::LayoutMismatch;
+pub use kolmogorov_smirnov::KolmogorovSmirnov;
+pub use kolmogorov_smirnov::kolmogorov_smirnov;
 pub use layout::Layout;
 pub use layout::LayoutError;
+pub use mann_whitney::MannWhitney;
+pub use mann_whitney::mann_whitney_u;
 pub use moments::LARGEST_MAGNITUDE;
 pub use moments::Moments;
 pub use moments::is_recordable;
@@ -51,7 +65,12 @@ pub use power::SampleSizes;
 pub use power::TwoSamplePower;
 pub use power::minimum_detectable_effect;
 pub use power::power_at;
+pub use proportion_difference::ProportionDifference;
+pub use proportion_intervals::clopper_pearson_interval;
+pub use proportion_intervals::wilson_interval;
 pub use proportions::fisher_exact_greater;
+pub use proportions::fisher_exact_less;
+pub use proportions::fisher_exact_two_sided;
 pub use summary::Summary;
 pub use welch::WelchT;
 pub use welch::welch_t_test;
