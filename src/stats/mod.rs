@@ -36,6 +36,18 @@ mod proportion_difference;
 mod proportion_intervals;
 mod proportions;
 
+mod non_inferiority;
+
+mod effect_size;
+
+mod quantiles;
+
+mod drift;
+
+mod sample_ratio;
+
+mod multiplicity;
+
 mod power;
 
 mod incomplete_beta;
@@ -48,6 +60,10 @@ mod root;
 mod saddle_point;
 mod student_t;
 
+pub use drift::SharedBins;
+pub use drift::wasserstein_distance;
+pub use effect_size::cohens_d;
+pub use effect_size::hedges_g;
 pub use histogram::Histogram;
 pub use histogram::LayoutMismatch;
 pub use kolmogorov_smirnov::KolmogorovSmirnov;
@@ -59,6 +75,14 @@ pub use mann_whitney::mann_whitney_u;
 pub use moments::LARGEST_MAGNITUDE;
 pub use moments::Moments;
 pub use moments::is_recordable;
+pub use multiplicity::benjamini_hochberg;
+pub use multiplicity::bonferroni;
+pub use multiplicity::e_benjamini_hochberg;
+pub use multiplicity::holm;
+pub use non_inferiority::Harm;
+pub use non_inferiority::Margin;
+pub use non_inferiority::NonInferiority;
+pub use non_inferiority::non_inferiority;
 pub use points::Points;
 pub use power::PowerError;
 pub use power::SampleSizes;
@@ -71,6 +95,10 @@ pub use proportion_intervals::wilson_interval;
 pub use proportions::fisher_exact_greater;
 pub use proportions::fisher_exact_less;
 pub use proportions::fisher_exact_two_sided;
+pub use quantiles::QuantileInterval;
+pub use quantiles::quantile_interval;
+pub use sample_ratio::SampleRatio;
+pub use sample_ratio::sample_ratio;
 pub use summary::Summary;
 pub use welch::WelchT;
 pub use welch::welch_t_test;

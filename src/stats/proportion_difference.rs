@@ -127,10 +127,10 @@ impl ProportionDifference {
     /// use serin::stats::ProportionDifference;
     ///
     /// let errors = ProportionDifference::new(5, 50, 10, 450).unwrap();
-    /// // statsmodels: confint_proportions_2indep(5, 50, 10, 450, method="score")
+    /// // by the definition, scipy.optimize.brentq; see scripts/reference_statistics.py
     /// let (low, high) = errors.miettinen_nurminen_interval(0.95);
-    /// assert!((low - 0.01877250751522789).abs() < 1e-9);
-    /// assert!((high - 0.19110392781316304).abs() < 1e-9);
+    /// assert!((low - 0.018681046759910218).abs() < 1e-9);
+    /// assert!((high - 0.19210007940459564).abs() < 1e-9);
     /// ```
     pub fn miettinen_nurminen_interval(&self, level: f64) -> (f64, f64) {
         if let Some(limit) = self.limit(level) {
@@ -167,22 +167,26 @@ impl ProportionDifference {
         if gap == 0.0 { 0.0 } else { gap / variance.sqrt() }
     }
 
-    /// Stable's most likely rate if the canary's is larger by `d`: the root of a cubic.
+    /// Stable's most likely rate if the canary's is larger by `d`.
+    ///
+    /// The closed form, a root of a cubic, loses its digits where two roots meet; the slope of the
+    /// log-likelihood only falls, so that its zero is found without it.
     fn most_likely_stable_rate(&self, d: f64) -> f64 {
         let (low, high) = ((-d).max(0.0), (1.0 - d).min(1.0));
-        let all = self.n_canary + self.n_stable;
-        let events = self.k_canary + self.k_stable;
-        // all q^3 + b q^2 + c q + e = 0
-        let b = (self.n_canary + 2.0 * self.n_stable) * d - all - events;
-        let c = (self.k_stable * d - all - 2.0 * self.k_stable) * d + events;
-        let e = self.k_stable * d * (1.0 - d);
-        let third = b / (3.0 * all);
-        let v = third.powi(3) - b * c / (6.0 * all * all) + e / (2.0 * all);
-        let u =
-            (third * third - c / (3.0 * all)).max(0.0).sqrt() * if v < 0.0 { -1.0 } else { 1.0 };
-        let cosine = if u == 0.0 { 0.0 } else { (v / u.powi(3)).clamp(-1.0, 1.0) };
-        let angle = (std::f64::consts::PI + cosine.acos()) / 3.0;
-        (2.0 * u * angle.cos() - third).clamp(low, high)
+        let ratio = |count: f64, rate: f64| if count == 0.0 { 0.0 } else { count / rate };
+        let slope = |stable: f64| {
+            let canary = (stable + d).clamp(0.0, 1.0);
+            ratio(self.k_canary, canary) + ratio(self.k_stable, stable)
+                - ratio(self.n_canary - self.k_canary, 1.0 - canary)
+                - ratio(self.n_stable - self.k_stable, 1.0 - stable)
+        };
+        if slope(low) <= 0.0 {
+            low
+        } else if slope(high) >= 0.0 {
+            high
+        } else {
+            find_root(low, high, 1e-16, slope)
+        }
     }
 
     fn rate_canary(&self) -> f64 {
