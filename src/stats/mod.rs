@@ -40,6 +40,7 @@ mod non_inferiority;
 
 mod effect_size;
 
+mod bootstrap;
 mod quantiles;
 
 mod drift;
@@ -49,17 +50,23 @@ mod sample_ratio;
 mod multiplicity;
 
 mod power;
+mod proportion_power;
+mod rank_power;
 
 mod incomplete_beta;
 mod kolmogorov;
 mod lattice_paths;
 mod noncentral_t;
 mod normal;
+mod random_variates;
 mod rank_distribution;
+mod resampled_mean;
 mod root;
 mod saddle_point;
 mod student_t;
 
+pub use bootstrap::Bootstrap;
+pub use bootstrap::BootstrapInterval;
 pub use drift::SharedBins;
 pub use drift::wasserstein_distance;
 pub use effect_size::cohens_d;
@@ -92,11 +99,16 @@ pub use power::power_at;
 pub use proportion_difference::ProportionDifference;
 pub use proportion_intervals::clopper_pearson_interval;
 pub use proportion_intervals::wilson_interval;
+pub use proportion_power::ProportionPower;
+pub use proportion_power::minimum_detectable_rate;
+pub use proportion_power::proportion_power_at;
 pub use proportions::fisher_exact_greater;
 pub use proportions::fisher_exact_less;
 pub use proportions::fisher_exact_two_sided;
 pub use quantiles::QuantileInterval;
 pub use quantiles::quantile_interval;
+pub use rank_power::RankPower;
+pub use rank_power::minimum_detectable_superiority;
 pub use sample_ratio::SampleRatio;
 pub use sample_ratio::sample_ratio;
 pub use summary::Summary;
