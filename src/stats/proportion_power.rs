@@ -244,12 +244,15 @@ mod tests {
 
     #[test]
     fn the_smallest_rate_is_the_one_the_samples_were_planned_for() {
-        for alternative in [Alternative::Greater, Alternative::TwoSided] {
+        // Two-sided, the sample size leaves out the far tail.
+        for (alternative, tolerance) in
+            [(Alternative::Greater, 1e-9), (Alternative::TwoSided, 2e-4)]
+        {
             let sizes = ProportionPower { alternative, ..PLAN }.required_samples().unwrap();
             let (canary, stable) = (sizes.canary, sizes.stable);
             let rate =
                 minimum_detectable_rate(canary, stable, 0.01, 0.05, 0.8, alternative).unwrap();
-            assert!((rate - 0.05).abs() < 1e-6, "{rate}");
+            assert!((rate - 0.05).abs() < tolerance, "{rate}");
         }
         let none = minimum_detectable_rate(2.0, 2.0, 0.9, 0.05, 0.8, Alternative::Greater);
         assert!(matches!(none, Err(PowerError::NoRateDetectable { .. })), "{none:?}");
