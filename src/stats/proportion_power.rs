@@ -103,7 +103,13 @@ impl ProportionPower {
         let beyond = |tail: f64, shift: f64| {
             let gap = normal_quantile(tail) * under_equality - shift;
             // Rates of 0 and 1 leave nothing to chance.
-            if as_they_are == 0.0 && gap == 0.0 { 0.5 } else { normal_tail(gap / as_they_are) }
+            if as_they_are > 0.0 {
+                normal_tail(gap / as_they_are)
+            } else if gap < 0.0 {
+                1.0
+            } else {
+                0.0
+            }
         };
         match self.alternative {
             Alternative::Greater => beyond(self.alpha, shift),
@@ -151,9 +157,7 @@ pub fn proportion_power_at(
     let power = 1.0;
     let plan =
         ProportionPower { canary_rate, stable_rate, alpha, power, allocation_ratio, alternative };
-    // Equal rates of 0 or 1 have no deviation, and nothing is ever noticed.
-    let power = plan.power_of(n_canary);
-    Ok(if power.is_nan() { 0.0 } else { power.min(1.0) })
+    Ok(plan.power_of(n_canary).min(1.0))
 }
 
 /// The smallest rate of the canary above stable's that these samples notice with this power.

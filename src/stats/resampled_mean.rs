@@ -66,7 +66,8 @@ impl ResampledMean {
         let (body, extremes) = split(points, mean);
         let extreme_count: u64 = extremes.iter().map(|(_, count)| count).sum();
         let extreme_share = extreme_count as f64 / total as f64;
-        let extremes = if extreme_count <= MOST_LISTED {
+        let are_few = extremes.len() <= FEW_VALUES && extreme_count > FEW_VALUES as u64;
+        let extremes = if extreme_count <= MOST_LISTED && !are_few {
             let repeated = extremes
                 .iter()
                 .flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize));
