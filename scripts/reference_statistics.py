@@ -64,7 +64,7 @@ def generated(rng):
     """Pairs of samples: Mann-Whitney, Kolmogorov-Smirnov, margins, effect sizes, drift, quantiles."""
     rows = []
     kinds = list(DRAWS)
-    for index in range(900):
+    for index in range(860):
         small = index % 3 == 0
         kind = kinds[index % len(kinds)]
         unit = {"whole_20": 1.0, "whole_1000": 20.0}.get(kind, 0.125)

@@ -119,7 +119,7 @@ impl Bootstrap {
 
     fn interval(&self, estimate: f64, mut draw: impl FnMut() -> f64) -> Option<BootstrapInterval> {
         let possible = (2..=MOST_RESAMPLES).contains(&self.resamples);
-        if !possible || !(self.level > 0.0 && self.level < 1.0) {
+        if !(possible && self.level > 0.0 && self.level < 1.0) {
             return None;
         }
         let mut differences: Vec<f64> = (0..self.resamples).map(|_| draw()).collect();

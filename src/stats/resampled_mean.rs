@@ -199,7 +199,7 @@ impl PowerSums {
         let excess_kurtosis = fourth_central / (variance * variance) - 3.0;
         let is_nearly_normal = skewness.abs() <= LARGEST_SKEWNESS * n.sqrt()
             && excess_kurtosis.abs() <= LARGEST_KURTOSIS * n;
-        is_nearly_normal.then(|| Body {
+        is_nearly_normal.then_some(Body {
             mean: mean * scale,
             std_dev: std_dev * scale,
             skewness,

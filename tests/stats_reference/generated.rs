@@ -112,8 +112,9 @@ fn bootstrap_intervals_agree_with_scipy_within_the_monte_carlo_error() {
             let slack = TOLERANCE * high.abs().max(1.0);
             assert!(low - slack <= end && end <= high + slack, "{found:?}: {case}");
         }
-        // Of quantiles of few values the deviation is that of a few steps.
-        assert_close(found.standard_error, &case["standard_error"], 0.06, case);
+        // The deviation of a quantile hangs on a few rare jumps, and so varies from run to run.
+        let tolerance = if case["statistic"] == "mean" { 0.04 } else { 0.25 };
+        assert_close(found.standard_error, &case["standard_error"], tolerance, case);
     }
 }
 
@@ -126,7 +127,7 @@ fn points(case: &Value) -> (Points, Points) {
         "heavy" => |u| 1.0 / (1.0 - u).sqrt(),
         "zero_inflated" => |u| if u >= 0.8 { u } else { 0.0 },
         "around_zero" => |u| 2.0 * u - 1.0,
-        kind => panic!("unknown kind {kind}"),
+        kind => unreachable!("unknown kind {kind}"),
     };
     let mut bits = split_mix(count(&case["seed"]));
     let mut sample = |n: u64, shift: f64| {

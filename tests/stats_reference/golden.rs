@@ -76,7 +76,7 @@ fn golden_two_sample(case: &Value) {
     let (x, y) = (values("x"), values("y"));
     let (canary, stable): (Moments, Moments) =
         (x.iter().copied().collect(), y.iter().copied().collect());
-    golden_distributions(case, &Points::from_samples(&x), &Points::from_samples(&y), unit);
+    golden_distributions(case, &Points::from_samples(&x), &Points::from_samples(&y));
     golden_effect_sizes(case, &canary, &stable);
     for (moments, expected) in
         [(canary, &case["results"]["desc_x"]), (stable, &case["results"]["desc_y"])]
@@ -120,7 +120,7 @@ fn golden_two_sample(case: &Value) {
     }
 }
 
-fn golden_distributions(case: &Value, canary: &Points, stable: &Points, unit: f64) {
+fn golden_distributions(case: &Value, canary: &Points, stable: &Points) {
     let name = &case["name"];
     let expected = &case["results"]["mannwhitney"];
     let rank = mann_whitney_u(canary, stable).unwrap();
@@ -139,9 +139,13 @@ fn golden_distributions(case: &Value, canary: &Points, stable: &Points, unit: f6
         }
     }
     golden_kolmogorov_smirnov(case, &kolmogorov_smirnov(canary, stable).unwrap());
-    let scale = number(&case["results"]["desc_x"]["max"]).abs() * 1e-6 * unit;
-    let distance = wasserstein_distance(canary, stable).unwrap();
-    assert_near(distance / unit, &case["results"]["wasserstein"], scale / unit, name);
+    // At 1e150 scipy's squares overflow.
+    let expected = &case["results"]["wasserstein"];
+    if !expected.is_null() {
+        // scipy rounds at the size of the values, which may be far from 0.
+        let scale = number(&case["results"]["desc_x"]["max"]).abs() * 1e-6;
+        assert_near(wasserstein_distance(canary, stable).unwrap(), expected, scale, name);
+    }
 }
 
 fn golden_kolmogorov_smirnov(case: &Value, test: &KolmogorovSmirnov) {

@@ -16,10 +16,12 @@ pub fn cases(name: &str) -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
+#[track_caller]
 pub fn numbers(values: &Value) -> Vec<f64> {
     values.as_array().unwrap().iter().map(number).collect()
 }
 
+#[track_caller]
 pub fn number(value: &Value) -> f64 {
     value.as_f64().unwrap()
 }
