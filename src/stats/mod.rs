@@ -12,7 +12,8 @@
 //!    memory), [`Summary`] (moments and histogram of one signal).
 //! 2. What is asked: [`welch_t_test`] (do the means differ?), [`fisher_exact_greater`] (does the
 //!    canary fail more often?), [`TwoSamplePower`] (how many requests does an answer take?).
-//! 3. What these stand on: `student_t`, `noncentral_t`, `normal` (tail probabilities),
+//! 3. What may be asked after every tick: [`sequential`].
+//! 4. What these stand on: `student_t`, `noncentral_t`, `normal` (tail probabilities),
 //!    `saddle_point` (exact binomial terms), `root` (where a monotone function is zero).
 //!
 //! The expected values of the tests are scipy's and statsmodels', written by
@@ -30,6 +31,8 @@ mod summary;
 mod power;
 mod proportions;
 mod welch;
+
+pub mod sequential;
 
 mod noncentral_t;
 mod normal;
