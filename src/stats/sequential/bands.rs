@@ -31,7 +31,8 @@ pub fn dkw_radius(n: u64, alpha: f64) -> Option<f64> {
 /// values or for an alpha or p outside 0 to 1.
 pub fn quantile_radii(n: u64, p: f64, alpha: f64, tuned_for: f64) -> Option<(f64, f64)> {
     let inside = |x: f64| x > 0.0 && x < 1.0;
-    if n == 0 || !inside(p) || !inside(alpha) || !(tuned_for > 0.0 && tuned_for.is_finite()) {
+    let usable = inside(p) && inside(alpha) && tuned_for > 0.0 && tuned_for.is_finite();
+    if n == 0 || !usable {
         return None;
     }
     let n = n as f64;

@@ -108,13 +108,6 @@ pub(super) enum Feature {
     Below(u8),
 }
 
-impl Feature {
-    /// Whether it has the values 0 and 1 only.
-    pub(super) fn is_indicator(self) -> bool {
-        matches!(self, Feature::Above(_) | Feature::Below(_))
-    }
-}
-
 impl Frame {
     fn of(past: &Points) -> Option<Self> {
         let total = past.total() as f64;
@@ -142,23 +135,31 @@ impl Frame {
         Some(Self { thresholds, knots })
     }
 
-    /// The function of one value.
-    pub(super) fn measure(&self, feature: Feature, value: f64) -> f64 {
+    /// The function of every value; of an indicator only how often it is 0 and 1.
+    pub(super) fn measure_all(&self, feature: Feature, values: &[(f64, u64)]) -> Vec<(f64, u64)> {
         let (low, high) = (self.thresholds[0], self.thresholds[QUANTILES.len() - 1]);
         match feature {
-            Feature::Capped => position(value, low, high),
-            // Where the past has zeros or negative values, logarithms have no lower end.
-            Feature::Log if low <= 0.0 => position(value, low, high),
-            Feature::Log => {
-                if value <= low {
-                    position(value, low, high)
-                } else {
-                    position(value.ln(), low.ln(), high.ln())
-                }
+            Feature::Above(k) => {
+                self.threshold(k).map_or_else(Vec::new, |at| counted(values, |value| value > at))
             }
-            Feature::Rank => self.rank(value),
-            Feature::Above(k) => indicator(self.threshold(k).is_some_and(|at| value > at)),
-            Feature::Below(k) => indicator(self.threshold(k).is_some_and(|at| value < at)),
+            Feature::Below(k) => {
+                self.threshold(k).map_or_else(Vec::new, |at| counted(values, |value| value < at))
+            }
+            Feature::Rank => mapped(values, |value| self.rank(value)),
+            // Where the past has zeros or negative values, logarithms have no lower end.
+            Feature::Log if low > 0.0 => {
+                let (log_low, log_high) = (low.ln(), high.ln());
+                // Of a value up to the lower end only the side is asked, which needs no logarithm.
+                let log = |value: f64| {
+                    if value > low {
+                        position(value.ln(), log_low, log_high)
+                    } else {
+                        position(value, low, high)
+                    }
+                };
+                mapped(values, log)
+            }
+            Feature::Capped | Feature::Log => mapped(values, |value| position(value, low, high)),
         }
     }
 
@@ -168,9 +169,24 @@ impl Frame {
 
     fn rank(&self, value: f64) -> f64 {
         let below = self.knots.partition_point(|knot| *knot < value);
-        let equal = self.knots[below..].iter().take_while(|knot| **knot == value).count();
+        let equal = self.knots.iter().skip(below).take_while(|knot| **knot == value).count();
         (below as f64 + 0.5 * equal as f64) / self.knots.len().max(1) as f64
     }
+}
+
+fn mapped(values: &[(f64, u64)], function: impl Fn(f64) -> f64) -> Vec<(f64, u64)> {
+    values.iter().map(|(value, count)| (function(*value), *count)).collect()
+}
+
+fn counted(values: &[(f64, u64)], holds: impl Fn(f64) -> bool) -> Vec<(f64, u64)> {
+    let mut counts = [0_u64; 2];
+    for (value, count) in values {
+        let [no, yes] = &mut counts;
+        let holds = u64::from(holds(*value));
+        *yes = yes.saturating_add(holds * count);
+        *no = no.saturating_add((1 - holds) * count);
+    }
+    vec![(0.0, counts[0]), (1.0, counts[1])]
 }
 
 /// Where a value lies between two bounds, 0 to 1. Of a past that does not vary, only the side of it
@@ -187,6 +203,14 @@ fn position(value: f64, low: f64, high: f64) -> f64 {
 
 fn indicator(holds: bool) -> f64 {
     if holds { 1.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+impl Frame {
+    fn measure(&self, feature: Feature, value: f64) -> f64 {
+        let measured = self.measure_all(feature, &[(value, 1)]);
+        measured.iter().map(|(x, count)| x * *count as f64).sum()
+    }
 }
 
 #[cfg(test)]

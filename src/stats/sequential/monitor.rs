@@ -103,6 +103,13 @@ impl Monitor {
         }
     }
 
+    /// Takes in values of stable's from before the first tick, so that the first bets know what is
+    /// usual. Bets nothing. Optional: without it the first 20 values of stable's are only learned.
+    pub fn remember(&mut self, stable: &[(f64, u64)]) {
+        let stable = self.past.in_buckets(stable);
+        self.learn(&stable);
+    }
+
     /// Takes in one tick: the canary's share, and the values of each track with their counts.
     ///
     /// The increments are those of the tracks' histograms ([`Points::as_slice`]). Raw values are
@@ -125,6 +132,10 @@ impl Monitor {
             }
         }
         // Only now, when all bets on this tick are settled, is it known.
+        self.learn(stable);
+    }
+
+    fn learn(&mut self, stable: &[(f64, u64)]) {
         self.center.learn(points(stable));
         self.past.learn(stable);
         if let Some(frame) = self.past.frame() {
@@ -235,20 +246,16 @@ impl Comparison {
         self.tracker.learn(&[], &stable);
     }
 
-    /// The function of every value; of an indicator only how often it is 1 and 0.
+    /// The function of every value; of an indicator only how often it is 0 and 1.
     fn measured(&self, frame: &Frame, values: &[(f64, u64)], is_granted: bool) -> Vec<(f64, u64)> {
-        let granted = |value| if is_granted { self.margin.shift(value, self.sign) } else { value };
-        let measure = |value| frame.measure(self.feature, granted(value));
-        let values = points(values).map(|(value, count)| (measure(value), count));
-        if !self.feature.is_indicator() {
-            return values.collect();
+        if is_granted && self.margin != Margin::default() {
+            let shifted: Vec<(f64, u64)> = points(values)
+                .map(|(value, count)| (self.margin.shift(value, self.sign), count))
+                .collect();
+            frame.measure_all(self.feature, &shifted)
+        } else {
+            frame.measure_all(self.feature, values)
         }
-        let mut counts = [0_u64; 2];
-        for (measured, count) in values {
-            let slot = &mut counts[usize::from(measured > 0.5)];
-            *slot = slot.saturating_add(count);
-        }
-        vec![(0.0, counts[0]), (1.0, counts[1])]
     }
 }
 

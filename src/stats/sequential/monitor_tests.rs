@@ -84,6 +84,18 @@ fn constant_values_are_judged_by_their_side() {
     assert!(monitor.harm().reached(0.001));
 }
 
+#[test]
+fn what_is_remembered_of_stable_makes_the_first_tick_count() {
+    let (mut cold, mut warm) = (latency(), latency());
+    warm.remember(&[(0.010, 500), (0.012, 500), (f64::NAN, 3)]);
+    assert_eq!(warm.harm().log_e(), 0.0);
+    for monitor in [&mut cold, &mut warm] {
+        monitor.tick(0.5, &[(0.030, 10)], &[(0.010, 5), (0.012, 5)]);
+    }
+    assert_eq!(cold.harm().log_e(), 0.0);
+    assert!(warm.harm().reached(0.05));
+}
+
 /// An incident that doubles every latency, on both tracks alike, while the canary's share rises.
 #[test]
 fn an_incident_on_both_tracks_is_no_harm() {

@@ -19,12 +19,9 @@ const ETAS: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
 /// The most of its wealth that a stake may lose by one observation, so that nobody goes broke.
 const LARGEST_LOSS: f64 = 0.9;
 
-/// A count up to here is multiplied out, which is cheaper than a logarithm for each stake.
-const FEW: u64 = 4;
-
-/// So many factors are multiplied before the logarithm is taken. Each lies between 0.1 and 1e8, so
-/// the product stays within what an `f64` holds.
-const FACTORS_PER_LOGARITHM: u64 = 32;
+/// Factors between 0.1 and 2 are multiplied until there are this many, then the logarithm is taken:
+/// the product of 250 of them is a number that an `f64` holds to all its digits.
+const FACTORS_PER_LOGARITHM: u64 = 250;
 
 /// A gain beyond this many times the wealth is cut: cutting a gain never favors the gambler.
 const LARGEST_GAIN: f64 = 1e8;
@@ -54,23 +51,21 @@ impl Wealth {
         let mut product = [1.0; STAKES];
         let mut pending = 0;
         for (x, count) in outcomes {
-            let factor = lambda.map(|stake| (stake * x).clamp(-LARGEST_LOSS, LARGEST_GAIN));
-            if count > FEW {
-                for (log, gain) in self.0.iter_mut().zip(factor) {
+            // The stakes ascend, so the last one has the largest gain or loss.
+            let most = lambda[STAKES - 1] * x;
+            if count > FACTORS_PER_LOGARITHM || !(-LARGEST_LOSS..=1.0).contains(&most) {
+                let gain = lambda.map(|stake| (stake * x).clamp(-LARGEST_LOSS, LARGEST_GAIN));
+                for (log, gain) in self.0.iter_mut().zip(gain) {
                     *log += count as f64 * gain.ln_1p();
                 }
                 continue;
             }
-            for _ in 0..count {
-                for (product, gain) in product.iter_mut().zip(factor) {
-                    *product *= 1.0 + gain;
-                }
-            }
-            pending += count;
-            if pending >= FACTORS_PER_LOGARITHM {
+            if pending + count > FACTORS_PER_LOGARITHM {
                 self.collect(&mut product);
                 pending = 0;
             }
+            multiply_power(&mut product, lambda.map(|stake| 1.0 + stake * x), count);
+            pending += count;
         }
         if pending > 0 {
             self.collect(&mut product);
@@ -87,6 +82,22 @@ impl Wealth {
     /// ln of the mean wealth.
     pub(super) fn log_e(&self) -> f64 {
         log_mean_exp(&self.0)
+    }
+}
+
+/// Multiplies each product by its factor to the power of `count`, by repeated squaring: `powi` may
+/// round differently from one build to another.
+fn multiply_power(product: &mut [f64; STAKES], mut factor: [f64; STAKES], mut count: u64) {
+    while count > 0 {
+        if count % 2 == 1 {
+            for (product, factor) in product.iter_mut().zip(factor) {
+                *product *= factor;
+            }
+        }
+        count /= 2;
+        if count > 0 {
+            factor = factor.map(|factor| factor * factor);
+        }
     }
 }
 
