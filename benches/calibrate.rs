@@ -181,7 +181,7 @@ fn tell_cost() {
     let counts = serin::stats::sequential::TrackCounts { requests: 50, failures: 1 };
     let failures_ns = time(Box::new(|| failures.tick(0.5, counts, counts)));
     let json = |text: Result<String, serde_json::Error>| text.map_or(0, |text| text.len());
-    tell(&format!("\n### Cost\n\n| | per tick of 100 requests | state as JSON |\n|---|---|---|"));
+    tell("\n### Cost\n\n| | per tick of 100 requests | state as JSON |\n|---|---|---|");
     tell(&format!(
         "| latency | {latency_ns:.0} ns | {} B |",
         json(serde_json::to_string(&latency))

@@ -109,4 +109,5 @@ fn is_random(share: f64) -> bool {
 }
 
 #[cfg(test)]
-mod monte_carlo;
+#[path = "expectation_tests.rs"]
+mod expectation;
