@@ -157,6 +157,7 @@ fn equal(latency: Shape, failure_rate: f64) -> Scenario {
         routing: Routing::Strata,
         load: Load::Steady,
         weights: vec![10.0],
+        remembers: false,
         requests_per_tick: u32::MAX,
         stops: false,
     }

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub load: Load,
     /// The weights in percent, each for an equal part of the hour.
     pub weights: Vec<f64>,
+    /// Whether the judge knows stable's last thousand answers when the canary comes.
+    pub remembers: bool,
     /// The judge looks after so many requests, and at the end of every second.
     pub requests_per_tick: u32,
     /// Whether the simulation ends when the policy rolls back and latency alone is decided.
@@ -103,6 +105,9 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         if is_sticky { (0..USERS).map(|_| User::random(&mut rng)).collect() } else { Vec::new() };
 
     let mut judge = Judge::new();
+    if scenario.remembers {
+        judge.remember(&scenario.stable, &mut rng);
+    }
     let mut tick = Tick::default();
     let mut tracks: Vec<Track> = Vec::new();
     let mut step_before = usize::MAX;
@@ -274,6 +279,14 @@ impl Judge {
             canaries: 0,
             outcome: Outcome::default(),
         }
+    }
+
+    fn remember(&mut self, stable: &Behavior, rng: &mut Xoshiro256PlusPlus) {
+        let mut draw = |shape: &Shape| -> Vec<(f64, u64)> {
+            (0..1000).map(|_| (shape.draw(rng.next_u64() as u16), 1)).collect()
+        };
+        self.latency.remember(&draw(&stable.latency));
+        self.score.remember(&draw(&stable.scores));
     }
 
     fn tick(&mut self, share: f64, tick: &Tick, second: u32) {
