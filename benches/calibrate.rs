@@ -6,7 +6,8 @@
 //! than 5 % (three standard errors granted).
 //!
 //! ```text
-//! cargo bench --bench calibrate -- [--replications 2000] [--only healthy|strained|harmful|cost]
+//! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] \
+//!     [--only healthy|strained|harmful|cost]
 //! ```
 
 use std::process::ExitCode;
@@ -56,12 +57,19 @@ fn main() -> ExitCode {
     };
     let only = value("--only").map(String::as_str);
     let is_wanted = |part: &str| only.is_none_or(|only| only == part);
+    let part = value("--case").map_or("", String::as_str);
     let mut is_calibrated = true;
     if is_wanted("healthy") {
-        is_calibrated &= tell_healthy("No difference", &cases::healthy(), replications, 1);
+        is_calibrated &= tell_healthy("No difference", &cases::healthy(), part, replications, 1);
     }
     if is_wanted("strained") {
-        tell_healthy("No difference, coin flips strained", &cases::strained(), replications, 100);
+        tell_healthy(
+            "No difference, coin flips strained",
+            &cases::strained(),
+            part,
+            replications,
+            100,
+        );
     }
     if is_wanted("harmful") {
         tell_harmful(replications);
@@ -81,6 +89,7 @@ fn tell(line: &str) {
 fn tell_healthy(
     title: &str,
     cases: &[(String, hour::Scenario)],
+    part: &str,
     replications: u32,
     seed: u64,
 ) -> bool {
@@ -93,7 +102,11 @@ fn tell_healthy(
     );
     tell("|---|---|---|---|---|---|---|---|");
     let mut is_calibrated = true;
+    // The seed goes with the place in the whole list, so a part gives the numbers of the whole.
     for ((name, scenario), seed) in cases.iter().zip(seed..) {
+        if !name.contains(part) {
+            continue;
+        }
         let outcomes = study::replicate(scenario, replications, seed);
         let share = |what: fn(&Outcome) -> Moment| {
             100.0 * study::count(&outcomes, what) as f64 / outcomes.len() as f64
