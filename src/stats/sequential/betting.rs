@@ -27,7 +27,7 @@ use super::wealth::stakes;
 ///   center decides only how much noise the bet carries);
 /// - u is never below `lowest_u`, v never above `highest_v` (a value beyond is taken as the bound);
 /// - each request went to the canary with probability `share`, independently. serin's split takes
-///   one request of each stratum of m instead. For exchangeable observations that is conservative:
+///   one request of each stratum of m instead. For requests alike within it that is conservative:
 ///   `pi ln(1 + (1 - pi) d) + (1 - pi) ln(1 - pi d) <= 0` by Jensen. Were values to *alternate*
 ///   within every stratum, the variance of the comparison would grow by up to m/(m - 1): 1.11 at
 ///   10 %, but 2 at 50 %, where strata have two requests. `make calibrate` shows both.

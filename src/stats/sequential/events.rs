@@ -31,12 +31,13 @@ const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 /// ```
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
-/// 1 for "no worse at all", 1 + margin for non-inferiority. Valid for rare events; where events are
-/// common, stratified routing makes it conservative. For an absolute margin bet on the 0/1 value by
-/// [`Bet`](super::Bet).
+/// 1 for "no worse at all", 1 + margin for non-inferiority. For an absolute margin bet on the 0/1
+/// value by [`Bet`](super::Bet). Exact, at any rate, where each request went to the canary with
+/// probability pi independently; conservative where strata of alike requests are routed.
 ///
 /// The two-sample case of Lindon and Malek (2022), "Anytime-valid inference for multinomial count
-/// data", NeurIPS 35; Turner, Ly and Gruenwald (2024), Statistics and Probability Letters 198.
+/// data", NeurIPS 35; see also Turner, Ly and Gruenwald (2024), Journal of Statistical Planning and
+/// Inference 230.
 ///
 /// ```
 /// use serin::stats::sequential::Direction;

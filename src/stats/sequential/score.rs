@@ -17,8 +17,7 @@ use super::normal_mixture::mixing_precision;
 ///
 /// over all observations y, where A is 1 on the canary and 0 on stable, pi the canary's share, c a
 /// center fixed before the tick. Right while load and share change, as the bets are. The interval
-/// is *asymptotic*: with heavy tails it is wrong more often than alpha on small samples (up to 17 %
-/// at 5 %, statistics.md). It draws the picture; the e-values decide.
+/// is *asymptotic*: with heavy tails it is wrong more often than alpha on small samples. It draws the picture; the e-values decide.
 ///
 /// Robbins (1970), Annals of Mathematical Statistics 41(5), doi:10.1214/aoms/1177696786;
 /// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52(6).
