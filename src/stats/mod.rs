@@ -26,7 +26,8 @@
 //!      answers?);
 //!    - before it starts: [`TwoSamplePower`], [`ProportionPower`], [`RankPower`] (how many requests
 //!      does an answer take?).
-//! 3. What these stand on: `student_t`, `noncentral_t`, `normal`, `incomplete_beta`, `kolmogorov`,
+//! 3. What may be asked after every tick: [`sequential`].
+//! 4. What these stand on: `student_t`, `noncentral_t`, `normal`, `incomplete_beta`, `kolmogorov`,
 //!    `lattice_paths`, `rank_distribution` (tail probabilities), `saddle_point` (exact binomial
 //!    terms), `resampled_mean` and `random_variates` (resampling, from random bits that come in as
 //!    an argument), `root` (where a monotone function is zero).
@@ -44,6 +45,8 @@ mod histogram;
 mod summary;
 
 mod welch;
+
+pub mod sequential;
 
 mod kolmogorov_smirnov;
 mod mann_whitney;
