@@ -84,7 +84,6 @@ pub use running::Running;
 pub use sample_ratio::SampleRatio;
 pub use score::Interval;
 pub use score::Score;
-pub use several::e_benjamini_hochberg;
 pub use several::holm;
 pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;

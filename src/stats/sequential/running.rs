@@ -11,7 +11,7 @@ use serde::Serialize;
 ///
 /// The maximum is what Ville's inequality bounds, so a threshold once reached stays reached. For
 /// many comparisons at once use the current value instead (see
-/// [`e_benjamini_hochberg`](super::e_benjamini_hochberg)).
+/// [`e_benjamini_hochberg`](crate::stats::e_benjamini_hochberg)).
 ///
 /// ```
 /// use serin::stats::sequential::Running;

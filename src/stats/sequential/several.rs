@@ -43,32 +43,6 @@ pub fn holm(log_e: &[f64], alpha: f64) -> Vec<bool> {
     chosen(log_e.len(), &order[..count])
 }
 
-/// e-BH: the false discovery rate is at most alpha under any dependence, for many segments.
-///
-/// Give the *current* e-values: with running maxima the guarantee is lost.
-///
-/// Wang and Ramdas (2022), "False discovery rate control with e-values", JRSS B 84(3),
-/// doi:10.1111/rssb.12489; on the maxima arXiv:2501.19360.
-///
-/// ```
-/// use serin::stats::sequential::e_benjamini_hochberg;
-///
-/// let rejected = e_benjamini_hochberg(&[8.0, 3.2, 1.0, -2.0, 5.1, 4.4], 0.05);
-/// assert_eq!(rejected, [true, false, false, false, true, true]);
-/// ```
-pub fn e_benjamini_hochberg(log_e: &[f64], alpha: f64) -> Vec<bool> {
-    let order = strongest_first(log_e);
-    let all = order.len() as f64;
-    let count = order
-        .iter()
-        .zip(1..)
-        .filter(|(i, rank)| log_e[**i] >= (all / (f64::from(*rank) * alpha)).ln())
-        .map(|(_, rank)| rank as usize)
-        .last()
-        .unwrap_or(0);
-    chosen(log_e.len(), &order[..count])
-}
-
 fn strongest_first(log_e: &[f64]) -> Vec<usize> {
     let strength = |i: &usize| if log_e[*i].is_nan() { f64::NEG_INFINITY } else { log_e[*i] };
     let mut order: Vec<usize> = (0..log_e.len()).collect();
@@ -90,18 +64,16 @@ mod tests {
 
     #[test]
     fn nothing_is_rejected_of_nothing_or_at_no_level() {
-        assert!(holm(&[], 0.05).is_empty() && e_benjamini_hochberg(&[], 0.05).is_empty());
+        assert!(holm(&[], 0.05).is_empty());
         assert_eq!(weighted_bonferroni(&[99.0, f64::NAN], &[0.0, 1.0], 0.05), [false, false]);
         assert_eq!(weighted_bonferroni(&[99.0, 99.0], &[1.0], 0.05), [true, false]);
         for alpha in [0.0, -1.0, f64::NAN] {
             assert_eq!(holm(&[99.0], alpha), [false]);
-            assert_eq!(e_benjamini_hochberg(&[99.0], alpha), [false]);
         }
     }
 
     #[test]
     fn nan_stands_last_and_is_never_chosen() {
         assert_eq!(holm(&[f64::NAN, 9.0], 0.05), [false, true]);
-        assert_eq!(e_benjamini_hochberg(&[f64::NAN, 9.0], 0.05), [false, true]);
     }
 }
