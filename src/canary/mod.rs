@@ -9,6 +9,7 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
+//! - [`always_valid`]: the judgement that may be looked at as often as one likes.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
@@ -25,6 +26,8 @@ pub mod signals;
 pub mod evidence;
 
 pub mod judge;
+
+pub mod always_valid;
 
 pub mod state;
 

@@ -31,6 +31,8 @@ pub mod status;
 
 pub mod checkpoint;
 
+mod watch;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -49,6 +51,7 @@ use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
 use registry::Registry;
+use watch::Watch;
 
 pub use command::Command;
 pub use command::CommandError;
@@ -62,6 +65,9 @@ pub struct Service {
     /// What commands read and write: the state that the journal leads to, and how far that is.
     /// The lock makes commands take turns; predictions never touch it.
     ledger: Mutex<Ledger>,
+    /// The judgement that may be looked at all the time. Written by every tick; predictions never
+    /// touch it. Taken after the ledger and before nothing.
+    watch: Mutex<Watch>,
     /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,

@@ -39,8 +39,13 @@ pub struct Margin {
 }
 
 impl Margin {
-    fn shift(&self, value: f64, sign: f64) -> f64 {
-        value + sign * (self.relative.max(0.0) * value.abs() + self.absolute.max(0.0))
+    /// The value of stable's that a value of the canary's may be compared with: what is granted is
+    /// taken off the canary's, because the functions are measured on stable's scale. Put onto
+    /// stable's it could lift all of its values above that scale, and hide any harm.
+    fn unshift(&self, value: f64, sign: f64) -> f64 {
+        let less = value - sign * self.absolute.max(0.0);
+        let grows = if less >= 0.0 { sign } else { -sign };
+        less / (1.0 + grows * self.relative.max(0.0)).max(f64::EPSILON)
     }
 }
 
@@ -175,7 +180,7 @@ impl Monitor {
 #[serde(deny_unknown_fields)]
 struct Comparison {
     feature: Feature,
-    /// What stable is granted before it is compared; the sign is that of the shift.
+    /// What the canary is granted before it is compared; the sign is that of the shift.
     margin: Margin,
     sign: f64,
     /// Its share of the mean.
@@ -222,8 +227,8 @@ impl Comparison {
     }
 
     fn tick(&mut self, frame: &Frame, share: f64, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let canary = self.measured(frame, canary, false);
-        let stable = self.measured(frame, stable, true);
+        let canary = self.measured(frame, canary, true);
+        let stable = self.measured(frame, stable, false);
         if let Some((center, scale)) = self.tracker.center_and_scale(share) {
             let stake = Stake { share, center, scale, lowest_u: 0.0, highest_v: 1.0 };
             let up = |bet: &mut Bet| bet.tick(&stake, points(&canary), points(&stable));
@@ -242,7 +247,7 @@ impl Comparison {
     }
 
     fn learn_past(&mut self, frame: &Frame, stable: &[(f64, u64)]) {
-        let stable = self.measured(frame, stable, true);
+        let stable = self.measured(frame, stable, false);
         self.tracker.learn(&[], &stable);
     }
 
@@ -250,7 +255,7 @@ impl Comparison {
     fn measured(&self, frame: &Frame, values: &[(f64, u64)], is_granted: bool) -> Vec<(f64, u64)> {
         if is_granted && self.margin != Margin::default() {
             let shifted: Vec<(f64, u64)> = points(values)
-                .map(|(value, count)| (self.margin.shift(value, self.sign), count))
+                .map(|(value, count)| (self.margin.unshift(value, self.sign), count))
                 .collect();
             frame.measure_all(self.feature, &shifted)
         } else {
