@@ -36,8 +36,8 @@ const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 /// probability pi independently; conservative where strata of alike requests are routed.
 ///
 /// The two-sample case of Lindon and Malek (2022), "Anytime-valid inference for multinomial count
-/// data", NeurIPS 35; see also Turner, Ly and Gruenwald (2024), Journal of Statistical Planning and
-/// Inference 230.
+/// data", NeurIPS 35; see also Turner, Ly and Grünwald (2024), Journal of Statistical Planning and
+/// Inference 230, doi:10.1016/j.jspi.2023.106116.
 ///
 /// ```
 /// use serin::stats::sequential::Direction;

@@ -1,8 +1,8 @@
 //! What may be concluded now, however often one looks?
 //!
 //! A p-value is right for one look. Looked at every second for an hour, Welch's test at 5 % raises a
-//! false alarm on every third healthy canary, and on every one of them while the ramp climbs and the
-//! load drifts. Everything here may be looked at after every tick, forever:
+//! false alarm on up to every third healthy canary, and on every one of them while the ramp climbs and
+//! the load drifts (docs/statistics.md). Everything here may be looked at after every tick, forever:
 //!
 //! ```text
 //! E_t >= 0, E_0 = 1, expectation of E at most 1 under H0 at every stopping time   (an e-process)

@@ -20,7 +20,8 @@ use super::normal_mixture::mixing_precision;
 /// is *asymptotic*: with heavy tails it is wrong more often than alpha on small samples. It draws the picture; the e-values decide.
 ///
 /// Robbins (1970), Annals of Mathematical Statistics 41(5), doi:10.1214/aoms/1177696786;
-/// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52(6).
+/// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52(6),
+/// doi:10.1214/24-AOS2408.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Score {
