@@ -27,36 +27,100 @@ mod histogram;
 
 mod summary;
 
-mod power;
-mod proportions;
 mod welch;
 
+mod kolmogorov_smirnov;
+mod mann_whitney;
+
+mod proportion_difference;
+mod proportion_intervals;
+mod proportions;
+
+mod non_inferiority;
+
+mod effect_size;
+
+mod bootstrap;
+mod quantiles;
+
+mod drift;
+
+mod sample_ratio;
+
+mod multiplicity;
+
+mod power;
+mod proportion_power;
+mod rank_power;
+
+mod incomplete_beta;
+mod kolmogorov;
+mod lattice_paths;
 mod noncentral_t;
 mod normal;
+mod random_variates;
+mod rank_distribution;
+mod resampled_mean;
 mod root;
 mod saddle_point;
 mod student_t;
 
+pub use bootstrap::Bootstrap;
+pub use bootstrap::BootstrapInterval;
+pub use drift::SharedBins;
+pub use drift::wasserstein_distance;
+pub use effect_size::cohens_d;
+pub use effect_size::hedges_g;
 pub use histogram::Histogram;
 pub use histogram::LayoutMismatch;
+pub use kolmogorov_smirnov::KolmogorovSmirnov;
+pub use kolmogorov_smirnov::kolmogorov_smirnov;
 pub use layout::Layout;
 pub use layout::LayoutError;
+pub use mann_whitney::MannWhitney;
+pub use mann_whitney::mann_whitney_u;
 pub use moments::LARGEST_MAGNITUDE;
 pub use moments::Moments;
 pub use moments::is_recordable;
+pub use multiplicity::benjamini_hochberg;
+pub use multiplicity::bonferroni;
+pub use multiplicity::e_benjamini_hochberg;
+pub use multiplicity::holm;
+pub use non_inferiority::Harm;
+pub use non_inferiority::Margin;
+pub use non_inferiority::NonInferiority;
+pub use non_inferiority::non_inferiority;
 pub use points::Points;
 pub use power::PowerError;
 pub use power::SampleSizes;
 pub use power::TwoSamplePower;
 pub use power::minimum_detectable_effect;
 pub use power::power_at;
+pub use proportion_difference::ProportionDifference;
+pub use proportion_intervals::clopper_pearson_interval;
+pub use proportion_intervals::wilson_interval;
+pub use proportion_power::ProportionPower;
+pub use proportion_power::minimum_detectable_rate;
+pub use proportion_power::proportion_power_at;
 pub use proportions::fisher_exact_greater;
+pub use proportions::fisher_exact_less;
+pub use proportions::fisher_exact_two_sided;
+pub use quantiles::QuantileInterval;
+pub use quantiles::quantile_interval;
+pub use rank_power::RankPower;
+pub use rank_power::minimum_detectable_superiority;
+pub use sample_ratio::SampleRatio;
+pub use sample_ratio::sample_ratio;
 pub use summary::Summary;
 pub use welch::WelchT;
 pub use welch::welch_t_test;
 
 use serde::Deserialize;
 use serde::Serialize;
+
+/// The most observations, both tracks together, of a test that counts in whole numbers: up to here
+/// their cubes fit 128 bits, and the sums of a tail take milliseconds.
+const MOST_OBSERVATIONS: u64 = 1_000_000_000_000;
 
 /// What is claimed against "no difference".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

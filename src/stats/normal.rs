@@ -1,4 +1,4 @@
-//! How likely is a standard normal value at least this large?
+//! How likely is a standard normal value at least this large, and which one is that unlikely?
 //!
 //! `statrs` has the complementary error function, but with constants cut to ten digits: the answer
 //! is right to ten digits only. The trapezoidal rule on its integral gives all of them:
@@ -20,6 +20,8 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use std::f64::consts::FRAC_2_SQRT_PI;
 use std::f64::consts::PI;
 
+use super::root::find_root;
+
 /// P(Z >= z) for a standard normal variable; relative error below 1e-13 while it is above 1e-300.
 pub(super) fn normal_tail(z: f64) -> f64 {
     let x = z.abs() * FRAC_1_SQRT_2;
@@ -27,6 +29,16 @@ pub(super) fn normal_tail(z: f64) -> f64 {
     let gaussian = (-0.5 * z * z).exp();
     let upper = 0.5 * if x < 1.0 { 1.0 - erf_series(x, gaussian) } else { erfc_rule(x, gaussian) };
     if z < 0.0 { 1.0 - upper } else { upper }
+}
+
+/// The z that a standard normal variable exceeds with probability `tail`: the inverse of
+/// [`normal_tail`], for tails from 1e-300 to 1 - 1e-16.
+pub(super) fn normal_quantile(tail: f64) -> f64 {
+    if tail > 0.5 {
+        return -normal_quantile(1.0 - tail);
+    }
+    let ln_tail = tail.ln();
+    find_root(0.0, 38.0, 1e-15, |z| normal_tail(z).ln() - ln_tail)
 }
 
 /// erf(x) for 0 <= x < 1 and exp(-x^2), by a series of positive terms.
@@ -104,5 +116,22 @@ mod tests {
         }
         assert_eq!((normal_tail(0.0), normal_tail(-40.0), normal_tail(40.0)), (0.5, 1.0, 0.0));
         assert_eq!((normal_tail(f64::INFINITY), normal_tail(f64::NEG_INFINITY)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn quantiles_agree_with_scipy() {
+        // scipy.stats.norm.isf(tail)
+        for (tail, expected) in [
+            (1e-300, 37.0470962993612),
+            (1e-10, 6.361340902404056),
+            (0.025, 1.9599639845400545),
+            (0.2, 0.8416212335729142),
+            (0.4999, 0.0002506628300880075),
+        ] {
+            let found = normal_quantile(tail);
+            assert!((found / expected - 1.0).abs() < 1e-11, "{tail}: {found}");
+            assert!((normal_quantile(1.0 - tail) + found).abs() < 1e-11 || tail < 0.02, "{tail}");
+        }
+        assert!(normal_quantile(0.5).abs() < 1e-14);
     }
 }

@@ -81,6 +81,25 @@ impl Points {
     }
 }
 
+/// Every value of either sample in ascending order, with how often it occurred in each.
+pub(super) fn merged<'a>(
+    canary: &'a Points,
+    stable: &'a Points,
+) -> impl Iterator<Item = (f64, u64, u64)> + 'a {
+    let mut canary = canary.iter().peekable();
+    let mut stable = stable.iter().peekable();
+    std::iter::from_fn(move || {
+        let next_canary = canary.peek().map_or(f64::INFINITY, |point| point.0);
+        let next_stable = stable.peek().map_or(f64::INFINITY, |point| point.0);
+        let value = next_canary.min(next_stable);
+        let of_canary = canary.next_if(|point| point.0 == value);
+        let of_stable = stable.next_if(|point| point.0 == value);
+        (of_canary.is_some() || of_stable.is_some()).then(|| {
+            (value, of_canary.map_or(0, |point| point.1), of_stable.map_or(0, |point| point.1))
+        })
+    })
+}
+
 /// The smallest value that at least the share `q` of all values does not exceed.
 ///
 /// ```text
@@ -99,11 +118,7 @@ pub(super) fn inverted_cdf(
     if !(0.0..=1.0).contains(&q) {
         return None;
     }
-    // A product such as 0.55 * 20 = 11.000000000000002 must give rank 11, so a few roundings
-    // are taken off before the ceiling.
-    let product = q * total as f64;
-    let rank = (product - 4.0 * f64::EPSILON * product).ceil().max(1.0) as u64;
-    let rank = rank.min(total);
+    let rank = quantile_rank(total, q);
     let mut seen = 0_u64;
     for (value, count) in ascending {
         seen = seen.saturating_add(count);
@@ -112,6 +127,15 @@ pub(super) fn inverted_cdf(
         }
     }
     None
+}
+
+/// Which of `total` values in ascending order, counted from 1, is the q-quantile.
+pub(super) fn quantile_rank(total: u64, q: f64) -> u64 {
+    // A product such as 0.55 * 20 = 11.000000000000002 must give rank 11, so a few roundings
+    // are taken off before the ceiling.
+    let product = q * total as f64;
+    let rank = (product - 4.0 * f64::EPSILON * product).ceil().max(1.0) as u64;
+    rank.min(total)
 }
 
 #[cfg(test)]
@@ -140,6 +164,15 @@ mod tests {
     fn zero_has_one_sign_and_unrecordable_values_are_ignored() {
         let points = Points::from_samples(&[0.0, f64::NAN, -0.0, f64::INFINITY, -1e300]);
         assert_eq!(points.as_slice(), [(0.0, 2)]);
+    }
+
+    #[test]
+    fn merging_keeps_the_order_and_the_sides() {
+        let canary = Points::from_samples(&[1.0, 3.0, 3.0, 9.0]);
+        let stable = Points::from_samples(&[2.0, 3.0]);
+        let both: Vec<_> = merged(&canary, &stable).collect();
+        assert_eq!(both, [(1.0, 1, 0), (2.0, 0, 1), (3.0, 2, 1), (9.0, 1, 0)]);
+        assert_eq!(merged(&Points::default(), &Points::default()).count(), 0);
     }
 
     proptest! {

@@ -11,7 +11,8 @@
 //! power = P(T > t) + P(T < -t)        two-sided,  t the (1 - alpha/2) quantile
 //! ```
 //!
-//! where T is noncentral t with df and delta. Nothing here can run long: every argument has a
+//! where T is noncentral t with df and delta. For a test of non-inferiority the difference is the
+//! distance from the margin, `(margin - true difference) / standard deviation`, one-sided. Nothing here can run long: every argument has a
 //! range, and every search halves an interval.
 //!
 //! Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, 2nd edition, chapter 2.
@@ -96,6 +97,24 @@ pub enum PowerError {
         /// The power at the largest effect.
         power: f64,
     },
+    /// Not even a rate of 1 is noticed with so few observations.
+    #[error(
+        "even a rate of 1 is noticed only with probability {power}: collect more observations or \
+         allow a larger alpha; a rate below stable's is not searched for"
+    )]
+    NoRateDetectable {
+        /// The power at a rate of 1.
+        power: f64,
+    },
+    /// Not even complete separation is noticed with so few observations.
+    #[error(
+        "even values that are all larger than stable's are noticed only with probability {power}: \
+         collect more observations or allow a larger alpha"
+    )]
+    NoRankShiftDetectable {
+        /// The power at complete separation.
+        power: f64,
+    },
 }
 
 /// The most observations per track: up to here every whole number is an exact float.
@@ -125,17 +144,7 @@ impl TwoSamplePower {
             let excess = |ln_canary: f64| power(ln_canary.exp()) - self.power;
             find_root(fewest.ln(), most.ln(), 1e-13, excess).exp()
         };
-        let stable = canary * ratio;
-        // The last digits of a root that is a whole number must not cost an observation.
-        let ceil = |n: f64| (n - 1e-9).ceil();
-        let (canary_ceil, stable_ceil) = (ceil(canary), ceil(stable));
-        Ok(SampleSizes {
-            canary,
-            stable,
-            canary_ceil: canary_ceil as u64,
-            stable_ceil: stable_ceil as u64,
-            achieved_power: self.power_with(canary_ceil, stable_ceil),
-        })
+        whole_samples(canary, ratio, |n_canary, n_stable| self.power_with(n_canary, n_stable))
     }
 
     fn power_with(&self, n_canary: f64, n_stable: f64) -> f64 {
@@ -222,7 +231,29 @@ fn power_of(
     }
 }
 
-fn check_samples(n_canary: f64, n_stable: f64) -> Result<(), PowerError> {
+/// The sizes for so many observations of the canary, with the power at the whole numbers above.
+pub(super) fn whole_samples(
+    canary: f64,
+    ratio: f64,
+    power_with: impl Fn(f64, f64) -> f64,
+) -> Result<SampleSizes, PowerError> {
+    let stable = canary * ratio;
+    if canary.max(stable) > MOST_SAMPLES * (1.0 + 1e-9) {
+        return Err(PowerError::TooManySamples);
+    }
+    // The last digits of a root that is a whole number must not cost an observation.
+    let ceil = |n: f64| (n - 1e-9).ceil();
+    let (canary_ceil, stable_ceil) = (ceil(canary), ceil(stable));
+    Ok(SampleSizes {
+        canary,
+        stable,
+        canary_ceil: canary_ceil as u64,
+        stable_ceil: stable_ceil as u64,
+        achieved_power: power_with(canary_ceil, stable_ceil),
+    })
+}
+
+pub(super) fn check_samples(n_canary: f64, n_stable: f64) -> Result<(), PowerError> {
     check("n_canary", n_canary, 2.0, MOST_SAMPLES, "2 to 1e15 observations")?;
     check("n_stable", n_stable, 2.0, MOST_SAMPLES, "2 to 1e15 observations")
 }
@@ -232,17 +263,17 @@ fn check_effect(effect: f64) -> Result<(), PowerError> {
     check("effect_size", effect, SMALLEST_EFFECT, LARGEST_EFFECT, expected)
 }
 
-fn check_alpha(alpha: f64) -> Result<(), PowerError> {
+pub(super) fn check_alpha(alpha: f64) -> Result<(), PowerError> {
     check("alpha", alpha, 1e-300, 0.5, "1e-300 to 0.5, such as 0.05")
 }
 
-fn check_power(power: f64, alpha: f64) -> Result<(), PowerError> {
+pub(super) fn check_power(power: f64, alpha: f64) -> Result<(), PowerError> {
     let expected = "more than alpha and at most 1 - 1e-9, such as 0.8";
     // Just above alpha any difference suffices, so that no smallest sample exists.
     check("power", power, alpha * (1.0 + 1e-9), 1.0 - 1e-9, expected)
 }
 
-fn check(
+pub(super) fn check(
     field: &'static str,
     value: f64,
     low: f64,

@@ -3,10 +3,8 @@
 //! Errors are rare, so normal approximations are at their worst exactly where it matters: no error
 //! yet, or the first few. Fisher's test is exact for any counts.
 
+use super::MOST_OBSERVATIONS;
 use super::saddle_point::ln_binomial;
-
-/// Beyond it the sum of a tail would take seconds rather than milliseconds.
-const MOST_OBSERVATIONS: u64 = 1_000_000_000_000;
 
 /// Fisher's exact test, one-sided: the probability of at least `k_canary` of all events falling to
 /// the canary if canary and stable are equally likely to have them.
@@ -40,20 +38,86 @@ pub fn fisher_exact_greater(
     k_stable: u64,
     n_stable: u64,
 ) -> Option<f64> {
-    let observations = n_canary.checked_add(n_stable)?;
-    let possible = k_canary <= n_canary && k_stable <= n_stable;
-    if !possible || n_canary == 0 || n_stable == 0 || observations > MOST_OBSERVATIONS {
-        return None;
-    }
-    let table = Table {
-        canary: n_canary as f64,
-        stable: n_stable as f64,
-        events: (k_canary + k_stable) as f64,
-    };
-    // Whichever tail does not hold the bulk is summed: there the terms only fall.
+    let table = Table::new(k_canary, n_canary, k_stable, n_stable)?;
+    Some(table.p_at_least(k_canary as f64))
+}
+
+/// Fisher's exact test, one-sided: the probability of at most `k_canary` of all events falling to
+/// the canary if canary and stable are equally likely to have them.
+///
+/// Everything else is as in [`fisher_exact_greater`].
+///
+/// ```
+/// use serin::stats::fisher_exact_less;
+///
+/// // scipy.stats.fisher_exact([[5, 45], [10, 440]], alternative="less")
+/// let p = fisher_exact_less(5, 50, 10, 450).unwrap();
+/// assert!((p - 0.9981515641957378).abs() < 1e-14);
+/// ```
+pub fn fisher_exact_less(
+    k_canary: u64,
+    n_canary: u64,
+    k_stable: u64,
+    n_stable: u64,
+) -> Option<f64> {
+    // The canary has few of the events exactly when stable has many.
+    fisher_exact_greater(k_stable, n_stable, k_canary, n_canary)
+}
+
+/// Fisher's exact test, two-sided: the probability of a table that is at most as likely as this one
+/// if canary and stable are equally likely to have events.
+///
+/// ```text
+/// p = sum of P(X = x) over all x with P(X = x) <= P(X = k_c)
+/// ```
+///
+/// Probabilities that differ by less than a ten-millionth count as equal, as in R: rounding must
+/// not decide whether the mirror image of a table belongs to its tail. Everything else is as in
+/// [`fisher_exact_greater`].
+///
+/// ```
+/// use serin::stats::fisher_exact_two_sided;
+///
+/// // scipy.stats.fisher_exact([[8, 2], [1, 5]])
+/// let p = fisher_exact_two_sided(8, 10, 1, 6).unwrap();
+/// assert!((p - 0.034965034965034965).abs() < 1e-14);
+/// ```
+pub fn fisher_exact_two_sided(
+    k_canary: u64,
+    n_canary: u64,
+    k_stable: u64,
+    n_stable: u64,
+) -> Option<f64> {
+    let table = Table::new(k_canary, n_canary, k_stable, n_stable)?;
     let k = k_canary as f64;
-    let p = if k > table.mode() { table.upper_tail(k) } else { 1.0 - table.lower_tail(k - 1.0) };
-    Some(p.clamp(0.0, 1.0))
+    let mode = table.mode();
+    let bound = table.probability(k) * (1.0 + 1e-7);
+    if table.probability(mode) <= bound {
+        return Some(1.0);
+    }
+    let p = if k > mode {
+        let last = last_where(table.fewest() - 1.0, mode, |x| table.probability(x) <= bound);
+        table.p_at_least(k) + table.p_at_most(last)
+    } else {
+        let last = last_where(-table.most() - 1.0, -mode, |x| table.probability(-x) <= bound);
+        table.p_at_most(k) + table.p_at_least(-last)
+    };
+    Some(p.min(1.0))
+}
+
+/// The largest whole number above `low` and below `high` up to which the condition holds; `low`
+/// where it holds for none. The condition must not become true again once it is false.
+pub(super) fn last_where(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
+    let (mut low, mut high) = (low, high);
+    while high - low > 1.0 {
+        let middle = (0.5 * (low + high)).floor();
+        if holds(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 /// A two-by-two table given its margins: how many of the events fall to the canary is
@@ -65,14 +129,51 @@ struct Table {
 }
 
 impl Table {
+    /// `None` for an empty side, impossible counts, or too many.
+    fn new(k_canary: u64, n_canary: u64, k_stable: u64, n_stable: u64) -> Option<Self> {
+        let observations = n_canary.checked_add(n_stable)?;
+        let possible = k_canary <= n_canary && k_stable <= n_stable;
+        if !possible || n_canary == 0 || n_stable == 0 || observations > MOST_OBSERVATIONS {
+            return None;
+        }
+        let events = (k_canary + k_stable) as f64;
+        Some(Self { canary: n_canary as f64, stable: n_stable as f64, events })
+    }
+
+    /// P(X >= k). Whichever tail does not hold the bulk is summed: there the terms only fall.
+    fn p_at_least(&self, k: f64) -> f64 {
+        let p = if k > self.mode() { self.upper_tail(k) } else { 1.0 - self.lower_tail(k - 1.0) };
+        p.clamp(0.0, 1.0)
+    }
+
+    /// P(X <= k), the same seen from stable's side of the table.
+    fn p_at_most(&self, k: f64) -> f64 {
+        self.mirrored().p_at_least(self.events - k)
+    }
+
+    /// The fewest and the most events that can fall to the canary.
+    fn fewest(&self) -> f64 {
+        (self.events - self.stable).max(0.0)
+    }
+
+    fn most(&self) -> f64 {
+        self.events.min(self.canary)
+    }
+
+    fn mirrored(&self) -> Self {
+        Self { canary: self.stable, stable: self.canary, events: self.events }
+    }
+
     fn mode(&self) -> f64 {
         ((self.events + 1.0) * (self.canary + 1.0) / (self.canary + self.stable + 2.0)).floor()
     }
 
     /// P(X >= k) for k above the mode.
     fn upper_tail(&self, k: f64) -> f64 {
-        let most = self.events.min(self.canary);
-        sum_of_falling_terms(self.probability(k), k, most, |x| {
+        if k > self.most() {
+            return 0.0;
+        }
+        sum_of_falling_terms(self.probability(k), k, self.most(), |x| {
             (self.events - x) * (self.canary - x)
                 / ((x + 1.0) * (self.stable - self.events + x + 1.0))
         })
@@ -80,11 +181,7 @@ impl Table {
 
     /// P(X <= k) for k below the mode: the same sum seen from stable's side of the table.
     fn lower_tail(&self, k: f64) -> f64 {
-        if k < (self.events - self.stable).max(0.0) {
-            return 0.0;
-        }
-        let mirrored = Self { canary: self.stable, stable: self.canary, events: self.events };
-        mirrored.upper_tail(self.events - k)
+        self.mirrored().upper_tail(self.events - k)
     }
 
     /// P(X = x): three binomial terms of the same probability, whose powers cancel.
@@ -149,6 +246,28 @@ mod tests {
     }
 
     #[test]
+    fn both_sides_of_small_tables_agree_with_the_definition() {
+        for (n_canary, n_stable) in [(1, 1), (5, 5), (7, 9), (3, 20), (10, 6)] {
+            for (k_canary, k_stable) in
+                (0..=n_canary).flat_map(|k| (0..=n_stable).map(move |l| (k, l)))
+            {
+                let events = k_canary + k_stable;
+                let at_least = |k| by_definition(k, n_canary, events - k, n_stable);
+                let most = events.min(n_canary);
+                let exactly = |k: u64| at_least(k) - if k < most { at_least(k + 1) } else { 0.0 };
+                let tables = events.saturating_sub(n_stable)..=most;
+                let bound = exactly(k_canary) + 1e-9;
+                let expected: f64 = tables.map(exactly).filter(|p| *p <= bound).sum();
+                let found = fisher_exact_two_sided(k_canary, n_canary, k_stable, n_stable).unwrap();
+                assert!((found - expected).abs() < 1e-9, "{k_canary} {k_stable}: {found}");
+                let less = fisher_exact_less(k_canary, n_canary, k_stable, n_stable).unwrap();
+                let expected = 1.0 - if k_canary < most { at_least(k_canary + 1) } else { 0.0 };
+                assert!((less - expected).abs() < 1e-9, "{k_canary} {k_stable}: {less}");
+            }
+        }
+    }
+
+    #[test]
     fn impossible_or_empty_tables_have_no_answer() {
         assert_eq!(fisher_exact_greater(0, 0, 1, 10), None);
         assert_eq!(fisher_exact_greater(0, 10, 0, 0), None);
@@ -163,6 +282,8 @@ mod tests {
         assert_eq!(fisher_exact_greater(0, 10, 0, 90), Some(1.0));
         assert_eq!(fisher_exact_greater(10, 10, 90, 90), Some(1.0));
         assert_eq!(fisher_exact_greater(0, 40, 5, 360), Some(1.0));
+        assert_eq!(fisher_exact_two_sided(0, 10, 0, 90), Some(1.0));
+        assert_eq!(fisher_exact_less(10, 10, 90, 90), Some(1.0));
     }
 
     #[test]
@@ -171,5 +292,9 @@ mod tests {
         let near_the_mode = fisher_exact_greater(n / 2, n, n / 2, n).unwrap();
         assert!((near_the_mode - 0.5).abs() < 1e-5, "{near_the_mode}");
         assert_eq!(fisher_exact_greater(n, n, 0, n), Some(0.0));
+        assert_eq!(fisher_exact_two_sided(n, n, 0, n), Some(0.0));
+        let two_sided = fisher_exact_two_sided(n / 2 + 1_000_000, n, n / 2, n).unwrap();
+        // The normal limit: z = 1e6 / sqrt(n / 2) with n / 2 the variance of the difference.
+        assert!((two_sided - 0.045_500).abs() < 1e-5, "{two_sided}");
     }
 }

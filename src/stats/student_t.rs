@@ -8,18 +8,17 @@
 //! P(T >= t) = I_x(df/2, 1/2) / 2      x = df / (df + t^2), t >= 0, I the incomplete beta function
 //! ```
 //!
-//! as a continued fraction with Loader's saddle-point form as its factor; beyond 1e4 degrees of
-//! freedom by Hill's expansion toward the normal distribution. Relative error below 1e-11.
+//! by its continued fraction; beyond 1e4 degrees of freedom by Hill's expansion toward the normal
+//! distribution. Relative error below 1e-11.
 //!
 //! Hill (1970), "Algorithm 395: Student's t-distribution", Communications of the ACM 13(10),
-//! doi:10.1145/355598.355599; continued fraction: NIST Digital Library of Mathematical Functions,
-//! 8.17.22, <https://dlmf.nist.gov/8.17>.
+//! doi:10.1145/355598.355599.
 
 use statrs::function::gamma::ln_gamma;
 
+use super::incomplete_beta::incomplete_beta;
 use super::normal::normal_tail;
 use super::root::find_root;
-use super::saddle_point::ln_binomial;
 
 /// P(T >= t) for a Student t variable with `df` degrees of freedom (any positive number).
 pub(super) fn student_t_tail(t: f64, df: f64) -> f64 {
@@ -63,50 +62,6 @@ fn equivalent_normal(t: f64, df: f64) -> f64 {
     let numerator = ((-0.4 * y - 3.3) * y - 24.0) * y - 85.5;
     let correction = numerator / (0.8 * y * y + 100.0 + b) + y + 3.0;
     (correction / b + 1.0) * y.sqrt()
-}
-
-/// I_x(a, b) with y = 1 - x as an argument of its own, so that neither end loses digits.
-fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    if y <= 0.0 {
-        return 1.0;
-    }
-    // x^a y^b / B(a, b)
-    let factor = (a * b / (a + b)) * ln_binomial(a, a + b, x, y).exp();
-    if x < (a + 1.0) / (a + b + 2.0) {
-        factor * beta_fraction(a, b, x) / a
-    } else {
-        1.0 - factor * beta_fraction(b, a, y) / b
-    }
-}
-
-/// The continued fraction of the incomplete beta function, by Lentz's method.
-fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
-    // It takes about sqrt(max(a, b)) terms, and a is at most 5,000 here.
-    const MOST_TERMS: u32 = 10_000;
-    const TINY: f64 = 1e-300;
-    let away_from_zero = |value: f64| if value.abs() < TINY { TINY } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
-    for m in 1..MOST_TERMS {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        let mut step = 1.0;
-        for coefficient in [even, odd] {
-            d = 1.0 / away_from_zero(1.0 + coefficient * d);
-            c = away_from_zero(1.0 + coefficient / c);
-            step = c * d;
-            fraction *= step;
-        }
-        if (step - 1.0).abs() <= f64::EPSILON {
-            break;
-        }
-    }
-    fraction
 }
 
 #[cfg(test)]
