@@ -9,6 +9,7 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
+//! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
@@ -26,6 +27,8 @@ pub mod evidence;
 
 pub mod judge;
 
+pub mod analysis;
+
 pub mod state;
 
 pub mod event;
@@ -38,6 +41,7 @@ pub mod narrative;
 
 mod salt;
 
+pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
 pub use journal::Entry;
