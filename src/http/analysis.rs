@@ -65,9 +65,9 @@ struct Analyze {
     higher_is_better: Option<bool>,
 }
 
-/// How many analyses are computed at once. The largest take a good part of a second of one core;
-/// further ones wait their turn, so that predictions keep the other cores, and commands find a free
-/// thread.
+/// How many analyses are computed at once. One takes some dozens of milliseconds of one core;
+/// further ones wait their turn, so that a flood of them leaves other cores to predictions, and
+/// threads to commands.
 const ANALYSES_AT_ONCE: usize = 2;
 
 /// The turns that analyses take.
