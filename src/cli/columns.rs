@@ -90,7 +90,11 @@ fn of_json(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
             (element, None) => element,
         };
         let number = found.as_f64().with_context(|| {
-            format!("{} is {}; give numbers without quotes", place(), quoted(&found.to_string()))
+            let what = match found {
+                Value::String(text) => format!("the text {}", quoted(text)),
+                other => quoted(&other.to_string()),
+            };
+            format!("{} is {what}; give numbers without quotes", place())
         })?;
         values.push(comparable(number, place)?);
     }
@@ -283,7 +287,7 @@ mod tests {
             ("score,id\n1,2\n", Some("3"), "there is no column `3`; the columns are `score`, `id`"),
             ("score,id\n1,2\n", Some("0"), "there is no column `0`"),
             ("1,2\n", Some("score"), "holds numbers, not names"),
-            ("[1, \"2\"]", None, "element 2 of the array is `\"2\"`"),
+            ("[1, \"2\"]", None, "element 2 of the array is the text `2`"),
             ("[1, null]", None, "element 2 of the array is `null`"),
             ("[1, NaN]", None, "line 1 column"),
             ("[1, 1e999]", None, "out of range"),
