@@ -8,10 +8,11 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 PYTHON ?= python3
 SERIN := target/release/serin
+REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench calibrate fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -37,6 +38,9 @@ check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 
 bench: ## Measure the predict path, and /predict against a bare handler
 	$(CARGO) bench --locked --bench predict --bench http
+
+calibrate: ## Simulate healthy and harmful canaries by the thousand: false rollbacks, detection (REPLICATIONS=2000)
+	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

@@ -20,6 +20,8 @@ from scipy import stats
 from scipy.stats import nct
 from statsmodels.stats.power import TTestIndPower
 
+import reference_statistics
+
 SEED = 20260101
 LEVELS = [0.5, 0.95, 0.999]
 QUANTILES = [0.01, 0.25, 0.5, 0.9, 0.99, 0.999]
@@ -28,7 +30,7 @@ QUANTILES = [0.01, 0.25, 0.5, 0.9, 0.99, 0.999]
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tests/reference")
     folder.mkdir(parents=True, exist_ok=True)
-    for table in [samples, student_t, fisher, power]:
+    for table in [samples, student_t, fisher, power, *reference_statistics.TABLES]:
         # One generator per file, so that a new case in one does not change the others.
         rows = table(np.random.default_rng([SEED, sum(map(ord, table.__name__))]))
         text = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)

@@ -1,15 +1,11 @@
 //! Do our statistics say what scipy and statsmodels say?
 //!
-//! `scripts/reference_values.py` writes the expected values to `tests/reference/`. Every comparison
+//! `make reference` writes the expected values to `tests/reference/`. Every comparison
 //! is relative, to 1e-9 unless the reason for another bound stands beside it.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::Value;
-use serin::stats::Alternative;
 use serin::stats::Moments;
 use serin::stats::Points;
 use serin::stats::TwoSamplePower;
@@ -19,7 +15,24 @@ use serin::stats::minimum_detectable_effect;
 use serin::stats::power_at;
 use serin::stats::welch_t_test;
 
-const TOLERANCE: f64 = 1e-9;
+use reference::TOLERANCE;
+use reference::alternative;
+use reference::assert_close;
+use reference::cases;
+use reference::number;
+use reference::numbers;
+
+#[path = "stats_reference/reference.rs"]
+mod reference;
+
+#[path = "stats_reference/generated.rs"]
+mod generated;
+
+#[path = "stats_reference/rates.rs"]
+mod rates;
+
+#[path = "stats_reference/golden.rs"]
+mod golden;
 
 #[test]
 fn moments_are_the_exactly_rounded_ones() {
@@ -123,96 +136,6 @@ fn power_agrees_with_statsmodels() {
     }
 }
 
-/// The project's first table of scipy values lies beside the checkout where serin was built, and
-/// nowhere else.
-#[test]
-fn the_first_scipy_table_agrees_where_it_exists() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/scipy.json");
-    let Ok(text) = fs::read_to_string(&path) else {
-        eprintln!("skipped: {} does not exist", path.display());
-        return;
-    };
-    let golden: Value = serde_json::from_str(&text).unwrap();
-    for case in golden["two_sample"].as_array().unwrap() {
-        golden_two_sample(case);
-    }
-    for case in golden["proportions"].as_array().unwrap() {
-        let [k_x, n_x, k_y, n_y] = ["k_x", "n_x", "k_y", "n_y"].map(|k| case[k].as_u64().unwrap());
-        let greater = fisher_exact_greater(k_x, n_x, k_y, n_y).unwrap();
-        assert_close(greater, &case["fisher_p_greater"], TOLERANCE, case);
-        let less = fisher_exact_greater(k_y, n_y, k_x, n_x).unwrap();
-        assert_close(less, &case["fisher_p_less"], TOLERANCE, case);
-    }
-    for case in golden["power"].as_array().unwrap() {
-        golden_power(case);
-    }
-}
-
-fn golden_two_sample(case: &Value) {
-    let name = &case["name"];
-    // Values of 1e150 are refused by a summary; Welch's test does not depend on the unit.
-    let unit = if name == "huge_values_1e150" { 1e-10 } else { 1.0 };
-    let moments = |key: &str| numbers(&case[key]).into_iter().map(|x| x * unit).collect();
-    let (canary, stable): (Moments, Moments) = (moments("x"), moments("y"));
-    for (moments, expected) in
-        [(canary, &case["results"]["desc_x"]), (stable, &case["results"]["desc_y"])]
-    {
-        assert_eq!(moments.count(), expected["n"].as_u64().unwrap());
-        assert_eq!(moments.min(), expected["min"].as_f64().map(|x| x * unit));
-        match (moments.variance(), expected["var_ddof1"].as_f64()) {
-            // Rounding makes 1e-31 of a constant sample in numpy; ours is exactly 0.
-            (Some(found), Some(expected)) => {
-                let allowed = TOLERANCE * expected * unit * unit + 1e-28;
-                assert!((found - expected * unit * unit).abs() <= allowed, "{name}: {found}");
-            }
-            (found, expected) => assert_eq!(found, expected),
-        }
-    }
-    let Some(test) = welch_t_test(&canary, &stable) else {
-        assert!(canary.count() < 2 || stable.count() < 2, "{name}");
-        return;
-    };
-    // mpmath's values where there are some: scipy loses digits at an offset of 1e9, and its degrees
-    // of freedom overflow at 1e150.
-    let expected = &case["results"]["welch_mp"];
-    if expected["t"].is_null() {
-        assert!(test.is_degenerate(), "{name}");
-        return;
-    }
-    // In the table the statistic keeps 1e-9 of itself or, near 0, of a standard error.
-    let t = number(&expected["t"]);
-    assert!((test.statistic - t).abs() <= TOLERANCE * t.abs().max(1.0), "{name}");
-    assert_close(test.degrees_of_freedom, &expected["df"], TOLERANCE, name);
-    assert_close(test.p_two_sided(), &expected["p_two-sided"], TOLERANCE, name);
-    assert_close(test.p_greater(), &expected["p_greater"], TOLERANCE, name);
-    assert_close(test.p_less(), &expected["p_less"], TOLERANCE, name);
-}
-
-fn golden_power(case: &Value) {
-    let alternative = alternative(&case["alternative"]);
-    let plan = TwoSamplePower {
-        effect_size: number(&case["effect_size"]),
-        alpha: number(&case["alpha"]),
-        power: number(&case["power"]),
-        allocation_ratio: number(&case["ratio_n2_over_n1"]),
-        alternative,
-    };
-    let sizes = plan.required_samples().unwrap();
-    // statsmodels stops its search for the sample size at about eight digits.
-    assert_close(sizes.canary, &case["nobs1"], 1e-6, case);
-    assert_close(sizes.stable, &case["nobs2"], 1e-6, case);
-    assert_eq!(sizes.canary_ceil, case["nobs1_ceil"].as_u64().unwrap());
-    for (canary, key) in [
-        (sizes.canary_ceil as f64, "achieved_power_at_ceil"),
-        (36.0, "achieved_power_n36"),
-        (20.0, "achieved_power_n20"),
-    ] {
-        let stable = canary * plan.allocation_ratio;
-        let power = power_at(canary, stable, plan.effect_size, plan.alpha, alternative).unwrap();
-        assert_close(power, &case[key], TOLERANCE, case);
-    }
-}
-
 fn plan(case: &Value) -> TwoSamplePower {
     TwoSamplePower {
         effect_size: number(&case["effect_size"]),
@@ -221,28 +144,4 @@ fn plan(case: &Value) -> TwoSamplePower {
         allocation_ratio: number(&case["ratio"]),
         alternative: alternative(&case["alternative"]),
     }
-}
-
-fn alternative(name: &Value) -> Alternative {
-    if name == "larger" { Alternative::Greater } else { Alternative::TwoSided }
-}
-
-fn cases(name: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-fn numbers(values: &Value) -> Vec<f64> {
-    values.as_array().unwrap().iter().map(number).collect()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
-}
-
-fn assert_close(found: f64, expected: &Value, tolerance: f64, case: &Value) {
-    let expected = number(expected);
-    let close = (found - expected).abs() <= tolerance * expected.abs();
-    assert!(close, "{found:e}, expected {expected:e}: {case}");
 }

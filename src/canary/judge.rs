@@ -128,7 +128,7 @@ fn failure_sentence(evidence: &Evidence, conclusion: &str) -> String {
 
 fn waiting_sentence(policy: &HealthPolicy, evidence: &Evidence) -> String {
     format!(
-        "too few samples to judge: canary {} (and {} failures), stable {}, each needs {}; both need \
+        "too few samples to judge: canary {} (and {} failures), stable {}, each needs {} and both need \
          traffic",
         evidence.inputs.canary.latency.count(),
         evidence.inputs.canary.failures,

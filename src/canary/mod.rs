@@ -9,6 +9,7 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
+//! - [`always_valid`]: the judgement that may be looked at as often as one likes.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
@@ -26,6 +27,8 @@ pub mod signals;
 pub mod evidence;
 
 pub mod judge;
+
+pub mod always_valid;
 
 pub mod analysis;
 

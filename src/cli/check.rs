@@ -29,6 +29,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", show::wrapped(sentence, "  "));
         }
+        let always = show::text(&health["always_valid"]["message"]);
+        anstream::println!("{}", show::wrapped(&format!("at any time: {always}"), "  "));
         for line in show::tracks(&health["stable"], Some(&health["canary"])) {
             anstream::println!("{line}");
         }

@@ -122,19 +122,18 @@ fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifac
     let what = || format!("train {}", data.display());
     let dataset = Dataset::from_csv(&data, &options).with_context(what)?;
     let model = train(&dataset, &args.options()).with_context(what)?;
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => default_out(&data, &args.models)?,
-    };
+    let out = args.out.clone().unwrap_or_else(|| default_out(&data, &args.models));
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    }
     model.write(&out).with_context(|| out.display().to_string())?;
     Ok((out, model))
 }
 
-/// The data's name with `.bin`, in the models' folder, which is made if need be.
-fn default_out(data: &Path, models: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(models)
-        .with_context(|| format!("{}: the folder cannot be made", models.display()))?;
+/// The data's name with `.bin`, in the models' folder.
+fn default_out(data: &Path, models: &Path) -> PathBuf {
     let mut name = data.file_stem().unwrap_or_default().to_owned();
     name.push(".bin");
-    Ok(models.join(name))
+    models.join(name)
 }

@@ -345,6 +345,7 @@ impl Service {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
+        self.watch.lock().follow(state, &old);
         self.live.store(Arc::new(Live { stable, canary, recorder }));
     }
 

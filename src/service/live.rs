@@ -52,7 +52,10 @@ impl Live {
     pub fn assign(&self, key: Option<&str>) -> Track {
         match (&self.canary, key) {
             (None, _) => Track::Stable,
-            (Some(lane), Some(key)) => lane.split.assign_key(key),
+            (Some(lane), Some(key)) => {
+                self.recorder.note_key();
+                lane.split.assign_key(key)
+            }
             (Some(lane), None) => lane.split.assign(self.recorder.next_request()),
         }
     }

@@ -33,6 +33,8 @@ pub mod status;
 
 pub mod checkpoint;
 
+mod watch;
+
 pub mod recordings;
 
 pub mod analysis;
@@ -56,6 +58,7 @@ use predict::Prediction;
 use predict::Request;
 use recordings::Recordings;
 use registry::Registry;
+use watch::Watch;
 
 pub use command::Command;
 pub use command::CommandError;
@@ -69,6 +72,9 @@ pub struct Service {
     /// What commands read and write: the state that the journal leads to, and how far that is.
     /// The lock makes commands take turns; predictions never touch it.
     ledger: Mutex<Ledger>,
+    /// The judgement that may be looked at all the time. Written by every tick; predictions never
+    /// touch it. Taken after the ledger and before nothing.
+    watch: Mutex<Watch>,
     /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,

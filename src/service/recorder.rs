@@ -2,6 +2,7 @@
 //! wait for each other; whoever judges merges the shards.
 
 use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -20,6 +21,8 @@ pub struct Recorder {
     shards: Box<[CachePadded<Mutex<Samples>>]>,
     /// What was observed before a restart. Never written after the start.
     before: Samples,
+    /// Whether a request with a key was among those recorded.
+    has_keys: AtomicBool,
     /// The number of the next request without a key. Shared by all workers, because only one
     /// count for all of them gives the exact share.
     routed: CachePadded<AtomicU64>,
@@ -40,13 +43,27 @@ impl Recorder {
 
     fn made(threads: usize, before: Samples, routed: u64) -> Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        Recorder { shards, before, routed: CachePadded::new(AtomicU64::new(routed)) }
+        let routed = CachePadded::new(AtomicU64::new(routed));
+        Recorder { shards, before, has_keys: AtomicBool::new(false), routed }
     }
 
     /// The number of this request, counted from 0.
     pub fn next_request(&self) -> u64 {
         // Only the number matters; nothing else is published with it.
         self.routed.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that a request with a key is recorded here.
+    pub fn note_key(&self) {
+        // Read first: workers that only read do not take the cache line from each other.
+        if !self.has_keys() {
+            self.has_keys.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request with a key was among those recorded.
+    pub fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::Relaxed)
     }
 
     /// How many requests were numbered.

@@ -19,6 +19,7 @@ use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::watch::Watch;
 use crate::canary::Event;
 use crate::canary::State;
 use crate::canary::Version;
@@ -73,11 +74,13 @@ impl Service {
             (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
         };
         let live = assemble(&state, &*store, &registry, &settings)?;
+        let watch = watched(&state, &live, &*store);
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
             ledger: Mutex::new(Ledger { state, revision, salts }),
+            watch: Mutex::new(watch),
             saved: Mutex::default(),
             store,
             registry,
@@ -103,6 +106,7 @@ impl Service {
         if let Some(state) = state {
             let live = assemble(&state, &*self.store, &self.registry, &self.settings)
                 .map_err(|e| damaged(e.to_string()))?;
+            *self.watch.lock() = watched(&state, &live, &*self.store);
             self.live.store(Arc::new(live));
             (ledger.state, ledger.revision) = (state, revision);
         }
@@ -209,6 +213,16 @@ fn load(
             Ok(None)
         }
     }
+}
+
+/// The watch over the samples that were restored, with what the checkpoint has concluded from them.
+fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
+    let seen = live.recorder.samples();
+    let kept = match store.checkpoint() {
+        Ok(Some(saved)) if seen.requests() > 0 => saved.sequential,
+        Ok(_) | Err(_) => None,
+    };
+    Watch::over(state, kept, &seen.stable.clone(), seen)
 }
 
 /// The recorder of the current step, with the samples of its checkpoint if there is one. Samples

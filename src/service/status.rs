@@ -16,6 +16,7 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
+use crate::canary::always_valid::AlwaysValid;
 use crate::canary::policy::Mode;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
@@ -157,6 +158,8 @@ pub struct Health {
     pub confidence_interval_ms: Option<[f64; 2]>,
     /// The one-sided p-value of Fisher's exact test on failures.
     pub failure_p_value: f64,
+    /// What may be concluded however often one looks. It informs; the tests above decide.
+    pub always_valid: Option<AlwaysValid>,
     /// The trusted version.
     pub stable: TrackStatus,
     /// The version on trial.
@@ -196,8 +199,10 @@ impl Service {
     pub fn health(&self) -> Result<Health, Refusal> {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
-        let samples = self.live.load().recorder.samples();
-        Ok(Health::new(&judged(rollout, &samples), &samples))
+        let live = self.live.load();
+        let samples = live.recorder.samples();
+        let always_valid = self.always_valid(&live, &samples);
+        Ok(Health::new(&judged(rollout, &samples), &samples, always_valid))
     }
 
     /// Journal entries after a revision, in order.
@@ -219,7 +224,9 @@ impl Service {
 
     pub(super) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
-        let samples = self.live.load().recorder.samples();
+        let live = self.live.load();
+        let samples = live.recorder.samples();
+        let always_valid = self.always_valid(&live, &samples);
         let now = self.clock.wall();
         let judgement = state.rollout.as_ref().map(|rollout| judged(rollout, &samples));
         let uptime = self.clock.steady().saturating_sub(self.started);
@@ -243,7 +250,9 @@ impl Service {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
             },
-            health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples)),
+            health: judgement
+                .as_ref()
+                .map(|judgement| Health::new(judgement, &samples, always_valid)),
             verdict: judgement.as_ref().map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
                 reasons: judgement.reasons.clone(),
@@ -300,7 +309,7 @@ impl TrackStatus {
 }
 
 impl Health {
-    fn new(judgement: &Judgement, samples: &Samples) -> Health {
+    fn new(judgement: &Judgement, samples: &Samples, always_valid: Option<AlwaysValid>) -> Health {
         let latency = judgement.evidence.latency.as_ref();
         let (status, alert_triggered) = match judgement.verdict {
             Verdict::Promote => ("ok", false),
@@ -324,6 +333,7 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
+            always_valid,
             stable: TrackStatus::new(&samples.stable),
             canary: TrackStatus::new(&samples.canary),
         }

@@ -274,3 +274,33 @@ fn a_missing_folder_of_models_is_an_error_that_says_what_to_do() {
     let error = registry.candidate("model_v1.bin").err().unwrap().to_string();
     assert!(error.contains("serin train"), "{error}");
 }
+
+#[test]
+fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let harm = |service: &Service| {
+        let judged = service.health().unwrap().always_valid.unwrap();
+        serde_json::to_value(&judged.metrics[0]).unwrap()["harm_p_value"].as_f64().unwrap()
+    };
+    answers(&service, 100);
+    deploy(&service, "model_v2.bin", 50.0);
+    for _ in 0..5 {
+        service
+            .command(Command::SetSlowdown { enabled: Some(true), delay_ms: Some(1) }, None)
+            .unwrap();
+        answers(&service, 40);
+        assert!(harm(&service) <= 1.0);
+    }
+    service.save_checkpoint().unwrap();
+    let before = service.health().unwrap().always_valid;
+    let restarted = bench.start();
+    assert_eq!(restarted.health().unwrap().always_valid, before);
+    let weight = Weight::from_percent(25.0).unwrap();
+    restarted.command(Command::SetTraffic { weight }, None).unwrap();
+    assert_eq!(restarted.status().tracks.canary.requests, 0, "samples start anew with the step");
+    assert_eq!(restarted.health().unwrap().always_valid, before, "and the judgement goes on");
+    restarted.command(roll_back(), None).unwrap();
+    deploy(&restarted, "model_v2.bin", 50.0);
+    assert_eq!(harm(&restarted), 1.0, "a new rollout starts from nothing");
+}

@@ -88,8 +88,10 @@ impl Bootstrap {
         stable: &Points,
         random: impl FnMut() -> u64,
     ) -> Option<BootstrapInterval> {
-        let estimate = canary.moments().mean_difference(&stable.moments())?;
-        let (canary, stable) = (ResampledMean::of(canary)?, ResampledMean::of(stable)?);
+        let (of_canary, of_stable) = (canary.moments(), stable.moments());
+        let estimate = of_canary.mean_difference(&of_stable)?;
+        let canary = ResampledMean::of(canary, of_canary.mean()?);
+        let stable = ResampledMean::of(stable, of_stable.mean()?);
         let mut variates = Variates::new(random);
         self.interval(estimate, || canary.draw(&mut variates) - stable.draw(&mut variates))
     }
@@ -117,7 +119,7 @@ impl Bootstrap {
 
     fn interval(&self, estimate: f64, mut draw: impl FnMut() -> f64) -> Option<BootstrapInterval> {
         let possible = (2..=MOST_RESAMPLES).contains(&self.resamples);
-        if !possible || !(self.level > 0.0 && self.level < 1.0) {
+        if !(possible && self.level > 0.0 && self.level < 1.0) {
             return None;
         }
         let mut differences: Vec<f64> = (0..self.resamples).map(|_| draw()).collect();

@@ -129,7 +129,7 @@ impl SharedBins {
     /// Kullback and Leibler (1951), The Annals of Mathematical Statistics 22(1),
     /// doi:10.1214/aoms/1177729694 (their divergence J); as an index: Siddiqi (2006), Credit Risk
     /// Scorecards, Wiley; its size by chance: Yurdakul and Naranjo (2020), Journal of Risk Model
-    /// Validation 14(4), doi:10.21314/JRMV.2020.227.
+    /// Validation 14(4).
     pub fn population_stability_index(&self) -> f64 {
         let has_empty = self.counts.iter().any(|(canary, stable)| *canary == 0 || *stable == 0);
         let added = if has_empty { 0.5 } else { 0.0 };

@@ -102,6 +102,20 @@ impl Histogram {
         Some(Self { layout: self.layout, counts: counts?, total })
     }
 
+    /// Halves every count, so that what comes next weighs twice as much.
+    ///
+    /// The cumulative counts are halved and rounded, not each count: otherwise buckets that hold one
+    /// value, the tail, would vanish.
+    pub(super) fn halve(&mut self) {
+        let (mut seen, mut kept) = (0_u64, 0_u64);
+        for count in &mut self.counts {
+            seen = seen.saturating_add(*count);
+            *count = seen / 2 - kept;
+            kept += *count;
+        }
+        self.total = kept;
+    }
+
     /// The layout it was made with.
     pub fn layout(&self) -> Layout {
         self.layout
@@ -267,6 +281,17 @@ mod tests {
         let (one, other) = (histogram(&[1.0, 1.0]), histogram(&[2.0]));
         assert_eq!(one.subtract(&other), None);
         assert_eq!(one.subtract(&histogram(&[1.0])), Some(histogram(&[1.0])));
+    }
+
+    #[test]
+    fn halving_keeps_the_shape_of_a_thin_tail() {
+        let mut thin = histogram(&(1..=1000).map(|i| f64::from(i) * 0.01).collect::<Vec<f64>>());
+        let p99 = thin.quantile(0.99).unwrap();
+        thin.halve();
+        assert_eq!((thin.count(), thin.points().total()), (500, 500));
+        assert!((thin.quantile(0.99).unwrap() / p99 - 1.0).abs() < 0.02);
+        (0..20).for_each(|_| thin.halve());
+        assert_eq!((thin.count(), thin.quantile(0.5)), (0, None));
     }
 
     #[test]

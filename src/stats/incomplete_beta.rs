@@ -9,8 +9,8 @@
 //! P(X <= k) = I_q(n - k, k + 1)        X binomial, n trials of probability p, q = 1 - p
 //! ```
 //!
-//! The integral runs from x away from the mean, over 16-point Gauss-Legendre panels one standard
-//! deviation wide, until nothing is left. Relative error about 1e-12 up to a million, 1e-9 at 10^12
+//! The integral runs from x away from the mean, over 16-point Gauss-Legendre panels two standard
+//! deviations wide or less, until nothing is left. Relative error about 1e-12 up to a million, 1e-9 at 10^12
 //! (scipy, mpmath).
 //!
 //! Continued fraction: NIST Digital Library of Mathematical Functions, 8.17.22,
@@ -129,8 +129,10 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
 
 /// The integral of (t/x)^(a-1) ((1-t)/(1-x))^(b-1) / (x (1-x)) from 0 to x, for x at or below the mean.
 fn integral(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    // The integrand falls from 1 at least as fast as a Gaussian of this width.
-    let panel = (a * b / (a + b)).sqrt() / (a + b);
+    // The integrand falls from 1 like a Gaussian of half this width, and far from the mean like an
+    // exponential: 16 points are exact to the last digit for either over such a panel.
+    let slope = ((a - 1.0) / x - (b - 1.0) / y).max(0.0);
+    let panel = (2.0 * (a * b / (a + b)).sqrt() / (a + b)).min(8.0 / slope);
     let integrand =
         |below: f64| ((a - 1.0) * (-below / x).ln_1p() + (b - 1.0) * (below / y).ln_1p()).exp();
     let mut sum = 0.0;
@@ -171,17 +173,18 @@ mod tests {
 
     #[test]
     fn values_agree_with_scipy_and_mpmath() {
-        // scipy.special.betainc(a, b, x); from 4,000 on mpmath's integral with 40 digits
+        // scipy.special.betainc(a, b, x); from 4,000 on mpmath with 40 digits
         for (a, b, x, expected) in [
             (0.5, 0.5, 0.3, 0.36901011956554536),
             (2.0, 5.0, 0.1, 0.11426500000000002),
             (50.0, 0.5, 0.9, 0.001204149832559813),
             (500.0, 700.0, 0.4, 0.1205162890894316),
-            (2000.0, 1e8, 1.9e-5, 0.011722027070420479),
+            (2000.0, 1e8, 1.9e-5, 0.01172202707042048),
             (4000.0, 5000.0, 0.44, 0.198134875049657),
             (4000.0, 5000.0, 0.42, 1.3924507870695913e-6),
             (1e6, 3e6, 0.2498, 0.17781287131088607),
             (1e6, 3e6, 0.2503, 0.9170446576408521),
+            (1e4, 1e4, 0.4, 7.263910622537557e-180),
             (5e3, 1e8, 4.8e-5, 0.0021255847065793953),
         ] {
             let found = incomplete_beta(a, b, x, 1.0 - x);

@@ -50,25 +50,32 @@ fn of_equal_sizes(h: usize, n: usize, boundary: Boundary) -> f64 {
     }
 }
 
+/// Of the paths that left on one side, fewer than exp(-2 w^2) come as far to the other, where w is
+/// the distance times sqrt(m n / (m + n)): 3e-18, which no float shows.
+const NEGLIGIBLE: f64 = 4.5;
+
 fn of_strip(gap: usize, m: usize, n: usize, boundary: Boundary) -> f64 {
     // The shorter sample is the inner loop. Which side is which does not matter: reversed, a path
     // above the diagonal is one below it.
     let (m, n) = (m.max(n), m.min(n));
     let reciprocals: Vec<f64> = (0..=m + n).map(|k| 1.0 / k as f64).collect();
     let outside = 1.0;
+    // How far below the diagonal a path may go, and the probability to have left beyond that.
+    let (gap_below, beyond) = match boundary {
+        Boundary::Both => (gap, outside),
+        Boundary::One => {
+            (((NEGLIGIBLE * ((m + n) as f64 * m as f64 * n as f64).sqrt()) as usize), 0.0)
+        }
+    };
     let mut left = vec![outside; n + 1];
     for i in 0..=m {
         // Inside are the j with m j - n i < gap and, for both sides, n i - m j < gap.
         let end = (n * i + gap).div_ceil(m).min(n + 1);
-        let start = match boundary {
-            Boundary::One => 0,
-            Boundary::Both if n * i < gap => 0,
-            Boundary::Both => (n * i - gap) / m + 1,
-        };
+        let start = (n * i).checked_sub(gap_below).map_or(0, |excess| excess / m + 1);
         if start >= end {
             return outside;
         }
-        let mut below = if start == 0 { 0.0 } else { outside };
+        let mut below = if start == 0 { 0.0 } else { beyond };
         let inside = left.iter_mut().zip(&reciprocals[i..]).enumerate();
         for (j, (left, reciprocal)) in inside.skip(start).take(end - start) {
             *left =
@@ -110,6 +117,30 @@ mod tests {
         };
         let (left, all) = walk((0, 0), (m, n), false, &is_out);
         left / all
+    }
+
+    #[test]
+    fn leaving_out_what_is_negligible_changes_nothing() {
+        let (m, n) = (700, 430);
+        for gap in [1_000, 20_000, 60_000, 150_000_usize] {
+            // All of the lattice below the boundary.
+            let mut left = vec![1.0; n + 1];
+            for i in 0..=m {
+                let mut below = 0.0;
+                for (j, left) in left.iter_mut().enumerate() {
+                    *left = if m * j >= n * i + gap {
+                        1.0
+                    } else if i + j == 0 {
+                        0.0
+                    } else {
+                        (i as f64 * *left + j as f64 * below) / (i + j) as f64
+                    };
+                    below = *left;
+                }
+            }
+            let found = probability_of_reaching(gap as u64, m, n, Boundary::One);
+            assert!((found / left[n] - 1.0).abs() < 1e-12, "{gap}: {found}, not {}", left[n]);
+        }
     }
 
     #[test]

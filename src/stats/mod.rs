@@ -10,10 +10,27 @@
 //! 1. What is recorded: [`Moments`] (count, mean, spread), [`Points`] (ascending values with
 //!    counts, what every test reads), [`Layout`] and [`Histogram`] (the distribution in constant
 //!    memory), [`Summary`] (moments and histogram of one signal).
-//! 2. What is asked: [`welch_t_test`] (do the means differ?), [`fisher_exact_greater`] (does the
-//!    canary fail more often?), [`TwoSamplePower`] (how many requests does an answer take?).
-//! 3. What these stand on: `student_t`, `noncentral_t`, `normal` (tail probabilities),
-//!    `saddle_point` (exact binomial terms), `root` (where a monotone function is zero).
+//! 2. What is asked:
+//!    - of means: [`welch_t_test`] (do they differ?), [`non_inferiority`] (by more than is allowed?),
+//!      [`cohens_d`] and [`hedges_g`] (how much, in standard deviations?);
+//!    - of distributions: [`mann_whitney_u`] (are the canary's values larger?),
+//!      [`kolmogorov_smirnov`] (is anything different?), [`wasserstein_distance`] and
+//!      [`SharedBins`] (how far have predictions drifted?);
+//!    - of quantiles: [`quantile_interval`] (where is the true one?), and of their difference, as of
+//!      the means', [`Bootstrap`];
+//!    - of rates: [`fisher_exact_greater`] (does the canary fail more often?),
+//!      [`ProportionDifference`] (how much more often?), [`wilson_interval`] and
+//!      [`clopper_pearson_interval`] (between which bounds?);
+//!    - of the whole: [`sample_ratio`] (was the traffic split as intended?), [`bonferroni`],
+//!      [`holm`], [`benjamini_hochberg`], [`e_benjamini_hochberg`] (what is left of several
+//!      answers?);
+//!    - before it starts: [`TwoSamplePower`], [`ProportionPower`], [`RankPower`] (how many requests
+//!      does an answer take?).
+//! 3. What may be asked after every tick: [`sequential`].
+//! 4. What these stand on: `student_t`, `noncentral_t`, `normal`, `incomplete_beta`, `kolmogorov`,
+//!    `lattice_paths`, `rank_distribution` (tail probabilities), `saddle_point` (exact binomial
+//!    terms), `resampled_mean` and `random_variates` (resampling, from random bits that come in as
+//!    an argument), `root` (where a monotone function is zero).
 //!
 //! The expected values of the tests are scipy's and statsmodels', written by
 //! `scripts/reference_values.py` into `tests/reference/`.
@@ -28,6 +45,8 @@ mod histogram;
 mod summary;
 
 mod welch;
+
+pub mod sequential;
 
 mod kolmogorov_smirnov;
 mod mann_whitney;

@@ -50,7 +50,7 @@ pub enum Margin {
 ///
 /// Welch (1947), Biometrika 34(1-2), doi:10.1093/biomet/34.1-2.28; Fieller (1954), Journal of the
 /// Royal Statistical Society B 16(2), doi:10.1111/j.2517-6161.1954.tb00159.x; the two with unequal
-/// variances: Tamhane and Logan (2004), Statistics in Medicine 23(19), doi:10.1002/sim.1891.
+/// variances: Tamhane and Logan (2004), Journal of Biopharmaceutical Statistics 14(4).
 ///
 /// ```
 /// use serin::stats::Harm;

@@ -103,7 +103,13 @@ impl ProportionPower {
         let beyond = |tail: f64, shift: f64| {
             let gap = normal_quantile(tail) * under_equality - shift;
             // Rates of 0 and 1 leave nothing to chance.
-            if as_they_are == 0.0 && gap == 0.0 { 0.5 } else { normal_tail(gap / as_they_are) }
+            if as_they_are > 0.0 {
+                normal_tail(gap / as_they_are)
+            } else if gap < 0.0 {
+                1.0
+            } else {
+                0.0
+            }
         };
         match self.alternative {
             Alternative::Greater => beyond(self.alpha, shift),
@@ -151,9 +157,7 @@ pub fn proportion_power_at(
     let power = 1.0;
     let plan =
         ProportionPower { canary_rate, stable_rate, alpha, power, allocation_ratio, alternative };
-    // Equal rates of 0 or 1 have no deviation, and nothing is ever noticed.
-    let power = plan.power_of(n_canary);
-    Ok(if power.is_nan() { 0.0 } else { power.min(1.0) })
+    Ok(plan.power_of(n_canary).min(1.0))
 }
 
 /// The smallest rate of the canary above stable's that these samples notice with this power.
@@ -244,12 +248,15 @@ mod tests {
 
     #[test]
     fn the_smallest_rate_is_the_one_the_samples_were_planned_for() {
-        for alternative in [Alternative::Greater, Alternative::TwoSided] {
+        // Two-sided, the sample size leaves out the far tail.
+        for (alternative, tolerance) in
+            [(Alternative::Greater, 1e-9), (Alternative::TwoSided, 2e-4)]
+        {
             let sizes = ProportionPower { alternative, ..PLAN }.required_samples().unwrap();
             let (canary, stable) = (sizes.canary, sizes.stable);
             let rate =
                 minimum_detectable_rate(canary, stable, 0.01, 0.05, 0.8, alternative).unwrap();
-            assert!((rate - 0.05).abs() < 1e-6, "{rate}");
+            assert!((rate - 0.05).abs() < tolerance, "{rate}");
         }
         let none = minimum_detectable_rate(2.0, 2.0, 0.9, 0.05, 0.8, Alternative::Greater);
         assert!(matches!(none, Err(PowerError::NoRateDetectable { .. })), "{none:?}");

@@ -4,6 +4,7 @@
 //! so the interval's ends are observations themselves.
 
 use super::incomplete_beta::binomial_lower_tail;
+use super::normal::normal_quantile;
 use super::points::Points;
 use super::points::quantile_rank;
 
@@ -43,10 +44,17 @@ pub fn quantile_interval(points: &Points, q: f64, level: f64) -> Option<Quantile
     }
     let tail = 0.5 * (1.0 - level);
     let n = total as f64;
-    let low_rank = binomial_quantile(n, q, |at_most, _| at_most >= tail) as u64;
-    let high_rank = binomial_quantile(n, q, |_, above| above <= tail) as u64 + 1;
+    let low_rank = smallest_count(n, q, -normal_quantile(tail), |k| {
+        binomial_lower_tail(k, n, q, 1.0 - q) >= tail
+    });
+    // The tail above from its own side, where it is small.
+    let high_rank = 1.0
+        + smallest_count(n, q, normal_quantile(tail), |k| {
+            binomial_lower_tail(n - k - 1.0, n, 1.0 - q, q) <= tail
+        });
     let estimate_rank = quantile_rank(total, q);
-    let [low, estimate, high] = values_at(points, [low_rank, estimate_rank, high_rank]);
+    let [low, estimate, high] =
+        values_at(points, [low_rank as u64, estimate_rank, high_rank as u64]);
     Some(QuantileInterval { estimate: estimate?, low, high })
 }
 
@@ -61,24 +69,26 @@ pub struct QuantileInterval {
     pub high: Option<f64>,
 }
 
-/// The smallest k whose P(B <= k) and P(B > k) satisfy a condition that stays true once it is.
-fn binomial_quantile(n: f64, q: f64, reached: impl Fn(f64, f64) -> bool) -> f64 {
-    let reached = |k: f64| {
-        let at_most = binomial_lower_tail(k, n, q, 1.0 - q);
-        // The tail above from its own side, where it is small.
-        reached(at_most, binomial_lower_tail(n - k - 1.0, n, 1.0 - q, q))
-    };
-    // Out from the mean in doubling steps, then halving.
-    let mean = (n * q).floor();
-    let mut width = ((n * q * (1.0 - q)).sqrt()).ceil().max(1.0);
-    while !(reached(mean + width) || mean + width >= n) || (reached(mean - width) && mean >= width)
-    {
-        width *= 2.0;
+/// The smallest k from 0 to n for which a condition holds that keeps holding for larger ones, sought
+/// from where the normal distribution, corrected for skewness, has its quantile z.
+fn smallest_count(n: f64, q: f64, z: f64, holds: impl Fn(f64) -> bool) -> f64 {
+    let spread = (n * q * (1.0 - q)).sqrt();
+    let guess = n * q + z * spread + (z * z - 1.0) * (1.0 - 2.0 * q) / 6.0 - 0.5;
+    let guess = guess.round().clamp(0.0, n);
+    let (mut low, mut high) = (guess - 1.0, guess);
+    let mut step = 1.0;
+    // It holds at n and not at -1, so that both loops end.
+    while high < n && !holds(high) {
+        (low, high) = (high, (high + step).min(n));
+        step *= 2.0;
     }
-    let (mut low, mut high) = ((mean - width).max(-1.0), (mean + width).min(n));
+    while low >= 0.0 && holds(low) {
+        (high, low) = (low, (low - step).max(-1.0));
+        step *= 2.0;
+    }
     while high - low > 1.0 {
         let middle = (0.5 * (low + high)).floor();
-        if reached(middle) {
+        if holds(middle) {
             high = middle;
         } else {
             low = middle;
@@ -134,9 +144,12 @@ mod tests {
         for n in [1.0, 2.0, 7.0, 40.0, 1000.0, 123_456.0] {
             for q in [0.001, 0.05, 0.5, 0.9, 0.999] {
                 for tail in [0.001, 0.025, 0.4] {
-                    let k = binomial_quantile(n, q, |at_most, _| at_most >= tail);
-                    assert!(binomial_lower_tail(k, n, q, 1.0 - q) >= tail, "{n} {q} {tail}: {k}");
-                    assert!(binomial_lower_tail(k - 1.0, n, q, 1.0 - q) < tail, "{n} {q} {tail}");
+                    let at_most = |k: f64| binomial_lower_tail(k, n, q, 1.0 - q);
+                    for z in [-8.0, -2.0, 0.0, 30.0] {
+                        let k = smallest_count(n, q, z, |k| at_most(k) >= tail);
+                        assert!(at_most(k) >= tail, "{n} {q} {tail} {z}: {k}");
+                        assert!(at_most(k - 1.0) < tail, "{n} {q} {tail} {z}: {k}");
+                    }
                 }
             }
         }

@@ -60,20 +60,14 @@ struct Body {
 }
 
 impl ResampledMean {
-    /// `None` without values.
-    pub(super) fn of(points: &Points) -> Option<Self> {
-        let center = points.moments().mean()?;
-        let mut by_distance = by_distance(points.as_slice(), center);
+    /// The sample has the given mean; it only has to be near, for the sake of the digits.
+    pub(super) fn of(points: &Points, mean: f64) -> Self {
         let total = points.total();
-        let (inside, body) = if total <= MOST_LISTED || by_distance.len() <= FEW_VALUES {
-            (0, Body::default())
-        } else {
-            largest_body(&by_distance)
-        };
-        let extremes = by_distance.split_off(inside);
+        let (body, extremes) = split(points, mean);
         let extreme_count: u64 = extremes.iter().map(|(_, count)| count).sum();
         let extreme_share = extreme_count as f64 / total as f64;
-        let extremes = if extreme_count <= MOST_LISTED {
+        let are_few = extremes.len() <= FEW_VALUES && extreme_count > FEW_VALUES as u64;
+        let extremes = if extreme_count <= MOST_LISTED && !are_few {
             let repeated = extremes
                 .iter()
                 .flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize));
@@ -87,7 +81,7 @@ impl ResampledMean {
             };
             Extremes::Counted(extremes.iter().map(share).collect())
         };
-        Some(Self { total, center, extremes, extreme_share, body })
+        Self { total, center: mean, extremes, extreme_share, body }
     }
 
     /// The mean of one resample.
@@ -148,40 +142,70 @@ fn by_distance(ascending: &[(f64, u64)], center: f64) -> Vec<(f64, u64)> {
     .collect()
 }
 
-/// How many of the points, nearest to the mean first, make up the body, and their moments.
-fn largest_body(by_distance: &[(f64, u64)]) -> (usize, Body) {
+/// The largest body of a sample, and what is left of it as distances from the center.
+fn split(points: &Points, center: f64) -> (Body, Vec<(f64, u64)>) {
+    let ascending = points.as_slice();
+    let distances = || ascending.iter().map(|point| (point.0 - center, point.1));
+    if points.total() <= MOST_LISTED || ascending.len() <= FEW_VALUES {
+        return (Body::default(), distances().collect());
+    }
     // In units of the largest distance, so that fourth powers stay in range.
-    let scale =
-        by_distance.last().map_or(1.0, |(distance, _)| distance.abs()).max(f64::MIN_POSITIVE);
-    let mut sums = [0.0; 5];
+    let scale = distances().fold(f64::MIN_POSITIVE, |largest, (x, _)| largest.max(x.abs()));
+    let mut whole = PowerSums::default();
+    distances().for_each(|(distance, count)| whole.add(distance / scale, count));
+    if let Some(body) = whole.body(scale) {
+        return (body, Vec::new());
+    }
+    let mut by_distance = by_distance(ascending, center);
+    let mut sums = PowerSums::default();
     let mut largest = (0, Body::default());
     for (index, (distance, count)) in by_distance.iter().enumerate() {
-        let mut term = *count as f64;
-        for sum in &mut sums {
-            *sum += term;
-            term *= distance / scale;
+        sums.add(distance / scale, *count);
+        if let Some(body) = sums.body(scale) {
+            largest = (index + 1, body);
         }
-        let [n, ..] = sums;
-        let [mean, second, third, fourth] = [1, 2, 3, 4].map(|power| sums[power] / n);
+    }
+    let (inside, body) = largest;
+    (body, by_distance.split_off(inside))
+}
+
+/// How many values there are, and the sums of their first four powers.
+#[derive(Default)]
+struct PowerSums([f64; 5]);
+
+impl PowerSums {
+    fn add(&mut self, value: f64, count: u64) {
+        let mut term = count as f64;
+        for sum in &mut self.0 {
+            *sum += term;
+            term *= value;
+        }
+    }
+
+    /// The moments of one of these values, if a sum of as many draws as there are is nearly normal.
+    fn body(&self, scale: f64) -> Option<Body> {
+        let [n, mean, second, third, fourth] = self.0;
+        let [mean, second, third, fourth] = [mean, second, third, fourth].map(|sum| sum / n);
         let variance = second - mean * mean;
         // The values lie around 0 on both sides, so that little cancels; below this it is rounding.
         if variance <= 1e-14 * second {
-            largest = (index + 1, Body { mean: mean * scale, ..Body::default() });
-            continue;
+            return Some(Body { mean: mean * scale, ..Body::default() });
         }
         let std_dev = variance.sqrt();
-        let skewness = (third - 3.0 * mean * second + 2.0 * mean.powi(3)) / std_dev.powi(3);
+        let third_central = third - 3.0 * mean * second + 2.0 * mean.powi(3);
         let fourth_central =
             fourth - 4.0 * mean * third + 6.0 * mean * mean * second - 3.0 * mean.powi(4);
+        let skewness = third_central / (variance * std_dev);
         let excess_kurtosis = fourth_central / (variance * variance) - 3.0;
         let is_nearly_normal = skewness.abs() <= LARGEST_SKEWNESS * n.sqrt()
             && excess_kurtosis.abs() <= LARGEST_KURTOSIS * n;
-        if is_nearly_normal {
-            let (mean, std_dev) = (mean * scale, std_dev * scale);
-            largest = (index + 1, Body { mean, std_dev, skewness, excess_kurtosis });
-        }
+        is_nearly_normal.then_some(Body {
+            mean: mean * scale,
+            std_dev: std_dev * scale,
+            skewness,
+            excess_kurtosis,
+        })
     }
-    largest
 }
 
 #[cfg(test)]
@@ -192,7 +216,8 @@ mod tests {
     /// Quantiles of many draws, prepared as it is and value by value.
     fn assert_alike(values: &[f64], what: &str) {
         const DRAWS: usize = 4000;
-        let prepared = ResampledMean::of(&Points::from_samples(values)).unwrap();
+        let points = Points::from_samples(values);
+        let prepared = ResampledMean::of(&points, points.moments().mean().unwrap());
         let plain = ResampledMean {
             total: values.len() as u64,
             center: 0.0,

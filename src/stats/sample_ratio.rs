@@ -43,7 +43,7 @@ use super::saddle_point::ln_binomial;
 pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option<SampleRatio> {
     let total = n_canary.checked_add(n_stable)?;
     let possible = total > 0 && total <= MOST_OBSERVATIONS;
-    if !possible || !(intended_share > 0.0 && intended_share < 1.0) {
+    if !(possible && intended_share > 0.0 && intended_share < 1.0) {
         return None;
     }
     let (k, n, p, q) = (n_canary as f64, total as f64, intended_share, 1.0 - intended_share);

@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::Samples;
+use crate::canary::always_valid::Sequential;
 
 pub use location::Location;
 pub use location::LocationError;
@@ -90,6 +91,8 @@ pub struct Checkpoint {
     pub routed: u64,
     /// What was observed.
     pub samples: Samples,
+    /// What is concluded from it, tick by tick.
+    pub sequential: Option<Sequential>,
 }
 
 /// Why a store cannot do what it was asked to.

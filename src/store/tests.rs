@@ -22,7 +22,14 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
     for n in 0..requests {
         samples.of_mut(Track::Canary).record(n as f64 * 1e-4, &[0.5]);
     }
-    Checkpoint { rollout, step: 1, digest: "d".into(), routed: requests * 10, samples }
+    Checkpoint {
+        rollout,
+        step: 1,
+        digest: "d".into(),
+        routed: requests * 10,
+        samples,
+        sequential: None,
+    }
 }
 
 /// Runs a test on every kind of store.

@@ -1,0 +1,217 @@
+//! How often does the judge take back a healthy canary, and how soon a harmful one?
+//!
+//! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
+//! judged after every second, and prints the tables of docs/statistics.md. The same arguments give
+//! the same numbers on any number of threads. Exit code 1 if a healthy case is taken back more often
+//! than 5 % (three standard errors granted).
+//!
+//! ```text
+//! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] \
+//!     [--only healthy|strained|harmful|cost]
+//! ```
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use hour::ALPHA;
+use hour::Moment;
+use hour::Outcome;
+use serin::stats::Layout;
+use serin::stats::sequential::FailureMargins;
+use serin::stats::sequential::FailureMonitor;
+use serin::stats::sequential::Harm;
+use serin::stats::sequential::Margin;
+use serin::stats::sequential::Monitor;
+
+#[path = "calibrate/shapes.rs"]
+mod shapes;
+
+#[path = "calibrate/hour.rs"]
+mod hour;
+
+#[path = "calibrate/cases.rs"]
+mod cases;
+
+#[path = "calibrate/study.rs"]
+mod study;
+
+const REPLICATIONS: u32 = 2000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    let value = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(place + 1)
+    };
+    let replications = match value("--replications").map(|text| text.parse()) {
+        None => REPLICATIONS,
+        Some(Ok(number)) if number > 0 => number,
+        Some(_) => {
+            tell("--replications: expected a number of hours per case, 1 or more");
+            return ExitCode::from(2);
+        }
+    };
+    let only = value("--only").map(String::as_str);
+    let is_wanted = |part: &str| only.is_none_or(|only| only == part);
+    let part = value("--case").map_or("", String::as_str);
+    let mut is_calibrated = true;
+    if is_wanted("healthy") {
+        is_calibrated &= tell_healthy("No difference", &cases::healthy(), part, replications, 1);
+    }
+    if is_wanted("strained") {
+        tell_healthy(
+            "No difference, coin flips strained",
+            &cases::strained(),
+            part,
+            replications,
+            100,
+        );
+    }
+    if is_wanted("harmful") {
+        tell_harmful(replications);
+    }
+    if is_wanted("cost") {
+        tell_cost();
+    }
+    ExitCode::from(u8::from(!is_calibrated))
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
+fn tell(line: &str) {
+    println!("{line}");
+}
+
+/// Whether no case is taken back more often than alpha.
+fn tell_healthy(
+    title: &str,
+    cases: &[(String, hour::Scenario)],
+    part: &str,
+    replications: u32,
+    seed: u64,
+) -> bool {
+    tell(&format!(
+        "\n### {title}: {replications} hours each, 100 requests/s, a look every second\n"
+    ));
+    tell(
+        "| case | rolled back | latency alone | errors alone | score alone | repeated Welch | \
+         promoted within the hour | median, p95 s to promotion |",
+    );
+    tell("|---|---|---|---|---|---|---|---|");
+    let mut is_calibrated = true;
+    // The seed goes with the place in the whole list, so a part gives the numbers of the whole.
+    for ((name, scenario), seed) in cases.iter().zip(seed..) {
+        if !name.contains(part) {
+            continue;
+        }
+        let outcomes = study::replicate(scenario, replications, seed);
+        let share = |what: fn(&Outcome) -> Moment| {
+            100.0 * study::count(&outcomes, what) as f64 / outcomes.len() as f64
+        };
+        let (median, p95) = study::seconds(&outcomes, |outcome| outcome.promotion);
+        tell(&format!(
+            "| {name} | **{:.1} %** | {:.1} % | {:.1} % | {:.1} % | {:.0} % | {:.1} % | {}, {} |",
+            share(|outcome| outcome.rollback),
+            share(|outcome| outcome.latency),
+            share(|outcome| outcome.failures),
+            share(|outcome| outcome.score),
+            share(|outcome| outcome.welch),
+            share(|outcome| outcome.promotion),
+            or_never(median),
+            or_never(p95),
+        ));
+        let slack = 300.0 * (ALPHA * (1.0 - ALPHA) / f64::from(replications)).sqrt();
+        is_calibrated &= share(|outcome| outcome.rollback) <= 100.0 * ALPHA + slack;
+    }
+    is_calibrated
+}
+
+fn tell_harmful(replications: u32) {
+    tell(&format!(
+        "\n### Harm: canary samples until rollback, median (p95), at 10 %, a look after every 10 \
+         requests, {replications} hours each\n\nThe metric alone at 5 %, and the whole policy, each \
+         with stable's last 1,000 answers remembered and (in brackets) from nothing.\n"
+    ));
+    tell(
+        "| effect | alone | to oracle | statistics.md | alone, from nothing | policy | to oracle | \
+         policy, from nothing | missed in the hour |",
+    );
+    tell("|---|---|---|---|---|---|---|---|---|");
+    for (regression, seed) in cases::regressions().into_iter().zip(200..) {
+        let cold = study::replicate(&regression.scenario, replications, seed);
+        let scenario = hour::Scenario { remembers: true, ..regression.scenario };
+        let warm = study::replicate(&scenario, replications, seed);
+        let alone = |outcome: &Outcome| match regression.name {
+            name if name.starts_with("errors") => outcome.failures,
+            name if name.starts_with("score") => outcome.score,
+            _ => outcome.latency,
+        };
+        let policy = |outcome: &Outcome| outcome.rollback;
+        let ratio = |samples: Option<u64>| match (samples, regression.oracle) {
+            (Some(samples), Some(oracle)) => format!("{:.2}", samples as f64 / f64::from(oracle)),
+            _ => "-".to_owned(),
+        };
+        let both = |(median, p95)| format!("{} ({})", or_never(median), or_never(p95));
+        let (one, whole) = (study::samples(&warm, alone), study::samples(&warm, policy));
+        let missed = replications as usize - study::count(&warm, policy);
+        tell(&format!(
+            "| {} | {} | {} | {} ({}) | {} | {} | {} | {} | {:.1} % |",
+            regression.name,
+            both(one),
+            ratio(one.0),
+            regression.target.0,
+            regression.target.1,
+            both(study::samples(&cold, alone)),
+            both(whole),
+            ratio(whole.0),
+            both(study::samples(&cold, policy)),
+            100.0 * missed as f64 / f64::from(replications),
+        ));
+    }
+}
+
+/// What a tick and an hour cost, and how large the state is.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn tell_cost() {
+    let (_, scenario) = &cases::healthy()[2];
+    let started = Instant::now();
+    let hours: Vec<Outcome> = (0..20).map(|seed| hour::simulate(scenario, seed)).collect();
+    let hour_ms = started.elapsed().as_secs_f64() * 1e3 / hours.len() as f64;
+
+    let values = |count: u64| -> Vec<(f64, u64)> {
+        (0..count).map(|i| (0.010 * (1.0 + (i * 37 % 97) as f64 / 50.0), 1)).collect()
+    };
+    let (canary, stable) = (values(10), values(90));
+    let margin = Margin { relative: 0.1, absolute: 0.0 };
+    let time = |mut tick: Box<dyn FnMut() + '_>| {
+        let started = Instant::now();
+        (0..20_000).for_each(|_| tick());
+        started.elapsed().as_secs_f64() * 1e9 / 20_000.0
+    };
+    let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), margin);
+    let mut score = Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, Margin::default(), margin);
+    let mut failures = FailureMonitor::new(FailureMargins::default());
+    let latency_ns = time(Box::new(|| latency.tick(0.1, &canary, &stable)));
+    let score_ns = time(Box::new(|| score.tick(0.1, &canary, &stable)));
+    let counts = serin::stats::sequential::TrackCounts { requests: 50, failures: 1 };
+    let failures_ns = time(Box::new(|| failures.tick(0.5, counts, counts)));
+    let json = |text: Result<String, serde_json::Error>| text.map_or(0, |text| text.len());
+    tell("\n### Cost\n\n| | per tick of 100 requests | state as JSON |\n|---|---|---|");
+    tell(&format!(
+        "| latency | {latency_ns:.0} ns | {} B |",
+        json(serde_json::to_string(&latency))
+    ));
+    tell(&format!("| score | {score_ns:.0} ns | {} B |", json(serde_json::to_string(&score))));
+    tell(&format!(
+        "| failures | {failures_ns:.0} ns | {} B |",
+        json(serde_json::to_string(&failures))
+    ));
+    tell(&format!("\nOne simulated hour: {hour_ms:.1} ms on one core."));
+}
+
+fn or_never(value: Option<u64>) -> String {
+    value.map_or_else(|| "never".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,164 @@
+//! Which hours are simulated?
+
+use super::hour::Behavior;
+use super::hour::Load;
+use super::hour::Routing;
+use super::hour::Scenario;
+use super::shapes::SD_EQUALS_MEAN;
+use super::shapes::Shape;
+
+/// Hours without a difference: each rollback is a false one. (name, scenario)
+pub fn healthy() -> Vec<(String, Scenario)> {
+    let latencies = [
+        ("normal", Shape::normal(), 0.001),
+        ("lognormal, sd = mean", Shape::lognormal(SD_EQUALS_MEAN), 0.01),
+        ("lognormal, sigma 1.5", Shape::lognormal(1.5), 0.001),
+        ("Pareto, alpha 2.5", Shape::pareto(2.5), 0.01),
+    ];
+    let mut cases = Vec::new();
+    for (name, latency, failure_rate) in &latencies {
+        let percent = failure_rate * 100.0;
+        let steady = equal(latency.clone(), *failure_rate);
+        cases.push((format!("{name}; errors {percent} %; 10 %"), steady.clone()));
+        let ramp = Scenario {
+            load: Load::Restless,
+            weights: vec![10.0, 25.0, 50.0, 75.0, 90.0],
+            ..steady
+        };
+        cases.push((format!("{name}; errors {percent} %; ramp, restless load"), ramp));
+    }
+    cases
+}
+
+/// Hours without a difference, where the assumption of independent coin flips is strained.
+pub fn strained() -> Vec<(String, Scenario)> {
+    let steady = equal(Shape::lognormal(SD_EQUALS_MEAN), 0.001);
+    let routed = |routing, percent| Scenario { routing, weights: vec![percent], ..steady.clone() };
+    let ramp = |routing| Scenario {
+        load: Load::Restless,
+        weights: vec![10.0, 25.0, 50.0, 75.0, 90.0],
+        ..routed(routing, 10.0)
+    };
+    let narrow = equal(Shape::lognormal(0.05), 0.001);
+    let alternating = |percent| Scenario {
+        routing: Routing::Alternating,
+        weights: vec![percent],
+        ..narrow.clone()
+    };
+    vec![
+        (
+            "lognormal, sd = mean; a look after every 10 requests; 10 %".into(),
+            Scenario { requests_per_tick: 10, ..steady.clone() },
+        ),
+        (
+            "sticky keys, first request of each bet on; 10 %".into(),
+            routed(Routing::StickyFirstRequest, 10.0),
+        ),
+        (
+            "sticky keys, first request of each; ramp, restless load".into(),
+            ramp(Routing::StickyFirstRequest),
+        ),
+        (
+            "sticky keys, every request bet on (wrong); 10 %".into(),
+            routed(Routing::StickyEveryRequest, 10.0),
+        ),
+        ("light and heavy requests in strict turn; 10 %".into(), alternating(10.0)),
+        ("light and heavy requests in strict turn; 50 %".into(), alternating(50.0)),
+    ]
+}
+
+/// What is wrong with a canary: what it is called, how it behaves, and how many of the canary's
+/// samples a fixed-sample z test of power 80 % at 5 % one-sided would need (statistics.md), and the
+/// median and p95 that statistics.md's simulation reached.
+pub struct Regression {
+    pub name: &'static str,
+    pub scenario: Scenario,
+    pub oracle: Option<u32>,
+    pub target: (u32, u32),
+}
+
+pub fn regressions() -> Vec<Regression> {
+    let normal = Shape::normal();
+    let lognormal = Shape::lognormal(SD_EQUALS_MEAN);
+    let heavy = Shape::lognormal(1.5);
+    let pareto = Shape::pareto(2.5);
+    let latency = |name, stable: &Shape, canary: Shape, oracle, target| {
+        let mut scenario = equal(stable.clone(), 0.001);
+        scenario.canary.latency = canary;
+        Regression {
+            name,
+            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            oracle,
+            target,
+        }
+    };
+    let failures = |name, from: f64, to: f64, oracle, target| {
+        let mut scenario = equal(lognormal.clone(), from);
+        scenario.canary.failure_rate = to;
+        Regression {
+            name,
+            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            oracle,
+            target,
+        }
+    };
+    let score = |name, shift: f64, oracle, target| {
+        let mut scenario = equal(lognormal.clone(), 0.001);
+        scenario.canary.scores = scenario.stable.scores.plus(shift);
+        Regression {
+            name,
+            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            oracle,
+            target,
+        }
+    };
+    vec![
+        latency("+10 ms, sd 15 (normal)", &normal, normal.plus(0.010), Some(15), (29, 60)),
+        latency("+5 %, normal", &normal, normal.plus(0.0025), Some(247), (361, 927)),
+        latency("+10 %, normal", &normal, normal.plus(0.005), Some(62), (86, 219)),
+        latency(
+            "x1.10, lognormal sd = mean",
+            &lognormal,
+            lognormal.times(1.1),
+            Some(817),
+            (739, 1803),
+        ),
+        latency("x1.10, Pareto 2.5", &pareto, pareto.times(1.1), Some(653), (53, 105)),
+        latency(
+            "x1.50, lognormal sd = mean",
+            &lognormal,
+            lognormal.times(1.5),
+            Some(58),
+            (42, 103),
+        ),
+        latency("x1.50, lognormal sigma 1.5", &heavy, heavy.times(1.5), Some(496), (141, 343)),
+        latency("x1.50, Pareto 2.5", &pareto, pareto.times(1.5), Some(47), (14, 18)),
+        latency(
+            "p99 doubled, mean unchanged",
+            &lognormal,
+            lognormal.with_p99_doubled(),
+            None,
+            (634, 1384),
+        ),
+        score("score shift d = 0.1", 0.015, Some(687), (889, 2182)),
+        score("score shift d = 0.2", 0.030, Some(172), (227, 613)),
+        failures("errors 1 -> 2 %", 0.01, 0.02, Some(912), (1028, 2935)),
+        failures("errors 1 -> 5 %", 0.01, 0.05, Some(95), (101, 314)),
+        failures("errors 0.1 -> 1 %", 0.001, 0.01, Some(315), (316, 1004)),
+        failures("errors 0 -> 100 %", 0.0, 1.0, None, (2, 4)),
+    ]
+}
+
+fn equal(latency: Shape, failure_rate: f64) -> Scenario {
+    let behavior = Behavior { latency, scores: Shape::scores(), failure_rate };
+    Scenario {
+        stable: behavior.clone(),
+        canary: behavior,
+        routing: Routing::Strata,
+        load: Load::Steady,
+        weights: vec![10.0],
+        remembers: false,
+        requests_per_tick: u32::MAX,
+        stops: false,
+    }
+}

@@ -1,0 +1,134 @@
+//! Whose event was it? Errors, fallbacks, label flips: from the first event, and from zero.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::is_random;
+use super::log_mean_exp;
+
+/// Which side of the null hypothesis is bet on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The canary's risk is larger: H0 is "risk ratio at most phi0".
+    Worse,
+    /// The canary's risk is smaller: H0 is "risk ratio at least phi0".
+    Better,
+}
+
+/// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
+const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+
+/// A bet on whose events they are.
+///
+/// Given an event, it is the canary's with probability `pi phi / (pi phi + 1 - pi)` under risk
+/// ratio phi, however rare events are. So nothing need be known of the rate, and a baseline without
+/// a single error blinds nobody.
+///
+/// ```text
+/// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
+/// E = mean over phi = phi0 * {1.25 1.5 2 3 5 10 30 100}        (phi0 / ... for "better")
+/// ```
+///
+/// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
+/// 1 for "no worse at all", 1 + margin for non-inferiority. For an absolute margin bet on the 0/1
+/// value by [`Bet`](super::Bet). Exact, at any rate, where each request went to the canary with
+/// probability pi independently; conservative where strata of alike requests are routed.
+///
+/// The two-sample case of Lindon and Malek (2022), "Anytime-valid inference for multinomial count
+/// data", NeurIPS 35; see also Turner, Ly and Gruenwald (2024), Journal of Statistical Planning and
+/// Inference 230.
+///
+/// ```
+/// use serin::stats::sequential::Direction;
+/// use serin::stats::sequential::Events;
+///
+/// let mut errors = Events::new(Direction::Worse, 1.0);
+/// // Two errors of the canary at 10 % of the traffic, none of stable's.
+/// errors.tick(0.1, 2, 0);
+/// assert!(errors.log_e() > 20_f64.ln());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    direction: Direction,
+    allowed_ratio: f64,
+    log_wealth: [f64; RATIOS.len()],
+}
+
+impl Events {
+    /// A bet against a risk ratio of at most (or at least) `allowed_ratio`, the phi0 above.
+    ///
+    /// A ratio that is not positive and finite is taken as 1.
+    pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
+        let usable = (1e-6..=1e6).contains(&allowed_ratio);
+        let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
+        Self { direction, allowed_ratio, log_wealth: [0.0; RATIOS.len()] }
+    }
+
+    /// Bets on the events of one tick.
+    pub fn tick(&mut self, share: f64, canary: u64, stable: u64) {
+        if !is_random(share) || (canary == 0 && stable == 0) {
+            return;
+        }
+        let (canary, all) = (canary as f64, canary as f64 + stable as f64);
+        let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
+        for (log, ratio) in self.log_wealth.iter_mut().zip(RATIOS) {
+            let (ratio, log_ratio) = match self.direction {
+                Direction::Worse => (self.allowed_ratio * ratio, ratio.ln()),
+                Direction::Better => (self.allowed_ratio / ratio, -ratio.ln()),
+            };
+            *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
+        }
+    }
+
+    /// ln E.
+    pub fn log_e(&self) -> f64 {
+        log_mean_exp(&self.log_wealth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_that_always_fails_is_found_by_its_second_request() {
+        let mut errors = Events::new(Direction::Worse, 1.0);
+        errors.tick(0.1, 1, 0);
+        assert!(errors.log_e() < 20_f64.ln());
+        errors.tick(0.1, 1, 0);
+        assert!(errors.log_e() > 20_f64.ln());
+    }
+
+    // One event: the canary's with probability pi phi0 / (pi phi0 + 1 - pi) under the worst of H0.
+    #[test]
+    fn the_expectation_at_the_edge_of_the_null_is_one() {
+        for direction in [Direction::Worse, Direction::Better] {
+            for (share, ratio) in [(0.001, 1.0), (0.1, 1.0), (0.1, 1.5), (0.5, 3.0), (0.999, 0.5)] {
+                let e = |canary, stable| {
+                    let mut events = Events::new(direction, ratio);
+                    events.tick(share, canary, stable);
+                    events.log_e().exp()
+                };
+                let canary = share * ratio / (share * ratio + 1.0 - share);
+                let expectation = canary * e(1, 0) + (1.0 - canary) * e(0, 1);
+                assert!((expectation - 1.0).abs() < 1e-12, "{direction:?} {share} {ratio}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_events_and_no_chance_change_nothing() {
+        let fresh = Events::new(Direction::Worse, 1.0);
+        let mut events = fresh;
+        for (share, canary, stable) in [(0.1, 0, 0), (0.0, 5, 5), (1.0, 5, 0), (f64::NAN, 1, 1)] {
+            events.tick(share, canary, stable);
+            assert_eq!(events, fresh);
+        }
+        events.tick(0.1, u64::MAX, u64::MAX);
+        events.tick(1e-9, u64::MAX, 0);
+        assert!(events.log_e().is_finite());
+        assert_eq!(Events::new(Direction::Better, f64::NAN), Events::new(Direction::Better, 1.0));
+    }
+}

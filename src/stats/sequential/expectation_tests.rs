@@ -1,0 +1,114 @@
+//! Is the expectation of every e-value at most 1 where there is no difference?
+//!
+//! Thousands of short, seeded runs each. A mean of e-values is dominated by its few largest, so the
+//! standard error is estimated from the sample and four of them are allowed. `make calibrate` asks
+//! the same of whole hours.
+
+use rand::RngExt;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::*;
+use crate::stats::Histogram;
+use crate::stats::Layout;
+
+/// A generator, a run number, and the logarithms of the e-values at the end of that run.
+fn expectation_is_at_most_one(name: &str, runs: u64, run: impl Fn(&mut Xoshiro256PlusPlus) -> f64) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+    let values: Vec<f64> = (0..runs).map(|_| run(&mut rng).exp()).collect();
+    let mean = values.iter().sum::<f64>() / runs as f64;
+    let variance = values.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / runs as f64;
+    let error = (variance / runs as f64).sqrt();
+    assert!(mean <= 1.0 + 4.0 * error + 1e-9, "{name}: mean {mean}, standard error {error}");
+    let reached = values.iter().filter(|e| **e >= 20.0).count() as f64 / runs as f64;
+    assert!(reached <= 0.05, "{name}: {reached} of the runs end above 20");
+}
+
+#[test]
+fn a_monitor_of_any_direction_under_drift_and_ramp() {
+    for (name, harm) in [("higher", Harm::Higher), ("lower", Harm::Lower), ("either", Harm::Either)]
+    {
+        expectation_is_at_most_one(name, 3000, |rng| {
+            let mut monitor =
+                Monitor::new(Layout::SECONDS, harm, Margin::default(), Margin::default());
+            for second in 0..30 {
+                let share = [0.1, 0.25, 0.5][second / 10];
+                let load = 0.010 * (1.0 + second as f64 / 30.0);
+                let (mut canary, mut stable) =
+                    (Histogram::new(Layout::SECONDS), Histogram::new(Layout::SECONDS));
+                for _ in 0..20 {
+                    // Exponential, so that the tail is used.
+                    let value = -load * (1.0 - rng.random::<f64>()).ln();
+                    let track = if rng.random::<f64>() < share { &mut canary } else { &mut stable };
+                    track.record(value);
+                }
+                monitor.tick(share, canary.points().as_slice(), stable.points().as_slice());
+            }
+            monitor.harm().log_e()
+        });
+    }
+}
+
+#[test]
+fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
+    let accepted = Margin { relative: 0.1, absolute: 0.0 };
+    // Buckets of 0.8 % would round the margin, so the values are given as they are.
+    expectation_is_at_most_one("margin", 3000, |rng| {
+        let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted);
+        for _ in 0..30 {
+            let (mut canary, mut stable) = (Vec::new(), Vec::new());
+            for _ in 0..20 {
+                let value = 0.010 + 0.010 * rng.random::<f64>();
+                if rng.random::<f64>() < 0.3 {
+                    canary.push((value * 1.1, 1));
+                } else {
+                    stable.push((value, 1));
+                }
+            }
+            monitor.tick(0.3, &canary, &stable);
+        }
+        monitor.proven().log_e()
+    });
+}
+
+#[test]
+fn failures_of_equal_and_of_just_acceptable_rate() {
+    for (name, excess) in [("equal", 0.0), ("margin", 0.02)] {
+        expectation_is_at_most_one(name, 4000, |rng| {
+            let margins = FailureMargins { harmful_ratio: 1.0, accepted_difference: 0.02 };
+            let mut monitor = FailureMonitor::new(margins);
+            for _ in 0..40 {
+                let (mut canary, mut stable) = (TrackCounts::default(), TrackCounts::default());
+                for _ in 0..20 {
+                    let is_canary = rng.random::<f64>() < 0.2;
+                    let track = if is_canary { &mut canary } else { &mut stable };
+                    track.requests += 1;
+                    let rate = if is_canary { 0.03 + excess } else { 0.03 };
+                    track.failures += u64::from(rng.random::<f64>() < rate);
+                }
+                monitor.tick(0.2, canary, stable);
+            }
+            if excess == 0.0 { monitor.harm().log_e() } else { monitor.proven().log_e() }
+        });
+    }
+}
+
+#[test]
+fn paired_differences_of_mean_zero_and_shares_as_intended() {
+    expectation_is_at_most_one("paired", 4000, |rng| {
+        let mut paired = Paired::new(1.0, 0.0);
+        for _ in 0..50 {
+            paired.tick((0..5).map(|_| (rng.random::<f64>() - 0.5, 1)));
+        }
+        paired.log_e()
+    });
+    expectation_is_at_most_one("shares", 4000, |rng| {
+        let mut ratio = SampleRatio::default();
+        for second in 0..40 {
+            let share = if second < 20 { 0.1 } else { 0.5 };
+            let canary = (0..10).filter(|_| rng.random::<f64>() < share).count() as u64;
+            ratio.tick(share, canary, 10 - canary);
+        }
+        ratio.evidence().log_e()
+    });
+}

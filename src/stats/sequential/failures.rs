@@ -1,0 +1,151 @@
+//! Does the canary fail more often, and is it proven not to?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::betting::Bet;
+use super::betting::Stake;
+use super::events::Direction;
+use super::events::Events;
+use super::running::Running;
+use super::tracker::Tracker;
+
+/// What one track did in one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackCounts {
+    /// Requests that it was asked to answer.
+    pub requests: u64,
+    /// Those that it did not answer; never more than the requests.
+    pub failures: u64,
+}
+
+/// What counts as harm, and what as none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureMargins {
+    /// The ratio of failure rates beyond which the canary does harm; 1 forgives nothing.
+    pub harmful_ratio: f64,
+    /// The difference of failure rates within which it does none: 0.005 is half a percentage
+    /// point. A ratio would take forever to prove where nothing ever fails.
+    pub accepted_difference: f64,
+}
+
+impl Default for FailureMargins {
+    fn default() -> Self {
+        Self { harmful_ratio: 1.0, accepted_difference: 0.005 }
+    }
+}
+
+/// The sequential judge of failures.
+///
+/// Harm is [`Events`]' question, whose failure was it, which answers from the first failure on.
+/// Its absence is proven by a [`Bet`] on the 0/1 value against "more often by at least the accepted
+/// difference".
+///
+/// ```
+/// use serin::stats::sequential::FailureMargins;
+/// use serin::stats::sequential::FailureMonitor;
+/// use serin::stats::sequential::TrackCounts;
+///
+/// let mut failures = FailureMonitor::new(FailureMargins::default());
+/// let stable = TrackCounts { requests: 90, failures: 0 };
+/// failures.tick(0.1, TrackCounts { requests: 10, failures: 2 }, stable);
+/// assert!(failures.harm().reached(0.05));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureMonitor {
+    accepted_difference: f64,
+    events: Events,
+    not_worse: Bet,
+    tracker: Tracker,
+    harm: Running,
+    proven: Running,
+}
+
+impl FailureMonitor {
+    /// A judge that has seen nothing. An accepted difference outside 0 to 1 is taken as 0, which
+    /// nothing can prove.
+    pub fn new(margins: FailureMargins) -> Self {
+        let difference = margins.accepted_difference;
+        Self {
+            accepted_difference: if (0.0..1.0).contains(&difference) { difference } else { 0.0 },
+            events: Events::new(Direction::Worse, margins.harmful_ratio),
+            not_worse: Bet::default(),
+            tracker: Tracker::default(),
+            harm: Running::default(),
+            proven: Running::default(),
+        }
+    }
+
+    /// Takes in one tick.
+    pub fn tick(&mut self, share: f64, canary: TrackCounts, stable: TrackCounts) {
+        self.events.tick(
+            share,
+            canary.failures.min(canary.requests),
+            stable.failures.min(stable.requests),
+        );
+        self.harm.observe(self.events.log_e());
+        // u = the canary succeeded; v = stable did, less what is granted.
+        let (u, v) = (outcomes(canary, 0.0), outcomes(stable, self.accepted_difference));
+        if let Some((center, scale)) = self.tracker.center_and_scale(share) {
+            let highest_v = 1.0 - self.accepted_difference;
+            let lowest_u = 0.0;
+            let stake = Stake { share, center, scale, lowest_u, highest_v };
+            self.not_worse.tick(&stake, u, v);
+            self.proven.observe(self.not_worse.log_e());
+        }
+        self.tracker.learn(&u, &v);
+    }
+
+    /// The evidence that the canary fails more often than the harmful ratio allows.
+    pub fn harm(&self) -> &Running {
+        &self.harm
+    }
+
+    /// The evidence that it fails more often by less than the accepted difference.
+    pub fn proven(&self) -> &Running {
+        &self.proven
+    }
+}
+
+fn outcomes(track: TrackCounts, granted: f64) -> [(f64, u64); 2] {
+    let failures = track.failures.min(track.requests);
+    [(1.0 - granted, track.requests - failures), (-granted, failures)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(requests: u64, failures: u64) -> TrackCounts {
+        TrackCounts { requests, failures }
+    }
+
+    #[test]
+    fn no_failures_at_all_prove_within_minutes_that_there_are_not_more() {
+        let mut monitor = FailureMonitor::new(FailureMargins::default());
+        let needed = (1..=3600).find(|_| {
+            monitor.tick(0.1, counts(10, 0), counts(90, 0));
+            monitor.proven().reached(0.05)
+        });
+        assert!(needed.is_some_and(|seconds| seconds < 300), "{needed:?}");
+        assert_eq!(monitor.harm().log_e(), 0.0);
+    }
+
+    #[test]
+    fn empty_ticks_and_impossible_counts_give_numbers() {
+        let mut monitor = FailureMonitor::new(FailureMargins {
+            harmful_ratio: f64::NAN,
+            accepted_difference: f64::INFINITY,
+        });
+        for share in [0.0, 0.1, 0.5, 1.0, f64::NAN] {
+            for (canary, stable) in
+                [((0, 0), (0, 0)), ((1, 9), (0, 0)), ((0, 0), (100, 0)), ((5, 5), (7, 100))]
+            {
+                monitor.tick(share, counts(canary.0, canary.1), counts(stable.0, stable.1));
+                assert!(monitor.harm().log_e().is_finite() && monitor.proven().log_e().is_finite());
+            }
+        }
+    }
+}

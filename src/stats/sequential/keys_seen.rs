@@ -1,0 +1,94 @@
+//! Has this key been here before? One bet for each key, where keys stay on their track.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// So many slots; 8 kB.
+const SLOTS: u64 = 1 << 16;
+
+/// Which keys were observed, in constant memory.
+///
+/// A sticky key is assigned once: that is the only coin flip, and all its later requests repeat the
+/// same outcome, slow or fast as that user is. Betting on each of them counts one user many times
+/// and raises false alarms (`make calibrate` shows how many). So only a key's *first* observation
+/// of a rollout goes into the bets; the rest are recorded, shown and not bet on.
+///
+/// A key is known by a slot of a hash that the split does not use. Two keys in one slot count as
+/// one, which costs observations once there are tens of thousands of keys, and never validity: which
+/// key comes first does not depend on its track.
+///
+/// ```
+/// use serin::stats::sequential::KeysSeen;
+///
+/// let mut seen = KeysSeen::default();
+/// assert!(seen.is_first(0x1234_5678_9abc_def0));
+/// assert!(!seen.is_first(0x1234_5678_9abc_def0));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
+pub struct KeysSeen(Vec<u64>);
+
+impl KeysSeen {
+    /// Whether no key in this hash's slot was seen before; afterward one was.
+    pub fn is_first(&mut self, hash: u64) -> bool {
+        let slot = hash % SLOTS;
+        let mask = 1 << (slot % 64);
+        let Some(word) = self.0.get_mut((slot / 64) as usize) else { return false };
+        let first = *word & mask == 0;
+        *word |= mask;
+        first
+    }
+
+    /// How many slots were seen: about the number of keys while they are few.
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
+impl Default for KeysSeen {
+    fn default() -> Self {
+        Self(vec![0; (SLOTS / 64) as usize])
+    }
+}
+
+impl From<KeysSeen> for Vec<u64> {
+    fn from(seen: KeysSeen) -> Self {
+        seen.0
+    }
+}
+
+/// Words that no `KeysSeen` wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words} words of seen keys: expected {}; send them as they were serialized", SLOTS / 64)]
+pub struct WordsMismatch {
+    words: usize,
+}
+
+impl TryFrom<Vec<u64>> for KeysSeen {
+    type Error = WordsMismatch;
+
+    fn try_from(words: Vec<u64>) -> Result<Self, WordsMismatch> {
+        if words.len() as u64 == SLOTS / 64 {
+            Ok(Self(words))
+        } else {
+            Err(WordsMismatch { words: words.len() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slot_is_new_once_and_a_round_trip_remembers() {
+        let mut seen = KeysSeen::default();
+        let first = (0..3 * SLOTS).filter(|hash| seen.is_first(*hash)).count() as u64;
+        assert_eq!((first, seen.count()), (SLOTS, SLOTS));
+        let text = serde_json::to_string(&seen).unwrap();
+        assert_eq!(serde_json::from_str::<KeysSeen>(&text).unwrap(), seen);
+        assert!(
+            serde_json::from_str::<KeysSeen>("[1,2]").unwrap_err().to_string().contains("1024")
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! What may be concluded now, however often one looks?
+//!
+//! A p-value is right for one look. Looked at every second for an hour, Welch's test at 5 % raises a
+//! false alarm on every third healthy canary, and on every one of them while the ramp climbs and the
+//! load drifts. Everything here may be looked at after every tick, forever:
+//!
+//! ```text
+//! E_t >= 0, E_0 = 1, expectation of E at most 1 under H0 at every stopping time   (an e-process)
+//! P(E_t >= 1/alpha for any t) <= alpha                                   (Ville's inequality)
+//! p_t = min(1, 1 / max of E up to t)                          (the always-valid p-value)
+//! ```
+//!
+//! **Why it is right under drift and ramp.** serin flips the coin itself. Within a tick, each request
+//! went to the canary with the known probability `share`, whatever the load did, so the two tracks
+//! are compared within the tick against that share: a randomization test. Nothing is assumed of the
+//! distribution, of independence between ticks, or of stationarity. What a bet depends on (cap,
+//! ranks, center, stake) is fixed *before* the tick, from past ticks only. Where this fails, and by
+//! how much, stands with [`Bet`] (strata) and [`KeysSeen`] (sticky keys).
+//!
+//! State is constant in size, serializes without loss, and is a function of the tick increments
+//! alone: the same increments give the same bytes on the same build.
+//!
+//! Reading order: [`Running`] (an e-value and its maximum), `wealth` (the mixture of stakes),
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`Past`] and [`Frame`] (what a
+//! tick is measured with), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! [`Score`] (the interval to show), [`SampleRatio`], [`KeysSeen`]; then what stands on its own:
+//! normal mixtures, quantile bands, 2 x 2 tables, several e-values at once.
+//!
+//! Shafer, Shen, Vereshchagin and Vovk (2011), Statistical Science 26(1), doi:10.1214/10-STS347;
+//! Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70(3), doi:10.1287/opre.2021.2135;
+//! Waudby-Smith and Ramdas (2024), JRSS B 86(1), doi:10.1093/jrsssb/qkad009.
+
+mod running;
+
+mod wealth;
+
+mod betting;
+mod paired;
+
+mod events;
+
+mod frame;
+mod tracker;
+
+mod monitor;
+
+mod failures;
+
+mod score;
+
+mod sample_ratio;
+
+mod keys_seen;
+
+mod normal_mixture;
+
+mod bands;
+mod tables;
+
+mod several;
+
+pub use bands::dkw_radius;
+pub use bands::quantile_radii;
+pub use betting::Bet;
+pub use betting::Stake;
+pub use events::Direction;
+pub use events::Events;
+pub use failures::FailureMargins;
+pub use failures::FailureMonitor;
+pub use failures::TrackCounts;
+pub use frame::Frame;
+pub use frame::Past;
+pub use keys_seen::KeysSeen;
+pub use monitor::Harm;
+pub use monitor::Margin;
+pub use monitor::Monitor;
+pub use normal_mixture::half_width_one_sided;
+pub use normal_mixture::half_width_two_sided;
+pub use normal_mixture::log_e_one_sided;
+pub use normal_mixture::log_e_two_sided;
+pub use normal_mixture::mixing_precision;
+pub use paired::Paired;
+pub use running::Running;
+pub use sample_ratio::SampleRatio;
+pub use score::Interval;
+pub use score::Score;
+pub use several::holm;
+pub use several::weighted_bonferroni;
+pub use tables::log_e_hypergeometric;
+pub use tables::log_e_two_proportions;
+
+/// ln of the mean of the e-values whose logarithms are given: an average of e-values is an e-value.
+///
+/// No values give 0: nothing was bet, and E = 1.
+pub fn log_mean_exp(logs: &[f64]) -> f64 {
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !largest.is_finite() {
+        return if logs.is_empty() { 0.0 } else { largest };
+    }
+    let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
+    largest + (sum / logs.len() as f64).ln()
+}
+
+/// Whether a share leaves something to chance, so that there is something to bet on. The smallest
+/// weight is a basis point; far below it the stakes would lose their digits.
+fn is_random(share: f64) -> bool {
+    (1e-9..=1.0 - 1e-9).contains(&share)
+}
+
+#[cfg(test)]
+#[path = "expectation_tests.rs"]
+mod expectation;

@@ -1,0 +1,179 @@
+//! What does the judge of one signal do with ticks of every kind?
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::stats::Points;
+
+const RATE: u64 = 100;
+
+fn latency() -> Monitor {
+    let accepted = Margin { relative: 0.1, absolute: 0.0 };
+    Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted)
+}
+
+/// A tick of stable's values 10 to 29 ms, and the canary's times `factor`.
+fn tick(monitor: &mut Monitor, share: f64, factor: f64) {
+    let canaries = (share * RATE as f64) as u64;
+    let values = |count: u64, factor: f64| -> Vec<f64> {
+        (0..count).map(|i| (0.010 + 0.001 * (i % 20) as f64) * factor).collect()
+    };
+    let canary = Points::from_samples(&values(canaries, factor));
+    let stable = Points::from_samples(&values(RATE - canaries, 1.0));
+    monitor.tick(share, canary.as_slice(), stable.as_slice());
+}
+
+fn seconds_until(mut reached: impl FnMut() -> bool) -> Option<u32> {
+    (1..=3600).find(|_| reached())
+}
+
+#[test]
+fn a_slow_canary_is_found_within_seconds_and_an_equal_one_is_proven_so() {
+    let mut slow = latency();
+    let found = seconds_until(|| {
+        tick(&mut slow, 0.2, 2.0);
+        slow.harm().reached(0.01)
+    });
+    assert!(found.is_some_and(|seconds| seconds <= 5), "{found:?}");
+    assert!(!slow.proven().reached(0.5));
+
+    let mut equal = latency();
+    let proven = seconds_until(|| {
+        tick(&mut equal, 0.2, 1.0);
+        equal.proven().reached(0.05)
+    });
+    assert!(proven.is_some_and(|seconds| seconds < 120), "{proven:?}");
+    assert!(!equal.harm().reached(0.5));
+}
+
+#[test]
+fn harm_in_each_direction_is_told_apart() {
+    for (harm, factor, is_harm) in [
+        (Harm::Higher, 1.5, true),
+        (Harm::Higher, 0.6, false),
+        (Harm::Lower, 1.5, false),
+        (Harm::Lower, 0.6, true),
+        (Harm::Either, 1.5, true),
+        (Harm::Either, 0.6, true),
+    ] {
+        let margin = Margin { relative: 0.05, absolute: 0.001 };
+        for harmful in [Margin::default(), margin] {
+            let mut monitor = Monitor::new(Layout::SECONDS, harm, harmful, margin);
+            (0..60).for_each(|_| tick(&mut monitor, 0.2, factor));
+            assert_eq!(monitor.harm().reached(0.05), is_harm, "{harm:?} {factor} {harmful:?}");
+            assert_eq!(monitor.proven().reached(0.05), !is_harm, "{harm:?} {factor}");
+        }
+    }
+}
+
+#[test]
+fn a_difference_within_the_harmful_margin_is_no_harm() {
+    let allowed = Margin { relative: 0.2, absolute: 0.0 };
+    let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, allowed, allowed);
+    (0..600).for_each(|_| tick(&mut monitor, 0.2, 1.1));
+    assert!(!monitor.harm().reached(0.5) && monitor.proven().reached(0.05));
+}
+
+#[test]
+fn constant_values_are_judged_by_their_side() {
+    let mut monitor = latency();
+    (0..30).for_each(|_| monitor.tick(0.1, &[(0.005, 10)], &[(0.005, 90)]));
+    assert!(!monitor.harm().reached(0.5) && monitor.proven().reached(0.05));
+    (0..30).for_each(|_| monitor.tick(0.1, &[(0.010, 10)], &[(0.005, 90)]));
+    assert!(monitor.harm().reached(0.001));
+}
+
+#[test]
+fn what_is_remembered_of_stable_makes_the_first_tick_count() {
+    let (mut cold, mut warm) = (latency(), latency());
+    warm.remember(&[(0.010, 500), (0.012, 500), (f64::NAN, 3)]);
+    assert_eq!(warm.harm().log_e(), 0.0);
+    for monitor in [&mut cold, &mut warm] {
+        monitor.tick(0.5, &[(0.030, 10)], &[(0.010, 5), (0.012, 5)]);
+    }
+    assert_eq!(cold.harm().log_e(), 0.0);
+    assert!(warm.harm().reached(0.05));
+}
+
+/// An incident that doubles every latency, on both tracks alike, while the canary's share rises.
+#[test]
+fn an_incident_on_both_tracks_is_no_harm() {
+    let mut monitor = latency();
+    for (second, share) in (0..1200).zip([0.1, 0.3, 0.5].into_iter().cycle()) {
+        let load: f64 = if (300..600).contains(&second) { 0.040 } else { 0.020 };
+        let canaries = (share * 100.0) as u64;
+        monitor.tick(share, &[(load, canaries)], &[(load, 100 - canaries)]);
+    }
+    assert!(!monitor.harm().reached(0.5), "{:?}", monitor.harm());
+}
+
+#[test]
+fn parts_are_named_and_their_mean_is_the_whole() {
+    let mut monitor = latency();
+    (0..5).for_each(|_| tick(&mut monitor, 0.2, 1.1));
+    let parts: Vec<(String, f64)> = monitor.parts().collect();
+    let names: Vec<&str> = parts.iter().map(|part| part.0.as_str()).collect();
+    let tails = ["above(6) larger", "above(7) larger", "above(8) larger"];
+    assert_eq!(names, [&["capped larger", "rank larger"], tails.as_slice()].concat());
+    let e = |i: usize| parts[i].1.exp();
+    let mean = (e(0) + e(1) + (e(2) + e(3) + e(4)) / 3.0) / 3.0;
+    assert!((monitor.harm().log_e() - mean.ln()).abs() < 1e-9);
+}
+
+proptest! {
+    #[test]
+    fn no_tick_gives_nan_and_replay_gives_the_same_bytes(
+        ticks in vec(any_tick(), 0..40), cut in 0..40_usize, harm in any_harm(),
+    ) {
+        let accepted = Margin { relative: 0.1, absolute: 0.0 };
+        let new = || Monitor::new(Layout::SECONDS, harm, Margin::default(), accepted);
+        let (mut once, mut again) = (new(), new());
+        for (number, (share, canary, stable)) in ticks.iter().enumerate() {
+            once.tick(*share, canary, stable);
+            // A restart in between: what was written is read, to the bit.
+            if number == cut {
+                again = serde_json::from_str(&serde_json::to_string(&again).unwrap()).unwrap();
+            }
+            again.tick(*share, canary, stable);
+            prop_assert!(once.harm().log_e().is_finite() && once.proven().log_e().is_finite());
+            let effect = once.effect().effect();
+            prop_assert!(effect.is_none_or(|(effect, error)| effect.is_finite() && error.is_finite()));
+        }
+        prop_assert_eq!(serde_json::to_string(&once).unwrap(), serde_json::to_string(&again).unwrap());
+    }
+
+    // Seconds or milliseconds: the buckets move, the evidence does not (powers of two are exact).
+    #[test]
+    fn the_unit_of_the_values_does_not_matter(
+        ticks in vec((0.05..0.95_f64, vec(0.5..1.0_f64, 0..20), vec(0.5..1.0_f64, 0..60)), 1..20),
+    ) {
+        let (mut one, mut other) = (latency(), latency());
+        for (share, canary, stable) in ticks {
+            let points = |values: &[f64], unit: f64| {
+                let mut histogram = crate::stats::Histogram::new(Layout::SECONDS);
+                values.iter().for_each(|value| histogram.record(value * unit));
+                histogram.points()
+            };
+            one.tick(share, points(&canary, 1.0).as_slice(), points(&stable, 1.0).as_slice());
+            let unit = 1.0 / 1024.0;
+            other.tick(share, points(&canary, unit).as_slice(), points(&stable, unit).as_slice());
+        }
+        prop_assert!((one.harm().log_e() - other.harm().log_e()).abs() < 1e-9);
+        prop_assert!((one.proven().log_e() - other.proven().log_e()).abs() < 1e-9);
+    }
+}
+
+type Tick = (f64, Vec<(f64, u64)>, Vec<(f64, u64)>);
+
+fn any_tick() -> impl Strategy<Value = Tick> {
+    let share = prop_oneof![Just(0.0), Just(1.0), Just(0.1), 0.0..1.0_f64, any::<f64>()];
+    let value = prop_oneof![Just(0.0), Just(0.01), 0.001..0.1_f64, any::<f64>()];
+    let count = prop_oneof![Just(0), 1..5_u64, 1..1_000_000_u64];
+    let points = move || vec((value.clone(), count.clone()), 0..8);
+    (share, points(), points())
+}
+
+fn any_harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![Just(Harm::Higher), Just(Harm::Lower), Just(Harm::Either)]
+}

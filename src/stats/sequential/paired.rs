@@ -1,0 +1,105 @@
+//! Does the canary answer the same request differently than stable does?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::wealth::Wealth;
+use super::wealth::stakes;
+
+/// A bet against "the mean difference, canary minus stable, is at most the margin".
+///
+/// In shadow mode both models answer every request, so the difference of the two answers is
+/// observed itself, and what the answers have in common cancels: with correlation rho it takes
+/// `2 (1 - rho) pi (1 - pi)` times the requests of split traffic.
+///
+/// ```text
+/// x = d - margin          H0: E d <= margin          d within [-bound, bound]
+/// wealth as in Bet; the scale is the root mean square of the differences of earlier ticks
+/// ```
+///
+/// Assumes that pairs follow one another without memory: here it is the requests, not the coin,
+/// that are random. d can be a difference of scores (bound 1), its sign, or a disagreement of
+/// labels. For "smaller" pass -d.
+///
+/// ```
+/// use serin::stats::sequential::Paired;
+///
+/// let mut paired = Paired::new(1.0, 0.0);
+/// for _ in 0..40 {
+///     paired.tick([(0.06, 5), (-0.02, 5)]);
+/// }
+/// assert!(paired.log_e() > 20_f64.ln());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paired {
+    bound: f64,
+    margin: f64,
+    wealth: Wealth,
+    count: u64,
+    squares: f64,
+}
+
+impl Paired {
+    /// A bet on differences within `-bound..=bound`; one outside is taken as the bound.
+    ///
+    /// A bound that is not positive and finite, or a margin that is not finite, is taken as 1 and 0.
+    pub fn new(bound: f64, margin: f64) -> Self {
+        let bound = if bound > 0.0 && bound.is_finite() { bound } else { 1.0 };
+        let margin = if margin.is_finite() { margin } else { 0.0 };
+        Self { bound, margin, wealth: Wealth::default(), count: 0, squares: 0.0 }
+    }
+
+    /// Bets on the differences of one tick, each with its count, then learns their size.
+    pub fn tick(&mut self, differences: impl IntoIterator<Item = (f64, u64)>) {
+        // Before the first difference the scale is unknown: the bound is the cautious guess.
+        let scale = if self.count == 0 {
+            self.bound
+        } else {
+            (self.squares / self.count as f64).sqrt().max(1e-6 * self.bound)
+        };
+        let lambda = stakes(scale, -(self.bound + self.margin));
+        let (bound, margin) = (self.bound, self.margin);
+        let (mut count, mut squares) = (0_u64, 0.0);
+        let outcomes = differences
+            .into_iter()
+            .filter(|(d, _)| !d.is_nan())
+            .map(|(d, n)| (d.clamp(-bound, bound) - margin, n))
+            .inspect(|(x, n)| {
+                count = count.saturating_add(*n);
+                squares += x * x * *n as f64;
+            });
+        self.wealth.play(&lambda, outcomes);
+        self.count = self.count.saturating_add(count);
+        self.squares += squares;
+    }
+
+    /// ln E.
+    pub fn log_e(&self) -> f64 {
+        self.wealth.log_e()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_answers_say_nothing_and_opposite_ones_cancel() {
+        let mut paired = Paired::new(1.0, 0.0);
+        (0..1000).for_each(|_| paired.tick([(0.0, 10)]));
+        assert_eq!(paired.log_e(), 0.0);
+        (0..1000).for_each(|_| paired.tick([(0.1, 5), (-0.1, 5)]));
+        assert!(paired.log_e() <= 0.0);
+    }
+
+    #[test]
+    fn a_difference_within_the_margin_is_no_evidence() {
+        let (mut none, mut allowed) = (Paired::new(1.0, 0.0), Paired::new(1.0, 0.05));
+        for _ in 0..500 {
+            none.tick([(0.04, 2), (f64::NAN, 1)]);
+            allowed.tick([(0.04, 2), (f64::INFINITY, 0)]);
+        }
+        assert!(none.log_e() > 30.0 && allowed.log_e() < 0.0);
+    }
+}

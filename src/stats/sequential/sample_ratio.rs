@@ -1,0 +1,114 @@
+//! Did the tracks get the traffic that they should have got?
+
+use serde::Deserialize;
+use serde::Serialize;
+use statrs::function::gamma::ln_gamma;
+
+use super::is_random;
+use super::running::Running;
+
+/// How sure the alternative is that the share is about the intended one, in requests. A share that
+/// is off by a fifth is then found within a few hundred of the canary's requests.
+const CONCENTRATION: f64 = 100.0;
+
+/// The e-value of observed against intended shares: sample-ratio mismatch.
+///
+/// A canary that loses requests before they are counted has been compared on a biased rest; every
+/// other number is then in doubt.
+///
+/// ```text
+/// ln E = ln B(k pi + n_c, k (1 - pi) + n_s) - ln B(k pi, k (1 - pi)) - n_c ln pi - n_s ln(1 - pi)
+/// ```
+///
+/// B is the beta function, k = 100. When the share changes, what was found so far is kept as a
+/// factor and the count starts over: a product of e-values of successive stretches is an e-value.
+/// The stratified split gets its share almost exactly, so this is conservative.
+///
+/// Lindon and Malek (2022), "Anytime-valid inference for multinomial count data", NeurIPS 35.
+///
+/// ```
+/// use serin::stats::sequential::SampleRatio;
+///
+/// let mut ratio = SampleRatio::default();
+/// ratio.tick(0.1, 60, 940);
+/// assert!(ratio.evidence().reached(0.05));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleRatio {
+    share: f64,
+    canary: u64,
+    stable: u64,
+    /// ln E of the stretches before this share.
+    before: f64,
+    evidence: Running,
+}
+
+impl SampleRatio {
+    /// Takes in the requests of one tick. Nothing is expected of a share of 0 or 1.
+    pub fn tick(&mut self, share: f64, canary: u64, stable: u64) {
+        if !is_random(share) {
+            return;
+        }
+        if share != self.share {
+            self.before = self.evidence.log_e();
+            (self.share, self.canary, self.stable) = (share, 0, 0);
+        }
+        self.canary = self.canary.saturating_add(canary);
+        self.stable = self.stable.saturating_add(stable);
+        let now = log_e_sample_ratio(self.canary, self.stable, share, CONCENTRATION);
+        self.evidence.observe(self.before + now);
+    }
+
+    /// The evidence that the shares are not the intended ones.
+    pub fn evidence(&self) -> &Running {
+        &self.evidence
+    }
+}
+
+/// ln E of one stretch of constant share.
+fn log_e_sample_ratio(canary: u64, stable: u64, share: f64, concentration: f64) -> f64 {
+    let (a, b) = (concentration * share, concentration * (1.0 - share));
+    let (canary, stable) = (canary as f64, stable as f64);
+    ln_beta(a + canary, b + stable)
+        - ln_beta(a, b)
+        - canary * share.ln()
+        - stable * (-share).ln_1p()
+}
+
+pub(super) fn ln_beta(a: f64, b: f64) -> f64 {
+    ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_are_those_of_the_reference() {
+        // always_valid.py: loge_lindon_malek(kc, ks, pi, k)
+        for (canary, stable, share, concentration, expected) in [
+            (3, 0, 0.1, 100.0, 0.24787877844893558),
+            (20, 90, 0.1, 10.0, 1.5811785881196503),
+            (50, 40, 0.5, 100.0, -0.057439756968033606),
+        ] {
+            let found = log_e_sample_ratio(canary, stable, share, concentration);
+            assert!((found - expected).abs() < 1e-9, "{found}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_before_a_step_counts_after_it() {
+        let mut ratio = SampleRatio::default();
+        ratio.tick(0.1, 0, 1000);
+        let found = ratio.evidence().log_e();
+        assert!(found > 10.0);
+        ratio.tick(0.25, 0, 0);
+        assert!((ratio.evidence().log_e() - found).abs() < 1e-9);
+        ratio.tick(0.25, 25, 75);
+        assert!(ratio.evidence().log_e() < found && ratio.evidence().largest() == found);
+        ratio.tick(0.0, 5, 5);
+        ratio.tick(f64::NAN, 5, 5);
+        assert_eq!((ratio.canary, ratio.stable), (25, 75));
+    }
+}

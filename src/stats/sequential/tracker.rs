@@ -1,0 +1,122 @@
+//! Around which value, and how widely, did a function of the observations vary of late?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Counts above this are halved, so that the center follows the load within seconds: its own noise
+/// adds 1/512 to the variance of the bet, at most.
+const MOST: f64 = 1024.0;
+
+/// The canary's difference counts from so many observations on as much as the guess of none.
+const DOUBT: f64 = 20.0;
+
+/// Fewer of stable's observations than this say nothing yet.
+const FEWEST: f64 = 10.0;
+
+/// Recent mean and spread of a function with values from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tracker {
+    stable: Sums,
+    /// The canary's values less stable's mean of that moment.
+    difference: Sums,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sums {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Tracker {
+    /// The center and the scale for the next tick; `None` while too little is known.
+    ///
+    /// ```text
+    /// c = m_s + (1 - pi) d          d = the canary's mean difference, shrunk toward 0
+    /// ```
+    ///
+    /// This is the center with the least noise when the canary does differ: at 10 % nearly the
+    /// canary's own mean, so that stable's nine observations, not the canary's one, carry the
+    /// difference. Without a difference it is the common mean.
+    pub(super) fn center_and_scale(&self, share: f64) -> Option<(f64, f64)> {
+        if self.stable.count < FEWEST {
+            return None;
+        }
+        let mean = self.stable.sum / self.stable.count;
+        let variance = self.stable.squares / self.stable.count - mean * mean;
+        let difference = self.difference.sum / (self.difference.count + DOUBT);
+        let center = (mean + (1.0 - share) * difference).clamp(0.0, 1.0);
+        // A function that did not vary may yet do so, about as often as it had the chance.
+        Some((center, variance.max(0.25 / (self.stable.count + 1.0)).sqrt()))
+    }
+
+    /// Takes in a tick that is over.
+    pub(super) fn learn(&mut self, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
+        // Within the tick, so that a change of the load is not taken for a difference.
+        let mut tick = Sums::default();
+        stable.iter().for_each(|&(v, n)| tick.add(v, n));
+        self.stable.merge(&tick);
+        let reference = if tick.count >= FEWEST { tick } else { self.stable };
+        if reference.count >= FEWEST {
+            let mean = reference.sum / reference.count;
+            let mut difference = Sums::default();
+            canary.iter().for_each(|&(u, n)| difference.add(u - mean, n));
+            self.difference.merge(&difference);
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, x: f64, count: u64) {
+        let count = count as f64;
+        self.count += count;
+        self.sum += x * count;
+        self.squares += x * x * count;
+    }
+
+    fn merge(&mut self, other: &Sums) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+        if self.count > MOST {
+            let factor = 0.5 * MOST / self.count;
+            let factor = if self.count > 2.0 * MOST { factor } else { 0.5 };
+            self.count *= factor;
+            self.sum *= factor;
+            self.squares *= factor;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_center_lies_between_the_tracks_by_the_share() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.center_and_scale(0.1), None);
+        for _ in 0..1000 {
+            tracker.learn(&[(0.6, 10)], &[(0.3, 45), (0.5, 45)]);
+        }
+        let (center, scale) = tracker.center_and_scale(0.1).unwrap();
+        assert!((center - 0.58).abs() < 0.01, "{center}");
+        assert!((scale - 0.1).abs() < 1e-9, "{scale}");
+        let (center, _) = tracker.center_and_scale(0.9).unwrap();
+        assert!((center - 0.42).abs() < 0.01, "{center}");
+    }
+
+    #[test]
+    fn counts_stay_bounded_and_the_latest_counts_most() {
+        let mut tracker = Tracker::default();
+        tracker.learn(&[], &[(0.0, u64::MAX)]);
+        assert!(tracker.stable.count <= MOST);
+        for _ in 0..100 {
+            tracker.learn(&[], &[(1.0, 100)]);
+        }
+        let (center, scale) = tracker.center_and_scale(0.5).unwrap();
+        assert!(center > 0.99 && scale > 0.0, "{center} {scale}");
+    }
+}
