@@ -10,6 +10,7 @@
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`always_valid`]: the judgement that may be looked at as often as one likes.
+//! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
@@ -29,6 +30,8 @@ pub mod judge;
 
 pub mod always_valid;
 
+pub mod analysis;
+
 pub mod state;
 
 pub mod event;
@@ -41,6 +44,7 @@ pub mod narrative;
 
 mod salt;
 
+pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
 pub use journal::Entry;

@@ -29,6 +29,28 @@ pub fn probability(p: f64) -> String {
     if p > 0.0 && p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
 }
 
+/// A number of any unit as people read it: six significant digits.
+///
+/// ```
+/// use serin::canary::narrative::number;
+/// assert_eq!(number(0.866_666_67), "0.866667");
+/// assert_eq!(number(12.5), "12.5");
+/// assert_eq!(number(-2.0e9), "-2.000e9");
+/// ```
+pub fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value != 0.0 && !(1e-4..1e6).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let digits_before = magnitude.max(1e-4).log10().floor();
+    let text = format!("{value:.*}", (5.0 - digits_before) as usize);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 impl Event {
     /// The event's name, as the journal writes it.
     pub fn name(&self) -> &'static str {

@@ -2,8 +2,8 @@
 //!
 //! Every flag is also an environment variable: those of `serve`, and the address of a server, as
 //! `SERIN_FLAG`, the others as `SERIN_COMMAND_FLAG`. Its doc comment is its manual. Exit codes: 0
-//! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` can gate a
-//! pipeline.
+//! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` and `serin analyze`
+//! can gate a pipeline.
 
 pub mod settings;
 
@@ -16,6 +16,8 @@ pub mod demo;
 pub mod train;
 
 pub mod inspect;
+
+pub mod analyze;
 
 pub mod power;
 
@@ -32,6 +34,8 @@ pub mod rollback;
 pub mod pause;
 
 pub mod history;
+
+mod columns;
 
 mod show;
 
@@ -62,6 +66,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Print what is in a model file
     Inspect(inspect::InspectArgs),
+    /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait
+    Analyze(analyze::AnalyzeArgs),
     /// How many samples a comparison takes
     Power(power::PowerArgs),
     /// What a server is doing
@@ -116,6 +122,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Train(args) => train::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Analyze(args) => analyze::run(&args),
             Command::Power(args) => power::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Deploy(args) => deploy::run(&args),

@@ -56,13 +56,26 @@ pub fn tracks(stable: &Value, canary: Option<&Value>) -> Vec<String> {
     ];
     let dropped: &[&str] = if width() < 92 { &["std", "p50"] } else { &[] };
     let columns: Vec<_> = columns.iter().filter(|(name, _)| !dropped.contains(name)).collect();
+    let header = [""].into_iter().chain(columns.iter().map(|(name, _)| *name));
+    let tracks = [("stable", Some(stable)), ("canary", canary)];
+    let rows = tracks.into_iter().filter_map(|(name, track)| {
+        let track = track?;
+        let cells = columns.iter().map(move |(_, cell)| cell(track));
+        Some([name.to_owned()].into_iter().chain(cells))
+    });
+    aligned(header, rows)
+}
+
+/// A table as lines: names on the left, numbers aligned on the right.
+pub fn aligned<'h>(
+    header: impl IntoIterator<Item = &'h str>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
+) -> Vec<String> {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header([""].into_iter().chain(columns.iter().map(|(name, _)| *name)));
-    for (name, track) in [("stable", Some(stable)), ("canary", canary)] {
-        let Some(track) = track else { continue };
-        let cells = columns.iter().map(|(_, cell)| cell(track));
-        table.add_row([name.to_owned()].into_iter().chain(cells));
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);

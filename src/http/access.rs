@@ -37,11 +37,7 @@ impl Access {
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if is_cross_site(headers) {
-            return Err(Problem::forbidden(
-                "requests from pages of other sites are not taken; use curl or the serin command",
-            ));
-        }
+        same_site(headers)?;
         match self {
             Access::Everybody if is_rebound(headers) => Err(Problem::forbidden(
                 "without a token, /admin answers only under an address or as localhost, not under \
@@ -66,6 +62,19 @@ impl Access {
             }
         }
     }
+}
+
+/// Refuses what a page of another site sends from somebody's browser.
+///
+/// # Errors
+/// When the browser says so.
+pub fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_cross_site(headers) {
+        return Err(Problem::forbidden(
+            "requests from pages of other sites are not taken; use curl or the serin command",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a browser says that the request comes from a page of another origin.

@@ -14,8 +14,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Shared;
+use super::answer::blocking;
+use super::answer::json;
+use super::answer::respond;
 use super::body;
 use super::body::ContentType;
+use super::body::Nothing;
 use super::problem::Problem;
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
@@ -80,11 +84,6 @@ struct RollBack {
 struct Traffic {
     percent: f64,
 }
-
-/// The body of a route that takes none.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// The query of `history`.
 #[derive(Deserialize)]
@@ -289,29 +288,6 @@ async fn ask<T: Serialize + Send + 'static>(
     let service: Arc<Service> = shared.service.clone();
     let outcome = blocking(move || question(&service)).await;
     respond(&request, outcome.and_then(|answer| json(&answer, revision(&answer))))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    web::block(work)
-        .await
-        .map_err(|_| Problem::internal("the server is too busy; nothing was changed, try again"))?
-}
-
-fn respond(request: &HttpRequest, outcome: Result<HttpResponse, Problem>) -> HttpResponse {
-    outcome.unwrap_or_else(|problem| problem.response(request.path()))
-}
-
-fn json<T: Serialize>(answer: &T, revision: Option<u64>) -> Result<HttpResponse, Problem> {
-    let mut body = serde_json::to_vec(answer)
-        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
-    body.push(b'\n');
-    let mut response = HttpResponse::Ok();
-    if let Some(revision) = revision {
-        response.insert_header((header::ETAG, format!("\"{revision}\"")));
-    }
-    Ok(response.insert_header(header::ContentType::json()).body(body))
 }
 
 fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {

@@ -20,6 +20,11 @@ pub enum ContentType {
     Required,
 }
 
+/// The body of a route that takes none.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// The whole body.
 ///
 /// # Errors

@@ -2,8 +2,11 @@
 //!
 //! - [`problem`]: the one place that knows status codes.
 //! - [`body`]: reading a body within limits of size and time.
+//! - [`fields`]: reading single fields, so that an error names them.
+//! - [`answer`]: writing an answer.
 //! - [`access`]: who may use `/admin`.
 //! - [`predict`]: `POST /predict`.
+//! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
 //! - [`server`]: listening, and stopping without losing anything.
 
@@ -11,9 +14,15 @@ pub mod problem;
 
 pub mod body;
 
+pub mod fields;
+
+pub mod answer;
+
 pub mod access;
 
 pub mod predict;
+
+pub mod analysis;
 
 pub mod admin;
 
@@ -29,6 +38,7 @@ use actix_web::Route;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web::web::Data;
+use tokio::sync::Semaphore;
 
 use crate::service::Service;
 use access::Access;
@@ -59,12 +69,18 @@ pub struct Shared {
     pub service: Arc<Service>,
     /// The settings.
     pub settings: Settings,
+    /// The turns that analyses take.
+    pub analyses: Arc<Semaphore>,
 }
 
 /// All routes, on one screen.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(post("/predict", web::post().to(predict::predict)))
+        .service(post("/record", web::post().to(analysis::record)))
+        .service(post("/analyze", web::post().to(analysis::analyze)))
+        .service(get("/status", web::get().to(analysis::status)))
+        .service(post("/reset", web::post().to(analysis::reset)))
         .service(get("/livez", web::get().to(livez)).route(web::head().to(livez)))
         .service(get("/readyz", web::get().to(readyz)).route(web::head().to(readyz)))
         .service(

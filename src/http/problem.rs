@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use crate::canary::Refusal;
 use crate::canary::Verdict;
+use crate::canary::analysis::OptionError;
 use crate::canary::policy::DurationError;
 use crate::canary::weight::WeightError;
 use crate::service::CommandError;
 use crate::service::predict::PredictError;
+use crate::service::recordings::RecordError;
 use crate::service::registry::RegistryError;
 use crate::store::StoreError;
 
@@ -309,6 +311,26 @@ impl From<StoreError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_failed",
                 "The store failed; nothing was changed",
+                error.to_string(),
+            ),
+        }
+    }
+}
+
+impl From<OptionError> for Problem {
+    fn from(error: OptionError) -> Problem {
+        Problem::field(error.to_string())
+    }
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Problem {
+        match &error {
+            RecordError::Name(_) | RecordError::Score(_) => Problem::field(error.to_string()),
+            RecordError::TooManyMetrics { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "too_many_metrics",
+                "There are too many metrics already",
                 error.to_string(),
             ),
         }

@@ -11,6 +11,7 @@ use actix_web::web::Data;
 
 use super::Settings;
 use super::Shared;
+use super::analysis;
 use super::routes;
 use crate::service::Service;
 use crate::service::checkpoint::Saver;
@@ -36,7 +37,8 @@ pub async fn run(
     let saver = Saver::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
-    let shared = Data::new(Shared { service: service.clone(), settings });
+    let shared =
+        Data::new(Shared { service: service.clone(), settings, analyses: analysis::turns() });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
         .workers(workers)
         .max_connections(connections)

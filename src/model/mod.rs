@@ -21,7 +21,7 @@ mod encoding;
 mod fitting;
 mod random;
 mod split;
-mod wording;
+pub(crate) mod wording;
 
 pub mod schema;
 

@@ -1,4 +1,4 @@
-//! How names, values and lists appear in this layer's messages.
+//! How names, values and lists appear in messages.
 //!
 //! Whatever a client or a file sent is shortened and escaped before it is quoted, so that a message
 //! stays one readable line in a log whatever it is about.
@@ -13,7 +13,7 @@ const LISTED_NAMES: usize = 30;
 const SUGGESTED_BYTES: usize = 64;
 
 /// The text in backticks, control characters escaped, cut after 40 characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String =
         text.chars().take(QUOTED_CHARACTERS).flat_map(char::escape_debug).collect();
     if text.chars().nth(QUOTED_CHARACTERS).is_some() {
@@ -23,7 +23,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The names in backticks, separated by commas, at most thirty of them.
-pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut names = names.into_iter();
     let mut shown: Vec<String> = names.by_ref().take(LISTED_NAMES).map(quoted).collect();
     let rest = names.count();
@@ -34,7 +34,7 @@ pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 }
 
 /// "; did you mean `x`?" when one of the names is within reach of a slip of the keyboard.
-pub(super) fn did_you_mean<'n>(
+pub(crate) fn did_you_mean<'n>(
     name: &str,
     candidates: impl IntoIterator<Item = &'n str>,
 ) -> String {

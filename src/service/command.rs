@@ -191,6 +191,8 @@ impl Service {
             override_quarantine: deployment.override_quarantine,
         };
         self.carry_out(&mut ledger, &event, Some(candidate))?;
+        // What was recorded of the last canary says nothing about this one.
+        self.recordings.clear();
         Ok(self.status_of(&ledger))
     }
 

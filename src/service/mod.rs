@@ -10,6 +10,8 @@
 //! - [`startup`]: from a journal to a running service.
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
+//! - [`recordings`]: numbers that were measured elsewhere.
+//! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
 
@@ -33,6 +35,10 @@ pub mod checkpoint;
 
 mod watch;
 
+pub mod recordings;
+
+pub mod analysis;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -50,6 +56,7 @@ use live::Live;
 use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
+use recordings::Recordings;
 use registry::Registry;
 use watch::Watch;
 
@@ -75,6 +82,9 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     settings: Settings,
     started: Duration,
+    /// What was measured elsewhere. Written by whoever records, emptied with each deployment; its
+    /// lock is held for nanoseconds, and predictions never touch it.
+    recordings: Recordings,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -115,6 +125,11 @@ impl Service {
     /// The model files there are.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The numbers that were measured elsewhere, for the rollout under way or for none.
+    pub fn recordings(&self) -> &Recordings {
+        &self.recordings
     }
 
     /// Says that no new work should come: readiness turns off.

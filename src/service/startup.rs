@@ -16,6 +16,7 @@ use super::command::lane;
 use super::live::Live;
 use super::live::Loaded;
 use super::recorder::Recorder;
+use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use super::watch::Watch;
@@ -86,6 +87,7 @@ impl Service {
             started: clock.steady(),
             clock,
             settings,
+            recordings: Recordings::default(),
             draining: false.into(),
         };
         if canary_lost {

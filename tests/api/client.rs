@@ -80,6 +80,26 @@ impl Client {
         (0..times).filter(|_| self.predict().done()["model_used"] == "canary").count()
     }
 
+    /// `POST /record`
+    pub fn record(&self, version: &str, score: f64) -> Reply {
+        self.post("/record", &json!({ "version": version, "score": score }))
+    }
+
+    /// `POST /analyze`
+    pub fn analyze(&self, body: &Value) -> Reply {
+        self.post("/analyze", body)
+    }
+
+    /// `GET /status`: how much was recorded.
+    pub fn recorded(&self) -> Value {
+        self.get("/status").done()
+    }
+
+    /// `POST /reset` without a body.
+    pub fn reset(&self) -> Reply {
+        self.post_with("/reset", b"", &[])
+    }
+
     /// `POST /admin/deploy-canary` with the second default model and the default policy.
     pub fn deploy_canary(&self) -> Reply {
         self.deploy_canary_with(&json!({ "model_path": "models/model_v2.bin" }))

@@ -16,6 +16,8 @@ mod raw;
 
 mod predict;
 
+mod analysis;
+
 mod scenarios;
 
 mod repeated_demos;

@@ -1,0 +1,165 @@
+//! `serin analyze` as a person and a pipeline meet it: exit codes, words, files.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the binary in a folder, without this shell's settings, with this standard input.
+fn serin(folder: &Path, arguments: &[&str], input: &str) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SERIN_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).arg("analyze").args(arguments);
+    let (input_kind, output) = (Stdio::piped(), Stdio::piped());
+    let mut child =
+        command.stdin(input_kind).stdout(output).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that has ended, or that reads no input, closes this pipe: both are its right.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Sixty values that spread over a tenth from here, one a line.
+fn lines(from: f64) -> String {
+    (0..60_u32).fold(String::new(), |mut text, i| {
+        writeln!(text, "{:.4}", from + 0.1 * (f64::from(i) * 0.618_034).fract()).unwrap();
+        text
+    })
+}
+
+/// A folder with values around 0.85 in `low.txt`, and around 0.9 in `high.txt`.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("low.txt"), lines(0.80)).unwrap();
+    std::fs::write(folder.path().join("high.txt"), lines(0.85)).unwrap();
+    folder
+}
+
+#[test]
+fn the_exit_code_is_the_decision() {
+    let folder = folder();
+    for (arguments, code, word) in [
+        (&["low.txt", "high.txt"][..], 0, "promote"),
+        (&["high.txt", "low.txt"], 1, "rollback"),
+        (&["low.txt", "low.txt"], 3, "wait"),
+        (&["low.txt", "high.txt", "--lower-is-better"], 1, "rollback"),
+        (&["high.txt", "low.txt", "--lower-is-better"], 0, "promote"),
+        (&["low.txt", "high.txt", "--min-samples", "61"], 3, "wait"),
+        (&["low.txt", "high.txt", "--effect-threshold", "5"], 3, "wait"),
+        (&["low.txt", "high.txt", "--p-threshold", "1e-60"], 3, "wait"),
+    ] {
+        let ended = serin(folder.path(), arguments, "");
+        assert_eq!((ended.code, ended.stderr.as_str()), (code, ""), "{arguments:?}");
+        assert!(ended.stdout.starts_with(word), "{arguments:?}: {}", ended.stdout);
+        assert!(!ended.stdout.contains('\u{1b}'), "no colors but on a terminal");
+        let json = serin(folder.path(), &[arguments, &["--json"]].concat(), "");
+        assert_eq!(json.code, code, "{arguments:?}");
+        assert_eq!(serde_json::from_str::<Value>(&json.stdout).unwrap()["decision"], word);
+    }
+}
+
+#[test]
+fn the_table_shows_both_tracks_and_every_test() {
+    let folder = folder();
+    let ended = serin(folder.path(), &["low.txt", "high.txt"], "");
+    let unwrapped = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for named in [
+        "the canary is significantly better",
+        "higher is better",
+        "samples",
+        "p95",
+        "baseline",
+        "canary",
+        "Mann-Whitney",
+        "Kolmogorov-Smirnov",
+        "Welch's t",
+        "Cohen's d",
+        "95 % interval",
+    ] {
+        assert!(unwrapped.contains(named), "{named:?} is not in {}", ended.stdout);
+    }
+    let wait = serin(folder.path(), &["low.txt", "-"], "0.5\n0.6\n");
+    assert!(wait.stdout.contains("not enough samples"), "{}", wait.stdout);
+    assert!(!wait.stdout.contains("Mann-Whitney"), "no test was made: {}", wait.stdout);
+}
+
+#[test]
+fn every_form_and_standard_input_give_the_same_numbers() {
+    let folder = folder();
+    let expected = serin(folder.path(), &["low.txt", "high.txt", "--json"], "").stdout;
+    let high = lines(0.85);
+    let json = format!("[{}]", high.trim_end().replace('\n', ","));
+    let named = format!("score\n{high}");
+    for (input, description) in [(&high, "lines"), (&json, "JSON"), (&named, "a named column")] {
+        let ended = serin(folder.path(), &["low.txt", "-", "--json"], input);
+        assert_eq!(ended.stdout, expected, "{description}: {}", ended.stderr);
+    }
+    for name in ["low", "high"] {
+        let text = std::fs::read_to_string(folder.path().join(format!("{name}.txt"))).unwrap();
+        let rows: String = text.lines().map(|line| format!("x,{line}\n")).collect();
+        let csv = format!("id,score\n{rows}");
+        std::fs::write(folder.path().join(format!("{name}.csv")), csv).unwrap();
+    }
+    for column in ["score", "2"] {
+        let ended =
+            serin(folder.path(), &["low.csv", "high.csv", "--column", column, "--json"], "");
+        assert_eq!(ended.stdout, expected, "column {column}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_an_error_in_use() {
+    let folder = folder();
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    write("ragged.csv", b"a,b\n1,2\n3\n");
+    write("nan.txt", b"0.5\nNaN\n");
+    write("empty.txt", b"");
+    write("binary.txt", b"0.5\n\xff\xfe\n");
+    write("words.txt", b"score\nhigh\n");
+    for (arguments, named) in [
+        (&["low.txt", "missing.txt"][..], &["missing.txt", "cannot be read", "check the path"][..]),
+        (&["low.txt", "."], &["cannot be read"]),
+        (&["low.txt", "empty.txt"], &["empty.txt", "no values"]),
+        (&["low.txt", "-"], &["standard input", "no values"]),
+        (&["low.txt", "nan.txt"], &["nan.txt", "line 2", "NaN"]),
+        (&["low.txt", "binary.txt"], &["binary.txt", "line 2", "UTF-8"]),
+        (&["words.txt", "low.txt"], &["words.txt", "line 2", "`high`", "0.87"]),
+        (&["ragged.csv", "low.txt", "--column", "b"], &["ragged.csv", "line 3", "1 field"]),
+        (&["ragged.csv", "low.txt"], &["2 columns", "--column", "`a`"]),
+        (&["-", "-"], &["standard input", "once"]),
+        (&["low.txt", "high.txt", "--p-threshold", "2"], &["--p-threshold = 2", "less than 1"]),
+        (&["low.txt", "high.txt", "--min-samples", "1"], &["--min-samples = 1", "2 or more"]),
+        (&["low.txt", "high.txt", "--effect-threshold", "-1"], &["--effect-threshold = -1"]),
+        (&["low.txt", "high.txt", "--effect-threshold", "x"], &["--effect-threshold"]),
+        (&["low.txt"], &["CANARY"]),
+    ] {
+        let ended = serin(folder.path(), arguments, "");
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?}");
+        for name in named {
+            assert!(
+                ended.stderr.contains(name),
+                "{arguments:?}: {name:?} is not in {}",
+                ended.stderr
+            );
+        }
+    }
+}

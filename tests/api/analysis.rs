@@ -1,0 +1,288 @@
+//! Are numbers that were measured elsewhere recorded, compared and forgotten as the contract says?
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::problem::Refused;
+use crate::problem::refused;
+use crate::raw;
+
+/// The hundredths that fifty baseline scores take in turn, and a canary's.
+const BASELINE: [u32; 7] = [82, 83, 84, 85, 86, 87, 88];
+const CANARY: [u32; 8] = [85, 86, 87, 88, 89, 90, 91, 92];
+
+/// Posts a body as curl does in a shell: the number as text, a `Content-Type`, a new connection.
+fn record_as_a_shell_does(app: &TestApp, version: &str, hundredths: u32) {
+    let body = format!(r#"{{"version": "{version}", "score": 0.{hundredths}}}"#);
+    let headers = ["content-type: application/json", "connection: close"];
+    let reply = raw::request(app.address, "POST /record", &headers, body.as_bytes());
+    assert_eq!(reply.done(), json!({ "status": "recorded" }));
+}
+
+#[test]
+fn fifty_scores_of_each_recorded_with_curl_promote_the_better_canary() {
+    let app = TestApp::spawn();
+    for score in BASELINE.into_iter().cycle().take(50) {
+        record_as_a_shell_does(&app, "baseline", score);
+    }
+    for score in CANARY.into_iter().cycle().take(50) {
+        record_as_a_shell_does(&app, "canary", score);
+    }
+    let counts = app.recorded();
+    assert_eq!((&counts["baseline"], &counts["canary"]), (&json!(50), &json!(50)));
+    assert_eq!(counts["metrics"]["score"], json!({ "baseline": 50, "canary": 50 }));
+
+    // Neither a body nor a Content-Type, as with `curl -X POST`.
+    let analysis = app.post_with("/analyze", b"", &[]).done();
+    assert_eq!(analysis["decision"], "promote", "{analysis}");
+    assert!(analysis["reason"].as_str().unwrap().contains("better"), "{analysis}");
+    assert_eq!(analysis["sample_counts"], json!({ "baseline": 50, "canary": 50 }));
+    let stats = &analysis["stats"];
+    let number = |name: &str| stats[name].as_f64().unwrap();
+    assert!(number("mann_whitney_pvalue") < 1e-6 && number("ks_pvalue") < 1e-3, "{stats}");
+    assert!(number("welch_pvalue") < 1e-6 && number("cohens_d") > 1.0, "{stats}");
+    assert!(number("canary_mean") > number("baseline_mean"), "{stats}");
+    let [low, high] = [0, 1].map(|end| stats["bootstrap_ci_95"][end].as_f64().unwrap());
+    let difference = number("canary_mean") - number("baseline_mean");
+    assert!(0.0 < low && low < difference && difference < high, "{stats}");
+
+    assert_eq!(app.analyze(&json!({})).done(), analysis, "asked again, it says the same");
+    let lower = app.analyze(&json!({ "higher_is_better": false })).done();
+    assert_eq!(lower["decision"], "rollback", "{lower}");
+    assert_eq!(app.reset().done(), json!({ "status": "cleared" }));
+    assert_eq!(app.recorded(), json!({ "baseline": 0, "canary": 0, "metrics": {} }));
+}
+
+#[test]
+fn nothing_recorded_yet_is_a_reason_to_wait_and_no_error() {
+    let app = TestApp::spawn();
+    assert_eq!(app.recorded(), json!({ "baseline": 0, "canary": 0, "metrics": {} }));
+    let analysis = app.post_with("/analyze", b"", &[]).done();
+    assert_eq!(analysis["decision"], "wait");
+    assert_eq!(analysis["sample_counts"], json!({ "baseline": 0, "canary": 0 }));
+    assert!(analysis["stats"].as_object().unwrap().values().all(Value::is_null), "{analysis}");
+    app.record("baseline", 0.5).done();
+    let other = app.analyze(&json!({ "metric": "scores" })).done();
+    assert!(other["reason"].as_str().unwrap().contains("recorded are: score"), "{other}");
+}
+
+#[test]
+fn given_values_are_compared_without_those_recorded() {
+    let app = TestApp::spawn();
+    app.record("canary", 100.0).done();
+    let (faster, slower): (Vec<i32>, Vec<i32>) = ((0..40).collect(), (20..60).collect());
+    let body = json!({ "baseline": faster, "canary": slower, "higher_is_better": false });
+    let analysis = app.analyze(&body).done();
+    assert_eq!(analysis["decision"], "rollback", "a slower canary is not promoted: {analysis}");
+    assert_eq!(analysis["stats"]["baseline_mean"], 19.5);
+    assert_eq!(analysis["sample_counts"], json!({ "baseline": 40, "canary": 40 }));
+    let with_the_other_name = json!({ "stable": faster, "canary": slower });
+    assert_eq!(app.analyze(&with_the_other_name).done()["decision"], "promote");
+    let options = json!({
+        "baseline": [1, 2, 3], "canary": [2, 3, 4], "min_samples": 3, "p_threshold": 0.9,
+        "effect_threshold": 0.1,
+    });
+    assert_eq!(app.analyze(&options).done()["decision"], "promote");
+    assert_eq!(app.recorded()["canary"], 1);
+}
+
+#[test]
+fn metrics_are_kept_apart_and_stable_means_baseline() {
+    let app = TestApp::spawn();
+    for (version, metric) in [
+        ("stable", "revenue"),
+        ("baseline", "revenue"),
+        ("canary", "revenue"),
+        ("canary", "p99_ms"),
+    ] {
+        let body = json!({ "version": version, "score": -1, "metric": metric });
+        app.post("/record", &body).done();
+    }
+    let counts = app.recorded();
+    assert_eq!((&counts["baseline"], &counts["canary"]), (&json!(2), &json!(2)));
+    assert_eq!(counts["metrics"]["revenue"], json!({ "baseline": 2, "canary": 1 }));
+    let revenue = app.analyze(&json!({ "metric": "revenue" })).done();
+    assert_eq!(revenue["sample_counts"], json!({ "baseline": 2, "canary": 1 }));
+    assert_eq!(revenue["stats"]["baseline_mean"], -1.0);
+}
+
+#[test]
+fn what_was_recorded_of_one_canary_is_not_held_against_the_next() {
+    let app = TestApp::spawn();
+    app.record("canary", 0.1).done();
+    app.deploy_canary().done();
+    assert_eq!(app.recorded()["canary"], 0);
+    app.record("canary", 0.2).done();
+    app.set_traffic(25).done();
+    assert_eq!(app.deploy_canary().status, 409);
+    app.rollback_canary().done();
+    assert_eq!(app.recorded()["canary"], 1, "it can still be looked at");
+    app.deploy_canary().done();
+    assert_eq!(app.recorded()["canary"], 0);
+}
+
+#[test]
+fn there_is_an_end_to_the_metrics() {
+    let app = TestApp::spawn();
+    let record = |metric: String| {
+        app.post("/record", &json!({ "version": "canary", "score": 1, "metric": metric }))
+    };
+    (0..64).for_each(|i| drop(record(format!("m{i}")).done()));
+    let full = refused(409, "too_many_metrics", &["metric", "\"m64\"", "64", "/reset"]);
+    record("m64".to_owned()).assert_refused(full, "/record", "the 65th metric");
+    record("m0".to_owned()).done();
+    app.reset().done();
+    record("m64".to_owned()).done();
+}
+
+#[test]
+fn bad_records_are_refused_with_field_value_and_remedy() {
+    let bad = |named| refused(422, "invalid_body", named);
+    let syntax = |named| refused(400, "invalid_json", named);
+    let long = format!(r#"{{"version": "canary", "score": 1, "metric": "{}"}}"#, "m".repeat(65));
+    assert_all_refused(
+        "/record",
+        &[
+            ("", refused(400, "empty_body", &[r#"{"version": "#])),
+            ("{}", bad(&["version is missing", r#"{"version": "#])),
+            (r#"{"version": "canary"}"#, bad(&["score is missing"])),
+            (r#"{"score": 1}"#, bad(&["version is missing"])),
+            (r#"{"version": "blue", "score": 1}"#, bad(&["version", "\"blue\"", "baseline"])),
+            (r#"{"version": "Canary", "score": 1}"#, bad(&["version", "\"Canary\""])),
+            (r#"{"version": 1, "score": 1}"#, bad(&["`1`", "version to be a text"])),
+            (r#"{"version": null, "score": 1}"#, bad(&["null", "version to be a text"])),
+            (r#"{"version": canary, "score": 1}"#, syntax(&["line 1 column"])),
+            (r#"{"version": "canary", "score": "0.9"}"#, bad(&["score", "0.9", "without quotes"])),
+            (r#"{"version": "canary", "score": "NaN"}"#, bad(&["score", "NaN"])),
+            (r#"{"version": "canary", "score": null}"#, bad(&["null", "score to be a number"])),
+            (r#"{"version": "canary", "score": true}"#, bad(&["`true`", "score"])),
+            (r#"{"version": "canary", "score": [1]}"#, bad(&["sequence", "score"])),
+            (r#"{"version": "canary", "score": NaN}"#, syntax(&["line 1 column"])),
+            (r#"{"version": "canary", "score": Infinity}"#, syntax(&["line 1 column"])),
+            (r#"{"version": "canary", "score": 1e999}"#, syntax(&["out of range"])),
+            (r#"{"version": "canary", "score": -1e200}"#, bad(&["score = -1e200", "1e144"])),
+            (
+                r#"{"version": "canary", "score": 1, "metric": ""}"#,
+                bad(&["metric = \"\"", "1 to 64"]),
+            ),
+            (r#"{"version": "canary", "score": 1, "metric": "a b"}"#, bad(&["metric = \"a b\""])),
+            (r#"{"version": "canary", "score": 1, "metric": 5}"#, bad(&["`5`", "metric"])),
+            (&long, bad(&["metric = \"mmm", "1 to 64"])),
+            (r#"{"version": "canary", "score": 1, "scores": 2}"#, bad(&["scores", "score"])),
+            (r#"{"version": "canary", "score": 1, "score": 2}"#, bad(&["duplicate", "score"])),
+            (r#"[{"version": "canary", "score": 1}]"#, bad(&["array"])),
+            ("5", bad(&["5"])),
+        ],
+    );
+}
+
+#[test]
+fn bad_questions_are_refused_with_field_value_and_remedy() {
+    let bad = |named| refused(422, "invalid_body", named);
+    let syntax = |named| refused(400, "invalid_json", named);
+    assert_all_refused(
+        "/analyze",
+        &[
+            (r#"{"baseline": [1, 2]}"#, bad(&["canary is missing", "both"])),
+            (r#"{"canary": [1, 2]}"#, bad(&["baseline is missing", "both"])),
+            (r#"{"baseline": [], "canary": [1]}"#, bad(&["baseline has no values"])),
+            (r#"{"baseline": [1], "canary": []}"#, bad(&["canary has no values"])),
+            (r#"{"baseline": [1, "2"], "canary": [1]}"#, bad(&["baseline[1]", "\"2\""])),
+            (r#"{"baseline": [1], "canary": [1, 2, null]}"#, bad(&["canary[2]", "null"])),
+            (r#"{"baseline": [[1]], "canary": [1]}"#, bad(&["baseline[0]", "sequence"])),
+            (r#"{"baseline": [1], "canary": 1}"#, bad(&["canary to be an array", "`1`"])),
+            (r#"{"baseline": null, "canary": [1]}"#, bad(&["baseline to be an array", "null"])),
+            (r#"{"baseline": "1,2", "canary": [1]}"#, bad(&["baseline to be an array", "1,2"])),
+            (r#"{"baseline": [NaN], "canary": [1]}"#, syntax(&["line 1 column"])),
+            (r#"{"baseline": [1e999], "canary": [1]}"#, syntax(&["out of range"])),
+            (r#"{"baseline": [1, 1e200], "canary": [1]}"#, bad(&["baseline: value 2", "1e144"])),
+            (r#"{"baseline": [1], "stable": [1], "canary": [1]}"#, bad(&["duplicate", "baseline"])),
+            (
+                r#"{"baseline": [1], "canary": [1], "metric": "m"}"#,
+                bad(&["metric", "one or the other"]),
+            ),
+            (r#"{"metric": "ä"}"#, bad(&["metric = \"ä\""])),
+            (r#"{"p_threshold": 0}"#, bad(&["p_threshold = 0", "more than 0"])),
+            (r#"{"p_threshold": 1.5}"#, bad(&["p_threshold = 1.5", "less than 1"])),
+            (r#"{"p_threshold": "0.05"}"#, bad(&["p_threshold", "\"0.05\"", "without quotes"])),
+            (r#"{"effect_threshold": -0.2}"#, bad(&["effect_threshold = -0.2", "0 or more"])),
+            (r#"{"min_samples": 1}"#, bad(&["min_samples = 1 ", "2 or more"])),
+            (r#"{"min_samples": 30.5}"#, bad(&["min_samples = 30.5", "whole"])),
+            (r#"{"min_samples": -3}"#, bad(&["min_samples = -3", "whole"])),
+            (r#"{"min_samples": 1e300}"#, bad(&["min_samples = 1", "whole"])),
+            (r#"{"higher_is_better": "no"}"#, bad(&["higher_is_better to be true", "\"no\""])),
+            (r#"{"alpha": 0.05}"#, bad(&["alpha", "p_threshold"])),
+            ("[]", bad(&["array"])),
+        ],
+    );
+}
+
+#[test]
+fn other_methods_bodies_and_sites_are_refused() {
+    let app = TestApp::spawn();
+    app.record("canary", 0.5).done();
+    let not_get = refused(405, "method_not_allowed", &["POST"]);
+    for path in ["/record", "/analyze", "/reset"] {
+        app.get(path).assert_refused(not_get, path, "a question where an order belongs");
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let reply = app.post_with(path, b"version=canary&score=1", &form);
+        reply.assert_refused(refused(415, "unsupported_media_type", &["json"]), path, "a form");
+        let page = [("origin", "http://evil.example"), ("content-type", "text/plain")];
+        let reply = app.post_with(path, br#"{"version": "canary", "score": 1}"#, &page);
+        assert!(matches!(reply.status, 403 | 415), "{path}: {}", reply.body);
+    }
+    let not_post = refused(405, "method_not_allowed", &["GET"]);
+    app.post("/status", &json!({})).assert_refused(not_post, "/status", "an order");
+    let page = [("origin", "http://evil.example")];
+    let other_site = refused(403, "forbidden", &["other sites"]);
+    app.post_with("/reset", b"", &page).assert_refused(other_site, "/reset", "another site's page");
+    app.post("/reset", &json!({ "metric": "score" })).assert_refused(
+        refused(422, "invalid_body", &["metric"]),
+        "/reset",
+        "a field that it does not have",
+    );
+    assert_eq!(app.recorded()["canary"], 1, "nothing has happened");
+}
+
+/// An analysis of a hundred thousand values goes to a thread of its own: one worker alone still
+/// answers predictions meanwhile.
+#[test]
+fn a_large_analysis_holds_no_prediction_up() {
+    let app = Setup::new()
+        .given(|given| (given.workers, given.body_limit) = (Some(1), Some(8 << 20)))
+        .spawn();
+    let client = app.client();
+    let values = |shift: f64| -> Vec<f64> {
+        (0..100_000_u32).map(|i| (f64::from(i) * 0.618_033_988_75).fract() + shift).collect()
+    };
+    let body = json!({ "baseline": values(0.0), "canary": values(0.01) });
+    std::thread::scope(|scope| {
+        let analyses: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, body) = (app.client(), &body);
+                scope.spawn(move || client.analyze(body).done())
+            })
+            .collect();
+        while !analyses.iter().all(|analysis| analysis.is_finished()) {
+            client.predict().done();
+        }
+        for analysis in analyses {
+            let analysis = analysis.join().unwrap();
+            assert_eq!(analysis["decision"], "wait", "{analysis}");
+            assert!(analysis["reason"].as_str().unwrap().contains("too small to matter"));
+        }
+    });
+}
+
+#[track_caller]
+fn assert_all_refused(path: &str, cases: &[(&str, Refused<'_>)]) {
+    let app = TestApp::spawn();
+    app.record("canary", 0.5).done();
+    for (body, expected) in cases {
+        app.post_text(path, body).assert_refused(*expected, path, body);
+    }
+    assert_eq!(app.recorded()["canary"], 1, "nothing was recorded");
+    app.predict().done();
+}
