@@ -136,7 +136,7 @@ fn tell_harmful(replications: u32) {
          with stable's last 1,000 answers remembered and (in brackets) from nothing.\n"
     ));
     tell(
-        "| effect | alone | to oracle | statistics.md | alone, from nothing | policy | to oracle | \
+        "| effect | alone | to oracle | prototype | alone, from nothing | policy | to oracle | \
          policy, from nothing | missed in the hour |",
     );
     tell("|---|---|---|---|---|---|---|---|---|");

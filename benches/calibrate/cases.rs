@@ -68,8 +68,8 @@ pub fn strained() -> Vec<(String, Scenario)> {
 }
 
 /// What is wrong with a canary: what it is called, how it behaves, and how many of the canary's
-/// samples a fixed-sample z test of power 80 % at 5 % one-sided would need (statistics.md), and the
-/// median and p95 that statistics.md's simulation reached.
+/// samples a fixed-sample z test of power 80 % at 5 % one-sided would need, and the
+/// median and p95 that a prototype reached in simulation.
 pub struct Regression {
     pub name: &'static str,
     pub scenario: Scenario,
