@@ -149,3 +149,15 @@ leave_no_canary() {
   curl --silent --max-time 10 --output /dev/null --header 'Content-Type: application/json' \
     --data '{"enabled": false}' "$BASE_URL/admin/toggle-slowdown" || true
 }
+
+# What both scenarios begin with: traffic that the canary shares in, and a health check without an alert.
+healthy_burst() {
+  step "200 predictions, a tenth of them by the canary"
+  predict 200
+  expect "answered by the canary" 20 "$CANARY"
+
+  step "Health check: the canary is as fast as stable"
+  check_health
+  expect "alert" false "$(value alert_triggered)"
+  expect "canary samples" 20 "$(value canary.samples)"
+}

@@ -10,15 +10,7 @@ trap leave_no_canary EXIT
 
 begin
 deploy
-
-step "200 predictions, a tenth of them by the canary"
-predict 200
-expect "answered by the canary" 20 "$CANARY"
-
-step "Health check: the canary is as fast as stable"
-check_health
-expect "alert" false "$(value alert_triggered)"
-expect "canary samples" 20 "$(value canary.samples)"
+healthy_burst
 
 step "Promote"
 ask POST /admin/promote-canary
