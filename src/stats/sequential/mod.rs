@@ -71,8 +71,6 @@ pub use failures::TrackCounts;
 pub use frame::Frame;
 pub use frame::Past;
 pub use keys_seen::KeysSeen;
-pub use monitor::Harm;
-pub use monitor::Margin;
 pub use monitor::Monitor;
 pub use normal_mixture::half_width_one_sided;
 pub use normal_mixture::half_width_two_sided;
@@ -88,6 +86,9 @@ pub use several::holm;
 pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;
 pub use tables::log_e_two_proportions;
+
+pub use super::margin::Harm;
+pub use super::margin::Margin;
 
 /// ln of the mean of the e-values whose logarithms are given: an average of e-values is an e-value.
 ///

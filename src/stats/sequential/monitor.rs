@@ -13,41 +13,8 @@ use super::running::Running;
 use super::score::Score;
 use super::tracker::Tracker;
 use crate::stats::layout::Layout;
-
-/// Which difference of the canary's is harm?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Harm {
-    /// Larger values: latency.
-    Higher,
-    /// Smaller values: a conversion.
-    Lower,
-    /// Any change of the distribution: prediction scores.
-    Either,
-}
-
-/// How much worse still counts as not worse: `value (1 + relative) + absolute`.
-///
-/// Neither is negative; the direction of harm gives the sign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Margin {
-    /// As a share of stable's value: 0.1 allows 10 %.
-    pub relative: f64,
-    /// In the unit of the values.
-    pub absolute: f64,
-}
-
-impl Margin {
-    /// The value of stable's that a value of the canary's may be compared with: what is granted is
-    /// taken off the canary's, because the functions are measured on stable's scale. Put onto
-    /// stable's it could lift all of its values above that scale, and hide any harm.
-    fn unshift(&self, value: f64, sign: f64) -> f64 {
-        let less = value - sign * self.absolute.max(0.0);
-        let grows = if less >= 0.0 { sign } else { -sign };
-        less / (1.0 + grows * self.relative.max(0.0)).max(f64::EPSILON)
-    }
-}
+use crate::stats::margin::Harm;
+use crate::stats::margin::Margin;
 
 /// The sequential judge of one signal: one e-value for harm, one for its absence.
 ///
@@ -64,12 +31,12 @@ impl Margin {
 /// drown the rest; the tails look at what was cut.
 ///
 /// ```
+/// use serin::stats::Harm;
 /// use serin::stats::Layout;
-/// use serin::stats::sequential::Harm;
-/// use serin::stats::sequential::Margin;
+/// use serin::stats::Margin;
 /// use serin::stats::sequential::Monitor;
 ///
-/// let accepted = Margin { relative: 0.1, absolute: 0.0 };
+/// let accepted = Margin::relative(0.1);
 /// let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted);
 /// for _ in 0..10 {
 ///     latency.tick(0.1, &[(0.030, 1)], &[(0.010, 4), (0.020, 5)]);

@@ -9,7 +9,7 @@ use crate::stats::Points;
 const RATE: u64 = 100;
 
 fn latency() -> Monitor {
-    let accepted = Margin { relative: 0.1, absolute: 0.0 };
+    let accepted = Margin::relative(0.1);
     Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted)
 }
 
@@ -69,7 +69,7 @@ fn harm_in_each_direction_is_told_apart() {
 
 #[test]
 fn a_difference_within_the_harmful_margin_is_no_harm() {
-    let allowed = Margin { relative: 0.2, absolute: 0.0 };
+    let allowed = Margin::relative(0.2);
     let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, allowed, allowed);
     (0..600).for_each(|_| tick(&mut monitor, 0.2, 1.1));
     assert!(!monitor.harm().reached(0.5) && monitor.proven().reached(0.05));
@@ -126,7 +126,7 @@ proptest! {
     fn no_tick_gives_nan_and_replay_gives_the_same_bytes(
         ticks in vec(any_tick(), 0..40), cut in 0..40_usize, harm in any_harm(),
     ) {
-        let accepted = Margin { relative: 0.1, absolute: 0.0 };
+        let accepted = Margin::relative(0.1);
         let new = || Monitor::new(Layout::SECONDS, harm, Margin::default(), accepted);
         let (mut once, mut again) = (new(), new());
         for (number, (share, canary, stable)) in ticks.iter().enumerate() {
