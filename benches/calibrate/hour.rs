@@ -16,6 +16,7 @@ use serin::stats::sequential::KeysSeen;
 use serin::stats::sequential::Margin;
 use serin::stats::sequential::Monitor;
 use serin::stats::sequential::Running;
+use serin::stats::sequential::Test;
 use serin::stats::sequential::TrackCounts;
 use serin::stats::welch_t_test;
 
@@ -275,9 +276,15 @@ impl Judge {
         let shift = Margin { relative: 0.0, absolute: 0.02 };
         let none = Margin::default();
         Self {
-            latency: Monitor::new(Layout::SECONDS, Harm::Higher, none, relative(0.1)),
+            latency: Monitor::new(
+                Layout::SECONDS,
+                Harm::Higher,
+                Test::Combined,
+                none,
+                relative(0.1),
+            ),
             failures: FailureMonitor::new(FailureMargins::default()),
-            score: Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, none, shift),
+            score: Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, Test::Combined, none, shift),
             seen: KeysSeen::default(),
             welch: [Moments::new(); 2],
             canaries: 0,

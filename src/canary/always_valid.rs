@@ -22,6 +22,7 @@ use crate::stats::sequential::Margin;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::Running;
 use crate::stats::sequential::Score;
+use crate::stats::sequential::Test;
 use crate::stats::sequential::TrackCounts;
 
 /// The state of the judgement: constant in size, and a function of the ticks alone.
@@ -104,8 +105,15 @@ impl Sequential {
             accepted_difference: policy.failure_margin,
             ..FailureMargins::default()
         };
-        let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, harmful, accepted);
-        let mut score = Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, Margin::default(), same);
+        let mut latency =
+            Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, harmful, accepted);
+        let mut score = Monitor::new(
+            Layout::UNIT_INTERVAL,
+            Harm::Either,
+            Test::Combined,
+            Margin::default(),
+            same,
+        );
         latency.remember(before.latency.points().as_slice());
         score.remember(before.score.points().as_slice());
         Sequential { latency, failures: FailureMonitor::new(failures), score, keyed: false }
