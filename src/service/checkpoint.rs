@@ -31,14 +31,14 @@ impl Service {
         if *saved == now {
             return Ok(());
         }
-        let sequential = self.watch.lock().tick(&live, &samples).cloned();
+        let monitors = self.watch.lock().tick(&live, &samples).cloned();
         self.store.save_checkpoint(&Checkpoint {
             rollout: lane.rollout,
             step: lane.step,
             digest: lane.loaded.version.digest.clone(),
             routed: live.recorder.routed(),
             samples,
-            sequential,
+            monitors,
         })?;
         *saved = now;
         Ok(())

@@ -360,14 +360,16 @@ impl Service {
 
     /// The judgement of the samples collected so far.
     fn judgement(&self, rollout: &Rollout) -> Judgement {
-        judged(rollout, &self.live.load().recorder.samples())
+        let live = self.live.load();
+        self.judged(rollout, &live, &live.recorder.samples())
     }
-}
 
-/// The judgement of these samples of a rollout.
-pub(super) fn judged(rollout: &Rollout, samples: &Samples) -> Judgement {
-    let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
-    Judgement::new(rollout.id, rollout.step, digest, policy, samples.into())
+    /// The judgement of these samples of a rollout. Closes a tick.
+    pub(super) fn judged(&self, rollout: &Rollout, live: &Live, samples: &Samples) -> Judgement {
+        let watch = self.watch_evidence(live, samples);
+        let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
+        Judgement::new(rollout.id, rollout.step, digest, policy, samples.into(), watch)
+    }
 }
 
 /// The lane of a rollout's canary.

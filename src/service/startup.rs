@@ -219,7 +219,7 @@ fn load(
 fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
     let seen = live.recorder.samples();
     let kept = match store.checkpoint() {
-        Ok(Some(saved)) if seen.requests() > 0 => saved.sequential,
+        Ok(Some(saved)) if seen.requests() > 0 => saved.monitors,
         Ok(_) | Err(_) => None,
     };
     Watch::over(state, kept, &seen.stable.clone(), seen)

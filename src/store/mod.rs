@@ -18,8 +18,8 @@ use thiserror::Error;
 
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Monitors;
 use crate::canary::Samples;
-use crate::canary::always_valid::Sequential;
 
 pub use location::Location;
 pub use location::LocationError;
@@ -91,8 +91,8 @@ pub struct Checkpoint {
     pub routed: u64,
     /// What was observed.
     pub samples: Samples,
-    /// What is concluded from it, tick by tick.
-    pub sequential: Option<Sequential>,
+    /// What was learned from it, tick by tick.
+    pub monitors: Option<Monitors>,
 }
 
 /// Why a store cannot do what it was asked to.
