@@ -147,7 +147,21 @@ impl JudgePolicy {
         health: &HealthPolicy,
         given: &GivenJudgePolicy,
     ) -> Result<JudgePolicy, JudgePolicyError> {
-        let mut metrics = built_in(health);
+        let (alpha, metrics) = (health.alpha, built_in(health));
+        JudgePolicy { alpha, metrics, promote_score: 95.0, rollback_score: 60.0 }
+            .changed(health, given)
+    }
+
+    /// This policy with these changes; what is left out stays as it is.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be.
+    pub fn changed(
+        &self,
+        health: &HealthPolicy,
+        given: &GivenJudgePolicy,
+    ) -> Result<JudgePolicy, JudgePolicyError> {
+        let mut metrics = self.metrics.clone();
         for (place, one) in given.metrics.iter().enumerate() {
             if given.metrics[..place].iter().any(|other| other.name == one.name) {
                 return Err(JudgePolicyError::Twice(one.name.to_string()));
@@ -170,8 +184,8 @@ impl JudgePolicy {
         if !metrics.iter().any(|metric| metric.role == Role::Guardrail) {
             return Err(JudgePolicyError::NoGuardrail);
         }
-        let promote_score = given.promote_score.unwrap_or(95.0);
-        let rollback_score = given.rollback_score.unwrap_or(60.0);
+        let promote_score = given.promote_score.unwrap_or(self.promote_score);
+        let rollback_score = given.rollback_score.unwrap_or(self.rollback_score);
         let out = |field, value, allowed| Err(JudgePolicyError::Score { field, value, allowed });
         if !(promote_score > 0.0 && promote_score <= 100.0) {
             return out("promote_score", promote_score, "more than 0 and at most 100");
@@ -179,7 +193,7 @@ impl JudgePolicy {
         if !(rollback_score >= 0.0 && rollback_score < promote_score) {
             return out("rollback_score", rollback_score, "0 or more and less than promote_score");
         }
-        Ok(JudgePolicy { alpha: health.alpha, metrics, promote_score, rollback_score })
+        Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score })
     }
 
     /// The level at which a metric's harm is shown: its part of alpha. Metrics that act share alpha by

@@ -29,6 +29,8 @@ use crate::canary::Split;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::Weight;
+use crate::canary::judge_policy::GivenJudgePolicy;
+use crate::canary::judge_policy::JudgePolicyError;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
@@ -49,6 +51,8 @@ pub struct Deployment {
     pub weight: Option<Weight>,
     /// How long it is meant to last, unless the default.
     pub bake: Option<Duration>,
+    /// What is judged otherwise than by default.
+    pub judge: GivenJudgePolicy,
     /// Why.
     pub reason: Option<String>,
     /// Whether a quarantine is to be passed over.
@@ -124,6 +128,9 @@ pub enum CommandError {
         /// What is allowed.
         allowed: String,
     },
+    /// The metrics it is to be judged by cannot be.
+    #[error(transparent)]
+    Judge(#[from] JudgePolicyError),
     /// It cannot happen in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -176,9 +183,11 @@ impl Service {
         // Reading and warming up a model takes time: it is done before the others have to wait.
         let candidate = self.prepare(&deployment.model_path)?;
         let default = &self.settings.policy;
+        let judge = default.judge.changed(&default.health, &deployment.judge)?;
         let policy = Policy {
             weight: deployment.weight.unwrap_or(default.weight),
             bake: deployment.bake.unwrap_or(default.bake),
+            judge,
             ..default.clone()
         };
         let reason = checked_reason(deployment.reason)?;
@@ -192,7 +201,7 @@ impl Service {
         };
         self.carry_out(&mut ledger, &event, Some(candidate))?;
         // What was recorded of the last canary says nothing about this one.
-        self.recordings.clear();
+        self.recordings.begin(ledger.state.rollout.iter().flat_map(Rollout::recorded_metrics));
         Ok(self.status_of(&ledger))
     }
 

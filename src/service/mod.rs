@@ -11,6 +11,7 @@
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`recordings`]: numbers that were measured elsewhere.
+//! - `pending`: those of them that wait for the judge.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
@@ -36,6 +37,8 @@ pub mod checkpoint;
 mod watch;
 
 pub mod recordings;
+
+mod pending;
 
 pub mod analysis;
 

@@ -21,6 +21,7 @@ use super::registry::Registry;
 use super::registry::RegistryError;
 use super::watch::Watch;
 use crate::canary::Event;
+use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::journal::ReplayError;
@@ -76,6 +77,8 @@ impl Service {
         let live = assemble(&state, &*store, &registry, &settings)?;
         let watch = watched(&state, &live, &*store);
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
+        let recordings = Recordings::default();
+        recordings.begin(state.rollout.iter().flat_map(Rollout::recorded_metrics));
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
@@ -87,7 +90,7 @@ impl Service {
             started: clock.steady(),
             clock,
             settings,
-            recordings: Recordings::default(),
+            recordings,
             draining: false.into(),
         };
         if canary_lost {

@@ -101,6 +101,7 @@ fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
         bake: None,
+        judge: Default::default(),
         reason: None,
         override_quarantine: false,
     };
