@@ -3,6 +3,7 @@
 //! - [`clock`]: what time it is.
 //! - [`inference`]: running a model so that nothing it does can hurt the server.
 //! - [`recorder`]: where workers write what they observe.
+//! - [`visits`]: which keys were there before.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
 //! - [`registry`]: the models folder.
@@ -40,6 +41,8 @@ pub mod recordings;
 
 mod pending;
 
+pub mod visits;
+
 pub mod analysis;
 
 use std::sync::Arc;
@@ -52,6 +55,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
+use crate::canary::analysis::SampleCounts;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
@@ -78,8 +82,9 @@ pub struct Service {
     /// The judgement that may be looked at all the time. Written by every tick; predictions never
     /// touch it. Taken after the ledger and before nothing.
     watch: Mutex<Watch>,
-    /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
-    saved: Mutex<(u64, u32, u64)>,
+    /// What the newest checkpoint holds (rollout, step, requests, recorded values), so that nothing is
+    /// written twice.
+    saved: Mutex<(u64, u32, u64, SampleCounts)>,
     store: Arc<dyn Store>,
     registry: Registry,
     clock: Arc<dyn Clock>,

@@ -199,8 +199,8 @@ impl Service {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
         let live = self.live.load();
-        let samples = live.recorder.samples();
-        Ok(Health::new(&self.judged(rollout, &live, &samples), &samples))
+        let observed = live.recorder.observed();
+        Ok(Health::new(&self.judged(rollout, &live, &observed), &observed.all()))
     }
 
     /// Journal entries after a revision, in order.
@@ -223,9 +223,11 @@ impl Service {
     pub(super) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
         let live = self.live.load();
-        let samples = live.recorder.samples();
+        let observed = live.recorder.observed();
+        let samples = observed.all();
         let now = self.clock.wall();
-        let judgement = state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &samples));
+        let judgement =
+            state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &observed));
         let uptime = self.clock.steady().saturating_sub(self.started);
         Status {
             revision: ledger.revision,
