@@ -347,7 +347,9 @@ fn milliseconds(seconds: f64) -> f64 {
 fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
-    let harmless = judgement.verdict != Verdict::Rollback;
+    let (at_once, reasons) = judgement.health();
+    let watch = judgement.watch.as_ref().map(|watch| &watch.conclusion);
+    let harm = watch.filter(|watch| watch.verdict == Verdict::Rollback);
     let running = rollout.phase == Phase::Running;
     vec![
         ChecklistItem {
@@ -362,8 +364,13 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
         },
         ChecklistItem {
             item: "no alert",
-            done: enough && harmless,
-            detail: judgement.reasons.join("; "),
+            done: enough && at_once != Verdict::Rollback,
+            detail: reasons.join("; "),
+        },
+        ChecklistItem {
+            item: "no harm at any time",
+            done: harm.is_none(),
+            detail: watch.map_or_else(String::new, |watch| watch.message.clone()),
         },
         ChecklistItem {
             item: "not paused",
