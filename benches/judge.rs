@@ -16,6 +16,7 @@ use timing::Timing;
 use timing::digits;
 use timing::duration;
 use timing::now;
+use timing::ratio;
 use traffic::FEW_REQUESTS;
 use traffic::RAW_VALUES;
 use traffic::REQUESTS;
@@ -246,7 +247,7 @@ fn beside(row: &Row, peers: &Peers) -> Fallible<(String, String)> {
         found.push(peers.of(name, row.answer)?.ok_or_else(|| format!("the script lacks {name}"))?);
     }
     let seconds: f64 = found.iter().map(|peer| peer.timing.median).sum();
-    let ratio = digits(seconds / row.serin.median);
+    let ratio = ratio(seconds, row.serin.median);
     let mut sources: Vec<&str> = found.iter().map(|peer| peer.source.as_str()).collect();
     sources.dedup();
     let sources = sources.join(" and ");

@@ -68,6 +68,16 @@ pub fn digits(number: f64) -> String {
     }
 }
 
+/// How many times as long; two digits, because a busy machine decides on the third.
+pub fn ratio(theirs: f64, ours: f64) -> String {
+    let ratio = theirs / ours;
+    if ratio < 100.0 {
+        return digits(ratio);
+    }
+    let unit = 10_f64.powf(ratio.log10().floor() - 1.0);
+    format!("{:.0}", (ratio / unit).round() * unit)
+}
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's own time")]
 pub fn now() -> Instant {
     Instant::now()
