@@ -1,6 +1,6 @@
 //! What does a judgement cost, and what do scipy and statsmodels take for the same work?
 //!
-//! serin judges summaries of 10^8 requests of each track; scipy gets what fits memory, a million
+//! serin judges summaries of 10^8 requests of each track; scipy gets arrays of a million
 //! values a side, or the very same counts, as its column says. Its time is CPU time, serin's the
 //! clock's. Without a Python environment there is nothing to put beside, and the table says so. Exit
 //! code 1 if a median misses its limit, or if what is kept grows with the traffic.

@@ -17,7 +17,7 @@ use super::Fallible;
 /// Of each track.
 pub const REQUESTS: u64 = 100_000_000;
 
-/// Values a side that scipy gets as arrays: of 10^8 a side, several copies would not fit memory.
+/// Values a side that scipy gets as arrays, so that its rounds together take a minute.
 pub const RAW_VALUES: usize = 1_000_000;
 
 /// From here to `REQUESTS` memory must not grow.
