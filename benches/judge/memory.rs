@@ -6,14 +6,15 @@ use std::hint::black_box;
 use serde::Serialize;
 use serde_json::Value;
 use serin::canary::signals::TrackSamples;
+use serin::stats::Harm;
 use serin::stats::Layout;
+use serin::stats::Margin;
 use serin::stats::Points;
 use serin::stats::Summary;
 use serin::stats::sequential::FailureMargins;
 use serin::stats::sequential::FailureMonitor;
-use serin::stats::sequential::Harm;
-use serin::stats::sequential::Margin;
 use serin::stats::sequential::Monitor;
+use serin::stats::sequential::Test;
 use serin::stats::sequential::TrackCounts;
 
 use super::Fallible;
@@ -71,9 +72,9 @@ pub fn sizes(traffic: &Traffic) -> Fallible<Vec<Size>> {
     let (few, many) = (&traffic.stable.few, &traffic.stable.samples);
     let (seconds, unit) = (Layout::SECONDS, Layout::UNIT_INTERVAL);
     let arrays = |values: fn(&Recorded) -> &[f64]| [&traffic.canary, &traffic.stable].map(values);
-    let latency = Monitor::new(seconds, Harm::Higher, Margin::default(), ACCEPTED);
+    let latency = Monitor::new(seconds, Harm::Higher, Test::Combined, Margin::default(), ACCEPTED);
     let latency = watched(latency, seconds, arrays(|track| &track.latency));
-    let score = Monitor::new(unit, Harm::Either, Margin::default(), ACCEPTED);
+    let score = Monitor::new(unit, Harm::Either, Test::Combined, Margin::default(), ACCEPTED);
     let score = watched(score, unit, arrays(|track| &track.score));
     let failures = watched_failures(traffic);
     Ok(vec![

@@ -6,11 +6,14 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serin::canary::HealthPolicy;
+use serin::canary::Increment;
+use serin::canary::JudgePolicy;
 use serin::canary::Judgement;
+use serin::canary::Monitors;
 use serin::canary::Samples;
-use serin::canary::always_valid::AlwaysValid;
-use serin::canary::always_valid::Sequential;
+use serin::canary::Weight;
 use serin::canary::evidence::Inputs;
+use serin::canary::judge::WatchEvidence;
 use serin::stats::Bootstrap;
 use serin::stats::BootstrapInterval;
 use serin::stats::Harm;
@@ -37,23 +40,23 @@ use serin::stats::wilson_interval;
 use super::traffic::SHARE;
 
 const LEVEL: f64 = 0.95;
-const ALPHA: f64 = 0.05;
 pub const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 10_000, level: LEVEL };
 
 /// What the health check computes, verdict and reasons included.
 pub fn health_check(samples: &Samples) -> Judgement {
-    Judgement::new(1, 1, "digest", HealthPolicy::default(), Inputs::from(samples))
+    Judgement::new(1, 1, "digest", HealthPolicy::default(), Inputs::from(samples), None)
 }
 
 /// The judgement that is looked at all the time, as it is when a rollout begins.
-pub fn watch(before: &Samples) -> Sequential {
-    Sequential::new(&HealthPolicy::default(), &before.stable)
+pub fn watch(before: &Samples) -> Monitors {
+    Monitors::new(&JudgePolicy::default(), &before.stable)
 }
 
 /// Closes one tick and concludes.
-pub fn tick(sequential: &mut Sequential, earlier: &Samples, now: &Samples) -> AlwaysValid {
-    sequential.tick(SHARE, earlier, now);
-    sequential.conclude(ALPHA)
+pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> WatchEvidence {
+    let weight = Weight::from_percent(100.0 * SHARE).unwrap_or_default();
+    monitors.tick(&Increment::between(weight, earlier, now));
+    WatchEvidence::new(&JudgePolicy::default(), monitors)
 }
 
 /// What the tests for one look read.
@@ -105,7 +108,7 @@ fn welch(sides: &Sides) -> Option<f64> {
 
 fn not_worse(sides: &Sides) -> Option<f64> {
     let [canary, stable] = &sides.moments;
-    let test = non_inferiority(canary, stable, Margin::Relative(0.1), Harm::Increase)?;
+    let test = non_inferiority(canary, stable, Margin::relative(0.1), Harm::Higher)?;
     black_box(test.p_not_worse());
     None
 }
