@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         );
     }
     if is_wanted("harmful") {
-        tell_harmful(replications);
+        tell_harmful(part, replications);
     }
     if is_wanted("cost") {
         tell_cost();
@@ -130,7 +130,7 @@ fn tell_healthy(
     is_calibrated
 }
 
-fn tell_harmful(replications: u32) {
+fn tell_harmful(part: &str, replications: u32) {
     tell(&format!(
         "\n### Harm: canary samples until rollback, median (p95), at 10 %, a look after every 10 \
          requests, {replications} hours each\n\nThe metric alone at 5 %, and the whole policy, each \
@@ -142,6 +142,9 @@ fn tell_harmful(replications: u32) {
     );
     tell("|---|---|---|---|---|---|---|---|---|");
     for (regression, seed) in cases::regressions().into_iter().zip(200..) {
+        if !regression.name.contains(part) {
+            continue;
+        }
         let cold = study::replicate(&regression.scenario, replications, seed);
         let scenario = hour::Scenario { remembers: true, ..regression.scenario };
         let warm = study::replicate(&scenario, replications, seed);

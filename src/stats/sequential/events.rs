@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::is_random;
-use super::log_mean_exp;
+use super::log_weighted_mean_exp;
 use super::vigil::Vigil;
 
 /// Which side of the null hypothesis is bet on.
@@ -20,6 +20,19 @@ pub enum Direction {
 /// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
 const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 
+/// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
+/// 1/32 sum to 1 to the bit.
+const SHARES: [f64; RATIOS.len()] = [
+    2.0 / 32.0,
+    3.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    4.0 / 32.0,
+    3.0 / 32.0,
+];
+
 /// A bet on whose events they are.
 ///
 /// Given an event, it is the canary's with probability `pi phi / (pi phi + 1 - pi)` under risk
@@ -28,7 +41,9 @@ const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 ///
 /// ```text
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
-/// E = mean over phi = phi0 * {1.25 1.5 2 3 5 10 30 100}        (phi0 / ... for "better")
+/// E = sum of w_phi wealth_phi
+/// phi / phi0 (phi0 / phi for "better") = 1.25  1.5  2  3  5  10  30  100
+/// 32 w_phi                             =    2    3  5  5  5   5   4    3
 /// ```
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
@@ -93,15 +108,15 @@ impl Events {
             *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
         }
         if let Some(vigil) = &mut self.vigil {
-            vigil.share(&mut self.log_wealth, events);
+            vigil.share(&mut self.log_wealth, &SHARES, events);
         }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
         match &self.vigil {
-            Some(vigil) => vigil.log_e(&self.log_wealth),
-            None => log_mean_exp(&self.log_wealth),
+            Some(vigil) => vigil.log_e(&self.log_wealth, &SHARES),
+            None => log_weighted_mean_exp(&self.log_wealth, SHARES),
         }
     }
 }
