@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::live::Live;
+use super::recordings::Recordings;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
@@ -42,13 +43,20 @@ impl Watch {
         }))
     }
 
-    /// Closes a tick with these samples of the running step, and gives the judgement after it.
-    pub(super) fn tick(&mut self, live: &Live, samples: &Samples) -> Option<&Monitors> {
+    /// Closes a tick with these samples of the running step and what was recorded since the last, and
+    /// gives the judgement after it.
+    pub(super) fn tick(
+        &mut self,
+        live: &Live,
+        samples: &Samples,
+        recordings: &Recordings,
+    ) -> Option<&Monitors> {
         let (Some(watched), Some(lane)) = (&mut self.0, &live.canary) else { return None };
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
             return None;
         }
-        let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        let mut increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        increment.recorded = recordings.increments();
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
             watched.monitors.tick(&increment);
@@ -65,9 +73,9 @@ impl Watch {
 
     /// Follows a change of state. The judgement of a rollout goes on from step to step, because each
     /// tick knows its own share; a new rollout starts from what stable did before it.
-    pub(super) fn follow(&mut self, state: &State, before: &Live) {
-        let last = before.recorder.samples();
-        self.tick(before, &last);
+    pub(super) fn follow(&mut self, state: &State, before: &Live, recordings: &Recordings) {
+        let last = before.recorder.observed().first;
+        self.tick(before, &last, recordings);
         let kept = match (self.0.take(), &state.rollout) {
             (Some(watched), Some(rollout)) if watched.rollout == rollout.id => {
                 if watched.step == rollout.step {
@@ -86,7 +94,7 @@ impl Service {
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
     pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        watch.tick(live, samples)?;
+        watch.tick(live, samples, &self.recordings)?;
         watch.evidence()
     }
 }
