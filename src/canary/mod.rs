@@ -15,6 +15,7 @@
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
+//! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
@@ -47,6 +48,8 @@ pub mod always_valid;
 
 pub mod sentences;
 
+pub mod forecast;
+
 pub mod analysis;
 
 pub mod state;
@@ -65,6 +68,7 @@ pub use always_valid::AlwaysValid;
 pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
+pub use forecast::Forecast;
 pub use increment::Increment;
 pub use journal::Entry;
 pub use judge::Judgement;
