@@ -49,8 +49,9 @@ impl Watch {
             return None;
         }
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
-        // Looking twice at the same samples changes nothing.
-        if !increment.is_empty() {
+        // Looking twice at the same samples changes nothing, and neither does whoever looked earlier
+        // and comes later: what they saw is known.
+        if let Some(increment) = increment.filter(|increment| !increment.is_empty()) {
             watched.monitors.tick(&increment);
             watched.seen = samples.clone();
         }
