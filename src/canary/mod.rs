@@ -11,6 +11,7 @@
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`metric`] and [`judge_policy`]: what is judged at all times, and by which margins.
 //! - [`increment`]: what a tick brings.
+//! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
@@ -37,6 +38,8 @@ pub mod metric;
 pub mod judge_policy;
 
 pub mod increment;
+
+pub mod increment_codec;
 
 pub mod monitors;
 
