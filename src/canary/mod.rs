@@ -13,6 +13,7 @@
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
+//! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
 //! - [`analysis`]: two samples of any number, compared once.
@@ -43,6 +44,8 @@ pub mod increment_codec;
 
 pub mod monitors;
 
+pub mod evidence_log;
+
 pub mod always_valid;
 
 pub mod sentences;
@@ -65,6 +68,9 @@ pub use always_valid::AlwaysValid;
 pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
+pub use evidence_log::Logged;
+pub use evidence_log::LoggedTick;
+pub use evidence_log::Segment;
 pub use increment::Increment;
 pub use journal::Entry;
 pub use judge::Judgement;
