@@ -11,6 +11,10 @@ use super::command::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Segment;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
@@ -19,16 +23,21 @@ use crate::store::Checkpoint;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
-/// A store whose disk can be full.
+/// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
-struct Disk {
-    inner: MemoryStore,
+pub(super) struct Disk {
+    pub(super) inner: MemoryStore,
     full: AtomicBool,
+    pub(super) keeps_no_evidence: AtomicBool,
 }
 
 impl Disk {
     fn check(&self) -> Result<(), StoreError> {
-        if self.full.load(Ordering::SeqCst) {
+        Disk::check_that_not(&self.full)
+    }
+
+    fn check_that_not(full: &AtomicBool) -> Result<(), StoreError> {
+        if full.load(Ordering::SeqCst) {
             let (path, cause) = ("serin.db".to_owned(), "database or disk is full".to_owned());
             return Err(StoreError::Open { path, cause });
         }
@@ -50,9 +59,22 @@ impl Store for Disk {
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         self.inner.checkpoint()
     }
-    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
         self.check()?;
-        self.inner.save_checkpoint(checkpoint)
+        Disk::check_that_not(&self.keeps_no_evidence)?;
+        self.inner.save_checkpoint(checkpoint, grown)
+    }
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        self.inner.segments()
+    }
+    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
+        self.inner.base(segment)
+    }
+    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+        self.inner.ticks(segment)
+    }
+    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
+        self.inner.forget_segments(segments)
     }
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
@@ -65,14 +87,14 @@ impl Store for Disk {
     }
 }
 
-struct Bench {
+pub(super) struct Bench {
     models: tempfile::TempDir,
-    store: Arc<Disk>,
+    pub(super) store: Arc<Disk>,
     clock: Arc<ManualClock>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let models = tempfile::tempdir().unwrap();
         ensure_default_models(models.path()).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
@@ -84,6 +106,10 @@ impl Bench {
     }
 
     fn start(&self) -> Service {
+        self.start_on(self.store.clone(), self.clock.clone())
+    }
+
+    pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
         let settings = Settings {
             policy: Policy::default(),
             workers: 2,
@@ -92,11 +118,11 @@ impl Bench {
             stable: "model_v1.bin".to_owned(),
         };
         let registry = Registry::new(self.models.path());
-        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+        Service::start(settings, store, registry, clock).unwrap()
     }
 }
 
-fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
+pub(super) fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
     let deployment = Deployment {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
@@ -108,7 +134,7 @@ fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
     service.deploy(deployment, None).unwrap()
 }
 
-fn roll_back() -> Command {
+pub(super) fn roll_back() -> Command {
     Command::RollBack { reason: None, quarantine: false }
 }
 
@@ -121,7 +147,7 @@ fn answer(service: &Service) -> (&'static str, String) {
     (prediction.track.name(), prediction.answered_by().version.name.clone())
 }
 
-fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
+pub(super) fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
     let mut seen: Vec<_> = (0..requests).map(|_| answer(service)).collect();
     seen.sort();
     seen.dedup();
@@ -190,7 +216,7 @@ fn samples_that_do_not_add_up_are_not_gone_on_with() {
     assert_eq!(bench.start().status().tracks.canary.requests, 5);
     let mut saved = bench.store.checkpoint().unwrap().unwrap();
     saved.samples.canary.requests += 1;
-    bench.store.save_checkpoint(&saved).unwrap();
+    bench.store.save_checkpoint(&saved, &[]).unwrap();
     assert_eq!(bench.start().status().tracks.canary.requests, 0);
 }
 
@@ -205,7 +231,7 @@ fn samples_with_other_buckets_are_not_gone_on_with() {
     let text = serde_json::to_string(&saved).unwrap();
     let other = text.replace("\"high_exponent\":10", "\"high_exponent\":11");
     assert_ne!(text, other);
-    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap()).unwrap();
+    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap(), &[]).unwrap();
     let restarted = bench.start();
     answers(&restarted, 10);
     assert_eq!(restarted.status().tracks.canary.requests, 1, "new samples count");
