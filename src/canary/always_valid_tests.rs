@@ -4,9 +4,9 @@ use super::*;
 use crate::canary::Increment;
 use crate::canary::Monitors;
 use crate::canary::Weight;
+use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::increment::RecordedIncrement;
 use crate::canary::increment::TrackIncrement;
-use crate::canary::judge_policy::GivenJudgePolicy;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::signals::TrackSamples;
 use crate::stats::sequential::Running;
@@ -150,7 +150,8 @@ fn the_verdict_follows_from_roles_weights_and_scores() {
     let critical = recorded("a", "critical = true") + &recorded("b", "weight = 100");
     let advisory = recorded("a", "role = \"advisory\"") + &recorded("b", "");
     let lenient = format!("promote_score = 70\nrollback_score = 0\n{signals}");
-    let cases: [(&str, &str, [Classification; 5], Verdict, Option<f64>); 18] = [
+    type Case<'a> = (&'a str, &'a str, [Classification; 5], Verdict, Option<f64>);
+    let cases: [Case<'_>; 18] = [
         ("all pass", &signals, [Pass; 5], Verdict::Promote, Some(100.0)),
         ("nothing decided", &signals, [Inconclusive; 5], Verdict::Hold, None),
         ("no samples", &signals, [Insufficient; 5], Verdict::Hold, None),

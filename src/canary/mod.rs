@@ -9,7 +9,8 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
-//! - [`metric`] and [`judge_policy`]: what is judged at all times, and by which margins.
+//! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
+//!   how that is given.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
@@ -37,6 +38,8 @@ pub mod judge;
 pub mod metric;
 
 pub mod judge_policy;
+
+pub mod given_policy;
 
 pub mod increment;
 

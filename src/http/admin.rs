@@ -22,7 +22,7 @@ use super::body::ContentType;
 use super::body::Nothing;
 use super::problem::Problem;
 use crate::canary::Weight;
-use crate::canary::judge_policy::GivenJudgePolicy;
+use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
 use crate::service::Command;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::canary::Refusal;
 use crate::canary::Verdict;
 use crate::canary::analysis::OptionError;
-use crate::canary::judge_policy::JudgePolicyError;
+use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::metric::MetricNameError;
 use crate::canary::policy::DurationError;
 use crate::canary::weight::WeightError;

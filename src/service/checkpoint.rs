@@ -16,6 +16,7 @@ use super::Service;
 use crate::canary::Logged;
 use crate::canary::evidence_log;
 use crate::store::Checkpoint;
+use crate::store::KeyedSamples;
 use crate::store::StoreError;
 
 /// How often samples are saved.
@@ -33,23 +34,25 @@ impl Service {
         let Some(lane) = &live.canary else { return Ok(()) };
         let mut watch = self.watch.lock();
         // Looked at under the lock, so that nobody else closes a tick that these samples lack.
-        let samples = live.recorder.samples();
-        if !watch.tick(&live, &samples, self.clock.wall()) {
+        let observed = live.recorder.observed();
+        if !watch.tick(&live, &observed.first, &self.recordings, self.clock.wall()) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
-        let now = (lane.rollout, lane.step, samples.requests());
+        let now = (lane.rollout, lane.step, observed.requests());
         let Some(to_save) = watch.to_save() else { return Ok(()) };
         drop(watch);
         if *saved == now && to_save.grown.is_empty() {
             return Ok(());
         }
+        let seen = lane.visits.seen();
         let checkpoint = Checkpoint {
             rollout: lane.rollout,
             step: lane.step,
             digest: lane.loaded.version.digest.clone(),
             routed: live.recorder.routed(),
-            samples,
+            samples: observed.first,
+            keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
             monitors: Some(to_save.monitors),
         };
         self.store.save_checkpoint(&checkpoint, &to_save.grown)?;

@@ -3,6 +3,7 @@
 //! - [`clock`]: what time it is.
 //! - [`inference`]: running a model so that nothing it does can hurt the server.
 //! - [`recorder`]: where workers write what they observe.
+//! - [`visits`]: which keys were there before.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
 //! - [`registry`]: the models folder.
@@ -42,6 +43,8 @@ pub mod replay;
 pub mod recordings;
 
 mod pending;
+
+pub mod visits;
 
 pub mod analysis;
 

@@ -6,14 +6,18 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::canary::Judgement;
+use crate::canary::MetricName;
+use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::evidence_log::Bounds;
 use crate::service::Command;
 use crate::service::CommandError;
+use crate::service::Deployment;
 use crate::service::clock::SystemClock;
 use crate::service::tests::Bench;
 use crate::service::tests::answers;
 use crate::service::tests::deploy;
+use crate::service::tests::deployment;
 use crate::service::tests::roll_back;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -111,8 +115,18 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     }
     answers(&service, 20);
     service.command(roll_back(), None).unwrap();
-    deploy(&service, "model_v2.bin", 50.0);
-    live_through(&service, 20);
+    let judge = toml::from_str("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"").unwrap();
+    let deployment = Deployment { judge, ..deployment("model_v2.bin", 50.0) };
+    service.deploy(deployment, None).unwrap();
+    for n in 0..20 {
+        for track in [Track::Stable, Track::Canary] {
+            let record = |value| {
+                service.recordings().record(track, MetricName::new("revenue").unwrap(), value)
+            };
+            (0..6).for_each(|m| record(f64::from(n * m) - 30.0).unwrap());
+        }
+        live_through(&service, 1);
+    }
     let reason = Some("a test".to_owned());
     service.command(Command::Promote { force: true, reason }, None).unwrap();
 
@@ -128,6 +142,8 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
         assert_eq!(replay_of(&service, judgement).unwrap(), watch);
         assert_eq!(json(&judgement.recomputed()), json(judgement));
     }
+    let revenue = &judgements[4].watch.as_ref().unwrap().conclusion.metrics[3];
+    assert!(revenue.samples.canary > 100, "recorded values are in the log: {revenue:?}");
     let ticks = |judgement: &Judgement| judgement.watch.as_ref().unwrap().conclusion.ticks;
     assert!(ticks(&judgements[3]) > 50 && ticks(&judgements[4]) >= 20);
     let latency = &judgements[3].watch.as_ref().unwrap().conclusion.metrics[0];
@@ -148,6 +164,23 @@ fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown()
     let (_store, service) = on_sqlite(&bench, &file);
     let shown = judgements(&service).remove(0).watch.unwrap().conclusion;
     assert_eq!(service.health().unwrap().always_valid.map(|now| json(&now)), Some(json(&shown)));
+}
+
+#[test]
+fn however_many_look_at_once_every_request_is_judged_once() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
+    deploy(&service, "model_v2.bin", 50.0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| live_through(&service, 40));
+            scope.spawn(|| (0..40).for_each(|_| service.save_checkpoint().unwrap()));
+        }
+    });
+    let judged = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
+    assert_eq!((judged.stable, judged.canary), (600, 600));
+    service.save_checkpoint().unwrap();
+    assert_the_state_is_the_log(&*store);
 }
 
 #[test]

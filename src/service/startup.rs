@@ -15,10 +15,12 @@ use super::command::Salts;
 use super::command::lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::recorder::Observed;
 use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::visits::Visits;
 use super::watch::Watch;
 use crate::canary::Event;
 use crate::canary::Monitors;
@@ -193,7 +195,7 @@ fn assemble(
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 stable.schema().same_features(canary.schema()).is_ok()
             })
-            .map(|loaded| lane(rollout, loaded, state.slowdown)),
+            .map(|loaded| lane(rollout, loaded, state.slowdown, visits(rollout, store))),
         None => None,
     };
     let recorder = Arc::new(restored(state, store, settings.workers));
@@ -222,11 +224,19 @@ fn load(
     }
 }
 
+/// The keys that were there before the restart, if any came back.
+fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
+    let saved = store.checkpoint().ok()??;
+    let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
+    let seen = saved.keys.filter(|_| of_this)?.seen;
+    Some(Arc::new(Visits::restored(rollout.salt, seen)))
+}
+
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
 /// from an earlier step, or starts from what stable did before.
 fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
     let Some(rollout) = &state.rollout else { return Watch::default() };
-    let seen = live.recorder.samples();
+    let seen = live.recorder.observed().first;
     let kept = match store.checkpoint() {
         // Monitors that have seen samples which were not restored would know of them twice.
         Ok(Some(saved))
@@ -265,7 +275,9 @@ fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
             if (saved.rollout, saved.step) == (rollout.id, rollout.step)
                 && saved.digest == rollout.canary.digest =>
         {
-            Recorder::restored(workers, saved.samples, saved.routed).unwrap_or_else(|| {
+            let repeated = saved.keys.and_then(|keys| keys.repeated);
+            let before = Observed { first: saved.samples, repeated };
+            Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
                 tracing::warn!("the samples of the current step do not add up; they start anew");
                 Recorder::new(workers)
             })

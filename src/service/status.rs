@@ -199,8 +199,8 @@ impl Service {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
         let live = self.live.load();
-        let samples = live.recorder.samples();
-        Ok(Health::new(&self.judged(rollout, &live, &samples), &samples))
+        let observed = live.recorder.observed();
+        Ok(Health::new(&self.judged(rollout, &live, &observed), &observed.all()))
     }
 
     /// Journal entries after a revision, in order.
@@ -223,9 +223,11 @@ impl Service {
     pub(super) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
         let live = self.live.load();
-        let samples = live.recorder.samples();
+        let observed = live.recorder.observed();
+        let samples = observed.all();
         let now = self.clock.wall();
-        let judgement = state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &samples));
+        let judgement =
+            state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &observed));
         let uptime = self.clock.steady().saturating_sub(self.started);
         Status {
             revision: ledger.revision,
@@ -345,7 +347,9 @@ fn milliseconds(seconds: f64) -> f64 {
 fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
-    let harmless = judgement.verdict != Verdict::Rollback;
+    let (at_once, reasons) = judgement.health();
+    let watch = judgement.watch.as_ref().map(|watch| &watch.conclusion);
+    let harm = watch.filter(|watch| watch.verdict == Verdict::Rollback);
     let running = rollout.phase == Phase::Running;
     vec![
         ChecklistItem {
@@ -360,8 +364,13 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
         },
         ChecklistItem {
             item: "no alert",
-            done: enough && harmless,
-            detail: judgement.reasons.join("; "),
+            done: enough && at_once != Verdict::Rollback,
+            detail: reasons.join("; "),
+        },
+        ChecklistItem {
+            item: "no harm at any time",
+            done: harm.is_none(),
+            detail: watch.map_or_else(String::new, |watch| watch.message.clone()),
         },
         ChecklistItem {
             item: "not paused",

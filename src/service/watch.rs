@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::Service;
 use super::live::Live;
+use super::recordings::Recordings;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Logged;
@@ -60,16 +61,25 @@ impl Watch {
         Watch { watched: Some(watched), bounds }
     }
 
-    /// Closes a tick with these samples of the running step; whether there is a judgement of it.
-    pub(super) fn tick(&mut self, live: &Live, samples: &Samples, at: Timestamp) -> bool {
+    /// Closes a tick with these samples of the running step and what was recorded since the last;
+    /// whether there is a judgement of the step.
+    pub(super) fn tick(
+        &mut self,
+        live: &Live,
+        samples: &Samples,
+        recordings: &Recordings,
+        at: Timestamp,
+    ) -> bool {
         let (Some(watched), Some(lane)) = (&mut self.watched, &live.canary) else { return false };
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
             return false;
         }
-        // Looking twice at the same samples changes nothing, and neither does whoever looked earlier
-        // and comes later: what they saw is known.
+        // Whoever looked earlier and comes later brings nothing new.
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
-        if let Some(increment) = increment.filter(|increment| !increment.is_empty()) {
+        let Some(mut increment) = increment else { return true };
+        increment.recorded = recordings.increments();
+        // Looking twice at the same samples changes nothing.
+        if !increment.is_empty() {
             let Watched { monitors, unsaved, .. } = watched;
             monitors.tick(&increment);
             let tick = LoggedTick::new(monitors.ticks(), watched.step, at, &increment);
@@ -101,9 +111,15 @@ impl Watch {
 
     /// Follows a change of state. The judgement of a rollout goes on from step to step, because each
     /// tick knows its own share; a new rollout starts from what stable did before it.
-    pub(super) fn follow(&mut self, state: &State, before: &Live, at: Timestamp) {
-        let last = before.recorder.samples();
-        self.tick(before, &last, at);
+    pub(super) fn follow(
+        &mut self,
+        state: &State,
+        before: &Live,
+        recordings: &Recordings,
+        at: Timestamp,
+    ) {
+        let last = before.recorder.observed().first;
+        self.tick(before, &last, recordings, at);
         let Some(rollout) = &state.rollout else {
             self.watched = None;
             return;
@@ -128,6 +144,7 @@ impl Service {
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
     pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        if watch.tick(live, samples, self.clock.wall()) { watch.evidence() } else { None }
+        let is_judged = watch.tick(live, samples, &self.recordings, self.clock.wall());
+        if is_judged { watch.evidence() } else { None }
     }
 }

@@ -23,6 +23,7 @@ use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Samples;
 use crate::canary::Segment;
+use crate::stats::sequential::KeysSeen;
 
 pub use location::Location;
 pub use location::LocationError;
@@ -117,10 +118,22 @@ pub struct Checkpoint {
     pub digest: String,
     /// How many requests without a key the split has placed.
     pub routed: u64,
-    /// What was observed.
+    /// What was observed of first visits and of requests without a key.
     pub samples: Samples,
+    /// What there is to know of keys; `None` if no request had one.
+    pub keys: Option<KeyedSamples>,
     /// What was learned from it, tick by tick: what the evidence log comes to when it is replayed.
     pub monitors: Option<Monitors>,
+}
+
+/// What there is to know of keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyedSamples {
+    /// The samples of those that came back; `None` if none has.
+    pub repeated: Option<Samples>,
+    /// Those that were there.
+    pub seen: KeysSeen,
 }
 
 /// Why a store cannot do what it was asked to.

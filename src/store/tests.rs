@@ -48,6 +48,7 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         digest: "d".into(),
         routed: requests * 10,
         samples,
+        keys: None,
         monitors: None,
     }
 }
