@@ -7,7 +7,7 @@ use super::*;
 use crate::canary::Increment;
 use crate::canary::Monitors;
 use crate::canary::always_valid::tests::second;
-use crate::canary::judge_policy::GivenJudgePolicy;
+use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::monitors::Counts;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::signals::TrackSamples;

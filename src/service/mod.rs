@@ -12,6 +12,7 @@
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
+//! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
@@ -37,6 +38,8 @@ pub mod status;
 pub mod checkpoint;
 
 mod watch;
+
+mod rate;
 
 pub mod replay;
 

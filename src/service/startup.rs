@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ use super::command::Salts;
 use super::command::lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::rate::Rate;
 use super::recorder::Observed;
 use super::recorder::Recorder;
 use super::recordings::Recordings;
@@ -79,7 +81,7 @@ impl Service {
             (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
         };
         let live = assemble(&state, &*store, &registry, &settings)?;
-        let watch = watched(&state, &live, &*store);
+        let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
         recordings.begin(state.rollout.iter().flat_map(Rollout::recorded_metrics));
@@ -115,7 +117,7 @@ impl Service {
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old watch is being saved.
             let _not_saving = self.saved.lock();
-            *self.watch.lock() = watched(&state, &live, &*self.store);
+            *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
             (ledger.state, ledger.revision) = (state, revision);
         }
@@ -234,7 +236,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
 
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
 /// from an earlier step, or starts from what stable did before.
-fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
+fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
     let Some(rollout) = &state.rollout else { return Watch::default() };
     let seen = live.recorder.observed().first;
     let kept = match store.checkpoint() {
@@ -252,7 +254,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
         Unsaved::beginning(&monitors)
     });
-    Watch::over(rollout, monitors, unsaved, seen)
+    Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
 }
 
 /// The end of the log that led to these monitors; a log that does not lead to them begins anew.

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::Service;
 use super::live::Live;
+use super::rate::Rate;
 use super::recordings::Recordings;
+use crate::canary::Forecast;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Logged;
@@ -16,6 +18,7 @@ use crate::canary::Samples;
 use crate::canary::State;
 use crate::canary::evidence_log::Bounds;
 use crate::canary::evidence_log::Unsaved;
+use crate::canary::forecast::forecast;
 use crate::canary::judge::WatchEvidence;
 
 /// The judgement of the rollout under way, and up to where it has seen the samples.
@@ -35,6 +38,7 @@ struct Watched {
     monitors: Monitors,
     /// The ticks that the store does not have.
     unsaved: Unsaved,
+    rate: Rate,
 }
 
 /// What is to be saved of a judgement, all of it at once.
@@ -54,10 +58,11 @@ impl Watch {
         monitors: Monitors,
         unsaved: Unsaved,
         seen: Samples,
+        rate: Rate,
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let (rollout, step) = (rollout.id, rollout.step);
-        let watched = Watched { rollout, step, policy, seen, monitors, unsaved };
+        let watched = Watched { rollout, step, policy, seen, monitors, unsaved, rate };
         Watch { watched: Some(watched), bounds }
     }
 
@@ -78,9 +83,10 @@ impl Watch {
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
         let Some(mut increment) = increment else { return true };
         increment.recorded = recordings.increments();
+        let Watched { monitors, unsaved, rate, .. } = watched;
+        rate.count(increment.stable.requests + increment.canary.requests, at);
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
-            let Watched { monitors, unsaved, .. } = watched;
             monitors.tick(&increment);
             let tick = LoggedTick::new(monitors.ticks(), watched.step, at, &increment);
             unsaved.push(tick, monitors, &self.bounds);
@@ -93,6 +99,15 @@ impl Watch {
     fn evidence(&self) -> Option<WatchEvidence> {
         let watched = self.watched.as_ref()?;
         Some(WatchEvidence::new(&watched.policy, &watched.monitors))
+    }
+
+    /// What comes, if requests go on as they did of late.
+    pub(super) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
+        let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
+        let left = rollout.policy.bake.saturating_sub(rollout.elapsed(now));
+        let observed = watched.rate.observed(now);
+        let measured = watched.monitors.measured();
+        Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
     }
 
     /// What is to be saved.
@@ -133,7 +148,8 @@ impl Watch {
             Some(_) | None => {
                 let monitors = Monitors::new(&rollout.policy.judge, &last.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let watch = Watch::over(rollout, monitors, unsaved, Samples::default());
+                let (none, rate) = (Samples::default(), Rate::new(at));
+                let watch = Watch::over(rollout, monitors, unsaved, none, rate);
                 *self = Watch { bounds, ..watch };
             }
         }
