@@ -7,7 +7,7 @@ use super::*;
 use crate::canary::Increment;
 use crate::canary::Monitors;
 use crate::canary::always_valid::tests::second;
-use crate::canary::judge_policy::GivenJudgePolicy;
+use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::monitors::Counts;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::signals::TrackSamples;
@@ -273,7 +273,9 @@ fn the_bets_on_failures_are_those_of_the_judge() {
         tick
     }));
     let log_e = failures::log_e_of_harm(&measured[1].counts, 0.1, 1.0);
-    assert!((log_e - measured[1].harm.log_e()).abs() < 1e-9, "{log_e} {:?}", measured[1]);
+    // The forecast leaves out the twentieth that the judge keeps as cash and the little it deals out.
+    let off = log_e - measured[1].harm.log_e();
+    assert!(log_e > 0.0 && (0.0..0.1).contains(&off), "{log_e} {:?}", measured[1]);
 }
 
 fn any_score() -> impl Strategy<Value = Score> {
