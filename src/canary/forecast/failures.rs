@@ -4,9 +4,7 @@
 //! e-values by known factors, so their growth follows from four rates without an approximation. Where
 //! nothing fails it is certain.
 
-use super::growth::ETAS;
 use super::growth::Growth;
-use super::growth::STAKES;
 use super::growth::bisect;
 use super::outlook::Ahead;
 use super::outlook::FOUR_OF_FIVE;
@@ -15,12 +13,12 @@ use super::outlook::settled;
 use crate::canary::metric::Metric;
 use crate::canary::monitors::Counts;
 use crate::canary::monitors::Measured;
-
-/// The risk ratios that [`Events`](crate::stats::sequential::Events) bets on.
-const RATIOS: [f64; STAKES] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
-
-/// The most that a stake may lose by one request, as in [`Bet`](crate::stats::sequential::Bet).
-const LARGEST_LOSS: f64 = 0.9;
+use crate::stats::sequential::LARGEST_LOSS;
+use crate::stats::sequential::RISK_RATIOS;
+use crate::stats::sequential::RISK_SHARES;
+use crate::stats::sequential::STAKE_SHARES;
+use crate::stats::sequential::STAKE_SIZES;
+use crate::stats::sequential::STAKES;
 
 /// Stable's recent requests, from 512 to 1,024, that the scale of the bet is taken from.
 const REMEMBERED: f64 = 768.0;
@@ -55,9 +53,10 @@ pub(super) fn outlook(
     let allowed_ratio = 1.0 + metric.tolerated.relative;
     let until =
         |growth: Growth, log_e: f64, threshold: f64| growth.moved_to(log_e).reaches(threshold);
-    let harm = Growth::new(|k| harm_gains(share, allowed_ratio, k), seen, coming);
+    let harm = Growth::new(RISK_SHARES, |k| harm_gains(share, allowed_ratio, k), seen, coming);
     let accepted = metric.accepted.absolute;
     let proof = Growth::new(
+        STAKE_SHARES,
         |k| proof_gains(share, accepted, rates, measured.counts.stable as f64, k),
         seen,
         coming,
@@ -121,8 +120,13 @@ impl Rates {
 }
 
 impl Growth {
-    fn new(gains: impl Fn(usize) -> Kinds, seen: Kinds, coming: Kinds) -> Growth {
-        let mut growth = Growth { now: [0.0; STAKES], gain: [0.0; STAKES] };
+    fn new(
+        shares: [f64; STAKES],
+        gains: impl Fn(usize) -> Kinds,
+        seen: Kinds,
+        coming: Kinds,
+    ) -> Growth {
+        let mut growth = Growth { shares, now: [0.0; STAKES], gain: [0.0; STAKES] };
         for k in 0..STAKES {
             let gains = gains(k);
             growth.now[k] = seen.total(gains);
@@ -135,10 +139,10 @@ impl Growth {
 /// What the logarithm of wealth k against "fails no more often than the ratio allows" gains by each.
 fn harm_gains(share: f64, allowed_ratio: f64, k: usize) -> Kinds {
     let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
-    let either = mixed(allowed_ratio * RATIOS[k]) - mixed(allowed_ratio);
+    let either = mixed(allowed_ratio * RISK_RATIOS[k]) - mixed(allowed_ratio);
     Kinds {
         canary_answered: 0.0,
-        canary_failed: RATIOS[k].ln() - either,
+        canary_failed: RISK_RATIOS[k].ln() - either,
         stable_answered: 0.0,
         stable_failed: -either,
     }
@@ -153,7 +157,7 @@ fn proof_gains(share: f64, accepted: f64, rates: Rates, remembered: f64, k: usiz
     let variance = rates.stable * (1.0 - rates.stable);
     let scale = variance.max(0.25 / (remembered.min(REMEMBERED) + 1.0)).sqrt();
     let worst = ((1.0 - share) * center).max(share * (highest - center));
-    let stake = (ETAS[k] / scale).min(LARGEST_LOSS / worst.max(1e-12));
+    let stake = (STAKE_SIZES[k] / scale).min(LARGEST_LOSS / worst.max(1e-12));
     let gain = |x: f64| (stake * x).max(-LARGEST_LOSS).ln_1p();
     Kinds {
         canary_answered: gain((1.0 - share) * (1.0 - center)),
@@ -181,7 +185,7 @@ fn smallest_detectable(
     let log_e = |canary_failed: f64| {
         let failed =
             Kinds { canary_answered: 0.0, canary_failed, stable_answered: 0.0, stable_failed };
-        Growth::new(|k| harm_gains(share, allowed_ratio, k), failed, failed).after(0.0)
+        Growth::new(RISK_SHARES, |k| harm_gains(share, allowed_ratio, k), failed, failed).after(0.0)
     };
     if log_e(canary) < harm_at {
         return None;
@@ -199,5 +203,5 @@ fn smallest_detectable(
 #[cfg(test)]
 pub(super) fn log_e_of_harm(counts: &Counts, share: f64, allowed_ratio: f64) -> f64 {
     let seen = Kinds::seen(counts);
-    Growth::new(|k| harm_gains(share, allowed_ratio, k), seen, seen).after(0.0)
+    Growth::new(RISK_SHARES, |k| harm_gains(share, allowed_ratio, k), seen, seen).after(0.0)
 }

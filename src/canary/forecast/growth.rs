@@ -1,13 +1,9 @@
 //! If requests go on as they are, after how many more does an e-value reach its threshold?
 
-use crate::stats::sequential::log_mean_exp;
-
-/// How many stakes a bet mixes.
-pub(super) const STAKES: usize = 8;
-
-/// The stakes of a bet on values, in standard deviations: the ones that
-/// [`Bet`](crate::stats::sequential::Bet) doubles from .005 on.
-pub(super) const ETAS: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
+use crate::stats::sequential::STAKE_SHARES;
+use crate::stats::sequential::STAKE_SIZES;
+use crate::stats::sequential::STAKES;
+use crate::stats::sequential::log_weighted_mean_exp;
 
 /// More samples than this are no forecast.
 pub(super) const MOST: f64 = 1e12;
@@ -15,12 +11,13 @@ pub(super) const MOST: f64 = 1e12;
 /// The logarithms of the eight wealths now, and what each gains by one more sample.
 ///
 /// ```text
-/// ln E(m) = ln of the mean over k of exp(now_k + m gain_k)
+/// ln E(m) = ln of the sum over k of share_k exp(now_k + m gain_k)
 /// ```
 ///
 /// Convex in m, so that below a threshold it is reached once or never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growth {
+    pub(super) shares: [f64; STAKES],
     pub(super) now: [f64; STAKES],
     pub(super) gain: [f64; STAKES],
 }
@@ -36,8 +33,9 @@ impl Growth {
     /// margin and d the distance to come, both in standard deviations.
     pub(super) fn of_values(samples: f64, sum: f64, distance: f64) -> Growth {
         Growth {
-            now: ETAS.map(|eta| eta * sum - 0.5 * eta * eta * samples),
-            gain: ETAS.map(|eta| eta * distance - 0.5 * eta * eta),
+            shares: STAKE_SHARES,
+            now: STAKE_SIZES.map(|eta| eta * sum - 0.5 * eta * eta * samples),
+            gain: STAKE_SIZES.map(|eta| eta * distance - 0.5 * eta * eta),
         }
     }
 
@@ -55,7 +53,7 @@ impl Growth {
         for ((log, now), gain) in logs.iter_mut().zip(self.now).zip(self.gain) {
             *log = now + samples * gain;
         }
-        log_mean_exp(&logs)
+        log_weighted_mean_exp(&logs, self.shares)
     }
 
     /// How many more samples until ln E reaches the threshold; `None` if it never does.
@@ -63,14 +61,14 @@ impl Growth {
         if self.after(0.0) >= threshold {
             return Some(0.0);
         }
-        // Once a single stake holds the whole mean, the mean is there.
-        let alone = threshold + (STAKES as f64).ln();
+        // Once a single stake holds so much, the sum is there.
         let latest = self
             .now
             .iter()
             .zip(self.gain)
-            .filter(|(_, gain)| *gain > 0.0)
-            .map(|(now, gain)| (alone - now) / gain)
+            .zip(self.shares)
+            .filter(|((_, gain), _)| *gain > 0.0)
+            .map(|((now, gain), share)| (threshold - share.ln() - now) / gain)
             .fold(f64::INFINITY, f64::min);
         (latest <= MOST).then(|| bisect(0.0, latest, |samples| self.after(samples) < threshold))
     }
@@ -81,10 +79,9 @@ impl Growth {
 /// It is what the e-value itself says about the effect, whatever functions of the values it bets on.
 pub(super) fn implied_sum(samples: f64, log_e: f64) -> f64 {
     let log_e = log_e.clamp(-MOST, MOST);
-    let largest = ETAS[STAKES - 1];
-    let low = (log_e / ETAS[0]).min(0.0);
-    let high =
-        (log_e.max(0.0) + (STAKES as f64).ln() + 0.5 * largest * largest * samples) / largest;
+    let (largest, its_share) = (STAKE_SIZES[STAKES - 1], STAKE_SHARES[STAKES - 1]);
+    let low = (log_e / STAKE_SIZES[0]).min(0.0);
+    let high = (log_e.max(0.0) - its_share.ln() + 0.5 * largest * largest * samples) / largest;
     bisect(low, high, |sum| Growth::of_values(samples, sum, 0.0).after(0.0) < log_e)
 }
 

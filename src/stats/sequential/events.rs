@@ -18,11 +18,11 @@ pub enum Direction {
 }
 
 /// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
-const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+pub const RISK_RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 
 /// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
 /// 1/32 sum to 1 to the bit.
-const SHARES: [f64; RATIOS.len()] = [
+pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
     2.0 / 32.0,
     3.0 / 32.0,
     5.0 / 32.0,
@@ -69,7 +69,7 @@ const SHARES: [f64; RATIOS.len()] = [
 pub struct Events {
     direction: Direction,
     allowed_ratio: f64,
-    log_wealth: [f64; RATIOS.len()],
+    log_wealth: [f64; RISK_RATIOS.len()],
     /// There if the bet is to notice what begins late.
     vigil: Option<Vigil>,
 }
@@ -81,7 +81,7 @@ impl Events {
     pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
         let usable = (1e-6..=1e6).contains(&allowed_ratio);
         let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
-        Self { direction, allowed_ratio, log_wealth: [0.0; RATIOS.len()], vigil: None }
+        Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], vigil: None }
     }
 
     /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
@@ -100,7 +100,7 @@ impl Events {
         let events = canary.saturating_add(stable);
         let (canary, all) = (canary as f64, canary as f64 + stable as f64);
         let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
-        for (log, ratio) in self.log_wealth.iter_mut().zip(RATIOS) {
+        for (log, ratio) in self.log_wealth.iter_mut().zip(RISK_RATIOS) {
             let (ratio, log_ratio) = match self.direction {
                 Direction::Worse => (self.allowed_ratio * ratio, ratio.ln()),
                 Direction::Better => (self.allowed_ratio / ratio, -ratio.ln()),
@@ -108,15 +108,15 @@ impl Events {
             *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
         }
         if let Some(vigil) = &mut self.vigil {
-            vigil.share(&mut self.log_wealth, &SHARES, events);
+            vigil.share(&mut self.log_wealth, &RISK_SHARES, events);
         }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
         match &self.vigil {
-            Some(vigil) => vigil.log_e(&self.log_wealth, &SHARES),
-            None => log_weighted_mean_exp(&self.log_wealth, SHARES),
+            Some(vigil) => vigil.log_e(&self.log_wealth, &RISK_SHARES),
+            None => log_weighted_mean_exp(&self.log_wealth, RISK_SHARES),
         }
     }
 }
