@@ -39,7 +39,7 @@ fn a_rollout_goes_on_with_its_evidence() {
     app.rollback_canary().done();
 }
 
-/// The split's cells are larger than the runs between these restarts, so that only a count that
+/// The split's strata are larger than the runs between these restarts, so that only a count that
 /// goes on gives the exact share.
 #[test]
 fn the_share_is_exact_across_restarts() {
@@ -47,11 +47,11 @@ fn the_share_is_exact_across_restarts() {
     app.deploy_canary().done();
     let mut canary = 0;
     for _ in 0..10 {
-        canary += app.predict_times(7);
+        canary += app.predict_times(8);
         app = app.restart();
     }
-    assert_eq!(canary, 7);
-    assert_eq!(app.status()["tracks"]["canary"]["samples"], 7);
+    assert_eq!(canary, 8);
+    assert_eq!(app.status()["tracks"]["canary"]["samples"], 8);
 }
 
 #[test]
