@@ -45,8 +45,6 @@ pub struct Status {
     pub health: Option<Health>,
     /// What would be done about it, and why.
     pub verdict: Option<VerdictStatus>,
-    /// When there will be a verdict, and what could be found by then.
-    pub forecast: Option<Forecast>,
     /// What a promotion takes, and what of it is there.
     pub checklist: Vec<ChecklistItem>,
     /// How the last rollout ended.
@@ -259,10 +257,7 @@ impl Service {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
             },
-            health: judgement
-                .as_ref()
-                .map(|judgement| Health::new(judgement, &samples, forecast.clone())),
-            forecast,
+            health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples, forecast)),
             verdict: judgement.as_ref().map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
                 reasons: judgement.reasons.clone(),
