@@ -1,0 +1,162 @@
+//! What was reached in a simulated hour, and when first?
+
+use statrs::distribution::ContinuousCDF;
+use statrs::distribution::Normal;
+
+use super::judge::Increment;
+use super::judge::Judge;
+use super::judge::Metric;
+use crate::canary::Track;
+use crate::canary::Verdict;
+use crate::stats::Moments;
+use crate::stats::welch_t_test;
+
+/// When something was first reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Whole seconds since the canary came, the one under way counted.
+    pub second: u32,
+    /// Requests that the canary has had.
+    pub canary_requests: u64,
+}
+
+/// What one hour ended in; `None` is never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The policy's verdict was to roll back.
+    pub rollback: Option<Moment>,
+    /// Every guardrail was proven to hold, before any rollback.
+    pub promotion: Option<Moment>,
+    /// Latency alone did harm at the whole alpha.
+    pub latency: Option<Moment>,
+    /// Failures alone did.
+    pub failures: Option<Moment>,
+    /// The score alone did.
+    pub score: Option<Moment>,
+    /// Welch's test was significant and the canary slower, at any look.
+    pub welch: Option<Moment>,
+}
+
+impl Outcome {
+    /// When this metric alone did harm.
+    pub fn alone(&self, metric: Metric) -> Option<Moment> {
+        match metric {
+            Metric::Latency => self.latency,
+            Metric::Failures => self.failures,
+            Metric::Score => self.score,
+        }
+    }
+}
+
+/// What has come since the last look, of both tracks.
+#[derive(Default)]
+pub(super) struct Tick {
+    canary: TrackTick,
+    stable: TrackTick,
+}
+
+#[derive(Default)]
+struct TrackTick {
+    bet_on: Increment,
+    /// Every request, bet on or not: what Welch sees.
+    requests: u64,
+    latencies: Moments,
+}
+
+impl Tick {
+    /// One request; `answer` is its latency and score, `None` a failure.
+    pub(super) fn add(&mut self, track: Track, is_bet_on: bool, answer: Option<(f64, f64)>) {
+        let track = match track {
+            Track::Canary => &mut self.canary,
+            Track::Stable => &mut self.stable,
+        };
+        track.requests += 1;
+        if let Some((latency, _)) = answer {
+            track.latencies.record(latency);
+        }
+        if !is_bet_on {
+            return;
+        }
+        let increment = &mut track.bet_on;
+        increment.counts.requests += 1;
+        match answer {
+            None => increment.counts.failures += 1,
+            Some((latency, score)) => {
+                increment.latencies.push((latency, 1));
+                increment.scores.push((score, 1));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        for track in [&mut self.canary, &mut self.stable] {
+            track.bet_on.counts = Default::default();
+            track.bet_on.latencies.clear();
+            track.bet_on.scores.clear();
+            track.requests = 0;
+            track.latencies = Moments::new();
+        }
+    }
+}
+
+/// Looks at each tick, and notes what is reached.
+pub(super) struct Watch {
+    judge: Judge,
+    alpha: f64,
+    welch: [Moments; 2],
+    /// A statistic below this is not significant, whatever the degrees of freedom: the t distribution
+    /// has thicker tails than the normal one. Spares most looks the p-value.
+    least_statistic: f64,
+    canary_requests: u64,
+    outcome: Outcome,
+}
+
+/// Welch's test is asked from so many values a side on, as by the health check.
+const FEWEST: u64 = 20;
+
+impl Watch {
+    pub(super) fn new(judge: Judge, alpha: f64) -> Watch {
+        Watch {
+            judge,
+            alpha,
+            welch: [Moments::new(); 2],
+            least_statistic: Normal::standard().inverse_cdf(1.0 - alpha / 2.0) - 1e-6,
+            canary_requests: 0,
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub(super) fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// A look at the end of a tick, which is empty afterward.
+    pub(super) fn look(&mut self, share: f64, tick: &mut Tick, second: u32) {
+        self.judge.tick(share, &tick.canary.bet_on, &tick.stable.bet_on);
+        self.welch[0].merge(&tick.canary.latencies);
+        self.welch[1].merge(&tick.stable.latencies);
+        self.canary_requests += tick.canary.requests;
+        tick.clear();
+
+        let now = Moment { second: second + 1, canary_requests: self.canary_requests };
+        let outcome = &mut self.outcome;
+        let first = |moment: &mut Option<Moment>, is_reached: bool| {
+            if is_reached {
+                moment.get_or_insert(now);
+            }
+        };
+        let verdict = self.judge.verdict();
+        first(&mut outcome.rollback, verdict == Verdict::Rollback);
+        first(&mut outcome.promotion, verdict == Verdict::Promote);
+        first(&mut outcome.latency, self.judge.is_harmful_alone(Metric::Latency));
+        first(&mut outcome.failures, self.judge.is_harmful_alone(Metric::Failures));
+        first(&mut outcome.score, self.judge.is_harmful_alone(Metric::Score));
+        let [canary, stable] = &self.welch;
+        if outcome.welch.is_none() && canary.count() >= FEWEST && stable.count() >= FEWEST {
+            let is_slower = welch_t_test(canary, stable).is_some_and(|test| {
+                test.statistic > self.least_statistic && test.p_two_sided() < self.alpha
+            });
+            first(&mut outcome.welch, is_slower);
+        }
+    }
+}
