@@ -29,7 +29,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let mut judge = Judge::new(&scenario.policy);
     remember(&mut judge, scenario, &mut rng);
     let mut watch = Watch::new(judge, scenario.policy.alpha());
-    let deciding = deciding_metrics(scenario);
+    let differing = differing_metrics(scenario);
     let mut tick = Tick::default();
     for (step, split) in splits.iter().enumerate() {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
@@ -72,7 +72,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
             let outcome = watch.outcome();
             if scenario.until == Until::Decided
                 && outcome.rollback.is_some()
-                && deciding.iter().any(|metric| outcome.alone(*metric).is_some())
+                && differing.iter().all(|metric| outcome.alone(*metric).is_some())
             {
                 return *outcome;
             }
@@ -95,12 +95,14 @@ fn remember(judge: &mut Judge, scenario: &Scenario, rng: &mut Xoshiro256PlusPlus
     judge.remember(&latencies, &draw(&scenario.stable.scores));
 }
 
-fn deciding_metrics(scenario: &Scenario) -> &'static [Metric] {
-    if scenario.stable.failure_rate != scenario.canary.failure_rate {
-        &[Metric::Failures]
-    } else {
-        &[Metric::Latency, Metric::Score]
-    }
+fn differing_metrics(scenario: &Scenario) -> Vec<Metric> {
+    let (stable, canary) = (&scenario.stable, &scenario.canary);
+    let differs = |metric: &Metric| match metric {
+        Metric::Latency => stable.latency != canary.latency,
+        Metric::Failures => stable.failure_rate != canary.failure_rate,
+        Metric::Score => stable.scores != canary.scores,
+    };
+    Metric::ALL.into_iter().filter(differs).collect()
 }
 
 /// One request's way.

@@ -92,8 +92,7 @@ pub enum Look {
 pub enum Until {
     /// When it is over.
     Over,
-    /// When the policy has rolled back, and failures alone did harm where their rates differ, or else
-    /// latency or the score alone.
+    /// When the policy has rolled back and each metric that differs is rejected alone, too.
     Decided,
 }
 
