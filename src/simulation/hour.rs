@@ -6,7 +6,6 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::judge::Judge;
-use super::judge::Metric;
 use super::outcome::Outcome;
 use super::outcome::Tick;
 use super::outcome::Watch;
@@ -29,7 +28,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let mut judge = Judge::new(&scenario.policy);
     remember(&mut judge, scenario, &mut rng);
     let mut watch = Watch::new(judge, scenario.policy.alpha());
-    let differing = differing_metrics(scenario);
+    let differing = scenario.differing_metrics();
     let mut tick = Tick::default();
     for (step, split) in splits.iter().enumerate() {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
@@ -70,11 +69,13 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
                 watch.look(share, &mut tick, second);
             }
             let outcome = watch.outcome();
-            if scenario.until == Until::Decided
-                && outcome.rollback.is_some()
-                && differing.iter().all(|metric| outcome.alone(*metric).is_some())
-            {
-                return *outcome;
+            let is_decided = outcome.rollback.is_some()
+                && differing.iter().all(|metric| outcome.alone(*metric).is_some());
+            match scenario.until {
+                Until::Decided if is_decided => return *outcome,
+                Until::Compared if is_decided && outcome.welch.is_some() => return *outcome,
+                Until::Compared if is_decided => watch.rest(),
+                Until::Over | Until::Decided | Until::Compared => {}
             }
         }
     }
@@ -93,16 +94,6 @@ fn remember(judge: &mut Judge, scenario: &Scenario, rng: &mut Xoshiro256PlusPlus
     };
     let latencies = draw(&scenario.stable.latency);
     judge.remember(&latencies, &draw(&scenario.stable.scores));
-}
-
-fn differing_metrics(scenario: &Scenario) -> Vec<Metric> {
-    let (stable, canary) = (&scenario.stable, &scenario.canary);
-    let differs = |metric: &Metric| match metric {
-        Metric::Latency => stable.latency != canary.latency,
-        Metric::Failures => stable.failure_rate != canary.failure_rate,
-        Metric::Score => stable.scores != canary.scores,
-    };
-    Metric::ALL.into_iter().filter(differs).collect()
 }
 
 /// One request's way.

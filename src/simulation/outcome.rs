@@ -102,6 +102,8 @@ impl Tick {
 /// Looks at each tick, and notes what is reached.
 pub(super) struct Watch {
     judge: Judge,
+    /// The judge is asked nothing more; only Welch's test goes on.
+    is_resting: bool,
     alpha: f64,
     welch: [Moments; 2],
     /// A statistic below this is not significant, whatever the degrees of freedom: the t distribution
@@ -118,6 +120,7 @@ impl Watch {
     pub(super) fn new(judge: Judge, alpha: f64) -> Watch {
         Watch {
             judge,
+            is_resting: false,
             alpha,
             welch: [Moments::new(); 2],
             least_statistic: Normal::standard().inverse_cdf(1.0 - alpha / 2.0) - 1e-6,
@@ -130,9 +133,15 @@ impl Watch {
         &self.outcome
     }
 
+    pub(super) fn rest(&mut self) {
+        self.is_resting = true;
+    }
+
     /// A look at the end of a tick, which is empty afterward.
     pub(super) fn look(&mut self, share: f64, tick: &mut Tick, second: u32) {
-        self.judge.tick(share, &tick.canary.bet_on, &tick.stable.bet_on);
+        if !self.is_resting {
+            self.judge.tick(share, &tick.canary.bet_on, &tick.stable.bet_on);
+        }
         self.welch[0].merge(&tick.canary.latencies);
         self.welch[1].merge(&tick.stable.latencies);
         self.canary_requests += tick.canary.requests;

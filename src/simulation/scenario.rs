@@ -1,5 +1,6 @@
 //! What happens in a simulated hour: who answers how, which requests go where, who looks when?
 
+use super::judge::Metric;
 use super::judge::Policy;
 use super::shape::Shape;
 use crate::canary::Weight;
@@ -94,6 +95,20 @@ pub enum Until {
     Over,
     /// When the policy has rolled back and each metric that differs is rejected alone, too.
     Decided,
+    /// When, besides, Welch's test has raised its alarm. The judge rests once it has decided.
+    Compared,
+}
+
+impl Scenario {
+    /// The metrics in which the tracks differ: none, if the canary is healthy.
+    pub fn differing_metrics(&self) -> Vec<Metric> {
+        let differs = |metric: &Metric| match metric {
+            Metric::Latency => self.stable.latency != self.canary.latency,
+            Metric::Failures => self.stable.failure_rate != self.canary.failure_rate,
+            Metric::Score => self.stable.scores != self.canary.scores,
+        };
+        Metric::ALL.into_iter().filter(differs).collect()
+    }
 }
 
 impl Load {
