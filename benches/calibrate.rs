@@ -27,6 +27,7 @@ use serin::stats::sequential::FailureMonitor;
 use serin::stats::sequential::Harm;
 use serin::stats::sequential::Margin;
 use serin::stats::sequential::Monitor;
+use serin::stats::sequential::Test;
 
 #[path = "calibrate/cases.rs"]
 mod cases;
@@ -190,8 +191,15 @@ fn tell_cost() {
         (0..20_000).for_each(|_| tick());
         started.elapsed().as_secs_f64() * 1e9 / 20_000.0
     };
-    let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), margin);
-    let mut score = Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, Margin::default(), margin);
+    let mut latency =
+        Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, Margin::default(), margin);
+    let mut score = Monitor::new(
+        Layout::UNIT_INTERVAL,
+        Harm::Either,
+        Test::Combined,
+        Margin::default(),
+        margin,
+    );
     let mut failures = FailureMonitor::new(FailureMargins::default());
     let latency_ns = time(Box::new(|| latency.tick(0.1, &canary, &stable)));
     let score_ns = time(Box::new(|| score.tick(0.1, &canary, &stable)));

@@ -96,6 +96,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         model_path: "model_v2.bin".to_owned(),
         weight: None,
         bake: None,
+        judge: Default::default(),
         reason: None,
         override_quarantine: false,
     };

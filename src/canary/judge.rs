@@ -1,15 +1,23 @@
 //! From evidence to a verdict, with reasons in plain English.
 //!
-//! Too little data is a verdict of its own: it is never an error and never a pass.
+//! Two judges are heard. The *health check* looks once, at everything observed since the step began,
+//! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
+//! may be asked at any time. The canary is rolled back if either finds harm, and may be promoted if
+//! the health check passes and the watch has found none. Too little data is a verdict of its own: it is
+//! never an error and never a pass.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::always_valid::AlwaysValid;
 use super::evidence::Evidence;
 use super::evidence::Inputs;
 use super::evidence::LatencyEvidence;
 use super::evidence::TrackInputs;
 use super::evidence::gather;
+use super::judge_policy::JudgePolicy;
+use super::monitors::Measured;
+use super::monitors::Monitors;
 use super::narrative::duration;
 use super::narrative::probability;
 use super::policy::HealthPolicy;
@@ -37,12 +45,38 @@ pub struct Judgement {
     pub digest: String,
     /// The thresholds.
     pub policy: HealthPolicy,
-    /// The numbers.
+    /// The numbers of the health check.
     pub evidence: Evidence,
+    /// What the watch says; `None` of a judgement that was made without one.
+    #[serde(default)]
+    pub watch: Option<WatchEvidence>,
     /// The conclusion.
     pub verdict: Verdict,
     /// Why, in one or more sentences.
     pub reasons: Vec<String>,
+}
+
+/// What the watch says, with all that it says it from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchEvidence {
+    /// The metrics and thresholds.
+    pub policy: JudgePolicy,
+    /// The numbers of each metric, in the order of the policy.
+    pub measured: Vec<Measured>,
+    /// What follows from them.
+    pub conclusion: AlwaysValid,
+}
+
+impl WatchEvidence {
+    /// What these monitors come to under this policy.
+    pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> WatchEvidence {
+        WatchEvidence::of(policy.clone(), monitors.ticks(), monitors.measured())
+    }
+
+    fn of(policy: JudgePolicy, ticks: u64, measured: Vec<Measured>) -> WatchEvidence {
+        let conclusion = AlwaysValid::new(&policy, ticks, &measured);
+        WatchEvidence { policy, measured, conclusion }
+    }
 }
 
 impl Judgement {
@@ -53,15 +87,35 @@ impl Judgement {
         digest: &str,
         policy: HealthPolicy,
         inputs: Inputs,
+        watch: Option<WatchEvidence>,
     ) -> Judgement {
         let evidence = gather(&policy, inputs);
-        let (verdict, reasons) = judge(&policy, &evidence);
-        Judgement { rollout, step, digest: digest.to_owned(), policy, evidence, verdict, reasons }
+        let (mut verdict, mut reasons) = judge(&policy, &evidence);
+        if let Some(watch) = &watch
+            && watch.conclusion.verdict == Verdict::Rollback
+        {
+            if verdict != Verdict::Rollback {
+                reasons.clear();
+            }
+            verdict = Verdict::Rollback;
+            reasons.push(watch.conclusion.message.clone());
+        }
+        let digest = digest.to_owned();
+        Judgement { rollout, step, digest, policy, evidence, watch, verdict, reasons }
+    }
+
+    /// What the health check alone says, and why.
+    pub fn health(&self) -> (Verdict, Vec<String>) {
+        judge(&self.policy, &self.evidence)
     }
 
     /// The same judgement, made again from the inputs and thresholds it carries.
     pub fn recomputed(&self) -> Judgement {
-        Judgement::new(self.rollout, self.step, &self.digest, self.policy, self.evidence.inputs)
+        let watch = self.watch.clone().map(|WatchEvidence { policy, measured, conclusion }| {
+            WatchEvidence::of(policy, conclusion.ticks, measured)
+        });
+        let Judgement { rollout, step, digest, policy, evidence, .. } = self;
+        Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, watch)
     }
 }
 
@@ -148,7 +202,7 @@ mod tests {
     }
 
     fn judged(stable: TrackInputs, canary: TrackInputs) -> Judgement {
-        Judgement::new(1, 1, "d", HealthPolicy::default(), Inputs { stable, canary })
+        Judgement::new(1, 1, "d", HealthPolicy::default(), Inputs { stable, canary }, None)
     }
 
     fn around(mean_ms: f64, n: usize) -> Vec<f64> {
@@ -230,6 +284,38 @@ mod tests {
         assert_eq!(equal.verdict, Verdict::Promote);
         let slower = judged(track(0, &[1.0; 50]), track(0, &[2.0; 50]));
         assert_eq!(slower.verdict, Verdict::Rollback);
+    }
+
+    /// What the watch says after some seconds in which the canary was slower by this factor.
+    fn watch(factor: f64) -> WatchEvidence {
+        let policy = JudgePolicy::default();
+        let mut monitors = Monitors::new(&policy, &Default::default());
+        for second in 0..60 {
+            monitors.tick(&crate::canary::always_valid::tests::second(second, factor, 0));
+        }
+        WatchEvidence::new(&policy, &monitors)
+    }
+
+    #[test]
+    fn either_judge_can_find_harm_and_promotion_takes_both() {
+        let inputs =
+            |ms| Inputs { stable: track(0, &around(1.0, 180)), canary: track(0, &around(ms, 20)) };
+        for (canary_ms, factor, verdict) in [
+            (1.0, 1.0, Verdict::Promote),
+            (1.0, 2.0, Verdict::Rollback),
+            (26.0, 1.0, Verdict::Rollback),
+            (26.0, 2.0, Verdict::Rollback),
+        ] {
+            let health = HealthPolicy::default();
+            let judgement =
+                Judgement::new(1, 1, "d", health, inputs(canary_ms), Some(watch(factor)));
+            assert_eq!(judgement.verdict, verdict, "{canary_ms} {factor}");
+            let at_once = if canary_ms > 1.0 { Verdict::Rollback } else { Verdict::Promote };
+            assert_eq!(judgement.health().0, at_once);
+            let text = serde_json::to_string(&judgement).unwrap();
+            let read: Judgement = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
+        }
     }
 
     #[test]

@@ -9,7 +9,12 @@
 //! - [`signals`]: what is observed of each track.
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
-//! - [`always_valid`]: the judgement that may be looked at as often as one likes.
+//! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
+//!   how that is given.
+//! - [`increment`]: what a tick brings.
+//! - [`monitors`]: what has been learned of each metric, tick by tick.
+//! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
+//! - [`sentences`]: the same in plain English.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
@@ -28,7 +33,19 @@ pub mod evidence;
 
 pub mod judge;
 
+pub mod metric;
+
+pub mod judge_policy;
+
+pub mod given_policy;
+
+pub mod increment;
+
+pub mod monitors;
+
 pub mod always_valid;
+
+pub mod sentences;
 
 pub mod analysis;
 
@@ -44,12 +61,18 @@ pub mod narrative;
 
 mod salt;
 
+pub use always_valid::AlwaysValid;
 pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
+pub use increment::Increment;
 pub use journal::Entry;
 pub use judge::Judgement;
 pub use judge::Verdict;
+pub use judge_policy::JudgePolicy;
+pub use metric::Metric;
+pub use metric::MetricName;
+pub use monitors::Monitors;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
 pub use rollout::Refusal;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::judge_policy::JudgePolicy;
 use super::weight::Weight;
 
 /// How a rollout is run unless its deploy request says otherwise.
@@ -23,6 +24,9 @@ pub struct Policy {
     pub canary_deadline: Duration,
     /// When the health check raises an alert.
     pub health: HealthPolicy,
+    /// What is judged at every tick, and by which margins.
+    #[serde(default)]
+    pub judge: JudgePolicy,
 }
 
 /// Who promotes and rolls back.
@@ -60,6 +64,7 @@ impl Default for Policy {
             mode: Mode::Manual,
             canary_deadline: Duration::from_secs(1),
             health: HealthPolicy::default(),
+            judge: JudgePolicy::default(),
         }
     }
 }

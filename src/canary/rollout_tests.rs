@@ -36,7 +36,7 @@ fn judgement(rollout: u64, step: u32, name: &str, samples: usize) -> Box<Judgeme
     let track = TrackInputs { requests: samples as u64, failures: 0, latency };
     let inputs = Inputs { stable: track, canary: track };
     let digest = version(name).digest;
-    Box::new(Judgement::new(rollout, step, &digest, HealthPolicy::default(), inputs))
+    Box::new(Judgement::new(rollout, step, &digest, HealthPolicy::default(), inputs, None))
 }
 
 fn passing(rollout: u64, step: u32, name: &str) -> Box<Judgement> {

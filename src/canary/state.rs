@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::metric::MetricName;
+use super::metric::Source;
 use super::policy::DEFAULT_DELAY_MS;
 use super::policy::Mode;
 use super::policy::Policy;
@@ -148,6 +150,12 @@ impl Rollout {
     /// How long the canary has been on trial at this step.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
         now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// The metrics that are judged by values measured elsewhere.
+    pub fn recorded_metrics(&self) -> impl Iterator<Item = MetricName> + '_ {
+        let metrics = self.policy.judge.metrics.iter();
+        metrics.filter(|metric| metric.source == Source::Recorded).map(|metric| metric.name.clone())
     }
 
     /// Who decides.

@@ -16,7 +16,7 @@ use thiserror::Error;
 /// assert!(Weight::from_percent(100.1).is_err());
 /// # Ok::<(), serin::canary::weight::WeightError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Weight(u16);
 

@@ -16,7 +16,8 @@ pub struct CheckArgs {
     server: ServerArgs,
 }
 
-/// Prints the health check; exit code 0 for ok, 1 for an alert, 3 for too little data.
+/// Prints the health check; exit code 0 for ok, 1 for an alert or harm found at any time, 3 for too
+/// little data.
 ///
 /// # Errors
 /// When the server cannot be asked, or has no canary.
@@ -29,11 +30,15 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", show::wrapped(sentence, "  "));
         }
-        let always = show::text(&health["always_valid"]["message"]);
-        anstream::println!("{}", show::wrapped(&format!("at any time: {always}"), "  "));
+        for line in show::watch(&health["always_valid"], "  ") {
+            anstream::println!("{line}");
+        }
         for line in show::tracks(&health["stable"], Some(&health["canary"])) {
             anstream::println!("{line}");
         }
+    }
+    if health["always_valid"]["verdict"] == "rollback" {
+        return Ok(ExitCode::from(FAIL));
     }
     Ok(match &*show::text(&health["status"]) {
         "ok" => ExitCode::SUCCESS,

@@ -13,8 +13,11 @@ use anyhow::bail;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::canary::JudgePolicy;
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::given_policy::GivenJudgePolicy;
+use crate::canary::given_policy::GivenMetric;
 use crate::canary::policy::parsed_duration;
 use crate::http;
 use crate::http::access::Access;
@@ -83,6 +86,15 @@ pub struct Given {
     /// Share of requests that a canary may fail more often than stable [default: 0.01]
     #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
     pub failure_margin: Option<f64>,
+    /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
+    #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
+    pub promote_score: Option<f64>,
+    /// Score at or below which a canary counts as bad [default: 60]
+    #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
+    pub rollback_score: Option<f64>,
+    /// What is judged otherwise than by default, and recorded metrics: only in the file.
+    #[arg(skip)]
+    pub metrics: Vec<GivenMetric>,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -157,6 +169,12 @@ impl Settings {
         health.absolute_margin_seconds =
             given!(absolute_margin_ms).map_or(health.absolute_margin_seconds, |ms| ms / 1e3);
         policy.health = policy.health.checked()?;
+        let judge = GivenJudgePolicy {
+            metrics: file.metrics.clone(),
+            promote_score: given!(promote_score),
+            rollback_score: given!(rollback_score),
+        };
+        policy.judge = JudgePolicy::new(&policy.health, &judge)?;
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;
@@ -278,6 +296,10 @@ mod tests {
             ("store = \"redis://here\"", "redis://here"),
             ("admin_token = \"\"", "admin_token"),
             ("body_limit = 1", "body_limit = 1"),
+            ("rollback_score = 99.0", "rollback_score = 99"),
+            ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
+            ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),
+            ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),
         ] {
             let error = format!("{:#}", file(text).unwrap_err());
             assert!(error.contains(named), "{text}: {error}");

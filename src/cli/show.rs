@@ -37,6 +37,23 @@ pub fn health_word(status: &str) -> String {
     styled(style, status.replace('_', " "))
 }
 
+/// What may be concluded at any time, as lines: the verdict, then a sentence for each metric.
+pub fn watch(always_valid: &Value, indent: &str) -> Vec<String> {
+    let verdict = text(&always_valid["verdict"]);
+    let style = match &*verdict {
+        "promote" => GOOD,
+        "rollback" => BAD,
+        _ => WAIT,
+    };
+    let forecast = &always_valid["forecast"]["message"];
+    let mut lines = vec![format!("{indent}at any time: {}", styled(style, verdict))];
+    let metrics = always_valid["metrics"].as_array().into_iter().flatten();
+    let sentences = metrics.map(|metric| &metric["sentence"]).chain([forecast]);
+    let inner = format!("{indent}  ");
+    lines.extend(sentences.filter(|one| one.is_string()).map(|one| wrapped(&text(one), &inner)));
+    lines
+}
+
 /// JSON for programs.
 pub fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())

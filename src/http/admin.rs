@@ -22,6 +22,7 @@ use super::body::ContentType;
 use super::body::Nothing;
 use super::problem::Problem;
 use crate::canary::Weight;
+use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
 use crate::service::Command;
@@ -40,6 +41,9 @@ struct Deploy {
     /// There is one mode so far; naming another is an error that lists it.
     #[serde(rename = "mode")]
     _mode: Option<Mode>,
+    /// What is judged otherwise than the configuration says.
+    #[serde(default)]
+    policy: GivenJudgePolicy,
     reason: Option<String>,
     #[serde(default)]
     override_quarantine: bool,
@@ -108,6 +112,7 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
             model_path: body.model_path,
             weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
             bake,
+            judge: body.policy,
             reason: body.reason,
             override_quarantine: body.override_quarantine,
         })

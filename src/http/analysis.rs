@@ -25,13 +25,13 @@ use super::body::Nothing;
 use super::fields;
 use super::problem::Problem;
 use crate::canary::Analysis;
+use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::analysis::AnalysisOptions;
 use crate::canary::analysis::GivenOptions;
 use crate::canary::analysis::Sample;
 use crate::service::Service;
 use crate::service::analysis::analyzed;
-use crate::service::recordings::MetricName;
 
 /// The body of `/record`.
 #[derive(Deserialize)]
@@ -74,6 +74,9 @@ const ANALYSES_AT_ONCE: usize = 2;
 pub fn turns() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(ANALYSES_AT_ONCE))
 }
+
+/// The metric that is meant when none is named.
+const RECORDED_BY_DEFAULT: &str = "score";
 
 const RECORD_EXAMPLE: &str = r#"{"version": "canary", "score": 0.87}"#;
 
@@ -172,7 +175,7 @@ fn track(version: &str) -> Result<Track, Problem> {
 }
 
 fn metric_name(given: Option<String>) -> Result<MetricName, Problem> {
-    Ok(given.map(|name| MetricName::new(&name)).transpose()?.unwrap_or_default())
+    Ok(MetricName::new(given.as_deref().unwrap_or(RECORDED_BY_DEFAULT))?)
 }
 
 fn sample(field: &str, values: &[f64]) -> Result<Sample, Problem> {

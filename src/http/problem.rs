@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::canary::Refusal;
 use crate::canary::Verdict;
 use crate::canary::analysis::OptionError;
+use crate::canary::given_policy::JudgePolicyError;
+use crate::canary::metric::MetricNameError;
 use crate::canary::policy::DurationError;
 use crate::canary::weight::WeightError;
 use crate::service::CommandError;
@@ -225,6 +227,7 @@ impl From<CommandError> for Problem {
         };
         match error {
             CommandError::Registry(error) => error.into(),
+            CommandError::Judge(error) => error.into(),
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Store(error) => error.into(),
             CommandError::Unkept(_) => Problem::new(
@@ -319,6 +322,18 @@ impl From<StoreError> for Problem {
 
 impl From<OptionError> for Problem {
     fn from(error: OptionError) -> Problem {
+        Problem::field(error.to_string())
+    }
+}
+
+impl From<MetricNameError> for Problem {
+    fn from(error: MetricNameError) -> Problem {
+        Problem::field(error.to_string())
+    }
+}
+
+impl From<JudgePolicyError> for Problem {
+    fn from(error: JudgePolicyError) -> Problem {
         Problem::field(error.to_string())
     }
 }

@@ -5,8 +5,8 @@ use rand_xoshiro::rand_core::Rng as _;
 use rand_xoshiro::rand_core::SeedableRng as _;
 
 use super::Service;
-use super::recordings::MetricName;
 use crate::canary::Analysis;
+use crate::canary::MetricName;
 use crate::canary::analysis::AnalysisOptions;
 use crate::canary::analysis::Sample;
 use crate::canary::analysis::analyze;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Service;
 use crate::store::Checkpoint;
+use crate::store::KeyedSamples;
 use crate::store::StoreError;
 
 /// How often samples are saved.
@@ -26,19 +27,23 @@ impl Service {
         let mut saved = self.saved.lock();
         let live = self.live.load_full();
         let Some(lane) = &live.canary else { return Ok(()) };
-        let samples = live.recorder.samples();
-        let now = (lane.rollout, lane.step, samples.requests());
+        let observed = live.recorder.observed();
+        // What is recorded is judged even while nobody predicts.
+        let recorded = self.recordings.counts().total;
+        let now = (lane.rollout, lane.step, observed.requests(), recorded);
         if *saved == now {
             return Ok(());
         }
-        let sequential = self.watch.lock().tick(&live, &samples).cloned();
+        let monitors = self.watch.lock().tick(&live, &observed.first, &self.recordings).cloned();
+        let seen = lane.visits.seen();
         self.store.save_checkpoint(&Checkpoint {
             rollout: lane.rollout,
             step: lane.step,
             digest: lane.loaded.version.digest.clone(),
             routed: live.recorder.routed(),
-            samples,
-            sequential,
+            samples: observed.first,
+            keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
+            monitors,
         })?;
         *saved = now;
         Ok(())

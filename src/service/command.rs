@@ -15,20 +15,23 @@ use super::inference::InferenceError;
 use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::recorder::Observed;
 use super::recorder::Recorder;
 use super::registry::Candidate;
 use super::registry::RegistryError;
 use super::status::Status;
+use super::visits::Visits;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::Policy;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
-use crate::canary::Samples;
 use crate::canary::Split;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::Weight;
+use crate::canary::given_policy::GivenJudgePolicy;
+use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
@@ -49,6 +52,8 @@ pub struct Deployment {
     pub weight: Option<Weight>,
     /// How long it is meant to last, unless the default.
     pub bake: Option<Duration>,
+    /// What is judged otherwise than by default.
+    pub judge: GivenJudgePolicy,
     /// Why.
     pub reason: Option<String>,
     /// Whether a quarantine is to be passed over.
@@ -124,6 +129,9 @@ pub enum CommandError {
         /// What is allowed.
         allowed: String,
     },
+    /// The metrics it is to be judged by cannot be.
+    #[error(transparent)]
+    Judge(#[from] JudgePolicyError),
     /// It cannot happen in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -176,9 +184,11 @@ impl Service {
         // Reading and warming up a model takes time: it is done before the others have to wait.
         let candidate = self.prepare(&deployment.model_path)?;
         let default = &self.settings.policy;
+        let judge = default.judge.changed(&default.health, &deployment.judge)?;
         let policy = Policy {
             weight: deployment.weight.unwrap_or(default.weight),
             bake: deployment.bake.unwrap_or(default.bake),
+            judge,
             ..default.clone()
         };
         let reason = checked_reason(deployment.reason)?;
@@ -192,7 +202,7 @@ impl Service {
         };
         self.carry_out(&mut ledger, &event, Some(candidate))?;
         // What was recorded of the last canary says nothing about this one.
-        self.recordings.clear();
+        self.recordings.begin(ledger.state.rollout.iter().flat_map(Rollout::recorded_metrics));
         Ok(self.status_of(&ledger))
     }
 
@@ -337,15 +347,16 @@ impl Service {
         };
         // A promotion makes the canary stable, so both are always among those already loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
-        let canary = state
-            .rollout
-            .as_ref()
-            .and_then(|rollout| Some(lane(rollout, known(&rollout.canary)?, state.slowdown)));
+        let canary = state.rollout.as_ref().and_then(|rollout| {
+            let visits = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
+            let visits = visits.map(|lane| lane.visits.clone());
+            Some(lane(rollout, known(&rollout.canary)?, state.slowdown, visits))
+        });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old);
+        self.watch.lock().follow(state, &old, &self.recordings);
         self.live.store(Arc::new(Live { stable, canary, recorder }));
     }
 
@@ -360,23 +371,32 @@ impl Service {
 
     /// The judgement of the samples collected so far.
     fn judgement(&self, rollout: &Rollout) -> Judgement {
-        judged(rollout, &self.live.load().recorder.samples())
+        let live = self.live.load();
+        self.judged(rollout, &live, &live.recorder.observed())
+    }
+
+    /// The judgement of these samples of a rollout. Closes a tick.
+    pub(super) fn judged(&self, rollout: &Rollout, live: &Live, observed: &Observed) -> Judgement {
+        let watch = self.watch_evidence(live, &observed.first);
+        let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
+        let inputs = (&observed.all()).into();
+        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, watch)
     }
 }
 
-/// The judgement of these samples of a rollout.
-pub(super) fn judged(rollout: &Rollout, samples: &Samples) -> Judgement {
-    let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
-    Judgement::new(rollout.id, rollout.step, digest, policy, samples.into())
-}
-
 /// The lane of a rollout's canary.
-pub(super) fn lane(rollout: &Rollout, loaded: Arc<Loaded>, slowdown: Slowdown) -> Lane {
+pub(super) fn lane(
+    rollout: &Rollout,
+    loaded: Arc<Loaded>,
+    slowdown: Slowdown,
+    visits: Option<Arc<Visits>>,
+) -> Lane {
     Lane {
         rollout: rollout.id,
         step: rollout.step,
         loaded,
         split: Split::new(rollout.weight(), rollout.salt, rollout.step),
+        visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
         delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
         deadline: rollout.policy.canary_deadline,
     }

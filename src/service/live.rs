@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::inference::Inference;
 use super::recorder::Recorder;
+use super::visits::Visit;
+use super::visits::Visits;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::Version;
@@ -41,6 +43,8 @@ pub struct Lane {
     pub loaded: Arc<Loaded>,
     /// Who goes where.
     pub split: Split,
+    /// Which keys were there before, in this rollout. Shared by its steps.
+    pub visits: Arc<Visits>,
     /// The injected delay.
     pub delay: Option<Duration>,
     /// How long a canary prediction may take, delay included.
@@ -48,15 +52,12 @@ pub struct Lane {
 }
 
 impl Live {
-    /// The track of the next request.
-    pub fn assign(&self, key: Option<&str>) -> Track {
+    /// The track of the next request, and whether its key was there before.
+    pub fn assign(&self, key: Option<&str>) -> (Track, Visit) {
         match (&self.canary, key) {
-            (None, _) => Track::Stable,
-            (Some(lane), Some(key)) => {
-                self.recorder.note_key();
-                lane.split.assign_key(key)
-            }
-            (Some(lane), None) => lane.split.assign(self.recorder.next_request()),
+            (None, _) => (Track::Stable, Visit::First),
+            (Some(lane), Some(key)) => (lane.split.assign_key(key), lane.visits.visit(key)),
+            (Some(lane), None) => (lane.split.assign(self.recorder.next_request()), Visit::First),
         }
     }
 }

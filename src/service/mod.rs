@@ -3,6 +3,7 @@
 //! - [`clock`]: what time it is.
 //! - [`inference`]: running a model so that nothing it does can hurt the server.
 //! - [`recorder`]: where workers write what they observe.
+//! - [`visits`]: which keys were there before.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
 //! - [`registry`]: the models folder.
@@ -11,6 +12,7 @@
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`recordings`]: numbers that were measured elsewhere.
+//! - `pending`: those of them that wait for the judge.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
@@ -37,6 +39,10 @@ mod watch;
 
 pub mod recordings;
 
+mod pending;
+
+pub mod visits;
+
 pub mod analysis;
 
 use std::sync::Arc;
@@ -49,6 +55,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
+use crate::canary::analysis::SampleCounts;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
@@ -75,8 +82,9 @@ pub struct Service {
     /// The judgement that may be looked at all the time. Written by every tick; predictions never
     /// touch it. Taken after the ledger and before nothing.
     watch: Mutex<Watch>,
-    /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
-    saved: Mutex<(u64, u32, u64)>,
+    /// What the newest checkpoint holds (rollout, step, requests, recorded values), so that nothing is
+    /// written twice.
+    saved: Mutex<(u64, u32, u64, SampleCounts)>,
     store: Arc<dyn Store>,
     registry: Registry,
     clock: Arc<dyn Clock>,

@@ -86,16 +86,18 @@ pub async fn predict(
     let rows = fit(&live, request.rows)?;
     let mut fallback = false;
     let mut lost = Duration::ZERO;
-    if let (Track::Canary, Some(lane)) = (live.assign(request.key.as_deref()), &live.canary) {
+    let (track, visit) = live.assign(request.key.as_deref());
+    if let (Track::Canary, Some(lane)) = (track, &live.canary) {
         let (latency, outcome) = timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await;
         match outcome {
             Ok(probabilities) => {
-                live.recorder.record(Track::Canary, per_row(latency, &rows), &probabilities);
+                let latency_seconds = per_row(latency, &rows);
+                live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
             Err(error) => {
-                live.recorder.record_failure(Track::Canary, error.failure);
+                live.recorder.record_failure(Track::Canary, visit, error.failure);
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
                 (fallback, lost) = (true, latency);
             }
@@ -107,14 +109,15 @@ pub async fn predict(
     match outcome {
         Ok(probabilities) => {
             if !fallback {
-                live.recorder.record(Track::Stable, per_row(latency, &rows), &probabilities);
+                let latency_seconds = per_row(latency, &rows);
+                live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
             }
             let latency = latency + lost;
             Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
         }
         Err(error) => {
             if !fallback {
-                live.recorder.record_failure(Track::Stable, error.failure);
+                live.recorder.record_failure(Track::Stable, visit, error.failure);
             }
             tracing::warn!(version = live.stable.version.name, ?error, "stable failed");
             Err(PredictError::Stable(error))

@@ -2,7 +2,6 @@
 //! wait for each other; whoever judges merges the shards.
 
 use std::cell::Cell;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -10,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::visits::Visit;
 use crate::canary::Samples;
 use crate::canary::Track;
 use crate::canary::signals::Failure;
@@ -18,33 +18,77 @@ use crate::canary::signals::Failure;
 pub struct Recorder {
     /// Written by one thread each while requests run, and read by whoever merges: the lock is
     /// hardly ever contended, and it costs 17 ns where an atomic per number would cost more.
-    shards: Box<[CachePadded<Mutex<Samples>>]>,
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
     /// What was observed before a restart. Never written after the start.
-    before: Samples,
-    /// Whether a request with a key was among those recorded.
-    has_keys: AtomicBool,
+    before: Observed,
     /// The number of the next request without a key. Shared by all workers, because only one
     /// count for all of them gives the exact share.
     routed: CachePadded<AtomicU64>,
 }
 
+/// What one thread observed.
+#[derive(Default)]
+struct Shard {
+    first: Samples,
+    /// There only once a key has come back.
+    repeated: Option<Box<Samples>>,
+}
+
+/// What was observed of all requests, parted by whether their key had been there before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Of first visits and of requests without a key: each was a flip of the coin.
+    pub first: Samples,
+    /// Of keys that had been there before; `None` if no key has come back.
+    pub repeated: Option<Samples>,
+}
+
+impl Observed {
+    /// All of it.
+    pub fn all(&self) -> Samples {
+        let mut all = self.first.clone();
+        if let Some(repeated) = &self.repeated {
+            merge(&mut all, repeated);
+        }
+        all
+    }
+
+    /// How many requests that were.
+    pub fn requests(&self) -> u64 {
+        let repeated = self.repeated.as_ref().map_or(0, Samples::requests);
+        self.first.requests().saturating_add(repeated)
+    }
+
+    /// Whether the parts were made with the same buckets as a recorder's, and add up.
+    fn is_sound(&self) -> bool {
+        let sound =
+            |samples: &Samples| Samples::default().merge(samples).is_ok() && samples.adds_up();
+        sound(&self.first) && self.repeated.as_ref().is_none_or(sound)
+    }
+}
+
+/// Every shard was made with the same buckets, and a checkpoint with others is refused when it is
+/// restored, so this merge cannot fail.
+fn merge(into: &mut Samples, other: &Samples) {
+    let merge = into.merge(other);
+    debug_assert!(merge.is_ok(), "shards have the same buckets");
+}
+
 impl Recorder {
     /// A recorder that has seen nothing, for this many threads.
     pub fn new(threads: usize) -> Recorder {
-        Recorder::made(threads, Samples::default(), 0)
+        Recorder::made(threads, Observed::default(), 0)
     }
 
     /// A recorder that goes on from a checkpoint; `None` if that was made with other buckets, or
     /// does not add up.
-    pub fn restored(threads: usize, before: Samples, routed: u64) -> Option<Recorder> {
-        let mergeable = Samples::default().merge(&before).is_ok();
-        (mergeable && before.adds_up()).then(|| Recorder::made(threads, before, routed))
+    pub fn restored(threads: usize, before: Observed, routed: u64) -> Option<Recorder> {
+        before.is_sound().then(|| Recorder::made(threads, before, routed))
     }
 
-    fn made(threads: usize, before: Samples, routed: u64) -> Recorder {
+    fn made(threads: usize, before: Observed, routed: u64) -> Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        let routed = CachePadded::new(AtomicU64::new(routed));
-        Recorder { shards, before, has_keys: AtomicBool::new(false), routed }
+        Recorder { shards, before, routed: CachePadded::new(AtomicU64::new(routed)) }
     }
 
     /// The number of this request, counted from 0.
@@ -53,48 +97,45 @@ impl Recorder {
         self.routed.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Notes that a request with a key is recorded here.
-    pub fn note_key(&self) {
-        // Read first: workers that only read do not take the cache line from each other.
-        if !self.has_keys() {
-            self.has_keys.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether a request with a key was among those recorded.
-    pub fn has_keys(&self) -> bool {
-        self.has_keys.load(Ordering::Relaxed)
-    }
-
     /// How many requests were numbered.
     pub fn routed(&self) -> u64 {
         self.routed.load(Ordering::Relaxed)
     }
 
     /// Counts an answered request.
-    pub fn record(&self, track: Track, latency_seconds: f64, scores: &[f64]) {
-        self.shard().lock().of_mut(track).record(latency_seconds, scores);
+    pub fn record(&self, track: Track, visit: Visit, latency_seconds: f64, scores: &[f64]) {
+        self.shard().lock().of_mut(visit).of_mut(track).record(latency_seconds, scores);
     }
 
     /// Counts a failed request.
-    pub fn record_failure(&self, track: Track, failure: Failure) {
-        self.shard().lock().of_mut(track).record_failure(failure);
+    pub fn record_failure(&self, track: Track, visit: Visit, failure: Failure) {
+        self.shard().lock().of_mut(visit).of_mut(track).record_failure(failure);
     }
 
     /// Everything observed so far.
-    pub fn samples(&self) -> Samples {
+    pub fn observed(&self) -> Observed {
         let mut merged = self.before.clone();
         for shard in &self.shards {
-            // Every shard was made with the same buckets as `before`, and a checkpoint with other
-            // buckets is refused when it is restored, so this merge cannot fail.
-            let merge = merged.merge(&shard.lock());
-            debug_assert!(merge.is_ok(), "shards have the same buckets");
+            let shard = shard.lock();
+            merge(&mut merged.first, &shard.first);
+            if let Some(repeated) = &shard.repeated {
+                merge(merged.repeated.get_or_insert_default(), repeated);
+            }
         }
         merged
     }
 
-    fn shard(&self) -> &Mutex<Samples> {
+    fn shard(&self) -> &Mutex<Shard> {
         &self.shards[thread_number() % self.shards.len()]
+    }
+}
+
+impl Shard {
+    fn of_mut(&mut self, visit: Visit) -> &mut Samples {
+        match visit {
+            Visit::First => &mut self.first,
+            Visit::Repeated => self.repeated.get_or_insert_default(),
+        }
     }
 }
 
@@ -119,16 +160,18 @@ mod tests {
                 let recorder = &recorder;
                 scope.spawn(move || {
                     for n in 0..1000_u32 {
-                        recorder.record(Track::Stable, f64::from(n) * 1e-6, &[0.5]);
+                        recorder.record(Track::Stable, Visit::First, f64::from(n) * 1e-6, &[0.5]);
                         if n % 10 == thread % 10 {
-                            recorder.record_failure(Track::Canary, Failure::Error);
+                            recorder.record_failure(Track::Canary, Visit::Repeated, Failure::Error);
                         }
                         recorder.next_request();
                     }
                 });
             }
         });
-        let samples = recorder.samples();
+        let observed = recorder.observed();
+        assert_eq!((observed.first.canary.requests, observed.requests()), (0, 8800));
+        let samples = observed.all();
         assert_eq!(samples.stable.requests, 8000);
         assert_eq!(samples.stable.latency.count(), 8000);
         assert_eq!(samples.canary.failures.error, 800);
@@ -138,11 +181,13 @@ mod tests {
     #[test]
     fn a_restored_recorder_goes_on() {
         let first = Recorder::new(2);
-        first.record(Track::Canary, 0.001, &[0.2]);
+        first.record(Track::Canary, Visit::First, 0.001, &[0.2]);
+        first.record(Track::Canary, Visit::Repeated, 0.002, &[0.3]);
         first.next_request();
-        let second = Recorder::restored(4, first.samples(), first.routed()).unwrap();
-        second.record(Track::Canary, 0.003, &[0.4]);
-        assert_eq!(second.samples().canary.requests, 2);
+        let second = Recorder::restored(4, first.observed(), first.routed()).unwrap();
+        second.record(Track::Canary, Visit::First, 0.003, &[0.4]);
+        assert_eq!(second.observed().first.canary.requests, 2);
+        assert_eq!(second.observed().all().canary.requests, 3);
         assert_eq!(second.next_request(), 1);
     }
 }

@@ -20,9 +20,13 @@ use rand_xoshiro::rand_core::SeedableRng as _;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::pending::Pending;
+use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::analysis::Sample;
 use crate::canary::analysis::SampleCounts;
+use crate::canary::increment::RecordedIncrement;
+use crate::canary::metric::MetricNameError;
 use crate::stats::LARGEST_MAGNITUDE;
 use crate::stats::is_recordable;
 
@@ -34,22 +38,12 @@ pub const MOST_KEPT: usize = 10_000;
 /// together take at most 10.3 MB.
 pub const MOST_METRICS: usize = 64;
 
-/// The longest name of a metric, in bytes.
-pub const MAX_NAME_BYTES: usize = 64;
-
-/// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct MetricName(String);
-
 /// Why a number was not recorded.
 #[derive(Debug, Error, PartialEq)]
 pub enum RecordError {
     /// The name is none.
-    #[error(
-        "metric = {0:?} is no name of a metric; give 1 to {MAX_NAME_BYTES} letters (a-z, A-Z), \
-         digits, _, . or -"
-    )]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] MetricNameError),
     /// The number cannot be compared with others.
     #[error(
         "score = {0:e} is out of range; give a finite number of at most {LARGEST_MAGNITUDE:e} in \
@@ -67,38 +61,14 @@ pub enum RecordError {
     },
 }
 
-impl MetricName {
-    /// The name, if it is one.
-    ///
-    /// # Errors
-    /// When it is empty, too long, or has other characters.
-    pub fn new(name: &str) -> Result<MetricName, RecordError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits) {
-            Ok(MetricName(name.to_owned()))
-        } else {
-            Err(RecordError::Name(name.to_owned()))
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for MetricName {
-    fn default() -> MetricName {
-        MetricName("score".to_owned())
-    }
-}
-
 /// What was recorded.
 #[derive(Default)]
 pub struct Recordings {
     /// Written by every request that records; the lock is held while one value is put in its place,
     /// or while 20,000 are copied for an analysis.
     metrics: Mutex<BTreeMap<MetricName, Metric>>,
+    /// What waits for the judge. Taken after `metrics` and before nothing, and held as shortly.
+    pending: Mutex<Pending>,
 }
 
 /// How much was recorded of everything, and of each metric.
@@ -122,8 +92,9 @@ impl Recordings {
         }
         let mut metrics = self.metrics.lock();
         if metrics.len() >= MOST_METRICS && !metrics.contains_key(&metric) {
-            return Err(RecordError::TooManyMetrics { name: metric.0 });
+            return Err(RecordError::TooManyMetrics { name: metric.to_string() });
         }
+        self.pending.lock().record(track, &metric, score);
         metrics.entry(metric).or_default().of_mut(track).record(score);
         Ok(())
     }
@@ -149,10 +120,22 @@ impl Recordings {
         counts
     }
 
-    /// Forgets everything.
+    /// Forgets everything but what the judge has taken in.
     pub fn clear(&self) {
         // The memory is given back after the lock.
         let _forgotten = std::mem::take(&mut *self.metrics.lock());
+        self.pending.lock().clear();
+    }
+
+    /// Forgets everything; from now on values of these metrics wait for the judge.
+    pub fn begin(&self, judged: impl IntoIterator<Item = MetricName>) {
+        self.clear();
+        *self.pending.lock() = Pending::of(judged);
+    }
+
+    /// What the judge has not taken in yet, of the metrics that have enough of both tracks.
+    pub fn increments(&self) -> BTreeMap<MetricName, RecordedIncrement> {
+        self.pending.lock().take()
     }
 }
 
@@ -275,19 +258,6 @@ mod tests {
         let mut reservoir = Reservoir::default();
         (0..3 * MOST_KEPT).for_each(|value| reservoir.record(value as f64));
         assert_eq!(reservoir.kept.capacity(), MOST_KEPT);
-    }
-
-    #[test]
-    fn names_are_short_and_plain() {
-        let longest = "x".repeat(MAX_NAME_BYTES);
-        for good in ["score", "p99.latency_ms", "A-1", &longest] {
-            assert_eq!(name(good).as_str(), good);
-        }
-        let too_long = "x".repeat(MAX_NAME_BYTES + 1);
-        for bad in ["", "a b", "späße", "a/b", "a\n", "\"", &too_long] {
-            let error = MetricName::new(bad).unwrap_err().to_string();
-            assert!(error.contains("metric = ") && error.contains("1 to 64"), "{error}");
-        }
     }
 
     #[test]

@@ -15,16 +15,20 @@ use super::command::Salts;
 use super::command::lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::recorder::Observed;
 use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::visits::Visits;
 use super::watch::Watch;
 use crate::canary::Event;
+use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
+use crate::store::Checkpoint;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -76,6 +80,8 @@ impl Service {
         let live = assemble(&state, &*store, &registry, &settings)?;
         let watch = watched(&state, &live, &*store);
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
+        let recordings = Recordings::default();
+        recordings.begin(state.rollout.iter().flat_map(Rollout::recorded_metrics));
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
@@ -87,7 +93,7 @@ impl Service {
             started: clock.steady(),
             clock,
             settings,
-            recordings: Recordings::default(),
+            recordings,
             draining: false.into(),
         };
         if canary_lost {
@@ -186,7 +192,7 @@ fn assemble(
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 stable.schema().same_features(canary.schema()).is_ok()
             })
-            .map(|loaded| lane(rollout, loaded, state.slowdown)),
+            .map(|loaded| lane(rollout, loaded, state.slowdown, visits(rollout, store))),
         None => None,
     };
     let recorder = Arc::new(restored(state, store, settings.workers));
@@ -215,12 +221,26 @@ fn load(
     }
 }
 
+/// The keys that were there before the restart, if any came back.
+fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
+    let saved = store.checkpoint().ok()??;
+    let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
+    let seen = saved.keys.filter(|_| of_this)?.seen;
+    Some(Arc::new(Visits::restored(rollout.salt, seen)))
+}
+
 /// The watch over the samples that were restored, with what the checkpoint has concluded from them.
 fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
-    let seen = live.recorder.samples();
+    let seen = live.recorder.observed().first;
+    // Of an earlier step, too: what was learned goes on from step to step.
+    let of_this = |saved: &Checkpoint| {
+        state.rollout.as_ref().is_some_and(|rollout| {
+            saved.rollout == rollout.id && saved.digest == rollout.canary.digest
+        })
+    };
     let kept = match store.checkpoint() {
-        Ok(Some(saved)) if seen.requests() > 0 => saved.sequential,
-        Ok(_) | Err(_) => None,
+        Ok(saved) => saved.filter(of_this).and_then(|saved| saved.monitors),
+        Err(_) => None,
     };
     Watch::over(state, kept, &seen.stable.clone(), seen)
 }
@@ -234,7 +254,9 @@ fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
             if (saved.rollout, saved.step) == (rollout.id, rollout.step)
                 && saved.digest == rollout.canary.digest =>
         {
-            Recorder::restored(workers, saved.samples, saved.routed).unwrap_or_else(|| {
+            let repeated = saved.keys.and_then(|keys| keys.repeated);
+            let before = Observed { first: saved.samples, repeated };
+            Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
                 tracing::warn!("the samples of the current step do not add up; they start anew");
                 Recorder::new(workers)
             })

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
-use super::command::judged;
+use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Judgement;
 use crate::canary::Refusal;
@@ -16,7 +16,6 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
-use crate::canary::always_valid::AlwaysValid;
 use crate::canary::policy::Mode;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
@@ -158,7 +157,7 @@ pub struct Health {
     pub confidence_interval_ms: Option<[f64; 2]>,
     /// The one-sided p-value of Fisher's exact test on failures.
     pub failure_p_value: f64,
-    /// What may be concluded however often one looks. It informs; the tests above decide.
+    /// What may be concluded however often one looks. Harm found here stops a promotion, too.
     pub always_valid: Option<AlwaysValid>,
     /// The trusted version.
     pub stable: TrackStatus,
@@ -200,9 +199,8 @@ impl Service {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
         let live = self.live.load();
-        let samples = live.recorder.samples();
-        let always_valid = self.always_valid(&live, &samples);
-        Ok(Health::new(&judged(rollout, &samples), &samples, always_valid))
+        let observed = live.recorder.observed();
+        Ok(Health::new(&self.judged(rollout, &live, &observed), &observed.all()))
     }
 
     /// Journal entries after a revision, in order.
@@ -225,10 +223,11 @@ impl Service {
     pub(super) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
         let live = self.live.load();
-        let samples = live.recorder.samples();
-        let always_valid = self.always_valid(&live, &samples);
+        let observed = live.recorder.observed();
+        let samples = observed.all();
         let now = self.clock.wall();
-        let judgement = state.rollout.as_ref().map(|rollout| judged(rollout, &samples));
+        let judgement =
+            state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &observed));
         let uptime = self.clock.steady().saturating_sub(self.started);
         Status {
             revision: ledger.revision,
@@ -250,9 +249,7 @@ impl Service {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
             },
-            health: judgement
-                .as_ref()
-                .map(|judgement| Health::new(judgement, &samples, always_valid)),
+            health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples)),
             verdict: judgement.as_ref().map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
                 reasons: judgement.reasons.clone(),
@@ -309,9 +306,10 @@ impl TrackStatus {
 }
 
 impl Health {
-    fn new(judgement: &Judgement, samples: &Samples, always_valid: Option<AlwaysValid>) -> Health {
+    fn new(judgement: &Judgement, samples: &Samples) -> Health {
         let latency = judgement.evidence.latency.as_ref();
-        let (status, alert_triggered) = match judgement.verdict {
+        let (verdict, reasons) = judgement.health();
+        let (status, alert_triggered) = match verdict {
             Verdict::Promote => ("ok", false),
             Verdict::Rollback => ("alert", true),
             Verdict::Hold => ("insufficient_data", false),
@@ -319,7 +317,7 @@ impl Health {
         Health {
             alert_triggered,
             status,
-            message: judgement.reasons.join("; "),
+            message: reasons.join("; "),
             test: "welch_t",
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
             degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),
@@ -333,7 +331,7 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
-            always_valid,
+            always_valid: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
             stable: TrackStatus::new(&samples.stable),
             canary: TrackStatus::new(&samples.canary),
         }
@@ -349,7 +347,9 @@ fn milliseconds(seconds: f64) -> f64 {
 fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
-    let harmless = judgement.verdict != Verdict::Rollback;
+    let (at_once, reasons) = judgement.health();
+    let watch = judgement.watch.as_ref().map(|watch| &watch.conclusion);
+    let harm = watch.filter(|watch| watch.verdict == Verdict::Rollback);
     let running = rollout.phase == Phase::Running;
     vec![
         ChecklistItem {
@@ -364,8 +364,13 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
         },
         ChecklistItem {
             item: "no alert",
-            done: enough && harmless,
-            detail: judgement.reasons.join("; "),
+            done: enough && at_once != Verdict::Rollback,
+            detail: reasons.join("; "),
+        },
+        ChecklistItem {
+            item: "no harm at any time",
+            done: harm.is_none(),
+            detail: watch.map_or_else(String::new, |watch| watch.message.clone()),
         },
         ChecklistItem {
             item: "not paused",

@@ -11,6 +11,9 @@ use super::command::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::MetricName;
+use crate::canary::Track;
+use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
@@ -97,14 +100,18 @@ impl Bench {
 }
 
 fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
-    let deployment = Deployment {
+    service.deploy(deployment(file, percent), None).unwrap()
+}
+
+fn deployment(file: &str, percent: f64) -> Deployment {
+    Deployment {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
         bake: None,
+        judge: Default::default(),
         reason: None,
         override_quarantine: false,
-    };
-    service.deploy(deployment, None).unwrap()
+    }
 }
 
 fn roll_back() -> Command {
@@ -113,8 +120,12 @@ fn roll_back() -> Command {
 
 /// The track and the version name that answer one request.
 fn answer(service: &Service) -> (&'static str, String) {
+    answer_to(service, None)
+}
+
+fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
     let row = Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
-    let request = Request { rows: vec![row], key: None };
+    let request = Request { rows: vec![row], key: key.map(Into::into) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let prediction = runtime.block_on(service.predict(request)).unwrap();
     (prediction.track.name(), prediction.answered_by().version.name.clone())
@@ -303,4 +314,70 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
     restarted.command(roll_back(), None).unwrap();
     deploy(&restarted, "model_v2.bin", 50.0);
     assert_eq!(harm(&restarted), 1.0, "a new rollout starts from nothing");
+}
+
+#[test]
+fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
+    let bench = Bench::new();
+    let mut service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    let judged = |service: &Service| {
+        let latency = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
+        latency.stable + latency.canary
+    };
+    let visit = |service: &Service, users: std::ops::Range<u32>| {
+        users.for_each(|n| drop(answer_to(service, Some(&format!("user-{n}")))));
+    };
+    visit(&service, 0..40);
+    assert_eq!(judged(&service), 40);
+    service.save_checkpoint().unwrap();
+    service = bench.start();
+    visit(&service, 0..50);
+    assert_eq!(judged(&service), 50);
+    let tracks = service.status().tracks;
+    assert_eq!(tracks.stable.requests + tracks.canary.requests, 90, "every visit is shown");
+    let weight = Weight::from_percent(75.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.save_checkpoint().unwrap();
+    service = bench.start();
+    visit(&service, 0..60);
+    assert_eq!(judged(&service), 60);
+    service.command(roll_back(), None).unwrap();
+    deploy(&service, "model_v2.bin", 50.0);
+    visit(&service, 0..60);
+    assert_eq!(judged(&service), 60, "a new rollout knows nobody");
+}
+
+#[test]
+fn recorded_values_are_judged_if_the_deployment_says_so() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let revenue = || MetricName::new("revenue").unwrap();
+    let judge =
+        toml::from_str("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"");
+    let deployment = Deployment { judge: judge.unwrap(), ..deployment("model_v2.bin", 10.0) };
+    service.deploy(deployment, None).unwrap();
+    let earned = |stable: f64, canary: f64| {
+        for n in 0..200 {
+            let spread = f64::from(n % 10);
+            service.recordings().record(Track::Stable, revenue(), stable + spread).unwrap();
+            if n % 4 == 0 {
+                service.recordings().record(Track::Canary, revenue(), canary + spread).unwrap();
+                answer(&service);
+            }
+            if n % 50 == 0 {
+                service.health().unwrap();
+            }
+        }
+        service.health().unwrap().always_valid.unwrap()
+    };
+    let even = earned(100.0, 100.0);
+    assert_ne!(even.verdict, Verdict::Rollback, "{}", even.message);
+    let less = earned(100.0, 60.0);
+    assert_eq!(less.verdict, Verdict::Rollback, "{}", less.message);
+    let error = service
+        .command(Command::Promote { force: false, reason: None }, None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("revenue"), "{error}");
 }

@@ -11,6 +11,7 @@ use crate::stats::sequential::Harm;
 use crate::stats::sequential::Margin;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::Running;
+use crate::stats::sequential::Test;
 use crate::stats::sequential::TrackCounts;
 
 /// What a judge decides by.
@@ -115,9 +116,9 @@ impl Judge {
         Judge {
             alpha: policy.alpha(),
             guardrails: policy.guardrails(),
-            latency: Monitor::new(Layout::SECONDS, Harm::Higher, harmful, accepted),
+            latency: Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, harmful, accepted),
             failures: FailureMonitor::new(failures),
-            score: Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, none, shift),
+            score: Monitor::new(Layout::UNIT_INTERVAL, Harm::Either, Test::Combined, none, shift),
         }
     }
 
@@ -164,83 +165,6 @@ impl Judge {
             Metric::Latency => self.latency.proven(),
             Metric::Failures => self.failures.proven(),
             Metric::Score => self.score.proven(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::canary::Samples;
-    use crate::canary::Track;
-    use crate::canary::always_valid::AlwaysValidStatus;
-    use crate::canary::always_valid::Sequential;
-    use crate::canary::signals::Failure;
-    use crate::canary::signals::TrackSamples;
-
-    /// The judge of the simulation and the server's, side by side on the same ticks: (verdict, status)
-    /// after each. Values are spread by a fixed pattern.
-    fn side_by_side(slower: f64, failing: u32) -> Vec<(Verdict, AlwaysValidStatus)> {
-        let health = HealthPolicy::default();
-        let mut judge = Judge::new(&Policy::Served(health));
-        let mut server = Sequential::new(&health, &TrackSamples::default());
-        let (mut samples, mut number) = (Samples::default(), 0_u32);
-        (0..400)
-            .map(|_| {
-                let before = samples.clone();
-                let mut ticks = [Increment::default(), Increment::default()];
-                for place in 0..100 {
-                    number += 1;
-                    let is_canary = place % 10 == 3;
-                    let spread = f64::from(number.wrapping_mul(2_654_435_761) % 1000) / 1000.0;
-                    let latency = (0.01 + 0.01 * spread) * if is_canary { slower } else { 1.0 };
-                    let (track, tick) = match (is_canary, &mut ticks) {
-                        (true, [canary, _]) => (Track::Canary, canary),
-                        (false, [_, stable]) => (Track::Stable, stable),
-                    };
-                    tick.counts.requests += 1;
-                    if is_canary && number.is_multiple_of(failing) {
-                        tick.counts.failures += 1;
-                        samples.of_mut(track).record_failure(Failure::Error);
-                    } else {
-                        tick.latencies.push((latency, 1));
-                        tick.scores.push((0.2 + 0.5 * spread, 1));
-                        samples.of_mut(track).record(latency, &[0.2 + 0.5 * spread]);
-                    }
-                }
-                let [canary, stable] = &ticks;
-                judge.tick(0.1, canary, stable);
-                server.tick(0.1, &before, &samples);
-                (judge.verdict(), server.conclude(health.alpha).status)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_served_policy_decides_as_the_server_does_at_every_tick() {
-        let mut seen = Vec::new();
-        for (slower, failing) in [(1.0, u32::MAX), (1.3, u32::MAX), (1.08, u32::MAX), (1.0, 20)] {
-            for (verdict, status) in side_by_side(slower, failing) {
-                let expected = match status {
-                    AlwaysValidStatus::Alert => Verdict::Rollback,
-                    AlwaysValidStatus::Ok => Verdict::Promote,
-                    AlwaysValidStatus::Undecided | AlwaysValidStatus::Unavailable => Verdict::Hold,
-                };
-                assert_eq!(verdict, expected, "slower {slower}, failing {failing}");
-                seen.push(verdict);
-            }
-        }
-        for verdict in [Verdict::Rollback, Verdict::Promote, Verdict::Hold] {
-            assert!(seen.contains(&verdict), "{verdict:?} never came up");
-        }
-    }
-
-    #[test]
-    fn a_judge_that_has_seen_nothing_holds() {
-        for policy in [Policy::Served(HealthPolicy::default()), Policy::Strict { alpha: 0.05 }] {
-            let judge = Judge::new(&policy);
-            assert_eq!(judge.verdict(), Verdict::Hold);
-            assert!(!Metric::ALL.iter().any(|metric| judge.is_harmful_alone(*metric)));
         }
     }
 }

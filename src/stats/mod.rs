@@ -11,7 +11,7 @@
 //!    counts, what every test reads), [`Layout`] and [`Histogram`] (the distribution in constant
 //!    memory), [`Summary`] (moments and histogram of one signal).
 //! 2. What is asked:
-//!    - of means: [`welch_t_test`] (do they differ?), [`non_inferiority`] (by more than is allowed?),
+//!    - of means: [`welch_t_test`] (do they differ?), [`non_inferiority`] (by more than a [`Margin`]?),
 //!      [`cohens_d`] and [`hedges_g`] (how much, in standard deviations?);
 //!    - of distributions: [`mann_whitney_u`] (are the canary's values larger?),
 //!      [`kolmogorov_smirnov`] (is anything different?), [`wasserstein_distance`] and
@@ -43,6 +43,8 @@ mod layout;
 mod histogram;
 
 mod summary;
+
+mod margin;
 
 mod welch;
 
@@ -98,6 +100,8 @@ pub use layout::Layout;
 pub use layout::LayoutError;
 pub use mann_whitney::MannWhitney;
 pub use mann_whitney::mann_whitney_u;
+pub use margin::Harm;
+pub use margin::Margin;
 pub use moments::LARGEST_MAGNITUDE;
 pub use moments::Moments;
 pub use moments::is_recordable;
@@ -105,8 +109,6 @@ pub use multiplicity::benjamini_hochberg;
 pub use multiplicity::bonferroni;
 pub use multiplicity::e_benjamini_hochberg;
 pub use multiplicity::holm;
-pub use non_inferiority::Harm;
-pub use non_inferiority::Margin;
 pub use non_inferiority::NonInferiority;
 pub use non_inferiority::non_inferiority;
 pub use points::Points;

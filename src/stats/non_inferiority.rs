@@ -4,29 +4,13 @@
 //! significantly. Here the burden is the other way round: the canary must show that what it loses is
 //! less than the margin, and the interval shows how much it may lose.
 
+use super::margin::Harm;
+use super::margin::Margin;
 use super::moments::Moments;
 use super::root::find_root;
 use super::student_t::student_t_quantile;
 use super::student_t::student_t_tail;
 use super::welch::welch_t_test;
-
-/// In which direction a metric does harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Harm {
-    /// Larger values are worse: latency, errors.
-    Increase,
-    /// Smaller values are worse: accuracy, throughput.
-    Decrease,
-}
-
-/// By how much the canary may be worse.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Margin {
-    /// So many units of the metric.
-    Absolute(f64),
-    /// So large a share of stable's mean: 0.1 is 10 %.
-    Relative(f64),
-}
 
 /// Welch's test against a margin.
 ///
@@ -35,7 +19,8 @@ pub enum Margin {
 /// relative: t = h (mean_c - r mean_s) / sqrt(v_c + r^2 v_s)           r = 1 + h margin
 /// ```
 ///
-/// with h = 1 when larger values are worse and -1 when smaller ones are, and Welch-Satterthwaite
+/// A margin is one or the other here, because the interval has one unit: relative if that part is
+/// not 0. h = 1 when larger values are worse and -1 when smaller ones are, with Welch-Satterthwaite
 /// degrees of freedom for the two variances as they stand under the root. Large t: worse by more
 /// than the margin. The relative test takes into account that stable's mean, too, is an estimate;
 /// its interval is Fieller's, the ratios that the test does not reject.
@@ -44,7 +29,8 @@ pub enum Margin {
 ///
 /// `None` means that a sample has fewer than two values; for a relative margin also that stable's
 /// mean is not positive or the canary's is negative, so that a ratio of means says nothing; or that
-/// the margin is not a finite number, or is a relative one of 100 % or more of a decrease.
+/// the margin is not a finite number, has both parts, or is a relative one of 100 % or more where
+/// lower is harm; or that any change is harm, which takes two tests, one for each direction.
 ///
 /// When neither sample varies the values decide, with p-values of 0 or 1, as in [`welch_t_test`].
 ///
@@ -60,12 +46,12 @@ pub enum Margin {
 ///
 /// let canary: Moments = [12.0, 15.0, 11.0, 14.0, 13.0].into_iter().collect();
 /// let stable: Moments = [10.0, 11.0, 9.0, 12.0, 10.0, 11.0].into_iter().collect();
-/// let test = non_inferiority(&canary, &stable, Margin::Absolute(5.0), Harm::Increase).unwrap();
+/// let test = non_inferiority(&canary, &stable, Margin::absolute(5.0), Harm::Higher).unwrap();
 /// // scipy.stats.ttest_ind(canary, numpy.add(stable, 5), equal_var=False, alternative="less")
 /// assert!((test.p_not_worse() - 0.010075457825288667).abs() < 1e-12);
 /// // scipy.stats.ttest_ind(canary, numpy.multiply(stable, 1.1), equal_var=False,
 /// //                       alternative="greater")
-/// let test = non_inferiority(&canary, &stable, Margin::Relative(0.1), Harm::Increase).unwrap();
+/// let test = non_inferiority(&canary, &stable, Margin::relative(0.1), Harm::Higher).unwrap();
 /// assert!((test.p_worse() - 0.06522004226606817).abs() < 1e-12);
 /// ```
 pub fn non_inferiority(
@@ -77,9 +63,11 @@ pub fn non_inferiority(
     // Checks the counts, and has all digits of the difference.
     let welch = welch_t_test(canary, stable)?;
     let direction = match harm {
-        Harm::Increase => 1.0,
-        Harm::Decrease => -1.0,
+        Harm::Higher => 1.0,
+        Harm::Lower => -1.0,
+        Harm::Either => return None,
     };
+    let allowed = Allowed::new(margin)?;
     let means = Means {
         canary: canary.mean()?,
         stable: stable.mean()?,
@@ -89,23 +77,42 @@ pub fn non_inferiority(
         canary_freedom: (canary.count() - 1) as f64,
         stable_freedom: (stable.count() - 1) as f64,
     };
-    let (allowed, possible) = match margin {
-        Margin::Absolute(allowed) => (allowed, true),
-        Margin::Relative(allowed) => {
-            let ratio = 1.0 + direction * allowed;
-            (allowed, means.stable > 0.0 && means.canary >= 0.0 && ratio > 0.0)
+    let is_possible = match allowed {
+        Allowed::Absolute(_) => true,
+        Allowed::Relative(share) => {
+            means.stable > 0.0 && means.canary >= 0.0 && 1.0 + direction * share > 0.0
         }
     };
-    (allowed.is_finite() && possible).then_some(NonInferiority { means, margin, direction })
+    is_possible.then_some(NonInferiority { means, allowed, direction })
 }
 
 /// The result of [`non_inferiority`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NonInferiority {
     means: Means,
-    margin: Margin,
+    allowed: Allowed,
     /// 1 when larger values are worse, -1 when smaller ones are.
     direction: f64,
+}
+
+/// A margin with one part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Allowed {
+    /// So many units of the metric.
+    Absolute(f64),
+    /// So large a share of stable's mean.
+    Relative(f64),
+}
+
+impl Allowed {
+    fn new(margin: Margin) -> Option<Self> {
+        let Margin { relative, absolute } = margin;
+        match (relative == 0.0, absolute == 0.0) {
+            (true, _) => absolute.is_finite().then_some(Self::Absolute(absolute)),
+            (false, true) => relative.is_finite().then_some(Self::Relative(relative)),
+            (false, false) => None,
+        }
+    }
 }
 
 /// What the test needs to know of the samples.
@@ -125,21 +132,21 @@ impl NonInferiority {
     /// How much worse the canary is: in units of the metric for an absolute margin, as a share of
     /// stable's mean for a relative one. Negative when it is better.
     pub fn harm(&self) -> f64 {
-        let difference = match self.margin {
-            Margin::Absolute(_) => self.means.difference,
-            Margin::Relative(_) => self.means.difference / self.means.stable,
+        let difference = match self.allowed {
+            Allowed::Absolute(_) => self.means.difference,
+            Allowed::Relative(_) => self.means.difference / self.means.stable,
         };
         self.direction * difference
     }
 
     /// The distance of the harm from the margin in standard errors; positive when it is larger.
     pub fn statistic(&self) -> f64 {
-        let (gap, squared_error) = match self.margin {
-            Margin::Absolute(allowed) => (
+        let (gap, squared_error) = match self.allowed {
+            Allowed::Absolute(allowed) => (
                 self.direction * self.means.difference - allowed,
                 self.means.canary_error + self.means.stable_error,
             ),
-            Margin::Relative(allowed) => (
+            Allowed::Relative(allowed) => (
                 self.direction * self.means.difference - allowed * self.means.stable,
                 self.means.squared_error(1.0 + self.direction * allowed),
             ),
@@ -149,9 +156,9 @@ impl NonInferiority {
 
     /// The Welch-Satterthwaite degrees of freedom.
     pub fn degrees_of_freedom(&self) -> f64 {
-        self.means.freedom(match self.margin {
-            Margin::Absolute(_) => 1.0,
-            Margin::Relative(allowed) => 1.0 + self.direction * allowed,
+        self.means.freedom(match self.allowed {
+            Allowed::Absolute(_) => 1.0,
+            Allowed::Relative(allowed) => 1.0 + self.direction * allowed,
         })
     }
 
@@ -184,9 +191,9 @@ impl NonInferiority {
             return (f64::NEG_INFINITY, f64::INFINITY);
         }
         let outside = 0.5 * (1.0 - level);
-        let (low, high) = match self.margin {
-            Margin::Absolute(_) => self.means.difference_interval(outside),
-            Margin::Relative(_) => {
+        let (low, high) = match self.allowed {
+            Allowed::Absolute(_) => self.means.difference_interval(outside),
+            Allowed::Relative(_) => {
                 (self.means.lowest_ratio(outside) - 1.0, self.means.highest_ratio(outside) - 1.0)
             }
         };
@@ -294,7 +301,7 @@ mod tests {
     }
 
     fn relative(canary: &[f64], stable: &[f64]) -> Option<NonInferiority> {
-        non_inferiority(&of(canary), &of(stable), Margin::Relative(0.1), Harm::Increase)
+        non_inferiority(&of(canary), &of(stable), Margin::relative(0.1), Harm::Higher)
     }
 
     #[test]
@@ -304,10 +311,13 @@ mod tests {
         assert_eq!(relative(&[-1.0, -2.0], &[1.0, 2.0]), None);
         assert_eq!(relative(&[1.0, 2.0], &[0.0, 0.0]), None);
         let (one, other) = (of(&[1.0, 2.0]), of(&[2.0, 3.0]));
-        for margin in [Margin::Absolute(f64::NAN), Margin::Relative(f64::INFINITY)] {
-            assert_eq!(non_inferiority(&one, &other, margin, Harm::Increase), None);
+        for margin in [Margin::absolute(f64::NAN), Margin::relative(f64::INFINITY)] {
+            assert_eq!(non_inferiority(&one, &other, margin, Harm::Higher), None);
         }
-        assert_eq!(non_inferiority(&one, &other, Margin::Relative(1.0), Harm::Decrease), None);
+        assert_eq!(non_inferiority(&one, &other, Margin::relative(1.0), Harm::Lower), None);
+        let both = Margin { relative: 0.1, absolute: 0.1 };
+        assert_eq!(non_inferiority(&one, &other, both, Harm::Higher), None);
+        assert_eq!(non_inferiority(&one, &other, Margin::default(), Harm::Either), None);
     }
 
     #[test]
@@ -319,7 +329,7 @@ mod tests {
             assert!((low - (canary - 1.0)).abs() < 1e-12 && (high - low).abs() < 1e-12);
         }
         let at_the_margin =
-            non_inferiority(&of(&[2.0; 3]), &of(&[1.0; 3]), Margin::Absolute(1.0), Harm::Increase);
+            non_inferiority(&of(&[2.0; 3]), &of(&[1.0; 3]), Margin::absolute(1.0), Harm::Higher);
         assert!(at_the_margin.unwrap().p_worse() > 0.4);
     }
 
@@ -336,14 +346,11 @@ mod tests {
     #[test]
     fn a_decrease_is_the_mirror_image_of_an_increase() {
         let (canary, stable) = (of(&[3.0, 4.0, 5.0, 4.5]), of(&[5.0, 5.5, 4.0, 6.0, 5.0]));
-        let less =
-            non_inferiority(&canary, &stable, Margin::Absolute(1.0), Harm::Decrease).unwrap();
-        let more =
-            non_inferiority(&stable, &canary, Margin::Absolute(1.0), Harm::Increase).unwrap();
+        let less = non_inferiority(&canary, &stable, Margin::absolute(1.0), Harm::Lower).unwrap();
+        let more = non_inferiority(&stable, &canary, Margin::absolute(1.0), Harm::Higher).unwrap();
         assert!((less.p_worse() - more.p_worse()).abs() < 1e-12);
         assert_eq!(less.harm(), more.harm());
-        let share =
-            non_inferiority(&canary, &stable, Margin::Relative(0.1), Harm::Decrease).unwrap();
+        let share = non_inferiority(&canary, &stable, Margin::relative(0.1), Harm::Lower).unwrap();
         assert!((share.harm() - (1.0 - 4.125 / 5.1)).abs() < 1e-12);
         let (low, high) = share.confidence_interval(0.9);
         assert!(low < share.harm() && share.harm() < high);
@@ -358,8 +365,8 @@ mod tests {
             is_relative in any::<bool>(),
             decreases in any::<bool>(),
         ) {
-            let harm = if decreases { Harm::Decrease } else { Harm::Increase };
-            let kind = if is_relative { Margin::Relative(margin) } else { Margin::Absolute(margin) };
+            let harm = if decreases { Harm::Lower } else { Harm::Higher };
+            let kind = if is_relative { Margin::relative(margin) } else { Margin::absolute(margin) };
             let test = non_inferiority(&of(&canary), &of(&stable), kind, harm).unwrap();
             let (low, high) = test.confidence_interval(0.9);
             prop_assert!(low <= test.harm() + 1e-12 && test.harm() <= high + 1e-12);

@@ -18,8 +18,9 @@ use thiserror::Error;
 
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Monitors;
 use crate::canary::Samples;
-use crate::canary::always_valid::Sequential;
+use crate::stats::sequential::KeysSeen;
 
 pub use location::Location;
 pub use location::LocationError;
@@ -89,10 +90,22 @@ pub struct Checkpoint {
     pub digest: String,
     /// How many requests without a key the split has placed.
     pub routed: u64,
-    /// What was observed.
+    /// What was observed of first visits and of requests without a key.
     pub samples: Samples,
-    /// What is concluded from it, tick by tick.
-    pub sequential: Option<Sequential>,
+    /// What there is to know of keys; `None` if no request had one.
+    pub keys: Option<KeyedSamples>,
+    /// What was learned from it, tick by tick.
+    pub monitors: Option<Monitors>,
+}
+
+/// What there is to know of keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyedSamples {
+    /// The samples of those that came back; `None` if none has.
+    pub repeated: Option<Samples>,
+    /// Those that were there.
+    pub seen: KeysSeen,
 }
 
 /// Why a store cannot do what it was asked to.

@@ -28,7 +28,8 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         digest: "d".into(),
         routed: requests * 10,
         samples,
-        sequential: None,
+        keys: None,
+        monitors: None,
     }
 }
 

@@ -95,7 +95,18 @@ fn a_value_out_of_its_range_is_refused() {
         (r#""mode": "automatic""#, range(&["automatic", "manual"])),
         (r#""mode": "Manual""#, range(&["Manual", "manual"])),
         (r#""steps": [10, 50]"#, range(&["`steps`"])),
-        (r#""policy": {}"#, range(&["`policy`"])),
+        (r#""policy": {"metric": []}"#, range(&["`metric`", "metrics"])),
+        (r#""policy": {"promote_score": 0}"#, range(&["promote_score = 0", "at most 100"])),
+        (r#""policy": {"metrics": [{"name": "a b"}]}"#, range(&["a b", "1 to 64"])),
+        (r#""policy": {"metrics": [{"name": "clicks"}]}"#, range(&["clicks", "harm"])),
+        (
+            r#""policy": {"metrics": [{"name": "latency", "weight": -1}]}"#,
+            range(&["weight = -1", "latency", "more than 0"]),
+        ),
+        (
+            r#""policy": {"metrics": [{"name": "latency", "role": "boss"}]}"#,
+            range(&["boss", "guardrail"]),
+        ),
     ];
     let long = "r".repeat(1001);
     let long_reason = format!(r#""reason": "{long}""#);

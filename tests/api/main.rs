@@ -10,6 +10,7 @@
 
 mod client;
 mod harness;
+mod judge;
 mod misbehaving;
 mod problem;
 mod raw;

@@ -54,10 +54,10 @@ fn margins_and_effect_sizes_agree_with_scipy() {
     for case in cases("generated").iter().filter(|case| !case["cohen"].is_null()) {
         let (canary, stable) = points(case);
         let (canary, stable): (Moments, Moments) = (canary.moments(), stable.moments());
-        let test = |margin| non_inferiority(&canary, &stable, margin, Harm::Increase);
-        let absolute = test(Margin::Absolute(0.25)).unwrap().p_not_worse();
+        let test = |margin| non_inferiority(&canary, &stable, margin, Harm::Higher);
+        let absolute = test(Margin::absolute(0.25)).unwrap().p_not_worse();
         assert_close(absolute, &case["p_not_worse_absolute"], TOLERANCE, case);
-        match test(Margin::Relative(0.1)) {
+        match test(Margin::relative(0.1)) {
             Some(relative) => {
                 let p = relative.p_not_worse();
                 assert_close(p, &case["p_not_worse_relative"], TOLERANCE, case);

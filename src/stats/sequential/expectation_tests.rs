@@ -26,35 +26,53 @@ fn expectation_is_at_most_one(name: &str, runs: u64, run: impl Fn(&mut Xoshiro25
 
 #[test]
 fn a_monitor_of_any_direction_under_drift_and_ramp() {
-    for (name, harm) in [("higher", Harm::Higher), ("lower", Harm::Lower), ("either", Harm::Either)]
-    {
-        expectation_is_at_most_one(name, 3000, |rng| {
-            let mut monitor =
-                Monitor::new(Layout::SECONDS, harm, Margin::default(), Margin::default());
-            for second in 0..30 {
-                let share = [0.1, 0.25, 0.5][second / 10];
-                let load = 0.010 * (1.0 + second as f64 / 30.0);
-                let (mut canary, mut stable) =
-                    (Histogram::new(Layout::SECONDS), Histogram::new(Layout::SECONDS));
-                for _ in 0..20 {
-                    // Exponential, so that the tail is used.
-                    let value = -load * (1.0 - rng.random::<f64>()).ln();
-                    let track = if rng.random::<f64>() < share { &mut canary } else { &mut stable };
-                    track.record(value);
-                }
-                monitor.tick(share, canary.points().as_slice(), stable.points().as_slice());
-            }
-            monitor.harm().log_e()
-        });
+    for harm in [Harm::Higher, Harm::Lower, Harm::Either] {
+        expectation_of_a_monitor(harm, Test::Combined, 3000);
     }
 }
 
 #[test]
+fn a_monitor_of_any_test_under_drift_and_ramp() {
+    for test in [Test::Mean, Test::Log, Test::Rank, Test::Tail, Test::Distribution] {
+        for harm in [Harm::Higher, Harm::Either] {
+            expectation_of_a_monitor(harm, test, 1500);
+        }
+    }
+}
+
+fn expectation_of_a_monitor(harm: Harm, test: Test, runs: u64) {
+    expectation_is_at_most_one(&format!("{harm:?} {test:?}"), runs, |rng| {
+        let none = Margin::default();
+        let mut monitor = Monitor::new(Layout::SECONDS, harm, test, none, none);
+        for second in 0..30 {
+            let share = [0.1, 0.25, 0.5][second / 10];
+            let load = 0.010 * (1.0 + second as f64 / 30.0);
+            let (mut canary, mut stable) =
+                (Histogram::new(Layout::SECONDS), Histogram::new(Layout::SECONDS));
+            for _ in 0..20 {
+                // Exponential, so that the tail is used.
+                let value = -load * (1.0 - rng.random::<f64>()).ln();
+                let track = if rng.random::<f64>() < share { &mut canary } else { &mut stable };
+                track.record(value);
+            }
+            monitor.tick(share, canary.points().as_slice(), stable.points().as_slice());
+        }
+        monitor.harm().log_e()
+    });
+}
+
+#[test]
 fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
-    let accepted = Margin { relative: 0.1, absolute: 0.0 };
+    let accepted = Margin::relative(0.1);
     // Buckets of 0.8 % would round the margin, so the values are given as they are.
     expectation_is_at_most_one("margin", 3000, |rng| {
-        let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted);
+        let mut monitor = Monitor::new(
+            Layout::SECONDS,
+            Harm::Higher,
+            Test::Combined,
+            Margin::default(),
+            accepted,
+        );
         for _ in 0..30 {
             let (mut canary, mut stable) = (Vec::new(), Vec::new());
             for _ in 0..20 {

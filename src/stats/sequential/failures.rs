@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use super::betting::Bet;
 use super::betting::Stake;
+use super::center::Center;
 use super::events::Direction;
 use super::events::Events;
 use super::running::Running;
+use super::score::Score;
 use super::tracker::Tracker;
 
 /// What one track did in one tick.
@@ -61,6 +63,9 @@ pub struct FailureMonitor {
     tracker: Tracker,
     harm: Running,
     proven: Running,
+    /// Stable's recent rate, which the effect is measured from.
+    center: Center,
+    effect: Score,
 }
 
 impl FailureMonitor {
@@ -75,6 +80,8 @@ impl FailureMonitor {
             tracker: Tracker::default(),
             harm: Running::default(),
             proven: Running::default(),
+            center: Center::default(),
+            effect: Score::default(),
         }
     }
 
@@ -96,6 +103,12 @@ impl FailureMonitor {
             self.proven.observe(self.not_worse.log_e());
         }
         self.tracker.learn(&u, &v);
+
+        let (canary, stable) = (failed(canary), failed(stable));
+        // Nothing seen yet: failures are rare, so none is the guess.
+        let center = self.center.mean().unwrap_or(0.0);
+        self.effect.tick(share, center, canary, stable);
+        self.center.learn(&stable);
     }
 
     /// The evidence that the canary fails more often than the harmful ratio allows.
@@ -107,6 +120,23 @@ impl FailureMonitor {
     pub fn proven(&self) -> &Running {
         &self.proven
     }
+
+    /// The difference of the failure rates, to draw with its interval: 0.01 is one percentage
+    /// point. The verdict comes from the e-values.
+    pub fn effect(&self) -> &Score {
+        &self.effect
+    }
+
+    /// Stable's recent failure rate; `None` before its first request.
+    pub fn center(&self) -> Option<f64> {
+        self.center.mean()
+    }
+}
+
+/// 1 for each failure, 0 for each answer.
+fn failed(track: TrackCounts) -> [(f64, u64); 2] {
+    let failures = track.failures.min(track.requests);
+    [(0.0, track.requests - failures), (1.0, failures)]
 }
 
 fn outcomes(track: TrackCounts, granted: f64) -> [(f64, u64); 2] {
@@ -131,6 +161,20 @@ mod tests {
         });
         assert!(needed.is_some_and(|seconds| seconds < 300), "{needed:?}");
         assert_eq!(monitor.harm().log_e(), 0.0);
+    }
+
+    #[test]
+    fn the_effect_is_the_difference_of_the_rates() {
+        let mut monitor = FailureMonitor::new(FailureMargins::default());
+        assert_eq!((monitor.effect().effect(), monitor.center()), (None, None));
+        for _ in 0..2000 {
+            monitor.tick(0.1, counts(10, 1), counts(90, 2));
+        }
+        let interval = monitor.effect().interval(0.05, 1000.0).unwrap();
+        let expected = 0.1 - 2.0 / 90.0;
+        assert!((interval.effect - expected).abs() < 0.001, "{interval:?}");
+        assert!(interval.low > 0.0 && interval.high < 0.1, "{interval:?}");
+        assert!((monitor.center().unwrap() - 2.0 / 90.0).abs() < 1e-3);
     }
 
     #[test]

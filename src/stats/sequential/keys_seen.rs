@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// So many slots; 8 kB.
-const SLOTS: u64 = 1 << 16;
+/// So many slots; 32 kB.
+const SLOTS: u64 = 1 << 18;
 
 /// Which keys were observed, in constant memory.
 ///
@@ -14,7 +14,7 @@ const SLOTS: u64 = 1 << 16;
 /// of a rollout goes into the bets; the rest are recorded, shown and not bet on.
 ///
 /// A key is known by a slot of a hash that the split does not use. Two keys in one slot count as
-/// one, which costs observations once there are tens of thousands of keys, and never validity: which
+/// one, which costs observations once there are a hundred thousand keys, and never validity: which
 /// key comes first does not depend on its track.
 ///
 /// ```
@@ -31,12 +31,17 @@ pub struct KeysSeen(Vec<u64>);
 impl KeysSeen {
     /// Whether no key in this hash's slot was seen before; afterward one was.
     pub fn is_first(&mut self, hash: u64) -> bool {
-        let slot = hash % SLOTS;
-        let mask = 1 << (slot % 64);
-        let Some(word) = self.0.get_mut((slot / 64) as usize) else { return false };
+        let (word, mask) = KeysSeen::place(hash);
+        let Some(word) = self.0.get_mut(word) else { return false };
         let first = *word & mask == 0;
         *word |= mask;
         first
+    }
+
+    /// Which bit of which word stands for a hash.
+    pub fn place(hash: u64) -> (usize, u64) {
+        let slot = hash % SLOTS;
+        ((slot / 64) as usize, 1 << (slot % 64))
     }
 
     /// How many slots were seen: about the number of keys while they are few.

@@ -22,7 +22,7 @@
 //!
 //! Reading order: [`Running`] (an e-value and its maximum), `wealth` (the mixture of stakes),
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`Past`] and [`Frame`] (what a
-//! tick is measured with), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`Score`] (the interval to show), [`SampleRatio`], [`KeysSeen`]; then what stands on its own:
 //! normal mixtures, quantile bands, 2 x 2 tables, several e-values at once.
 //!
@@ -39,8 +39,12 @@ mod paired;
 
 mod events;
 
+mod center;
 mod frame;
 mod tracker;
+
+mod comparison;
+mod test;
 
 mod monitor;
 
@@ -71,8 +75,6 @@ pub use failures::TrackCounts;
 pub use frame::Frame;
 pub use frame::Past;
 pub use keys_seen::KeysSeen;
-pub use monitor::Harm;
-pub use monitor::Margin;
 pub use monitor::Monitor;
 pub use normal_mixture::half_width_one_sided;
 pub use normal_mixture::half_width_two_sided;
@@ -88,6 +90,10 @@ pub use several::holm;
 pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;
 pub use tables::log_e_two_proportions;
+pub use test::Test;
+
+pub use super::margin::Harm;
+pub use super::margin::Margin;
 
 /// ln of the mean of the e-values whose logarithms are given: an average of e-values is an e-value.
 ///

@@ -3,60 +3,27 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::betting::Bet;
-use super::betting::Stake;
-use super::frame::Feature;
+use super::center::Center;
+use super::comparison::Comparison;
+use super::comparison::log_weighted;
 use super::frame::Frame;
 use super::frame::Past;
-use super::log_mean_exp;
 use super::running::Running;
 use super::score::Score;
-use super::tracker::Tracker;
+use super::test::Test;
 use crate::stats::layout::Layout;
-
-/// Which difference of the canary's is harm?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Harm {
-    /// Larger values: latency.
-    Higher,
-    /// Smaller values: a conversion.
-    Lower,
-    /// Any change of the distribution: prediction scores.
-    Either,
-}
-
-/// How much worse still counts as not worse: `value (1 + relative) + absolute`.
-///
-/// Neither is negative; the direction of harm gives the sign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Margin {
-    /// As a share of stable's value: 0.1 allows 10 %.
-    pub relative: f64,
-    /// In the unit of the values.
-    pub absolute: f64,
-}
-
-impl Margin {
-    /// The value of stable's that a value of the canary's may be compared with: what is granted is
-    /// taken off the canary's, because the functions are measured on stable's scale. Put onto
-    /// stable's it could lift all of its values above that scale, and hide any harm.
-    fn unshift(&self, value: f64, sign: f64) -> f64 {
-        let less = value - sign * self.absolute.max(0.0);
-        let grows = if less >= 0.0 { sign } else { -sign };
-        less / (1.0 + grows * self.relative.max(0.0)).max(f64::EPSILON)
-    }
-}
+use crate::stats::margin::Harm;
+use crate::stats::margin::Margin;
 
 /// The sequential judge of one signal: one e-value for harm, one for its absence.
 ///
 /// ```text
-/// Higher, Lower:  E_harm = mean of  capped value | rank | mean of the tails at p90, p95, p99
-/// Either:         E_harm = mean of  capped value | rank | whole distribution (9 thresholds),
-///                          each the mean of its two directions
-/// E_proven        by the capped value: "worse by at least the accepted margin" is refuted
-///                 (Either: the smaller of the two directions)
+/// E_harm     mean of the e-values of the functions that the Test names: by default
+///            Higher, Lower:  capped value | rank | mean of the tails at p90, p95, p99
+///            Either:         capped value | rank | whole distribution (9 thresholds),
+///                            each the mean of its two directions
+/// E_proven   by the capped value (by the logarithm if that is the Test): "worse by at least the
+///            accepted margin" is refuted (Either: the smaller of the two directions)
 /// ```
 ///
 /// `E_harm` refutes "no worse than the harmful margin" (none by default). Both may be read after
@@ -64,13 +31,15 @@ impl Margin {
 /// drown the rest; the tails look at what was cut.
 ///
 /// ```
+/// use serin::stats::Harm;
 /// use serin::stats::Layout;
-/// use serin::stats::sequential::Harm;
-/// use serin::stats::sequential::Margin;
+/// use serin::stats::Margin;
 /// use serin::stats::sequential::Monitor;
+/// use serin::stats::sequential::Test;
 ///
-/// let accepted = Margin { relative: 0.1, absolute: 0.0 };
-/// let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted);
+/// let accepted = Margin::relative(0.1);
+/// let none = Margin::default();
+/// let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, none, accepted);
 /// for _ in 0..10 {
 ///     latency.tick(0.1, &[(0.030, 1)], &[(0.010, 4), (0.020, 5)]);
 /// }
@@ -95,12 +64,12 @@ impl Monitor {
     ///
     /// `harmful` is the margin beyond which a difference is harm, `accepted` the one within which
     /// it is none. Between the two the canary is neither taken back nor promoted.
-    pub fn new(layout: Layout, harm: Harm, harmful: Margin, accepted: Margin) -> Self {
+    pub fn new(layout: Layout, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
         Self {
             past: Past::new(layout),
             frame: None,
-            harmful: harm_comparisons(harm, harmful),
-            accepted: acceptance_comparisons(harm, accepted),
+            harmful: test.harm(harm, harmful),
+            accepted: test.acceptance(harm, accepted),
             harm: Running::default(),
             proven: Running::default(),
             center: Center::default(),
@@ -133,7 +102,7 @@ impl Monitor {
             let least = self.accepted.iter().map(Comparison::log_e).fold(f64::INFINITY, f64::min);
             self.proven.observe(least);
             if let Some(center) = self.center.mean() {
-                self.effect.tick(share, center, points(canary), points(stable));
+                self.effect.tick(share, center, canary.iter().copied(), stable.iter().copied());
             }
         }
         // Only now, when all bets on this tick are settled, is it known.
@@ -141,7 +110,7 @@ impl Monitor {
     }
 
     fn learn(&mut self, stable: &[(f64, u64)]) {
-        self.center.learn(points(stable));
+        self.center.learn(stable);
         self.past.learn(stable);
         if let Some(frame) = self.past.frame() {
             if self.frame.is_none() {
@@ -169,203 +138,16 @@ impl Monitor {
         &self.effect
     }
 
-    /// The e-values that [`harm`](Self::harm) is the mean of, by name, as logarithms.
+    /// Stable's recent mean, in the unit of the values: what a relative effect is relative to.
+    /// `None` before the first value of stable's.
+    pub fn center(&self) -> Option<f64> {
+        self.center.mean()
+    }
+
+    /// The e-values that [`harm`](Self::harm) is the weighted mean of, by name, as logarithms.
     pub fn parts(&self) -> impl Iterator<Item = (String, f64)> + '_ {
         self.harmful.iter().map(|one| (one.name(), one.log_e()))
     }
-}
-
-/// One function of the values, compared between the tracks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Comparison {
-    feature: Feature,
-    /// What the canary is granted before it is compared; the sign is that of the shift.
-    margin: Margin,
-    sign: f64,
-    /// Its share of the mean.
-    weight: f64,
-    bets: Bets,
-    tracker: Tracker,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Bets {
-    /// The canary's mean is larger.
-    Up(Bet),
-    /// The canary's mean is smaller.
-    Down(Bet),
-    /// One of the two.
-    Both(Bet, Bet),
-}
-
-impl Comparison {
-    fn new(feature: Feature, bets: Bets, weight: f64) -> Self {
-        let margin = Margin::default();
-        Self { feature, margin, sign: 1.0, weight, bets, tracker: Tracker::default() }
-    }
-
-    fn granting(self, margin: Margin, sign: f64) -> Self {
-        Self { margin, sign, ..self }
-    }
-
-    fn name(&self) -> String {
-        let direction = match self.bets {
-            Bets::Up(_) => "larger",
-            Bets::Down(_) => "smaller",
-            Bets::Both(..) => "different",
-        };
-        format!("{:?} {direction}", self.feature).to_lowercase()
-    }
-
-    fn log_e(&self) -> f64 {
-        match &self.bets {
-            Bets::Up(bet) | Bets::Down(bet) => bet.log_e(),
-            Bets::Both(up, down) => log_mean_exp(&[up.log_e(), down.log_e()]),
-        }
-    }
-
-    fn tick(&mut self, frame: &Frame, share: f64, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let canary = self.measured(frame, canary, true);
-        let stable = self.measured(frame, stable, false);
-        if let Some((center, scale)) = self.tracker.center_and_scale(share) {
-            let stake = Stake { share, center, scale, lowest_u: 0.0, highest_v: 1.0 };
-            let up = |bet: &mut Bet| bet.tick(&stake, points(&canary), points(&stable));
-            let mirrored = Stake { center: 1.0 - center, ..stake };
-            let down = |bet: &mut Bet| bet.tick(&mirrored, mirror(&canary), mirror(&stable));
-            match &mut self.bets {
-                Bets::Up(bet) => up(bet),
-                Bets::Down(bet) => down(bet),
-                Bets::Both(one, other) => {
-                    up(one);
-                    down(other);
-                }
-            }
-        }
-        self.tracker.learn(&canary, &stable);
-    }
-
-    fn learn_past(&mut self, frame: &Frame, stable: &[(f64, u64)]) {
-        let stable = self.measured(frame, stable, false);
-        self.tracker.learn(&[], &stable);
-    }
-
-    /// The function of every value; of an indicator only how often it is 0 and 1.
-    fn measured(&self, frame: &Frame, values: &[(f64, u64)], is_granted: bool) -> Vec<(f64, u64)> {
-        if is_granted && self.margin != Margin::default() {
-            let shifted: Vec<(f64, u64)> = points(values)
-                .map(|(value, count)| (self.margin.unshift(value, self.sign), count))
-                .collect();
-            frame.measure_all(self.feature, &shifted)
-        } else {
-            frame.measure_all(self.feature, values)
-        }
-    }
-}
-
-/// Stable's recent mean in the unit of its values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Center {
-    count: f64,
-    mean: f64,
-}
-
-impl Center {
-    fn mean(&self) -> Option<f64> {
-        (self.count > 0.0).then_some(self.mean)
-    }
-
-    fn learn(&mut self, stable: impl Iterator<Item = (f64, u64)>) {
-        for (value, count) in stable {
-            self.count += count as f64;
-            self.mean += (value - self.mean) * (count as f64 / self.count.max(1.0));
-        }
-        // As the tracker: the mean of the last thousand or so.
-        self.count = self.count.min(1024.0);
-    }
-}
-
-fn harm_comparisons(harm: Harm, margin: Margin) -> Vec<Comparison> {
-    let one = Bet::default;
-    let third = 1.0 / 3.0;
-    let compare = |feature, bets, weight| Comparison::new(feature, bets, weight);
-    match harm {
-        Harm::Higher => {
-            let tail = |k| compare(Feature::Above(k), Bets::Up(one()), third / 3.0);
-            [
-                compare(Feature::Capped, Bets::Up(one()), third),
-                compare(Feature::Rank, Bets::Up(one()), third),
-            ]
-            .into_iter()
-            .chain([6, 7, 8].map(tail))
-            .map(|comparison| comparison.granting(margin, 1.0))
-            .collect()
-        }
-        Harm::Lower => {
-            let tail = |k| compare(Feature::Below(k), Bets::Up(one()), third / 3.0);
-            [
-                compare(Feature::Capped, Bets::Down(one()), third),
-                compare(Feature::Rank, Bets::Down(one()), third),
-            ]
-            .into_iter()
-            .chain([2, 1, 0].map(tail))
-            .map(|comparison| comparison.granting(margin, -1.0))
-            .collect()
-        }
-        // A margin has two sides here, and each direction grants its own.
-        Harm::Either => {
-            let up = |feature, weight| {
-                compare(feature, Bets::Up(one()), weight / 2.0).granting(margin, 1.0)
-            };
-            let down = |feature, weight| {
-                compare(feature, Bets::Down(one()), weight / 2.0).granting(margin, -1.0)
-            };
-            let both = |feature, weight| {
-                if margin == Margin::default() {
-                    vec![compare(feature, Bets::Both(one(), one()), weight)]
-                } else {
-                    vec![up(feature, weight), down(feature, weight)]
-                }
-            };
-            let thresholds = (0..9).flat_map(|k| both(Feature::Above(k), third / 9.0));
-            [both(Feature::Capped, third), both(Feature::Rank, third)]
-                .into_iter()
-                .flatten()
-                .chain(thresholds)
-                .collect()
-        }
-    }
-}
-
-fn acceptance_comparisons(harm: Harm, margin: Margin) -> Vec<Comparison> {
-    let not_higher = Comparison::new(Feature::Capped, Bets::Down(Bet::default()), 1.0);
-    let not_lower = Comparison::new(Feature::Capped, Bets::Up(Bet::default()), 1.0);
-    let (not_higher, not_lower) =
-        (not_higher.granting(margin, 1.0), not_lower.granting(margin, -1.0));
-    match harm {
-        Harm::Higher => vec![not_higher],
-        Harm::Lower => vec![not_lower],
-        Harm::Either => vec![not_higher, not_lower],
-    }
-}
-
-/// ln of the weighted mean of the e-values; the weights sum to 1.
-fn log_weighted(comparisons: &[Comparison]) -> f64 {
-    let logs: Vec<f64> = comparisons
-        .iter()
-        .map(|one| one.log_e() + (one.weight * comparisons.len() as f64).ln())
-        .collect();
-    log_mean_exp(&logs)
-}
-
-fn points(values: &[(f64, u64)]) -> impl Iterator<Item = (f64, u64)> + '_ {
-    values.iter().copied()
-}
-
-fn mirror(values: &[(f64, u64)]) -> impl Iterator<Item = (f64, u64)> + '_ {
-    values.iter().map(|(value, count)| (1.0 - value, *count))
 }
 
 #[cfg(test)]

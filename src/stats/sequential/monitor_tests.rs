@@ -9,8 +9,8 @@ use crate::stats::Points;
 const RATE: u64 = 100;
 
 fn latency() -> Monitor {
-    let accepted = Margin { relative: 0.1, absolute: 0.0 };
-    Monitor::new(Layout::SECONDS, Harm::Higher, Margin::default(), accepted)
+    let accepted = Margin::relative(0.1);
+    Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, Margin::default(), accepted)
 }
 
 /// A tick of stable's values 10 to 29 ms, and the canary's times `factor`.
@@ -59,7 +59,7 @@ fn harm_in_each_direction_is_told_apart() {
     ] {
         let margin = Margin { relative: 0.05, absolute: 0.001 };
         for harmful in [Margin::default(), margin] {
-            let mut monitor = Monitor::new(Layout::SECONDS, harm, harmful, margin);
+            let mut monitor = Monitor::new(Layout::SECONDS, harm, Test::Combined, harmful, margin);
             (0..60).for_each(|_| tick(&mut monitor, 0.2, factor));
             assert_eq!(monitor.harm().reached(0.05), is_harm, "{harm:?} {factor} {harmful:?}");
             assert_eq!(monitor.proven().reached(0.05), !is_harm, "{harm:?} {factor}");
@@ -69,8 +69,8 @@ fn harm_in_each_direction_is_told_apart() {
 
 #[test]
 fn a_difference_within_the_harmful_margin_is_no_harm() {
-    let allowed = Margin { relative: 0.2, absolute: 0.0 };
-    let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, allowed, allowed);
+    let allowed = Margin::relative(0.2);
+    let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, allowed, allowed);
     (0..600).for_each(|_| tick(&mut monitor, 0.2, 1.1));
     assert!(!monitor.harm().reached(0.5) && monitor.proven().reached(0.05));
 }
@@ -109,6 +109,66 @@ fn an_incident_on_both_tracks_is_no_harm() {
 }
 
 #[test]
+fn every_test_tells_harm_of_every_kind_from_none() {
+    for test in ALL_TESTS {
+        // The whole distribution has no direction: lower values are a change, too.
+        let is_blind = test != Test::Distribution;
+        for (harm, factor, is_harm) in [
+            (Harm::Higher, 2.0, true),
+            (Harm::Higher, 1.0, false),
+            (Harm::Higher, 0.5, !is_blind),
+            (Harm::Lower, 0.5, true),
+            (Harm::Lower, 2.0, !is_blind),
+            (Harm::Either, 2.0, true),
+            (Harm::Either, 0.5, true),
+            (Harm::Either, 1.0, false),
+        ] {
+            let margin = Margin::relative(0.1);
+            for harmful in [Margin::default(), margin] {
+                let mut monitor = Monitor::new(Layout::SECONDS, harm, test, harmful, margin);
+                (0..120).for_each(|_| tick(&mut monitor, 0.2, factor));
+                let found = monitor.harm().reached(0.05);
+                assert_eq!(found, is_harm, "{test:?} {harm:?} {factor} {harmful:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_test_alone_is_a_part_of_the_combined_one() {
+    let none = Margin::default();
+    let new = |test| Monitor::new(Layout::SECONDS, Harm::Higher, test, none, none);
+    let [mut combined, mut mean, mut rank, mut tail, mut log] =
+        [Test::Combined, Test::Mean, Test::Rank, Test::Tail, Test::Log].map(new);
+    for monitor in [&mut combined, &mut mean, &mut rank, &mut tail, &mut log] {
+        (0..5).for_each(|_| tick(monitor, 0.2, 1.2));
+    }
+    let [mean_e, rank_e, tail_e] = [&mean, &rank, &tail].map(|one| one.harm().log_e().exp());
+    let expected = ((mean_e + rank_e + tail_e) / 3.0).ln();
+    assert!((combined.harm().log_e() - expected).abs() < 1e-9);
+    assert_eq!(combined.proven(), mean.proven());
+    assert_ne!(log.proven(), mean.proven());
+    assert_eq!(log.parts().map(|part| part.0).collect::<Vec<_>>(), ["log larger"]);
+    assert!((mean.center().unwrap() - 0.0195).abs() < 0.001, "{:?}", mean.center());
+}
+
+#[test]
+fn values_of_any_size_and_sign_are_judged() {
+    let none = Margin::default();
+    for (stable, harm) in [(-1e-6, Harm::Higher), (-3e9, Harm::Lower), (250.0, Harm::Either)] {
+        let mut monitor = Monitor::new(Layout::ANY, harm, Test::Combined, none, none);
+        // Toward 0, or away from it.
+        let factor = if harm == Harm::Higher { 0.5 } else { 1.5 };
+        for _ in 0..60 {
+            let values =
+                |factor: f64, count| [(stable * factor, count), (1.1 * stable * factor, count)];
+            monitor.tick(0.1, &values(factor, 5), &values(1.0, 45));
+        }
+        assert!(monitor.harm().reached(0.01), "{stable} {harm:?}");
+    }
+}
+
+#[test]
 fn parts_are_named_and_their_mean_is_the_whole() {
     let mut monitor = latency();
     (0..5).for_each(|_| tick(&mut monitor, 0.2, 1.1));
@@ -124,10 +184,11 @@ fn parts_are_named_and_their_mean_is_the_whole() {
 proptest! {
     #[test]
     fn no_tick_gives_nan_and_replay_gives_the_same_bytes(
-        ticks in vec(any_tick(), 0..40), cut in 0..40_usize, harm in any_harm(),
+        ticks in vec(any_tick(), 0..40), cut in 0..40_usize,
+        harm in any_harm(), test in any_test(),
     ) {
-        let accepted = Margin { relative: 0.1, absolute: 0.0 };
-        let new = || Monitor::new(Layout::SECONDS, harm, Margin::default(), accepted);
+        let accepted = Margin::relative(0.1);
+        let new = || Monitor::new(Layout::SECONDS, harm, test, Margin::default(), accepted);
         let (mut once, mut again) = (new(), new());
         for (number, (share, canary, stable)) in ticks.iter().enumerate() {
             once.tick(*share, canary, stable);
@@ -177,3 +238,10 @@ fn any_tick() -> impl Strategy<Value = Tick> {
 fn any_harm() -> impl Strategy<Value = Harm> {
     prop_oneof![Just(Harm::Higher), Just(Harm::Lower), Just(Harm::Either)]
 }
+
+fn any_test() -> impl Strategy<Value = Test> {
+    proptest::sample::select(ALL_TESTS.to_vec())
+}
+
+const ALL_TESTS: [Test; 6] =
+    [Test::Combined, Test::Mean, Test::Log, Test::Rank, Test::Tail, Test::Distribution];

@@ -1,0 +1,110 @@
+//! What was observed between two moments of one step: what a tick of the judge takes in.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::metric::MetricName;
+use super::signals::Samples;
+use super::signals::TrackSamples;
+use super::weight::Weight;
+use crate::stats::Summary;
+
+/// What both tracks observed while the canary's share was this.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Increment {
+    /// The canary's share of traffic during the tick.
+    pub weight: Weight,
+    /// Of the trusted version.
+    pub stable: TrackIncrement,
+    /// Of the version on trial.
+    pub canary: TrackIncrement,
+    /// Values that were measured elsewhere, by metric.
+    pub recorded: BTreeMap<MetricName, RecordedIncrement>,
+}
+
+/// What one track observed. Values stand with their counts, each as the middle of its bucket.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackIncrement {
+    /// Requests that it was asked to answer.
+    pub requests: u64,
+    /// Those that it did not answer.
+    pub failures: u64,
+    /// Seconds.
+    pub latency: Vec<(f64, u64)>,
+    /// Predicted probabilities.
+    pub score: Vec<(f64, u64)>,
+}
+
+/// Values of one metric that were measured elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedIncrement {
+    /// The trusted version's.
+    pub stable: Vec<(f64, u64)>,
+    /// The version's on trial.
+    pub canary: Vec<(f64, u64)>,
+}
+
+impl Increment {
+    /// What came between two moments of one step.
+    pub fn between(weight: Weight, earlier: &Samples, now: &Samples) -> Increment {
+        Increment {
+            weight,
+            stable: TrackIncrement::between(&earlier.stable, &now.stable),
+            canary: TrackIncrement::between(&earlier.canary, &now.canary),
+            recorded: BTreeMap::new(),
+        }
+    }
+
+    /// Whether nothing was observed.
+    pub fn is_empty(&self) -> bool {
+        self.stable.requests == 0 && self.canary.requests == 0 && self.recorded.is_empty()
+    }
+}
+
+impl TrackIncrement {
+    /// Samples that are no continuation of the earlier ones count from nothing.
+    fn between(earlier: &TrackSamples, now: &TrackSamples) -> TrackIncrement {
+        let since = |earlier: &Summary, now: &Summary| {
+            let points =
+                now.subtract(earlier).map_or_else(|| now.points(), |increment| increment.points());
+            points.as_slice().to_vec()
+        };
+        TrackIncrement {
+            requests: now.requests.saturating_sub(earlier.requests),
+            failures: now.failures.total().saturating_sub(earlier.failures.total()),
+            latency: since(&earlier.latency, &now.latency),
+            score: since(&earlier.score, &now.score),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::signals::Failure;
+    use crate::canary::signals::Track;
+
+    #[test]
+    fn an_increment_is_what_came_since() {
+        let mut samples = Samples::default();
+        samples.of_mut(Track::Stable).record(0.010, &[0.25]);
+        samples.of_mut(Track::Canary).record_failure(Failure::Error);
+        let earlier = samples.clone();
+        samples.of_mut(Track::Stable).record(0.020, &[0.25, 0.75]);
+        samples.of_mut(Track::Canary).record_failure(Failure::Deadline);
+        let weight = Weight::from_percent(10.0).unwrap();
+        let increment = Increment::between(weight, &earlier, &samples);
+        assert_eq!((increment.stable.requests, increment.stable.failures), (1, 0));
+        assert_eq!((increment.canary.requests, increment.canary.failures), (1, 1));
+        assert_eq!(increment.stable.latency.len(), 1);
+        assert!((increment.stable.latency[0].0 - 0.020).abs() < 0.0001);
+        assert_eq!(increment.stable.score.iter().map(|point| point.1).sum::<u64>(), 2);
+        assert!(increment.canary.latency.is_empty() && !increment.is_empty());
+        assert!(Increment::between(weight, &samples, &samples).is_empty());
+    }
+}

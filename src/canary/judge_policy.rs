@@ -1,0 +1,287 @@
+//! Which metrics are judged, and what does it take to promote and to roll back?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::given_policy::GivenJudgePolicy;
+use super::given_policy::GivenMetric;
+use super::given_policy::JudgePolicyError;
+use super::metric::Metric;
+use super::metric::Role;
+use super::metric::Source;
+use super::policy::HealthPolicy;
+use crate::stats::Harm;
+use crate::stats::Margin;
+use crate::stats::sequential::Test;
+
+/// What the judge that may be asked at any time decides by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgePolicy {
+    /// The chance of a false rollback, ever, over all metrics together. Default 0.05.
+    pub alpha: f64,
+    /// The metrics, each with a name of its own; at least one is a guardrail.
+    pub metrics: Vec<Metric>,
+    /// From this weighted score on, of 100, a canary whose guardrails pass is promoted. Default 95.
+    pub promote_score: f64,
+    /// When the score can only end at or below this, the canary is rolled back. Default 60.
+    pub rollback_score: f64,
+}
+
+/// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
+pub const MOST_METRICS: usize = 16;
+
+/// How much of stable's latency a slowdown may be and still count as none.
+const ACCEPTED_SLOWDOWN: f64 = 0.10;
+
+/// How much the mean prediction may move and still count as the same.
+const ACCEPTED_SCORE_SHIFT: f64 = 0.02;
+
+/// How much of stable's mean a recorded metric may lose and still count as not worse.
+const ACCEPTED_LOSS: f64 = 0.10;
+
+impl JudgePolicy {
+    /// The policy that these health thresholds and these changes amount to.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be.
+    pub fn new(
+        health: &HealthPolicy,
+        given: &GivenJudgePolicy,
+    ) -> Result<JudgePolicy, JudgePolicyError> {
+        let (alpha, metrics) = (health.alpha, built_in(health));
+        JudgePolicy { alpha, metrics, promote_score: 95.0, rollback_score: 60.0 }
+            .changed(health, given)
+    }
+
+    /// This policy with these changes; what is left out stays as it is.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be.
+    pub fn changed(
+        &self,
+        health: &HealthPolicy,
+        given: &GivenJudgePolicy,
+    ) -> Result<JudgePolicy, JudgePolicyError> {
+        let mut metrics = self.metrics.clone();
+        for (place, one) in given.metrics.iter().enumerate() {
+            if given.metrics[..place].iter().any(|other| other.name == one.name) {
+                return Err(JudgePolicyError::Twice(one.name.to_string()));
+            }
+            let source = one.source.unwrap_or_else(|| Source::of(&one.name));
+            let place = metrics.iter().position(|metric| metric.name == one.name);
+            let default = match place {
+                Some(place) if metrics[place].source == source => metrics[place].clone(),
+                Some(_) | None => default_of(source, one, health)?,
+            };
+            let metric = one.over(default)?;
+            match place {
+                Some(place) => metrics[place] = metric,
+                None => metrics.push(metric),
+            }
+        }
+        if metrics.len() > MOST_METRICS {
+            return Err(JudgePolicyError::TooMany(metrics.len()));
+        }
+        if !metrics.iter().any(|metric| metric.role == Role::Guardrail) {
+            return Err(JudgePolicyError::NoGuardrail);
+        }
+        let promote_score = given.promote_score.unwrap_or(self.promote_score);
+        let rollback_score = given.rollback_score.unwrap_or(self.rollback_score);
+        let out = |field, value, allowed| Err(JudgePolicyError::Score { field, value, allowed });
+        if !(promote_score > 0.0 && promote_score <= 100.0) {
+            return out("promote_score", promote_score, "more than 0 and at most 100");
+        }
+        if !(rollback_score >= 0.0 && rollback_score < promote_score) {
+            return out("rollback_score", rollback_score, "0 or more and less than promote_score");
+        }
+        Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score })
+    }
+
+    /// The level at which a metric's harm is shown: its part of alpha. Metrics that act share alpha by
+    /// weight, so that any of them errs with probability alpha at most; an advisory one leads to
+    /// nothing and has alpha to itself.
+    pub fn harm_alpha(&self, metric: &Metric) -> f64 {
+        if !metric.role.acts() {
+            return self.alpha;
+        }
+        let acting = self.metrics.iter().filter(|metric| metric.role.acts());
+        self.alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
+    }
+}
+
+impl Default for JudgePolicy {
+    fn default() -> JudgePolicy {
+        JudgePolicy {
+            alpha: HealthPolicy::default().alpha,
+            metrics: built_in(&HealthPolicy::default()),
+            promote_score: 95.0,
+            rollback_score: 60.0,
+        }
+    }
+}
+
+fn built_in(health: &HealthPolicy) -> Vec<Metric> {
+    let absolute = health.absolute_margin_seconds;
+    let relative = health.relative_margin;
+    let metric = |source: Source, harm, role, tolerated, accepted| Metric {
+        name: source.into(),
+        source,
+        harm,
+        role,
+        tolerated,
+        accepted,
+        weight: 1.0,
+        critical: false,
+        min_samples: health.min_samples,
+        test: Test::Combined,
+    };
+    vec![
+        metric(
+            Source::Latency,
+            Harm::Higher,
+            Role::Guardrail,
+            Margin { relative, absolute },
+            // Wide enough for an equal canary to be proven within minutes, and never narrower than
+            // what is tolerated, or a canary between the two would be both good and bad.
+            Margin { relative: ACCEPTED_SLOWDOWN.max(relative), absolute: 2.0 * absolute },
+        ),
+        metric(
+            Source::Failures,
+            Harm::Higher,
+            Role::Guardrail,
+            Margin::default(),
+            Margin { relative: 0.0, absolute: health.failure_margin },
+        ),
+        // A new model may well predict something else: that is for a person to judge.
+        metric(
+            Source::Score,
+            Harm::Either,
+            Role::Advisory,
+            Margin::default(),
+            Margin { relative: 0.0, absolute: ACCEPTED_SCORE_SHIFT },
+        ),
+    ]
+}
+
+fn default_of(
+    source: Source,
+    given: &GivenMetric,
+    health: &HealthPolicy,
+) -> Result<Metric, JudgePolicyError> {
+    let built_in = built_in(health).into_iter().find(|metric| metric.source == source);
+    if let Some(metric) = built_in {
+        return Ok(Metric { name: given.name.clone(), ..metric });
+    }
+    let harm = given.harm.ok_or_else(|| JudgePolicyError::HarmMissing(given.name.to_string()))?;
+    Ok(Metric {
+        name: given.name.clone(),
+        source,
+        harm,
+        role: Role::Signal,
+        tolerated: Margin::default(),
+        accepted: Margin { relative: ACCEPTED_LOSS, absolute: 0.0 },
+        weight: 1.0,
+        critical: false,
+        min_samples: health.min_samples,
+        test: Test::Combined,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(toml: &str) -> Result<JudgePolicy, JudgePolicyError> {
+        JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())
+    }
+
+    fn harm_alphas(policy: &JudgePolicy) -> Vec<f64> {
+        policy.metrics.iter().map(|metric| policy.harm_alpha(metric)).collect()
+    }
+
+    #[test]
+    fn the_default_guards_latency_and_failures_and_watches_the_score() {
+        let default = JudgePolicy::default();
+        assert_eq!(policy(""), Ok(default.clone()));
+        let roles: Vec<_> = default.metrics.iter().map(|m| (m.name.as_str(), m.role)).collect();
+        let expected = [
+            ("latency", Role::Guardrail),
+            ("failures", Role::Guardrail),
+            ("score", Role::Advisory),
+        ];
+        assert_eq!(roles, expected);
+        assert_eq!(harm_alphas(&default), [0.025, 0.025, 0.05]);
+    }
+
+    #[test]
+    fn what_is_given_changes_the_built_in_metric_or_adds_one() {
+        let policy = policy(
+            r#"
+            promote_score = 80
+            [[metrics]]
+            name = "latency"
+            weight = 3
+            accepted = { relative = 0.2, absolute = 0.001 }
+            [[metrics]]
+            name = "revenue"
+            harm = "lower"
+            role = "signal"
+            critical = true
+            "#,
+        )
+        .unwrap();
+        assert_eq!(policy.metrics.len(), 4);
+        assert_eq!(policy.metrics[0].accepted, Margin { relative: 0.2, absolute: 0.001 });
+        assert_eq!(policy.metrics[0].tolerated, Margin { relative: 0.05, absolute: 0.0001 });
+        let revenue = &policy.metrics[3];
+        assert_eq!((revenue.source, revenue.harm), (Source::Recorded, Harm::Lower));
+        let expected = [0.03, 0.01, 0.05, 0.01];
+        let close = |(found, expected): (f64, f64)| (found - expected).abs() < 1e-12;
+        assert!(harm_alphas(&policy).into_iter().zip(expected).all(close), "{policy:?}");
+    }
+
+    #[test]
+    fn recorded_scores_can_be_judged_in_place_of_predicted_ones() {
+        let policy = policy(
+            "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
+        )
+        .unwrap();
+        assert_eq!((policy.metrics.len(), policy.metrics[2].source), (3, Source::Recorded));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_a_remedy() {
+        for (toml, named) in [
+            ("[[metrics]]\nname = \"a\"", "higher"),
+            ("[[metrics]]\nname = \"latency\"\n[[metrics]]\nname = \"latency\"", "twice"),
+            ("[[metrics]]\nname = \"latency\"\nweight = 0", "weight = 0 of metric latency"),
+            ("[[metrics]]\nname = \"latency\"\nweight = nan", "weight = NaN"),
+            ("[[metrics]]\nname = \"latency\"\nmin_samples = 1", "min_samples = 1"),
+            (
+                "[[metrics]]\nname = \"latency\"\ntolerated = { relative = -1 }",
+                "tolerated.relative",
+            ),
+            ("[[metrics]]\nname = \"latency\"\naccepted = { relative = 0.01 }", "at least what"),
+            ("[[metrics]]\nname = \"score\"\naccepted = {}", "more than 0"),
+            ("[[metrics]]\nname = \"score\"\ncritical = true", "critical = true"),
+            ("[[metrics]]\nname = \"failures\"\nharm = \"lower\"", "harm = lower"),
+            ("[[metrics]]\nname = \"failures\"\ntest = \"rank\"", "test = rank"),
+            ("[[metrics]]\nname = \"failures\"\ntolerated = { absolute = 0.1 }", "a ratio"),
+            ("[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }", "accepted"),
+            ("promote_score = 101", "promote_score = 101"),
+            ("rollback_score = 95", "rollback_score = 95"),
+            (
+                "[[metrics]]\nname = \"latency\"\nrole = \"advisory\"\n[[metrics]]\nname = \
+                 \"failures\"\nrole = \"signal\"",
+                "no metric is a guardrail",
+            ),
+        ] {
+            let error = policy(toml).unwrap_err().to_string();
+            assert!(error.contains(named), "{toml}: {error}");
+        }
+        let many: String =
+            (0..14).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
+        assert_eq!(policy(&many), Err(JudgePolicyError::TooMany(17)));
+    }
+}

@@ -1,0 +1,169 @@
+//! How is the evidence said in plain English, with the numbers?
+
+use super::always_valid::Classification;
+use super::always_valid::MetricEvidence;
+use super::judge::Verdict;
+use super::metric::Metric;
+use super::metric::Role;
+use super::metric::Source;
+use super::narrative::duration;
+use super::narrative::number;
+use super::narrative::probability;
+use crate::stats::Harm;
+use crate::stats::Margin;
+
+/// What one metric says: `latency: 38 % above stable (interval 21 to 55 %), tolerated 5 %: fails`.
+pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
+    let conclusion = match evidence.classification {
+        Classification::Pass => "passes",
+        Classification::Fail => "fails",
+        Classification::Inconclusive => "neither proven harmful nor proven fine yet",
+        Classification::Insufficient => "too few samples",
+    };
+    format!(
+        "{}: {}; {}; harm p = {} (fails below {}), proven p = {} (passes below {}): {conclusion}",
+        metric.name,
+        observed(metric, evidence),
+        allowed(metric),
+        probability(evidence.harm_p_value),
+        number(evidence.harm_threshold),
+        probability(evidence.proven_p_value),
+        number(evidence.proven_threshold),
+    )
+}
+
+/// The verdict, and the metrics that led to it.
+pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
+    let acts = |evidence: &&MetricEvidence| evidence.role != Role::Advisory;
+    let names = |classification| -> Vec<&str> {
+        let such = |one: &&MetricEvidence| one.classification == classification;
+        metrics.iter().filter(acts).filter(such).map(|one| one.metric.as_str()).collect()
+    };
+    let sentences = |classification| -> String {
+        let such = |one: &&MetricEvidence| one.classification == classification;
+        let chosen: Vec<&str> =
+            metrics.iter().filter(acts).filter(such).map(|one| one.sentence.as_str()).collect();
+        chosen.join("; ")
+    };
+    match verdict {
+        Verdict::Rollback => {
+            format!("the canary does harm: {}", sentences(Classification::Fail))
+        }
+        Verdict::Promote => {
+            let passing = names(Classification::Pass).join(", ");
+            format!("the canary is proven to stay within what is accepted: {passing}")
+        }
+        Verdict::Hold => {
+            let open: Vec<String> = [
+                (Classification::Fail, "fails"),
+                (Classification::Insufficient, "has too few samples"),
+                (Classification::Inconclusive, "is not proven either way"),
+            ]
+            .into_iter()
+            .filter_map(|(classification, what)| {
+                let names = names(classification);
+                (!names.is_empty()).then(|| format!("{} {what}", names.join(", ")))
+            })
+            .collect();
+            format!("neither harm nor its absence is proven yet: {}", open.join("; "))
+        }
+    }
+}
+
+/// How large the difference is, in proportion where there is one.
+fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
+    let counts = &evidence.samples;
+    if metric.source == Source::Failures {
+        let difference = match (evidence.effect, evidence.interval) {
+            (Some(effect), Some([low, high])) => format!(
+                ", {} points (interval {} to {})",
+                signed(100.0 * effect),
+                signed(100.0 * low),
+                signed(100.0 * high)
+            ),
+            _ => String::new(),
+        };
+        return format!(
+            "canary {} of {}, stable {} of {}{difference}",
+            counts.canary_failures, counts.canary, counts.stable_failures, counts.stable,
+        );
+    }
+    let of = format!("canary {}, stable {} samples", counts.canary, counts.stable);
+    // Values that never varied have no interval, and their difference is what it is.
+    let Some(effect) = evidence.effect else { return of };
+    let [low, high] = evidence.interval.unwrap_or([effect, effect]);
+    let positive = evidence.stable_mean.filter(|mean| *mean > 0.0);
+    if let Some(mean) = positive.filter(|_| metric.source != Source::Score) {
+        let percent = |x: f64| signed(100.0 * x / mean);
+        return format!(
+            "mean {} % against stable ({}; interval {} to {} %), {of}",
+            percent(effect),
+            in_unit(metric.source, effect),
+            percent(low),
+            percent(high),
+        );
+    }
+    format!(
+        "mean {} against stable (interval {} to {}), {of}",
+        in_unit(metric.source, effect),
+        in_unit(metric.source, low),
+        in_unit(metric.source, high),
+    )
+}
+
+/// Which differences are no harm, and which count as none.
+fn allowed(metric: &Metric) -> String {
+    let (tolerated, accepted) = (metric.tolerated, metric.accepted);
+    if metric.source == Source::Failures {
+        let ratio = match tolerated.relative {
+            0.0 => "no more often than stable".to_owned(),
+            relative => format!("up to {} times as often", number(1.0 + relative)),
+        };
+        return format!("tolerated {ratio}, accepted {} points", number(100.0 * accepted.absolute));
+    }
+    let direction = match metric.harm {
+        Harm::Higher => "above",
+        Harm::Lower => "below",
+        Harm::Either => "to either side",
+    };
+    format!(
+        "tolerated {}, accepted {} {direction}",
+        margin(metric.source, tolerated),
+        margin(metric.source, accepted)
+    )
+}
+
+fn margin(source: Source, margin: Margin) -> String {
+    let relative = format!("{} %", number(100.0 * margin.relative));
+    let absolute = match source {
+        Source::Latency => duration(margin.absolute),
+        Source::Failures | Source::Score | Source::Recorded => number(margin.absolute),
+    };
+    match (margin.relative == 0.0, margin.absolute == 0.0) {
+        (true, true) => "nothing".to_owned(),
+        (false, true) => relative,
+        (true, false) => absolute,
+        (false, false) => format!("{relative} + {absolute}"),
+    }
+}
+
+fn in_unit(source: Source, value: f64) -> String {
+    match source {
+        Source::Latency if value > 0.0 => format!("+{}", duration(value)),
+        Source::Latency => duration(value),
+        Source::Score => format!("{value:+.4}"),
+        Source::Failures | Source::Recorded => signed(value),
+    }
+}
+
+/// Three significant digits with a sign.
+fn signed(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        v if v >= 0.01 => 2,
+        0.0 => 0,
+        _ => return format!("{value:+.1e}"),
+    };
+    format!("{value:+.decimals$}")
+}

@@ -1,0 +1,98 @@
+//! Has this key been here before, in this rollout? Asked by every keyed request, without a lock.
+//!
+//! A sticky key is one flip of the coin, however often it comes, so only its first request is judged
+//! at all times (see [`KeysSeen`]). The rest are counted and shown.
+
+use std::hash::Hasher;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use siphasher::sip::SipHasher13;
+
+use crate::stats::sequential::KeysSeen;
+
+/// Whether a request is the first of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// It is, or it has no key.
+    First,
+    /// Its key has been here before, or shares its slot with one that has.
+    Repeated,
+}
+
+/// The keys of one rollout.
+pub struct Visits {
+    /// Bits of [`KeysSeen`]. Written by workers with relaxed atomics: each bit stands for itself.
+    words: Box<[AtomicU64]>,
+    /// Hashes keys otherwise than the split does, so that who is judged says nothing about the track.
+    hasher: SipHasher13,
+}
+
+impl Visits {
+    /// Nobody has been here.
+    pub fn new(salt: u128) -> Visits {
+        Visits::restored(salt, KeysSeen::default())
+    }
+
+    /// These have been here.
+    pub fn restored(salt: u128, seen: KeysSeen) -> Visits {
+        let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
+        Visits { words, hasher: SipHasher13::new_with_key(&salt.to_le_bytes()) }
+    }
+
+    /// Notes a visit.
+    pub fn visit(&self, key: &str) -> Visit {
+        let mut hasher = self.hasher;
+        hasher.write(b"visit");
+        hasher.write(key.as_bytes());
+        let (word, mask) = KeysSeen::place(hasher.finish());
+        let Some(word) = self.words.get(word) else { return Visit::Repeated };
+        // Read first: once everybody has been here, workers do not take the cache line from each other.
+        if word.load(Ordering::Relaxed) & mask != 0 {
+            return Visit::Repeated;
+        }
+        let before = word.fetch_or(mask, Ordering::Relaxed);
+        if before & mask == 0 { Visit::First } else { Visit::Repeated }
+    }
+
+    /// Who has been here.
+    pub fn seen(&self) -> KeysSeen {
+        let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
+        KeysSeen::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_visit_of_a_key_is_one_of_all_threads() {
+        let visits = Visits::new(7);
+        let first: usize = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..1000)
+                            .filter(|n| visits.visit(&format!("user-{n}")) == Visit::First)
+                            .count()
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        assert_eq!(first as u64, visits.seen().count());
+        // Two of a thousand keys share one of 262,144 slots about twice.
+        assert!((980..=1000).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn whoever_was_here_before_a_restart_is_known_after_it() {
+        let before = Visits::new(7);
+        assert_eq!(before.visit("anna"), Visit::First);
+        let after = Visits::restored(7, before.seen());
+        assert_eq!(after.visit("anna"), Visit::Repeated);
+        assert_eq!(after.visit("bert"), Visit::First);
+        assert_eq!(Visits::restored(8, before.seen()).visit("anna"), Visit::First);
+    }
+}

@@ -1,0 +1,27 @@
+//! Where does a signal of stable's lie of late?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Stable's recent mean in the unit of its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Center {
+    count: f64,
+    mean: f64,
+}
+
+impl Center {
+    pub(super) fn mean(&self) -> Option<f64> {
+        (self.count > 0.0).then_some(self.mean)
+    }
+
+    pub(super) fn learn(&mut self, stable: &[(f64, u64)]) {
+        for &(value, count) in stable {
+            self.count += count as f64;
+            self.mean += (value - self.mean) * (count as f64 / self.count.max(1.0));
+        }
+        // As the tracker: the mean of the last thousand or so.
+        self.count = self.count.min(1024.0);
+    }
+}

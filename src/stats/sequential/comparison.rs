@@ -1,0 +1,144 @@
+//! Does one function of the values differ between the tracks?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::betting::Bet;
+use super::betting::Stake;
+use super::frame::Feature;
+use super::frame::Frame;
+use super::log_mean_exp;
+use super::tracker::Tracker;
+use crate::stats::margin::Margin;
+
+/// One function of the values, compared between the tracks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Comparison {
+    feature: Feature,
+    /// What the canary is granted before it is compared; the sign is that of the shift.
+    margin: Margin,
+    sign: f64,
+    /// Its share of the mean.
+    weight: f64,
+    bets: Bets,
+    tracker: Tracker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Bets {
+    /// The canary's mean is larger.
+    Up(Bet),
+    /// The canary's mean is smaller.
+    Down(Bet),
+    /// One of the two.
+    Both(Bet, Bet),
+}
+
+impl Comparison {
+    /// A bet that the canary's mean of the feature is larger, although the margin is granted.
+    pub(super) fn up(feature: Feature, weight: f64, margin: Margin) -> Self {
+        Self::new(feature, Bets::Up(Bet::default()), weight, margin, 1.0)
+    }
+
+    /// A bet that it is smaller, although the margin is granted.
+    pub(super) fn down(feature: Feature, weight: f64, margin: Margin) -> Self {
+        Self::new(feature, Bets::Down(Bet::default()), weight, margin, -1.0)
+    }
+
+    /// A bet that it differs. A margin has two sides here, and each direction grants its own.
+    pub(super) fn both(feature: Feature, weight: f64, margin: Margin) -> Vec<Self> {
+        if margin == Margin::default() {
+            let bets = Bets::Both(Bet::default(), Bet::default());
+            vec![Self::new(feature, bets, weight, margin, 1.0)]
+        } else {
+            let half = weight / 2.0;
+            vec![Self::up(feature, half, margin), Self::down(feature, half, margin)]
+        }
+    }
+
+    /// The same bet with the margin granted toward higher values (1) or lower ones (-1).
+    pub(super) fn granting_toward(self, sign: f64) -> Self {
+        Self { sign, ..self }
+    }
+
+    fn new(feature: Feature, bets: Bets, weight: f64, margin: Margin, sign: f64) -> Self {
+        Self { feature, margin, sign, weight, bets, tracker: Tracker::default() }
+    }
+
+    pub(super) fn name(&self) -> String {
+        let direction = match self.bets {
+            Bets::Up(_) => "larger",
+            Bets::Down(_) => "smaller",
+            Bets::Both(..) => "different",
+        };
+        format!("{:?} {direction}", self.feature).to_lowercase()
+    }
+
+    pub(super) fn log_e(&self) -> f64 {
+        match &self.bets {
+            Bets::Up(bet) | Bets::Down(bet) => bet.log_e(),
+            Bets::Both(up, down) => log_mean_exp(&[up.log_e(), down.log_e()]),
+        }
+    }
+
+    pub(super) fn tick(
+        &mut self,
+        frame: &Frame,
+        share: f64,
+        canary: &[(f64, u64)],
+        stable: &[(f64, u64)],
+    ) {
+        let canary = self.measured(frame, canary, true);
+        let stable = self.measured(frame, stable, false);
+        if let Some((center, scale)) = self.tracker.center_and_scale(share) {
+            let stake = Stake { share, center, scale, lowest_u: 0.0, highest_v: 1.0 };
+            let (plain, mirror) = (|x: f64| x, |x: f64| 1.0 - x);
+            let up =
+                |bet: &mut Bet| bet.tick(&stake, points(&canary, plain), points(&stable, plain));
+            let mirrored = Stake { center: mirror(center), ..stake };
+            let down = |bet: &mut Bet| {
+                bet.tick(&mirrored, points(&canary, mirror), points(&stable, mirror))
+            };
+            match &mut self.bets {
+                Bets::Up(bet) => up(bet),
+                Bets::Down(bet) => down(bet),
+                Bets::Both(one, other) => {
+                    up(one);
+                    down(other);
+                }
+            }
+        }
+        self.tracker.learn(&canary, &stable);
+    }
+
+    pub(super) fn learn_past(&mut self, frame: &Frame, stable: &[(f64, u64)]) {
+        let stable = self.measured(frame, stable, false);
+        self.tracker.learn(&[], &stable);
+    }
+
+    /// The function of every value; of an indicator only how often it is 0 and 1.
+    fn measured(&self, frame: &Frame, values: &[(f64, u64)], is_granted: bool) -> Vec<(f64, u64)> {
+        if is_granted && self.margin != Margin::default() {
+            let granted = |value| self.margin.unshift(value, self.sign);
+            let shifted: Vec<(f64, u64)> = points(values, granted).collect();
+            frame.measure_all(self.feature, &shifted)
+        } else {
+            frame.measure_all(self.feature, values)
+        }
+    }
+}
+
+/// ln of the weighted mean of the e-values; the weights sum to 1.
+pub(super) fn log_weighted(comparisons: &[Comparison]) -> f64 {
+    let logs: Vec<f64> = comparisons
+        .iter()
+        .map(|one| one.log_e() + (one.weight * comparisons.len() as f64).ln())
+        .collect();
+    log_mean_exp(&logs)
+}
+
+fn points(values: &[(f64, u64)], map: impl Fn(f64) -> f64) -> impl Iterator<Item = (f64, u64)> {
+    values.iter().map(move |(value, count)| (map(*value), *count))
+}

@@ -1,0 +1,91 @@
+//! Does the judge that may be asked at any time say what it must, for each metric and as a whole?
+
+use serde_json::Value;
+use serde_json::json;
+use serin::canary::Judgement;
+
+use crate::harness::TestApp;
+
+/// What one metric says at any time.
+fn metric<'a>(health: &'a Value, name: &str) -> &'a Value {
+    let metrics = health["always_valid"]["metrics"].as_array().unwrap();
+    metrics.iter().find(|metric| metric["metric"] == name).unwrap()
+}
+
+fn record(app: &TestApp, version: &str, metric: &str, value: f64) {
+    let body = json!({ "version": version, "metric": metric, "score": value });
+    app.post("/record", &body).done();
+}
+
+#[test]
+fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_a_sentence() {
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 5 })).done();
+    app.predict_times(200);
+    app.check_canary_health().done();
+    app.predict_times(100);
+    let health = app.check_canary_health().done();
+    let latency = metric(&health, "latency");
+    assert_eq!(latency["classification"], "fail", "{latency:#}");
+    assert_eq!(latency["role"], "guardrail");
+    let number = |name: &str| latency[name].as_f64().unwrap();
+    assert!(number("harm_p_value") < number("harm_threshold"), "{latency:#}");
+    assert!(number("effect") > 0.004, "{latency:#}");
+    let sentence = latency["sentence"].as_str().unwrap();
+    for part in ["latency: mean +", "% against stable", "tolerated 5 % + 100 µs", ": fails"] {
+        assert!(sentence.contains(part), "{part} is not in {sentence}");
+    }
+    assert_eq!(health["always_valid"]["verdict"], "rollback");
+    let status = app.status();
+    assert_eq!(status["verdict"]["decision"], "rollback", "{status:#}");
+    let refused = app.promote_canary();
+    assert_eq!(refused.status, 409);
+}
+
+#[test]
+fn an_equal_canary_is_on_hold_until_it_is_proven_and_may_be_promoted_by_hand_before() {
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    app.predict_times(200);
+    let health = app.check_canary_health().done();
+    assert_eq!(health["status"], "ok");
+    assert_ne!(health["always_valid"]["verdict"], "rollback", "{health:#}");
+    assert_eq!(metric(&health, "failures")["classification"], "inconclusive");
+    app.promote_canary().done();
+}
+
+#[test]
+fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal() {
+    let app = TestApp::spawn();
+    let policy = json!({ "metrics": [
+        { "name": "revenue", "harm": "lower", "role": "guardrail", "weight": 2 },
+        { "name": "score", "role": "signal" },
+    ] });
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "policy": policy })).done();
+    for round in 0..10 {
+        for n in 0..40 {
+            let spread = f64::from(n % 10);
+            record(&app, "baseline", "revenue", 100.0 + spread);
+            if n % 2 == 0 {
+                record(&app, "canary", "revenue", 70.0 + spread);
+            }
+        }
+        app.predict_times(20);
+        app.check_canary_health().done();
+        assert!(round < 9 || app.status()["verdict"]["decision"] == "rollback");
+    }
+    let health = app.check_canary_health().done();
+    let revenue = metric(&health, "revenue");
+    assert_eq!(revenue["classification"], "fail", "{revenue:#}");
+    assert_eq!(revenue["harm_threshold"], 0.05 * 2.0 / 5.0);
+    assert_eq!(health["alert_triggered"], false, "nothing is slow and nothing fails");
+    let refused = app.promote_canary();
+    assert!(refused.body["detail"].as_str().unwrap().contains("revenue"), "{}", refused.body);
+    app.rollback_canary().done();
+    let entry = app.history().pop().unwrap();
+    let judgement: Judgement = serde_json::from_value(entry["judgement"].clone()).unwrap();
+    assert!(judgement.watch.is_some());
+    let bytes = |judgement: &Judgement| serde_json::to_vec(judgement).unwrap();
+    assert_eq!(bytes(&judgement.recomputed()), bytes(&judgement));
+}
