@@ -4,7 +4,6 @@ use serin::canary::Weight;
 use serin::simulation::Behavior;
 use serin::simulation::Load;
 use serin::simulation::Look;
-use serin::simulation::Policy;
 use serin::simulation::Routing;
 use serin::simulation::Scenario;
 use serin::simulation::Shape;
@@ -12,6 +11,7 @@ use serin::simulation::Until;
 use serin::simulation::Visits;
 use serin::simulation::shape::SCORE_STD_DEV;
 use serin::simulation::shape::lognormal_sigma;
+use serin::simulation::strict_policy;
 
 pub const ALPHA: f64 = 0.05;
 /// Mean latency in seconds.
@@ -161,7 +161,7 @@ fn equal(latency: Shape, failure_rate: f64) -> Scenario {
         remembered: 0,
         look: Look::TimesPerSecond(1),
         until: Until::Over,
-        policy: Policy::Strict { alpha: ALPHA },
+        policy: strict_policy(ALPHA),
     }
 }
 

@@ -32,9 +32,12 @@ use self::traffic::Traffic;
 use super::settings::Given;
 use super::settings::Settings;
 use super::show;
-use crate::canary::HealthPolicy;
-use crate::simulation::Policy;
+use crate::canary::JudgePolicy;
+use crate::canary::Metric;
+use crate::canary::metric::Role;
+use crate::canary::metric::Source;
 use crate::simulation::Scenario;
+use crate::simulation::strict_policy;
 use crate::simulation::study::Study;
 
 /// The flags of `serin simulate`.
@@ -69,10 +72,10 @@ pub struct SimulateArgs {
 struct Judging {
     #[command(flatten)]
     looking: Looking,
-    /// served: the server's always-valid judgement; strict: no margin for harm, and the score counts
+    /// served: the server's; strict: that of the calibration, where any difference is harm
     #[arg(long, value_name = "POLICY", default_value = "served")]
     policy: PolicyKind,
-    /// Settings file, for the four below [default: serin.toml, if there is one]
+    /// Settings file, whose metrics are judged [default: serin.toml, if there is one]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Accepted probability of taking back a healthy canary [default: 0.05]
@@ -87,6 +90,12 @@ struct Judging {
     /// Share of requests that a canary may fail more often than stable [default: 0.01]
     #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
     failure_margin: Option<f64>,
+    /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
+    #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
+    promote_score: Option<f64>,
+    /// Score at or below which a canary counts as bad [default: 60]
+    #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
+    rollback_score: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -105,7 +114,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = in_range("threads", args.threads.unwrap_or(cores), 1, 1024)?;
     let policy = args.judging.policy()?;
-    let healthy = args.traffic.healthy(&args.judging.looking, policy)?;
+    let healthy = args.traffic.healthy(&args.judging.looking, policy.clone())?;
     let regression = args.regression.of(&healthy)?;
     let runs = if regression.is_some() { 2 } else { 1 };
     work::affordable(&healthy, args.replications, runs)?;
@@ -120,13 +129,13 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let simulated = |scenario: &Scenario| study.outcomes(scenario, || bar.inc(1));
     let report = Report {
         traffic: args.traffic.describe(&healthy),
-        judging: format!("{}, {}", policy_words(&policy), args.judging.looking.describe()),
+        judging: format!("{}, {}", args.judging.describe(&policy), args.judging.looking.describe()),
         study,
         seconds: healthy.seconds,
-        alpha: policy.alpha(),
+        alpha: policy.alpha,
         healthy: Run { outcomes: simulated(&healthy), differing: Vec::new() },
         regression: regression.map(|(scenario, words)| {
-            let differing = scenario.differing_metrics();
+            let differing = scenario.differing();
             (words, Run { outcomes: simulated(&scenario), differing })
         }),
     };
@@ -145,46 +154,67 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Judging {
-    fn policy(&self) -> anyhow::Result<Policy> {
+    fn policy(&self) -> anyhow::Result<JudgePolicy> {
         let given = Given {
             alpha: self.alpha,
             relative_margin: self.relative_margin,
             absolute_margin_ms: self.absolute_margin_ms,
             failure_margin: self.failure_margin,
+            promote_score: self.promote_score,
+            rollback_score: self.rollback_score,
             ..Given::default()
         };
-        let health = Settings::new(&given, self.config.as_deref())?.service.policy.health;
+        let served = Settings::new(&given, self.config.as_deref())?.service.policy.judge;
         match self.policy {
-            PolicyKind::Served => Ok(Policy::Served(health)),
+            PolicyKind::Served => all_simulated(served),
             PolicyKind::Strict => {
-                let margins = [
+                let fixed = [
                     ("relative-margin", self.relative_margin),
                     ("absolute-margin-ms", self.absolute_margin_ms),
                     ("failure-margin", self.failure_margin),
+                    ("promote-score", self.promote_score),
+                    ("rollback-score", self.rollback_score),
                 ];
-                if let Some((flag, margin)) =
-                    margins.iter().find_map(|(flag, margin)| Some((flag, (*margin)?)))
+                if let Some((flag, given)) =
+                    fixed.iter().find_map(|(flag, given)| Some((flag, (*given)?)))
                 {
                     bail!(
-                        "--{flag} = {margin} has no effect under --policy strict, whose margins are \
-                         fixed; leave it out, or give --policy served"
+                        "--{flag} = {given} has no effect under --policy strict, of which all but \
+                         alpha is fixed; leave it out, or give --policy served"
                     );
                 }
-                Ok(Policy::Strict { alpha: health.alpha })
+                Ok(strict_policy(served.alpha))
             }
         }
     }
+
+    fn describe(&self, policy: &JudgePolicy) -> String {
+        let kind = match self.policy {
+            PolicyKind::Served => "served",
+            PolicyKind::Strict => "strict",
+        };
+        let guardrails: Vec<&str> = policy
+            .metrics
+            .iter()
+            .filter(|metric| metric.role == Role::Guardrail)
+            .map(|metric| metric.name.as_str())
+            .collect();
+        let guardrails = guardrails.join(", ");
+        format!("{kind} policy (alpha {}, guarding {guardrails})", policy.alpha)
+    }
 }
 
-fn policy_words(policy: &Policy) -> String {
-    match policy {
-        Policy::Strict { alpha } => format!("strict policy, alpha {alpha}"),
-        Policy::Served(HealthPolicy { alpha, relative_margin, failure_margin, .. }) => format!(
-            "served policy, alpha {alpha}, margins {} % of latency and {} % of requests",
-            numbers::percent(*relative_margin),
-            numbers::percent(*failure_margin),
-        ),
+/// The policy, unless it waits for values that nobody simulates.
+fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
+    let is_recorded = |metric: &&Metric| metric.source == Source::Recorded && metric.role.acts();
+    if let Some(metric) = policy.metrics.iter().find(is_recorded) {
+        bail!(
+            "metric {} is recorded elsewhere, and its values are not simulated, so nothing would \
+             ever be promoted; give a --config that leaves it out, or makes it advisory",
+            metric.name
+        );
     }
+    Ok(policy)
 }
 
 /// Asked before the work, so that it is not done in vain.

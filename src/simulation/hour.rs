@@ -13,8 +13,10 @@ use super::scenario::Routing;
 use super::scenario::Scenario;
 use super::scenario::Until;
 use super::scenario::Visits;
+use super::shape::Shape;
 use crate::canary::Split;
 use crate::canary::Track;
+use crate::canary::signals::TrackSamples;
 use crate::stats::sequential::KeysSeen;
 
 /// One hour, made by the seed alone.
@@ -25,14 +27,14 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let splits: Vec<Split> =
         weights.map(|(weight, step)| Split::new(*weight, salt, step)).collect();
     let mut users = Users::random(scenario.routing, &mut rng);
-    let mut judge = Judge::new(&scenario.policy);
-    remember(&mut judge, scenario, &mut rng);
-    let mut watch = Watch::new(judge, scenario.policy.alpha());
-    let differing = scenario.differing_metrics();
+    let before = remembered(scenario, &mut rng);
+    let judge = Judge::new(&scenario.policy, &before);
+    let mut watch = Watch::new(judge, scenario.policy.alpha);
+    let differing = scenario.differing();
     let mut tick = Tick::default();
     for (step, split) in splits.iter().enumerate() {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
-        let share = split.weight().share();
+        let weight = split.weight();
         users.assign(split);
         // The split counts a step's requests from 0.
         let mut number = 0_u64;
@@ -41,7 +43,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
             let requests = (f64::from(scenario.requests_per_second) * load).round() as u32;
             for request in 0..requests {
                 if scenario.look.is_before(request, requests) {
-                    watch.look(share, &mut tick, second);
+                    watch.look(weight, &mut tick, second);
                 }
                 let bits = rng.next_u64();
                 let visit = match scenario.routing {
@@ -66,11 +68,11 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
                 tick.add(visit.track, visit.is_bet_on, answer);
             }
             if scenario.look.is_after(second - begin) || second + 1 == end {
-                watch.look(share, &mut tick, second);
+                watch.look(weight, &mut tick, second);
             }
             let outcome = watch.outcome();
             let is_decided = outcome.rollback.is_some()
-                && differing.iter().all(|metric| outcome.alone(*metric).is_some());
+                && differing.iter().all(|source| outcome.alone(*source).is_some());
             match scenario.until {
                 Until::Decided if is_decided => return *outcome,
                 Until::Compared if is_decided && outcome.welch.is_some() => return *outcome,
@@ -88,12 +90,16 @@ fn start_of(step: usize, scenario: &Scenario) -> u32 {
     (step as u64 * u64::from(scenario.seconds)).div_ceil(steps) as u32
 }
 
-fn remember(judge: &mut Judge, scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) {
-    let mut draw = |shape: &super::Shape| -> Vec<(f64, u64)> {
-        (0..scenario.remembered).map(|_| (shape.draw(rng.next_u64() as u16), 1)).collect()
+fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples {
+    let mut draw = |shape: &Shape| -> Vec<f64> {
+        (0..scenario.remembered).map(|_| shape.draw(rng.next_u64() as u16)).collect()
     };
-    let latencies = draw(&scenario.stable.latency);
-    judge.remember(&latencies, &draw(&scenario.stable.scores));
+    let (latencies, scores) = (draw(&scenario.stable.latency), draw(&scenario.stable.scores));
+    let mut samples = TrackSamples::default();
+    for (latency, score) in latencies.into_iter().zip(scores) {
+        samples.record(latency, &[score]);
+    }
+    samples
 }
 
 /// One request's way.

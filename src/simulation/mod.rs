@@ -26,8 +26,7 @@ pub mod study;
 
 pub use hour::simulate;
 pub use judge::Judge;
-pub use judge::Metric;
-pub use judge::Policy;
+pub use judge::strict_policy;
 pub use outcome::Moment;
 pub use outcome::Outcome;
 pub use scenario::Behavior;

@@ -3,11 +3,12 @@
 use statrs::distribution::ContinuousCDF;
 use statrs::distribution::Normal;
 
-use super::judge::Increment;
 use super::judge::Judge;
-use super::judge::Metric;
+use crate::canary::Increment;
 use crate::canary::Track;
 use crate::canary::Verdict;
+use crate::canary::Weight;
+use crate::canary::metric::Source;
 use crate::stats::Moments;
 use crate::stats::welch_t_test;
 
@@ -38,12 +39,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// When this metric alone did harm.
-    pub fn alone(&self, metric: Metric) -> Option<Moment> {
-        match metric {
-            Metric::Latency => self.latency,
-            Metric::Failures => self.failures,
-            Metric::Score => self.score,
+    /// When a metric of this source alone did harm. Recorded values are not simulated.
+    pub fn alone(&self, source: Source) -> Option<Moment> {
+        match source {
+            Source::Latency => self.latency,
+            Source::Failures => self.failures,
+            Source::Score => self.score,
+            Source::Recorded => None,
         }
     }
 }
@@ -51,51 +53,49 @@ impl Outcome {
 /// What has come since the last look, of both tracks.
 #[derive(Default)]
 pub(super) struct Tick {
-    canary: TrackTick,
-    stable: TrackTick,
-}
-
-#[derive(Default)]
-struct TrackTick {
-    bet_on: Increment,
+    /// What is bet on.
+    increment: Increment,
     /// Every request, bet on or not: what Welch sees.
-    requests: u64,
-    latencies: Moments,
+    canary_latencies: Moments,
+    stable_latencies: Moments,
+    canary_requests: u64,
 }
 
 impl Tick {
     /// One request; `answer` is its latency and score, `None` a failure.
     pub(super) fn add(&mut self, track: Track, is_bet_on: bool, answer: Option<(f64, f64)>) {
-        let track = match track {
-            Track::Canary => &mut self.canary,
-            Track::Stable => &mut self.stable,
+        let (increment, latencies) = match track {
+            Track::Canary => {
+                self.canary_requests += 1;
+                (&mut self.increment.canary, &mut self.canary_latencies)
+            }
+            Track::Stable => (&mut self.increment.stable, &mut self.stable_latencies),
         };
-        track.requests += 1;
         if let Some((latency, _)) = answer {
-            track.latencies.record(latency);
+            latencies.record(latency);
         }
         if !is_bet_on {
             return;
         }
-        let increment = &mut track.bet_on;
-        increment.counts.requests += 1;
+        increment.requests += 1;
         match answer {
-            None => increment.counts.failures += 1,
+            None => increment.failures += 1,
             Some((latency, score)) => {
-                increment.latencies.push((latency, 1));
-                increment.scores.push((score, 1));
+                increment.latency.push((latency, 1));
+                increment.score.push((score, 1));
             }
         }
     }
 
     fn clear(&mut self) {
-        for track in [&mut self.canary, &mut self.stable] {
-            track.bet_on.counts = Default::default();
-            track.bet_on.latencies.clear();
-            track.bet_on.scores.clear();
-            track.requests = 0;
-            track.latencies = Moments::new();
+        for track in [&mut self.increment.canary, &mut self.increment.stable] {
+            (track.requests, track.failures) = (0, 0);
+            track.latency.clear();
+            track.score.clear();
         }
+        self.canary_latencies = Moments::new();
+        self.stable_latencies = Moments::new();
+        self.canary_requests = 0;
     }
 }
 
@@ -138,13 +138,14 @@ impl Watch {
     }
 
     /// A look at the end of a tick, which is empty afterward.
-    pub(super) fn look(&mut self, share: f64, tick: &mut Tick, second: u32) {
+    pub(super) fn look(&mut self, weight: Weight, tick: &mut Tick, second: u32) {
         if !self.is_resting {
-            self.judge.tick(share, &tick.canary.bet_on, &tick.stable.bet_on);
+            tick.increment.weight = weight;
+            self.judge.tick(&tick.increment);
         }
-        self.welch[0].merge(&tick.canary.latencies);
-        self.welch[1].merge(&tick.stable.latencies);
-        self.canary_requests += tick.canary.requests;
+        self.welch[0].merge(&tick.canary_latencies);
+        self.welch[1].merge(&tick.stable_latencies);
+        self.canary_requests += tick.canary_requests;
         tick.clear();
 
         let now = Moment { second: second + 1, canary_requests: self.canary_requests };
@@ -157,9 +158,9 @@ impl Watch {
         let verdict = self.judge.verdict();
         first(&mut outcome.rollback, verdict == Verdict::Rollback);
         first(&mut outcome.promotion, verdict == Verdict::Promote);
-        first(&mut outcome.latency, self.judge.is_harmful_alone(Metric::Latency));
-        first(&mut outcome.failures, self.judge.is_harmful_alone(Metric::Failures));
-        first(&mut outcome.score, self.judge.is_harmful_alone(Metric::Score));
+        first(&mut outcome.latency, self.judge.is_harmful_alone(Source::Latency));
+        first(&mut outcome.failures, self.judge.is_harmful_alone(Source::Failures));
+        first(&mut outcome.score, self.judge.is_harmful_alone(Source::Score));
         let [canary, stable] = &self.welch;
         if outcome.welch.is_none() && canary.count() >= FEWEST && stable.count() >= FEWEST {
             let is_slower = welch_t_test(canary, stable).is_some_and(|test| {

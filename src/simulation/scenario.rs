@@ -1,9 +1,9 @@
 //! What happens in a simulated hour: who answers how, which requests go where, who looks when?
 
-use super::judge::Metric;
-use super::judge::Policy;
 use super::shape::Shape;
+use crate::canary::JudgePolicy;
 use crate::canary::Weight;
+use crate::canary::metric::Source;
 
 /// One hour, or however long it lasts, but for chance.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Scenario {
     /// When the simulation ends.
     pub until: Until,
     /// What the judge decides by.
-    pub policy: Policy,
+    pub policy: JudgePolicy,
 }
 
 /// What one track does.
@@ -93,21 +93,22 @@ pub enum Look {
 pub enum Until {
     /// When it is over.
     Over,
-    /// When the policy has rolled back and each metric that differs is rejected alone, too.
+    /// When the policy has rolled back and each source that differs does harm alone, too.
     Decided,
     /// When, besides, Welch's test has raised its alarm. The judge rests once it has decided.
     Compared,
 }
 
 impl Scenario {
-    /// The metrics in which the tracks differ: none, if the canary is healthy.
-    pub fn differing_metrics(&self) -> Vec<Metric> {
-        let differs = |metric: &Metric| match metric {
-            Metric::Latency => self.stable.latency != self.canary.latency,
-            Metric::Failures => self.stable.failure_rate != self.canary.failure_rate,
-            Metric::Score => self.stable.scores != self.canary.scores,
+    /// The sources of metrics in which the tracks differ: none, if the canary is healthy.
+    pub fn differing(&self) -> Vec<Source> {
+        let differs = |source: &Source| match source {
+            Source::Latency => self.stable.latency != self.canary.latency,
+            Source::Failures => self.stable.failure_rate != self.canary.failure_rate,
+            Source::Score => self.stable.scores != self.canary.scores,
+            Source::Recorded => false,
         };
-        Metric::ALL.into_iter().filter(differs).collect()
+        Source::BUILT_IN.into_iter().filter(differs).collect()
     }
 }
 

@@ -36,7 +36,8 @@ struct Curve {
 /// The report's picture.
 pub fn svg(report: &Report) -> String {
     let small_print = report.small_print();
-    let small_print = textwrap::wrap(&small_print, COLUMNS);
+    let small_print: Vec<_> =
+        small_print.iter().flat_map(|text| textwrap::wrap(text, COLUMNS)).collect();
     let curves = curves(report);
     let top = 46.0 + LINE * small_print.len() as f64;
     let bottom = top + HEIGHT;

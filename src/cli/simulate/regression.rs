@@ -15,7 +15,7 @@ use crate::simulation::shape::SCORE_STD_DEV;
 #[command(next_help_heading = "Regression (without any, only healthy canaries are simulated)")]
 pub struct Regression {
     /// Every answer slower by this part of its latency, like 10%
-    #[arg(long, value_name = "PERCENT%")]
+    #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
     slower: Option<String>,
     /// Every answer slower by so many milliseconds
     #[arg(long, value_name = "MS")]
@@ -24,7 +24,7 @@ pub struct Regression {
     #[arg(long)]
     tail: bool,
     /// Share of the canary's requests that fail, like 1% [default: that of stable]
-    #[arg(long, value_name = "PERCENT%")]
+    #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
     canary_error_rate: Option<String>,
     /// Scores higher by so many of their standard deviations (0.15 around 0.5)
     #[arg(long, value_name = "D")]
@@ -68,7 +68,7 @@ impl Regression {
             return Ok(None);
         }
         let words = words.join(", ");
-        if scenario.differing_metrics().is_empty() {
+        if scenario.differing().is_empty() {
             bail!("the regression ({words}) changes nothing; give a larger one, or none");
         }
         Ok(Some((scenario, words)))

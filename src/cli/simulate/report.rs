@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::show;
-use crate::simulation::Metric;
+use crate::canary::metric::Source;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
 use crate::simulation::study;
@@ -34,8 +34,8 @@ pub struct Report {
 pub struct Run {
     /// In the order of their seeds.
     pub outcomes: Vec<Outcome>,
-    /// The metrics in which the tracks differ. An hour of harm ends before the others are decided.
-    pub differing: Vec<Metric>,
+    /// The sources of metrics in which the tracks differ. An hour of harm ends before the others are decided.
+    pub differing: Vec<Source>,
 }
 
 /// In how many hours something happened.
@@ -48,8 +48,8 @@ struct Rate {
 impl Report {
     /// The heading, the table and the conclusion, as lines that fit 80 columns.
     pub fn print(&self) {
-        for text in [&self.traffic, &self.judging, &self.scope()] {
-            anstream::println!("{}", wrapped(text));
+        for text in self.small_print() {
+            anstream::println!("{}", wrapped(&text));
         }
         anstream::println!();
         for line in self.table() {
@@ -62,8 +62,8 @@ impl Report {
     }
 
     /// What it is that was simulated.
-    pub fn small_print(&self) -> String {
-        format!("{}. {}. {}.", self.traffic, self.judging, self.scope())
+    pub fn small_print(&self) -> [String; 3] {
+        [self.traffic.clone(), self.judging.clone(), self.scope()]
     }
 
     fn scope(&self) -> String {
@@ -87,9 +87,9 @@ impl Report {
         };
         let mut rows = vec![
             row("rolled back", &|run| run.rate(|outcome| outcome.rollback).text()),
-            row("  latency alone", &|run| run.alone(Metric::Latency)),
-            row("  failures alone", &|run| run.alone(Metric::Failures)),
-            row("  score alone", &|run| run.alone(Metric::Score)),
+            row("  latency alone", &|run| run.alone(Source::Latency)),
+            row("  failures alone", &|run| run.alone(Source::Failures)),
+            row("  score alone", &|run| run.alone(Source::Score)),
             row("promoted", &|run| run.rate(|outcome| outcome.promotion).text()),
         ];
         if self.regression.is_some() {
@@ -176,14 +176,14 @@ impl Run {
         Rate { hours: found.of - found.hours, ..found }
     }
 
-    /// A metric's own rate, if the hours went on until it was decided.
-    fn alone_rate(&self, metric: Metric) -> Option<Rate> {
-        (self.differing.is_empty() || self.differing.contains(&metric))
-            .then(|| self.rate(|outcome| outcome.alone(metric)))
+    /// A source's own rate, if the hours went on until it was decided.
+    fn alone_rate(&self, source: Source) -> Option<Rate> {
+        (self.differing.is_empty() || self.differing.contains(&source))
+            .then(|| self.rate(|outcome| outcome.alone(source)))
     }
 
-    fn alone(&self, metric: Metric) -> String {
-        self.alone_rate(metric).map_or_else(dash, |rate| rate.text())
+    fn alone(&self, source: Source) -> String {
+        self.alone_rate(source).map_or_else(dash, |rate| rate.text())
     }
 
     fn seconds(&self, what: impl Fn(&Outcome) -> Option<Moment>) -> Quantiles {
@@ -204,15 +204,15 @@ impl Run {
             value["until"] = moments(what);
             value
         };
-        let alone = |metric| self.alone_rate(metric).map(Rate::json);
+        let alone = |source| self.alone_rate(source).map(Rate::json);
         json!({
             "rolled_back": event(|outcome| outcome.rollback),
             "promoted": event(|outcome| outcome.promotion),
             "repeated_welch": event(|outcome| outcome.welch),
             "alone": {
-                "latency": alone(Metric::Latency),
-                "failures": alone(Metric::Failures),
-                "score": alone(Metric::Score),
+                "latency": alone(Source::Latency),
+                "failures": alone(Source::Failures),
+                "score": alone(Source::Score),
             },
         })
     }

@@ -10,12 +10,12 @@ use clap::ValueEnum;
 use super::numbers::in_range;
 use super::numbers::percent;
 use super::numbers::percentage;
+use crate::canary::JudgePolicy;
 use crate::canary::Weight;
 use crate::canary::policy::parsed_duration;
 use crate::simulation::Behavior;
 use crate::simulation::Load;
 use crate::simulation::Look;
-use crate::simulation::Policy;
 use crate::simulation::Routing;
 use crate::simulation::Scenario;
 use crate::simulation::Shape;
@@ -52,7 +52,7 @@ pub struct Traffic {
     #[arg(long, conflicts_with = "keys")]
     strict_turn: bool,
     /// Share of stable's requests that fail, like 0.1%
-    #[arg(long, value_name = "PERCENT%", default_value = "0.1%")]
+    #[arg(long, value_name = "PERCENT%", default_value = "0.1%", allow_hyphen_values = true)]
     error_rate: String,
     /// Distribution of latencies
     #[arg(long, value_name = "SHAPE", default_value = "normal")]
@@ -108,7 +108,7 @@ impl Traffic {
     ///
     /// # Errors
     /// Names the flag, its value, and what is allowed.
-    pub fn healthy(&self, looking: &Looking, policy: Policy) -> anyhow::Result<Scenario> {
+    pub fn healthy(&self, looking: &Looking, policy: JudgePolicy) -> anyhow::Result<Scenario> {
         in_range("requests-per-second", self.requests_per_second, 1, 10_000)?;
         in_range("remembered", looking.remembered, 0, 100_000)?;
         let seconds = whole_seconds("duration", &self.duration)?;
