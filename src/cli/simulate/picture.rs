@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::numbers::percent;
 use super::report::Report;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
@@ -125,7 +126,7 @@ fn axes(svg: &mut String, report: &Report, top: f64, bottom: f64) {
     }
     let y = height_of(report.alpha, bottom);
     line(svg, (LEFT, y), (RIGHT, y), &format!("stroke=\"{BAD}\" stroke-opacity=\"0.6\""));
-    let alpha = format!("alpha {} %", 100.0 * report.alpha);
+    let alpha = format!("alpha {} %", percent(report.alpha));
     text(svg, (RIGHT - 4.0, y - 5.0), "text-anchor=\"end\" font-size=\"11\"", &alpha);
     let middle = (LEFT + RIGHT) / 2.0;
     let time = "time since the canary came (logarithmic)";

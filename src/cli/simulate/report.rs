@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::show;
+use super::numbers::percent;
 use crate::canary::metric::Source;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
@@ -114,7 +115,7 @@ impl Report {
     /// What it comes to, in plain words.
     pub fn conclusion(&self) -> String {
         let false_rollbacks = self.healthy.rate(|outcome| outcome.rollback);
-        let allowed = 100.0 * self.alpha;
+        let allowed = percent(self.alpha);
         let beyond = match false_rollbacks.interval() {
             (low, _) if low > self.alpha => format!("more than the {allowed} % that are allowed"),
             _ => format!("{allowed} % are allowed"),
