@@ -36,8 +36,9 @@ check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	@echo "check: all is well"
 
-bench: ## Measure the predict path, and /predict against a bare handler
-	$(CARGO) bench --locked --bench predict --bench http
+bench: ## Measure the predict path, /predict against a bare handler, and a judgement beside scipy's
+	@$(MAKE) .venv/ready || echo "bench: the Python environment cannot be had; scipy's side is skipped"
+	$(CARGO) bench --locked --bench predict --bench http --bench judge
 
 calibrate: ## Simulate healthy and harmful canaries by the thousand: false rollbacks, detection (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)

@@ -6,7 +6,8 @@
 //! pass           the canary is proven to stay within what is accepted, at alpha
 //! inconclusive   neither
 //!
-//! score          100 x weight that passes / weight that passes or fails       (guardrails, signals)
+//! score          100 x weight that passes / weight that passes or fails       (guardrails, signals);
+//!                0 if a critical metric fails
 //! rollback       a guardrail fails, a critical metric fails, or so much weight has failed that the
 //!                score can no longer rise above the rollback score
 //! promote        every guardrail passes, no signal lacks samples, and the score is high enough
@@ -145,7 +146,8 @@ struct Tally {
     failed: f64,
     all: f64,
     guardrails_pass: bool,
-    must_roll_back: bool,
+    guardrail_failed: bool,
+    critical_failed: bool,
     lacks_samples: bool,
 }
 
@@ -156,7 +158,8 @@ impl Tally {
             failed: 0.0,
             all: 0.0,
             guardrails_pass: evidence.len() == policy.metrics.len(),
-            must_roll_back: false,
+            guardrail_failed: false,
+            critical_failed: false,
             lacks_samples: false,
         };
         for (metric, evidence) in policy.metrics.iter().zip(evidence) {
@@ -171,7 +174,8 @@ impl Tally {
                 Classification::Pass => tally.passed += metric.weight,
                 Classification::Fail => {
                     tally.failed += metric.weight;
-                    tally.must_roll_back |= is_guardrail || metric.critical;
+                    tally.guardrail_failed |= is_guardrail;
+                    tally.critical_failed |= metric.critical;
                 }
                 Classification::Inconclusive => {}
                 Classification::Insufficient => tally.lacks_samples = true,
@@ -181,6 +185,9 @@ impl Tally {
     }
 
     fn score(&self) -> Option<f64> {
+        if self.critical_failed {
+            return Some(0.0);
+        }
         let decided = self.passed + self.failed;
         (decided > 0.0).then(|| 100.0 * self.passed / decided)
     }
@@ -190,7 +197,7 @@ impl Tally {
         let at_most = 100.0 * (self.all - self.failed) / self.all.max(f64::MIN_POSITIVE);
         let hopeless = self.failed > 0.0 && at_most <= policy.rollback_score;
         let good = self.score().is_some_and(|score| score >= policy.promote_score);
-        if self.must_roll_back || hopeless {
+        if self.guardrail_failed || self.critical_failed || hopeless {
             Verdict::Rollback
         } else if self.guardrails_pass && !self.lacks_samples && good {
             Verdict::Promote

@@ -63,6 +63,16 @@ impl Comparison {
         Self { sign, ..self }
     }
 
+    /// The same bet, which notices a difference that begins late, too.
+    pub(super) fn vigilant(mut self) -> Self {
+        self.bets = match self.bets {
+            Bets::Up(_) => Bets::Up(Bet::vigilant()),
+            Bets::Down(_) => Bets::Down(Bet::vigilant()),
+            Bets::Both(..) => Bets::Both(Bet::vigilant(), Bet::vigilant()),
+        };
+        self
+    }
+
     fn new(feature: Feature, bets: Bets, weight: f64, margin: Margin, sign: f64) -> Self {
         Self { feature, margin, sign, weight, bets, tracker: Tracker::default() }
     }

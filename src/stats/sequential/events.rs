@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::is_random;
 use super::log_mean_exp;
+use super::vigil::Vigil;
 
 /// Which side of the null hypothesis is bet on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub struct Events {
     direction: Direction,
     allowed_ratio: f64,
     log_wealth: [f64; RATIOS.len()],
+    /// There if the bet is to notice what begins late.
+    vigil: Option<Vigil>,
 }
 
 impl Events {
@@ -63,7 +66,15 @@ impl Events {
     pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
         let usable = (1e-6..=1e6).contains(&allowed_ratio);
         let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
-        Self { direction, allowed_ratio, log_wealth: [0.0; RATIOS.len()] }
+        Self { direction, allowed_ratio, log_wealth: [0.0; RATIOS.len()], vigil: None }
+    }
+
+    /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
+    ///
+    /// [`Bet::vigilant`]: super::Bet::vigilant
+    pub fn vigilant(mut self) -> Self {
+        self.vigil = Some(Vigil::over(&mut self.log_wealth));
+        self
     }
 
     /// Bets on the events of one tick.
@@ -71,6 +82,7 @@ impl Events {
         if !is_random(share) || (canary == 0 && stable == 0) {
             return;
         }
+        let events = canary.saturating_add(stable);
         let (canary, all) = (canary as f64, canary as f64 + stable as f64);
         let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
         for (log, ratio) in self.log_wealth.iter_mut().zip(RATIOS) {
@@ -80,11 +92,17 @@ impl Events {
             };
             *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
         }
+        if let Some(vigil) = &mut self.vigil {
+            vigil.share(&mut self.log_wealth, events);
+        }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        log_mean_exp(&self.log_wealth)
+        match &self.vigil {
+            Some(vigil) => vigil.log_e(&self.log_wealth),
+            None => log_mean_exp(&self.log_wealth),
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl FailureMonitor {
         let difference = margins.accepted_difference;
         Self {
             accepted_difference: if (0.0..1.0).contains(&difference) { difference } else { 0.0 },
-            events: Events::new(Direction::Worse, margins.harmful_ratio),
+            events: Events::new(Direction::Worse, margins.harmful_ratio).vigilant(),
             not_worse: Bet::default(),
             tracker: Tracker::default(),
             harm: Running::default(),
@@ -160,7 +160,7 @@ mod tests {
             monitor.proven().reached(0.05)
         });
         assert!(needed.is_some_and(|seconds| seconds < 300), "{needed:?}");
-        assert_eq!(monitor.harm().log_e(), 0.0);
+        assert!(monitor.harm().log_e().abs() < 1e-12);
     }
 
     #[test]

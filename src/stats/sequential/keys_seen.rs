@@ -93,7 +93,7 @@ mod tests {
         let text = serde_json::to_string(&seen).unwrap();
         assert_eq!(serde_json::from_str::<KeysSeen>(&text).unwrap(), seen);
         assert!(
-            serde_json::from_str::<KeysSeen>("[1,2]").unwrap_err().to_string().contains("1024")
+            serde_json::from_str::<KeysSeen>("[1,2]").unwrap_err().to_string().contains("4096")
         );
     }
 }

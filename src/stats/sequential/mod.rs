@@ -20,7 +20,8 @@
 //! State is constant in size, serializes without loss, and is a function of the tick increments
 //! alone: the same increments give the same bytes on the same build.
 //!
-//! Reading order: [`Running`] (an e-value and its maximum), `wealth` (the mixture of stakes),
+//! Reading order: [`Running`] (an e-value and its maximum), `wealth` (the mixture of stakes), `vigil` (how it
+//! notices what begins late),
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`Past`] and [`Frame`] (what a
 //! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`Score`] (the interval to show), [`SampleRatio`], [`KeysSeen`]; then what stands on its own:
@@ -32,6 +33,7 @@
 
 mod running;
 
+mod vigil;
 mod wealth;
 
 mod betting;

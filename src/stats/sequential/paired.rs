@@ -76,7 +76,7 @@ impl Paired {
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        self.wealth.log_e()
+        self.wealth.log_e(None)
     }
 }
 

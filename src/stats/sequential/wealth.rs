@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::log_mean_exp;
+use super::vigil::Vigil;
 
 /// How many stakes are mixed.
 pub(super) const STAKES: usize = 8;
@@ -42,15 +43,18 @@ pub(super) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
 }
 
 impl Wealth {
-    /// Multiplies each wealth by `(1 + lambda x)^count` for every outcome `(x, count)`.
+    /// Multiplies each wealth by `(1 + lambda x)^count` for every outcome `(x, count)`, and says how
+    /// many outcomes that were.
     pub(super) fn play(
         &mut self,
         lambda: &[f64; STAKES],
         outcomes: impl Iterator<Item = (f64, u64)>,
-    ) {
+    ) -> u64 {
         let mut product = [1.0; STAKES];
         let mut pending = 0;
+        let mut all = 0_u64;
         for (x, count) in outcomes {
+            all = all.saturating_add(count);
             // The stakes ascend, so the last one has the largest gain or loss.
             let most = lambda[STAKES - 1] * x;
             if count > FACTORS_PER_LOGARITHM || !(-LARGEST_LOSS..=1.0).contains(&most) {
@@ -70,6 +74,12 @@ impl Wealth {
         if pending > 0 {
             self.collect(&mut product);
         }
+        all
+    }
+
+    /// The logarithms of the wealths, to share them out.
+    pub(super) fn logs(&mut self) -> &mut [f64; STAKES] {
+        &mut self.0
     }
 
     fn collect(&mut self, product: &mut [f64; STAKES]) {
@@ -80,8 +90,11 @@ impl Wealth {
     }
 
     /// ln of the mean wealth.
-    pub(super) fn log_e(&self) -> f64 {
-        log_mean_exp(&self.0)
+    pub(super) fn log_e(&self, vigil: Option<&Vigil>) -> f64 {
+        match vigil {
+            Some(vigil) => vigil.log_e(&self.0),
+            None => log_mean_exp(&self.0),
+        }
     }
 }
 
@@ -114,7 +127,7 @@ mod tests {
             other.play(&lambda, [(0.7, 1)].into_iter());
         }
         other.play(&lambda, std::iter::repeat_n((-0.3, 2), 35));
-        assert!((one.log_e() - other.log_e()).abs() < 1e-11);
+        assert!((one.log_e(None) - other.log_e(None)).abs() < 1e-11);
     }
 
     #[test]
