@@ -36,35 +36,15 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
         let weight = split.weight();
         users.assign(split);
-        // The split counts a step's requests from 0.
-        let mut number = 0_u64;
+        let mut second_of = Second::default();
         for second in begin..end {
             let load = scenario.load.at(second, scenario.seconds);
             let requests = (f64::from(scenario.requests_per_second) * load).round() as u32;
-            for request in 0..requests {
+            second_of.draw(scenario, split, load, requests, &mut users, &mut rng);
+            for (request, (visit, answer)) in (0..).zip(second_of.requests()) {
                 if scenario.look.is_before(request, requests) {
                     watch.look(weight, &mut tick, second);
                 }
-                let bits = rng.next_u64();
-                let visit = match scenario.routing {
-                    Routing::Strata => Visit::of_anybody(split, number),
-                    Routing::Alternating => {
-                        let speed = if number.is_multiple_of(2) { 0.2 } else { 1.8 };
-                        Visit { speed, ..Visit::of_anybody(split, number) }
-                    }
-                    Routing::Sticky { visits, .. } => users.visit(visits, &mut rng),
-                };
-                number += 1;
-                let behavior = match visit.track {
-                    Track::Canary => &scenario.canary,
-                    Track::Stable => &scenario.stable,
-                };
-                let failure = (bits >> 32) as f64 / 4_294_967_296.0;
-                let has_failed = failure < behavior.failure_rate * load;
-                let latency = behavior.latency.draw(bits as u16) * (load * visit.speed);
-                let score =
-                    (behavior.scores.draw((bits >> 16) as u16) + visit.bonus).clamp(0.0, 1.0);
-                let answer = (!has_failed).then_some((latency, score));
                 tick.add(visit.track, visit.is_bet_on, answer);
             }
             if scenario.look.is_after(second - begin) || second + 1 == end {
@@ -100,6 +80,62 @@ fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples
         samples.record(latency, &[score]);
     }
     samples
+}
+
+/// The requests of one second. Which way each goes is drawn first, then its answer: nearly every draw
+/// misses the processor's first cache, and a loop that does nothing else has many misses under way at
+/// once.
+#[derive(Default)]
+struct Second {
+    /// The split counts a step's requests from 0.
+    number: u64,
+    visits: Vec<(Visit, u64)>,
+    answers: Vec<Answer>,
+}
+
+/// Latency and score; `None` is a failure.
+type Answer = Option<(f64, f64)>;
+
+impl Second {
+    fn draw(
+        &mut self,
+        scenario: &Scenario,
+        split: &Split,
+        load: f64,
+        requests: u32,
+        users: &mut Users,
+        rng: &mut Xoshiro256PlusPlus,
+    ) {
+        self.visits.clear();
+        for _ in 0..requests {
+            let bits = rng.next_u64();
+            let visit = match scenario.routing {
+                Routing::Strata => Visit::of_anybody(split, self.number),
+                Routing::Alternating => {
+                    let speed = if self.number.is_multiple_of(2) { 0.2 } else { 1.8 };
+                    Visit { speed, ..Visit::of_anybody(split, self.number) }
+                }
+                Routing::Sticky { visits, .. } => users.visit(visits, rng),
+            };
+            self.number += 1;
+            self.visits.push((visit, bits));
+        }
+        self.answers.clear();
+        self.answers.extend(self.visits.iter().map(|(visit, bits)| {
+            let behavior = match visit.track {
+                Track::Canary => &scenario.canary,
+                Track::Stable => &scenario.stable,
+            };
+            let failure = (bits >> 32) as f64 / 4_294_967_296.0;
+            let latency = behavior.latency.draw(*bits as u16) * (load * visit.speed);
+            let score = behavior.scores.draw((bits >> 16) as u16) + visit.bonus;
+            (failure >= behavior.failure_rate * load).then_some((latency, score.clamp(0.0, 1.0)))
+        }));
+    }
+
+    fn requests(&self) -> impl Iterator<Item = (&Visit, Answer)> {
+        self.visits.iter().map(|(visit, _)| visit).zip(self.answers.iter().copied())
+    }
 }
 
 /// One request's way.

@@ -1,5 +1,7 @@
 //! Which latencies and scores does a simulated track have?
 
+use std::sync::Arc;
+
 use statrs::distribution::ContinuousCDF;
 use statrs::distribution::Normal;
 
@@ -9,9 +11,9 @@ const VALUES: usize = 1 << 16;
 /// A distribution as its quantiles at (i + 1/2) / 65,536, in seconds for latencies.
 ///
 /// Its tail ends at the last of these, so that no single draw decides an hour. `f32` keeps seven
-/// digits of a value, and a table that fits the processor's cache.
+/// digits of a value, and a table that fits the processor's cache; clones share it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shape(Vec<f32>);
+pub struct Shape(Arc<[f32]>);
 
 impl Shape {
     fn of(quantile: impl Fn(f64) -> f64) -> Self {
@@ -66,7 +68,7 @@ impl Shape {
         let times = |values: &[f32], factor: f64| -> Vec<f32> {
             values.iter().map(|value| (f64::from(*value) * factor) as f32).collect()
         };
-        Self([times(body, faster), times(tail, 2.0)].concat())
+        Self([times(body, faster), times(tail, 2.0)].concat().into())
     }
 }
 

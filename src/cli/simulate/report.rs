@@ -246,8 +246,11 @@ impl Rate {
 
 /// Median and 95th percentile.
 fn times(Quantiles { median, p95 }: Quantiles) -> String {
-    let text = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), |n| n.to_string());
-    format!("{}, p95 {}", text(median), text(p95))
+    match (median, p95) {
+        (Some(median), Some(p95)) => format!("{median}, p95 {p95}"),
+        (Some(median), None) => format!("{median}, p95 never"),
+        (None, _) => "never".to_owned(),
+    }
 }
 
 /// Lines that fit 80 columns on any terminal that has them.
