@@ -13,9 +13,14 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hour::ALPHA;
-use hour::Moment;
-use hour::Outcome;
+use cases::ALPHA;
+use serin::simulation::Moment;
+use serin::simulation::Outcome;
+use serin::simulation::Scenario;
+use serin::simulation::simulate;
+use serin::simulation::study;
+use serin::simulation::study::Quantiles;
+use serin::simulation::study::Study;
 use serin::stats::Layout;
 use serin::stats::sequential::FailureMargins;
 use serin::stats::sequential::FailureMonitor;
@@ -24,17 +29,8 @@ use serin::stats::sequential::Margin;
 use serin::stats::sequential::Monitor;
 use serin::stats::sequential::Test;
 
-#[path = "calibrate/shapes.rs"]
-mod shapes;
-
-#[path = "calibrate/hour.rs"]
-mod hour;
-
 #[path = "calibrate/cases.rs"]
 mod cases;
-
-#[path = "calibrate/study.rs"]
-mod study;
 
 const REPLICATIONS: u32 = 2000;
 
@@ -89,10 +85,10 @@ fn tell(line: &str) {
 /// Whether no case is taken back more often than alpha.
 fn tell_healthy(
     title: &str,
-    cases: &[(String, hour::Scenario)],
+    cases: &[(String, Scenario)],
     part: &str,
     replications: u32,
-    seed: u64,
+    seed: u32,
 ) -> bool {
     tell(&format!(
         "\n### {title}: {replications} hours each, 100 requests/s, a look every second\n"
@@ -108,11 +104,11 @@ fn tell_healthy(
         if !name.contains(part) {
             continue;
         }
-        let outcomes = study::replicate(scenario, replications, seed);
-        let share = |what: fn(&Outcome) -> Moment| {
+        let outcomes = replicate(scenario, replications, seed);
+        let share = |what: fn(&Outcome) -> Option<Moment>| {
             100.0 * study::count(&outcomes, what) as f64 / outcomes.len() as f64
         };
-        let (median, p95) = study::seconds(&outcomes, |outcome| outcome.promotion);
+        let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.promotion);
         tell(&format!(
             "| {name} | **{:.1} %** | {:.1} % | {:.1} % | {:.1} % | {:.0} % | {:.1} % | {}, {} |",
             share(|outcome| outcome.rollback),
@@ -145,9 +141,9 @@ fn tell_harmful(part: &str, replications: u32) {
         if !regression.name.contains(part) {
             continue;
         }
-        let cold = study::replicate(&regression.scenario, replications, seed);
-        let scenario = hour::Scenario { remembers: true, ..regression.scenario };
-        let warm = study::replicate(&scenario, replications, seed);
+        let cold = replicate(&regression.scenario, replications, seed);
+        let scenario = Scenario { remembered: 1000, ..regression.scenario };
+        let warm = replicate(&scenario, replications, seed);
         let alone = |outcome: &Outcome| match regression.name {
             name if name.starts_with("errors") => outcome.failures,
             name if name.starts_with("score") => outcome.score,
@@ -158,20 +154,23 @@ fn tell_harmful(part: &str, replications: u32) {
             (Some(samples), Some(oracle)) => format!("{:.2}", samples as f64 / f64::from(oracle)),
             _ => "-".to_owned(),
         };
-        let both = |(median, p95)| format!("{} ({})", or_never(median), or_never(p95));
-        let (one, whole) = (study::samples(&warm, alone), study::samples(&warm, policy));
+        let both = |Quantiles { median, p95 }: Quantiles| {
+            format!("{} ({})", or_never(median), or_never(p95))
+        };
+        let (one, whole) =
+            (study::canary_requests(&warm, alone), study::canary_requests(&warm, policy));
         let missed = replications as usize - study::count(&warm, policy);
         tell(&format!(
             "| {} | {} | {} | {} ({}) | {} | {} | {} | {} | {:.1} % |",
             regression.name,
             both(one),
-            ratio(one.0),
+            ratio(one.median),
             regression.target.0,
             regression.target.1,
-            both(study::samples(&cold, alone)),
+            both(study::canary_requests(&cold, alone)),
             both(whole),
-            ratio(whole.0),
-            both(study::samples(&cold, policy)),
+            ratio(whole.median),
+            both(study::canary_requests(&cold, policy)),
             100.0 * missed as f64 / f64::from(replications),
         ));
     }
@@ -182,7 +181,7 @@ fn tell_harmful(part: &str, replications: u32) {
 fn tell_cost() {
     let (_, scenario) = &cases::healthy()[2];
     let started = Instant::now();
-    let hours: Vec<Outcome> = (0..20).map(|seed| hour::simulate(scenario, seed)).collect();
+    let hours: Vec<Outcome> = (0..20).map(|seed| simulate(scenario, seed)).collect();
     let hour_ms = started.elapsed().as_secs_f64() * 1e3 / hours.len() as f64;
 
     let values = |count: u64| -> Vec<(f64, u64)> {
@@ -221,6 +220,12 @@ fn tell_cost() {
         json(serde_json::to_string(&failures))
     ));
     tell(&format!("\nOne simulated hour: {hour_ms:.1} ms on one core."));
+}
+
+/// On all cores.
+fn replicate(scenario: &Scenario, replications: u32, seed: u32) -> Vec<Outcome> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Study { replications, seed, threads }.outcomes(scenario, || ())
 }
 
 fn or_never(value: Option<u64>) -> String {

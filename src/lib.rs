@@ -13,7 +13,8 @@
 //!
 //! A folder imports only what stands above it here: `stats <- canary <- { model, store } <-
 //! service <- http <- cli`. `model` imports nothing of ours, and `model` and `store` never see each
-//! other. `stats` and `canary` hold no clock, no thread, no file and no random generator.
+//! other. `simulation` stands aside: `stats <- canary <- simulation <- cli`, so that the server never
+//! sees it. `stats` and `canary` hold no clock, no thread, no file and no random generator.
 //! `tests/architecture.rs` enforces this.
 //!
 //! Read in this order: [`canary::rollout`] (what may happen), [`service::live`] (what a prediction
@@ -22,6 +23,8 @@
 pub mod stats;
 
 pub mod canary;
+
+pub mod simulation;
 
 pub mod model;
 

@@ -3,17 +3,14 @@
 //! The quick version of `make calibrate`: the same hours, fewer of them, and bounds that only a
 //! broken engine misses.
 
-#[path = "../benches/calibrate/shapes.rs"]
-mod shapes;
-
-#[path = "../benches/calibrate/hour.rs"]
-mod hour;
+use serin::simulation::Outcome;
+use serin::simulation::Scenario;
+use serin::simulation::study;
+use serin::simulation::study::Quantiles;
+use serin::simulation::study::Study;
 
 #[path = "../benches/calibrate/cases.rs"]
 mod cases;
-
-#[path = "../benches/calibrate/study.rs"]
-mod study;
 
 const HOURS: u32 = 60;
 
@@ -24,7 +21,7 @@ const MOST_FALSE_ROLLBACKS: usize = 9;
 fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
     let cases = cases::healthy();
     for (name, scenario) in cases.iter().filter(|(name, _)| name.contains("lognormal, sd = mean")) {
-        let outcomes = study::replicate(scenario, HOURS, 9000);
+        let outcomes = replicate(scenario, 9000);
         let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
         assert!(
             rollbacks <= MOST_FALSE_ROLLBACKS,
@@ -32,7 +29,7 @@ fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
         );
         let promotions = study::count(&outcomes, |outcome| outcome.promotion);
         assert!(promotions >= 50, "{name}: {promotions} of {HOURS} were promoted");
-        let (median, p95) = study::seconds(&outcomes, |outcome| outcome.promotion);
+        let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.promotion);
         assert!(median < Some(1800) && median <= p95.or(Some(3600)), "{name}: {median:?} {p95:?}");
     }
 }
@@ -43,7 +40,7 @@ fn sticky_keys_are_judged_by_their_first_request() {
     let found =
         cases.iter().find(|(name, _)| name.starts_with("sticky keys, first request of each bet"));
     let Some((_, scenario)) = found else { panic!("the case of sticky keys is gone") };
-    let outcomes = study::replicate(scenario, HOURS, 9001);
+    let outcomes = replicate(scenario, 9001);
     let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
     assert!(rollbacks <= MOST_FALSE_ROLLBACKS, "{rollbacks} were taken back");
 }
@@ -51,8 +48,9 @@ fn sticky_keys_are_judged_by_their_first_request() {
 #[test]
 fn harmful_canaries_are_found_within_twice_the_known_number_of_samples() {
     for regression in cases::regressions() {
-        let outcomes = study::replicate(&regression.scenario, HOURS, 9002);
-        let (median, _) = study::samples(&outcomes, |outcome| outcome.rollback);
+        let outcomes = replicate(&regression.scenario, 9002);
+        let rollbacks = study::canary_requests(&outcomes, |outcome| outcome.rollback);
+        let median = rollbacks.median;
         let most = 2 * u64::from(regression.target.0) + 20;
         let name = regression.name;
         assert!(median.is_some_and(|median| median <= most), "{name}: {median:?}, at most {most}");
@@ -60,4 +58,9 @@ fn harmful_canaries_are_found_within_twice_the_known_number_of_samples() {
             assert!(median < Some(3 * u64::from(oracle)), "{name}: {median:?}, oracle {oracle}");
         }
     }
+}
+
+fn replicate(scenario: &Scenario, seed: u32) -> Vec<Outcome> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Study { replications: HOURS, seed, threads }.outcomes(scenario, || ())
 }

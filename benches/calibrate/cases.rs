@@ -1,30 +1,39 @@
-//! Which hours are simulated?
+//! Which hours do the tables of docs/statistics.md simulate?
 
-use super::hour::Behavior;
-use super::hour::Load;
-use super::hour::Routing;
-use super::hour::Scenario;
-use super::shapes::SD_EQUALS_MEAN;
-use super::shapes::Shape;
+use serin::canary::Weight;
+use serin::simulation::Behavior;
+use serin::simulation::Load;
+use serin::simulation::Look;
+use serin::simulation::Routing;
+use serin::simulation::Scenario;
+use serin::simulation::Shape;
+use serin::simulation::Until;
+use serin::simulation::Visits;
+use serin::simulation::shape::SCORE_STD_DEV;
+use serin::simulation::shape::lognormal_sigma;
+use serin::simulation::strict_policy;
+
+pub const ALPHA: f64 = 0.05;
+/// Mean latency in seconds.
+const MEAN: f64 = 0.050;
+const USERS: usize = 5000;
+/// A look after every 10 of 100 requests.
+const OFTEN: Look = Look::TimesPerSecond(10);
 
 /// Hours without a difference: each rollback is a false one. (name, scenario)
 pub fn healthy() -> Vec<(String, Scenario)> {
     let latencies = [
-        ("normal", Shape::normal(), 0.001),
-        ("lognormal, sd = mean", Shape::lognormal(SD_EQUALS_MEAN), 0.01),
-        ("lognormal, sigma 1.5", Shape::lognormal(1.5), 0.001),
-        ("Pareto, alpha 2.5", Shape::pareto(2.5), 0.01),
+        ("normal", normal(), 0.001),
+        ("lognormal, sd = mean", lognormal(), 0.01),
+        ("lognormal, sigma 1.5", Shape::lognormal(MEAN, 1.5), 0.001),
+        ("Pareto, alpha 2.5", Shape::pareto(MEAN, 2.5), 0.01),
     ];
     let mut cases = Vec::new();
     for (name, latency, failure_rate) in &latencies {
         let percent = failure_rate * 100.0;
         let steady = equal(latency.clone(), *failure_rate);
         cases.push((format!("{name}; errors {percent} %; 10 %"), steady.clone()));
-        let ramp = Scenario {
-            load: Load::Restless,
-            weights: vec![10.0, 25.0, 50.0, 75.0, 90.0],
-            ..steady
-        };
+        let ramp = Scenario { load: Load::Restless, weights: ramp(), ..steady };
         cases.push((format!("{name}; errors {percent} %; ramp, restless load"), ramp));
     }
     cases
@@ -32,36 +41,26 @@ pub fn healthy() -> Vec<(String, Scenario)> {
 
 /// Hours without a difference, where the assumption of independent coin flips is strained.
 pub fn strained() -> Vec<(String, Scenario)> {
-    let steady = equal(Shape::lognormal(SD_EQUALS_MEAN), 0.001);
-    let routed = |routing, percent| Scenario { routing, weights: vec![percent], ..steady.clone() };
-    let ramp = |routing| Scenario {
-        load: Load::Restless,
-        weights: vec![10.0, 25.0, 50.0, 75.0, 90.0],
-        ..routed(routing, 10.0)
-    };
-    let narrow = equal(Shape::lognormal(0.05), 0.001);
+    let steady = equal(lognormal(), 0.001);
+    let sticky =
+        |visits| Scenario { routing: Routing::Sticky { users: USERS, visits }, ..steady.clone() };
+    let narrow = equal(Shape::lognormal(MEAN, 0.05), 0.001);
     let alternating = |percent| Scenario {
         routing: Routing::Alternating,
-        weights: vec![percent],
+        weights: weights(&[percent]),
         ..narrow.clone()
     };
     vec![
         (
             "lognormal, sd = mean; a look after every 10 requests; 10 %".into(),
-            Scenario { requests_per_tick: 10, ..steady.clone() },
+            Scenario { look: OFTEN, ..steady.clone() },
         ),
-        (
-            "sticky keys, first request of each bet on; 10 %".into(),
-            routed(Routing::StickyFirstRequest, 10.0),
-        ),
+        ("sticky keys, first request of each bet on; 10 %".into(), sticky(Visits::First)),
         (
             "sticky keys, first request of each; ramp, restless load".into(),
-            ramp(Routing::StickyFirstRequest),
+            Scenario { load: Load::Restless, weights: ramp(), ..sticky(Visits::First) },
         ),
-        (
-            "sticky keys, every request bet on (wrong); 10 %".into(),
-            routed(Routing::StickyEveryRequest, 10.0),
-        ),
+        ("sticky keys, every request bet on (wrong); 10 %".into(), sticky(Visits::Every)),
         ("light and heavy requests in strict turn; 10 %".into(), alternating(10.0)),
         ("light and heavy requests in strict turn; 50 %".into(), alternating(50.0)),
     ]
@@ -78,16 +77,16 @@ pub struct Regression {
 }
 
 pub fn regressions() -> Vec<Regression> {
-    let normal = Shape::normal();
-    let lognormal = Shape::lognormal(SD_EQUALS_MEAN);
-    let heavy = Shape::lognormal(1.5);
-    let pareto = Shape::pareto(2.5);
+    let normal = normal();
+    let lognormal = lognormal();
+    let heavy = Shape::lognormal(MEAN, 1.5);
+    let pareto = Shape::pareto(MEAN, 2.5);
     let latency = |name, stable: &Shape, canary: Shape, oracle, target| {
         let mut scenario = equal(stable.clone(), 0.001);
         scenario.canary.latency = canary;
         Regression {
             name,
-            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            scenario: Scenario { until: Until::Decided, look: OFTEN, ..scenario },
             oracle,
             target,
         }
@@ -97,7 +96,7 @@ pub fn regressions() -> Vec<Regression> {
         scenario.canary.failure_rate = to;
         Regression {
             name,
-            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            scenario: Scenario { until: Until::Decided, look: OFTEN, ..scenario },
             oracle,
             target,
         }
@@ -107,7 +106,7 @@ pub fn regressions() -> Vec<Regression> {
         scenario.canary.scores = scenario.stable.scores.plus(shift);
         Regression {
             name,
-            scenario: Scenario { stops: true, requests_per_tick: 10, ..scenario },
+            scenario: Scenario { until: Until::Decided, look: OFTEN, ..scenario },
             oracle,
             target,
         }
@@ -140,8 +139,8 @@ pub fn regressions() -> Vec<Regression> {
             None,
             (634, 1384),
         ),
-        score("score shift d = 0.1", 0.015, Some(687), (889, 2182)),
-        score("score shift d = 0.2", 0.030, Some(172), (227, 613)),
+        score("score shift d = 0.1", 0.1 * SCORE_STD_DEV, Some(687), (889, 2182)),
+        score("score shift d = 0.2", 0.2 * SCORE_STD_DEV, Some(172), (227, 613)),
         failures("errors 1 -> 2 %", 0.01, 0.02, Some(912), (1028, 2935)),
         failures("errors 1 -> 5 %", 0.01, 0.05, Some(95), (101, 314)),
         failures("errors 0.1 -> 1 %", 0.001, 0.01, Some(315), (316, 1004)),
@@ -156,9 +155,29 @@ fn equal(latency: Shape, failure_rate: f64) -> Scenario {
         canary: behavior,
         routing: Routing::Strata,
         load: Load::Steady,
-        weights: vec![10.0],
-        remembers: false,
-        requests_per_tick: u32::MAX,
-        stops: false,
+        requests_per_second: 100,
+        seconds: 3600,
+        weights: weights(&[10.0]),
+        remembered: 0,
+        look: Look::TimesPerSecond(1),
+        until: Until::Over,
+        policy: strict_policy(ALPHA),
     }
+}
+
+fn normal() -> Shape {
+    Shape::normal(MEAN, 0.015)
+}
+
+/// Standard deviation = mean.
+fn lognormal() -> Shape {
+    Shape::lognormal(MEAN, lognormal_sigma(1.0))
+}
+
+fn ramp() -> Vec<Weight> {
+    weights(&[10.0, 25.0, 50.0, 75.0, 90.0])
+}
+
+fn weights(percents: &[f64]) -> Vec<Weight> {
+    percents.iter().filter_map(|percent| Weight::from_percent(*percent).ok()).collect()
 }

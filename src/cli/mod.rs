@@ -21,6 +21,8 @@ pub mod analyze;
 
 pub mod power;
 
+pub mod simulate;
+
 pub mod status;
 
 pub mod check;
@@ -70,6 +72,8 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// How many samples a comparison takes
     Power(power::PowerArgs),
+    /// How often the judge would be wrong with this traffic, and how soon right
+    Simulate(Box<simulate::SimulateArgs>),
     /// What a server is doing
     Status(status::StatusArgs),
     /// Put a model on trial
@@ -124,6 +128,7 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Power(args) => power::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Deploy(args) => deploy::run(&args),
             Command::Check(args) => check::run(&args),

@@ -9,14 +9,15 @@ use super::tokens::text_before;
 use super::tokens::tokens;
 
 /// Each layer with what it may import. A folder under `src` is a layer.
-pub const LAYERS: [(&str, &[&str]); 7] = [
+pub const LAYERS: [(&str, &[&str]); 8] = [
     ("stats", &[]),
     ("canary", &["stats"]),
+    ("simulation", &["stats", "canary"]),
     ("model", &[]),
     ("store", &["stats", "canary"]),
     ("service", &["stats", "canary", "model", "store"]),
     ("http", &["stats", "canary", "model", "store", "service"]),
-    ("cli", &["stats", "canary", "model", "store", "service", "http"]),
+    ("cli", &["stats", "canary", "simulation", "model", "store", "service", "http"]),
 ];
 
 /// Time, seeds and data come into these as arguments, which is why they can be replayed.

@@ -1,0 +1,203 @@
+//! What does one simulated hour end in?
+
+use rand::Rng;
+use rand::RngExt;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::judge::Judge;
+use super::outcome::Outcome;
+use super::outcome::Tick;
+use super::outcome::Watch;
+use super::scenario::Routing;
+use super::scenario::Scenario;
+use super::scenario::Until;
+use super::scenario::Visits;
+use super::shape::Shape;
+use crate::canary::Split;
+use crate::canary::Track;
+use crate::canary::signals::TrackSamples;
+use crate::stats::sequential::KeysSeen;
+
+/// One hour, made by the seed alone.
+pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let salt = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
+    let weights = scenario.weights.iter().zip(1..);
+    let splits: Vec<Split> =
+        weights.map(|(weight, step)| Split::new(*weight, salt, step)).collect();
+    let mut users = Users::random(scenario.routing, &mut rng);
+    let before = remembered(scenario, &mut rng);
+    let judge = Judge::new(&scenario.policy, &before);
+    let mut watch = Watch::new(judge, scenario.policy.alpha);
+    let differing = scenario.differing();
+    let mut tick = Tick::default();
+    for (step, split) in splits.iter().enumerate() {
+        let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
+        let weight = split.weight();
+        users.assign(split);
+        let mut second_of = Second::default();
+        for second in begin..end {
+            let load = scenario.load.at(second, scenario.seconds);
+            let requests = (f64::from(scenario.requests_per_second) * load).round() as u32;
+            second_of.draw(scenario, split, load, requests, &mut users, &mut rng);
+            for (request, (visit, answer)) in (0..).zip(second_of.requests()) {
+                if scenario.look.is_before(request, requests) {
+                    watch.look(weight, &mut tick, second);
+                }
+                tick.add(visit.track, visit.is_bet_on, answer);
+            }
+            if scenario.look.is_after(second - begin) || second + 1 == end {
+                watch.look(weight, &mut tick, second);
+            }
+            let outcome = watch.outcome();
+            let is_decided = outcome.rollback.is_some()
+                && differing.iter().all(|source| outcome.alone(*source).is_some());
+            match scenario.until {
+                Until::Decided if is_decided => return *outcome,
+                Until::Compared if is_decided && outcome.welch.is_some() => return *outcome,
+                Until::Compared if is_decided => watch.rest(),
+                Until::Over | Until::Decided | Until::Compared => {}
+            }
+        }
+    }
+    *watch.outcome()
+}
+
+/// The first second of a step; the steps are equally long.
+fn start_of(step: usize, scenario: &Scenario) -> u32 {
+    let steps = scenario.weights.len().max(1) as u64;
+    (step as u64 * u64::from(scenario.seconds)).div_ceil(steps) as u32
+}
+
+fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples {
+    let mut draw = |shape: &Shape| -> Vec<f64> {
+        (0..scenario.remembered).map(|_| shape.draw(rng.next_u64() as u16)).collect()
+    };
+    let (latencies, scores) = (draw(&scenario.stable.latency), draw(&scenario.stable.scores));
+    let mut samples = TrackSamples::default();
+    for (latency, score) in latencies.into_iter().zip(scores) {
+        samples.record(latency, &[score]);
+    }
+    samples
+}
+
+/// The requests of one second. Which way each goes is drawn first, then its answer: nearly every draw
+/// misses the processor's first cache, and a loop that does nothing else has many misses under way at
+/// once.
+#[derive(Default)]
+struct Second {
+    /// The split counts a step's requests from 0.
+    number: u64,
+    visits: Vec<(Visit, u64)>,
+    answers: Vec<Answer>,
+}
+
+/// Latency and score; `None` is a failure.
+type Answer = Option<(f64, f64)>;
+
+impl Second {
+    fn draw(
+        &mut self,
+        scenario: &Scenario,
+        split: &Split,
+        load: f64,
+        requests: u32,
+        users: &mut Users,
+        rng: &mut Xoshiro256PlusPlus,
+    ) {
+        self.visits.clear();
+        for _ in 0..requests {
+            let bits = rng.next_u64();
+            let visit = match scenario.routing {
+                Routing::Strata => Visit::of_anybody(split, self.number),
+                Routing::Alternating => {
+                    let speed = if self.number.is_multiple_of(2) { 0.2 } else { 1.8 };
+                    Visit { speed, ..Visit::of_anybody(split, self.number) }
+                }
+                Routing::Sticky { visits, .. } => users.visit(visits, rng),
+            };
+            self.number += 1;
+            self.visits.push((visit, bits));
+        }
+        self.answers.clear();
+        self.answers.extend(self.visits.iter().map(|(visit, bits)| {
+            let behavior = match visit.track {
+                Track::Canary => &scenario.canary,
+                Track::Stable => &scenario.stable,
+            };
+            let failure = (bits >> 32) as f64 / 4_294_967_296.0;
+            let latency = behavior.latency.draw(*bits as u16) * (load * visit.speed);
+            let score = behavior.scores.draw((bits >> 16) as u16) + visit.bonus;
+            (failure >= behavior.failure_rate * load).then_some((latency, score.clamp(0.0, 1.0)))
+        }));
+    }
+
+    fn requests(&self) -> impl Iterator<Item = (&Visit, Answer)> {
+        self.visits.iter().map(|(visit, _)| visit).zip(self.answers.iter().copied())
+    }
+}
+
+/// One request's way.
+struct Visit {
+    track: Track,
+    /// A factor to latency.
+    speed: f64,
+    /// Added to the score.
+    bonus: f64,
+    is_bet_on: bool,
+}
+
+impl Visit {
+    fn of_anybody(split: &Split, number: u64) -> Visit {
+        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_bet_on: true }
+    }
+}
+
+/// Who comes back; nobody where keys are not sticky.
+struct Users {
+    users: Vec<User>,
+    seen: KeysSeen,
+}
+
+struct User {
+    track: Track,
+    speed: f64,
+    bonus: f64,
+    hash: u64,
+}
+
+impl Users {
+    fn random(routing: Routing, rng: &mut Xoshiro256PlusPlus) -> Users {
+        let count = match routing {
+            Routing::Strata | Routing::Alternating => 0,
+            Routing::Sticky { users, .. } => users.max(1),
+        };
+        Users { users: (0..count).map(|_| User::random(rng)).collect(), seen: KeysSeen::default() }
+    }
+
+    /// Whoever is on the canary stays there as its share grows.
+    fn assign(&mut self, split: &Split) {
+        for (number, user) in self.users.iter_mut().enumerate() {
+            user.track = split.assign_key(&format!("user-{number}"));
+        }
+    }
+
+    fn visit(&mut self, visits: Visits, rng: &mut Xoshiro256PlusPlus) -> Visit {
+        let user = &self.users[rng.random_range(0..self.users.len())];
+        let is_bet_on = match visits {
+            Visits::First => self.seen.is_first(user.hash),
+            Visits::Every => true,
+        };
+        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_bet_on }
+    }
+}
+
+impl User {
+    fn random(rng: &mut Xoshiro256PlusPlus) -> Self {
+        // The sum of twelve uniform numbers is nearly normal.
+        let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+        let (speed, bonus) = ((0.5 * normal()).exp(), 0.1 * normal());
+        Self { track: Track::Stable, speed, bonus, hash: rng.next_u64() }
+    }
+}

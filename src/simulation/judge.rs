@@ -1,0 +1,165 @@
+//! What does the judge make of the ticks of a simulated hour?
+//!
+//! The one place where the simulation meets a judge. It is the server's own, under any policy: the one
+//! that is served, or the stricter one of the calibration.
+
+use crate::canary::AlwaysValid;
+use crate::canary::Increment;
+use crate::canary::JudgePolicy;
+use crate::canary::Monitors;
+use crate::canary::Verdict;
+use crate::canary::metric::Role;
+use crate::canary::metric::Source;
+use crate::canary::monitors::Measured;
+use crate::canary::signals::TrackSamples;
+use crate::stats::Margin;
+
+/// The policy that forgives nothing: latency, failures and score are guardrails, and any difference is
+/// harm. This is the hardest null hypothesis, and the policy of the calibration.
+///
+/// Alpha must be more than 0 and less than 1, as [`HealthPolicy::checked`] has it.
+///
+/// [`HealthPolicy::checked`]: crate::canary::HealthPolicy::checked
+pub fn strict_policy(alpha: f64) -> JudgePolicy {
+    let mut policy = JudgePolicy { alpha, ..JudgePolicy::default() };
+    for metric in &mut policy.metrics {
+        metric.role = Role::Guardrail;
+        metric.tolerated = Margin::default();
+        metric.accepted = match metric.source {
+            Source::Latency => Margin { relative: 0.1, absolute: 0.0 },
+            Source::Failures => Margin { relative: 0.0, absolute: 0.005 },
+            Source::Score | Source::Recorded => metric.accepted,
+        };
+        // A variance needs two; beyond that the evidence speaks for itself.
+        metric.min_samples = 2;
+    }
+    policy
+}
+
+/// The judge of one simulated hour.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    policy: JudgePolicy,
+    monitors: Monitors,
+    measured: Vec<Measured>,
+    /// What of each metric bears on the verdict, as it was when the verdict was last asked for.
+    known: Vec<Known>,
+    verdict: Verdict,
+}
+
+/// Harm shown, its absence shown, samples enough.
+type Known = [bool; 3];
+
+impl Judge {
+    /// A judge that has seen nothing but what stable did before the canary came.
+    pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Judge {
+        let monitors = Monitors::new(policy, before);
+        let (measured, known) = (monitors.measured(), Vec::new());
+        Judge { policy: policy.clone(), monitors, measured, known, verdict: Verdict::Hold }
+    }
+
+    /// Takes in one tick, and looks.
+    pub fn tick(&mut self, increment: &Increment) {
+        self.monitors.tick(increment);
+        self.measured = self.monitors.measured();
+        // The verdict comes with sentences and intervals, which cost more than the tick. It can only
+        // change when one of these does.
+        let known = self.known();
+        if known != self.known {
+            let ticks = self.monitors.ticks();
+            self.verdict = AlwaysValid::new(&self.policy, ticks, &self.measured).verdict;
+            self.known = known;
+        }
+    }
+
+    fn known(&self) -> Vec<Known> {
+        let metrics = self.policy.metrics.iter().zip(&self.measured);
+        metrics
+            .map(|(metric, measured)| {
+                let fewest = measured.counts.stable.min(measured.counts.canary);
+                [
+                    measured.harm.reached(self.policy.harm_alpha(metric)),
+                    measured.proven.reached(self.policy.alpha),
+                    fewest >= metric.min_samples,
+                ]
+            })
+            .collect()
+    }
+
+    /// What should become of the canary, as the whole policy says.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether a metric of this source, judged alone at the whole alpha, does harm.
+    pub fn is_harmful_alone(&self, source: Source) -> bool {
+        let mut metrics = self.policy.metrics.iter().zip(&self.measured);
+        metrics.any(|(metric, measured)| {
+            metric.source == source && measured.harm.reached(self.policy.alpha)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::Weight;
+    use crate::canary::increment::TrackIncrement;
+
+    /// A second of 100 requests at 10 %; values are spread by a fixed pattern.
+    fn second(number: u32, slower: f64, canary_failures: u64) -> Increment {
+        let mut increment =
+            Increment { weight: Weight::from_percent(10.0).unwrap(), ..Increment::default() };
+        for place in 0..100 {
+            let spread = f64::from((100 * number + place).wrapping_mul(2_654_435_761) % 1000) / 1e3;
+            let (track, factor): (&mut TrackIncrement, f64) = match place % 10 {
+                3 => (&mut increment.canary, slower),
+                _ => (&mut increment.stable, 1.0),
+            };
+            track.requests += 1;
+            track.latency.push((0.01 * (1.0 + spread) * factor, 1));
+            track.score.push((0.2 + 0.5 * spread, 1));
+        }
+        increment.canary.failures = canary_failures;
+        increment
+    }
+
+    #[test]
+    fn the_verdict_is_the_servers_at_every_tick() {
+        let before = TrackSamples::default();
+        let mut seen = Vec::new();
+        for policy in [JudgePolicy::default(), strict_policy(0.05)] {
+            for (slower, failures) in [(1.0, 0), (1.3, 0), (1.08, 0), (1.0, 1)] {
+                let mut judge = Judge::new(&policy, &before);
+                let mut monitors = Monitors::new(&policy, &before);
+                for number in 0..300 {
+                    let tick = second(number, slower, failures);
+                    judge.tick(&tick);
+                    monitors.tick(&tick);
+                    let server = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+                    assert_eq!(judge.verdict(), server.verdict, "{slower} {failures} {number}");
+                    seen.push(server.verdict);
+                }
+            }
+        }
+        for verdict in [Verdict::Rollback, Verdict::Promote, Verdict::Hold] {
+            assert!(seen.contains(&verdict), "{verdict:?} never came up");
+        }
+    }
+
+    #[test]
+    fn the_strict_policy_forgives_nothing_and_shares_alpha_by_three() {
+        let policy = strict_policy(0.05);
+        for metric in &policy.metrics {
+            assert_eq!((metric.tolerated.relative, metric.tolerated.absolute), (0.0, 0.0));
+            assert!((policy.harm_alpha(metric) - 0.05 / 3.0).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn a_judge_that_has_seen_nothing_holds() {
+        let judge = Judge::new(&JudgePolicy::default(), &TrackSamples::default());
+        assert_eq!(judge.verdict(), Verdict::Hold);
+        assert!(!Source::BUILT_IN.iter().any(|source| judge.is_harmful_alone(*source)));
+    }
+}

@@ -1,0 +1,172 @@
+//! What was reached in a simulated hour, and when first?
+
+use statrs::distribution::ContinuousCDF;
+use statrs::distribution::Normal;
+
+use super::judge::Judge;
+use crate::canary::Increment;
+use crate::canary::Track;
+use crate::canary::Verdict;
+use crate::canary::Weight;
+use crate::canary::metric::Source;
+use crate::stats::Moments;
+use crate::stats::welch_t_test;
+
+/// When something was first reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Whole seconds since the canary came, the one under way counted.
+    pub second: u32,
+    /// Requests that the canary has had.
+    pub canary_requests: u64,
+}
+
+/// What one hour ended in; `None` is never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The policy's verdict was to roll back.
+    pub rollback: Option<Moment>,
+    /// Every guardrail was proven to hold, before any rollback.
+    pub promotion: Option<Moment>,
+    /// Latency alone did harm at the whole alpha.
+    pub latency: Option<Moment>,
+    /// Failures alone did.
+    pub failures: Option<Moment>,
+    /// The score alone did.
+    pub score: Option<Moment>,
+    /// Welch's test was significant and the canary slower, at any look.
+    pub welch: Option<Moment>,
+}
+
+impl Outcome {
+    /// When a metric of this source alone did harm. Recorded values are not simulated.
+    pub fn alone(&self, source: Source) -> Option<Moment> {
+        match source {
+            Source::Latency => self.latency,
+            Source::Failures => self.failures,
+            Source::Score => self.score,
+            Source::Recorded => None,
+        }
+    }
+}
+
+/// What has come since the last look, of both tracks.
+#[derive(Default)]
+pub(super) struct Tick {
+    /// What is bet on.
+    increment: Increment,
+    /// Every request, bet on or not: what Welch sees.
+    canary_latencies: Moments,
+    stable_latencies: Moments,
+    canary_requests: u64,
+}
+
+impl Tick {
+    /// One request; `answer` is its latency and score, `None` a failure.
+    pub(super) fn add(&mut self, track: Track, is_bet_on: bool, answer: Option<(f64, f64)>) {
+        let (increment, latencies) = match track {
+            Track::Canary => {
+                self.canary_requests += 1;
+                (&mut self.increment.canary, &mut self.canary_latencies)
+            }
+            Track::Stable => (&mut self.increment.stable, &mut self.stable_latencies),
+        };
+        if let Some((latency, _)) = answer {
+            latencies.record(latency);
+        }
+        if !is_bet_on {
+            return;
+        }
+        increment.requests += 1;
+        match answer {
+            None => increment.failures += 1,
+            Some((latency, score)) => {
+                increment.latency.push((latency, 1));
+                increment.score.push((score, 1));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        for track in [&mut self.increment.canary, &mut self.increment.stable] {
+            (track.requests, track.failures) = (0, 0);
+            track.latency.clear();
+            track.score.clear();
+        }
+        self.canary_latencies = Moments::new();
+        self.stable_latencies = Moments::new();
+        self.canary_requests = 0;
+    }
+}
+
+/// Looks at each tick, and notes what is reached.
+pub(super) struct Watch {
+    judge: Judge,
+    /// The judge is asked nothing more; only Welch's test goes on.
+    is_resting: bool,
+    alpha: f64,
+    welch: [Moments; 2],
+    /// A statistic below this is not significant, whatever the degrees of freedom: the t distribution
+    /// has thicker tails than the normal one. Spares most looks the p-value.
+    least_statistic: f64,
+    canary_requests: u64,
+    outcome: Outcome,
+}
+
+/// Welch's test is asked from so many values a side on, as by the health check.
+const FEWEST: u64 = 20;
+
+impl Watch {
+    pub(super) fn new(judge: Judge, alpha: f64) -> Watch {
+        Watch {
+            judge,
+            is_resting: false,
+            alpha,
+            welch: [Moments::new(); 2],
+            least_statistic: Normal::standard().inverse_cdf(1.0 - alpha / 2.0) - 1e-6,
+            canary_requests: 0,
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub(super) fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    pub(super) fn rest(&mut self) {
+        self.is_resting = true;
+    }
+
+    /// A look at the end of a tick, which is empty afterward.
+    pub(super) fn look(&mut self, weight: Weight, tick: &mut Tick, second: u32) {
+        if !self.is_resting {
+            tick.increment.weight = weight;
+            self.judge.tick(&tick.increment);
+        }
+        self.welch[0].merge(&tick.canary_latencies);
+        self.welch[1].merge(&tick.stable_latencies);
+        self.canary_requests += tick.canary_requests;
+        tick.clear();
+
+        let now = Moment { second: second + 1, canary_requests: self.canary_requests };
+        let outcome = &mut self.outcome;
+        let first = |moment: &mut Option<Moment>, is_reached: bool| {
+            if is_reached {
+                moment.get_or_insert(now);
+            }
+        };
+        let verdict = self.judge.verdict();
+        first(&mut outcome.rollback, verdict == Verdict::Rollback);
+        first(&mut outcome.promotion, verdict == Verdict::Promote);
+        first(&mut outcome.latency, self.judge.is_harmful_alone(Source::Latency));
+        first(&mut outcome.failures, self.judge.is_harmful_alone(Source::Failures));
+        first(&mut outcome.score, self.judge.is_harmful_alone(Source::Score));
+        let [canary, stable] = &self.welch;
+        if outcome.welch.is_none() && canary.count() >= FEWEST && stable.count() >= FEWEST {
+            let is_slower = welch_t_test(canary, stable).is_some_and(|test| {
+                test.statistic > self.least_statistic && test.p_two_sided() < self.alpha
+            });
+            first(&mut outcome.welch, is_slower);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What happens in a simulated hour: who answers how, which requests go where, who looks when?
+
+use super::shape::Shape;
+use crate::canary::JudgePolicy;
+use crate::canary::Weight;
+use crate::canary::metric::Source;
+
+/// One hour, or however long it lasts, but for chance.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What stable does.
+    pub stable: Behavior,
+    /// What the canary does.
+    pub canary: Behavior,
+    /// How requests find their track.
+    pub routing: Routing,
+    /// What the load does, and with it the latencies and failures of both tracks.
+    pub load: Load,
+    /// Requests in a second of usual load.
+    pub requests_per_second: u32,
+    /// How long it lasts.
+    pub seconds: u32,
+    /// The canary's shares, each for an equal part of the time. Without any there are no requests.
+    pub weights: Vec<Weight>,
+    /// So many answers of stable's from before the canary are known to the judge when it comes.
+    pub remembered: u32,
+    /// When the judge looks.
+    pub look: Look,
+    /// When the simulation ends.
+    pub until: Until,
+    /// What the judge decides by.
+    pub policy: JudgePolicy,
+}
+
+/// What one track does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Behavior {
+    /// In seconds.
+    pub latency: Shape,
+    /// Between 0 and 1.
+    pub scores: Shape,
+    /// The share of requests that fail.
+    pub failure_rate: f64,
+}
+
+/// How requests find their track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// The stratified split.
+    Strata,
+    /// The stratified split, and a client that sends a light and a heavy request in strict turn.
+    Alternating,
+    /// Each request is of a random one of so many users. Users stay on their track, and each has a
+    /// speed and a score of its own.
+    Sticky {
+        /// How many users there are.
+        users: usize,
+        /// Which of their requests are bet on.
+        visits: Visits,
+    },
+}
+
+/// Which requests of a user who stays on one track are bet on?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visits {
+    /// The first one: that is the only coin flip.
+    First,
+    /// Every one, which is wrong: it counts one user many times.
+    Every,
+}
+
+/// What the load does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Nothing.
+    Steady,
+    /// Climbs from -20 % to +20 %, swings by 30 % six times, and is doubled for a twelfth of the time,
+    /// in the middle.
+    Restless,
+}
+
+/// When does the judge look? Never across a change of the canary's share, as in the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// So many times in a second, and at the end of each.
+    TimesPerSecond(u32),
+    /// At the end of every so many seconds, and before a change of the share.
+    EverySeconds(u32),
+}
+
+/// When does a simulated hour end?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When it is over.
+    Over,
+    /// When the policy has rolled back and each source that differs does harm alone, too.
+    Decided,
+    /// When, besides, Welch's test has raised its alarm. The judge rests once it has decided.
+    Compared,
+}
+
+impl Scenario {
+    /// The sources of metrics in which the tracks differ: none, if the canary is healthy.
+    pub fn differing(&self) -> Vec<Source> {
+        let differs = |source: &Source| match source {
+            Source::Latency => self.stable.latency != self.canary.latency,
+            Source::Failures => self.stable.failure_rate != self.canary.failure_rate,
+            Source::Score => self.stable.scores != self.canary.scores,
+            Source::Recorded => false,
+        };
+        Source::BUILT_IN.into_iter().filter(differs).collect()
+    }
+}
+
+impl Load {
+    /// The load in a second, as a multiple of the usual one.
+    pub fn at(self, second: u32, seconds: u32) -> f64 {
+        let Load::Restless = self else { return 1.0 };
+        let part = f64::from(second) / f64::from(seconds.max(1));
+        let drift = 0.2 * (2.0 * part - 1.0);
+        let swing = 0.3 * (part * 6.0 * std::f64::consts::TAU).sin();
+        // Of an hour the seconds 2000 to 2300: across the middle step of a ramp of five.
+        let of_hour = u64::from(second) * 3600 / u64::from(seconds.max(1));
+        let incident = if (2000..2300).contains(&of_hour) { 2.0 } else { 1.0 };
+        (1.0 + drift + swing) * incident
+    }
+}
+
+impl Look {
+    /// Whether the judge looks before this request of a second with so many.
+    pub(super) fn is_before(self, request: u32, requests: u32) -> bool {
+        let Look::TimesPerSecond(times) = self else { return false };
+        let part =
+            |request: u32| u64::from(request) * u64::from(times) / u64::from(requests.max(1));
+        request > 0 && part(request) > part(request - 1)
+    }
+
+    /// Whether the judge looks at the end of this second of a step.
+    pub(super) fn is_after(self, second_of_step: u32) -> bool {
+        match self {
+            Look::TimesPerSecond(_) => true,
+            Look::EverySeconds(seconds) => (second_of_step + 1).is_multiple_of(seconds.max(1)),
+        }
+    }
+}
