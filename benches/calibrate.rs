@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         );
     }
     if is_wanted("harmful") {
-        tell_harmful(replications);
+        tell_harmful(part, replications);
     }
     if is_wanted("cost") {
         tell_cost();
@@ -126,7 +126,7 @@ fn tell_healthy(
     is_calibrated
 }
 
-fn tell_harmful(replications: u32) {
+fn tell_harmful(part: &str, replications: u32) {
     tell(&format!(
         "\n### Harm: canary samples until rollback, median (p95), at 10 %, a look after every 10 \
          requests, {replications} hours each\n\nThe metric alone at 5 %, and the whole policy, each \
@@ -138,6 +138,9 @@ fn tell_harmful(replications: u32) {
     );
     tell("|---|---|---|---|---|---|---|---|---|");
     for (regression, seed) in cases::regressions().into_iter().zip(200..) {
+        if !regression.name.contains(part) {
+            continue;
+        }
         let cold = replicate(&regression.scenario, replications, seed);
         let scenario = Scenario { remembered: 1000, ..regression.scenario };
         let warm = replicate(&scenario, replications, seed);

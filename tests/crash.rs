@@ -2,8 +2,9 @@
 //!
 //! The real binary is killed 200 times (`SERIN_CRASHES` changes that) at random moments while one
 //! client gives commands and another predicts. After each restart the state must be the last one
-//! acknowledged, or the one that the single command under way would have led to; and of the
-//! evidence at most what came since the last save may be missing.
+//! acknowledged, or the one that the single command under way would have led to; of the evidence
+//! at most what came since the last save may be missing; and the evidence log that is left must
+//! lead to the judgement that is left.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![expect(clippy::panic, reason = "so it may")]
@@ -23,6 +24,9 @@ mod clients;
 
 #[path = "crash/traffic.rs"]
 mod traffic;
+
+#[path = "crash/evidence.rs"]
+mod evidence;
 
 use std::path::Path;
 use std::time::Duration;
@@ -84,10 +88,12 @@ fn after_each_crash_the_state_is_the_last_one_acknowledged() {
             killed
         });
 
+        let at = format!("crash {crash} of seed {SEED:#x}");
+        seen.replayed += evidence::replayed_ticks(folder.path(), &at);
         process = Process::start(folder.path());
         let status = status(&Caller::new(process.address(folder.path())));
         let found = Picture::of(&status);
-        let (at, log) = (format!("crash {crash} of seed {SEED:#x}"), folder.path().join("log"));
+        let log = folder.path().join("log");
         seen.unacknowledged += u32::from(acknowledged.settle(found.clone(), &at));
         step = traffic.check(step, &found, &status, killed, &at);
         seen.canaries += u32::from(found.rollout.is_some());
@@ -99,7 +105,7 @@ fn after_each_crash_the_state_is_the_last_one_acknowledged() {
     assert_eq!(process.terminate().code(), Some(0));
     // A run in which nothing was at stake proves nothing.
     let some = crashes / 10;
-    assert!(seen.canaries > 4 * some, "{seen:?}");
+    assert!(seen.canaries > 4 * some && seen.replayed > u64::from(some), "{seen:?}");
     assert!(crashes < CRASHES || (seen.unacknowledged > 0 && seen.restored > some / 2), "{seen:?}");
 }
 
@@ -116,6 +122,8 @@ struct Seen {
     unacknowledged: u32,
     /// Restarts that came back with samples.
     restored: u32,
+    /// Ticks replayed from what a kill has left.
+    replayed: u64,
 }
 
 fn status(caller: &Caller) -> Value {

@@ -55,7 +55,9 @@ pub fn watch(before: &Samples) -> Monitors {
 /// Closes one tick and concludes.
 pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> WatchEvidence {
     let weight = Weight::from_percent(100.0 * SHARE).unwrap_or_default();
-    monitors.tick(&Increment::between(weight, earlier, now));
+    if let Some(increment) = Increment::between(weight, earlier, now) {
+        monitors.tick(&increment);
+    }
     WatchEvidence::new(&JudgePolicy::default(), monitors)
 }
 

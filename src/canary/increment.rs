@@ -50,14 +50,15 @@ pub struct RecordedIncrement {
 }
 
 impl Increment {
-    /// What came between two moments of one step.
-    pub fn between(weight: Weight, earlier: &Samples, now: &Samples) -> Increment {
-        Increment {
+    /// What came between two moments of one step; `None` if the first is not the earlier one, because
+    /// of two who looked at once the other was quicker.
+    pub fn between(weight: Weight, earlier: &Samples, now: &Samples) -> Option<Increment> {
+        Some(Increment {
             weight,
-            stable: TrackIncrement::between(&earlier.stable, &now.stable),
-            canary: TrackIncrement::between(&earlier.canary, &now.canary),
+            stable: TrackIncrement::between(&earlier.stable, &now.stable)?,
+            canary: TrackIncrement::between(&earlier.canary, &now.canary)?,
             recorded: BTreeMap::new(),
-        }
+        })
     }
 
     /// Whether nothing was observed.
@@ -67,19 +68,17 @@ impl Increment {
 }
 
 impl TrackIncrement {
-    /// Samples that are no continuation of the earlier ones count from nothing.
-    fn between(earlier: &TrackSamples, now: &TrackSamples) -> TrackIncrement {
+    fn between(earlier: &TrackSamples, now: &TrackSamples) -> Option<TrackIncrement> {
         let since = |earlier: &Summary, now: &Summary| {
-            let points =
-                now.subtract(earlier).map_or_else(|| now.points(), |increment| increment.points());
-            points.as_slice().to_vec()
+            let since = now.histogram().subtract(earlier.histogram())?;
+            Some(since.points().as_slice().to_vec())
         };
-        TrackIncrement {
-            requests: now.requests.saturating_sub(earlier.requests),
-            failures: now.failures.total().saturating_sub(earlier.failures.total()),
-            latency: since(&earlier.latency, &now.latency),
-            score: since(&earlier.score, &now.score),
-        }
+        Some(TrackIncrement {
+            requests: now.requests.checked_sub(earlier.requests)?,
+            failures: now.failures.total().checked_sub(earlier.failures.total())?,
+            latency: since(&earlier.latency, &now.latency)?,
+            score: since(&earlier.score, &now.score)?,
+        })
     }
 }
 
@@ -98,13 +97,14 @@ mod tests {
         samples.of_mut(Track::Stable).record(0.020, &[0.25, 0.75]);
         samples.of_mut(Track::Canary).record_failure(Failure::Deadline);
         let weight = Weight::from_percent(10.0).unwrap();
-        let increment = Increment::between(weight, &earlier, &samples);
+        let increment = Increment::between(weight, &earlier, &samples).unwrap();
         assert_eq!((increment.stable.requests, increment.stable.failures), (1, 0));
         assert_eq!((increment.canary.requests, increment.canary.failures), (1, 1));
         assert_eq!(increment.stable.latency.len(), 1);
         assert!((increment.stable.latency[0].0 - 0.020).abs() < 0.0001);
         assert_eq!(increment.stable.score.iter().map(|point| point.1).sum::<u64>(), 2);
         assert!(increment.canary.latency.is_empty() && !increment.is_empty());
-        assert!(Increment::between(weight, &samples, &samples).is_empty());
+        assert!(Increment::between(weight, &samples, &samples).unwrap().is_empty());
+        assert_eq!(Increment::between(weight, &samples, &earlier), None);
     }
 }

@@ -12,9 +12,12 @@
 //! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
 //!   how that is given.
 //! - [`increment`]: what a tick brings.
+//! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
+//! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
+//! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
@@ -41,11 +44,17 @@ pub mod given_policy;
 
 pub mod increment;
 
+pub mod increment_codec;
+
 pub mod monitors;
+
+pub mod evidence_log;
 
 pub mod always_valid;
 
 pub mod sentences;
+
+pub mod forecast;
 
 pub mod analysis;
 
@@ -65,6 +74,10 @@ pub use always_valid::AlwaysValid;
 pub use analysis::Analysis;
 pub use event::Event;
 pub use evidence::Evidence;
+pub use evidence_log::Logged;
+pub use evidence_log::LoggedTick;
+pub use evidence_log::Segment;
+pub use forecast::Forecast;
 pub use increment::Increment;
 pub use journal::Entry;
 pub use judge::Judgement;

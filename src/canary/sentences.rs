@@ -74,12 +74,14 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
 fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
     if metric.source == Source::Failures {
+        // The interval is that of a sum, and knows nothing of the bounds of a rate.
+        let points = |share: f64| signed(100.0 * share.clamp(-1.0, 1.0));
         let difference = match (evidence.effect, evidence.interval) {
             (Some(effect), Some([low, high])) => format!(
                 ", {} points (interval {} to {})",
-                signed(100.0 * effect),
-                signed(100.0 * low),
-                signed(100.0 * high)
+                points(effect),
+                points(low),
+                points(high)
             ),
             _ => String::new(),
         };

@@ -30,7 +30,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", show::wrapped(sentence, "  "));
         }
-        for line in show::watch(&health["always_valid"], "  ") {
+        for line in show::watch(&health, "  ") {
             anstream::println!("{line}");
         }
         for line in show::tracks(&health["stable"], Some(&health["canary"])) {

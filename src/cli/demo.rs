@@ -34,8 +34,8 @@ use crate::store;
 /// The flags of `serin demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
-    /// Predictions in each burst of traffic: a multiple of 10, because the canary gets one of ten
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = tens)]
+    /// Predictions in each burst of traffic: a multiple of 20, because the canary gets two of twenty
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = twenties)]
     requests: u64,
     /// Delay of the slowed-down canary, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 25,
@@ -43,11 +43,11 @@ pub struct DemoArgs {
     delay_ms: u64,
 }
 
-/// A number of requests of which exactly one in ten is the canary's.
-fn tens(text: &str) -> Result<u64, String> {
+/// A number of requests of which exactly a tenth is the canary's.
+fn twenties(text: &str) -> Result<u64, String> {
     match text.parse() {
-        Ok(n) if (200..=100_000).contains(&n) && n % 10 == 0 => Ok(n),
-        Ok(_) | Err(_) => Err("give a multiple of 10 from 200 to 100000".to_owned()),
+        Ok(n) if (200..=100_000).contains(&n) && n % 20 == 0 => Ok(n),
+        Ok(_) | Err(_) => Err("give a multiple of 20 from 200 to 100000".to_owned()),
     }
 }
 

@@ -37,15 +37,16 @@ pub fn health_word(status: &str) -> String {
     styled(style, status.replace('_', " "))
 }
 
-/// What may be concluded at any time, as lines: the verdict, then a sentence for each metric.
-pub fn watch(always_valid: &Value, indent: &str) -> Vec<String> {
+/// What may be concluded at any time, as lines: the verdict, a sentence for each metric, the forecast.
+pub fn watch(health: &Value, indent: &str) -> Vec<String> {
+    let always_valid = &health["always_valid"];
     let verdict = text(&always_valid["verdict"]);
     let style = match &*verdict {
         "promote" => GOOD,
         "rollback" => BAD,
         _ => WAIT,
     };
-    let forecast = &always_valid["forecast"]["message"];
+    let forecast = &health["forecast"]["message"];
     let mut lines = vec![format!("{indent}at any time: {}", styled(style, verdict))];
     let metrics = always_valid["metrics"].as_array().into_iter().flatten();
     let sentences = metrics.map(|metric| &metric["sentence"]).chain([forecast]);

@@ -66,7 +66,7 @@ pub fn print(status: &Value, json: bool) {
     for sentence in show::text(&health["message"]).split("; ") {
         anstream::println!("{}", show::wrapped(sentence, "        "));
     }
-    print_lines(&show::watch(&health["always_valid"], "        "));
+    print_lines(&show::watch(health, "        "));
     for item in status["checklist"].as_array().into_iter().flatten() {
         let mark = match item["done"].as_bool() {
             Some(true) => styled(show::GOOD, "done"),

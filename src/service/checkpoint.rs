@@ -1,4 +1,6 @@
-//! How does evidence survive a restart? It is saved every second while it grows, and at shutdown.
+//! How does evidence survive a restart? It is saved every second while it grows, before a command
+//! that rests on it, and at shutdown: the samples, what was concluded from them, and the ticks that led
+//! there, all in one.
 //!
 //! A crash loses what was observed since the last save: at most about [`INTERVAL`] of samples,
 //! never an event of the journal.
@@ -11,6 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Service;
+use crate::canary::Logged;
+use crate::canary::evidence_log;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::StoreError;
@@ -19,34 +23,58 @@ use crate::store::StoreError;
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Service {
-    /// Saves the samples of the rollout under way, if there are new ones. Blocks.
+    /// Saves the samples of the rollout under way, if there are new ones, and the ticks since the last
+    /// save. Blocks.
     ///
     /// # Errors
-    /// When the store fails; the samples stay in memory, and the next call tries again.
+    /// When the store fails; all of it stays in memory, and the next call tries again.
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
         let live = self.live.load_full();
         let Some(lane) = &live.canary else { return Ok(()) };
+        let mut watch = self.watch.lock();
+        // Looked at under the lock, so that nobody else closes a tick that these samples lack.
         let observed = live.recorder.observed();
-        // What is recorded is judged even while nobody predicts.
-        let recorded = self.recordings.counts().total;
-        let now = (lane.rollout, lane.step, observed.requests(), recorded);
-        if *saved == now {
+        if !watch.tick(&live, &observed.first, &self.recordings, self.clock.wall()) {
+            // A command is about to install another step. The next save finds it.
             return Ok(());
         }
-        let monitors = self.watch.lock().tick(&live, &observed.first, &self.recordings).cloned();
+        let now = (lane.rollout, lane.step, observed.requests());
+        let Some(to_save) = watch.to_save() else { return Ok(()) };
+        drop(watch);
+        if *saved == now && to_save.grown.is_empty() {
+            return Ok(());
+        }
         let seen = lane.visits.seen();
-        self.store.save_checkpoint(&Checkpoint {
+        let checkpoint = Checkpoint {
             rollout: lane.rollout,
             step: lane.step,
             digest: lane.loaded.version.digest.clone(),
             routed: live.recorder.routed(),
             samples: observed.first,
             keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
-            monitors,
-        })?;
+            monitors: Some(to_save.monitors),
+        };
+        self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
+        self.watch.lock().saved(lane.rollout, to_save.so_far);
         *saved = now;
+        if to_save.grown.iter().any(|part| matches!(part, Logged::Base(_))) {
+            self.forget_segments();
+        }
         Ok(())
+    }
+
+    /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
+    fn forget_segments(&self) {
+        let bounds = self.watch.lock().bounds;
+        let forgotten = self
+            .store
+            .segments()
+            .map(|segments| evidence_log::surplus(&segments, &bounds))
+            .and_then(|surplus| self.store.forget_segments(&surplus));
+        if let Err(cause) = forgotten {
+            tracing::warn!(%cause, "old evidence is still in the store");
+        }
     }
 }
 

@@ -300,6 +300,7 @@ impl Service {
             self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
         });
         let loaded = candidate.transpose()?;
+        self.save_evidence_of(event)?;
         let entry = match self.store.append(ledger.revision, now, event) {
             Ok(entry) => entry,
             Err(conflict @ StoreError::Conflict { .. }) => {
@@ -314,6 +315,26 @@ impl Service {
         self.forget_artifacts(&ledger.state);
         tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
         Ok(())
+    }
+
+    /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement
+    /// can be recomputed. A rollback does not wait for that: users come first. A promotion and a change
+    /// of weight can wait until the disk is well.
+    fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
+        match event {
+            Event::RolledBack { .. } => {
+                if let Err(cause) = self.save_checkpoint() {
+                    tracing::error!(%cause, "the evidence of a rollback is not all kept");
+                }
+                Ok(())
+            }
+            Event::TrafficSet { .. } | Event::Promoted { .. } => self.save_checkpoint(),
+            Event::Initialized { .. }
+            | Event::CanaryDeployed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. } => Ok(()),
+        }
     }
 
     /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
@@ -356,7 +377,7 @@ impl Service {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old, &self.recordings);
+        self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
         self.live.store(Arc::new(Live { stable, canary, recorder }));
     }
 

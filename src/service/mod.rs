@@ -11,6 +11,8 @@
 //! - [`startup`]: from a journal to a running service.
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
+//! - [`replay`]: what the watch has said, recomputed from that.
+//! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
@@ -37,6 +39,10 @@ pub mod checkpoint;
 
 mod watch;
 
+mod rate;
+
+pub mod replay;
+
 pub mod recordings;
 
 mod pending;
@@ -55,7 +61,6 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
-use crate::canary::analysis::SampleCounts;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
@@ -70,6 +75,7 @@ use watch::Watch;
 pub use command::Command;
 pub use command::CommandError;
 pub use command::Deployment;
+pub use replay::ReplayError;
 pub use startup::StartError;
 
 /// A serin without its HTTP server.
@@ -80,11 +86,11 @@ pub struct Service {
     /// The lock makes commands take turns; predictions never touch it.
     ledger: Mutex<Ledger>,
     /// The judgement that may be looked at all the time. Written by every tick; predictions never
-    /// touch it. Taken after the ledger and before nothing.
+    /// touch it. Taken after the ledger and `saved`, and before nothing.
     watch: Mutex<Watch>,
-    /// What the newest checkpoint holds (rollout, step, requests, recorded values), so that nothing is
-    /// written twice.
-    saved: Mutex<(u64, u32, u64, SampleCounts)>,
+    /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
+    /// Held while one is written, so that they are written in order. Taken after the ledger.
+    saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,
     registry: Registry,
     clock: Arc<dyn Clock>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ use super::command::Salts;
 use super::command::lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::rate::Rate;
 use super::recorder::Observed;
 use super::recorder::Recorder;
 use super::recordings::Recordings;
@@ -23,12 +25,13 @@ use super::registry::RegistryError;
 use super::visits::Visits;
 use super::watch::Watch;
 use crate::canary::Event;
+use crate::canary::Monitors;
 use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
+use crate::canary::evidence_log::Unsaved;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
-use crate::store::Checkpoint;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -78,7 +81,7 @@ impl Service {
             (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
         };
         let live = assemble(&state, &*store, &registry, &settings)?;
-        let watch = watched(&state, &live, &*store);
+        let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
         recordings.begin(state.rollout.iter().flat_map(Rollout::recorded_metrics));
@@ -112,7 +115,9 @@ impl Service {
         if let Some(state) = state {
             let live = assemble(&state, &*self.store, &self.registry, &self.settings)
                 .map_err(|e| damaged(e.to_string()))?;
-            *self.watch.lock() = watched(&state, &live, &*self.store);
+            // Not while a checkpoint of the old watch is being saved.
+            let _not_saving = self.saved.lock();
+            *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
             (ledger.state, ledger.revision) = (state, revision);
         }
@@ -158,7 +163,7 @@ fn replayed(
 }
 
 /// Entries read at once, so that a long journal does not need to fit in memory.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 fn first_state(
     settings: &Settings,
@@ -229,20 +234,38 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
     Some(Arc::new(Visits::restored(rollout.salt, seen)))
 }
 
-/// The watch over the samples that were restored, with what the checkpoint has concluded from them.
-fn watched(state: &State, live: &Live, store: &dyn Store) -> Watch {
+/// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
+/// from an earlier step, or starts from what stable did before.
+fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
+    let Some(rollout) = &state.rollout else { return Watch::default() };
     let seen = live.recorder.observed().first;
-    // Of an earlier step, too: what was learned goes on from step to step.
-    let of_this = |saved: &Checkpoint| {
-        state.rollout.as_ref().is_some_and(|rollout| {
-            saved.rollout == rollout.id && saved.digest == rollout.canary.digest
-        })
-    };
     let kept = match store.checkpoint() {
-        Ok(saved) => saved.filter(of_this).and_then(|saved| saved.monitors),
-        Err(_) => None,
+        // Monitors that have seen samples which were not restored would know of them twice.
+        Ok(Some(saved))
+            if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest)
+                && (saved.step != rollout.step || saved.samples == seen) =>
+        {
+            saved.monitors
+        }
+        Ok(_) | Err(_) => None,
     };
-    Watch::over(state, kept, &seen.stable.clone(), seen)
+    let monitors = kept.unwrap_or_else(|| Monitors::new(&rollout.policy.judge, &seen.stable));
+    let unsaved = unsaved(store, rollout.id, &monitors).unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
+        Unsaved::beginning(&monitors)
+    });
+    Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
+}
+
+/// The end of the log that led to these monitors; a log that does not lead to them begins anew.
+fn unsaved(store: &dyn Store, rollout: u64, monitors: &Monitors) -> Result<Unsaved, StoreError> {
+    let segments = store.segments()?;
+    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
+    let Some(newest) = newest else { return Ok(Unsaved::beginning(monitors)) };
+    let ticks = store.ticks(newest)?;
+    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let leads_here = end == monitors.ticks();
+    Ok(if leads_here { Unsaved::after(&ticks) } else { Unsaved::beginning(monitors) })
 }
 
 /// The recorder of the current step, with the samples of its checkpoint if there is one. Samples

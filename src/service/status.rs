@@ -10,6 +10,7 @@ use super::Ledger;
 use super::Service;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
+use crate::canary::Forecast;
 use crate::canary::Judgement;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
@@ -159,6 +160,8 @@ pub struct Health {
     pub failure_p_value: f64,
     /// What may be concluded however often one looks. Harm found here stops a promotion, too.
     pub always_valid: Option<AlwaysValid>,
+    /// When there will be a verdict, and what could be found by then.
+    pub forecast: Option<Forecast>,
     /// The trusted version.
     pub stable: TrackStatus,
     /// The version on trial.
@@ -200,7 +203,9 @@ impl Service {
         let rollout = ledger.state.running()?;
         let live = self.live.load();
         let observed = live.recorder.observed();
-        Ok(Health::new(&self.judged(rollout, &live, &observed), &observed.all()))
+        let judgement = self.judged(rollout, &live, &observed);
+        let forecast = self.watch.lock().forecast(rollout, self.clock.wall());
+        Ok(Health::new(&judgement, &observed.all(), forecast))
     }
 
     /// Journal entries after a revision, in order.
@@ -228,6 +233,9 @@ impl Service {
         let now = self.clock.wall();
         let judgement =
             state.rollout.as_ref().map(|rollout| self.judged(rollout, &live, &observed));
+        let watch = self.watch.lock();
+        let forecast = state.rollout.as_ref().and_then(|rollout| watch.forecast(rollout, now));
+        drop(watch);
         let uptime = self.clock.steady().saturating_sub(self.started);
         Status {
             revision: ledger.revision,
@@ -249,7 +257,7 @@ impl Service {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
             },
-            health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples)),
+            health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples, forecast)),
             verdict: judgement.as_ref().map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
                 reasons: judgement.reasons.clone(),
@@ -306,7 +314,7 @@ impl TrackStatus {
 }
 
 impl Health {
-    fn new(judgement: &Judgement, samples: &Samples) -> Health {
+    fn new(judgement: &Judgement, samples: &Samples, forecast: Option<Forecast>) -> Health {
         let latency = judgement.evidence.latency.as_ref();
         let (verdict, reasons) = judgement.health();
         let (status, alert_triggered) = match verdict {
@@ -332,6 +340,7 @@ impl Health {
             }),
             failure_p_value: judgement.evidence.failures.p_value,
             always_valid: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
+            forecast,
             stable: TrackStatus::new(&samples.stable),
             canary: TrackStatus::new(&samples.canary),
         }

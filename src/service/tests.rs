@@ -11,7 +11,11 @@ use super::command::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
 use crate::canary::MetricName;
+use crate::canary::Monitors;
+use crate::canary::Segment;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
@@ -22,16 +26,21 @@ use crate::store::Checkpoint;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
-/// A store whose disk can be full.
+/// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
-struct Disk {
-    inner: MemoryStore,
+pub(super) struct Disk {
+    pub(super) inner: MemoryStore,
     full: AtomicBool,
+    pub(super) keeps_no_evidence: AtomicBool,
 }
 
 impl Disk {
     fn check(&self) -> Result<(), StoreError> {
-        if self.full.load(Ordering::SeqCst) {
+        Disk::check_that_not(&self.full)
+    }
+
+    fn check_that_not(full: &AtomicBool) -> Result<(), StoreError> {
+        if full.load(Ordering::SeqCst) {
             let (path, cause) = ("serin.db".to_owned(), "database or disk is full".to_owned());
             return Err(StoreError::Open { path, cause });
         }
@@ -53,9 +62,22 @@ impl Store for Disk {
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         self.inner.checkpoint()
     }
-    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
         self.check()?;
-        self.inner.save_checkpoint(checkpoint)
+        Disk::check_that_not(&self.keeps_no_evidence)?;
+        self.inner.save_checkpoint(checkpoint, grown)
+    }
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        self.inner.segments()
+    }
+    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
+        self.inner.base(segment)
+    }
+    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+        self.inner.ticks(segment)
+    }
+    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
+        self.inner.forget_segments(segments)
     }
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
@@ -68,14 +90,14 @@ impl Store for Disk {
     }
 }
 
-struct Bench {
+pub(super) struct Bench {
     models: tempfile::TempDir,
-    store: Arc<Disk>,
+    pub(super) store: Arc<Disk>,
     clock: Arc<ManualClock>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let models = tempfile::tempdir().unwrap();
         ensure_default_models(models.path()).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
@@ -87,6 +109,10 @@ impl Bench {
     }
 
     fn start(&self) -> Service {
+        self.start_on(self.store.clone(), self.clock.clone())
+    }
+
+    pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
         let settings = Settings {
             policy: Policy::default(),
             workers: 2,
@@ -95,15 +121,15 @@ impl Bench {
             stable: "model_v1.bin".to_owned(),
         };
         let registry = Registry::new(self.models.path());
-        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+        Service::start(settings, store, registry, clock).unwrap()
     }
 }
 
-fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
+pub(super) fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
     service.deploy(deployment(file, percent), None).unwrap()
 }
 
-fn deployment(file: &str, percent: f64) -> Deployment {
+pub(super) fn deployment(file: &str, percent: f64) -> Deployment {
     Deployment {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
@@ -114,7 +140,7 @@ fn deployment(file: &str, percent: f64) -> Deployment {
     }
 }
 
-fn roll_back() -> Command {
+pub(super) fn roll_back() -> Command {
     Command::RollBack { reason: None, quarantine: false }
 }
 
@@ -131,7 +157,7 @@ fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
     (prediction.track.name(), prediction.answered_by().version.name.clone())
 }
 
-fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
+pub(super) fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
     let mut seen: Vec<_> = (0..requests).map(|_| answer(service)).collect();
     seen.sort();
     seen.dedup();
@@ -200,7 +226,7 @@ fn samples_that_do_not_add_up_are_not_gone_on_with() {
     assert_eq!(bench.start().status().tracks.canary.requests, 5);
     let mut saved = bench.store.checkpoint().unwrap().unwrap();
     saved.samples.canary.requests += 1;
-    bench.store.save_checkpoint(&saved).unwrap();
+    bench.store.save_checkpoint(&saved, &[]).unwrap();
     assert_eq!(bench.start().status().tracks.canary.requests, 0);
 }
 
@@ -215,7 +241,7 @@ fn samples_with_other_buckets_are_not_gone_on_with() {
     let text = serde_json::to_string(&saved).unwrap();
     let other = text.replace("\"high_exponent\":10", "\"high_exponent\":11");
     assert_ne!(text, other);
-    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap()).unwrap();
+    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap(), &[]).unwrap();
     let restarted = bench.start();
     answers(&restarted, 10);
     assert_eq!(restarted.status().tracks.canary.requests, 1, "new samples count");

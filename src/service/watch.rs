@@ -1,20 +1,33 @@
 //! Who feeds the judge that may be asked at any time? Every second, every look at the health, and every
-//! change of weight closes a tick.
+//! change of weight closes a tick. Each tick is written down, and saved with the next checkpoint.
+
+use jiff::Timestamp;
 
 use super::Service;
 use super::live::Live;
+use super::rate::Rate;
 use super::recordings::Recordings;
+use crate::canary::Forecast;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
 use crate::canary::Monitors;
+use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::State;
+use crate::canary::evidence_log::Bounds;
+use crate::canary::evidence_log::Unsaved;
+use crate::canary::forecast::forecast;
 use crate::canary::judge::WatchEvidence;
-use crate::canary::signals::TrackSamples;
 
 /// The judgement of the rollout under way, and up to where it has seen the samples.
 #[derive(Default)]
-pub(super) struct Watch(Option<Watched>);
+pub(super) struct Watch {
+    watched: Option<Watched>,
+    /// How much is kept of what led to the judgement.
+    pub(super) bounds: Bounds,
+}
 
 struct Watched {
     rollout: u64,
@@ -23,70 +36,123 @@ struct Watched {
     /// The samples of the step that the last tick has seen.
     seen: Samples,
     monitors: Monitors,
+    /// The ticks that the store does not have.
+    unsaved: Unsaved,
+    rate: Rate,
+}
+
+/// What is to be saved of a judgement, all of it at once.
+pub(super) struct ToSave {
+    /// The judgement.
+    pub(super) monitors: Monitors,
+    /// What led to it since the last save.
+    pub(super) grown: Vec<Logged>,
+    /// Up to where that is.
+    pub(super) so_far: u64,
 }
 
 impl Watch {
-    /// The watch over this state, which goes on with what is kept of its judgement, or starts from
-    /// what stable did before. The samples seen are those that the judgement knows already.
+    /// The watch over a rollout, with these monitors, which have seen these samples of its step.
     pub(super) fn over(
-        state: &State,
-        kept: Option<Monitors>,
-        before: &TrackSamples,
+        rollout: &Rollout,
+        monitors: Monitors,
+        unsaved: Unsaved,
         seen: Samples,
+        rate: Rate,
     ) -> Watch {
-        Watch(state.rollout.as_ref().map(|rollout| Watched {
-            rollout: rollout.id,
-            step: rollout.step,
-            policy: rollout.policy.judge.clone(),
-            seen,
-            monitors: kept.unwrap_or_else(|| Monitors::new(&rollout.policy.judge, before)),
-        }))
+        let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
+        let (rollout, step) = (rollout.id, rollout.step);
+        let watched = Watched { rollout, step, policy, seen, monitors, unsaved, rate };
+        Watch { watched: Some(watched), bounds }
     }
 
-    /// Closes a tick with these samples of the running step and what was recorded since the last, and
-    /// gives the judgement after it.
+    /// Closes a tick with these samples of the running step and what was recorded since the last;
+    /// whether there is a judgement of the step.
     pub(super) fn tick(
         &mut self,
         live: &Live,
         samples: &Samples,
         recordings: &Recordings,
-    ) -> Option<&Monitors> {
-        let (Some(watched), Some(lane)) = (&mut self.0, &live.canary) else { return None };
+        at: Timestamp,
+    ) -> bool {
+        let (Some(watched), Some(lane)) = (&mut self.watched, &live.canary) else { return false };
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
-            return None;
+            return false;
         }
-        let mut increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        // Whoever looked earlier and comes later brings nothing new.
+        let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        let Some(mut increment) = increment else { return true };
         increment.recorded = recordings.increments();
+        let Watched { monitors, unsaved, rate, .. } = watched;
+        rate.count(increment.stable.requests + increment.canary.requests, at);
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
-            watched.monitors.tick(&increment);
+            monitors.tick(&increment);
+            let tick = LoggedTick::new(monitors.ticks(), watched.step, at, &increment);
+            unsaved.push(tick, monitors, &self.bounds);
             watched.seen = samples.clone();
         }
-        Some(&watched.monitors)
+        true
     }
 
     /// What may be concluded now.
-    pub(super) fn evidence(&self) -> Option<WatchEvidence> {
-        let watched = self.0.as_ref()?;
+    fn evidence(&self) -> Option<WatchEvidence> {
+        let watched = self.watched.as_ref()?;
         Some(WatchEvidence::new(&watched.policy, &watched.monitors))
+    }
+
+    /// What comes, if requests go on as they did of late.
+    pub(super) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
+        let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
+        let left = rollout.policy.bake.saturating_sub(rollout.elapsed(now));
+        let observed = watched.rate.observed(now);
+        let measured = watched.monitors.measured();
+        Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
+    }
+
+    /// What is to be saved.
+    pub(super) fn to_save(&self) -> Option<ToSave> {
+        let Watched { monitors, unsaved, .. } = self.watched.as_ref()?;
+        let (grown, so_far) = unsaved.parts();
+        Some(ToSave { monitors: monitors.clone(), grown, so_far })
+    }
+
+    /// That far, the log of this rollout is saved.
+    pub(super) fn saved(&mut self, rollout: u64, so_far: u64) {
+        if let Some(watched) = self.watched.as_mut().filter(|watched| watched.rollout == rollout) {
+            watched.unsaved.saved(so_far);
+        }
     }
 
     /// Follows a change of state. The judgement of a rollout goes on from step to step, because each
     /// tick knows its own share; a new rollout starts from what stable did before it.
-    pub(super) fn follow(&mut self, state: &State, before: &Live, recordings: &Recordings) {
+    pub(super) fn follow(
+        &mut self,
+        state: &State,
+        before: &Live,
+        recordings: &Recordings,
+        at: Timestamp,
+    ) {
         let last = before.recorder.observed().first;
-        self.tick(before, &last, recordings);
-        let kept = match (self.0.take(), &state.rollout) {
-            (Some(watched), Some(rollout)) if watched.rollout == rollout.id => {
-                if watched.step == rollout.step {
-                    self.0 = Some(watched);
-                    return;
-                }
-                Some(watched.monitors)
-            }
-            (Some(_) | None, _) => None,
+        self.tick(before, &last, recordings, at);
+        let Some(rollout) = &state.rollout else {
+            self.watched = None;
+            return;
         };
-        *self = Watch::over(state, kept, &last.stable, Samples::default());
+        match &mut self.watched {
+            Some(watched) if watched.rollout == rollout.id => {
+                if watched.step != rollout.step {
+                    (watched.step, watched.seen) = (rollout.step, Samples::default());
+                }
+            }
+            Some(_) | None => {
+                let monitors = Monitors::new(&rollout.policy.judge, &last.stable);
+                let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
+                let (none, rate) = (Samples::default(), Rate::new(at));
+                let watch = Watch::over(rollout, monitors, unsaved, none, rate);
+                *self = Watch { bounds, ..watch };
+            }
+        }
     }
 }
 
@@ -94,7 +160,7 @@ impl Service {
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
     pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        watch.tick(live, samples, &self.recordings)?;
-        watch.evidence()
+        let is_judged = watch.tick(live, samples, &self.recordings, self.clock.wall());
+        if is_judged { watch.evidence() } else { None }
     }
 }

@@ -82,7 +82,7 @@ impl Layout {
 
     /// The bucket of a finite value: below [`buckets`](Self::buckets), and never decreasing.
     #[inline]
-    pub(super) fn bucket(&self, value: f64) -> usize {
+    pub fn bucket(&self, value: f64) -> usize {
         match self.0 {
             Shape::Logarithmic { low_exponent, bits, .. } => {
                 if value <= 0.0 {
@@ -115,8 +115,9 @@ impl Layout {
 
     /// The value that stands for a bucket: its middle; 0 for the bucket of zero and negative
     /// values; the nearest bound of the range for the buckets outside it (for the logarithmic
-    /// bucket between 0 and the lower bound, half of that bound).
-    pub(super) fn value(&self, bucket: usize) -> f64 {
+    /// bucket between 0 and the lower bound, half of that bound). A number that no bucket has gives
+    /// the value of the last one.
+    pub fn value(&self, bucket: usize) -> f64 {
         match self.0 {
             Shape::Logarithmic { low_exponent, high_exponent, bits } => match bucket {
                 0 => 0.0,

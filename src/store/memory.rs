@@ -1,5 +1,6 @@
 //! A store that forgets when the process ends: for tests, demonstrations and benchmarks.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -8,8 +9,13 @@ use parking_lot::Mutex;
 use super::Checkpoint;
 use super::Store;
 use super::StoreError;
+use super::no_base;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Segment;
 
 /// Keeps everything in memory.
 #[derive(Default)]
@@ -22,6 +28,7 @@ pub struct MemoryStore {
 struct Kept {
     entries: Vec<Entry>,
     checkpoint: Option<Checkpoint>,
+    evidence: BTreeMap<Segment, (Monitors, Vec<LoggedTick>)>,
     artifacts: HashMap<String, Vec<u8>>,
 }
 
@@ -50,8 +57,53 @@ impl Store for MemoryStore {
         Ok(self.kept.lock().checkpoint.clone())
     }
 
-    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        self.kept.lock().checkpoint = Some(checkpoint.clone());
+    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
+        let kept = &mut *self.kept.lock();
+        let rollout = checkpoint.rollout;
+        let of_this = Segment { rollout, base: 0 }..=Segment { rollout, base: u64::MAX };
+        // Looked at before anything is changed, so that either all of it is kept or nothing.
+        let mut bases = kept.evidence.range(of_this.clone());
+        if bases.next().is_none() && matches!(grown.first(), Some(Logged::Tick(_))) {
+            return Err(no_base());
+        }
+        for part in grown {
+            match part {
+                Logged::Base(monitors) => {
+                    let base = monitors.ticks();
+                    kept.evidence
+                        .retain(|segment, _| segment.rollout != rollout || segment.base < base);
+                    for (_, (_, ticks)) in kept.evidence.range_mut(of_this.clone()) {
+                        ticks.retain(|tick| tick.number <= base);
+                    }
+                    let segment = Segment { rollout, base };
+                    kept.evidence.insert(segment, ((**monitors).clone(), Vec::new()));
+                }
+                Logged::Tick(tick) => {
+                    let newest = kept.evidence.range_mut(of_this.clone()).next_back();
+                    let (_, (_, ticks)) = newest.ok_or_else(no_base)?;
+                    ticks.push(tick.clone());
+                }
+            }
+        }
+        kept.checkpoint = Some(checkpoint.clone());
+        Ok(())
+    }
+
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        Ok(self.kept.lock().evidence.keys().copied().collect())
+    }
+
+    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
+        Ok(self.kept.lock().evidence.get(&segment).map(|(base, _)| base.clone()))
+    }
+
+    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+        let kept = self.kept.lock();
+        Ok(kept.evidence.get(&segment).map(|(_, ticks)| ticks.clone()).unwrap_or_default())
+    }
+
+    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
+        self.kept.lock().evidence.retain(|segment, _| !segments.contains(segment));
         Ok(())
     }
 

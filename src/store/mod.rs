@@ -1,5 +1,5 @@
-//! What survives a restart: the journal, the newest samples of the running step, and the artifacts
-//! that stable and canary were loaded from.
+//! What survives a restart: the journal, the newest samples of the running step, the evidence log that
+//! verdicts are recomputed from, and the artifacts that stable and canary were loaded from.
 //!
 //! A store keeps; it decides nothing. The journal grows by compare-and-swap on its length, so that
 //! of two writers who saw the same state only one succeeds. Calls block: the service makes them
@@ -18,8 +18,11 @@ use thiserror::Error;
 
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Samples;
+use crate::canary::Segment;
 use crate::stats::sequential::KeysSeen;
 
 pub use location::Location;
@@ -53,11 +56,36 @@ pub trait Store: Send + Sync {
     /// See [`StoreError`].
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Replaces the checkpoint.
+    /// Replaces the checkpoint, and adds to the evidence log of its rollout what came since the last
+    /// one. Either both are kept or none, so that they never disagree.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError>;
+
+    /// The segments of all evidence logs, in ascending order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn segments(&self) -> Result<Vec<Segment>, StoreError>;
+
+    /// The monitors that a segment starts from, if it is kept.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError>;
+
+    /// The ticks of a segment, in order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError>;
+
+    /// Forgets segments.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError>;
 
     /// The bytes of an artifact by its digest.
     ///
@@ -94,7 +122,7 @@ pub struct Checkpoint {
     pub samples: Samples,
     /// What there is to know of keys; `None` if no request had one.
     pub keys: Option<KeyedSamples>,
-    /// What was learned from it, tick by tick.
+    /// What was learned from it, tick by tick: what the evidence log comes to when it is replayed.
     pub monitors: Option<Monitors>,
 }
 
@@ -155,6 +183,12 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the store failed: {0}; check the free space and the permissions of its folder")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// What a store says to a tick that follows nothing.
+fn no_base() -> StoreError {
+    let (what, cause) = ("an evidence log".to_owned(), "a tick before any base".to_owned());
+    StoreError::Damaged { what, cause }
 }
 
 #[cfg(test)]

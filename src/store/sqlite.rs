@@ -4,6 +4,8 @@
 //! acknowledged. A lock file beside the database keeps a second serin out; the operating system
 //! releases it however the first one ends.
 
+mod evidence;
+
 use std::fs::File;
 use std::fs::TryLockError;
 use std::path::Path;
@@ -22,6 +24,10 @@ use super::Store;
 use super::StoreError;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Segment;
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
@@ -34,10 +40,10 @@ pub struct SqliteStore {
 /// Marks the file as serin's ("srin"), so that another program's database is never written to.
 const APPLICATION_ID: i64 = 0x7372_696e;
 
-/// Grows by one with each change of the tables.
-const SCHEMA_VERSION: i64 = 1;
+/// What each version of the tables adds to the one before. A file says how many it has.
+const SCHEMAS: [&str; 2] = [FIRST_SCHEMA, evidence::SCHEMA];
 
-const SCHEMA: &str = "
+const FIRST_SCHEMA: &str = "
     CREATE TABLE journal (
         sequence INTEGER PRIMARY KEY,
         at       TEXT NOT NULL,
@@ -109,20 +115,23 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<(), String>> 
     if application != APPLICATION_ID && (tables > 0 || version > 0) {
         return Ok(Err("another program's database".to_owned()));
     }
-    if version > SCHEMA_VERSION {
+    let missing = usize::try_from(version).ok().and_then(|version| SCHEMAS.get(version..));
+    let Some(missing) = missing else {
         return Ok(Err(format!("schema {version}, made by a newer serin")));
-    }
+    };
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
     if mode != "wal" {
         return Ok(Err(format!("no write-ahead log can be kept beside it, only {mode:?}")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if version < SCHEMA_VERSION {
+    if !missing.is_empty() {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
+        for schema in missing {
+            transaction.execute_batch(schema)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.pragma_update(None, "user_version", SCHEMAS.len() as i64)?;
         transaction.commit()?;
     }
     Ok(Ok(()))
@@ -188,13 +197,40 @@ impl Store for SqliteStore {
         })
     }
 
-    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
         let text = json("a checkpoint", checkpoint)?;
-        self.connection.lock().execute(
+        let mut connection = self.connection.lock();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute(
             "INSERT INTO checkpoint (only, body) VALUES (1, ?1)
              ON CONFLICT (only) DO UPDATE SET body = excluded.body",
             params![text],
         )?;
+        evidence::grow(&transaction, checkpoint.rollout, grown)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        evidence::segments(&self.connection.lock())
+    }
+
+    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
+        evidence::base(&self.connection.lock(), segment)
+    }
+
+    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+        evidence::ticks(&self.connection.lock(), segment)
+    }
+
+    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction()?;
+        for segment in segments {
+            evidence::forget(&transaction, *segment)?;
+        }
+        transaction.commit()?;
         Ok(())
     }
 

@@ -17,6 +17,26 @@ fn slowdown(delay_ms: u32) -> Event {
     Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms } }
 }
 
+/// Monitors that have taken in so many ticks.
+fn monitors(ticks: u64) -> Monitors {
+    let mut monitors = Monitors::new(&Default::default(), &Default::default());
+    (0..ticks).for_each(|_| monitors.tick(&Default::default()));
+    monitors
+}
+
+fn base(ticks: u64) -> Logged {
+    Logged::Base(Box::new(monitors(ticks)))
+}
+
+fn tick(number: u64) -> LoggedTick {
+    LoggedTick { number, step: 1, at: at(number as i64), increment: vec![number as u8; 300] }
+}
+
+fn numbers(store: &dyn Store, rollout: u64, base: u64) -> Vec<u64> {
+    let ticks = store.ticks(Segment { rollout, base }).unwrap();
+    ticks.iter().map(|tick| tick.number).collect()
+}
+
 fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
     let mut samples = Samples::default();
     for n in 0..requests {
@@ -92,9 +112,59 @@ fn of_many_writers_at_once_exactly_one_succeeds() {
 fn the_newest_checkpoint_is_kept() {
     on_each(|store| {
         assert_eq!(store.checkpoint().unwrap(), None);
-        store.save_checkpoint(&checkpoint(1, 50)).unwrap();
-        store.save_checkpoint(&checkpoint(2, 3)).unwrap();
+        store.save_checkpoint(&checkpoint(1, 50), &[]).unwrap();
+        store.save_checkpoint(&checkpoint(2, 3), &[]).unwrap();
         assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(2, 3)));
+    });
+}
+
+#[test]
+fn an_evidence_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
+    on_each(|store| {
+        let save =
+            |rollout, grown: &[Logged]| store.save_checkpoint(&checkpoint(rollout, 1), grown);
+        assert!(matches!(save(7, &[Logged::Tick(tick(1))]), Err(StoreError::Damaged { .. })));
+        assert_eq!(store.checkpoint().unwrap(), None, "either both or none");
+        save(7, &[base(0), Logged::Tick(tick(1))]).unwrap();
+        save(7, &[Logged::Tick(tick(2)), base(2), Logged::Tick(tick(3))]).unwrap();
+        save(7, &[Logged::Tick(tick(4))]).unwrap();
+        save(8, &[base(0)]).unwrap();
+        let segment = |rollout, base| Segment { rollout, base };
+        assert_eq!(store.segments().unwrap(), [segment(7, 0), segment(7, 2), segment(8, 0)]);
+        assert_eq!(store.base(segment(7, 2)).unwrap(), Some(monitors(2)));
+        assert_eq!(store.base(segment(7, 1)).unwrap(), None);
+        assert_eq!(store.ticks(segment(7, 0)).unwrap(), [tick(1), tick(2)]);
+        assert_eq!(store.ticks(segment(7, 2)).unwrap(), [tick(3), tick(4)]);
+        assert!(store.ticks(segment(8, 0)).unwrap().is_empty());
+        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(8, 1)));
+    });
+}
+
+#[test]
+fn a_base_makes_whatever_came_after_it_untrue() {
+    on_each(|store| {
+        let grown = [base(0), Logged::Tick(tick(1)), Logged::Tick(tick(2)), base(2)];
+        for rollout in [7, 8] {
+            store.save_checkpoint(&checkpoint(rollout, 1), &grown).unwrap();
+        }
+        store.save_checkpoint(&checkpoint(7, 1), &[base(1), Logged::Tick(tick(2))]).unwrap();
+        assert_eq!((numbers(store, 7, 0), numbers(store, 7, 1)), (vec![1], vec![2]));
+        assert_eq!(store.base(Segment { rollout: 7, base: 2 }).unwrap(), None);
+        assert_eq!(numbers(store, 8, 0), [1, 2], "other rollouts are not concerned");
+        assert_eq!(store.segments().unwrap().len(), 4);
+    });
+}
+
+#[test]
+fn a_segment_that_is_forgotten_leaves_the_others() {
+    on_each(|store| {
+        let grown = [base(0), Logged::Tick(tick(1)), base(1), Logged::Tick(tick(2))];
+        store.save_checkpoint(&checkpoint(7, 1), &grown).unwrap();
+        let (first, second) = (Segment { rollout: 7, base: 0 }, Segment { rollout: 7, base: 1 });
+        store.forget_segments(&[first]).unwrap();
+        assert_eq!(store.segments().unwrap(), [second]);
+        assert!(store.ticks(first).unwrap().is_empty());
+        assert_eq!(numbers(store, 7, 1), [2]);
     });
 }
 
@@ -118,7 +188,7 @@ fn an_sqlite_store_is_all_there_when_it_is_opened_again() {
     {
         let store = SqliteStore::open(&file).unwrap();
         store.append(0, at(1), &Event::Initialized { stable: stable.clone() }).unwrap();
-        store.save_checkpoint(&checkpoint(1, 9)).unwrap();
+        store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
         store.save_artifact("d", b"bytes").unwrap();
     }
     let store = SqliteStore::open(&file).unwrap();
@@ -167,6 +237,27 @@ fn a_store_of_a_newer_serin_is_refused() {
     drop(connection);
     let refused = SqliteStore::open(&file).err().map(|error| error.to_string()).unwrap();
     assert!(refused.contains("newer serin"), "{refused}");
+}
+
+#[test]
+fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(0, at(0), &slowdown(1)).unwrap();
+    store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick").unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    for _ in 0..2 {
+        let store = SqliteStore::open(&file).unwrap();
+        assert_eq!(store.entries(0, 10).unwrap()[0].event, slowdown(1));
+        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(1, 9)));
+        store.save_checkpoint(&checkpoint(1, 9), &[base(0), Logged::Tick(tick(1))]).unwrap();
+        assert_eq!(numbers(&store, 1, 0), [1]);
+    }
 }
 
 #[test]

@@ -103,14 +103,14 @@ fn both_scenarios_run_one_after_the_other_on_one_server() {
 fn too_few_samples_are_neither_an_alert_nor_a_pass() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
-    // 19 cells of ten requests hold 19 canary requests.
-    assert_eq!(app.predict_times(190), 19);
+    // 9 strata of twenty requests hold 18 canary requests.
+    assert_eq!(app.predict_times(180), 18);
     let health = app.check_canary_health().done();
     assert_eq!(health["alert_triggered"], false);
     assert_eq!(health["status"], "insufficient_data", "{health}");
     assert_eq!(health["p_value"], Value::Null);
-    let expected = refused(409, "insufficient_data", &["canary 19", "needs 20"]);
-    app.promote_canary().assert_refused(expected, "/admin/promote-canary", "19 samples");
+    let expected = refused(409, "insufficient_data", &["canary 18", "needs 20"]);
+    app.promote_canary().assert_refused(expected, "/admin/promote-canary", "18 samples");
 }
 
 #[test]

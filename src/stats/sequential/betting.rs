@@ -16,7 +16,8 @@ use super::wealth::stakes;
 /// ```text
 /// canary: x = (1 - pi)(u - c)          stable: x = -pi (v - c)              pi = the canary's share
 /// wealth_k = prod (1 + lambda_k x)     lambda_k = min( eta_k / scale, 0.9 / |smallest x| )
-/// E = mean of the wealth_k             eta = .005 .01 .02 .04 .08 .16 .32 .64
+/// E = sum of w_k wealth_k              eta  = .005 .01 .02 .04 .08 .16 .32 .64
+///                                      32 w =    1   1   2   4   6   6   6   6
 /// ```
 ///
 /// Under H0 the expectation of x is `pi (1 - pi)(E u - E v) <= 0`, so E is an e-process, whatever
@@ -44,8 +45,9 @@ use super::wealth::stakes;
 /// let stake = Stake { share: 0.5, center: 0.5, scale: 0.5, lowest_u: 0.0, highest_v: 1.0 };
 /// // 9 of 10 canary answers exceed the threshold, 5 of 10 of stable's.
 /// bet.tick(&stake, [(1.0, 9), (0.0, 1)], [(1.0, 5), (0.0, 5)]);
-/// // serin's always_valid.py: Bet().tick(.5, .5, .5, 0, 1, [(1, 9), (0, 1)], [(1, 5), (0, 5)])
-/// assert!((bet.log_e() - 0.63357436857).abs() < 1e-9);
+/// // The formula above, in Python: lambda_k = min(2 eta_k, 3.6), the outcomes x are
+/// // 0.25 for 9 + 5 requests and -0.25 for 1 + 5.
+/// assert!((bet.log_e() - 0.83125086568).abs() < 1e-9);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,7 +103,7 @@ impl Bet {
         let stable = stable.map(|(v, n)| (-share * (v.min(highest_v) - center), n));
         let observations = self.wealth.play(&lambda, canary.chain(stable));
         if let Some(vigil) = &mut self.vigil {
-            vigil.share(self.wealth.logs(), observations);
+            self.wealth.share(vigil, observations);
         }
     }
 

@@ -8,6 +8,7 @@ use super::betting::Stake;
 use super::frame::Feature;
 use super::frame::Frame;
 use super::log_mean_exp;
+use super::log_weighted_mean_exp;
 use super::tracker::Tracker;
 use crate::stats::margin::Margin;
 
@@ -142,11 +143,8 @@ impl Comparison {
 
 /// ln of the weighted mean of the e-values; the weights sum to 1.
 pub(super) fn log_weighted(comparisons: &[Comparison]) -> f64 {
-    let logs: Vec<f64> = comparisons
-        .iter()
-        .map(|one| one.log_e() + (one.weight * comparisons.len() as f64).ln())
-        .collect();
-    log_mean_exp(&logs)
+    let logs: Vec<f64> = comparisons.iter().map(Comparison::log_e).collect();
+    log_weighted_mean_exp(&logs, comparisons.iter().map(|one| one.weight))
 }
 
 fn points(values: &[(f64, u64)], map: impl Fn(f64) -> f64) -> impl Iterator<Item = (f64, u64)> {

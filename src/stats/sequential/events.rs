@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::is_random;
-use super::log_mean_exp;
+use super::log_weighted_mean_exp;
 use super::vigil::Vigil;
 
 /// Which side of the null hypothesis is bet on.
@@ -18,7 +18,20 @@ pub enum Direction {
 }
 
 /// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
-const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+pub const RISK_RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+
+/// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
+/// 1/32 sum to 1 to the bit.
+pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
+    2.0 / 32.0,
+    3.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    5.0 / 32.0,
+    4.0 / 32.0,
+    3.0 / 32.0,
+];
 
 /// A bet on whose events they are.
 ///
@@ -28,7 +41,9 @@ const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 ///
 /// ```text
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
-/// E = mean over phi = phi0 * {1.25 1.5 2 3 5 10 30 100}        (phi0 / ... for "better")
+/// E = sum of w_phi wealth_phi
+/// phi / phi0 (phi0 / phi for "better") = 1.25  1.5  2  3  5  10  30  100
+/// 32 w_phi                             =    2    3  5  5  5   5   4    3
 /// ```
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
@@ -54,7 +69,7 @@ const RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 pub struct Events {
     direction: Direction,
     allowed_ratio: f64,
-    log_wealth: [f64; RATIOS.len()],
+    log_wealth: [f64; RISK_RATIOS.len()],
     /// There if the bet is to notice what begins late.
     vigil: Option<Vigil>,
 }
@@ -66,7 +81,7 @@ impl Events {
     pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
         let usable = (1e-6..=1e6).contains(&allowed_ratio);
         let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
-        Self { direction, allowed_ratio, log_wealth: [0.0; RATIOS.len()], vigil: None }
+        Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], vigil: None }
     }
 
     /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
@@ -85,7 +100,7 @@ impl Events {
         let events = canary.saturating_add(stable);
         let (canary, all) = (canary as f64, canary as f64 + stable as f64);
         let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
-        for (log, ratio) in self.log_wealth.iter_mut().zip(RATIOS) {
+        for (log, ratio) in self.log_wealth.iter_mut().zip(RISK_RATIOS) {
             let (ratio, log_ratio) = match self.direction {
                 Direction::Worse => (self.allowed_ratio * ratio, ratio.ln()),
                 Direction::Better => (self.allowed_ratio / ratio, -ratio.ln()),
@@ -93,15 +108,15 @@ impl Events {
             *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
         }
         if let Some(vigil) = &mut self.vigil {
-            vigil.share(&mut self.log_wealth, events);
+            vigil.share(&mut self.log_wealth, &RISK_SHARES, events);
         }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
         match &self.vigil {
-            Some(vigil) => vigil.log_e(&self.log_wealth),
-            None => log_mean_exp(&self.log_wealth),
+            Some(vigil) => vigil.log_e(&self.log_wealth, &RISK_SHARES),
+            None => log_weighted_mean_exp(&self.log_wealth, RISK_SHARES),
         }
     }
 }

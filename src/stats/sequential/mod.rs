@@ -71,6 +71,8 @@ pub use betting::Bet;
 pub use betting::Stake;
 pub use events::Direction;
 pub use events::Events;
+pub use events::RISK_RATIOS;
+pub use events::RISK_SHARES;
 pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
@@ -93,6 +95,10 @@ pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;
 pub use tables::log_e_two_proportions;
 pub use test::Test;
+pub use wealth::LARGEST_LOSS;
+pub use wealth::STAKE_SHARES;
+pub use wealth::STAKE_SIZES;
+pub use wealth::STAKES;
 
 pub use super::margin::Harm;
 pub use super::margin::Margin;
@@ -101,12 +107,19 @@ pub use super::margin::Margin;
 ///
 /// No values give 0: nothing was bet, and E = 1.
 pub fn log_mean_exp(logs: &[f64]) -> f64 {
+    let weight = 1.0 / logs.len().max(1) as f64;
+    log_weighted_mean_exp(logs, std::iter::repeat(weight))
+}
+
+/// ln of the weighted mean of the e-values whose logarithms are given; the weights sum to 1.
+pub fn log_weighted_mean_exp(logs: &[f64], weights: impl IntoIterator<Item = f64>) -> f64 {
     let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if !largest.is_finite() {
         return if logs.is_empty() { 0.0 } else { largest };
     }
-    let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
-    largest + (sum / logs.len() as f64).ln()
+    let sum: f64 =
+        logs.iter().zip(weights).map(|(log, weight)| weight * (log - largest).exp()).sum();
+    largest + sum.ln()
 }
 
 /// Whether a share leaves something to chance, so that there is something to bet on. The smallest

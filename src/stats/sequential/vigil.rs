@@ -5,12 +5,12 @@
 //! whole wealth is dealt out anew to all stakes, and some of it is kept as cash, which never loses.
 //!
 //! ```text
-//! E = mean of the wealth_k + cash                 at first: wealth_k = 1 - c, cash = c
+//! E = sum of w_k wealth_k + cash                  at first: wealth_k = 1 - c, cash = c
 //! after n - m observations:  wealth_k <- q wealth_k + (1 - q)(1 - c) E
 //!                            cash     <- q cash     + (1 - q) c E             q = ((m + a)/(n + a))^r
 //! ```
 //!
-//! c = 0.05, r = 0.02, a = 100, m and n the observations before and after the tick. Sharing leaves E as
+//! The w_k sum to 1; c = 0.05, r = 0.02, a = 100, m and n the observations before and after the tick. Sharing leaves E as
 //! it is and happens between bets, by what is known then, so E stays an e-process. A lasting effect
 //! costs the best stake a factor of (n/a + 1)^r: 9 % after ten thousand observations. And whatever
 //! comes after a long calm finds the boldest stake with some 10^-6 of the wealth, not 10^-1000.
@@ -21,7 +21,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::log_mean_exp;
+use super::log_weighted_mean_exp;
 
 /// The part that is kept as cash.
 const CASH: f64 = 0.05;
@@ -48,22 +48,27 @@ impl Vigil {
     }
 
     /// Deals out a little of the wealth, after so many further observations.
-    pub(super) fn share(&mut self, logs: &mut [f64], observations: u64) {
+    pub(super) fn share<const N: usize>(
+        &mut self,
+        logs: &mut [f64; N],
+        shares: &[f64; N],
+        observations: u64,
+    ) {
         if observations == 0 {
             return;
         }
         let after = self.seen + observations as f64;
         let log_stay = RATE * ((self.seen + HEAD_START) / (after + HEAD_START)).ln();
         self.seen = after;
-        let dealt = (-log_stay.exp_m1()).ln() + self.log_e(logs);
+        let dealt = (-log_stay.exp_m1()).ln() + self.log_e(logs, shares);
         let shared = |log: f64, part: f64| log_add_exp(log + log_stay, dealt + part.ln());
         logs.iter_mut().for_each(|log| *log = shared(*log, 1.0 - CASH));
         self.log_cash = shared(self.log_cash, CASH);
     }
 
     /// ln E of the mixture.
-    pub(super) fn log_e(&self, logs: &[f64]) -> f64 {
-        log_add_exp(log_mean_exp(logs), self.log_cash)
+    pub(super) fn log_e<const N: usize>(&self, logs: &[f64; N], shares: &[f64; N]) -> f64 {
+        log_add_exp(log_weighted_mean_exp(logs, *shares), self.log_cash)
     }
 }
 
@@ -79,6 +84,8 @@ mod tests {
 
     use super::*;
 
+    const SHARES: [f64; 8] = [0.05, 0.05, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2];
+
     proptest! {
         #[test]
         fn sharing_changes_who_has_the_wealth_and_not_how_much_it_is(
@@ -86,11 +93,11 @@ mod tests {
         ) {
             let mut logs = [0.0; 8];
             let mut vigil = Vigil::over(&mut logs);
-            prop_assert!(vigil.log_e(&logs).abs() < 1e-12);
+            prop_assert!(vigil.log_e(&logs, &SHARES).abs() < 1e-12);
             logs.iter_mut().zip(gains).for_each(|(log, gain)| *log += gain);
-            let before = vigil.log_e(&logs);
-            vigil.share(&mut logs, observations);
-            prop_assert!((vigil.log_e(&logs) - before).abs() < 1e-9 * (1.0 + before.abs()));
+            let before = vigil.log_e(&logs, &SHARES);
+            vigil.share(&mut logs, &SHARES, observations);
+            prop_assert!((vigil.log_e(&logs, &SHARES) - before).abs() < 1e-9 * (1.0 + before.abs()));
             prop_assert!(logs.iter().all(|log| *log > before - 20.0), "{logs:?} of {before}");
         }
 
@@ -99,8 +106,9 @@ mod tests {
             let start = [3.0, -8.0, 0.0];
             let (mut one, mut other) = (start, start);
             let (mut at_once, mut in_parts) = (Vigil::over(&mut one), Vigil::over(&mut other));
-            at_once.share(&mut one, parts.iter().sum());
-            parts.iter().for_each(|part| in_parts.share(&mut other, *part));
+            let thirds = [0.5, 0.25, 0.25];
+            at_once.share(&mut one, &thirds, parts.iter().sum());
+            parts.iter().for_each(|part| in_parts.share(&mut other, &thirds, *part));
             prop_assert!(one.iter().zip(other).all(|(a, b)| (a - b).abs() < 1e-9), "{one:?} {other:?}");
         }
     }

@@ -1,24 +1,38 @@
 //! What became of one unit of money, staked in eight ways?
 //!
 //! Nobody knows the best stake beforehand, so eight gamblers share the unit, one for each size of
-//! effect, and the wealth is their mean. That costs at most ln 8 = 2.1 in the logarithm against the
-//! best of them, and mostly far less.
+//! effect, and the wealth is their sum. Against the best of them that costs at most the logarithm of
+//! its share, and mostly far less, because its neighbors win as well.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::log_mean_exp;
+use super::log_weighted_mean_exp;
 use super::vigil::Vigil;
 
 /// How many stakes are mixed.
-pub(super) const STAKES: usize = 8;
+pub const STAKES: usize = 8;
 
 /// The stakes in units of 1 / standard deviation. A stake of eta is best for a shift of about eta
 /// standard deviations: from a shift that takes an hour to find to one that takes seconds.
-const ETAS: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
+pub const STAKE_SIZES: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
+
+/// How much of the unit each stake begins with. Shifts of 0.08 standard deviations and more, which
+/// are found within some thousand requests, share three quarters of it; whoever waits for smaller
+/// ones waits long in any case. Multiples of 1/32 sum to 1 to the bit.
+pub const STAKE_SHARES: [f64; STAKES] = [
+    1.0 / 32.0,
+    1.0 / 32.0,
+    2.0 / 32.0,
+    4.0 / 32.0,
+    6.0 / 32.0,
+    6.0 / 32.0,
+    6.0 / 32.0,
+    6.0 / 32.0,
+];
 
 /// The most of its wealth that a stake may lose by one observation, so that nobody goes broke.
-const LARGEST_LOSS: f64 = 0.9;
+pub const LARGEST_LOSS: f64 = 0.9;
 
 /// Factors between 0.1 and 2 are multiplied until there are this many, then the logarithm is taken:
 /// the product of 250 of them is a number that an `f64` holds to all its digits.
@@ -27,7 +41,7 @@ const FACTORS_PER_LOGARITHM: u64 = 250;
 /// A gain beyond this many times the wealth is cut: cutting a gain never favors the gambler.
 const LARGEST_GAIN: f64 = 1e8;
 
-/// The logarithms of the eight wealths.
+/// The logarithms of the eight wealths, each per unit that it began with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Wealth([f64; STAKES]);
@@ -39,7 +53,7 @@ pub(super) struct Wealth([f64; STAKES]);
 /// ```
 pub(super) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
     let most = LARGEST_LOSS / worst.abs().max(1e-12);
-    ETAS.map(|eta| (eta / scale.max(1e-300)).min(most))
+    STAKE_SIZES.map(|eta| (eta / scale.max(1e-300)).min(most))
 }
 
 impl Wealth {
@@ -89,11 +103,16 @@ impl Wealth {
         }
     }
 
-    /// ln of the mean wealth.
+    /// Deals out a little of the wealth to all stakes, after so many further observations.
+    pub(super) fn share(&mut self, vigil: &mut Vigil, observations: u64) {
+        vigil.share(&mut self.0, &STAKE_SHARES, observations);
+    }
+
+    /// ln of what the unit has become.
     pub(super) fn log_e(&self, vigil: Option<&Vigil>) -> f64 {
         match vigil {
-            Some(vigil) => vigil.log_e(&self.0),
-            None => log_mean_exp(&self.0),
+            Some(vigil) => vigil.log_e(&self.0, &STAKE_SHARES),
+            None => log_weighted_mean_exp(&self.0, STAKE_SHARES),
         }
     }
 }
@@ -128,6 +147,12 @@ mod tests {
         }
         other.play(&lambda, std::iter::repeat_n((-0.3, 2), 35));
         assert!((one.log_e(None) - other.log_e(None)).abs() < 1e-11);
+    }
+
+    #[test]
+    fn the_shares_are_one_unit() {
+        assert_eq!(STAKE_SHARES.iter().sum::<f64>(), 1.0);
+        assert_eq!(Wealth::default().log_e(None), 0.0);
     }
 
     #[test]

@@ -1,0 +1,28 @@
+//! Does the evidence log of a killed server lead to the judgement that it has saved?
+
+use std::fs;
+use std::path::Path;
+
+use serin::canary::evidence_log;
+use serin::store::Store;
+use serin::store::sqlite::SqliteStore;
+
+/// The ticks of the newest checkpoint's log, which must come to what the checkpoint has concluded.
+/// Looks at a copy, so that the next server finds the files as the kill has left them.
+pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["serin.db", "serin.db-wal"] {
+        // A server that was killed early has made neither.
+        let _ = fs::copy(folder.join(file), copy.path().join(file));
+    }
+    let store = SqliteStore::open(&copy.path().join("serin.db")).unwrap();
+    let Some(saved) = store.checkpoint().unwrap() else { return 0 };
+    let segments = store.segments().unwrap();
+    let newest = segments.into_iter().rfind(|segment| segment.rollout == saved.rollout).unwrap();
+    let (base, ticks) = (store.base(newest).unwrap().unwrap(), store.ticks(newest).unwrap());
+    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let replayed = evidence_log::replay(base, &ticks, end).unwrap();
+    let bytes = |monitors| serde_json::to_vec(monitors).unwrap();
+    assert!(bytes(&replayed) == bytes(&saved.monitors.unwrap()), "{at}: tick {end} of {newest:?}");
+    ticks.len() as u64
+}
