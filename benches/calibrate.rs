@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] \
-//!     [--only healthy|strained|harmful|cost]
+//!     [--only healthy|served|strained|harmful|late|cost]
 //! ```
 
 use std::process::ExitCode;
@@ -31,6 +31,9 @@ use serin::stats::sequential::Test;
 
 #[path = "calibrate/cases.rs"]
 mod cases;
+
+#[path = "calibrate/further.rs"]
+mod further;
 
 const REPLICATIONS: u32 = 2000;
 
@@ -59,6 +62,10 @@ fn main() -> ExitCode {
     if is_wanted("healthy") {
         is_calibrated &= tell_healthy("No difference", &cases::healthy(), part, replications, 1);
     }
+    if is_wanted("served") {
+        let title = "No difference, the policy that is served";
+        is_calibrated &= tell_healthy(title, &further::healthy_served(), part, replications, 1);
+    }
     if is_wanted("strained") {
         tell_healthy(
             "No difference, coin flips strained",
@@ -70,6 +77,9 @@ fn main() -> ExitCode {
     }
     if is_wanted("harmful") {
         tell_harmful(part, replications);
+    }
+    if is_wanted("late") {
+        tell_late(part, replications);
     }
     if is_wanted("cost") {
         tell_cost();
@@ -172,6 +182,43 @@ fn tell_harmful(part: &str, replications: u32) {
             ratio(whole.median),
             both(study::canary_requests(&cold, policy)),
             100.0 * missed as f64 / f64::from(replications),
+        ));
+    }
+}
+
+fn tell_late(part: &str, replications: u32) {
+    tell(&format!(
+        "\n### Late harm: seconds and canary samples from its beginning until rollback, median (p95), at \
+         10 %, a look every second, {replications} runs each\n\nThe whole policy. An alarm before the \
+         harm is a false one.\n"
+    ));
+    tell("| harm | seconds | canary samples | alarms before | missed within an hour |");
+    tell("|---|---|---|---|---|");
+    for ((name, scenario), seed) in further::late().into_iter().zip(300..) {
+        if !name.contains(part) {
+            continue;
+        }
+        let outcomes = replicate(&scenario, replications, seed);
+        let is_early = |outcome: &Outcome| {
+            outcome.rollback.is_some_and(|moment| moment.second <= scenario.harm_after)
+        };
+        let (early, rest): (Vec<Outcome>, Vec<Outcome>) = outcomes.into_iter().partition(is_early);
+        // Every second of 100 requests has its 10 of the canary's.
+        let before = 10 * u64::from(scenario.harm_after);
+        let since = |quantiles: Quantiles, before: u64| {
+            let since = |value: Option<u64>| or_never(value.map(|value| value - before));
+            format!("{} ({})", since(quantiles.median), since(quantiles.p95))
+        };
+        let seconds = study::seconds(&rest, |outcome| outcome.rollback);
+        let samples = study::canary_requests(&rest, |outcome| outcome.rollback);
+        let missed = rest.len() - study::count(&rest, |outcome| outcome.rollback);
+        let percent = |number: usize| 100.0 * number as f64 / f64::from(replications);
+        tell(&format!(
+            "| {name} | {} | {} | {:.1} % | {:.1} % |",
+            since(seconds, u64::from(scenario.harm_after)),
+            since(samples, before),
+            percent(early.len()),
+            percent(missed),
         ));
     }
 }

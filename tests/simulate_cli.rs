@@ -107,6 +107,7 @@ fn the_command_gives_what_the_library_gives() {
         failure_rate: 0.01,
     };
     let mut scenario = Scenario {
+        harm_after: 0,
         stable: behavior.clone(),
         canary: behavior,
         routing: Routing::Strata,

@@ -16,7 +16,9 @@ use serin::simulation::strict_policy;
 pub const ALPHA: f64 = 0.05;
 /// Mean latency in seconds.
 const MEAN: f64 = 0.050;
+/// A few users, who come 72 times an hour each, and many, who come 3.6 times.
 const USERS: usize = 5000;
+const MANY_USERS: usize = 100_000;
 /// A look after every 10 of 100 requests.
 const OFTEN: Look = Look::TimesPerSecond(10);
 
@@ -44,6 +46,10 @@ pub fn strained() -> Vec<(String, Scenario)> {
     let steady = equal(lognormal(), 0.001);
     let sticky =
         |visits| Scenario { routing: Routing::Sticky { users: USERS, visits }, ..steady.clone() };
+    let many = |scenario: Scenario| Scenario {
+        routing: Routing::Sticky { users: MANY_USERS, visits: Visits::First },
+        ..scenario
+    };
     let narrow = equal(Shape::lognormal(MEAN, 0.05), 0.001);
     let alternating = |percent| Scenario {
         routing: Routing::Alternating,
@@ -63,6 +69,11 @@ pub fn strained() -> Vec<(String, Scenario)> {
         ("sticky keys, every request bet on (wrong); 10 %".into(), sticky(Visits::Every)),
         ("light and heavy requests in strict turn; 10 %".into(), alternating(10.0)),
         ("light and heavy requests in strict turn; 50 %".into(), alternating(50.0)),
+        ("100,000 sticky keys, first request of each; 10 %".into(), many(steady.clone())),
+        (
+            "100,000 sticky keys, first request of each; ramp, restless load".into(),
+            many(Scenario { load: Load::Restless, weights: ramp(), ..steady.clone() }),
+        ),
     ]
 }
 
@@ -151,6 +162,7 @@ pub fn regressions() -> Vec<Regression> {
 fn equal(latency: Shape, failure_rate: f64) -> Scenario {
     let behavior = Behavior { latency, scores: Shape::scores(), failure_rate };
     Scenario {
+        harm_after: 0,
         stable: behavior.clone(),
         canary: behavior,
         routing: Routing::Strata,

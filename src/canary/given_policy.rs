@@ -64,9 +64,9 @@ pub struct GivenMargin {
 pub struct GivenJudgePolicy {
     /// Changes to built-in metrics, and metrics of recorded values.
     pub metrics: Vec<GivenMetric>,
-    /// See [`JudgePolicy::promote_score`].
+    /// See [`promote_score`](super::judge_policy::JudgePolicy::promote_score).
     pub promote_score: Option<f64>,
-    /// See [`JudgePolicy::rollback_score`].
+    /// See [`rollback_score`](super::judge_policy::JudgePolicy::rollback_score).
     pub rollback_score: Option<f64>,
 }
 

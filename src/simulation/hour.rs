@@ -38,9 +38,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         users.assign(split);
         let mut second_of = Second::default();
         for second in begin..end {
-            let load = scenario.load.at(second, scenario.seconds);
-            let requests = (f64::from(scenario.requests_per_second) * load).round() as u32;
-            second_of.draw(scenario, split, load, requests, &mut users, &mut rng);
+            let requests = second_of.draw(scenario, split, second, &mut users, &mut rng);
             for (request, (visit, answer)) in (0..).zip(second_of.requests()) {
                 if scenario.look.is_before(request, requests) {
                     watch.look(weight, &mut tick, second);
@@ -97,15 +95,18 @@ struct Second {
 type Answer = Option<(f64, f64)>;
 
 impl Second {
+    /// How many requests they are.
     fn draw(
         &mut self,
         scenario: &Scenario,
         split: &Split,
-        load: f64,
-        requests: u32,
+        second: u32,
         users: &mut Users,
         rng: &mut Xoshiro256PlusPlus,
-    ) {
+    ) -> u32 {
+        let load = scenario.load.at(second, scenario.seconds);
+        let requests = (f64::from(scenario.requests_per_second) * load).round() as u32;
+        let canary = if second < scenario.harm_after { &scenario.stable } else { &scenario.canary };
         self.visits.clear();
         for _ in 0..requests {
             let bits = rng.next_u64();
@@ -123,7 +124,7 @@ impl Second {
         self.answers.clear();
         self.answers.extend(self.visits.iter().map(|(visit, bits)| {
             let behavior = match visit.track {
-                Track::Canary => &scenario.canary,
+                Track::Canary => canary,
                 Track::Stable => &scenario.stable,
             };
             let failure = (bits >> 32) as f64 / 4_294_967_296.0;
@@ -131,6 +132,7 @@ impl Second {
             let score = behavior.scores.draw((bits >> 16) as u16) + visit.bonus;
             (failure >= behavior.failure_rate * load).then_some((latency, score.clamp(0.0, 1.0)))
         }));
+        requests
     }
 
     fn requests(&self) -> impl Iterator<Item = (&Visit, Answer)> {

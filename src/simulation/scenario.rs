@@ -12,6 +12,8 @@ pub struct Scenario {
     pub stable: Behavior,
     /// What the canary does.
     pub canary: Behavior,
+    /// Until so many seconds have passed the canary does what stable does.
+    pub harm_after: u32,
     /// How requests find their track.
     pub routing: Routing,
     /// What the load does, and with it the latencies and failures of both tracks.

@@ -6,6 +6,7 @@ use clap::Args;
 use super::numbers::in_range;
 use super::numbers::percent;
 use super::numbers::percentage;
+use crate::canary::policy::parsed_duration;
 use crate::simulation::Scenario;
 use crate::simulation::Until;
 use crate::simulation::shape::SCORE_STD_DEV;
@@ -26,6 +27,9 @@ pub struct Regression {
     /// Share of the canary's requests that fail, like 1% [default: that of stable]
     #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
     canary_error_rate: Option<String>,
+    /// When it begins; until then the canary is healthy [default: from the start]
+    #[arg(long, value_name = "DURATION")]
+    harm_after: Option<String>,
     /// Scores higher by so many of their standard deviations (0.15 around 0.5)
     #[arg(long, value_name = "D")]
     score_shift: Option<f64>,
@@ -67,7 +71,17 @@ impl Regression {
         if words.is_empty() {
             return Ok(None);
         }
-        let words = words.join(", ");
+        let mut words = words.join(", ");
+        if let Some(text) = &self.harm_after {
+            let seconds = parsed_duration("harm-after", text)?.as_secs();
+            if seconds >= u64::from(scenario.seconds) {
+                bail!(
+                    "--harm-after = {text} is no less than the duration; give less, or no harm begins"
+                );
+            }
+            scenario.harm_after = seconds as u32;
+            words.push_str(&format!(" after {seconds} s"));
+        }
         if scenario.differing().is_empty() {
             bail!("the regression ({words}) changes nothing; give a larger one, or none");
         }

@@ -118,6 +118,7 @@ impl Traffic {
             failure_rate: percentage("error-rate", &self.error_rate, 100.0)?,
         };
         Ok(Scenario {
+            harm_after: 0,
             canary: stable.clone(),
             stable,
             routing: self.routing()?,
