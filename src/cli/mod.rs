@@ -39,6 +39,8 @@ pub mod history;
 
 mod columns;
 
+mod numbers;
+
 mod show;
 
 use std::process::ExitCode;

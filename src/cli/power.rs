@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use clap::ValueEnum;
+use serde_json::Value;
 use serde_json::json;
 
+use super::numbers::percent;
+use super::numbers::percentage;
 use super::show;
 use crate::canary::HealthPolicy;
 use crate::canary::Weight;
 use crate::stats::Alternative;
+use crate::stats::ProportionPower;
 use crate::stats::SampleSizes;
 use crate::stats::TwoSamplePower;
 use crate::stats::power_at;
@@ -24,6 +28,13 @@ pub struct PowerArgs {
     /// Standard deviation of latency, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 15.0)]
     std_ms: f64,
+    /// In place of a slowdown: share of stable's requests that fail, like 1%
+    #[arg(long, value_name = "PERCENT%", requires = "canary_error_rate",
+          conflicts_with_all = ["difference_ms", "std_ms"])]
+    error_rate: Option<String>,
+    /// Share of the canary's requests that fail, which is to be noticed, like 2%
+    #[arg(long, value_name = "PERCENT%", requires = "error_rate")]
+    canary_error_rate: Option<String>,
     /// Probability of noticing it
     #[arg(long, value_name = "P", default_value_t = 0.8)]
     power: f64,
@@ -33,7 +44,7 @@ pub struct PowerArgs {
     /// The canary's share of traffic, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     traffic: f64,
-    /// Whether only a slower canary counts, or a faster one too
+    /// Whether only a worse canary counts, or a better one too
     #[arg(long, value_name = "SIDES", default_value = "two")]
     sides: Sides,
     /// Print JSON
@@ -43,9 +54,9 @@ pub struct PowerArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Sides {
-    /// Slower only
+    /// Worse only
     One,
-    /// Slower or faster
+    /// Worse or better
     Two,
 }
 
@@ -54,36 +65,24 @@ enum Sides {
 /// # Errors
 /// When a number is out of its range.
 pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
+    if let (Some(stable), Some(canary)) = (&args.error_rate, &args.canary_error_rate) {
+        return of_rates(args, stable, canary);
+    }
     if !(args.std_ms > 0.0 && args.std_ms.is_finite()) {
         anyhow::bail!("--std-ms = {} is out of range; give a number above 0", args.std_ms);
     }
-    let weight = Weight::from_percent(args.traffic).context("--traffic")?;
-    if weight.share() <= 0.0 || weight.share() >= 1.0 {
-        anyhow::bail!(
-            "--traffic = {} leaves a track empty; give more than 0 and less than 100",
-            args.traffic
-        );
-    }
+    let weight = args.weight()?;
     let asked = TwoSamplePower {
         effect_size: args.difference_ms / args.std_ms,
         alpha: args.alpha,
         power: args.power,
         allocation_ratio: 1.0,
-        alternative: match args.sides {
-            Sides::One => Alternative::Greater,
-            Sides::Two => Alternative::TwoSided,
-        },
+        alternative: args.sides.alternative(),
     };
     let equal = asked.required_samples()?;
     let allocation_ratio = (1.0 - weight.share()) / weight.share();
     let split = whole_split(&TwoSamplePower { allocation_ratio, ..asked })?;
     if args.json {
-        let sizes = |s: &SampleSizes| {
-            json!({
-                "canary": s.canary_ceil, "stable": s.stable_ceil, "power": s.achieved_power,
-                "canary_exact": s.canary, "stable_exact": s.stable,
-            })
-        };
         let answer = json!({
             "effect_size": asked.effect_size, "equal_groups": sizes(&equal), "split": sizes(&split),
             "traffic_percent": weight.percent(), "requests": requests(&split, weight),
@@ -127,6 +126,82 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same for failures.
+fn of_rates(args: &PowerArgs, stable: &str, canary: &str) -> anyhow::Result<ExitCode> {
+    let weight = args.weight()?;
+    let asked = ProportionPower {
+        canary_rate: percentage("canary-error-rate", canary, 100.0)?,
+        stable_rate: percentage("error-rate", stable, 100.0)?,
+        alpha: args.alpha,
+        power: args.power,
+        allocation_ratio: 1.0,
+        alternative: args.sides.alternative(),
+    };
+    let equal = asked.required_samples()?;
+    let allocation_ratio = (1.0 - weight.share()) / weight.share();
+    let split = ProportionPower { allocation_ratio, ..asked }.required_samples()?;
+    if args.json {
+        let answer = json!({
+            "stable_rate": asked.stable_rate, "canary_rate": asked.canary_rate,
+            "equal_groups": sizes(&equal), "split": sizes(&split),
+            "traffic_percent": weight.percent(), "requests": requests(&split, weight),
+        });
+        anstream::println!("{}", show::json(&answer));
+        return Ok(ExitCode::SUCCESS);
+    }
+    anstream::println!(
+        "To notice that {} % fail in place of {} %, with probability {} at level {}:",
+        percent(asked.canary_rate),
+        percent(asked.stable_rate),
+        args.power,
+        args.alpha,
+    );
+    anstream::println!(
+        "  equal groups   {} requests each (power {:.1} %)",
+        show::styled(show::STRONG, equal.canary_ceil),
+        equal.achieved_power * 100.0,
+    );
+    anstream::println!(
+        "  {:<14} {} canary + {} stable requests (power {:.1} %), about {} in all",
+        format!("{weight} canary"),
+        show::styled(show::STRONG, split.canary_ceil),
+        show::styled(show::STRONG, split.stable_ceil),
+        split.achieved_power * 100.0,
+        requests(&split, weight),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl PowerArgs {
+    /// The canary's share, if it leaves both tracks something.
+    fn weight(&self) -> anyhow::Result<Weight> {
+        let weight = Weight::from_percent(self.traffic).context("--traffic")?;
+        if weight.share() <= 0.0 || weight.share() >= 1.0 {
+            anyhow::bail!(
+                "--traffic = {} leaves a track empty; give more than 0 and less than 100",
+                self.traffic
+            );
+        }
+        Ok(weight)
+    }
+}
+
+impl Sides {
+    fn alternative(self) -> Alternative {
+        match self {
+            Sides::One => Alternative::Greater,
+            Sides::Two => Alternative::TwoSided,
+        }
+    }
+}
+
+fn sizes(sizes: &SampleSizes) -> Value {
+    json!({
+        "canary": sizes.canary_ceil, "stable": sizes.stable_ceil, "power": sizes.achieved_power,
+        "canary_exact": sizes.canary, "stable_exact": sizes.stable,
+    })
 }
 
 /// The sizes for the split. A canary sample cannot be split, so its number is rounded up; stable's is

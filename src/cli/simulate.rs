@@ -1,7 +1,5 @@
 //! `serin simulate`: how often would this policy be wrong with this traffic, and how soon right?
 
-mod numbers;
-
 mod traffic;
 
 mod regression;
@@ -23,12 +21,12 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
-use self::numbers::in_range;
 use self::regression::Regression;
 use self::report::Report;
 use self::report::Run;
 use self::traffic::Looking;
 use self::traffic::Traffic;
+use super::numbers::in_range;
 use super::settings::Given;
 use super::settings::Settings;
 use super::show;

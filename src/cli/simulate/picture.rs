@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::percent;
+use super::super::numbers::percent;
 use super::report::Report;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;

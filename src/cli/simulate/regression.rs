@@ -3,9 +3,9 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::numbers::in_range;
-use super::numbers::percent;
-use super::numbers::percentage;
+use super::super::numbers::in_range;
+use super::super::numbers::percent;
+use super::super::numbers::percentage;
 use crate::canary::policy::parsed_duration;
 use crate::simulation::Scenario;
 use crate::simulation::Until;

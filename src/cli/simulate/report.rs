@@ -3,8 +3,8 @@
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::numbers::percent;
 use super::super::show;
-use super::numbers::percent;
 use crate::canary::metric::Source;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;

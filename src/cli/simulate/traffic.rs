@@ -7,9 +7,9 @@ use anyhow::bail;
 use clap::Args;
 use clap::ValueEnum;
 
-use super::numbers::in_range;
-use super::numbers::percent;
-use super::numbers::percentage;
+use super::super::numbers::in_range;
+use super::super::numbers::percent;
+use super::super::numbers::percentage;
 use crate::canary::JudgePolicy;
 use crate::canary::Weight;
 use crate::canary::policy::parsed_duration;

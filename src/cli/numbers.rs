@@ -1,4 +1,4 @@
-//! Which numbers may the flags of `serin simulate` hold?
+//! Which numbers may a flag hold?
 
 use anyhow::Context;
 use anyhow::bail;

@@ -1,0 +1,61 @@
+//! Does `serin power` say how many requests a comparison takes, for latencies and for failures?
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use std::process::Command;
+use std::process::Output;
+
+use serde_json::Value;
+use serin::stats::Alternative;
+use serin::stats::ProportionPower;
+
+fn serin(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_serin")).arg("power").args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_slowdown_of_ten_milliseconds_takes_37_samples_a_group() {
+    let said = text(&serin(&["--difference-ms", "10", "--std-ms", "15"]));
+    assert!(said.contains("37 samples each"), "{said}");
+    assert!(said.contains("20 canary + 178 stable"), "{said}");
+}
+
+#[test]
+fn failures_take_what_the_library_says() {
+    let flags = ["--error-rate", "1%", "--canary-error-rate", "2%", "--json"];
+    let said: Value = serde_json::from_str(&text(&serin(&flags))).unwrap();
+    let asked = ProportionPower {
+        canary_rate: 0.02,
+        stable_rate: 0.01,
+        alpha: 0.05,
+        power: 0.8,
+        allocation_ratio: 9.0,
+        alternative: Alternative::TwoSided,
+    };
+    let sizes = asked.required_samples().unwrap();
+    assert_eq!(said["split"]["canary"], sizes.canary_ceil);
+    assert_eq!(said["split"]["stable"], sizes.stable_ceil);
+    let requests = said["requests"].as_u64().unwrap();
+    assert!(requests >= sizes.canary_ceil * 10 - 10, "{said}");
+}
+
+#[test]
+fn what_does_not_fit_together_is_an_error_in_use() {
+    for (flags, named) in [
+        (vec!["--error-rate", "1%"], "canary-error-rate"),
+        (vec!["--error-rate", "1", "--canary-error-rate", "2%"], "--error-rate = \"1\""),
+        (vec!["--error-rate", "1%", "--canary-error-rate", "200%"], "0% to 100%"),
+        (vec!["--error-rate", "1%", "--canary-error-rate", "2%", "--std-ms", "1"], "std-ms"),
+        (vec!["--traffic", "0"], "leaves a track empty"),
+    ] {
+        let output = serin(&flags);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {error}");
+        assert!(error.contains(named), "{flags:?}: {error}");
+    }
+}
