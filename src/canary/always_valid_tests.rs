@@ -364,7 +364,7 @@ fn degenerate_pairs_have_a_verdict() {
 }
 
 /// Seconds in which ten values of each version are recorded; the canary's are lower by `loss`.
-fn revenue(seconds: u32, loss: f64) -> impl Iterator<Item = Increment> {
+pub(in crate::canary) fn revenue(seconds: u32, loss: f64) -> impl Iterator<Item = Increment> {
     (0..seconds).map(move |number| {
         let mut increment = second(number, 1.0, 0);
         let values = |offset: u32, less: f64| -> Vec<(f64, u64)> {

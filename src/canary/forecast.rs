@@ -39,7 +39,8 @@ mod wording;
 /// What comes, if requests go on as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// Requests of both tracks per second.
+    /// Requests of both tracks per second that can be judged: those without a key and the first of
+    /// each key.
     pub requests_per_second: f64,
     /// In the order of the policy's metrics.
     pub metrics: Vec<MetricForecast>,

@@ -98,18 +98,18 @@ fn a_metric_that_is_decided_needs_nothing_more() {
         assert_eq!((one.outcome, one.requests), (Outcome::Pass, Some(0)), "{one:?}");
         assert_eq!(one.seconds, Some(0.0));
     }
-    assert_eq!(found.message, "the canary may be promoted now");
+    assert_eq!(found.message, "the watch says promote now");
     let found = foreseen(&seen((0..30).map(|number| second(number, 1.5, 0))));
     let latency = &found.metrics[0];
     assert_eq!((latency.outcome, latency.requests), (Outcome::Fail, Some(0)));
     assert_eq!(found.verdict.map(|one| one.verdict), Some(Verdict::Rollback));
-    assert_eq!(found.message, "the canary is to be rolled back now");
+    assert_eq!(found.message, "the watch says roll back now");
 }
 
 #[test]
 fn the_sentence_says_verdict_time_requests_and_what_could_be_found() {
     let found = foreseen(&seen((0..10).map(|number| second(number, 1.0, 0))));
-    let start = "at 100 requests/s and the present effect, promotion in about ";
+    let start = "at 100 requests/s and the present effect, the verdict promote in about ";
     assert!(found.message.starts_with(start), "{}", found.message);
     let end = " points could be found";
     assert!(found.message.contains("; by the end of the bake a slowdown of "), "{found:?}");
@@ -139,10 +139,16 @@ fn where_nothing_can_come_the_sentence_says_why() {
             10.0,
             none,
             true,
-            "no requests come in, and without traffic no verdict does; promo",
+            "no requests to judge come in, and without them no verdict does; the verdict promo",
         ),
-        (&some, 10.0, unmeasured, true, "no requests come in"),
-        (&nothing, 10.0, none, false, "no requests come in, and without traffic no verdict does"),
+        (&some, 10.0, unmeasured, true, "no requests to judge come in"),
+        (
+            &nothing,
+            10.0,
+            none,
+            false,
+            "no requests to judge come in, and without them no verdict does",
+        ),
         (
             &nothing,
             10.0,

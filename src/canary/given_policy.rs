@@ -176,6 +176,9 @@ impl GivenMetric {
                                less than 1";
                 return out("accepted", format!("{accepted:?}"), allowed);
             }
+        } else if accepted.absolute == 0.0 && accepted.relative > 0.0 && accepted.relative < 0.02 {
+            let allowed = "at least 0.02, or an absolute margin: values are known to within 1 %";
+            return out("accepted.relative", accepted.relative.to_string(), allowed);
         } else if accepted == Margin::default() {
             let allowed = "more than 0 in one of its parts: no sample proves two tracks equal";
             return out("accepted", "0".to_owned(), allowed);

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((increment.canary.requests, increment.canary.failures), (1, 1));
         assert_eq!(increment.stable.latency.len(), 1);
         assert!((increment.stable.latency[0].0 - 0.020).abs() < 0.0001);
-        assert_eq!(increment.stable.score.iter().map(|point| point.1).sum::<u64>(), 2);
+        assert_eq!(increment.stable.score.iter().map(|point| point.1).sum::<u64>(), 1);
         assert!(increment.canary.latency.is_empty() && !increment.is_empty());
         assert!(Increment::between(weight, &samples, &samples).unwrap().is_empty());
         assert_eq!(Increment::between(weight, &samples, &earlier), None);

@@ -2,20 +2,24 @@
 //!
 //! Two judges are heard. The *health check* looks once, at everything observed since the step began,
 //! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
-//! may be asked at any time. The canary is rolled back if either finds harm, and may be promoted if
-//! the health check passes and the watch has found none. Too little data is a verdict of its own: it is
+//! may be asked at any time. The canary is rolled back if either says so, and may be promoted if the
+//! health check passes and the watch has nothing against it: no metric that acts has failed, and no
+//! guardrail of recorded values goes without values. Too little data is a verdict of its own: it is
 //! never an error and never a pass.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::always_valid::AlwaysValid;
+use super::always_valid::Classification;
 use super::evidence::Evidence;
 use super::evidence::Inputs;
 use super::evidence::LatencyEvidence;
 use super::evidence::TrackInputs;
 use super::evidence::gather;
 use super::judge_policy::JudgePolicy;
+use super::metric::Role;
+use super::metric::Source;
 use super::monitors::Measured;
 use super::monitors::Monitors;
 use super::narrative::duration;
@@ -73,6 +77,25 @@ impl WatchEvidence {
         WatchEvidence::of(policy.clone(), monitors.ticks(), monitors.measured())
     }
 
+    /// What speaks against a promotion, in sentences: harm that is shown, unless the score outweighs
+    /// it, and recorded values that a guardrail waits for.
+    pub fn objections(&self) -> Vec<String> {
+        if self.conclusion.verdict == Verdict::Promote {
+            return Vec::new();
+        }
+        let evidence = self.policy.metrics.iter().zip(&self.conclusion.metrics);
+        evidence
+            .filter(|(metric, evidence)| match evidence.classification {
+                Classification::Fail => metric.role.acts(),
+                Classification::Insufficient => {
+                    metric.role == Role::Guardrail && metric.source == Source::Recorded
+                }
+                Classification::Pass | Classification::Inconclusive => false,
+            })
+            .map(|(_, evidence)| evidence.sentence.clone())
+            .collect()
+    }
+
     fn of(policy: JudgePolicy, ticks: u64, measured: Vec<Measured>) -> WatchEvidence {
         let conclusion = AlwaysValid::new(&policy, ticks, &measured);
         WatchEvidence { policy, measured, conclusion }
@@ -91,14 +114,18 @@ impl Judgement {
     ) -> Judgement {
         let evidence = gather(&policy, inputs);
         let (mut verdict, mut reasons) = judge(&policy, &evidence);
-        if let Some(watch) = &watch
-            && watch.conclusion.verdict == Verdict::Rollback
-        {
-            if verdict != Verdict::Rollback {
-                reasons.clear();
+        if let Some(watch) = &watch {
+            let objections = watch.objections();
+            if watch.conclusion.verdict == Verdict::Rollback {
+                if verdict != Verdict::Rollback {
+                    reasons.clear();
+                }
+                verdict = Verdict::Rollback;
+                reasons.push(watch.conclusion.message.clone());
+            } else if verdict == Verdict::Promote && !objections.is_empty() {
+                verdict = Verdict::Hold;
+                reasons = objections;
             }
-            verdict = Verdict::Rollback;
-            reasons.push(watch.conclusion.message.clone());
         }
         let digest = digest.to_owned();
         Judgement { rollout, step, digest, policy, evidence, watch, verdict, reasons }
@@ -315,6 +342,40 @@ mod tests {
             let text = serde_json::to_string(&judgement).unwrap();
             let read: Judgement = serde_json::from_str(&text).unwrap();
             assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_speaks_against_a_canary_at_any_time_holds_its_promotion() {
+        let revenue = crate::canary::always_valid::tests::revenue;
+        let inputs =
+            Inputs { stable: track(0, &around(1.0, 180)), canary: track(0, &around(1.0, 20)) };
+        // (role of the revenue, its loss or nothing recorded, verdict, a word of the reason)
+        for (role, loss, verdict, reason) in [
+            ("signal", Some(0.0), Verdict::Promote, "no harmful difference"),
+            ("signal", Some(40.0), Verdict::Hold, "revenue: mean -"),
+            ("advisory", Some(40.0), Verdict::Promote, "no harmful difference"),
+            ("guardrail", Some(40.0), Verdict::Rollback, "revenue: mean -"),
+            ("guardrail", None, Verdict::Hold, "too few samples"),
+            ("signal", None, Verdict::Promote, "no harmful difference"),
+        ] {
+            let given =
+                format!("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"{role}\"");
+            let given = toml::from_str(&given).unwrap();
+            let policy = JudgePolicy::new(&HealthPolicy::default(), &given).unwrap();
+            let mut monitors = Monitors::new(&policy, &Default::default());
+            for mut tick in revenue(60, loss.unwrap_or_default()) {
+                if loss.is_none() {
+                    tick.recorded.clear();
+                }
+                monitors.tick(&tick);
+            }
+            let watch = Some(WatchEvidence::new(&policy, &monitors));
+            let judgement = Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, watch);
+            let reasons = judgement.reasons.join("; ");
+            assert_eq!(judgement.verdict, verdict, "{role} {loss:?}: {reasons}");
+            assert!(reasons.contains(reason), "{role} {loss:?}: {reasons}");
+            assert_eq!(judgement.recomputed(), judgement);
         }
     }
 

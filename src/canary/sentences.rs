@@ -51,7 +51,12 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
         }
         Verdict::Promote => {
             let passing = names(Classification::Pass).join(", ");
-            format!("the canary is proven to stay within what is accepted: {passing}")
+            let failing = names(Classification::Fail);
+            let outweighed = match failing.is_empty() {
+                true => String::new(),
+                false => format!("; outweighed: {} fails", failing.join(", ")),
+            };
+            format!("the canary is proven to stay within what is accepted: {passing}{outweighed}")
         }
         Verdict::Hold => {
             let open: Vec<String> = [
@@ -65,7 +70,11 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
                 (!names.is_empty()).then(|| format!("{} {what}", names.join(", ")))
             })
             .collect();
-            format!("neither harm nor its absence is proven yet: {}", open.join("; "))
+            let so_far = match names(Classification::Fail).is_empty() {
+                true => "neither harm nor its absence is proven yet",
+                false => "the canary does harm, not enough to roll it back",
+            };
+            format!("{so_far}: {}", open.join("; "))
         }
     }
 }

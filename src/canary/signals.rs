@@ -128,7 +128,8 @@ pub struct TrackSamples {
     pub failures: Failures,
     /// Seconds from the start of the inference to its answer, injected delays included.
     pub latency: Summary,
-    /// The probabilities predicted: one for each row.
+    /// The mean of the probabilities predicted for the rows of a request: one value for each request,
+    /// as of latency, because its rows went the same way by the same draw of the coin.
     pub score: Summary,
 }
 
@@ -148,8 +149,8 @@ impl TrackSamples {
     pub fn record(&mut self, latency_seconds: f64, scores: &[f64]) {
         self.requests += 1;
         self.latency.record(latency_seconds);
-        for &score in scores {
-            self.score.record(score);
+        if !scores.is_empty() {
+            self.score.record(scores.iter().sum::<f64>() / scores.len() as f64);
         }
     }
 
@@ -247,7 +248,8 @@ mod tests {
         two.of_mut(Track::Canary).record_failure(Failure::Busy);
         one.merge(&two).unwrap();
         assert_eq!(one.stable.requests, 2);
-        assert_eq!(one.stable.score.count(), 3);
+        assert_eq!(one.stable.score.count(), 2, "the rows of a request are one value");
+        assert_eq!(one.stable.score.mean(), Some(0.5));
         assert_eq!(one.stable.latency.mean(), Some(0.002));
         assert_eq!(one.canary.failures.busy, 1);
     }

@@ -49,6 +49,11 @@ impl Weight {
         Ok(Weight(rounded as u16))
     }
 
+    /// Whether all traffic goes to one track, so that nothing is left to chance.
+    pub fn is_certain(self) -> bool {
+        self.0 == 0 || self.0 == Weight::WHOLE
+    }
+
     /// The share in basis points, 0 to 10 000.
     pub fn basis_points(self) -> u16 {
         self.0

@@ -43,6 +43,8 @@ struct Record {
     score: Option<f64>,
     #[serde(default, deserialize_with = "metric")]
     metric: Option<String>,
+    #[serde(default, deserialize_with = "key")]
+    key: Option<String>,
 }
 
 /// The body of `/analyze`; without one, the recorded scores are compared.
@@ -91,12 +93,13 @@ async fn recorded(request: &HttpRequest, payload: Payload, shared: &Shared) -> R
     if bytes.is_empty() {
         return Err(Problem::empty_body(RECORD_EXAMPLE));
     }
-    let Record { version, score, metric } = body::parse(&bytes)?;
+    let Record { version, score, metric, key } = body::parse(&bytes)?;
     let missing =
         |field| Problem::field(format!("{field} is missing; send JSON like {RECORD_EXAMPLE}"));
     let track = track(&version.ok_or_else(|| missing("version"))?)?;
     let score = score.ok_or_else(|| missing("score"))?;
-    shared.service.recordings().record(track, metric_name(metric)?, score)?;
+    let metric = metric_name(metric)?;
+    shared.service.recordings().record(track, metric, score, key.as_deref())?;
     Ok(())
 }
 
@@ -212,6 +215,10 @@ fn version<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Erro
 
 fn score<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     fields::number(from, "score").map(Some)
+}
+
+fn key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    fields::text(from, "key").map(Some)
 }
 
 fn metric<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

@@ -201,8 +201,6 @@ impl Service {
             override_quarantine: deployment.override_quarantine,
         };
         self.carry_out(&mut ledger, &event, Some(candidate))?;
-        // What was recorded of the last canary says nothing about this one.
-        self.recordings.begin(ledger.state.rollout.iter().flat_map(Rollout::recorded_metrics));
         Ok(self.status_of(&ledger))
     }
 

@@ -56,6 +56,10 @@ impl Live {
     pub fn assign(&self, key: Option<&str>) -> (Track, Visit) {
         match (&self.canary, key) {
             (None, _) => (Track::Stable, Visit::First),
+            // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
+            (Some(lane), Some(key)) if lane.split.weight().is_certain() => {
+                (lane.split.assign_key(key), Visit::First)
+            }
             (Some(lane), Some(key)) => (lane.split.assign_key(key), lane.visits.visit(key)),
             (Some(lane), None) => (lane.split.assign(self.recorder.next_request()), Visit::First),
         }

@@ -3,10 +3,14 @@
 //!
 //! Nobody flips a coin for a recorded value, so it is compared with the others of its tick, whose
 //! share is the one observed. A tick with values of one track alone would compare nothing, and one
-//! with a single value of each hardly anything: so values wait until there are [`FEWEST`] of both.
+//! with a single value of each hardly anything: so values wait until there are [`FEWEST`] of both, but
+//! never over a change of the canary's share. Whoever comes back stays on one track, so of a key only
+//! the first value of each metric waits.
 
 use std::collections::BTreeMap;
 
+use super::visits::Visit;
+use super::visits::Visits;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::increment::RecordedIncrement;
@@ -16,9 +20,16 @@ use crate::stats::Layout;
 /// So many values of each track make a tick.
 pub const FEWEST: u64 = 10;
 
-/// The values that wait, 144 kB a metric whatever their number.
+/// The values that wait, 176 kB a metric whatever their number.
 #[derive(Default)]
-pub struct Pending(BTreeMap<MetricName, Waiting>);
+pub struct Pending(BTreeMap<MetricName, Judged>);
+
+/// One metric.
+struct Judged {
+    waiting: Waiting,
+    /// The keys that a value was recorded for in this rollout.
+    visits: Visits,
+}
 
 struct Waiting {
     stable: Histogram,
@@ -32,14 +43,19 @@ impl Default for Waiting {
 }
 
 impl Pending {
-    /// Nothing waits, and values of these metrics will.
-    pub fn of(metrics: impl IntoIterator<Item = MetricName>) -> Pending {
-        Pending(metrics.into_iter().map(|name| (name, Waiting::default())).collect())
+    /// Nothing waits, and values of these metrics will. The salt is that of the rollout.
+    pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
+        let judged = || Judged { waiting: Waiting::default(), visits: Visits::new(salt) };
+        Pending(metrics.into_iter().map(|name| (name, judged())).collect())
     }
 
-    /// Keeps a value, if its metric is judged.
-    pub fn record(&mut self, track: Track, metric: &MetricName, value: f64) {
-        if let Some(Waiting { stable, canary }) = self.0.get_mut(metric) {
+    /// Keeps a value, if its metric is judged and it is the first of its key.
+    pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
+        if let Some(Judged { waiting, visits }) = self.0.get_mut(metric) {
+            if key.is_some_and(|key| visits.visit(key) == Visit::Repeated) {
+                return;
+            }
+            let Waiting { stable, canary } = waiting;
             match track {
                 Track::Stable => stable.record(value),
                 Track::Canary => canary.record(value),
@@ -49,15 +65,15 @@ impl Pending {
 
     /// The metrics that have enough of both tracks, which then wait for nothing.
     pub fn take(&mut self) -> BTreeMap<MetricName, RecordedIncrement> {
-        let enough = |waiting: &Waiting| {
+        let enough = |Judged { waiting, .. }: &Judged| {
             waiting.stable.count() >= FEWEST && waiting.canary.count() >= FEWEST
         };
         let points = |histogram: &Histogram| histogram.points().as_slice().to_vec();
         self.0
             .iter_mut()
-            .filter(|(_, waiting)| enough(waiting))
-            .map(|(name, waiting)| {
-                let Waiting { stable, canary } = std::mem::take(waiting);
+            .filter(|(_, judged)| enough(judged))
+            .map(|(name, judged)| {
+                let Waiting { stable, canary } = std::mem::take(&mut judged.waiting);
                 let increment =
                     RecordedIncrement { stable: points(&stable), canary: points(&canary) };
                 (name.clone(), increment)
@@ -65,9 +81,9 @@ impl Pending {
             .collect()
     }
 
-    /// Forgets the values, not the metrics.
+    /// Forgets the values, not the metrics and not the keys.
     pub fn clear(&mut self) {
-        self.0.values_mut().for_each(|waiting| *waiting = Waiting::default());
+        self.0.values_mut().for_each(|judged| judged.waiting = Waiting::default());
     }
 }
 
@@ -78,14 +94,19 @@ mod tests {
     #[test]
     fn values_wait_until_there_are_enough_of_both_tracks() {
         let revenue = MetricName::new("revenue").unwrap();
-        let mut pending = Pending::of([revenue.clone()]);
+        let mut pending = Pending::of([revenue.clone()], 7);
         for _ in 0..50 {
-            pending.record(Track::Stable, &revenue, 12.0);
-            pending.record(Track::Stable, &MetricName::new("other").unwrap(), 1.0);
+            pending.record(Track::Stable, &revenue, 12.0, None);
+            pending.record(Track::Stable, &MetricName::new("other").unwrap(), 1.0, None);
         }
         assert!(pending.take().is_empty());
-        for value in 0..10 {
-            pending.record(Track::Canary, &revenue, -f64::from(value));
+        for value in 0..9 {
+            pending.record(Track::Canary, &revenue, -f64::from(value), None);
+        }
+        assert!(pending.take().is_empty());
+        // Anna stays on her track: all her values are one draw of the coin.
+        for value in 0..50 {
+            pending.record(Track::Canary, &revenue, f64::from(value), Some("anna"));
         }
         let taken = pending.take();
         let count = |values: &[(f64, u64)]| values.iter().map(|value| value.1).sum::<u64>();

@@ -108,7 +108,12 @@ pub async fn predict(
     let (latency, outcome) = timed(&live.stable, clock, None, stable_deadline, &rows).await;
     match outcome {
         Ok(probabilities) => {
-            if !fallback {
+            // The tracks are compared by one measure: what would have been too late of the canary's is
+            // so of stable's, although the user gets it.
+            let deadline = live.canary.as_ref().map_or(stable_deadline, |lane| lane.deadline);
+            if !fallback && latency > deadline {
+                live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
+            } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
             }

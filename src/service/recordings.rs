@@ -82,11 +82,17 @@ pub struct RecordedCounts {
 }
 
 impl Recordings {
-    /// Adds a number.
+    /// Adds a number. Of a key the judge takes the first one alone.
     ///
     /// # Errors
     /// When it cannot be compared with others, or its metric would be one too many.
-    pub fn record(&self, track: Track, metric: MetricName, score: f64) -> Result<(), RecordError> {
+    pub fn record(
+        &self,
+        track: Track,
+        metric: MetricName,
+        score: f64,
+        key: Option<&str>,
+    ) -> Result<(), RecordError> {
         if !is_recordable(score) {
             return Err(RecordError::Score(score));
         }
@@ -94,7 +100,7 @@ impl Recordings {
         if metrics.len() >= MOST_METRICS && !metrics.contains_key(&metric) {
             return Err(RecordError::TooManyMetrics { name: metric.to_string() });
         }
-        self.pending.lock().record(track, &metric, score);
+        self.pending.lock().record(track, &metric, score, key);
         metrics.entry(metric).or_default().of_mut(track).record(score);
         Ok(())
     }
@@ -120,17 +126,22 @@ impl Recordings {
         counts
     }
 
-    /// Forgets everything but what the judge has taken in.
+    /// Forgets what an analysis would compare. What waits for the judge stays: whoever clears may have
+    /// seen the values, and must not choose which of them are judged.
     pub fn clear(&self) {
         // The memory is given back after the lock.
         let _forgotten = std::mem::take(&mut *self.metrics.lock());
-        self.pending.lock().clear();
     }
 
-    /// Forgets everything; from now on values of these metrics wait for the judge.
-    pub fn begin(&self, judged: impl IntoIterator<Item = MetricName>) {
-        self.clear();
-        *self.pending.lock() = Pending::of(judged);
+    /// From now on values of these metrics wait for the judge, and no earlier ones.
+    pub fn judge(&self, metrics: impl IntoIterator<Item = MetricName>, salt: u128) {
+        *self.pending.lock() = Pending::of(metrics, salt);
+    }
+
+    /// Lets nothing wait any more that came while the canary's share was another one, or left nothing
+    /// to chance: within a tick all values must have had the same chance.
+    pub fn drop_waiting(&self) {
+        self.pending.lock().clear();
     }
 
     /// What the judge has not taken in yet, of the metrics that have enough of both tracks.
@@ -211,9 +222,9 @@ mod tests {
     #[test]
     fn what_is_recorded_is_kept_by_metric_and_track() {
         let recordings = Recordings::default();
-        recordings.record(Track::Stable, name("score"), 0.5).unwrap();
-        recordings.record(Track::Canary, name("score"), 0.7).unwrap();
-        recordings.record(Track::Canary, name("revenue"), -3.0).unwrap();
+        recordings.record(Track::Stable, name("score"), 0.5, None).unwrap();
+        recordings.record(Track::Canary, name("score"), 0.7, None).unwrap();
+        recordings.record(Track::Canary, name("revenue"), -3.0, None).unwrap();
         let (baseline, canary) = recordings.samples(&name("score"));
         assert_eq!(baseline.points().as_slice(), [(0.5, 1)]);
         assert_eq!(canary.points().as_slice(), [(0.7, 1)]);
@@ -229,7 +240,7 @@ mod tests {
     fn beyond_the_limit_a_uniform_sample_of_all_values_is_kept() {
         let recordings = Recordings::default();
         for value in 0..100_000 {
-            recordings.record(Track::Canary, name("score"), f64::from(value)).unwrap();
+            recordings.record(Track::Canary, name("score"), f64::from(value), None).unwrap();
         }
         let (_, canary) = recordings.samples(&name("score"));
         assert_eq!(recordings.counts().total, counts(0, 100_000));
@@ -247,7 +258,7 @@ mod tests {
     fn up_to_the_limit_nothing_is_lost() {
         let recordings = Recordings::default();
         for value in 0..MOST_KEPT {
-            recordings.record(Track::Stable, name("score"), value as f64).unwrap();
+            recordings.record(Track::Stable, name("score"), value as f64, None).unwrap();
         }
         let (baseline, _) = recordings.samples(&name("score"));
         assert!(baseline.points().iter().enumerate().all(|(i, point)| point == (i as f64, 1)));
@@ -264,13 +275,13 @@ mod tests {
     fn there_is_an_end_to_the_metrics_and_to_the_numbers() {
         let recordings = Recordings::default();
         for i in 0..MOST_METRICS {
-            recordings.record(Track::Stable, name(&format!("m{i}")), 1.0).unwrap();
+            recordings.record(Track::Stable, name(&format!("m{i}")), 1.0, None).unwrap();
         }
-        let error = recordings.record(Track::Stable, name("more"), 1.0).unwrap_err();
+        let error = recordings.record(Track::Stable, name("more"), 1.0, None).unwrap_err();
         assert!(error.to_string().contains("/reset"), "{error}");
-        recordings.record(Track::Canary, name("m0"), 1.0).unwrap();
+        recordings.record(Track::Canary, name("m0"), 1.0, None).unwrap();
         for score in [f64::NAN, f64::INFINITY, -1e145] {
-            let error = recordings.record(Track::Stable, name("m0"), score).unwrap_err();
+            let error = recordings.record(Track::Stable, name("m0"), score, None).unwrap_err();
             assert!(matches!(error, RecordError::Score(_)), "{error}");
         }
         assert_eq!(recordings.counts().metrics.len(), MOST_METRICS);
@@ -284,7 +295,7 @@ mod tests {
                 scope.spawn(|| {
                     for value in 0..5000 {
                         let track = if value % 2 == 0 { Track::Stable } else { Track::Canary };
-                        recordings.record(track, name("score"), f64::from(value)).unwrap();
+                        recordings.record(track, name("score"), f64::from(value), None).unwrap();
                     }
                 });
             }

@@ -121,7 +121,7 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     for n in 0..20 {
         for track in [Track::Stable, Track::Canary] {
             let record = |value| {
-                service.recordings().record(track, MetricName::new("revenue").unwrap(), value)
+                service.recordings().record(track, MetricName::new("revenue").unwrap(), value, None)
             };
             (0..6).for_each(|m| record(f64::from(n * m) - 30.0).unwrap());
         }

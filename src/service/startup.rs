@@ -84,7 +84,9 @@ impl Service {
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
-        recordings.begin(state.rollout.iter().flat_map(Rollout::recorded_metrics));
+        if let Some(rollout) = &state.rollout {
+            recordings.judge(rollout.recorded_metrics(), rollout.salt);
+        }
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
@@ -240,14 +242,17 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
     let Some(rollout) = &state.rollout else { return Watch::default() };
     let seen = live.recorder.observed().first;
     let kept = match store.checkpoint() {
-        // Monitors that have seen samples which were not restored would know of them twice.
+        // What was not restored of the samples is not seen again, so nothing is known twice.
         Ok(Some(saved))
-            if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest)
-                && (saved.step != rollout.step || saved.samples == seen) =>
+            if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest) =>
         {
             saved.monitors
         }
-        Ok(_) | Err(_) => None,
+        Ok(_) => None,
+        Err(cause) => {
+            tracing::warn!(%cause, "what the watch has learned of this rollout is lost; it starts anew");
+            None
+        }
     };
     let monitors = kept.unwrap_or_else(|| Monitors::new(&rollout.policy.judge, &seen.stable));
     let unsaved = unsaved(store, rollout.id, &monitors).unwrap_or_else(|cause| {

@@ -357,8 +357,8 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
     let (at_once, reasons) = judgement.health();
-    let watch = judgement.watch.as_ref().map(|watch| &watch.conclusion);
-    let harm = watch.filter(|watch| watch.verdict == Verdict::Rollback);
+    let watch = judgement.watch.as_ref();
+    let objections = watch.map_or_else(Vec::new, |watch| watch.objections());
     let running = rollout.phase == Phase::Running;
     vec![
         ChecklistItem {
@@ -377,9 +377,9 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
             detail: reasons.join("; "),
         },
         ChecklistItem {
-            item: "no harm at any time",
-            done: harm.is_none(),
-            detail: watch.map_or_else(String::new, |watch| watch.message.clone()),
+            item: "nothing against it at any time",
+            done: objections.is_empty(),
+            detail: watch.map_or_else(String::new, |watch| watch.conclusion.message.clone()),
         },
         ChecklistItem {
             item: "not paused",

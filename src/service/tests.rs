@@ -386,9 +386,12 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
     let earned = |stable: f64, canary: f64| {
         for n in 0..200 {
             let spread = f64::from(n % 10);
-            service.recordings().record(Track::Stable, revenue(), stable + spread).unwrap();
+            service.recordings().record(Track::Stable, revenue(), stable + spread, None).unwrap();
             if n % 4 == 0 {
-                service.recordings().record(Track::Canary, revenue(), canary + spread).unwrap();
+                service
+                    .recordings()
+                    .record(Track::Canary, revenue(), canary + spread, None)
+                    .unwrap();
                 answer(&service);
             }
             if n % 50 == 0 {
@@ -406,4 +409,44 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("revenue"), "{error}");
+}
+
+#[test]
+fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 0.0);
+    let visit = || (0..40).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
+    visit();
+    let weight = Weight::from_percent(50.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    let judged = || service.health().unwrap().always_valid.unwrap().metrics[1].samples;
+    let before = judged();
+    visit();
+    let after = judged();
+    assert_eq!(after.stable + after.canary - before.stable - before.canary, 40);
+    assert!(after.canary > 0);
+}
+
+#[test]
+fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
+    service.deploy(Deployment { judge, ..deployment("model_v2.bin", 1.0) }, None).unwrap();
+    let record = |track: Track, value: f64, times: u32| {
+        for _ in 0..times {
+            let cost = MetricName::new("cost").unwrap();
+            service.recordings().record(track, cost, value, None).unwrap();
+        }
+    };
+    record(Track::Stable, 1.0, 500);
+    record(Track::Canary, 1.0, 5);
+    let weight = Weight::from_percent(50.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    // The load has changed with the share, for both tracks alike.
+    record(Track::Stable, 2.0, 20);
+    record(Track::Canary, 2.0, 20);
+    let cost = service.health().unwrap().always_valid.unwrap().metrics[3].clone();
+    assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }

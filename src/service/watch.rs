@@ -83,6 +83,9 @@ impl Watch {
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
         let Some(mut increment) = increment else { return true };
         increment.recorded = recordings.increments();
+        if increment.weight.is_certain() {
+            recordings.drop_waiting();
+        }
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);
         // Looking twice at the same samples changes nothing.
@@ -137,15 +140,20 @@ impl Watch {
         self.tick(before, &last, recordings, at);
         let Some(rollout) = &state.rollout else {
             self.watched = None;
+            recordings.judge([], 0);
             return;
         };
         match &mut self.watched {
             Some(watched) if watched.rollout == rollout.id => {
                 if watched.step != rollout.step {
                     (watched.step, watched.seen) = (rollout.step, Samples::default());
+                    recordings.drop_waiting();
                 }
             }
             Some(_) | None => {
+                // What was recorded of the last canary says nothing about this one.
+                recordings.clear();
+                recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
                 let (none, rate) = (Samples::default(), Rate::new(at));

@@ -13,8 +13,8 @@ use crate::canary::narrative;
 use crate::canary::weight::Weight;
 use crate::stats::Harm;
 
-/// `at 100 requests/s and the present effect, promotion in about 4 minutes (24,000 requests); by the
-/// end of the bake a slowdown of 7 % could be found`.
+/// `at 100 requests/s and the present effect, the verdict promote in about 4 minutes (24,000 requests); by
+/// the end of the bake a slowdown of 7 % could be found`.
 pub(super) fn message(
     policy: &JudgePolicy,
     measured: &[Measured],
@@ -25,8 +25,8 @@ pub(super) fn message(
     let verdict = match &forecast.verdict {
         Some(now) if now.requests == 0 => {
             return match now.verdict {
-                Verdict::Promote => "the canary may be promoted now".to_owned(),
-                Verdict::Rollback => "the canary is to be rolled back now".to_owned(),
+                Verdict::Promote => "the watch says promote now".to_owned(),
+                Verdict::Rollback => "the watch says roll back now".to_owned(),
                 Verdict::Hold => "the verdict is to hold".to_owned(),
             };
         }
@@ -41,19 +41,19 @@ pub(super) fn message(
             .to_owned();
     }
     let what = |verdict| match verdict {
-        Verdict::Promote => "promotion",
-        Verdict::Rollback => "rollback",
+        Verdict::Promote => "the verdict promote",
+        Verdict::Rollback => "the verdict rollback",
         Verdict::Hold => "no verdict",
     };
     if forecast.requests_per_second <= 0.0 {
         return match verdict {
             Some(verdict) => format!(
-                "no requests come in, and without traffic no verdict does; {} takes about {} more \
-                 requests",
+                "no requests to judge come in, and without them no verdict does; {} takes about \
+                 {} more",
                 what(verdict.verdict),
                 grouped(verdict.requests),
             ),
-            None => "no requests come in, and without traffic no verdict does".to_owned(),
+            None => "no requests to judge come in, and without them no verdict does".to_owned(),
         };
     }
     let rate = rounded(forecast.requests_per_second);

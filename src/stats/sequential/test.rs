@@ -68,7 +68,7 @@ impl Test {
     }
 
     /// The bets against "the canary is worse by the margin at least": every one of them must win. They
-    /// do not share: a good quarter of an hour is no proof that the whole time was good.
+    /// do not share: a good quarter of an hour must not outweigh a bad hour before it.
     pub(super) fn acceptance(self, harm: Harm, margin: Margin) -> Vec<Comparison> {
         let feature = match self {
             Self::Log => Feature::Log,
