@@ -1,6 +1,7 @@
 //! Which hours do the tables of docs/statistics.md simulate?
 
 use serin::canary::Weight;
+use serin::canary::metric::Source;
 use serin::simulation::Behavior;
 use serin::simulation::Load;
 use serin::simulation::Look;
@@ -12,6 +13,7 @@ use serin::simulation::Visits;
 use serin::simulation::shape::SCORE_STD_DEV;
 use serin::simulation::shape::lognormal_sigma;
 use serin::simulation::strict_policy;
+use serin::stats::Harm;
 
 pub const ALPHA: f64 = 0.05;
 /// Mean latency in seconds.
@@ -122,6 +124,16 @@ pub fn regressions() -> Vec<Regression> {
             target,
         }
     };
+    // The prototype asked for a higher score alone, where serin asks for any change.
+    let higher_score = |name, shift, oracle, target| {
+        let mut regression = score(name, shift, oracle, target);
+        for metric in &mut regression.scenario.policy.metrics {
+            if metric.source == Source::Score {
+                metric.harm = Harm::Higher;
+            }
+        }
+        regression
+    };
     vec![
         latency("+10 ms, sd 15 (normal)", &normal, normal.plus(0.010), Some(15), (29, 60)),
         latency("+5 %, normal", &normal, normal.plus(0.0025), Some(247), (361, 927)),
@@ -156,6 +168,8 @@ pub fn regressions() -> Vec<Regression> {
         failures("errors 1 -> 5 %", 0.01, 0.05, Some(95), (101, 314)),
         failures("errors 0.1 -> 1 %", 0.001, 0.01, Some(315), (316, 1004)),
         failures("errors 0 -> 100 %", 0.0, 1.0, None, (2, 4)),
+        higher_score("score shift d = 0.1, higher alone is harm", 0.015, Some(687), (889, 2182)),
+        higher_score("score shift d = 0.2, higher alone is harm", 0.030, Some(172), (227, 613)),
     ]
 }
 
