@@ -63,6 +63,9 @@ impl JudgePolicy {
         health: &HealthPolicy,
         given: &GivenJudgePolicy,
     ) -> Result<JudgePolicy, JudgePolicyError> {
+        if given.metrics.len() > MOST_METRICS {
+            return Err(JudgePolicyError::TooMany(given.metrics.len()));
+        }
         let mut metrics = self.metrics.clone();
         for (place, one) in given.metrics.iter().enumerate() {
             if given.metrics[..place].iter().any(|other| other.name == one.name) {

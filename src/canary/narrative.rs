@@ -26,7 +26,13 @@ pub fn duration(seconds: f64) -> String {
 
 /// A probability as people read it.
 pub fn probability(p: f64) -> String {
-    if p > 0.0 && p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+    if p == 0.0 {
+        "< 1e-300".to_owned()
+    } else if p < 0.0001 {
+        format!("{p:.1e}")
+    } else {
+        format!("{p:.4}")
+    }
 }
 
 /// A number of any unit as people read it: six significant digits.

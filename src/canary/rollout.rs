@@ -78,8 +78,9 @@ pub enum Refusal {
     StaleJudgement,
     /// The judgement does not pass.
     #[error(
-        "the canary does not pass ({}); wait for more evidence, roll it back, or override it with \
-         force and a reason", .reasons.join("; ")
+        "the canary does not pass ({}); {}, or override it with force and a reason",
+        .reasons.join("; "),
+        if *.verdict == Verdict::Rollback { "roll it back" } else { "wait for more evidence, roll it back" }
     )]
     NotPassing {
         /// What was concluded.

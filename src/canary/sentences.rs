@@ -21,7 +21,7 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
         Classification::Insufficient => "too few samples",
     };
     format!(
-        "{}: {}; {}; harm p = {} (fails below {}), proven p = {} (passes below {}): {conclusion}",
+        "{}: {}; {}; p of no harm {} (fails below {}), p of too much {} (passes below {}): {conclusion}",
         metric.name,
         observed(metric, evidence),
         allowed(metric),
@@ -60,13 +60,18 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
         }
         Verdict::Hold => {
             let open: Vec<String> = [
-                (Classification::Fail, "fails"),
-                (Classification::Insufficient, "has too few samples"),
-                (Classification::Inconclusive, "is not proven either way"),
+                (Classification::Fail, "fails", "fail"),
+                (Classification::Insufficient, "has too few samples", "have too few samples"),
+                (
+                    Classification::Inconclusive,
+                    "is not proven either way",
+                    "are not proven either way",
+                ),
             ]
             .into_iter()
-            .filter_map(|(classification, what)| {
+            .filter_map(|(classification, one, more)| {
                 let names = names(classification);
+                let what = if names.len() == 1 { one } else { more };
                 (!names.is_empty()).then(|| format!("{} {what}", names.join(", ")))
             })
             .collect();
@@ -104,7 +109,9 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let Some(effect) = evidence.effect else { return of };
     let [low, high] = evidence.interval.unwrap_or([effect, effect]);
     let positive = evidence.stable_mean.filter(|mean| *mean > 0.0);
-    if let Some(mean) = positive.filter(|_| metric.source != Source::Score) {
+    // Beyond tenfold a percentage is harder to read than the difference.
+    let readable = |mean: &f64| (effect / mean).abs() < 10.0;
+    if let Some(mean) = positive.filter(|_| metric.source != Source::Score).filter(readable) {
         let percent = |x: f64| signed(100.0 * x / mean);
         return format!(
             "mean {} % against stable ({}; interval {} to {} %), {of}",
@@ -130,7 +137,9 @@ fn allowed(metric: &Metric) -> String {
             0.0 => "no more often than stable".to_owned(),
             relative => format!("up to {} times as often", number(1.0 + relative)),
         };
-        return format!("tolerated {ratio}, accepted {} points", number(100.0 * accepted.absolute));
+        let points = 100.0 * accepted.absolute;
+        let unit = if points == 1.0 { "point" } else { "points" };
+        return format!("tolerated {ratio}, accepted {} {unit}", number(points));
     }
     let direction = match metric.harm {
         Harm::Higher => "above",

@@ -26,7 +26,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.server.json {
         anstream::println!("{}", show::json(&health));
     } else {
-        anstream::println!("{}", show::health_word(&show::text(&health["status"])));
+        let harmful = health["always_valid"]["verdict"] == "rollback";
+        let word = if harmful { "alert".into() } else { show::text(&health["status"]) };
+        anstream::println!("{}", show::health_word(&word));
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", show::wrapped(sentence, "  "));
         }

@@ -341,7 +341,9 @@ impl From<JudgePolicyError> for Problem {
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Problem {
         match &error {
-            RecordError::Name(_) | RecordError::Score(_) => Problem::field(error.to_string()),
+            RecordError::Name(_) | RecordError::Score(_) | RecordError::NotJudged { .. } => {
+                Problem::field(error.to_string())
+            }
             RecordError::TooManyMetrics { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "too_many_metrics",

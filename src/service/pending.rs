@@ -20,6 +20,12 @@ use crate::stats::Layout;
 /// So many values of each track make a tick.
 pub const FEWEST: u64 = 10;
 
+/// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
+/// [`Layout::ANY`] tell them no longer apart.
+pub const SMALLEST: f64 = 1e-9;
+/// See [`SMALLEST`].
+pub const LARGEST: f64 = 1e12;
+
 /// The values that wait, 176 kB a metric whatever their number.
 #[derive(Default)]
 pub struct Pending(BTreeMap<MetricName, Judged>);
@@ -47,6 +53,12 @@ impl Pending {
     pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
         let judged = || Judged { waiting: Waiting::default(), visits: Visits::new(salt) };
         Pending(metrics.into_iter().map(|name| (name, judged())).collect())
+    }
+
+    /// Whether a value could be told apart from others, should its metric be judged.
+    pub fn takes(&self, metric: &MetricName, value: f64) -> bool {
+        let in_range = value == 0.0 || (SMALLEST..=LARGEST).contains(&value.abs());
+        in_range || !self.0.contains_key(metric)
     }
 
     /// Keeps a value, if its metric is judged and it is the first of its key.

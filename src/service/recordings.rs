@@ -20,7 +20,9 @@ use rand_xoshiro::rand_core::SeedableRng as _;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::pending::LARGEST;
 use super::pending::Pending;
+use super::pending::SMALLEST;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::analysis::Sample;
@@ -50,6 +52,17 @@ pub enum RecordError {
          absolute value"
     )]
     Score(f64),
+    /// The number cannot be judged, and its metric is.
+    #[error(
+        "score = {score:e} of the judged metric {metric} is out of range; give 0, or {SMALLEST:e} to \
+         {LARGEST:e} in absolute value: choose another unit"
+    )]
+    NotJudged {
+        /// The metric.
+        metric: String,
+        /// The number.
+        score: f64,
+    },
     /// There are too many metrics already.
     #[error(
         "metric = {name:?} would be one more than the {MOST_METRICS} that are kept; use one of the \
@@ -100,7 +113,12 @@ impl Recordings {
         if metrics.len() >= MOST_METRICS && !metrics.contains_key(&metric) {
             return Err(RecordError::TooManyMetrics { name: metric.to_string() });
         }
-        self.pending.lock().record(track, &metric, score, key);
+        let mut pending = self.pending.lock();
+        if !pending.takes(&metric, score) {
+            return Err(RecordError::NotJudged { metric: metric.to_string(), score });
+        }
+        pending.record(track, &metric, score, key);
+        drop(pending);
         metrics.entry(metric).or_default().of_mut(track).record(score);
         Ok(())
     }

@@ -29,6 +29,7 @@ use crate::canary::Monitors;
 use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
+use crate::canary::evidence_log;
 use crate::canary::evidence_log::Unsaved;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
@@ -250,16 +251,38 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         }
         Ok(_) => None,
         Err(cause) => {
-            tracing::warn!(%cause, "what the watch has learned of this rollout is lost; it starts anew");
+            tracing::warn!(%cause, "the newest checkpoint cannot be read");
             None
         }
     };
-    let monitors = kept.unwrap_or_else(|| Monitors::new(&rollout.policy.judge, &seen.stable));
+    let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
+        tracing::warn!(
+            rollout = rollout.id,
+            "the watch knows nothing of this rollout, and starts anew"
+        );
+        Monitors::new(&rollout.policy.judge, &seen.stable)
+    });
     let unsaved = unsaved(store, rollout.id, &monitors).unwrap_or_else(|cause| {
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
         Unsaved::beginning(&monitors)
     });
     Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
+}
+
+/// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the
+/// checkpoint.
+fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
+    let segments = store.segments().ok()?;
+    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
+    let (base, ticks) = (store.base(newest).ok()??, store.ticks(newest).ok()?);
+    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let monitors = evidence_log::replay(base, &ticks, end).ok()?;
+    tracing::warn!(
+        rollout,
+        ticks = end,
+        "what the watch has learned is taken from the evidence log"
+    );
+    Some(monitors)
 }
 
 /// The end of the log that led to these monitors; a log that does not lead to them begins anew.

@@ -26,12 +26,16 @@ use crate::store::Checkpoint;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
+mod judging;
+
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) inner: MemoryStore,
     full: AtomicBool,
     pub(super) keeps_no_evidence: AtomicBool,
+    /// Whether the checkpoint is gone.
+    has_lost_its_checkpoint: AtomicBool,
 }
 
 impl Disk {
@@ -60,6 +64,9 @@ impl Store for Disk {
         self.inner.append(expected, at, event)
     }
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        if self.has_lost_its_checkpoint.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         self.inner.checkpoint()
     }
     fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
@@ -310,143 +317,4 @@ fn a_missing_folder_of_models_is_an_error_that_says_what_to_do() {
     let registry = Registry::new(Path::new("no/such/folder"));
     let error = registry.candidate("model_v1.bin").err().unwrap().to_string();
     assert!(error.contains("serin train"), "{error}");
-}
-
-#[test]
-fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
-    let bench = Bench::new();
-    let service = bench.start();
-    let harm = |service: &Service| {
-        let judged = service.health().unwrap().always_valid.unwrap();
-        serde_json::to_value(&judged.metrics[0]).unwrap()["harm_p_value"].as_f64().unwrap()
-    };
-    answers(&service, 100);
-    deploy(&service, "model_v2.bin", 50.0);
-    for _ in 0..5 {
-        service
-            .command(Command::SetSlowdown { enabled: Some(true), delay_ms: Some(1) }, None)
-            .unwrap();
-        answers(&service, 40);
-        assert!(harm(&service) <= 1.0);
-    }
-    service.save_checkpoint().unwrap();
-    let before = service.health().unwrap().always_valid;
-    let restarted = bench.start();
-    assert_eq!(restarted.health().unwrap().always_valid, before);
-    let weight = Weight::from_percent(25.0).unwrap();
-    restarted.command(Command::SetTraffic { weight }, None).unwrap();
-    assert_eq!(restarted.status().tracks.canary.requests, 0, "samples start anew with the step");
-    assert_eq!(restarted.health().unwrap().always_valid, before, "and the judgement goes on");
-    restarted.command(roll_back(), None).unwrap();
-    deploy(&restarted, "model_v2.bin", 50.0);
-    assert_eq!(harm(&restarted), 1.0, "a new rollout starts from nothing");
-}
-
-#[test]
-fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
-    let bench = Bench::new();
-    let mut service = bench.start();
-    deploy(&service, "model_v2.bin", 50.0);
-    let judged = |service: &Service| {
-        let latency = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
-        latency.stable + latency.canary
-    };
-    let visit = |service: &Service, users: std::ops::Range<u32>| {
-        users.for_each(|n| drop(answer_to(service, Some(&format!("user-{n}")))));
-    };
-    visit(&service, 0..40);
-    assert_eq!(judged(&service), 40);
-    service.save_checkpoint().unwrap();
-    service = bench.start();
-    visit(&service, 0..50);
-    assert_eq!(judged(&service), 50);
-    let tracks = service.status().tracks;
-    assert_eq!(tracks.stable.requests + tracks.canary.requests, 90, "every visit is shown");
-    let weight = Weight::from_percent(75.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
-    service.save_checkpoint().unwrap();
-    service = bench.start();
-    visit(&service, 0..60);
-    assert_eq!(judged(&service), 60);
-    service.command(roll_back(), None).unwrap();
-    deploy(&service, "model_v2.bin", 50.0);
-    visit(&service, 0..60);
-    assert_eq!(judged(&service), 60, "a new rollout knows nobody");
-}
-
-#[test]
-fn recorded_values_are_judged_if_the_deployment_says_so() {
-    let bench = Bench::new();
-    let service = bench.start();
-    let revenue = || MetricName::new("revenue").unwrap();
-    let judge =
-        toml::from_str("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"");
-    let deployment = Deployment { judge: judge.unwrap(), ..deployment("model_v2.bin", 10.0) };
-    service.deploy(deployment, None).unwrap();
-    let earned = |stable: f64, canary: f64| {
-        for n in 0..200 {
-            let spread = f64::from(n % 10);
-            service.recordings().record(Track::Stable, revenue(), stable + spread, None).unwrap();
-            if n % 4 == 0 {
-                service
-                    .recordings()
-                    .record(Track::Canary, revenue(), canary + spread, None)
-                    .unwrap();
-                answer(&service);
-            }
-            if n % 50 == 0 {
-                service.health().unwrap();
-            }
-        }
-        service.health().unwrap().always_valid.unwrap()
-    };
-    let even = earned(100.0, 100.0);
-    assert_ne!(even.verdict, Verdict::Rollback, "{}", even.message);
-    let less = earned(100.0, 60.0);
-    assert_eq!(less.verdict, Verdict::Rollback, "{}", less.message);
-    let error = service
-        .command(Command::Promote { force: false, reason: None }, None)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("revenue"), "{error}");
-}
-
-#[test]
-fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
-    let bench = Bench::new();
-    let service = bench.start();
-    deploy(&service, "model_v2.bin", 0.0);
-    let visit = || (0..40).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
-    visit();
-    let weight = Weight::from_percent(50.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
-    let judged = || service.health().unwrap().always_valid.unwrap().metrics[1].samples;
-    let before = judged();
-    visit();
-    let after = judged();
-    assert_eq!(after.stable + after.canary - before.stable - before.canary, 40);
-    assert!(after.canary > 0);
-}
-
-#[test]
-fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
-    let bench = Bench::new();
-    let service = bench.start();
-    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
-    service.deploy(Deployment { judge, ..deployment("model_v2.bin", 1.0) }, None).unwrap();
-    let record = |track: Track, value: f64, times: u32| {
-        for _ in 0..times {
-            let cost = MetricName::new("cost").unwrap();
-            service.recordings().record(track, cost, value, None).unwrap();
-        }
-    };
-    record(Track::Stable, 1.0, 500);
-    record(Track::Canary, 1.0, 5);
-    let weight = Weight::from_percent(50.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
-    // The load has changed with the share, for both tracks alike.
-    record(Track::Stable, 2.0, 20);
-    record(Track::Canary, 2.0, 20);
-    let cost = service.health().unwrap().always_valid.unwrap().metrics[3].clone();
-    assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }

@@ -139,9 +139,11 @@ impl Report {
             _ => String::new(),
         };
         format!(
-            "Of canaries {words} {:.1} % are taken back{median}; {:.1} % are missed. {healthy}",
+            "Of canaries with this regression ({words}) {:.1} % are taken back{median}; {:.1} % are missed; \
+             {:.1} % get the verdict promote first. {healthy}",
             found.percent(),
-            run.missed().percent()
+            run.missed().percent(),
+            run.rate(|outcome| outcome.promotion).percent(),
         )
     }
 
