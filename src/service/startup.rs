@@ -256,7 +256,8 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         }
     };
     let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
-        tracing::warn!(
+        // So it is after a crash in the first second of a rollout, too.
+        tracing::info!(
             rollout = rollout.id,
             "the watch knows nothing of this rollout, and starts anew"
         );
