@@ -6,9 +6,11 @@
 //! than 5 % (three standard errors granted).
 //!
 //! ```text
-//! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] \
+//! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
 //!     [--only healthy|served|strained|harmful|late|cost]
 //! ```
+//!
+//! The seed is added to the number of each case: other hours, to see how much of a table is chance.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -36,6 +38,8 @@ mod cases;
 mod further;
 
 const REPLICATIONS: u32 = 2000;
+/// Leaves room for the numbers of the cases.
+const MOST_SEED: u32 = 1_000_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -47,11 +51,18 @@ fn main() -> ExitCode {
         let place = arguments.iter().position(|argument| argument == name)?;
         arguments.get(place + 1)
     };
-    let replications = match value("--replications").map(|text| text.parse()) {
-        None => REPLICATIONS,
-        Some(Ok(number)) if number > 0 => number,
-        Some(_) => {
-            tell("--replications: expected a number of hours per case, 1 or more");
+    let number = |name: &str, default: u32| match value(name) {
+        None => Ok(default),
+        Some(text) => text.parse::<u32>().map_err(|_| (name.to_owned(), text.clone())),
+    };
+    let (replications, seed) = match (number("--replications", REPLICATIONS), number("--seed", 0)) {
+        (Ok(replications @ 1..), Ok(seed @ 0..=MOST_SEED)) => (replications, seed),
+        (replications, seed) => {
+            let given = [replications, seed];
+            tell(&format!(
+                "expected --replications, a number of hours per case, 1 or more, and --seed, 0 to {MOST_SEED}; \
+                 given: {given:?}"
+            ));
             return ExitCode::from(2);
         }
     };
@@ -60,11 +71,13 @@ fn main() -> ExitCode {
     let part = value("--case").map_or("", String::as_str);
     let mut is_calibrated = true;
     if is_wanted("healthy") {
-        is_calibrated &= tell_healthy("No difference", &cases::healthy(), part, replications, 1);
+        is_calibrated &=
+            tell_healthy("No difference", &cases::healthy(), part, replications, seed + 1);
     }
     if is_wanted("served") {
         let title = "No difference, the policy that is served";
-        is_calibrated &= tell_healthy(title, &further::healthy_served(), part, replications, 1);
+        is_calibrated &=
+            tell_healthy(title, &further::healthy_served(), part, replications, seed + 1);
     }
     if is_wanted("strained") {
         tell_healthy(
@@ -72,14 +85,14 @@ fn main() -> ExitCode {
             &cases::strained(),
             part,
             replications,
-            100,
+            seed + 100,
         );
     }
     if is_wanted("harmful") {
-        tell_harmful(part, replications);
+        tell_harmful(part, replications, seed + 200);
     }
     if is_wanted("late") {
-        tell_late(part, replications);
+        tell_late(part, replications, seed + 300);
     }
     if is_wanted("cost") {
         tell_cost();
@@ -136,7 +149,7 @@ fn tell_healthy(
     is_calibrated
 }
 
-fn tell_harmful(part: &str, replications: u32) {
+fn tell_harmful(part: &str, replications: u32, first_seed: u32) {
     tell(&format!(
         "\n### Harm: canary samples until rollback, median (p95), at 10 %, a look after every 10 \
          requests, {replications} hours each\n\nThe metric alone at 5 %, and the whole policy, each \
@@ -147,7 +160,7 @@ fn tell_harmful(part: &str, replications: u32) {
          policy, from nothing | missed in the hour |",
     );
     tell("|---|---|---|---|---|---|---|---|---|");
-    for (regression, seed) in cases::regressions().into_iter().zip(200..) {
+    for (regression, seed) in cases::regressions().into_iter().zip(first_seed..) {
         if !regression.name.contains(part) {
             continue;
         }
@@ -186,7 +199,7 @@ fn tell_harmful(part: &str, replications: u32) {
     }
 }
 
-fn tell_late(part: &str, replications: u32) {
+fn tell_late(part: &str, replications: u32, first_seed: u32) {
     tell(&format!(
         "\n### Late harm: seconds and canary samples from its beginning until rollback, median (p95), at \
          10 %, a look every second, {replications} runs each\n\nThe whole policy. An alarm before the \
@@ -194,7 +207,7 @@ fn tell_late(part: &str, replications: u32) {
     ));
     tell("| harm | seconds | canary samples | alarms before | missed within an hour |");
     tell("|---|---|---|---|---|");
-    for ((name, scenario), seed) in further::late().into_iter().zip(300..) {
+    for ((name, scenario), seed) in further::late().into_iter().zip(first_seed..) {
         if !name.contains(part) {
             continue;
         }

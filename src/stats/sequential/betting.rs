@@ -17,7 +17,7 @@ use super::wealth::stakes;
 /// canary: x = (1 - pi)(u - c)          stable: x = -pi (v - c)              pi = the canary's share
 /// wealth_k = prod (1 + lambda_k x)     lambda_k = min( eta_k / scale, 0.9 / |smallest x| )
 /// E = sum of w_k wealth_k              eta  = .005 .01 .02 .04 .08 .16 .32 .64
-///                                      32 w =    1   1   2   4   6   6   6   6
+///                                      64 w =    1   2   4   8  18  12  10   9
 /// ```
 ///
 /// Under H0 the expectation of x is `pi (1 - pi)(E u - E v) <= 0`, so E is an e-process, whatever

@@ -21,16 +21,16 @@ pub enum Direction {
 pub const RISK_RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 
 /// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
-/// 1/32 sum to 1 to the bit.
+/// 1/64 sum to 1 to the bit.
 pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
-    2.0 / 32.0,
-    3.0 / 32.0,
-    5.0 / 32.0,
-    5.0 / 32.0,
-    5.0 / 32.0,
-    5.0 / 32.0,
-    4.0 / 32.0,
-    3.0 / 32.0,
+    1.0 / 64.0,
+    10.0 / 64.0,
+    15.0 / 64.0,
+    6.0 / 64.0,
+    10.0 / 64.0,
+    10.0 / 64.0,
+    6.0 / 64.0,
+    6.0 / 64.0,
 ];
 
 /// A bet on whose events they are.
@@ -43,7 +43,7 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
 /// E = sum of w_phi wealth_phi
 /// phi / phi0 (phi0 / phi for "better") = 1.25  1.5  2  3  5  10  30  100
-/// 32 w_phi                             =    2    3  5  5  5   5   4    3
+/// 64 w_phi                             =    1   10 15  6 10  10   6    6
 /// ```
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is

@@ -19,9 +19,11 @@ use crate::stats::margin::Margin;
 ///
 /// ```text
 /// E_harm     mean of the e-values of the functions that the Test names: by default
-///            Higher, Lower:  capped value | rank | mean of the tails at p90, p95, p99
-///            Either:         capped value | rank | whole distribution (9 thresholds),
-///                            each the mean of its two directions
+///            Higher:  (11 capped value + 11 rank + 2 head + 8 tail) / 32
+///                     head: mean of above p10, p25;  tail: mean of above p90, p95, p99
+///            Lower:   the same, head and tail mean below p90, p75 and below p10, p5, p1
+///            Either:  (12 capped value + 12 rank + 8 whole distribution (9 thresholds)) / 32,
+///                     each the mean of its two directions
 /// E_proven   by the capped value (by the logarithm if that is the Test): "worse by at least the
 ///            accepted margin" is refuted (Either: the smaller of the two directions)
 /// ```

@@ -19,16 +19,16 @@ pub const STAKE_SIZES: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3
 
 /// How much of the unit each stake begins with. Shifts of 0.08 standard deviations and more, which
 /// are found within some thousand requests, share three quarters of it; whoever waits for smaller
-/// ones waits long in any case. Multiples of 1/32 sum to 1 to the bit.
+/// ones waits long in any case. Multiples of 1/64 sum to 1 to the bit.
 pub const STAKE_SHARES: [f64; STAKES] = [
-    1.0 / 32.0,
-    1.0 / 32.0,
-    2.0 / 32.0,
-    4.0 / 32.0,
-    6.0 / 32.0,
-    6.0 / 32.0,
-    6.0 / 32.0,
-    6.0 / 32.0,
+    1.0 / 64.0,
+    2.0 / 64.0,
+    4.0 / 64.0,
+    8.0 / 64.0,
+    18.0 / 64.0,
+    12.0 / 64.0,
+    10.0 / 64.0,
+    9.0 / 64.0,
 ];
 
 /// The most of its wealth that a stake may lose by one observation, so that nobody goes broke.
