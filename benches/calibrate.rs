@@ -12,10 +12,14 @@
 //!
 //! The seed is added to the number of each case: other hours, to see how much of a table is chance.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use cases::ALPHA;
+use program::Fallible;
+use program::exit_code;
+use program::tell;
 use serin::simulation::Moment;
 use serin::simulation::Outcome;
 use serin::simulation::Scenario;
@@ -31,6 +35,9 @@ use serin::stats::sequential::Margin;
 use serin::stats::sequential::Monitor;
 use serin::stats::sequential::Test;
 
+#[path = "shared/program.rs"]
+mod program;
+
 #[path = "calibrate/cases.rs"]
 mod cases;
 
@@ -38,34 +45,33 @@ mod cases;
 mod further;
 
 const REPLICATIONS: u32 = 2000;
-/// Leaves room for the numbers of the cases.
-const MOST_SEED: u32 = 1_000_000;
+/// The most hours of a case, and the largest seed.
+const MOST: u32 = 1_000_000;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
+    program::arguments().map_or(ExitCode::SUCCESS, |arguments| exit_code(calibrate(&arguments)))
+}
+
+/// Whether every healthy case was taken back seldom enough.
+fn calibrate(arguments: &[String]) -> Fallible<bool> {
     let value = |name: &str| {
         let place = arguments.iter().position(|argument| argument == name)?;
         arguments.get(place + 1)
     };
-    let number = |name: &str, default: u32| match value(name) {
+    let number = |name: &str, default: u32, allowed: RangeInclusive<u32>| match value(name) {
         None => Ok(default),
-        Some(text) => text.parse::<u32>().map_err(|_| (name.to_owned(), text.clone())),
-    };
-    let (replications, seed) = match (number("--replications", REPLICATIONS), number("--seed", 0)) {
-        (Ok(replications @ 1..), Ok(seed @ 0..=MOST_SEED)) => (replications, seed),
-        (replications, seed) => {
-            let given = [replications, seed];
-            tell(&format!(
-                "expected --replications, a number of hours per case, 1 or more, and --seed, 0 to {MOST_SEED}; \
-                 given: {given:?}"
-            ));
-            return ExitCode::from(2);
+        Some(text) => {
+            text.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(|| {
+                format!(
+                    "{name} {text}: expected a number from {} to {}",
+                    allowed.start(),
+                    allowed.end()
+                )
+            })
         }
     };
+    let replications = number("--replications", REPLICATIONS, 1..=MOST)?;
+    let seed = number("--seed", 0, 0..=MOST)?;
     let only = value("--only").map(String::as_str);
     let is_wanted = |part: &str| only.is_none_or(|only| only == part);
     let part = value("--case").map_or("", String::as_str);
@@ -97,12 +103,7 @@ fn main() -> ExitCode {
     if is_wanted("cost") {
         tell_cost();
     }
-    ExitCode::from(u8::from(!is_calibrated))
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
-fn tell(line: &str) {
-    println!("{line}");
+    Ok(is_calibrated)
 }
 
 /// Whether no case is taken back more often than alpha.

@@ -21,12 +21,18 @@ use client::CLIENT_THREADS;
 use client::Load;
 use client::ask;
 use client::load;
+use program::Fallible;
+use program::exit_code;
+use program::tell;
 use servers::BARE_SERVER;
 use servers::Server;
 use servers::WORKERS;
 use servers::serve_bare;
 use servers::start_bare;
 use servers::start_serin;
+
+#[path = "shared/program.rs"]
+mod program;
 
 #[path = "http/client.rs"]
 mod client;
@@ -42,34 +48,13 @@ const ROUND: Duration = Duration::from_millis(700);
 const WARM_UP: Duration = Duration::from_millis(500);
 const CONNECTIONS: [usize; 2] = [16, 64];
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some([_, port_file]) = arguments.windows(2).find(|pair| pair[0] == BARE_SERVER) {
+    let all: Vec<String> = std::env::args().collect();
+    if let Some([_, port_file]) = all.windows(2).find(|pair| pair[0] == BARE_SERVER) {
         return exit_code(serve_bare(Path::new(port_file)).map(|()| true));
     }
-    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
+    let Some(arguments) = program::arguments() else { return ExitCode::SUCCESS };
     exit_code(compare(arguments.iter().any(|argument| argument == "--same")))
-}
-
-fn exit_code(outcome: Fallible<bool>) -> ExitCode {
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            tell(&format!("void: {error}"));
-            ExitCode::from(2)
-        }
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
-fn tell(line: &str) {
-    println!("{line}");
 }
 
 /// Whether the floor was kept.

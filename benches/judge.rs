@@ -9,6 +9,9 @@ use std::process::ExitCode;
 
 use memory::Size;
 use peers::Peers;
+use program::Fallible;
+use program::exit_code;
+use program::tell;
 use serin::canary::Samples;
 use serin::stats::Points;
 use serin::stats::Summary;
@@ -22,6 +25,9 @@ use traffic::RAW_VALUES;
 use traffic::REQUESTS;
 use traffic::Traffic;
 use work::Sides;
+
+#[path = "shared/program.rs"]
+mod program;
 
 #[path = "judge/traffic.rs"]
 mod traffic;
@@ -45,8 +51,6 @@ const ROUNDS: usize = 101;
 /// Of work that takes tens of milliseconds.
 const LONG_ROUNDS: usize = 11;
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
 /// One line of the table.
 struct Row {
     work: String,
@@ -59,23 +63,7 @@ struct Row {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            tell(&format!("void: {error}"));
-            ExitCode::from(2)
-        }
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
-fn tell(line: &str) {
-    println!("{line}");
+    program::arguments().map_or(ExitCode::SUCCESS, |_| exit_code(measure()))
 }
 
 /// Whether every limit was kept.

@@ -9,6 +9,9 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use program::Fallible;
+use program::exit_code;
+use program::tell;
 use serin::canary::Policy;
 use serin::canary::Track;
 use serin::model::Features;
@@ -22,31 +25,16 @@ use serin::service::predict::Request;
 use serin::service::registry::Registry;
 use serin::store;
 
+#[path = "shared/program.rs"]
+mod program;
+
 const LIMIT_NANOSECONDS: f64 = 1000.0;
 const ROUNDS: usize = 11;
 const PREDICTIONS: u32 = 200_000;
 const THREADS: [usize; 2] = [1, 2];
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this file too, without `--bench`: there is nothing to test.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            tell(&format!("void: {error}"));
-            ExitCode::from(2)
-        }
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
-fn tell(line: &str) {
-    println!("{line}");
+    program::arguments().map_or(ExitCode::SUCCESS, |_| exit_code(measure()))
 }
 
 /// Whether the limit was kept, by one thread alone.

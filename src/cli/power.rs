@@ -111,14 +111,7 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         equal.canary_ceil,
         equal.achieved_power * 100.0,
     );
-    anstream::println!(
-        "  {:<14} {} canary + {} stable samples (power {:.1} %), about {} requests",
-        format!("{weight} canary"),
-        show::styled(show::STRONG, split.canary_ceil),
-        show::styled(show::STRONG, split.stable_ceil),
-        split.achieved_power * 100.0,
-        requests(&split, weight),
-    );
+    tell_split(&split, weight, "samples", "requests");
     let needed = HealthPolicy::default().min_samples;
     if split.canary_ceil.min(split.stable_ceil) < needed {
         anstream::println!(
@@ -163,15 +156,19 @@ fn of_rates(args: &PowerArgs, stable: &str, canary: &str) -> anyhow::Result<Exit
         show::styled(show::STRONG, equal.canary_ceil),
         equal.achieved_power * 100.0,
     );
+    tell_split(&split, weight, "requests", "in all");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_split(split: &SampleSizes, weight: Weight, unit: &str, of_all: &str) {
     anstream::println!(
-        "  {:<14} {} canary + {} stable requests (power {:.1} %), about {} in all",
+        "  {:<14} {} canary + {} stable {unit} (power {:.1} %), about {} {of_all}",
         format!("{weight} canary"),
         show::styled(show::STRONG, split.canary_ceil),
         show::styled(show::STRONG, split.stable_ceil),
         split.achieved_power * 100.0,
-        requests(&split, weight),
+        requests(split, weight),
     );
-    Ok(ExitCode::SUCCESS)
 }
 
 impl PowerArgs {
