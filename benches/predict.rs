@@ -80,14 +80,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());
     let service = Service::start(settings, store, registry, Arc::new(SystemClock::default()))?;
-    let deployment = Deployment {
-        model_path: "model_v2.bin".to_owned(),
-        weight: None,
-        bake: None,
-        judge: Default::default(),
-        reason: None,
-        override_quarantine: false,
-    };
+    let deployment = Deployment { model_path: "model_v2.bin".to_owned(), ..Deployment::default() };
     service.deploy(deployment, None)?;
     Ok(service)
 }

@@ -14,6 +14,7 @@ use serin::canary::Samples;
 use serin::canary::Weight;
 use serin::canary::evidence::Inputs;
 use serin::canary::judge::WatchEvidence;
+use serin::canary::policy::Mode;
 use serin::stats::Bootstrap;
 use serin::stats::BootstrapInterval;
 use serin::stats::Harm;
@@ -44,7 +45,15 @@ pub const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 10_000, level: LEVEL };
 
 /// What the health check computes, verdict and reasons included.
 pub fn health_check(samples: &Samples) -> Judgement {
-    Judgement::new(1, 1, "digest", HealthPolicy::default(), Inputs::from(samples), None)
+    Judgement::new(
+        1,
+        1,
+        "digest",
+        HealthPolicy::default(),
+        Inputs::from(samples),
+        Mode::Manual,
+        None,
+    )
 }
 
 /// The judgement that is looked at all the time, as it is when a rollout begins.

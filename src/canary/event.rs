@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::judge::Judgement;
+use super::policy::Mode;
 use super::policy::Policy;
 use super::state::Slowdown;
 use super::state::Version;
@@ -41,10 +42,23 @@ pub enum Event {
         /// What had been seen at the old share.
         judgement: Box<Judgement>,
     },
+    /// A rollout by plan took its next step.
+    Advanced {
+        /// What had been seen at the step before.
+        judgement: Box<Judgement>,
+    },
+    /// A rollout by plan waits for a person.
+    ApprovalAwaited {
+        /// What had been seen.
+        judgement: Box<Judgement>,
+    },
     /// The rollout was put on hold.
     Paused {
         /// The rollout it is about.
         rollout: u64,
+        /// Why, if serin did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The rollout goes on.
     Resumed {
@@ -64,6 +78,9 @@ pub enum Event {
         forced: bool,
         /// Why, if a reason was given.
         reason: Option<String>,
+        /// Who decided.
+        #[serde(default, skip_serializing_if = "Mode::is_manual")]
+        by: Mode,
     },
     /// The canary was taken back.
     RolledBack {
@@ -75,5 +92,26 @@ pub enum Event {
         quarantine: bool,
         /// What had been seen.
         judgement: Option<Box<Judgement>>,
+        /// Who decided.
+        #[serde(default, skip_serializing_if = "Mode::is_manual")]
+        by: Mode,
     },
+}
+
+impl Event {
+    /// What was judged when it happened, if anything was.
+    pub fn judgement(&self) -> Option<&Judgement> {
+        match self {
+            Event::TrafficSet { judgement, .. }
+            | Event::Advanced { judgement }
+            | Event::ApprovalAwaited { judgement }
+            | Event::Promoted { judgement, .. } => Some(judgement),
+            Event::RolledBack { judgement, .. } => judgement.as_deref(),
+            Event::Initialized { .. }
+            | Event::CanaryDeployed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. } => None,
+        }
+    }
 }

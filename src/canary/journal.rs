@@ -47,6 +47,8 @@ pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError>
             Event::Initialized { stable } => Ok(State::initial(stable.clone(), entry.at)),
             Event::CanaryDeployed { .. }
             | Event::TrafficSet { .. }
+            | Event::Advanced { .. }
+            | Event::ApprovalAwaited { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }

@@ -25,6 +25,7 @@ use super::monitors::Monitors;
 use super::narrative::duration;
 use super::narrative::probability;
 use super::policy::HealthPolicy;
+use super::policy::Mode;
 
 /// What should become of the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct Judgement {
     pub policy: HealthPolicy,
     /// The numbers of the health check.
     pub evidence: Evidence,
+    /// Whose judgement decides: of a rollout by plan, which is judged again and again, the watch's alone.
+    #[serde(default, skip_serializing_if = "Mode::is_manual")]
+    pub mode: Mode,
     /// What the watch says; `None` of a judgement that was made without one.
     #[serde(default)]
     pub watch: Option<WatchEvidence>,
@@ -110,25 +114,22 @@ impl Judgement {
         digest: &str,
         policy: HealthPolicy,
         inputs: Inputs,
+        mode: Mode,
         watch: Option<WatchEvidence>,
     ) -> Judgement {
         let evidence = gather(&policy, inputs);
-        let (mut verdict, mut reasons) = judge(&policy, &evidence);
-        if let Some(watch) = &watch {
-            let objections = watch.objections();
-            if watch.conclusion.verdict == Verdict::Rollback {
-                if verdict != Verdict::Rollback {
-                    reasons.clear();
-                }
-                verdict = Verdict::Rollback;
-                reasons.push(watch.conclusion.message.clone());
-            } else if verdict == Verdict::Promote && !objections.is_empty() {
-                verdict = Verdict::Hold;
-                reasons = objections;
+        let (verdict, reasons) = match (mode, &watch) {
+            (Mode::Manual, None) => judge(&policy, &evidence),
+            (Mode::Manual, Some(watch)) => heard_both(judge(&policy, &evidence), watch),
+            (Mode::Automatic, Some(WatchEvidence { conclusion, .. })) => {
+                (conclusion.verdict, vec![conclusion.message.clone()])
             }
-        }
+            (Mode::Automatic, None) => {
+                (Verdict::Hold, vec!["there is no evidence to judge by".to_owned()])
+            }
+        };
         let digest = digest.to_owned();
-        Judgement { rollout, step, digest, policy, evidence, watch, verdict, reasons }
+        Judgement { rollout, step, digest, policy, evidence, mode, watch, verdict, reasons }
     }
 
     /// What the health check alone says, and why.
@@ -141,8 +142,25 @@ impl Judgement {
         let watch = self.watch.clone().map(|WatchEvidence { policy, measured, conclusion }| {
             WatchEvidence::of(policy, conclusion.ticks, measured)
         });
-        let Judgement { rollout, step, digest, policy, evidence, .. } = self;
-        Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, watch)
+        let Judgement { rollout, step, digest, policy, evidence, mode, .. } = self;
+        Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, *mode, watch)
+    }
+}
+
+/// What comes of the health check's verdict when the watch is heard, too.
+fn heard_both(at_once: (Verdict, Vec<String>), watch: &WatchEvidence) -> (Verdict, Vec<String>) {
+    let (verdict, mut reasons) = at_once;
+    let objections = watch.objections();
+    if watch.conclusion.verdict == Verdict::Rollback {
+        if verdict != Verdict::Rollback {
+            reasons.clear();
+        }
+        reasons.push(watch.conclusion.message.clone());
+        (Verdict::Rollback, reasons)
+    } else if verdict == Verdict::Promote && !objections.is_empty() {
+        (Verdict::Hold, objections)
+    } else {
+        (verdict, reasons)
     }
 }
 
@@ -229,7 +247,15 @@ mod tests {
     }
 
     fn judged(stable: TrackInputs, canary: TrackInputs) -> Judgement {
-        Judgement::new(1, 1, "d", HealthPolicy::default(), Inputs { stable, canary }, None)
+        Judgement::new(
+            1,
+            1,
+            "d",
+            HealthPolicy::default(),
+            Inputs { stable, canary },
+            Mode::Manual,
+            None,
+        )
     }
 
     fn around(mean_ms: f64, n: usize) -> Vec<f64> {
@@ -334,8 +360,15 @@ mod tests {
             (26.0, 2.0, Verdict::Rollback),
         ] {
             let health = HealthPolicy::default();
-            let judgement =
-                Judgement::new(1, 1, "d", health, inputs(canary_ms), Some(watch(factor)));
+            let judgement = Judgement::new(
+                1,
+                1,
+                "d",
+                health,
+                inputs(canary_ms),
+                Mode::Manual,
+                Some(watch(factor)),
+            );
             assert_eq!(judgement.verdict, verdict, "{canary_ms} {factor}");
             let at_once = if canary_ms > 1.0 { Verdict::Rollback } else { Verdict::Promote };
             assert_eq!(judgement.health().0, at_once);
@@ -371,7 +404,8 @@ mod tests {
                 monitors.tick(&tick);
             }
             let watch = Some(WatchEvidence::new(&policy, &monitors));
-            let judgement = Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, watch);
+            let judgement =
+                Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, Mode::Manual, watch);
             let reasons = judgement.reasons.join("; ");
             assert_eq!(judgement.verdict, verdict, "{role} {loss:?}: {reasons}");
             assert!(reasons.contains(reason), "{role} {loss:?}: {reasons}");

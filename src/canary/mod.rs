@@ -60,6 +60,10 @@ pub mod analysis;
 
 pub mod state;
 
+pub mod plan;
+
+pub mod given_plan;
+
 pub mod event;
 
 pub mod rollout;
@@ -86,6 +90,7 @@ pub use judge_policy::JudgePolicy;
 pub use metric::Metric;
 pub use metric::MetricName;
 pub use monitors::Monitors;
+pub use plan::Plan;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
 pub use rollout::Refusal;

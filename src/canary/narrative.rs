@@ -1,6 +1,7 @@
 //! What happened, in one sentence with the numbers: for the log and the history.
 
 use super::event::Event;
+use super::policy::Mode;
 
 /// A duration as people say it: three significant digits and the unit that suits them.
 ///
@@ -64,6 +65,8 @@ impl Event {
             Event::Initialized { .. } => "initialized",
             Event::CanaryDeployed { .. } => "canary_deployed",
             Event::TrafficSet { .. } => "traffic_set",
+            Event::Advanced { .. } => "advanced",
+            Event::ApprovalAwaited { .. } => "approval_awaited",
             Event::Paused { .. } => "paused",
             Event::Resumed { .. } => "resumed",
             Event::SlowdownSet { .. } => "slowdown_set",
@@ -83,26 +86,45 @@ impl Event {
             Event::TrafficSet { rollout, weight, .. } => {
                 format!("rollout {rollout}: the canary gets {weight} of the traffic")
             }
-            Event::Paused { rollout } => format!("rollout {rollout} is paused"),
+            Event::Advanced { judgement } => {
+                let seen = judgement.reasons.join("; ");
+                format!("rollout {}: step {} is over: {seen}", judgement.rollout, judgement.step)
+            }
+            Event::ApprovalAwaited { judgement } => {
+                let seen = judgement.reasons.join("; ");
+                format!("rollout {} waits for a person to agree: {seen}", judgement.rollout)
+            }
+            Event::Paused { rollout, reason } => {
+                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                format!("rollout {rollout} is paused{why}")
+            }
             Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
             Event::SlowdownSet { slowdown } if slowdown.enabled => {
                 format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
             }
             Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
-            Event::Promoted { judgement, forced, reason } => {
-                let how = if *forced { " by override" } else { "" };
+            Event::Promoted { judgement, forced, reason, by } => {
+                let how = match (forced, by) {
+                    (true, _) => " by override",
+                    (false, Mode::Manual) => "",
+                    (false, Mode::Automatic) => " by serin",
+                };
                 let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 let seen = judgement.reasons.join("; ");
                 format!("rollout {} is promoted{how}{why}: {seen}", judgement.rollout)
             }
-            Event::RolledBack { rollout, reason, judgement, .. } => {
+            Event::RolledBack { rollout, reason, judgement, by, .. } => {
+                let (how, judgement) = match by {
+                    Mode::Manual => ("", judgement.as_ref()),
+                    // Its reason is what was judged.
+                    Mode::Automatic => (" by serin", None),
+                };
                 let seen = judgement
-                    .as_ref()
                     .map(|judgement| {
                         format!("; the judgement was: {}", judgement.reasons.join("; "))
                     })
                     .unwrap_or_default();
-                format!("rollout {rollout} is rolled back ({reason}){seen}")
+                format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::judge_policy::JudgePolicy;
+use super::plan::Plan;
 use super::weight::Weight;
 
 /// How a rollout is run unless its deploy request says otherwise.
@@ -20,6 +21,9 @@ pub struct Policy {
     pub bake: Duration,
     /// Who decides. Default: a person.
     pub mode: Mode,
+    /// What a rollout does by itself, if it is not a person who decides.
+    #[serde(default)]
+    pub plan: Plan,
     /// How long one canary prediction may take before stable answers instead. Default one second.
     pub canary_deadline: Duration,
     /// When the health check raises an alert.
@@ -36,6 +40,8 @@ pub enum Mode {
     /// A person, through `/admin` or the command line.
     #[default]
     Manual,
+    /// serin, by the plan. A person may intervene at any time.
+    Automatic,
 }
 
 /// When the health check raises an alert: the thresholds of the two tests.
@@ -56,12 +62,23 @@ pub struct HealthPolicy {
     pub absolute_margin_seconds: f64,
 }
 
+impl Mode {
+    /// Whether a person decides.
+    pub(super) fn is_manual(&self) -> bool {
+        match self {
+            Mode::Manual => true,
+            Mode::Automatic => false,
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
             weight: DEFAULT_WEIGHT,
             bake: Duration::from_secs(3600),
             mode: Mode::Manual,
+            plan: Plan::default(),
             canary_deadline: Duration::from_secs(1),
             health: HealthPolicy::default(),
             judge: JudgePolicy::default(),

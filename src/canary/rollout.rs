@@ -1,10 +1,11 @@
 //! What may happen to a rollout, and what becomes of it: the state machine.
 //!
 //! ```text
-//!            CanaryDeployed              Paused
-//!   idle ───────────────────▶ running ◀────────▶ paused
-//!    ▲                          │  ▲   Resumed     │
-//!    └──── Promoted, RolledBack ┘  └ TrafficSet    └──▶ RolledBack, Promoted by override ──▶ idle
+//!            CanaryDeployed              Paused, ApprovalAwaited
+//!   idle ───────────────────▶ running ◀──────────────────────────▶ paused, awaiting approval
+//!    ▲                          │  ▲            Resumed             │
+//!    │                          │  └ TrafficSet, Advanced           └─▶ RolledBack, Promoted ──▶ idle
+//!    └──── Promoted, RolledBack ┘
 //! ```
 //!
 //! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
@@ -17,6 +18,9 @@ use thiserror::Error;
 use super::event::Event;
 use super::judge::Judgement;
 use super::judge::Verdict;
+use super::plan::PlannedStep;
+use super::policy::Mode;
+use super::policy::Policy;
 use super::state::Ended;
 use super::state::Outcome;
 use super::state::Phase;
@@ -94,6 +98,21 @@ pub enum Refusal {
         /// Which.
         rollout: u64,
     },
+    /// The plan has no further step.
+    #[error("rollout {rollout} is at the last step of its plan")]
+    LastStep {
+        /// Which.
+        rollout: u64,
+    },
+    /// serin has just taken a canary back.
+    #[error(
+        "serin took the last canary back; the next rollout by plan may begin at {until}; to begin it now, \
+         pass override_quarantine with a reason"
+    )]
+    CoolingDown {
+        /// When it may begin.
+        until: Timestamp,
+    },
     /// This artifact may not come back.
     #[error(
         "artifact {digest} is in quarantine ({reason}); to deploy it all the same, pass \
@@ -126,6 +145,13 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 return Err(Refusal::CanaryActive { canary, rollout: rollout.id });
             }
             check_quarantine(state, canary, reason.as_deref(), *override_quarantine)?;
+            let deadline_at = match policy.mode {
+                Mode::Manual => None,
+                Mode::Automatic => {
+                    check_cool_down(state, reason.as_deref(), *override_quarantine, at)?;
+                    at.saturating_add(policy.plan.deadline).ok()
+                }
+            };
             let mut next = state.clone();
             next.rollouts += 1;
             next.quarantine.remove(&canary.digest);
@@ -137,7 +163,10 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 started_at: at,
                 step: 1,
                 step_started_at: at,
-                phase: Phase::Running,
+                phase: phase_at(policy, 0),
+                position: 0,
+                approved: false,
+                deadline_at,
             });
             changed(next, SamplesEffect::StartAnew)
         }
@@ -153,15 +182,49 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             running.step_started_at = at;
             changed(with_rollout(state, running), SamplesEffect::StartAnew)
         }
-        Event::Paused { rollout } => turn(state, *rollout, Phase::Paused),
-        Event::Resumed { rollout } => turn(state, *rollout, Phase::Running),
+        Event::Advanced { judgement } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            check_running(running)?;
+            let Some((position, step)) = running.following_step() else {
+                return Err(Refusal::LastStep { rollout: running.id });
+            };
+            let mut next = running.clone();
+            next.policy.weight = step.weight;
+            next.phase = phase_at(&running.policy, position);
+            (next.position, next.approved) = (position, false);
+            next.step += 1;
+            next.step_started_at = at;
+            changed(with_rollout(state, next), SamplesEffect::StartAnew)
+        }
+        Event::ApprovalAwaited { judgement } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            turn(state, running.id, Phase::AwaitingApproval)
+        }
+        Event::Paused { rollout, reason: _ } => turn(state, *rollout, Phase::Paused),
+        Event::Resumed { rollout } => {
+            let running = named(state, *rollout)?;
+            let mut next = running.clone();
+            match running.phase {
+                Phase::Running => return Ok(Transition::Unchanged),
+                Phase::Paused => {}
+                Phase::AwaitingApproval => next.approved = true,
+            }
+            next.phase = Phase::Running;
+            // Whoever resumes what took too long gives it as long again.
+            if running.deadline_at.is_some_and(|deadline| deadline <= at) {
+                next.deadline_at = at.saturating_add(running.policy.plan.deadline).ok();
+            }
+            changed(with_rollout(state, next), SamplesEffect::Keep)
+        }
         Event::SlowdownSet { slowdown } => {
             if state.slowdown == *slowdown {
                 return Ok(Transition::Unchanged);
             }
             changed(State { slowdown: *slowdown, ..state.clone() }, SamplesEffect::Keep)
         }
-        Event::Promoted { judgement, forced, reason } => {
+        Event::Promoted { judgement, forced, reason, by: _ } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
             match (forced, reason) {
@@ -175,7 +238,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             next.stable_since = at;
             changed(next, SamplesEffect::StartAnew)
         }
-        Event::RolledBack { rollout, reason, quarantine, judgement: _ } => {
+        Event::RolledBack { rollout, reason, quarantine, judgement: _, by } => {
             if state.rollout.is_none() {
                 return Ok(Transition::Unchanged);
             }
@@ -183,6 +246,13 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let mut next = ended(state, running, Outcome::RolledBack, reason.clone(), at);
             if *quarantine {
                 next.quarantine.insert(running.canary.digest.clone(), reason.clone());
+            }
+            match by {
+                Mode::Manual => {}
+                Mode::Automatic => {
+                    let until = at.saturating_add(running.policy.plan.cool_down).ok();
+                    next.last.iter_mut().for_each(|last| last.cool_down_until = until);
+                }
             }
             changed(next, SamplesEffect::StartAnew)
         }
@@ -224,7 +294,14 @@ fn ended(
     let canary = rollout.canary.clone();
     State {
         rollout: None,
-        last: Some(Ended { rollout: rollout.id, canary, outcome, at, reason }),
+        last: Some(Ended {
+            rollout: rollout.id,
+            canary,
+            outcome,
+            at,
+            reason,
+            cool_down_until: None,
+        }),
         slowdown: Slowdown::OFF,
         ..state.clone()
     }
@@ -246,6 +323,39 @@ fn check_quarantine(
     Ok(())
 }
 
+fn check_cool_down(
+    state: &State,
+    reason: Option<&str>,
+    is_override: bool,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let until = state.last.as_ref().and_then(|last| last.cool_down_until);
+    match until.filter(|until| at < *until) {
+        None => Ok(()),
+        Some(_) if is_override && reason.is_some() => Ok(()),
+        Some(_) if is_override => Err(Refusal::ReasonMissing),
+        Some(until) => Err(Refusal::CoolingDown { until }),
+    }
+}
+
+/// A step without an end waits for a person from its beginning.
+fn phase_at(policy: &Policy, position: usize) -> Phase {
+    let waits = |step: &PlannedStep| step.bake.is_none();
+    match policy.mode {
+        Mode::Automatic if policy.plan.steps.get(position).is_some_and(waits) => {
+            Phase::AwaitingApproval
+        }
+        Mode::Automatic | Mode::Manual => Phase::Running,
+    }
+}
+
+fn check_running(running: &Rollout) -> Result<(), Refusal> {
+    match running.phase {
+        Phase::Running => Ok(()),
+        Phase::Paused | Phase::AwaitingApproval => Err(Refusal::IsPaused { rollout: running.id }),
+    }
+}
+
 fn check_current(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal> {
     let of_this = judgement.rollout == running.id
         && judgement.step == running.step
@@ -256,7 +366,8 @@ fn check_current(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
 fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal> {
     match running.phase {
         Phase::Paused => return Err(Refusal::IsPaused { rollout: running.id }),
-        Phase::Running => {}
+        // A person who promotes agrees.
+        Phase::Running | Phase::AwaitingApproval => {}
     }
     match judgement.verdict {
         Verdict::Promote => Ok(()),

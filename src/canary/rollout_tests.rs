@@ -36,7 +36,15 @@ fn judgement(rollout: u64, step: u32, name: &str, samples: usize) -> Box<Judgeme
     let track = TrackInputs { requests: samples as u64, failures: 0, latency };
     let inputs = Inputs { stable: track, canary: track };
     let digest = version(name).digest;
-    Box::new(Judgement::new(rollout, step, &digest, HealthPolicy::default(), inputs, None))
+    Box::new(Judgement::new(
+        rollout,
+        step,
+        &digest,
+        HealthPolicy::default(),
+        inputs,
+        Mode::Manual,
+        None,
+    ))
 }
 
 fn passing(rollout: u64, step: u32, name: &str) -> Box<Judgement> {
@@ -80,10 +88,16 @@ fn word(state: &State, event: &Event) -> String {
 fn every_event_in_every_state() {
     let idle = after(&[]);
     let running = after(&[deployed("v2")]);
-    let paused = after(&[deployed("v2"), Event::Paused { rollout: 1 }]);
+    let paused = after(&[deployed("v2"), Event::Paused { rollout: 1, reason: None }]);
     let quarantined = after(&[
         deployed("v2"),
-        Event::RolledBack { rollout: 1, reason: "bad".into(), quarantine: true, judgement: None },
+        Event::RolledBack {
+            rollout: 1,
+            reason: "bad".into(),
+            quarantine: true,
+            judgement: None,
+            by: Mode::Manual,
+        },
     ]);
     let weight = |basis_points| Weight::try_from(basis_points).unwrap();
     let traffic = |rollout, basis_points, judgement| Event::TrafficSet {
@@ -96,11 +110,13 @@ fn every_event_in_every_state() {
         reason: "by hand".into(),
         quarantine: false,
         judgement: None,
+        by: Mode::Manual,
     };
     let promoted = |judgement, reason: Option<&str>| Event::Promoted {
         judgement,
         forced: reason.is_some(),
         reason: reason.map(str::to_owned),
+        by: Mode::Manual,
     };
     let overriding = |reason: Option<&str>| Event::CanaryDeployed {
         canary: version("v2"),
@@ -158,12 +174,12 @@ fn every_event_in_every_state() {
         ),
         (
             "pause",
-            Event::Paused { rollout: 1 },
+            Event::Paused { rollout: 1, reason: None },
             ["NoCanary", "v1 paused 10 % keep", "unchanged", "NoCanary"],
         ),
         (
             "pause another rollout",
-            Event::Paused { rollout: 9 },
+            Event::Paused { rollout: 9, reason: None },
             ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
         ),
         (
@@ -194,7 +210,12 @@ fn every_event_in_every_state() {
         ),
         (
             "promote by override without a reason",
-            Event::Promoted { judgement: passing(1, 1, "v2"), forced: true, reason: None },
+            Event::Promoted {
+                judgement: passing(1, 1, "v2"),
+                forced: true,
+                reason: None,
+                by: Mode::Manual,
+            },
             ["NoCanary", "ReasonMissing", "ReasonMissing", "NoCanary"],
         ),
         (
@@ -229,8 +250,19 @@ fn every_event_in_every_state() {
 fn the_end_of_a_rollout_turns_the_slowdown_off() {
     let slow = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 40 } };
     let ends = [
-        Event::RolledBack { rollout: 1, reason: "slow".into(), quarantine: false, judgement: None },
-        Event::Promoted { judgement: passing(1, 1, "v2"), forced: false, reason: None },
+        Event::RolledBack {
+            rollout: 1,
+            reason: "slow".into(),
+            quarantine: false,
+            judgement: None,
+            by: Mode::Manual,
+        },
+        Event::Promoted {
+            judgement: passing(1, 1, "v2"),
+            forced: false,
+            reason: None,
+            by: Mode::Manual,
+        },
     ];
     for end in ends {
         let state = after(&[deployed("v2"), slow.clone(), end]);
@@ -243,7 +275,13 @@ fn the_end_of_a_rollout_turns_the_slowdown_off() {
 fn an_override_lifts_the_quarantine_it_overrides() {
     let mut events = vec![
         deployed("v2"),
-        Event::RolledBack { rollout: 1, reason: "bad".into(), quarantine: true, judgement: None },
+        Event::RolledBack {
+            rollout: 1,
+            reason: "bad".into(),
+            quarantine: true,
+            judgement: None,
+            by: Mode::Manual,
+        },
     ];
     assert_eq!(after(&events).quarantine.len(), 1);
     events.push(Event::CanaryDeployed {
@@ -290,15 +328,21 @@ fn any_event() -> impl Strategy<Value = Event> {
                 weight: Weight::try_from(basis_points).unwrap(),
                 judgement,
             },
-            2 => Event::Paused { rollout },
+            2 => Event::Paused { rollout, reason: None },
             3 => Event::Resumed { rollout },
             4 => Event::SlowdownSet { slowdown: Slowdown { enabled: flag, delay_ms: 5 } },
-            5 => Event::Promoted { judgement, forced: basis_points % 2 == 0, reason },
+            5 => Event::Promoted {
+                judgement,
+                forced: basis_points % 2 == 0,
+                reason,
+                by: Mode::Manual,
+            },
             6 => Event::RolledBack {
                 rollout,
                 reason: "because".into(),
                 quarantine: flag,
                 judgement: None,
+                by: Mode::Manual,
             },
             _ => Event::Initialized { stable: version(name) },
         }
@@ -322,7 +366,7 @@ proptest! {
             if let Event::RolledBack { .. } = event {
                 prop_assert!(next.rollout.is_none());
             }
-            if let Event::Promoted { judgement, forced, reason } = &event {
+            if let Event::Promoted { judgement, forced, reason, by: _ } = &event {
                 let canary = &state.rollout.as_ref().unwrap().canary;
                 prop_assert_eq!(&next.stable, canary);
                 prop_assert_eq!(&judgement.digest, &canary.digest);
@@ -341,6 +385,7 @@ proptest! {
                     reason: "any time".into(),
                     quarantine: false,
                     judgement: None,
+ by: Mode::Manual,
                 };
                 prop_assert!(apply(&next, &back, now).is_ok(), "rollback is always legal");
             }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::metric::MetricName;
 use super::metric::Source;
+use super::plan::PlannedStep;
 use super::policy::DEFAULT_DELAY_MS;
 use super::policy::Mode;
 use super::policy::Policy;
@@ -65,8 +66,17 @@ pub struct Rollout {
     pub step: u32,
     /// When this step began.
     pub step_started_at: Timestamp,
-    /// Whether a person has put it on hold.
+    /// Whether it goes on, and who has to say so.
     pub phase: Phase,
+    /// Which step of its plan it is at, counted from 0; without a plan 0.
+    #[serde(default)]
+    pub position: usize,
+    /// Whether a person has agreed to leave this step of the plan.
+    #[serde(default)]
+    pub approved: bool,
+    /// When a rollout by plan has taken too long.
+    #[serde(default)]
+    pub deadline_at: Option<Timestamp>,
 }
 
 /// Whether a rollout goes on.
@@ -75,8 +85,12 @@ pub struct Rollout {
 pub enum Phase {
     /// It goes on.
     Running,
-    /// It keeps its weight, and nothing but a rollback or a named override ends it.
+    /// A person has put it on hold: it keeps its weight, and nothing but a rollback or a named override
+    /// ends it.
     Paused,
+    /// The plan waits for a person: it keeps its weight until one resumes it, promotes it, or rolls it
+    /// back.
+    AwaitingApproval,
 }
 
 /// A delay injected into the canary's predictions, for demonstrations and tests.
@@ -101,6 +115,9 @@ pub struct Ended {
     pub at: Timestamp,
     /// Why.
     pub reason: String,
+    /// Until when no other rollout by plan begins: there if serin took this one back.
+    #[serde(default)]
+    pub cool_down_until: Option<Timestamp>,
 }
 
 /// What became of a canary.
@@ -161,5 +178,30 @@ impl Rollout {
     /// Who decides.
     pub fn mode(&self) -> Mode {
         self.policy.mode
+    }
+
+    /// The next step of the plan and its place: the next whose share is larger, because a person may have
+    /// changed the share meanwhile.
+    pub fn following_step(&self) -> Option<(usize, PlannedStep)> {
+        let steps = self.policy.plan.steps.iter().copied().enumerate();
+        steps.skip(self.position + 1).find(|(_, step)| step.weight > self.weight())
+    }
+
+    /// What is observed before this enters no judgement.
+    pub fn warm_until(&self) -> Timestamp {
+        match self.policy.mode {
+            Mode::Manual => self.started_at,
+            Mode::Automatic => {
+                self.started_at.saturating_add(self.policy.plan.warm_up).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// How long this step lasts at least; `None` until a person lets it go on.
+    pub fn bake(&self) -> Option<Duration> {
+        match self.policy.mode {
+            Mode::Manual => Some(self.policy.bake),
+            Mode::Automatic => self.policy.plan.steps.get(self.position).and_then(|step| step.bake),
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
 use super::client::ServerArgs;
 use super::status;
+use crate::canary::given_plan::GivenStep;
 
 /// The flags of `serin deploy`.
 #[derive(Args, Debug)]
@@ -19,6 +21,12 @@ pub struct DeployArgs {
     /// Minimum time of the rollout, like 30m
     #[arg(long, value_name = "DURATION")]
     bake: Option<String>,
+    /// Let serin drive the rollout by this plan: careful, standard or fast
+    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["traffic", "bake"])]
+    plan: Option<String>,
+    /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "bake"])]
+    steps: Option<String>,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -34,8 +42,16 @@ pub struct DeployArgs {
 /// # Errors
 /// When the server cannot be asked, or refuses.
 pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
+    let mut plan = serde_json::Map::new();
+    if let Some(template) = &args.plan {
+        plan.insert("template".to_owned(), json!(template));
+    }
+    if let Some(steps) = &args.steps {
+        plan.insert("steps".to_owned(), json!(planned(steps)?));
+    }
     let body = json!({
         "model_path": args.model,
+        "plan": plan,
         "traffic_percent": args.traffic,
         "bake": args.bake,
         "reason": args.reason,
@@ -44,4 +60,17 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     let status = args.server.client().post("/admin/deploy-canary", &body)?.done()?;
     status::print(&status, args.server.json);
     Ok(ExitCode::SUCCESS)
+}
+
+/// `1%:10m,5%` as the steps of a plan.
+fn planned(steps: &str) -> anyhow::Result<Vec<GivenStep>> {
+    let step = |text: &str| {
+        let (share, bake) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
+        let weight: f64 =
+            share.trim().trim_end_matches('%').trim_end().parse().with_context(|| {
+                format!("--steps {text:?} is no step; give a share and a time, like 5%:10m")
+            })?;
+        Ok(GivenStep { weight, bake: bake.map(|bake| bake.trim().to_owned()) })
+    };
+    steps.split(',').map(step).collect()
 }

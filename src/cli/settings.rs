@@ -16,8 +16,10 @@ use serde::Deserialize;
 use crate::canary::JudgePolicy;
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::GivenMetric;
+use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
 use crate::http;
 use crate::http::access::Access;
@@ -95,6 +97,12 @@ pub struct Given {
     /// What is judged otherwise than by default, and recorded metrics: only in the file.
     #[arg(skip)]
     pub metrics: Vec<GivenMetric>,
+    /// Who decides: manual or automatic [default: manual]
+    #[arg(long, env = "SERIN_MODE", value_name = "MODE")]
+    pub mode: Option<String>,
+    /// What a rollout does by itself: only in the file.
+    #[arg(skip)]
+    pub plan: GivenPlan,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -175,6 +183,13 @@ impl Settings {
             rollback_score: given!(rollback_score),
         };
         policy.judge = JudgePolicy::new(&policy.health, &judge)?;
+
+        policy.plan = file.plan.over(&policy.plan).context("plan")?;
+        policy.mode = match given!(mode).as_deref() {
+            None | Some("manual") => Mode::Manual,
+            Some("automatic") => Mode::Automatic,
+            Some(other) => bail!("mode = {other:?} is unknown; give manual or automatic"),
+        };
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;

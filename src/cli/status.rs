@@ -57,6 +57,7 @@ pub fn print(status: &Value, json: bool) {
         show::duration(&rollout["elapsed_seconds"]),
         show::duration(&rollout["bake_seconds"]),
     );
+    print_plan(&rollout["plan"]);
     print_slowdown(status);
     let tracks = &status["tracks"];
     print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
@@ -73,6 +74,32 @@ pub fn print(status: &Value, json: bool) {
             Some(false) | None => styled(show::WAIT, "open"),
         };
         anstream::println!("  {mark}  {}", show::text(&item["item"]));
+    }
+}
+
+/// `1 % for 10 min > [5 %] for 10 min > 25 %`, and what it waits for.
+fn print_plan(plan: &Value) {
+    let (Some(steps), Some(position)) = (plan["steps"].as_array(), plan["position"].as_u64())
+    else {
+        return;
+    };
+    let steps: Vec<String> = steps
+        .iter()
+        .zip(1..)
+        .map(|(step, place)| {
+            let share = format!("{} %", step["percent"].as_f64().unwrap_or_default());
+            let share = if place == position { format!("[{share}]") } else { share };
+            match step["bake_seconds"].is_null() {
+                true => format!("{share} until resumed"),
+                false => format!("{share} for {}", show::duration(&step["bake_seconds"])),
+            }
+        })
+        .collect();
+    anstream::println!("{}", show::wrapped(&format!("plan  {}", steps.join(" > ")), "        "));
+    let next = show::text(&plan["next"]).replace('_', " ");
+    anstream::println!("        next  {next}");
+    for reason in plan["reasons"].as_array().into_iter().flatten() {
+        anstream::println!("{}", show::wrapped(&show::text(reason), "          "));
     }
 }
 

@@ -22,6 +22,8 @@ use super::body::ContentType;
 use super::body::Nothing;
 use super::problem::Problem;
 use crate::canary::Weight;
+use crate::canary::given_plan::GivenPlan;
+use crate::canary::given_plan::GivenStep;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
@@ -38,9 +40,12 @@ struct Deploy {
     model_path: String,
     traffic_percent: Option<f64>,
     bake: Option<String>,
-    /// There is one mode so far; naming another is an error that lists it.
-    #[serde(rename = "mode")]
-    _mode: Option<Mode>,
+    mode: Option<Mode>,
+    /// What the rollout does by itself otherwise than the configuration says.
+    #[serde(default)]
+    plan: GivenPlan,
+    /// The same as `plan.steps`.
+    steps: Option<Vec<GivenStep>>,
     /// What is judged otherwise than the configuration says.
     #[serde(default)]
     policy: GivenJudgePolicy,
@@ -107,11 +112,17 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
             return Err(Problem::empty_body(r#"{"model_path": "models/model_v2.bin"}"#));
         }
         let body: Deploy = body::parse(bytes)?;
+        let mut plan = body.plan;
+        if body.steps.is_some() {
+            plan.steps = body.steps;
+        }
         let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
         Ok(Deployment {
             model_path: body.model_path,
             weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
             bake,
+            mode: body.mode,
+            plan,
             judge: body.policy,
             reason: body.reason,
             override_quarantine: body.override_quarantine,

@@ -228,6 +228,8 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Registry(error) => error.into(),
             CommandError::Judge(error) => error.into(),
+            CommandError::Plan(error) => Problem::field(error.to_string()),
+            CommandError::Contradiction { .. } => Problem::field(detail),
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Store(error) => error.into(),
             CommandError::Unkept(_) => Problem::new(
@@ -289,6 +291,8 @@ impl From<Refusal> for Problem {
                 (conflict, "not_passing")
             }
             Refusal::IsPaused { .. } => (conflict, "paused"),
+            Refusal::LastStep { .. } => (conflict, "last_step"),
+            Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
             Refusal::Quarantined { .. } => (conflict, "quarantined"),
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
             Refusal::AlreadyInitialized => (conflict, "already_initialized"),

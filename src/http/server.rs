@@ -15,6 +15,7 @@ use super::analysis;
 use super::routes;
 use crate::service::Service;
 use crate::service::checkpoint::Saver;
+use crate::service::pilot::Pilot;
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<()> {
     let saver = Saver::start(service.clone())?;
+    let pilot = Pilot::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let shared =
@@ -55,5 +57,7 @@ pub async fn run(
         handle.stop(true).await;
     });
     let outcome = server.await;
-    saver.stop().and(outcome)
+    // Whoever drives stops first, so that the last samples are saved at the last state.
+    let driven = pilot.stop();
+    saver.stop().and(driven).and(outcome)
 }

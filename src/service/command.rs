@@ -20,6 +20,8 @@ use super::recorder::Recorder;
 use super::registry::Candidate;
 use super::registry::RegistryError;
 use super::status::Status;
+use super::tripwire::Alarm;
+use super::tripwire::Tripwire;
 use super::visits::Visits;
 use crate::canary::Event;
 use crate::canary::Judgement;
@@ -30,11 +32,14 @@ use crate::canary::Split;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::Weight;
+use crate::canary::given_plan::GivenPlan;
+use crate::canary::given_plan::PlanError;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
+use crate::canary::policy::Mode;
 use crate::canary::policy::is_one_line;
 use crate::canary::rollout::SamplesEffect;
 use crate::canary::rollout::Transition;
@@ -44,7 +49,7 @@ use crate::model::SchemaDifference;
 use crate::store::StoreError;
 
 /// A model that an operator wants on trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deployment {
     /// Its file.
     pub model_path: String,
@@ -52,6 +57,10 @@ pub struct Deployment {
     pub weight: Option<Weight>,
     /// How long it is meant to last, unless the default.
     pub bake: Option<Duration>,
+    /// Who decides, unless the default.
+    pub mode: Option<Mode>,
+    /// What it does by itself otherwise than by default.
+    pub plan: GivenPlan,
     /// What is judged otherwise than by default.
     pub judge: GivenJudgePolicy,
     /// Why.
@@ -132,6 +141,19 @@ pub enum CommandError {
     /// The metrics it is to be judged by cannot be.
     #[error(transparent)]
     Judge(#[from] JudgePolicyError),
+    /// The plan cannot be.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Two fields contradict each other.
+    #[error("{given} goes with mode {mode}; {instead}")]
+    Contradiction {
+        /// The field.
+        given: &'static str,
+        /// The mode it goes with.
+        mode: &'static str,
+        /// What to give instead.
+        instead: &'static str,
+    },
     /// It cannot happen in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -183,14 +205,7 @@ impl Service {
     ) -> Result<Status, CommandError> {
         // Reading and warming up a model takes time: it is done before the others have to wait.
         let candidate = self.prepare(&deployment.model_path)?;
-        let default = &self.settings.policy;
-        let judge = default.judge.changed(&default.health, &deployment.judge)?;
-        let policy = Policy {
-            weight: deployment.weight.unwrap_or(default.weight),
-            bake: deployment.bake.unwrap_or(default.bake),
-            judge,
-            ..default.clone()
-        };
+        let policy = self.policy(&deployment)?;
         let reason = checked_reason(deployment.reason)?;
         let mut ledger = self.ledger_at(if_revision)?;
         let event = Event::CanaryDeployed {
@@ -217,6 +232,35 @@ impl Service {
         let event = self.event(&ledger.state, command)?;
         self.carry_out(&mut ledger, &event, None)?;
         Ok(self.status_of(&ledger))
+    }
+
+    /// The policy of a rollout: the server's with what the deployment says in its place.
+    fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
+        let default = &self.settings.policy;
+        let judge = default.judge.changed(&default.health, &deployment.judge)?;
+        let implied = if deployment.plan.is_given() { Mode::Automatic } else { default.mode };
+        let mode = deployment.mode.unwrap_or(implied);
+        let plan = deployment.plan.over(&default.plan)?;
+        let contradiction =
+            |given, mode, instead| Err(CommandError::Contradiction { given, mode, instead });
+        let weight = match mode {
+            Mode::Manual if deployment.plan.is_given() => {
+                let instead = "leave out the mode, or the plan";
+                return contradiction("a plan", "automatic", instead);
+            }
+            Mode::Automatic if deployment.weight.is_some() => {
+                let instead = "the steps of the plan say the shares: give steps";
+                return contradiction("traffic_percent", "manual", instead);
+            }
+            Mode::Automatic if deployment.bake.is_some() => {
+                let instead = "the steps of the plan say how long they bake: give steps";
+                return contradiction("bake", "manual", instead);
+            }
+            Mode::Manual => deployment.weight.unwrap_or(default.weight),
+            Mode::Automatic => plan.steps.first().map_or(default.weight, |step| step.weight),
+        };
+        let bake = deployment.bake.unwrap_or(default.bake);
+        Ok(Policy { weight, bake, mode, plan, judge, ..default.clone() })
     }
 
     /// The ledger, if it is at the revision that the caller has decided on.
@@ -256,7 +300,7 @@ impl Service {
                 let judgement = Box::new(self.judgement(running));
                 Event::TrafficSet { rollout: running.id, weight, judgement }
             }
-            Command::Pause => Event::Paused { rollout: state.running()?.id },
+            Command::Pause => Event::Paused { rollout: state.running()?.id, reason: None },
             Command::Resume => Event::Resumed { rollout: state.running()?.id },
             Command::SetSlowdown { enabled, delay_ms } => {
                 let slowdown = Slowdown {
@@ -269,6 +313,7 @@ impl Service {
                 judgement: Box::new(self.judgement(state.running()?)),
                 forced: force,
                 reason: checked_reason(reason)?,
+                by: Mode::Manual,
             },
             Command::RollBack { reason, quarantine } => {
                 let running = state.rollout.as_ref();
@@ -277,6 +322,7 @@ impl Service {
                     reason: checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned()),
                     quarantine,
                     judgement: running.map(|rollout| Box::new(self.judgement(rollout))),
+                    by: Mode::Manual,
                 }
             }
         })
@@ -326,7 +372,10 @@ impl Service {
                 }
                 Ok(())
             }
-            Event::TrafficSet { .. } | Event::Promoted { .. } => self.save_checkpoint(),
+            Event::TrafficSet { .. }
+            | Event::Advanced { .. }
+            | Event::ApprovalAwaited { .. }
+            | Event::Promoted { .. } => self.save_checkpoint(),
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
@@ -347,6 +396,8 @@ impl Service {
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
             | Event::TrafficSet { .. }
+            | Event::Advanced { .. }
+            | Event::ApprovalAwaited { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
@@ -367,9 +418,11 @@ impl Service {
         // A promotion makes the canary stable, so both are always among those already loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
         let canary = state.rollout.as_ref().and_then(|rollout| {
-            let visits = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
-            let visits = visits.map(|lane| lane.visits.clone());
-            Some(lane(rollout, known(&rollout.canary)?, state.slowdown, visits))
+            let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
+            let visits = before.map(|lane| lane.visits.clone());
+            let tripwire =
+                before.map_or_else(|| tripwire(rollout, &self.alarm), |lane| lane.tripwire.clone());
+            Some(lane(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
         });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
@@ -377,6 +430,8 @@ impl Service {
         };
         self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
         self.live.store(Arc::new(Live { stable, canary, recorder }));
+        // It may be another rollout's turn, with another interval.
+        self.alarm.raise();
     }
 
     /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
@@ -399,7 +454,17 @@ impl Service {
         let watch = self.watch_evidence(live, &observed.first);
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
-        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, watch)
+        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
+    }
+}
+
+/// What takes a rollout's canary back at once, if anything does.
+pub(super) fn tripwire(rollout: &Rollout, alarm: &Arc<Alarm>) -> Option<Arc<Tripwire>> {
+    match rollout.mode() {
+        Mode::Manual => None,
+        Mode::Automatic => {
+            Some(Arc::new(Tripwire::new(rollout.policy.plan.triggers, alarm.clone())))
+        }
     }
 }
 
@@ -409,12 +474,14 @@ pub(super) fn lane(
     loaded: Arc<Loaded>,
     slowdown: Slowdown,
     visits: Option<Arc<Visits>>,
+    tripwire: Option<Arc<Tripwire>>,
 ) -> Lane {
     Lane {
         rollout: rollout.id,
         step: rollout.step,
         loaded,
         split: Split::new(rollout.weight(), rollout.salt, rollout.step),
+        tripwire,
         visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
         delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
         deadline: rollout.policy.canary_deadline,

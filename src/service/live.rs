@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::inference::Inference;
 use super::recorder::Recorder;
+use super::tripwire::Tripwire;
 use super::visits::Visit;
 use super::visits::Visits;
 use crate::canary::Split;
@@ -45,6 +46,8 @@ pub struct Lane {
     pub split: Split,
     /// Which keys were there before, in this rollout. Shared by its steps.
     pub visits: Arc<Visits>,
+    /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
+    pub tripwire: Option<Arc<Tripwire>>,
     /// The injected delay.
     pub delay: Option<Duration>,
     /// How long a canary prediction may take, delay included.
@@ -56,6 +59,10 @@ impl Live {
     pub fn assign(&self, key: Option<&str>) -> (Track, Visit) {
         match (&self.canary, key) {
             (None, _) => (Track::Stable, Visit::First),
+            // Stable answers what the split would have given the canary, so it is compared with nothing.
+            (Some(lane), _) if lane.tripwire.as_ref().is_some_and(|wire| wire.is_tripped()) => {
+                (Track::Stable, Visit::Repeated)
+            }
             // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
             (Some(lane), Some(key)) if lane.split.weight().is_certain() => {
                 (lane.split.assign_key(key), Visit::First)

@@ -37,6 +37,10 @@ pub mod status;
 
 pub mod checkpoint;
 
+pub mod pilot;
+
+pub mod tripwire;
+
 mod watch;
 
 mod rate;
@@ -70,6 +74,7 @@ use predict::Prediction;
 use predict::Request;
 use recordings::Recordings;
 use registry::Registry;
+use tripwire::Alarm;
 use watch::Watch;
 
 pub use command::Command;
@@ -96,6 +101,8 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     settings: Settings,
     started: Duration,
+    /// Wakes whoever drives rollouts by plan.
+    alarm: Arc<Alarm>,
     /// What was measured elsewhere. Written by whoever records, emptied with each deployment; its
     /// lock is held for nanoseconds, and predictions never touch it.
     recordings: Recordings,

@@ -93,11 +93,17 @@ pub async fn predict(
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
+                if let Some(wire) = &lane.tripwire {
+                    wire.answered();
+                }
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, visit, error.failure);
+                if let Some(wire) = &lane.tripwire {
+                    wire.failed();
+                }
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
                 (fallback, lost) = (true, latency);
             }

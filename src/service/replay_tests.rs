@@ -46,17 +46,8 @@ fn live_through(service: &Service, ticks: u32) {
 
 /// Every judgement of the journal.
 fn judgements(service: &Service) -> Vec<Judgement> {
-    let judgement = |event| match event {
-        Event::TrafficSet { judgement, .. } | Event::Promoted { judgement, .. } => Some(*judgement),
-        Event::RolledBack { judgement, .. } => judgement.map(|judgement| *judgement),
-        Event::Initialized { .. }
-        | Event::CanaryDeployed { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::SlowdownSet { .. } => None,
-    };
     let entries = service.history(0, 1000).unwrap();
-    entries.into_iter().filter_map(|entry| judgement(entry.event)).collect()
+    entries.iter().filter_map(|entry| entry.event.judgement()).cloned().collect()
 }
 
 fn json(value: &impl serde::Serialize) -> String {

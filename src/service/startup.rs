@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
 use super::command::lane;
+use super::command::tripwire;
 use super::live::Live;
 use super::live::Loaded;
 use super::rate::Rate;
@@ -22,6 +23,7 @@ use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::tripwire::Alarm;
 use super::visits::Visits;
 use super::watch::Watch;
 use crate::canary::Event;
@@ -33,6 +35,7 @@ use crate::canary::evidence_log;
 use crate::canary::evidence_log::Unsaved;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
+use crate::canary::policy::Mode;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -81,7 +84,8 @@ impl Service {
             (Some(state), revision) => (state, revision),
             (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
         };
-        let live = assemble(&state, &*store, &registry, &settings)?;
+        let alarm = Arc::default();
+        let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
@@ -99,6 +103,7 @@ impl Service {
             started: clock.steady(),
             clock,
             settings,
+            alarm,
             recordings,
             draining: false.into(),
         };
@@ -116,7 +121,7 @@ impl Service {
         let (state, revision) = replayed(&*self.store, Some(ledger.state.clone()), ledger.revision)
             .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
-            let live = assemble(&state, &*self.store, &self.registry, &self.settings)
+            let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.alarm)
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old watch is being saved.
             let _not_saving = self.saved.lock();
@@ -138,6 +143,7 @@ impl Service {
             ),
             quarantine: false,
             judgement: None,
+            by: Mode::Automatic,
         };
         self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
@@ -188,6 +194,7 @@ fn assemble(
     store: &dyn Store,
     registry: &Registry,
     settings: &Settings,
+    alarm: &Arc<Alarm>,
 ) -> Result<Live, StartError> {
     let stable = load(&state.stable, store, registry)?.ok_or_else(|| StartError::StableLost {
         name: state.stable.name.clone(),
@@ -200,7 +207,10 @@ fn assemble(
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 stable.schema().same_features(canary.schema()).is_ok()
             })
-            .map(|loaded| lane(rollout, loaded, state.slowdown, visits(rollout, store))),
+            .map(|loaded| {
+                let (visits, tripwire) = (visits(rollout, store), tripwire(rollout, alarm));
+                lane(rollout, loaded, state.slowdown, visits, tripwire)
+            }),
         None => None,
     };
     let recorder = Arc::new(restored(state, store, settings.workers));

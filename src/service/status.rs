@@ -17,6 +17,9 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
+use crate::canary::plan::Action;
+use crate::canary::plan::AtDeadline;
+use crate::canary::plan::PlannedStep;
 use crate::canary::policy::Mode;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
@@ -29,7 +32,7 @@ use crate::store::StoreError;
 pub struct Status {
     /// How many journal entries led here; also the `ETag`.
     pub revision: u64,
-    /// `idle`, `running` or `paused`.
+    /// `idle`, `running`, `paused` or `awaiting_approval`.
     pub state: &'static str,
     /// Who is trusted.
     pub stable: StableStatus,
@@ -87,10 +90,40 @@ pub struct RolloutStatus {
     pub step_started_at: Timestamp,
     /// How long the step has lasted.
     pub elapsed_seconds: f64,
-    /// How long it is to last at least.
-    pub bake_seconds: f64,
+    /// How long it is to last at least; `null` until a person lets it go on.
+    pub bake_seconds: Option<f64>,
     /// How much of that is left.
-    pub remaining_bake_seconds: f64,
+    pub remaining_bake_seconds: Option<f64>,
+    /// What it does by itself; `null` if a person decides.
+    pub plan: Option<PlanStatus>,
+}
+
+/// Where a rollout by plan is.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanStatus {
+    /// Which of the steps it is at, counted from 1.
+    pub position: usize,
+    /// The steps.
+    pub steps: Vec<StepStatus>,
+    /// When it has taken too long.
+    pub deadline_at: Option<Timestamp>,
+    /// What happens then.
+    pub at_deadline: AtDeadline,
+    /// Whether a person has to agree to the promotion.
+    pub approval: bool,
+    /// What it does now: `wait`, `advance`, `await_approval`, `promote`, `roll_back` or `hold`.
+    pub next: &'static str,
+    /// What it waits for, or why it does that.
+    pub reasons: Vec<String>,
+}
+
+/// A step of a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepStatus {
+    /// The canary's share.
+    pub percent: f64,
+    /// How long it lasts at least; `null` until a person lets it go on.
+    pub bake_seconds: Option<f64>,
 }
 
 /// What was observed of both tracks.
@@ -243,6 +276,7 @@ impl Service {
                 None => "idle",
                 Some(Phase::Running) => "running",
                 Some(Phase::Paused) => "paused",
+                Some(Phase::AwaitingApproval) => "awaiting_approval",
             },
             stable: StableStatus {
                 version: state.stable.name.clone(),
@@ -252,7 +286,13 @@ impl Service {
             },
             canary: state.rollout.as_ref().map(|rollout| rollout.canary.clone()),
             traffic_percent: state.rollout.as_ref().map_or(0.0, |r| r.weight().percent()),
-            rollout: state.rollout.as_ref().map(|rollout| RolloutStatus::new(rollout, now)),
+            rollout: state.rollout.as_ref().map(|rollout| {
+                let plan = judgement.as_ref().and_then(|judgement| {
+                    let action = self.next_action(rollout, &live, &observed, judgement);
+                    PlanStatus::new(rollout, action)
+                });
+                RolloutStatus::new(rollout, now, plan)
+            }),
             tracks: Tracks {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
@@ -276,8 +316,8 @@ impl Service {
 }
 
 impl RolloutStatus {
-    fn new(rollout: &Rollout, now: Timestamp) -> RolloutStatus {
-        let (elapsed, bake) = (rollout.elapsed(now), rollout.policy.bake);
+    fn new(rollout: &Rollout, now: Timestamp, plan: Option<PlanStatus>) -> RolloutStatus {
+        let (elapsed, bake) = (rollout.elapsed(now), rollout.bake());
         let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
         RolloutStatus {
             id: rollout.id,
@@ -286,9 +326,41 @@ impl RolloutStatus {
             started_at: rollout.started_at,
             step_started_at: rollout.step_started_at,
             elapsed_seconds: seconds(elapsed),
-            bake_seconds: seconds(bake),
-            remaining_bake_seconds: seconds(bake.saturating_sub(elapsed)),
+            bake_seconds: bake.map(seconds),
+            remaining_bake_seconds: bake.map(|bake| seconds(bake.saturating_sub(elapsed))),
+            plan,
         }
+    }
+}
+
+impl PlanStatus {
+    fn new(rollout: &Rollout, action: Action) -> Option<PlanStatus> {
+        match rollout.mode() {
+            Mode::Manual => return None,
+            Mode::Automatic => {}
+        }
+        let plan = &rollout.policy.plan;
+        let (next, reasons) = match action {
+            Action::Wait(reasons) => ("wait", reasons),
+            Action::Advance => ("advance", Vec::new()),
+            Action::AwaitApproval => ("await_approval", Vec::new()),
+            Action::Promote => ("promote", Vec::new()),
+            Action::RollBack(reason) => ("roll_back", vec![reason]),
+            Action::Hold(reason) => ("hold", vec![reason]),
+        };
+        let step = |step: &PlannedStep| StepStatus {
+            percent: step.weight.percent(),
+            bake_seconds: step.bake.map(|bake| bake.as_secs_f64()),
+        };
+        Some(PlanStatus {
+            position: rollout.position + 1,
+            steps: plan.steps.iter().map(step).collect(),
+            deadline_at: rollout.deadline_at,
+            at_deadline: plan.at_deadline,
+            approval: plan.approval,
+            next,
+            reasons,
+        })
     }
 }
 
@@ -359,7 +431,7 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let (at_once, reasons) = judgement.health();
     let watch = judgement.watch.as_ref();
     let objections = watch.map_or_else(Vec::new, |watch| watch.objections());
-    let running = rollout.phase == Phase::Running;
+    let running = rollout.phase != Phase::Paused;
     vec![
         ChecklistItem {
             item: "samples",

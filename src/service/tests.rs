@@ -140,10 +140,7 @@ pub(super) fn deployment(file: &str, percent: f64) -> Deployment {
     Deployment {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
-        bake: None,
-        judge: Default::default(),
-        reason: None,
-        override_quarantine: false,
+        ..Deployment::default()
     }
 }
 
@@ -308,7 +305,7 @@ fn time_is_told_by_the_clock_that_was_given() {
     bench.clock.advance(Duration::from_secs(600));
     let status = service.status();
     let rollout = status.rollout.unwrap();
-    assert_eq!((rollout.elapsed_seconds, rollout.remaining_bake_seconds), (600.0, 3000.0));
+    assert_eq!((rollout.elapsed_seconds, rollout.remaining_bake_seconds), (600.0, Some(3000.0)));
     assert_eq!(status.uptime_seconds, 600.0);
 }
 

@@ -33,6 +33,8 @@ struct Watched {
     rollout: u64,
     step: u32,
     policy: JudgePolicy,
+    /// What is observed before enters no judgement.
+    warm_until: Timestamp,
     /// The samples of the step that the last tick has seen.
     seen: Samples,
     monitors: Monitors,
@@ -61,8 +63,9 @@ impl Watch {
         rate: Rate,
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
+        let warm_until = rollout.warm_until();
         let (rollout, step) = (rollout.id, rollout.step);
-        let watched = Watched { rollout, step, policy, seen, monitors, unsaved, rate };
+        let watched = Watched { rollout, step, policy, warm_until, seen, monitors, unsaved, rate };
         Watch { watched: Some(watched), bounds }
     }
 
@@ -88,6 +91,10 @@ impl Watch {
         }
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);
+        if at < watched.warm_until {
+            watched.seen = samples.clone();
+            return true;
+        }
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
             monitors.tick(&increment);
@@ -107,7 +114,7 @@ impl Watch {
     /// What comes, if requests go on as they did of late.
     pub(super) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
         let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
-        let left = rollout.policy.bake.saturating_sub(rollout.elapsed(now));
+        let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
         let observed = watched.rate.observed(now);
         let measured = watched.monitors.measured();
         Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))

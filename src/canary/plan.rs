@@ -1,0 +1,310 @@
+//! What does a rollout do by itself, and when? Its steps, what each waits for, and what ends it.
+//!
+//! ```text
+//! each look    a trigger fired, or harm is shown           roll back, quarantine
+//!              the deadline has passed                     hold, or roll back
+//!              the step is not over                        wait, and say for what
+//!              the step is over, there is another          advance
+//!              the last step is over, all is proven        promote, after a person's approval if the plan
+//!                                                          asks for one
+//! ```
+//!
+//! A step is over when its bake is, each track has enough samples *of this step*, no metric that acts
+//! has failed, and a person has agreed where the plan waits for one. Too little data is neither good nor
+//! bad: it waits, and the deadline ends it. [`next`] decides and does nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::judge::Judgement;
+use super::judge::Verdict;
+use super::state::Phase;
+use super::state::Rollout;
+use super::weight::Weight;
+
+/// What a rollout does by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The canary's shares, in order; never empty, and they rise.
+    pub steps: Vec<PlannedStep>,
+    /// What is observed for so long after the deployment enters no judgement: caches fill.
+    pub warm_up: Duration,
+    /// Samples that each track needs at each step before the next. A track whose share is 0 % or whose
+    /// partner's is 100 % needs none.
+    pub min_samples: u64,
+    /// How often the evidence is looked at.
+    pub look: Duration,
+    /// How long the whole may take.
+    pub deadline: Duration,
+    /// What happens then.
+    pub at_deadline: AtDeadline,
+    /// Whether a person has to agree before the promotion.
+    pub approval: bool,
+    /// How long after a rollback by serin the next rollout by plan may begin.
+    pub cool_down: Duration,
+    /// What takes the canary back at once, between two looks.
+    pub triggers: Triggers,
+}
+
+/// One share and how long it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// The canary's share.
+    pub weight: Weight,
+    /// How long it lasts at least; `None` until a person resumes the rollout.
+    pub bake: Option<Duration>,
+}
+
+/// What becomes of a rollout that takes too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtDeadline {
+    /// It is paused: a person decides.
+    Hold,
+    /// It is rolled back.
+    #[default]
+    RollBack,
+}
+
+/// What takes the canary back without waiting for a look. Absolute, so that nothing need be known of
+/// stable; harm that is less drastic is for the judge.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Triggers {
+    /// So many failures of the canary's in a row; 0 turns it off.
+    pub consecutive_failures: u32,
+    /// So many failures among the canary's last [`WINDOW`] requests; 0 turns it off.
+    pub failures_in_window: u32,
+    /// A p99 latency of the canary's above this, from [`FEWEST_FOR_P99`] samples of the step on; checked at
+    /// each look.
+    pub p99_ceiling: Option<Duration>,
+}
+
+/// How many of the canary's last requests the trigger looks back on.
+pub const WINDOW: u32 = 64;
+
+/// A p99 of fewer samples is their largest.
+pub const FEWEST_FOR_P99: u64 = 200;
+
+/// The longest plan: nobody watches more steps, and a typing error shows.
+pub const MOST_STEPS: usize = 50;
+
+impl Default for Triggers {
+    fn default() -> Triggers {
+        Triggers { consecutive_failures: 10, failures_in_window: WINDOW / 2, p99_ceiling: None }
+    }
+}
+
+/// Plans that have a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Template {
+    /// 1, 5, 10, 25, 50 % over seven hours, and a person agrees to the promotion.
+    Careful,
+    /// 1, 5, 25, 50 % over an hour.
+    #[default]
+    Standard,
+    /// 10, 50 % over ten minutes.
+    Fast,
+}
+
+impl Template {
+    /// All of them, in the order of their care.
+    pub const ALL: [Template; 3] = [Template::Careful, Template::Standard, Template::Fast];
+
+    /// The word in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Template::Careful => "careful",
+            Template::Standard => "standard",
+            Template::Fast => "fast",
+        }
+    }
+
+    /// The plan it stands for.
+    pub fn plan(self) -> Plan {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let steps = |steps: &[(u16, u64)]| -> Vec<PlannedStep> {
+            let step = |&(percent, bake): &(u16, u64)| {
+                let weight = Weight::from_basis_points(100 * percent)?;
+                Some(PlannedStep { weight, bake: Some(minutes(bake)) })
+            };
+            steps.iter().filter_map(step).collect()
+        };
+        let standard = Plan {
+            steps: steps(&[(1, 10), (5, 10), (25, 20), (50, 20)]),
+            warm_up: Duration::from_secs(5),
+            min_samples: 100,
+            look: Duration::from_secs(1),
+            deadline: minutes(24 * 60),
+            at_deadline: AtDeadline::RollBack,
+            approval: false,
+            cool_down: minutes(10),
+            triggers: Triggers::default(),
+        };
+        match self {
+            Template::Standard => standard,
+            Template::Careful => Plan {
+                steps: steps(&[(1, 60), (5, 60), (10, 60), (25, 120), (50, 120)]),
+                min_samples: 1000,
+                deadline: minutes(72 * 60),
+                approval: true,
+                cool_down: minutes(60),
+                ..standard
+            },
+            Template::Fast => Plan {
+                steps: steps(&[(10, 5), (50, 5)]),
+                min_samples: 50,
+                deadline: minutes(60),
+                cool_down: minutes(1),
+                ..standard
+            },
+        }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Template::default().plan()
+    }
+}
+
+/// What a rollout does now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Nothing, for these reasons.
+    Wait(Vec<String>),
+    /// The next step.
+    Advance,
+    /// Ask a person.
+    AwaitApproval,
+    /// Make the canary stable.
+    Promote,
+    /// Take it back: why.
+    RollBack(String),
+    /// Leave it to a person: why.
+    Hold(String),
+}
+
+/// What the judge does not say but the plan wants to know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// Why a trigger has fired, if one has.
+    pub tripped: Option<String>,
+    /// The canary's p99 latency at this step, in seconds, if there are enough samples.
+    pub canary_p99_seconds: Option<f64>,
+}
+
+/// What a rollout by plan does now. The judgement is of the step under way.
+pub fn next(
+    rollout: &Rollout,
+    judgement: &Judgement,
+    observed: &Observation,
+    now: Timestamp,
+) -> Action {
+    let plan = &rollout.policy.plan;
+    if let Some(reason) = drastic(plan, observed) {
+        return Action::RollBack(reason);
+    }
+    if judgement.verdict == Verdict::Rollback {
+        return Action::RollBack(judgement.reasons.join("; "));
+    }
+    let is_late = rollout.deadline_at.is_some_and(|deadline| now >= deadline);
+    if is_late {
+        let reason = format!("no verdict within {}", words(plan.deadline));
+        match (plan.at_deadline, rollout.phase) {
+            (AtDeadline::RollBack, _) => return Action::RollBack(reason),
+            (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => {
+                return Action::Hold(reason);
+            }
+            (AtDeadline::Hold, Phase::Paused) => {}
+        }
+    }
+    match rollout.phase {
+        Phase::Paused => return Action::Wait(vec!["paused; resume it to go on".to_owned()]),
+        Phase::AwaitingApproval => {
+            return Action::Wait(vec!["waiting for a person; resume it to go on".to_owned()]);
+        }
+        Phase::Running => {}
+    }
+    let mut missing = step_lacks(rollout, judgement, now);
+    let following = rollout.following_step().map(|(_, step)| step);
+    // At 100 % there is no stable to compare with: all must be proven before.
+    let must_be_proven = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
+    if must_be_proven && judgement.verdict != Verdict::Promote {
+        missing.extend(judgement.reasons.iter().cloned());
+    }
+    if !missing.is_empty() {
+        return Action::Wait(missing);
+    }
+    match following {
+        Some(_) => Action::Advance,
+        None if plan.approval && !rollout.approved => Action::AwaitApproval,
+        None => Action::Promote,
+    }
+}
+
+fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
+    if let Some(tripped) = &observed.tripped {
+        return Some(tripped.clone());
+    }
+    let (ceiling, p99) = (plan.triggers.p99_ceiling?, observed.canary_p99_seconds?);
+    (p99 > ceiling.as_secs_f64()).then(|| {
+        format!(
+            "the canary's p99 latency is {}, above the ceiling of {}",
+            super::narrative::duration(p99),
+            words(ceiling),
+        )
+    })
+}
+
+/// What this step still waits for.
+fn step_lacks(rollout: &Rollout, judgement: &Judgement, now: Timestamp) -> Vec<String> {
+    let plan = &rollout.policy.plan;
+    let mut missing = Vec::new();
+    if let Some(left) = rollout.bake().map(|bake| bake.saturating_sub(rollout.elapsed(now)))
+        && !left.is_zero()
+    {
+        missing.push(format!("the step bakes {} more", words(left)));
+    }
+    let inputs = &judgement.evidence.inputs;
+    let weight = rollout.weight();
+    let tracks = [
+        ("canary", inputs.canary.requests, weight == Weight::ZERO),
+        ("stable", inputs.stable.requests, weight.basis_points() == Weight::WHOLE),
+    ];
+    for (track, seen, is_idle) in tracks {
+        if !is_idle && seen < plan.min_samples {
+            missing.push(format!(
+                "{track} has {seen} of the {} samples this step needs",
+                plan.min_samples
+            ));
+        }
+    }
+    if let Some(watch) = &judgement.watch {
+        missing.extend(watch.objections());
+    } else if !weight.is_certain() {
+        missing.push("nothing is judged; the evidence is missing".to_owned());
+    }
+    missing
+}
+
+/// A duration in the words of the configuration, to the second where it is longer than one.
+pub(super) fn words(duration: Duration) -> String {
+    let duration = if duration.as_secs() >= 1 && duration.subsec_nanos() > 0 {
+        Duration::from_secs(duration.as_secs() + 1)
+    } else {
+        duration
+    };
+    jiff::SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
