@@ -71,8 +71,9 @@ impl JudgePolicy {
             if given.metrics[..place].iter().any(|other| other.name == one.name) {
                 return Err(JudgePolicyError::Twice(one.name.to_string()));
             }
-            let source = one.source.unwrap_or_else(|| Source::of(&one.name));
             let place = metrics.iter().position(|metric| metric.name == one.name);
+            let before = place.map(|place| metrics[place].source);
+            let source = one.source.or(before).unwrap_or_else(|| Source::of(&one.name));
             let default = match place {
                 Some(place) if metrics[place].source == source => metrics[place].clone(),
                 Some(_) | None => default_of(source, one, health)?,
@@ -215,6 +216,18 @@ mod tests {
         ];
         assert_eq!(roles, expected);
         assert_eq!(harm_alphas(&default), [0.025, 0.025, 0.05]);
+    }
+
+    #[test]
+    fn a_change_of_one_field_leaves_recorded_values_named_like_a_built_in_metric_what_they_are() {
+        let recorded = "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\n\
+                        role = \"guardrail\"";
+        let before = policy(recorded).unwrap();
+        let given = toml::from_str("[[metrics]]\nname = \"score\"\nweight = 2").unwrap();
+        let after = before.changed(&HealthPolicy::default(), &given).unwrap();
+        let score = |policy: &JudgePolicy| policy.metrics[2].clone();
+        assert_eq!(score(&after), Metric { weight: 2.0, ..score(&before) });
+        assert_eq!((score(&after).source, score(&after).harm), (Source::Recorded, Harm::Lower));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::Settings;
 use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
-use super::command::lane;
+use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
 use super::rate::Rate;
@@ -91,7 +91,7 @@ impl Service {
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
-            ledger: Mutex::new(Ledger { state, revision, salts }),
+            ledger: Mutex::new(Ledger { state, revision, unkept: None, salts }),
             watch: Mutex::new(watch),
             saved: Mutex::default(),
             store,
@@ -122,6 +122,12 @@ impl Service {
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
+            // What was recorded before may have been of another rollout.
+            self.recordings.clear();
+            match &state.rollout {
+                Some(rollout) => self.recordings.judge(rollout.recorded_metrics(), rollout.salt),
+                None => self.recordings.judge([], 0),
+            }
             (ledger.state, ledger.revision) = (state, revision);
         }
         Ok(())
@@ -200,7 +206,7 @@ fn assemble(
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 stable.schema().same_features(canary.schema()).is_ok()
             })
-            .map(|loaded| lane(rollout, loaded, state.slowdown, visits(rollout, store))),
+            .map(|loaded| Lane::new(rollout, loaded, state.slowdown, visits(rollout, store))),
         None => None,
     };
     let recorder = Arc::new(restored(state, store, settings.workers));
