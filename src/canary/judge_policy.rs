@@ -283,7 +283,10 @@ mod tests {
             ("[[metrics]]\nname = \"failures\"\nharm = \"lower\"", "harm = lower"),
             ("[[metrics]]\nname = \"failures\"\ntest = \"rank\"", "test = rank"),
             ("[[metrics]]\nname = \"failures\"\ntolerated = { absolute = 0.1 }", "a ratio"),
-            ("[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }", "accepted"),
+            (
+                "[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }",
+                "accepted = { relative = 0.1, absolute = 0 } of",
+            ),
             ("promote_score = 101", "promote_score = 101"),
             ("rollback_score = 95", "rollback_score = 95"),
             (
