@@ -183,7 +183,7 @@ fn parts_are_named_and_their_mean_is_the_whole() {
 
 /// The quantiles of a lognormal distribution with median 1, times `median`.
 fn lognormal(median: f64, sigma: f64, n: u32) -> Vec<(f64, u64)> {
-    let quantile = |i| crate::stats::normal_quantile((f64::from(i) + 0.5) / f64::from(n));
+    let quantile = |i| crate::stats::normal::normal_quantile((f64::from(i) + 0.5) / f64::from(n));
     (0..n).map(|i| (median * (sigma * quantile(i)).exp(), 1)).collect()
 }
 
