@@ -56,6 +56,7 @@ docs: ## Build the crate documentation: target/doc/serin/index.html
 
 reference: .venv/ready ## Write the reference values in tests/reference again, with scipy
 	.venv/bin/python scripts/reference_values.py
+	.venv/bin/python scripts/reference_bets.py
 
 setup: ## Install what the tests need, only where it is missing
 	@scripts/setup.sh

@@ -45,6 +45,7 @@ mod cases;
 mod further;
 
 const REPLICATIONS: u32 = 2000;
+const PARTS: [&str; 6] = ["healthy", "served", "strained", "harmful", "late", "cost"];
 /// The most hours of a case, and the largest seed.
 const MOST: u32 = 1_000_000;
 
@@ -54,6 +55,11 @@ fn main() -> ExitCode {
 
 /// Whether every healthy case was taken back seldom enough.
 fn calibrate(arguments: &[String]) -> Fallible<bool> {
+    for name in arguments.iter().filter(|argument| argument.starts_with("--")) {
+        if !["--bench", "--replications", "--seed", "--only", "--case"].contains(&name.as_str()) {
+            return Err(format!("{name} is unknown; see the head of benches/calibrate.rs").into());
+        }
+    }
     let value = |name: &str| {
         let place = arguments.iter().position(|argument| argument == name)?;
         arguments.get(place + 1)
@@ -73,6 +79,9 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     let replications = number("--replications", REPLICATIONS, 1..=MOST)?;
     let seed = number("--seed", 0, 0..=MOST)?;
     let only = value("--only").map(String::as_str);
+    if let Some(only) = only.filter(|only| !PARTS.contains(only)) {
+        return Err(format!("--only {only}: give one of {}", PARTS.join(", ")).into());
+    }
     let is_wanted = |part: &str| only.is_none_or(|only| only == part);
     let part = value("--case").map_or("", String::as_str);
     let mut is_calibrated = true;
@@ -154,7 +163,7 @@ fn tell_harmful(part: &str, replications: u32, first_seed: u32) {
     tell(&format!(
         "\n### Harm: canary samples until rollback, median (p95), at 10 %, a look after every 10 \
          requests, {replications} hours each\n\nThe metric alone at 5 %, and the whole policy, each \
-         with stable's last 1,000 answers remembered and (in brackets) from nothing.\n"
+         with stable's last 1,000 answers remembered, and from nothing.\n"
     ));
     tell(
         "| effect | alone | to oracle | prototype | alone, from nothing | policy | to oracle | \

@@ -1,6 +1,7 @@
 """Writes what scipy and statsmodels say about seeded inputs to tests/reference/*.json.
 
-The Rust tests (tests/stats_reference.rs) compare with these files; only this script makes them.
+The Rust tests (tests/stats_reference.rs) compare with these files; only this script makes them, but for
+sequential.json (reference_bets.py).
 
     make reference                                   # a virtualenv with the pinned packages, then:
     .venv/bin/python scripts/reference_values.py     # [folder], tests/reference by default

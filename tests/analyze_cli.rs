@@ -5,10 +5,12 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::process::Stdio;
 
 use serde_json::Value;
+
+#[path = "shared/executable.rs"]
+mod executable;
 
 struct Ended {
     code: i32,
@@ -18,13 +20,8 @@ struct Ended {
 
 /// Runs the binary in a folder, without this shell's settings, with this standard input.
 fn serin(folder: &Path, arguments: &[&str], input: &str) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SERIN_") {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(folder).arg("analyze").args(arguments);
+    let mut command = executable::serin(folder);
+    command.arg("analyze").args(arguments);
     let (input_kind, output) = (Stdio::piped(), Stdio::piped());
     let mut child =
         command.stdin(input_kind).stdout(output).stderr(Stdio::piped()).spawn().unwrap();

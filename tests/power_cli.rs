@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
-use std::process::Command;
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
 use serin::stats::Alternative;
 use serin::stats::ProportionPower;
 
+#[path = "shared/executable.rs"]
+mod executable;
+
 fn serin(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_serin")).arg("power").args(arguments).output().unwrap()
+    // It reads no file, so that any folder will do.
+    executable::serin(Path::new(".")).arg("power").args(arguments).output().unwrap()
 }
 
 fn text(output: &Output) -> String {

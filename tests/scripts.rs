@@ -17,6 +17,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+#[path = "shared/executable.rs"]
+mod executable;
+
+use executable::serin;
+
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const ROLLBACK: &str = "scenario-rollback.sh";
@@ -156,18 +161,6 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The program in that folder, free of settings from the tester's own environment.
-fn serin(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    command.current_dir(folder);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SERIN_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 /// A proxy that replaces `truth` by `lie` in what the server answers; both are of one length, so

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 use serin::canary::JudgePolicy;
@@ -12,14 +11,20 @@ use serin::canary::Weight;
 use serin::simulation::Behavior;
 use serin::simulation::Load;
 use serin::simulation::Look;
+use serin::simulation::Moment;
+use serin::simulation::Outcome;
 use serin::simulation::Routing;
 use serin::simulation::Scenario;
 use serin::simulation::Shape;
 use serin::simulation::Until;
+use serin::simulation::Visits;
 use serin::simulation::shape::lognormal_sigma;
 use serin::simulation::strict_policy;
 use serin::simulation::study;
 use serin::simulation::study::Study;
+
+#[path = "shared/executable.rs"]
+mod executable;
 
 struct Ended {
     code: i32,
@@ -29,13 +34,8 @@ struct Ended {
 
 /// Runs the binary in a folder, without this shell's settings, with these variables and arguments.
 fn serin_with(variables: &[(&str, &str)], folder: &Path, arguments: &str) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SERIN_") {
-            command.env_remove(name);
-        }
-    }
-    command.envs(variables.iter().copied()).current_dir(folder).arg("simulate");
+    let mut command = executable::serin(folder);
+    command.envs(variables.iter().copied()).arg("simulate");
     let output = command.args(arguments.split_whitespace()).output().unwrap();
     Ended {
         code: output.status.code().unwrap(),
@@ -63,7 +63,11 @@ fn the_seed_alone_decides_on_any_number_of_threads() {
     let one = serin(&format!("{SMALL} --threads 1 --seed 7"));
     assert_eq!(one.code, 0, "{}", one.stderr);
     assert_eq!(one.stdout, serin(&format!("{SMALL} --threads 3 --seed 7")).stdout);
-    assert_ne!(one.stdout, serin(&format!("{SMALL} --threads 1 --seed 8")).stdout);
+    // What is printed names the seed, so that only the figures tell whether it counts.
+    let [seven, eight] = [7, 8].map(|seed| json(&format!("{SMALL} --seed {seed}")));
+    for run in ["healthy", "with_regression"] {
+        assert_ne!(seven[run], eight[run], "{run}");
+    }
 }
 
 #[test]
@@ -100,47 +104,114 @@ fn json_holds_both_runs_and_only_the_healthy_one_without_a_regression() {
     assert_eq!(healthy["healthy"]["rolled_back"]["interval_95"][0], 0.0);
 }
 
-#[test]
-fn the_command_gives_what_the_library_gives() {
+/// A steady hour of the strict policy, and the flags that ask for it.
+fn strict(seconds: u32) -> (Scenario, String) {
     let behavior = Behavior {
         latency: Shape::lognormal(0.050, lognormal_sigma(1.0)),
         scores: Shape::scores(),
         failure_rate: 0.01,
     };
-    let mut scenario = Scenario {
+    let scenario = Scenario {
         harm_after: 0,
         stable: behavior.clone(),
         canary: behavior,
         routing: Routing::Strata,
-        load: Load::Restless,
+        load: Load::Steady,
         requests_per_second: 100,
-        seconds: 600,
+        seconds,
+        weights: vec![Weight::from_percent(10.0).unwrap()],
+        remembered: 0,
+        look: Look::TimesPerSecond(1),
+        until: Until::Over,
+        policy: strict_policy(0.05),
+    };
+    let flags =
+        format!("--policy strict --latency lognormal --error-rate 1% --duration {seconds}s");
+    (scenario, flags)
+}
+
+/// The library's outcomes of the hours that the command simulates with `--replications 6 --seed 4`.
+fn outcomes(scenario: &Scenario) -> Vec<Outcome> {
+    Study { replications: 6, seed: 4, threads: 2 }.outcomes(scenario, || ())
+}
+
+#[track_caller]
+fn assert_gives(run: &Value, outcomes: &[Outcome], name: &str) {
+    type What = fn(&Outcome) -> Option<Moment>;
+    let events: [(_, What); 3] = [
+        ("rolled_back", |outcome| outcome.rollback),
+        ("promoted", |outcome| outcome.promotion),
+        ("repeated_welch", |outcome| outcome.welch),
+    ];
+    for (event, what) in events {
+        assert_eq!(run[event]["hours"], study::count(outcomes, what), "{name} {event}");
+        let study::Quantiles { median, p95 } = study::seconds(outcomes, what);
+        let expected = serde_json::json!({ "median": median, "p95": p95 });
+        assert_eq!(run[event]["until"]["seconds"], expected, "{name} {event}");
+    }
+}
+
+#[test]
+fn the_command_gives_what_the_library_gives() {
+    let (steady, flags) = strict(600);
+    let mut scenario = Scenario {
+        load: Load::Restless,
         weights: [10.0, 25.0, 50.0].map(|percent| Weight::from_percent(percent).unwrap()).to_vec(),
         remembered: 1000,
         look: Look::TimesPerSecond(10),
-        until: Until::Over,
-        policy: strict_policy(0.05),
+        ..steady
     };
     let policies = [("strict", strict_policy(0.05)), ("served", JudgePolicy::default())];
     for (name, policy) in policies {
         scenario.policy = policy;
-        let study = Study { replications: 6, seed: 4, threads: 2 };
-        let outcomes = study.outcomes(&scenario, || ());
+        let flags = flags.replace("strict", name);
         let found = json(&format!(
-            "--policy {name} --latency lognormal --error-rate 1% --load restless --duration 10m \
-             --ramp 10,25,50 --remembered 1000 --look-every 100ms --replications 6 --seed 4"
+            "{flags} --load restless --ramp 10,25,50 --remembered 1000 --look-every 100ms \
+             --replications 6 --seed 4"
         ));
-        let healthy = &found["healthy"];
-        let promotions = study::seconds(&outcomes, |outcome| outcome.promotion);
-        let expected = serde_json::json!({ "median": promotions.median, "p95": promotions.p95 });
-        assert_eq!(healthy["promoted"]["until"]["seconds"], expected, "{name}");
-        for (event, count) in [
-            ("rolled_back", study::count(&outcomes, |outcome| outcome.rollback)),
-            ("promoted", study::count(&outcomes, |outcome| outcome.promotion)),
-            ("repeated_welch", study::count(&outcomes, |outcome| outcome.welch)),
-        ] {
-            assert_eq!(healthy[event]["hours"], count, "{name} {event}");
-        }
+        assert_gives(&found["healthy"], &outcomes(&scenario), name);
+    }
+}
+
+#[test]
+fn each_kind_of_client_is_that_of_the_library() {
+    let (steady, flags) = strict(300);
+    let without = outcomes(&steady);
+    let sticky = |visits| Routing::Sticky { users: 800, visits };
+    for (flag, routing) in [
+        ("--strict-turn", Routing::Alternating),
+        ("--keys 800", sticky(Visits::First)),
+        ("--keys 800 --visits every", sticky(Visits::Every)),
+    ] {
+        let expected = outcomes(&Scenario { routing, ..steady.clone() });
+        assert_ne!(expected, without, "{flag} changes nothing");
+        let found = json(&format!("{flags} {flag} --replications 6 --seed 4"));
+        assert_gives(&found["healthy"], &expected, flag);
+    }
+}
+
+#[test]
+fn a_tail_and_a_late_beginning_are_those_of_the_library() {
+    let (steady, flags) = strict(300);
+    let regression = |latency: Shape, harm_after| {
+        let mut scenario = Scenario { harm_after, until: Until::Compared, ..steady.clone() };
+        scenario.canary.latency = latency;
+        outcomes(&scenario)
+    };
+    let latency = &steady.stable.latency;
+    let tail = latency.with_p99_doubled().unwrap();
+    for (flag, words, expected) in [
+        ("--tail", "p99 doubled", regression(tail, 0)),
+        (
+            "--slower 50% --harm-after 2m",
+            "slower by 50 % after 120 s",
+            regression(latency.times(1.5), 120),
+        ),
+    ] {
+        let found = &json(&format!("{flags} {flag} --replications 6 --seed 4"))["with_regression"];
+        assert_eq!(found["regression"], words);
+        assert!(found["rolled_back"]["hours"].as_u64() > Some(3), "{flag}: {found}");
+        assert_gives(found, &expected, flag);
     }
 }
 
@@ -155,13 +226,22 @@ fn the_picture_is_well_formed_and_the_same_each_time() {
     };
     let (one, same, other) = (picture("one", 1), picture("same", 1), picture("other", 2));
     assert_eq!(one, same);
-    assert_ne!(one, other);
+    // The small print names the seed, and may push the curves down.
+    assert_ne!(places(&one), places(&other));
     assert_well_formed(&one);
     for text in
         ["regression, taken back: 100.0 %", "healthy, promoted", "share of canaries", "30 %"]
     {
         assert!(one.contains(text), "{text} is missing in {one}");
     }
+}
+
+/// When each curve rises.
+fn places(svg: &str) -> Vec<&str> {
+    let curves = svg.lines().filter(|line| line.starts_with("<path "));
+    curves
+        .flat_map(|curve| curve.split('H').skip(1).filter_map(|at| at.split('V').next()))
+        .collect()
 }
 
 /// Every element is closed in order, every attribute quoted, and no number is NaN.
@@ -185,6 +265,16 @@ fn assert_well_formed(svg: &str) {
 fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
     for (arguments, named) in [
         ("--slower 10", "--slower = \"10\" is no percentage; give one from 0% to 10000%, like 1%"),
+        (
+            "--harm-after 5m",
+            "--harm-after = \"5m\" says when a regression begins, and there is none",
+        ),
+        ("--harm-after nonsense", "--harm-after = \"nonsense\" says when a regression begins"),
+        ("--slower 10% --harm-after nonsense", "harm-after = \"nonsense\""),
+        ("--slower 10% --harm-after 1h", "--harm-after = 1h is no less than the duration"),
+        ("--tail --latency lognormal --latency-sigma 2", "--tail cannot leave the mean"),
+        ("--visits every", "--keys"),
+        ("--keys 10 --strict-turn", "cannot be used with"),
         ("--slower NaN%", "--slower = \"NaN%\""),
         ("--error-rate 101%", "--error-rate = \"101%\" is no percentage"),
         ("--canary-error-rate -1%", "--canary-error-rate = \"-1%\""),
@@ -212,6 +302,8 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
         ("--slower-ms inf", "--slower-ms = inf"),
         ("--alpha 0", "alpha = 0 is out of range"),
         ("--policy strict --relative-margin 0.1", "no effect under --policy strict"),
+        ("--policy strict --min-samples 30", "--min-samples = 30 has no effect under"),
+        ("--min-samples 1", "min_samples = 1"),
         ("--config no/such/file", "check --config"),
         ("--svg no/such/file.svg", "--svg = no/such/file.svg cannot be written"),
     ] {
@@ -235,6 +327,9 @@ fn the_environment_and_the_settings_file_of_the_server_count() {
     std::fs::write(folder.path().join("serin.toml"), "alpha = 0.01\n").unwrap();
     assert_eq!(found(&[])["alpha"], 0.01);
     assert_eq!(found(&[("SERIN_ALPHA", "0.1")])["alpha"], 0.1);
+    let promoted = |variables| found(variables)["healthy"]["promoted"]["hours"].clone();
+    assert_ne!(promoted(&[]), 0);
+    assert_eq!(promoted(&[("SERIN_MIN_SAMPLES", "601")]), 0, "the canary gets 600 requests");
     let recorded = "[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\n";
     std::fs::write(folder.path().join("serin.toml"), recorded).unwrap();
     let refused = serin_with(&[], folder.path(), small);

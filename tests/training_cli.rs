@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+
+#[path = "shared/executable.rs"]
+mod executable;
 
 struct Ended {
     code: i32,
@@ -15,13 +17,7 @@ struct Ended {
 
 /// Runs the binary in a folder, without this shell's settings.
 fn serin(folder: &Path, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SERIN_") {
-            command.env_remove(name);
-        }
-    }
-    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    let output = executable::serin(folder).args(arguments).output().unwrap();
     Ended {
         code: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -62,7 +62,7 @@ impl Size {
             what,
             memory: memory.map(|(few, many)| [few, many]),
             json: [text[0].len(), text[1].len()],
-            json_bound: longest(&serde_json::to_value(many)?, buckets),
+            json_bound: longest(&serde_json::to_value(few)?, buckets),
         })
     }
 }

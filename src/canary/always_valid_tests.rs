@@ -68,6 +68,11 @@ fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
     assert_eq!(found.verdict, Verdict::Rollback, "{}", found.message);
     assert!(found.message.starts_with("the canary does harm: latency: mean +4"), "{found:?}");
     assert!(found.message.contains("tolerated 5 % + 100 µs"), "{}", found.message);
+    let sentence = "latency: mean +48.6 % against stable (+7.29 ms; interval +37.9 to +59.2 %), \
+                    canary 300, stable 2700 samples; tolerated 5 % + 100 µs, accepted 10 % + 200 µs \
+                    above; p if it did no harm 1.6e-66 (fails below 0.025), p if it were worse than \
+                    accepted 1.0000 (passes below 0.05): fails";
+    assert_eq!(found.metrics[0].sentence, sentence);
 }
 
 #[test]

@@ -204,11 +204,6 @@ impl Unsaved {
         }
     }
 
-    /// Whether all is saved.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
     /// What is to be saved, and how far that is.
     pub fn parts(&self) -> (Vec<Logged>, u64) {
         (self.parts.iter().cloned().collect(), self.before + self.parts.len() as u64)
@@ -311,9 +306,9 @@ mod tests {
         unsaved.saved(so_far);
         assert_eq!(unsaved.parts().0, [Logged::Tick(ticks[1].clone())]);
         unsaved.saved(so_far);
-        assert!(!unsaved.is_empty());
+        assert!(!unsaved.parts.is_empty());
         unsaved.saved(unsaved.parts().1);
-        assert!(unsaved.is_empty() && unsaved.bytes == 0);
+        assert!(unsaved.parts.is_empty() && unsaved.bytes == 0);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::always_valid::AlwaysValid;
 use super::always_valid::Classification;
 use super::judge::Verdict;
 use super::judge_policy::JudgePolicy;
+use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Source;
 use super::monitors::Measured;
@@ -142,12 +143,13 @@ pub fn forecast(
             .or((requests_per_second > 0.0).then(|| requests as f64 / requests_per_second))
             .filter(|seconds| seconds.is_finite())
     };
+    let judged = policy.metrics.iter().zip(measured);
     let metrics: Vec<MetricForecast> = now
         .metrics
         .iter()
         .zip(&outlooks)
-        .zip(measured)
-        .map(|((evidence, outlook), one)| {
+        .zip(judged)
+        .map(|((evidence, outlook), (metric, one))| {
             let (outcome, requests) = match evidence.classification {
                 Classification::Fail => (Outcome::Fail, Some(0)),
                 Classification::Pass => (Outcome::Pass, Some(0)),
@@ -161,7 +163,7 @@ pub fn forecast(
                 smallest_detectable: outlook.smallest_detectable.filter(|x| x.is_finite()),
                 smallest_detectable_relative: outlook
                     .smallest_detectable
-                    .zip(usual(policy, one))
+                    .zip(usual(metric, one))
                     .map(|(smallest, usual)| smallest / usual)
                     .filter(|x| x.is_finite()),
             }
@@ -237,8 +239,9 @@ fn verdict(
     })
 }
 
-/// How many samples of a metric a request has brought: several scores of a request with several rows,
-/// few of what is recorded elsewhere. One before there are requests to tell by.
+/// How many samples of a metric a request has brought: one latency and one score if it was answered,
+/// however many its rows, and few of what is recorded elsewhere. One before there are requests to tell
+/// by.
 fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measured) -> f64 {
     let samples = |one: &Measured| one.counts.stable as f64 + one.counts.canary as f64;
     let requests = policy
@@ -251,16 +254,11 @@ fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measur
 }
 
 /// What a difference is relative to.
-fn usual(policy: &JudgePolicy, measured: &Measured) -> Option<f64> {
-    let of_failures = policy
-        .metrics
-        .iter()
-        .any(|metric| metric.name == measured.metric && metric.source == Source::Failures);
+fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
     let counts = &measured.counts;
-    let usual = if of_failures {
-        Some(counts.stable_failures as f64 / counts.stable as f64)
-    } else {
-        measured.stable_mean.map(f64::abs)
+    let usual = match metric.source {
+        Source::Failures => Some(counts.stable_failures as f64 / counts.stable as f64),
+        Source::Latency | Source::Score | Source::Recorded => measured.stable_mean.map(f64::abs),
     };
     usual.filter(|usual| usual.is_finite() && *usual > 0.0)
 }

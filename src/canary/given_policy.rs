@@ -1,7 +1,6 @@
 //! What is judged, as a configuration or a deployment gives it, and what of that cannot be?
 
 use serde::Deserialize;
-use serde::Serialize;
 use thiserror::Error;
 
 use super::judge_policy::MOST_METRICS;
@@ -14,7 +13,7 @@ use crate::stats::Margin;
 use crate::stats::sequential::Test;
 
 /// A metric as it is given; what is left out has the default of its source.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenMetric {
     /// `latency`, `failures`, `score`, or the name that values are recorded under.
@@ -49,7 +48,7 @@ pub struct GivenMetric {
 }
 
 /// A margin as it is given: what is left out is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GivenMargin {
     /// As a share of stable's value.
@@ -59,7 +58,7 @@ pub struct GivenMargin {
 }
 
 /// The whole policy as it is given.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GivenJudgePolicy {
     /// Changes to built-in metrics, and metrics of recorded values.
@@ -174,7 +173,9 @@ impl GivenMetric {
             if accepted.relative != 0.0 || !(accepted.absolute > 0.0 && accepted.absolute < 1.0) {
                 let allowed = "accepted = { absolute = 0.01 }: a share of requests, more than 0 and \
                                less than 1";
-                return out("accepted", format!("{accepted:?}"), allowed);
+                let Margin { relative, absolute } = accepted;
+                let value = format!("{{ relative = {relative}, absolute = {absolute} }}");
+                return out("accepted", value, allowed);
             }
         } else if accepted.absolute == 0.0 && accepted.relative > 0.0 && accepted.relative < 0.02 {
             let allowed = "at least 0.02, or an absolute margin: values are known to within 1 %";

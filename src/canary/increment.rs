@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde::Serialize;
-
 use super::metric::MetricName;
 use super::signals::Samples;
 use super::signals::TrackSamples;
@@ -12,8 +9,7 @@ use super::weight::Weight;
 use crate::stats::Summary;
 
 /// What both tracks observed while the canary's share was this.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Increment {
     /// The canary's share of traffic during the tick.
     pub weight: Weight,
@@ -26,8 +22,7 @@ pub struct Increment {
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrackIncrement {
     /// Requests that it was asked to answer.
     pub requests: u64,
@@ -40,8 +35,7 @@ pub struct TrackIncrement {
 }
 
 /// Values of one metric that were measured elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordedIncrement {
     /// The trusted version's.
     pub stable: Vec<(f64, u64)>,

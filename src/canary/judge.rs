@@ -2,7 +2,7 @@
 //!
 //! Two judges are heard. The *health check* looks once, at everything observed since the step began,
 //! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
-//! may be asked at any time. The canary is rolled back if either says so, and may be promoted if the
+//! may be asked at any time. The canary ought to go if either says so, and may be promoted if the
 //! health check passes and the watch has nothing against it: no metric that acts has failed, and no
 //! guardrail of recorded values goes without values. Too little data is a verdict of its own: it is
 //! never an error and never a pass.
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::always_valid::AlwaysValid;
 use super::always_valid::Classification;
+use super::always_valid::MetricEvidence;
 use super::evidence::Evidence;
 use super::evidence::Inputs;
 use super::evidence::LatencyEvidence;
@@ -130,6 +131,15 @@ impl Judgement {
         };
         let digest = digest.to_owned();
         Judgement { rollout, step, digest, policy, evidence, mode, watch, verdict, reasons }
+    }
+
+    /// Whether harm is shown in anything that acts. It stays so, where a lack of evidence passes.
+    pub fn harm_is_shown(&self) -> bool {
+        let failed =
+            |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
+        let watch = self.watch.as_ref();
+        self.verdict == Verdict::Rollback
+            || watch.is_some_and(|watch| watch.conclusion.metrics.iter().any(failed))
     }
 
     /// What the health check alone says, and why.

@@ -71,8 +71,9 @@ impl JudgePolicy {
             if given.metrics[..place].iter().any(|other| other.name == one.name) {
                 return Err(JudgePolicyError::Twice(one.name.to_string()));
             }
-            let source = one.source.unwrap_or_else(|| Source::of(&one.name));
             let place = metrics.iter().position(|metric| metric.name == one.name);
+            let before = place.map(|place| metrics[place].source);
+            let source = one.source.or(before).unwrap_or_else(|| Source::of(&one.name));
             let default = match place {
                 Some(place) if metrics[place].source == source => metrics[place].clone(),
                 Some(_) | None => default_of(source, one, health)?,
@@ -218,6 +219,18 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_one_field_leaves_recorded_values_named_like_a_built_in_metric_what_they_are() {
+        let recorded = "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\n\
+                        role = \"guardrail\"";
+        let before = policy(recorded).unwrap();
+        let given = toml::from_str("[[metrics]]\nname = \"score\"\nweight = 2").unwrap();
+        let after = before.changed(&HealthPolicy::default(), &given).unwrap();
+        let score = |policy: &JudgePolicy| policy.metrics[2].clone();
+        assert_eq!(score(&after), Metric { weight: 2.0, ..score(&before) });
+        assert_eq!((score(&after).source, score(&after).harm), (Source::Recorded, Harm::Lower));
+    }
+
+    #[test]
     fn what_is_given_changes_the_built_in_metric_or_adds_one() {
         let policy = policy(
             r#"
@@ -270,7 +283,10 @@ mod tests {
             ("[[metrics]]\nname = \"failures\"\nharm = \"lower\"", "harm = lower"),
             ("[[metrics]]\nname = \"failures\"\ntest = \"rank\"", "test = rank"),
             ("[[metrics]]\nname = \"failures\"\ntolerated = { absolute = 0.1 }", "a ratio"),
-            ("[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }", "accepted"),
+            (
+                "[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }",
+                "accepted = { relative = 0.1, absolute = 0 } of",
+            ),
             ("promote_score = 101", "promote_score = 101"),
             ("rollback_score = 95", "rollback_score = 95"),
             (

@@ -47,11 +47,11 @@ pub struct MetricName(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// Seconds that the prediction of a row took.
+    /// Seconds that a request took, divided by its rows.
     Latency,
     /// Whether a request was answered.
     Failures,
-    /// The predicted probability of each row.
+    /// The predicted probability, as the mean of a request's rows.
     Score,
     /// Whatever was measured elsewhere and recorded under the metric's name.
     Recorded,

@@ -119,8 +119,9 @@ impl HealthPolicy {
         if !(self.relative_margin >= 0.0 && self.relative_margin.is_finite()) {
             return out("relative_margin", self.relative_margin, "0 or more");
         }
-        if !(self.failure_margin >= 0.0 && self.failure_margin < 1.0) {
-            return out("failure_margin", self.failure_margin, "0 or more and less than 1");
+        if !(self.failure_margin > 0.0 && self.failure_margin < 1.0) {
+            // No number of requests proves two rates equal.
+            return out("failure_margin", self.failure_margin, "more than 0 and less than 1");
         }
         if !(self.absolute_margin_seconds >= 0.0 && self.absolute_margin_seconds.is_finite()) {
             return out("absolute_margin", self.absolute_margin_seconds, "0 or more");
@@ -175,7 +176,7 @@ pub const DEFAULT_DELAY_MS: u32 = 25;
 pub fn is_one_line(text: &str) -> bool {
     let hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
     };
     !text.chars().any(hidden)
 }
@@ -218,6 +219,7 @@ mod tests {
             (HealthPolicy { min_samples: 1, ..good }, "min_samples"),
             (HealthPolicy { relative_margin: -0.1, ..good }, "relative_margin"),
             (HealthPolicy { failure_margin: 1.0, ..good }, "failure_margin"),
+            (HealthPolicy { failure_margin: 0.0, ..good }, "failure_margin"),
             (HealthPolicy { absolute_margin_seconds: f64::INFINITY, ..good }, "absolute_margin"),
         ] {
             assert_eq!(bad.checked().unwrap_err().field, field);

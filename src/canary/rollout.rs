@@ -84,11 +84,11 @@ pub enum Refusal {
     #[error(
         "the canary does not pass ({}); {}, or override it with force and a reason",
         .reasons.join("; "),
-        if *.verdict == Verdict::Rollback { "roll it back" } else { "wait for more evidence, roll it back" }
+        if *.harm_is_shown { "roll it back" } else { "wait for more evidence, roll it back" }
     )]
     NotPassing {
-        /// What was concluded.
-        verdict: Verdict,
+        /// Whether harm is shown, or evidence is missing.
+        harm_is_shown: bool,
         /// Why.
         reasons: Vec<String>,
     },
@@ -372,7 +372,7 @@ fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
     match judgement.verdict {
         Verdict::Promote => Ok(()),
         Verdict::Rollback | Verdict::Hold => Err(Refusal::NotPassing {
-            verdict: judgement.verdict,
+            harm_is_shown: judgement.harm_is_shown(),
             reasons: judgement.reasons.clone(),
         }),
     }

@@ -6,7 +6,8 @@
 //! hash of the stratum's number says which of its requests they are, every choice being equally
 //! likely. So the share is right within one request at the end of each stratum (200 requests at
 //! 10 % give exactly 20), which independent coin flips do not achieve, and yet nobody without the
-//! salt can tell which requests of a stratum are picked.
+//! salt can tell which requests of a stratum are picked, except from the answers: whoever sends nearly
+//! all requests and sees who answered knows that no pick is left.
 //!
 //! ```text
 //! |picks among the first n requests - n p|  <  g (1 - p) + p        g = picks of the stratum of n

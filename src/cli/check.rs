@@ -16,19 +16,24 @@ pub struct CheckArgs {
     server: ServerArgs,
 }
 
-/// Prints the health check; exit code 0 for ok, 1 for an alert or harm found at any time, 3 for too
-/// little data.
+/// Prints the health check; exit code 0 if a promotion would pass, 1 for an alert or harm found at any
+/// time, 3 for too little data.
 ///
 /// # Errors
 /// When the server cannot be asked, or has no canary.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let health = args.server.client().get("/admin/check-canary-health")?.done()?;
+    let (word, code) = if health["harm_is_shown"] == true {
+        ("alert", FAIL)
+    } else if health["verdict"] == "promote" {
+        ("ok", 0)
+    } else {
+        ("insufficient_data", INCONCLUSIVE)
+    };
     if args.server.json {
         anstream::println!("{}", show::json(&health));
     } else {
-        let harmful = health["always_valid"]["verdict"] == "rollback";
-        let word = if harmful { "alert".into() } else { show::text(&health["status"]) };
-        anstream::println!("{}", show::health_word(&word));
+        anstream::println!("{}", show::health_word(word));
         for sentence in show::text(&health["message"]).split("; ") {
             anstream::println!("{}", show::wrapped(sentence, "  "));
         }
@@ -39,12 +44,5 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             anstream::println!("{line}");
         }
     }
-    if health["always_valid"]["verdict"] == "rollback" {
-        return Ok(ExitCode::from(FAIL));
-    }
-    Ok(match &*show::text(&health["status"]) {
-        "ok" => ExitCode::SUCCESS,
-        "alert" => ExitCode::from(FAIL),
-        _ => ExitCode::from(INCONCLUSIVE),
-    })
+    Ok(ExitCode::from(code))
 }

@@ -22,6 +22,9 @@ pub struct ServerArgs {
     pub json: bool,
 }
 
+/// The longest answer that is read, in bytes: each of a thousand entries of the journal may be long.
+const LONGEST_ANSWER: u64 = 256 << 20;
+
 /// A connection to a server.
 pub struct Client {
     agent: Agent,
@@ -85,7 +88,8 @@ impl Client {
             format!("{}: no answer; start one with serin serve, or give --url", self.url)
         })?;
         let ok = response.status().is_success();
-        let text = response.body_mut().read_to_string().with_context(|| self.url.clone())?;
+        let body = response.body_mut().with_config().limit(LONGEST_ANSWER);
+        let text = body.read_to_string().with_context(|| self.url.clone())?;
         let body = serde_json::from_str(&text)
             .with_context(|| format!("{} does not answer like a serin; check --url", self.url))?;
         Ok(Reply { ok, body })
@@ -114,5 +118,33 @@ impl ServerArgs {
     /// A client of the server that is meant.
     pub fn client(&self) -> Client {
         Client::new(&self.url, self.admin_token.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead as _;
+    use std::io::BufReader;
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_twenty_million_bytes_is_read_whole() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = listener.local_addr().unwrap().to_string();
+        let long = "x".repeat(20_000_000);
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(&stream).lines();
+            assert!(lines.map_while(Result::ok).any(|line| line.is_empty()), "the head has an end");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", long.len() + 2);
+            (&stream).write_all(format!("{head}\"{long}\"").as_bytes()).unwrap();
+        });
+        let reply = Client::new(&url, None).get("/").unwrap();
+        server.join().unwrap();
+        assert!(reply.ok);
+        assert_eq!(reply.body.as_str().map(str::len), Some(20_000_000));
     }
 }

@@ -1,7 +1,8 @@
 //! From a file to numbers: a column of a CSV file, a JSON array, or one number a line.
 //!
 //! A value that is missing or no number is an error with its line, never skipped: which values are
-//! left out is a decision, and not this program's.
+//! left out is a decision, and not this program's. A first line that may be names or values is an
+//! error, too.
 
 use std::io::Read;
 
@@ -156,6 +157,14 @@ impl Chosen {
         let has_names = first.iter().any(|field| !field.is_empty() && !is_number(field));
         let columns = first.len();
         let chosen = |index: usize| {
+            if has_names && is_number(&first[index]) {
+                bail!(
+                    "{} may be a name or the first value, for not all beside it are numbers; if it is \
+                     a value, put a line of names above it, and if it is a name, give it another, \
+                     like x{0}",
+                    quoted(&first[index])
+                );
+            }
             let header = has_names.then(|| first[index].to_owned());
             Ok(Chosen { index, header })
         };
@@ -287,6 +296,8 @@ mod tests {
             ("score,id\n1,2\n", Some("3"), "there is no column `3`; the columns are `score`, `id`"),
             ("score,id\n1,2\n", Some("0"), "there is no column `0`"),
             ("1,2\n", Some("score"), "holds numbers, not names"),
+            ("a,0.5\nb,-1\nc,2\n", Some("2"), "line 1: `0.5` may be a name or the first value"),
+            ("a,2\nb,3\n", Some("2"), "line 1: `2` may be a name or the first value"),
             ("[1, \"2\"]", None, "element 2 of the array is the text `2`"),
             ("[1, null]", None, "element 2 of the array is `null`"),
             ("[1, NaN]", None, "line 1 column"),

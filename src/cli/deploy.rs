@@ -18,7 +18,7 @@ pub struct DeployArgs {
     /// Share of traffic, in percent
     #[arg(long, value_name = "PERCENT")]
     traffic: Option<f64>,
-    /// Minimum time of the rollout, like 30m
+    /// Minimum time of each step, like 30m
     #[arg(long, value_name = "DURATION")]
     bake: Option<String>,
     /// Let serin drive the rollout by this plan: careful, standard or fast

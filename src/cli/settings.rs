@@ -55,7 +55,7 @@ pub struct Given {
     /// Share of traffic a canary gets unless its deploy says otherwise, in percent [default: 10]
     #[arg(long, env = "SERIN_TRAFFIC_PERCENT", value_name = "PERCENT")]
     pub traffic_percent: Option<f64>,
-    /// How long a rollout is meant to last at least; advice for who decides [default: 1h]
+    /// How long a step is meant to last at least; advice for who decides [default: 1h]
     #[arg(long, env = "SERIN_BAKE", value_name = "DURATION")]
     pub bake: Option<String>,
     /// Longest time a canary prediction may take before stable answers instead [default: 1s]
@@ -91,7 +91,7 @@ pub struct Given {
     /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
     #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
     pub promote_score: Option<f64>,
-    /// Score at or below which a canary counts as bad [default: 60]
+    /// A canary whose score can no longer rise above this counts as bad [default: 60]
     #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
     pub rollback_score: Option<f64>,
     /// What is judged otherwise than by default, and recorded metrics: only in the file.

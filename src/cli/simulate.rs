@@ -79,6 +79,9 @@ struct Judging {
     /// Accepted probability of taking back a healthy canary [default: 0.05]
     #[arg(long, env = "SERIN_ALPHA", value_name = "P")]
     alpha: Option<f64>,
+    /// Samples that each track needs before a metric can pass [default: 20]
+    #[arg(long, env = "SERIN_MIN_SAMPLES", value_name = "N")]
+    min_samples: Option<u64>,
     /// Slowdown that is allowed, as a share of stable's mean latency [default: 0.05]
     #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
     relative_margin: Option<f64>,
@@ -91,7 +94,7 @@ struct Judging {
     /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
     #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
     promote_score: Option<f64>,
-    /// Score at or below which a canary counts as bad [default: 60]
+    /// A canary whose score can no longer rise above this counts as bad [default: 60]
     #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
     rollback_score: Option<f64>,
 }
@@ -155,6 +158,7 @@ impl Judging {
     fn policy(&self) -> anyhow::Result<JudgePolicy> {
         let given = Given {
             alpha: self.alpha,
+            min_samples: self.min_samples,
             relative_margin: self.relative_margin,
             absolute_margin_ms: self.absolute_margin_ms,
             failure_margin: self.failure_margin,
@@ -167,6 +171,7 @@ impl Judging {
             PolicyKind::Served => all_simulated(served),
             PolicyKind::Strict => {
                 let fixed = [
+                    ("min-samples", self.min_samples.map(|samples| samples as f64)),
                     ("relative-margin", self.relative_margin),
                     ("absolute-margin-ms", self.absolute_margin_ms),
                     ("failure-margin", self.failure_margin),

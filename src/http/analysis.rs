@@ -12,6 +12,7 @@ use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
 use super::Shared;
@@ -23,6 +24,7 @@ use super::body;
 use super::body::ContentType;
 use super::body::Nothing;
 use super::fields;
+use super::fields::check_key;
 use super::problem::Problem;
 use crate::canary::Analysis;
 use crate::canary::MetricName;
@@ -72,9 +74,30 @@ struct Analyze {
 /// threads to commands.
 const ANALYSES_AT_ONCE: usize = 2;
 
+/// How many may wait for that, with their bodies in memory. The others are refused at once.
+const ANALYSES_WAITING: usize = 32;
+
 /// The turns that analyses take.
-pub fn turns() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(ANALYSES_AT_ONCE))
+pub struct Turns {
+    waiting: Semaphore,
+    working: Arc<Semaphore>,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns {
+            waiting: Semaphore::new(ANALYSES_WAITING),
+            working: Arc::new(Semaphore::new(ANALYSES_AT_ONCE)),
+        }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn.
+    async fn next(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let _place = self.waiting.try_acquire().map_err(|_| Problem::too_many_analyses())?;
+        self.working.clone().acquire_owned().await.map_err(|_| Problem::too_many_analyses())
+    }
 }
 
 /// The metric that is meant when none is named.
@@ -99,7 +122,10 @@ async fn recorded(request: &HttpRequest, payload: Payload, shared: &Shared) -> R
     let track = track(&version.ok_or_else(|| missing("version"))?)?;
     let score = score.ok_or_else(|| missing("score"))?;
     let metric = metric_name(metric)?;
-    shared.service.recordings().record(track, metric, score, key.as_deref())?;
+    check_key("key", key.as_deref())?;
+    // As in a prediction, no key is no key.
+    let key = key.as_deref().filter(|key| !key.is_empty());
+    shared.service.recordings().record(track, metric, score, key)?;
     Ok(())
 }
 
@@ -115,7 +141,7 @@ async fn compared(
     shared: &Shared,
 ) -> Result<Analysis, Problem> {
     let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
-    let turn = shared.analyses.clone().acquire_owned().await;
+    let turn = shared.analyses.next().await?;
     let service = shared.service.clone();
     blocking(move || {
         // Given back only when the work is done, even if the client has gone by then.

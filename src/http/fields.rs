@@ -7,6 +7,8 @@ use serde::de::DeserializeSeed;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
+use super::problem::Problem;
+
 /// A number. `null` and numbers in quotes are none.
 ///
 /// # Errors
@@ -49,6 +51,23 @@ pub fn text<'de, D: Deserializer<'de>>(
     field: &'static str,
 ) -> Result<String, D::Error> {
     deserializer.deserialize_any(Text(field))
+}
+
+/// Longer keys and ids are refused: they are identifiers, not documents.
+const MAX_KEY_BYTES: usize = 256;
+
+/// A key or id that is short enough.
+///
+/// # Errors
+/// When it is longer.
+pub fn check_key(field: &str, key: Option<&str>) -> Result<(), Problem> {
+    let length = key.map_or(0, str::len);
+    if length <= MAX_KEY_BYTES {
+        return Ok(());
+    }
+    Err(Problem::field(format!(
+        "{field} has {length} bytes, allowed are {MAX_KEY_BYTES}; give a shorter one"
+    )))
 }
 
 #[derive(Clone, Copy)]

@@ -38,7 +38,6 @@ use actix_web::Route;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web::web::Data;
-use tokio::sync::Semaphore;
 
 use crate::service::Service;
 use access::Access;
@@ -70,7 +69,7 @@ pub struct Shared {
     /// The settings.
     pub settings: Settings,
     /// The turns that analyses take.
-    pub analyses: Arc<Semaphore>,
+    pub analyses: analysis::Turns,
 }
 
 /// All routes, on one screen.

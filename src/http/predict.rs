@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Shared;
 use super::body;
 use super::body::ContentType;
+use super::fields::check_key;
 use super::problem::Problem;
 use crate::model::Features;
 use crate::service::predict::Prediction;
@@ -63,9 +64,6 @@ struct Row {
     label: u8,
 }
 
-/// Longer keys and ids are refused: they are identifiers, not documents.
-const MAX_KEY_BYTES: usize = 256;
-
 /// More rows at once would make an answer larger than a server can keep for every slow reader.
 const MAX_ROWS: usize = 10_000;
 
@@ -89,14 +87,10 @@ async fn answer(
         return Err(Problem::empty_body(EXAMPLE));
     }
     let asked: Asked<'_> = body::parse(&bytes)?;
-    for (field, text) in [("key", &asked.key), ("id", &asked.id)] {
-        let length = text.as_ref().map_or(0, |text| text.len());
-        if length > MAX_KEY_BYTES {
-            return Err(Problem::field(format!(
-                "{field} has {length} bytes, allowed are {MAX_KEY_BYTES}; give a shorter one"
-            )));
-        }
-    }
+    check_key("key", asked.key.as_deref())?;
+    check_key("id", asked.id.as_deref())?;
+    // Nobody is not somebody who comes often.
+    let key = asked.key.filter(|key| !key.is_empty());
     let single = asked.features.is_some();
     let rows = match (asked.features, asked.instances) {
         (Some(row), None) => vec![row],
@@ -114,7 +108,7 @@ async fn answer(
             return Err(Problem::field("features and instances are both given; give one of them"));
         }
     };
-    let prediction = shared.service.predict(Request { rows, key: asked.key }).await?;
+    let prediction = shared.service.predict(Request { rows, key }).await?;
     written(&prediction, single, asked.id.as_deref())
 }
 

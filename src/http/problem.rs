@@ -10,7 +10,6 @@ use actix_web::http::header;
 use serde::Serialize;
 
 use crate::canary::Refusal;
-use crate::canary::Verdict;
 use crate::canary::analysis::OptionError;
 use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::metric::MetricNameError;
@@ -79,6 +78,16 @@ impl Problem {
         let detail = format!("the body is larger than {limit} bytes; send fewer rows at once");
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Problem::new(status, "body_too_large", "The body is too large", detail)
+    }
+
+    /// More analyses wait than there is memory for.
+    pub fn too_many_analyses() -> Problem {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_analyses",
+            "Too many analyses at once",
+            "too many analyses are waiting for their turn; try again later".to_owned(),
+        )
     }
 
     /// The body did not arrive in time.
@@ -286,10 +295,8 @@ impl From<Refusal> for Problem {
             Refusal::NoCanary => (conflict, "no_canary"),
             Refusal::OtherRollout { .. } => (conflict, "other_rollout"),
             Refusal::StaleJudgement => (conflict, "stale_judgement"),
-            Refusal::NotPassing { verdict: Verdict::Hold, .. } => (conflict, "insufficient_data"),
-            Refusal::NotPassing { verdict: Verdict::Rollback | Verdict::Promote, .. } => {
-                (conflict, "not_passing")
-            }
+            Refusal::NotPassing { harm_is_shown: false, .. } => (conflict, "insufficient_data"),
+            Refusal::NotPassing { harm_is_shown: true, .. } => (conflict, "not_passing"),
             Refusal::IsPaused { .. } => (conflict, "paused"),
             Refusal::LastStep { .. } => (conflict, "last_step"),
             Refusal::CoolingDown { .. } => (conflict, "cooling_down"),

@@ -39,8 +39,11 @@ pub async fn run(
     let pilot = Pilot::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
-    let shared =
-        Data::new(Shared { service: service.clone(), settings, analyses: analysis::turns() });
+    let shared = Data::new(Shared {
+        service: service.clone(),
+        settings,
+        analyses: analysis::Turns::default(),
+    });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
         .workers(workers)
         .max_connections(connections)

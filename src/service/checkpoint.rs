@@ -96,6 +96,9 @@ impl Saver {
                 loop {
                     let last = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
                     let outcome = service.save_checkpoint();
+                    if let Err(cause) = service.retry_rollback() {
+                        tracing::error!(%cause, "trying again");
+                    }
                     if last {
                         return outcome;
                     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::MutexGuard;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -20,15 +21,12 @@ use super::recorder::Recorder;
 use super::registry::Candidate;
 use super::registry::RegistryError;
 use super::status::Status;
-use super::tripwire::Alarm;
 use super::tripwire::Tripwire;
-use super::visits::Visits;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::Policy;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
-use crate::canary::Split;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::Weight;
@@ -170,8 +168,8 @@ pub enum CommandError {
     Store(#[from] StoreError),
     /// A rollback took effect, but the journal could not be written.
     #[error(
-        "the canary gets no traffic any more, but a restart would bring it back: {0}; then roll \
-         back again"
+        "the canary gets no traffic any more, but the journal does not have it yet: {0}; serin goes on \
+         trying, and until it succeeds a restart would bring the canary back"
     )]
     Unkept(StoreError),
 }
@@ -265,13 +263,36 @@ impl Service {
 
     /// The ledger, if it is at the revision that the caller has decided on.
     fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
-        let ledger = self.ledger.lock();
+        let mut ledger = self.ledger.lock();
+        self.keep_rollback(&mut ledger)?;
         match if_revision {
             Some(expected) if expected != ledger.revision => {
                 Err(CommandError::Revision { expected, actual: ledger.revision })
             }
             Some(_) | None => Ok(ledger),
         }
+    }
+
+    /// Writes down a rollback that took effect when the journal could not be written.
+    ///
+    /// # Errors
+    /// When it still cannot.
+    pub fn retry_rollback(&self) -> Result<(), CommandError> {
+        self.keep_rollback(&mut self.ledger.lock())
+    }
+
+    pub(super) fn keep_rollback(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let Some((event, at)) = &ledger.unkept else { return Ok(()) };
+        match self.store.append(ledger.revision, *at, event) {
+            Ok(entry) => ledger.revision = entry.sequence,
+            // It was written after all, or someone else has decided meanwhile: the journal is right.
+            Err(StoreError::Conflict { .. }) => self.catch_up(ledger)?,
+            Err(cause) => return Err(CommandError::Unkept(cause)),
+        }
+        ledger.unkept = None;
+        tracing::info!(revision = ledger.revision, "the rollback is in the journal");
+        self.forget_artifacts(&ledger.state);
+        Ok(())
     }
 
     /// Finds, verifies and warms up a model that is to go on trial.
@@ -340,6 +361,9 @@ impl Service {
             Transition::Unchanged => return Ok(()),
             Transition::Changed { state, samples } => (*state, samples),
         };
+        if let (Event::RolledBack { .. }, Some(lane)) = (event, &self.live.load().canary) {
+            lane.close();
+        }
         let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
             self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
         });
@@ -351,7 +375,7 @@ impl Service {
                 self.catch_up(ledger)?;
                 return Err(conflict.into());
             }
-            Err(other) => return Err(self.unjournalled(event, &state, other)),
+            Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };
         ledger.revision = entry.sequence;
         ledger.state = state;
@@ -362,8 +386,8 @@ impl Service {
     }
 
     /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement
-    /// can be recomputed. A rollback does not wait for that: users come first. A promotion and a change
-    /// of weight can wait until the disk is well.
+    /// can be recomputed. A rollback happens even if that fails. A promotion and a change of weight can wait
+    /// until the disk is well.
     fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
         match event {
             Event::RolledBack { .. } => {
@@ -386,10 +410,19 @@ impl Service {
 
     /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
     /// users must not go on meeting a bad canary because a disk is full.
-    fn unjournalled(&self, event: &Event, state: &State, cause: StoreError) -> CommandError {
+    fn unjournalled(
+        &self,
+        ledger: &mut Ledger,
+        event: &Event,
+        state: State,
+        at: Timestamp,
+        cause: StoreError,
+    ) -> CommandError {
         match event {
             Event::RolledBack { .. } => {
-                self.install(state, SamplesEffect::StartAnew, None);
+                self.install(&state, SamplesEffect::StartAnew, None);
+                ledger.state = state;
+                ledger.unkept = Some((event.clone(), at));
                 tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
                 CommandError::Unkept(cause)
             }
@@ -415,14 +448,16 @@ impl Service {
             let mut loaded = candidate.iter().chain(canary).chain([&old.stable]);
             loaded.find(|loaded| loaded.version == *version).cloned()
         };
-        // A promotion makes the canary stable, so both are always among those already loaded.
+        // A promotion makes the canary stable, so both are among those already loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
         let canary = state.rollout.as_ref().and_then(|rollout| {
             let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
             let visits = before.map(|lane| lane.visits.clone());
-            let tripwire =
-                before.map_or_else(|| tripwire(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            Some(lane(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
+            let tripwire = before.map_or_else(
+                || Tripwire::of(rollout, &self.alarm),
+                |lane| lane.tripwire.clone(),
+            );
+            Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
         });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
@@ -455,36 +490,6 @@ impl Service {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
-    }
-}
-
-/// What takes a rollout's canary back at once, if anything does.
-pub(super) fn tripwire(rollout: &Rollout, alarm: &Arc<Alarm>) -> Option<Arc<Tripwire>> {
-    match rollout.mode() {
-        Mode::Manual => None,
-        Mode::Automatic => {
-            Some(Arc::new(Tripwire::new(rollout.policy.plan.triggers, alarm.clone())))
-        }
-    }
-}
-
-/// The lane of a rollout's canary.
-pub(super) fn lane(
-    rollout: &Rollout,
-    loaded: Arc<Loaded>,
-    slowdown: Slowdown,
-    visits: Option<Arc<Visits>>,
-    tripwire: Option<Arc<Tripwire>>,
-) -> Lane {
-    Lane {
-        rollout: rollout.id,
-        step: rollout.step,
-        loaded,
-        split: Split::new(rollout.weight(), rollout.salt, rollout.step),
-        tripwire,
-        visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
-        delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
-        deadline: rollout.policy.canary_deadline,
     }
 }
 

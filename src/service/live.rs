@@ -5,6 +5,8 @@
 //! of the next step, and a rollback is one pointer swap.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::inference::Inference;
@@ -12,9 +14,11 @@ use super::recorder::Recorder;
 use super::tripwire::Tripwire;
 use super::visits::Visit;
 use super::visits::Visits;
+use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::Version;
+use crate::canary::state::Slowdown;
 
 /// Who answers now, and where what is observed goes.
 pub struct Live {
@@ -52,6 +56,43 @@ pub struct Lane {
     pub delay: Option<Duration>,
     /// How long a canary prediction may take, delay included.
     pub deadline: Duration,
+    /// Set when the canary is taken back, before the disk is asked: users come first.
+    closed: AtomicBool,
+}
+
+impl Lane {
+    /// The lane of a rollout's canary.
+    pub fn new(
+        rollout: &Rollout,
+        loaded: Arc<Loaded>,
+        slowdown: Slowdown,
+        visits: Option<Arc<Visits>>,
+        tripwire: Option<Arc<Tripwire>>,
+    ) -> Lane {
+        Lane {
+            rollout: rollout.id,
+            step: rollout.step,
+            loaded,
+            split: Split::new(rollout.weight(), rollout.salt, rollout.step),
+            visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
+            delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
+            deadline: rollout.policy.canary_deadline,
+            closed: AtomicBool::new(false),
+            tripwire,
+        }
+    }
+
+    /// From now on the canary gets no request.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it gets any.
+    pub fn is_open(&self) -> bool {
+        // A request that comes a moment too early is the shield's.
+        let is_tripped = self.tripwire.as_ref().is_some_and(|wire| wire.is_tripped());
+        !is_tripped && !self.closed.load(Ordering::Relaxed)
+    }
 }
 
 impl Live {
@@ -60,9 +101,7 @@ impl Live {
         match (&self.canary, key) {
             (None, _) => (Track::Stable, Visit::First),
             // Stable answers what the split would have given the canary, so it is compared with nothing.
-            (Some(lane), _) if lane.tripwire.as_ref().is_some_and(|wire| wire.is_tripped()) => {
-                (Track::Stable, Visit::Repeated)
-            }
+            (Some(lane), _) if !lane.is_open() => (Track::Stable, Visit::Repeated),
             // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
             (Some(lane), Some(key)) if lane.split.weight().is_certain() => {
                 (lane.split.assign_key(key), Visit::First)

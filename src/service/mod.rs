@@ -61,8 +61,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::canary::Event;
 use crate::canary::Policy;
 use crate::canary::State;
 use crate::store::Store;
@@ -91,7 +93,7 @@ pub struct Service {
     /// The lock makes commands take turns; predictions never touch it.
     ledger: Mutex<Ledger>,
     /// The judgement that may be looked at all the time. Written by every tick; predictions never
-    /// touch it. Taken after the ledger and `saved`, and before nothing.
+    /// touch it. Taken after the ledger and `saved`, and before the locks of the recordings.
     watch: Mutex<Watch>,
     /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice.
     /// Held while one is written, so that they are written in order. Taken after the ledger.
@@ -103,8 +105,8 @@ pub struct Service {
     started: Duration,
     /// Wakes whoever drives rollouts by plan.
     alarm: Arc<Alarm>,
-    /// What was measured elsewhere. Written by whoever records, emptied with each deployment; its
-    /// lock is held for nanoseconds, and predictions never touch it.
+    /// What was measured elsewhere. Written by whoever records, emptied with each deployment; predictions
+    /// never touch it. Its locks are taken last.
     recordings: Recordings,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
@@ -114,6 +116,8 @@ pub struct Service {
 struct Ledger {
     state: State,
     revision: u64,
+    /// A rollback that took effect and is not in the journal yet, and when it happened.
+    unkept: Option<(Event, Timestamp)>,
     /// The random numbers that salt each rollout's split.
     salts: Salts,
 }

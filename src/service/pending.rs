@@ -26,15 +26,18 @@ pub const SMALLEST: f64 = 1e-9;
 /// See [`SMALLEST`].
 pub const LARGEST: f64 = 1e12;
 
-/// The values that wait, 176 kB a metric whatever their number.
+/// The values that wait, 240 kB a metric whatever their number.
 #[derive(Default)]
 pub struct Pending(BTreeMap<MetricName, Judged>);
 
 /// One metric.
 struct Judged {
     waiting: Waiting,
-    /// The keys that a value was recorded for in this rollout.
-    visits: Visits,
+    /// The keys that a value was judged for in this rollout.
+    judged: Visits,
+    /// Those that one waits for. A value that is dropped leaves its key the next one.
+    awaited: Visits,
+    salt: u128,
 }
 
 struct Waiting {
@@ -51,20 +54,23 @@ impl Default for Waiting {
 impl Pending {
     /// Nothing waits, and values of these metrics will. The salt is that of the rollout.
     pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
-        let judged = || Judged { waiting: Waiting::default(), visits: Visits::new(salt) };
+        let visits = || Visits::new(salt);
+        let waiting = Waiting::default;
+        let judged = || Judged { waiting: waiting(), judged: visits(), awaited: visits(), salt };
         Pending(metrics.into_iter().map(|name| (name, judged())).collect())
     }
 
     /// Whether a value could be told apart from others, should its metric be judged.
     pub fn takes(&self, metric: &MetricName, value: f64) -> bool {
         let in_range = value == 0.0 || (SMALLEST..=LARGEST).contains(&value.abs());
-        in_range || !self.0.contains_key(metric)
+        in_range || !self.judges(metric)
     }
 
     /// Keeps a value, if its metric is judged and it is the first of its key.
     pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
-        if let Some(Judged { waiting, visits }) = self.0.get_mut(metric) {
-            if key.is_some_and(|key| visits.visit(key) == Visit::Repeated) {
+        if let Some(Judged { waiting, judged, awaited, .. }) = self.0.get_mut(metric) {
+            let is_known = |key| judged.knows(key) || awaited.visit(key) == Visit::Repeated;
+            if key.is_some_and(is_known) {
                 return;
             }
             let Waiting { stable, canary } = waiting;
@@ -86,6 +92,8 @@ impl Pending {
             .filter(|(_, judged)| enough(judged))
             .map(|(name, judged)| {
                 let Waiting { stable, canary } = std::mem::take(&mut judged.waiting);
+                judged.judged.add(&judged.awaited);
+                judged.awaited = Visits::new(judged.salt);
                 let increment =
                     RecordedIncrement { stable: points(&stable), canary: points(&canary) };
                 (name.clone(), increment)
@@ -93,9 +101,17 @@ impl Pending {
             .collect()
     }
 
-    /// Forgets the values, not the metrics and not the keys.
+    /// Forgets the values and the keys they came with, not the metrics and not the keys that were judged.
     pub fn clear(&mut self) {
-        self.0.values_mut().for_each(|judged| judged.waiting = Waiting::default());
+        for Judged { waiting, awaited, salt, .. } in self.0.values_mut() {
+            *waiting = Waiting::default();
+            *awaited = Visits::new(*salt);
+        }
+    }
+
+    /// Whether values of this metric are judged.
+    pub fn judges(&self, metric: &MetricName) -> bool {
+        self.0.contains_key(metric)
     }
 }
 
@@ -125,5 +141,11 @@ mod tests {
         assert_eq!(taken.len(), 1);
         assert_eq!((count(&taken[&revenue].stable), count(&taken[&revenue].canary)), (50, 10));
         assert!(pending.take().is_empty());
+        // Berta's first value was dropped, so her second one is her first.
+        for (key, expected) in [("anna", 0), ("berta", 1), ("berta", 1)] {
+            pending.clear();
+            pending.record(Track::Canary, &revenue, 1.0, Some(key));
+            assert_eq!(pending.0[&revenue].waiting.canary.count(), expected, "{key}");
+        }
     }
 }

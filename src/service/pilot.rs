@@ -31,6 +31,7 @@ impl Service {
     /// next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
         let mut ledger = self.ledger.lock();
+        self.keep_rollback(&mut ledger)?;
         let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
         else {
             return Ok(None);

@@ -110,10 +110,12 @@ impl Recordings {
             return Err(RecordError::Score(score));
         }
         let mut metrics = self.metrics.lock();
-        if metrics.len() >= MOST_METRICS && !metrics.contains_key(&metric) {
+        let mut pending = self.pending.lock();
+        // Names that nobody judges must not keep out one that somebody does.
+        let is_new = !metrics.contains_key(&metric) && !pending.judges(&metric);
+        if is_new && metrics.len() >= MOST_METRICS {
             return Err(RecordError::TooManyMetrics { name: metric.to_string() });
         }
-        let mut pending = self.pending.lock();
         if !pending.takes(&metric, score) {
             return Err(RecordError::NotJudged { metric: metric.to_string(), score });
         }

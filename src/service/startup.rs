@@ -13,8 +13,7 @@ use super::Settings;
 use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
-use super::command::lane;
-use super::command::tripwire;
+use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
 use super::rate::Rate;
@@ -24,6 +23,7 @@ use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use super::tripwire::Alarm;
+use super::tripwire::Tripwire;
 use super::visits::Visits;
 use super::watch::Watch;
 use crate::canary::Event;
@@ -95,7 +95,7 @@ impl Service {
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
-            ledger: Mutex::new(Ledger { state, revision, salts }),
+            ledger: Mutex::new(Ledger { state, revision, unkept: None, salts }),
             watch: Mutex::new(watch),
             saved: Mutex::default(),
             store,
@@ -127,6 +127,12 @@ impl Service {
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
+            // What was recorded before may have been of another rollout.
+            self.recordings.clear();
+            match &state.rollout {
+                Some(rollout) => self.recordings.judge(rollout.recorded_metrics(), rollout.salt),
+                None => self.recordings.judge([], 0),
+            }
             (ledger.state, ledger.revision) = (state, revision);
         }
         Ok(())
@@ -208,8 +214,8 @@ fn assemble(
                 stable.schema().same_features(canary.schema()).is_ok()
             })
             .map(|loaded| {
-                let (visits, tripwire) = (visits(rollout, store), tripwire(rollout, alarm));
-                lane(rollout, loaded, state.slowdown, visits, tripwire)
+                let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
+                Lane::new(rollout, loaded, state.slowdown, visits, tripwire)
             }),
         None => None,
     };

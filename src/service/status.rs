@@ -171,6 +171,10 @@ pub struct Health {
     pub status: &'static str,
     /// Why, in a sentence.
     pub message: String,
+    /// What becomes of a promotion now, with all that is heard: `promote` passes.
+    pub verdict: Verdict,
+    /// Whether harm is shown, at this look or at any time, in anything that acts.
+    pub harm_is_shown: bool,
     /// The test on latency.
     pub test: &'static str,
     /// Its statistic.
@@ -398,6 +402,8 @@ impl Health {
             alert_triggered,
             status,
             message: reasons.join("; "),
+            verdict: judgement.verdict,
+            harm_is_shown: judgement.harm_is_shown(),
             test: "welch_t",
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
             degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),
@@ -445,7 +451,7 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
         },
         ChecklistItem {
             item: "no alert",
-            done: enough && at_once != Verdict::Rollback,
+            done: at_once == Verdict::Promote,
             detail: reasons.join("; "),
         },
         ChecklistItem {

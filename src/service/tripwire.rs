@@ -13,8 +13,10 @@ use std::time::Duration;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
 
+use crate::canary::Rollout;
 use crate::canary::plan::Triggers;
 use crate::canary::plan::WINDOW;
+use crate::canary::policy::Mode;
 
 /// The last outcomes of a rollout's canary.
 pub struct Tripwire {
@@ -28,6 +30,17 @@ pub struct Tripwire {
 }
 
 impl Tripwire {
+    /// That of a rollout; `None` if only a person takes its canary back.
+    pub fn of(rollout: &Rollout, alarm: &Arc<Alarm>) -> Option<Arc<Tripwire>> {
+        match rollout.mode() {
+            Mode::Manual => None,
+            Mode::Automatic => {
+                let triggers = rollout.policy.plan.triggers;
+                Some(Arc::new(Tripwire::new(triggers, alarm.clone())))
+            }
+        }
+    }
+
     /// A wire that has seen nothing.
     pub fn new(triggers: Triggers, alarm: Arc<Alarm>) -> Tripwire {
         Tripwire { triggers, recent: AtomicU64::new(0), tripped: AtomicBool::new(false), alarm }

@@ -40,12 +40,29 @@ impl Visits {
         Visits { words, hasher: SipHasher13::new_with_key(&salt.to_le_bytes()) }
     }
 
-    /// Notes a visit.
-    pub fn visit(&self, key: &str) -> Visit {
+    /// Whether it has been here, or shares its slot with one that has.
+    pub fn knows(&self, key: &str) -> bool {
+        let (word, mask) = self.place(key);
+        self.words.get(word).is_none_or(|word| word.load(Ordering::Relaxed) & mask != 0)
+    }
+
+    /// Whoever has been there has been here. The salts are the same.
+    pub fn add(&self, others: &Visits) {
+        for (word, other) in self.words.iter().zip(&others.words) {
+            word.fetch_or(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, key: &str) -> (usize, u64) {
         let mut hasher = self.hasher;
         hasher.write(b"visit");
         hasher.write(key.as_bytes());
-        let (word, mask) = KeysSeen::place(hasher.finish());
+        KeysSeen::place(hasher.finish())
+    }
+
+    /// Notes a visit.
+    pub fn visit(&self, key: &str) -> Visit {
+        let (word, mask) = self.place(key);
         let Some(word) = self.words.get(word) else { return Visit::Repeated };
         // Read first: once everybody has been here, workers do not take the cache line from each other.
         if word.load(Ordering::Relaxed) & mask != 0 {

@@ -85,9 +85,11 @@ impl Watch {
         // Whoever looked earlier and comes later brings nothing new.
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
         let Some(mut increment) = increment else { return true };
-        increment.recorded = recordings.increments();
         if increment.weight.is_certain() {
+            // No coin falls, so what was recorded compares nothing.
             recordings.drop_waiting();
+        } else {
+            increment.recorded = recordings.increments();
         }
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);

@@ -203,3 +203,60 @@ impl User {
         Self { track: Track::Stable, speed, bonus, hash: rng.next_u64() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::Weight;
+    use crate::simulation::Behavior;
+    use crate::simulation::Load;
+    use crate::simulation::Look;
+    use crate::simulation::Moment;
+    use crate::simulation::strict_policy;
+
+    #[test]
+    fn until_harm_begins_the_canary_is_healthy_and_then_it_is_found_at_once() {
+        let behavior = Behavior {
+            latency: Shape::lognormal(0.050, 0.8),
+            scores: Shape::scores(),
+            failure_rate: 0.0,
+        };
+        let healthy = Scenario {
+            harm_after: 0,
+            stable: behavior.clone(),
+            canary: behavior,
+            routing: Routing::Strata,
+            load: Load::Steady,
+            requests_per_second: 100,
+            seconds: 240,
+            weights: vec![Weight::from_percent(10.0).unwrap()],
+            remembered: 0,
+            look: Look::EverySeconds(1),
+            until: Until::Over,
+            policy: strict_policy(0.05),
+        };
+        let mut harmful = Scenario { harm_after: 180, ..healthy.clone() };
+        harmful.canary.latency = healthy.stable.latency.times(5.0);
+        harmful.canary.failure_rate = 0.5;
+        let by_then = |moment: Option<Moment>| moment.filter(|moment| moment.second <= 180);
+        let mut found = 0;
+        for seed in 0..8 {
+            let (expected, outcome) = (simulate(&healthy, seed), simulate(&harmful, seed));
+            for what in [
+                |outcome: &Outcome| outcome.rollback,
+                |outcome: &Outcome| outcome.promotion,
+                |outcome: &Outcome| outcome.latency,
+                |outcome: &Outcome| outcome.failures,
+                |outcome: &Outcome| outcome.score,
+                |outcome: &Outcome| outcome.welch,
+            ] {
+                assert_eq!(by_then(what(&outcome)), by_then(what(&expected)), "seed {seed}");
+            }
+            assert_eq!(by_then(outcome.failures), None, "seed {seed}: nobody failed by then");
+            let seconds = outcome.failures.map(|moment| moment.second);
+            assert!(seconds.is_some_and(|second| second <= 185), "seed {seed}: {seconds:?}");
+            found += usize::from(by_then(outcome.rollback).is_none() && outcome.rollback.is_some());
+        }
+        assert!(found >= 6, "{found} of 8 were taken back after the harm began");
+    }
+}

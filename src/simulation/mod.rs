@@ -2,7 +2,7 @@
 //!
 //! An hour is simulated request by request: serin's own split routes it, latencies, scores and
 //! failures are drawn from a seeded generator, and the judge looks at every tick as it does in the
-//! server. Nothing waits, so an hour takes some hundredths of a second. The same scenario and seed
+//! server. Nothing waits, so an hour takes about a tenth of a second. The same scenario and seed
 //! give the same hour on any machine and any number of threads.
 //!
 //! Of the server only `stats` and `canary` take part. That the server feeds its judge the same way is

@@ -58,17 +58,21 @@ impl Shape {
         Self(self.0.iter().map(|value| (f64::from(*value) + shift) as f32).collect())
     }
 
-    /// The slowest 3 % doubled, and with them p99; the rest faster, so that the mean stays.
-    pub fn with_p99_doubled(&self) -> Self {
+    /// The slowest 3 % doubled, and with them p99; the rest faster, so that the mean stays. `None` when
+    /// the slowest 3 % are half of the sum or more: doubled they would leave nothing for the rest.
+    pub fn with_p99_doubled(&self) -> Option<Self> {
         let cut = VALUES - 3 * VALUES / 100;
         let (body, tail) = self.0.split_at(cut);
         let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
         let (of_body, of_tail) = (sum(body), sum(tail));
         let faster = (of_body - of_tail) / of_body;
+        if faster.is_nan() || faster <= 0.0 {
+            return None;
+        }
         let times = |values: &[f32], factor: f64| -> Vec<f32> {
             values.iter().map(|value| (f64::from(*value) * factor) as f32).collect()
         };
-        Self([times(body, faster), times(tail, 2.0)].concat().into())
+        Some(Self([times(body, faster), times(tail, 2.0)].concat().into()))
     }
 }
 
@@ -120,10 +124,18 @@ mod tests {
     #[test]
     fn a_doubled_p99_leaves_the_mean() {
         let shape = Shape::lognormal(0.050, 1.0);
-        let doubled = shape.with_p99_doubled();
+        let doubled = shape.with_p99_doubled().unwrap();
         close(moments(&doubled).0, moments(&shape).0, 1e-6);
         let p99 = (0.99 * VALUES as f64) as u16;
         close(doubled.draw(p99), 2.0 * shape.draw(p99), 1e-6);
+    }
+
+    #[test]
+    fn a_tail_of_half_the_sum_cannot_be_doubled() {
+        let doubled = |sigma| Shape::lognormal(0.050, sigma).with_p99_doubled();
+        assert!(doubled(1.85).is_some_and(|shape| shape.draw(0) > 0.0));
+        assert_eq!(doubled(1.9), None);
+        assert_eq!(doubled(2.0), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! No distribution is assumed: how many observations fall below the true quantile is binomial, and
 //! so the interval's ends are observations themselves.
 
+use super::MOST_OBSERVATIONS;
 use super::incomplete_beta::binomial_lower_tail;
 use super::normal::normal_quantile;
 use super::points::Points;
@@ -19,7 +20,7 @@ use super::points::quantile_rank;
 /// says. Assumes independent observations. From a histogram the ends are middles of buckets.
 ///
 /// An end is `None` where no value is far enough out: the 99th percentile of fewer than 368 values
-/// has no upper end at 95 %. The whole is `None` without values, for `q` outside 0 to 1 or at its
+/// has no upper end at 95 %. The whole is `None` without values or for more than 10^12, for `q` outside 0 to 1 or at its
 /// ends, or for a level not strictly between 0 and 1.
 ///
 /// David and Nagaraja (2003), Order Statistics, 3rd edition, section 7.1, doi:10.1002/0471722162.
@@ -39,7 +40,7 @@ use super::points::quantile_rank;
 pub fn quantile_interval(points: &Points, q: f64, level: f64) -> Option<QuantileInterval> {
     let total = points.total();
     let inside = |share: f64| share > 0.0 && share < 1.0;
-    if total == 0 || !inside(q) || !inside(level) {
+    if total == 0 || total > MOST_OBSERVATIONS || !inside(q) || !inside(level) {
         return None;
     }
     let tail = 0.5 * (1.0 - level);

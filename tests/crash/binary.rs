@@ -10,15 +10,13 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// The program in this folder, free of settings from the tester's own environment.
+#[path = "../shared/executable.rs"]
+mod executable;
+
+/// The program in this folder, reading and printing nothing.
 pub fn serin(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SERIN_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = executable::serin(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 

@@ -56,7 +56,14 @@ impl Regression {
             words.push(format!("slower by {ms} ms"));
         }
         if self.tail {
-            canary.latency = canary.latency.with_p99_doubled();
+            let Some(latency) = canary.latency.with_p99_doubled() else {
+                bail!(
+                    "--tail cannot leave the mean of these latencies unchanged: their slowest 3 % are \
+                     half of the sum or more; leave it out, or give narrower ones, like --latency \
+                     lognormal --latency-sigma 1.5"
+                );
+            };
+            canary.latency = latency;
             words.push("p99 doubled".to_owned());
         }
         if let Some(text) = &self.canary_error_rate {
@@ -69,6 +76,12 @@ impl Regression {
             words.push(format!("scores shifted by {shift} sd"));
         }
         if words.is_empty() {
+            if let Some(text) = &self.harm_after {
+                bail!(
+                    "--harm-after = {text:?} says when a regression begins, and there is none; give \
+                     one, like --slower 10%, or leave it out"
+                );
+            }
             return Ok(None);
         }
         let mut words = words.join(", ");

@@ -47,7 +47,7 @@ use super::wealth::stakes;
 /// bet.tick(&stake, [(1.0, 9), (0.0, 1)], [(1.0, 5), (0.0, 5)]);
 /// // The formula above, in Python: lambda_k = min(2 eta_k, 3.6), the outcomes x are
 /// // 0.25 for 9 + 5 requests and -0.25 for 1 + 5.
-/// assert!((bet.log_e() - 0.83125086568).abs() < 1e-9);
+/// assert!((bet.log_e() - 0.73892305092).abs() < 1e-9);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -64,7 +64,6 @@ fn expectation_of_a_monitor(harm: Harm, test: Test, runs: u64) {
 #[test]
 fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
     let accepted = Margin::relative(0.1);
-    // Buckets of 0.8 % would round the margin, so the values are given as they are.
     expectation_is_at_most_one("margin", 3000, |rng| {
         let mut monitor = Monitor::new(
             Layout::SECONDS,

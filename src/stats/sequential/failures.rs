@@ -70,7 +70,7 @@ pub struct FailureMonitor {
 
 impl FailureMonitor {
     /// A judge that has seen nothing. An accepted difference outside 0 to 1 is taken as 0, which
-    /// nothing can prove.
+    /// only a canary that fails less can prove.
     pub fn new(margins: FailureMargins) -> Self {
         let difference = margins.accepted_difference;
         Self {

@@ -19,11 +19,10 @@ use crate::stats::margin::Margin;
 ///
 /// ```text
 /// E_harm     mean of the e-values of the functions that the Test names: by default
-///            Higher:  (11 capped value + 11 rank + 2 head + 8 tail) / 32
-///                     head: mean of above p10, p25;  tail: mean of above p90, p95, p99
-///            Lower:   the same, head and tail mean below p90, p75 and below p10, p5, p1
-///            Either:  (12 capped value + 12 rank + 8 whole distribution (9 thresholds)) / 32,
-///                     each the mean of its two directions
+///            Higher, Lower:  (5 capped value + 8 rank + 3 tail) / 16
+///                            tail: mean of above p90, p95, p99 (below p10, p5, p1)
+///            Either:         (5 capped value + 8 rank + 3 whole distribution) / 16, each the mean
+///                            of its two directions; 9 thresholds
 /// E_proven   by the capped value (by the logarithm if that is the Test): "worse by at least the
 ///            accepted margin" is refuted (Either: the smaller of the two directions)
 /// ```
@@ -65,7 +64,7 @@ impl Monitor {
     /// A judge that has seen nothing, for values recorded with this layout.
     ///
     /// `harmful` is the margin beyond which a difference is harm, `accepted` the one within which
-    /// it is none. Between the two the canary is neither taken back nor promoted.
+    /// it is none. Between the two, if the harmful one is the smaller, a canary is on its way to both.
     pub fn new(layout: Layout, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
         Self {
             past: Past::new(layout),

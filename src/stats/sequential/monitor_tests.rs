@@ -144,9 +144,7 @@ fn a_test_alone_is_a_part_of_the_combined_one() {
         (0..5).for_each(|_| tick(monitor, 0.2, 1.2));
     }
     let [mean_e, rank_e, tail_e] = [&mean, &rank, &tail].map(|one| one.harm().log_e().exp());
-    // The head is no test of its own.
-    let head_e: f64 = combined.parts().skip(2).take(2).map(|part| part.1.exp()).sum::<f64>() / 2.0;
-    let expected = (11.0 * mean_e + 11.0 * rank_e + 2.0 * head_e + 8.0 * tail_e) / 32.0;
+    let expected = (5.0 * mean_e + 8.0 * rank_e + 3.0 * tail_e) / 16.0;
     assert!((combined.harm().log_e() - expected.ln()).abs() < 1e-9);
     assert_eq!(combined.proven(), mean.proven());
     assert_ne!(log.proven(), mean.proven());
@@ -176,34 +174,29 @@ fn parts_are_named_and_their_mean_is_the_whole() {
     (0..5).for_each(|_| tick(&mut monitor, 0.2, 1.1));
     let parts: Vec<(String, f64)> = monitor.parts().collect();
     let names: Vec<&str> = parts.iter().map(|part| part.0.as_str()).collect();
-    let head = ["above(2) larger", "above(3) larger"];
-    let tail = ["above(6) larger", "above(7) larger", "above(8) larger"];
-    let [head, tail] = [head.as_slice(), tail.as_slice()];
-    assert_eq!(names, [&["capped larger", "rank larger"], head, tail].concat());
+    let tails = ["above(6) larger", "above(7) larger", "above(8) larger"];
+    assert_eq!(names, [&["capped larger", "rank larger"], tails.as_slice()].concat());
     let e = |i: usize| parts[i].1.exp();
-    let (head, tail) = ((e(2) + e(3)) / 2.0, (e(4) + e(5) + e(6)) / 3.0);
-    let mean = (11.0 * e(0) + 11.0 * e(1) + 2.0 * head + 8.0 * tail) / 32.0;
+    let mean = (5.0 * e(0) + 8.0 * e(1) + e(2) + e(3) + e(4)) / 16.0;
     assert!((monitor.harm().log_e() - mean.ln()).abs() < 1e-9);
 }
 
-// Pareto with alpha 2.5: no value is below 1, and after a slowdown by a tenth none below 1.1.
+/// The quantiles of a lognormal distribution with median 1, times `median`.
+fn lognormal(median: f64, sigma: f64, n: u32) -> Vec<(f64, u64)> {
+    let quantile = |i| crate::stats::normal::normal_quantile((f64::from(i) + 0.5) / f64::from(n));
+    (0..n).map(|i| (median * (sigma * quantile(i)).exp(), 1)).collect()
+}
+
 #[test]
-fn where_values_have_a_hard_end_the_head_finds_a_shift_best() {
+fn steadier_is_no_harm_unless_it_is_worse() {
     let none = Margin::default();
-    let values = |factor: f64, n: u32| -> Vec<(f64, u64)> {
-        let quantile = |i| (1.0 - (f64::from(i) + 0.5) / f64::from(n)).powf(-0.4);
-        (0..n).map(|i| (factor * quantile(i), 1)).collect()
-    };
-    let heads = [["above(2) larger", "above(3) larger"], ["below(6) larger", "below(5) larger"]];
-    for ((harm, sign), head) in [(Harm::Higher, 1.0), (Harm::Lower, -1.0)].into_iter().zip(heads) {
-        let mut monitor = Monitor::new(Layout::ANY, harm, Test::Combined, none, none);
-        for _ in 0..20 {
-            monitor.tick(0.1, &values(1.1 * sign, 10), &values(sign, 90));
+    for test in [Test::Combined, Test::Mean, Test::Rank, Test::Tail] {
+        let mut monitor = Monitor::new(Layout::SECONDS, Harm::Higher, test, none, none);
+        for _ in 0..500 {
+            // Nearly no fast answers and no slow ones any more: a mean of 0.030 in place of 0.049.
+            monitor.tick(0.1, &lognormal(0.030, 0.05, 10), &lognormal(0.035, 0.83, 90));
         }
-        let parts: Vec<(String, f64)> = monitor.parts().collect();
-        let best = parts.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-        assert!(head.contains(&best.0.as_str()), "{parts:?}");
-        assert!(monitor.harm().reached(0.001), "{parts:?}");
+        assert!(monitor.harm().always_valid_p() > 0.9, "{test:?}");
     }
 }
 

@@ -16,11 +16,8 @@ use crate::stats::margin::Margin;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
-    /// A weighted mean of four e-values: the capped value's (11/32), the rank's (11/32), the head's
-    /// (2/32) and the tail's (8/32). The head are the values below stable's p10 and p25, or above its p90 and
-    /// p75 where lower is harm: are there fewer of them? Nothing is faster than its fastest path, so a
-    /// small slowdown empties that end. Where any change is harm: the capped value's (12/32), the
-    /// rank's (12/32) and the whole distribution's (8/32).
+    /// A weighted mean of three e-values: the capped value's (5/16), the rank's (8/16) and the tail's
+    /// (3/16; where any change is harm, the whole distribution's in place of the tail's).
     #[default]
     Combined,
     /// The value cut to stable's recent p1 to p99: the mean, without its outliers.
@@ -37,11 +34,9 @@ pub enum Test {
     Distribution,
 }
 
-/// The places among `QUANTILES` of the tails' thresholds and of the heads', which lie on the other side.
+/// The places of the tails' thresholds among `QUANTILES`.
 const UPPER_TAIL: [u8; 3] = [6, 7, 8];
 const LOWER_TAIL: [u8; 3] = [2, 1, 0];
-const LOWER_HEAD: [u8; 2] = [2, 3];
-const UPPER_HEAD: [u8; 2] = [6, 5];
 
 impl Test {
     /// The bets against "the canary is worse by the margin at most". Their weights sum to 1. They
@@ -54,16 +49,12 @@ impl Test {
         let one = |feature| toward(harm, feature, 1.0, margin);
         match self {
             Self::Combined => {
-                let (each, ends) = match harm {
-                    Harm::Higher | Harm::Lower => {
-                        let mut ends = head(harm, 2.0 / 32.0, margin);
-                        ends.extend(tail(harm, 8.0 / 32.0, margin));
-                        (11.0 / 32.0, ends)
-                    }
-                    Harm::Either => (12.0 / 32.0, distribution(8.0 / 32.0, margin)),
+                let ends = match harm {
+                    Harm::Higher | Harm::Lower => tail(harm, 3.0 / 16.0, margin),
+                    Harm::Either => distribution(3.0 / 16.0, margin),
                 };
-                let mut all = toward(harm, Feature::Capped, each, margin);
-                all.extend(toward(harm, Feature::Rank, each, margin));
+                let mut all = toward(harm, Feature::Capped, 5.0 / 16.0, margin);
+                all.extend(toward(harm, Feature::Rank, 8.0 / 16.0, margin));
                 all.extend(ends);
                 all
             }
@@ -103,34 +94,15 @@ fn toward(harm: Harm, feature: Feature, weight: f64, margin: Margin) -> Vec<Comp
 }
 
 fn tail(harm: Harm, weight: f64, margin: Margin) -> Vec<Comparison> {
+    let third = weight / 3.0;
+    let more_above = |k| Comparison::up(Feature::Above(k), third, margin);
+    let more_below = |k| Comparison::up(Feature::Below(k), third, margin).granting_toward(-1.0);
+    let sixth = |k| Comparison::both(Feature::Above(k), weight / 6.0, margin);
     match harm {
-        Harm::Higher => more_above(&UPPER_TAIL, weight, margin),
-        Harm::Lower => more_below(&LOWER_TAIL, weight, margin),
-        Harm::Either => {
-            let ends = LOWER_TAIL.into_iter().chain(UPPER_TAIL);
-            ends.flat_map(|k| Comparison::both(Feature::Above(k), weight / 6.0, margin)).collect()
-        }
+        Harm::Higher => UPPER_TAIL.into_iter().map(more_above).collect(),
+        Harm::Lower => LOWER_TAIL.into_iter().map(more_below).collect(),
+        Harm::Either => LOWER_TAIL.into_iter().chain(UPPER_TAIL).flat_map(sixth).collect(),
     }
-}
-
-/// Fewer values at the good end is more beyond it.
-fn head(harm: Harm, weight: f64, margin: Margin) -> Vec<Comparison> {
-    match harm {
-        Harm::Higher => more_above(&LOWER_HEAD, weight, margin),
-        Harm::Lower => more_below(&UPPER_HEAD, weight, margin),
-        Harm::Either => Vec::new(),
-    }
-}
-
-fn more_above(thresholds: &[u8], weight: f64, margin: Margin) -> Vec<Comparison> {
-    let part = weight / thresholds.len() as f64;
-    thresholds.iter().map(|k| Comparison::up(Feature::Above(*k), part, margin)).collect()
-}
-
-fn more_below(thresholds: &[u8], weight: f64, margin: Margin) -> Vec<Comparison> {
-    let part = weight / thresholds.len() as f64;
-    let one = |k: &u8| Comparison::up(Feature::Below(*k), part, margin).granting_toward(-1.0);
-    thresholds.iter().map(one).collect()
 }
 
 fn distribution(weight: f64, margin: Margin) -> Vec<Comparison> {

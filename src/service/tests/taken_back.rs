@@ -1,0 +1,126 @@
+//! Taking a canary back from a disk that is full, or slow.
+
+use super::*;
+use crate::canary::Verdict;
+
+#[test]
+fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    assert_eq!(answer(&service).0, "canary");
+    bench.store.full.store(true, Ordering::SeqCst);
+    let more = Command::SetTraffic { weight: Weight::from_percent(50.0).unwrap() };
+    assert!(matches!(service.command(more, None), Err(CommandError::Store(_))));
+    assert_eq!(answer(&service).0, "canary", "nothing else happens without the journal");
+    let unkept = service.command(roll_back(), None);
+    assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+    assert_eq!(answers(&service, 20), [("stable", "model_v1".to_owned())]);
+    bench.store.full.store(false, Ordering::SeqCst);
+    service.command(roll_back(), None).unwrap();
+    assert_eq!(bench.start().status().canary, None);
+    // What was judged is written, too, although the canary had gone by then.
+    let Event::RolledBack { judgement, .. } = &service.newest_history(1).unwrap()[0].event else {
+        panic!("{:?}", service.newest_history(1));
+    };
+    assert_eq!(judgement.as_ref().unwrap().evidence.inputs.canary.requests, 2);
+}
+
+#[test]
+fn a_rollback_that_is_not_kept_is_written_before_anything_else_or_by_itself() {
+    for by_itself in [true, false] {
+        let bench = Bench::new();
+        let service = bench.start();
+        deploy(&service, "model_v2.bin", 50.0);
+        bench.store.full.store(true, Ordering::SeqCst);
+        service.command(roll_back(), None).unwrap_err();
+        // Nothing may be decided on a canary that has gone.
+        let force = Command::Promote { force: true, reason: Some("urgent".into()) };
+        let refused = service.command(force, None);
+        assert!(matches!(refused, Err(CommandError::Unkept(_))), "{refused:?}");
+        assert_eq!(service.status().canary, None);
+        service.retry_rollback().unwrap_err();
+        bench.store.full.store(false, Ordering::SeqCst);
+        if by_itself {
+            service.retry_rollback().unwrap();
+            service.retry_rollback().unwrap();
+        } else {
+            deploy(&service, "model_v2.bin", 10.0);
+        }
+        let history = service.newest_history(10).unwrap();
+        let names: Vec<&str> = history.iter().map(|entry| entry.event.name()).collect();
+        let deployed = ["initialized", "canary_deployed", "rolled_back", "canary_deployed"];
+        assert_eq!(names, deployed[..if by_itself { 3 } else { 4 }]);
+        let restarted = bench.start().status();
+        assert_eq!(restarted.canary.is_none(), by_itself);
+        assert_eq!(restarted.revision, service.status().revision);
+    }
+}
+
+#[test]
+fn users_do_not_wait_for_the_disk_when_a_canary_is_taken_back() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    let slow = bench.store.slow.lock();
+    std::thread::scope(|scope| {
+        let command = scope.spawn(|| service.command(roll_back(), None));
+        // It cannot end before the disk goes on, so this ends by the answer or never.
+        while answer(&service).0 != "stable" {
+            std::thread::yield_now();
+        }
+        assert!(!command.is_finished());
+        drop(slow);
+        let status = command.join().unwrap().unwrap();
+        assert_eq!(status.canary, None);
+    });
+}
+
+#[test]
+fn what_is_recorded_where_no_coin_falls_compares_nothing() {
+    let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
+    let service = bench.start();
+    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
+    let nobody = deployment("model_v2.bin", 0.0);
+    service.deploy(Deployment { judge, ..nobody }, None).unwrap();
+    let record = |track, value, key: &str| {
+        service.recordings().record(track, cost.clone(), value, Some(key)).unwrap();
+    };
+    let seen = || {
+        let watch = service.health().unwrap().always_valid.unwrap();
+        let cost = watch.metrics.iter().find(|metric| metric.metric == cost).unwrap();
+        (cost.samples.stable, cost.samples.canary, watch.verdict)
+    };
+    for round in 0..20 {
+        answers(&service, 10);
+        for user in 0..20 {
+            record(Track::Stable, 1.0, &format!("s{round}-{user}"));
+            record(Track::Canary, 9.0, &format!("c{round}-{user}"));
+        }
+        assert_eq!(seen(), (0, 0, Verdict::Hold));
+    }
+    // The same users are first seen now: what was dropped leaves them their turn.
+    let weight = Weight::from_percent(50.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    answers(&service, 10);
+    for user in 0..20 {
+        record(Track::Stable, 1.0, &format!("s0-{user}"));
+        record(Track::Canary, 1.0, &format!("c0-{user}"));
+    }
+    assert_eq!(seen(), (20, 20, Verdict::Hold));
+}
+
+#[test]
+fn names_that_nobody_judges_keep_out_none_that_somebody_does() {
+    let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
+    let service = bench.start();
+    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
+    let halves = deployment("model_v2.bin", 50.0);
+    service.deploy(Deployment { judge, ..halves }, None).unwrap();
+    let record = |name: &str| {
+        let name = MetricName::new(name).unwrap();
+        service.recordings().record(Track::Stable, name, 1.0, None)
+    };
+    let stray = (0..1000).find(|n| record(&format!("stray-{n}")).is_err()).unwrap();
+    assert!(stray < 1000 && record(cost.as_str()).is_ok());
+}
