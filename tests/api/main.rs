@@ -25,6 +25,8 @@ mod repeated_demos;
 
 mod shield;
 
+mod by_plan;
+
 mod bad_predictions;
 
 mod bad_commands;

@@ -1,0 +1,159 @@
+//! Does a rollout drive itself? An equal canary walks up and is promoted, a slow one and a failing one are
+//! taken back, and nobody's answer fails.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::misbehaving::Misbehavior;
+use crate::problem::refused;
+
+/// Two short steps: some samples of each, and half a second.
+fn short_plan() -> Value {
+    json!({
+        "steps": [{ "weight": 20, "bake": "500ms" }, { "weight": 50, "bake": "500ms" }],
+        "warm_up": "0s", "min_samples": 50, "look": "100ms", "deadline": "60s", "cool_down": "1h",
+    })
+}
+
+fn deploy(app: &TestApp, file: &str, plan: &Value) -> Value {
+    app.deploy_canary_with(&json!({ "model_path": file, "plan": plan })).done()
+}
+
+#[track_caller]
+fn refuses(app: &TestApp, body: &Value, status: u16, code: &str, named: &str) {
+    let reply = app.deploy_canary_with(body);
+    let expected = refused(status, code, std::slice::from_ref(&named));
+    reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());
+}
+
+/// Sends predictions until the rollout is over, or for so long; how many came from the canary.
+fn drive(app: &TestApp, most: Duration) -> usize {
+    let start = Instant::now();
+    let mut by_canary = 0;
+    while start.elapsed() < most && !app.status()["canary"].is_null() {
+        by_canary += app.predict_times(50);
+    }
+    by_canary
+}
+
+fn events(app: &TestApp) -> Vec<String> {
+    app.history().iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_equal_canary_walks_the_steps_and_is_promoted() {
+    let app = TestApp::spawn();
+    let status = deploy(&app, "model_v2.bin", &short_plan());
+    assert_eq!(
+        (&status["traffic_percent"], &status["rollout"]["mode"]),
+        (&json!(20.0), &json!("automatic"))
+    );
+    assert_eq!(status["rollout"]["plan"]["position"], 1);
+    drive(&app, Duration::from_secs(50));
+    let status = app.status();
+    assert_eq!(status["stable"]["version"], "model_v2", "{status}");
+    assert_eq!(events(&app), ["initialized", "canary_deployed", "advanced", "promoted"]);
+    assert_eq!(status["last_rollout"]["outcome"], "promoted");
+}
+
+#[test]
+fn a_slow_canary_is_taken_back_and_may_not_come_back_at_once() {
+    let app = TestApp::spawn();
+    deploy(&app, "model_v2.bin", &short_plan());
+    app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 5 })).done();
+    drive(&app, Duration::from_secs(50));
+    let status = app.status();
+    assert_eq!(status["stable"]["version"], "model_v1", "{status}");
+    assert_eq!(status["last_rollout"]["outcome"], "rolled_back");
+    let reason = status["last_rollout"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("the canary does harm: latency"), "{reason}");
+    assert_eq!(app.predict_times(100), 0);
+    let again = json!({ "model_path": "model_v2.bin", "plan": short_plan() });
+    refuses(&app, &again, 409, "quarantined", "quarantine");
+    // By hand, with another artifact, one may go on; by plan serin waits.
+    let other = json!({ "model_path": "model_v1.bin", "plan": short_plan() });
+    refuses(&app, &other, 409, "cooling_down", "override_quarantine");
+    app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
+}
+
+#[test]
+fn a_failing_canary_is_off_at_once_and_fails_nobody() {
+    let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
+    // Nobody looks for an hour: only the trigger can take it back.
+    let mut plan = short_plan();
+    plan["look"] = json!("1h");
+    plan["deadline"] = json!("24h");
+    plan["triggers"] = json!({ "consecutive_failures": 10 });
+    deploy(&app, "bad.bin", &plan);
+    drive(&app, Duration::from_secs(50));
+    let status = app.status();
+    assert_eq!(status["canary"], Value::Null, "{status}");
+    let reason = status["last_rollout"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("a trigger fired: 10 of the canary's last 64"), "{reason}");
+    let last = app.history().pop().unwrap();
+    assert_eq!((&last["event"], &last["by"]), (&json!("rolled_back"), &json!("automatic")));
+    // Ten that tripped it, and what was under way by then.
+    let failed = &last["judgement"]["evidence"]["inputs"]["canary"]["failures"];
+    assert!(failed.as_u64().is_some_and(|failed| (10..14).contains(&failed)), "{failed}");
+}
+
+#[test]
+fn without_traffic_nothing_is_promoted_and_the_deadline_ends_it() {
+    let app = TestApp::spawn();
+    let mut plan = short_plan();
+    plan["deadline"] = json!("1500ms");
+    deploy(&app, "model_v2.bin", &plan);
+    let start = Instant::now();
+    while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = app.status();
+    let reason = status["last_rollout"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("no verdict within"), "{status}");
+    assert_eq!(status["stable"]["version"], "model_v1");
+    assert_eq!(events(&app), ["initialized", "canary_deployed", "rolled_back"]);
+}
+
+#[test]
+fn a_step_without_an_end_waits_for_a_person() {
+    let app = TestApp::spawn();
+    let mut plan = short_plan();
+    plan["steps"] = json!([{ "weight": 20 }, { "weight": 50, "bake": "200ms" }]);
+    let status = deploy(&app, "model_v2.bin", &plan);
+    assert_eq!(status["state"], "awaiting_approval");
+    app.predict_times(400);
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(app.status()["traffic_percent"], 20.0);
+    app.resume_canary().done();
+    drive(&app, Duration::from_secs(50));
+    assert_eq!(app.status()["stable"]["version"], "model_v2");
+}
+
+#[test]
+fn a_plan_that_cannot_be_is_refused_with_its_field() {
+    let app = TestApp::spawn();
+    let with = |plan: Value| json!({ "model_path": "model_v2.bin", "plan": plan });
+    for (body, named) in [
+        (with(json!({ "steps": [] })), "steps has 0 entries"),
+        (with(json!({ "steps": [{ "weight": 10 }, { "weight": 5 }] })), "steps[1].weight = 5 %"),
+        (with(json!({ "template": "bold" })), "careful"),
+        (with(json!({ "bake": "1h" })), "unknown field `bake`"),
+        (
+            json!({ "model_path": "model_v2.bin", "mode": "manual", "plan": short_plan() }),
+            "a plan goes with mode automatic",
+        ),
+        (
+            json!({ "model_path": "model_v2.bin", "mode": "automatic", "traffic_percent": 5 }),
+            "traffic_percent goes with mode manual",
+        ),
+        (json!({ "model_path": "model_v2.bin", "mode": "bold" }), "automatic"),
+    ] {
+        refuses(&app, &body, 422, "invalid_body", named);
+    }
+    assert_eq!(app.status()["canary"], Value::Null);
+}
