@@ -60,19 +60,23 @@ fn deployed(name: &str, plan: &Plan) -> Event {
     }
 }
 
-/// What the watch says before the first tick. Made once, because monitors are large.
-static NOTHING_SEEN: LazyLock<WatchEvidence> = LazyLock::new(|| {
+/// A judgement of nothing. Made once, because monitors are large and tests many.
+static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
     let policy = JudgePolicy::default();
-    WatchEvidence::new(&policy, &Monitors::new(&policy, &Default::default()))
+    let watch = WatchEvidence::new(&policy, &Monitors::new(&policy, &Default::default()));
+    let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
+    let inputs = Inputs { stable: nothing, canary: nothing };
+    let health = HealthPolicy::default();
+    Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(watch))
 });
 
 /// A judgement with this verdict after so many requests of each track, whatever the evidence.
 fn judged(rollout: &Rollout, verdict: Verdict, requests: u64) -> Judgement {
-    let track = TrackInputs { requests, failures: 0, latency: Default::default() };
-    let inputs = Inputs { stable: track, canary: track };
-    let (digest, health) = (&rollout.canary.digest, HealthPolicy::default());
-    let (mode, watch) = (Mode::Automatic, Some(NOTHING_SEEN.clone()));
-    let judgement = Judgement::new(rollout.id, rollout.step, digest, health, inputs, mode, watch);
+    let mut judgement = OF_NOTHING.clone();
+    (judgement.rollout, judgement.step) = (rollout.id, rollout.step);
+    judgement.digest = rollout.canary.digest.clone();
+    let inputs = &mut judgement.evidence.inputs;
+    (inputs.stable.requests, inputs.canary.requests) = (requests, requests);
     Judgement { verdict, reasons: vec![format!("{verdict:?}").to_lowercase()], ..judgement }
 }
 
