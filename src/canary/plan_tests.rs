@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use proptest::test_runner::Config;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::canary::Entry;
@@ -499,20 +500,11 @@ fn ends_by_itself(mut state: State, second: u64) -> Result<(), TestCaseError> {
 #[test]
 fn in_a_hundred_thousand_rollouts_every_invariant_holds() {
     let strategy = (any_plan(), prop::collection::vec(any_fate(), 0..80));
-    let mut runner = proptest::test_runner::TestRunner::new(Config {
-        cases: 1,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::deterministic();
     let mut rollouts = 0;
     while rollouts < 100_000 {
-        let lived = std::cell::Cell::new(0);
-        runner
-            .run(&strategy, |(plan, fates)| {
-                lived.set(live(&plan, fates)?);
-                Ok(())
-            })
-            .unwrap();
-        rollouts += lived.get();
+        let (plan, fates) = strategy.new_tree(&mut runner).unwrap().current();
+        rollouts +=
+            live(&plan, fates.clone()).unwrap_or_else(|why| panic!("{why} {plan:?} {fates:?}"));
     }
 }

@@ -453,10 +453,8 @@ impl Service {
         let canary = state.rollout.as_ref().and_then(|rollout| {
             let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
             let visits = before.map(|lane| lane.visits.clone());
-            let tripwire = before.map_or_else(
-                || Tripwire::of(rollout, &self.alarm),
-                |lane| lane.tripwire.clone(),
-            );
+            let tripwire = before
+                .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
             Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
         });
         let recorder = match samples {
