@@ -1,5 +1,5 @@
 //! What does an operator ask for, and which event is that? The event then takes effect in one way only:
-//! see [`effect`](super::effect).
+//! see `effect.rs`.
 
 use std::time::Duration;
 
