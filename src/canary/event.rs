@@ -24,7 +24,7 @@ pub enum Event {
         /// The version on trial.
         canary: Version,
         /// Its policy.
-        policy: Policy,
+        policy: Box<Policy>,
         /// The salt of its split.
         #[serde(with = "super::salt")]
         salt: u128,

@@ -133,7 +133,7 @@ impl Judgement {
         Judgement { rollout, step, digest, policy, evidence, mode, watch, verdict, reasons }
     }
 
-    /// Whether harm is shown in anything that acts. It stays so, where a lack of evidence passes.
+    /// Whether harm is shown in anything that acts, by either judge; otherwise what is missing is evidence.
     pub fn harm_is_shown(&self) -> bool {
         let failed =
             |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;

@@ -54,7 +54,7 @@ fn deployed(name: &str, plan: &Plan) -> Event {
     let policy = Policy { mode: Mode::Automatic, plan: plan.clone(), weight, ..Policy::default() };
     Event::CanaryDeployed {
         canary: version(name),
-        policy,
+        policy: Box::new(policy),
         salt: 7,
         reason: None,
         override_quarantine: false,

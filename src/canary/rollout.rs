@@ -158,7 +158,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             next.rollout = Some(Rollout {
                 id: next.rollouts,
                 canary: canary.clone(),
-                policy: policy.clone(),
+                policy: (**policy).clone(),
                 salt: *salt,
                 started_at: at,
                 step: 1,

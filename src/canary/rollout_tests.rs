@@ -23,7 +23,7 @@ fn version(name: &str) -> Version {
 fn deployed(name: &str) -> Event {
     Event::CanaryDeployed {
         canary: version(name),
-        policy: Policy::default(),
+        policy: Box::new(Policy::default()),
         salt: 7,
         reason: None,
         override_quarantine: false,
@@ -120,7 +120,7 @@ fn every_event_in_every_state() {
     };
     let overriding = |reason: Option<&str>| Event::CanaryDeployed {
         canary: version("v2"),
-        policy: Policy::default(),
+        policy: Box::new(Policy::default()),
         salt: 8,
         reason: reason.map(str::to_owned),
         override_quarantine: true,
@@ -286,7 +286,7 @@ fn an_override_lifts_the_quarantine_it_overrides() {
     assert_eq!(after(&events).quarantine.len(), 1);
     events.push(Event::CanaryDeployed {
         canary: version("v2"),
-        policy: Policy::default(),
+        policy: Box::new(Policy::default()),
         salt: 9,
         reason: Some("fixed".into()),
         override_quarantine: true,
@@ -318,7 +318,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         match kind {
             0 => Event::CanaryDeployed {
                 canary: version(name),
-                policy: Policy::default(),
+                policy: Box::new(Policy::default()),
                 salt: u128::from(basis_points),
                 reason,
                 override_quarantine: flag,

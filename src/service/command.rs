@@ -1,9 +1,8 @@
-//! One admin command, and the only way to change anything: apply, append, then act, then reply.
+//! What does an operator ask for, and which event is that? The event then takes effect in one way only:
+//! see `effect.rs`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::MutexGuard;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -13,22 +12,17 @@ use thiserror::Error;
 use super::Ledger;
 use super::Service;
 use super::inference::InferenceError;
-use super::live::Lane;
 use super::live::Live;
-use super::live::Loaded;
 use super::recorder::Observed;
-use super::recorder::Recorder;
 use super::registry::Candidate;
 use super::registry::RegistryError;
 use super::status::Status;
-use super::tripwire::Tripwire;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::Policy;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::State;
-use crate::canary::Version;
 use crate::canary::Weight;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_plan::PlanError;
@@ -39,9 +33,6 @@ use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
 use crate::canary::policy::is_one_line;
-use crate::canary::rollout::SamplesEffect;
-use crate::canary::rollout::Transition;
-use crate::canary::rollout::apply;
 use crate::canary::state::Slowdown;
 use crate::model::SchemaDifference;
 use crate::store::StoreError;
@@ -208,7 +199,7 @@ impl Service {
         let mut ledger = self.ledger_at(if_revision)?;
         let event = Event::CanaryDeployed {
             canary: candidate.version.clone(),
-            policy,
+            policy: Box::new(policy),
             salt: ledger.salts.next(),
             reason,
             override_quarantine: deployment.override_quarantine,
@@ -273,28 +264,6 @@ impl Service {
         }
     }
 
-    /// Writes down a rollback that took effect when the journal could not be written.
-    ///
-    /// # Errors
-    /// When it still cannot.
-    pub fn retry_rollback(&self) -> Result<(), CommandError> {
-        self.keep_rollback(&mut self.ledger.lock())
-    }
-
-    pub(super) fn keep_rollback(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
-        let Some((event, at)) = &ledger.unkept else { return Ok(()) };
-        match self.store.append(ledger.revision, *at, event) {
-            Ok(entry) => ledger.revision = entry.sequence,
-            // It was written after all, or someone else has decided meanwhile: the journal is right.
-            Err(StoreError::Conflict { .. }) => self.catch_up(ledger)?,
-            Err(cause) => return Err(CommandError::Unkept(cause)),
-        }
-        ledger.unkept = None;
-        tracing::info!(revision = ledger.revision, "the rollback is in the journal");
-        self.forget_artifacts(&ledger.state);
-        Ok(())
-    }
-
     /// Finds, verifies and warms up a model that is to go on trial.
     fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
         let candidate = self.registry.candidate(model_path)?;
@@ -347,133 +316,6 @@ impl Service {
                 }
             }
         })
-    }
-
-    /// Apply, append, act.
-    pub(super) fn carry_out(
-        &self,
-        ledger: &mut Ledger,
-        event: &Event,
-        candidate: Option<Candidate>,
-    ) -> Result<(), CommandError> {
-        let now = self.clock.wall();
-        let (state, samples) = match apply(&ledger.state, event, now)? {
-            Transition::Unchanged => return Ok(()),
-            Transition::Changed { state, samples } => (*state, samples),
-        };
-        if let (Event::RolledBack { .. }, Some(lane)) = (event, &self.live.load().canary) {
-            lane.close();
-        }
-        let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
-            self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
-        });
-        let loaded = candidate.transpose()?;
-        self.save_evidence_of(event)?;
-        let entry = match self.store.append(ledger.revision, now, event) {
-            Ok(entry) => entry,
-            Err(conflict @ StoreError::Conflict { .. }) => {
-                self.catch_up(ledger)?;
-                return Err(conflict.into());
-            }
-            Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
-        };
-        ledger.revision = entry.sequence;
-        ledger.state = state;
-        self.install(&ledger.state, samples, loaded);
-        self.forget_artifacts(&ledger.state);
-        tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
-        Ok(())
-    }
-
-    /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement
-    /// can be recomputed. A rollback happens even if that fails. A promotion and a change of weight can wait
-    /// until the disk is well.
-    fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
-        match event {
-            Event::RolledBack { .. } => {
-                if let Err(cause) = self.save_checkpoint() {
-                    tracing::error!(%cause, "the evidence of a rollback is not all kept");
-                }
-                Ok(())
-            }
-            Event::TrafficSet { .. }
-            | Event::Advanced { .. }
-            | Event::ApprovalAwaited { .. }
-            | Event::Promoted { .. } => self.save_checkpoint(),
-            Event::Initialized { .. }
-            | Event::CanaryDeployed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. } => Ok(()),
-        }
-    }
-
-    /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
-    /// users must not go on meeting a bad canary because a disk is full.
-    fn unjournalled(
-        &self,
-        ledger: &mut Ledger,
-        event: &Event,
-        state: State,
-        at: Timestamp,
-        cause: StoreError,
-    ) -> CommandError {
-        match event {
-            Event::RolledBack { .. } => {
-                self.install(&state, SamplesEffect::StartAnew, None);
-                ledger.state = state;
-                ledger.unkept = Some((event.clone(), at));
-                tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
-                CommandError::Unkept(cause)
-            }
-            Event::Initialized { .. }
-            | Event::CanaryDeployed { .. }
-            | Event::TrafficSet { .. }
-            | Event::Advanced { .. }
-            | Event::ApprovalAwaited { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Promoted { .. } => cause.into(),
-        }
-    }
-
-    /// Makes predictions follow the state.
-    fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
-        let old = self.live.load();
-        // By name and file as well as by digest: one artifact may be deployed under two names, and
-        // whoever answers must answer under its own.
-        let known = |version: &Version| -> Option<Arc<Loaded>> {
-            let canary = old.canary.as_ref().map(|lane| &lane.loaded);
-            let mut loaded = candidate.iter().chain(canary).chain([&old.stable]);
-            loaded.find(|loaded| loaded.version == *version).cloned()
-        };
-        // A promotion makes the canary stable, so both are among those already loaded.
-        let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
-        let canary = state.rollout.as_ref().and_then(|rollout| {
-            let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
-            let visits = before.map(|lane| lane.visits.clone());
-            let tripwire = before
-                .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
-        });
-        let recorder = match samples {
-            SamplesEffect::Keep => old.recorder.clone(),
-            SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
-        };
-        self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
-        self.live.store(Arc::new(Live { stable, canary, recorder }));
-        // It may be another rollout's turn, with another interval.
-        self.alarm.raise();
-    }
-
-    /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
-    fn forget_artifacts(&self, state: &State) {
-        let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
-        let needed: Vec<&str> = canary.chain([state.stable.digest.as_str()]).collect();
-        if let Err(cause) = self.store.retain_artifacts(&needed) {
-            tracing::warn!(%cause, "artifacts that nobody needs are still in the store");
-        }
     }
 
     /// The judgement of the samples collected so far.

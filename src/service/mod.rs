@@ -31,6 +31,8 @@ pub mod registry;
 
 pub mod command;
 
+mod effect;
+
 pub mod startup;
 
 pub mod status;
@@ -61,15 +63,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::canary::Event;
 use crate::canary::Policy;
 use crate::canary::State;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
+use effect::Unkept;
 use live::Live;
 use predict::PredictError;
 use predict::Prediction;
@@ -116,8 +117,8 @@ pub struct Service {
 struct Ledger {
     state: State,
     revision: u64,
-    /// A rollback that took effect and is not in the journal yet, and when it happened.
-    unkept: Option<(Event, Timestamp)>,
+    /// A rollback that took effect and is not in the journal yet.
+    unkept: Option<Unkept>,
     /// The random numbers that salt each rollout's split.
     salts: Salts,
 }

@@ -76,13 +76,35 @@ fn users_do_not_wait_for_the_disk_when_a_canary_is_taken_back() {
     });
 }
 
+fn deploy_judged_by_cost(service: &Service, percent: f64) {
+    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
+    let as_usual = deployment("model_v2.bin", percent);
+    service.deploy(Deployment { judge, ..as_usual }, None).unwrap();
+}
+
+#[test]
+fn a_rollback_that_was_written_after_all_is_not_written_twice() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    bench.store.full.store(true, Ordering::SeqCst);
+    service.command(roll_back(), None).unwrap_err();
+    bench.store.full.store(false, Ordering::SeqCst);
+    // Someone else has changed the share and then taken the canary back.
+    let other = bench.start();
+    let weight = Weight::from_percent(20.0).unwrap();
+    other.command(Command::SetTraffic { weight }, None).unwrap();
+    other.command(roll_back(), None).unwrap();
+    service.retry_rollback().unwrap();
+    assert_eq!(service.status().revision, other.status().revision);
+    assert_eq!(service.status().last_rollout, other.status().last_rollout);
+}
+
 #[test]
 fn what_is_recorded_where_no_coin_falls_compares_nothing() {
     let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
     let service = bench.start();
-    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
-    let nobody = deployment("model_v2.bin", 0.0);
-    service.deploy(Deployment { judge, ..nobody }, None).unwrap();
+    deploy_judged_by_cost(&service, 0.0);
     let record = |track, value, key: &str| {
         service.recordings().record(track, cost.clone(), value, Some(key)).unwrap();
     };
@@ -114,9 +136,7 @@ fn what_is_recorded_where_no_coin_falls_compares_nothing() {
 fn names_that_nobody_judges_keep_out_none_that_somebody_does() {
     let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
     let service = bench.start();
-    let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
-    let halves = deployment("model_v2.bin", 50.0);
-    service.deploy(Deployment { judge, ..halves }, None).unwrap();
+    deploy_judged_by_cost(&service, 50.0);
     let record = |name: &str| {
         let name = MetricName::new(name).unwrap();
         service.recordings().record(Track::Stable, name, 1.0, None)
