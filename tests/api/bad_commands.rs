@@ -92,7 +92,7 @@ fn a_value_out_of_its_range_is_refused() {
         (r#""bake": """#, range(&["bake"])),
         (r#""bake": "10""#, range(&["bake", "\"10\""])),
         (r#""bake": 3600"#, range(&["3600", "string"])),
-        (r#""mode": "automatic""#, range(&["automatic", "manual"])),
+        (r#""mode": "sometimes""#, range(&["automatic", "manual"])),
         (r#""mode": "Manual""#, range(&["Manual", "manual"])),
         (r#""steps": [10, 50]"#, range(&["`steps`"])),
         (r#""policy": {"metric": []}"#, range(&["`metric`", "metrics"])),

@@ -1,0 +1,274 @@
+//! What holds in any life of a rollout, whatever befalls it?
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::canary::Entry;
+use crate::canary::journal::replay;
+use crate::canary::state::Outcome;
+
+/// What befalls a rollout in a second of its life.
+#[derive(Clone, Debug)]
+enum Fate {
+    /// A look, at this verdict and so many requests of each track since the step began.
+    Look(Verdict, u64),
+    /// A look, a trigger having fired.
+    Tripped,
+    /// Nobody looks.
+    Nothing(u64),
+    Pause,
+    Resume,
+    SetTraffic(u16),
+    RollBack,
+    Promote(Verdict, bool),
+    Deploy(&'static str, bool),
+    /// The journal cannot be written: what would have happened does not.
+    StoreFails(Verdict),
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    prop::sample::select(vec![
+        Verdict::Hold,
+        Verdict::Hold,
+        Verdict::Hold,
+        Verdict::Promote,
+        Verdict::Rollback,
+    ])
+}
+
+fn any_fate() -> impl Strategy<Value = Fate> {
+    let name = prop::sample::select(vec!["v1", "v2", "v3"]);
+    prop_oneof![
+        8 => (any_verdict(), 0_u64..400).prop_map(|(verdict, seen)| Fate::Look(verdict, seen)),
+        1 => Just(Fate::Tripped),
+        3 => (1_u64..200).prop_map(Fate::Nothing),
+        1 => Just(Fate::Pause),
+        2 => Just(Fate::Resume),
+        1 => (0_u16..=10_000).prop_map(Fate::SetTraffic),
+        1 => Just(Fate::RollBack),
+        1 => (any_verdict(), any::<bool>()).prop_map(|(verdict, by_force)| Fate::Promote(verdict, by_force)),
+        4 => (name, any::<bool>()).prop_map(|(name, is_override)| Fate::Deploy(name, is_override)),
+        1 => any_verdict().prop_map(Fate::StoreFails),
+    ]
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let rising = prop::collection::btree_set(1_u16..=10_000, 1..5);
+    let bakes = prop::collection::vec(prop::option::weighted(0.85, 1_u64..100), 5);
+    (rising, bakes, any::<bool>(), any::<bool>()).prop_map(|(weights, bakes, approval, hold)| {
+        let steps: Vec<PlannedStep> = weights
+            .into_iter()
+            .zip(bakes)
+            .map(|(weight, bake)| PlannedStep {
+                weight: Weight::from_basis_points(weight).unwrap(),
+                bake: bake.map(Duration::from_secs),
+            })
+            .collect();
+        let at_deadline = if hold { AtDeadline::Hold } else { AtDeadline::RollBack };
+        Plan { steps, approval, at_deadline, ..plan() }
+    })
+}
+
+/// The event of an action, as the service makes it.
+fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
+    let (rollout, judgement, by) = (judgement.rollout, Box::new(judgement), Mode::Automatic);
+    match action {
+        Action::Wait(_) => None,
+        Action::Advance => Some(Event::Advanced { judgement }),
+        Action::AwaitApproval => Some(Event::ApprovalAwaited { judgement }),
+        Action::Promote => Some(Event::Promoted { judgement, forced: false, reason: None, by }),
+        Action::RollBack(reason) => Some(Event::RolledBack {
+            rollout,
+            reason: reason.clone(),
+            quarantine: true,
+            judgement: Some(judgement),
+            by,
+        }),
+        Action::Hold(reason) => Some(Event::Paused { rollout, reason: Some(reason.clone()) }),
+    }
+}
+
+fn look(
+    state: &State,
+    verdict: Verdict,
+    requests: u64,
+    tripped: bool,
+    now: Timestamp,
+) -> Option<(Action, Option<Event>)> {
+    let rollout = state.rollout.as_ref()?;
+    let judgement = judged(rollout, verdict, requests);
+    let seen =
+        Observation { tripped: tripped.then(|| "it failed".to_owned()), ..Observation::default() };
+    let action = next(rollout, &judgement, &seen, now);
+    let event = event_of(&action, judgement);
+    Some((action, event))
+}
+
+/// Lives through these fates and checks every invariant after each.
+fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
+    let mut state = State::initial(version("v1"), at(0));
+    let first = Event::Initialized { stable: version("v1") };
+    let mut entries = vec![Entry { sequence: 1, at: at(0), event: first }];
+    let mut second = 0;
+    for fate in fates {
+        second += 1;
+        let running = state.rollout.clone();
+        let judgement = |verdict| running.as_ref().map(|it| Box::new(judged(it, verdict, 150)));
+        let id = running.as_ref().map_or(0, |rollout| rollout.id);
+        let mut seen_requests = None;
+        let event = match fate {
+            Fate::Nothing(seconds) => {
+                second += seconds;
+                None
+            }
+            Fate::Look(verdict, requests) => {
+                seen_requests = Some(requests);
+                look(&state, verdict, requests, false, at(second)).and_then(|it| it.1)
+            }
+            Fate::Tripped => {
+                let done = look(&state, Verdict::Promote, 150, true, at(second));
+                prop_assert!(done.as_ref().is_none_or(|it| matches!(it.0, Action::RollBack(_))));
+                done.and_then(|it| it.1)
+            }
+            Fate::StoreFails(verdict) => {
+                let _unwritten = look(&state, verdict, 150, false, at(second));
+                None
+            }
+            Fate::Pause => Some(Event::Paused { rollout: id, reason: None }),
+            Fate::Resume => Some(Event::Resumed { rollout: id }),
+            Fate::SetTraffic(weight) => judgement(Verdict::Hold).map(|judgement| {
+                let weight = Weight::from_basis_points(weight).unwrap_or_default();
+                Event::TrafficSet { rollout: id, weight, judgement }
+            }),
+            Fate::RollBack => Some(Event::RolledBack {
+                rollout: id,
+                reason: "by hand".into(),
+                quarantine: false,
+                judgement: None,
+                by: Mode::Manual,
+            }),
+            Fate::Promote(verdict, forced) => judgement(verdict).map(|judgement| Event::Promoted {
+                judgement,
+                forced,
+                reason: Some("urgent".into()),
+                by: Mode::Manual,
+            }),
+            Fate::Deploy(name, override_quarantine) => {
+                let Event::CanaryDeployed { canary, policy, salt, .. } = deployed(name, plan)
+                else {
+                    unreachable!()
+                };
+                let reason = override_quarantine.then(|| "mended".to_owned());
+                Some(Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine })
+            }
+        };
+        let Some(event) = event else { continue };
+        let Ok(Transition::Changed { state: next_state, .. }) = apply(&state, &event, at(second))
+        else {
+            continue;
+        };
+        check(&state, &event, &next_state, seen_requests, at(second))?;
+        entries.push(Entry { sequence: entries.len() as u64 + 1, at: at(second), event });
+        state = *next_state;
+    }
+    let replayed = replay(&entries).map_err(|cause| TestCaseError::fail(cause.to_string()))?;
+    prop_assert_eq!(replayed.as_ref(), Some(&state));
+    ends_by_itself(state, second)?;
+    Ok(entries.iter().filter(|entry| matches!(entry.event, Event::CanaryDeployed { .. })).count()
+        as u64)
+}
+
+fn check(
+    before: &State,
+    event: &Event,
+    after: &State,
+    requests: Option<u64>,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
+    let was = before.rollout.as_ref();
+    if let Some(rollout) = &after.rollout {
+        // Weight and phase follow from the plan unless a person set them.
+        let by_plan = rollout.policy.plan.steps.get(rollout.position);
+        prop_assert!(by_plan.is_some());
+        if let Event::Advanced { .. } = event {
+            prop_assert_eq!(by_plan.map(|step| step.weight), Some(rollout.weight()));
+            prop_assert!(was.is_some_and(|was| was.weight() < rollout.weight()));
+            prop_assert!(was.is_some_and(|was| was.phase == Phase::Running));
+            prop_assert!(requests.is_none_or(|requests| requests >= 100), "too few to advance");
+        }
+        let back = Event::RolledBack {
+            rollout: rollout.id,
+            reason: "any time".into(),
+            quarantine: false,
+            judgement: None,
+            by: Mode::Manual,
+        };
+        let Ok(Transition::Changed { state: idle, .. }) = apply(after, &back, now) else {
+            return Err(TestCaseError::fail("a rollback was refused"));
+        };
+        prop_assert!(idle.rollout.is_none());
+        prop_assert_eq!(apply(&idle, &back, now), Ok(Transition::Unchanged));
+    }
+    match event {
+        Event::Promoted { judgement, forced, reason, by } => {
+            prop_assert_eq!(Some(&judgement.digest), was.map(|was| &was.canary.digest));
+            prop_assert_eq!(Some(judgement.rollout), was.map(|was| was.id));
+            prop_assert!(judgement.verdict == Verdict::Promote || (*forced && reason.is_some()));
+            if *by == Mode::Automatic {
+                prop_assert!(requests.is_none_or(|requests| requests >= 100));
+                let plan = was.map(|was| &was.policy.plan);
+                prop_assert!(
+                    plan.is_some_and(|plan| !plan.approval) || was.is_some_and(|was| was.approved)
+                );
+            }
+            prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(Outcome::Promoted));
+        }
+        Event::CanaryDeployed { canary, override_quarantine, .. } => {
+            let quarantined = before.quarantine.contains_key(&canary.digest);
+            let cooling = before.last.as_ref().and_then(|last| last.cool_down_until);
+            let cooling = cooling.is_some_and(|until| now < until);
+            prop_assert!(*override_quarantine || !(quarantined || cooling));
+        }
+        Event::RolledBack { by: Mode::Automatic, .. } => {
+            let digest = was.map(|was| was.canary.digest.clone()).unwrap_or_default();
+            prop_assert!(after.quarantine.contains_key(&digest));
+        }
+        _ => prop_assert_eq!(&before.stable, &after.stable),
+    }
+    Ok(())
+}
+
+/// Nobody does anything, and no evidence comes: the deadline ends it, or leaves it to a person, once.
+fn ends_by_itself(mut state: State, second: u64) -> Result<(), TestCaseError> {
+    for looks in 0..40 {
+        let now = at(second + 100 * looks);
+        let Some((_, event)) = look(&state, Verdict::Hold, 0, false, now) else { return Ok(()) };
+        if let Some(event) = event {
+            let Ok(Transition::Changed { state: next_state, .. }) = apply(&state, &event, now)
+            else {
+                return Err(TestCaseError::fail("the plan did what cannot be"));
+            };
+            state = *next_state;
+        }
+    }
+    let rollout = state.rollout.as_ref();
+    let held = rollout.is_some_and(|rollout| {
+        rollout.phase == Phase::Paused && rollout.policy.plan.at_deadline == AtDeadline::Hold
+    });
+    prop_assert!(held, "{:?}", rollout);
+    Ok(())
+}
+
+#[test]
+fn in_a_hundred_thousand_rollouts_every_invariant_holds() {
+    let strategy = (any_plan(), prop::collection::vec(any_fate(), 0..80));
+    let mut runner = TestRunner::deterministic();
+    let mut rollouts = 0;
+    while rollouts < 100_000 {
+        let (plan, fates) = strategy.new_tree(&mut runner).unwrap().current();
+        rollouts +=
+            live(&plan, fates.clone()).unwrap_or_else(|why| panic!("{why} {plan:?} {fates:?}"));
+    }
+}
