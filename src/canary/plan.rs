@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! each look    a trigger fired, or harm is shown           roll back, quarantine
-//!              the deadline has passed                     hold, or roll back
+//!              the deadline has passed                     hold, or roll back; what is held and forgotten
+//!                                                          is rolled back after as long again
 //!              the step is not over                        wait, and say for what
 //!              the step is over, there is another          advance
 //!              the last step is over, all is proven        promote, after a person's approval if the plan
@@ -64,7 +65,7 @@ pub struct PlannedStep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AtDeadline {
-    /// It is paused: a person decides.
+    /// It is paused, and a person decides; if none does within as long again, it is rolled back.
     Hold,
     /// It is rolled back.
     #[default]
@@ -214,16 +215,8 @@ pub fn next(
     if judgement.verdict == Verdict::Rollback {
         return Action::RollBack(judgement.reasons.join("; "));
     }
-    let is_late = rollout.deadline_at.is_some_and(|deadline| now >= deadline);
-    if is_late {
-        let reason = format!("no verdict within {}", words(plan.deadline));
-        match (plan.at_deadline, rollout.phase) {
-            (AtDeadline::RollBack, _) => return Action::RollBack(reason),
-            (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => {
-                return Action::Hold(reason);
-            }
-            (AtDeadline::Hold, Phase::Paused) => {}
-        }
+    if let Some(action) = overdue(rollout, now) {
+        return action;
     }
     match rollout.phase {
         Phase::Paused => return Action::Wait(vec!["paused; resume it to go on".to_owned()]),
@@ -246,6 +239,23 @@ pub fn next(
         Some(_) => Action::Advance,
         None if plan.approval && !rollout.approved => Action::AwaitApproval,
         None => Action::Promote,
+    }
+}
+
+/// What becomes of a rollout that takes too long. Nothing lasts for ever: what is held and forgotten goes.
+fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
+    let plan = &rollout.policy.plan;
+    let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
+    let reason = format!("no verdict within {}", words(plan.deadline));
+    let is_forgotten = deadline.saturating_add(plan.deadline).is_ok_and(|end| now >= end);
+    match (plan.at_deadline, rollout.phase) {
+        (AtDeadline::RollBack, _) => Some(Action::RollBack(reason)),
+        (AtDeadline::Hold, _) if is_forgotten => {
+            let reason = format!("{reason}, and nobody decided within as long again");
+            Some(Action::RollBack(reason))
+        }
+        (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
+        (AtDeadline::Hold, Phase::Paused) => None,
     }
 }
 

@@ -204,7 +204,7 @@ fn nothing_goes_to_everybody_unproven() {
 }
 
 #[test]
-fn a_deadline_that_holds_holds_once_and_gives_whoever_resumes_as_long_again() {
+fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
     let plan = Plan { at_deadline: AtDeadline::Hold, ..plan() };
     let mut state = after(&State::initial(version("v1"), at(0)), &deployed("v2", &plan), at(0));
     let act = |state: &State, seconds| {
@@ -215,10 +215,12 @@ fn a_deadline_that_holds_holds_once_and_gives_whoever_resumes_as_long_again() {
     assert_eq!(act(&state, 600), "hold: no verdict within 10m");
     let held = Event::Paused { rollout: 1, reason: Some("late".into()) };
     state = after(&state, &held, at(600));
-    assert!(act(&state, 10_000).starts_with("wait: paused"));
-    state = after(&state, &Event::Resumed { rollout: 1 }, at(10_000));
-    assert!(act(&state, 10_599).starts_with("wait"));
-    assert_eq!(act(&state, 10_600), "hold: no verdict within 10m");
+    assert!(act(&state, 1199).starts_with("wait: paused"));
+    let forgotten = "roll back: no verdict within 10m, and nobody decided within as long again";
+    assert_eq!(act(&state, 1200), forgotten);
+    state = after(&state, &Event::Resumed { rollout: 1 }, at(1100));
+    assert!(act(&state, 1699).starts_with("wait"));
+    assert_eq!(act(&state, 1700), "hold: no verdict within 10m");
 }
 
 #[test]

@@ -104,6 +104,20 @@ pub enum Refusal {
         /// Which.
         rollout: u64,
     },
+    /// A person decides.
+    #[error("rollout {rollout} is by hand; no plan drives it")]
+    NotByPlan {
+        /// Which.
+        rollout: u64,
+    },
+    /// The plan does not end here.
+    #[error(
+        "rollout {rollout} is not at the end of its plan, or nobody has agreed to its promotion"
+    )]
+    NotApproved {
+        /// Which.
+        rollout: u64,
+    },
     /// serin has just taken a canary back.
     #[error(
         "serin took the last canary back; the next rollout by plan may begin at {until}; to begin it now, \
@@ -185,6 +199,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
         Event::Advanced { judgement } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
+            check_by_plan(running)?;
             check_running(running)?;
             let Some((position, step)) = running.following_step() else {
                 return Err(Refusal::LastStep { rollout: running.id });
@@ -200,7 +215,13 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
         Event::ApprovalAwaited { judgement } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
-            turn(state, running.id, Phase::AwaitingApproval)
+            check_by_plan(running)?;
+            match running.phase {
+                Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
+                Phase::Running | Phase::AwaitingApproval => {
+                    turn(state, running.id, Phase::AwaitingApproval)
+                }
+            }
         }
         Event::Paused { rollout, reason: _ } => turn(state, *rollout, Phase::Paused),
         Event::Resumed { rollout } => {
@@ -224,9 +245,13 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             changed(State { slowdown: *slowdown, ..state.clone() }, SamplesEffect::Keep)
         }
-        Event::Promoted { judgement, forced, reason, by: _ } => {
+        Event::Promoted { judgement, forced, reason, by } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
+            match by {
+                Mode::Manual => {}
+                Mode::Automatic => check_end_of_plan(running)?,
+            }
             match (forced, reason) {
                 (false, _) => check_passing(running, judgement)?,
                 (true, Some(_)) => {}
@@ -353,6 +378,26 @@ fn check_running(running: &Rollout) -> Result<(), Refusal> {
     match running.phase {
         Phase::Running => Ok(()),
         Phase::Paused | Phase::AwaitingApproval => Err(Refusal::IsPaused { rollout: running.id }),
+    }
+}
+
+fn check_by_plan(running: &Rollout) -> Result<(), Refusal> {
+    match running.mode() {
+        Mode::Manual => Err(Refusal::NotByPlan { rollout: running.id }),
+        Mode::Automatic => Ok(()),
+    }
+}
+
+fn check_end_of_plan(running: &Rollout) -> Result<(), Refusal> {
+    check_by_plan(running)?;
+    let lacks_approval = running.policy.plan.approval && !running.approved;
+    match running.phase {
+        Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
+        Phase::AwaitingApproval => Err(Refusal::NotApproved { rollout: running.id }),
+        Phase::Running if running.following_step().is_some() || lacks_approval => {
+            Err(Refusal::NotApproved { rollout: running.id })
+        }
+        Phase::Running => Ok(()),
     }
 }
 

@@ -397,3 +397,6 @@ proptest! {
         prop_assert_eq!(replay(&read).unwrap(), Some(state));
     }
 }
+
+#[path = "rollout_by_plan_tests.rs"]
+mod by_plan;

@@ -299,6 +299,8 @@ impl From<Refusal> for Problem {
             Refusal::NotPassing { harm_is_shown: true, .. } => (conflict, "not_passing"),
             Refusal::IsPaused { .. } => (conflict, "paused"),
             Refusal::LastStep { .. } => (conflict, "last_step"),
+            Refusal::NotByPlan { .. } => (conflict, "not_by_plan"),
+            Refusal::NotApproved { .. } => (conflict, "not_approved"),
             Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
             Refusal::Quarantined { .. } => (conflict, "quarantined"),
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
