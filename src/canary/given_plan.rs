@@ -19,7 +19,7 @@ use super::weight::WeightError;
 
 /// A plan as it is given; what is left out is as in the template, or as before.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a plan like {\"template\": \"standard\"}")]
 pub struct GivenPlan {
     /// The plan to begin with.
     pub template: Option<Template>,
@@ -45,7 +45,7 @@ pub struct GivenPlan {
 
 /// A step as it is given.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a step like {\"weight\": 5, \"bake\": \"10m\"}")]
 pub struct GivenStep {
     /// The canary's share, in percent.
     pub weight: f64,

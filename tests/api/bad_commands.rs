@@ -94,7 +94,7 @@ fn a_value_out_of_its_range_is_refused() {
         (r#""bake": 3600"#, range(&["3600", "string"])),
         (r#""mode": "sometimes""#, range(&["automatic", "manual"])),
         (r#""mode": "Manual""#, range(&["Manual", "manual"])),
-        (r#""steps": [10, 50]"#, range(&["`steps`"])),
+        (r#""steps": [10, 50]"#, range(&["10", "a step like {\"weight\": 5"])),
         (r#""policy": {"metric": []}"#, range(&["`metric`", "metrics"])),
         (r#""policy": {"promote_score": 0}"#, range(&["promote_score = 0", "at most 100"])),
         (r#""policy": {"metrics": [{"name": "a b"}]}"#, range(&["a b", "1 to 64"])),
