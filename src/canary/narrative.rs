@@ -81,14 +81,29 @@ impl Event {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
             Event::CanaryDeployed { canary, policy, reason, .. } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("{} is the canary with {} of the traffic{why}", canary.name, policy.weight)
+                let how = match policy.mode {
+                    Mode::Manual => String::new(),
+                    Mode::Automatic => {
+                        let steps = policy.plan.steps.iter().map(|step| step.weight.to_string());
+                        format!(", by plan: {}", steps.collect::<Vec<_>>().join(", "))
+                    }
+                };
+                let (name, weight) = (&canary.name, policy.weight);
+                format!("{name} is the canary with {weight} of the traffic{how}{why}")
             }
             Event::TrafficSet { rollout, weight, .. } => {
                 format!("rollout {rollout}: the canary gets {weight} of the traffic")
             }
             Event::Advanced { judgement } => {
-                let seen = judgement.reasons.join("; ");
-                format!("rollout {}: step {} is over: {seen}", judgement.rollout, judgement.step)
+                let inputs = &judgement.evidence.inputs;
+                format!(
+                    "rollout {}: step {} is over after {} requests of the canary and {} of stable: {}",
+                    judgement.rollout,
+                    judgement.step,
+                    inputs.canary.requests,
+                    inputs.stable.requests,
+                    judgement.reasons.join("; "),
+                )
             }
             Event::ApprovalAwaited { judgement } => {
                 let seen = judgement.reasons.join("; ");

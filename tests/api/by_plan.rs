@@ -59,6 +59,11 @@ fn an_equal_canary_walks_the_steps_and_is_promoted() {
     assert_eq!(status["stable"]["version"], "model_v2", "{status}");
     assert_eq!(events(&app), ["initialized", "canary_deployed", "advanced", "promoted"]);
     assert_eq!(status["last_rollout"]["outcome"], "promoted");
+    let sentences: Vec<String> =
+        app.history().iter().map(|entry| entry["sentence"].as_str().unwrap().to_owned()).collect();
+    assert!(sentences[1].ends_with("20 % of the traffic, by plan: 20 %, 50 %"), "{sentences:?}");
+    assert!(sentences[2].contains("step 1 is over after "), "{sentences:?}");
+    assert!(sentences[3].contains("is promoted by serin: the canary is proven"), "{sentences:?}");
 }
 
 #[test]
