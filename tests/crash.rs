@@ -28,6 +28,9 @@ mod traffic;
 #[path = "crash/evidence.rs"]
 mod evidence;
 
+#[path = "crash/by_plan.rs"]
+mod by_plan;
+
 use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
