@@ -1,5 +1,6 @@
 //! Who drives a rollout by plan? One look after the other: judge, ask the plan what to do, do it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -85,6 +86,16 @@ impl Service {
     }
 }
 
+/// What went wrong in a look. The next one comes even if this one panicked: a canary that nobody looks at any
+/// more is worse than an error in the log.
+fn trouble_of<T>(look: impl FnOnce() -> Result<T, CommandError>) -> Option<String> {
+    match std::panic::catch_unwind(AssertUnwindSafe(look)) {
+        Ok(Ok(_)) => None,
+        Ok(Err(cause)) => Some(cause.to_string()),
+        Err(_panic) => Some("the look panicked; nothing was decided".to_owned()),
+    }
+}
+
 /// The thread that looks.
 pub struct Pilot {
     service: Arc<Service>,
@@ -103,7 +114,7 @@ impl Pilot {
         let thread = std::thread::Builder::new().name("pilot".to_owned()).spawn(move || {
             let mut trouble = None;
             while !stopped.load(Ordering::SeqCst) {
-                let now = driven.look().err().map(|cause| cause.to_string());
+                let now = trouble_of(|| driven.look());
                 // Once for each trouble, not once for each look.
                 if let Some(cause) = now.as_ref().filter(|_| now != trouble) {
                     tracing::error!(%cause, "the rollout could not be driven; trying again");
@@ -123,5 +134,19 @@ impl Pilot {
         self.stop.store(true, Ordering::SeqCst);
         self.service.alarm.raise();
         self.thread.join().map_err(|_| std::io::Error::other("the pilot thread has panicked"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_fails_or_panics_is_told_and_not_the_last() {
+        assert_eq!(trouble_of(|| Ok(())), None);
+        assert!(trouble_of::<()>(|| panic!("a bug")).is_some_and(|told| told.contains("panicked")));
+        let failed =
+            || Err::<(), _>(crate::store::StoreError::Conflict { expected: 1, actual: 2 }.into());
+        assert!(trouble_of(failed).is_some());
     }
 }
