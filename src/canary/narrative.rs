@@ -58,6 +58,20 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// The names of all events, as [`Event::name`] gives them.
+pub const EVENT_NAMES: [&str; 10] = [
+    "initialized",
+    "canary_deployed",
+    "traffic_set",
+    "advanced",
+    "approval_awaited",
+    "paused",
+    "resumed",
+    "slowdown_set",
+    "promoted",
+    "rolled_back",
+];
+
 impl Event {
     /// The event's name, as the journal writes it.
     pub fn name(&self) -> &'static str {

@@ -24,6 +24,8 @@ use crate::canary::policy::parsed_duration;
 use crate::http;
 use crate::http::access::Access;
 use crate::service;
+use crate::service::notify::target::GivenTarget;
+use crate::service::notify::target::Target;
 use crate::store::Location;
 
 /// The flags of `serin serve` that are settings too.
@@ -103,6 +105,9 @@ pub struct Given {
     /// What a rollout does by itself: only in the file.
     #[arg(skip)]
     pub plan: GivenPlan,
+    /// Who is told what happens: only in the file.
+    #[arg(skip)]
+    pub notify: Vec<GivenTarget>,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -191,6 +196,9 @@ impl Settings {
             Some(other) => bail!("mode = {other:?} is unknown; give manual or automatic"),
         };
 
+        let told = if flags.notify.is_empty() { &file.notify } else { &flags.notify };
+        let notify = Target::all(told, |name| std::env::var(name).ok())?;
+
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;
         let stable = given!(stable);
@@ -216,6 +224,7 @@ impl Settings {
                 seed: given!(seed),
                 stable_deadline: duration("stable_deadline", given!(stable_deadline), seconds(10))?,
                 stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
+                notify,
             },
             http: http::Settings {
                 workers,

@@ -15,6 +15,7 @@ use super::analysis;
 use super::routes;
 use crate::service::Service;
 use crate::service::checkpoint::Saver;
+use crate::service::notify::Notifier;
 use crate::service::pilot::Pilot;
 
 /// How long a client may take to send the head of a request.
@@ -37,6 +38,7 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let saver = Saver::start(service.clone())?;
     let pilot = Pilot::start(service.clone())?;
+    let notifier = Notifier::start(&service)?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let shared = Data::new(Shared {
@@ -62,5 +64,8 @@ pub async fn run(
     let outcome = server.await;
     // Whoever drives stops first, so that the last samples are saved at the last state.
     let driven = pilot.stop();
-    saver.stop().and(driven).and(outcome)
+    let saved = saver.stop();
+    // Last, so that the last that happened is told.
+    notifier.stop();
+    saved.and(driven).and(outcome)
 }

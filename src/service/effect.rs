@@ -47,6 +47,7 @@ impl Service {
         match self.store.append(ledger.revision, *at, event) {
             Ok(entry) => {
                 ledger.revision = entry.sequence;
+                self.notifications.ring();
                 tracing::info!(revision = ledger.revision, "the rollback is in the journal");
             }
             Err(StoreError::Conflict { .. }) => {
@@ -95,6 +96,7 @@ impl Service {
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };
         ledger.revision = entry.sequence;
+        self.notifications.ring();
         ledger.state = state;
         self.install(&ledger.state, samples, loaded);
         self.forget_artifacts(&ledger.state);

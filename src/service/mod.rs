@@ -9,6 +9,7 @@
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
 //! - [`startup`]: from a journal to a running service.
+//! - [`notify`]: who is told what happens.
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
@@ -43,6 +44,8 @@ pub mod pilot;
 
 pub mod tripwire;
 
+pub mod notify;
+
 mod watch;
 
 mod rate;
@@ -72,6 +75,8 @@ use clock::Clock;
 use command::Salts;
 use effect::Unkept;
 use live::Live;
+use notify::Notifications;
+use notify::target::Target;
 use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
@@ -109,6 +114,8 @@ pub struct Service {
     /// What was measured elsewhere. Written by whoever records, emptied with each deployment; predictions
     /// never touch it. Its locks are taken last.
     recordings: Recordings,
+    /// Who is told of what the journal takes. Rung by whoever has written to it.
+    notifications: Arc<Notifications>,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -136,6 +143,8 @@ pub struct Settings {
     pub stable_deadline: Duration,
     /// The model that is stable at the very first start.
     pub stable: String,
+    /// Who is told what happens.
+    pub notify: Vec<Target>,
 }
 
 impl Service {

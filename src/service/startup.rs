@@ -16,6 +16,7 @@ use super::command::Salts;
 use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::notify::Notifications;
 use super::rate::Rate;
 use super::recorder::Observed;
 use super::recorder::Recorder;
@@ -80,9 +81,12 @@ impl Service {
         registry: Registry,
         clock: Arc<dyn Clock>,
     ) -> Result<Service, StartError> {
-        let (state, revision) = match replayed(&*store, None, 0)? {
-            (Some(state), revision) => (state, revision),
-            (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
+        let (state, known) = replayed(&*store, None, 0)?;
+        // Before anything is written that somebody may want to hear of.
+        let notifications = Notifications::new(&settings.notify, &*store, known);
+        let (state, revision) = match state {
+            Some(state) => (state, known),
+            None => first_state(&settings, &*store, &registry, &*clock)?,
         };
         let alarm = Arc::default();
         let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
@@ -105,6 +109,7 @@ impl Service {
             settings,
             alarm,
             recordings,
+            notifications: Arc::new(notifications),
             draining: false.into(),
         };
         if canary_lost {
@@ -134,6 +139,7 @@ impl Service {
                 None => self.recordings.judge([], 0),
             }
             (ledger.state, ledger.revision) = (state, revision);
+            self.notifications.ring();
         }
         Ok(())
     }

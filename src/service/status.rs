@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::notify::TargetStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
@@ -58,6 +59,8 @@ pub struct Status {
     pub simulate_slowdown: bool,
     /// By how much.
     pub delay_ms: u32,
+    /// Who is told of all this, and how far they are.
+    pub notifications: Vec<TargetStatus>,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
 }
@@ -314,6 +317,7 @@ impl Service {
             quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,
             delay_ms: state.slowdown.delay_ms,
+            notifications: self.notifications.status(),
             uptime_seconds: uptime.as_secs_f64(),
         }
     }

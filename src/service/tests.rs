@@ -1,5 +1,6 @@
 //! The service without HTTP: names, restarts, lost artifacts, a store that fails, two writers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -43,6 +44,10 @@ pub(super) struct Disk {
 }
 
 impl Disk {
+    pub(super) fn full(&self, is_full: bool) {
+        self.full.store(is_full, Ordering::SeqCst);
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         drop(self.slow.lock());
         Disk::check_that_not(&self.full)
@@ -91,6 +96,13 @@ impl Store for Disk {
     fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
         self.inner.forget_segments(segments)
     }
+    fn told(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.inner.told()
+    }
+    fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.save_told(target, up_to)
+    }
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
     }
@@ -120,20 +132,36 @@ impl Bench {
         self.models.path().join(file)
     }
 
-    fn start(&self) -> Service {
+    pub(super) fn start(&self) -> Service {
         self.start_on(self.store.clone(), self.clock.clone())
     }
 
     pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
-        let settings = Settings {
+        let registry = Registry::new(self.models.path());
+        Service::start(self.settings(), store, registry, clock).unwrap()
+    }
+
+    pub(super) fn start_with(&self, notify: Vec<Target>) -> Service {
+        let settings = Settings { notify, ..self.settings() };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+    }
+
+    /// The artifact of the canary is nowhere any more.
+    pub(super) fn lose(&self, file: &str, service: &Service) {
+        self.store.retain_artifacts(&[&service.status().stable.digest]).unwrap();
+        std::fs::remove_file(self.path(file)).unwrap();
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
             policy: Policy::default(),
             workers: 2,
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
-        };
-        let registry = Registry::new(self.models.path());
-        Service::start(settings, store, registry, clock).unwrap()
+            notify: Vec::new(),
+        }
     }
 }
 
@@ -254,6 +282,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         seed: None,
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
+        notify: Vec::new(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());
@@ -265,8 +294,7 @@ fn a_canary_whose_artifact_is_lost_is_rolled_back_at_the_start() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
-    bench.store.retain_artifacts(&[&service.status().stable.digest]).unwrap();
-    std::fs::remove_file(bench.path("model_v2.bin")).unwrap();
+    bench.lose("model_v2.bin", &service);
     let status = bench.start().status();
     assert_eq!(status.canary, None);
     assert!(status.last_rollout.unwrap().reason.contains("neither in the store"));

@@ -29,6 +29,7 @@ struct Kept {
     entries: Vec<Entry>,
     checkpoint: Option<Checkpoint>,
     evidence: BTreeMap<Segment, (Monitors, Vec<LoggedTick>)>,
+    told: BTreeMap<String, u64>,
     artifacts: HashMap<String, Vec<u8>>,
 }
 
@@ -104,6 +105,15 @@ impl Store for MemoryStore {
 
     fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
         self.kept.lock().evidence.retain(|segment, _| !segments.contains(segment));
+        Ok(())
+    }
+
+    fn told(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(self.kept.lock().told.clone())
+    }
+
+    fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
+        self.kept.lock().told.insert(target.to_owned(), up_to);
         Ok(())
     }
 

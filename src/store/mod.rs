@@ -11,6 +11,8 @@ pub mod sqlite;
 
 mod location;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -86,6 +88,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError>;
+
+    /// How far each target of notifications was told, by its key.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn told(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// Keeps that a target was told of the journal up to this entry.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError>;
 
     /// The bytes of an artifact by its digest.
     ///

@@ -6,6 +6,9 @@
 
 mod evidence;
 
+mod told;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::fs::TryLockError;
 use std::path::Path;
@@ -41,7 +44,7 @@ pub struct SqliteStore {
 const APPLICATION_ID: i64 = 0x7372_696e;
 
 /// What each version of the tables adds to the one before. A file says how many it has.
-const SCHEMAS: [&str; 2] = [FIRST_SCHEMA, evidence::SCHEMA];
+const SCHEMAS: [&str; 3] = [FIRST_SCHEMA, evidence::SCHEMA, told::SCHEMA];
 
 const FIRST_SCHEMA: &str = "
     CREATE TABLE journal (
@@ -232,6 +235,14 @@ impl Store for SqliteStore {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    fn told(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        told::all(&self.connection.lock())
+    }
+
+    fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
+        told::save(&self.connection.lock(), target, up_to)
     }
 
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -61,6 +61,18 @@ fn on_each(test: impl Fn(&dyn Store)) {
 }
 
 #[test]
+fn how_far_targets_were_told_comes_back() {
+    on_each(|store| {
+        assert!(store.told().unwrap().is_empty());
+        store.save_told("a", 3).unwrap();
+        store.save_told("b", 1).unwrap();
+        store.save_told("a", 4).unwrap();
+        let expected = [("a".to_owned(), 4), ("b".to_owned(), 1)];
+        assert_eq!(store.told().unwrap().into_iter().collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
 fn entries_come_back_as_they_were_appended() {
     on_each(|store| {
         assert_eq!(store.newest_sequence().unwrap(), 0);
@@ -248,7 +260,9 @@ fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
     store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
     drop(store);
     let connection = rusqlite::Connection::open(&file).unwrap();
-    connection.execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick").unwrap();
+    connection
+        .execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick; DROP TABLE told")
+        .unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     for _ in 0..2 {

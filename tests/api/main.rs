@@ -14,6 +14,7 @@ mod judge;
 mod misbehaving;
 mod problem;
 mod raw;
+mod receiver;
 
 mod predict;
 
@@ -26,6 +27,8 @@ mod repeated_demos;
 mod shield;
 
 mod by_plan;
+
+mod notify;
 
 mod bad_predictions;
 

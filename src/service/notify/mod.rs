@@ -1,0 +1,255 @@
+//! Who is told what happens? Targets that the configuration names, of every entry of the journal.
+//!
+//! - [`target`]: where they are, and what they want to hear.
+//! - `body`: what they are told, and the signature.
+//! - `post`: one POST.
+//! - `courier`: when, and how often.
+//!
+//! Everything is fed from the journal, so whatever is written there is told, on whichever way it came
+//! about, and nothing that is not: a rollback that the disk could not take is told once it is written. Each
+//! target has a thread and a place in the journal of its own, so none waits for another, and nobody who
+//! decides ever waits for any of them.
+
+pub mod target;
+
+mod body;
+
+mod courier;
+
+mod post;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Condvar;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::Service;
+use super::clock::Clock;
+use crate::store::Store;
+use courier::Courier;
+use courier::Turn;
+use post::HttpPost;
+use target::Format;
+use target::Target;
+
+/// How often the journal is looked at if nobody rings: another process may have written to it.
+const UNASKED: Duration = Duration::from_secs(30);
+
+/// How long the targets have at shutdown. What is not told by then is told after the next start.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// All targets, and the bell that says that there is something to tell.
+pub(super) struct Notifications {
+    subscriptions: Vec<Arc<Subscription>>,
+    bell: Bell,
+    stopping: AtomicBool,
+}
+
+/// One target, and how far it was told.
+struct Subscription {
+    target: Target,
+    /// What the store knows it by.
+    key: String,
+    /// The entry after which it is told, from the start of this process on.
+    begin: u64,
+    progress: Mutex<TargetStatus>,
+}
+
+/// How far a target was told, as the status shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TargetStatus {
+    /// Scheme, host and port; the rest of the address may be a secret.
+    pub target: String,
+    /// What it is sent.
+    pub format: Format,
+    /// The newest journal entry that it needs no more telling of.
+    pub up_to: u64,
+    /// How many entries it took since this process began.
+    pub told: u64,
+    /// When it took the last of them.
+    pub last_told_at: Option<Timestamp>,
+    /// How many were given up since this process began.
+    pub given_up: u64,
+    /// How often the entry under way has failed in a row.
+    pub failures: u32,
+    /// Why the last failure was one.
+    pub last_error: Option<String>,
+    /// When the entry under way is tried again.
+    pub next_try_at: Option<Timestamp>,
+}
+
+impl Notifications {
+    /// These targets. One that the store knows nothing of is told what comes after this revision. A store
+    /// that cannot be read costs telling some of it twice or not at all, no reason not to serve.
+    pub(super) fn new(targets: &[Target], store: &dyn Store, revision: u64) -> Notifications {
+        let told = store.told().unwrap_or_else(|cause| {
+            tracing::error!(%cause, "how far targets were told is lost; they are told what comes");
+            Default::default()
+        });
+        let subscription = |target: &Target| {
+            let key = target.key();
+            // A journal that was begun anew is told from its beginning.
+            let begin = told.get(&key).map_or(revision, |told| (*told).min(revision));
+            if told.get(&key) != Some(&begin)
+                && let Err(cause) = store.save_told(&key, begin)
+            {
+                tracing::warn!(%cause, "how far a target was told is not kept");
+            }
+            let progress = Mutex::new(TargetStatus {
+                target: target.origin().to_owned(),
+                format: target.format(),
+                up_to: begin,
+                told: 0,
+                last_told_at: None,
+                given_up: 0,
+                failures: 0,
+                last_error: None,
+                next_try_at: None,
+            });
+            Arc::new(Subscription { target: target.clone(), key, begin, progress })
+        };
+        let subscriptions = targets.iter().map(subscription).collect();
+        Notifications { subscriptions, bell: Bell::default(), stopping: false.into() }
+    }
+
+    /// There is something new in the journal.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// How far each target was told, in the order of the configuration.
+    pub(super) fn status(&self) -> Vec<TargetStatus> {
+        self.subscriptions.iter().map(|one| one.progress.lock().clone()).collect()
+    }
+}
+
+impl Subscription {
+    fn is_up_to(&self, sequence: u64) {
+        let mut progress = self.progress.lock();
+        progress.up_to = sequence;
+        (progress.failures, progress.next_try_at) = (0, None);
+    }
+
+    fn taken(&self, sequence: u64, at: Timestamp) {
+        let mut progress = self.progress.lock();
+        progress.up_to = sequence;
+        progress.told += 1;
+        progress.last_told_at = Some(at);
+        progress.last_error = None;
+    }
+
+    fn gave_up(&self, why: String) {
+        let mut progress = self.progress.lock();
+        progress.given_up += 1;
+        progress.last_error = Some(why);
+    }
+
+    /// Whether this trouble is a new one.
+    fn failed(&self, why: &str, failures: u32, next_try_at: Timestamp) -> bool {
+        let mut progress = self.progress.lock();
+        let is_new = progress.failures == 0 || progress.last_error.as_deref() != Some(why);
+        progress.failures = failures;
+        progress.next_try_at = Some(next_try_at);
+        progress.last_error = Some(why.to_owned());
+        is_new
+    }
+}
+
+/// Wakes all who listen.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock() += 1;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps until it has rung since `heard`, or for so long; how often it has rung by then.
+    fn wait(&self, heard: u64, most: Duration) -> u64 {
+        let mut rung = self.rung.lock();
+        if *rung == heard {
+            self.changed.wait_for(&mut rung, most);
+        }
+        *rung
+    }
+}
+
+/// The threads that tell, one for each target.
+pub struct Notifier {
+    notifications: Arc<Notifications>,
+    clock: Arc<dyn Clock>,
+    /// Each thread says when it ends.
+    ended: Receiver<()>,
+    threads: usize,
+}
+
+impl Notifier {
+    /// Begins to tell the targets of the service's settings.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(service: &Service) -> std::io::Result<Notifier> {
+        let (notifications, clock) = (service.notifications.clone(), service.clock.clone());
+        let (end, ended) = channel();
+        for one in &notifications.subscriptions {
+            let post = Box::new(HttpPost::new(&one.target));
+            let store = service.store.clone();
+            let courier = Courier::new(one.clone(), store, clock.clone(), post);
+            let (shared, end) = (notifications.clone(), end.clone());
+            std::thread::Builder::new().name("notify".to_owned()).spawn(move || {
+                tell(courier, &shared);
+                // Nobody waits any more after the grace.
+                let _ = end.send(());
+            })?;
+        }
+        let threads = notifications.subscriptions.len();
+        Ok(Notifier { notifications, clock, ended, threads })
+    }
+
+    /// Tells what can be told at once, and ends the threads. One that waits for an answer is left behind
+    /// after two seconds.
+    pub fn stop(self) {
+        self.notifications.stopping.store(true, Ordering::SeqCst);
+        self.notifications.ring();
+        let deadline = self.clock.steady() + GRACE;
+        for _ in 0..self.threads {
+            let left = deadline.saturating_sub(self.clock.steady());
+            if self.ended.recv_timeout(left).is_err() {
+                tracing::info!("not every target is told; the rest is after the next start");
+                return;
+            }
+        }
+    }
+}
+
+fn tell(mut courier: Courier, shared: &Notifications) {
+    let mut heard = 0;
+    loop {
+        // Asked before the journal is looked at, so that what is written meanwhile is not missed.
+        let is_stopping = shared.stopping.load(Ordering::SeqCst);
+        let before = heard;
+        let wait = match courier.turn() {
+            Turn::GoOn => continue,
+            Turn::Idle => UNASKED,
+            Turn::Wait(wait) => wait,
+        };
+        if is_stopping {
+            return;
+        }
+        heard = shared.bell.wait(before, wait);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! Who is told, and what of that cannot be? Only the configuration names a target, never a request.
+//!
+//! The address of a webhook is often a secret itself, so nothing here shows more of it than scheme, host
+//! and port.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+use ureq::http::Uri;
+
+use crate::canary::Event;
+use crate::canary::narrative::EVENT_NAMES;
+
+/// The most targets: each has a thread of its own.
+pub const MOST_TARGETS: usize = 16;
+
+/// A shorter secret could be guessed. In bytes.
+pub const SHORTEST_SECRET: usize = 16;
+
+/// The longest address, in bytes.
+const LONGEST_URL: usize = 2048;
+
+/// A target as the configuration gives it.
+#[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenTarget {
+    /// Where it is: `https://HOST/PATH`, or `http://` on this machine.
+    pub url: String,
+    /// What it is sent.
+    #[serde(default)]
+    pub format: Format,
+    /// The events it is told of, as the journal names them; none given: all.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// The environment variable that holds the secret which bodies are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+}
+
+/// The form of a notification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// CloudEvents 1.0 in JSON, in structured mode.
+    #[default]
+    CloudEvents,
+    /// `{"text": "..."}`, as Slack's incoming webhooks take it.
+    Slack,
+}
+
+/// A target that can be.
+#[derive(Clone, PartialEq)]
+pub struct Target {
+    url: String,
+    origin: String,
+    is_local: bool,
+    format: Format,
+    events: Vec<String>,
+    secret: Option<Vec<u8>>,
+}
+
+/// A target that cannot be.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum TargetError {
+    /// There are too many.
+    #[error("notify has {0} entries; give at most {MOST_TARGETS}")]
+    TooMany(usize),
+    /// Two are the same.
+    #[error(
+        "notify[{index}] has the url and the format of notify[{other}]; give them one entry with all its \
+         events"
+    )]
+    Twice {
+        /// Which entry, counted from 0.
+        index: usize,
+        /// The one before it.
+        other: usize,
+    },
+    /// A field is not what it may be.
+    #[error("notify[{index}].{field} {problem}; {remedy}")]
+    Field {
+        /// Which entry, counted from 0.
+        index: usize,
+        /// The field.
+        field: &'static str,
+        /// What is wrong; never the whole address, and never the secret.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+impl Target {
+    /// The targets that a configuration gives, with the secrets that `secret` finds by their names.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be.
+    pub fn all(
+        given: &[GivenTarget],
+        secret: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Target>, TargetError> {
+        if given.len() > MOST_TARGETS {
+            return Err(TargetError::TooMany(given.len()));
+        }
+        for (index, one) in given.iter().enumerate() {
+            let same = |other: &GivenTarget| (&other.url, other.format) == (&one.url, one.format);
+            if let Some(other) = given[..index].iter().position(same) {
+                return Err(TargetError::Twice { index, other });
+            }
+        }
+        given.iter().enumerate().map(|(index, one)| Target::new(index, one, &secret)).collect()
+    }
+
+    fn new(
+        index: usize,
+        given: &GivenTarget,
+        secret: impl Fn(&str) -> Option<String>,
+    ) -> Result<Target, TargetError> {
+        let out = |field, problem: String, remedy: &str| {
+            Err(TargetError::Field { index, field, problem, remedy: remedy.to_owned() })
+        };
+        let remedy = "give https://HOST/PATH, or http:// with localhost, 127.0.0.1 or [::1]";
+        if given.url.len() > LONGEST_URL {
+            let problem = format!("has {} bytes, allowed are {LONGEST_URL}", given.url.len());
+            return out("url", problem, remedy);
+        }
+        let uri: Option<Uri> = given.url.parse().ok();
+        let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
+        let Some((scheme, authority)) = parts else {
+            return out("url", "is no address".to_owned(), remedy);
+        };
+        if authority.as_str().contains('@') {
+            return out("url", "holds credentials".to_owned(), "sign with secret_env instead");
+        }
+        let origin = format!("{scheme}://{authority}");
+        let is_local = is_loopback(authority.host());
+        match scheme {
+            "https" => {}
+            "http" if is_local => {}
+            "http" => {
+                let problem = format!("= {origin} would send in the clear to another machine");
+                return out("url", problem, remedy);
+            }
+            _ => return out("url", format!("= {origin} has another scheme"), remedy),
+        }
+        for event in &given.events {
+            if !EVENT_NAMES.contains(&event.as_str()) {
+                let allowed = format!("give some of {}", EVENT_NAMES.join(", "));
+                return out("events", format!("has {event:?}, which never happens"), &allowed);
+            }
+        }
+        let secret = match &given.secret_env {
+            None => None,
+            Some(name) => match secret(name) {
+                Some(secret) if secret.len() >= SHORTEST_SECRET => Some(secret.into_bytes()),
+                Some(secret) => {
+                    let problem = format!("= {name:?} holds {} bytes", secret.len());
+                    let remedy = format!("set it to {SHORTEST_SECRET} random bytes or more");
+                    return out("secret_env", problem, &remedy);
+                }
+                None => {
+                    let problem = format!("= {name:?} is not in the environment");
+                    return out("secret_env", problem, "set this variable, or leave the field out");
+                }
+            },
+        };
+        let (url, format, events) = (given.url.clone(), given.format, given.events.clone());
+        Ok(Target { url, origin, is_local, format, events, secret })
+    }
+
+    /// The whole address, to be sent to and shown to nobody.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether it is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// What it is sent.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What bodies are signed with.
+    pub(super) fn secret(&self) -> Option<&[u8]> {
+        self.secret.as_deref()
+    }
+
+    /// Whether it is told of this event.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.events.is_empty() || self.events.iter().any(|name| name == event.name())
+    }
+
+    /// What the store knows it by: a digest, because the address may be a secret. The same address in
+    /// another format is another target.
+    pub(super) fn key(&self) -> String {
+        let mut digest = blake3::Hasher::new();
+        digest.update(format!("{:?}\n{}", self.format, self.url).as_bytes());
+        digest.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// Only a name or number that can mean no other machine. Other names are looked up, and an answer may
+/// change.
+fn is_loopback(host: &str) -> bool {
+    let number = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || number.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl fmt::Debug for GivenTarget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("GivenTarget").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Target").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(url: &str) -> GivenTarget {
+        GivenTarget { url: url.to_owned(), ..GivenTarget::default() }
+    }
+
+    fn targets(given: &[GivenTarget]) -> Result<Vec<Target>, String> {
+        let secret = |name: &str| match name {
+            "LONG" => Some("0123456789abcdef".to_owned()),
+            "SHORT" => Some("1234".to_owned()),
+            _ => None,
+        };
+        Target::all(given, secret).map_err(|cause| cause.to_string())
+    }
+
+    #[test]
+    fn only_https_and_this_machine_can_be_told() {
+        for url in [
+            "https://hooks.slack.com/services/T0/B0/secret",
+            "https://example.org:8443/a?b=c",
+            "http://localhost:9000/hook",
+            "http://127.0.0.1/",
+            "http://127.8.8.8:1/",
+            "http://[::1]:9000",
+        ] {
+            assert!(targets(&[given(url)]).is_ok(), "{url}");
+        }
+        for url in [
+            "http://example.org/secret",
+            "http://localhost.example.org/secret",
+            "http://10.0.0.1/secret",
+            "http://[::ffff:10.0.0.1]/secret",
+            "http://0.0.0.0/secret",
+            "http://127.1/secret",
+            "ftp://example.org/secret",
+            "file:///etc/secret",
+            "https://user:secret@example.org/",
+            "http://127.0.0.1@example.org/secret",
+            "//example.org/secret",
+            "example.org/secret",
+            "https:///secret",
+            "https://exa mple.org/secret",
+            "secret",
+            "",
+        ] {
+            let error = targets(&[given("https://a/"), given(url)]).unwrap_err();
+            assert!(error.starts_with("notify[1].url "), "{url}: {error}");
+            assert!(!error.contains("secret") || error.contains("secret_env"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_a_remedy() {
+        let with = |change: fn(&mut GivenTarget)| {
+            let mut one = given("https://a/");
+            change(&mut one);
+            targets(&[one])
+        };
+        for (outcome, named) in [
+            (
+                with(|one| one.events = vec!["exploded".to_owned()]),
+                "notify[0].events has \"exploded\", which never happens; give some of initialized",
+            ),
+            (with(|one| one.secret_env = Some("NONE".into())), "notify[0].secret_env = \"NONE\""),
+            (with(|one| one.secret_env = Some("SHORT".into())), "16 random bytes or more"),
+            (targets(&[given("https://a/"), given("https://a/")]), "notify[1] has the url"),
+            (targets(&vec![given("https://a/"); 17]), "notify has 17 entries; give at most 16"),
+        ] {
+            let error = outcome.unwrap_err();
+            assert!(error.contains(named), "{named}: {error}");
+            assert!(!error.contains("1234"), "a secret is shown: {error}");
+        }
+        assert!(with(|one| one.secret_env = Some("LONG".into())).is_ok());
+    }
+
+    #[test]
+    fn nothing_that_is_logged_shows_the_address_or_the_secret() {
+        let mut one = given("https://hooks.example.org/services/hidden");
+        one.secret_env = Some("LONG".to_owned());
+        let target = targets(std::slice::from_ref(&one)).unwrap().remove(0);
+        let shown = format!("{one:?} {target:?} {} {}", target.origin(), target.key());
+        assert!(!shown.contains("hidden") && !shown.contains("0123456789"), "{shown}");
+        assert_eq!(target.origin(), "https://hooks.example.org");
+    }
+}

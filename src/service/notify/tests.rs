@@ -1,0 +1,277 @@
+//! Couriers with a target made of lists, a clock that is set, and a disk that fails.
+
+use std::collections::VecDeque;
+
+use super::post::Answer;
+use super::post::Letter;
+use super::post::Post;
+use super::target::GivenTarget;
+use super::*;
+use crate::canary::Event;
+use crate::canary::state::Slowdown;
+use crate::service::Command;
+use crate::service::CommandError;
+use crate::service::clock::ManualClock;
+use crate::service::tests::Bench;
+use crate::service::tests::deploy;
+use crate::service::tests::roll_back;
+use crate::store::memory::MemoryStore;
+
+/// What a target got, and what it answers next; it takes everything once the list is empty.
+#[derive(Clone, Default)]
+struct Doormat(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Answer>)>>);
+
+impl Post for Doormat {
+    fn send(&self, _: &Target, letter: &Letter) -> Answer {
+        let (got, answers) = &mut *self.0.lock();
+        got.push(serde_json::from_str(&letter.body).unwrap());
+        answers.pop_front().unwrap_or(Answer::Taken)
+    }
+}
+
+impl Doormat {
+    fn answers(&self, answers: &[Answer]) {
+        self.0.lock().1.extend(answers.iter().cloned());
+    }
+
+    /// The events it got since it was asked last, with the rollouts they are about.
+    fn got(&self) -> Vec<(String, Option<u64>)> {
+        let got = std::mem::take(&mut self.0.lock().0);
+        let name = |event: &serde_json::Value| {
+            (event["data"]["event"].as_str().unwrap().to_owned(), event["data"]["rollout"].as_u64())
+        };
+        got.iter().map(name).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.got().into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+fn targets(events: &[&str]) -> Vec<Target> {
+    let url = "https://example.org/hook".to_owned();
+    let events = events.iter().map(|&event| event.to_owned()).collect();
+    Target::all(&[GivenTarget { url, events, ..GivenTarget::default() }], |_| None).unwrap()
+}
+
+/// A courier of a process that finds the store like this.
+fn courier(
+    store: &Arc<dyn Store>,
+    clock: &Arc<ManualClock>,
+    events: &[&str],
+) -> (Courier, Doormat, Notifications) {
+    let notifications =
+        Notifications::new(&targets(events), &**store, store.newest_sequence().unwrap());
+    let doormat = Doormat::default();
+    let one = notifications.subscriptions[0].clone();
+    let courier = Courier::new(one, store.clone(), clock.clone(), Box::new(doormat.clone()));
+    (courier, doormat, notifications)
+}
+
+/// Goes on until it waits or has nothing to do.
+fn run(courier: &mut Courier) -> Turn {
+    for _ in 0..1000 {
+        match courier.turn() {
+            Turn::GoOn => {}
+            other => return other,
+        }
+    }
+    panic!("it never stops");
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()))
+}
+
+/// One more entry.
+fn happens(store: &Arc<dyn Store>, clock: &ManualClock) {
+    let event = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 5 } };
+    store.append(store.newest_sequence().unwrap(), clock.wall(), &event).unwrap();
+}
+
+fn later() -> Answer {
+    Answer::Later { why: "it answered 500".to_owned(), after: None }
+}
+
+#[test]
+fn every_entry_is_told_once_in_order_with_its_rollout() {
+    let bench = Bench::new();
+    let store: Arc<dyn Store> = bench.store.clone();
+    let (mut courier, doormat, notifications) = courier(&store, &clock(), &[]);
+    let service = bench.start();
+    for _ in 0..2 {
+        deploy(&service, "model_v2.bin", 10.0);
+        service.command(Command::Pause, None).unwrap();
+        service.command(roll_back(), None).unwrap();
+    }
+    assert_eq!(run(&mut courier), Turn::Idle);
+    let of = |id| move |name: &str| (name.to_owned(), id);
+    let lives = |id| ["canary_deployed", "paused", "rolled_back"].map(of(Some(id)));
+    let expected = [[of(None)("initialized")].as_slice(), &lives(1), &lives(2)].concat();
+    assert_eq!(doormat.got(), expected);
+    assert_eq!(run(&mut courier), Turn::Idle);
+    assert!(doormat.got().is_empty());
+    let status = notifications.status().remove(0);
+    assert_eq!((status.up_to, status.told, status.given_up), (7, 7, 0));
+}
+
+#[test]
+fn a_restart_tells_what_was_missed_and_nothing_twice() {
+    let bench = Bench::new();
+    let store: Arc<dyn Store> = bench.store.clone();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    // A target that is new hears of what comes, not of what has been.
+    let (mut first, doormat, _) = courier(&store, &clock(), &[]);
+    service.command(Command::Pause, None).unwrap();
+    run(&mut first);
+    assert_eq!(doormat.names(), ["paused"]);
+    drop(first);
+    service.command(Command::Resume, None).unwrap();
+    service.command(roll_back(), None).unwrap();
+    let (mut second, doormat, _) = courier(&store, &clock(), &[]);
+    run(&mut second);
+    let rollout_1 = |name: &str| (name.to_owned(), Some(1));
+    assert_eq!(doormat.got(), [rollout_1("resumed"), rollout_1("rolled_back")]);
+}
+
+#[test]
+fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    let (mut courier, doormat, notifications) = courier(&store, &clock, &[]);
+    (0..3).for_each(|_| happens(&store, &clock));
+    doormat.answers(&vec![later(); 12]);
+    let mut waited = Vec::new();
+    for failures in 1..=12 {
+        let Turn::Wait(wait) = run(&mut courier) else { panic!("it should wait") };
+        // Whoever comes earlier is sent away without a request.
+        clock.advance(wait / 2);
+        assert!(matches!(run(&mut courier), Turn::Wait(_)));
+        assert_eq!(doormat.got().len(), 1);
+        let status = notifications.status().remove(0);
+        assert_eq!((status.failures, status.up_to), (failures, 0));
+        assert_eq!(status.last_error.as_deref(), Some("it answered 500"));
+        assert!(status.next_try_at.is_some());
+        clock.advance(wait);
+        waited.push(wait.as_secs_f64());
+    }
+    for (n, wait) in waited.iter().enumerate() {
+        let most = f64::from(1 << n).min(300.0);
+        assert!((most / 2.0..=most).contains(wait), "{waited:?}");
+    }
+    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(doormat.got().len(), 3);
+    let status = notifications.status().remove(0);
+    assert_eq!((status.failures, status.told, status.up_to), (0, 3, 3));
+    assert_eq!((status.last_error, status.next_try_at), (None, None));
+}
+
+#[test]
+fn a_target_that_asks_for_time_gets_it_within_reason() {
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    for (asked, given) in [(30, 30), (1_000_000_000, 300)] {
+        let (mut courier, doormat, _) = courier(&store, &clock, &[]);
+        happens(&store, &clock);
+        let after = Some(Duration::from_secs(asked));
+        doormat.answers(&[Answer::Later { why: "it answered 429".to_owned(), after }]);
+        assert_eq!(run(&mut courier), Turn::Wait(Duration::from_secs(given)));
+        clock.advance(Duration::from_secs(given));
+        assert_eq!(run(&mut courier), Turn::Idle);
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_given_up_and_does_not_stand_in_the_way() {
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    let (mut courier, doormat, notifications) = courier(&store, &clock, &[]);
+    happens(&store, &clock);
+    happens(&store, &clock);
+    doormat.answers(&[Answer::Never("it answered 404".to_owned())]);
+    assert_eq!(run(&mut courier), Turn::Idle);
+    let status = notifications.status().remove(0);
+    assert_eq!((status.told, status.given_up, status.up_to), (1, 1, 2));
+    // The same after a day of trying, but nothing is given up untried.
+    happens(&store, &clock);
+    doormat.answers(&[later(), later()]);
+    assert!(matches!(run(&mut courier), Turn::Wait(_)));
+    clock.advance(courier::GIVE_UP + Duration::from_secs(1));
+    happens(&store, &clock);
+    assert_eq!(run(&mut courier), Turn::Idle);
+    let status = notifications.status().remove(0);
+    assert_eq!((status.told, status.given_up, status.up_to), (2, 2, 4));
+    happens(&store, &clock);
+    clock.advance(2 * courier::GIVE_UP);
+    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(notifications.status().remove(0).told, 3);
+}
+
+#[test]
+fn a_target_hears_only_what_it_asked_for() {
+    let bench = Bench::new();
+    let store: Arc<dyn Store> = bench.store.clone();
+    let service = bench.start();
+    let (mut one, doormat, _) = courier(&store, &clock(), &["rolled_back"]);
+    deploy(&service, "model_v2.bin", 10.0);
+    service.command(Command::Pause, None).unwrap();
+    assert_eq!(run(&mut one), Turn::Idle);
+    assert!(doormat.got().is_empty());
+    // What it did not ask for is not looked at again after a restart.
+    assert_eq!(store.told().unwrap().values().copied().collect::<Vec<_>>(), [3]);
+    service.command(roll_back(), None).unwrap();
+    run(&mut one);
+    assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);
+}
+
+#[test]
+fn a_rollback_that_the_disk_could_not_take_is_told_once_it_is_written() {
+    let bench = Bench::new();
+    let store: Arc<dyn Store> = bench.store.clone();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    let (mut courier, doormat, _) = courier(&store, &clock(), &[]);
+    bench.store.full(true);
+    let unkept = service.command(roll_back(), None);
+    assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+    assert_eq!(run(&mut courier), Turn::Idle);
+    assert!(doormat.got().is_empty(), "it is not in the journal, and a restart would undo it");
+    bench.store.full(false);
+    service.retry_rollback().unwrap();
+    service.retry_rollback().unwrap();
+    run(&mut courier);
+    assert_eq!(doormat.names(), ["rolled_back"]);
+    assert_eq!(run(&mut courier), Turn::Idle);
+    assert!(doormat.got().is_empty());
+}
+
+#[test]
+fn a_disk_that_keeps_no_progress_stops_no_notification() {
+    let bench = Bench::new();
+    let store: Arc<dyn Store> = bench.store.clone();
+    let service = bench.start();
+    let (mut one, doormat, _) = courier(&store, &clock(), &[]);
+    deploy(&service, "model_v2.bin", 50.0);
+    service.command(roll_back(), None).unwrap();
+    bench.store.full(true);
+    run(&mut one);
+    assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
+    bench.store.full(false);
+    // At least once: what was not kept is told again.
+    let (mut two, doormat, _) = courier(&store, &clock(), &[]);
+    run(&mut two);
+    assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
+}
+
+#[test]
+fn a_canary_that_is_lost_over_a_restart_is_told_even_to_a_new_target() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    bench.lose("model_v2.bin", &service);
+    let service = bench.start_with(targets(&[]));
+    assert_eq!(service.status().canary, None);
+    let doormat = Doormat::default();
+    let one = service.notifications.subscriptions[0].clone();
+    let mut courier = Courier::new(one, bench.store.clone(), clock(), Box::new(doormat.clone()));
+    run(&mut courier);
+    assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);
+}
