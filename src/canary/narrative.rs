@@ -68,6 +68,7 @@ impl Event {
             Event::Advanced { .. } => "advanced",
             Event::ApprovalAwaited { .. } => "approval_awaited",
             Event::Paused { .. } => "paused",
+            Event::Held { .. } => "held",
             Event::Resumed { .. } => "resumed",
             Event::SlowdownSet { .. } => "slowdown_set",
             Event::Promoted { .. } => "promoted",
@@ -97,6 +98,9 @@ impl Event {
             Event::Paused { rollout, reason } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 format!("rollout {rollout} is paused{why}")
+            }
+            Event::Held { judgement, reason, .. } => {
+                format!("rollout {} is held for a person to decide: {reason}", judgement.rollout)
             }
             Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
             Event::SlowdownSet { slowdown } if slowdown.enabled => {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! each look    a trigger fired, or harm is shown           roll back, quarantine
+//!              a person should look at something           hold, until resumed
 //!              the deadline has passed                     hold, or roll back
 //!              the step is not over                        wait, and say for what
 //!              the step is over, there is another          advance
@@ -21,8 +22,11 @@ use serde::Serialize;
 
 use super::judge::Judgement;
 use super::judge::Verdict;
+use super::judge::WatchEvidence;
 use super::state::Phase;
 use super::state::Rollout;
+use super::watch_evidence::Concern;
+use super::watch_evidence::brief;
 use super::weight::Weight;
 
 /// What a rollout does by itself.
@@ -189,6 +193,8 @@ pub enum Action {
     RollBack(String),
     /// Leave it to a person: why.
     Hold(String),
+    /// Show a person these: harm in a segment, requests that were lost.
+    HoldFor(Vec<Concern>),
 }
 
 /// What the judge does not say but the plan wants to know.
@@ -227,10 +233,18 @@ pub fn next(
     }
     match rollout.phase {
         Phase::Paused => return Action::Wait(vec!["paused; resume it to go on".to_owned()]),
+        // Whatever is new, whoever is about to agree should see it.
+        Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
+            return Action::HoldFor(new_concerns(rollout, judgement));
+        }
         Phase::AwaitingApproval => {
             return Action::Wait(vec!["waiting for a person; resume it to go on".to_owned()]);
         }
         Phase::Running => {}
+    }
+    let concerns = new_concerns(rollout, judgement);
+    if !concerns.is_empty() {
+        return Action::HoldFor(concerns);
     }
     let mut missing = step_lacks(rollout, judgement, now);
     let following = rollout.following_step().map(|(_, step)| step);
@@ -247,6 +261,17 @@ pub fn next(
         None if plan.approval && !rollout.approved => Action::AwaitApproval,
         None => Action::Promote,
     }
+}
+
+/// Why it is held, in a sentence.
+pub fn reason(concerns: &[Concern]) -> String {
+    brief(concerns.iter().map(|one| one.sentence.clone())).join("; ")
+}
+
+/// What a person should look at and has not been shown.
+fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
+    let concerns = judgement.watch.iter().flat_map(WatchEvidence::concerns);
+    concerns.filter(|one| !rollout.concerns.contains(&one.name)).collect()
 }
 
 fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
@@ -287,7 +312,8 @@ fn step_lacks(rollout: &Rollout, judgement: &Judgement, now: Timestamp) -> Vec<S
         }
     }
     if let Some(watch) = &judgement.watch {
-        missing.extend(watch.objections());
+        // What a person should look at, one has: the ramp goes on, and the promotion takes force.
+        missing.extend(watch.metric_objections());
     } else if !weight.is_certain() {
         missing.push("nothing is judged; the evidence is missing".to_owned());
     }
