@@ -105,7 +105,11 @@ fn predict_many(service: &Service) -> Fallible<f64> {
         let start = now();
         for _ in 0..PREDICTIONS {
             let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
-            let request = Request { rows: vec![Features::Ordered(row.to_vec())], key: None };
+            let request = Request {
+                rows: vec![Features::Ordered(row.to_vec())],
+                key: None,
+                segments: Vec::new(),
+            };
             let answer = service.predict(request).await?;
             canary += u32::from(answer.track == Track::Canary);
         }

@@ -109,7 +109,11 @@ impl AlwaysValid {
     }
 }
 
-fn evidence(policy: &JudgePolicy, metric: &Metric, measured: &Measured) -> MetricEvidence {
+pub(super) fn evidence(
+    policy: &JudgePolicy,
+    metric: &Metric,
+    measured: &Measured,
+) -> MetricEvidence {
     let harm_threshold = policy.harm_alpha(metric);
     let interval = measured.effect.interval(policy.alpha, TUNED_FOR);
     let enough = measured.counts.stable.min(measured.counts.canary) >= metric.min_samples;

@@ -60,6 +60,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// serin put a rollout by plan on hold, and a person decides.
+    Held {
+        /// What had been seen.
+        judgement: Box<Judgement>,
+        /// What a person is to look at, by name; once the rollout is resumed, these hold it no more.
+        concerns: Vec<String>,
+        /// The same with the numbers.
+        reason: String,
+    },
     /// The rollout goes on.
     Resumed {
         /// The rollout it is about.
@@ -105,6 +114,7 @@ impl Event {
             Event::TrafficSet { judgement, .. }
             | Event::Advanced { judgement }
             | Event::ApprovalAwaited { judgement }
+            | Event::Held { judgement, .. }
             | Event::Promoted { judgement, .. } => Some(judgement),
             Event::RolledBack { judgement, .. } => judgement.as_deref(),
             Event::Initialized { .. }

@@ -8,6 +8,7 @@ use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Role;
 use super::metric::Source;
+use super::segments::SegmentHarm;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
@@ -67,6 +68,8 @@ pub struct GivenJudgePolicy {
     pub promote_score: Option<f64>,
     /// See [`rollback_score`](super::judge_policy::JudgePolicy::rollback_score).
     pub rollback_score: Option<f64>,
+    /// See [`Segments::harm`](super::segments::Segments::harm).
+    pub segment_harm: Option<SegmentHarm>,
 }
 
 /// A policy that cannot be.

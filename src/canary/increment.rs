@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::metric::MetricName;
+use super::segments::SegmentName;
 use super::signals::Samples;
 use super::signals::TrackSamples;
 use super::weight::Weight;
@@ -19,6 +20,9 @@ pub struct Increment {
     pub canary: TrackIncrement,
     /// Values that were measured elsewhere, by metric.
     pub recorded: BTreeMap<MetricName, RecordedIncrement>,
+    /// What was observed of the requests that named a segment, by segment. A request counts in one
+    /// segment of each key it names, and may have ended a moment before or after the tick's others.
+    pub segments: BTreeMap<SegmentName, SegmentIncrement>,
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
@@ -32,6 +36,15 @@ pub struct TrackIncrement {
     pub latency: Vec<(f64, u64)>,
     /// Predicted probabilities.
     pub score: Vec<(f64, u64)>,
+}
+
+/// What both tracks observed in one segment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SegmentIncrement {
+    /// Of the trusted version.
+    pub stable: TrackIncrement,
+    /// Of the version on trial.
+    pub canary: TrackIncrement,
 }
 
 /// Values of one metric that were measured elsewhere.
@@ -51,13 +64,16 @@ impl Increment {
             weight,
             stable: TrackIncrement::between(&earlier.stable, &now.stable)?,
             canary: TrackIncrement::between(&earlier.canary, &now.canary)?,
-            recorded: BTreeMap::new(),
+            ..Increment::default()
         })
     }
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        self.stable.requests == 0 && self.canary.requests == 0 && self.recorded.is_empty()
+        self.stable.requests == 0
+            && self.canary.requests == 0
+            && self.recorded.is_empty()
+            && self.segments.is_empty()
     }
 }
 

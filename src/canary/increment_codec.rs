@@ -4,6 +4,10 @@
 //! increment = 1 (the version), the weight in basis points, stable's track, the canary's track,
 //!             how many recorded metrics, and for each: the length of its name, its name,
 //!             stable's values, the canary's values
+//!           | 2, all of that, then parts: how many, and for each, in ascending order: what it is,
+//!             its length in bytes, its content
+//! part 1    = how many segments, and for each: the length of its key, its key, the length of its
+//!             value, its value, stable's track, the canary's track
 //! track     = requests, failures, latencies, scores
 //! values    = 2 n,     then n times: 2 (buckets since the one before) + (1 if the count is not 1),
 //!                      and the count if it is not 1
@@ -12,25 +16,37 @@
 //!
 //! Whole numbers are LEB128 varints. The second form is for values that are not the middles of
 //! ascending buckets of their source's layout; serin observes none, but whatever the judge takes in
-//! can be written down. Every increment has exactly one encoding, and anything else is refused.
+//! can be written down. Every increment has exactly one encoding, that of version 1 if it has no parts,
+//! and anything else is refused.
+
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
 use super::increment::Increment;
 use super::increment::RecordedIncrement;
+use super::increment::SegmentIncrement;
 use super::increment::TrackIncrement;
 use super::metric::MetricName;
+use super::segments::SegmentName;
+use super::segments::Word;
 use super::weight::Weight;
 use crate::stats::Layout;
 
-/// Grows by one with each change of the encoding.
-const VERSION: u8 = 1;
+/// What has no parts.
+const WITHOUT_PARTS: u8 = 1;
+
+/// What has some. Grows by one with each change of the encoding that is no further part.
+const WITH_PARTS: u8 = 2;
+
+/// What was observed by segment.
+const SEGMENTS: u64 = 1;
 
 /// Bytes that are no increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodecError {
     /// It was written by a newer serin, or by none.
-    #[error("version {0} of an increment, and only {VERSION} is known")]
+    #[error("version {0} of an increment, and only {WITHOUT_PARTS} and {WITH_PARTS} are known")]
     Version(u8),
     /// It ends too early.
     #[error("the increment ends in the middle")]
@@ -46,7 +62,8 @@ pub enum CodecError {
 impl Increment {
     /// The bytes that stand for it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let version = if self.segments.is_empty() { WITHOUT_PARTS } else { WITH_PARTS };
+        let mut bytes = vec![version];
         write_number(&mut bytes, u64::from(self.weight.basis_points()));
         write_track(&mut bytes, &self.stable);
         write_track(&mut bytes, &self.canary);
@@ -56,6 +73,27 @@ impl Increment {
             bytes.extend_from_slice(name.as_str().as_bytes());
             write_values(&mut bytes, Layout::ANY, stable);
             write_values(&mut bytes, Layout::ANY, canary);
+        }
+        if version == WITH_PARTS {
+            write_number(&mut bytes, 1);
+            write_number(&mut bytes, SEGMENTS);
+            let segments = self.segment_bytes();
+            write_number(&mut bytes, segments.len() as u64);
+            bytes.extend_from_slice(&segments);
+        }
+        bytes
+    }
+
+    fn segment_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_number(&mut bytes, self.segments.len() as u64);
+        for (name, SegmentIncrement { stable, canary }) in &self.segments {
+            for word in [&name.key, &name.value] {
+                write_number(&mut bytes, word.as_str().len() as u64);
+                bytes.extend_from_slice(word.as_str().as_bytes());
+            }
+            write_track(&mut bytes, stable);
+            write_track(&mut bytes, canary);
         }
         bytes
     }
@@ -67,7 +105,7 @@ impl Increment {
     pub fn from_bytes(bytes: &[u8]) -> Result<Increment, CodecError> {
         let mut reader = Reader(bytes);
         let version = reader.byte()?;
-        if version != VERSION {
+        if version != WITHOUT_PARTS && version != WITH_PARTS {
             return Err(CodecError::Version(version));
         }
         let weight = u16::try_from(reader.number()?).ok().and_then(Weight::from_basis_points);
@@ -82,6 +120,17 @@ impl Increment {
             let stable = reader.values(Layout::ANY)?;
             let canary = reader.values(Layout::ANY)?;
             increment.recorded.insert(name, RecordedIncrement { stable, canary });
+        }
+        if version == WITH_PARTS {
+            for _ in 0..reader.number()? {
+                let part = reader.number()?;
+                let length = reader.number()?;
+                let mut content = Reader(reader.bytes(length)?);
+                if part != SEGMENTS {
+                    return Err(CodecError::OutOfRange("a part"));
+                }
+                increment.segments = content.segments()?;
+            }
         }
         // Overlong numbers, names out of order and what comes after the end all show here.
         if increment.to_bytes() == bytes { Ok(increment) } else { Err(CodecError::OtherEncoding) }
@@ -190,6 +239,22 @@ impl Reader<'_> {
         text.and_then(|text| MetricName::new(text).ok()).ok_or(CodecError::OutOfRange("a name"))
     }
 
+    fn segments(&mut self) -> Result<BTreeMap<SegmentName, SegmentIncrement>, CodecError> {
+        let mut segments = BTreeMap::new();
+        for _ in 0..self.number()? {
+            let name = SegmentName { key: self.word()?, value: self.word()? };
+            let (stable, canary) = (self.track()?, self.track()?);
+            segments.insert(name, SegmentIncrement { stable, canary });
+        }
+        Ok(segments)
+    }
+
+    fn word(&mut self) -> Result<Word, CodecError> {
+        let length = self.number()?;
+        let text = std::str::from_utf8(self.bytes(length)?).ok();
+        text.and_then(|text| Word::new(text).ok()).ok_or(CodecError::OutOfRange("a segment"))
+    }
+
     fn values(&mut self, layout: Layout) -> Result<Vec<(f64, u64)>, CodecError> {
         let header = self.number()?;
         let length = self.length(header / 2)?;
@@ -260,6 +325,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_observed_by_segment_comes_back_and_without_it_nothing_is_written_of_it() {
+        let mut increment = second();
+        let old = increment.to_bytes();
+        assert_eq!(old[0], 1);
+        let (stable, canary) = (increment.stable.clone(), increment.canary.clone());
+        let name = |value| SegmentName {
+            key: Word::new("region").unwrap(),
+            value: Word::new(value).unwrap(),
+        };
+        increment.segments.insert(name("north"), SegmentIncrement { stable, canary });
+        increment.segments.insert(name("other"), SegmentIncrement::default());
+        let bytes = increment.to_bytes();
+        assert_eq!((bytes[0], &bytes[1..old.len()]), (2, &old[1..]));
+        assert_eq!(Increment::from_bytes(&bytes), Ok(increment));
+        for place in 0..bytes.len() {
+            assert!(Increment::from_bytes(&bytes[..place]).is_err(), "cut at {place}");
+        }
+    }
+
+    #[test]
     fn every_damaged_byte_and_every_other_length_is_refused_or_says_something_else() {
         let (increment, bytes) = (second(), second().to_bytes());
         for place in 0..bytes.len() {
@@ -281,7 +366,11 @@ mod tests {
         let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         for (bytes, cause) in [
             (&[][..], "ends"),
-            (&[2], "version 2"),
+            (&[3], "version 3"),
+            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 0], "a part"),
+            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 1, 1, b' '], "a segment"),
+            // No parts is version 1.
+            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
             (&[1, 0xff, 0xff, 0x7f], "weight"),
             (&[&[1, 0, 0, 0], &most[..]].concat(), "ends"),
             (&[&[1, 0, 0, 0], &most[..9], &[2]].concat(), "a number"),
@@ -305,7 +394,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_increment_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-            let versioned = [&[VERSION, 10][..], &bytes].concat();
+            let versioned = [&[WITHOUT_PARTS, 10][..], &bytes].concat();
             for bytes in [bytes, versioned] {
                 if let Ok(increment) = Increment::from_bytes(&bytes) {
                     prop_assert_eq!(increment.to_bytes(), bytes);
@@ -336,12 +425,18 @@ mod tests {
         let recorded = (middles(Layout::ANY), middles(Layout::ANY))
             .prop_map(|(stable, canary)| RecordedIncrement { stable, canary });
         let name = "[a-zA-Z0-9_.-]{1,64}".prop_map(|name| MetricName::new(&name).unwrap());
-        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4)).prop_map(
-            |(weight, stable, canary, recorded)| Increment {
+        let word = || "[a-zA-Z0-9_.-]{1,64}".prop_map(|word| Word::new(&word).unwrap());
+        let segment = (word(), word()).prop_map(|(key, value)| SegmentName { key, value });
+        let observed =
+            (track(), track()).prop_map(|(stable, canary)| SegmentIncrement { stable, canary });
+        let segments = btree_map(segment, observed, 0..3);
+        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4), segments).prop_map(
+            |(weight, stable, canary, recorded, segments)| Increment {
                 weight: Weight::from_basis_points(weight).unwrap(),
                 stable,
                 canary,
                 recorded,
+                segments,
             },
         )
     }

@@ -49,6 +49,7 @@ pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError>
             | Event::TrafficSet { .. }
             | Event::Advanced { .. }
             | Event::ApprovalAwaited { .. }
+            | Event::Held { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }

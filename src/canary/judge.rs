@@ -10,7 +10,6 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::always_valid::AlwaysValid;
 use super::always_valid::Classification;
 use super::always_valid::MetricEvidence;
 use super::evidence::Evidence;
@@ -18,15 +17,12 @@ use super::evidence::Inputs;
 use super::evidence::LatencyEvidence;
 use super::evidence::TrackInputs;
 use super::evidence::gather;
-use super::judge_policy::JudgePolicy;
-use super::metric::Role;
-use super::metric::Source;
-use super::monitors::Measured;
-use super::monitors::Monitors;
 use super::narrative::duration;
 use super::narrative::probability;
 use super::policy::HealthPolicy;
 use super::policy::Mode;
+
+pub use super::watch_evidence::WatchEvidence;
 
 /// What should become of the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,48 +61,6 @@ pub struct Judgement {
     pub reasons: Vec<String>,
 }
 
-/// What the watch says, with all that it says it from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WatchEvidence {
-    /// The metrics and thresholds.
-    pub policy: JudgePolicy,
-    /// The numbers of each metric, in the order of the policy.
-    pub measured: Vec<Measured>,
-    /// What follows from them.
-    pub conclusion: AlwaysValid,
-}
-
-impl WatchEvidence {
-    /// What these monitors come to under this policy.
-    pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> WatchEvidence {
-        WatchEvidence::of(policy.clone(), monitors.ticks(), monitors.measured())
-    }
-
-    /// What speaks against a promotion, in sentences: harm that is shown, unless the score outweighs
-    /// it, and recorded values that a guardrail waits for.
-    pub fn objections(&self) -> Vec<String> {
-        if self.conclusion.verdict == Verdict::Promote {
-            return Vec::new();
-        }
-        let evidence = self.policy.metrics.iter().zip(&self.conclusion.metrics);
-        evidence
-            .filter(|(metric, evidence)| match evidence.classification {
-                Classification::Fail => metric.role.acts(),
-                Classification::Insufficient => {
-                    metric.role == Role::Guardrail && metric.source == Source::Recorded
-                }
-                Classification::Pass | Classification::Inconclusive => false,
-            })
-            .map(|(_, evidence)| evidence.sentence.clone())
-            .collect()
-    }
-
-    fn of(policy: JudgePolicy, ticks: u64, measured: Vec<Measured>) -> WatchEvidence {
-        let conclusion = AlwaysValid::new(&policy, ticks, &measured);
-        WatchEvidence { policy, measured, conclusion }
-    }
-}
-
 impl Judgement {
     /// Judges these inputs under this policy.
     pub fn new(
@@ -122,9 +76,7 @@ impl Judgement {
         let (verdict, reasons) = match (mode, &watch) {
             (Mode::Manual, None) => judge(&policy, &evidence),
             (Mode::Manual, Some(watch)) => heard_both(judge(&policy, &evidence), watch),
-            (Mode::Automatic, Some(WatchEvidence { conclusion, .. })) => {
-                (conclusion.verdict, vec![conclusion.message.clone()])
-            }
+            (Mode::Automatic, Some(watch)) => watch.verdict(),
             (Mode::Automatic, None) => {
                 (Verdict::Hold, vec!["there is no evidence to judge by".to_owned()])
             }
@@ -139,7 +91,9 @@ impl Judgement {
             |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
         let watch = self.watch.as_ref();
         self.verdict == Verdict::Rollback
-            || watch.is_some_and(|watch| watch.conclusion.metrics.iter().any(failed))
+            || watch.is_some_and(|watch| {
+                !watch.findings().is_empty() || watch.conclusion.metrics.iter().any(failed)
+            })
     }
 
     /// What the health check alone says, and why.
@@ -149,9 +103,7 @@ impl Judgement {
 
     /// The same judgement, made again from the inputs and thresholds it carries.
     pub fn recomputed(&self) -> Judgement {
-        let watch = self.watch.clone().map(|WatchEvidence { policy, measured, conclusion }| {
-            WatchEvidence::of(policy, conclusion.ticks, measured)
-        });
+        let watch = self.watch.clone().map(WatchEvidence::recomputed);
         let Judgement { rollout, step, digest, policy, evidence, mode, .. } = self;
         Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, *mode, watch)
     }
@@ -161,11 +113,12 @@ impl Judgement {
 fn heard_both(at_once: (Verdict, Vec<String>), watch: &WatchEvidence) -> (Verdict, Vec<String>) {
     let (verdict, mut reasons) = at_once;
     let objections = watch.objections();
-    if watch.conclusion.verdict == Verdict::Rollback {
+    let (watched, message) = watch.verdict();
+    if watched == Verdict::Rollback {
         if verdict != Verdict::Rollback {
             reasons.clear();
         }
-        reasons.push(watch.conclusion.message.clone());
+        reasons.extend(message);
         (Verdict::Rollback, reasons)
     } else if verdict == Verdict::Promote && !objections.is_empty() {
         (Verdict::Hold, objections)
@@ -249,6 +202,8 @@ fn waiting_sentence(policy: &HealthPolicy, evidence: &Evidence) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::JudgePolicy;
+    use crate::canary::Monitors;
     use crate::stats::Moments;
 
     fn track(failures: u64, latencies_ms: &[f64]) -> TrackInputs {

@@ -10,6 +10,8 @@ use super::metric::Metric;
 use super::metric::Role;
 use super::metric::Source;
 use super::policy::HealthPolicy;
+use super::segments::SegmentHarm;
+use super::segments::Segments;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
@@ -26,10 +28,20 @@ pub struct JudgePolicy {
     pub promote_score: f64,
     /// When the score can only end at or below this, the canary is rolled back. Default 60.
     pub rollback_score: f64,
+    /// The segments that are judged on their own. Default none.
+    #[serde(default, skip_serializing_if = "Segments::is_off")]
+    pub segments: Segments,
 }
 
 /// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
 pub const MOST_METRICS: usize = 16;
+
+/// The chance that a share which is as intended is ever called off. Small, because it is asked of every
+/// rollout, and nothing but a fault of the set-up makes it so.
+pub const RATIO_ALPHA: f64 = 0.001;
+
+/// Beyond so many times stable's usual latency, on both tracks at once, the machine counts as stalled.
+pub const STALL_FACTOR: f64 = 3.0;
 
 /// How much of stable's latency a slowdown may be and still count as none.
 const ACCEPTED_SLOWDOWN: f64 = 0.10;
@@ -50,8 +62,7 @@ impl JudgePolicy {
         given: &GivenJudgePolicy,
     ) -> Result<JudgePolicy, JudgePolicyError> {
         let (alpha, metrics) = (health.alpha, built_in(health));
-        JudgePolicy { alpha, metrics, promote_score: 95.0, rollback_score: 60.0 }
-            .changed(health, given)
+        JudgePolicy { alpha, metrics, ..JudgePolicy::default() }.changed(health, given)
     }
 
     /// This policy with these changes; what is left out stays as it is.
@@ -99,7 +110,9 @@ impl JudgePolicy {
         if !(rollback_score >= 0.0 && rollback_score < promote_score) {
             return out("rollback_score", rollback_score, "0 or more and less than promote_score");
         }
-        Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score })
+        let harm = given.segment_harm.unwrap_or(self.segments.harm);
+        let segments = Segments { harm, ..self.segments.clone() };
+        Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score, segments })
     }
 
     /// The level at which a metric's harm is shown: its part of alpha. Metrics that act share alpha by
@@ -109,8 +122,30 @@ impl JudgePolicy {
         if !metric.role.acts() {
             return self.alpha;
         }
+        let alpha = if self.segments_take_back() { self.alpha / 2.0 } else { self.alpha };
         let acting = self.metrics.iter().filter(|metric| metric.role.acts());
-        self.alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
+        alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
+    }
+}
+
+impl JudgePolicy {
+    /// The metrics that are judged by segment: those that act, of what serin observes itself.
+    pub fn by_segment(&self) -> impl Iterator<Item = &Metric> {
+        let is_observed = |metric: &&Metric| Source::BUILT_IN.contains(&metric.source);
+        self.metrics.iter().filter(|metric| metric.role.acts()).filter(is_observed)
+    }
+
+    /// The chance that there is ever a finding in a segment if the canary harms nobody. Where a finding takes
+    /// back, half of alpha, so that any false rollback has the chance alpha at most, as without segments.
+    pub fn segment_alpha(&self) -> f64 {
+        if self.segments_take_back() { self.alpha / 2.0 } else { self.alpha }
+    }
+
+    fn segments_take_back(&self) -> bool {
+        match self.segments.harm {
+            SegmentHarm::Hold => false,
+            SegmentHarm::RollBack => !self.segments.is_off(),
+        }
     }
 }
 
@@ -121,6 +156,7 @@ impl Default for JudgePolicy {
             metrics: built_in(&HealthPolicy::default()),
             promote_score: 95.0,
             rollback_score: 60.0,
+            segments: Segments::default(),
         }
     }
 }

@@ -11,10 +11,14 @@
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
 //!   how that is given.
+//! - [`segments`]: which parts of the traffic are judged on their own.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
+//! - [`segment_monitors`]: the same by segment, and `segment_scan`: in which of them there is harm.
+//! - [`ratio`] and [`stalls`]: whether all requests were counted, and whether the machine itself was slow.
 //! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
+//! - [`watch_evidence`]: all of that together.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
@@ -42,13 +46,25 @@ pub mod judge_policy;
 
 pub mod given_policy;
 
+pub mod segments;
+
 pub mod increment;
 
 pub mod increment_codec;
 
 pub mod monitors;
 
+pub mod segment_monitors;
+
+pub mod segment_scan;
+
+pub mod ratio;
+
+pub mod stalls;
+
 pub mod evidence_log;
+
+pub mod watch_evidence;
 
 pub mod always_valid;
 

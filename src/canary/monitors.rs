@@ -6,11 +6,19 @@ use serde::Serialize;
 
 use super::increment::Increment;
 use super::increment::RecordedIncrement;
+use super::increment::TrackIncrement;
 use super::judge_policy::JudgePolicy;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Source;
+use super::ratio::RatioMeasured;
+use super::ratio::RatioMonitor;
+use super::segment_monitors::SegmentMeasured;
+use super::segment_monitors::SegmentMonitors;
+use super::segments::SegmentName;
 use super::signals::TrackSamples;
+use super::stalls::StallMonitor;
+use super::stalls::Stalls;
 use crate::stats::Layout;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
@@ -27,12 +35,21 @@ pub struct Monitors {
     ticks: u64,
     /// In the order of the policy's metrics.
     metrics: Vec<Monitored>,
+    /// `None` where no segments are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segments: Option<SegmentMonitors>,
+    /// `None` of monitors from before this was watched: replayed, they stay what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ratio: Option<RatioMonitor>,
+    /// `None` of monitors from before this was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stalls: Option<StallMonitor>,
 }
 
 /// What has been learned of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Monitored {
+pub(super) struct Monitored {
     name: MetricName,
     source: Source,
     counts: Counts,
@@ -82,7 +99,13 @@ impl Monitors {
     /// Monitors that have seen nothing but what stable did before the canary came.
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Monitors {
         let metrics = policy.metrics.iter().map(|metric| Monitored::new(metric, before)).collect();
-        Monitors { ticks: 0, metrics }
+        Monitors {
+            ticks: 0,
+            metrics,
+            segments: SegmentMonitors::of(policy),
+            ratio: Some(RatioMonitor::default()),
+            stalls: Some(StallMonitor::default()),
+        }
     }
 
     /// How many increments were taken in.
@@ -96,16 +119,45 @@ impl Monitors {
         for metric in &mut self.metrics {
             metric.tick(increment);
         }
+        if let Some(segments) = &mut self.segments {
+            segments.tick(increment);
+        }
+        if let Some(ratio) = &mut self.ratio {
+            ratio.tick(increment);
+        }
+        if let Some(stalls) = &mut self.stalls {
+            stalls.tick(increment);
+        }
     }
 
     /// The numbers to judge by.
     pub fn measured(&self) -> Vec<Measured> {
         self.metrics.iter().map(Monitored::measured).collect()
     }
+
+    /// The numbers of each segment that had a request.
+    pub fn by_segment(&self) -> Vec<SegmentMeasured> {
+        self.segments.as_ref().map_or_else(Vec::new, SegmentMonitors::measured)
+    }
+
+    /// The segments that had a request.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentName> {
+        self.segments.iter().flat_map(SegmentMonitors::names)
+    }
+
+    /// Whether all requests were counted.
+    pub fn ratio(&self) -> Option<RatioMeasured> {
+        self.ratio.as_ref().map(RatioMonitor::measured)
+    }
+
+    /// How often the machine itself was slow.
+    pub fn stalls(&self) -> Option<Stalls> {
+        self.stalls.as_ref().map(StallMonitor::counts)
+    }
 }
 
 impl Monitored {
-    fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
+    pub(super) fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
         let values = |layout| {
             let Metric { harm, test, tolerated, accepted, .. } = *metric;
             Box::new(Monitor::new(layout, harm, test, tolerated, accepted))
@@ -134,29 +186,43 @@ impl Monitored {
     }
 
     fn tick(&mut self, increment: &Increment) {
-        let share = increment.weight.share();
-        let (stable, canary) = (&increment.stable, &increment.canary);
-        let (share, stable_values, canary_values) = match self.source {
-            Source::Failures => {
-                self.tick_failures(increment);
-                return;
+        match self.source {
+            Source::Latency | Source::Failures | Source::Score => {
+                let share = increment.weight.share();
+                self.tick_tracks(share, &increment.stable, &increment.canary);
             }
-            Source::Latency => (share, &stable.latency, &canary.latency),
-            Source::Score => (share, &stable.score, &canary.score),
-            Source::Recorded => match increment.recorded.get(&self.name) {
-                Some(recorded) => (recorded.share(), &recorded.stable, &recorded.canary),
-                None => return,
-            },
-        };
-        self.counts.stable = self.counts.stable.saturating_add(number(stable_values));
-        self.counts.canary = self.counts.canary.saturating_add(number(canary_values));
-        if let OneMonitor::Values(monitor) = &mut self.monitor {
-            monitor.tick(share, canary_values, stable_values);
+            Source::Recorded => {
+                if let Some(recorded) = increment.recorded.get(&self.name) {
+                    self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
+                }
+            }
         }
     }
 
-    fn tick_failures(&mut self, increment: &Increment) {
-        let (stable, canary) = (&increment.stable, &increment.canary);
+    /// Takes in what serin observed itself of these tracks. Recorded values are not of a request.
+    pub(super) fn tick_tracks(
+        &mut self,
+        share: f64,
+        stable: &TrackIncrement,
+        canary: &TrackIncrement,
+    ) {
+        match self.source {
+            Source::Failures => self.tick_failures(share, stable, canary),
+            Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
+            Source::Score => self.tick_values(share, &stable.score, &canary.score),
+            Source::Recorded => {}
+        }
+    }
+
+    fn tick_values(&mut self, share: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
+        self.counts.stable = self.counts.stable.saturating_add(number(stable));
+        self.counts.canary = self.counts.canary.saturating_add(number(canary));
+        if let OneMonitor::Values(monitor) = &mut self.monitor {
+            monitor.tick(share, canary, stable);
+        }
+    }
+
+    fn tick_failures(&mut self, share: f64, stable: &TrackIncrement, canary: &TrackIncrement) {
         let counts = &mut self.counts;
         counts.stable = counts.stable.saturating_add(stable.requests);
         counts.canary = counts.canary.saturating_add(canary.requests);
@@ -165,14 +231,14 @@ impl Monitored {
         let of = |requests, failures| TrackCounts { requests, failures };
         if let OneMonitor::Failures(monitor) = &mut self.monitor {
             monitor.tick(
-                increment.weight.share(),
+                share,
                 of(canary.requests, canary.failures),
                 of(stable.requests, stable.failures),
             );
         }
     }
 
-    fn measured(&self) -> Measured {
+    pub(super) fn measured(&self) -> Measured {
         let (harm, proven, effect, stable_mean) = match &self.monitor {
             OneMonitor::Values(monitor) => {
                 (*monitor.harm(), *monitor.proven(), *monitor.effect(), monitor.center())

@@ -59,13 +59,14 @@ pub fn number(value: f64) -> String {
 }
 
 /// The names of all events, as [`Event::name`] gives them.
-pub const EVENT_NAMES: [&str; 10] = [
+pub const EVENT_NAMES: [&str; 11] = [
     "initialized",
     "canary_deployed",
     "traffic_set",
     "advanced",
     "approval_awaited",
     "paused",
+    "held",
     "resumed",
     "slowdown_set",
     "promoted",
@@ -82,6 +83,7 @@ impl Event {
             Event::Advanced { .. } => "advanced",
             Event::ApprovalAwaited { .. } => "approval_awaited",
             Event::Paused { .. } => "paused",
+            Event::Held { .. } => "held",
             Event::Resumed { .. } => "resumed",
             Event::SlowdownSet { .. } => "slowdown_set",
             Event::Promoted { .. } => "promoted",
@@ -126,6 +128,9 @@ impl Event {
             Event::Paused { rollout, reason } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 format!("rollout {rollout} is paused{why}")
+            }
+            Event::Held { judgement, reason, .. } => {
+                format!("rollout {} is held for a person to decide: {reason}", judgement.rollout)
             }
             Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
             Event::SlowdownSet { slowdown } if slowdown.enabled => {

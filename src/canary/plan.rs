@@ -4,6 +4,7 @@
 //! each look    a trigger fired, or harm is shown           roll back, quarantine
 //!              the deadline has passed                     hold, or roll back; what is held and forgotten
 //!                                                          is rolled back after as long again
+//!              a person should look at something           hold, until resumed
 //!              the step is not over                        wait, and say for what
 //!              the step is over, there is another          advance
 //!              the last step is over, all is proven        promote, after a person's approval if the plan
@@ -22,8 +23,11 @@ use serde::Serialize;
 
 use super::judge::Judgement;
 use super::judge::Verdict;
+use super::judge::WatchEvidence;
 use super::state::Phase;
 use super::state::Rollout;
+use super::watch_evidence::Concern;
+use super::watch_evidence::brief;
 use super::weight::Weight;
 
 /// What a rollout does by itself.
@@ -190,6 +194,8 @@ pub enum Action {
     RollBack(String),
     /// Leave it to a person: why.
     Hold(String),
+    /// Show a person these: harm in a segment, requests that were lost.
+    HoldFor(Vec<Concern>),
 }
 
 /// What the judge does not say but the plan wants to know.
@@ -220,10 +226,18 @@ pub fn next(
     }
     match rollout.phase {
         Phase::Paused => return Action::Wait(vec!["paused; resume it to go on".to_owned()]),
+        // Whatever is new, whoever is about to agree should see it.
+        Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
+            return Action::HoldFor(new_concerns(rollout, judgement));
+        }
         Phase::AwaitingApproval => {
             return Action::Wait(vec!["waiting for a person; resume it to go on".to_owned()]);
         }
         Phase::Running => {}
+    }
+    let concerns = new_concerns(rollout, judgement);
+    if !concerns.is_empty() {
+        return Action::HoldFor(concerns);
     }
     let mut missing = step_lacks(rollout, judgement, now);
     let following = rollout.following_step().map(|(_, step)| step);
@@ -257,6 +271,17 @@ fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
         (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
         (AtDeadline::Hold, Phase::Paused) => None,
     }
+}
+
+/// Why it is held, in a sentence.
+pub fn reason(concerns: &[Concern]) -> String {
+    brief(concerns.iter().map(|one| one.sentence.clone())).join("; ")
+}
+
+/// What a person should look at and has not been shown.
+fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
+    let concerns = judgement.watch.iter().flat_map(WatchEvidence::concerns);
+    concerns.filter(|one| !rollout.concerns.contains(&one.name)).collect()
 }
 
 fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
@@ -297,7 +322,8 @@ fn step_lacks(rollout: &Rollout, judgement: &Judgement, now: Timestamp) -> Vec<S
         }
     }
     if let Some(watch) = &judgement.watch {
-        missing.extend(watch.objections());
+        // What a person should look at, one has: the ramp goes on, and the promotion takes force.
+        missing.extend(watch.metric_objections());
     } else if !weight.is_certain() {
         missing.push("nothing is judged; the evidence is missing".to_owned());
     }

@@ -86,6 +86,11 @@ fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
             judgement: Some(judgement),
             by,
         }),
+        Action::HoldFor(concerns) => {
+            let reason = reason(concerns);
+            let concerns = concerns.iter().map(|one| one.name.clone()).collect();
+            Some(Event::Held { judgement, concerns, reason })
+        }
         Action::Hold(reason) => Some(Event::Paused { rollout, reason: Some(reason.clone()) }),
     }
 }

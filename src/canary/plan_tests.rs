@@ -242,3 +242,53 @@ fn a_person_who_gave_more_traffic_is_not_overruled_downward() {
 
 #[path = "plan_lives_tests.rs"]
 mod lives;
+
+#[test]
+fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
+    use crate::canary::metric::MetricName;
+    use crate::canary::segment_scan::SegmentFinding;
+    use crate::canary::segment_scan::SegmentScan;
+    use crate::canary::segments::SegmentName;
+    use crate::canary::segments::Word;
+    let found = |values: &[&str]| {
+        let finding = |value: &&str| SegmentFinding {
+            segment: SegmentName {
+                key: Word::new("region").unwrap(),
+                value: Word::new(value).unwrap(),
+            },
+            metric: MetricName::new("latency").unwrap(),
+            sentence: format!("segment region={value} is slow"),
+        };
+        let findings = values.iter().map(finding).collect();
+        Some(SegmentScan { alpha: 0.05, hypotheses: 6, findings, segments: Vec::new() })
+    };
+    let after = |state: &State, event: &Event| match apply(state, event, at(61)).unwrap() {
+        Transition::Changed { state, .. } => *state,
+        Transition::Unchanged => panic!("{event:?} changed nothing"),
+    };
+    let mut state = State::initial(version("v1"), at(0));
+    state = after(&state, &deployed("v2", &plan()));
+    let look = |state: &State, values: &[&str]| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let mut judgement = judged(rollout, Verdict::Hold, 200);
+        judgement.watch.as_mut().unwrap().segments = found(values);
+        (next(rollout, &judgement, &Observation::default(), at(200)), Box::new(judgement))
+    };
+    for seen in [&["north"][..], &["north", "south"]] {
+        let (action, judgement) = look(&state, seen);
+        let Action::HoldFor(concerns) = &action else { panic!("{action:?}") };
+        // Only what is new.
+        assert_eq!(concerns.len(), 1);
+        let names: Vec<String> = concerns.iter().map(|one| one.name.clone()).collect();
+        let held = Event::Held { judgement, concerns: names, reason: reason(concerns) };
+        state = after(&state, &held);
+        assert_eq!(state.rollout.as_ref().unwrap().phase, Phase::Paused);
+        assert!(matches!(look(&state, seen).0, Action::Wait(_)));
+        state = after(&state, &Event::Resumed { rollout: 1 });
+    }
+    assert_eq!(look(&state, &["north", "south"]).0, Action::Advance);
+    // A rollout from before concerns were kept has none.
+    let mut old = serde_json::to_value(state.rollout.as_ref().unwrap()).unwrap();
+    old.as_object_mut().unwrap().remove("concerns").unwrap();
+    assert!(serde_json::from_value::<Rollout>(old).unwrap().concerns.is_empty());
+}

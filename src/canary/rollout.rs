@@ -1,7 +1,7 @@
 //! What may happen to a rollout, and what becomes of it: the state machine.
 //!
 //! ```text
-//!            CanaryDeployed              Paused, ApprovalAwaited
+//!            CanaryDeployed            Paused, Held, ApprovalAwaited
 //!   idle ───────────────────▶ running ◀──────────────────────────▶ paused, awaiting approval
 //!    ▲                          │  ▲            Resumed             │
 //!    │                          │  └ TrafficSet, Advanced           └─▶ RolledBack, Promoted ──▶ idle
@@ -11,6 +11,8 @@
 //! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
 //! alike. It checks the event against the state, and it performs nothing: what the service has to
 //! do with its samples comes back as a value. Deliberately absent: a clock, a store, a default arm.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -181,6 +183,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 position: 0,
                 approved: false,
                 deadline_at,
+                concerns: BTreeSet::new(),
             });
             changed(next, SamplesEffect::StartAnew)
         }
@@ -222,6 +225,18 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                     turn(state, running.id, Phase::AwaitingApproval)
                 }
             }
+        }
+        Event::Held { judgement, concerns, reason: _ } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            check_by_plan(running)?;
+            let mut next = running.clone();
+            next.phase = Phase::Paused;
+            next.concerns.extend(concerns.iter().cloned());
+            if next == *running {
+                return Ok(Transition::Unchanged);
+            }
+            changed(with_rollout(state, next), SamplesEffect::Keep)
         }
         Event::Paused { rollout, reason: _ } => turn(state, *rollout, Phase::Paused),
         Event::Resumed { rollout } => {

@@ -1,6 +1,7 @@
 //! Every event in every state of a rollout by plan.
 
 use super::*;
+use crate::canary::narrative::EVENT_NAMES;
 use crate::canary::plan::Plan;
 use crate::canary::plan::PlannedStep;
 use crate::canary::plan::Template;
@@ -37,6 +38,11 @@ fn every_event_in_every_state_of_a_plan() {
     let awaited = |step| Event::ApprovalAwaited { judgement: passing(1, step, "v2") };
     let paused = Event::Paused { rollout: 1, reason: None };
     let held = Event::Paused { rollout: 1, reason: Some("no verdict within 1h".into()) };
+    let shown = Event::Held {
+        judgement: passing(1, 1, "v2"),
+        concerns: vec!["latency in region=north".into()],
+        reason: "latency in region=north is worse".into(),
+    };
     let resumed = Event::Resumed { rollout: 1 };
     let promoted = |step, forced: bool, by| Event::Promoted {
         judgement: passing(1, step, "v2"),
@@ -135,6 +141,11 @@ fn every_event_in_every_state_of_a_plan() {
             ],
         ),
         (
+            "show a person harm in a segment",
+            shown,
+            ["v1 paused 10 % keep", "v1 paused 10 % keep", stale, stale, stale, none],
+        ),
+        (
             "resume",
             resumed,
             [
@@ -207,6 +218,7 @@ fn every_event_in_every_state_of_a_plan() {
         ),
     ];
     for (what, event, expected) in &table {
+        assert!(EVENT_NAMES.contains(&event.name()), "{what}");
         for ((name, state), expected) in states.iter().zip(expected) {
             assert_eq!(&word(state, event), expected, "{what}: {name}");
         }
@@ -219,6 +231,7 @@ fn a_rollout_by_hand_takes_no_steps_of_a_plan() {
     for event in [
         Event::Advanced { judgement: passing(1, 1, "v2") },
         Event::ApprovalAwaited { judgement: passing(1, 1, "v2") },
+        Event::Held { judgement: passing(1, 1, "v2"), concerns: vec![], reason: "new".into() },
         Event::Promoted {
             judgement: passing(1, 1, "v2"),
             forced: false,

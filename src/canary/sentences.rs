@@ -88,7 +88,7 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
 }
 
 /// How large the difference is, in proportion where there is one.
-fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
+pub(super) fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
     if metric.source == Source::Failures {
         // The interval is that of a sum, and knows nothing of the bounds of a rate.

@@ -1,6 +1,7 @@
 //! What is known at any moment: who is trusted, who is on trial, and how the last trial ended.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -77,6 +78,9 @@ pub struct Rollout {
     /// When a rollout by plan has taken too long.
     #[serde(default)]
     pub deadline_at: Option<Timestamp>,
+    /// What serin has held it for, by name; a person has seen it or is to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub concerns: BTreeSet<String>,
 }
 
 /// Whether a rollout goes on.

@@ -3,33 +3,22 @@
 //! Each step says what it expects before it looks, and the exit code is 0 only if every step showed
 //! what it must. The server, its models and its store live in a folder that is gone afterwards.
 
-use std::net::TcpListener;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use anyhow::Context;
-use anyhow::anyhow;
 use clap::Args;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::Value;
 use serde_json::json;
-use tokio::sync::oneshot;
 
 use super::FAIL;
 use super::client::Client;
-use super::settings::Given;
-use super::settings::Settings;
+use super::own_server::Folder;
+use super::own_server::Server;
 use super::show;
 use super::show::styled;
-use crate::http;
 use crate::model::ensure_default_models;
-use crate::service::Service;
-use crate::service::clock::SystemClock;
-use crate::service::registry::Registry;
-use crate::store;
 
 /// The flags of `serin demo`.
 #[derive(Args, Debug)]
@@ -59,8 +48,8 @@ const FEATURES: [f64; 5] = [0.5, 1.2, 0.8, 0.3, 1.1];
 /// # Errors
 /// When the server cannot be started or stops answering.
 pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    let folder = Folder::new()?;
-    let models = folder.0.join("models");
+    let folder = Folder::new("demo")?;
+    let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
     let server = Server::start(&models, &folder)?;
     let mut story = Story { client: Client::new(&server.url, None), args, failed: 0, steps: 0 };
@@ -215,76 +204,5 @@ impl Story<'_> {
         }
         self.expect(expected, health["status"] == status, &health);
         Ok(())
-    }
-}
-
-/// What a shell expects of a program that was ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
-
-/// A server in this process.
-struct Server {
-    url: String,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    fn start(models: &Path, folder: &Folder) -> anyhow::Result<Server> {
-        let given = Given {
-            store: Some("memory:".to_owned()),
-            models: Some(models.to_owned()),
-            ..Given::default()
-        };
-        let settings = Settings::without_file(&given)?;
-        let service = Service::start(
-            settings.service.clone(),
-            store::open(&settings.store)?,
-            Registry::new(models),
-            Arc::new(SystemClock::default()),
-        )?;
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-        let address = listener.local_addr()?;
-        let http_settings = settings.http(address.ip());
-        let (stop, stopped) = oneshot::channel();
-        let path = folder.0.clone();
-        let thread = std::thread::spawn(move || {
-            // A dropped sender means the same as a message: stop.
-            let shutdown = async { drop(stopped.await) };
-            let serving = http::run(listener, Arc::new(service), http_settings, shutdown);
-            actix_web::rt::System::new().block_on(async {
-                actix_web::rt::spawn(async move {
-                    if tokio::signal::ctrl_c().await.is_ok() {
-                        drop(Folder(path));
-                        std::process::exit(i32::from(INTERRUPTED));
-                    }
-                });
-                serving.await
-            })
-        });
-        Ok(Server { url: format!("http://{address}"), stop, thread })
-    }
-
-    fn stop(self) -> anyhow::Result<()> {
-        drop(self.stop);
-        Ok(self.thread.join().map_err(|_| anyhow!("the server has panicked"))??)
-    }
-}
-
-/// A folder that is gone afterwards.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> anyhow::Result<Folder> {
-        let name = format!("serin-demo-{:016x}", rand::random::<u64>());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to whoever cleans the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -41,6 +41,8 @@ mod columns;
 
 mod numbers;
 
+mod own_server;
+
 mod show;
 
 use std::process::ExitCode;

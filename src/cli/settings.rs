@@ -21,6 +21,9 @@ use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::GivenMetric;
 use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
+use crate::canary::segments::GivenSegments;
+use crate::canary::segments::SegmentHarm;
+use crate::canary::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
 use crate::service;
@@ -108,6 +111,12 @@ pub struct Given {
     /// Who is told what happens: only in the file.
     #[arg(skip)]
     pub notify: Vec<GivenTarget>,
+    /// Parts of the traffic that are judged on their own: only in the file.
+    #[arg(skip)]
+    pub segments: GivenSegments,
+    /// What harm in a segment leads to: hold or roll_back [default: hold]
+    #[arg(long, env = "SERIN_SEGMENT_HARM", value_name = "EFFECT")]
+    pub segment_harm: Option<String>,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -186,8 +195,17 @@ impl Settings {
             metrics: file.metrics.clone(),
             promote_score: given!(promote_score),
             rollback_score: given!(rollback_score),
+            segment_harm: None,
         };
         policy.judge = JudgePolicy::new(&policy.health, &judge)?;
+        let harm = match given!(segment_harm).as_deref() {
+            None | Some("hold") => SegmentHarm::Hold,
+            Some("roll_back") => SegmentHarm::RollBack,
+            Some(other) => bail!("segment_harm = {other:?} is unknown; give hold or roll_back"),
+        };
+        // The file's, or those of whoever starts a server without one.
+        let declared = if file.segments.is_empty() { &flags.segments } else { &file.segments };
+        policy.judge.segments = Segments::new(declared, harm)?;
 
         policy.plan = file.plan.over(&policy.plan).context("plan")?;
         policy.mode = match given!(mode).as_deref() {
@@ -321,6 +339,9 @@ mod tests {
             ("admin_token = \"\"", "admin_token"),
             ("body_limit = 1", "body_limit = 1"),
             ("rollback_score = 99.0", "rollback_score = 99"),
+            ("segment_harm = \"promote\"", "give hold or roll_back"),
+            ("[segments]\nregion = []", "segments.region has 0 values"),
+            ("[segments]\nregion = \"north\"", "a list of values"),
             ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
             ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),
             ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),

@@ -51,6 +51,11 @@ pub fn watch(health: &Value, indent: &str) -> Vec<String> {
     let metrics = always_valid["metrics"].as_array().into_iter().flatten();
     let sentences = metrics.map(|metric| &metric["sentence"]).chain([forecast]);
     let inner = format!("{indent}  ");
+    let findings = health["segments"]["findings"].as_array().into_iter().flatten();
+    let beside = findings.map(|finding| &finding["sentence"]);
+    let sentences = sentences
+        .chain(beside)
+        .chain([&health["sample_ratio"]["message"], &health["machine"]["message"]]);
     lines.extend(sentences.filter(|one| one.is_string()).map(|one| wrapped(&text(one), &inner)));
     lines
 }

@@ -2,6 +2,8 @@
 
 mod traffic;
 
+mod aa_live;
+
 mod regression;
 
 mod work;
@@ -21,6 +23,7 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
+use self::aa_live::AaLive;
 use self::regression::Regression;
 use self::report::Report;
 use self::report::Run;
@@ -47,6 +50,8 @@ pub struct SimulateArgs {
     regression: Regression,
     #[command(flatten)]
     judging: Judging,
+    #[command(flatten)]
+    aa: AaLive,
     /// How many canaries are simulated, healthy ones and as many with the regression
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Run")]
     replications: u32,
@@ -111,6 +116,9 @@ enum PolicyKind {
 /// # Errors
 /// When a flag is out of its range, the work is too much, or the picture cannot be written.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    if args.aa.aa_live {
+        return aa_live::run(&args.aa, args.json);
+    }
     in_range("replications", args.replications, 1, 100_000)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = in_range("threads", args.threads.unwrap_or(cores), 1, 1024)?;

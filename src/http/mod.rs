@@ -12,6 +12,8 @@
 
 pub mod problem;
 
+mod segments;
+
 pub mod body;
 
 pub mod fields;

@@ -15,6 +15,7 @@ use super::body;
 use super::body::ContentType;
 use super::fields::check_key;
 use super::problem::Problem;
+use super::segments::Asked as AskedSegments;
 use crate::model::Features;
 use crate::service::predict::Prediction;
 use crate::service::predict::Request;
@@ -32,6 +33,9 @@ struct Asked<'a> {
     /// Whoever has the same key gets the same track.
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
+    /// The segments it is in.
+    #[serde(borrow, default)]
+    segments: AskedSegments<'a>,
     /// Comes back as it is.
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
@@ -89,6 +93,7 @@ async fn answer(
     let asked: Asked<'_> = body::parse(&bytes)?;
     check_key("key", asked.key.as_deref())?;
     check_key("id", asked.id.as_deref())?;
+    let segments = asked.segments.checked(shared.service.declared_segments())?;
     // Nobody is not somebody who comes often.
     let key = asked.key.filter(|key| !key.is_empty());
     let single = asked.features.is_some();
@@ -108,7 +113,7 @@ async fn answer(
             return Err(Problem::field("features and instances are both given; give one of them"));
         }
     };
-    let prediction = shared.service.predict(Request { rows, key }).await?;
+    let prediction = shared.service.predict(Request { rows, key, segments }).await?;
     written(&prediction, single, asked.id.as_deref())
 }
 

@@ -118,6 +118,7 @@ impl Service {
             Event::TrafficSet { .. }
             | Event::Advanced { .. }
             | Event::ApprovalAwaited { .. }
+            | Event::Held { .. }
             | Event::Promoted { .. } => self.save_checkpoint(),
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
@@ -150,6 +151,7 @@ impl Service {
             | Event::TrafficSet { .. }
             | Event::Advanced { .. }
             | Event::ApprovalAwaited { .. }
+            | Event::Held { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
@@ -174,7 +176,9 @@ impl Service {
             let visits = before.map(|lane| lane.visits.clone());
             let tripwire = before
                 .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
+            let canary = known(&rollout.canary)?;
+            let lane = Lane::new(rollout, canary, state.slowdown, visits, tripwire);
+            Some(lane.with_segments_of(before))
         });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),

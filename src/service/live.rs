@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::inference::Inference;
 use super::recorder::Recorder;
+use super::segments::Places;
 use super::tripwire::Tripwire;
 use super::visits::Visit;
 use super::visits::Visits;
@@ -50,6 +51,8 @@ pub struct Lane {
     pub split: Split,
     /// Which keys were there before, in this rollout. Shared by its steps.
     pub visits: Arc<Visits>,
+    /// Which segments there are. Shared by its steps.
+    pub segments: Arc<Places>,
     /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
     pub tripwire: Option<Arc<Tripwire>>,
     /// The injected delay.
@@ -77,9 +80,16 @@ impl Lane {
             visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
             deadline: rollout.policy.canary_deadline,
+            segments: Arc::new(Places::of(&rollout.policy.judge)),
             closed: AtomicBool::new(false),
             tripwire,
         }
+    }
+
+    /// The same, with the segments of an earlier step of the rollout.
+    pub fn with_segments_of(self, before: Option<&Lane>) -> Lane {
+        let segments = before.map_or(self.segments, |lane| lane.segments.clone());
+        Lane { segments, ..self }
     }
 
     /// From now on the canary gets no request.

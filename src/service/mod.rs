@@ -4,13 +4,14 @@
 //! - [`inference`]: running a model so that nothing it does can hurt the server.
 //! - [`recorder`]: where workers write what they observe.
 //! - [`visits`]: which keys were there before.
+//! - [`segments`]: which segments a request is in, and `segment_counts`: what was observed in each.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
 //! - [`startup`]: from a journal to a running service.
 //! - [`notify`]: who is told what happens.
-//! - [`status`]: what is going on, for people and programs.
+//! - [`status`] and [`beside`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
@@ -23,6 +24,10 @@ pub mod clock;
 pub mod inference;
 
 pub mod recorder;
+
+pub mod segments;
+
+mod segment_counts;
 
 pub mod live;
 
@@ -37,6 +42,8 @@ mod effect;
 pub mod startup;
 
 pub mod status;
+
+pub mod beside;
 
 pub mod checkpoint;
 
@@ -70,6 +77,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
+use crate::canary::segments::Segments;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
@@ -155,6 +163,11 @@ impl Service {
     pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
         let live = self.live.load();
         predict::predict(live, &*self.clock, self.settings.stable_deadline, request).await
+    }
+
+    /// The segments that requests may name.
+    pub fn declared_segments(&self) -> &Segments {
+        &self.settings.policy.judge.segments
     }
 
     /// The model files there are.

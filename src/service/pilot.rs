@@ -18,6 +18,7 @@ use crate::canary::plan::Action;
 use crate::canary::plan::FEWEST_FOR_P99;
 use crate::canary::plan::Observation;
 use crate::canary::plan::next;
+use crate::canary::plan::reason;
 use crate::canary::policy::Mode;
 
 /// How often one looks whether there is a rollout by plan.
@@ -54,6 +55,11 @@ impl Service {
                 quarantine: true,
                 judgement: Some(judgement),
                 by,
+            },
+            Action::HoldFor(concerns) => Event::Held {
+                judgement,
+                concerns: concerns.iter().map(|one| one.name.clone()).collect(),
+                reason: reason(concerns),
             },
             Action::Hold(reason) => Event::Paused { rollout, reason: Some(reason.clone()) },
         };

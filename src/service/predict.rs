@@ -11,6 +11,8 @@ use super::clock::Clock;
 use super::inference::InferenceError;
 use super::live::Live;
 use super::live::Loaded;
+use super::segments::InSegments;
+use super::segments::Named;
 use crate::canary::Track;
 use crate::canary::signals::Failure;
 use crate::model::Features;
@@ -23,6 +25,8 @@ pub struct Request<'a> {
     pub rows: Vec<Features<'a>>,
     /// Whoever has the same key gets the same track.
     pub key: Option<Cow<'a, str>>,
+    /// The segments it is in.
+    pub segments: Named<'a>,
 }
 
 /// What is answered.
@@ -84,6 +88,10 @@ pub async fn predict(
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
+    let segments = match &live.canary {
+        Some(lane) if !request.segments.is_empty() => lane.segments.find(&request.segments),
+        Some(_) | None => InSegments::default(),
+    };
     let mut fallback = false;
     let mut lost = Duration::ZERO;
     let (track, visit) = live.assign(request.key.as_deref());
@@ -93,6 +101,8 @@ pub async fn predict(
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
+                let scores = judged_scores(&live, &probabilities);
+                live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
                 if let Some(wire) = &lane.tripwire {
                     wire.answered();
                 }
@@ -101,6 +111,7 @@ pub async fn predict(
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, visit, error.failure);
+                live.recorder.record_failure_in(&segments, Track::Canary, visit);
                 if let Some(wire) = &lane.tripwire {
                     wire.failed();
                 }
@@ -119,9 +130,12 @@ pub async fn predict(
             let deadline = live.canary.as_ref().map_or(stable_deadline, |lane| lane.deadline);
             if !fallback && latency > deadline {
                 live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
+                live.recorder.record_failure_in(&segments, Track::Stable, visit);
             } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
+                let scores = judged_scores(&live, &probabilities);
+                live.recorder.record_in(&segments, Track::Stable, visit, latency_seconds, scores);
             }
             let latency = latency + lost;
             Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
@@ -129,10 +143,19 @@ pub async fn predict(
         Err(error) => {
             if !fallback {
                 live.recorder.record_failure(Track::Stable, visit, error.failure);
+                live.recorder.record_failure_in(&segments, Track::Stable, visit);
             }
             tracing::warn!(version = live.stable.version.name, ?error, "stable failed");
             Err(PredictError::Stable(error))
         }
+    }
+}
+
+/// The predictions that are judged by segment: none, unless a policy says that they act.
+fn judged_scores<'a>(live: &Live, probabilities: &'a [f64]) -> &'a [f64] {
+    match &live.canary {
+        Some(lane) if lane.segments.scores => probabilities,
+        Some(_) | None => &[],
     }
 }
 

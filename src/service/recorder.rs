@@ -2,6 +2,7 @@
 //! wait for each other; whoever judges merges the shards.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,14 @@ use std::sync::atomic::Ordering;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::segment_counts::SegmentCounts;
+use super::segments::InSegments;
+use super::segments::Places;
 use super::visits::Visit;
 use crate::canary::Samples;
 use crate::canary::Track;
+use crate::canary::increment::SegmentIncrement;
+use crate::canary::segments::SegmentName;
 use crate::canary::signals::Failure;
 
 /// The samples of one step of one rollout, and how many of its requests were routed.
@@ -32,6 +38,8 @@ struct Shard {
     first: Samples,
     /// There only once a key has come back.
     repeated: Option<Box<Samples>>,
+    /// By segment, since the last tick; there only while requests name segments.
+    segments: Option<Box<SegmentCounts>>,
 }
 
 /// What was observed of all requests, parted by whether their key had been there before.
@@ -110,6 +118,41 @@ impl Recorder {
     /// Counts a failed request.
     pub fn record_failure(&self, track: Track, visit: Visit, failure: Failure) {
         self.shard().lock().of_mut(visit).of_mut(track).record_failure(failure);
+    }
+
+    /// Counts an answered request in its segments. Only what is judged: of a key that comes back, nothing.
+    pub fn record_in(
+        &self,
+        segments: &InSegments,
+        track: Track,
+        visit: Visit,
+        latency_seconds: f64,
+        scores: &[f64],
+    ) {
+        if !segments.is_empty() && visit == Visit::First {
+            let mut shard = self.shard().lock();
+            shard.segments.get_or_insert_default().record(segments, track, latency_seconds, scores);
+        }
+    }
+
+    /// Counts a failed request in its segments, as [`record_in`](Self::record_in).
+    pub fn record_failure_in(&self, segments: &InSegments, track: Track, visit: Visit) {
+        if !segments.is_empty() && visit == Visit::First {
+            let mut shard = self.shard().lock();
+            shard.segments.get_or_insert_default().record_failure(segments, track);
+        }
+    }
+
+    /// What was observed by segment since this was last asked.
+    pub fn take_segments(&self, places: &Places) -> BTreeMap<SegmentName, SegmentIncrement> {
+        let mut all = SegmentCounts::default();
+        for shard in &self.shards {
+            let taken = shard.lock().segments.take();
+            if let Some(counts) = taken {
+                all.add(*counts);
+            }
+        }
+        all.increments(places)
     }
 
     /// Everything observed so far.

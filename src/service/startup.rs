@@ -289,7 +289,11 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
         Unsaved::beginning(&monitors)
     });
-    Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
+    let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
+    if let Some(lane) = &live.canary {
+        lane.segments.learn(watch.segments());
+    }
+    watch
 }
 
 /// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the

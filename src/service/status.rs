@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::beside::Beside;
 use super::notify::TargetStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
@@ -21,6 +22,7 @@ use crate::canary::Version;
 use crate::canary::plan::Action;
 use crate::canary::plan::AtDeadline;
 use crate::canary::plan::PlannedStep;
+use crate::canary::plan::reason;
 use crate::canary::policy::Mode;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
@@ -200,6 +202,9 @@ pub struct Health {
     pub failure_p_value: f64,
     /// What may be concluded however often one looks. Harm found here stops a promotion, too.
     pub always_valid: Option<AlwaysValid>,
+    /// What was seen beside the metrics: segments, the ratio of the samples, stalls of the machine.
+    #[serde(flatten)]
+    pub beside: Option<Beside>,
     /// When there will be a verdict, and what could be found by then.
     pub forecast: Option<Forecast>,
     /// The trusted version.
@@ -355,6 +360,7 @@ impl PlanStatus {
             Action::Promote => ("promote", Vec::new()),
             Action::RollBack(reason) => ("roll_back", vec![reason]),
             Action::Hold(reason) => ("hold", vec![reason]),
+            Action::HoldFor(concerns) => ("hold", vec![reason(&concerns)]),
         };
         let step = |step: &PlannedStep| StepStatus {
             percent: step.weight.percent(),
@@ -422,6 +428,7 @@ impl Health {
             }),
             failure_p_value: judgement.evidence.failures.p_value,
             always_valid: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
+            beside: judgement.watch.as_ref().map(Beside::new),
             forecast,
             stable: TrackStatus::new(&samples.stable),
             canary: TrackStatus::new(&samples.canary),
@@ -461,7 +468,7 @@ fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
         ChecklistItem {
             item: "nothing against it at any time",
             done: objections.is_empty(),
-            detail: watch.map_or_else(String::new, |watch| watch.conclusion.message.clone()),
+            detail: watch.map_or_else(String::new, |watch| watch.verdict().1.join("; ")),
         },
         ChecklistItem {
             item: "not paused",

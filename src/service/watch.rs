@@ -20,6 +20,7 @@ use crate::canary::evidence_log::Bounds;
 use crate::canary::evidence_log::Unsaved;
 use crate::canary::forecast::forecast;
 use crate::canary::judge::WatchEvidence;
+use crate::canary::segments::SegmentName;
 
 /// The judgement of the rollout under way, and up to where it has seen the samples.
 #[derive(Default)]
@@ -91,6 +92,7 @@ impl Watch {
         } else {
             increment.recorded = recordings.increments();
         }
+        increment.segments = live.recorder.take_segments(&lane.segments);
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);
         if at < watched.warm_until {
@@ -120,6 +122,11 @@ impl Watch {
         let observed = watched.rate.observed(now);
         let measured = watched.monitors.measured();
         Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
+    }
+
+    /// The segments that were seen.
+    pub(super) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
+        self.watched.iter().flat_map(|watched| watched.monitors.segments())
     }
 
     /// What is to be saved.

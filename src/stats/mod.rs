@@ -130,7 +130,7 @@ pub use quantiles::QuantileInterval;
 pub use quantiles::quantile_interval;
 pub use rank_power::RankPower;
 pub use rank_power::minimum_detectable_superiority;
-pub use sample_ratio::SampleRatio;
+pub use sample_ratio::SampleRatioTest;
 pub use sample_ratio::sample_ratio;
 pub use summary::Summary;
 pub use welch::WelchT;

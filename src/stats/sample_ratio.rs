@@ -40,7 +40,7 @@ use super::saddle_point::ln_binomial;
 /// assert!((test.p_chi_square / 0.0008581206663936758 - 1.0).abs() < 1e-9);
 /// assert!((test.share - 0.11).abs() < 1e-15);
 /// ```
-pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option<SampleRatio> {
+pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option<SampleRatioTest> {
     let total = n_canary.checked_add(n_stable)?;
     let possible = total > 0 && total <= MOST_OBSERVATIONS;
     if !(possible && intended_share > 0.0 && intended_share < 1.0) {
@@ -48,7 +48,7 @@ pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option
     }
     let (k, n, p, q) = (n_canary as f64, total as f64, intended_share, 1.0 - intended_share);
     let z = (k * q - n_stable as f64 * p) / (n * p * q).sqrt();
-    Some(SampleRatio {
+    Some(SampleRatioTest {
         share: k / n,
         z,
         p_exact: exact_two_sided(k, n, p, q),
@@ -58,7 +58,7 @@ pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option
 
 /// The result of [`sample_ratio`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampleRatio {
+pub struct SampleRatioTest {
     /// The canary's share as it was.
     pub share: f64,
     /// The deviation in standard deviations; positive when the canary got more.

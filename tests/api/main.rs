@@ -30,6 +30,8 @@ mod by_plan;
 
 mod notify;
 
+mod segments;
+
 mod bad_predictions;
 
 mod bad_commands;

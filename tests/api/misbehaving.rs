@@ -39,10 +39,12 @@ pub enum Misbehavior {
     Hang,
     /// It breaks in its warm-up already.
     Cold,
+    /// It returns an error for rows whose first value is negative.
+    ErrorBelowZero,
 }
 
 /// All of them.
-const ALL: [Misbehavior; 8] = [
+const ALL: [Misbehavior; 9] = [
     Misbehavior::Panic,
     Misbehavior::PanicPooled,
     Misbehavior::NotANumber,
@@ -51,6 +53,7 @@ const ALL: [Misbehavior; 8] = [
     Misbehavior::TooFew,
     Misbehavior::Hang,
     Misbehavior::Cold,
+    Misbehavior::ErrorBelowZero,
 ];
 
 impl Misbehavior {
@@ -116,6 +119,7 @@ impl Model for Misbehaving {
             | Misbehavior::TooLarge
             | Misbehavior::Error
             | Misbehavior::TooFew
+            | Misbehavior::ErrorBelowZero
             | Misbehavior::Cold => Execution::Inline,
         }
     }
@@ -134,7 +138,10 @@ impl Model for Misbehaving {
             Misbehavior::Error => {
                 Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
             }
-            Misbehavior::TooFew => self.good.probability(row),
+            Misbehavior::ErrorBelowZero if matches!(row.values().first(), Some(Value::Number(first)) if *first < 0.0) => {
+                Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
+            }
+            Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.probability(row),
             Misbehavior::Hang => {
                 self.hold.wait();
                 Ok(0.5)
@@ -150,6 +157,7 @@ impl Model for Misbehaving {
             | Misbehavior::NotANumber
             | Misbehavior::TooLarge
             | Misbehavior::Error
+            | Misbehavior::ErrorBelowZero
             | Misbehavior::Hang
             | Misbehavior::Cold => rows,
         };

@@ -82,6 +82,7 @@ fn data(notice: &Notice<'_>) -> Value {
         }),
         Event::TrafficSet { weight, .. } => json!({ "traffic_percent": weight.percent() }),
         Event::Paused { reason, .. } => json!({ "reason": reason }),
+        Event::Held { reason, concerns, .. } => json!({ "reason": reason, "concerns": concerns }),
         Event::SlowdownSet { slowdown } => json!({ "slowdown": slowdown }),
         Event::Promoted { forced, reason, by, .. } => {
             json!({ "by": by, "forced": forced, "reason": reason })

@@ -239,6 +239,7 @@ fn rollout_of(event: &Event, begun: u64) -> Option<u64> {
         | Event::RolledBack { rollout, .. } => Some(*rollout),
         Event::Advanced { judgement }
         | Event::ApprovalAwaited { judgement }
+        | Event::Held { judgement, .. }
         | Event::Promoted { judgement, .. } => Some(judgement.rollout),
     }
 }

@@ -47,6 +47,19 @@ pub struct SampleRatio {
 impl SampleRatio {
     /// Takes in the requests of one tick. Nothing is expected of a share of 0 or 1.
     pub fn tick(&mut self, share: f64, canary: u64, stable: u64) {
+        self.tick_with_others_under_way(share, canary, stable, 0);
+    }
+
+    /// The same where requests are counted when they end, and up to so many, of both tracks together, may
+    /// be under way since this share began. They count as it suits the intended share best, so the
+    /// evidence is at most that of the true counts: late is not lost.
+    pub fn tick_with_others_under_way(
+        &mut self,
+        share: f64,
+        canary: u64,
+        stable: u64,
+        under_way: u64,
+    ) {
         if !is_random(share) {
             return;
         }
@@ -56,7 +69,8 @@ impl SampleRatio {
         }
         self.canary = self.canary.saturating_add(canary);
         self.stable = self.stable.saturating_add(stable);
-        let now = log_e_sample_ratio(self.canary, self.stable, share, CONCENTRATION);
+        let (canary, stable) = most_favorable(self.canary, self.stable, share, under_way as f64);
+        let now = log_e_sample_ratio(canary, stable, share, CONCENTRATION);
         self.evidence.observe(self.before + now);
     }
 
@@ -66,10 +80,21 @@ impl SampleRatio {
     }
 }
 
+/// The counts with those that are under way, up to their track's part of so many, added to whichever track
+/// has too few.
+fn most_favorable(canary: u64, stable: u64, share: f64, under_way: f64) -> (f64, f64) {
+    let (canary, stable, odds) = (canary as f64, stable as f64, share / (1.0 - share));
+    let added = |seen: f64, due: f64, most: f64| seen + (due - seen).clamp(0.0, most);
+    if canary < stable * odds {
+        (added(canary, stable * odds, share * under_way), stable)
+    } else {
+        (canary, added(stable, canary / odds, (1.0 - share) * under_way))
+    }
+}
+
 /// ln E of one stretch of constant share.
-fn log_e_sample_ratio(canary: u64, stable: u64, share: f64, concentration: f64) -> f64 {
+fn log_e_sample_ratio(canary: f64, stable: f64, share: f64, concentration: f64) -> f64 {
     let (a, b) = (concentration * share, concentration * (1.0 - share));
-    let (canary, stable) = (canary as f64, stable as f64);
     ln_beta(a + canary, b + stable)
         - ln_beta(a, b)
         - canary * share.ln()
@@ -88,13 +113,30 @@ mod tests {
     fn the_values_are_those_of_the_reference() {
         // always_valid.py: loge_lindon_malek(kc, ks, pi, k)
         for (canary, stable, share, concentration, expected) in [
-            (3, 0, 0.1, 100.0, 0.24787877844893558),
-            (20, 90, 0.1, 10.0, 1.5811785881196503),
-            (50, 40, 0.5, 100.0, -0.057439756968033606),
+            (3.0, 0.0, 0.1, 100.0, 0.24787877844893558),
+            (20.0, 90.0, 0.1, 10.0, 1.5811785881196503),
+            (50.0, 40.0, 0.5, 100.0, -0.057439756968033606),
         ] {
             let found = log_e_sample_ratio(canary, stable, share, concentration);
             assert!((found - expected).abs() < 1e-9, "{found}");
         }
+    }
+
+    #[test]
+    fn what_may_be_under_way_is_granted_and_no_more() {
+        for (canary, stable, under_way, expected) in [
+            (80, 900, 0.0, (80.0, 900.0)),
+            (80, 900, 100.0, (90.0, 900.0)),
+            (80, 900, 1000.0, (100.0, 900.0)),
+            (100, 900, 1000.0, (100.0, 900.0)),
+            (100, 700, 100.0, (100.0, 790.0)),
+        ] {
+            let (canary, stable) = most_favorable(canary, stable, 0.1, under_way);
+            assert!((canary - expected.0).abs() < 1e-9 && (stable - expected.1).abs() < 1e-9);
+        }
+        let mut ratio = SampleRatio::default();
+        ratio.tick_with_others_under_way(0.1, 0, 900, 1000);
+        assert!(ratio.evidence().largest() < 1.0, "{ratio:?}");
     }
 
     #[test]
