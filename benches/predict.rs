@@ -76,6 +76,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         seed: Some(1),
         stable_deadline: Duration::from_secs(10),
         stable: "model_v1.bin".to_owned(),
+        allow_injection: false,
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());

@@ -70,6 +70,7 @@ impl Event {
             Event::Paused { .. } => "paused",
             Event::Resumed { .. } => "resumed",
             Event::SlowdownSet { .. } => "slowdown_set",
+            Event::Injected { .. } => "injected",
             Event::Promoted { .. } => "promoted",
             Event::RolledBack { .. } => "rolled_back",
         }
@@ -103,6 +104,12 @@ impl Event {
                 format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
             }
             Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
+            Event::Injected { rollout, injection } if injection.is_none() => {
+                format!("rollout {rollout}: nothing is injected any more")
+            }
+            Event::Injected { rollout, injection } => {
+                format!("rollout {rollout}: injected on purpose: {}", injection.in_words())
+            }
             Event::Promoted { judgement, forced, reason, by } => {
                 let how = match (forced, by) {
                     (true, _) => " by override",

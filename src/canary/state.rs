@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::injection::Injection;
 use super::metric::MetricName;
 use super::metric::Source;
 use super::plan::PlannedStep;
@@ -77,6 +78,9 @@ pub struct Rollout {
     /// When a rollout by plan has taken too long.
     #[serde(default)]
     pub deadline_at: Option<Timestamp>,
+    /// What is broken in the canary on purpose.
+    #[serde(default)]
+    pub injection: Injection,
 }
 
 /// Whether a rollout goes on.
@@ -178,6 +182,11 @@ impl Rollout {
     /// Who decides.
     pub fn mode(&self) -> Mode {
         self.policy.mode
+    }
+
+    /// What is broken in the canary on purpose, if anything is.
+    pub fn injected(&self) -> Option<&Injection> {
+        Some(&self.injection).filter(|injection| !injection.is_none())
     }
 
     /// The next step of the plan and its place: the next whose share is larger, because a person may have

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Ledger;
 use super::Service;
+use super::breaker::Breaker;
 use super::command::CommandError;
 use super::live::Lane;
 use super::live::Live;
@@ -121,7 +122,8 @@ impl Service {
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
-            | Event::SlowdownSet { .. } => Ok(()),
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. } => Ok(()),
         }
     }
 
@@ -151,6 +153,7 @@ impl Service {
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
+            | Event::Injected { .. }
             | Event::Promoted { .. } => cause.into(),
         }
     }
@@ -172,7 +175,9 @@ impl Service {
             let visits = before.map(|lane| lane.visits.clone());
             let tripwire = before
                 .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
+            let breaker = before.map_or_else(|| Breaker::of(rollout), |lane| lane.breaker.clone());
+            let loaded = known(&rollout.canary)?;
+            Some(Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker))
         });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),

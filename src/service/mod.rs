@@ -6,6 +6,8 @@
 //! - [`visits`]: which keys were there before.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
+//! - [`breaker`]: when a canary is asked no more.
+//! - [`injector`]: what is done to a canary on purpose.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
 //! - [`startup`]: from a journal to a running service.
@@ -43,6 +45,10 @@ pub mod pilot;
 
 pub mod tripwire;
 
+pub mod breaker;
+
+pub mod injector;
+
 mod watch;
 
 mod rate;
@@ -67,6 +73,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
+use crate::canary::Track;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
@@ -136,6 +143,8 @@ pub struct Settings {
     pub stable_deadline: Duration,
     /// The model that is stable at the very first start.
     pub stable: String,
+    /// Whether a canary may be harmed on purpose.
+    pub allow_injection: bool,
 }
 
 impl Service {
@@ -146,6 +155,19 @@ impl Service {
     pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
         let live = self.live.load();
         predict::predict(live, &*self.clock, self.settings.stable_deadline, request).await
+    }
+
+    /// Answers a tester's prediction request from this track, if it is there. Nothing is counted.
+    ///
+    /// # Errors
+    /// See [`predict::predict_on`].
+    pub async fn predict_on(
+        &self,
+        track: Track,
+        request: Request<'_>,
+    ) -> Result<Prediction, PredictError> {
+        let (live, deadline) = (self.live.load(), self.settings.stable_deadline);
+        predict::predict_on(track, live, &*self.clock, deadline, request).await
     }
 
     /// The model files there are.

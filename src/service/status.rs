@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::breaker::BreakerStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
@@ -17,6 +18,7 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
+use crate::canary::injection::Injection;
 use crate::canary::plan::Action;
 use crate::canary::plan::AtDeadline;
 use crate::canary::plan::PlannedStep;
@@ -42,6 +44,8 @@ pub struct Status {
     pub traffic_percent: f64,
     /// The rollout under way.
     pub rollout: Option<RolloutStatus>,
+    /// Whether the canary is asked at all; `null` without one, or with the breaker turned off.
+    pub breaker: Option<BreakerStatus>,
     /// What was observed at the current step.
     pub tracks: Tracks,
     /// What the health check says.
@@ -58,6 +62,8 @@ pub struct Status {
     pub simulate_slowdown: bool,
     /// By how much.
     pub delay_ms: u32,
+    /// What else is broken in the canary on purpose.
+    pub injection: Option<Injection>,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
 }
@@ -297,6 +303,7 @@ impl Service {
                 });
                 RolloutStatus::new(rollout, now, plan)
             }),
+            breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
             tracks: Tracks {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
@@ -314,6 +321,7 @@ impl Service {
             quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,
             delay_ms: state.slowdown.delay_ms,
+            injection: state.rollout.as_ref().and_then(Rollout::injected).cloned(),
             uptime_seconds: uptime.as_secs_f64(),
         }
     }

@@ -131,6 +131,7 @@ impl Bench {
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
+            allow_injection: false,
         };
         let registry = Registry::new(self.models.path());
         Service::start(settings, store, registry, clock).unwrap()
@@ -254,6 +255,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         seed: None,
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
+        allow_injection: false,
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

@@ -27,6 +27,12 @@ mod shield;
 
 mod by_plan;
 
+mod inject;
+
+mod breaker;
+
+mod tracks;
+
 mod bad_predictions;
 
 mod bad_commands;
