@@ -77,6 +77,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         stable_deadline: Duration::from_secs(10),
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
+        allow_injection: false,
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::injection::Injection;
 use super::judge::Judgement;
 use super::policy::Mode;
 use super::policy::Policy;
@@ -79,6 +80,13 @@ pub enum Event {
         /// On or off, and how long.
         slowdown: Slowdown,
     },
+    /// The canary was given a harm on purpose, or was relieved of it.
+    Injected {
+        /// The rollout it is about.
+        rollout: u64,
+        /// The harm.
+        injection: Injection,
+    },
     /// The canary became stable.
     Promoted {
         /// What it was decided on.
@@ -121,7 +129,8 @@ impl Event {
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
-            | Event::SlowdownSet { .. } => None,
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. } => None,
         }
     }
 }

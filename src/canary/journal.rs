@@ -53,6 +53,7 @@ pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError>
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
+            | Event::Injected { .. }
             | Event::Promoted { .. }
             | Event::RolledBack { .. } => Err(ReplayError::NoBeginning { sequence }),
         };

@@ -23,6 +23,7 @@
 //! - [`sentences`]: the same in plain English.
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
+//! - [`injection`]: what is broken on purpose.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
@@ -79,6 +80,8 @@ pub mod state;
 pub mod plan;
 
 pub mod given_plan;
+
+pub mod injection;
 
 pub mod event;
 

@@ -59,7 +59,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// The names of all events, as [`Event::name`] gives them.
-pub const EVENT_NAMES: [&str; 11] = [
+pub const EVENT_NAMES: [&str; 12] = [
     "initialized",
     "canary_deployed",
     "traffic_set",
@@ -69,6 +69,7 @@ pub const EVENT_NAMES: [&str; 11] = [
     "held",
     "resumed",
     "slowdown_set",
+    "injected",
     "promoted",
     "rolled_back",
 ];
@@ -86,6 +87,7 @@ impl Event {
             Event::Held { .. } => "held",
             Event::Resumed { .. } => "resumed",
             Event::SlowdownSet { .. } => "slowdown_set",
+            Event::Injected { .. } => "injected",
             Event::Promoted { .. } => "promoted",
             Event::RolledBack { .. } => "rolled_back",
         }
@@ -137,6 +139,12 @@ impl Event {
                 format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
             }
             Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
+            Event::Injected { rollout, injection } if injection.is_none() => {
+                format!("rollout {rollout}: nothing is injected any more")
+            }
+            Event::Injected { rollout, injection } => {
+                format!("rollout {rollout}: injected on purpose: {}", injection.in_words())
+            }
             Event::Promoted { judgement, forced, reason, by } => {
                 let how = match (forced, by) {
                     (true, _) => " by override",

@@ -26,6 +26,9 @@ pub struct Policy {
     pub plan: Plan,
     /// How long one canary prediction may take before stable answers instead. Default one second.
     pub canary_deadline: Duration,
+    /// When a canary that fails again and again is asked no more.
+    #[serde(default)]
+    pub breaker: BreakerPolicy,
     /// When the health check raises an alert.
     pub health: HealthPolicy,
     /// What is judged at every tick, and by which margins.
@@ -62,6 +65,57 @@ pub struct HealthPolicy {
     pub absolute_margin_seconds: f64,
 }
 
+/// When a canary that fails again and again is asked no more, so that its users do not wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerPolicy {
+    /// So many failures in a row open the breaker; 0 turns it off. Default 5.
+    pub failures: u32,
+    /// How long after it opened, and after each probe, one request is the canary's again. Default one
+    /// second.
+    pub probe_every: Duration,
+}
+
+/// A breaker as a configuration gives it; what is left out is as by default.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenBreaker {
+    /// See [`BreakerPolicy::failures`].
+    pub failures: Option<u32>,
+    /// See [`BreakerPolicy::probe_every`].
+    pub probe_every: Option<String>,
+}
+
+/// A breaker that cannot be.
+#[derive(Debug, Error, PartialEq)]
+pub enum BreakerError {
+    /// The interval is no duration.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
+    /// It is too short or too long.
+    #[error("breaker.probe_every = {0:?} is out of range; give 10ms to 1h")]
+    OutOfRange(String),
+}
+
+impl GivenBreaker {
+    /// The default breaker with what is given in its place.
+    ///
+    /// # Errors
+    /// When the interval cannot be.
+    pub fn policy(&self) -> Result<BreakerPolicy, BreakerError> {
+        let mut breaker = BreakerPolicy::default();
+        breaker.failures = self.failures.unwrap_or(breaker.failures);
+        if let Some(text) = &self.probe_every {
+            breaker.probe_every = parsed_duration("breaker.probe_every", text)?;
+            let range = Duration::from_millis(10)..=Duration::from_secs(3600);
+            if !range.contains(&breaker.probe_every) {
+                return Err(BreakerError::OutOfRange(text.clone()));
+            }
+        }
+        Ok(breaker)
+    }
+}
+
 impl Mode {
     /// Whether a person decides.
     pub(super) fn is_manual(&self) -> bool {
@@ -80,9 +134,16 @@ impl Default for Policy {
             mode: Mode::Manual,
             plan: Plan::default(),
             canary_deadline: Duration::from_secs(1),
+            breaker: BreakerPolicy::default(),
             health: HealthPolicy::default(),
             judge: JudgePolicy::default(),
         }
+    }
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> BreakerPolicy {
+        BreakerPolicy { failures: 5, probe_every: Duration::from_secs(1) }
     }
 }
 

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::event::Event;
+use super::injection::Injection;
 use super::judge::Judgement;
 use super::judge::Verdict;
 use super::plan::PlannedStep;
@@ -184,6 +185,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 approved: false,
                 deadline_at,
                 concerns: BTreeSet::new(),
+                injection: Injection::default(),
             });
             changed(next, SamplesEffect::StartAnew)
         }
@@ -259,6 +261,14 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 return Ok(Transition::Unchanged);
             }
             changed(State { slowdown: *slowdown, ..state.clone() }, SamplesEffect::Keep)
+        }
+        Event::Injected { rollout, injection } => {
+            let running = named(state, *rollout)?;
+            if running.injection == *injection {
+                return Ok(Transition::Unchanged);
+            }
+            let next = Rollout { injection: injection.clone(), ..running.clone() };
+            changed(with_rollout(state, next), SamplesEffect::Keep)
         }
         Event::Promoted { judgement, forced, reason, by } => {
             let running = named(state, judgement.rollout)?;

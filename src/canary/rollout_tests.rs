@@ -7,6 +7,7 @@ use crate::canary::Policy;
 use crate::canary::Weight;
 use crate::canary::evidence::Inputs;
 use crate::canary::evidence::TrackInputs;
+use crate::canary::injection::GivenInjection;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::replay;
 use crate::stats::Moments;
@@ -194,6 +195,17 @@ fn every_event_in_every_state() {
         ),
         ("do not slow down", slowdown(false), ["unchanged"; 4]),
         (
+            "inject",
+            injected(1, 5),
+            ["NoCanary", "v1 running 10 % keep", "v1 paused 10 % keep", "NoCanary"],
+        ),
+        ("inject nothing", injected(1, 0), ["NoCanary", "unchanged", "unchanged", "NoCanary"]),
+        (
+            "inject into another rollout",
+            injected(2, 5),
+            ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
+        ),
+        (
             "promote",
             promoted(passing(1, 1, "v2"), None),
             ["NoCanary", "v2 idle anew", "IsPaused", "NoCanary"],
@@ -308,11 +320,16 @@ fn a_history_that_could_not_have_happened_is_refused() {
     assert_eq!(replay([]), Ok(None));
 }
 
+fn injected(rollout: u64, delay_ms: u32) -> Event {
+    let given = GivenInjection { delay_ms: Some(delay_ms), ..GivenInjection::default() };
+    Event::Injected { rollout, injection: Injection::try_from(given).unwrap() }
+}
+
 /// Any event, about any of the first rollouts, steps and versions.
 fn any_event() -> impl Strategy<Value = Event> {
     let name = prop::sample::select(vec!["v1", "v2", "v3"]);
     let about = (1_u64..6, 1_u32..4, name, prop::bool::ANY, 0_u16..=10_000, 0_usize..40);
-    (0_u8..8, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
+    (0_u8..9, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
         let judgement = judgement(rollout, step, name, samples);
         let reason = flag.then(|| "because".to_owned());
         match kind {
@@ -344,6 +361,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 judgement: None,
                 by: Mode::Manual,
             },
+            7 => injected(rollout, u32::from(basis_points)),
             _ => Event::Initialized { stable: version(name) },
         }
     })

@@ -58,6 +58,8 @@ pub enum Failure {
     Deadline,
     /// Earlier predictions still occupy every inference thread.
     Busy,
+    /// It had failed so often in a row that it was not asked.
+    BreakerOpen,
 }
 
 impl fmt::Display for Failure {
@@ -68,6 +70,7 @@ impl fmt::Display for Failure {
             Failure::NotAProbability => "returned a number that is no probability",
             Failure::Deadline => "missed its deadline",
             Failure::Busy => "had every inference thread occupied",
+            Failure::BreakerOpen => "was not asked, because its breaker is open",
         })
     }
 }
@@ -86,12 +89,16 @@ pub struct Failures {
     pub deadline: u64,
     /// See [`Failure::Busy`].
     pub busy: u64,
+    /// See [`Failure::BreakerOpen`].
+    #[serde(default)]
+    pub breaker_open: u64,
 }
 
 impl Failures {
     /// All of them.
     pub fn total(&self) -> u64 {
-        [self.error, self.panic, self.not_a_probability, self.deadline, self.busy]
+        let Failures { error, panic, not_a_probability, deadline, busy, breaker_open } = *self;
+        [error, panic, not_a_probability, deadline, busy, breaker_open]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -103,6 +110,7 @@ impl Failures {
             Failure::NotAProbability => &mut self.not_a_probability,
             Failure::Deadline => &mut self.deadline,
             Failure::Busy => &mut self.busy,
+            Failure::BreakerOpen => &mut self.breaker_open,
         } += 1;
     }
 
@@ -112,6 +120,7 @@ impl Failures {
         self.not_a_probability = self.not_a_probability.saturating_add(other.not_a_probability);
         self.deadline = self.deadline.saturating_add(other.deadline);
         self.busy = self.busy.saturating_add(other.busy);
+        self.breaker_open = self.breaker_open.saturating_add(other.breaker_open);
     }
 }
 
@@ -263,6 +272,13 @@ mod tests {
         samples.of_mut(Track::Canary).record_failure(Failure::Error);
         let text = serde_json::to_string(&samples).unwrap();
         assert_eq!(serde_json::from_str::<Samples>(&text).unwrap(), samples);
+    }
+
+    #[test]
+    fn failures_that_were_saved_before_there_was_a_breaker_can_be_read() {
+        let old = r#"{"error":1,"panic":0,"not_a_probability":0,"deadline":2,"busy":0}"#;
+        let failures: Failures = serde_json::from_str(old).unwrap();
+        assert_eq!((failures.total(), failures.breaker_open), (3, 0));
     }
 
     proptest! {

@@ -345,17 +345,43 @@ mod tests {
         assert!((0..1000).all(|n| one.assign_key(&key(n)) == two.assign_key(&key(n))));
     }
 
+    /// Shares that people use, in the order of a ramp.
+    const RAMP: [f64; 7] = [0.1, 1.0, 5.0, 10.0, 33.3, 50.0, 99.9];
+
     #[test]
-    fn sticky_shares_are_right() {
-        for percent in [0.1, 1.0, 5.0, 10.0, 33.3, 50.0, 99.9] {
-            let split = split(percent, 42);
-            let keys = 200_000;
-            let seen = (0..keys)
-                .filter(|key| split.assign_key(&format!("user-{key}")) == Track::Canary)
-                .count() as f64;
-            let (mean, share) = (f64::from(keys) * percent / 100.0, percent / 100.0);
+    fn of_a_million_keys_each_share_is_right_and_no_ramp_moves_one_back() {
+        let splits = RAMP.map(|percent| split(percent, 42));
+        let mut seen = [0_u32; RAMP.len()];
+        for key in 0..1_000_000 {
+            let key = format!("user-{key}");
+            let mut was_on_the_canary = false;
+            for (split, seen) in splits.iter().zip(&mut seen) {
+                let is_on_the_canary = split.assign_key(&key) == Track::Canary;
+                assert!(is_on_the_canary || !was_on_the_canary, "{key} at {}", split.weight());
+                *seen += u32::from(is_on_the_canary);
+                was_on_the_canary = is_on_the_canary;
+            }
+        }
+        for (percent, seen) in RAMP.into_iter().zip(seen) {
+            let (mean, share) = (1e4 * percent, percent / 100.0);
             let three_sd = 3.0 * (mean * (1.0 - share)).sqrt();
-            assert!((seen - mean).abs() <= three_sd, "{percent} %: {seen} of {keys}");
+            assert!((f64::from(seen) - mean).abs() <= three_sd, "{percent} %: {seen} of a million");
+        }
+    }
+
+    #[test]
+    fn without_keys_each_share_is_exact_to_one_request_after_every_stratum() {
+        for percent in RAMP {
+            let split = split(percent, 42);
+            let (mut end, mut seen) = (0, 0);
+            for stratum in strata(&split) {
+                let requests = u64::from(end)..u64::from(end + stratum.requests);
+                seen += requests.filter(|&n| split.assign(n) == Track::Canary).count() as u32;
+                end += stratum.requests;
+                let due = f64::from(end) * percent / 100.0;
+                assert!((f64::from(seen) - due).abs() < 1.0, "{percent} %: {seen} of {end}");
+            }
+            assert_eq!((end, f64::from(seen)), (10_000, 100.0 * percent), "{percent} %");
         }
     }
 

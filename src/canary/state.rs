@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::injection::Injection;
 use super::metric::MetricName;
 use super::metric::Source;
 use super::plan::PlannedStep;
@@ -81,6 +82,9 @@ pub struct Rollout {
     /// What serin has held it for, by name; a person has seen it or is to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub concerns: BTreeSet<String>,
+    /// What is broken in the canary on purpose.
+    #[serde(default)]
+    pub injection: Injection,
 }
 
 /// Whether a rollout goes on.
@@ -182,6 +186,11 @@ impl Rollout {
     /// Who decides.
     pub fn mode(&self) -> Mode {
         self.policy.mode
+    }
+
+    /// What is broken in the canary on purpose, if anything is.
+    pub fn injected(&self) -> Option<&Injection> {
+        Some(&self.injection).filter(|injection| !injection.is_none())
     }
 
     /// The next step of the plan and its place: the next whose share is larger, because a person may have

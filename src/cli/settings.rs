@@ -19,6 +19,7 @@ use crate::canary::Weight;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::GivenMetric;
+use crate::canary::policy::GivenBreaker;
 use crate::canary::policy::Mode;
 use crate::canary::policy::parsed_duration;
 use crate::canary::segments::GivenSegments;
@@ -26,6 +27,7 @@ use crate::canary::segments::SegmentHarm;
 use crate::canary::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
+use crate::http::wish::Wishes;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
@@ -60,6 +62,15 @@ pub struct Given {
     /// Share of traffic a canary gets unless its deploy says otherwise, in percent [default: 10]
     #[arg(long, env = "SERIN_TRAFFIC_PERCENT", value_name = "PERCENT")]
     pub traffic_percent: Option<f64>,
+    /// Let POST /admin/inject break a canary on purpose: for tests and demonstrations
+    #[arg(long, env = "SERIN_ALLOW_INJECTION")]
+    pub allow_injection: bool,
+    /// Header of /predict whose value is the key of a request that has none in its body
+    #[arg(long, env = "SERIN_STICKY_HEADER", value_name = "NAME")]
+    pub sticky_header: Option<String>,
+    /// Let testers name the track of a prediction with the header x-serin-track
+    #[arg(long, env = "SERIN_ALLOW_TRACK_HEADER")]
+    pub allow_track_header: bool,
     /// How long a step is meant to last at least; advice for who decides [default: 1h]
     #[arg(long, env = "SERIN_BAKE", value_name = "DURATION")]
     pub bake: Option<String>,
@@ -117,6 +128,9 @@ pub struct Given {
     /// What harm in a segment leads to: hold or roll_back [default: hold]
     #[arg(long, env = "SERIN_SEGMENT_HARM", value_name = "EFFECT")]
     pub segment_harm: Option<String>,
+    /// When a canary that fails again and again is asked no more: only in the file.
+    #[arg(skip)]
+    pub breaker: GivenBreaker,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -183,6 +197,12 @@ impl Settings {
         }
         policy.canary_deadline =
             duration("canary_deadline", given!(canary_deadline), policy.canary_deadline)?;
+        let (first, second) = (&flags.breaker, &file.breaker);
+        policy.breaker = GivenBreaker {
+            failures: first.failures.or(second.failures),
+            probe_every: first.probe_every.clone().or_else(|| second.probe_every.clone()),
+        }
+        .policy()?;
         let health = &mut policy.health;
         health.alpha = given!(alpha).unwrap_or(health.alpha);
         health.min_samples = given!(min_samples).unwrap_or(health.min_samples);
@@ -243,6 +263,7 @@ impl Settings {
                 stable_deadline: duration("stable_deadline", given!(stable_deadline), seconds(10))?,
                 stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
                 notify,
+                allow_injection: flags.allow_injection || file.allow_injection,
             },
             http: http::Settings {
                 workers,
@@ -261,6 +282,10 @@ impl Settings {
                 body_deadline: duration("body_deadline", given!(body_deadline), seconds(10))?,
                 drain_deadline: duration("drain_deadline", given!(drain_deadline), seconds(30))?,
                 access: Access::Nobody,
+                wishes: Wishes::new(
+                    given!(sticky_header).as_deref(),
+                    flags.allow_track_header || file.allow_track_header,
+                )?,
             },
         })
     }
@@ -342,6 +367,10 @@ mod tests {
             ("segment_harm = \"promote\"", "give hold or roll_back"),
             ("[segments]\nregion = []", "segments.region has 0 values"),
             ("[segments]\nregion = \"north\"", "a list of values"),
+            ("[breaker]\nprobe_every = \"1ms\"", "breaker.probe_every = \"1ms\""),
+            ("[breaker]\nprobe_every = \"soon\"", "breaker.probe_every = \"soon\""),
+            ("sticky_header = \"x user\"", "sticky_header = \"x user\""),
+            ("[breaker]\nfailure = 3", "failure"),
             ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
             ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),
             ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),

@@ -108,6 +108,21 @@ fn print_slowdown(status: &Value) {
         let delay = format!("the canary is slowed down by {} ms on purpose", status["delay_ms"]);
         anstream::println!("        {}", styled(show::WAIT, delay));
     }
+    let injection = &status["injection"];
+    if injection.is_object() {
+        let harm = format!(
+            "broken on purpose: {} ms of delay, {} of its requests fail, scores shifted by {}",
+            injection["delay_ms"], injection["error_rate"], injection["score_shift"],
+        );
+        anstream::println!("{}", show::wrapped(&styled(show::WAIT, harm), "        "));
+    }
+    if status["breaker"]["state"] == "open" {
+        let open = format!(
+            "not asked, but for probes: it has failed {} times in a row",
+            status["breaker"]["failures_in_a_row"],
+        );
+        anstream::println!("        {}", styled(show::BAD, open));
+    }
 }
 
 fn print_lines(lines: &[String]) {

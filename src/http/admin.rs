@@ -270,7 +270,7 @@ struct Told<'a> {
 }
 
 /// Parses a command, carries it out, and answers with the new status.
-async fn command(
+pub(super) async fn command(
     request: HttpRequest,
     payload: Payload,
     shared: Data<Shared>,

@@ -5,9 +5,11 @@
 //! - [`fields`]: reading single fields, so that an error names them.
 //! - [`answer`]: writing an answer.
 //! - [`access`]: who may use `/admin`.
+//! - [`wish`]: what the headers of a prediction ask for.
 //! - [`predict`]: `POST /predict`.
 //! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
+//! - [`inject`]: `POST /admin/inject`.
 //! - [`server`]: listening, and stopping without losing anything.
 
 pub mod problem;
@@ -22,11 +24,15 @@ pub mod answer;
 
 pub mod access;
 
+pub mod wish;
+
 pub mod predict;
 
 pub mod analysis;
 
 pub mod admin;
+
+pub mod inject;
 
 pub mod server;
 
@@ -44,6 +50,7 @@ use actix_web::web::Data;
 use crate::service::Service;
 use access::Access;
 use problem::Problem;
+use wish::Wishes;
 
 pub use server::run;
 
@@ -62,6 +69,8 @@ pub struct Settings {
     pub drain_deadline: Duration,
     /// Who may use `/admin`.
     pub access: Access,
+    /// Which headers of a prediction are read.
+    pub wishes: Wishes,
 }
 
 /// What every handler reads.
@@ -90,6 +99,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/deploy-canary", web::post().to(admin::deploy)))
                 .service(get("/check-canary-health", web::get().to(admin::health)))
                 .service(post("/toggle-slowdown", web::post().to(admin::slowdown)))
+                .service(post("/inject", web::post().to(inject::inject)))
                 .service(post("/promote-canary", web::post().to(admin::promote)))
                 .service(post("/rollback-canary", web::post().to(admin::rollback)))
                 .service(post("/pause-canary", web::post().to(admin::pause)))

@@ -51,6 +51,9 @@ struct Answer<'a> {
     latency_ms: f64,
     prediction_id: &'a str,
     fallback: bool,
+    /// Only there if a tester has named the track.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    r#override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
 }
@@ -94,8 +97,9 @@ async fn answer(
     check_key("key", asked.key.as_deref())?;
     check_key("id", asked.id.as_deref())?;
     let segments = asked.segments.checked(shared.service.declared_segments())?;
-    // Nobody is not somebody who comes often.
-    let key = asked.key.filter(|key| !key.is_empty());
+    let wishes = &shared.settings.wishes;
+    let key = wishes.key(request.headers(), asked.key)?;
+    let track = wishes.track(request.headers())?;
     let single = asked.features.is_some();
     let rows = match (asked.features, asked.instances) {
         (Some(row), None) => vec![row],
@@ -113,11 +117,20 @@ async fn answer(
             return Err(Problem::field("features and instances are both given; give one of them"));
         }
     };
-    let prediction = shared.service.predict(Request { rows, key, segments }).await?;
-    written(&prediction, single, asked.id.as_deref())
+    let asked_for = Request { rows, key, segments };
+    let prediction = match track {
+        None => shared.service.predict(asked_for).await?,
+        Some(track) => shared.service.predict_on(track, asked_for).await?,
+    };
+    written(&prediction, single, track.is_some(), asked.id.as_deref())
 }
 
-fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Vec<u8>, Problem> {
+fn written(
+    prediction: &Prediction,
+    single: bool,
+    is_override: bool,
+    id: Option<&str>,
+) -> Result<Vec<u8>, Problem> {
     let threshold = prediction.answered_by().inference.model().threshold();
     let row = |&probability: &f64| Row { probability, label: u8::from(probability >= threshold) };
     let rows = match (single, prediction.probabilities.as_slice()) {
@@ -132,6 +145,7 @@ fn written(prediction: &Prediction, single: bool, id: Option<&str>) -> Result<Ve
         latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
         prediction_id: &format!("{:032x}", rand::random::<u128>()),
         fallback: prediction.fallback,
+        r#override: is_override,
         id,
     };
     let mut body = Vec::with_capacity(256);

@@ -115,6 +115,12 @@ impl Problem {
         Problem::new(status, "invalid_query", "The query is not what this route takes", detail)
     }
 
+    /// A header of a prediction says what cannot be.
+    pub fn header(detail: String) -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::new(status, "invalid_header", "A header is not what this route takes", detail)
+    }
+
     /// The `If-Match` header is not a revision.
     pub fn if_match(value: &str) -> Problem {
         let detail = format!("If-Match {value:?} is no revision; give the ETag of /admin/status");
@@ -253,6 +259,12 @@ impl From<CommandError> for Problem {
             CommandError::WarmUp { .. } => {
                 unprocessable("warm_up_failed", "The model failed before its first request")
             }
+            CommandError::InjectionNotAllowed => Problem::new(
+                StatusCode::FORBIDDEN,
+                "injection_not_allowed",
+                "This server injects nothing",
+                detail,
+            ),
             CommandError::OutOfRange { .. } => {
                 unprocessable("invalid_body", "The body is not what this route takes")
             }

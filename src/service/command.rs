@@ -28,6 +28,9 @@ use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_plan::PlanError;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::JudgePolicyError;
+use crate::canary::injection::GivenInjection;
+use crate::canary::injection::Injection;
+use crate::canary::injection::InjectionError;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
@@ -77,6 +80,8 @@ pub enum Command {
         /// How long, unless as before.
         delay_ms: Option<u32>,
     },
+    /// Break something in the canary on purpose, or nothing any more.
+    Inject(GivenInjection),
     /// Make the canary stable.
     Promote {
         /// Whether to do so against the judgement; that takes a reason.
@@ -143,6 +148,11 @@ pub enum CommandError {
         /// What to give instead.
         instead: &'static str,
     },
+    /// Nothing may be broken here on purpose.
+    #[error(
+        "this server injects nothing; a test server that is started with --allow-injection does"
+    )]
+    InjectionNotAllowed,
     /// It cannot happen in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -299,6 +309,7 @@ impl Service {
                 };
                 Event::SlowdownSet { slowdown }
             }
+            Command::Inject(given) => self.injected(state, given)?,
             Command::Promote { force, reason } => Event::Promoted {
                 judgement: Box::new(self.judgement(state.running()?)),
                 forced: force,
@@ -316,6 +327,34 @@ impl Service {
                 }
             }
         })
+    }
+
+    /// What an injection amounts to. Nothing may be injected again at any time.
+    fn injected(&self, state: &State, given: GivenInjection) -> Result<Event, CommandError> {
+        let out = |InjectionError { field, value, allowed }| CommandError::OutOfRange {
+            field,
+            value,
+            allowed,
+        };
+        let injection = Injection::try_from(given).map_err(out)?;
+        if !injection.is_none() && !self.settings.allow_injection {
+            return Err(CommandError::InjectionNotAllowed);
+        }
+        let declared = &self.declared_segments().keys;
+        let is_known = |name: &String| declared.iter().any(|key| key.name.as_str() == name);
+        if let Some(name) = injection.segment().keys().find(|name| !is_known(name)) {
+            let names: Vec<&str> = declared.iter().map(|key| key.name.as_str()).collect();
+            return Err(CommandError::OutOfRange {
+                field: "segment",
+                value: name.clone(),
+                allowed: if names.is_empty() {
+                    "none, because [segments] in serin.toml declares none".to_owned()
+                } else {
+                    names.join(", ")
+                },
+            });
+        }
+        Ok(Event::Injected { rollout: state.running()?.id, injection })
     }
 
     /// The judgement of the samples collected so far.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Ledger;
 use super::Service;
+use super::breaker::Breaker;
 use super::command::CommandError;
 use super::live::Lane;
 use super::live::Live;
@@ -124,7 +125,8 @@ impl Service {
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
-            | Event::SlowdownSet { .. } => Ok(()),
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. } => Ok(()),
         }
     }
 
@@ -155,6 +157,7 @@ impl Service {
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
+            | Event::Injected { .. }
             | Event::Promoted { .. } => cause.into(),
         }
     }
@@ -176,8 +179,9 @@ impl Service {
             let visits = before.map(|lane| lane.visits.clone());
             let tripwire = before
                 .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
+            let breaker = before.map_or_else(|| Breaker::of(rollout), |lane| lane.breaker.clone());
             let canary = known(&rollout.canary)?;
-            let lane = Lane::new(rollout, canary, state.slowdown, visits, tripwire);
+            let lane = Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker);
             Some(lane.with_segments_of(before))
         });
         let recorder = match samples {

@@ -9,7 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::breaker::Breaker;
 use super::inference::Inference;
+use super::injector::Fault;
+use super::injector::Injector;
 use super::recorder::Recorder;
 use super::segments::Places;
 use super::tripwire::Tripwire;
@@ -19,6 +22,8 @@ use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::Version;
+use crate::canary::injection::Segments;
+use crate::canary::signals::Failure;
 use crate::canary::state::Slowdown;
 
 /// Who answers now, and where what is observed goes.
@@ -55,8 +60,13 @@ pub struct Lane {
     pub segments: Arc<Places>,
     /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
     pub tripwire: Option<Arc<Tripwire>>,
-    /// The injected delay.
+    /// What keeps users from waiting for a canary that only fails; `None` if it is turned off. Shared by
+    /// the steps.
+    pub breaker: Option<Arc<Breaker>>,
+    /// The injected delay of the slowdown.
     pub delay: Option<Duration>,
+    /// What else is done to it on purpose.
+    pub injector: Option<Injector>,
     /// How long a canary prediction may take, delay included.
     pub deadline: Duration,
     /// Set when the canary is taken back, before the disk is asked: users come first.
@@ -71,6 +81,7 @@ impl Lane {
         slowdown: Slowdown,
         visits: Option<Arc<Visits>>,
         tripwire: Option<Arc<Tripwire>>,
+        breaker: Option<Arc<Breaker>>,
     ) -> Lane {
         Lane {
             rollout: rollout.id,
@@ -79,10 +90,43 @@ impl Lane {
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
             visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
+            injector: Injector::of(rollout),
             deadline: rollout.policy.canary_deadline,
             segments: Arc::new(Places::of(&rollout.policy.judge)),
             closed: AtomicBool::new(false),
             tripwire,
+            breaker,
+        }
+    }
+
+    /// What is done on purpose to the next request with these segments.
+    pub fn fault(&self, segments: Segments<'_>) -> Fault {
+        let injected = self.injector.as_ref().map_or(Fault::NONE, |it| it.fault(segments));
+        Fault { delay: injected.delay + self.delay.unwrap_or_default(), ..injected }
+    }
+
+    /// Whether a request that is the canary's may go to it at this time of the steady clock.
+    pub fn admits(&self, now: impl FnOnce() -> Duration) -> bool {
+        self.breaker.as_ref().is_none_or(|breaker| breaker.admits(now))
+    }
+
+    /// The canary has answered a request that counts.
+    pub fn answered(&self) {
+        if let Some(breaker) = &self.breaker {
+            breaker.answered();
+        }
+        if let Some(wire) = &self.tripwire {
+            wire.answered();
+        }
+    }
+
+    /// It has failed at one, or was not asked, at this time of the steady clock.
+    pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| failure != Failure::BreakerOpen) {
+            breaker.failed(now);
+        }
+        if let Some(wire) = &self.tripwire {
+            wire.failed();
         }
     }
 

@@ -7,6 +7,8 @@
 //! - [`segments`]: which segments a request is in, and `segment_counts`: what was observed in each.
 //! - [`live`]: what a prediction reads.
 //! - [`predict`]: one prediction.
+//! - [`breaker`]: when a canary is asked no more.
+//! - [`injector`]: what is done to a canary on purpose.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
 //! - [`startup`]: from a journal to a running service.
@@ -53,6 +55,10 @@ pub mod tripwire;
 
 pub mod notify;
 
+pub mod breaker;
+
+pub mod injector;
+
 mod watch;
 
 mod rate;
@@ -77,6 +83,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Policy;
 use crate::canary::State;
+use crate::canary::Track;
 use crate::canary::segments::Segments;
 use crate::store::Store;
 use clock::Clock;
@@ -153,6 +160,8 @@ pub struct Settings {
     pub stable: String,
     /// Who is told what happens.
     pub notify: Vec<Target>,
+    /// Whether a canary may be harmed on purpose.
+    pub allow_injection: bool,
 }
 
 impl Service {
@@ -168,6 +177,19 @@ impl Service {
     /// The segments that requests may name.
     pub fn declared_segments(&self) -> &Segments {
         &self.settings.policy.judge.segments
+    }
+
+    /// Answers a tester's prediction request from this track, if it is there. Nothing is counted.
+    ///
+    /// # Errors
+    /// See [`predict::predict_on`].
+    pub async fn predict_on(
+        &self,
+        track: Track,
+        request: Request<'_>,
+    ) -> Result<Prediction, PredictError> {
+        let (live, deadline) = (self.live.load(), self.settings.stable_deadline);
+        predict::predict_on(track, live, &*self.clock, deadline, request).await
     }
 
     /// The model files there are.

@@ -1,5 +1,7 @@
 //! One prediction: assign, infer, record, and never let the user feel the canary.
 
+mod tester;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use thiserror::Error;
 
 use super::clock::Clock;
 use super::inference::InferenceError;
+use super::injector::Fault;
 use super::live::Live;
 use super::live::Loaded;
 use super::segments::InSegments;
@@ -18,6 +21,8 @@ use crate::canary::signals::Failure;
 use crate::model::Features;
 use crate::model::Row;
 use crate::model::RowError;
+
+pub use tester::predict_on;
 
 /// What is asked: one row or many, and for whom.
 pub struct Request<'a> {
@@ -96,25 +101,25 @@ pub async fn predict(
     let mut lost = Duration::ZERO;
     let (track, visit) = live.assign(request.key.as_deref());
     if let (Track::Canary, Some(lane)) = (track, &live.canary) {
-        let (latency, outcome) = timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await;
+        let (latency, outcome) = if lane.admits(|| clock.steady()) {
+            timed(&lane.loaded, clock, lane.fault(&request.segments), lane.deadline, &rows).await
+        } else {
+            (Duration::ZERO, Err(not_asked()))
+        };
         match outcome {
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
                 let scores = judged_scores(&live, &probabilities);
                 live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
-                if let Some(wire) = &lane.tripwire {
-                    wire.answered();
-                }
+                lane.answered();
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, visit, error.failure);
                 live.recorder.record_failure_in(&segments, Track::Canary, visit);
-                if let Some(wire) = &lane.tripwire {
-                    wire.failed();
-                }
+                lane.failed(error.failure, || clock.steady());
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
                 (fallback, lost) = (true, latency);
             }
@@ -122,7 +127,7 @@ pub async fn predict(
     }
     // A request that was the canary's does not become a sample of stable: the two tracks are
     // comparable only as the split has drawn them.
-    let (latency, outcome) = timed(&live.stable, clock, None, stable_deadline, &rows).await;
+    let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
     match outcome {
         Ok(probabilities) => {
             // The tracks are compared by one measure: what would have been too late of the canary's is
@@ -179,24 +184,35 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, Predict
 }
 
 /// A version's answer within its deadline, and how long it took, both tracks measured by the same
-/// two clock reads. The injected delay counts: it plays a slow model.
+/// two clock reads. An injected delay counts: it plays a slow model.
 async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
-    delay: Option<Duration>,
+    fault: Fault,
     deadline: Duration,
     rows: &[Row<'_>],
 ) -> (Duration, Result<Vec<f64>, InferenceError>) {
     let started = clock.steady();
     let mut left = deadline;
-    if let Some(delay) = delay {
-        tokio::time::sleep(delay.min(deadline)).await;
+    if !fault.delay.is_zero() {
+        tokio::time::sleep(fault.delay.min(deadline)).await;
         left = deadline.saturating_sub(clock.steady().saturating_sub(started));
     }
-    let outcome =
-        if left.is_zero() { Err(late(deadline)) } else { loaded.inference.run(rows, left).await };
+    let outcome = if left.is_zero() {
+        Err(late(deadline))
+    } else if fault.fails {
+        let detail = "an error that was injected on purpose".to_owned();
+        Err(InferenceError { failure: Failure::Error, detail })
+    } else {
+        loaded.inference.run(rows, left).await.map(|probabilities| fault.shifted(probabilities))
+    };
     let latency = clock.steady().saturating_sub(started);
     (latency, if latency > deadline { outcome.and(Err(late(deadline))) } else { outcome })
+}
+
+fn not_asked() -> InferenceError {
+    let detail = "it had failed too often in a row".to_owned();
+    InferenceError { failure: Failure::BreakerOpen, detail }
 }
 
 fn late(deadline: Duration) -> InferenceError {

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::Ledger;
 use super::Service;
 use super::Settings;
+use super::breaker::Breaker;
 use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
@@ -34,6 +35,7 @@ use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::evidence_log;
 use crate::canary::evidence_log::Unsaved;
+use crate::canary::injection::Injection;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
 use crate::canary::policy::Mode;
@@ -65,7 +67,7 @@ pub enum StartError {
         /// Its identity.
         digest: String,
     },
-    /// The rollback of a canary that was lost could not be journalled.
+    /// What had to be journalled at the start, such as the rollback of a canary that was lost, could not be.
     #[error("{0}")]
     Command(String),
 }
@@ -115,7 +117,19 @@ impl Service {
         if canary_lost {
             service.roll_back_lost_canary()?;
         }
+        service.end_forbidden_injection()?;
         Ok(service)
+    }
+
+    /// Ends what was injected by a server that was allowed to, if this one is not.
+    fn end_forbidden_injection(&self) -> Result<(), StartError> {
+        let mut ledger = self.ledger.lock();
+        let injected = ledger.state.rollout.as_ref().filter(|it| it.injected().is_some());
+        let Some(rollout) = injected.filter(|_| !self.settings.allow_injection) else {
+            return Ok(());
+        };
+        let event = Event::Injected { rollout: rollout.id, injection: Injection::default() };
+        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 
     /// Follows a journal that someone else has written to.
@@ -221,7 +235,8 @@ fn assemble(
             })
             .map(|loaded| {
                 let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
-                Lane::new(rollout, loaded, state.slowdown, visits, tripwire)
+                let breaker = Breaker::of(rollout);
+                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker)
             }),
         None => None,
     };

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Ledger;
 use super::Service;
 use super::beside::Beside;
+use super::breaker::BreakerStatus;
 use super::notify::TargetStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
@@ -19,6 +20,7 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
+use crate::canary::injection::Injection;
 use crate::canary::plan::Action;
 use crate::canary::plan::AtDeadline;
 use crate::canary::plan::PlannedStep;
@@ -45,6 +47,8 @@ pub struct Status {
     pub traffic_percent: f64,
     /// The rollout under way.
     pub rollout: Option<RolloutStatus>,
+    /// Whether the canary is asked at all; `null` without one, or with the breaker turned off.
+    pub breaker: Option<BreakerStatus>,
     /// What was observed at the current step.
     pub tracks: Tracks,
     /// What the health check says.
@@ -63,6 +67,8 @@ pub struct Status {
     pub delay_ms: u32,
     /// Who is told of all this, and how far they are.
     pub notifications: Vec<TargetStatus>,
+    /// What else is broken in the canary on purpose.
+    pub injection: Option<Injection>,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
 }
@@ -305,6 +311,7 @@ impl Service {
                 });
                 RolloutStatus::new(rollout, now, plan)
             }),
+            breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
             tracks: Tracks {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
@@ -323,6 +330,7 @@ impl Service {
             simulate_slowdown: state.slowdown.enabled,
             delay_ms: state.slowdown.delay_ms,
             notifications: self.notifications.status(),
+            injection: state.rollout.as_ref().and_then(Rollout::injected).cloned(),
             uptime_seconds: uptime.as_secs_f64(),
         }
     }

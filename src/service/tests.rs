@@ -161,6 +161,7 @@ impl Bench {
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
             notify: Vec::new(),
+            allow_injection: false,
         }
     }
 }
@@ -283,6 +284,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
+        allow_injection: false,
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

@@ -7,10 +7,11 @@ use crate::problem::refused;
 use crate::raw;
 
 /// Every route of /admin, with its method.
-pub const ADMIN_ROUTES: [&str; 11] = [
+pub const ADMIN_ROUTES: [&str; 12] = [
     "POST /admin/deploy-canary",
     "GET /admin/check-canary-health",
     "POST /admin/toggle-slowdown",
+    "POST /admin/inject",
     "POST /admin/promote-canary",
     "POST /admin/rollback-canary",
     "POST /admin/pause-canary",

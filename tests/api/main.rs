@@ -32,6 +32,12 @@ mod notify;
 
 mod segments;
 
+mod inject;
+
+mod breaker;
+
+mod tracks;
+
 mod bad_predictions;
 
 mod bad_commands;

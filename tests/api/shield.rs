@@ -123,14 +123,17 @@ fn count_fallbacks(app: &TestApp, predictions: usize) -> usize {
 fn app_with(misbehavior: Misbehavior) -> TestApp {
     Setup::new()
         .model("bad.bin", misbehavior.artifact())
-        .given(|given| given.canary_deadline = Some("50ms".to_owned()))
+        .given(|given| {
+            given.canary_deadline = Some("50ms".to_owned());
+            // Every failure shows as what it is.
+            given.breaker.failures = Some(0);
+        })
         .spawn()
 }
 
 /// Failures of one kind and of no other.
 fn only(kind: &str, count: usize) -> Value {
-    let mut failures =
-        json!({ "error": 0, "panic": 0, "not_a_probability": 0, "deadline": 0, "busy": 0 });
+    let mut failures = json!({ "error": 0, "panic": 0, "not_a_probability": 0, "deadline": 0, "busy": 0, "breaker_open": 0 });
     failures[kind] = count.into();
     failures
 }

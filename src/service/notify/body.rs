@@ -84,6 +84,7 @@ fn data(notice: &Notice<'_>) -> Value {
         Event::Paused { reason, .. } => json!({ "reason": reason }),
         Event::Held { reason, concerns, .. } => json!({ "reason": reason, "concerns": concerns }),
         Event::SlowdownSet { slowdown } => json!({ "slowdown": slowdown }),
+        Event::Injected { injection, .. } => json!({ "injection": injection }),
         Event::Promoted { forced, reason, by, .. } => {
             json!({ "by": by, "forced": forced, "reason": reason })
         }

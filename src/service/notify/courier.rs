@@ -236,6 +236,7 @@ fn rollout_of(event: &Event, begun: u64) -> Option<u64> {
         Event::TrafficSet { rollout, .. }
         | Event::Paused { rollout, .. }
         | Event::Resumed { rollout }
+        | Event::Injected { rollout, .. }
         | Event::RolledBack { rollout, .. } => Some(*rollout),
         Event::Advanced { judgement }
         | Event::ApprovalAwaited { judgement }

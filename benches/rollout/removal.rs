@@ -1,0 +1,143 @@
+//! How long does a canary still answer after it was decided that it goes? In one process, under load.
+//!
+//! Threads predict without a pause while the rollback command runs, again and again. Each notes when its
+//! last request for the canary began and when it was answered. The moment of the decision is the call of
+//! the command, so that judging what has been seen is counted, too.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+use serin::canary::Track;
+use serin::canary::Weight;
+use serin::cli::settings::Given;
+use serin::cli::settings::Settings;
+use serin::model::Features;
+use serin::model::Value;
+use serin::service::Command;
+use serin::service::Deployment;
+use serin::service::Service;
+use serin::service::clock::SystemClock;
+use serin::service::predict::Request;
+use serin::store;
+
+use super::Fallible;
+use super::now;
+use super::quantile;
+use super::server::Folder;
+use super::tell;
+
+const ROLLBACKS: usize = 1000;
+const THREADS: usize = 2;
+const LIMIT: Duration = Duration::from_millis(1);
+
+/// The last request of one thread that the canary answered, in nanoseconds since the start.
+#[derive(Default)]
+struct Last {
+    began: AtomicU64,
+    answered: AtomicU64,
+    predictions: AtomicU64,
+}
+
+/// Whether the limit was kept by 99 of 100.
+pub fn measure(folder: &Folder) -> Fallible<bool> {
+    let given =
+        Given { store: Some("memory:".to_owned()), workers: Some(THREADS), ..Given::default() };
+    let settings = Settings::without_file(&given)?;
+    let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
+    let service = Service::start(settings.service.clone(), store, folder.registry()?, clock)?;
+    let lasts: [CachePadded<Last>; THREADS] = Default::default();
+    let (start, enough) = (now(), AtomicBool::new(false));
+    let rolled_back = thread::scope(|scope| {
+        let busy: Vec<_> = lasts
+            .iter()
+            .map(|last| scope.spawn(|| predict_until(&enough, &service, start, last)))
+            .collect();
+        let rolled_back: Fallible<Vec<[f64; 2]>> =
+            (0..ROLLBACKS).map(|_| roll_back_once(&service, start, &lasts)).collect();
+        enough.store(true, Ordering::Relaxed);
+        for thread in busy {
+            thread.join().unwrap_or_else(|_| Err("a thread panicked".into()))?;
+        }
+        rolled_back
+    })?;
+    let predictions: u64 = lasts.iter().map(|last| last.predictions.load(Ordering::Relaxed)).sum();
+    tell(&format!(
+        "{ROLLBACKS} rollbacks while {THREADS} threads make {predictions} predictions; after the command:"
+    ));
+    tell("microseconds                        median      p99      max");
+    let mut p99s = [0.0; 2];
+    for (place, what) in
+        ["the last request goes to the canary", "the last of them is answered"].iter().enumerate()
+    {
+        let mut after: Vec<f64> = rolled_back.iter().map(|pair| pair[place]).collect();
+        after.sort_by(f64::total_cmp);
+        let at = |share| quantile(&after, share);
+        p99s[place] = at(0.99);
+        tell(&format!("{what:<34}  {:>7.1}  {:>7.1}  {:>7.1}", at(0.5), at(0.99), at(1.0)));
+    }
+    let limit = LIMIT.as_secs_f64() * 1e6;
+    tell(&format!("p99 of the last answer: {:.1} (limit {limit:.0})", p99s[1]));
+    Ok(p99s[1] < limit)
+}
+
+/// Microseconds from the command to the last request that went to the canary, and to the last answer of it;
+/// 0 if none came after it.
+fn roll_back_once(
+    service: &Service,
+    start: Instant,
+    lasts: &[CachePadded<Last>],
+) -> Fallible<[f64; 2]> {
+    let deployment = Deployment {
+        model_path: "model_v2.bin".to_owned(),
+        weight: Some(Weight::from_percent(50.0)?),
+        ..Deployment::default()
+    };
+    service.deploy(deployment, None)?;
+    thread::sleep(Duration::from_millis(2));
+    let decided = nanoseconds(start);
+    service.command(Command::RollBack { reason: None, quarantine: false }, None)?;
+    // Whatever is under way has ended by then, or is counted in the next round, where it is even later.
+    thread::sleep(Duration::from_millis(2));
+    let newest = |of: fn(&Last) -> &AtomicU64| {
+        lasts.iter().map(|last| of(last).load(Ordering::Relaxed)).max().unwrap_or(0)
+    };
+    let since = |then: u64| then.saturating_sub(decided) as f64 / 1e3;
+    Ok([since(newest(|last| &last.began)), since(newest(|last| &last.answered))])
+}
+
+fn predict_until(
+    enough: &AtomicBool,
+    service: &Service,
+    start: Instant,
+    last: &Last,
+) -> Fallible<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        while !enough.load(Ordering::Relaxed) {
+            let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
+            let request = Request {
+                rows: vec![Features::Ordered(row.to_vec())],
+                key: None,
+                segments: Vec::new(),
+            };
+            let began = nanoseconds(start);
+            let answer = service.predict(request).await?;
+            if answer.track == Track::Canary {
+                last.began.store(began, Ordering::Relaxed);
+                last.answered.store(nanoseconds(start), Ordering::Relaxed);
+            }
+            last.predictions.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    })
+}
+
+fn nanoseconds(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,172 @@
+//! What happens to one canary, and what must become of it?
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::json;
+use serin::canary::Entry;
+use serin::canary::Event;
+use serin::service::Service;
+
+use super::Fallible;
+use super::client::Users;
+use super::client::command;
+use super::now;
+use super::server::Folder;
+use super::server::SLOW;
+use super::server::Server;
+use super::server::USUAL;
+
+/// The stories, all at 200 requests a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// After its warm-up, a fifth of its requests fails.
+    Spike,
+    /// It takes 12 ms where stable takes 8.
+    Slow,
+    /// It is the same artifact as stable.
+    Walk,
+}
+
+/// How one canary fared.
+#[derive(Clone)]
+pub struct Lived {
+    /// Why it ended otherwise than it must, if it did.
+    pub wrong: Option<String>,
+    /// From the harm, or the deployment, to the end of the rollout.
+    pub seconds: f64,
+    pub answers: u64,
+    pub failed: u64,
+}
+
+/// A rollout that has not ended by then will not end as it must.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Longer than the warm-up of the plan, in which nothing is judged.
+const BEFORE_THE_SPIKE: Duration = Duration::from_secs(6);
+
+/// How long users go on coming, to see that nobody meets the canary any more.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+impl Story {
+    pub const ALL: [Story; 3] = [Story::Spike, Story::Slow, Story::Walk];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Story::Spike => "spike",
+            Story::Slow => "slow",
+            Story::Walk => "walk",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Story::Spike => "20 % errors at 10 %, from error to off",
+            Story::Slow => "+50 % latency at 10 %, deployment to off",
+            Story::Walk => "identical, 1-5-25-50-100 %, to promoted",
+        }
+    }
+
+    pub fn limit_seconds(self) -> Option<f64> {
+        match self {
+            Story::Spike => Some(3.0),
+            Story::Slow => Some(30.0),
+            Story::Walk => None,
+        }
+    }
+
+    /// Lives through it once, on a server of its own.
+    pub fn live(self, folder: &Folder) -> Fallible<Lived> {
+        let (stable, canary) = match self {
+            Story::Spike => ("model_v1.bin", "model_v2.bin"),
+            Story::Slow => (USUAL, SLOW),
+            Story::Walk => ("model_v1.bin", "model_v1.bin"),
+        };
+        let plan = match self {
+            Story::Spike | Story::Slow => {
+                json!({ "steps": [{ "weight": 10, "bake": "10m" }, { "weight": 50, "bake": "10m" }] })
+            }
+            Story::Walk => {
+                let step = |weight: u32| json!({ "weight": weight, "bake": "2s" });
+                let steps = [1, 5, 25, 50, 100].map(step);
+                json!({ "steps": steps, "min_samples": 20 })
+            }
+        };
+        let server = Server::start(folder, stable)?;
+        let users = Users::default();
+        let start = now();
+        let told = thread::scope(|scope| {
+            scope.spawn(|| users.come(server.address, start));
+            let told = self.told(&server, canary, &plan);
+            users.is_over.store(true, Ordering::Relaxed);
+            thread::sleep(AFTERWARDS);
+            users.enough.store(true, Ordering::Relaxed);
+            told
+        });
+        let history = told.and_then(|ended| {
+            let history = server.service.newest_history(100)?;
+            Ok((ended, history))
+        });
+        server.stop()?;
+        let (ended, history) = history?;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let wrong = match (ended, count(&users.stray)) {
+            (false, _) => Some(format!("no end within {PATIENCE:?}")),
+            (true, 0) => self.wrong_end(&history),
+            (true, stray) => Some(format!("{stray} answers by a canary that was off")),
+        };
+        let seconds = self.seconds(&history).unwrap_or(f64::NAN);
+        Ok(Lived { wrong, seconds, answers: count(&users.answers), failed: count(&users.failed) })
+    }
+
+    /// Tells the story while users come; whether it has ended.
+    fn told(self, server: &Server, canary: &str, plan: &Value) -> Fallible<bool> {
+        // The server and the clients have begun.
+        thread::sleep(Duration::from_millis(500));
+        let body = json!({ "model_path": canary, "plan": plan });
+        command(server.address, "deploy-canary", &body)?;
+        if self == Story::Spike {
+            thread::sleep(BEFORE_THE_SPIKE);
+            command(server.address, "inject", &json!({ "error_rate": 0.2 }))?;
+        }
+        let start = now();
+        while start.elapsed() < PATIENCE {
+            // The journal, because each look at the status is one of the judge's, too.
+            if has_ended(&server.service)? {
+                return Ok(true);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+
+    fn wrong_end(self, history: &[Entry]) -> Option<String> {
+        let last = history.last()?;
+        let promoted = matches!(last.event, Event::Promoted { .. });
+        let is_right = promoted == (self == Story::Walk);
+        (!is_right).then(|| last.event.sentence())
+    }
+
+    /// How long it took by the journal.
+    fn seconds(self, history: &[Entry]) -> Option<f64> {
+        let at = |event: &str| -> Option<Timestamp> {
+            Some(history.iter().find(|entry| entry.event.name() == event)?.at)
+        };
+        let begin = match self {
+            Story::Spike => at("injected")?,
+            Story::Slow | Story::Walk => at("canary_deployed")?,
+        };
+        Some(history.last()?.at.duration_since(begin).as_secs_f64())
+    }
+}
+
+fn has_ended(service: &Service) -> Fallible<bool> {
+    let newest = service.newest_history(1)?;
+    let ends =
+        |entry: &Entry| matches!(entry.event, Event::Promoted { .. } | Event::RolledBack { .. });
+    Ok(newest.last().is_some_and(ends))
+}

@@ -1,0 +1,99 @@
+//! Does a canary that only fails keep its users waiting? Only so many of them, and one now and then.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::client::CUSTOMER;
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::misbehaving::Misbehavior;
+
+fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: &str) -> TestApp {
+    let app = Setup::new()
+        .model("bad.bin", misbehavior.artifact())
+        .given(|given| {
+            given.canary_deadline = Some("50ms".to_owned());
+            given.breaker.failures = Some(failures);
+            given.breaker.probe_every = Some(probe_every.to_owned());
+            given.allow_injection = true;
+        })
+        .spawn();
+    app.deploy_canary_with(&json!({ "model_path": "bad.bin", "traffic_percent": 50 })).done();
+    app
+}
+
+#[test]
+fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
+    let app = app_with(Misbehavior::Hang, 3, "1h");
+    let closed = json!({ "state": "closed", "failures_in_a_row": 0, "opened": 0 });
+    assert_eq!(app.status()["breaker"], closed);
+    let answers: Vec<Value> = (0..200).map(|_| app.predict().done()).collect();
+    let fallbacks = answers.iter().filter(|answer| answer["fallback"] == true).count();
+    assert_eq!(fallbacks, 100, "whoever was the canary's is still told so");
+    let waited = |answer: &&Value| answer["latency_ms"].as_f64().unwrap() >= 50.0;
+    assert_eq!(answers.iter().filter(waited).count(), 3);
+
+    let status = app.status();
+    let open = json!({ "state": "open", "failures_in_a_row": 3, "opened": 1 });
+    assert_eq!(status["breaker"], open);
+    let canary = &status["tracks"]["canary"];
+    let kinds = &canary["failures_by_kind"];
+    assert_eq!((&kinds["deadline"], &kinds["breaker_open"]), (&json!(3), &json!(97)));
+    assert_eq!((&canary["requests"], &canary["failure_rate"]), (&json!(100), &json!(1.0)));
+    assert_eq!(status["tracks"]["stable"]["requests"], 100, "a fallback is no sample of stable");
+    assert_eq!(app.check_canary_health().done()["alert_triggered"], true);
+
+    // Another step does not forget it.
+    app.set_traffic(100).done();
+    assert_eq!(app.status()["breaker"], open);
+    assert_eq!(app.rollback_canary().done()["breaker"], Value::Null);
+}
+
+#[test]
+fn a_canary_that_is_well_again_is_asked_again() {
+    let app = Setup::new()
+        .given(|given| {
+            given.breaker.probe_every = Some("10ms".to_owned());
+            given.allow_injection = true;
+        })
+        .spawn();
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 100 })).done();
+    app.post("/admin/inject", &json!({ "error_rate": 1.0 })).done();
+    app.predict_times(20);
+    let breaker = app.status()["breaker"].clone();
+    assert_eq!((&breaker["state"], &breaker["opened"]), (&json!("open"), &json!(1)));
+    app.post("/admin/inject", &json!({})).done();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(app.predict_times(50), 50, "the first probe closes it");
+    let closed = json!({ "state": "closed", "failures_in_a_row": 0, "opened": 1 });
+    assert_eq!(app.status()["breaker"], closed);
+}
+
+#[test]
+fn without_a_breaker_every_request_is_tried() {
+    let app = app_with(Misbehavior::Panic, 0, "1h");
+    app.predict_times(100);
+    let status = app.status();
+    assert_eq!(status["breaker"], Value::Null);
+    assert_eq!(status["tracks"]["canary"]["failures_by_kind"]["panic"], 50);
+}
+
+#[test]
+fn a_rollout_by_plan_is_taken_back_by_what_its_open_breaker_counts() {
+    let app = app_with(Misbehavior::Hang, 5, "1h");
+    app.rollback_canary().done();
+    // Nobody looks for an hour: only the trigger can take it back.
+    let plan = json!({
+        "steps": [{ "weight": 50, "bake": "1m" }], "warm_up": "0s", "look": "1h", "deadline": "24h",
+    });
+    app.deploy_canary_with(&json!({ "model_path": "bad.bin", "plan": plan })).done();
+    let answers: Vec<Value> =
+        (0..40).map(|_| app.post("/predict", &json!({ "features": CUSTOMER })).done()).collect();
+    let waited = |answer: &&Value| answer["latency_ms"].as_f64().unwrap() >= 50.0;
+    assert_eq!(answers.iter().filter(waited).count(), 5);
+    while !app.status()["canary"].is_null() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let reason = app.status()["last_rollout"]["reason"].clone();
+    assert!(reason.as_str().unwrap().starts_with("a trigger fired: 10 of"), "{reason}");
+}
