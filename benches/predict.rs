@@ -12,6 +12,7 @@ use std::time::Instant;
 use program::Fallible;
 use program::exit_code;
 use program::tell;
+use serin::canary::FeedbackPolicy;
 use serin::canary::Policy;
 use serin::canary::Track;
 use serin::model::Features;
@@ -76,6 +77,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         seed: Some(1),
         stable_deadline: Duration::from_secs(10),
         stable: "model_v1.bin".to_owned(),
+        feedback: FeedbackPolicy::default(),
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());

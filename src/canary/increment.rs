@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::labels::LossIncrement;
 use super::metric::MetricName;
 use super::signals::Samples;
 use super::signals::TrackSamples;
@@ -19,6 +20,8 @@ pub struct Increment {
     pub canary: TrackIncrement,
     /// Values that were measured elsewhere, by metric.
     pub recorded: BTreeMap<MetricName, RecordedIncrement>,
+    /// What labels that came meanwhile say of predictions, each at the share that drew it.
+    pub losses: Vec<LossIncrement>,
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
@@ -52,12 +55,14 @@ impl Increment {
             stable: TrackIncrement::between(&earlier.stable, &now.stable)?,
             canary: TrackIncrement::between(&earlier.canary, &now.canary)?,
             recorded: BTreeMap::new(),
+            losses: Vec::new(),
         })
     }
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        self.stable.requests == 0 && self.canary.requests == 0 && self.recorded.is_empty()
+        let nothing_elsewhere = self.recorded.is_empty() && self.losses.is_empty();
+        self.stable.requests == 0 && self.canary.requests == 0 && nothing_elsewhere
     }
 }
 

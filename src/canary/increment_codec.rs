@@ -1,9 +1,10 @@
 //! How does an increment become few bytes, and come back from them to the bit?
 //!
 //! ```text
-//! increment = 1 (the version), the weight in basis points, stable's track, the canary's track,
+//! increment = 1 or 2 (the version: 2 with losses), the weight in basis points, stable's track, the canary's track,
 //!             how many recorded metrics, and for each: the length of its name, its name,
-//!             stable's values, the canary's values
+//!             stable's values, the canary's values; with losses: how many shares, and for each:
+//!             the share in basis points, logarithmic losses of stable and canary, Brier scores of both
 //! track     = requests, failures, latencies, scores
 //! values    = 2 n,     then n times: 2 (buckets since the one before) + (1 if the count is not 1),
 //!                      and the count if it is not 1
@@ -19,18 +20,23 @@ use thiserror::Error;
 use super::increment::Increment;
 use super::increment::RecordedIncrement;
 use super::increment::TrackIncrement;
+use super::labels;
+use super::labels::LossIncrement;
+use super::labels::TrackLosses;
 use super::metric::MetricName;
 use super::weight::Weight;
 use crate::stats::Layout;
 
-/// Grows by one with each change of the encoding.
-const VERSION: u8 = 1;
+/// Of an increment without losses, as all were before labels.
+const PLAIN: u8 = 1;
+/// Of one with losses. The next change of the encoding takes the next number.
+const WITH_LOSSES: u8 = 2;
 
 /// Bytes that are no increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodecError {
     /// It was written by a newer serin, or by none.
-    #[error("version {0} of an increment, and only {VERSION} is known")]
+    #[error("version {0} of an increment, and only {PLAIN} and {WITH_LOSSES} are known")]
     Version(u8),
     /// It ends too early.
     #[error("the increment ends in the middle")]
@@ -46,7 +52,7 @@ pub enum CodecError {
 impl Increment {
     /// The bytes that stand for it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![if self.losses.is_empty() { PLAIN } else { WITH_LOSSES }];
         write_number(&mut bytes, u64::from(self.weight.basis_points()));
         write_track(&mut bytes, &self.stable);
         write_track(&mut bytes, &self.canary);
@@ -56,6 +62,9 @@ impl Increment {
             bytes.extend_from_slice(name.as_str().as_bytes());
             write_values(&mut bytes, Layout::ANY, stable);
             write_values(&mut bytes, Layout::ANY, canary);
+        }
+        if !self.losses.is_empty() {
+            write_losses(&mut bytes, &self.losses);
         }
         bytes
     }
@@ -67,12 +76,11 @@ impl Increment {
     pub fn from_bytes(bytes: &[u8]) -> Result<Increment, CodecError> {
         let mut reader = Reader(bytes);
         let version = reader.byte()?;
-        if version != VERSION {
+        if version != PLAIN && version != WITH_LOSSES {
             return Err(CodecError::Version(version));
         }
-        let weight = u16::try_from(reader.number()?).ok().and_then(Weight::from_basis_points);
         let mut increment = Increment {
-            weight: weight.ok_or(CodecError::OutOfRange("weight"))?,
+            weight: reader.weight()?,
             stable: reader.track()?,
             canary: reader.track()?,
             ..Increment::default()
@@ -82,6 +90,11 @@ impl Increment {
             let stable = reader.values(Layout::ANY)?;
             let canary = reader.values(Layout::ANY)?;
             increment.recorded.insert(name, RecordedIncrement { stable, canary });
+        }
+        if version == WITH_LOSSES {
+            for _ in 0..reader.number()? {
+                increment.losses.push(reader.losses()?);
+            }
         }
         // Overlong numbers, names out of order and what comes after the end all show here.
         if increment.to_bytes() == bytes { Ok(increment) } else { Err(CodecError::OtherEncoding) }
@@ -101,6 +114,17 @@ fn write_track(bytes: &mut Vec<u8>, track: &TrackIncrement) {
     write_number(bytes, track.failures);
     write_values(bytes, Layout::SECONDS, &track.latency);
     write_values(bytes, Layout::UNIT_INTERVAL, &track.score);
+}
+
+fn write_losses(bytes: &mut Vec<u8>, losses: &[LossIncrement]) {
+    write_number(bytes, losses.len() as u64);
+    for LossIncrement { weight, stable, canary } in losses {
+        write_number(bytes, u64::from(weight.basis_points()));
+        write_values(bytes, labels::LOG_LOSS, &stable.log_loss);
+        write_values(bytes, labels::LOG_LOSS, &canary.log_loss);
+        write_values(bytes, labels::BRIER, &stable.brier);
+        write_values(bytes, labels::BRIER, &canary.brier);
+    }
 }
 
 fn write_values(bytes: &mut Vec<u8>, layout: Layout, values: &[(f64, u64)]) {
@@ -169,6 +193,20 @@ impl Reader<'_> {
             latency: self.values(Layout::SECONDS)?,
             score: self.values(Layout::UNIT_INTERVAL)?,
         })
+    }
+
+    fn weight(&mut self) -> Result<Weight, CodecError> {
+        let weight = u16::try_from(self.number()?).ok().and_then(Weight::from_basis_points);
+        weight.ok_or(CodecError::OutOfRange("weight"))
+    }
+
+    fn losses(&mut self) -> Result<LossIncrement, CodecError> {
+        let weight = self.weight()?;
+        let log_loss = (self.values(labels::LOG_LOSS)?, self.values(labels::LOG_LOSS)?);
+        let brier = (self.values(labels::BRIER)?, self.values(labels::BRIER)?);
+        let stable = TrackLosses { log_loss: log_loss.0, brier: brier.0 };
+        let canary = TrackLosses { log_loss: log_loss.1, brier: brier.1 };
+        Ok(LossIncrement { weight, stable, canary })
     }
 
     /// A number of things that take a byte each at least, so that no length asks for more memory than
@@ -281,7 +319,8 @@ mod tests {
         let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         for (bytes, cause) in [
             (&[][..], "ends"),
-            (&[2], "version 2"),
+            (&[3], "version 3"),
+            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
             (&[1, 0xff, 0xff, 0x7f], "weight"),
             (&[&[1, 0, 0, 0], &most[..]].concat(), "ends"),
             (&[&[1, 0, 0, 0], &most[..9], &[2]].concat(), "a number"),
@@ -305,8 +344,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_increment_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-            let versioned = [&[VERSION, 10][..], &bytes].concat();
-            for bytes in [bytes, versioned] {
+            let plain = [&[PLAIN, 10][..], &bytes].concat();
+            let with_losses = [&[WITH_LOSSES, 10][..], &bytes].concat();
+            for bytes in [bytes, plain, with_losses] {
                 if let Ok(increment) = Increment::from_bytes(&bytes) {
                     prop_assert_eq!(increment.to_bytes(), bytes);
                 }
@@ -336,12 +376,23 @@ mod tests {
         let recorded = (middles(Layout::ANY), middles(Layout::ANY))
             .prop_map(|(stable, canary)| RecordedIncrement { stable, canary });
         let name = "[a-zA-Z0-9_.-]{1,64}".prop_map(|name| MetricName::new(&name).unwrap());
-        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4)).prop_map(
-            |(weight, stable, canary, recorded)| Increment {
+        let of_track = move || {
+            (middles(labels::LOG_LOSS), middles(labels::BRIER))
+                .prop_map(|(log_loss, brier)| TrackLosses { log_loss, brier })
+        };
+        let losses =
+            (0..=Weight::WHOLE, of_track(), of_track()).prop_map(|(weight, stable, canary)| {
+                let weight = Weight::from_basis_points(weight).unwrap();
+                LossIncrement { weight, stable, canary }
+            });
+        let elsewhere = (btree_map(name, recorded, 0..4), vec(losses, 0..3));
+        (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
+            |(weight, stable, canary, (recorded, losses))| Increment {
                 weight: Weight::from_basis_points(weight).unwrap(),
                 stable,
                 canary,
                 recorded,
+                losses,
             },
         )
     }

@@ -4,7 +4,7 @@
 //! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
 //! may be asked at any time. The canary ought to go if either says so, and may be promoted if the
 //! health check passes and the watch has nothing against it: no metric that acts has failed, and no
-//! guardrail of recorded values goes without values. Too little data is a verdict of its own: it is
+//! guardrail of recorded values or labels goes without values. Too little data is a verdict of its own: it is
 //! never an error and never a pass.
 
 use serde::Deserialize;
@@ -83,7 +83,7 @@ impl WatchEvidence {
     }
 
     /// What speaks against a promotion, in sentences: harm that is shown, unless the score outweighs
-    /// it, and recorded values that a guardrail waits for.
+    /// it, and recorded values or labels that a guardrail waits for.
     pub fn objections(&self) -> Vec<String> {
         if self.conclusion.verdict == Verdict::Promote {
             return Vec::new();
@@ -93,7 +93,7 @@ impl WatchEvidence {
             .filter(|(metric, evidence)| match evidence.classification {
                 Classification::Fail => metric.role.acts(),
                 Classification::Insufficient => {
-                    metric.role == Role::Guardrail && metric.source == Source::Recorded
+                    metric.role == Role::Guardrail && !Source::BUILT_IN.contains(&metric.source)
                 }
                 Classification::Pass | Classification::Inconclusive => false,
             })

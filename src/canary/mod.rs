@@ -10,7 +10,8 @@
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
-//!   how that is given.
+//!   how that is given; [`given_feedback`]: whether labels are taken.
+//! - [`prediction_id`] and [`labels`]: what came of a prediction, and what that says of each track.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
@@ -42,6 +43,10 @@ pub mod judge_policy;
 
 pub mod given_policy;
 
+pub mod prediction_id;
+
+pub mod labels;
+
 pub mod increment;
 
 pub mod increment_codec;
@@ -63,6 +68,8 @@ pub mod state;
 pub mod plan;
 
 pub mod given_plan;
+
+pub mod given_feedback;
 
 pub mod event;
 
@@ -87,12 +94,15 @@ pub use journal::Entry;
 pub use judge::Judgement;
 pub use judge::Verdict;
 pub use judge_policy::JudgePolicy;
+pub use labels::Labels;
 pub use metric::Metric;
 pub use metric::MetricName;
 pub use monitors::Monitors;
 pub use plan::Plan;
+pub use policy::FeedbackPolicy;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
+pub use prediction_id::PredictionId;
 pub use rollout::Refusal;
 pub use signals::Samples;
 pub use signals::Track;

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::increment::Increment;
 use super::increment::RecordedIncrement;
 use super::judge_policy::JudgePolicy;
+use super::labels;
+use super::labels::LossIncrement;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Source;
@@ -122,6 +124,8 @@ impl Monitored {
                 OneMonitor::Values(monitor)
             }
             Source::Recorded => OneMonitor::Values(values(Layout::ANY)),
+            Source::LogLoss => OneMonitor::Values(values(labels::LOG_LOSS)),
+            Source::Brier => OneMonitor::Values(values(labels::BRIER)),
             Source::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
                     harmful_ratio: 1.0 + metric.tolerated.relative,
@@ -136,7 +140,7 @@ impl Monitored {
     fn tick(&mut self, increment: &Increment) {
         let share = increment.weight.share();
         let (stable, canary) = (&increment.stable, &increment.canary);
-        let (share, stable_values, canary_values) = match self.source {
+        let (share, stable, canary) = match self.source {
             Source::Failures => {
                 self.tick_failures(increment);
                 return;
@@ -147,11 +151,28 @@ impl Monitored {
                 Some(recorded) => (recorded.share(), &recorded.stable, &recorded.canary),
                 None => return,
             },
+            // Each label is bet on with the share that drew its prediction, however late it comes.
+            Source::LogLoss => {
+                for LossIncrement { weight, stable, canary } in &increment.losses {
+                    self.tick_values(weight.share(), &stable.log_loss, &canary.log_loss);
+                }
+                return;
+            }
+            Source::Brier => {
+                for LossIncrement { weight, stable, canary } in &increment.losses {
+                    self.tick_values(weight.share(), &stable.brier, &canary.brier);
+                }
+                return;
+            }
         };
-        self.counts.stable = self.counts.stable.saturating_add(number(stable_values));
-        self.counts.canary = self.counts.canary.saturating_add(number(canary_values));
+        self.tick_values(share, stable, canary);
+    }
+
+    fn tick_values(&mut self, share: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
+        self.counts.stable = self.counts.stable.saturating_add(number(stable));
+        self.counts.canary = self.counts.canary.saturating_add(number(canary));
         if let OneMonitor::Values(monitor) = &mut self.monitor {
-            monitor.tick(share, canary_values, stable_values);
+            monitor.tick(share, canary, stable);
         }
     }
 

@@ -62,6 +62,21 @@ pub struct HealthPolicy {
     pub absolute_margin_seconds: f64,
 }
 
+/// Whether predictions can be labelled, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedbackPolicy {
+    /// Whether answers carry ids that labels are taken for. Default yes.
+    pub is_enabled: bool,
+    /// How old a prediction may be when its label comes. Default 30 days.
+    pub expires: Duration,
+}
+
+impl Default for FeedbackPolicy {
+    fn default() -> FeedbackPolicy {
+        FeedbackPolicy { is_enabled: true, expires: MAX_DURATION }
+    }
+}
+
 impl Mode {
     /// Whether a person decides.
     pub(super) fn is_manual(&self) -> bool {

@@ -175,6 +175,11 @@ impl Rollout {
         metrics.filter(|metric| metric.source == Source::Recorded).map(|metric| metric.name.clone())
     }
 
+    /// Whether anything is judged by what became of predictions.
+    pub fn judges_labels(&self) -> bool {
+        self.policy.judge.metrics.iter().any(|metric| metric.source.is_of_labels())
+    }
+
     /// Who decides.
     pub fn mode(&self) -> Mode {
         self.policy.mode

@@ -13,9 +13,11 @@ use anyhow::bail;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::canary::FeedbackPolicy;
 use crate::canary::JudgePolicy;
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::given_feedback::GivenFeedback;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::GivenMetric;
@@ -103,6 +105,9 @@ pub struct Given {
     /// What a rollout does by itself: only in the file.
     #[arg(skip)]
     pub plan: GivenPlan,
+    /// Whether labels are taken, and for how long: only in the file.
+    #[arg(skip)]
+    pub feedback: GivenFeedback,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -191,6 +196,10 @@ impl Settings {
             Some(other) => bail!("mode = {other:?} is unknown; give manual or automatic"),
         };
 
+        // No flag sets it, but whoever makes flags in a program may.
+        let none = GivenFeedback::default();
+        let given = if flags.feedback == none { &file.feedback } else { &flags.feedback };
+        let feedback = given.over(FeedbackPolicy::default()).context("feedback")?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;
         let stable = given!(stable);
@@ -216,6 +225,7 @@ impl Settings {
                 seed: given!(seed),
                 stable_deadline: duration("stable_deadline", given!(stable_deadline), seconds(10))?,
                 stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
+                feedback,
             },
             http: http::Settings {
                 workers,
@@ -311,6 +321,8 @@ mod tests {
             ("store = \"redis://here\"", "redis://here"),
             ("admin_token = \"\"", "admin_token"),
             ("body_limit = 1", "body_limit = 1"),
+            ("[feedback]\nexpires = \"0s\"", "expires = \"0s\""),
+            ("[feedback]\nexpiry = \"1h\"", "expiry"),
             ("rollback_score = 99.0", "rollback_score = 99"),
             ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
             ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),

@@ -6,6 +6,7 @@
 //! - [`answer`]: writing an answer.
 //! - [`access`]: who may use `/admin`.
 //! - [`predict`]: `POST /predict`.
+//! - [`feedback`]: `POST /feedback`.
 //! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
 //! - [`server`]: listening, and stopping without losing anything.
@@ -21,6 +22,8 @@ pub mod answer;
 pub mod access;
 
 pub mod predict;
+
+pub mod feedback;
 
 pub mod analysis;
 
@@ -76,6 +79,7 @@ pub struct Shared {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(post("/predict", web::post().to(predict::predict)))
+        .service(post("/feedback", web::post().to(feedback::feedback)))
         .service(post("/record", web::post().to(analysis::record)))
         .service(post("/analyze", web::post().to(analysis::analyze)))
         .service(get("/status", web::get().to(analysis::status)))

@@ -14,8 +14,10 @@ use crate::canary::analysis::OptionError;
 use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::metric::MetricNameError;
 use crate::canary::policy::DurationError;
+use crate::canary::prediction_id::IdError;
 use crate::canary::weight::WeightError;
 use crate::service::CommandError;
+use crate::service::feedback::FeedbackError;
 use crate::service::predict::PredictError;
 use crate::service::recordings::RecordError;
 use crate::service::registry::RegistryError;
@@ -161,6 +163,11 @@ impl Problem {
     pub fn internal(detail: impl Into<String>) -> Problem {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(status, "internal", "The server failed", detail.into())
+    }
+
+    /// Its word for programs, and its detail: for one of many things that were sent at once.
+    pub fn told(self) -> (&'static str, String) {
+        (self.code, self.detail)
     }
 
     /// Whether the rest of the body is still on its way, so that the connection is of no more use.
@@ -362,6 +369,22 @@ impl From<RecordError> for Problem {
                 error.to_string(),
             ),
         }
+    }
+}
+
+impl From<FeedbackError> for Problem {
+    fn from(error: FeedbackError) -> Problem {
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        let (status, code) = match &error {
+            FeedbackError::Disabled => (StatusCode::CONFLICT, "feedback_disabled"),
+            FeedbackError::Id(IdError::Malformed) => (unprocessable, "malformed_id"),
+            FeedbackError::Id(IdError::Forged) => (unprocessable, "forged_id"),
+            FeedbackError::Expired { .. } => (StatusCode::GONE, "feedback_expired"),
+            FeedbackError::Gone { .. } => (StatusCode::GONE, "rollout_gone"),
+            FeedbackError::Repeated => (StatusCode::CONFLICT, "repeated_feedback"),
+            FeedbackError::Full { .. } => (StatusCode::SERVICE_UNAVAILABLE, "feedback_full"),
+        };
+        Problem::new(status, code, "The label is not taken", error.to_string())
     }
 }
 

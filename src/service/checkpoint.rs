@@ -35,14 +35,16 @@ impl Service {
         let mut watch = self.watch.lock();
         // Looked at under the lock, so that nobody else closes a tick that these samples lack.
         let observed = live.recorder.observed();
-        if !watch.tick(&live, &observed.first, &self.recordings, self.clock.wall()) {
+        if !watch.tick(&live, &observed.first, self.elsewhere(), self.clock.wall()) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
         let now = (lane.rollout, lane.step, observed.requests());
         let Some(to_save) = watch.to_save() else { return Ok(()) };
+        // Under the same lock, so that each label is either in a tick that is saved or still waits.
+        let labels = self.feedback.to_save(lane.rollout);
         drop(watch);
-        if *saved == now && to_save.grown.is_empty() {
+        if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
         let seen = lane.visits.seen();
@@ -54,8 +56,11 @@ impl Service {
             samples: observed.first,
             keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
             monitors: Some(to_save.monitors),
+            labels: labels.labels,
+            new_labels: labels.new,
         };
         self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
+        self.feedback.saved(lane.rollout, checkpoint.new_labels.len());
         self.watch.lock().saved(lane.rollout, to_save.so_far);
         *saved = now;
         if to_save.grown.iter().any(|part| matches!(part, Logged::Base(_))) {

@@ -178,7 +178,8 @@ impl Service {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
+        self.watch.lock().follow(state, &old, self.elsewhere(), self.clock.wall());
+        self.feedback.follow(state.rollout.as_ref());
         self.live.store(Arc::new(Live { stable, canary, recorder }));
         // It may be another rollout's turn, with another interval.
         self.alarm.raise();

@@ -15,6 +15,7 @@
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
+//! - [`feedback`]: what became of predictions, and [`quality`]: what that says of the models.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
@@ -53,6 +54,10 @@ pub mod recordings;
 
 mod pending;
 
+pub mod feedback;
+
+pub mod quality;
+
 pub mod visits;
 
 pub mod analysis;
@@ -65,12 +70,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
 use crate::canary::State;
 use crate::store::Store;
 use clock::Clock;
 use command::Salts;
 use effect::Unkept;
+use feedback::Feedback;
 use live::Live;
 use predict::PredictError;
 use predict::Prediction;
@@ -109,6 +116,8 @@ pub struct Service {
     /// What was measured elsewhere. Written by whoever records, emptied with each deployment; predictions
     /// never touch it. Its locks are taken last.
     recordings: Recordings,
+    /// What became of predictions. Written by whoever sends labels.
+    feedback: Feedback,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -136,6 +145,8 @@ pub struct Settings {
     pub stable_deadline: Duration,
     /// The model that is stable at the very first start.
     pub stable: String,
+    /// Whether labels are taken, and for how long.
+    pub feedback: FeedbackPolicy,
 }
 
 impl Service {

@@ -13,6 +13,7 @@ use super::Settings;
 use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
+use super::feedback::Feedback;
 use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
@@ -36,6 +37,7 @@ use crate::canary::evidence_log::Unsaved;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
 use crate::canary::policy::Mode;
+use crate::store::Checkpoint;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -89,6 +91,8 @@ impl Service {
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
+        let feedback = Feedback::new(settings.feedback, &*store)?;
+        labelled(&state, &*store, &feedback);
         if let Some(rollout) = &state.rollout {
             recordings.judge(rollout.recorded_metrics(), rollout.salt);
         }
@@ -105,6 +109,7 @@ impl Service {
             settings,
             alarm,
             recordings,
+            feedback,
             draining: false.into(),
         };
         if canary_lost {
@@ -127,6 +132,7 @@ impl Service {
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
+            labelled(&state, &*self.store, &self.feedback);
             // What was recorded before may have been of another rollout.
             self.recordings.clear();
             match &state.rollout {
@@ -284,6 +290,21 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         Unsaved::beginning(&monitors)
     });
     Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
+}
+
+/// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
+/// cannot be read are lost evidence, no reason not to serve.
+fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
+    let rollout = state.rollout.as_ref();
+    feedback.follow(rollout);
+    let Some(rollout) = rollout else { return };
+    let of_this =
+        |saved: &Checkpoint| (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest);
+    let saved = store.checkpoint().map(|saved| saved.filter(of_this)?.labels);
+    match saved.and_then(|saved| Ok((saved.unwrap_or_default(), store.labels(rollout.id)?))) {
+        Ok((labels, seen)) => feedback.restore(labels, seen),
+        Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
+    }
 }
 
 /// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::quality::QualityStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
@@ -50,6 +51,8 @@ pub struct Status {
     pub verdict: Option<VerdictStatus>,
     /// What a promotion takes, and what of it is there.
     pub checklist: Vec<ChecklistItem>,
+    /// What came of predictions, as far as labels tell; `null` if none are taken.
+    pub quality: Option<QualityStatus>,
     /// How the last rollout ended.
     pub last_rollout: Option<Ended>,
     /// Artifacts that may come back only by override, by digest, with the reason.
@@ -310,6 +313,7 @@ impl Service {
                 (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
                 (None, _) | (_, None) => Vec::new(),
             },
+            quality: QualityStatus::of(&self.feedback),
             last_rollout: state.last.clone(),
             quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,

@@ -11,6 +11,7 @@ use super::command::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::FeedbackPolicy;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
@@ -91,6 +92,15 @@ impl Store for Disk {
     fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
         self.inner.forget_segments(segments)
     }
+    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError> {
+        self.inner.labels(rollout)
+    }
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.kept(name)
+    }
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.keep(name, bytes)
+    }
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
     }
@@ -131,6 +141,7 @@ impl Bench {
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
+            feedback: FeedbackPolicy::default(),
         };
         let registry = Registry::new(self.models.path());
         Service::start(settings, store, registry, clock).unwrap()
@@ -254,6 +265,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         seed: None,
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
+        feedback: FeedbackPolicy::default(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::Service;
+use super::feedback::Feedback;
 use super::live::Live;
 use super::rate::Rate;
 use super::recordings::Recordings;
@@ -53,6 +54,13 @@ pub(super) struct ToSave {
     pub(super) so_far: u64,
 }
 
+/// Where what the judge hears of, beside what is observed here, waits for it.
+#[derive(Clone, Copy)]
+pub(super) struct Elsewhere<'a> {
+    pub(super) recordings: &'a Recordings,
+    pub(super) feedback: &'a Feedback,
+}
+
 impl Watch {
     /// The watch over a rollout, with these monitors, which have seen these samples of its step.
     pub(super) fn over(
@@ -75,7 +83,7 @@ impl Watch {
         &mut self,
         live: &Live,
         samples: &Samples,
-        recordings: &Recordings,
+        elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) -> bool {
         let (Some(watched), Some(lane)) = (&mut self.watched, &live.canary) else { return false };
@@ -87,10 +95,12 @@ impl Watch {
         let Some(mut increment) = increment else { return true };
         if increment.weight.is_certain() {
             // No coin falls, so what was recorded compares nothing.
-            recordings.drop_waiting();
+            elsewhere.recordings.drop_waiting();
         } else {
-            increment.recorded = recordings.increments();
+            increment.recorded = elsewhere.recordings.increments();
         }
+        // A label knows its own share, so it waits for no other one to end.
+        increment.losses = elsewhere.feedback.take_losses();
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);
         if at < watched.warm_until {
@@ -142,11 +152,12 @@ impl Watch {
         &mut self,
         state: &State,
         before: &Live,
-        recordings: &Recordings,
+        elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) {
+        let recordings = elsewhere.recordings;
         let last = before.recorder.observed().first;
-        self.tick(before, &last, recordings, at);
+        self.tick(before, &last, elsewhere, at);
         let Some(rollout) = &state.rollout else {
             self.watched = None;
             recordings.judge([], 0);
@@ -174,10 +185,14 @@ impl Watch {
 }
 
 impl Service {
+    pub(super) fn elsewhere(&self) -> Elsewhere<'_> {
+        Elsewhere { recordings: &self.recordings, feedback: &self.feedback }
+    }
+
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
     pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        let is_judged = watch.tick(live, samples, &self.recordings, self.clock.wall());
+        let is_judged = watch.tick(live, samples, self.elsewhere(), self.clock.wall());
         if is_judged { watch.evidence() } else { None }
     }
 }

@@ -50,6 +50,8 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         samples,
         keys: None,
         monitors: None,
+        labels: None,
+        new_labels: Vec::new(),
     }
 }
 
@@ -278,4 +280,42 @@ fn a_damaged_entry_is_named() {
 fn the_bundled_sqlite_has_the_fix_for_the_write_ahead_log() {
     // Versions before 3.51.3 can corrupt a database whose log is reset at the wrong moment.
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
+#[test]
+fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
+    on_each(|store| {
+        assert_eq!(store.labels(1).unwrap(), []);
+        let save = |rollout, new_labels| {
+            let labels = Some(Labels::default());
+            let one = Checkpoint { labels, new_labels, ..checkpoint(rollout, 1) };
+            store.save_checkpoint(&one, &[base(0)]).unwrap();
+            assert_eq!(
+                store.checkpoint().unwrap(),
+                Some(Checkpoint { new_labels: Vec::new(), ..one })
+            );
+        };
+        let kept = |rollout| {
+            let mut labels = store.labels(rollout).unwrap();
+            labels.sort_unstable();
+            labels
+        };
+        save(1, vec![7, u64::MAX]);
+        save(1, vec![0, 7]);
+        assert_eq!(kept(1), [0, 7, u64::MAX]);
+        save(2, vec![9]);
+        assert_eq!((kept(1), kept(2)), (vec![], vec![9]));
+    });
+}
+
+#[test]
+fn what_is_kept_by_name_is_replaced_by_name() {
+    on_each(|store| {
+        assert_eq!(store.kept("key").unwrap(), None);
+        store.keep("key", &[1, 2]).unwrap();
+        store.keep("other", &[]).unwrap();
+        store.keep("key", &[3]).unwrap();
+        assert_eq!(store.kept("key").unwrap(), Some(vec![3]));
+        assert_eq!(store.kept("other").unwrap(), Some(vec![]));
+    });
 }
