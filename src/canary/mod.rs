@@ -21,6 +21,7 @@
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
+//! - [`aftercare`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
@@ -70,6 +71,10 @@ pub mod plan;
 pub mod given_plan;
 
 pub mod given_feedback;
+
+pub mod given_after_promotion;
+
+pub mod aftercare;
 
 pub mod event;
 

@@ -72,6 +72,9 @@ impl Event {
             Event::SlowdownSet { .. } => "slowdown_set",
             Event::Promoted { .. } => "promoted",
             Event::RolledBack { .. } => "rolled_back",
+            Event::HarmReported { .. } => "harm_reported",
+            Event::Reverted { .. } => "reverted",
+            Event::WatchEnded { .. } => "watch_ended",
         }
     }
 
@@ -125,6 +128,22 @@ impl Event {
                     })
                     .unwrap_or_default();
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
+            }
+            Event::HarmReported { judgement } => {
+                let (rollout, seen) = (judgement.rollout, judgement.reasons.join("; "));
+                format!(
+                    "rollout {rollout}, which was promoted, does harm as late labels show: {seen}"
+                )
+            }
+            Event::Reverted { rollout, reason, by, .. } => {
+                let how = match by {
+                    Mode::Manual => "",
+                    Mode::Automatic => " by serin",
+                };
+                format!("the promotion of rollout {rollout} is reverted{how} ({reason})")
+            }
+            Event::WatchEnded { rollout } => {
+                format!("the watch over the promotion of rollout {rollout} is over")
             }
         }
     }

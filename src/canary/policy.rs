@@ -31,6 +31,9 @@ pub struct Policy {
     /// What is judged at every tick, and by which margins.
     #[serde(default)]
     pub judge: JudgePolicy,
+    /// What happens after its promotion.
+    #[serde(default, skip_serializing_if = "AfterPromotion::is_default")]
+    pub after_promotion: AfterPromotion,
 }
 
 /// Who promotes and rolls back.
@@ -60,6 +63,33 @@ pub struct HealthPolicy {
     /// A slowdown below this is no harm either, in seconds. Default 0.0001: nobody feels 0.1 ms,
     /// and two logistic regressions do differ by 40 ns.
     pub absolute_margin_seconds: f64,
+}
+
+/// How a promotion is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterPromotion {
+    /// How long late labels are waited for, with the version before kept ready. Default 0: not at all.
+    pub watch: Duration,
+    /// What happens when they show harm. Default: it is reported.
+    pub action: Remedy,
+}
+
+/// What happens when late labels show that a promoted version does harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// The journal, the status and the log say so, once.
+    #[default]
+    Report,
+    /// The version before is stable again.
+    Revert,
+}
+
+impl AfterPromotion {
+    fn is_default(&self) -> bool {
+        *self == AfterPromotion::default()
+    }
 }
 
 /// Whether predictions can be labelled, and for how long.
@@ -97,6 +127,7 @@ impl Default for Policy {
             canary_deadline: Duration::from_secs(1),
             health: HealthPolicy::default(),
             judge: JudgePolicy::default(),
+            after_promotion: AfterPromotion::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::aftercare::Aftercare;
 use super::metric::MetricName;
 use super::metric::Source;
 use super::plan::PlannedStep;
@@ -46,6 +47,9 @@ pub struct State {
     pub quarantine: BTreeMap<String, String>,
     /// How many rollouts were begun.
     pub rollouts: u64,
+    /// The newest promotion, while it is watched. Only without a rollout under way.
+    #[serde(default)]
+    pub aftercare: Option<Box<Aftercare>>,
 }
 
 /// One attempt to replace stable.
@@ -128,6 +132,8 @@ pub enum Outcome {
     Promoted,
     /// It was taken back.
     RolledBack,
+    /// It was promoted, and then taken back.
+    Reverted,
 }
 
 impl Slowdown {
@@ -146,6 +152,7 @@ impl State {
             slowdown: Slowdown::OFF,
             quarantine: BTreeMap::new(),
             rollouts: 0,
+            aftercare: None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::canary::FeedbackPolicy;
 use crate::canary::JudgePolicy;
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::given_after_promotion::GivenAfterPromotion;
 use crate::canary::given_feedback::GivenFeedback;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_policy::GivenJudgePolicy;
@@ -105,6 +106,9 @@ pub struct Given {
     /// What a rollout does by itself: only in the file.
     #[arg(skip)]
     pub plan: GivenPlan,
+    /// What happens after a promotion: only in the file.
+    #[arg(skip)]
+    pub after_promotion: GivenAfterPromotion,
     /// Whether labels are taken, and for how long: only in the file.
     #[arg(skip)]
     pub feedback: GivenFeedback,
@@ -188,7 +192,8 @@ impl Settings {
             rollback_score: given!(rollback_score),
         };
         policy.judge = JudgePolicy::new(&policy.health, &judge)?;
-
+        policy.after_promotion =
+            file.after_promotion.over(policy.after_promotion, &policy.judge)?;
         policy.plan = file.plan.over(&policy.plan).context("plan")?;
         policy.mode = match given!(mode).as_deref() {
             None | Some("manual") => Mode::Manual,
@@ -323,6 +328,8 @@ mod tests {
             ("body_limit = 1", "body_limit = 1"),
             ("[feedback]\nexpires = \"0s\"", "expires = \"0s\""),
             ("[feedback]\nexpiry = \"1h\"", "expiry"),
+            ("[after_promotion]\nwatch = \"1h\"", "nothing to judge by"),
+            ("[after_promotion]\naction = \"undo\"", "undo"),
             ("rollback_score = 99.0", "rollback_score = 99"),
             ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
             ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),

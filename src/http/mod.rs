@@ -94,6 +94,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/toggle-slowdown", web::post().to(admin::slowdown)))
                 .service(post("/promote-canary", web::post().to(admin::promote)))
                 .service(post("/rollback-canary", web::post().to(admin::rollback)))
+                .service(post("/revert", web::post().to(admin::revert)))
                 .service(post("/pause-canary", web::post().to(admin::pause)))
                 .service(post("/resume-canary", web::post().to(admin::resume)))
                 .service(post("/set-traffic", web::post().to(admin::set_traffic)))

@@ -279,7 +279,3 @@ fn kept_key(store: &dyn Store) -> Result<IdKey, StoreError> {
     };
     Ok(IdKey::new(bytes))
 }
-
-#[cfg(test)]
-#[path = "feedback_tests.rs"]
-mod tests;

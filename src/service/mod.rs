@@ -8,6 +8,7 @@
 //! - [`predict`]: one prediction.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
+//! - [`aftercare`]: who looks after a promotion.
 //! - [`startup`]: from a journal to a running service.
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
@@ -33,6 +34,8 @@ pub mod registry;
 pub mod command;
 
 mod effect;
+
+pub mod aftercare;
 
 pub mod startup;
 

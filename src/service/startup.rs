@@ -225,8 +225,17 @@ fn assemble(
             }),
         None => None,
     };
+    let previous = match &state.aftercare {
+        Some(care) => load(&care.previous, store, registry)?,
+        None => None,
+    };
+    if previous.is_none() && state.aftercare.is_some() {
+        tracing::error!(
+            "the version before the newest promotion is lost, and cannot be reverted to"
+        );
+    }
     let recorder = Arc::new(restored(state, store, settings.workers));
-    Ok(Live { stable, canary, recorder })
+    Ok(Live { stable, canary, previous, recorder })
 }
 
 /// The version from the store, or from its file if that still has the same digest.
@@ -262,7 +271,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
 /// from an earlier step, or starts from what stable did before.
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
-    let Some(rollout) = &state.rollout else { return Watch::default() };
+    let Some(rollout) = state.judged() else { return Watch::default() };
     let seen = live.recorder.observed().first;
     let kept = match store.checkpoint() {
         // What was not restored of the samples is not seen again, so nothing is known twice.
@@ -289,13 +298,14 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
         Unsaved::beginning(&monitors)
     });
-    Watch::over(rollout, monitors, unsaved, seen, Rate::new(now))
+    let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
+    if state.rollout.is_some() { watch } else { watch.after_promotion() }
 }
 
 /// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
 /// cannot be read are lost evidence, no reason not to serve.
 fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
-    let rollout = state.rollout.as_ref();
+    let rollout = state.judged();
     feedback.follow(rollout);
     let Some(rollout) = rollout else { return };
     let of_this =

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::aftercare::AfterPromotionStatus;
 use super::quality::QualityStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
@@ -51,6 +52,11 @@ pub struct Status {
     pub verdict: Option<VerdictStatus>,
     /// What a promotion takes, and what of it is there.
     pub checklist: Vec<ChecklistItem>,
+    /// The watch over the newest promotion, while it lasts.
+    pub after_promotion: Option<AfterPromotionStatus>,
+    /// What the command that this answers has brought about besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What came of predictions, as far as labels tell; `null` if none are taken.
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.
@@ -313,6 +319,8 @@ impl Service {
                 (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
                 (None, _) | (_, None) => Vec::new(),
             },
+            after_promotion: self.after_promotion_status(ledger),
+            note: None,
             quality: QualityStatus::of(&self.feedback),
             last_rollout: state.last.clone(),
             quarantine: state.quarantine.clone(),

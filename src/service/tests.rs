@@ -31,6 +31,10 @@ mod judging;
 
 mod taken_back;
 
+mod labels;
+
+mod aftercare;
+
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
 pub(super) struct Disk {

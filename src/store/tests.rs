@@ -251,6 +251,7 @@ fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
     drop(store);
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick").unwrap();
+    connection.execute_batch("DROP TABLE label; DROP TABLE kept").unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     for _ in 0..2 {
@@ -285,7 +286,7 @@ fn the_bundled_sqlite_has_the_fix_for_the_write_ahead_log() {
 #[test]
 fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
     on_each(|store| {
-        assert_eq!(store.labels(1).unwrap(), []);
+        assert!(store.labels(1).unwrap().is_empty());
         let save = |rollout, new_labels| {
             let labels = Some(Labels::default());
             let one = Checkpoint { labels, new_labels, ..checkpoint(rollout, 1) };
