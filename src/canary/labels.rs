@@ -125,7 +125,71 @@ fn add(values: &mut Vec<(f64, u64)>, layout: Layout, value: f64) {
 
 #[cfg(test)]
 mod tests {
+    use rand_xoshiro::SplitMix64;
+    use rand_xoshiro::rand_core::Rng as _;
+    use rand_xoshiro::rand_core::SeedableRng as _;
+
     use super::*;
+    use crate::canary::HealthPolicy;
+    use crate::canary::Increment;
+    use crate::canary::JudgePolicy;
+    use crate::canary::Monitors;
+
+    /// Labels that come up to 40 ticks late, over two changes of the share, judged each tick; the canary's
+    /// predictions are wrong so much more often. Whether the log-loss, and the Brier score, ever fails.
+    fn fails(seed: u64, more_often: f64) -> [bool; 2] {
+        let mut random = SplitMix64::seed_from_u64(seed);
+        let mut uniform = || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        let given = "[[metrics]]\nname = \"log_loss\"\n[[metrics]]\nname = \"brier\"";
+        let given = toml::from_str(given).unwrap();
+        let mut policy = JudgePolicy::new(&HealthPolicy::default(), &given).unwrap();
+        // These two alone: the others would see nothing, and take their time.
+        policy.metrics.drain(..3);
+        let mut monitors = Monitors::new(&policy, &Default::default());
+        let mut due: Vec<Vec<(PredictionId, bool)>> = vec![Vec::new(); 140];
+        let mut labels = Labels::default();
+        for tick in 0..100 {
+            let share = [1000, 2500, 5000][tick / 34];
+            for _ in 0..30 {
+                let is_canary = uniform() < f64::from(share) / 10_000.0;
+                let track = if is_canary { Track::Canary } else { Track::Stable };
+                let score = uniform();
+                let wrong = is_canary && uniform() < more_often;
+                let outcome = (uniform() < score) != wrong;
+                let mut one = id(share, track, Standing::Judged);
+                one.score = score as f32;
+                due[tick + (uniform() * 40.0) as usize].push((one, outcome));
+            }
+        }
+        for now in due {
+            for (id, outcome) in now {
+                labels.record(&id, outcome, true);
+            }
+            let losses = std::mem::take(&mut labels.waiting);
+            monitors.tick(&Increment { losses, ..Increment::default() });
+        }
+        let measured = monitors.measured();
+        [0, 1].map(|metric| measured[metric].harm.reached(0.05))
+    }
+
+    #[test]
+    fn late_labels_over_changes_of_the_share_raise_false_alarms_as_rarely_as_alpha_allows() {
+        let mut alarms = [0; 2];
+        let mut found = [0; 2];
+        for seed in 0..200 {
+            for (sum, failed) in alarms.iter_mut().zip(fails(seed, 0.0)) {
+                *sum += u32::from(failed);
+            }
+            if seed < 20 {
+                for (sum, failed) in found.iter_mut().zip(fails(seed, 0.5)) {
+                    *sum += u32::from(failed);
+                }
+            }
+        }
+        // Of 200, at alpha 0.05, 10 at most are expected; 19 or more happen by chance once in 200 times.
+        assert!(alarms.iter().all(|alarms| *alarms < 19), "{alarms:?} of 200");
+        assert!(found.iter().all(|found| *found >= 18), "{found:?} of 20");
+    }
 
     fn id(basis_points: u16, track: Track, standing: Standing) -> PredictionId {
         let weight = Weight::from_basis_points(basis_points).unwrap();

@@ -41,6 +41,8 @@ pub mod history;
 
 mod columns;
 
+mod labels;
+
 mod numbers;
 
 mod show;

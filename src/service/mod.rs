@@ -10,7 +10,7 @@
 //! - [`command`]: one admin command, from request to journal to effect.
 //! - [`aftercare`]: who looks after a promotion.
 //! - [`startup`]: from a journal to a running service.
-//! - [`status`]: what is going on, for people and programs.
+//! - [`status`] and [`checklist`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
@@ -40,6 +40,8 @@ pub mod aftercare;
 pub mod startup;
 
 pub mod status;
+
+pub mod checklist;
 
 pub mod checkpoint;
 

@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::Ledger;
 use super::Service;
 use super::aftercare::AfterPromotionStatus;
+use super::checklist::ChecklistItem;
+use super::checklist::checklist;
 use super::quality::QualityStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
@@ -223,17 +225,6 @@ pub struct VerdictStatus {
     pub reasons: Vec<String>,
 }
 
-/// One condition of a promotion.
-#[derive(Clone, Debug, Serialize)]
-pub struct ChecklistItem {
-    /// The condition.
-    pub item: &'static str,
-    /// Whether it is met.
-    pub done: bool,
-    /// The numbers.
-    pub detail: String,
-}
-
 impl Service {
     /// What is going on.
     pub fn status(&self) -> Status {
@@ -441,40 +432,4 @@ impl Health {
 fn milliseconds(seconds: f64) -> f64 {
     let rounded = (seconds * 1e10).round() / 1e7;
     if rounded.is_finite() { rounded } else { seconds * 1e3 }
-}
-
-fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
-    let inputs = &judgement.evidence.inputs;
-    let enough = judgement.evidence.latency.is_some();
-    let (at_once, reasons) = judgement.health();
-    let watch = judgement.watch.as_ref();
-    let objections = watch.map_or_else(Vec::new, |watch| watch.objections());
-    let running = rollout.phase != Phase::Paused;
-    vec![
-        ChecklistItem {
-            item: "samples",
-            done: enough,
-            detail: format!(
-                "canary {}, stable {}, each needs {}",
-                inputs.canary.latency.count(),
-                inputs.stable.latency.count(),
-                judgement.policy.min_samples,
-            ),
-        },
-        ChecklistItem {
-            item: "no alert",
-            done: at_once == Verdict::Promote,
-            detail: reasons.join("; "),
-        },
-        ChecklistItem {
-            item: "nothing against it at any time",
-            done: objections.is_empty(),
-            detail: watch.map_or_else(String::new, |watch| watch.conclusion.message.clone()),
-        },
-        ChecklistItem {
-            item: "not paused",
-            done: running,
-            detail: if running { "running" } else { "paused" }.to_owned(),
-        },
-    ]
 }

@@ -29,6 +29,8 @@ mod by_plan;
 
 mod feedback;
 
+mod after_promotion;
+
 mod bad_predictions;
 
 mod bad_commands;
