@@ -12,6 +12,7 @@ use std::time::Instant;
 use program::Fallible;
 use program::exit_code;
 use program::tell;
+use serin::canary::FeedbackPolicy;
 use serin::canary::Policy;
 use serin::canary::Track;
 use serin::model::Features;
@@ -65,6 +66,8 @@ fn measure() -> Fallible<bool> {
             alone = median;
         }
     }
+    let id = nanoseconds_per_id(&service)?;
+    tell(&format!("the id of an answer, by which its label comes: {id:.0} ns besides"));
     tell(&format!("one thread: {alone:.0} ns per prediction (limit {LIMIT_NANOSECONDS:.0})"));
     Ok(alone < LIMIT_NANOSECONDS)
 }
@@ -78,6 +81,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
         allow_injection: false,
+        feedback: FeedbackPolicy::default(),
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());
@@ -121,6 +125,25 @@ fn predict_many(service: &Service) -> Fallible<f64> {
         }
         Ok(nanoseconds)
     })
+}
+
+/// Nanoseconds that the id of an answer takes, the reading of the clock included: the median round.
+fn nanoseconds_per_id(service: &Service) -> Fallible<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();
+    let request = Request { rows: vec![Features::Ordered(row)], key: None, segments: Vec::new() };
+    let answer = runtime.block_on(service.predict(request))?;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = now();
+        for _ in 0..PREDICTIONS {
+            let ids = service.ids(&answer).ok_or("this server gives no ids")?;
+            std::hint::black_box(ids.of_row(0));
+        }
+        rounds.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(PREDICTIONS));
+    }
+    rounds.sort_by(f64::total_cmp);
+    Ok(rounds[ROUNDS / 2])
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's own time")]

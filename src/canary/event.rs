@@ -113,6 +113,28 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Mode::is_manual")]
         by: Mode,
     },
+    /// Late labels show that the promoted version does harm.
+    HarmReported {
+        /// What they show.
+        judgement: Box<Judgement>,
+    },
+    /// The version before the newest promotion is stable again.
+    Reverted {
+        /// The rollout that had been promoted.
+        rollout: u64,
+        /// Why.
+        reason: String,
+        /// What the labels showed.
+        judgement: Option<Box<Judgement>>,
+        /// Who decided.
+        #[serde(default, skip_serializing_if = "Mode::is_manual")]
+        by: Mode,
+    },
+    /// The promoted version is watched no longer.
+    WatchEnded {
+        /// The rollout that had been promoted.
+        rollout: u64,
+    },
 }
 
 impl Event {
@@ -123,14 +145,18 @@ impl Event {
             | Event::Advanced { judgement }
             | Event::ApprovalAwaited { judgement }
             | Event::Held { judgement, .. }
-            | Event::Promoted { judgement, .. } => Some(judgement),
-            Event::RolledBack { judgement, .. } => judgement.as_deref(),
+            | Event::Promoted { judgement, .. }
+            | Event::HarmReported { judgement } => Some(judgement),
+            Event::RolledBack { judgement, .. } | Event::Reverted { judgement, .. } => {
+                judgement.as_deref()
+            }
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
-            | Event::Injected { .. } => None,
+            | Event::Injected { .. }
+            | Event::WatchEnded { .. } => None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::stats::sequential::Test;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenMetric {
-    /// `latency`, `failures`, `score`, or the name that values are recorded under.
+    /// `latency`, `failures`, `score`, `log_loss`, `brier`, or the name that values are recorded under.
     pub name: MetricName,
     /// See [`Metric::source`]; only to judge recorded values named like a built-in metric.
     #[serde(default)]
@@ -161,10 +161,11 @@ impl GivenMetric {
         if metric.critical && metric.role == Role::Advisory {
             return out("critical", "true".to_owned(), "false, or another role than advisory");
         }
+        let only_higher = metric.source == Source::Failures || metric.source.is_of_labels();
+        if only_higher && metric.harm != Harm::Higher {
+            return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
+        }
         if metric.source == Source::Failures {
-            if metric.harm != Harm::Higher {
-                return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
-            }
             if metric.test != Test::Combined {
                 return out("test", format!("{:?}", metric.test).to_lowercase(), "combined");
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::labels::LossIncrement;
 use super::metric::MetricName;
 use super::segments::SegmentName;
 use super::signals::Samples;
@@ -23,6 +24,8 @@ pub struct Increment {
     /// What was observed of the requests that named a segment, by segment. A request counts in one
     /// segment of each key it names, and may have ended a moment before or after the tick's others.
     pub segments: BTreeMap<SegmentName, SegmentIncrement>,
+    /// What labels that came meanwhile say of predictions, each at the share that drew it.
+    pub losses: Vec<LossIncrement>,
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
@@ -70,9 +73,10 @@ impl Increment {
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
+        let nothing_elsewhere = self.recorded.is_empty() && self.losses.is_empty();
         self.stable.requests == 0
             && self.canary.requests == 0
-            && self.recorded.is_empty()
+            && nothing_elsewhere
             && self.segments.is_empty()
     }
 }

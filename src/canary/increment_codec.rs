@@ -1,13 +1,15 @@
 //! How does an increment become few bytes, and come back from them to the bit?
 //!
 //! ```text
-//! increment = 1 (the version), the weight in basis points, stable's track, the canary's track,
+//! increment = 1 or 2 (the version: 2 with losses), the weight in basis points, stable's track, the canary's track,
 //!             how many recorded metrics, and for each: the length of its name, its name,
 //!             stable's values, the canary's values
 //!           | 2, all of that, then parts: how many, and for each, in ascending order: what it is,
 //!             its length in bytes, its content
 //! part 1    = how many segments, and for each: the length of its key, its key, the length of its
 //!             value, its value, stable's track, the canary's track
+//! part 2    = how many shares, and for each: the share in basis points, logarithmic losses of stable
+//!             and canary, Brier scores of both
 //! track     = requests, failures, latencies, scores
 //! values    = 2 n,     then n times: 2 (buckets since the one before) + (1 if the count is not 1),
 //!                      and the count if it is not 1
@@ -27,6 +29,9 @@ use super::increment::Increment;
 use super::increment::RecordedIncrement;
 use super::increment::SegmentIncrement;
 use super::increment::TrackIncrement;
+use super::labels;
+use super::labels::LossIncrement;
+use super::labels::TrackLosses;
 use super::metric::MetricName;
 use super::segments::SegmentName;
 use super::segments::Word;
@@ -41,6 +46,9 @@ const WITH_PARTS: u8 = 2;
 
 /// What was observed by segment.
 const SEGMENTS: u64 = 1;
+
+/// What labels say.
+const LOSSES: u64 = 2;
 
 /// Bytes that are no increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -62,8 +70,14 @@ pub enum CodecError {
 impl Increment {
     /// The bytes that stand for it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let version = if self.segments.is_empty() { WITHOUT_PARTS } else { WITH_PARTS };
-        let mut bytes = vec![version];
+        let parts: Vec<(u64, Vec<u8>)> = [
+            (SEGMENTS, (!self.segments.is_empty()).then(|| self.segment_bytes())),
+            (LOSSES, (!self.losses.is_empty()).then(|| loss_bytes(&self.losses))),
+        ]
+        .into_iter()
+        .filter_map(|(part, content)| Some((part, content?)))
+        .collect();
+        let mut bytes = vec![if parts.is_empty() { WITHOUT_PARTS } else { WITH_PARTS }];
         write_number(&mut bytes, u64::from(self.weight.basis_points()));
         write_track(&mut bytes, &self.stable);
         write_track(&mut bytes, &self.canary);
@@ -74,12 +88,13 @@ impl Increment {
             write_values(&mut bytes, Layout::ANY, stable);
             write_values(&mut bytes, Layout::ANY, canary);
         }
-        if version == WITH_PARTS {
-            write_number(&mut bytes, 1);
-            write_number(&mut bytes, SEGMENTS);
-            let segments = self.segment_bytes();
-            write_number(&mut bytes, segments.len() as u64);
-            bytes.extend_from_slice(&segments);
+        if !parts.is_empty() {
+            write_number(&mut bytes, parts.len() as u64);
+            for (part, content) in parts {
+                write_number(&mut bytes, part);
+                write_number(&mut bytes, content.len() as u64);
+                bytes.extend_from_slice(&content);
+            }
         }
         bytes
     }
@@ -108,9 +123,8 @@ impl Increment {
         if version != WITHOUT_PARTS && version != WITH_PARTS {
             return Err(CodecError::Version(version));
         }
-        let weight = u16::try_from(reader.number()?).ok().and_then(Weight::from_basis_points);
         let mut increment = Increment {
-            weight: weight.ok_or(CodecError::OutOfRange("weight"))?,
+            weight: reader.weight()?,
             stable: reader.track()?,
             canary: reader.track()?,
             ..Increment::default()
@@ -126,10 +140,11 @@ impl Increment {
                 let part = reader.number()?;
                 let length = reader.number()?;
                 let mut content = Reader(reader.bytes(length)?);
-                if part != SEGMENTS {
-                    return Err(CodecError::OutOfRange("a part"));
+                match part {
+                    SEGMENTS => increment.segments = content.segments()?,
+                    LOSSES => increment.losses = content.losses()?,
+                    _ => return Err(CodecError::OutOfRange("a part")),
                 }
-                increment.segments = content.segments()?;
             }
         }
         // Overlong numbers, names out of order and what comes after the end all show here.
@@ -150,6 +165,19 @@ fn write_track(bytes: &mut Vec<u8>, track: &TrackIncrement) {
     write_number(bytes, track.failures);
     write_values(bytes, Layout::SECONDS, &track.latency);
     write_values(bytes, Layout::UNIT_INTERVAL, &track.score);
+}
+
+fn loss_bytes(losses: &[LossIncrement]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_number(&mut bytes, losses.len() as u64);
+    for LossIncrement { weight, stable, canary } in losses {
+        write_number(&mut bytes, u64::from(weight.basis_points()));
+        write_values(&mut bytes, labels::LOG_LOSS, &stable.log_loss);
+        write_values(&mut bytes, labels::LOG_LOSS, &canary.log_loss);
+        write_values(&mut bytes, labels::BRIER, &stable.brier);
+        write_values(&mut bytes, labels::BRIER, &canary.brier);
+    }
+    bytes
 }
 
 fn write_values(bytes: &mut Vec<u8>, layout: Layout, values: &[(f64, u64)]) {
@@ -220,6 +248,28 @@ impl Reader<'_> {
         })
     }
 
+    fn weight(&mut self) -> Result<Weight, CodecError> {
+        let weight = u16::try_from(self.number()?).ok().and_then(Weight::from_basis_points);
+        weight.ok_or(CodecError::OutOfRange("weight"))
+    }
+
+    fn losses(&mut self) -> Result<Vec<LossIncrement>, CodecError> {
+        let mut losses = Vec::new();
+        for _ in 0..self.number()? {
+            losses.push(self.loss()?);
+        }
+        Ok(losses)
+    }
+
+    fn loss(&mut self) -> Result<LossIncrement, CodecError> {
+        let weight = self.weight()?;
+        let log_loss = (self.values(labels::LOG_LOSS)?, self.values(labels::LOG_LOSS)?);
+        let brier = (self.values(labels::BRIER)?, self.values(labels::BRIER)?);
+        let stable = TrackLosses { log_loss: log_loss.0, brier: brier.0 };
+        let canary = TrackLosses { log_loss: log_loss.1, brier: brier.1 };
+        Ok(LossIncrement { weight, stable, canary })
+    }
+
     /// A number of things that take a byte each at least, so that no length asks for more memory than
     /// some times what there is to read.
     fn length(&self, number: u64) -> Result<usize, CodecError> {
@@ -288,156 +338,5 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::btree_map;
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::canary::Samples;
-    use crate::canary::Track;
-
-    /// A second with 100 requests, 10 of them the canary's, of about 50 ms and spread as widely.
-    fn second() -> Increment {
-        let mut samples = Samples::default();
-        for n in 0_u32..100 {
-            let spread = f64::from(n.wrapping_mul(2_654_435_761) % 1000) / 1000.0;
-            let track = if n % 10 == 0 { Track::Canary } else { Track::Stable };
-            samples.of_mut(track).record(0.010 * (2.0 + 3.0 * spread).exp2(), &[spread]);
-        }
-        let weight = Weight::from_percent(10.0).unwrap();
-        Increment::between(weight, &Samples::default(), &samples).unwrap()
-    }
-
-    #[test]
-    fn a_second_of_a_hundred_requests_takes_some_two_hundred_bytes() {
-        let bytes = second().to_bytes();
-        assert!((150..300).contains(&bytes.len()), "{}", bytes.len());
-        assert_eq!(Increment::from_bytes(&bytes), Ok(second()));
-    }
-
-    #[test]
-    fn values_that_are_no_middles_come_back_too() {
-        let latency = vec![(0.0123, 1), (0.2, 0), (0.2, 3), (-1.0, 1), (1e300, u64::MAX)];
-        let stable = TrackIncrement { latency, score: vec![(0.0, 1)], ..TrackIncrement::default() };
-        let increment = Increment { stable, ..Increment::default() };
-        assert_eq!(Increment::from_bytes(&increment.to_bytes()), Ok(increment));
-    }
-
-    #[test]
-    fn what_is_observed_by_segment_comes_back_and_without_it_nothing_is_written_of_it() {
-        let mut increment = second();
-        let old = increment.to_bytes();
-        assert_eq!(old[0], 1);
-        let (stable, canary) = (increment.stable.clone(), increment.canary.clone());
-        let name = |value| SegmentName {
-            key: Word::new("region").unwrap(),
-            value: Word::new(value).unwrap(),
-        };
-        increment.segments.insert(name("north"), SegmentIncrement { stable, canary });
-        increment.segments.insert(name("other"), SegmentIncrement::default());
-        let bytes = increment.to_bytes();
-        assert_eq!((bytes[0], &bytes[1..old.len()]), (2, &old[1..]));
-        assert_eq!(Increment::from_bytes(&bytes), Ok(increment));
-        for place in 0..bytes.len() {
-            assert!(Increment::from_bytes(&bytes[..place]).is_err(), "cut at {place}");
-        }
-    }
-
-    #[test]
-    fn every_damaged_byte_and_every_other_length_is_refused_or_says_something_else() {
-        let (increment, bytes) = (second(), second().to_bytes());
-        for place in 0..bytes.len() {
-            assert!(Increment::from_bytes(&bytes[..place]).is_err(), "cut at {place}");
-            for bit in 0..8 {
-                let mut damaged = bytes.clone();
-                damaged[place] ^= 1 << bit;
-                assert_ne!(Increment::from_bytes(&damaged), Ok(increment.clone()));
-            }
-        }
-        assert_eq!(
-            Increment::from_bytes(&[&bytes[..], &[0]].concat()),
-            Err(CodecError::OtherEncoding)
-        );
-    }
-
-    #[test]
-    fn bytes_that_ask_for_too_much_are_refused_by_name() {
-        let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-        for (bytes, cause) in [
-            (&[][..], "ends"),
-            (&[3], "version 3"),
-            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 0], "a part"),
-            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 1, 1, b' '], "a segment"),
-            // No parts is version 1.
-            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
-            (&[1, 0xff, 0xff, 0x7f], "weight"),
-            (&[&[1, 0, 0, 0], &most[..]].concat(), "ends"),
-            (&[&[1, 0, 0, 0], &most[..9], &[2]].concat(), "a number"),
-            (&[1, 0, 0, 0, 2, 0x80, 0x80, 0x10], "a bucket"),
-            (&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, b' ', 0, 0], "a name"),
-            (&[1, 0x80, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
-        ] {
-            let error = Increment::from_bytes(bytes).unwrap_err().to_string();
-            assert!(error.contains(cause), "{bytes:?}: {error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_can_be_observed_comes_back_to_the_bit(increment in any_increment()) {
-            let bytes = increment.to_bytes();
-            let read = Increment::from_bytes(&bytes).unwrap();
-            prop_assert_eq!(read.to_bytes(), bytes);
-            prop_assert_eq!(read, increment);
-        }
-
-        #[test]
-        fn any_bytes_are_an_increment_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-            let versioned = [&[WITHOUT_PARTS, 10][..], &bytes].concat();
-            for bytes in [bytes, versioned] {
-                if let Ok(increment) = Increment::from_bytes(&bytes) {
-                    prop_assert_eq!(increment.to_bytes(), bytes);
-                }
-            }
-        }
-    }
-
-    fn any_increment() -> impl Strategy<Value = Increment> {
-        let middles = |layout: Layout| {
-            btree_map(0..layout.buckets(), prop_oneof![Just(1_u64), any::<u64>()], 0..40).prop_map(
-                move |counts| {
-                    counts.into_iter().map(|(bucket, n)| (layout.value(bucket), n)).collect()
-                },
-            )
-        };
-        let track = move || {
-            let values = (middles(Layout::SECONDS), middles(Layout::UNIT_INTERVAL));
-            (any::<u64>(), any::<u64>(), values).prop_map(
-                |(requests, failures, (latency, score))| TrackIncrement {
-                    requests,
-                    failures,
-                    latency,
-                    score,
-                },
-            )
-        };
-        let recorded = (middles(Layout::ANY), middles(Layout::ANY))
-            .prop_map(|(stable, canary)| RecordedIncrement { stable, canary });
-        let name = "[a-zA-Z0-9_.-]{1,64}".prop_map(|name| MetricName::new(&name).unwrap());
-        let word = || "[a-zA-Z0-9_.-]{1,64}".prop_map(|word| Word::new(&word).unwrap());
-        let segment = (word(), word()).prop_map(|(key, value)| SegmentName { key, value });
-        let observed =
-            (track(), track()).prop_map(|(stable, canary)| SegmentIncrement { stable, canary });
-        let segments = btree_map(segment, observed, 0..3);
-        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4), segments).prop_map(
-            |(weight, stable, canary, recorded, segments)| Increment {
-                weight: Weight::from_basis_points(weight).unwrap(),
-                stable,
-                canary,
-                recorded,
-                segments,
-            },
-        )
-    }
-}
+#[path = "increment_codec_tests.rs"]
+mod tests;

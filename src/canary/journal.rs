@@ -55,7 +55,10 @@ pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError>
             | Event::SlowdownSet { .. }
             | Event::Injected { .. }
             | Event::Promoted { .. }
-            | Event::RolledBack { .. } => Err(ReplayError::NoBeginning { sequence }),
+            | Event::RolledBack { .. }
+            | Event::HarmReported { .. }
+            | Event::Reverted { .. }
+            | Event::WatchEnded { .. } => Err(ReplayError::NoBeginning { sequence }),
         };
     };
     match apply(&state, &entry.event, entry.at) {

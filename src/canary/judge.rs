@@ -4,7 +4,7 @@
 //! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
 //! may be asked at any time. The canary ought to go if either says so, and may be promoted if the
 //! health check passes and the watch has nothing against it: no metric that acts has failed, and no
-//! guardrail of recorded values goes without values. Too little data is a verdict of its own: it is
+//! guardrail of recorded values or labels goes without values. Too little data is a verdict of its own: it is
 //! never an error and never a pass.
 
 use serde::Deserialize;

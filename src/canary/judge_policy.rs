@@ -49,7 +49,8 @@ const ACCEPTED_SLOWDOWN: f64 = 0.10;
 /// How much the mean prediction may move and still count as the same.
 const ACCEPTED_SCORE_SHIFT: f64 = 0.02;
 
-/// How much of stable's mean a recorded metric may lose and still count as not worse.
+/// How much of stable's mean a recorded metric, or a loss of labelled predictions, may be worse and still
+/// count as not worse.
 const ACCEPTED_LOSS: f64 = 0.10;
 
 impl JudgePolicy {
@@ -213,6 +214,22 @@ fn default_of(
     if let Some(metric) = built_in {
         return Ok(Metric { name: given.name.clone(), ..metric });
     }
+    if source.is_of_labels() {
+        return Ok(Metric {
+            name: given.name.clone(),
+            source,
+            harm: Harm::Higher,
+            role: Role::Signal,
+            tolerated: Margin::default(),
+            accepted: Margin { relative: ACCEPTED_LOSS, absolute: 0.0 },
+            weight: 1.0,
+            critical: false,
+            min_samples: health.min_samples,
+            // Only the mean of a loss says which model is better: one that is surer of itself has other
+            // ranks and tails, and may be better for it.
+            test: Test::Mean,
+        });
+    }
     let harm = given.harm.ok_or_else(|| JudgePolicyError::HarmMissing(given.name.to_string()))?;
     Ok(Metric {
         name: given.name.clone(),
@@ -294,6 +311,16 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_is_judged_by_its_mean_once_it_is_named() {
+        let judged = policy("[[metrics]]\nname = \"log_loss\"\nrole = \"guardrail\"").unwrap();
+        let metric = &judged.metrics[3];
+        assert_eq!((metric.source, metric.harm), (Source::LogLoss, Harm::Higher));
+        assert_eq!((metric.test, metric.role), (Test::Mean, Role::Guardrail));
+        let recorded = "[[metrics]]\nname = \"brier\"\nsource = \"recorded\"\nharm = \"lower\"";
+        assert_eq!(policy(recorded).unwrap().metrics[3].source, Source::Recorded);
+    }
+
+    #[test]
     fn recorded_scores_can_be_judged_in_place_of_predicted_ones() {
         let policy = policy(
             "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
@@ -318,6 +345,7 @@ mod tests {
             ("[[metrics]]\nname = \"score\"\ncritical = true", "critical = true"),
             ("[[metrics]]\nname = \"failures\"\nharm = \"lower\"", "harm = lower"),
             ("[[metrics]]\nname = \"failures\"\ntest = \"rank\"", "test = rank"),
+            ("[[metrics]]\nname = \"brier\"\nharm = \"lower\"", "harm = lower"),
             ("[[metrics]]\nname = \"failures\"\ntolerated = { absolute = 0.1 }", "a ratio"),
             (
                 "[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }",

@@ -55,6 +55,10 @@ pub enum Source {
     Score,
     /// Whatever was measured elsewhere and recorded under the metric's name.
     Recorded,
+    /// The logarithmic loss of predictions that were labelled, in nats.
+    LogLoss,
+    /// The Brier score of predictions that were labelled.
+    Brier,
 }
 
 /// What the harm of a metric leads to.
@@ -118,10 +122,22 @@ impl Source {
     /// The sources that serin observes itself, in the order in which they are shown.
     pub const BUILT_IN: [Source; 3] = [Source::Latency, Source::Failures, Source::Score];
 
+    /// Those that are known only once somebody tells what became of a prediction.
+    pub const OF_LABELS: [Source; 2] = [Source::LogLoss, Source::Brier];
+
+    /// Whether it is one of [`OF_LABELS`](Self::OF_LABELS).
+    pub fn is_of_labels(self) -> bool {
+        match self {
+            Source::LogLoss | Source::Brier => true,
+            Source::Latency | Source::Failures | Source::Score | Source::Recorded => false,
+        }
+    }
+
     /// The source that is meant by a metric of this name when none is given.
     pub fn of(name: &MetricName) -> Source {
         let named = |source: &Source| source.word() == name.as_str();
-        Source::BUILT_IN.into_iter().find(named).unwrap_or(Source::Recorded)
+        let known = Source::BUILT_IN.into_iter().chain(Source::OF_LABELS);
+        known.into_iter().find(named).unwrap_or(Source::Recorded)
     }
 
     /// The word for it.
@@ -131,6 +147,8 @@ impl Source {
             Source::Failures => "failures",
             Source::Score => "score",
             Source::Recorded => "recorded",
+            Source::LogLoss => "log_loss",
+            Source::Brier => "brier",
         }
     }
 }
@@ -174,6 +192,8 @@ mod tests {
         assert_eq!(source("latency"), Source::Latency);
         assert_eq!(source("failures"), Source::Failures);
         assert_eq!(source("score"), Source::Score);
+        assert_eq!(source("log_loss"), Source::LogLoss);
+        assert_eq!(source("brier"), Source::Brier);
         assert_eq!(source("revenue"), Source::Recorded);
         assert_eq!(source("recorded"), Source::Recorded);
     }

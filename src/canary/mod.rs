@@ -10,8 +10,9 @@
 //! - [`evidence`]: from two tracks of samples to numbers.
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
-//!   how that is given.
+//!   how that is given; [`given_feedback`]: whether labels are taken.
 //! - [`segments`]: which parts of the traffic are judged on their own.
+//! - [`prediction_id`] and [`labels`]: what came of a prediction, and what that says of each track.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
@@ -25,6 +26,7 @@
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`injection`]: what is broken on purpose.
 //! - [`state`] and [`event`]: what is known, and what can happen.
+//! - [`aftercare`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
@@ -48,6 +50,10 @@ pub mod judge_policy;
 pub mod given_policy;
 
 pub mod segments;
+
+pub mod prediction_id;
+
+pub mod labels;
 
 pub mod increment;
 
@@ -83,6 +89,12 @@ pub mod given_plan;
 
 pub mod injection;
 
+pub mod given_feedback;
+
+pub mod given_after_promotion;
+
+pub mod aftercare;
+
 pub mod event;
 
 pub mod rollout;
@@ -106,12 +118,15 @@ pub use journal::Entry;
 pub use judge::Judgement;
 pub use judge::Verdict;
 pub use judge_policy::JudgePolicy;
+pub use labels::Labels;
 pub use metric::Metric;
 pub use metric::MetricName;
 pub use monitors::Monitors;
 pub use plan::Plan;
+pub use policy::FeedbackPolicy;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
+pub use prediction_id::PredictionId;
 pub use rollout::Refusal;
 pub use signals::Samples;
 pub use signals::Track;

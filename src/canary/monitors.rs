@@ -8,6 +8,8 @@ use super::increment::Increment;
 use super::increment::RecordedIncrement;
 use super::increment::TrackIncrement;
 use super::judge_policy::JudgePolicy;
+use super::labels;
+use super::labels::LossIncrement;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Source;
@@ -174,6 +176,8 @@ impl Monitored {
                 OneMonitor::Values(monitor)
             }
             Source::Recorded => OneMonitor::Values(values(Layout::ANY)),
+            Source::LogLoss => OneMonitor::Values(values(labels::LOG_LOSS)),
+            Source::Brier => OneMonitor::Values(values(labels::BRIER)),
             Source::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
                     harmful_ratio: 1.0 + metric.tolerated.relative,
@@ -196,6 +200,17 @@ impl Monitored {
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
                 }
             }
+            // Each label is bet on with the share that drew its prediction, however late it comes.
+            Source::LogLoss => {
+                for LossIncrement { weight, stable, canary } in &increment.losses {
+                    self.tick_values(weight.share(), &stable.log_loss, &canary.log_loss);
+                }
+            }
+            Source::Brier => {
+                for LossIncrement { weight, stable, canary } in &increment.losses {
+                    self.tick_values(weight.share(), &stable.brier, &canary.brier);
+                }
+            }
         }
     }
 
@@ -210,7 +225,7 @@ impl Monitored {
             Source::Failures => self.tick_failures(share, stable, canary),
             Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
             Source::Score => self.tick_values(share, &stable.score, &canary.score),
-            Source::Recorded => {}
+            Source::Recorded | Source::LogLoss | Source::Brier => {}
         }
     }
 

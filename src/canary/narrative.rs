@@ -59,7 +59,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// The names of all events, as [`Event::name`] gives them.
-pub const EVENT_NAMES: [&str; 12] = [
+pub const EVENT_NAMES: [&str; 15] = [
     "initialized",
     "canary_deployed",
     "traffic_set",
@@ -72,6 +72,9 @@ pub const EVENT_NAMES: [&str; 12] = [
     "injected",
     "promoted",
     "rolled_back",
+    "harm_reported",
+    "reverted",
+    "watch_ended",
 ];
 
 impl Event {
@@ -90,6 +93,9 @@ impl Event {
             Event::Injected { .. } => "injected",
             Event::Promoted { .. } => "promoted",
             Event::RolledBack { .. } => "rolled_back",
+            Event::HarmReported { .. } => "harm_reported",
+            Event::Reverted { .. } => "reverted",
+            Event::WatchEnded { .. } => "watch_ended",
         }
     }
 
@@ -167,6 +173,22 @@ impl Event {
                     })
                     .unwrap_or_default();
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
+            }
+            Event::HarmReported { judgement } => {
+                let (rollout, seen) = (judgement.rollout, judgement.reasons.join("; "));
+                format!(
+                    "rollout {rollout}, which was promoted, does harm as late labels show: {seen}"
+                )
+            }
+            Event::Reverted { rollout, reason, by, .. } => {
+                let how = match by {
+                    Mode::Manual => "",
+                    Mode::Automatic => " by serin",
+                };
+                format!("the promotion of rollout {rollout} is reverted{how} ({reason})")
+            }
+            Event::WatchEnded { rollout } => {
+                format!("the watch over the promotion of rollout {rollout} is over")
             }
         }
     }

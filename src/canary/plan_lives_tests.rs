@@ -6,7 +6,12 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::canary::Entry;
+use crate::canary::aftercare::Aftercare;
+use crate::canary::aftercare::Care;
+use crate::canary::always_valid::Classification;
 use crate::canary::journal::replay;
+use crate::canary::policy::AfterPromotion;
+use crate::canary::policy::Remedy;
 use crate::canary::state::Outcome;
 
 /// What befalls a rollout in a second of its life.
@@ -24,6 +29,10 @@ enum Fate {
     RollBack,
     Promote(Verdict, bool),
     Deploy(&'static str, bool),
+    /// A look at the promotion that is watched, at labels that show harm or do not.
+    Labels(bool),
+    /// A person takes the promotion back.
+    Revert,
     /// The journal cannot be written: what would have happened does not.
     StoreFails(Verdict),
 }
@@ -50,6 +59,8 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::RollBack),
         1 => (any_verdict(), any::<bool>()).prop_map(|(verdict, by_force)| Fate::Promote(verdict, by_force)),
         4 => (name, any::<bool>()).prop_map(|(name, is_override)| Fate::Deploy(name, is_override)),
+        4 => any::<bool>().prop_map(Fate::Labels),
+        1 => Just(Fate::Revert),
         1 => any_verdict().prop_map(Fate::StoreFails),
     ]
 }
@@ -111,6 +122,41 @@ fn look(
     Some((action, event))
 }
 
+/// Half of the promotions are watched, for some looks, and one way or the other.
+fn after_promotion(second: u64) -> AfterPromotion {
+    let watch = Duration::from_secs(60 * (second % 2));
+    let action = if second % 4 == 1 { Remedy::Report } else { Remedy::Revert };
+    AfterPromotion { watch, action }
+}
+
+/// The metric of labels fails in it, whatever the evidence.
+fn show_harm(judgement: &mut Judgement) {
+    let Some(watch) = &mut judgement.watch else { unreachable!() };
+    for (metric, evidence) in watch.policy.metrics.iter().zip(&mut watch.conclusion.metrics) {
+        if metric.source.is_of_labels() {
+            evidence.classification = Classification::Fail;
+        }
+    }
+}
+
+/// What the service makes of a look at a promotion.
+fn cared(care: &Aftercare, harm: bool, now: Timestamp) -> Option<Event> {
+    let mut judgement = judged(&care.rollout, Verdict::Hold, 0);
+    if harm {
+        show_harm(&mut judgement);
+    }
+    let (rollout, judgement) = (care.rollout.id, Box::new(judgement));
+    match care.next(&judgement, now) {
+        Care::Wait => None,
+        Care::End => Some(Event::WatchEnded { rollout }),
+        Care::Report => Some(Event::HarmReported { judgement }),
+        Care::Revert(reason) => {
+            let by = Mode::Automatic;
+            Some(Event::Reverted { rollout, reason, judgement: Some(judgement), by })
+        }
+    }
+}
+
 /// Lives through these fates and checks every invariant after each.
 fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
     let mut state = State::initial(version("v1"), at(0));
@@ -141,6 +187,15 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 let _unwritten = look(&state, verdict, 150, false, at(second));
                 None
             }
+            Fate::Labels(harm) => {
+                state.aftercare.as_deref().and_then(|care| cared(care, harm, at(second)))
+            }
+            Fate::Revert => Some(Event::Reverted {
+                rollout: state.aftercare.as_ref().map_or(0, |care| care.rollout.id),
+                reason: "by hand".into(),
+                judgement: None,
+                by: Mode::Manual,
+            }),
             Fate::Pause => Some(Event::Paused { rollout: id, reason: None }),
             Fate::Resume => Some(Event::Resumed { rollout: id }),
             Fate::SetTraffic(weight) => judgement(Verdict::Hold).map(|judgement| {
@@ -161,10 +216,11 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 by: Mode::Manual,
             }),
             Fate::Deploy(name, override_quarantine) => {
-                let Event::CanaryDeployed { canary, policy, salt, .. } = deployed(name, plan)
+                let Event::CanaryDeployed { canary, mut policy, salt, .. } = deployed(name, plan)
                 else {
                     unreachable!()
                 };
+                policy.after_promotion = after_promotion(second);
                 let reason = override_quarantine.then(|| "mended".to_owned());
                 Some(Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine })
             }
@@ -193,6 +249,21 @@ fn check(
     now: Timestamp,
 ) -> Result<(), TestCaseError> {
     let was = before.rollout.as_ref();
+    prop_assert!(after.rollout.is_none() || after.aftercare.is_none(), "two things at once");
+    if let Some(care) = &after.aftercare {
+        prop_assert_eq!(&care.rollout.canary, &after.stable);
+        let back = Event::Reverted {
+            rollout: care.rollout.id,
+            reason: "any time".into(),
+            judgement: None,
+            by: Mode::Manual,
+        };
+        let Ok(Transition::Changed { state: back, .. }) = apply(after, &back, now) else {
+            return Err(TestCaseError::fail("a revert was refused"));
+        };
+        prop_assert_eq!(&back.stable, &care.previous);
+        prop_assert!(back.aftercare.is_none());
+    }
     if let Some(rollout) = &after.rollout {
         // Weight and phase follow from the plan unless a person set them.
         let by_plan = rollout.policy.plan.steps.get(rollout.position);
@@ -239,6 +310,20 @@ fn check(
         Event::RolledBack { by: Mode::Automatic, .. } => {
             let digest = was.map(|was| was.canary.digest.clone()).unwrap_or_default();
             prop_assert!(after.quarantine.contains_key(&digest));
+        }
+        Event::Reverted { reason, by, .. } => {
+            let care = before.aftercare.as_ref();
+            prop_assert_eq!(care.map(|care| &care.previous), Some(&after.stable));
+            if *by == Mode::Automatic {
+                let action = care.map(|care| care.rollout.policy.after_promotion.action);
+                prop_assert_eq!(action, Some(Remedy::Revert));
+                prop_assert!(reason.contains("labels show"));
+            }
+            prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(Outcome::Reverted));
+        }
+        Event::HarmReported { .. } => {
+            prop_assert!(before.aftercare.as_ref().is_some_and(|care| !care.is_reported));
+            prop_assert_eq!(&before.stable, &after.stable);
         }
         _ => prop_assert_eq!(&before.stable, &after.stable),
     }

@@ -44,7 +44,8 @@ fn plan() -> Plan {
 
 fn deployed(name: &str, plan: &Plan) -> Event {
     let weight = plan.steps[0].weight;
-    let policy = Policy { mode: Mode::Automatic, plan: plan.clone(), weight, ..Policy::default() };
+    let (mode, plan, judge) = (Mode::Automatic, plan.clone(), POLICY.clone());
+    let policy = Policy { mode, plan, weight, judge, ..Policy::default() };
     Event::CanaryDeployed {
         canary: version(name),
         policy: Box::new(policy),
@@ -54,10 +55,15 @@ fn deployed(name: &str, plan: &Plan) -> Event {
     }
 }
 
+/// The default, and labels.
+static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
+    let given = toml::from_str("[[metrics]]\nname = \"brier\"").unwrap();
+    JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
+});
+
 /// A judgement of nothing. Made once, because monitors are large and tests many.
 static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
-    let policy = JudgePolicy::default();
-    let watch = WatchEvidence::new(&policy, &Monitors::new(&policy, &Default::default()));
+    let watch = WatchEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
     let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
     let inputs = Inputs { stable: nothing, canary: nothing };
     let health = HealthPolicy::default();

@@ -34,6 +34,9 @@ pub struct Policy {
     /// What is judged at every tick, and by which margins.
     #[serde(default)]
     pub judge: JudgePolicy,
+    /// What happens after its promotion.
+    #[serde(default, skip_serializing_if = "AfterPromotion::is_default")]
+    pub after_promotion: AfterPromotion,
 }
 
 /// Who promotes and rolls back.
@@ -116,6 +119,48 @@ impl GivenBreaker {
     }
 }
 
+/// How a promotion is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterPromotion {
+    /// How long late labels are waited for, with the version before kept ready. Default 0: not at all.
+    pub watch: Duration,
+    /// What happens when they show harm. Default: it is reported.
+    pub action: Remedy,
+}
+
+/// What happens when late labels show that a promoted version does harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// The journal, the status and the log say so, once.
+    #[default]
+    Report,
+    /// The version before is stable again.
+    Revert,
+}
+
+impl AfterPromotion {
+    fn is_default(&self) -> bool {
+        *self == AfterPromotion::default()
+    }
+}
+
+/// Whether predictions can be labelled, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedbackPolicy {
+    /// Whether answers carry ids that labels are taken for. Default yes.
+    pub is_enabled: bool,
+    /// How old a prediction may be when its label comes. Default 30 days.
+    pub expires: Duration,
+}
+
+impl Default for FeedbackPolicy {
+    fn default() -> FeedbackPolicy {
+        FeedbackPolicy { is_enabled: true, expires: MAX_DURATION }
+    }
+}
+
 impl Mode {
     /// Whether a person decides.
     pub(super) fn is_manual(&self) -> bool {
@@ -137,6 +182,7 @@ impl Default for Policy {
             breaker: BreakerPolicy::default(),
             health: HealthPolicy::default(),
             judge: JudgePolicy::default(),
+            after_promotion: AfterPromotion::default(),
         }
     }
 }

@@ -8,6 +8,9 @@
 //!    └──── Promoted, RolledBack ┘
 //! ```
 //!
+//! Idle is watched for a while after a promotion, if its policy says so: HarmReported leaves it so,
+//! Reverted, WatchEnded and CanaryDeployed end that.
+//!
 //! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
 //! alike. It checks the event against the state, and it performs nothing: what the service has to
 //! do with its samples comes back as a value. Deliberately absent: a clock, a store, a default arm.
@@ -17,6 +20,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::aftercare::Aftercare;
 use super::event::Event;
 use super::injection::Injection;
 use super::judge::Judgement;
@@ -130,6 +134,22 @@ pub enum Refusal {
         /// When it may begin.
         until: Timestamp,
     },
+    /// serin may still revert the newest promotion.
+    #[error(
+        "the promotion of {version} is watched until {until}, and would be reverted if late labels showed \
+         harm; revert it, wait, or end the watch with override_quarantine and a reason"
+    )]
+    UnderWatch {
+        /// The promoted version.
+        version: String,
+        /// When the watch ends.
+        until: Timestamp,
+    },
+    /// No promotion is watched.
+    #[error(
+        "no promotion is watched, so the version before it is not kept; deploy the one you want instead"
+    )]
+    NothingToRevert,
     /// This artifact may not come back.
     #[error(
         "artifact {digest} is in quarantine ({reason}); to deploy it all the same, pass \
@@ -161,6 +181,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 let canary = rollout.canary.name.clone();
                 return Err(Refusal::CanaryActive { canary, rollout: rollout.id });
             }
+            state.check_not_watched(reason.as_deref(), *override_quarantine, at)?;
             check_quarantine(state, canary, reason.as_deref(), *override_quarantine)?;
             let deadline_at = match policy.mode {
                 Mode::Manual => None,
@@ -169,7 +190,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                     at.saturating_add(policy.plan.deadline).ok()
                 }
             };
-            let mut next = state.clone();
+            let mut next = State { aftercare: None, ..state.clone() };
             next.rollouts += 1;
             next.quarantine.remove(&canary.digest);
             next.rollout = Some(Rollout {
@@ -286,6 +307,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let mut next = ended(state, running, Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
+            next.aftercare = Aftercare::of(running, &state.stable, judgement, at).map(Box::new);
             changed(next, SamplesEffect::StartAnew)
         }
         Event::RolledBack { rollout, reason, quarantine, judgement: _, by } => {
@@ -305,6 +327,24 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 }
             }
             changed(next, SamplesEffect::StartAnew)
+        }
+        Event::HarmReported { judgement } => {
+            let care = state.care_of(judgement.rollout)?;
+            check_current(&care.rollout, judgement)?;
+            if care.is_reported {
+                return Ok(Transition::Unchanged);
+            }
+            let care = Aftercare { is_reported: true, ..care.clone() };
+            let aftercare = Some(Box::new(care));
+            changed(State { aftercare, ..state.clone() }, SamplesEffect::Keep)
+        }
+        Event::Reverted { rollout, reason, judgement: _, by } => {
+            let care = state.care_of(*rollout)?;
+            changed(state.reverted(care, reason, *by, at), SamplesEffect::StartAnew)
+        }
+        Event::WatchEnded { rollout } => {
+            state.care_of(*rollout)?;
+            changed(State { aftercare: None, ..state.clone() }, SamplesEffect::Keep)
         }
     }
 }

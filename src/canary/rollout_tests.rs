@@ -10,6 +10,8 @@ use crate::canary::evidence::TrackInputs;
 use crate::canary::injection::GivenInjection;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::replay;
+use crate::canary::policy::AfterPromotion;
+use crate::canary::policy::Remedy;
 use crate::stats::Moments;
 use proptest::prelude::*;
 
@@ -325,17 +327,24 @@ fn injected(rollout: u64, delay_ms: u32) -> Event {
     Event::Injected { rollout, injection: Injection::try_from(given).unwrap() }
 }
 
+/// A policy that watches promotions, or does not.
+fn watched(number: u16) -> Policy {
+    let action = if number.is_multiple_of(3) { Remedy::Report } else { Remedy::Revert };
+    let watch = std::time::Duration::from_secs(20 * u64::from(number % 4));
+    Policy { after_promotion: AfterPromotion { watch, action }, ..Policy::default() }
+}
+
 /// Any event, about any of the first rollouts, steps and versions.
 fn any_event() -> impl Strategy<Value = Event> {
     let name = prop::sample::select(vec!["v1", "v2", "v3"]);
     let about = (1_u64..6, 1_u32..4, name, prop::bool::ANY, 0_u16..=10_000, 0_usize..40);
-    (0_u8..9, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
+    (0_u8..12, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
         let judgement = judgement(rollout, step, name, samples);
         let reason = flag.then(|| "because".to_owned());
         match kind {
             0 => Event::CanaryDeployed {
                 canary: version(name),
-                policy: Box::new(Policy::default()),
+                policy: Box::new(watched(basis_points)),
                 salt: u128::from(basis_points),
                 reason,
                 override_quarantine: flag,
@@ -361,7 +370,15 @@ fn any_event() -> impl Strategy<Value = Event> {
                 judgement: None,
                 by: Mode::Manual,
             },
-            7 => injected(rollout, u32::from(basis_points)),
+            10 => injected(rollout, u32::from(basis_points)),
+            7 => Event::HarmReported { judgement },
+            8 => Event::Reverted {
+                rollout,
+                reason: "because".into(),
+                judgement: None,
+                by: if flag { Mode::Automatic } else { Mode::Manual },
+            },
+            9 => Event::WatchEnded { rollout },
             _ => Event::Initialized { stable: version(name) },
         }
     })
@@ -389,14 +406,24 @@ proptest! {
                 prop_assert_eq!(&next.stable, canary);
                 prop_assert_eq!(&judgement.digest, &canary.digest);
                 prop_assert!(judgement.verdict == Verdict::Promote || (*forced && reason.is_some()));
+                if let Some(care) = &next.aftercare {
+                    prop_assert_eq!((&care.previous, &care.rollout.canary), (&state.stable, canary));
+                }
+            } else if let Event::Reverted { rollout, .. } = &event {
+                let care = state.aftercare.as_ref().unwrap();
+                prop_assert_eq!((care.rollout.id, &care.previous), (*rollout, &next.stable));
+                prop_assert!(!next.quarantine.contains_key(&next.stable.digest)
+                    || state.quarantine.contains_key(&next.stable.digest));
             } else {
                 prop_assert_eq!(&next.stable, &state.stable);
             }
+            prop_assert!(next.rollout.is_none() || next.aftercare.is_none());
+            let is_reverted = matches!(event, Event::Reverted { .. });
             // Samples of different shares, canaries or rollouts never mix.
             let same = weight(&next) == weight(&state)
                 && next.rollout.as_ref().map(|r| (r.id, r.step))
                     == state.rollout.as_ref().map(|r| (r.id, r.step));
-            prop_assert_eq!(same, samples == SamplesEffect::Keep);
+            prop_assert_eq!(same && !is_reverted, samples == SamplesEffect::Keep);
             if let Some(rollout) = &next.rollout {
                 let back = Event::RolledBack {
                     rollout: rollout.id,

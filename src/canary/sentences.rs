@@ -160,7 +160,9 @@ fn margin(source: Source, margin: Margin) -> String {
     let relative = format!("{} %", number(100.0 * margin.relative));
     let absolute = match source {
         Source::Latency => duration(margin.absolute),
-        Source::Failures | Source::Score | Source::Recorded => number(margin.absolute),
+        Source::Failures | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
+            number(margin.absolute)
+        }
     };
     match (margin.relative == 0.0, margin.absolute == 0.0) {
         (true, true) => "nothing".to_owned(),
@@ -175,7 +177,7 @@ fn in_unit(source: Source, value: f64) -> String {
         Source::Latency if value > 0.0 => format!("+{}", duration(value)),
         Source::Latency => duration(value),
         Source::Score => format!("{value:+.4}"),
-        Source::Failures | Source::Recorded => signed(value),
+        Source::Failures | Source::Recorded | Source::LogLoss | Source::Brier => signed(value),
     }
 }
 

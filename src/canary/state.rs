@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::aftercare::Aftercare;
 use super::injection::Injection;
 use super::metric::MetricName;
 use super::metric::Source;
@@ -48,6 +49,9 @@ pub struct State {
     pub quarantine: BTreeMap<String, String>,
     /// How many rollouts were begun.
     pub rollouts: u64,
+    /// The newest promotion, while it is watched. Only without a rollout under way.
+    #[serde(default)]
+    pub aftercare: Option<Box<Aftercare>>,
 }
 
 /// One attempt to replace stable.
@@ -136,6 +140,8 @@ pub enum Outcome {
     Promoted,
     /// It was taken back.
     RolledBack,
+    /// It was promoted, and then taken back.
+    Reverted,
 }
 
 impl Slowdown {
@@ -154,6 +160,7 @@ impl State {
             slowdown: Slowdown::OFF,
             quarantine: BTreeMap::new(),
             rollouts: 0,
+            aftercare: None,
         }
     }
 
@@ -181,6 +188,11 @@ impl Rollout {
     pub fn recorded_metrics(&self) -> impl Iterator<Item = MetricName> + '_ {
         let metrics = self.policy.judge.metrics.iter();
         metrics.filter(|metric| metric.source == Source::Recorded).map(|metric| metric.name.clone())
+    }
+
+    /// Whether anything is judged by what became of predictions.
+    pub fn judges_labels(&self) -> bool {
+        self.policy.judge.metrics.iter().any(|metric| metric.source.is_of_labels())
     }
 
     /// Who decides.

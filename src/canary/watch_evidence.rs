@@ -117,7 +117,7 @@ impl WatchEvidence {
             .filter(|(metric, evidence)| match evidence.classification {
                 Classification::Fail => metric.role.acts(),
                 Classification::Insufficient => {
-                    metric.role == Role::Guardrail && metric.source == Source::Recorded
+                    metric.role == Role::Guardrail && !Source::BUILT_IN.contains(&metric.source)
                 }
                 Classification::Pass | Classification::Inconclusive => false,
             })

@@ -27,6 +27,12 @@ pub struct DeployArgs {
     /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed
     #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "bake"])]
     steps: Option<String>,
+    /// After its promotion, wait so long for late labels, like 24h
+    #[arg(long, value_name = "DURATION")]
+    watch: Option<String>,
+    /// Go back to the version before if these show harm, instead of reporting it
+    #[arg(long)]
+    revert: bool,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -49,9 +55,17 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     if let Some(steps) = &args.steps {
         plan.insert("steps".to_owned(), json!(planned(steps)?));
     }
+    let mut after_promotion = serde_json::Map::new();
+    if let Some(watch) = &args.watch {
+        after_promotion.insert("watch".to_owned(), json!(watch));
+    }
+    if args.revert {
+        after_promotion.insert("action".to_owned(), json!("revert"));
+    }
     let body = json!({
         "model_path": args.model,
         "plan": plan,
+        "after_promotion": after_promotion,
         "traffic_percent": args.traffic,
         "bake": args.bake,
         "reason": args.reason,

@@ -33,11 +33,15 @@ pub mod promote;
 
 pub mod rollback;
 
+pub mod revert;
+
 pub mod pause;
 
 pub mod history;
 
 mod columns;
+
+mod labels;
 
 mod numbers;
 
@@ -88,6 +92,8 @@ enum Command {
     Promote(promote::PromoteArgs),
     /// Take the canary back
     Rollback(rollback::RollbackArgs),
+    /// Make the version before a promotion that is still watched stable again
+    Revert(revert::RevertArgs),
     /// Put the rollout on hold
     Pause(pause::PauseArgs),
     /// Let a paused rollout go on
@@ -138,6 +144,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Promote(args) => promote::run(&args),
             Command::Rollback(args) => rollback::run(&args),
+            Command::Revert(args) => revert::run(&args),
             Command::Pause(args) => pause::run(&args, "pause-canary"),
             Command::Resume(args) => pause::run(&args, "resume-canary"),
             Command::History(args) => history::run(&args),

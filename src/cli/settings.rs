@@ -13,9 +13,12 @@ use anyhow::bail;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::canary::FeedbackPolicy;
 use crate::canary::JudgePolicy;
 use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::canary::given_after_promotion::GivenAfterPromotion;
+use crate::canary::given_feedback::GivenFeedback;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_policy::GivenJudgePolicy;
 use crate::canary::given_policy::GivenMetric;
@@ -131,6 +134,12 @@ pub struct Given {
     /// When a canary that fails again and again is asked no more: only in the file.
     #[arg(skip)]
     pub breaker: GivenBreaker,
+    /// What happens after a promotion: only in the file.
+    #[arg(skip)]
+    pub after_promotion: GivenAfterPromotion,
+    /// Whether labels are taken, and for how long: only in the file.
+    #[arg(skip)]
+    pub feedback: GivenFeedback,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
@@ -227,6 +236,8 @@ impl Settings {
         let declared = if file.segments.is_empty() { &flags.segments } else { &file.segments };
         policy.judge.segments = Segments::new(declared, harm)?;
 
+        policy.after_promotion =
+            file.after_promotion.over(policy.after_promotion, &policy.judge)?;
         policy.plan = file.plan.over(&policy.plan).context("plan")?;
         policy.mode = match given!(mode).as_deref() {
             None | Some("manual") => Mode::Manual,
@@ -237,6 +248,10 @@ impl Settings {
         let told = if flags.notify.is_empty() { &file.notify } else { &flags.notify };
         let notify = Target::all(told, |name| std::env::var(name).ok())?;
 
+        // No flag sets it, but whoever makes flags in a program may.
+        let none = GivenFeedback::default();
+        let given = if flags.feedback == none { &file.feedback } else { &flags.feedback };
+        let feedback = given.over(FeedbackPolicy::default()).context("feedback")?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = in_range("workers", given!(workers).unwrap_or(cores), 1, 1024)?;
         let stable = given!(stable);
@@ -264,6 +279,7 @@ impl Settings {
                 stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
                 notify,
                 allow_injection: flags.allow_injection || file.allow_injection,
+                feedback,
             },
             http: http::Settings {
                 workers,
@@ -363,6 +379,10 @@ mod tests {
             ("store = \"redis://here\"", "redis://here"),
             ("admin_token = \"\"", "admin_token"),
             ("body_limit = 1", "body_limit = 1"),
+            ("[feedback]\nexpires = \"0s\"", "expires = \"0s\""),
+            ("[feedback]\nexpiry = \"1h\"", "expiry"),
+            ("[after_promotion]\nwatch = \"1h\"", "nothing to judge by"),
+            ("[after_promotion]\naction = \"undo\"", "undo"),
             ("rollback_score = 99.0", "rollback_score = 99"),
             ("segment_harm = \"promote\"", "give hold or roll_back"),
             ("[segments]\nregion = []", "segments.region has 0 values"),

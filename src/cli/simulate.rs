@@ -217,10 +217,11 @@ impl Judging {
 
 /// The policy, unless it waits for values that nobody simulates.
 fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
-    let is_recorded = |metric: &&Metric| metric.source == Source::Recorded && metric.role.acts();
+    let is_recorded =
+        |metric: &&Metric| !Source::BUILT_IN.contains(&metric.source) && metric.role.acts();
     if let Some(metric) = policy.metrics.iter().find(is_recorded) {
         bail!(
-            "metric {} is recorded elsewhere, and its values are not simulated, so nothing would \
+            "metric {} is measured elsewhere, and its values are not simulated, so nothing would \
              ever be promoted; give a --config that leaves it out, or makes it advisory",
             metric.name
         );

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::ServerArgs;
+use super::labels;
 use super::show;
 use super::show::styled;
 
@@ -42,6 +43,8 @@ pub fn print(status: &Value, json: bool) {
     if status["canary"].is_null() {
         anstream::println!("{}  none", styled(show::STRONG, "canary"));
         print_last(&status["last_rollout"]);
+        print_lines(&labels::after_promotion(status));
+        print_lines(&labels::quality(&status["quality"]));
         print_slowdown(status);
         print_lines(&show::tracks(&status["tracks"]["stable"], None));
         return;
@@ -61,6 +64,8 @@ pub fn print(status: &Value, json: bool) {
     print_slowdown(status);
     let tracks = &status["tracks"];
     print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
+    print_lines(&labels::quality(&status["quality"]));
+    print_lines(&labels::after_promotion(status));
     let health = &status["health"];
     let word = show::health_word(&show::text(&health["status"]));
     anstream::println!("{}  {word}", styled(show::STRONG, "health"));
@@ -137,6 +142,7 @@ fn print_last(last: &Value) {
     }
     let outcome = match &*show::text(&last["outcome"]) {
         "promoted" => styled(show::GOOD, "promoted"),
+        "reverted" => styled(show::BAD, "promoted and reverted"),
         _ => styled(show::BAD, "rolled back"),
     };
     anstream::println!(

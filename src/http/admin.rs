@@ -22,6 +22,7 @@ use super::body::ContentType;
 use super::body::Nothing;
 use super::problem::Problem;
 use crate::canary::Weight;
+use crate::canary::given_after_promotion::GivenAfterPromotion;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_plan::GivenStep;
 use crate::canary::given_policy::GivenJudgePolicy;
@@ -49,6 +50,9 @@ struct Deploy {
     /// What is judged otherwise than the configuration says.
     #[serde(default)]
     policy: GivenJudgePolicy,
+    /// What happens after the promotion otherwise than the configuration says.
+    #[serde(default)]
+    after_promotion: GivenAfterPromotion,
     reason: Option<String>,
     #[serde(default)]
     override_quarantine: bool,
@@ -85,6 +89,13 @@ struct RollBack {
     reason: Option<String>,
     #[serde(default)]
     quarantine: bool,
+}
+
+/// The body of `revert`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revert {
+    reason: Option<String>,
 }
 
 /// The body of `set-traffic`.
@@ -124,6 +135,7 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
             mode: body.mode,
             plan,
             judge: body.policy,
+            after_promotion: body.after_promotion,
             reason: body.reason,
             override_quarantine: body.override_quarantine,
         })
@@ -150,6 +162,15 @@ pub async fn rollback(
     command(request, payload, shared, |bytes| {
         let RollBack { reason, quarantine } = body::parse_or_default(bytes)?;
         Ok(Command::RollBack { reason, quarantine })
+    })
+    .await
+}
+
+/// `POST /admin/revert`
+pub async fn revert(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    command(request, payload, shared, |bytes| {
+        let Revert { reason } = body::parse_or_default(bytes)?;
+        Ok(Command::Revert { reason })
     })
     .await
 }

@@ -7,6 +7,7 @@
 //! - [`access`]: who may use `/admin`.
 //! - [`wish`]: what the headers of a prediction ask for.
 //! - [`predict`]: `POST /predict`.
+//! - [`feedback`]: `POST /feedback`.
 //! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
 //! - [`inject`]: `POST /admin/inject`.
@@ -27,6 +28,8 @@ pub mod access;
 pub mod wish;
 
 pub mod predict;
+
+pub mod feedback;
 
 pub mod analysis;
 
@@ -87,6 +90,7 @@ pub struct Shared {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(post("/predict", web::post().to(predict::predict)))
+        .service(post("/feedback", web::post().to(feedback::feedback)))
         .service(post("/record", web::post().to(analysis::record)))
         .service(post("/analyze", web::post().to(analysis::analyze)))
         .service(get("/status", web::get().to(analysis::status)))
@@ -102,6 +106,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/inject", web::post().to(inject::inject)))
                 .service(post("/promote-canary", web::post().to(admin::promote)))
                 .service(post("/rollback-canary", web::post().to(admin::rollback)))
+                .service(post("/revert", web::post().to(admin::revert)))
                 .service(post("/pause-canary", web::post().to(admin::pause)))
                 .service(post("/resume-canary", web::post().to(admin::resume)))
                 .service(post("/set-traffic", web::post().to(admin::set_traffic)))

@@ -17,6 +17,7 @@ use super::fields::check_key;
 use super::problem::Problem;
 use super::segments::Asked as AskedSegments;
 use crate::model::Features;
+use crate::service::feedback::Ids;
 use crate::service::predict::Prediction;
 use crate::service::predict::Request;
 
@@ -65,10 +66,13 @@ enum Rows {
     Many { predictions: Vec<Row> },
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Serialize)]
 struct Row {
     probability: f64,
     label: u8,
+    /// Of many rows each has its own. The only one's stands with the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_id: Option<String>,
 }
 
 /// More rows at once would make an answer larger than a server can keep for every slow reader.
@@ -122,20 +126,36 @@ async fn answer(
         None => shared.service.predict(asked_for).await?,
         Some(track) => shared.service.predict_on(track, asked_for).await?,
     };
-    written(&prediction, single, track.is_some(), asked.id.as_deref())
+    let ids = shared.service.ids(&prediction);
+    written(&prediction, ids.as_ref(), single, track.is_some(), asked.id.as_deref())
 }
 
 fn written(
     prediction: &Prediction,
+    ids: Option<&Ids<'_>>,
     single: bool,
     is_override: bool,
     id: Option<&str>,
 ) -> Result<Vec<u8>, Problem> {
     let threshold = prediction.answered_by().inference.model().threshold();
-    let row = |&probability: &f64| Row { probability, label: u8::from(probability >= threshold) };
+    let row = |&probability: &f64, prediction_id| {
+        let label = u8::from(probability >= threshold);
+        Row { probability, label, prediction_id }
+    };
+    // An id that no label is taken for is as good as any number.
+    let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
+    let of_row = |number: usize| match (number, ids) {
+        (_, None) => None,
+        (0, Some(_)) => Some(first.clone()),
+        (_, Some(ids)) => Some(ids.of_row(number)),
+    };
     let rows = match (single, prediction.probabilities.as_slice()) {
-        (true, [probability]) => Rows::One(row(probability)),
-        (_, probabilities) => Rows::Many { predictions: probabilities.iter().map(row).collect() },
+        (true, [probability]) => Rows::One(row(probability, None)),
+        (_, probabilities) => {
+            let rows = probabilities.iter().enumerate();
+            let predictions = rows.map(|(number, p)| row(p, of_row(number))).collect();
+            Rows::Many { predictions }
+        }
     };
     let answer = Answer {
         rows,
@@ -143,7 +163,7 @@ fn written(
         model_version: &prediction.answered_by().version.name,
         // To the nanosecond: the clock knows no more.
         latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
-        prediction_id: &format!("{:032x}", rand::random::<u128>()),
+        prediction_id: &first,
         fallback: prediction.fallback,
         r#override: is_override,
         id,

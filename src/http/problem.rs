@@ -14,8 +14,10 @@ use crate::canary::analysis::OptionError;
 use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::metric::MetricNameError;
 use crate::canary::policy::DurationError;
+use crate::canary::prediction_id::IdError;
 use crate::canary::weight::WeightError;
 use crate::service::CommandError;
+use crate::service::feedback::FeedbackError;
 use crate::service::predict::PredictError;
 use crate::service::recordings::RecordError;
 use crate::service::registry::RegistryError;
@@ -169,6 +171,11 @@ impl Problem {
         Problem::new(status, "internal", "The server failed", detail.into())
     }
 
+    /// Its word for programs, and its detail: for one of many things that were sent at once.
+    pub fn told(self) -> (&'static str, String) {
+        (self.code, self.detail)
+    }
+
     /// Whether the rest of the body is still on its way, so that the connection is of no more use.
     fn breaks_off(&self) -> bool {
         matches!(self.code, "body_too_large" | "body_too_slow" | "body_broken")
@@ -244,6 +251,13 @@ impl From<CommandError> for Problem {
             CommandError::Registry(error) => error.into(),
             CommandError::Judge(error) => error.into(),
             CommandError::Plan(error) => Problem::field(error.to_string()),
+            CommandError::AfterPromotion(error) => Problem::field(error.to_string()),
+            CommandError::PreviousLost { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "previous_lost",
+                "The version before is gone",
+                detail,
+            ),
             CommandError::Contradiction { .. } => Problem::field(detail),
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Store(error) => error.into(),
@@ -314,6 +328,8 @@ impl From<Refusal> for Problem {
             Refusal::NotByPlan { .. } => (conflict, "not_by_plan"),
             Refusal::NotApproved { .. } => (conflict, "not_approved"),
             Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
+            Refusal::UnderWatch { .. } => (conflict, "under_watch"),
+            Refusal::NothingToRevert => (conflict, "nothing_to_revert"),
             Refusal::Quarantined { .. } => (conflict, "quarantined"),
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
             Refusal::AlreadyInitialized => (conflict, "already_initialized"),
@@ -376,6 +392,22 @@ impl From<RecordError> for Problem {
                 error.to_string(),
             ),
         }
+    }
+}
+
+impl From<FeedbackError> for Problem {
+    fn from(error: FeedbackError) -> Problem {
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        let (status, code) = match &error {
+            FeedbackError::Disabled => (StatusCode::CONFLICT, "feedback_disabled"),
+            FeedbackError::Id(IdError::Malformed) => (unprocessable, "malformed_id"),
+            FeedbackError::Id(IdError::Forged) => (unprocessable, "forged_id"),
+            FeedbackError::Expired { .. } => (StatusCode::GONE, "feedback_expired"),
+            FeedbackError::Gone { .. } => (StatusCode::GONE, "rollout_gone"),
+            FeedbackError::Repeated => (StatusCode::CONFLICT, "repeated_feedback"),
+            FeedbackError::Full { .. } => (StatusCode::SERVICE_UNAVAILABLE, "feedback_full"),
+        };
+        Problem::new(status, code, "The label is not taken", error.to_string())
     }
 }
 

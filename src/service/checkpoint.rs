@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Service;
+use super::recorder::Observed;
 use crate::canary::Logged;
 use crate::canary::evidence_log;
 use crate::store::Checkpoint;
@@ -31,32 +32,45 @@ impl Service {
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
         let live = self.live.load_full();
-        let Some(lane) = &live.canary else { return Ok(()) };
         let mut watch = self.watch.lock();
+        // Without a canary labels may still come for one that was promoted.
+        let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
+            (Some(lane), _) => (lane.rollout, lane.step, lane.loaded.version.digest.clone()),
+            (None, Some(promoted)) => promoted,
+            (None, None) => return Ok(()),
+        };
         // Looked at under the lock, so that nobody else closes a tick that these samples lack.
-        let observed = live.recorder.observed();
-        if !watch.tick(&live, &observed.first, &self.recordings, self.clock.wall()) {
+        let observed = match &live.canary {
+            Some(_) => live.recorder.observed(),
+            None => Observed::default(),
+        };
+        if !watch.tick(&live, &observed.first, self.elsewhere(), self.clock.wall()) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
-        let now = (lane.rollout, lane.step, observed.requests());
+        let now = (rollout, step, observed.requests());
         let Some(to_save) = watch.to_save() else { return Ok(()) };
+        // Under the same lock, so that each label is either in a tick that is saved or still waits.
+        let labels = self.feedback.to_save(rollout);
         drop(watch);
-        if *saved == now && to_save.grown.is_empty() {
+        if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
-        let seen = lane.visits.seen();
+        let seen = live.canary.as_ref().map(|lane| lane.visits.seen()).unwrap_or_default();
         let checkpoint = Checkpoint {
-            rollout: lane.rollout,
-            step: lane.step,
-            digest: lane.loaded.version.digest.clone(),
+            rollout,
+            step,
+            digest,
             routed: live.recorder.routed(),
             samples: observed.first,
             keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
             monitors: Some(to_save.monitors),
+            labels: labels.labels,
+            new_labels: labels.new,
         };
         self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
-        self.watch.lock().saved(lane.rollout, to_save.so_far);
+        self.feedback.saved(rollout, checkpoint.new_labels.len());
+        self.watch.lock().saved(rollout, to_save.so_far);
         *saved = now;
         if to_save.grown.iter().any(|part| matches!(part, Logged::Base(_))) {
             self.forget_segments();

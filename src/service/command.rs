@@ -18,12 +18,16 @@ use super::registry::Candidate;
 use super::registry::RegistryError;
 use super::status::Status;
 use crate::canary::Event;
+use crate::canary::JudgePolicy;
 use crate::canary::Judgement;
+use crate::canary::Metric;
 use crate::canary::Policy;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Weight;
+use crate::canary::given_after_promotion::AfterPromotionError;
+use crate::canary::given_after_promotion::GivenAfterPromotion;
 use crate::canary::given_plan::GivenPlan;
 use crate::canary::given_plan::PlanError;
 use crate::canary::given_policy::GivenJudgePolicy;
@@ -55,6 +59,8 @@ pub struct Deployment {
     pub plan: GivenPlan,
     /// What is judged otherwise than by default.
     pub judge: GivenJudgePolicy,
+    /// What happens after its promotion otherwise than by default.
+    pub after_promotion: GivenAfterPromotion,
     /// Why.
     pub reason: Option<String>,
     /// Whether a quarantine is to be passed over.
@@ -87,6 +93,11 @@ pub enum Command {
         /// Whether to do so against the judgement; that takes a reason.
         force: bool,
         /// Why.
+        reason: Option<String>,
+    },
+    /// Make the version before the newest promotion stable again.
+    Revert {
+        /// Why; it is needed.
         reason: Option<String>,
     },
     /// Take the canary back.
@@ -138,6 +149,17 @@ pub enum CommandError {
     /// The plan cannot be.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What happens after a promotion cannot be.
+    #[error(transparent)]
+    AfterPromotion(#[from] AfterPromotionError),
+    /// There is nothing to revert to.
+    #[error(
+        "{version} could not be loaded after the last start, so it cannot be reverted to; deploy it"
+    )]
+    PreviousLost {
+        /// The version before the promotion.
+        version: String,
+    },
     /// Two fields contradict each other.
     #[error("{given} goes with mode {mode}; {instead}")]
     Contradiction {
@@ -214,8 +236,9 @@ impl Service {
             reason,
             override_quarantine: deployment.override_quarantine,
         };
+        let note = Service::ended_watch(&ledger);
         self.carry_out(&mut ledger, &event, Some(candidate))?;
-        Ok(self.status_of(&ledger))
+        Ok(Status { note, ..self.status_of(&ledger) })
     }
 
     /// Carries out a command and returns the status after it. Blocks until the journal has it.
@@ -237,6 +260,8 @@ impl Service {
     fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
+        let after_promotion = deployment.after_promotion.over(default.after_promotion, &judge)?;
+        self.check_labels(&judge)?;
         let implied = if deployment.plan.is_given() { Mode::Automatic } else { default.mode };
         let mode = deployment.mode.unwrap_or(implied);
         let plan = deployment.plan.over(&default.plan)?;
@@ -259,7 +284,22 @@ impl Service {
             Mode::Automatic => plan.steps.first().map_or(default.weight, |step| step.weight),
         };
         let bake = deployment.bake.unwrap_or(default.bake);
-        Ok(Policy { weight, bake, mode, plan, judge, ..default.clone() })
+        Ok(Policy { weight, bake, mode, plan, judge, after_promotion, ..default.clone() })
+    }
+
+    /// Whether whatever is judged by labels gets any.
+    fn check_labels(&self, judge: &JudgePolicy) -> Result<(), CommandError> {
+        let waits = |metric: &&Metric| metric.source.is_of_labels() && metric.role.acts();
+        match judge.metrics.iter().find(waits) {
+            Some(metric) if !self.settings.feedback.is_enabled => Err(CommandError::OutOfRange {
+                field: "metrics",
+                value: metric.name.to_string(),
+                allowed: "metrics of labels only where labels are taken: set enabled = true under \
+                          [feedback], or make it advisory"
+                    .to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The ledger, if it is at the revision that the caller has decided on.
@@ -316,6 +356,15 @@ impl Service {
                 reason: checked_reason(reason)?,
                 by: Mode::Manual,
             },
+            Command::Revert { reason } => {
+                let care = state.aftercare.as_deref().ok_or(Refusal::NothingToRevert)?;
+                Event::Reverted {
+                    rollout: care.rollout.id,
+                    reason: checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?,
+                    judgement: Some(Box::new(self.judged_after(care))),
+                    by: Mode::Manual,
+                }
+            }
             Command::RollBack { reason, quarantine } => {
                 let running = state.rollout.as_ref();
                 Event::RolledBack {

@@ -80,6 +80,9 @@ impl Service {
             Transition::Unchanged => return Ok(()),
             Transition::Changed { state, samples } => (*state, samples),
         };
+        if let (Event::Reverted { .. }, None) = (event, &self.live.load().previous) {
+            return Err(CommandError::PreviousLost { version: state.stable.name });
+        }
         if let (Event::RolledBack { .. }, Some(lane)) = (event, &self.live.load().canary) {
             lane.close();
         }
@@ -110,9 +113,9 @@ impl Service {
     /// until the disk is well.
     fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
         match event {
-            Event::RolledBack { .. } => {
+            Event::RolledBack { .. } | Event::Reverted { .. } | Event::WatchEnded { .. } => {
                 if let Err(cause) = self.save_checkpoint() {
-                    tracing::error!(%cause, "the evidence of a rollback is not all kept");
+                    tracing::error!(%cause, "the evidence of {} is not all kept", event.name());
                 }
                 Ok(())
             }
@@ -120,7 +123,8 @@ impl Service {
             | Event::Advanced { .. }
             | Event::ApprovalAwaited { .. }
             | Event::Held { .. }
-            | Event::Promoted { .. } => self.save_checkpoint(),
+            | Event::Promoted { .. }
+            | Event::HarmReported { .. } => self.save_checkpoint(),
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
             | Event::Paused { .. }
@@ -158,7 +162,10 @@ impl Service {
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
             | Event::Injected { .. }
-            | Event::Promoted { .. } => cause.into(),
+            | Event::Promoted { .. }
+            | Event::HarmReported { .. }
+            | Event::Reverted { .. }
+            | Event::WatchEnded { .. } => cause.into(),
         }
     }
 
@@ -169,10 +176,12 @@ impl Service {
         // whoever answers must answer under its own.
         let known = |version: &Version| -> Option<Arc<Loaded>> {
             let canary = old.canary.as_ref().map(|lane| &lane.loaded);
-            let mut loaded = candidate.iter().chain(canary).chain([&old.stable]);
+            let others = canary.into_iter().chain([&old.stable]).chain(&old.previous);
+            let mut loaded = candidate.iter().chain(others);
             loaded.find(|loaded| loaded.version == *version).cloned()
         };
-        // A promotion makes the canary stable, so both are among those already loaded.
+        // A promotion makes the canary stable, and a revert the version that is kept for it, so all are among
+        // those already loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
         let canary = state.rollout.as_ref().and_then(|rollout| {
             let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
@@ -184,12 +193,14 @@ impl Service {
             let lane = Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker);
             Some(lane.with_segments_of(before))
         });
+        let previous = state.aftercare.as_ref().and_then(|care| known(&care.previous));
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
-        self.live.store(Arc::new(Live { stable, canary, recorder }));
+        self.watch.lock().follow(state, &old, self.elsewhere(), self.clock.wall());
+        self.feedback.follow(state.judged());
+        self.live.store(Arc::new(Live { stable, canary, previous, recorder }));
         // It may be another rollout's turn, with another interval.
         self.alarm.raise();
     }
@@ -197,7 +208,9 @@ impl Service {
     /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
     fn forget_artifacts(&self, state: &State) {
         let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
-        let needed: Vec<&str> = canary.chain([state.stable.digest.as_str()]).collect();
+        let previous = state.aftercare.iter().map(|care| care.previous.digest.as_str());
+        let stable = state.stable.digest.as_str();
+        let needed: Vec<&str> = canary.chain(previous).chain([stable]).collect();
         if let Err(cause) = self.store.retain_artifacts(&needed) {
             tracing::warn!(%cause, "artifacts that nobody needs are still in the store");
         }

@@ -32,6 +32,8 @@ pub struct Live {
     pub stable: Arc<Loaded>,
     /// The version on trial, with its share.
     pub canary: Option<Lane>,
+    /// The version that was stable before the promotion that is watched.
+    pub previous: Option<Arc<Loaded>>,
     /// The samples since the current step began.
     pub recorder: Arc<Recorder>,
 }

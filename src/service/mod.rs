@@ -11,14 +11,16 @@
 //! - [`injector`]: what is done to a canary on purpose.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
+//! - [`aftercare`]: who looks after a promotion.
 //! - [`startup`]: from a journal to a running service.
 //! - [`notify`]: who is told what happens.
-//! - [`status`] and [`beside`]: what is going on, for people and programs.
+//! - [`status`], [`checklist`] and [`beside`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
+//! - [`feedback`]: what became of predictions, and [`quality`]: what that says of the models.
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
@@ -41,11 +43,15 @@ pub mod command;
 
 mod effect;
 
+pub mod aftercare;
+
 pub mod startup;
 
 pub mod status;
 
 pub mod beside;
+
+pub mod checklist;
 
 pub mod checkpoint;
 
@@ -69,6 +75,10 @@ pub mod recordings;
 
 mod pending;
 
+pub mod feedback;
+
+pub mod quality;
+
 pub mod visits;
 
 pub mod analysis;
@@ -81,6 +91,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
 use crate::canary::State;
 use crate::canary::Track;
@@ -89,6 +100,7 @@ use crate::store::Store;
 use clock::Clock;
 use command::Salts;
 use effect::Unkept;
+use feedback::Feedback;
 use live::Live;
 use notify::Notifications;
 use notify::target::Target;
@@ -131,6 +143,8 @@ pub struct Service {
     recordings: Recordings,
     /// Who is told of what the journal takes. Rung by whoever has written to it.
     notifications: Arc<Notifications>,
+    /// What became of predictions. Written by whoever sends labels.
+    feedback: Feedback,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -162,6 +176,8 @@ pub struct Settings {
     pub notify: Vec<Target>,
     /// Whether a canary may be harmed on purpose.
     pub allow_injection: bool,
+    /// Whether labels are taken, and for how long.
+    pub feedback: FeedbackPolicy,
 }
 
 impl Service {

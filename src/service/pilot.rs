@@ -25,7 +25,7 @@ use crate::canary::policy::Mode;
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Service {
-    /// Looks at the rollout under way and does what its plan says; what that was, or `None` if there is
+    /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what that was, or `None` if there is
     /// none by plan. Blocks until the journal has it.
     ///
     /// # Errors
@@ -34,6 +34,7 @@ impl Service {
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
         let mut ledger = self.ledger.lock();
         self.keep_rollback(&mut ledger)?;
+        self.look_after(&mut ledger)?;
         let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
         else {
             return Ok(None);
@@ -88,7 +89,7 @@ impl Service {
     /// How long until the next look.
     fn until_next_look(&self) -> Duration {
         let ledger = self.ledger.lock();
-        ledger.state.rollout.as_ref().map_or(IDLE, |rollout| rollout.policy.plan.look)
+        ledger.state.judged().map_or(IDLE, |rollout| rollout.policy.plan.look)
     }
 }
 

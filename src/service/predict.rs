@@ -16,7 +16,10 @@ use super::live::Live;
 use super::live::Loaded;
 use super::segments::InSegments;
 use super::segments::Named;
+use super::visits::Visit;
 use crate::canary::Track;
+use crate::canary::Weight;
+use crate::canary::prediction_id::Standing;
 use crate::canary::signals::Failure;
 use crate::model::Features;
 use crate::model::Row;
@@ -44,6 +47,8 @@ pub struct Prediction {
     pub latency: Duration,
     /// Whether stable stepped in for a canary that failed.
     pub fallback: bool,
+    /// What its label would be good for.
+    pub standing: Standing,
     /// Kept instead of a clone of the version: two workers that count references to the same version
     /// would wait for each other's cache.
     live: Guard<Arc<Live>>,
@@ -56,6 +61,12 @@ impl Prediction {
             (Track::Canary, Some(lane)) => &lane.loaded,
             (Track::Canary, None) | (Track::Stable, _) => &self.live.stable,
         }
+    }
+
+    /// The rollout that drew its track, the step, and the canary's share then; rollout 0 for none.
+    pub fn drawn_in(&self) -> (u64, u32, Weight) {
+        let lane = self.live.canary.as_ref();
+        lane.map_or((0, 0, Weight::ZERO), |lane| (lane.rollout, lane.step, lane.split.weight()))
     }
 }
 
@@ -100,6 +111,7 @@ pub async fn predict(
     let mut fallback = false;
     let mut lost = Duration::ZERO;
     let (track, visit) = live.assign(request.key.as_deref());
+    let mut standing = standing(&live, visit);
     if let (Track::Canary, Some(lane)) = (track, &live.canary) {
         let (latency, outcome) = if lane.admits(|| clock.steady()) {
             timed(&lane.loaded, clock, lane.fault(&request.segments), lane.deadline, &rows).await
@@ -114,14 +126,14 @@ pub async fn predict(
                 live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
                 lane.answered();
                 let track = Track::Canary;
-                return Ok(Prediction { probabilities, track, latency, fallback, live });
+                return Ok(Prediction { probabilities, track, latency, fallback, standing, live });
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, visit, error.failure);
                 live.recorder.record_failure_in(&segments, Track::Canary, visit);
                 lane.failed(error.failure, || clock.steady());
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
-                (fallback, lost) = (true, latency);
+                (fallback, lost, standing) = (true, latency, Standing::Apart);
             }
         }
     }
@@ -136,6 +148,8 @@ pub async fn predict(
             if !fallback && latency > deadline {
                 live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
                 live.recorder.record_failure_in(&segments, Track::Stable, visit);
+                // The canary's label would have been nobody's, so this is, too.
+                standing = Standing::Apart;
             } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
@@ -143,7 +157,8 @@ pub async fn predict(
                 live.recorder.record_in(&segments, Track::Stable, visit, latency_seconds, scores);
             }
             let latency = latency + lost;
-            Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
+            let track = Track::Stable;
+            Ok(Prediction { probabilities, track, latency, fallback, standing, live })
         }
         Err(error) => {
             if !fallback {
@@ -161,6 +176,16 @@ fn judged_scores<'a>(live: &Live, probabilities: &'a [f64]) -> &'a [f64] {
     match &live.canary {
         Some(lane) if lane.segments.scores => probabilities,
         Some(_) | None => &[],
+    }
+}
+
+/// What a label of this request would be good for, if whoever is asked answers.
+fn standing(live: &Live, visit: Visit) -> Standing {
+    match (&live.canary, visit) {
+        (None, _) => Standing::Apart,
+        (Some(lane), _) if !lane.is_open() => Standing::Apart,
+        (Some(_), Visit::First) => Standing::Judged,
+        (Some(_), Visit::Repeated) => Standing::Shown,
     }
 }
 

@@ -14,6 +14,7 @@ use super::breaker::Breaker;
 use super::clock::Clock;
 use super::command::CommandError;
 use super::command::Salts;
+use super::feedback::Feedback;
 use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
@@ -39,6 +40,7 @@ use crate::canary::injection::Injection;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
 use crate::canary::policy::Mode;
+use crate::store::Checkpoint;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -95,6 +97,8 @@ impl Service {
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
+        let feedback = Feedback::new(settings.feedback, &*store)?;
+        labelled(&state, &*store, &feedback);
         if let Some(rollout) = &state.rollout {
             recordings.judge(rollout.recorded_metrics(), rollout.salt);
         }
@@ -112,6 +116,7 @@ impl Service {
             alarm,
             recordings,
             notifications: Arc::new(notifications),
+            feedback,
             draining: false.into(),
         };
         if canary_lost {
@@ -146,6 +151,7 @@ impl Service {
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.live.store(Arc::new(live));
+            labelled(&state, &*self.store, &self.feedback);
             // What was recorded before may have been of another rollout.
             self.recordings.clear();
             match &state.rollout {
@@ -240,8 +246,17 @@ fn assemble(
             }),
         None => None,
     };
+    let previous = match &state.aftercare {
+        Some(care) => load(&care.previous, store, registry)?,
+        None => None,
+    };
+    if previous.is_none() && state.aftercare.is_some() {
+        tracing::error!(
+            "the version before the newest promotion is lost, and cannot be reverted to"
+        );
+    }
     let recorder = Arc::new(restored(state, store, settings.workers));
-    Ok(Live { stable, canary, recorder })
+    Ok(Live { stable, canary, previous, recorder })
 }
 
 /// The version from the store, or from its file if that still has the same digest.
@@ -277,7 +292,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
 /// from an earlier step, or starts from what stable did before.
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
-    let Some(rollout) = &state.rollout else { return Watch::default() };
+    let Some(rollout) = state.judged() else { return Watch::default() };
     let seen = live.recorder.observed().first;
     let kept = match store.checkpoint() {
         // What was not restored of the samples is not seen again, so nothing is known twice.
@@ -308,7 +323,22 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
     if let Some(lane) = &live.canary {
         lane.segments.learn(watch.segments());
     }
-    watch
+    if state.rollout.is_some() { watch } else { watch.after_promotion() }
+}
+
+/// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
+/// cannot be read are lost evidence, no reason not to serve.
+fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
+    let rollout = state.judged();
+    feedback.follow(rollout);
+    let Some(rollout) = rollout else { return };
+    let of_this =
+        |saved: &Checkpoint| (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest);
+    let saved = store.checkpoint().map(|saved| saved.filter(of_this)?.labels);
+    match saved.and_then(|saved| Ok((saved.unwrap_or_default(), store.labels(rollout.id)?))) {
+        Ok((labels, seen)) => feedback.restore(labels, seen),
+        Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
+    }
 }
 
 /// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the

@@ -8,9 +8,13 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
+use super::aftercare::AfterPromotionStatus;
 use super::beside::Beside;
 use super::breaker::BreakerStatus;
+use super::checklist::ChecklistItem;
+use super::checklist::checklist;
 use super::notify::TargetStatus;
+use super::quality::QualityStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
@@ -57,6 +61,13 @@ pub struct Status {
     pub verdict: Option<VerdictStatus>,
     /// What a promotion takes, and what of it is there.
     pub checklist: Vec<ChecklistItem>,
+    /// The watch over the newest promotion, while it lasts.
+    pub after_promotion: Option<AfterPromotionStatus>,
+    /// What the command that this answers has brought about besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What came of predictions, as far as labels tell; `null` if none are taken.
+    pub quality: Option<QualityStatus>,
     /// How the last rollout ended.
     pub last_rollout: Option<Ended>,
     /// Artifacts that may come back only by override, by digest, with the reason.
@@ -228,17 +239,6 @@ pub struct VerdictStatus {
     pub reasons: Vec<String>,
 }
 
-/// One condition of a promotion.
-#[derive(Clone, Debug, Serialize)]
-pub struct ChecklistItem {
-    /// The condition.
-    pub item: &'static str,
-    /// Whether it is met.
-    pub done: bool,
-    /// The numbers.
-    pub detail: String,
-}
-
 impl Service {
     /// What is going on.
     pub fn status(&self) -> Status {
@@ -325,6 +325,9 @@ impl Service {
                 (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
                 (None, _) | (_, None) => Vec::new(),
             },
+            after_promotion: self.after_promotion_status(ledger),
+            note: None,
+            quality: QualityStatus::of(&self.feedback),
             last_rollout: state.last.clone(),
             quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,
@@ -448,40 +451,4 @@ impl Health {
 fn milliseconds(seconds: f64) -> f64 {
     let rounded = (seconds * 1e10).round() / 1e7;
     if rounded.is_finite() { rounded } else { seconds * 1e3 }
-}
-
-fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
-    let inputs = &judgement.evidence.inputs;
-    let enough = judgement.evidence.latency.is_some();
-    let (at_once, reasons) = judgement.health();
-    let watch = judgement.watch.as_ref();
-    let objections = watch.map_or_else(Vec::new, |watch| watch.objections());
-    let running = rollout.phase != Phase::Paused;
-    vec![
-        ChecklistItem {
-            item: "samples",
-            done: enough,
-            detail: format!(
-                "canary {}, stable {}, each needs {}",
-                inputs.canary.latency.count(),
-                inputs.stable.latency.count(),
-                judgement.policy.min_samples,
-            ),
-        },
-        ChecklistItem {
-            item: "no alert",
-            done: at_once == Verdict::Promote,
-            detail: reasons.join("; "),
-        },
-        ChecklistItem {
-            item: "nothing against it at any time",
-            done: objections.is_empty(),
-            detail: watch.map_or_else(String::new, |watch| watch.verdict().1.join("; ")),
-        },
-        ChecklistItem {
-            item: "not paused",
-            done: running,
-            detail: if running { "running" } else { "paused" }.to_owned(),
-        },
-    ]
 }

@@ -12,6 +12,7 @@ use super::command::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::FeedbackPolicy;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
@@ -30,6 +31,10 @@ use crate::store::memory::MemoryStore;
 mod judging;
 
 mod taken_back;
+
+mod labels;
+
+mod aftercare;
 
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
@@ -103,6 +108,16 @@ impl Store for Disk {
         self.check()?;
         self.inner.save_told(target, up_to)
     }
+
+    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError> {
+        self.inner.labels(rollout)
+    }
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.kept(name)
+    }
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.keep(name, bytes)
+    }
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
     }
@@ -162,6 +177,7 @@ impl Bench {
             stable: "model_v1.bin".to_owned(),
             notify: Vec::new(),
             allow_injection: false,
+            feedback: FeedbackPolicy::default(),
         }
     }
 }
@@ -285,6 +301,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
         allow_injection: false,
+        feedback: FeedbackPolicy::default(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::Service;
+use super::feedback::Feedback;
 use super::live::Live;
 use super::rate::Rate;
 use super::recordings::Recordings;
@@ -33,6 +34,9 @@ pub(super) struct Watch {
 struct Watched {
     rollout: u64,
     step: u32,
+    digest: String,
+    /// Whether it was promoted, so that only labels of earlier predictions can still come.
+    is_promoted: bool,
     policy: JudgePolicy,
     /// What is observed before enters no judgement.
     warm_until: Timestamp,
@@ -54,6 +58,13 @@ pub(super) struct ToSave {
     pub(super) so_far: u64,
 }
 
+/// Where what the judge hears of, beside what is observed here, waits for it.
+#[derive(Clone, Copy)]
+pub(super) struct Elsewhere<'a> {
+    pub(super) recordings: &'a Recordings,
+    pub(super) feedback: &'a Feedback,
+}
+
 impl Watch {
     /// The watch over a rollout, with these monitors, which have seen these samples of its step.
     pub(super) fn over(
@@ -65,9 +76,32 @@ impl Watch {
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let warm_until = rollout.warm_until();
-        let (rollout, step) = (rollout.id, rollout.step);
-        let watched = Watched { rollout, step, policy, warm_until, seen, monitors, unsaved, rate };
+        let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
+        let watched = Watched {
+            rollout: id,
+            step,
+            digest,
+            is_promoted: false,
+            policy,
+            warm_until,
+            seen,
+            monitors,
+            unsaved,
+            rate,
+        };
         Watch { watched: Some(watched), bounds }
+    }
+
+    /// The same watch, now that the canary was promoted: only labels of earlier predictions still come.
+    pub(super) fn after_promotion(mut self) -> Watch {
+        self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
+        self
+    }
+
+    /// The rollout, step and artifact whose promotion is watched.
+    pub(super) fn promoted(&self) -> Option<(u64, u32, String)> {
+        let watched = self.watched.as_ref().filter(|watched| watched.is_promoted)?;
+        Some((watched.rollout, watched.step, watched.digest.clone()))
     }
 
     /// Closes a tick with these samples of the running step and what was recorded since the last;
@@ -76,10 +110,18 @@ impl Watch {
         &mut self,
         live: &Live,
         samples: &Samples,
-        recordings: &Recordings,
+        elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) -> bool {
-        let (Some(watched), Some(lane)) = (&mut self.watched, &live.canary) else { return false };
+        let Some(watched) = &mut self.watched else { return false };
+        if watched.is_promoted {
+            let losses = elsewhere.feedback.take_losses();
+            if !losses.is_empty() {
+                watched.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
+            }
+            return true;
+        }
+        let Some(lane) = &live.canary else { return false };
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
             return false;
         }
@@ -88,22 +130,21 @@ impl Watch {
         let Some(mut increment) = increment else { return true };
         if increment.weight.is_certain() {
             // No coin falls, so what was recorded compares nothing.
-            recordings.drop_waiting();
+            elsewhere.recordings.drop_waiting();
         } else {
-            increment.recorded = recordings.increments();
+            increment.recorded = elsewhere.recordings.increments();
         }
         increment.segments = live.recorder.take_segments(&lane.segments);
-        let Watched { monitors, unsaved, rate, .. } = watched;
-        rate.count(increment.stable.requests + increment.canary.requests, at);
+        // A label knows its own share, so it waits for no other one to end.
+        increment.losses = elsewhere.feedback.take_losses();
+        watched.rate.count(increment.stable.requests + increment.canary.requests, at);
         if at < watched.warm_until {
             watched.seen = samples.clone();
             return true;
         }
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
-            monitors.tick(&increment);
-            let tick = LoggedTick::new(monitors.ticks(), watched.step, at, &increment);
-            unsaved.push(tick, monitors, &self.bounds);
+            watched.take_in(&increment, at, &self.bounds);
             watched.seen = samples.clone();
         }
         true
@@ -149,13 +190,16 @@ impl Watch {
         &mut self,
         state: &State,
         before: &Live,
-        recordings: &Recordings,
+        elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) {
+        let recordings = elsewhere.recordings;
         let last = before.recorder.observed().first;
-        self.tick(before, &last, recordings, at);
+        self.tick(before, &last, elsewhere, at);
         let Some(rollout) = &state.rollout else {
-            self.watched = None;
+            let goes_on = state.aftercare.as_ref().map(|care| care.rollout.id);
+            self.watched = self.watched.take().filter(|it| Some(it.rollout) == goes_on);
+            self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
             recordings.judge([], 0);
             return;
         };
@@ -180,11 +224,24 @@ impl Watch {
     }
 }
 
+impl Watched {
+    /// A tick: learned from, and written down.
+    fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
+        self.monitors.tick(increment);
+        let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
+        self.unsaved.push(tick, &self.monitors, bounds);
+    }
+}
+
 impl Service {
+    pub(super) fn elsewhere(&self) -> Elsewhere<'_> {
+        Elsewhere { recordings: &self.recordings, feedback: &self.feedback }
+    }
+
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
     pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        let is_judged = watch.tick(live, samples, &self.recordings, self.clock.wall());
+        let is_judged = watch.tick(live, samples, self.elsewhere(), self.clock.wall());
         if is_judged { watch.evidence() } else { None }
     }
 }

@@ -39,13 +39,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// When a metric of this source alone did harm. Recorded values are not simulated.
+    /// When a metric of this source alone did harm. Recorded values and labels are not simulated.
     pub fn alone(&self, source: Source) -> Option<Moment> {
         match source {
             Source::Latency => self.latency,
             Source::Failures => self.failures,
             Source::Score => self.score,
-            Source::Recorded => None,
+            Source::Recorded | Source::LogLoss | Source::Brier => None,
         }
     }
 }

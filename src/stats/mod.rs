@@ -24,6 +24,7 @@
 //!    - of the whole: [`sample_ratio`] (was the traffic split as intended?), [`bonferroni`],
 //!      [`holm`], [`benjamini_hochberg`], [`e_benjamini_hochberg`] (what is left of several
 //!      answers?);
+//!    - of predictions whose outcomes are known: [`Quality`] (log-loss, Brier, AUC, calibration);
 //!    - before it starts: [`TwoSamplePower`], [`ProportionPower`], [`RankPower`] (how many requests
 //!      does an answer take?).
 //! 3. What may be asked after every tick: [`sequential`].
@@ -65,6 +66,8 @@ mod bootstrap;
 mod quantiles;
 
 mod drift;
+
+mod quality;
 
 mod sample_ratio;
 
@@ -126,6 +129,9 @@ pub use proportion_power::proportion_power_at;
 pub use proportions::fisher_exact_greater;
 pub use proportions::fisher_exact_less;
 pub use proportions::fisher_exact_two_sided;
+pub use quality::Quality;
+pub use quality::brier;
+pub use quality::log_loss;
 pub use quantiles::QuantileInterval;
 pub use quantiles::quantile_interval;
 pub use rank_power::RankPower;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -31,6 +32,9 @@ struct Kept {
     evidence: BTreeMap<Segment, (Monitors, Vec<LoggedTick>)>,
     told: BTreeMap<String, u64>,
     artifacts: HashMap<String, Vec<u8>>,
+    /// Of one rollout.
+    labels: (u64, HashSet<u64>),
+    by_name: HashMap<String, Vec<u8>>,
 }
 
 impl Store for MemoryStore {
@@ -86,7 +90,11 @@ impl Store for MemoryStore {
                 }
             }
         }
-        kept.checkpoint = Some(checkpoint.clone());
+        if kept.labels.0 != rollout {
+            kept.labels = (rollout, HashSet::new());
+        }
+        kept.labels.1.extend(&checkpoint.new_labels);
+        kept.checkpoint = Some(Checkpoint { new_labels: Vec::new(), ..checkpoint.clone() });
         Ok(())
     }
 
@@ -114,6 +122,20 @@ impl Store for MemoryStore {
 
     fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
         self.kept.lock().told.insert(target.to_owned(), up_to);
+        Ok(())
+    }
+
+    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError> {
+        let (of, labels) = &self.kept.lock().labels;
+        Ok(if *of == rollout { labels.iter().copied().collect() } else { Vec::new() })
+    }
+
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.kept.lock().by_name.get(name).cloned())
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.kept.lock().by_name.insert(name.to_owned(), bytes.to_vec());
         Ok(())
     }
 

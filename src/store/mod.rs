@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::Labels;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
@@ -58,8 +59,9 @@ pub trait Store: Send + Sync {
     /// See [`StoreError`].
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Replaces the checkpoint, and adds to the evidence log of its rollout what came since the last
-    /// one. Either both are kept or none, so that they never disagree.
+    /// Replaces the checkpoint, adds to the evidence log of its rollout what came since the last one,
+    /// and to the labels that were taken its new ones, forgetting those of other rollouts. Either all of
+    /// it is kept or none, so that they never disagree.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -101,6 +103,24 @@ pub trait Store: Send + Sync {
     /// See [`StoreError`].
     fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError>;
 
+    /// The fingerprints of the labels that were taken for a rollout, in no order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError>;
+
+    /// What is kept by this name, if anything.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps a few bytes by this name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
     /// The bytes of an artifact by its digest.
     ///
     /// # Errors
@@ -138,6 +158,13 @@ pub struct Checkpoint {
     pub keys: Option<KeyedSamples>,
     /// What was learned from it, tick by tick: what the evidence log comes to when it is replayed.
     pub monitors: Option<Monitors>,
+    /// What the labels of its predictions say; `None` if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+    /// The fingerprints of the labels that came since the last save. They are kept beside the checkpoint:
+    /// one that is read has none.
+    #[serde(skip)]
+    pub new_labels: Vec<u64>,
 }
 
 /// What there is to know of keys.

@@ -6,6 +6,8 @@
 
 mod evidence;
 
+mod labels;
+
 mod told;
 
 use std::collections::BTreeMap;
@@ -44,7 +46,7 @@ pub struct SqliteStore {
 const APPLICATION_ID: i64 = 0x7372_696e;
 
 /// What each version of the tables adds to the one before. A file says how many it has.
-const SCHEMAS: [&str; 3] = [FIRST_SCHEMA, evidence::SCHEMA, told::SCHEMA];
+const SCHEMAS: [&str; 4] = [FIRST_SCHEMA, evidence::SCHEMA, told::SCHEMA, labels::SCHEMA];
 
 const FIRST_SCHEMA: &str = "
     CREATE TABLE journal (
@@ -211,6 +213,7 @@ impl Store for SqliteStore {
             params![text],
         )?;
         evidence::grow(&transaction, checkpoint.rollout, grown)?;
+        labels::grow(&transaction, checkpoint.rollout, &checkpoint.new_labels)?;
         transaction.commit()?;
         Ok(())
     }
@@ -243,6 +246,23 @@ impl Store for SqliteStore {
 
     fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
         told::save(&self.connection.lock(), target, up_to)
+    }
+
+    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError> {
+        labels::labels(&self.connection.lock(), rollout)
+    }
+
+    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let connection = self.connection.lock();
+        let select = "SELECT bytes FROM kept WHERE name = ?1";
+        Ok(connection.query_row(select, [name], |row| row.get(0)).optional()?)
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.connection
+            .lock()
+            .execute("INSERT OR REPLACE INTO kept VALUES (?1, ?2)", params![name, bytes])?;
+        Ok(())
     }
 
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {

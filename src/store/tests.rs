@@ -50,6 +50,8 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         samples,
         keys: None,
         monitors: None,
+        labels: None,
+        new_labels: Vec::new(),
     }
 }
 
@@ -263,6 +265,8 @@ fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
     connection
         .execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick; DROP TABLE told")
         .unwrap();
+    connection.execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick").unwrap();
+    connection.execute_batch("DROP TABLE label; DROP TABLE kept").unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     for _ in 0..2 {
@@ -292,4 +296,42 @@ fn a_damaged_entry_is_named() {
 fn the_bundled_sqlite_has_the_fix_for_the_write_ahead_log() {
     // Versions before 3.51.3 can corrupt a database whose log is reset at the wrong moment.
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
+#[test]
+fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
+    on_each(|store| {
+        assert!(store.labels(1).unwrap().is_empty());
+        let save = |rollout, new_labels| {
+            let labels = Some(Labels::default());
+            let one = Checkpoint { labels, new_labels, ..checkpoint(rollout, 1) };
+            store.save_checkpoint(&one, &[base(0)]).unwrap();
+            assert_eq!(
+                store.checkpoint().unwrap(),
+                Some(Checkpoint { new_labels: Vec::new(), ..one })
+            );
+        };
+        let kept = |rollout| {
+            let mut labels = store.labels(rollout).unwrap();
+            labels.sort_unstable();
+            labels
+        };
+        save(1, vec![7, u64::MAX]);
+        save(1, vec![0, 7]);
+        assert_eq!(kept(1), [0, 7, u64::MAX]);
+        save(2, vec![9]);
+        assert_eq!((kept(1), kept(2)), (vec![], vec![9]));
+    });
+}
+
+#[test]
+fn what_is_kept_by_name_is_replaced_by_name() {
+    on_each(|store| {
+        assert_eq!(store.kept("key").unwrap(), None);
+        store.keep("key", &[1, 2]).unwrap();
+        store.keep("other", &[]).unwrap();
+        store.keep("key", &[3]).unwrap();
+        assert_eq!(store.kept("key").unwrap(), Some(vec![3]));
+        assert_eq!(store.kept("other").unwrap(), Some(vec![]));
+    });
 }

@@ -38,6 +38,10 @@ mod breaker;
 
 mod tracks;
 
+mod feedback;
+
+mod after_promotion;
+
 mod bad_predictions;
 
 mod bad_commands;

@@ -54,7 +54,7 @@ pub(super) fn outlook(
     let (harm_at, proof_at) = (-policy.harm_alpha(metric).ln(), -policy.alpha.ln());
     let outlook = match metric.source {
         Source::Failures => failures::outlook(metric, measured, ahead, harm_at, proof_at),
-        Source::Latency | Source::Score | Source::Recorded => {
+        Source::Latency | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
             values(metric, measured, ahead, harm_at, proof_at)
         }
     };

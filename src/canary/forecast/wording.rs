@@ -122,7 +122,12 @@ fn found(
                 Source::Latency if forecast.smallest_detectable_relative.is_none() => {
                     narrative::duration(smallest)
                 }
-                Source::Latency | Source::Failures | Source::Score | Source::Recorded => size,
+                Source::Latency
+                | Source::Failures
+                | Source::Score
+                | Source::Recorded
+                | Source::LogLoss
+                | Source::Brier => size,
             };
             let name = &metric.name;
             Some(match (metric.source, metric.harm) {

@@ -91,7 +91,12 @@ fn data(notice: &Notice<'_>) -> Value {
         Event::RolledBack { reason, quarantine, by, .. } => {
             json!({ "by": by, "reason": reason, "quarantine": quarantine })
         }
-        Event::Advanced { .. } | Event::ApprovalAwaited { .. } | Event::Resumed { .. } => json!({}),
+        Event::Reverted { reason, by, .. } => json!({ "by": by, "reason": reason }),
+        Event::Advanced { .. }
+        | Event::ApprovalAwaited { .. }
+        | Event::Resumed { .. }
+        | Event::HarmReported { .. }
+        | Event::WatchEnded { .. } => json!({}),
     };
     let judged = entry.event.judgement().map(judged).unwrap_or_default();
     for part in [more, judged] {

@@ -237,10 +237,13 @@ fn rollout_of(event: &Event, begun: u64) -> Option<u64> {
         | Event::Paused { rollout, .. }
         | Event::Resumed { rollout }
         | Event::Injected { rollout, .. }
+        | Event::Reverted { rollout, .. }
+        | Event::WatchEnded { rollout }
         | Event::RolledBack { rollout, .. } => Some(*rollout),
         Event::Advanced { judgement }
         | Event::ApprovalAwaited { judgement }
         | Event::Held { judgement, .. }
+        | Event::HarmReported { judgement }
         | Event::Promoted { judgement, .. } => Some(judgement.rollout),
     }
 }

@@ -9,6 +9,7 @@ use arc_swap::Guard;
 use super::PredictError;
 use super::Prediction;
 use super::Request;
+use super::Standing;
 use super::fit;
 use super::timed;
 use crate::canary::Track;
@@ -30,15 +31,16 @@ pub async fn predict_on(
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
     let (mut fallback, mut lost) = (false, Duration::ZERO);
+    // Labels of testers' requests count as little as the requests.
+    let standing = Standing::Apart;
     // One that is being taken back is gone for testers, too.
     let canary = live.canary.as_ref().filter(|lane| lane.is_open());
     if let (Track::Canary, Some(lane)) = (track, canary) {
-        // Like the users' requests it has no segments yet.
-        let fault = lane.fault(&[]);
+        let fault = lane.fault(&request.segments);
         let (latency, outcome) = timed(&lane.loaded, clock, fault, lane.deadline, &rows).await;
         match outcome {
             Ok(probabilities) => {
-                return Ok(Prediction { probabilities, track, latency, fallback, live });
+                return Ok(Prediction { probabilities, track, latency, fallback, standing, live });
             }
             Err(_) => (fallback, lost) = (true, latency),
         }
@@ -46,5 +48,5 @@ pub async fn predict_on(
     let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
     let probabilities = outcome.map_err(PredictError::Stable)?;
     let latency = latency + lost;
-    Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
+    Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, standing, live })
 }

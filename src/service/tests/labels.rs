@@ -1,0 +1,171 @@
+//! Labels without HTTP: what the judge hears of them, and what restarts and crashes make of them.
+
+use std::sync::atomic::AtomicU8;
+
+use super::*;
+use crate::canary::Increment;
+use crate::canary::labels::LossIncrement;
+use crate::service::feedback::FeedbackError;
+
+/// A prediction.
+pub(super) struct Predicted {
+    pub(super) id: String,
+    pub(super) is_canary: bool,
+    /// The outcome that it says is likely.
+    pub(super) likely: bool,
+}
+
+impl Predicted {
+    /// The outcome that shows the canary to be wrong and stable to be right.
+    pub(super) fn against_the_canary(&self) -> bool {
+        self.likely != self.is_canary
+    }
+}
+
+pub(super) fn predicted(service: &Service) -> Predicted {
+    predicted_for(service, None)
+}
+
+/// Of one of seven rows, in turn.
+fn predicted_for(service: &Service, key: Option<&str>) -> Predicted {
+    static TURN: AtomicU8 = AtomicU8::new(0);
+    let turn = f64::from(TURN.fetch_add(1, Ordering::SeqCst) % 7);
+    let row = Features::Ordered([0.5, 1.2, 0.8, 0.1 * turn, 1.1].map(Value::Number).to_vec());
+    let request = Request { rows: vec![row], key: key.map(Into::into), segments: Vec::new() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let prediction = runtime.block_on(service.predict(request)).unwrap();
+    let id = service.ids(&prediction).unwrap().of_row(0);
+    let is_canary = prediction.track == Track::Canary;
+    Predicted { id, is_canary, likely: prediction.probabilities[0] > 0.5 }
+}
+
+/// A rollout that is judged by the Brier score, with this in its policy besides.
+pub(super) fn by_brier(percent: f64) -> Deployment {
+    let judge = "[[metrics]]\nname = \"brier\"\nrole = \"guardrail\"\nmin_samples = 5";
+    Deployment { judge: toml::from_str(judge).unwrap(), ..deployment("model_v2.bin", percent) }
+}
+
+/// What the evidence log holds of losses.
+fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
+    let segments = bench.store.segments().unwrap();
+    let ticks = segments.into_iter().flat_map(|segment| bench.store.ticks(segment).unwrap());
+    ticks.flat_map(|tick| Increment::from_bytes(&tick.increment).unwrap().losses).collect()
+}
+
+fn brier_samples(service: &Service) -> (u64, u64) {
+    let judged = service.health().unwrap().always_valid.unwrap();
+    let brier = judged.metrics.iter().find(|it| it.metric.as_str() == "brier").unwrap();
+    (brier.samples.stable, brier.samples.canary)
+}
+
+#[test]
+fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
+    let bench = Bench::new();
+    let service = bench.start();
+    service.deploy(by_brier(50.0), None).unwrap();
+    let early: Vec<_> = (0..40).map(|_| predicted(&service)).collect();
+    let weight = Weight::from_percent(10.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    let late: Vec<_> = (0..40).map(|_| predicted(&service)).collect();
+    for one in early.iter().chain(&late) {
+        service.label(&one.id, true).unwrap();
+    }
+    let canary = early.iter().chain(&late).filter(|it| it.is_canary).count() as u64;
+    assert_eq!(brier_samples(&service), (80 - canary, canary));
+    service.save_checkpoint().unwrap();
+    let found: Vec<(u16, u64)> = logged_losses(&bench)
+        .iter()
+        .map(|it| {
+            let of_both = it.stable.brier.iter().chain(&it.canary.brier);
+            (it.weight.basis_points(), of_both.map(|value| value.1).sum())
+        })
+        .collect();
+    assert_eq!(found, [(1000, 40), (5000, 40)]);
+    // And the verdict follows from the log to the bit.
+    let said = service.health().unwrap().always_valid.unwrap();
+    let replayed = service.replayed(1, said.ticks).unwrap().conclusion;
+    assert_eq!(serde_json::to_string(&replayed).unwrap(), serde_json::to_string(&said).unwrap());
+}
+
+#[test]
+fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
+    let bench = Bench::new();
+    let service = bench.start();
+    service.deploy(by_brier(50.0), None).unwrap();
+    let seen: Vec<_> = (0..300).map(|_| predicted(&service)).collect();
+    let promote = || service.command(Command::Promote { force: false, reason: None }, None);
+    let error = promote().unwrap_err().to_string();
+    assert!(error.contains("brier") && error.contains("too few samples"), "{error}");
+    for (n, one) in seen.iter().enumerate() {
+        service.label(&one.id, one.against_the_canary()).unwrap();
+        if n % 30 == 0 {
+            service.health().unwrap();
+        }
+    }
+    let health = service.health().unwrap();
+    assert!(health.harm_is_shown);
+    let brier = &health.always_valid.unwrap().metrics[3];
+    assert!(brier.sentence.contains("fails"), "{}", brier.sentence);
+}
+
+#[test]
+fn a_key_and_a_share_without_a_coin_are_shown_and_not_judged() {
+    let bench = Bench::new();
+    let service = bench.start();
+    service.deploy(by_brier(50.0), None).unwrap();
+    for _ in 0..10 {
+        let id = predicted_for(&service, Some("somebody")).id;
+        service.label(&id, true).unwrap();
+    }
+    let weight = Weight::from_percent(100.0).unwrap();
+    service.command(Command::SetTraffic { weight }, None).unwrap();
+    let id = predicted(&service).id;
+    service.label(&id, true).unwrap();
+    let (stable, canary) = brier_samples(&service);
+    assert_eq!(stable + canary, 1, "one flip of the coin");
+    let quality = service.status().quality.unwrap();
+    assert_eq!(quality.stable.labels + quality.canary.labels, 11);
+}
+
+#[test]
+fn a_crash_forgets_the_labels_of_the_last_second_whole_and_no_label_counts_twice() {
+    let bench = Bench::new();
+    let service = bench.start();
+    service.deploy(by_brier(50.0), None).unwrap();
+    let (kept, lost) = (predicted(&service).id, predicted(&service).id);
+    service.label(&kept, true).unwrap();
+    service.save_checkpoint().unwrap();
+    service.label(&lost, true).unwrap();
+    // Nobody saves any more.
+    let restarted = bench.start();
+    assert_eq!(restarted.label(&kept, true), Err(FeedbackError::Repeated));
+    let labels = |service: &Service| {
+        let quality = service.status().quality.unwrap();
+        (quality.stable.labels + quality.canary.labels, brier_samples(service))
+    };
+    let (shown, judged) = labels(&restarted);
+    assert_eq!((shown, judged.0 + judged.1), (1, 1));
+    restarted.label(&lost, true).unwrap();
+    assert_eq!(restarted.label(&lost, true), Err(FeedbackError::Repeated));
+    let (shown, judged) = labels(&restarted);
+    assert_eq!((shown, judged.0 + judged.1), (2, 2));
+}
+
+#[test]
+fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
+    let bench = Bench::new();
+    let service = bench.start();
+    service.deploy(by_brier(50.0), None).unwrap();
+    let id = predicted(&service).id;
+    // Comes after the tick of the save and before it takes the labels: neither lost nor judged twice.
+    service.save_checkpoint().unwrap();
+    service.label(&id, true).unwrap();
+    let mut saved = bench.store.checkpoint().unwrap().unwrap();
+    let to_save = service.feedback.to_save(1);
+    (saved.labels, saved.new_labels) = (to_save.labels, to_save.new);
+    bench.store.save_checkpoint(&saved, &[]).unwrap();
+    let restarted = bench.start();
+    let judged = brier_samples(&restarted);
+    assert_eq!(judged.0 + judged.1, 1);
+    assert_eq!(restarted.label(&id, true), Err(FeedbackError::Repeated));
+}
