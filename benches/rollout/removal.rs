@@ -44,7 +44,7 @@ struct Last {
     predictions: AtomicU64,
 }
 
-/// Whether the limit was kept by 99 of 100.
+/// Whether no request went to the canary any more within the limit, in 99 of 100 rollbacks.
 pub fn measure(folder: &Folder) -> Fallible<bool> {
     let cores = thread::available_parallelism()?.get();
     let threads = cores.saturating_sub(1).max(1);
@@ -84,8 +84,12 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
         tell(&format!("{what:<34}  {:>7.1}  {:>7.1}  {:>7.1}", at(0.5), at(0.99), at(1.0)));
     }
     let limit = LIMIT.as_secs_f64() * 1e6;
-    tell(&format!("p99 of the last answer: {:.1} (limit {limit:.0})", p99s[1]));
-    Ok(p99s[1] < limit)
+    // An answer that is under way comes when the operating system lets its thread go on.
+    tell(&format!(
+        "p99 of the last request that goes to the canary: {:.1} (limit {limit:.0})",
+        p99s[0]
+    ));
+    Ok(p99s[0] < limit)
 }
 
 /// Microseconds from the command to the last request that went to the canary, and to the last answer of it;

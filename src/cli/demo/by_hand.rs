@@ -14,7 +14,7 @@ pub fn slow_canary(story: &mut Story, delay_ms: u64) -> anyhow::Result<()> {
     story.traffic(story.share())?;
     story.health("no alert, because nothing is slow yet", "ok")?;
 
-    story.say(&format!("the canary is slowed down by {} ms", delay_ms));
+    story.say(&format!("the canary is slowed down by {delay_ms} ms"));
     let slow = story.post("toggle-slowdown", &json!({ "enabled": true, "delay_ms": delay_ms }))?;
     story.expect("the slowdown is on", slow["simulate_slowdown"] == true, &slow);
     story.traffic(story.share())?;

@@ -128,7 +128,8 @@ impl Story {
         let mut last = String::new();
         loop {
             let status = self.client.get("/admin/status")?.done()?;
-            let share = format!("the canary gets {} % of the traffic", status["traffic_percent"]);
+            let percent = status["traffic_percent"].as_f64().unwrap_or_default();
+            let share = format!("the canary gets {percent} % of the traffic");
             let is_over = status["canary"].is_null();
             if !is_over && share != last {
                 bar.suspend(|| self.say(&share));
