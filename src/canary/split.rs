@@ -381,7 +381,11 @@ mod tests {
                 let due = f64::from(end) * percent / 100.0;
                 assert!((f64::from(seen) - due).abs() < 1.0, "{percent} %: {seen} of {end}");
             }
-            assert_eq!((end, f64::from(seen)), (10_000, 100.0 * percent), "{percent} %");
+            assert_eq!(
+                (end, seen),
+                (10_000, u32::from(split.weight().basis_points())),
+                "{percent} %"
+            );
         }
     }
 

@@ -70,7 +70,7 @@ pub struct Cli {
 enum Command {
     /// Serve predictions, and the canary's administration
     Serve(Box<serve::ServeArgs>),
-    /// Live through a slow and a healthy canary, narrated
+    /// Live through canaries that are slow, healthy, failing, or climb by themselves, narrated
     Demo(demo::DemoArgs),
     /// Train a model: the two demonstration models, or one from a CSV file
     Train(Box<train::TrainArgs>),

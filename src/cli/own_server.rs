@@ -30,11 +30,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one that forgets, with the default settings.
+    /// Starts one that forgets, with the default settings, in whose canaries something may be broken.
     pub(super) fn start(models: &Path, folder: &Folder) -> anyhow::Result<Server> {
         let given = Given {
             store: Some("memory:".to_owned()),
             models: Some(models.to_owned()),
+            allow_injection: true,
             ..Given::default()
         };
         let settings = Settings::without_file(&given)?;

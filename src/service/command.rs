@@ -366,10 +366,15 @@ impl Service {
                 }
             }
             Command::RollBack { reason, quarantine } => {
+                let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
+                // Nothing refuses it from here on, and nobody need meet the canary while it is judged.
+                if let Some(lane) = &self.live.load().canary {
+                    lane.close();
+                }
                 let running = state.rollout.as_ref();
                 Event::RolledBack {
                     rollout: running.map_or(0, |rollout| rollout.id),
-                    reason: checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned()),
+                    reason,
                     quarantine,
                     judgement: running.map(|rollout| Box::new(self.judgement(rollout))),
                     by: Mode::Manual,

@@ -77,7 +77,12 @@ fn a_key_keeps_its_track_across_a_restart() {
 
 #[test]
 fn failures_of_a_broken_canary_are_remembered() {
-    let app = Setup::new().durable().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
+    let app = Setup::new()
+        .durable()
+        .model("bad.bin", Misbehavior::Panic.artifact())
+        // An open breaker would be closed by the restart.
+        .given(|given| given.breaker.failures = Some(0))
+        .spawn();
     app.deploy_canary_with(&json!({ "model_path": "bad.bin" })).done();
     app.predict_times(200);
     let before = app.standing();
