@@ -30,6 +30,8 @@ mod judging;
 
 mod taken_back;
 
+mod by_segment;
+
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
 pub(super) struct Disk {
@@ -125,8 +127,17 @@ impl Bench {
     }
 
     pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
+        self.start_with(Policy::default(), store, clock)
+    }
+
+    pub(super) fn start_with(
+        &self,
+        policy: Policy,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Service {
         let settings = Settings {
-            policy: Policy::default(),
+            policy,
             workers: 2,
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
