@@ -183,6 +183,16 @@ fn every_event_in_every_state() {
             ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
         ),
         (
+            "hold for a concern",
+            held(passing(1, 1, "v2")),
+            ["NoCanary", "v1 paused 10 % keep", "v1 paused 10 % keep", "NoCanary"],
+        ),
+        (
+            "hold on a stale judgement",
+            held(passing(1, 2, "v2")),
+            ["NoCanary", "StaleJudgement", "StaleJudgement", "NoCanary"],
+        ),
+        (
             "resume",
             Event::Resumed { rollout: 1 },
             ["NoCanary", "unchanged", "v1 running 10 % keep", "NoCanary"],
@@ -308,11 +318,16 @@ fn a_history_that_could_not_have_happened_is_refused() {
     assert_eq!(replay([]), Ok(None));
 }
 
+fn held(judgement: Box<Judgement>) -> Event {
+    let (concerns, reason) = (vec!["region=north failures".to_owned()], "because".to_owned());
+    Event::Held { judgement, concerns, reason }
+}
+
 /// Any event, about any of the first rollouts, steps and versions.
 fn any_event() -> impl Strategy<Value = Event> {
     let name = prop::sample::select(vec!["v1", "v2", "v3"]);
     let about = (1_u64..6, 1_u32..4, name, prop::bool::ANY, 0_u16..=10_000, 0_usize..40);
-    (0_u8..8, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
+    (0_u8..9, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
         let judgement = judgement(rollout, step, name, samples);
         let reason = flag.then(|| "because".to_owned());
         match kind {
@@ -344,6 +359,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 judgement: None,
                 by: Mode::Manual,
             },
+            7 => held(judgement),
             _ => Event::Initialized { stable: version(name) },
         }
     })
