@@ -336,3 +336,22 @@ fn the_environment_and_the_settings_file_of_the_server_count() {
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("metric revenue is recorded elsewhere"), "{}", refused.stderr);
 }
+
+#[test]
+fn the_same_model_on_both_tracks_of_a_real_server_is_judged_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = serin_with(&[], folder.path(), "--aa-live --aa-runs 2 --aa-seconds 1 --json");
+    let counted: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &counted["runs"]), (0, &Value::from(2)), "{}", ended.stderr);
+    assert!(counted["requests"].as_u64().is_some_and(|requests| requests > 50), "{counted}");
+    assert_eq!(counted["sample_ratio_off"]["runs"], 0, "{counted}");
+    // What belongs to simulated traffic means nothing here.
+    for (arguments, named) in [
+        ("--aa-live --svg picture.svg", "--svg"),
+        ("--aa-live --aa-runs 0", "--aa-runs = 0 is out of range"),
+        ("--aa-runs 3", "--aa-live"),
+    ] {
+        let refused = serin_with(&[], folder.path(), arguments);
+        assert!(refused.code == 2 && refused.stderr.contains(named), "{}", refused.stderr);
+    }
+}

@@ -1,8 +1,9 @@
 //! Did each track get the requests that it should have got, and were they all counted?
 //!
-//! serin routes the requests itself, so a share that is off means that requests were lost between the
-//! coin and the count: a client that gives up on a slow canary takes its request along, and what is left
-//! looks fast. Then every other number is in doubt, and nothing should be promoted on it.
+//! serin routes the requests itself and counts each that it has routed, also one whose client has given up
+//! on a slow canary. So a share that is off means that the count is broken, or the coin: a client chooses its
+//! keys by who has answered them. If a track's slow requests were lost, what is left would look fast: nothing
+//! should be promoted on such numbers.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -86,8 +87,8 @@ impl RatioMeasured {
         self.is_off().then(|| {
             format!(
                 "sample ratio: {canary} requests of the canary and {stable} of stable were counted, where the \
-                 split gave the canary about {}: requests were lost before they were counted, so no comparison \
-                 can be trusted; p if none were lost {} (off below {})",
+                 split gave the canary about {}: requests were lost, or keys were chosen by who answered them, so no \
+                 comparison can be trusted; p if neither {} (off below {})",
                 number(expected_canary.round()),
                 probability(self.evidence.always_valid_p()),
                 number(RATIO_ALPHA),

@@ -186,6 +186,16 @@ fn every_event_in_every_state() {
             ["NoCanary", "OtherRollout", "OtherRollout", "NoCanary"],
         ),
         (
+            "hold for a concern",
+            held(passing(1, 1, "v2")),
+            ["NoCanary", "v1 paused 10 % keep", "v1 paused 10 % keep", "NoCanary"],
+        ),
+        (
+            "hold on a stale judgement",
+            held(passing(1, 2, "v2")),
+            ["NoCanary", "StaleJudgement", "StaleJudgement", "NoCanary"],
+        ),
+        (
             "resume",
             Event::Resumed { rollout: 1 },
             ["NoCanary", "unchanged", "v1 running 10 % keep", "NoCanary"],
@@ -322,6 +332,11 @@ fn a_history_that_could_not_have_happened_is_refused() {
     assert_eq!(replay([]), Ok(None));
 }
 
+fn held(judgement: Box<Judgement>) -> Event {
+    let (concerns, reason) = (vec!["region=north failures".to_owned()], "because".to_owned());
+    Event::Held { judgement, concerns, reason }
+}
+
 fn injected(rollout: u64, delay_ms: u32) -> Event {
     let given = GivenInjection { delay_ms: Some(delay_ms), ..GivenInjection::default() };
     Event::Injected { rollout, injection: Injection::try_from(given).unwrap() }
@@ -338,7 +353,7 @@ fn watched(number: u16) -> Policy {
 fn any_event() -> impl Strategy<Value = Event> {
     let name = prop::sample::select(vec!["v1", "v2", "v3"]);
     let about = (1_u64..6, 1_u32..4, name, prop::bool::ANY, 0_u16..=10_000, 0_usize..40);
-    (0_u8..12, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
+    (0_u8..13, about).prop_map(|(kind, (rollout, step, name, flag, basis_points, samples))| {
         let judgement = judgement(rollout, step, name, samples);
         let reason = flag.then(|| "because".to_owned());
         match kind {
@@ -379,6 +394,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 by: if flag { Mode::Automatic } else { Mode::Manual },
             },
             9 => Event::WatchEnded { rollout },
+            11 => held(judgement),
             _ => Event::Initialized { stable: version(name) },
         }
     })

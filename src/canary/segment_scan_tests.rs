@@ -240,6 +240,9 @@ fn evidence_by_segment_read_back_recomputes_to_the_bit() {
         let monitors: Monitors = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&monitors).unwrap(), text);
     }
+    println!("monitors of eight segments take {} bytes of a checkpoint", {
+        serde_json::to_string(&traffic.monitors).unwrap().len()
+    });
     let evidence = traffic.evidence();
     assert!(!evidence.findings().is_empty());
     let text = serde_json::to_string(&evidence).unwrap();
@@ -263,4 +266,45 @@ fn monitors_from_before_segments_were_watched_stay_what_they_were() {
     assert_eq!((&evidence.ratio, &evidence.stalls, &evidence.segments), (&None, &None, &None));
     let text = serde_json::to_string(&evidence).unwrap();
     assert!(!text.contains("by_segment") && !text.contains("\"ratio\""), "{text}");
+}
+
+/// The figures of docs/statistics.md: `cargo test --lib the_figures_of_segments -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes; prints the figures of docs/statistics.md"]
+fn the_figures_of_segments() {
+    let runs = 200;
+    let equal = (0..runs).filter(|seed| {
+        let mut traffic = Traffic::new(SegmentHarm::Hold, 5000 + seed);
+        for metric in &mut traffic.policy.metrics {
+            metric.tolerated = crate::stats::Margin::default();
+        }
+        traffic.monitors = Monitors::new(&traffic.policy, &Default::default());
+        traffic.first_finding(3600, |_| STABLE).is_some()
+    });
+    let equal = equal.count();
+    println!("equal, an hour at 100 requests a second: a finding in {equal} of {runs}");
+    assert!(equal as f64 <= 0.05 * runs as f64 + 3.0 * (0.05 * 0.95 * runs as f64).sqrt());
+    let there = |harm: Harm| move |place: usize| if place == 3 { harm } else { STABLE };
+    let failing = Harm { failure_rate: 0.20, slower: 1.0 };
+    let slow = Harm { failure_rate: 0.01, slower: 2.0 };
+    let figures = |what: &str, canary: &dyn Fn(usize) -> Harm| {
+        let mut requests = Vec::new();
+        let mut whole = 0;
+        for seed in 0..100 {
+            let mut traffic = Traffic::new(SegmentHarm::Hold, 9000 + seed);
+            let (after, watch) = traffic.first_finding(3600, canary).unwrap();
+            assert!(watch.findings()[0].name().starts_with("place=3 "), "{what}");
+            whole += u32::from(watch.conclusion.verdict == Verdict::Rollback);
+            requests.push(after);
+        }
+        requests.sort_unstable();
+        let (median, most) = (requests[50], requests[95]);
+        println!(
+            "{what}: median {median}, 95th percentile {most} requests; shown by the whole by then: {whole} of 100"
+        );
+    };
+    figures("failures 1 to 20 % there", &there(failing));
+    figures("the same, made up for elsewhere", &|place| hidden(place, failing));
+    figures("twice as slow there", &there(slow));
+    figures("the same, made up for elsewhere", &|place| hidden(place, slow));
 }

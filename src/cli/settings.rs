@@ -401,6 +401,14 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_declared_in_the_file() {
+        let text = "segment_harm = \"roll_back\"\n[segments]\nregion = [\"north\", \"south\"]\n\
+                    device = { most = 8 }";
+        let segments = file(text).unwrap().service.policy.judge.segments;
+        assert_eq!((segments.count(), segments.harm), (12, SegmentHarm::RollBack));
+    }
+
+    #[test]
     fn a_named_file_that_is_missing_is_an_error() {
         let missing = Path::new("no/such/serin.toml");
         assert!(Settings::new(&Given::default(), Some(missing)).is_err());

@@ -36,6 +36,8 @@ mod labels;
 
 mod aftercare;
 
+mod by_segment;
+
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
 pub(super) struct Disk {
@@ -152,11 +154,21 @@ impl Bench {
     }
 
     pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
-        let registry = Registry::new(self.models.path());
-        Service::start(self.settings(), store, registry, clock).unwrap()
+        self.start_with(Policy::default(), store, clock)
     }
 
-    pub(super) fn start_with(&self, notify: Vec<Target>) -> Service {
+    pub(super) fn start_with(
+        &self,
+        policy: Policy,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Service {
+        let settings = Settings { policy, ..self.settings() };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, store, registry, clock).unwrap()
+    }
+
+    pub(super) fn start_telling(&self, notify: Vec<Target>) -> Service {
         let settings = Settings { notify, ..self.settings() };
         let registry = Registry::new(self.models.path());
         Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()

@@ -31,13 +31,13 @@ use crate::stats::clopper_pearson_interval;
 #[command(next_help_heading = "This machine")]
 pub struct AaLive {
     /// Simulate nothing: run a server here, the same model on both tracks, and count the false alarms
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["replications", "seed", "threads", "svg", "policy", "config"])]
     pub aa_live: bool,
     /// How many rollouts
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "aa_live")]
     aa_runs: u32,
     /// How long each takes, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, requires = "aa_live")]
     aa_seconds: u64,
 }
 
@@ -193,11 +193,14 @@ fn print(counted: &Counted) {
             percent(share.share),
         );
     }
-    anstream::println!(
-        "  ticks while the machine stalled              {:>3} of {}",
-        counted.stalled_ticks,
-        counted.ticks,
-    );
+    // Shorter rollouts have no past to compare with.
+    if counted.ticks > 0 {
+        anstream::println!(
+            "  ticks while the machine stalled              {:>3} of {}",
+            counted.stalled_ticks,
+            counted.ticks,
+        );
+    }
     anstream::println!(
         "accepted are {} for the watch, over the whole of a rollout, and about as much for one look",
         percent(counted.alpha),

@@ -267,7 +267,7 @@ fn a_canary_that_is_lost_over_a_restart_is_told_even_to_a_new_target() {
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
     bench.lose("model_v2.bin", &service);
-    let service = bench.start_with(targets(&[]));
+    let service = bench.start_telling(targets(&[]));
     assert_eq!(service.status().canary, None);
     let doormat = Doormat::default();
     let one = service.notifications.subscriptions[0].clone();
