@@ -37,6 +37,8 @@ pub mod pause;
 
 pub mod history;
 
+pub mod replay;
+
 mod columns;
 
 mod numbers;
@@ -92,6 +94,9 @@ enum Command {
     Resume(pause::PauseArgs),
     /// What happened, and why
     History(history::HistoryArgs),
+    /// Recompute the verdicts of the journal, or ask what if the margins had been others; exit code 0
+    /// equal, 1 different, 3 evidence not kept
+    Replay(replay::ReplayArgs),
 }
 
 impl Cli {
@@ -139,6 +144,7 @@ impl Cli {
             Command::Pause(args) => pause::run(&args, "pause-canary"),
             Command::Resume(args) => pause::run(&args, "resume-canary"),
             Command::History(args) => history::run(&args),
+            Command::Replay(args) => replay::run(&args),
         }
     }
 }

@@ -30,6 +30,8 @@ mod by_plan;
 
 mod notify;
 
+mod replay;
+
 mod bad_predictions;
 
 mod bad_commands;
