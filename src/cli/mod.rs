@@ -39,6 +39,8 @@ pub mod history;
 
 pub mod replay;
 
+pub mod config;
+
 mod columns;
 
 mod numbers;
@@ -97,6 +99,8 @@ enum Command {
     /// Recompute the verdicts of the journal, or ask what if the margins had been others; exit code 0
     /// equal, 1 different, 3 evidence not kept
     Replay(replay::ReplayArgs),
+    /// Show the settings in force, or check a settings file
+    Config(config::ConfigArgs),
 }
 
 impl Cli {
@@ -145,6 +149,7 @@ impl Cli {
             Command::Resume(args) => pause::run(&args, "resume-canary"),
             Command::History(args) => history::run(&args),
             Command::Replay(args) => replay::run(&args),
+            Command::Config(args) => config::run(&args),
         }
     }
 }

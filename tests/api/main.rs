@@ -32,6 +32,8 @@ mod notify;
 
 mod replay;
 
+mod config;
+
 mod bad_predictions;
 
 mod bad_commands;
