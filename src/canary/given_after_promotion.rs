@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::judge_policy::JudgePolicy;
@@ -12,7 +13,7 @@ use super::policy::Remedy;
 use super::policy::parsed_duration;
 
 /// What is given; what is left out is as before.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GivenAfterPromotion {
     /// See [`AfterPromotion::watch`].

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::policy::DurationError;
@@ -10,7 +11,7 @@ use super::policy::FeedbackPolicy;
 use super::policy::parsed_duration;
 
 /// What is given; what is left out has its default.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GivenFeedback {
     /// See [`FeedbackPolicy::is_enabled`].

@@ -151,6 +151,39 @@ impl GivenPlan {
     }
 }
 
+impl From<&Plan> for GivenPlan {
+    /// A plan as it would be given, with nothing left out.
+    fn from(plan: &Plan) -> GivenPlan {
+        let step = |step: &PlannedStep| GivenStep {
+            weight: step.weight.percent(),
+            bake: step.bake.map(exactly),
+        };
+        let triggers = &plan.triggers;
+        GivenPlan {
+            template: None,
+            steps: Some(plan.steps.iter().map(step).collect()),
+            warm_up: Some(exactly(plan.warm_up)),
+            min_samples: Some(plan.min_samples),
+            look: Some(exactly(plan.look)),
+            deadline: Some(exactly(plan.deadline)),
+            at_deadline: Some(plan.at_deadline),
+            approval: Some(plan.approval),
+            cool_down: Some(exactly(plan.cool_down)),
+            triggers: GivenTriggers {
+                consecutive_failures: Some(triggers.consecutive_failures),
+                failures_in_window: Some(triggers.failures_in_window),
+                p99_ceiling: triggers.p99_ceiling.map(exactly),
+            },
+        }
+    }
+}
+
+/// A duration as a configuration takes it, to the last digit.
+fn exactly(duration: Duration) -> String {
+    jiff::SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
+}
+
 fn planned(steps: &[GivenStep]) -> Result<Vec<PlannedStep>, PlanError> {
     let step = |(step, given): (usize, &GivenStep)| {
         let weight = Weight::from_percent(given.weight)

@@ -21,6 +21,7 @@
 //! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
 //! - [`watch_evidence`]: all of that together.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
+//! - [`what_if`]: when there would have been a verdict under another policy.
 //! - [`sentences`]: the same in plain English.
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
@@ -74,6 +75,8 @@ pub mod evidence_log;
 pub mod watch_evidence;
 
 pub mod always_valid;
+
+pub mod what_if;
 
 pub mod sentences;
 

@@ -33,6 +33,9 @@ use crate::stats::sequential::TrackCounts;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitors {
+    /// Which [`ALGORITHM`] takes increments in; left out in stores: the first.
+    #[serde(default = "first_algorithm", skip_serializing_if = "is_first_algorithm")]
+    algorithm: u32,
     /// How many increments were taken in.
     ticks: u64,
     /// In the order of the policy's metrics.
@@ -47,6 +50,11 @@ pub struct Monitors {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stalls: Option<StallMonitor>,
 }
+
+/// Raised whenever the same increments come to other monitors, another conclusion or other sentences than
+/// before, so that a verdict of another program is known from one that was tampered with. A test holds
+/// the results of this one.
+pub const ALGORITHM: u32 = 1;
 
 /// What has been learned of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,12 +110,47 @@ impl Monitors {
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Monitors {
         let metrics = policy.metrics.iter().map(|metric| Monitored::new(metric, before)).collect();
         Monitors {
+            algorithm: ALGORITHM,
             ticks: 0,
             metrics,
             segments: SegmentMonitors::of(policy),
             ratio: Some(RatioMonitor::default()),
             stalls: Some(StallMonitor::default()),
         }
+    }
+
+    /// Monitors that have seen what these had before their first tick, for another policy. `None` after
+    /// the first tick, or for a metric whose values these know nothing of.
+    pub fn anew(&self, policy: &JudgePolicy) -> Option<Monitors> {
+        if self.ticks > 0 {
+            return None;
+        }
+        let anew = |metric: &Metric| {
+            let same = |one: &&Monitored| one.source == metric.source;
+            let mut known = self.metrics.iter().filter(same);
+            let of_this =
+                |one: &&Monitored| metric.source != Source::Recorded || one.name == metric.name;
+            let known = known.find(of_this);
+            // Failures and labels have no past.
+            match (metric.source, known) {
+                (Source::Failures | Source::LogLoss | Source::Brier, _) => {
+                    Some(Monitored::new(metric, &TrackSamples::default()))
+                }
+                (Source::Latency | Source::Score | Source::Recorded, known) => known?.anew(metric),
+            }
+        };
+        let metrics = policy.metrics.iter().map(anew).collect::<Option<_>>()?;
+        Some(Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) })
+    }
+
+    /// Which [`ALGORITHM`] has taken in the ticks since the base that these were.
+    pub fn algorithm(&self) -> u32 {
+        self.algorithm
+    }
+
+    /// The same, as the algorithm of this program goes on with them.
+    pub fn taken_over(self) -> Monitors {
+        Monitors { algorithm: ALGORITHM, ..self }
     }
 
     /// How many increments were taken in.
@@ -187,6 +230,18 @@ impl Monitored {
         };
         let counts = Counts::default();
         Monitored { name: metric.name.clone(), source: metric.source, counts, monitor }
+    }
+
+    fn anew(&self, metric: &Metric) -> Option<Monitored> {
+        let OneMonitor::Values(monitor) = &self.monitor else { return None };
+        let Metric { harm, test, tolerated, accepted, .. } = *metric;
+        let monitor = Box::new(monitor.anew(harm, test, tolerated, accepted));
+        Some(Monitored {
+            name: metric.name.clone(),
+            source: metric.source,
+            counts: Counts::default(),
+            monitor: OneMonitor::Values(monitor),
+        })
     }
 
     fn tick(&mut self, increment: &Increment) {
@@ -276,6 +331,51 @@ impl RecordedIncrement {
     }
 }
 
+fn first_algorithm() -> u32 {
+    1
+}
+
+fn is_first_algorithm(algorithm: &u32) -> bool {
+    *algorithm == first_algorithm()
+}
+
 fn number(values: &[(f64, u64)]) -> u64 {
     values.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::always_valid::tests::second;
+    use crate::canary::judge::WatchEvidence;
+
+    /// If this fails because the judge was changed on purpose, raise [`ALGORITHM`] and write down what it
+    /// comes to now. To nine digits: the last ones depend on the machine's logarithm.
+    #[test]
+    fn what_the_algorithm_comes_to_is_that_of_its_number() {
+        let policy = JudgePolicy::default();
+        let mut monitors = Monitors::new(&policy, &TrackSamples::default());
+        (0..40).for_each(|number| monitors.tick(&second(number, 1.1, u64::from(number == 20))));
+        let conclusion = WatchEvidence::new(&policy, &monitors).conclusion;
+        let rounded = |p: f64| format!("{p:.8e}");
+        let found: Vec<[String; 2]> = conclusion
+            .metrics
+            .iter()
+            .map(|one| [rounded(one.harm_p_value), rounded(one.proven_p_value)])
+            .collect();
+        let expected = [
+            ["3.38405846e-10", "1.74957235e-1"],
+            ["2.68729886e-1", "1.88253923e-1"],
+            ["8.22666770e-1", "4.12821024e-1"],
+        ];
+        assert_eq!(
+            (ALGORITHM, found.as_slice()),
+            (1, &expected.map(|pair| pair.map(str::to_owned))[..])
+        );
+        let sentence = "latency: mean +8.87 % against stable (+1.33 ms; interval +5.29 to +12.4 %), canary \
+                        399, stable 3600 samples; tolerated 5 % + 100 µs, accepted 10 % + 200 µs above; p if \
+                        it did no harm 3.4e-10 (fails below 0.025), p if it were worse than accepted 0.1750 \
+                        (passes below 0.05): fails";
+        assert_eq!(conclusion.metrics[0].sentence, sentence);
+    }
 }

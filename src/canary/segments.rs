@@ -82,7 +82,7 @@ pub struct SegmentName {
 pub type GivenSegments = BTreeMap<String, GivenValues>;
 
 /// The values of a key as a configuration gives them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a list of values, such as [\"north\", \"south\"], or { most = 8 }")]
 pub enum GivenValues {
     /// These.
@@ -92,7 +92,7 @@ pub enum GivenValues {
 }
 
 /// A bound as a configuration gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Most {
     /// How many values have a place of their own.
@@ -100,7 +100,7 @@ pub struct Most {
 }
 
 /// A value as a configuration gives it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a text or a whole number")]
 pub enum GivenValue {
     /// A text.
@@ -258,6 +258,17 @@ impl Segments {
             Ok(Key { name, values })
         });
         Ok(Segments { keys: keys.collect::<Result<_, _>>()?, harm })
+    }
+
+    /// As a configuration would give them, without what a finding leads to.
+    pub fn given(&self) -> GivenSegments {
+        let values = |values: &Values| match values {
+            Values::First(most) => GivenValues::First(Most { most: *most }),
+            Values::Listed(words) => GivenValues::Listed(
+                words.iter().map(|word| GivenValue::Text(word.as_str().to_owned())).collect(),
+            ),
+        };
+        self.keys.iter().map(|key| (key.name.as_str().to_owned(), values(&key.values))).collect()
     }
 
     /// Whether nothing is declared.

@@ -39,6 +39,10 @@ pub mod pause;
 
 pub mod history;
 
+pub mod replay;
+
+pub mod config;
+
 mod columns;
 
 mod labels;
@@ -100,6 +104,11 @@ enum Command {
     Resume(pause::PauseArgs),
     /// What happened, and why
     History(history::HistoryArgs),
+    /// Recompute the verdicts of the journal, or ask what if the margins had been others; exit code 0
+    /// equal, 1 different, 3 evidence not kept
+    Replay(replay::ReplayArgs),
+    /// Show the settings in force, or check a settings file
+    Config(config::ConfigArgs),
 }
 
 impl Cli {
@@ -148,6 +157,8 @@ impl Cli {
             Command::Pause(args) => pause::run(&args, "pause-canary"),
             Command::Resume(args) => pause::run(&args, "resume-canary"),
             Command::History(args) => history::run(&args),
+            Command::Replay(args) => replay::run(&args),
+            Command::Config(args) => config::run(&args),
         }
     }
 }

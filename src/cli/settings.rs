@@ -3,12 +3,17 @@
 //! The file is `serin.toml`, read from the working folder if it is there, or named with `--config`.
 //! An unknown key in it is an error, never a silent default.
 
+pub mod checked;
+
+mod shown;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
 use clap::Args;
 use serde::Deserialize;
@@ -30,7 +35,9 @@ use crate::canary::segments::SegmentHarm;
 use crate::canary::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
+use crate::http::suggestion::explained;
 use crate::http::wish::Wishes;
+use crate::model::wording::did_you_mean;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
@@ -160,6 +167,8 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// For the service.
     pub service: service::Settings,
+    /// Who is told what happens, as it was given.
+    notify: Vec<GivenTarget>,
     /// For the HTTP server, but for who may use `/admin`, which depends on the bound address.
     http: http::Settings,
 }
@@ -168,7 +177,7 @@ pub struct Settings {
 pub const DEFAULT_STABLE: &str = "model_v1.bin";
 
 /// The configuration file that is read when nobody names one.
-const DEFAULT_FILE: &str = "serin.toml";
+pub const DEFAULT_FILE: &str = "serin.toml";
 
 impl Settings {
     /// The settings of these flags and this file.
@@ -176,7 +185,7 @@ impl Settings {
     /// # Errors
     /// Names the setting, its value, and what is allowed.
     pub fn new(flags: &Given, file: Option<&Path>) -> anyhow::Result<Settings> {
-        Settings::merged(flags, &read(file)?)
+        Settings::merged(flags, &read(file)?, environment)
     }
 
     /// The settings of these flags alone, whatever files there are.
@@ -184,10 +193,14 @@ impl Settings {
     /// # Errors
     /// Names the setting, its value, and what is allowed.
     pub fn without_file(flags: &Given) -> anyhow::Result<Settings> {
-        Settings::merged(flags, &Given::default())
+        Settings::merged(flags, &Given::default(), environment)
     }
 
-    fn merged(flags: &Given, file: &Given) -> anyhow::Result<Settings> {
+    fn merged(
+        flags: &Given,
+        file: &Given,
+        secret: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Settings> {
         // One line a setting: the flag (or its environment variable), else the file's value.
         macro_rules! given {
             ($field:ident) => {
@@ -242,11 +255,14 @@ impl Settings {
         policy.mode = match given!(mode).as_deref() {
             None | Some("manual") => Mode::Manual,
             Some("automatic") => Mode::Automatic,
-            Some(other) => bail!("mode = {other:?} is unknown; give manual or automatic"),
+            Some(other) => {
+                let meant = did_you_mean(other, ["manual", "automatic"]);
+                bail!("mode = {other:?} is unknown{meant}; give manual or automatic")
+            }
         };
 
         let told = if flags.notify.is_empty() { &file.notify } else { &flags.notify };
-        let notify = Target::all(told, |name| std::env::var(name).ok())?;
+        let notify = Target::all(told, secret)?;
 
         // No flag sets it, but whoever makes flags in a program may.
         let none = GivenFeedback::default();
@@ -271,6 +287,7 @@ impl Settings {
             stable_is_default: stable.is_none(),
             store: given!(store).unwrap_or_else(|| "sqlite:serin.db".to_owned()).parse()?,
             admin_token,
+            notify: told.clone(),
             service: service::Settings {
                 policy,
                 workers,
@@ -321,7 +338,13 @@ fn read(named: Option<&Path>) -> anyhow::Result<Given> {
     };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {}; check --config", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
+    toml::from_str(&text)
+        .map_err(|cause| anyhow!("{}", explained(&cause.to_string())))
+        .with_context(|| format!("cannot use {}", path.display()))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// A deadline: a duration that leaves time for anything at all.
@@ -366,7 +389,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, named) in [
-            ("wrokers = 3", "wrokers"),
+            ("wrokers = 3", "unknown field `wrokers` (did you mean `workers`?)"),
+            ("mode = \"manuel\"", "did you mean `manual`?"),
+            ("[plan]\ntemplate = \"carefull\"", "did you mean `careful`?"),
             ("workers = 0", "workers = 0"),
             ("workers = \"two\"", "workers"),
             ("bake = \"soon\"", "bake = \"soon\""),
@@ -406,6 +431,36 @@ mod tests {
                     device = { most = 8 }";
         let segments = file(text).unwrap().service.policy.judge.segments;
         assert_eq!((segments.count(), segments.harm), (12, SegmentHarm::RollBack));
+    }
+
+    #[test]
+    fn what_is_shown_is_a_file_that_comes_to_the_same() {
+        for text in [
+            "",
+            "seed = 7\nmode = \"automatic\"\nabsolute_margin_ms = 0.3\nbake = \"90s\"\n\
+             [plan]\ntemplate = \"careful\"\nlook = \"1500ms\"\ntriggers = { p99_ceiling = \"20ms\" }\n\
+             [[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"",
+            "segment_harm = \"roll_back\"\nsticky_header = \"x-user\"\nallow_injection = true\n\
+             [segments]\nregion = [\"north\", 7]\ndevice = { most = 3 }\n\
+             [breaker]\nprobe_every = \"250ms\"\n[feedback]\nexpires = \"2h\"\n\
+             [after_promotion]\nwatch = \"1h\"\naction = \"revert\"\n\
+             [[metrics]]\nname = \"log_loss\"\nrole = \"guardrail\"",
+        ] {
+            let settings = file(text).unwrap();
+            let shown = toml::to_string(&settings.shown().0).unwrap();
+            let again = file(&shown).unwrap();
+            assert_eq!(again.service.policy, settings.service.policy, "{shown}");
+            assert_eq!(toml::to_string(&again.shown().0).unwrap(), shown);
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let text = "admin_token = \"hidden\"\n[[notify]]\nurl = \"https://a.example/hidden\"";
+        let (shown, redacted) = file(text).unwrap().shown();
+        let shown = toml::to_string(&shown).unwrap();
+        assert!(!shown.contains("hidden") && shown.contains("https://a.example/..."), "{shown}");
+        assert_eq!(redacted, ["admin_token", "notify[0].url"]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub mod body;
 
 pub mod fields;
 
+pub mod suggestion;
+
 pub mod answer;
 
 pub mod access;

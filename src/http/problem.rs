@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use serde::Serialize;
 
+use super::suggestion::explained;
 use crate::canary::Refusal;
 use crate::canary::analysis::OptionError;
 use crate::canary::given_policy::JudgePolicyError;
@@ -59,7 +60,7 @@ impl Problem {
             | serde_json::error::Category::Eof
             | serde_json::error::Category::Io => (StatusCode::BAD_REQUEST, "invalid_json"),
         };
-        let detail = format!("the body does not fit: {cause}");
+        let detail = format!("the body does not fit: {}", explained(&cause.to_string()));
         Problem::new(status, code, "The body is not what this route takes", detail)
     }
 

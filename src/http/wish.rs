@@ -42,6 +42,16 @@ impl Wishes {
         Ok(Wishes { sticky_header: sticky.map(name).transpose()?, allow_track_header })
     }
 
+    /// The header whose value is a key, if there is one.
+    pub fn sticky_header(&self) -> Option<&str> {
+        self.sticky_header.as_ref().map(HeaderName::as_str)
+    }
+
+    /// Whether a tester may name the track.
+    pub fn allows_track_header(&self) -> bool {
+        self.allow_track_header
+    }
+
     /// Whose request this is: the key of the body, else the header's value.
     ///
     /// # Errors

@@ -255,3 +255,30 @@ fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
     let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     assert_eq!(restarted.health().unwrap().always_valid.unwrap().ticks, 23);
 }
+
+#[test]
+fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("serin.db");
+    let (store, service) = on_sqlite(&bench, &file);
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 3);
+    set_traffic(&service, 20.0).unwrap();
+    let mut saved = store.checkpoint().unwrap().unwrap();
+    let mut monitors = serde_json::to_value(saved.monitors.unwrap()).unwrap();
+    monitors["algorithm"] = 99.into();
+    saved.monitors = Some(serde_json::from_value(monitors).unwrap());
+    store.save_checkpoint(&saved, &[]).unwrap();
+    drop(service);
+    drop(store);
+    let (store, service) = on_sqlite(&bench, &file);
+    live_through(&service, 3);
+    set_traffic(&service, 50.0).unwrap();
+    let segments = store.segments().unwrap();
+    assert_eq!(segments.iter().map(|one| one.base).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(store.base(segments[1]).unwrap().unwrap().algorithm(), ALGORITHM);
+    for judgement in judgements(&service) {
+        let watch = json(judgement.watch.as_ref().unwrap());
+        assert_eq!(replay_of(&service, &judgement).unwrap(), watch);
+    }
+}

@@ -39,6 +39,7 @@ use crate::canary::evidence_log::Unsaved;
 use crate::canary::injection::Injection;
 use crate::canary::journal::ReplayError;
 use crate::canary::journal::follow;
+use crate::canary::monitors::ALGORITHM;
 use crate::canary::policy::Mode;
 use crate::store::Checkpoint;
 use crate::store::Store;
@@ -315,9 +316,14 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         );
         Monitors::new(&rollout.policy.judge, &seen.stable)
     });
-    let unsaved = unsaved(store, rollout.id, &monitors).unwrap_or_else(|cause| {
+    // What another algorithm has learned is a base for this one, not something this one could recompute.
+    let is_of_this = monitors.algorithm() == ALGORITHM;
+    let monitors = monitors.taken_over();
+    let kept = if is_of_this { unsaved(store, rollout.id, &monitors) } else { Ok(None) };
+    let begins = || Unsaved::beginning(&monitors);
+    let unsaved = kept.map(|kept| kept.unwrap_or_else(begins)).unwrap_or_else(|cause| {
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
-        Unsaved::beginning(&monitors)
+        begins()
     });
     let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
     if let Some(lane) = &live.canary {
@@ -357,15 +363,19 @@ fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
     Some(monitors)
 }
 
-/// The end of the log that led to these monitors; a log that does not lead to them begins anew.
-fn unsaved(store: &dyn Store, rollout: u64, monitors: &Monitors) -> Result<Unsaved, StoreError> {
+/// The end of the log that led to these monitors; `None` if it does not lead to them.
+fn unsaved(
+    store: &dyn Store,
+    rollout: u64,
+    monitors: &Monitors,
+) -> Result<Option<Unsaved>, StoreError> {
     let segments = store.segments()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
-    let Some(newest) = newest else { return Ok(Unsaved::beginning(monitors)) };
+    let Some(newest) = newest else { return Ok(None) };
     let ticks = store.ticks(newest)?;
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let leads_here = end == monitors.ticks();
-    Ok(if leads_here { Unsaved::after(&ticks) } else { Unsaved::beginning(monitors) })
+    Ok(leads_here.then(|| Unsaved::after(&ticks)))
 }
 
 /// The recorder of the current step, with the samples of its checkpoint if there is one. Samples

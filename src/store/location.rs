@@ -62,6 +62,20 @@ pub fn open(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
     })
 }
 
+/// Opens the store at this address to read it, beside a serin that may be writing to it.
+///
+/// # Errors
+/// See [`StoreError`]; also when nothing is kept there.
+pub fn open_to_read(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
+    match location {
+        Location::Memory => Err(StoreError::Open {
+            path: "memory:".to_owned(),
+            cause: "it is gone with its process".to_owned(),
+        }),
+        Location::Sqlite(file) => Ok(Arc::new(SqliteStore::open_to_read(file)?)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,7 @@ use crate::stats::sequential::KeysSeen;
 pub use location::Location;
 pub use location::LocationError;
 pub use location::open;
+pub use location::open_to_read;
 
 /// Keeps what must survive a restart.
 pub trait Store: Send + Sync {

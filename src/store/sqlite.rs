@@ -38,8 +38,8 @@ use crate::canary::Segment;
 pub struct SqliteStore {
     /// One connection: writers are rare, and SQLite allows only one of them at a time anyway.
     connection: Mutex<Connection>,
-    /// Held, never read: dropping it lets the next serin in.
-    _lock: File,
+    /// Held, never read: dropping it lets the next serin in. `None` of one that only reads.
+    _lock: Option<File>,
 }
 
 /// Marks the file as serin's ("srin"), so that another program's database is never written to.
@@ -87,7 +87,40 @@ impl SqliteStore {
         prepare(&mut connection)
             .map_err(open_error)?
             .map_err(|cause| StoreError::Foreign { path: path.clone(), cause })?;
-        Ok(SqliteStore { connection: Mutex::new(connection), _lock: lock })
+        Ok(SqliteStore { connection: Mutex::new(connection), _lock: Some(lock) })
+    }
+
+    /// Opens the file to read what is in it at this moment, whether or not a serin writes to it.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be opened, is no store, or has another version's tables.
+    pub fn open_to_read(file: &Path) -> Result<SqliteStore, StoreError> {
+        let path = file.display().to_string();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(file, flags).and_then(|connection| {
+            connection.busy_timeout(Duration::from_secs(5))?;
+            // One moment for all that is read, or the evidence of a verdict could be forgotten between.
+            connection.execute_batch("BEGIN")?;
+            let application: i64 =
+                connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            let version: i64 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, application, version))
+        });
+        let foreign = |cause: String| StoreError::Foreign { path: path.clone(), cause };
+        let (connection, application, version) =
+            opened.map_err(|cause| match cause.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::NotADatabase) => foreign("not an SQLite file".to_owned()),
+                Some(_) | None => StoreError::Open { path: path.clone(), cause: cause.to_string() },
+            })?;
+        if application != APPLICATION_ID {
+            return Err(foreign("another program's database".to_owned()));
+        }
+        if version != SCHEMAS.len() as i64 {
+            let whose = "of another version; start this serin on it, or read it with the other one";
+            return Err(foreign(format!("schema {version}, {whose}")));
+        }
+        Ok(SqliteStore { connection: Mutex::new(connection), _lock: None })
     }
 }
 

@@ -335,3 +335,26 @@ fn what_is_kept_by_name_is_replaced_by_name() {
         assert_eq!(store.kept("other").unwrap(), Some(vec![]));
     });
 }
+
+#[test]
+fn a_store_is_read_beside_the_serin_that_writes_to_it_and_never_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let missing = SqliteStore::open_to_read(&file);
+    assert!(matches!(missing.err(), Some(StoreError::Open { .. })));
+    assert!(!file.exists());
+    let writer = SqliteStore::open(&file).unwrap();
+    writer.append(0, at(0), &slowdown(1)).unwrap();
+    let reader = SqliteStore::open_to_read(&file).unwrap();
+    assert_eq!(reader.newest_sequence().unwrap(), 1);
+    writer.append(1, at(1), &slowdown(2)).unwrap();
+    assert_eq!(reader.newest_sequence().unwrap(), 1, "it reads one moment");
+    assert!(reader.append(2, at(2), &slowdown(3)).is_err());
+    assert!(matches!(SqliteStore::open(&file).err(), Some(StoreError::InUse { .. })));
+    drop(writer);
+    assert_eq!(SqliteStore::open_to_read(&file).unwrap().newest_sequence().unwrap(), 2);
+    let file = folder.path().join("other.db");
+    std::fs::write(&file, "a text that is no database, ".repeat(99)).unwrap();
+    let foreign = SqliteStore::open_to_read(&file);
+    assert!(matches!(foreign.err(), Some(StoreError::Foreign { .. })));
+}

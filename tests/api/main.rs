@@ -42,6 +42,10 @@ mod feedback;
 
 mod after_promotion;
 
+mod replay;
+
+mod config;
+
 mod bad_predictions;
 
 mod bad_commands;

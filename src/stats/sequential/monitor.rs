@@ -85,6 +85,27 @@ impl Monitor {
         self.learn(&stable);
     }
 
+    /// A judge of the same signal with other margins, which knows what this one did before its first tick.
+    pub fn anew(&self, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
+        let mut anew = Self {
+            past: self.past.clone(),
+            frame: self.frame.clone(),
+            harmful: test.harm(harm, harmful),
+            accepted: test.acceptance(harm, accepted),
+            harm: Running::default(),
+            proven: Running::default(),
+            center: self.center,
+            effect: Score::default(),
+        };
+        if let Some(frame) = &self.frame {
+            let past = self.past.points();
+            for comparison in anew.harmful.iter_mut().chain(&mut anew.accepted) {
+                comparison.learn_past(frame, past.as_slice());
+            }
+        }
+        anew
+    }
+
     /// Takes in one tick: the canary's share, and the values of each track with their counts.
     ///
     /// The increments are those of the tracks' histograms ([`Points::as_slice`]). Raw values are

@@ -1,0 +1,243 @@
+//! What is wrong with a settings file? All of it, not only what is met first.
+//!
+//! The file is read as the server would. What is wrong is written down, the part that it comes from is left
+//! out, and the rest is read again, until nothing is wrong. So whatever depends on something else is
+//! judged beside it, and a mistake is told once.
+
+use anyhow::Context;
+use serde::Deserialize;
+use toml::Table;
+use toml::Value;
+
+use super::Given;
+use super::Settings;
+use crate::http::suggestion::explained;
+use crate::http::suggestion::unknown;
+
+/// The most mistakes that are told: nobody mends more at once.
+const MOST: usize = 50;
+
+/// One step on the way to a part of the file.
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Everything that is wrong with the text of a settings file, one sentence each.
+pub fn problems(text: &str) -> Vec<String> {
+    let mut table: Table = match text.parse() {
+        Ok(table) => table,
+        Err(cause) => return vec![one_line(&format!("no TOML: {cause}"))],
+    };
+    let mut problems = Vec::new();
+    while problems.len() < MOST
+        && let Err(problem) = read(&table)
+    {
+        let Some((path, rest)) = without_culprit(&table, &problem) else {
+            problems.push(one_line(&problem));
+            break;
+        };
+        problems.push(one_line(&format!("{}: {problem}", written(&path))));
+        table = rest;
+    }
+    problems
+}
+
+/// The settings of this file alone. The secrets that it names are not asked for: they need not be where
+/// it is checked.
+fn read(table: &Table) -> Result<(), String> {
+    let given = Given::deserialize(Value::Table(table.clone())).context("");
+    let given = given.map_err(|cause| explained(&cause.root_cause().to_string()))?;
+    let any_secret = |_: &str| Some("a secret that is long enough".to_owned());
+    Settings::merged(&Given::default(), &given, any_secret)
+        .map(drop)
+        .map_err(|cause| format!("{cause:#}"))
+}
+
+/// The part without which this is not wrong any more, or something else is; and what is left then.
+fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
+    let mut all = Vec::new();
+    parts(&Value::Table(table.clone()), &mut Vec::new(), &mut all);
+    let word = unknown(problem);
+    let is_named = |path: &Vec<Step>| match (path.last(), word) {
+        (Some(Step::Key(key)), Some((word, _))) => key == word,
+        (Some(_) | None, _) => false,
+    };
+    // An unknown key itself; else the settings, the fields of the plan, whole metrics and targets: a part of
+    // one of these would leave another mistake behind.
+    let is_whole = |path: &Vec<Step>| match path.as_slice() {
+        [Step::Key(key)] => !["plan", "metrics", "notify"].contains(&key.as_str()),
+        [Step::Key(key), Step::Key(_)] => key == "plan",
+        [Step::Key(_), Step::Index(_)] => true,
+        _ => false,
+    };
+    let named = all.iter().filter(|path| is_named(path));
+    let whole = all.iter().filter(|path| is_whole(path));
+    let containers = all.iter().filter(|path| path.len() == 1);
+    for paths in [named.chain(whole).collect::<Vec<_>>(), containers.collect()] {
+        let mut other = None;
+        for path in paths {
+            let mut rest = Value::Table(table.clone());
+            remove(&mut rest, path);
+            let Value::Table(rest) = rest else { continue };
+            match read(&rest) {
+                Ok(()) => return Some((path.clone(), rest)),
+                Err(next) if next != problem && other.is_none() => {
+                    other = Some((path.clone(), rest));
+                }
+                Err(_) => {}
+            }
+        }
+        if other.is_some() {
+            return other;
+        }
+    }
+    None
+}
+
+/// The ways to all parts.
+fn parts(value: &Value, path: &mut Vec<Step>, all: &mut Vec<Vec<Step>>) {
+    let inner: Vec<(Step, &Value)> = match value {
+        Value::Table(table) => {
+            table.iter().map(|(key, value)| (Step::Key(key.clone()), value)).collect()
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().map(|(index, value)| (Step::Index(index), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (step, value) in inner {
+        path.push(step);
+        all.push(path.clone());
+        parts(value, path, all);
+        path.pop();
+    }
+}
+
+/// Takes a part out. An entry of an array leaves a place behind, so that the others keep their numbers.
+fn remove(value: &mut Value, path: &[Step]) {
+    match (value, path) {
+        (Value::Table(table), [Step::Key(key)]) => {
+            table.remove(key);
+        }
+        (Value::Table(table), [Step::Key(key), Step::Index(index)]) if key == "notify" => {
+            if let Some(Value::Array(targets)) = table.get_mut(key)
+                && let Some(target) = targets.get_mut(*index)
+            {
+                let url = Value::String(format!("https://left-out-{index}.invalid/"));
+                *target = Value::Table([("url".to_owned(), url)].into_iter().collect());
+            }
+        }
+        (Value::Array(values), [Step::Index(index)]) if *index < values.len() => {
+            values.remove(*index);
+        }
+        (Value::Table(table), [Step::Key(key), rest @ ..]) => {
+            if let Some(inner) = table.get_mut(key) {
+                remove(inner, rest);
+            }
+        }
+        (Value::Array(values), [Step::Index(index), rest @ ..]) => {
+            if let Some(inner) = values.get_mut(*index) {
+                remove(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn written(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text = format!("{text}.{key}"),
+            Step::Index(index) => text = format!("{text}[{index}]"),
+        }
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_mistakes_has_none() {
+        for text in [
+            "",
+            "workers = 2\nmode = \"automatic\"",
+            // Only together: the deadline would be too short for the steps of the default plan.
+            "[plan]\ndeadline = \"1m\"\nsteps = [{ weight = 10, bake = \"10s\" }]",
+            "[[notify]]\nurl = \"https://a/\"\nsecret_env = \"NOT_SET_ANYWHERE\"",
+        ] {
+            assert_eq!(problems(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let text = r#"
+            wrokers = 2
+            alpha = 7.0
+            bake = "soon"
+            connections = "many"
+            mode = "automtic"
+            [plan]
+            mim_samples = 5
+            look = "1ms"
+            template = "carefull"
+            triggers = { p99_cieling = "1s" }
+            [[metrics]]
+            name = "revenue"
+            [[metrics]]
+            name = "latency"
+            marign = 1
+            [[notify]]
+            url = "http://example.org/hidden"
+            [[notify]]
+            url = "https://a/"
+            events = ["exploded"]
+        "#;
+        let found = problems(text);
+        for (place, named) in [
+            ("wrokers", "did you mean `workers`?"),
+            ("alpha", "alpha = 7"),
+            ("bake", "bake = \"soon\""),
+            ("connections", "invalid type"),
+            ("mode", "did you mean `automatic`?"),
+            ("plan.mim_samples", "did you mean `min_samples`?"),
+            ("plan.look", "look = 1ms"),
+            ("plan.template", "did you mean `careful`?"),
+            ("plan.triggers.p99_cieling", "did you mean `p99_ceiling`?"),
+            ("metrics[0]", "metric revenue has no harm"),
+            ("metrics[1].marign", "unknown field `marign`"),
+            ("notify[0]", "notify[0].url"),
+            ("notify[1]", "notify[1].events"),
+        ] {
+            let place = format!("{place}: ");
+            let hit = found.iter().any(|one| one.starts_with(&place) && one.contains(named));
+            assert!(hit, "{place}{named}\n{}", found.join("\n"));
+        }
+        assert_eq!(found.len(), 13, "{}", found.join("\n"));
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_line() {
+        let found = problems("workers = 2\nalpha = = 3");
+        assert!(found.len() == 1 && found[0].contains("line 2"), "{found:?}");
+    }
+
+    #[test]
+    fn two_settings_that_contradict_each_other_are_told_once() {
+        let found = problems("promote_score = 50.0\nrollback_score = 60.0");
+        assert_eq!(found.len(), 1, "{found:?}");
+        let found = problems("[plan]\ndeadline = \"1m\"");
+        assert!(found.len() == 1 && found[0].starts_with("plan.deadline: "), "{found:?}");
+    }
+}

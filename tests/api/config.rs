@@ -1,0 +1,97 @@
+//! Are unknown words named with the ones that were meant, and does `serin config` show and check a file?
+
+use std::path::Path;
+use std::process::Output;
+use std::process::Stdio;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::binary::serin;
+use crate::harness::TestApp;
+
+fn config(folder: &Path, args: &[&str]) -> Output {
+    serin(folder).arg("config").args(args).stdout(Stdio::piped()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_body_with_a_typing_error_is_refused_with_what_was_meant() {
+    let app = TestApp::spawn();
+    for (body, named) in [
+        (json!({ "modle_path": "model_v2.bin" }), "`modle_path` (did you mean `model_path`?)"),
+        (
+            json!({ "model_path": "model_v2.bin", "plan": { "mim_samples": 5 } }),
+            "`mim_samples` (did you mean `min_samples`?)",
+        ),
+        (
+            json!({ "model_path": "model_v2.bin", "plan": { "template": "carefull" } }),
+            "`carefull` (did you mean `careful`?)",
+        ),
+        (
+            json!({ "model_path": "model_v2.bin", "policy": { "promot_score": 5 } }),
+            "`promot_score` (did you mean `promote_score`?)",
+        ),
+        (
+            json!({ "model_path": "model_v2.bin", "mode": "auto" }),
+            "expected `manual` or `automatic`",
+        ),
+        (json!({ "x".repeat(100_000): 1 }), "unknown field"),
+    ] {
+        let reply = app.deploy_canary_with(&body);
+        let detail = reply.body["detail"].as_str().unwrap();
+        assert_eq!(reply.status, 422, "{detail}");
+        assert!(detail.contains(named), "{named}: {detail}");
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_used_as_a_file_and_names_the_templates() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("serin.toml"), "workers = 3\nadmin_token = \"hidden\"\n")
+        .unwrap();
+    let shown = text(&config(folder.path(), &["show", "--bake", "10m"]));
+    assert!(shown.starts_with("# Set, and not shown: admin_token.\n"), "{shown}");
+    for expected in
+        ["workers = 3", "bake = \"10m\"", "template = \"careful\"", "template = \"fast\""]
+    {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert!(!shown.contains("hidden"), "{shown}");
+    std::fs::write(folder.path().join("serin.toml"), &shown).unwrap();
+    let again = text(&config(folder.path(), &["show"]));
+    assert_eq!(again, shown.split_once('\n').unwrap().1);
+    let all: Value =
+        serde_json::from_slice(&config(folder.path(), &["show", "--json"]).stdout).unwrap();
+    assert_eq!(all["settings"]["workers"], 3);
+    assert_eq!(all["templates"]["fast"]["steps"][0]["weight"], 10.0);
+    assert_eq!(config(folder.path(), &["check"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_check_tells_everything_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.toml");
+    std::fs::write(&file, "wrokers = 2\nalpha = 7.0\n[plan]\nmim_samples = 5\n").unwrap();
+    let output = config(folder.path(), &["check", "other.toml"]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for expected in [
+        "wrokers: ",
+        "alpha: alpha = 7",
+        "plan.mim_samples: ",
+        "did you mean `min_samples`?",
+        "3 problems",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(config(folder.path(), &["check", "none.toml"]).status.code(), Some(2));
+    // What serves with these settings says the first of it.
+    let output = config(folder.path(), &["show", "--config", "other.toml"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error.contains("did you mean"), "{error}");
+}
