@@ -23,6 +23,7 @@ use serin::service::Settings;
 use serin::service::clock::SystemClock;
 use serin::service::predict::Request;
 use serin::service::registry::Registry;
+use serin::service::shadow::Kept;
 use serin::store;
 
 #[path = "shared/program.rs"]
@@ -76,6 +77,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         seed: Some(1),
         stable_deadline: Duration::from_secs(10),
         stable: "model_v1.bin".to_owned(),
+        kept: Kept::default(),
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());

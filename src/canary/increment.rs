@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::metric::MetricName;
+use super::pairs::Pairs;
+use super::pairs::PairsIncrement;
 use super::signals::Samples;
 use super::signals::TrackSamples;
 use super::weight::Weight;
@@ -19,6 +21,8 @@ pub struct Increment {
     pub canary: TrackIncrement,
     /// Values that were measured elsewhere, by metric.
     pub recorded: BTreeMap<MetricName, RecordedIncrement>,
+    /// What both versions said to the same requests, in shadow.
+    pub pairs: PairsIncrement,
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
@@ -52,12 +56,26 @@ impl Increment {
             stable: TrackIncrement::between(&earlier.stable, &now.stable)?,
             canary: TrackIncrement::between(&earlier.canary, &now.canary)?,
             recorded: BTreeMap::new(),
+            pairs: PairsIncrement::default(),
         })
+    }
+
+    /// The same with the pairs that came between the two moments; `None` if the first is not the earlier
+    /// one.
+    pub fn with_pairs(self, earlier: Option<&Pairs>, now: Option<&Pairs>) -> Option<Increment> {
+        let pairs = match (earlier, now) {
+            (None, None) => PairsIncrement::default(),
+            (Some(_), None) => return None,
+            (None, Some(now)) => PairsIncrement::between(&Pairs::default(), now)?,
+            (Some(earlier), Some(now)) => PairsIncrement::between(earlier, now)?,
+        };
+        Some(Increment { pairs, ..self })
     }
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        self.stable.requests == 0 && self.canary.requests == 0 && self.recorded.is_empty()
+        let no_request = self.stable.requests == 0 && self.canary.requests == 0;
+        no_request && self.recorded.is_empty() && self.pairs.is_empty()
     }
 }
 

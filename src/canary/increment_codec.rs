@@ -1,9 +1,11 @@
 //! How does an increment become few bytes, and come back from them to the bit?
 //!
 //! ```text
-//! increment = 1 (the version), the weight in basis points, stable's track, the canary's track,
+//! increment = the version, the weight in basis points, stable's track, the canary's track,
 //!             how many recorded metrics, and for each: the length of its name, its name,
-//!             stable's values, the canary's values
+//!             stable's values, the canary's values; and in version 2 the pairs
+//! version   = 2 if there are pairs, else 1
+//! pairs     = the canary's failures, differences, flips, stable's latencies, the canary's latencies
 //! track     = requests, failures, latencies, scores
 //! values    = 2 n,     then n times: 2 (buckets since the one before) + (1 if the count is not 1),
 //!                      and the count if it is not 1
@@ -20,17 +22,21 @@ use super::increment::Increment;
 use super::increment::RecordedIncrement;
 use super::increment::TrackIncrement;
 use super::metric::MetricName;
+use super::pairs::PairsIncrement;
 use super::weight::Weight;
 use crate::stats::Layout;
 
-/// Grows by one with each change of the encoding.
+/// Without pairs. The newest grows by one with each change of the encoding.
 const VERSION: u8 = 1;
+
+/// With pairs.
+const VERSION_WITH_PAIRS: u8 = 2;
 
 /// Bytes that are no increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodecError {
     /// It was written by a newer serin, or by none.
-    #[error("version {0} of an increment, and only {VERSION} is known")]
+    #[error("version {0} of an increment, and only those up to {VERSION_WITH_PAIRS} are known")]
     Version(u8),
     /// It ends too early.
     #[error("the increment ends in the middle")]
@@ -46,7 +52,8 @@ pub enum CodecError {
 impl Increment {
     /// The bytes that stand for it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let has_pairs = !self.pairs.is_empty();
+        let mut bytes = vec![if has_pairs { VERSION_WITH_PAIRS } else { VERSION }];
         write_number(&mut bytes, u64::from(self.weight.basis_points()));
         write_track(&mut bytes, &self.stable);
         write_track(&mut bytes, &self.canary);
@@ -56,6 +63,9 @@ impl Increment {
             bytes.extend_from_slice(name.as_str().as_bytes());
             write_values(&mut bytes, Layout::ANY, stable);
             write_values(&mut bytes, Layout::ANY, canary);
+        }
+        if has_pairs {
+            write_pairs(&mut bytes, &self.pairs);
         }
         bytes
     }
@@ -67,7 +77,7 @@ impl Increment {
     pub fn from_bytes(bytes: &[u8]) -> Result<Increment, CodecError> {
         let mut reader = Reader(bytes);
         let version = reader.byte()?;
-        if version != VERSION {
+        if !(VERSION..=VERSION_WITH_PAIRS).contains(&version) {
             return Err(CodecError::Version(version));
         }
         let weight = u16::try_from(reader.number()?).ok().and_then(Weight::from_basis_points);
@@ -82,6 +92,9 @@ impl Increment {
             let stable = reader.values(Layout::ANY)?;
             let canary = reader.values(Layout::ANY)?;
             increment.recorded.insert(name, RecordedIncrement { stable, canary });
+        }
+        if version == VERSION_WITH_PAIRS {
+            increment.pairs = reader.pairs()?;
         }
         // Overlong numbers, names out of order and what comes after the end all show here.
         if increment.to_bytes() == bytes { Ok(increment) } else { Err(CodecError::OtherEncoding) }
@@ -101,6 +114,14 @@ fn write_track(bytes: &mut Vec<u8>, track: &TrackIncrement) {
     write_number(bytes, track.failures);
     write_values(bytes, Layout::SECONDS, &track.latency);
     write_values(bytes, Layout::UNIT_INTERVAL, &track.score);
+}
+
+fn write_pairs(bytes: &mut Vec<u8>, pairs: &PairsIncrement) {
+    write_number(bytes, pairs.failures);
+    write_values(bytes, Layout::DIFFERENCE, &pairs.differences);
+    write_values(bytes, Layout::DIFFERENCE, &pairs.flips);
+    write_values(bytes, Layout::SECONDS, &pairs.stable_latency);
+    write_values(bytes, Layout::SECONDS, &pairs.canary_latency);
 }
 
 fn write_values(bytes: &mut Vec<u8>, layout: Layout, values: &[(f64, u64)]) {
@@ -168,6 +189,16 @@ impl Reader<'_> {
             failures: self.number()?,
             latency: self.values(Layout::SECONDS)?,
             score: self.values(Layout::UNIT_INTERVAL)?,
+        })
+    }
+
+    fn pairs(&mut self) -> Result<PairsIncrement, CodecError> {
+        Ok(PairsIncrement {
+            failures: self.number()?,
+            differences: self.values(Layout::DIFFERENCE)?,
+            flips: self.values(Layout::DIFFERENCE)?,
+            stable_latency: self.values(Layout::SECONDS)?,
+            canary_latency: self.values(Layout::SECONDS)?,
         })
     }
 
@@ -281,7 +312,9 @@ mod tests {
         let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         for (bytes, cause) in [
             (&[][..], "ends"),
-            (&[2], "version 2"),
+            (&[3], "version 3"),
+            // Version 2 says that there are pairs.
+            (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
             (&[1, 0xff, 0xff, 0x7f], "weight"),
             (&[&[1, 0, 0, 0], &most[..]].concat(), "ends"),
             (&[&[1, 0, 0, 0], &most[..9], &[2]].concat(), "a number"),
@@ -305,8 +338,8 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_increment_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-            let versioned = [&[VERSION, 10][..], &bytes].concat();
-            for bytes in [bytes, versioned] {
+            let versioned = [VERSION, VERSION_WITH_PAIRS].map(|it| [&[it, 10][..], &bytes].concat());
+            for bytes in versioned.into_iter().chain([bytes]) {
                 if let Ok(increment) = Increment::from_bytes(&bytes) {
                     prop_assert_eq!(increment.to_bytes(), bytes);
                 }
@@ -336,12 +369,22 @@ mod tests {
         let recorded = (middles(Layout::ANY), middles(Layout::ANY))
             .prop_map(|(stable, canary)| RecordedIncrement { stable, canary });
         let name = "[a-zA-Z0-9_.-]{1,64}".prop_map(|name| MetricName::new(&name).unwrap());
-        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4)).prop_map(
-            |(weight, stable, canary, recorded)| Increment {
+        let differences = (middles(Layout::DIFFERENCE), middles(Layout::DIFFERENCE));
+        let latencies = (middles(Layout::SECONDS), middles(Layout::SECONDS));
+        let pairs =
+            (any::<u64>(), differences, latencies).prop_map(
+                |(failures, (differences, flips), (stable_latency, canary_latency))| {
+                    PairsIncrement { failures, differences, flips, stable_latency, canary_latency }
+                },
+            );
+        let pairs = prop_oneof![Just(PairsIncrement::default()), pairs];
+        (0..=Weight::WHOLE, track(), track(), btree_map(name, recorded, 0..4), pairs).prop_map(
+            |(weight, stable, canary, recorded, pairs)| Increment {
                 weight: Weight::from_basis_points(weight).unwrap(),
                 stable,
                 canary,
                 recorded,
+                pairs,
             },
         )
     }

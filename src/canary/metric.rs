@@ -55,6 +55,14 @@ pub enum Source {
     Score,
     /// Whatever was measured elsewhere and recorded under the metric's name.
     Recorded,
+    /// In shadow: the canary's probability less stable's for the same request.
+    ShadowScore,
+    /// In shadow: the share of a request's rows that get another label.
+    ShadowFlips,
+    /// In shadow: whether the canary failed a request that stable had answered.
+    ShadowFailures,
+    /// In shadow: seconds that either version took for the same request, divided by its rows.
+    ShadowLatency,
 }
 
 /// What the harm of a metric leads to.
@@ -118,10 +126,26 @@ impl Source {
     /// The sources that serin observes itself, in the order in which they are shown.
     pub const BUILT_IN: [Source; 3] = [Source::Latency, Source::Failures, Source::Score];
 
+    /// The sources of a rollout that shadows, likewise.
+    pub const SHADOW: [Source; 4] =
+        [Source::ShadowScore, Source::ShadowFlips, Source::ShadowFailures, Source::ShadowLatency];
+
     /// The source that is meant by a metric of this name when none is given.
     pub fn of(name: &MetricName) -> Source {
         let named = |source: &Source| source.word() == name.as_str();
-        Source::BUILT_IN.into_iter().find(named).unwrap_or(Source::Recorded)
+        let mut observed = Source::BUILT_IN.into_iter().chain(Source::SHADOW);
+        observed.find(named).unwrap_or(Source::Recorded)
+    }
+
+    /// Whether its values come in pairs: both versions' for the same request.
+    pub fn is_shadow(self) -> bool {
+        match self {
+            Source::Latency | Source::Failures | Source::Score | Source::Recorded => false,
+            Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => true,
+        }
     }
 
     /// The word for it.
@@ -131,6 +155,10 @@ impl Source {
             Source::Failures => "failures",
             Source::Score => "score",
             Source::Recorded => "recorded",
+            Source::ShadowScore => "shadow_score",
+            Source::ShadowFlips => "shadow_flips",
+            Source::ShadowFailures => "shadow_failures",
+            Source::ShadowLatency => "shadow_latency",
         }
     }
 }
@@ -174,6 +202,9 @@ mod tests {
         assert_eq!(source("latency"), Source::Latency);
         assert_eq!(source("failures"), Source::Failures);
         assert_eq!(source("score"), Source::Score);
+        for shadow in Source::SHADOW {
+            assert_eq!(source(shadow.word()), shadow);
+        }
         assert_eq!(source("revenue"), Source::Recorded);
         assert_eq!(source("recorded"), Source::Recorded);
     }

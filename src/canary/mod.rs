@@ -11,12 +11,14 @@
 //! - [`judge`]: from numbers to a verdict with reasons.
 //! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
 //!   how that is given.
+//! - [`pairs`]: what both versions said to the same requests, in shadow.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
 //! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`sentences`]: the same in plain English.
+//! - [`shadowed`]: what a shadow must have shown before users meet the canary.
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`state`] and [`event`]: what is known, and what can happen.
@@ -42,6 +44,8 @@ pub mod judge_policy;
 
 pub mod given_policy;
 
+pub mod pairs;
+
 pub mod increment;
 
 pub mod increment_codec;
@@ -53,6 +57,8 @@ pub mod evidence_log;
 pub mod always_valid;
 
 pub mod sentences;
+
+pub mod shadowed;
 
 pub mod forecast;
 
@@ -90,6 +96,7 @@ pub use judge_policy::JudgePolicy;
 pub use metric::Metric;
 pub use metric::MetricName;
 pub use monitors::Monitors;
+pub use pairs::Pairs;
 pub use plan::Plan;
 pub use policy::HealthPolicy;
 pub use policy::Policy;

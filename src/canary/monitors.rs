@@ -15,6 +15,7 @@ use crate::stats::Layout;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
+use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::Running;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::TrackCounts;
@@ -44,13 +45,14 @@ struct Monitored {
 enum OneMonitor {
     Values(Box<Monitor>),
     Failures(Box<FailureMonitor>),
+    Pairs(Box<PairMonitor>),
 }
 
 /// How much was observed of a metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Samples of the trusted version; of failures: its requests.
+    /// Samples of the trusted version; of failures: its requests; in shadow: pairs.
     pub stable: u64,
     /// Samples of the version on trial.
     pub canary: u64,
@@ -76,6 +78,10 @@ pub struct Measured {
     pub effect: Score,
     /// Stable's recent mean.
     pub stable_mean: Option<f64>,
+    /// Of differences in shadow: the standard deviation of stable's recent values, in which their relative
+    /// margins are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_spread: Option<f64>,
 }
 
 impl Monitors {
@@ -122,6 +128,13 @@ impl Monitored {
                 OneMonitor::Values(monitor)
             }
             Source::Recorded => OneMonitor::Values(values(Layout::ANY)),
+            Source::ShadowLatency => OneMonitor::Values(values(Layout::SECONDS)),
+            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                let Metric { harm, tolerated, accepted, .. } = *metric;
+                let mut monitor = Box::new(PairMonitor::new(harm, tolerated, accepted));
+                monitor.remember(before.score.points().as_slice());
+                OneMonitor::Pairs(monitor)
+            }
             Source::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
                     harmful_ratio: 1.0 + metric.tolerated.relative,
@@ -147,6 +160,15 @@ impl Monitored {
                 Some(recorded) => (recorded.share(), &recorded.stable, &recorded.canary),
                 None => return,
             },
+            // Each pair has a value of either, and values of one request rise and fall together, which
+            // makes the bet on two draws of even chance a cautious one.
+            Source::ShadowLatency => {
+                (0.5, &increment.pairs.stable_latency, &increment.pairs.canary_latency)
+            }
+            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                self.tick_pairs(increment);
+                return;
+            }
         };
         self.counts.stable = self.counts.stable.saturating_add(number(stable_values));
         self.counts.canary = self.counts.canary.saturating_add(number(canary_values));
@@ -172,7 +194,37 @@ impl Monitored {
         }
     }
 
+    fn tick_pairs(&mut self, increment: &Increment) {
+        let (pairs, counts) = (&increment.pairs, &mut self.counts);
+        let (answered, failed) = (pairs.answered(), pairs.failures);
+        let is_failures = self.source == Source::ShadowFailures;
+        let seen = if is_failures { answered.saturating_add(failed) } else { answered };
+        counts.stable = counts.stable.saturating_add(seen);
+        counts.canary = counts.canary.saturating_add(seen);
+        if is_failures {
+            counts.canary_failures = counts.canary_failures.saturating_add(failed);
+        }
+        let outcomes = [(1.0, failed), (0.0, answered)];
+        let differences = match self.source {
+            Source::ShadowScore => &pairs.differences[..],
+            Source::ShadowFlips => &pairs.flips,
+            Source::Latency
+            | Source::Failures
+            | Source::Score
+            | Source::Recorded
+            | Source::ShadowFailures
+            | Source::ShadowLatency => &outcomes,
+        };
+        if let OneMonitor::Pairs(monitor) = &mut self.monitor {
+            monitor.tick(differences, &increment.stable.score);
+        }
+    }
+
     fn measured(&self) -> Measured {
+        let stable_spread = match (&self.monitor, self.source) {
+            (OneMonitor::Pairs(monitor), Source::ShadowScore) => monitor.spread(),
+            (OneMonitor::Pairs(_) | OneMonitor::Values(_) | OneMonitor::Failures(_), _) => None,
+        };
         let (harm, proven, effect, stable_mean) = match &self.monitor {
             OneMonitor::Values(monitor) => {
                 (*monitor.harm(), *monitor.proven(), *monitor.effect(), monitor.center())
@@ -180,9 +232,12 @@ impl Monitored {
             OneMonitor::Failures(monitor) => {
                 (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
             }
+            OneMonitor::Pairs(monitor) => {
+                (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
+            }
         };
         let (metric, counts) = (self.name.clone(), self.counts);
-        Measured { metric, counts, harm, proven, effect, stable_mean }
+        Measured { metric, counts, harm, proven, effect, stable_mean, stable_spread }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::policy::Mode;
+use super::weight::Weight;
 
 /// A duration as people say it: three significant digits and the unit that suits them.
 ///
@@ -58,6 +59,11 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// What is said of a shadow, if there is one.
+fn in_shadow(share: Weight) -> String {
+    if share.is_zero() { String::new() } else { format!(", and {share} of stable's in shadow") }
+}
+
 impl Event {
     /// The event's name, as the journal writes it.
     pub fn name(&self) -> &'static str {
@@ -81,10 +87,13 @@ impl Event {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
             Event::CanaryDeployed { canary, policy, reason, .. } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("{} is the canary with {} of the traffic{why}", canary.name, policy.weight)
+                let shadow = in_shadow(policy.shadow);
+                let weight = policy.weight;
+                format!("{} is the canary with {weight} of the traffic{shadow}{why}", canary.name)
             }
-            Event::TrafficSet { rollout, weight, .. } => {
-                format!("rollout {rollout}: the canary gets {weight} of the traffic")
+            Event::TrafficSet { rollout, weight, shadow, .. } => {
+                let shadow = in_shadow(*shadow);
+                format!("rollout {rollout}: the canary gets {weight} of the traffic{shadow}")
             }
             Event::Advanced { judgement } => {
                 let seen = judgement.reasons.join("; ");

@@ -24,6 +24,8 @@ use crate::canary::policy::parsed_duration;
 use crate::http;
 use crate::http::access::Access;
 use crate::service;
+use crate::service::shadow::Kept;
+use crate::service::shadow::LARGEST_RING;
 use crate::store::Location;
 
 /// The flags of `serin serve` that are settings too.
@@ -103,9 +105,31 @@ pub struct Given {
     /// What a rollout does by itself: only in the file.
     #[arg(skip)]
     pub plan: GivenPlan,
+    /// What is left out of kept requests: only in the file.
+    #[arg(skip)]
+    pub shadow: GivenShadow,
+    /// How many requests are kept: only in the file.
+    #[arg(skip)]
+    pub ring: GivenRing,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
+}
+
+/// `[shadow]` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenShadow {
+    /// Features that are left out of whatever is kept of requests.
+    pub redact: Vec<String>,
+}
+
+/// `[ring]` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenRing {
+    /// How many of the latest requests are kept; 0: none.
+    pub capacity: usize,
 }
 
 /// Everything a server is told, checked.
@@ -216,6 +240,15 @@ impl Settings {
                 seed: given!(seed),
                 stable_deadline: duration("stable_deadline", given!(stable_deadline), seconds(10))?,
                 stable: stable.unwrap_or_else(|| DEFAULT_STABLE.to_owned()),
+                kept: Kept {
+                    redact: [&flags.shadow.redact[..], &file.shadow.redact].concat(),
+                    ring: in_range(
+                        "ring.capacity",
+                        flags.ring.capacity.max(file.ring.capacity),
+                        0,
+                        LARGEST_RING,
+                    )?,
+                },
             },
             http: http::Settings {
                 workers,
@@ -311,6 +344,8 @@ mod tests {
             ("store = \"redis://here\"", "redis://here"),
             ("admin_token = \"\"", "admin_token"),
             ("body_limit = 1", "body_limit = 1"),
+            ("ring = { capacity = 100001 }", "ring.capacity = 100001"),
+            ("shadow = { redacted = [] }", "redacted"),
             ("rollback_score = 99.0", "rollback_score = 99"),
             ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
             ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),

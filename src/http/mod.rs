@@ -8,6 +8,7 @@
 //! - [`predict`]: `POST /predict`.
 //! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
+//! - [`shadow`]: what was seen of a canary in shadow.
 //! - [`server`]: listening, and stopping without losing anything.
 
 pub mod problem;
@@ -25,6 +26,8 @@ pub mod predict;
 pub mod analysis;
 
 pub mod admin;
+
+pub mod shadow;
 
 pub mod server;
 
@@ -94,6 +97,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/resume-canary", web::post().to(admin::resume)))
                 .service(post("/set-traffic", web::post().to(admin::set_traffic)))
                 .service(get("/status", web::get().to(admin::status)))
+                .service(get("/disagreements", web::get().to(shadow::disagreements)))
+                .service(post("/replay-recent", web::post().to(shadow::replay_recent)))
                 .service(get("/models", web::get().to(admin::models)))
                 .service(get("/history", web::get().to(admin::history)))
                 .default_service(web::to(no_route)),

@@ -16,6 +16,7 @@ use super::routes;
 use crate::service::Service;
 use crate::service::checkpoint::Saver;
 use crate::service::pilot::Pilot;
+use crate::service::shadow::Shadower;
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let saver = Saver::start(service.clone())?;
     let pilot = Pilot::start(service.clone())?;
+    let shadower = Shadower::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let shared = Data::new(Shared {
@@ -62,5 +64,6 @@ pub async fn run(
     let outcome = server.await;
     // Whoever drives stops first, so that the last samples are saved at the last state.
     let driven = pilot.stop();
-    saver.stop().and(driven).and(outcome)
+    let shadowed = shadower.stop();
+    saver.stop().and(driven).and(shadowed).and(outcome)
 }

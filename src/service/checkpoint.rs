@@ -35,7 +35,7 @@ impl Service {
         let mut watch = self.watch.lock();
         // Looked at under the lock, so that nobody else closes a tick that these samples lack.
         let observed = live.recorder.observed();
-        if !watch.tick(&live, &observed.first, &self.recordings, self.clock.wall()) {
+        if !watch.tick(&live, &observed, &self.recordings, self.clock.wall()) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
@@ -54,6 +54,7 @@ impl Service {
             samples: observed.first,
             keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
             monitors: Some(to_save.monitors),
+            pairs: observed.pairs,
         };
         self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
         self.watch.lock().saved(lane.rollout, to_save.so_far);

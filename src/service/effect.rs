@@ -172,13 +172,17 @@ impl Service {
             let visits = before.map(|lane| lane.visits.clone());
             let tripwire = before
                 .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            Some(Lane::new(rollout, known(&rollout.canary)?, state.slowdown, visits, tripwire))
+            let loaded = known(&rollout.canary)?;
+            Some(Lane::new(rollout, loaded, state.slowdown, visits, tripwire, before))
         });
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
         self.watch.lock().follow(state, &old, &self.recordings, self.clock.wall());
+        if let Some(rollout) = &state.rollout {
+            self.shadow.begin(rollout.id);
+        }
         self.live.store(Arc::new(Live { stable, canary, recorder }));
         // It may be another rollout's turn, with another interval.
         self.alarm.raise();

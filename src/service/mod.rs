@@ -12,6 +12,10 @@
 //! - [`status`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
+//! - [`shadow`]: what the canary would say, asked in the background.
+//! - [`disagreements`]: where it differs most from stable.
+//! - `ring`: the latest requests, kept to be asked again.
+//! - [`shadow_status`]: what there is to say of all that.
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
@@ -42,6 +46,14 @@ pub mod checkpoint;
 pub mod pilot;
 
 pub mod tripwire;
+
+pub mod shadow;
+
+pub mod disagreements;
+
+mod ring;
+
+pub mod shadow_status;
 
 mod watch;
 
@@ -77,6 +89,8 @@ use predict::Prediction;
 use predict::Request;
 use recordings::Recordings;
 use registry::Registry;
+use shadow::Kept;
+use shadow::Shadow;
 use tripwire::Alarm;
 use watch::Watch;
 
@@ -109,6 +123,9 @@ pub struct Service {
     /// What was measured elsewhere. Written by whoever records, emptied with each deployment; predictions
     /// never touch it. Its locks are taken last.
     recordings: Recordings,
+    /// What waits to be asked of the canary in shadow, and what was kept of the answers. Predictions hand
+    /// requests over and never wait.
+    shadow: Shadow,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -136,6 +153,8 @@ pub struct Settings {
     pub stable_deadline: Duration,
     /// The model that is stable at the very first start.
     pub stable: String,
+    /// What is kept of requests.
+    pub kept: Kept,
 }
 
 impl Service {
@@ -145,7 +164,8 @@ impl Service {
     /// See [`predict::predict`].
     pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
         let live = self.live.load();
-        predict::predict(live, &*self.clock, self.settings.stable_deadline, request).await
+        let deadline = self.settings.stable_deadline;
+        predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
     }
 
     /// The model files there are.

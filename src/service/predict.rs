@@ -9,8 +9,10 @@ use thiserror::Error;
 
 use super::clock::Clock;
 use super::inference::InferenceError;
+use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
+use super::shadow::Shadow;
 use crate::canary::Track;
 use crate::canary::signals::Failure;
 use crate::model::Features;
@@ -81,12 +83,15 @@ pub async fn predict(
     live: Guard<Arc<Live>>,
     clock: &dyn Clock,
     stable_deadline: Duration,
+    shadow: &Shadow,
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
     let mut fallback = false;
     let mut lost = Duration::ZERO;
-    let (track, visit) = live.assign(request.key.as_deref());
+    let key = request.key.as_deref();
+    let assigned = live.assign(key);
+    let (track, visit) = (assigned.track, assigned.visit);
     if let (Track::Canary, Some(lane)) = (track, &live.canary) {
         let (latency, outcome) = timed(&lane.loaded, clock, lane.delay, lane.deadline, &rows).await;
         match outcome {
@@ -96,6 +101,7 @@ pub async fn predict(
                 if let Some(wire) = &lane.tripwire {
                     wire.answered();
                 }
+                shadow.keep(&rows, None);
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, live });
             }
@@ -117,11 +123,18 @@ pub async fn predict(
             // The tracks are compared by one measure: what would have been too late of the canary's is
             // so of stable's, although the user gets it.
             let deadline = live.canary.as_ref().map_or(stable_deadline, |lane| lane.deadline);
-            if !fallback && latency > deadline {
+            let is_late = latency > deadline;
+            let to_shadow = |lane: &&Lane| !fallback && !is_late && lane.shadows(assigned, key);
+            let shadowing = live.canary.as_ref().filter(to_shadow);
+            shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
+            if !fallback && is_late {
                 live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
             } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
+                if let Some(lane) = shadowing {
+                    shadow.offer(lane, &live.recorder, rows, &probabilities, latency_seconds);
+                }
             }
             let latency = latency + lost;
             Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, live })
@@ -138,7 +151,7 @@ pub async fn predict(
 
 /// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
 /// not look like a slow model.
-fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
+pub(super) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
     latency.as_secs_f64() / rows.len().max(1) as f64
 }
 
@@ -157,7 +170,7 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, Predict
 
 /// A version's answer within its deadline, and how long it took, both tracks measured by the same
 /// two clock reads. The injected delay counts: it plays a slow model.
-async fn timed(
+pub(super) async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
     delay: Option<Duration>,

@@ -22,6 +22,8 @@ use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::shadow::RedactError;
+use super::shadow::Shadow;
 use super::tripwire::Alarm;
 use super::tripwire::Tripwire;
 use super::visits::Visits;
@@ -64,6 +66,9 @@ pub enum StartError {
         /// Its identity.
         digest: String,
     },
+    /// What is to be redacted is unknown.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
     /// The rollback of a canary that was lost could not be journalled.
     #[error("{0}")]
     Command(String),
@@ -84,8 +89,9 @@ impl Service {
             (Some(state), revision) => (state, revision),
             (None, _) => first_state(&settings, &*store, &registry, &*clock)?,
         };
-        let alarm = Arc::default();
+        let alarm: Arc<Alarm> = Arc::default();
         let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
+        let shadow = Shadow::new(&settings, live.stable.inference.model().schema())?;
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
@@ -105,6 +111,7 @@ impl Service {
             settings,
             alarm,
             recordings,
+            shadow,
             draining: false.into(),
         };
         if canary_lost {
@@ -215,7 +222,7 @@ fn assemble(
             })
             .map(|loaded| {
                 let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
-                Lane::new(rollout, loaded, state.slowdown, visits, tripwire)
+                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, None)
             }),
         None => None,
     };
@@ -257,7 +264,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
 /// from an earlier step, or starts from what stable did before.
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
     let Some(rollout) = &state.rollout else { return Watch::default() };
-    let seen = live.recorder.observed().first;
+    let seen = live.recorder.observed();
     let kept = match store.checkpoint() {
         // What was not restored of the samples is not seen again, so nothing is known twice.
         Ok(Some(saved))
@@ -277,7 +284,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
             rollout = rollout.id,
             "the watch knows nothing of this rollout, and starts anew"
         );
-        Monitors::new(&rollout.policy.judge, &seen.stable)
+        Monitors::new(&rollout.policy.judge, &seen.first.stable)
     });
     let unsaved = unsaved(store, rollout.id, &monitors).unwrap_or_else(|cause| {
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
@@ -323,7 +330,7 @@ fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
                 && saved.digest == rollout.canary.digest =>
         {
             let repeated = saved.keys.and_then(|keys| keys.repeated);
-            let before = Observed { first: saved.samples, repeated };
+            let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
             Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
                 tracing::warn!("the samples of the current step do not add up; they start anew");
                 Recorder::new(workers)

@@ -125,15 +125,30 @@ impl Bench {
     }
 
     pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
+        self.started(store, clock, Kept::default()).unwrap()
+    }
+
+    /// With something kept of requests.
+    pub(super) fn start_keeping(&self, kept: Kept) -> Result<Service, StartError> {
+        self.started(self.store.clone(), self.clock.clone(), kept)
+    }
+
+    fn started(
+        &self,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        kept: Kept,
+    ) -> Result<Service, StartError> {
         let settings = Settings {
             policy: Policy::default(),
             workers: 2,
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
+            kept,
         };
         let registry = Registry::new(self.models.path());
-        Service::start(settings, store, registry, clock).unwrap()
+        Service::start(settings, store, registry, clock)
     }
 }
 
@@ -181,7 +196,9 @@ fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
     deploy(&service, "copy.bin", 50.0);
     let both = [("canary", "copy".to_owned()), ("stable", "model_v1".to_owned())];
     assert_eq!(answers(&service, 40), both);
-    service.command(Command::SetTraffic { weight: Weight::ZERO }, None).unwrap();
+    service
+        .command(Command::SetTraffic { weight: Weight::ZERO, shadow: Weight::ZERO }, None)
+        .unwrap();
     assert_eq!(answers(&service, 40), both[1..]);
     service.command(roll_back(), None).unwrap();
     assert_eq!(answers(&service, 40), both[1..]);
@@ -254,6 +271,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         seed: None,
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
+        kept: Default::default(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

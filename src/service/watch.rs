@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Service;
 use super::live::Live;
 use super::rate::Rate;
+use super::recorder::Observed;
 use super::recordings::Recordings;
 use crate::canary::Forecast;
 use crate::canary::Increment;
@@ -13,6 +14,7 @@ use crate::canary::JudgePolicy;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
+use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::State;
@@ -37,6 +39,8 @@ struct Watched {
     warm_until: Timestamp,
     /// The samples of the step that the last tick has seen.
     seen: Samples,
+    /// The pairs, likewise.
+    seen_pairs: Option<Pairs>,
     monitors: Monitors,
     /// The ticks that the store does not have.
     unsaved: Unsaved,
@@ -59,31 +63,44 @@ impl Watch {
         rollout: &Rollout,
         monitors: Monitors,
         unsaved: Unsaved,
-        seen: Samples,
+        seen: Observed,
         rate: Rate,
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let warm_until = rollout.warm_until();
         let (rollout, step) = (rollout.id, rollout.step);
-        let watched = Watched { rollout, step, policy, warm_until, seen, monitors, unsaved, rate };
+        let (seen, seen_pairs) = (seen.first, seen.pairs);
+        let watched = Watched {
+            rollout,
+            step,
+            policy,
+            warm_until,
+            seen,
+            seen_pairs,
+            monitors,
+            unsaved,
+            rate,
+        };
         Watch { watched: Some(watched), bounds }
     }
 
-    /// Closes a tick with these samples of the running step and what was recorded since the last;
-    /// whether there is a judgement of the step.
+    /// Closes a tick with these first samples and pairs of the running step and what was recorded since
+    /// the last; whether there is a judgement of the step.
     pub(super) fn tick(
         &mut self,
         live: &Live,
-        samples: &Samples,
+        observed: &Observed,
         recordings: &Recordings,
         at: Timestamp,
     ) -> bool {
+        let Observed { first: samples, pairs, .. } = observed;
         let (Some(watched), Some(lane)) = (&mut self.watched, &live.canary) else { return false };
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
             return false;
         }
         // Whoever looked earlier and comes later brings nothing new.
-        let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        let increment = Increment::between(lane.split.weight(), &watched.seen, samples)
+            .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
         if increment.weight.is_certain() {
             // No coin falls, so what was recorded compares nothing.
@@ -94,7 +111,7 @@ impl Watch {
         let Watched { monitors, unsaved, rate, .. } = watched;
         rate.count(increment.stable.requests + increment.canary.requests, at);
         if at < watched.warm_until {
-            watched.seen = samples.clone();
+            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
             return true;
         }
         // Looking twice at the same samples changes nothing.
@@ -102,7 +119,7 @@ impl Watch {
             monitors.tick(&increment);
             let tick = LoggedTick::new(monitors.ticks(), watched.step, at, &increment);
             unsaved.push(tick, monitors, &self.bounds);
-            watched.seen = samples.clone();
+            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
         }
         true
     }
@@ -145,7 +162,7 @@ impl Watch {
         recordings: &Recordings,
         at: Timestamp,
     ) {
-        let last = before.recorder.observed().first;
+        let last = before.recorder.observed();
         self.tick(before, &last, recordings, at);
         let Some(rollout) = &state.rollout else {
             self.watched = None;
@@ -156,6 +173,7 @@ impl Watch {
             Some(watched) if watched.rollout == rollout.id => {
                 if watched.step != rollout.step {
                     (watched.step, watched.seen) = (rollout.step, Samples::default());
+                    watched.seen_pairs = None;
                     recordings.drop_waiting();
                 }
             }
@@ -163,9 +181,9 @@ impl Watch {
                 // What was recorded of the last canary says nothing about this one.
                 recordings.clear();
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
-                let monitors = Monitors::new(&rollout.policy.judge, &last.stable);
+                let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let (none, rate) = (Samples::default(), Rate::new(at));
+                let (none, rate) = (Observed::default(), Rate::new(at));
                 let watch = Watch::over(rollout, monitors, unsaved, none, rate);
                 *self = Watch { bounds, ..watch };
             }
@@ -175,9 +193,9 @@ impl Watch {
 
 impl Service {
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
-    pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
+    pub(super) fn watch_evidence(&self, live: &Live, observed: &Observed) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        let is_judged = watch.tick(live, samples, &self.recordings, self.clock.wall());
+        let is_judged = watch.tick(live, observed, &self.recordings, self.clock.wall());
         if is_judged { watch.evidence() } else { None }
     }
 }

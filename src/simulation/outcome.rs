@@ -45,7 +45,11 @@ impl Outcome {
             Source::Latency => self.latency,
             Source::Failures => self.failures,
             Source::Score => self.score,
-            Source::Recorded => None,
+            Source::Recorded
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => None,
         }
     }
 }

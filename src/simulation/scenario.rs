@@ -108,7 +108,11 @@ impl Scenario {
             Source::Latency => self.stable.latency != self.canary.latency,
             Source::Failures => self.stable.failure_rate != self.canary.failure_rate,
             Source::Score => self.stable.scores != self.canary.scores,
-            Source::Recorded => false,
+            Source::Recorded
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => false,
         };
         Source::BUILT_IN.into_iter().filter(differs).collect()
     }

@@ -21,6 +21,7 @@ use crate::canary::Event;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
+use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Segment;
 use crate::stats::sequential::KeysSeen;
@@ -124,6 +125,9 @@ pub struct Checkpoint {
     pub keys: Option<KeyedSamples>,
     /// What was learned from it, tick by tick: what the evidence log comes to when it is replayed.
     pub monitors: Option<Monitors>,
+    /// What both versions said to the same requests; `None` if nothing was shadowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairs>,
 }
 
 /// What there is to know of keys.

@@ -50,6 +50,7 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         samples,
         keys: None,
         monitors: None,
+        pairs: None,
     }
 }
 

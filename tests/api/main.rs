@@ -27,6 +27,8 @@ mod shield;
 
 mod by_plan;
 
+mod shadow;
+
 mod bad_predictions;
 
 mod bad_commands;

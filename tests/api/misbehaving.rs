@@ -39,10 +39,16 @@ pub enum Misbehavior {
     Hang,
     /// It breaks in its warm-up already.
     Cold,
+    /// It answers as the first default model does, and a little more: half a standard deviation of what
+    /// that one answers to [`varied`](crate::shadow::varied) customers.
+    Shifted,
 }
 
+/// How much more a shifted model answers.
+pub const SHIFT: f64 = 0.1;
+
 /// All of them.
-const ALL: [Misbehavior; 8] = [
+const ALL: [Misbehavior; 9] = [
     Misbehavior::Panic,
     Misbehavior::PanicPooled,
     Misbehavior::NotANumber,
@@ -51,6 +57,7 @@ const ALL: [Misbehavior; 8] = [
     Misbehavior::TooFew,
     Misbehavior::Hang,
     Misbehavior::Cold,
+    Misbehavior::Shifted,
 ];
 
 impl Misbehavior {
@@ -87,7 +94,8 @@ pub fn decoder(hold: Arc<Hold>) -> Box<Decode> {
             let artifact = Artifact::from_bytes(bytes)?;
             return Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() });
         };
-        let good = Artifact::from_bytes(default_models()[1])?.model();
+        let which = if how == Misbehavior::Shifted { 0 } else { 1 };
+        let good = Artifact::from_bytes(default_models()[which])?.model();
         let digest = blake3::hash(bytes).to_hex().to_string();
         Ok(Decoded { digest, model: Arc::new(Misbehaving { how, good, hold: hold.clone() }) })
     })
@@ -116,6 +124,7 @@ impl Model for Misbehaving {
             | Misbehavior::TooLarge
             | Misbehavior::Error
             | Misbehavior::TooFew
+            | Misbehavior::Shifted
             | Misbehavior::Cold => Execution::Inline,
         }
     }
@@ -135,6 +144,7 @@ impl Model for Misbehaving {
                 Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
             }
             Misbehavior::TooFew => self.good.probability(row),
+            Misbehavior::Shifted => Ok((self.good.probability(row)? + SHIFT).min(1.0)),
             Misbehavior::Hang => {
                 self.hold.wait();
                 Ok(0.5)
@@ -151,6 +161,7 @@ impl Model for Misbehaving {
             | Misbehavior::TooLarge
             | Misbehavior::Error
             | Misbehavior::Hang
+            | Misbehavior::Shifted
             | Misbehavior::Cold => rows,
         };
         answered.iter().map(|row| self.probability(row)).collect()
