@@ -28,18 +28,6 @@ pub struct JudgePolicy {
     pub rollback_score: f64,
 }
 
-/// Whence pairs come, if any do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comes {
-    /// The rollout shadows.
-    InShadow,
-    /// It does not, but requests are kept that can be asked again: only a metric that the deployment names
-    /// is judged by them.
-    WhenAskedAgain,
-    /// None can come.
-    Never,
-}
-
 /// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
 pub const MOST_METRICS: usize = 16;
 
@@ -128,42 +116,6 @@ impl JudgePolicy {
         Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score })
     }
 
-    /// The policy of one rollout: a rollout that shadows is judged by its pairs, too, and one that does
-    /// not is not, whatever the configuration names, because it would wait for them forever.
-    ///
-    /// # Errors
-    /// When the deployment itself names a metric that nothing comes in for, or no guardrail is left.
-    pub fn of_rollout(
-        mut self,
-        health: &HealthPolicy,
-        given: &GivenJudgePolicy,
-        comes: Comes,
-    ) -> Result<JudgePolicy, JudgePolicyError> {
-        let is_given = |metric: &&Metric| given.metrics.iter().any(|it| it.name == metric.name);
-        let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
-        let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
-        match (comes, named) {
-            (Comes::InShadow, _) => {
-                let is_new = |metric: &Metric| {
-                    let is_there =
-                        |other: &Metric| other.name == metric.name || other.source == metric.source;
-                    !self.metrics.iter().any(is_there)
-                };
-                let added: Vec<Metric> = in_shadow(health).into_iter().filter(is_new).collect();
-                self.metrics.extend(added);
-                return Ok(self);
-            }
-            (Comes::WhenAskedAgain, Some(_)) => return Ok(self),
-            (Comes::Never, Some(named)) => return Err(JudgePolicyError::NothingShadowed(named)),
-            (Comes::WhenAskedAgain | Comes::Never, None) => {}
-        }
-        self.metrics.retain(|metric| !metric.source.is_shadow());
-        if !self.metrics.iter().any(|metric| metric.role == Role::Guardrail) {
-            return Err(JudgePolicyError::NoGuardrail);
-        }
-        Ok(self)
-    }
-
     /// The level at which a metric's harm is shown: its part of alpha. Metrics that act share alpha by
     /// weight, so that any of them errs with probability alpha at most; an advisory one leads to
     /// nothing and has alpha to itself.
@@ -232,7 +184,7 @@ fn built_in(health: &HealthPolicy) -> Vec<Metric> {
 
 /// What a rollout that shadows is judged by beside. Latency is reported and leads to nothing, because the
 /// canary does not answer in shadow under the conditions under which stable does.
-fn in_shadow(health: &HealthPolicy) -> Vec<Metric> {
+pub(super) fn in_shadow(health: &HealthPolicy) -> Vec<Metric> {
     let absolute = Margin::absolute;
     let failures = health.failure_margin;
     let latency = health.absolute_margin_seconds;
@@ -301,6 +253,7 @@ fn default_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::shadowed::Comes;
 
     fn policy(toml: &str) -> Result<JudgePolicy, JudgePolicyError> {
         JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())

@@ -17,8 +17,8 @@ use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::canary::always_valid::Classification;
 use crate::canary::judge::WatchEvidence;
-use crate::canary::judge_policy::Comes;
 use crate::canary::pairs::Pair;
+use crate::canary::shadowed::Comes;
 use crate::canary::signals::Failure;
 
 fn shadowing() -> JudgePolicy {

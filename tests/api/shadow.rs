@@ -109,7 +109,7 @@ fn a_shift_of_half_a_standard_deviation_is_found_before_any_user_meets_it() {
         (0, ["initialized", "canary_deployed", "rolled_back"].map(str::to_owned).to_vec())
     );
     let reason = app.status()["last_rollout"]["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("shadow_score: the same request scores +0.1"), "{reason}");
+    assert!(reason.contains("shadow_score: the same request scores +0.08"), "{reason}");
     assert!(sent < 2000, "it took {sent} requests");
 }
 
@@ -250,7 +250,7 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
         (with("policy", shadow_score), "metric shadow_score is judged in shadow"),
         (with("steps", json!([{ "weight": 0 }])), "steps has no share of users"),
     ] {
-        let refusal = refused(422, "invalid_body", &[named]);
+        let refusal = refused(422, "invalid_body", std::slice::from_ref(&named));
         let reply = app.deploy_canary_with(&body);
         reply.assert_refused(refusal, "/admin/deploy-canary", &body.to_string());
     }
