@@ -4,7 +4,9 @@
 //! actix-web handler that parses the same body and returns a fixed object with the same fields.
 //! They are loaded in turn, so that whatever else the machine does falls on both, and the ratio
 //! is taken within each pair. `cargo bench --bench http -- --same` loads two bare servers instead:
-//! how far its ratio strays from 1 is what the method cannot see.
+//! how far its ratio strays from 1 is what the method cannot see. `-- --shadow` loads two serins without
+//! a canary's share, one of which asks it everything in shadow, with few connections, too: what a request
+//! itself pays for that. Exit code 1 if it is 10 % or more with two connections, where nothing else is busy.
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the floor is missed, 2 if the result
@@ -24,7 +26,10 @@ use client::load;
 use program::Fallible;
 use program::exit_code;
 use program::tell;
+use servers::A_TENTH;
 use servers::BARE_SERVER;
+use servers::NOTHING;
+use servers::SHADOW;
 use servers::Server;
 use servers::WORKERS;
 use servers::serve_bare;
@@ -54,7 +59,8 @@ fn main() -> ExitCode {
         return exit_code(serve_bare(Path::new(port_file)).map(|()| true));
     }
     let Some(arguments) = program::arguments() else { return ExitCode::SUCCESS };
-    exit_code(compare(arguments.iter().any(|argument| argument == "--same")))
+    let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    exit_code(if is_given("--shadow") { shadow() } else { compare(is_given("--same")) })
 }
 
 /// Whether the floor was kept.
@@ -62,7 +68,7 @@ fn compare(same: bool) -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
     let name = if same { "bare (A)" } else { "serin" };
-    let ours = if same { start_bare(path, "a")? } else { start_serin(path)? };
+    let ours = if same { start_bare(path, "a")? } else { start_serin(path, "a", A_TENTH)? };
     let bare = start_bare(path, "b")?;
     tell(&format!(
         "{name} against bare actix-web: {WORKERS} workers each, {CLIENT_THREADS} client threads, \
@@ -76,7 +82,7 @@ fn compare(same: bool) -> Fallible<bool> {
     tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
     let mut medians = Vec::new();
     for connections in CONNECTIONS {
-        medians.push(compare_at(connections, name, &ours, &bare)?);
+        medians.push(compare_at(connections, [name, "bare"], &ours, &bare)?);
     }
     if !same {
         the_canary_is_still_there(ours.address)?;
@@ -93,8 +99,38 @@ fn compare(same: bool) -> Fallible<bool> {
     Ok(lowest >= FLOOR)
 }
 
+/// Whether a request takes hardly longer when the canary is asked the same in shadow.
+fn shadow() -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    let shadowing = start_serin(folder.path(), "a", SHADOW)?;
+    let off = start_serin(folder.path(), "b", NOTHING)?;
+    tell(&format!(
+        "serin with all requests in shadow against serin with none: {WORKERS} workers each, \
+         {CLIENT_THREADS} client threads, {ROUNDS} rounds of {} ms in turn",
+        ROUND.as_millis()
+    ));
+    tell("connections  server     requests/s   CPU us/request   requests/s : off    CPU : off");
+    let mut quiet = 0.0;
+    for connections in [2, CONNECTIONS[0], CONNECTIONS[1]] {
+        let ratio = compare_at(connections, ["shadow", "off"], &shadowing, &off)?;
+        if connections == 2 {
+            quiet = ratio;
+        }
+        tell(&format!("{:>11}  latency shadow : off = {:.3}", "", 1.0 / ratio));
+    }
+    let (_, body) = ask(shadowing.address, "GET", "/admin/status", "")?;
+    let status: serde_json::Value = serde_json::from_str(&body)?;
+    tell(&format!("shadow: {}", status["shadow"]["message"]));
+    Ok(1.0 / quiet < 1.1)
+}
+
 /// Prints the two rows of one number of connections and returns the median ratio of throughput.
-fn compare_at(connections: usize, name: &str, ours: &Server, bare: &Server) -> Fallible<f64> {
+fn compare_at(
+    connections: usize,
+    [name, other]: [&str; 2],
+    ours: &Server,
+    bare: &Server,
+) -> Fallible<f64> {
     for server in [ours, bare] {
         load(server, connections, WARM_UP)?;
     }
@@ -120,7 +156,7 @@ fn compare_at(connections: usize, name: &str, ours: &Server, bare: &Server) -> F
     tell(&format!(
         "{:>11}  {:<9} {:>11.0} {:>16.2}",
         "",
-        "bare",
+        other,
         of(&|(_, bare)| bare.requests_per_second).median,
         of(&|(_, bare)| bare.cpu_microseconds).median,
     ));
