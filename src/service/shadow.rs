@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
@@ -21,6 +21,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -57,7 +58,10 @@ pub const LARGEST_RING: usize = 100_000;
 const QUEUE: usize = 4096;
 
 /// Bytes of requests that may wait.
-const MOST_WAITING_BYTES: usize = 16 << 20;
+const MOST_WAITING_BYTES: u64 = 16 << 20;
+
+/// A request in the count of those that wait; below it stand their bytes, of which there are never so many.
+const ONE_JOB: u64 = 1 << 40;
 
 /// How long the thread sleeps when nothing waits, while it may come at any moment.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -112,7 +116,7 @@ struct Job {
     /// What stable said, and the seconds that it took for a row; `None`: it is asked, too.
     stable: Option<(Vec<f64>, f64)>,
     /// What it takes in the queue.
-    bytes: usize,
+    bytes: u64,
 }
 
 enum Rows {
@@ -134,8 +138,9 @@ pub struct Shadow {
     queue: SyncSender<Job>,
     /// Read by the shadow thread alone.
     waiting: Mutex<Receiver<Job>>,
-    waiting_bytes: AtomicUsize,
-    waiting_jobs: AtomicUsize,
+    /// How many wait, times [`ONE_JOB`], and what they take: one number, so that a worker changes one.
+    /// Away from the rest, which predictions read.
+    load: CachePadded<AtomicU64>,
     disagreements: Mutex<Disagreements>,
     ring: Ring,
     redact: Vec<String>,
@@ -164,8 +169,7 @@ impl Shadow {
         Ok(Shadow {
             queue,
             waiting: Mutex::new(waiting),
-            waiting_bytes: AtomicUsize::new(0),
-            waiting_jobs: AtomicUsize::new(0),
+            load: CachePadded::default(),
             disagreements: Mutex::default(),
             ring: Ring::new(*ring, settings.workers, places),
             redact: redact.clone(),
@@ -194,8 +198,12 @@ impl Shadow {
         probabilities: &[f64],
         latency_seconds: f64,
     ) {
-        let bytes = bytes_of(&rows);
-        if self.waiting_bytes.load(Ordering::Relaxed).saturating_add(bytes) > MOST_WAITING_BYTES {
+        let bytes = bytes_of(&rows) as u64;
+        let load = ONE_JOB + bytes;
+        // Counted first, so that whoever takes it out finds it counted.
+        let before = self.load.fetch_add(load, Ordering::Relaxed);
+        if before % ONE_JOB + bytes > MOST_WAITING_BYTES || before / ONE_JOB >= QUEUE as u64 {
+            self.load.fetch_sub(load, Ordering::Relaxed);
             recorder.drop_pair();
             return;
         }
@@ -206,26 +214,22 @@ impl Shadow {
             stable: Some((probabilities.to_vec(), latency_seconds)),
             bytes,
         };
-        // Counted first, so that whoever takes it out finds it counted.
-        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.waiting_jobs.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send(job).is_err() {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.waiting_jobs.fetch_sub(1, Ordering::Relaxed);
+            self.load.fetch_sub(load, Ordering::Relaxed);
             recorder.drop_pair();
         }
     }
 
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting_jobs.load(Ordering::Relaxed).saturating_add(self.again.lock().len())
+        let fresh = usize::try_from(self.load.load(Ordering::Relaxed) / ONE_JOB).unwrap_or(QUEUE);
+        fresh.saturating_add(self.again.lock().len())
     }
 
     /// The next request: those that users have just sent come first.
     fn next(&self) -> Option<Job> {
         if let Ok(job) = self.waiting.lock().try_recv() {
-            self.waiting_bytes.fetch_sub(job.bytes, Ordering::Relaxed);
-            self.waiting_jobs.fetch_sub(1, Ordering::Relaxed);
+            self.load.fetch_sub(ONE_JOB + job.bytes, Ordering::Relaxed);
             return Some(job);
         }
         let KeptRequest { rows, compared_in: rollout, .. } = self.again.lock().pop()?;
@@ -278,17 +282,19 @@ impl Service {
 
     /// Asks the canary what waits, until nothing does or until it is told to stop; how many that were.
     pub(super) fn work_off(&self, runtime: &tokio::runtime::Runtime, stop: &AtomicBool) -> usize {
-        let mut asked = 0;
-        while !stop.load(Ordering::Relaxed)
-            && let Some(job) = self.shadow.next()
-        {
-            let live = self.live.load();
-            if let Some(lane) = live.canary.as_ref().filter(|lane| job.is_of(lane)) {
-                runtime.block_on(self.ask(&live, lane, job));
-                asked += 1;
+        runtime.block_on(async {
+            let mut asked = 0;
+            while !stop.load(Ordering::Relaxed)
+                && let Some(job) = self.shadow.next()
+            {
+                let live = self.live.load();
+                if let Some(lane) = live.canary.as_ref().filter(|lane| job.is_of(lane)) {
+                    self.ask(&live, lane, job).await;
+                    asked += 1;
+                }
             }
-        }
-        asked
+            asked
+        })
     }
 
     async fn ask(&self, live: &Live, lane: &Lane, job: Job) {
