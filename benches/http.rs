@@ -4,7 +4,9 @@
 //! actix-web handler that parses the same body and returns a fixed object with the same fields.
 //! They are loaded in turn, so that whatever else the machine does falls on both, and the ratio
 //! is taken within each pair. `cargo bench --bench http -- --same` loads two bare servers instead:
-//! how far its ratio strays from 1 is what the method cannot see.
+//! how far its ratio strays from 1 is what the method cannot see. `-- --shadow` loads two serins without
+//! a canary's share, one of which asks it everything in shadow. Exit code 1 if a request itself, sent alone,
+//! takes 10 % longer for that. Under full load the shadow pays with processor time like everything else.
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the floor is missed, 2 if the result
@@ -20,11 +22,15 @@ use client::BODY;
 use client::CLIENT_THREADS;
 use client::Load;
 use client::ask;
+use client::latency_microseconds;
 use client::load;
 use program::Fallible;
 use program::exit_code;
 use program::tell;
+use servers::A_TENTH;
 use servers::BARE_SERVER;
+use servers::NOTHING;
+use servers::SHADOW;
 use servers::Server;
 use servers::WORKERS;
 use servers::serve_bare;
@@ -54,7 +60,8 @@ fn main() -> ExitCode {
         return exit_code(serve_bare(Path::new(port_file)).map(|()| true));
     }
     let Some(arguments) = program::arguments() else { return ExitCode::SUCCESS };
-    exit_code(compare(arguments.iter().any(|argument| argument == "--same")))
+    let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    exit_code(if is_given("--shadow") { shadow() } else { compare(is_given("--same")) })
 }
 
 /// Whether the floor was kept.
@@ -62,7 +69,7 @@ fn compare(same: bool) -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
     let name = if same { "bare (A)" } else { "serin" };
-    let ours = if same { start_bare(path, "a")? } else { start_serin(path)? };
+    let ours = if same { start_bare(path, "a")? } else { start_serin(path, "a", A_TENTH)? };
     let bare = start_bare(path, "b")?;
     tell(&format!(
         "{name} against bare actix-web: {WORKERS} workers each, {CLIENT_THREADS} client threads, \
@@ -76,7 +83,7 @@ fn compare(same: bool) -> Fallible<bool> {
     tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
     let mut medians = Vec::new();
     for connections in CONNECTIONS {
-        medians.push(compare_at(connections, name, &ours, &bare)?);
+        medians.push(compare_at(connections, [name, "bare"], &ours, &bare)?);
     }
     if !same {
         the_canary_is_still_there(ours.address)?;
@@ -93,8 +100,51 @@ fn compare(same: bool) -> Fallible<bool> {
     Ok(lowest >= FLOOR)
 }
 
+/// Whether a request takes hardly longer when the canary is asked the same in shadow.
+fn shadow() -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    let shadowing = start_serin(folder.path(), "a", SHADOW)?;
+    let off = start_serin(folder.path(), "b", NOTHING)?;
+    tell(&format!(
+        "serin with all requests in shadow against serin with none: {WORKERS} workers each, \
+         {CLIENT_THREADS} client threads, {ROUNDS} rounds of {} ms in turn",
+        ROUND.as_millis()
+    ));
+    tell("connections  server     requests/s   CPU us/request   requests/s : off    CPU : off");
+    for connections in CONNECTIONS {
+        compare_at(connections, ["shadow", "off"], &shadowing, &off)?;
+    }
+    let mut pairs = Vec::new();
+    for round in 0..2 * ROUNDS + 1 {
+        // Who comes first changes, so that a drift within the pair favors nobody.
+        pairs.push(if round % 2 == 0 {
+            let first = latency_microseconds(&shadowing, ROUND / 4)?;
+            (first, latency_microseconds(&off, ROUND / 4)?)
+        } else {
+            let first = latency_microseconds(&off, ROUND / 4)?;
+            (latency_microseconds(&shadowing, ROUND / 4)?, first)
+        });
+    }
+    let of = |pick: &dyn Fn(&(f64, f64)) -> f64| Spread::of(pairs.iter().map(pick).collect());
+    let latency = of(&|(shadow, off)| shadow / off);
+    let (shadow, without) = (of(&|pair| pair.0).median, of(&|pair| pair.1).median);
+    tell(&format!(
+        "one request after the other: median {shadow:.1} us in shadow, {without:.1} us without; \
+         shadow : off = {latency} (limit 1.10)"
+    ));
+    let (_, body) = ask(shadowing.address, "GET", "/admin/status", "")?;
+    let status: serde_json::Value = serde_json::from_str(&body)?;
+    tell(&format!("shadow: {}", status["shadow"]["message"]));
+    Ok(latency.median < 1.1)
+}
+
 /// Prints the two rows of one number of connections and returns the median ratio of throughput.
-fn compare_at(connections: usize, name: &str, ours: &Server, bare: &Server) -> Fallible<f64> {
+fn compare_at(
+    connections: usize,
+    [name, other]: [&str; 2],
+    ours: &Server,
+    bare: &Server,
+) -> Fallible<f64> {
     for server in [ours, bare] {
         load(server, connections, WARM_UP)?;
     }
@@ -120,7 +170,7 @@ fn compare_at(connections: usize, name: &str, ours: &Server, bare: &Server) -> F
     tell(&format!(
         "{:>11}  {:<9} {:>11.0} {:>16.2}",
         "",
-        "bare",
+        other,
         of(&|(_, bare)| bare.requests_per_second).median,
         of(&|(_, bare)| bare.cpu_microseconds).median,
     ));

@@ -3,6 +3,7 @@
 //! The same service as behind HTTP, with a canary at 10 %, without HTTP. One thread and two, which
 //! share whatever a prediction shares. Exit code 1 if the median misses the limit.
 
+use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -15,15 +16,19 @@ use program::tell;
 use serin::canary::FeedbackPolicy;
 use serin::canary::Policy;
 use serin::canary::Track;
+use serin::canary::Weight;
 use serin::model::Features;
 use serin::model::Value;
 use serin::model::ensure_default_models;
+use serin::service::Command;
 use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::Settings;
 use serin::service::clock::SystemClock;
 use serin::service::predict::Request;
 use serin::service::registry::Registry;
+use serin::service::shadow::Kept;
+use serin::service::shadow::Shadower;
 use serin::store;
 
 #[path = "shared/program.rs"]
@@ -68,8 +73,36 @@ fn measure() -> Fallible<bool> {
     }
     let id = nanoseconds_per_id(&service)?;
     tell(&format!("the id of an answer, by which its label comes: {id:.0} ns besides"));
+    in_shadow(&folder)?;
     tell(&format!("one thread: {alone:.0} ns per prediction (limit {LIMIT_NANOSECONDS:.0})"));
     Ok(alone < LIMIT_NANOSECONDS)
+}
+
+/// What a prediction costs where nothing, and where everything is put to the canary in shadow. Faster
+/// than any network: most of it finds the queue full, and the thread that asks is busy all the time.
+fn in_shadow(folder: &tempfile::TempDir) -> Fallible<()> {
+    let service = Arc::new(start(folder)?);
+    let shadower = Shadower::start(service.clone())?;
+    tell("shadow    ns per prediction, one thread");
+    let mut rounds = [Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        for (place, percent) in [0.0, 100.0].into_iter().enumerate() {
+            let (weight, shadow) = (Weight::ZERO, Weight::from_percent(percent)?);
+            service.command(Command::SetTraffic { weight, shadow }, None)?;
+            let nanoseconds = predict_many(&service, 0..1)?;
+            if round > 0 {
+                rounds[place].push(nanoseconds);
+            }
+        }
+    }
+    for (name, rounds) in ["off", "100 %"].into_iter().zip(&mut rounds) {
+        rounds.sort_by(f64::total_cmp);
+        let (median, least, most) = (rounds[ROUNDS / 2], rounds[0], rounds[ROUNDS - 1]);
+        tell(&format!("{name:>6}    {median:.0} ({least:.0} to {most:.0})"));
+    }
+    let shadow = service.status().shadow;
+    tell(&shadow.map_or_else(String::new, |shadow| shadow.message));
+    Ok(shadower.stop()?)
 }
 
 fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
@@ -82,6 +115,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         notify: Vec::new(),
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
+        kept: Kept::default(),
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());
@@ -94,7 +128,9 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
 /// Nanoseconds per prediction, as each of so many threads sees them.
 fn round_of(service: &Service, threads: usize) -> Fallible<f64> {
     let each: Vec<Fallible<f64>> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| predict_many(service))).collect();
+        let running: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| predict_many(service, PREDICTIONS / 20..PREDICTIONS / 5)))
+            .collect();
         running
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
@@ -103,7 +139,8 @@ fn round_of(service: &Service, threads: usize) -> Fallible<f64> {
     Ok(each.into_iter().sum::<Fallible<f64>>()? / threads as f64)
 }
 
-fn predict_many(service: &Service) -> Fallible<f64> {
+/// Nanoseconds per prediction. The canary answers so many of them.
+fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         let mut canary = 0;
@@ -120,7 +157,7 @@ fn predict_many(service: &Service) -> Fallible<f64> {
         }
         let nanoseconds = start.elapsed().as_secs_f64() * 1e9 / f64::from(PREDICTIONS);
         // Two threads share one count, so each has its tenth only roughly.
-        if !(PREDICTIONS / 20..PREDICTIONS / 5).contains(&canary) {
+        if !by_canary.contains(&canary) {
             return Err(format!("the canary answered {canary} of {PREDICTIONS}").into());
         }
         Ok(nanoseconds)

@@ -54,6 +54,21 @@ pub fn load(server: &Server, connections: usize, duration: Duration) -> Fallible
     Ok(Load { requests_per_second: requests / seconds, cpu_microseconds: cpu / requests * 1e6 })
 }
 
+/// The median time of one request after the other, in microseconds.
+pub fn latency_microseconds(server: &Server, duration: Duration) -> Fallible<f64> {
+    let mut connection = Connection::open(server.address)?;
+    let request = request_text("POST", "/predict", BODY);
+    let (mut taken, end) = (Vec::new(), now() + duration);
+    while now() < end {
+        let start = now();
+        connection.stream.write_all(request.as_bytes())?;
+        connection.read_prediction()?;
+        taken.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    taken.sort_by(f64::total_cmp);
+    taken.get(taken.len() / 2).copied().ok_or_else(|| "no request was answered".into())
+}
+
 fn run_client(mut connections: Vec<Connection>, end: Instant) -> Fallible<u64> {
     let request = request_text("POST", "/predict", BODY);
     let mut answered = 0;

@@ -78,10 +78,16 @@ impl Drop for Server {
     }
 }
 
-pub fn start_serin(folder: &Path) -> Fallible<Server> {
+/// What serin does with its canary.
+pub const A_TENTH: &str = r#"{"model_path":"model_v2.bin","traffic_percent":10}"#;
+pub const NOTHING: &str = r#"{"model_path":"model_v2.bin","traffic_percent":0}"#;
+pub const SHADOW: &str = r#"{"model_path":"model_v2.bin","shadow_percent":100}"#;
+
+/// Starts serin with a canary that was deployed like this. Two of one folder share their models.
+pub fn start_serin(folder: &Path, name: &str, deployment: &str) -> Fallible<Server> {
     let program = env!("CARGO_BIN_EXE_serin");
     let models = folder.join("models");
-    let port_file = folder.join("serin.port");
+    let port_file = folder.join(format!("serin-{name}.port"));
     let trained = Command::new(program)
         .args(["train", "--models"])
         .arg(&models)
@@ -100,12 +106,7 @@ pub fn start_serin(folder: &Path) -> Fallible<Server> {
         .arg("--port-file")
         .arg(&port_file);
     let server = Server::start(&mut command, &port_file)?;
-    let (status, body) = ask(
-        server.address,
-        "POST",
-        "/admin/deploy-canary",
-        r#"{"model_path":"model_v2.bin","traffic_percent":10}"#,
-    )?;
+    let (status, body) = ask(server.address, "POST", "/admin/deploy-canary", deployment)?;
     if status != 200 {
         return Err(format!("the canary was not deployed: status {status}: {body}").into());
     }

@@ -74,6 +74,9 @@ pub struct MetricEvidence {
     pub interval: Option<[f64; 2]>,
     /// Stable's recent mean, for proportion.
     pub stable_mean: Option<f64>,
+    /// Of a difference in shadow: the standard deviation of stable's recent values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_spread: Option<f64>,
 }
 
 /// What is concluded of one metric.
@@ -139,6 +142,7 @@ pub(super) fn evidence(
         effect: measured.effect.effect().map(|(effect, _)| effect),
         interval: interval.map(|interval| [interval.low, interval.high]),
         stable_mean: measured.stable_mean,
+        stable_spread: measured.stable_spread,
     };
     evidence.sentence = sentences::metric(metric, &evidence);
     evidence

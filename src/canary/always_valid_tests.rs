@@ -144,6 +144,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         proven: Running::default(),
         effect: Score::default(),
         stable_mean: None,
+        stable_spread: None,
     };
     match classification {
         Classification::Pass => found.proven.observe(50.0),

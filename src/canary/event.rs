@@ -40,6 +40,9 @@ pub enum Event {
         rollout: u64,
         /// The new share.
         weight: Weight,
+        /// The share of stable's requests that the canary is asked in shadow.
+        #[serde(default, skip_serializing_if = "Weight::is_zero")]
+        shadow: Weight,
         /// What had been seen at the old share.
         judgement: Box<Judgement>,
     },

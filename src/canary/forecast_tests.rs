@@ -194,6 +194,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 proven: running(proven),
                 effect: serde_json::from_str(effect).unwrap(),
                 stable_mean: Some(1.0),
+                stable_spread: None,
             }
         })
         .collect();
@@ -327,6 +328,7 @@ proptest! {
         let measured: Vec<Measured> = policy.metrics.iter().zip(given).map(
             |(metric, (counts, harm, proven, effect, stable_mean))| Measured {
                 metric: metric.name.clone(), counts, harm, proven, effect, stable_mean,
+                stable_spread: None,
             },
         ).collect();
         let weight = Weight::from_basis_points(basis_points).unwrap();

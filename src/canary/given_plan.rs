@@ -49,6 +49,10 @@ pub struct GivenPlan {
 pub struct GivenStep {
     /// The canary's share, in percent.
     pub weight: f64,
+    /// The share of stable's requests that the canary is asked in shadow, in percent; left out, all of
+    /// them while the weight is 0, and none later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<f64>,
     /// How long it lasts at least; left out, until a person resumes the rollout.
     #[serde(default)]
     pub bake: Option<String>,
@@ -80,13 +84,43 @@ pub enum PlanError {
         /// Why.
         cause: WeightError,
     },
+    /// A share of a shadow is none.
+    #[error("steps[{step}].shadow: {cause}")]
+    Shadow {
+        /// Which step, counted from 0.
+        step: usize,
+        /// Why.
+        cause: WeightError,
+    },
+    /// The canary would be asked nothing.
+    #[error(
+        "steps[{step}] gives the canary neither users nor a shadow; give it a weight, or a shadow of more \
+         than 0"
+    )]
+    Nothing {
+        /// Which step, counted from 0.
+        step: usize,
+    },
+    /// Stable answers nothing that the canary could be asked, too.
+    #[error("steps[{step}].shadow = {shadow} at 100 %, where stable answers nothing; give 0")]
+    NothingToShadow {
+        /// Which step, counted from 0.
+        step: usize,
+        /// What was given.
+        shadow: Weight,
+    },
+    /// A shadow proves nothing of users.
+    #[error(
+        "steps has no share of users; add a step with a weight of more than 0 after the shadow"
+    )]
+    OnlyShadow,
     /// The number of steps is out of range.
     #[error("steps has {0} entries; give 1 to {MOST_STEPS}")]
     Count(usize),
-    /// A step takes traffic from the canary, or gives it none.
+    /// A step takes traffic from the canary, or gives it no more.
     #[error(
-        "steps[{step}].weight = {weight} does not rise; give each step a larger share than the one before, \
-         the first more than 0"
+        "steps[{step}].weight = {weight} does not rise; give each step a larger share than the one before \
+         (only the first may be 0, to shadow)"
     )]
     NotRising {
         /// Which step, counted from 0.
@@ -157,6 +191,7 @@ impl From<&Plan> for GivenPlan {
         let step = |step: &PlannedStep| GivenStep {
             weight: step.weight.percent(),
             bake: step.bake.map(exactly),
+            shadow: Some(step.shadow.percent()),
         };
         let triggers = &plan.triggers;
         GivenPlan {
@@ -188,8 +223,11 @@ fn planned(steps: &[GivenStep]) -> Result<Vec<PlannedStep>, PlanError> {
     let step = |(step, given): (usize, &GivenStep)| {
         let weight = Weight::from_percent(given.weight)
             .map_err(|cause| PlanError::Weight { step, cause })?;
+        let shadow = given.shadow.unwrap_or(if weight.is_zero() { 100.0 } else { 0.0 });
+        let shadow =
+            Weight::from_percent(shadow).map_err(|cause| PlanError::Shadow { step, cause })?;
         let bake = given.bake.as_deref().map(|text| parsed_duration("bake", text)).transpose()?;
-        Ok(PlannedStep { weight, bake })
+        Ok(PlannedStep { weight, shadow, bake })
     };
     steps.iter().enumerate().map(step).collect()
 }
@@ -198,15 +236,24 @@ fn checked(plan: Plan) -> Result<Plan, PlanError> {
     if plan.steps.is_empty() || plan.steps.len() > MOST_STEPS {
         return Err(PlanError::Count(plan.steps.len()));
     }
-    let mut before = Weight::ZERO;
-    for (step, PlannedStep { weight, .. }) in plan.steps.iter().enumerate() {
-        if *weight <= before {
-            return Err(PlanError::NotRising { step, weight: *weight });
+    let mut before = None;
+    for (step, PlannedStep { weight, shadow, .. }) in plan.steps.iter().enumerate() {
+        let (weight, shadow) = (*weight, *shadow);
+        if before.is_some_and(|before| weight <= before) {
+            return Err(PlanError::NotRising { step, weight });
         }
-        before = *weight;
+        if weight.is_zero() && shadow.is_zero() {
+            return Err(PlanError::Nothing { step });
+        }
+        if weight.basis_points() == Weight::WHOLE && !shadow.is_zero() {
+            return Err(PlanError::NothingToShadow { step, shadow });
+        }
+        before = Some(weight);
     }
-    if plan.steps.first().is_some_and(|step| step.weight.is_certain()) {
-        return Err(PlanError::NothingToCompare);
+    match plan.steps.iter().find(|step| !step.weight.is_zero()) {
+        None => return Err(PlanError::OnlyShadow),
+        Some(step) if step.weight.is_certain() => return Err(PlanError::NothingToCompare),
+        Some(_) => {}
     }
     let range = |field, value: Duration, least: Duration, most: Duration| {
         if (least..=most).contains(&value) {
@@ -267,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn a_step_without_users_shadows_all_unless_it_says_otherwise() {
+        let shares = |text: &str| -> Vec<(f64, f64)> {
+            let steps = over(text).unwrap().steps;
+            steps.iter().map(|step| (step.weight.percent(), step.shadow.percent())).collect()
+        };
+        let all = "steps = [{ weight = 0, bake = \"5m\" }, { weight = 5 }]";
+        assert_eq!(shares(all), [(0.0, 100.0), (5.0, 0.0)]);
+        let half = "steps = [{ weight = 0, shadow = 50 }, { weight = 5, shadow = 10 }]";
+        assert_eq!(shares(half), [(0.0, 50.0), (5.0, 10.0)]);
+    }
+
+    #[test]
     fn every_template_is_a_plan_that_can_be_given() {
         for template in Template::ALL {
             let text = format!("template = {:?}", template.name());
@@ -279,7 +338,12 @@ mod tests {
         for (text, named) in [
             ("steps = []", "steps has 0 entries; give 1 to 50"),
             ("steps = [{ weight = 101 }]", "steps[0].weight"),
-            ("steps = [{ weight = 0, bake = \"1m\" }]", "steps[0].weight = 0 % does not rise"),
+            ("steps = [{ weight = 0, bake = \"1m\" }]", "steps has no share of users"),
+            ("steps = [{ weight = 0, shadow = 0 }, { weight = 5 }]", "steps[0] gives the canary"),
+            ("steps = [{ weight = 5 }, { weight = 0 }]", "steps[1].weight = 0 % does not rise"),
+            ("steps = [{ weight = 0, shadow = 101 }, { weight = 5 }]", "steps[0].shadow"),
+            ("steps = [{ weight = 0 }, { weight = 100 }]", "no stable to compare with"),
+            ("steps = [{ weight = 5 }, { weight = 100, shadow = 1 }]", "stable answers nothing"),
             ("steps = [{ weight = 10 }, { weight = 5 }]", "steps[1].weight = 5 % does not rise"),
             ("steps = [{ weight = 100 }]", "no stable to compare with"),
             ("steps = [{ weight = 10, bake = \"soon\" }]", "bake = \"soon\" is no duration"),

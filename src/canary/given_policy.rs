@@ -109,6 +109,12 @@ pub enum JudgePolicyError {
     /// There are too many.
     #[error("metrics has {0} entries, the built-in ones included; give at most {MOST_METRICS}")]
     TooMany(usize),
+    /// It would wait for pairs forever.
+    #[error(
+        "metric {0} is judged in shadow, and this rollout shadows nothing; give shadow_percent, or a step \
+         with a shadow (or keep requests to ask again: [ring] in serin.toml)"
+    )]
+    NothingShadowed(String),
     /// Nothing could ever roll back.
     #[error("no metric is a guardrail, so nothing would guard users; give one the role guardrail")]
     NoGuardrail,
@@ -165,6 +171,9 @@ impl GivenMetric {
         if only_higher && metric.harm != Harm::Higher {
             return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
         }
+        if metric.source.is_shadow() {
+            self.check_shadow(&metric)?;
+        }
         if metric.source == Source::Failures {
             if metric.test != Test::Combined {
                 return out("test", format!("{:?}", metric.test).to_lowercase(), "combined");
@@ -189,6 +198,41 @@ impl GivenMetric {
             return out("accepted", "0".to_owned(), allowed);
         }
         Ok(metric)
+    }
+
+    /// Pairs are judged by their differences, which lie between -1 and 1.
+    fn check_shadow(&self, metric: &Metric) -> Result<(), JudgePolicyError> {
+        let out = |field, value: String, allowed| {
+            let metric = self.name.to_string();
+            Err(JudgePolicyError::OutOfRange { metric, field, value, allowed })
+        };
+        let Metric { tolerated, accepted, .. } = metric;
+        let (is_score, is_latency) =
+            (metric.source == Source::ShadowScore, metric.source == Source::ShadowLatency);
+        if !is_score && metric.harm != Harm::Higher {
+            return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
+        }
+        if is_latency {
+            return Ok(());
+        }
+        if metric.test != Test::Combined {
+            return out("test", format!("{:?}", metric.test).to_lowercase(), "combined");
+        }
+        for (field, value) in
+            [("tolerated.absolute", tolerated.absolute), ("accepted.absolute", accepted.absolute)]
+        {
+            if value >= 1.0 {
+                return out(field, value.to_string(), "less than 1");
+            }
+        }
+        for (field, value) in
+            [("tolerated.relative", tolerated.relative), ("accepted.relative", accepted.relative)]
+        {
+            if !is_score && value != 0.0 {
+                return out(field, value.to_string(), "0; of shares the absolute part counts");
+            }
+        }
+        Ok(())
     }
 }
 

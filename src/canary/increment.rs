@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::labels::LossIncrement;
 use super::metric::MetricName;
+use super::pairs::Pairs;
+use super::pairs::PairsIncrement;
 use super::segments::SegmentName;
 use super::signals::Samples;
 use super::signals::TrackSamples;
@@ -26,6 +28,8 @@ pub struct Increment {
     pub segments: BTreeMap<SegmentName, SegmentIncrement>,
     /// What labels that came meanwhile say of predictions, each at the share that drew it.
     pub losses: Vec<LossIncrement>,
+    /// What both versions said to the same requests, in shadow.
+    pub pairs: PairsIncrement,
 }
 
 /// What one track observed. Values stand with their counts, each as the middle of its bucket.
@@ -71,13 +75,23 @@ impl Increment {
         })
     }
 
+    /// The same with the pairs that came between the two moments; `None` if the first is not the earlier
+    /// one.
+    pub fn with_pairs(self, earlier: Option<&Pairs>, now: Option<&Pairs>) -> Option<Increment> {
+        let pairs = match (earlier, now) {
+            (None, None) => PairsIncrement::default(),
+            (Some(_), None) => return None,
+            (None, Some(now)) => PairsIncrement::between(&Pairs::default(), now)?,
+            (Some(earlier), Some(now)) => PairsIncrement::between(earlier, now)?,
+        };
+        Some(Increment { pairs, ..self })
+    }
+
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
         let nothing_elsewhere = self.recorded.is_empty() && self.losses.is_empty();
-        self.stable.requests == 0
-            && self.canary.requests == 0
-            && nothing_elsewhere
-            && self.segments.is_empty()
+        let no_part = self.segments.is_empty() && self.pairs.is_empty();
+        self.stable.requests == 0 && self.canary.requests == 0 && nothing_elsewhere && no_part
     }
 }
 

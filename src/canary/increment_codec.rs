@@ -1,7 +1,7 @@
 //! How does an increment become few bytes, and come back from them to the bit?
 //!
 //! ```text
-//! increment = 1 or 2 (the version: 2 with losses), the weight in basis points, stable's track, the canary's track,
+//! increment = 1 (the version), the weight in basis points, stable's track, the canary's track,
 //!             how many recorded metrics, and for each: the length of its name, its name,
 //!             stable's values, the canary's values
 //!           | 2, all of that, then parts: how many, and for each, in ascending order: what it is,
@@ -10,6 +10,7 @@
 //!             value, its value, stable's track, the canary's track
 //! part 2    = how many shares, and for each: the share in basis points, logarithmic losses of stable
 //!             and canary, Brier scores of both
+//! part 3    = the canary's failures, differences, flips, stable's latencies, the canary's latencies
 //! track     = requests, failures, latencies, scores
 //! values    = 2 n,     then n times: 2 (buckets since the one before) + (1 if the count is not 1),
 //!                      and the count if it is not 1
@@ -33,6 +34,7 @@ use super::labels;
 use super::labels::LossIncrement;
 use super::labels::TrackLosses;
 use super::metric::MetricName;
+use super::pairs::PairsIncrement;
 use super::segments::SegmentName;
 use super::segments::Word;
 use super::weight::Weight;
@@ -49,6 +51,9 @@ const SEGMENTS: u64 = 1;
 
 /// What labels say.
 const LOSSES: u64 = 2;
+
+/// What both versions said to the same requests.
+const PAIRS: u64 = 3;
 
 /// Bytes that are no increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -73,6 +78,7 @@ impl Increment {
         let parts: Vec<(u64, Vec<u8>)> = [
             (SEGMENTS, (!self.segments.is_empty()).then(|| self.segment_bytes())),
             (LOSSES, (!self.losses.is_empty()).then(|| loss_bytes(&self.losses))),
+            (PAIRS, (!self.pairs.is_empty()).then(|| pair_bytes(&self.pairs))),
         ]
         .into_iter()
         .filter_map(|(part, content)| Some((part, content?)))
@@ -143,6 +149,7 @@ impl Increment {
                 match part {
                     SEGMENTS => increment.segments = content.segments()?,
                     LOSSES => increment.losses = content.losses()?,
+                    PAIRS => increment.pairs = content.pairs()?,
                     _ => return Err(CodecError::OutOfRange("a part")),
                 }
             }
@@ -177,6 +184,16 @@ fn loss_bytes(losses: &[LossIncrement]) -> Vec<u8> {
         write_values(&mut bytes, labels::BRIER, &stable.brier);
         write_values(&mut bytes, labels::BRIER, &canary.brier);
     }
+    bytes
+}
+
+fn pair_bytes(pairs: &PairsIncrement) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_number(&mut bytes, pairs.failures);
+    write_values(&mut bytes, Layout::DIFFERENCE, &pairs.differences);
+    write_values(&mut bytes, Layout::DIFFERENCE, &pairs.flips);
+    write_values(&mut bytes, Layout::SECONDS, &pairs.stable_latency);
+    write_values(&mut bytes, Layout::SECONDS, &pairs.canary_latency);
     bytes
 }
 
@@ -268,6 +285,16 @@ impl Reader<'_> {
         let stable = TrackLosses { log_loss: log_loss.0, brier: brier.0 };
         let canary = TrackLosses { log_loss: log_loss.1, brier: brier.1 };
         Ok(LossIncrement { weight, stable, canary })
+    }
+
+    fn pairs(&mut self) -> Result<PairsIncrement, CodecError> {
+        Ok(PairsIncrement {
+            failures: self.number()?,
+            differences: self.values(Layout::DIFFERENCE)?,
+            flips: self.values(Layout::DIFFERENCE)?,
+            stable_latency: self.values(Layout::SECONDS)?,
+            canary_latency: self.values(Layout::SECONDS)?,
+        })
     }
 
     /// A number of things that take a byte each at least, so that no length asks for more memory than

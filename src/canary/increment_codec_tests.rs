@@ -139,15 +139,28 @@ fn any_increment() -> impl Strategy<Value = Increment> {
             let weight = Weight::from_basis_points(weight).unwrap();
             LossIncrement { weight, stable, canary }
         });
-    let elsewhere = (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3));
+    let differences = (middles(Layout::DIFFERENCE), middles(Layout::DIFFERENCE));
+    let latencies = (middles(Layout::SECONDS), middles(Layout::SECONDS));
+    let pairs = (any::<u64>(), differences, latencies).prop_map(
+        |(failures, (differences, flips), (stable_latency, canary_latency))| PairsIncrement {
+            failures,
+            differences,
+            flips,
+            stable_latency,
+            canary_latency,
+        },
+    );
+    let pairs = prop_oneof![Just(PairsIncrement::default()), pairs];
+    let elsewhere = (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
-        |(weight, stable, canary, (recorded, segments, losses))| Increment {
+        |(weight, stable, canary, (recorded, segments, losses, pairs))| Increment {
             weight: Weight::from_basis_points(weight).unwrap(),
             stable,
             canary,
             recorded,
             segments,
             losses,
+            pairs,
         },
     )
 }

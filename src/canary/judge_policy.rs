@@ -49,6 +49,20 @@ const ACCEPTED_SLOWDOWN: f64 = 0.10;
 /// How much the mean prediction may move and still count as the same.
 const ACCEPTED_SCORE_SHIFT: f64 = 0.02;
 
+/// In shadow: how many spreads of stable's scores the mean answer may move and still be no harm, and how
+/// far beside. A retrained model moves by less than a tenth of a spread; 0.5 is another model.
+const TOLERATED_SHIFT: Margin = Margin { relative: 0.2, absolute: 0.01 };
+
+/// How far it may have moved and still count as the same.
+const ACCEPTED_SHIFT: Margin = Margin { relative: 0.3, absolute: 0.02 };
+
+/// In shadow: the share of labels that may differ. Of two models trained on two samples of the same data
+/// some 2 to 8 % do.
+const TOLERATED_FLIPS: f64 = 0.10;
+
+/// The share that still counts as the same.
+const ACCEPTED_FLIPS: f64 = 0.15;
+
 /// How much of stable's mean a recorded metric, or a loss of labelled predictions, may be worse and still
 /// count as not worse.
 const ACCEPTED_LOSS: f64 = 0.10;
@@ -205,12 +219,56 @@ fn built_in(health: &HealthPolicy) -> Vec<Metric> {
     ]
 }
 
+/// What a rollout that shadows is judged by beside. Latency is reported and leads to nothing, because the
+/// canary does not answer in shadow under the conditions under which stable does.
+pub(super) fn in_shadow(health: &HealthPolicy) -> Vec<Metric> {
+    let absolute = Margin::absolute;
+    let failures = health.failure_margin;
+    let latency = health.absolute_margin_seconds;
+    let relative = health.relative_margin;
+    let slowdown = Margin { relative, absolute: latency };
+    let accepted_slowdown =
+        Margin { relative: ACCEPTED_SLOWDOWN.max(relative), absolute: 2.0 * latency };
+    let metric = |source: Source, harm, role, tolerated, accepted| Metric {
+        name: source.into(),
+        source,
+        harm,
+        role,
+        tolerated,
+        accepted,
+        weight: 1.0,
+        critical: false,
+        min_samples: health.min_samples,
+        test: Test::Combined,
+    };
+    let (higher, guardrail) = (Harm::Higher, Role::Guardrail);
+    vec![
+        metric(Source::ShadowScore, Harm::Either, guardrail, TOLERATED_SHIFT, ACCEPTED_SHIFT),
+        metric(
+            Source::ShadowFlips,
+            higher,
+            guardrail,
+            absolute(TOLERATED_FLIPS),
+            absolute(ACCEPTED_FLIPS),
+        ),
+        metric(
+            Source::ShadowFailures,
+            higher,
+            guardrail,
+            absolute(failures),
+            absolute((2.0 * failures).min(0.5 * (1.0 + failures))),
+        ),
+        metric(Source::ShadowLatency, higher, Role::Advisory, slowdown, accepted_slowdown),
+    ]
+}
+
 fn default_of(
     source: Source,
     given: &GivenMetric,
     health: &HealthPolicy,
 ) -> Result<Metric, JudgePolicyError> {
-    let built_in = built_in(health).into_iter().find(|metric| metric.source == source);
+    let mut observed = built_in(health).into_iter().chain(in_shadow(health));
+    let built_in = observed.find(|metric| metric.source == source);
     if let Some(metric) = built_in {
         return Ok(Metric { name: given.name.clone(), ..metric });
     }
@@ -248,6 +306,7 @@ fn default_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::shadowed::Comes;
 
     fn policy(toml: &str) -> Result<JudgePolicy, JudgePolicyError> {
         JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())
@@ -321,6 +380,43 @@ mod tests {
     }
 
     #[test]
+    fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
+        let health = HealthPolicy::default();
+        let names = |policy: &JudgePolicy| -> Vec<(String, Role)> {
+            policy.metrics.iter().map(|metric| (metric.name.to_string(), metric.role)).collect()
+        };
+        let default = JudgePolicy::default();
+        let given = GivenJudgePolicy::default();
+        assert_eq!(default.clone().of_rollout(&health, &given, Comes::Never), Ok(default.clone()));
+        let shadowing = default.clone().of_rollout(&health, &given, Comes::InShadow).unwrap();
+        let [score, flips, failures, latency] = &names(&shadowing)[3..] else { panic!() };
+        for (found, named) in
+            [(score, "shadow_score"), (flips, "shadow_flips"), (failures, "shadow_failures")]
+        {
+            assert_eq!((found.0.as_str(), found.1), (named, Role::Guardrail));
+        }
+        assert_eq!((latency.0.as_str(), latency.1), ("shadow_latency", Role::Advisory));
+        assert_eq!(harm_alphas(&shadowing)[..2], [0.01, 0.01]);
+        // What is configured counts where there is a shadow, and is no hindrance where there is none.
+        let toml = "[[metrics]]\nname = \"shadow_flips\"\nrole = \"signal\"\n\
+                    accepted = { absolute = 0.3 }";
+        let configured = policy(toml).unwrap();
+        assert_eq!(
+            configured.clone().of_rollout(&health, &given, Comes::Never),
+            Ok(default.clone())
+        );
+        let judged = configured.of_rollout(&health, &given, Comes::InShadow).unwrap();
+        assert_eq!(names(&judged)[3], ("shadow_flips".to_owned(), Role::Signal));
+        assert_eq!(judged.metrics.len(), 7);
+        let given = toml::from_str(toml).unwrap();
+        let named = default.changed(&health, &given).unwrap();
+        let again = named.clone().of_rollout(&health, &given, Comes::WhenAskedAgain).unwrap();
+        assert_eq!(names(&again).len(), 4);
+        let refused = named.of_rollout(&health, &given, Comes::Never);
+        assert_eq!(refused, Err(JudgePolicyError::NothingShadowed("shadow_flips".to_owned())));
+    }
+
+    #[test]
     fn recorded_scores_can_be_judged_in_place_of_predicted_ones() {
         let policy = policy(
             "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
@@ -350,6 +446,17 @@ mod tests {
             (
                 "[[metrics]]\nname = \"failures\"\naccepted = { relative = 0.1 }",
                 "accepted = { relative = 0.1, absolute = 0 } of",
+            ),
+            ("[[metrics]]\nname = \"shadow_score\"\naccepted = {}", "more than 0"),
+            ("[[metrics]]\nname = \"shadow_flips\"\nharm = \"lower\"", "harm = lower"),
+            ("[[metrics]]\nname = \"shadow_score\"\ntest = \"rank\"", "test = rank"),
+            (
+                "[[metrics]]\nname = \"shadow_flips\"\naccepted = { relative = 0.1 }",
+                "accepted.relative = 0.1",
+            ),
+            (
+                "[[metrics]]\nname = \"shadow_score\"\ntolerated = { absolute = 1 }",
+                "tolerated.absolute = 1",
             ),
             ("promote_score = 101", "promote_score = 101"),
             ("rollback_score = 95", "rollback_score = 95"),

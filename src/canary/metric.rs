@@ -59,6 +59,14 @@ pub enum Source {
     LogLoss,
     /// The Brier score of predictions that were labelled.
     Brier,
+    /// In shadow: the canary's probability less stable's for the same request.
+    ShadowScore,
+    /// In shadow: the share of a request's rows that get another label.
+    ShadowFlips,
+    /// In shadow: whether the canary failed a request that stable had answered.
+    ShadowFailures,
+    /// In shadow: seconds that either version took for the same request, divided by its rows.
+    ShadowLatency,
 }
 
 /// What the harm of a metric leads to.
@@ -125,18 +133,24 @@ impl Source {
     /// Those that are known only once somebody tells what became of a prediction.
     pub const OF_LABELS: [Source; 2] = [Source::LogLoss, Source::Brier];
 
+    /// The sources of a rollout that shadows.
+    pub const SHADOW: [Source; 4] =
+        [Source::ShadowScore, Source::ShadowFlips, Source::ShadowFailures, Source::ShadowLatency];
+
     /// Whether it is one of [`OF_LABELS`](Self::OF_LABELS).
     pub fn is_of_labels(self) -> bool {
-        match self {
-            Source::LogLoss | Source::Brier => true,
-            Source::Latency | Source::Failures | Source::Score | Source::Recorded => false,
-        }
+        Source::OF_LABELS.contains(&self)
+    }
+
+    /// Whether its values come in pairs: both versions' for the same request.
+    pub fn is_shadow(self) -> bool {
+        Source::SHADOW.contains(&self)
     }
 
     /// The source that is meant by a metric of this name when none is given.
     pub fn of(name: &MetricName) -> Source {
         let named = |source: &Source| source.word() == name.as_str();
-        let known = Source::BUILT_IN.into_iter().chain(Source::OF_LABELS);
+        let known = Source::BUILT_IN.into_iter().chain(Source::OF_LABELS).chain(Source::SHADOW);
         known.into_iter().find(named).unwrap_or(Source::Recorded)
     }
 
@@ -149,6 +163,10 @@ impl Source {
             Source::Recorded => "recorded",
             Source::LogLoss => "log_loss",
             Source::Brier => "brier",
+            Source::ShadowScore => "shadow_score",
+            Source::ShadowFlips => "shadow_flips",
+            Source::ShadowFailures => "shadow_failures",
+            Source::ShadowLatency => "shadow_latency",
         }
     }
 }
@@ -194,6 +212,9 @@ mod tests {
         assert_eq!(source("score"), Source::Score);
         assert_eq!(source("log_loss"), Source::LogLoss);
         assert_eq!(source("brier"), Source::Brier);
+        for shadow in Source::SHADOW {
+            assert_eq!(source(shadow.word()), shadow);
+        }
         assert_eq!(source("revenue"), Source::Recorded);
         assert_eq!(source("recorded"), Source::Recorded);
     }

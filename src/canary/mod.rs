@@ -13,6 +13,7 @@
 //!   how that is given; [`given_feedback`]: whether labels are taken.
 //! - [`segments`]: which parts of the traffic are judged on their own.
 //! - [`prediction_id`] and [`labels`]: what came of a prediction, and what that says of each track.
+//! - [`pairs`]: what both versions said to the same requests, in shadow.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
 //! - [`monitors`]: what has been learned of each metric, tick by tick.
@@ -23,6 +24,7 @@
 //! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`what_if`]: when there would have been a verdict under another policy.
 //! - [`sentences`]: the same in plain English.
+//! - [`shadowed`]: what a shadow must have shown before users meet the canary.
 //! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`injection`]: what is broken on purpose.
@@ -56,6 +58,8 @@ pub mod prediction_id;
 
 pub mod labels;
 
+pub mod pairs;
+
 pub mod increment;
 
 pub mod increment_codec;
@@ -79,6 +83,8 @@ pub mod always_valid;
 pub mod what_if;
 
 pub mod sentences;
+
+pub mod shadowed;
 
 pub mod forecast;
 
@@ -125,6 +131,7 @@ pub use labels::Labels;
 pub use metric::Metric;
 pub use metric::MetricName;
 pub use monitors::Monitors;
+pub use pairs::Pairs;
 pub use plan::Plan;
 pub use policy::FeedbackPolicy;
 pub use policy::HealthPolicy;

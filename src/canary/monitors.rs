@@ -25,6 +25,7 @@ use crate::stats::Layout;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
+use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::Running;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::TrackCounts;
@@ -71,13 +72,14 @@ pub(super) struct Monitored {
 enum OneMonitor {
     Values(Box<Monitor>),
     Failures(Box<FailureMonitor>),
+    Pairs(Box<PairMonitor>),
 }
 
 /// How much was observed of a metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Samples of the trusted version; of failures: its requests.
+    /// Samples of the trusted version; of failures: its requests; in shadow: pairs.
     pub stable: u64,
     /// Samples of the version on trial.
     pub canary: u64,
@@ -103,6 +105,10 @@ pub struct Measured {
     pub effect: Score,
     /// Stable's recent mean.
     pub stable_mean: Option<f64>,
+    /// Of differences in shadow: the standard deviation of stable's recent values, in which their relative
+    /// margins are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_spread: Option<f64>,
 }
 
 impl Monitors {
@@ -133,10 +139,18 @@ impl Monitors {
             let known = known.find(of_this);
             // Failures and labels have no past.
             match (metric.source, known) {
-                (Source::Failures | Source::LogLoss | Source::Brier, _) => {
+                (Source::Failures | Source::LogLoss | Source::Brier | Source::ShadowLatency, _) => {
                     Some(Monitored::new(metric, &TrackSamples::default()))
                 }
-                (Source::Latency | Source::Score | Source::Recorded, known) => known?.anew(metric),
+                (
+                    Source::Latency
+                    | Source::Score
+                    | Source::Recorded
+                    | Source::ShadowScore
+                    | Source::ShadowFlips
+                    | Source::ShadowFailures,
+                    known,
+                ) => known?.anew(metric),
             }
         };
         let metrics = policy.metrics.iter().map(anew).collect::<Option<_>>()?;
@@ -221,6 +235,13 @@ impl Monitored {
             Source::Recorded => OneMonitor::Values(values(Layout::ANY)),
             Source::LogLoss => OneMonitor::Values(values(labels::LOG_LOSS)),
             Source::Brier => OneMonitor::Values(values(labels::BRIER)),
+            Source::ShadowLatency => OneMonitor::Values(values(Layout::SECONDS)),
+            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                let Metric { harm, tolerated, accepted, .. } = *metric;
+                let mut monitor = Box::new(PairMonitor::new(harm, tolerated, accepted));
+                monitor.remember(before.score.points().as_slice());
+                OneMonitor::Pairs(monitor)
+            }
             Source::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
                     harmful_ratio: 1.0 + metric.tolerated.relative,
@@ -233,14 +254,21 @@ impl Monitored {
     }
 
     fn anew(&self, metric: &Metric) -> Option<Monitored> {
-        let OneMonitor::Values(monitor) = &self.monitor else { return None };
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
-        let monitor = Box::new(monitor.anew(harm, test, tolerated, accepted));
+        let monitor = match &self.monitor {
+            OneMonitor::Values(monitor) => {
+                OneMonitor::Values(Box::new(monitor.anew(harm, test, tolerated, accepted)))
+            }
+            OneMonitor::Pairs(monitor) => {
+                OneMonitor::Pairs(Box::new(monitor.anew(harm, tolerated, accepted)))
+            }
+            OneMonitor::Failures(_) => return None,
+        };
         Some(Monitored {
             name: metric.name.clone(),
             source: metric.source,
             counts: Counts::default(),
-            monitor: OneMonitor::Values(monitor),
+            monitor,
         })
     }
 
@@ -266,6 +294,15 @@ impl Monitored {
                     self.tick_values(weight.share(), &stable.brier, &canary.brier);
                 }
             }
+            // Each pair has a value of either, and values of one request rise and fall together, which
+            // makes the bet on two draws of even chance a cautious one.
+            Source::ShadowLatency => {
+                let pairs = &increment.pairs;
+                self.tick_values(0.5, &pairs.stable_latency, &pairs.canary_latency);
+            }
+            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                self.tick_pairs(increment);
+            }
         }
     }
 
@@ -280,7 +317,13 @@ impl Monitored {
             Source::Failures => self.tick_failures(share, stable, canary),
             Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
             Source::Score => self.tick_values(share, &stable.score, &canary.score),
-            Source::Recorded | Source::LogLoss | Source::Brier => {}
+            Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => {}
         }
     }
 
@@ -308,7 +351,39 @@ impl Monitored {
         }
     }
 
+    fn tick_pairs(&mut self, increment: &Increment) {
+        let (pairs, counts) = (&increment.pairs, &mut self.counts);
+        let (answered, failed) = (pairs.answered(), pairs.failures);
+        let is_failures = self.source == Source::ShadowFailures;
+        let seen = if is_failures { answered.saturating_add(failed) } else { answered };
+        counts.stable = counts.stable.saturating_add(seen);
+        counts.canary = counts.canary.saturating_add(seen);
+        if is_failures {
+            counts.canary_failures = counts.canary_failures.saturating_add(failed);
+        }
+        let outcomes = [(1.0, failed), (0.0, answered)];
+        let differences = match self.source {
+            Source::ShadowScore => &pairs.differences[..],
+            Source::ShadowFlips => &pairs.flips,
+            Source::Latency
+            | Source::Failures
+            | Source::Score
+            | Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowFailures
+            | Source::ShadowLatency => &outcomes,
+        };
+        if let OneMonitor::Pairs(monitor) = &mut self.monitor {
+            monitor.tick(differences, &increment.stable.score);
+        }
+    }
+
     pub(super) fn measured(&self) -> Measured {
+        let stable_spread = match (&self.monitor, self.source) {
+            (OneMonitor::Pairs(monitor), Source::ShadowScore) => monitor.spread(),
+            (OneMonitor::Pairs(_) | OneMonitor::Values(_) | OneMonitor::Failures(_), _) => None,
+        };
         let (harm, proven, effect, stable_mean) = match &self.monitor {
             OneMonitor::Values(monitor) => {
                 (*monitor.harm(), *monitor.proven(), *monitor.effect(), monitor.center())
@@ -316,9 +391,12 @@ impl Monitored {
             OneMonitor::Failures(monitor) => {
                 (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
             }
+            OneMonitor::Pairs(monitor) => {
+                (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
+            }
         };
         let (metric, counts) = (self.name.clone(), self.counts);
-        Measured { metric, counts, harm, proven, effect, stable_mean }
+        Measured { metric, counts, harm, proven, effect, stable_mean, stable_spread }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::policy::Mode;
+use super::weight::Weight;
 
 /// A duration as people say it: three significant digits and the unit that suits them.
 ///
@@ -77,6 +78,11 @@ pub const EVENT_NAMES: [&str; 15] = [
     "watch_ended",
 ];
 
+/// What is said of a shadow, if there is one.
+fn in_shadow(share: Weight) -> String {
+    if share.is_zero() { String::new() } else { format!(", and {share} of stable's in shadow") }
+}
+
 impl Event {
     /// The event's name, as the journal writes it.
     pub fn name(&self) -> &'static str {
@@ -105,6 +111,7 @@ impl Event {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
             Event::CanaryDeployed { canary, policy, reason, .. } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let shadow = in_shadow(policy.shadow);
                 let how = match policy.mode {
                     Mode::Manual => String::new(),
                     Mode::Automatic => {
@@ -113,10 +120,11 @@ impl Event {
                     }
                 };
                 let (name, weight) = (&canary.name, policy.weight);
-                format!("{name} is the canary with {weight} of the traffic{how}{why}")
+                format!("{name} is the canary with {weight} of the traffic{shadow}{how}{why}")
             }
-            Event::TrafficSet { rollout, weight, .. } => {
-                format!("rollout {rollout}: the canary gets {weight} of the traffic")
+            Event::TrafficSet { rollout, weight, shadow, .. } => {
+                let shadow = in_shadow(*shadow);
+                format!("rollout {rollout}: the canary gets {weight} of the traffic{shadow}")
             }
             Event::Advanced { judgement } => {
                 let inputs = &judgement.evidence.inputs;

@@ -34,7 +34,8 @@ use super::weight::Weight;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// The canary's shares, in order; never empty, and they rise.
+    /// The canary's shares, in order; never empty, and they rise. Only the first may be 0, and then it
+    /// shadows.
     pub steps: Vec<PlannedStep>,
     /// What is observed for so long after the deployment enters no judgement: caches fill.
     pub warm_up: Duration,
@@ -61,6 +62,9 @@ pub struct Plan {
 pub struct PlannedStep {
     /// The canary's share.
     pub weight: Weight,
+    /// The share of stable's requests that the canary is asked in shadow.
+    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    pub shadow: Weight,
     /// How long it lasts at least; `None` until a person resumes the rollout.
     pub bake: Option<Duration>,
 }
@@ -137,7 +141,7 @@ impl Template {
         let steps = |steps: &[(u16, u64)]| -> Vec<PlannedStep> {
             let step = |&(percent, bake): &(u16, u64)| {
                 let weight = Weight::from_basis_points(100 * percent)?;
-                Some(PlannedStep { weight, bake: Some(minutes(bake)) })
+                Some(PlannedStep { weight, shadow: Weight::ZERO, bake: Some(minutes(bake)) })
             };
             steps.iter().filter_map(step).collect()
         };
@@ -205,6 +209,8 @@ pub struct Observation {
     pub tripped: Option<String>,
     /// The canary's p99 latency at this step, in seconds, if there are enough samples.
     pub canary_p99_seconds: Option<f64>,
+    /// Requests that the canary was asked in shadow at this step.
+    pub shadowed: u64,
 }
 
 /// What a rollout by plan does now. The judgement is of the step under way.
@@ -239,7 +245,7 @@ pub fn next(
     if !concerns.is_empty() {
         return Action::HoldFor(concerns);
     }
-    let mut missing = step_lacks(rollout, judgement, now);
+    let mut missing = step_lacks(rollout, judgement, observed, now);
     let following = rollout.following_step().map(|(_, step)| step);
     // At 100 % there is no stable to compare with: all must be proven before.
     let must_be_proven = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
@@ -299,7 +305,12 @@ fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
 }
 
 /// What this step still waits for.
-fn step_lacks(rollout: &Rollout, judgement: &Judgement, now: Timestamp) -> Vec<String> {
+fn step_lacks(
+    rollout: &Rollout,
+    judgement: &Judgement,
+    observed: &Observation,
+    now: Timestamp,
+) -> Vec<String> {
     let plan = &rollout.policy.plan;
     let mut missing = Vec::new();
     if let Some(left) = rollout.bake().map(|bake| bake.saturating_sub(rollout.elapsed(now)))
@@ -321,10 +332,25 @@ fn step_lacks(rollout: &Rollout, judgement: &Judgement, now: Timestamp) -> Vec<S
             ));
         }
     }
+    let shadows = !rollout.shadow().is_zero();
+    if shadows && observed.shadowed < plan.min_samples {
+        missing.push(format!(
+            "the canary was asked {} of the {} requests in shadow that this step needs",
+            observed.shadowed, plan.min_samples
+        ));
+    }
     if let Some(watch) = &judgement.watch {
-        // What a person should look at, one has: the ramp goes on, and the promotion takes force.
-        missing.extend(watch.metric_objections());
-    } else if !weight.is_certain() {
+        if weight.is_zero() {
+            // Nothing is recorded of a canary that answers nobody.
+            missing.extend(watch.harms());
+        } else {
+            // What a person should look at, one has: the ramp goes on, and the promotion takes force.
+            missing.extend(watch.metric_objections());
+        }
+        if shadows {
+            missing.extend(watch.not_passed_in_shadow());
+        }
+    } else if shadows || !weight.is_certain() {
         missing.push("nothing is judged; the evidence is missing".to_owned());
     }
     missing

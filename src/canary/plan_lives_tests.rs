@@ -74,6 +74,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             .zip(bakes)
             .map(|(weight, bake)| PlannedStep {
                 weight: Weight::from_basis_points(weight).unwrap(),
+                shadow: Weight::ZERO,
                 bake: bake.map(Duration::from_secs),
             })
             .collect();
@@ -200,7 +201,7 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
             Fate::Resume => Some(Event::Resumed { rollout: id }),
             Fate::SetTraffic(weight) => judgement(Verdict::Hold).map(|judgement| {
                 let weight = Weight::from_basis_points(weight).unwrap_or_default();
-                Event::TrafficSet { rollout: id, weight, judgement }
+                Event::TrafficSet { rollout: id, weight, shadow: Weight::ZERO, judgement }
             }),
             Fate::RollBack => Some(Event::RolledBack {
                 rollout: id,

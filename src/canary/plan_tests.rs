@@ -28,6 +28,7 @@ fn version(name: &str) -> Version {
 fn step(percent: f64, bake: Option<u64>) -> PlannedStep {
     PlannedStep {
         weight: Weight::from_percent(percent).unwrap(),
+        shadow: Weight::ZERO,
         bake: bake.map(Duration::from_secs),
     }
 }
@@ -237,7 +238,12 @@ fn a_person_who_gave_more_traffic_is_not_overruled_downward() {
     let judgement =
         |state: &State| Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Hold, 1000));
     let weight = Weight::from_percent(20.0).unwrap();
-    let more = Event::TrafficSet { rollout: 1, weight, judgement: judgement(&state) };
+    let more = Event::TrafficSet {
+        rollout: 1,
+        weight,
+        shadow: Weight::ZERO,
+        judgement: judgement(&state),
+    };
     state = after(&state, &more, at(1));
     state = after(&state, &Event::Advanced { judgement: judgement(&state) }, at(2));
     let rollout = state.rollout.as_ref().unwrap();

@@ -16,6 +16,10 @@ use super::weight::Weight;
 pub struct Policy {
     /// The canary's share of traffic. Default 10 %.
     pub weight: Weight,
+    /// The share of the requests that stable answers which the canary is asked in shadow, too: in the
+    /// background, for nobody. Default none.
+    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    pub shadow: Weight,
     /// How long a step is meant to last at least. Default one hour. It advises the person who
     /// decides; it enforces nothing.
     pub bake: Duration,
@@ -175,6 +179,7 @@ impl Default for Policy {
     fn default() -> Policy {
         Policy {
             weight: DEFAULT_WEIGHT,
+            shadow: Weight::ZERO,
             bake: Duration::from_secs(3600),
             mode: Mode::Manual,
             plan: Plan::default(),

@@ -210,14 +210,14 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             });
             changed(next, SamplesEffect::StartAnew)
         }
-        Event::TrafficSet { rollout, weight, judgement } => {
+        Event::TrafficSet { rollout, weight, shadow, judgement } => {
             let running = named(state, *rollout)?;
             check_current(running, judgement)?;
-            if running.weight() == *weight {
+            if (running.weight(), running.shadow()) == (*weight, *shadow) {
                 return Ok(Transition::Unchanged);
             }
             let mut running = running.clone();
-            running.policy.weight = *weight;
+            (running.policy.weight, running.policy.shadow) = (*weight, *shadow);
             running.step += 1;
             running.step_started_at = at;
             changed(with_rollout(state, running), SamplesEffect::StartAnew)
@@ -231,7 +231,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 return Err(Refusal::LastStep { rollout: running.id });
             };
             let mut next = running.clone();
-            next.policy.weight = step.weight;
+            (next.policy.weight, next.policy.shadow) = (step.weight, step.shadow);
             next.phase = phase_at(&running.policy, position);
             (next.position, next.approved) = (position, false);
             next.step += 1;

@@ -11,6 +11,7 @@ fn by_plan(name: &str) -> Event {
     let step = |basis_points, bake: Option<u64>| PlannedStep {
         weight: Weight::try_from(basis_points).unwrap(),
         bake: bake.map(std::time::Duration::from_secs),
+        shadow: Weight::ZERO,
     };
     let steps = vec![step(1000, Some(10)), step(2500, None), step(5000, Some(10))];
     let cool_down = std::time::Duration::from_secs(3600);
@@ -66,6 +67,7 @@ fn every_event_in_every_state_of_a_plan() {
     let traffic = |basis_points| Event::TrafficSet {
         rollout: 1,
         weight: Weight::try_from(basis_points).unwrap(),
+        shadow: Weight::ZERO,
         judgement: passing(1, 1, "v2"),
     };
     let to_the_second = [by_plan("v2"), advanced(1)];

@@ -106,6 +106,7 @@ fn every_event_in_every_state() {
     let traffic = |rollout, basis_points, judgement| Event::TrafficSet {
         rollout,
         weight: weight(basis_points),
+        shadow: Weight::ZERO,
         judgement,
     };
     let rolled_back = |rollout| Event::RolledBack {
@@ -367,6 +368,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             1 => Event::TrafficSet {
                 rollout,
                 weight: Weight::try_from(basis_points).unwrap(),
+                shadow: Weight::try_from(10_000 - basis_points).unwrap(),
                 judgement,
             },
             2 => Event::Paused { rollout, reason: None },

@@ -27,7 +27,7 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
          (passes below {}): {conclusion}",
         metric.name,
         observed(metric, evidence),
-        allowed(metric),
+        allowed(metric, evidence.stable_spread),
         probability(evidence.harm_p_value),
         number(evidence.harm_threshold),
         probability(evidence.proven_p_value),
@@ -90,6 +90,9 @@ pub fn conclusion(verdict: Verdict, metrics: &[MetricEvidence]) -> String {
 /// How large the difference is, in proportion where there is one.
 pub(super) fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
+    if let Some(said) = in_shadow(metric, evidence) {
+        return said;
+    }
     if metric.source == Source::Failures {
         // The interval is that of a sum, and knows nothing of the bounds of a rate.
         let points = |share: f64| signed(100.0 * share.clamp(-1.0, 1.0));
@@ -132,9 +135,84 @@ pub(super) fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     )
 }
 
+/// What pairs say: the mean of their differences. `None` of what is said like a difference of two means.
+fn in_shadow(metric: &Metric, evidence: &MetricEvidence) -> Option<String> {
+    let (pairs, counts) = (evidence.samples.canary, &evidence.samples);
+    let points = |share: f64| number((1e4 * share.clamp(0.0, 1.0)).round() / 100.0);
+    let (mean, [low, high]) = match (evidence.effect, evidence.interval) {
+        (Some(effect), Some(interval)) => (effect, interval),
+        (Some(effect), None) => (effect, [effect; 2]),
+        (None, _) if metric.source.is_shadow() => return Some(format!("{pairs} pairs in shadow")),
+        (None, _) => return None,
+    };
+    match metric.source {
+        Source::ShadowScore => Some(format!(
+            "the same request scores {mean:+.4} against stable (interval {low:+.4} to {high:+.4}), {pairs} \
+             pairs in shadow"
+        )),
+        Source::ShadowFlips => Some(format!(
+            "{} % of labels differ (interval {} to {} %), {pairs} pairs in shadow",
+            points(mean),
+            points(low),
+            points(high),
+        )),
+        Source::ShadowFailures => Some(format!(
+            "the canary failed {} of {pairs} requests in shadow (interval {} to {} %)",
+            counts.canary_failures,
+            points(low),
+            points(high),
+        )),
+        Source::Latency
+        | Source::Failures
+        | Source::Score
+        | Source::Recorded
+        | Source::LogLoss
+        | Source::Brier
+        | Source::ShadowLatency => None,
+    }
+}
+
+/// A margin in spreads of stable's scores, and what that is now.
+fn in_spreads(margin: Margin, spread: Option<f64>) -> String {
+    if margin.relative == 0.0 {
+        return number(margin.absolute);
+    }
+    let now = match spread {
+        Some(spread) => format!("{:.4}", margin.absolute + margin.relative * spread),
+        None => "not known yet".to_owned(),
+    };
+    let beside = match margin.absolute {
+        0.0 => String::new(),
+        absolute => format!(" + {}", number(absolute)),
+    };
+    format!("{} sd of stable's scores{beside} (now {now})", number(margin.relative))
+}
+
 /// Which differences are no harm, and which count as none.
-fn allowed(metric: &Metric) -> String {
+fn allowed(metric: &Metric, spread: Option<f64>) -> String {
     let (tolerated, accepted) = (metric.tolerated, metric.accepted);
+    match metric.source {
+        Source::ShadowFlips | Source::ShadowFailures => {
+            return format!(
+                "tolerated {} %, accepted {} %",
+                number(100.0 * tolerated.absolute),
+                number(100.0 * accepted.absolute)
+            );
+        }
+        Source::ShadowScore => {
+            let (tolerated, accepted) =
+                (in_spreads(tolerated, spread), in_spreads(accepted, spread));
+            let direction = direction(metric.harm);
+            return format!("tolerated {tolerated}, accepted {accepted} {direction}");
+        }
+        Source::Latency
+        | Source::Failures
+        | Source::Score
+        | Source::Recorded
+        | Source::LogLoss
+        | Source::Brier
+        | Source::ShadowLatency => {}
+    }
     if metric.source == Source::Failures {
         let ratio = match tolerated.relative {
             0.0 => "no more often than stable".to_owned(),
@@ -144,25 +222,34 @@ fn allowed(metric: &Metric) -> String {
         let unit = if points == 1.0 { "point" } else { "points" };
         return format!("tolerated {ratio}, accepted {} {unit}", number(points));
     }
-    let direction = match metric.harm {
+    format!(
+        "tolerated {}, accepted {} {}",
+        margin(metric.source, tolerated),
+        margin(metric.source, accepted),
+        direction(metric.harm)
+    )
+}
+
+fn direction(harm: Harm) -> &'static str {
+    match harm {
         Harm::Higher => "above",
         Harm::Lower => "below",
         Harm::Either => "to either side",
-    };
-    format!(
-        "tolerated {}, accepted {} {direction}",
-        margin(metric.source, tolerated),
-        margin(metric.source, accepted)
-    )
+    }
 }
 
 fn margin(source: Source, margin: Margin) -> String {
     let relative = format!("{} %", number(100.0 * margin.relative));
     let absolute = match source {
-        Source::Latency => duration(margin.absolute),
-        Source::Failures | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
-            number(margin.absolute)
-        }
+        Source::Latency | Source::ShadowLatency => duration(margin.absolute),
+        Source::Failures
+        | Source::Score
+        | Source::Recorded
+        | Source::LogLoss
+        | Source::Brier
+        | Source::ShadowScore
+        | Source::ShadowFlips
+        | Source::ShadowFailures => number(margin.absolute),
     };
     match (margin.relative == 0.0, margin.absolute == 0.0) {
         (true, true) => "nothing".to_owned(),
@@ -174,10 +261,15 @@ fn margin(source: Source, margin: Margin) -> String {
 
 fn in_unit(source: Source, value: f64) -> String {
     match source {
-        Source::Latency if value > 0.0 => format!("+{}", duration(value)),
-        Source::Latency => duration(value),
-        Source::Score => format!("{value:+.4}"),
-        Source::Failures | Source::Recorded | Source::LogLoss | Source::Brier => signed(value),
+        Source::Latency | Source::ShadowLatency if value > 0.0 => format!("+{}", duration(value)),
+        Source::Latency | Source::ShadowLatency => duration(value),
+        Source::Score | Source::ShadowScore => format!("{value:+.4}"),
+        Source::Failures
+        | Source::Recorded
+        | Source::LogLoss
+        | Source::Brier
+        | Source::ShadowFlips
+        | Source::ShadowFailures => signed(value),
     }
 }
 

@@ -103,7 +103,7 @@ impl Failures {
             .fold(0, u64::saturating_add)
     }
 
-    fn count(&mut self, failure: Failure) {
+    pub(super) fn count(&mut self, failure: Failure) {
         *match failure {
             Failure::Error => &mut self.error,
             Failure::Panic => &mut self.panic,
@@ -114,7 +114,7 @@ impl Failures {
         } += 1;
     }
 
-    fn merge(&mut self, other: &Failures) {
+    pub(super) fn merge(&mut self, other: &Failures) {
         self.error = self.error.saturating_add(other.error);
         self.panic = self.panic.saturating_add(other.panic);
         self.not_a_probability = self.not_a_probability.saturating_add(other.not_a_probability);

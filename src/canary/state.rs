@@ -179,6 +179,11 @@ impl Rollout {
         self.policy.weight
     }
 
+    /// The share of stable's requests that the canary is asked in shadow now.
+    pub fn shadow(&self) -> Weight {
+        self.policy.shadow
+    }
+
     /// How long the canary has been on trial at this step.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
         now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)

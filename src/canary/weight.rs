@@ -54,6 +54,11 @@ impl Weight {
         self.0 == 0 || self.0 == Weight::WHOLE
     }
 
+    /// Whether it is no traffic.
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// The share in basis points, 0 to 10 000.
     pub fn basis_points(self) -> u16 {
         self.0

@@ -18,14 +18,19 @@ pub struct DeployArgs {
     /// Share of traffic, in percent
     #[arg(long, value_name = "PERCENT")]
     traffic: Option<f64>,
+    /// Share of stable's requests that the canary is asked in shadow, in percent; without --traffic, no
+    /// user meets it
+    #[arg(long, value_name = "PERCENT")]
+    shadow: Option<f64>,
     /// Minimum time of each step, like 30m
     #[arg(long, value_name = "DURATION")]
     bake: Option<String>,
     /// Let serin drive the rollout by this plan: careful, standard or fast
-    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["traffic", "bake"])]
+    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["traffic", "shadow", "bake"])]
     plan: Option<String>,
-    /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed
-    #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "bake"])]
+    /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed, and a first one
+    /// of 0% shadows
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "shadow", "bake"])]
     steps: Option<String>,
     /// After its promotion, wait so long for late labels, like 24h
     #[arg(long, value_name = "DURATION")]
@@ -67,6 +72,7 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
         "plan": plan,
         "after_promotion": after_promotion,
         "traffic_percent": args.traffic,
+        "shadow_percent": args.shadow,
         "bake": args.bake,
         "reason": args.reason,
         "override_quarantine": args.override_quarantine,
@@ -84,7 +90,7 @@ fn planned(steps: &str) -> anyhow::Result<Vec<GivenStep>> {
             share.trim().trim_end_matches('%').trim_end().parse().with_context(|| {
                 format!("--steps {text:?} is no step; give a share and a time, like 5%:10m")
             })?;
-        Ok(GivenStep { weight, bake: bake.map(|bake| bake.trim().to_owned()) })
+        Ok(GivenStep { weight, shadow: None, bake: bake.map(|bake| bake.trim().to_owned()) })
     };
     steps.split(',').map(step).collect()
 }

@@ -41,6 +41,8 @@ use crate::model::wording::did_you_mean;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
+use crate::service::shadow::Kept;
+use crate::service::shadow::LARGEST_RING;
 use crate::store::Location;
 
 /// The flags of `serin serve` that are settings too.
@@ -147,9 +149,31 @@ pub struct Given {
     /// Whether labels are taken, and for how long: only in the file.
     #[arg(skip)]
     pub feedback: GivenFeedback,
+    /// What is left out of kept requests: only in the file.
+    #[arg(skip)]
+    pub shadow: GivenShadow,
+    /// How many requests are kept: only in the file.
+    #[arg(skip)]
+    pub ring: GivenRing,
     /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     pub absolute_margin_ms: Option<f64>,
+}
+
+/// `[shadow]` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenShadow {
+    /// Features that are left out of whatever is kept of requests.
+    pub redact: Vec<String>,
+}
+
+/// `[ring]` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenRing {
+    /// How many of the latest requests are kept; 0: none.
+    pub capacity: usize,
 }
 
 /// Everything a server is told, checked.
@@ -297,6 +321,15 @@ impl Settings {
                 notify,
                 allow_injection: flags.allow_injection || file.allow_injection,
                 feedback,
+                kept: Kept {
+                    redact: [&flags.shadow.redact[..], &file.shadow.redact].concat(),
+                    ring: in_range(
+                        "ring.capacity",
+                        flags.ring.capacity.max(file.ring.capacity),
+                        0,
+                        LARGEST_RING,
+                    )?,
+                },
             },
             http: http::Settings {
                 workers,
@@ -408,6 +441,8 @@ mod tests {
             ("[feedback]\nexpiry = \"1h\"", "expiry"),
             ("[after_promotion]\nwatch = \"1h\"", "nothing to judge by"),
             ("[after_promotion]\naction = \"undo\"", "undo"),
+            ("ring = { capacity = 100001 }", "ring.capacity = 100001"),
+            ("shadow = { redacted = [] }", "redacted"),
             ("rollback_score = 99.0", "rollback_score = 99"),
             ("segment_harm = \"promote\"", "give hold or roll_back"),
             ("[segments]\nregion = []", "segments.region has 0 values"),

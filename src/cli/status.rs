@@ -66,6 +66,11 @@ pub fn print(status: &Value, json: bool) {
     print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
     print_lines(&labels::quality(&status["quality"]));
     print_lines(&labels::after_promotion(status));
+    if let Some(message) = status["shadow"]["message"].as_str() {
+        let percent = status["shadow"]["percent"].as_f64().unwrap_or_default();
+        let said = format!("shadow  {percent} % of stable's requests; {message}");
+        anstream::println!("{}", show::wrapped(&said, "        "));
+    }
     let health = &status["health"];
     let word = show::health_word(&show::text(&health["status"]));
     anstream::println!("{}  {word}", styled(show::STRONG, "health"));
@@ -93,6 +98,11 @@ fn print_plan(plan: &Value) {
         .zip(1..)
         .map(|(step, place)| {
             let share = format!("{} %", step["percent"].as_f64().unwrap_or_default());
+            let shadow = step["shadow_percent"].as_f64().filter(|percent| *percent > 0.0);
+            let share = match shadow {
+                Some(percent) => format!("{share} (shadow {percent} %)"),
+                None => share,
+            };
             let share = if place == position { format!("[{share}]") } else { share };
             match step["bake_seconds"].is_null() {
                 true => format!("{share} until resumed"),

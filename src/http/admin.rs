@@ -40,6 +40,7 @@ use crate::service::status::Status;
 struct Deploy {
     model_path: String,
     traffic_percent: Option<f64>,
+    shadow_percent: Option<f64>,
     bake: Option<String>,
     mode: Option<Mode>,
     /// What the rollout does by itself otherwise than the configuration says.
@@ -103,6 +104,8 @@ struct Revert {
 #[serde(deny_unknown_fields)]
 struct Traffic {
     percent: f64,
+    /// Left out, none.
+    shadow_percent: Option<f64>,
 }
 
 /// The query of `history`.
@@ -131,6 +134,7 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
         Ok(Deployment {
             model_path: body.model_path,
             weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
+            shadow: body.shadow_percent.map(shadow_percent).transpose()?,
             bake,
             mode: body.mode,
             plan,
@@ -201,8 +205,10 @@ pub async fn set_traffic(
         if bytes.is_empty() {
             return Err(Problem::empty_body(r#"{"percent": 25}"#));
         }
-        let Traffic { percent } = body::parse(bytes)?;
-        Ok(Command::SetTraffic { weight: Weight::from_percent(percent)? })
+        let body: Traffic = body::parse(bytes)?;
+        let weight = Weight::from_percent(body.percent)?;
+        let shadow = body.shadow_percent.map(shadow_percent).transpose()?.unwrap_or_default();
+        Ok(Command::SetTraffic { weight, shadow })
     })
     .await
 }
@@ -290,6 +296,11 @@ struct Told<'a> {
     sentence: String,
 }
 
+fn shadow_percent(percent: f64) -> Result<Weight, Problem> {
+    Weight::from_percent(percent)
+        .map_err(|cause| Problem::field(format!("shadow_percent = {percent}: {cause}")))
+}
+
 /// Parses a command, carries it out, and answers with the new status.
 pub(super) async fn command(
     request: HttpRequest,
@@ -316,7 +327,7 @@ async fn carried_out<T: Send + 'static>(
 }
 
 /// Asks the service something that changes nothing.
-async fn ask<T: Serialize + Send + 'static>(
+pub(super) async fn ask<T: Serialize + Send + 'static>(
     request: HttpRequest,
     shared: Data<Shared>,
     question: impl FnOnce(&Service) -> Result<T, Problem> + Send + 'static,

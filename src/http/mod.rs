@@ -11,6 +11,7 @@
 //! - [`analysis`]: `/record`, `/analyze`, `/status` and `/reset`.
 //! - [`admin`]: everything under `/admin`.
 //! - [`inject`]: `POST /admin/inject`.
+//! - [`shadow`]: what was seen of a canary in shadow.
 //! - [`server`]: listening, and stopping without losing anything.
 
 pub mod problem;
@@ -38,6 +39,8 @@ pub mod analysis;
 pub mod admin;
 
 pub mod inject;
+
+pub mod shadow;
 
 pub mod server;
 
@@ -113,6 +116,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/resume-canary", web::post().to(admin::resume)))
                 .service(post("/set-traffic", web::post().to(admin::set_traffic)))
                 .service(get("/status", web::get().to(admin::status)))
+                .service(get("/disagreements", web::get().to(shadow::disagreements)))
+                .service(post("/replay-recent", web::post().to(shadow::replay_recent)))
                 .service(get("/models", web::get().to(admin::models)))
                 .service(get("/history", web::get().to(admin::history)))
                 .default_service(web::to(no_route)),

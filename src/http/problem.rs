@@ -22,6 +22,7 @@ use crate::service::feedback::FeedbackError;
 use crate::service::predict::PredictError;
 use crate::service::recordings::RecordError;
 use crate::service::registry::RegistryError;
+use crate::service::shadow::ReplayRecentError;
 use crate::store::StoreError;
 
 /// An error on its way to the client.
@@ -238,6 +239,18 @@ impl From<PredictError> for Problem {
                 "The model gave no answer",
                 detail,
             ),
+        }
+    }
+}
+
+impl From<ReplayRecentError> for Problem {
+    fn from(error: ReplayRecentError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            ReplayRecentError::Refused(refusal) => refusal.into(),
+            ReplayRecentError::RingIsOff => {
+                Problem::new(StatusCode::CONFLICT, "ring_is_off", "No requests are kept", detail)
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::service::Service;
 use crate::service::checkpoint::Saver;
 use crate::service::notify::Notifier;
 use crate::service::pilot::Pilot;
+use crate::service::shadow::Shadower;
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ pub async fn run(
     let saver = Saver::start(service.clone())?;
     let pilot = Pilot::start(service.clone())?;
     let notifier = Notifier::start(&service)?;
+    let shadower = Shadower::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let shared = Data::new(Shared {
@@ -64,8 +66,9 @@ pub async fn run(
     let outcome = server.await;
     // Whoever drives stops first, so that the last samples are saved at the last state.
     let driven = pilot.stop();
+    let shadowed = shadower.stop();
     let saved = saver.stop();
     // Last, so that the last that happened is told.
     notifier.stop();
-    saved.and(driven).and(outcome)
+    saved.and(driven).and(shadowed).and(outcome)
 }

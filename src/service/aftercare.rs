@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::Ledger;
 use super::Service;
 use super::command::CommandError;
+use super::recorder::Observed;
 use crate::canary::AlwaysValid;
 use crate::canary::Event;
 use crate::canary::Judgement;
-use crate::canary::Samples;
 use crate::canary::aftercare::Aftercare;
 use crate::canary::aftercare::Care;
 use crate::canary::policy::Mode;
@@ -52,13 +52,14 @@ impl Service {
 
     /// The judgement of a promoted version, by the labels alone. Closes a tick.
     pub(super) fn judged_after(&self, care: &Aftercare) -> Judgement {
-        let (live, none) = (self.live.load(), Samples::default());
+        let live = self.live.load();
+        let none = Observed::default();
         let watch = self.watch_evidence(&live, &none);
         let rollout = &care.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         // Nobody asks the health check: nothing is split, so there is nothing it could compare.
         let mode = Mode::Automatic;
-        Judgement::new(rollout.id, rollout.step, digest, policy, (&none).into(), mode, watch)
+        Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
     }
 
     pub(super) fn after_promotion_status(&self, ledger: &Ledger) -> Option<AfterPromotionStatus> {

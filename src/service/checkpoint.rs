@@ -44,7 +44,7 @@ impl Service {
             Some(_) => live.recorder.observed(),
             None => Observed::default(),
         };
-        if !watch.tick(&live, &observed.first, self.elsewhere(), self.clock.wall()) {
+        if !watch.tick(&live, &observed, self.elsewhere(), self.clock.wall()) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
@@ -67,6 +67,7 @@ impl Service {
             monitors: Some(to_save.monitors),
             labels: labels.labels,
             new_labels: labels.new,
+            pairs: observed.pairs,
         };
         self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
         self.feedback.saved(rollout, checkpoint.new_labels.len());

@@ -40,6 +40,7 @@ use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
 use crate::canary::policy::is_one_line;
+use crate::canary::shadowed::Comes;
 use crate::canary::state::Slowdown;
 use crate::model::SchemaDifference;
 use crate::store::StoreError;
@@ -51,6 +52,8 @@ pub struct Deployment {
     pub model_path: String,
     /// Its share of traffic, unless the default.
     pub weight: Option<Weight>,
+    /// The share of stable's requests that it is asked in shadow, unless none.
+    pub shadow: Option<Weight>,
     /// How long it is meant to last, unless the default.
     pub bake: Option<Duration>,
     /// Who decides, unless the default.
@@ -74,6 +77,8 @@ pub enum Command {
     SetTraffic {
         /// The new share.
         weight: Weight,
+        /// The share of stable's requests that it is asked in shadow.
+        shadow: Weight,
     },
     /// Put the rollout on hold.
     Pause,
@@ -267,7 +272,7 @@ impl Service {
         let plan = deployment.plan.over(&default.plan)?;
         let contradiction =
             |given, mode, instead| Err(CommandError::Contradiction { given, mode, instead });
-        let weight = match mode {
+        let (weight, shadow) = match mode {
             Mode::Manual if deployment.plan.is_given() => {
                 let instead = "leave out the mode, or the plan";
                 return contradiction("a plan", "automatic", instead);
@@ -276,15 +281,38 @@ impl Service {
                 let instead = "the steps of the plan say the shares: give steps";
                 return contradiction("traffic_percent", "manual", instead);
             }
+            Mode::Automatic if deployment.shadow.is_some() => {
+                let instead = "the steps of the plan say what they shadow: give steps";
+                return contradiction("shadow_percent", "manual", instead);
+            }
             Mode::Automatic if deployment.bake.is_some() => {
                 let instead = "the steps of the plan say how long they bake: give steps";
                 return contradiction("bake", "manual", instead);
             }
-            Mode::Manual => deployment.weight.unwrap_or(default.weight),
-            Mode::Automatic => plan.steps.first().map_or(default.weight, |step| step.weight),
+            Mode::Manual => {
+                let shadow = deployment.shadow.unwrap_or_default();
+                // Whoever asks for a shadow and says nothing of users means that there are none.
+                let usual = if shadow.is_zero() { default.weight } else { Weight::ZERO };
+                (deployment.weight.unwrap_or(usual), shadow)
+            }
+            Mode::Automatic => plan
+                .steps
+                .first()
+                .map_or((default.weight, Weight::ZERO), |step| (step.weight, step.shadow)),
         };
+        check_shadow(weight, shadow)?;
+        let shadows = match mode {
+            Mode::Manual => !shadow.is_zero(),
+            Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
+        };
+        let comes = match (shadows, self.settings.kept.ring) {
+            (true, _) => Comes::InShadow,
+            (false, 0) => Comes::Never,
+            (false, _) => Comes::WhenAskedAgain,
+        };
+        let judge = judge.of_rollout(&default.health, &deployment.judge, comes)?;
         let bake = deployment.bake.unwrap_or(default.bake);
-        Ok(Policy { weight, bake, mode, plan, judge, after_promotion, ..default.clone() })
+        Ok(Policy { weight, shadow, bake, mode, plan, judge, after_promotion, ..default.clone() })
     }
 
     /// Whether whatever is judged by labels gets any.
@@ -335,10 +363,11 @@ impl Service {
     /// The event that a command amounts to in this state.
     fn event(&self, state: &State, command: Command) -> Result<Event, CommandError> {
         Ok(match command {
-            Command::SetTraffic { weight } => {
+            Command::SetTraffic { weight, shadow } => {
                 let running = state.running()?;
+                check_shadow(weight, shadow)?;
                 let judgement = Box::new(self.judgement(running));
-                Event::TrafficSet { rollout: running.id, weight, judgement }
+                Event::TrafficSet { rollout: running.id, weight, shadow, judgement }
             }
             Command::Pause => Event::Paused { rollout: state.running()?.id, reason: None },
             Command::Resume => Event::Resumed { rollout: state.running()?.id },
@@ -419,11 +448,23 @@ impl Service {
 
     /// The judgement of these samples of a rollout. Closes a tick.
     pub(super) fn judged(&self, rollout: &Rollout, live: &Live, observed: &Observed) -> Judgement {
-        let watch = self.watch_evidence(live, &observed.first);
+        let watch = self.watch_evidence(live, observed);
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
     }
+}
+
+/// Where the canary answers everything, stable answers nothing that it could be asked, too.
+fn check_shadow(weight: Weight, shadow: Weight) -> Result<(), CommandError> {
+    if weight.basis_points() == Weight::WHOLE && !shadow.is_zero() {
+        return Err(CommandError::OutOfRange {
+            field: "shadow_percent",
+            value: shadow.percent().to_string(),
+            allowed: "0 while the canary has all traffic: stable answers nothing there".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError> {

@@ -190,8 +190,7 @@ impl Service {
                 .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
             let breaker = before.map_or_else(|| Breaker::of(rollout), |lane| lane.breaker.clone());
             let canary = known(&rollout.canary)?;
-            let lane = Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker);
-            Some(lane.with_segments_of(before))
+            Some(Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker, before))
         });
         let previous = state.aftercare.as_ref().and_then(|care| known(&care.previous));
         let recorder = match samples {
@@ -200,6 +199,9 @@ impl Service {
         };
         self.watch.lock().follow(state, &old, self.elsewhere(), self.clock.wall());
         self.feedback.follow(state.judged());
+        if let Some(rollout) = &state.rollout {
+            self.shadow.begin(rollout.id);
+        }
         self.live.store(Arc::new(Live { stable, canary, previous, recorder }));
         // It may be another rollout's turn, with another interval.
         self.alarm.raise();

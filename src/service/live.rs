@@ -60,6 +60,8 @@ pub struct Lane {
     pub visits: Arc<Visits>,
     /// Which segments there are. Shared by its steps.
     pub segments: Arc<Places>,
+    /// Which of stable's requests it is asked in shadow; `None` if none.
+    pub shadow: Option<ShadowLane>,
     /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
     pub tripwire: Option<Arc<Tripwire>>,
     /// What keeps users from waiting for a canary that only fails; `None` if it is turned off. Shared by
@@ -75,6 +77,51 @@ pub struct Lane {
     closed: AtomicBool,
 }
 
+/// Which requests are shadowed.
+pub struct ShadowLane {
+    split: Split,
+    /// The keys that were shadowed in this rollout. Shared by its steps.
+    visits: Arc<Visits>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// Who answers.
+    pub track: Track,
+    /// Whether its key was there before.
+    pub visit: Visit,
+    /// Its number among those without a key.
+    number: Option<u64>,
+}
+
+/// What is shadowed is drawn otherwise than who goes to the canary.
+const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
+
+impl ShadowLane {
+    /// That of a rollout, if it shadows now.
+    fn of(rollout: &Rollout, before: Option<&Lane>) -> Option<ShadowLane> {
+        let share = rollout.shadow();
+        if share.is_zero() {
+            return None;
+        }
+        let salt = rollout.salt ^ SHADOW_SALT;
+        let before = before.and_then(|lane| lane.shadow.as_ref());
+        let visits = before.map_or_else(|| Arc::new(Visits::new(salt)), |it| it.visits.clone());
+        Some(ShadowLane { split: Split::new(share, salt, rollout.step), visits })
+    }
+
+    /// Whether this request is shadowed: of a key only the first, because what follows says the same.
+    fn takes(&self, number: Option<u64>, key: Option<&str>) -> bool {
+        let picked = match (key, number) {
+            (Some(key), _) => self.split.assign_key(key),
+            (None, Some(number)) => self.split.assign(number),
+            (None, None) => Track::Stable,
+        };
+        picked == Track::Canary && key.is_none_or(|key| self.visits.visit(key) == Visit::First)
+    }
+}
+
 impl Lane {
     /// The lane of a rollout's canary.
     pub fn new(
@@ -84,17 +131,22 @@ impl Lane {
         visits: Option<Arc<Visits>>,
         tripwire: Option<Arc<Tripwire>>,
         breaker: Option<Arc<Breaker>>,
+        before: Option<&Lane>,
     ) -> Lane {
         Lane {
             rollout: rollout.id,
             step: rollout.step,
             loaded,
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
+            shadow: ShadowLane::of(rollout, before),
             visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
             injector: Injector::of(rollout),
             deadline: rollout.policy.canary_deadline,
-            segments: Arc::new(Places::of(&rollout.policy.judge)),
+            segments: before.map_or_else(
+                || Arc::new(Places::of(&rollout.policy.judge)),
+                |lane| lane.segments.clone(),
+            ),
             closed: AtomicBool::new(false),
             tripwire,
             breaker,
@@ -132,10 +184,10 @@ impl Lane {
         }
     }
 
-    /// The same, with the segments of an earlier step of the rollout.
-    pub fn with_segments_of(self, before: Option<&Lane>) -> Lane {
-        let segments = before.map_or(self.segments, |lane| lane.segments.clone());
-        Lane { segments, ..self }
+    /// Whether stable's answer to this request is to be compared with the canary's.
+    pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
+        let takes = |shadow: &ShadowLane| self.is_open() && shadow.takes(assigned.number, key);
+        self.shadow.as_ref().is_some_and(takes)
     }
 
     /// From now on the canary gets no request.
@@ -152,18 +204,23 @@ impl Lane {
 }
 
 impl Live {
-    /// The track of the next request, and whether its key was there before.
-    pub fn assign(&self, key: Option<&str>) -> (Track, Visit) {
+    /// Where the next request goes.
+    pub fn assign(&self, key: Option<&str>) -> Assigned {
+        let keyed = |track, visit| Assigned { track, visit, number: None };
         match (&self.canary, key) {
-            (None, _) => (Track::Stable, Visit::First),
+            (None, _) => keyed(Track::Stable, Visit::First),
             // Stable answers what the split would have given the canary, so it is compared with nothing.
-            (Some(lane), _) if !lane.is_open() => (Track::Stable, Visit::Repeated),
+            (Some(lane), _) if !lane.is_open() => keyed(Track::Stable, Visit::Repeated),
             // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
             (Some(lane), Some(key)) if lane.split.weight().is_certain() => {
-                (lane.split.assign_key(key), Visit::First)
+                keyed(lane.split.assign_key(key), Visit::First)
             }
-            (Some(lane), Some(key)) => (lane.split.assign_key(key), lane.visits.visit(key)),
-            (Some(lane), None) => (lane.split.assign(self.recorder.next_request()), Visit::First),
+            (Some(lane), Some(key)) => keyed(lane.split.assign_key(key), lane.visits.visit(key)),
+            (Some(lane), None) => {
+                let number = self.recorder.next_request();
+                let (track, visit) = (lane.split.assign(number), Visit::First);
+                Assigned { track, visit, number: Some(number) }
+            }
         }
     }
 }

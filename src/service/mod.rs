@@ -17,6 +17,10 @@
 //! - [`status`], [`checklist`] and [`beside`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
+//! - [`shadow`]: what the canary would say, asked in the background.
+//! - [`disagreements`]: where it differs most from stable.
+//! - `ring`: the latest requests, kept to be asked again.
+//! - [`shadow_status`]: what there is to say of all that.
 //! - `watch`: who feeds the judge that may be asked at any time, and `rate`: how many requests come.
 //! - [`recordings`]: numbers that were measured elsewhere.
 //! - `pending`: those of them that wait for the judge.
@@ -65,6 +69,14 @@ pub mod breaker;
 
 pub mod injector;
 
+pub mod shadow;
+
+pub mod disagreements;
+
+mod ring;
+
+pub mod shadow_status;
+
 mod watch;
 
 mod rate;
@@ -109,6 +121,8 @@ use predict::Prediction;
 use predict::Request;
 use recordings::Recordings;
 use registry::Registry;
+use shadow::Kept;
+use shadow::Shadow;
 use tripwire::Alarm;
 use watch::Watch;
 
@@ -145,6 +159,9 @@ pub struct Service {
     notifications: Arc<Notifications>,
     /// What became of predictions. Written by whoever sends labels.
     feedback: Feedback,
+    /// What waits to be asked of the canary in shadow, and what was kept of the answers. Predictions hand
+    /// requests over and never wait.
+    shadow: Shadow,
     /// Set once, when the server stops taking new work.
     draining: AtomicBool,
 }
@@ -178,6 +195,8 @@ pub struct Settings {
     pub allow_injection: bool,
     /// Whether labels are taken, and for how long.
     pub feedback: FeedbackPolicy,
+    /// What is kept of requests.
+    pub kept: Kept,
 }
 
 impl Service {
@@ -187,7 +206,8 @@ impl Service {
     /// See [`predict::predict`].
     pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
         let live = self.live.load();
-        predict::predict(live, &*self.clock, self.settings.stable_deadline, request).await
+        let deadline = self.settings.stable_deadline;
+        predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
     }
 
     /// The segments that requests may name.

@@ -13,6 +13,7 @@ use super::live::Live;
 use super::recorder::Observed;
 use crate::canary::Event;
 use crate::canary::Judgement;
+use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::plan::Action;
 use crate::canary::plan::FEWEST_FOR_P99;
@@ -82,6 +83,7 @@ impl Service {
         let seen = Observation {
             tripped: tripwire.and_then(|wire| wire.reason()),
             canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
+            shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
         };
         next(rollout, judgement, &seen, self.clock.wall())
     }

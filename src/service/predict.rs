@@ -12,10 +12,12 @@ use thiserror::Error;
 use super::clock::Clock;
 use super::inference::InferenceError;
 use super::injector::Fault;
+use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
 use super::segments::InSegments;
 use super::segments::Named;
+use super::shadow::Shadow;
 use super::visits::Visit;
 use crate::canary::Track;
 use crate::canary::Weight;
@@ -101,6 +103,7 @@ pub async fn predict(
     live: Guard<Arc<Live>>,
     clock: &dyn Clock,
     stable_deadline: Duration,
+    shadow: &Shadow,
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
@@ -110,7 +113,9 @@ pub async fn predict(
     };
     let mut fallback = false;
     let mut lost = Duration::ZERO;
-    let (track, visit) = live.assign(request.key.as_deref());
+    let key = request.key.as_deref();
+    let assigned = live.assign(key);
+    let (track, visit) = (assigned.track, assigned.visit);
     let mut standing = standing(&live, visit);
     if let (Track::Canary, Some(lane)) = (track, &live.canary) {
         let (latency, outcome) = if lane.admits(|| clock.steady()) {
@@ -125,6 +130,7 @@ pub async fn predict(
                 let scores = judged_scores(&live, &probabilities);
                 live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
                 lane.answered();
+                shadow.keep(&rows, None);
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, standing, live });
             }
@@ -145,7 +151,11 @@ pub async fn predict(
             // The tracks are compared by one measure: what would have been too late of the canary's is
             // so of stable's, although the user gets it.
             let deadline = live.canary.as_ref().map_or(stable_deadline, |lane| lane.deadline);
-            if !fallback && latency > deadline {
+            let is_late = latency > deadline;
+            let to_shadow = |lane: &&Lane| !fallback && !is_late && lane.shadows(assigned, key);
+            let shadowing = live.canary.as_ref().filter(to_shadow);
+            shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
+            if !fallback && is_late {
                 live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
                 live.recorder.record_failure_in(&segments, Track::Stable, visit);
                 // The canary's label would have been nobody's, so this is, too.
@@ -155,6 +165,11 @@ pub async fn predict(
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
                 let scores = judged_scores(&live, &probabilities);
                 live.recorder.record_in(&segments, Track::Stable, visit, latency_seconds, scores);
+                if let Some(lane) = shadowing {
+                    let fault = lane.fault(&request.segments);
+                    let answer = (&probabilities[..], latency_seconds);
+                    shadow.offer(lane, &live.recorder, rows, answer, fault);
+                }
             }
             let latency = latency + lost;
             let track = Track::Stable;
@@ -191,7 +206,7 @@ fn standing(live: &Live, visit: Visit) -> Standing {
 
 /// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
 /// not look like a slow model.
-fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
+pub(super) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
     latency.as_secs_f64() / rows.len().max(1) as f64
 }
 
@@ -210,7 +225,7 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, Predict
 
 /// A version's answer within its deadline, and how long it took, both tracks measured by the same
 /// two clock reads. An injected delay counts: it plays a slow model.
-async fn timed(
+pub(super) async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
     fault: Fault,

@@ -14,9 +14,11 @@ use super::segment_counts::SegmentCounts;
 use super::segments::InSegments;
 use super::segments::Places;
 use super::visits::Visit;
+use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
 use crate::canary::increment::SegmentIncrement;
+use crate::canary::pairs::Pair;
 use crate::canary::segments::SegmentName;
 use crate::canary::signals::Failure;
 
@@ -25,6 +27,11 @@ pub struct Recorder {
     /// Written by one thread each while requests run, and read by whoever merges: the lock is
     /// hardly ever contended, and it costs 17 ns where an atomic per number would cost more.
     shards: Box<[CachePadded<Mutex<Shard>>]>,
+    /// What both versions said to the same requests. Written by the one thread that asks the canary in
+    /// shadow; there only once a pair has come.
+    pairs: Mutex<Option<Box<Pairs>>>,
+    /// Requests that were to be shadowed and found the queue full.
+    dropped: CachePadded<AtomicU64>,
     /// What was observed before a restart. Never written after the start.
     before: Observed,
     /// The number of the next request without a key. Shared by all workers, because only one
@@ -49,6 +56,8 @@ pub struct Observed {
     pub first: Samples,
     /// Of keys that had been there before; `None` if no key has come back.
     pub repeated: Option<Samples>,
+    /// What both versions said to the same requests; `None` if nothing was shadowed.
+    pub pairs: Option<Pairs>,
 }
 
 impl Observed {
@@ -71,7 +80,9 @@ impl Observed {
     fn is_sound(&self) -> bool {
         let sound =
             |samples: &Samples| Samples::default().merge(samples).is_ok() && samples.adds_up();
-        sound(&self.first) && self.repeated.as_ref().is_none_or(sound)
+        sound(&self.first)
+            && self.repeated.as_ref().is_none_or(sound)
+            && self.pairs.as_ref().is_none_or(Pairs::is_sound)
     }
 }
 
@@ -96,7 +107,9 @@ impl Recorder {
 
     fn made(threads: usize, before: Observed, routed: u64) -> Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        Recorder { shards, before, routed: CachePadded::new(AtomicU64::new(routed)) }
+        let routed = CachePadded::new(AtomicU64::new(routed));
+        let (pairs, dropped) = (Mutex::default(), CachePadded::default());
+        Recorder { shards, pairs, dropped, before, routed }
     }
 
     /// The number of this request, counted from 0.
@@ -155,6 +168,26 @@ impl Recorder {
         all.increments(places)
     }
 
+    /// Counts a pair.
+    pub fn record_pair(&self, pair: &Pair<'_>) {
+        self.pairs.lock().get_or_insert_default().record(pair);
+    }
+
+    /// Counts a request that the canary failed in shadow.
+    pub fn record_pair_failure(&self, failure: Failure) {
+        self.pairs.lock().get_or_insert_default().record_failure(failure);
+    }
+
+    /// Counts a request that was to be shadowed and was not.
+    pub fn drop_pair(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were not.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// Everything observed so far.
     pub fn observed(&self) -> Observed {
         let mut merged = self.before.clone();
@@ -164,6 +197,10 @@ impl Recorder {
             if let Some(repeated) = &shard.repeated {
                 merge(merged.repeated.get_or_insert_default(), repeated);
             }
+        }
+        if let Some(pairs) = &*self.pairs.lock() {
+            let merge = merged.pairs.get_or_insert_default().merge(pairs);
+            debug_assert!(merge.is_ok(), "all pairs have the same buckets");
         }
         merged
     }
@@ -183,7 +220,7 @@ impl Shard {
 }
 
 /// A small number of this thread's own, so that threads spread evenly over the shards.
-fn thread_number() -> usize {
+pub(super) fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static NUMBER: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));

@@ -28,7 +28,7 @@ const SMALL: Bounds =
 
 fn set_traffic(service: &Service, percent: f64) -> Result<(), CommandError> {
     let weight = Weight::from_percent(percent).unwrap();
-    service.command(Command::SetTraffic { weight }, None).map(|_| ())
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).map(|_| ())
 }
 
 fn slow_down(service: &Service) {

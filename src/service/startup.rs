@@ -25,6 +25,8 @@ use super::recorder::Recorder;
 use super::recordings::Recordings;
 use super::registry::Registry;
 use super::registry::RegistryError;
+use super::shadow::RedactError;
+use super::shadow::Shadow;
 use super::tripwire::Alarm;
 use super::tripwire::Tripwire;
 use super::visits::Visits;
@@ -70,6 +72,9 @@ pub enum StartError {
         /// Its identity.
         digest: String,
     },
+    /// What is to be redacted is unknown.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
     /// What had to be journalled at the start, such as the rollback of a canary that was lost, could not be.
     #[error("{0}")]
     Command(String),
@@ -93,8 +98,9 @@ impl Service {
             Some(state) => (state, known),
             None => first_state(&settings, &*store, &registry, &*clock)?,
         };
-        let alarm = Arc::default();
+        let alarm: Arc<Alarm> = Arc::default();
         let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
+        let shadow = Shadow::new(&settings, live.stable.inference.model().schema())?;
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let recordings = Recordings::default();
@@ -118,6 +124,7 @@ impl Service {
             recordings,
             notifications: Arc::new(notifications),
             feedback,
+            shadow,
             draining: false.into(),
         };
         if canary_lost {
@@ -243,7 +250,7 @@ fn assemble(
             .map(|loaded| {
                 let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
                 let breaker = Breaker::of(rollout);
-                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker)
+                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
             }),
         None => None,
     };
@@ -294,7 +301,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
 /// from an earlier step, or starts from what stable did before.
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
     let Some(rollout) = state.judged() else { return Watch::default() };
-    let seen = live.recorder.observed().first;
+    let seen = live.recorder.observed();
     let kept = match store.checkpoint() {
         // What was not restored of the samples is not seen again, so nothing is known twice.
         Ok(Some(saved))
@@ -314,7 +321,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
             rollout = rollout.id,
             "the watch knows nothing of this rollout, and starts anew"
         );
-        Monitors::new(&rollout.policy.judge, &seen.stable)
+        Monitors::new(&rollout.policy.judge, &seen.first.stable)
     });
     // What another algorithm has learned is a base for this one, not something this one could recompute.
     let is_of_this = monitors.algorithm() == ALGORITHM;
@@ -388,7 +395,7 @@ fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
                 && saved.digest == rollout.canary.digest =>
         {
             let repeated = saved.keys.and_then(|keys| keys.repeated);
-            let before = Observed { first: saved.samples, repeated };
+            let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
             Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
                 tracing::warn!("the samples of the current step do not add up; they start anew");
                 Recorder::new(workers)

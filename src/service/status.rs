@@ -15,6 +15,7 @@ use super::checklist::ChecklistItem;
 use super::checklist::checklist;
 use super::notify::TargetStatus;
 use super::quality::QualityStatus;
+use super::shadow_status::ShadowStatus;
 use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
@@ -55,6 +56,8 @@ pub struct Status {
     pub breaker: Option<BreakerStatus>,
     /// What was observed at the current step.
     pub tracks: Tracks,
+    /// What the canary says to stable's requests; `null` unless it is asked.
+    pub shadow: Option<ShadowStatus>,
     /// What the health check says.
     pub health: Option<Health>,
     /// What would be done about it, and why.
@@ -144,6 +147,8 @@ pub struct PlanStatus {
 pub struct StepStatus {
     /// The canary's share.
     pub percent: f64,
+    /// The share of stable's requests that it is asked in shadow.
+    pub shadow_percent: f64,
     /// How long it lasts at least; `null` until a person lets it go on.
     pub bake_seconds: Option<f64>,
 }
@@ -316,6 +321,7 @@ impl Service {
                 stable: TrackStatus::new(&samples.stable),
                 canary: TrackStatus::new(&samples.canary),
             },
+            shadow: state.rollout.as_ref().and_then(|it| self.shadow_status(it, &live, &observed)),
             health: judgement.as_ref().map(|judgement| Health::new(judgement, &samples, forecast)),
             verdict: judgement.as_ref().map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
@@ -375,6 +381,7 @@ impl PlanStatus {
         };
         let step = |step: &PlannedStep| StepStatus {
             percent: step.weight.percent(),
+            shadow_percent: step.shadow.percent(),
             bake_seconds: step.bake.map(|bake| bake.as_secs_f64()),
         };
         Some(PlanStatus {
@@ -448,7 +455,7 @@ impl Health {
 }
 
 /// Seconds as milliseconds, to a tenth of a nanosecond: more digits would only be noise to read.
-fn milliseconds(seconds: f64) -> f64 {
+pub(super) fn milliseconds(seconds: f64) -> f64 {
     let rounded = (seconds * 1e10).round() / 1e7;
     if rounded.is_finite() { rounded } else { seconds * 1e3 }
 }

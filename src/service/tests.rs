@@ -174,6 +174,13 @@ impl Bench {
         Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
     }
 
+    /// With something kept of requests.
+    pub(super) fn start_keeping(&self, kept: Kept) -> Result<Service, StartError> {
+        let settings = Settings { kept, ..self.settings() };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, self.store.clone(), registry, self.clock.clone())
+    }
+
     /// The artifact of the canary is nowhere any more.
     pub(super) fn lose(&self, file: &str, service: &Service) {
         self.store.retain_artifacts(&[&service.status().stable.digest]).unwrap();
@@ -190,6 +197,7 @@ impl Bench {
             notify: Vec::new(),
             allow_injection: false,
             feedback: FeedbackPolicy::default(),
+            kept: Kept::default(),
         }
     }
 }
@@ -238,7 +246,9 @@ fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
     deploy(&service, "copy.bin", 50.0);
     let both = [("canary", "copy".to_owned()), ("stable", "model_v1".to_owned())];
     assert_eq!(answers(&service, 40), both);
-    service.command(Command::SetTraffic { weight: Weight::ZERO }, None).unwrap();
+    service
+        .command(Command::SetTraffic { weight: Weight::ZERO, shadow: Weight::ZERO }, None)
+        .unwrap();
     assert_eq!(answers(&service, 40), both[1..]);
     service.command(roll_back(), None).unwrap();
     assert_eq!(answers(&service, 40), both[1..]);
@@ -314,6 +324,7 @@ fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
         notify: Vec::new(),
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
+        kept: Default::default(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());

@@ -7,6 +7,7 @@ use super::Service;
 use super::feedback::Feedback;
 use super::live::Live;
 use super::rate::Rate;
+use super::recorder::Observed;
 use super::recordings::Recordings;
 use crate::canary::Forecast;
 use crate::canary::Increment;
@@ -14,6 +15,7 @@ use crate::canary::JudgePolicy;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
+use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::State;
@@ -42,6 +44,8 @@ struct Watched {
     warm_until: Timestamp,
     /// The samples of the step that the last tick has seen.
     seen: Samples,
+    /// The pairs, likewise.
+    seen_pairs: Option<Pairs>,
     monitors: Monitors,
     /// The ticks that the store does not have.
     unsaved: Unsaved,
@@ -71,12 +75,13 @@ impl Watch {
         rollout: &Rollout,
         monitors: Monitors,
         unsaved: Unsaved,
-        seen: Samples,
+        seen: Observed,
         rate: Rate,
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let warm_until = rollout.warm_until();
         let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
+        let (seen, seen_pairs) = (seen.first, seen.pairs);
         let watched = Watched {
             rollout: id,
             step,
@@ -85,6 +90,7 @@ impl Watch {
             policy,
             warm_until,
             seen,
+            seen_pairs,
             monitors,
             unsaved,
             rate,
@@ -104,12 +110,12 @@ impl Watch {
         Some((watched.rollout, watched.step, watched.digest.clone()))
     }
 
-    /// Closes a tick with these samples of the running step and what was recorded since the last;
+    /// Closes a tick with these first samples and pairs of the running step and what was recorded since the last;
     /// whether there is a judgement of the step.
     pub(super) fn tick(
         &mut self,
         live: &Live,
-        samples: &Samples,
+        observed: &Observed,
         elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) -> bool {
@@ -122,11 +128,13 @@ impl Watch {
             return true;
         }
         let Some(lane) = &live.canary else { return false };
+        let Observed { first: samples, pairs, .. } = observed;
         if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
             return false;
         }
         // Whoever looked earlier and comes later brings nothing new.
-        let increment = Increment::between(lane.split.weight(), &watched.seen, samples);
+        let increment = Increment::between(lane.split.weight(), &watched.seen, samples)
+            .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
         if increment.weight.is_certain() {
             // No coin falls, so what was recorded compares nothing.
@@ -139,13 +147,13 @@ impl Watch {
         increment.losses = elsewhere.feedback.take_losses();
         watched.rate.count(increment.stable.requests + increment.canary.requests, at);
         if at < watched.warm_until {
-            watched.seen = samples.clone();
+            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
             return true;
         }
         // Looking twice at the same samples changes nothing.
         if !increment.is_empty() {
             watched.take_in(&increment, at, &self.bounds);
-            watched.seen = samples.clone();
+            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
         }
         true
     }
@@ -194,7 +202,7 @@ impl Watch {
         at: Timestamp,
     ) {
         let recordings = elsewhere.recordings;
-        let last = before.recorder.observed().first;
+        let last = before.recorder.observed();
         self.tick(before, &last, elsewhere, at);
         let Some(rollout) = &state.rollout else {
             let goes_on = state.aftercare.as_ref().map(|care| care.rollout.id);
@@ -207,6 +215,7 @@ impl Watch {
             Some(watched) if watched.rollout == rollout.id => {
                 if watched.step != rollout.step {
                     (watched.step, watched.seen) = (rollout.step, Samples::default());
+                    watched.seen_pairs = None;
                     recordings.drop_waiting();
                 }
             }
@@ -214,9 +223,9 @@ impl Watch {
                 // What was recorded of the last canary says nothing about this one.
                 recordings.clear();
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
-                let monitors = Monitors::new(&rollout.policy.judge, &last.stable);
+                let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let (none, rate) = (Samples::default(), Rate::new(at));
+                let (none, rate) = (Observed::default(), Rate::new(at));
                 let watch = Watch::over(rollout, monitors, unsaved, none, rate);
                 *self = Watch { bounds, ..watch };
             }
@@ -239,9 +248,9 @@ impl Service {
     }
 
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
-    pub(super) fn watch_evidence(&self, live: &Live, samples: &Samples) -> Option<WatchEvidence> {
+    pub(super) fn watch_evidence(&self, live: &Live, observed: &Observed) -> Option<WatchEvidence> {
         let mut watch = self.watch.lock();
-        let is_judged = watch.tick(live, samples, self.elsewhere(), self.clock.wall());
+        let is_judged = watch.tick(live, observed, self.elsewhere(), self.clock.wall());
         if is_judged { watch.evidence() } else { None }
     }
 }

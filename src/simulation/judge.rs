@@ -28,7 +28,14 @@ pub fn strict_policy(alpha: f64) -> JudgePolicy {
         metric.accepted = match metric.source {
             Source::Latency => Margin { relative: 0.1, absolute: 0.0 },
             Source::Failures => Margin { relative: 0.0, absolute: 0.005 },
-            Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => metric.accepted,
+            Source::Score
+            | Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => metric.accepted,
         };
         // A variance needs two; beyond that the evidence speaks for itself.
         metric.min_samples = 2;

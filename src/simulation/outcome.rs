@@ -45,7 +45,13 @@ impl Outcome {
             Source::Latency => self.latency,
             Source::Failures => self.failures,
             Source::Score => self.score,
-            Source::Recorded | Source::LogLoss | Source::Brier => None,
+            Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => None,
         }
     }
 }

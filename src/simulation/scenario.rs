@@ -108,7 +108,13 @@ impl Scenario {
             Source::Latency => self.stable.latency != self.canary.latency,
             Source::Failures => self.stable.failure_rate != self.canary.failure_rate,
             Source::Score => self.stable.scores != self.canary.scores,
-            Source::Recorded | Source::LogLoss | Source::Brier => false,
+            Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowScore
+            | Source::ShadowFlips
+            | Source::ShadowFailures
+            | Source::ShadowLatency => false,
         };
         Source::BUILT_IN.into_iter().filter(differs).collect()
     }

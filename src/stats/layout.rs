@@ -44,6 +44,10 @@ impl Layout {
     /// For scores and probabilities: 0 to 1, absolute error at most 0.0005, 8 kB.
     pub const UNIT_INTERVAL: Self = Self(Shape::Linear { low: 0.0, high: 1.0, bins: 1000 });
 
+    /// For differences of two scores: -1 to 1, absolute error at most 0.0005, 16 kB. No difference has
+    /// a bucket of its own, whose middle is 0.
+    pub const DIFFERENCE: Self = Self(Shape::Linear { low: -1.0, high: 1.0, bins: 2001 });
+
     /// For metrics of unknown size and sign: magnitudes from 0.93e-9 to 1.1e12, positive, negative
     /// and zero, relative error at most 0.8 %, 72 kB.
     pub const ANY: Self = Self(Shape::Symmetric { low_exponent: -30, high_exponent: 40, bits: 6 });

@@ -24,6 +24,7 @@ use crate::canary::Labels;
 use crate::canary::Logged;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
+use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Segment;
 use crate::stats::sequential::KeysSeen;
@@ -166,6 +167,9 @@ pub struct Checkpoint {
     /// one that is read has none.
     #[serde(skip)]
     pub new_labels: Vec<u64>,
+    /// What both versions said to the same requests; `None` if nothing was shadowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairs>,
 }
 
 /// What there is to know of keys.

@@ -52,6 +52,7 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
         monitors: None,
         labels: None,
         new_labels: Vec::new(),
+        pairs: None,
     }
 }
 

@@ -46,6 +46,8 @@ mod replay;
 
 mod config;
 
+mod shadow;
+
 mod bad_predictions;
 
 mod bad_commands;

@@ -41,10 +41,16 @@ pub enum Misbehavior {
     Cold,
     /// It returns an error for rows whose first value is negative.
     ErrorBelowZero,
+    /// It answers as the first default model does, and a little more: half a standard deviation of what
+    /// that one answers to [`varied`](crate::shadow::varied) customers.
+    Shifted,
 }
 
+/// How much more a shifted model answers.
+pub const SHIFT: f64 = 0.087;
+
 /// All of them.
-const ALL: [Misbehavior; 9] = [
+const ALL: [Misbehavior; 10] = [
     Misbehavior::Panic,
     Misbehavior::PanicPooled,
     Misbehavior::NotANumber,
@@ -54,6 +60,7 @@ const ALL: [Misbehavior; 9] = [
     Misbehavior::Hang,
     Misbehavior::Cold,
     Misbehavior::ErrorBelowZero,
+    Misbehavior::Shifted,
 ];
 
 impl Misbehavior {
@@ -90,7 +97,8 @@ pub fn decoder(hold: Arc<Hold>) -> Box<Decode> {
             let artifact = Artifact::from_bytes(bytes)?;
             return Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() });
         };
-        let good = Artifact::from_bytes(default_models()[1])?.model();
+        let which = if how == Misbehavior::Shifted { 0 } else { 1 };
+        let good = Artifact::from_bytes(default_models()[which])?.model();
         let digest = blake3::hash(bytes).to_hex().to_string();
         Ok(Decoded { digest, model: Arc::new(Misbehaving { how, good, hold: hold.clone() }) })
     })
@@ -120,6 +128,7 @@ impl Model for Misbehaving {
             | Misbehavior::Error
             | Misbehavior::TooFew
             | Misbehavior::ErrorBelowZero
+            | Misbehavior::Shifted
             | Misbehavior::Cold => Execution::Inline,
         }
     }
@@ -142,6 +151,7 @@ impl Model for Misbehaving {
                 Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
             }
             Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.probability(row),
+            Misbehavior::Shifted => Ok((self.good.probability(row)? + SHIFT).min(1.0)),
             Misbehavior::Hang => {
                 self.hold.wait();
                 Ok(0.5)
@@ -159,6 +169,7 @@ impl Model for Misbehaving {
             | Misbehavior::Error
             | Misbehavior::ErrorBelowZero
             | Misbehavior::Hang
+            | Misbehavior::Shifted
             | Misbehavior::Cold => rows,
         };
         answered.iter().map(|row| self.probability(row)).collect()

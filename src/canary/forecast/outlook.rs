@@ -57,6 +57,11 @@ pub(super) fn outlook(
         Source::Latency | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
             values(metric, measured, ahead, harm_at, proof_at)
         }
+        // Pairs come as fast as the canary is asked in the background, which no share tells.
+        Source::ShadowScore
+        | Source::ShadowFlips
+        | Source::ShadowFailures
+        | Source::ShadowLatency => return Outlook::default(),
     };
     Outlook { enough_in: enough_in(metric, measured, ahead), ..outlook }
 }

@@ -6,6 +6,7 @@ use super::Forecast;
 use super::Outcome;
 use crate::canary::judge::Verdict;
 use crate::canary::judge_policy::JudgePolicy;
+use crate::canary::metric::Metric;
 use crate::canary::metric::Role;
 use crate::canary::metric::Source;
 use crate::canary::monitors::Measured;
@@ -32,6 +33,11 @@ pub(super) fn message(
         }
         verdict => verdict,
     };
+    let is_in_shadow = |metric: &Metric| metric.source.is_shadow();
+    if weight == Weight::ZERO && policy.metrics.iter().any(is_in_shadow) {
+        return "the canary answers nobody; what its answers in shadow come to stands with the metrics"
+            .to_owned();
+    }
     if weight == Weight::ZERO {
         return "the canary has no traffic, so nothing can be judged; give it a share".to_owned();
     }
@@ -127,7 +133,11 @@ fn found(
                 | Source::Score
                 | Source::Recorded
                 | Source::LogLoss
-                | Source::Brier => size,
+                | Source::Brier
+                | Source::ShadowScore
+                | Source::ShadowFlips
+                | Source::ShadowFailures
+                | Source::ShadowLatency => size,
             };
             let name = &metric.name;
             Some(match (metric.source, metric.harm) {

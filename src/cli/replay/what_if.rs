@@ -110,9 +110,15 @@ impl WhatIfArgs {
             }))
         };
         let (of_tolerated, of_accepted) = match metric.source {
-            Source::Latency | Source::Recorded | Source::LogLoss | Source::Brier => (false, false),
+            Source::Latency
+            | Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowLatency => (false, false),
             Source::Failures => (false, true),
-            Source::Score => (true, true),
+            Source::Score | Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                (true, true)
+            }
         };
         Ok(GivenMetric {
             tolerated: margin("tolerated", &self.tolerated, metric.tolerated, of_tolerated)?,

@@ -32,6 +32,17 @@ impl Row<'_> {
         &self.values
     }
 
+    /// The same row without the values at these places of the schema: they are not known.
+    #[must_use]
+    pub fn without(mut self, places: &[usize]) -> Self {
+        for place in places {
+            if let Some(value) = self.values.get_mut(*place) {
+                *value = Value::Missing;
+            }
+        }
+        self
+    }
+
     /// The same row, owning its text, for use after the request's text is gone.
     pub fn into_owned(self) -> Row<'static> {
         Row { values: self.values.into_iter().map(Value::into_owned).collect() }

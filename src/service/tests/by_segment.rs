@@ -48,7 +48,7 @@ fn what_is_said_of_segments_is_recomputed_to_the_bit_over_steps_and_restarts() {
         service = start(&bench);
         answers_in(&service, &["south"], 5);
         let weight = Weight::from_percent(percent).unwrap();
-        service.command(Command::SetTraffic { weight }, None).unwrap();
+        service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     }
     service.command(roll_back(), None).unwrap();
     let entries = service.history(0, 100).unwrap();

@@ -29,7 +29,7 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
     let restarted = start();
     assert_eq!(restarted.health().unwrap().always_valid, before);
     let weight = Weight::from_percent(25.0).unwrap();
-    restarted.command(Command::SetTraffic { weight }, None).unwrap();
+    restarted.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     assert_eq!(restarted.status().tracks.canary.requests, 0, "samples start anew with the step");
     assert_eq!(restarted.health().unwrap().always_valid, before, "and the judgement goes on");
     restarted.command(roll_back(), None).unwrap();
@@ -58,7 +58,7 @@ fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
     let tracks = service.status().tracks;
     assert_eq!(tracks.stable.requests + tracks.canary.requests, 90, "every visit is shown");
     let weight = Weight::from_percent(75.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     service.save_checkpoint().unwrap();
     service = bench.start();
     visit(&service, 0..60);
@@ -114,7 +114,7 @@ fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
     let visit = || (0..40).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
     visit();
     let weight = Weight::from_percent(50.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     let judged = || service.health().unwrap().always_valid.unwrap().metrics[1].samples;
     let before = judged();
     visit();
@@ -138,7 +138,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     record(Track::Stable, 1.0, 500);
     record(Track::Canary, 1.0, 5);
     let weight = Weight::from_percent(50.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     // The load has changed with the share, for both tracks alike.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);

@@ -65,7 +65,7 @@ fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
     service.deploy(by_brier(50.0), None).unwrap();
     let early: Vec<_> = (0..40).map(|_| predicted(&service)).collect();
     let weight = Weight::from_percent(10.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     let late: Vec<_> = (0..40).map(|_| predicted(&service)).collect();
     for one in early.iter().chain(&late) {
         service.label(&one.id, true).unwrap();
@@ -118,7 +118,7 @@ fn a_key_and_a_share_without_a_coin_are_shown_and_not_judged() {
         service.label(&id, true).unwrap();
     }
     let weight = Weight::from_percent(100.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     let id = predicted(&service).id;
     service.label(&id, true).unwrap();
     let (stable, canary) = brier_samples(&service);

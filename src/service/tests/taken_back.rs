@@ -10,7 +10,8 @@ fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept
     deploy(&service, "model_v2.bin", 100.0);
     assert_eq!(answer(&service).0, "canary");
     bench.store.full.store(true, Ordering::SeqCst);
-    let more = Command::SetTraffic { weight: Weight::from_percent(50.0).unwrap() };
+    let more =
+        Command::SetTraffic { weight: Weight::from_percent(50.0).unwrap(), shadow: Weight::ZERO };
     assert!(matches!(service.command(more, None), Err(CommandError::Store(_))));
     assert_eq!(answer(&service).0, "canary", "nothing else happens without the journal");
     let unkept = service.command(roll_back(), None);
@@ -93,7 +94,7 @@ fn a_rollback_that_was_written_after_all_is_not_written_twice() {
     // Someone else has changed the share and then taken the canary back.
     let other = bench.start();
     let weight = Weight::from_percent(20.0).unwrap();
-    other.command(Command::SetTraffic { weight }, None).unwrap();
+    other.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     other.command(roll_back(), None).unwrap();
     service.retry_rollback().unwrap();
     assert_eq!(service.status().revision, other.status().revision);
@@ -123,7 +124,7 @@ fn what_is_recorded_where_no_coin_falls_compares_nothing() {
     }
     // The same users are first seen now: what was dropped leaves them their turn.
     let weight = Weight::from_percent(50.0).unwrap();
-    service.command(Command::SetTraffic { weight }, None).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     answers(&service, 10);
     for user in 0..20 {
         record(Track::Stable, 1.0, &format!("s0-{user}"));

@@ -24,6 +24,7 @@
 //! notices what begins late),
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`Past`] and [`Frame`] (what a
 //! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`KeysSeen`]; then what stands on its own:
 //! normal mixtures, quantile bands, 2 x 2 tables, several e-values at once.
 //!
@@ -49,6 +50,8 @@ mod comparison;
 mod test;
 
 mod monitor;
+
+mod pair_monitor;
 
 mod failures;
 
@@ -85,6 +88,7 @@ pub use normal_mixture::half_width_two_sided;
 pub use normal_mixture::log_e_one_sided;
 pub use normal_mixture::log_e_two_sided;
 pub use normal_mixture::mixing_precision;
+pub use pair_monitor::PairMonitor;
 pub use paired::Paired;
 pub use running::Running;
 pub use sample_ratio::SampleRatio;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::vigil::Vigil;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 
@@ -36,6 +37,8 @@ pub struct Paired {
     bound: f64,
     margin: f64,
     wealth: Wealth,
+    /// There if the bet is to notice what begins late.
+    vigil: Option<Vigil>,
     count: u64,
     squares: f64,
 }
@@ -47,19 +50,41 @@ impl Paired {
     pub fn new(bound: f64, margin: f64) -> Self {
         let bound = if bound > 0.0 && bound.is_finite() { bound } else { 1.0 };
         let margin = if margin.is_finite() { margin } else { 0.0 };
-        Self { bound, margin, wealth: Wealth::default(), count: 0, squares: 0.0 }
+        Self { bound, margin, wealth: Wealth::default(), vigil: None, count: 0, squares: 0.0 }
+    }
+
+    /// The same bet, which notices a difference that begins late, too: see [`Bet::vigilant`].
+    ///
+    /// [`Bet::vigilant`]: super::Bet::vigilant
+    #[must_use]
+    pub fn vigilant(mut self) -> Self {
+        self.vigil = Some(Vigil::over(self.wealth.logs()));
+        self
     }
 
     /// Bets on the differences of one tick, each with its count, then learns their size.
     pub fn tick(&mut self, differences: impl IntoIterator<Item = (f64, u64)>) {
+        self.tick_granting(self.margin, differences);
+    }
+
+    /// The same with another margin, which was known before the tick. Refuted is then that the mean
+    /// stayed within the margin of each tick. One that is not finite bets nothing.
+    pub fn tick_granting(
+        &mut self,
+        margin: f64,
+        differences: impl IntoIterator<Item = (f64, u64)>,
+    ) {
+        if !margin.is_finite() {
+            return;
+        }
         // Before the first difference the scale is unknown: the bound is the cautious guess.
         let scale = if self.count == 0 {
             self.bound
         } else {
             (self.squares / self.count as f64).sqrt().max(1e-6 * self.bound)
         };
-        let lambda = stakes(scale, -(self.bound + self.margin));
-        let (bound, margin) = (self.bound, self.margin);
+        let lambda = stakes(scale, -(self.bound + margin));
+        let bound = self.bound;
         let (mut count, mut squares) = (0_u64, 0.0);
         let outcomes = differences
             .into_iter()
@@ -69,14 +94,17 @@ impl Paired {
                 count = count.saturating_add(*n);
                 squares += x * x * *n as f64;
             });
-        self.wealth.play(&lambda, outcomes);
+        let observations = self.wealth.play(&lambda, outcomes);
+        if let Some(vigil) = &mut self.vigil {
+            self.wealth.share(vigil, observations);
+        }
         self.count = self.count.saturating_add(count);
         self.squares += squares;
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        self.wealth.log_e(None)
+        self.wealth.log_e(self.vigil.as_ref())
     }
 }
 
@@ -91,6 +119,17 @@ mod tests {
         assert_eq!(paired.log_e(), 0.0);
         (0..1000).for_each(|_| paired.tick([(0.1, 5), (-0.1, 5)]));
         assert!(paired.log_e() <= 0.0);
+    }
+
+    #[test]
+    fn what_begins_late_is_noticed_by_the_vigilant() {
+        let plain = Paired::new(1.0, 0.05);
+        let [plain, vigilant] = [plain, plain.vigilant()].map(|mut paired| {
+            (0..2000).for_each(|_| paired.tick([(0.02, 5), (-0.02, 5)]));
+            (0..60).for_each(|_| paired.tick([(0.16, 5), (0.12, 5)]));
+            paired.log_e()
+        });
+        assert!(vigilant > 5.0 && vigilant > plain + 1.0, "{vigilant} {plain}");
     }
 
     #[test]

@@ -1,0 +1,261 @@
+//! Does the canary answer the same requests otherwise than stable does, and is it proven not to?
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::log_mean_exp;
+use super::paired::Paired;
+use super::running::Running;
+use super::score::Score;
+use crate::stats::margin::Harm;
+use crate::stats::margin::Margin;
+
+/// The sequential judge of pairs: what both versions said to one request, as a difference.
+///
+/// ```text
+/// d                a difference from -1 to 1: canary less stable
+/// margin           absolute + relative s         s = the spread of stable's values in earlier ticks
+/// E_harm           a bet against "E d <= tolerated"   (Either: the mean of both directions)
+/// E_proven         a bet against "E d >= accepted"    (Either: the smaller of both directions)
+/// ```
+///
+/// A relative margin is in standard deviations of stable's own values, because a score has no other unit:
+/// 0.2 on a model whose scores vary by 0.3 are 0.06. What is granted to a tick follows from the ticks
+/// before it, so the bets stay fair (see [`Paired`] for what they assume).
+///
+/// ```
+/// use serin::stats::Harm;
+/// use serin::stats::Margin;
+/// use serin::stats::sequential::PairMonitor;
+///
+/// let (tolerated, accepted) = (Margin::absolute(0.02), Margin::absolute(0.05));
+/// let mut score = PairMonitor::new(Harm::Either, tolerated, accepted);
+/// for _ in 0..40 {
+///     score.tick(&[(0.16, 3), (0.10, 2)], &[]);
+/// }
+/// assert!(score.harm().reached(0.01) && !score.proven().reached(0.05));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairMonitor {
+    tolerated: Margin,
+    accepted: Margin,
+    sides: Vec<Side>,
+    spread: Spread,
+    harm: Running,
+    proven: Running,
+    effect: Score,
+}
+
+/// One direction in which a difference is harm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Side {
+    /// 1 if more is harm, -1 if less is.
+    sign: f64,
+    harm: Paired,
+    proven: Paired,
+}
+
+/// Recent mean and spread of stable's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spread {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+/// Differences are of probabilities, or of shares.
+const BOUND: f64 = 1.0;
+
+impl PairMonitor {
+    /// A judge that has seen nothing. Up to `tolerated` a difference is no harm, and one proven to be
+    /// within `accepted` counts as none.
+    pub fn new(harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
+        let side = |sign| Side {
+            sign,
+            harm: Paired::new(BOUND, 0.0).vigilant(),
+            proven: Paired::new(BOUND, 0.0),
+        };
+        let sides = match harm {
+            Harm::Higher => vec![side(1.0)],
+            Harm::Lower => vec![side(-1.0)],
+            Harm::Either => vec![side(1.0), side(-1.0)],
+        };
+        Self {
+            tolerated,
+            accepted,
+            sides,
+            spread: Spread::default(),
+            harm: Running::default(),
+            proven: Running::default(),
+            effect: Score::default(),
+        }
+    }
+
+    /// A judge by other margins that has seen nothing but what this one remembers of stable, if this one has
+    /// seen no more.
+    pub fn anew(&self, harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
+        Self { spread: self.spread, ..Self::new(harm, tolerated, accepted) }
+    }
+
+    /// Takes in values of stable's from before the first tick. Bets nothing.
+    pub fn remember(&mut self, stable: &[(f64, u64)]) {
+        self.spread.learn(stable);
+    }
+
+    /// Takes in one tick: the differences, and stable's values, each with its count.
+    pub fn tick(&mut self, differences: &[(f64, u64)], stable: &[(f64, u64)]) {
+        let (tolerated, accepted) = (self.granted(self.tolerated), self.granted(self.accepted));
+        // Before the spread is known a margin of so many spreads is none.
+        if let (Some(tolerated), Some(accepted)) = (tolerated, accepted) {
+            for Side { sign, harm, proven } in &mut self.sides {
+                let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
+                harm.tick_granting(tolerated, toward(*sign));
+                proven.tick_granting(-accepted, toward(-*sign));
+            }
+            let harms: Vec<f64> = self.sides.iter().map(|side| side.harm.log_e()).collect();
+            self.harm.observe(log_mean_exp(&harms));
+            let proofs = self.sides.iter().map(|side| side.proven.log_e());
+            self.proven.observe(proofs.fold(f64::INFINITY, f64::min));
+            // Each pair is half a request of either track, so that the effect is the mean of d.
+            self.effect.tick(0.5, 0.0, differences.iter().map(|(d, n)| (0.5 * d, *n)), []);
+        }
+        self.spread.learn(stable);
+    }
+
+    fn granted(&self, margin: Margin) -> Option<f64> {
+        if margin.relative > 0.0 {
+            Some(margin.absolute + margin.relative * self.spread()?)
+        } else {
+            Some(margin.absolute)
+        }
+    }
+
+    /// The evidence that the difference exceeds what is tolerated.
+    pub fn harm(&self) -> &Running {
+        &self.harm
+    }
+
+    /// The evidence that it stays within what is accepted.
+    pub fn proven(&self) -> &Running {
+        &self.proven
+    }
+
+    /// The mean difference, to draw with its interval. The verdict comes from the e-values.
+    pub fn effect(&self) -> &Score {
+        &self.effect
+    }
+
+    /// The standard deviation of stable's recent values; `None` below twenty.
+    pub fn spread(&self) -> Option<f64> {
+        let Spread { count, sum, squares } = self.spread;
+        let mean = sum / count;
+        (count >= FEWEST).then(|| (squares / count - mean * mean).max(0.0).sqrt())
+    }
+}
+
+/// Fewer values than this say little of their spread.
+const FEWEST: f64 = 20.0;
+
+/// Counts above this are halved, so that the spread follows the traffic: known to 1 % then.
+const MOST: f64 = 8192.0;
+
+impl Spread {
+    fn learn(&mut self, values: &[(f64, u64)]) {
+        for &(value, count) in values.iter().filter(|(value, _)| value.is_finite()) {
+            let count = count as f64;
+            self.count += count;
+            self.sum += value * count;
+            self.squares += value * value * count;
+        }
+        if self.count > MOST {
+            let factor = 0.5 * MOST / self.count;
+            self.count *= factor;
+            self.sum *= factor;
+            self.squares *= factor;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt as _;
+    use rand::SeedableRng as _;
+
+    /// Stable's scores vary by 0.2, so that these are 0.05 and 0.09.
+    const TOLERATED: Margin = Margin { relative: 0.2, absolute: 0.01 };
+    const ACCEPTED: Margin = Margin { relative: 0.35, absolute: 0.02 };
+    const STABLE: [(f64, u64); 2] = [(0.3, 5), (0.7, 5)];
+
+    fn noisy(random: &mut rand::rngs::StdRng, mean: f64, noise: f64) -> (f64, u64) {
+        // A sum of uniforms, near enough to a bell, of standard deviation 1.
+        let bell: f64 = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
+        (mean + noise * bell, 1)
+    }
+
+    /// How many of so many rollouts, looked at after each of 300 ticks of ten pairs, ever fail, and pass.
+    fn outcomes(runs: u64, mean: f64, noise: f64, alpha: f64) -> (u64, u64) {
+        let (mut failed, mut passed) = (0, 0);
+        for seed in 0..runs {
+            let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+            let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, ACCEPTED);
+            monitor.remember(&[(0.3, 50), (0.7, 50)]);
+            for _ in 0..300 {
+                let pairs: Vec<_> = (0..10).map(|_| noisy(&mut random, mean, noise)).collect();
+                monitor.tick(&pairs, &STABLE);
+            }
+            failed += u64::from(monitor.harm().reached(alpha));
+            passed += u64::from(monitor.proven().reached(alpha));
+        }
+        (failed, passed)
+    }
+
+    #[test]
+    fn a_difference_as_large_as_is_tolerated_fails_less_often_than_alpha() {
+        for noise in [0.02, 0.1, 0.3] {
+            let (failed, _) = outcomes(400, 0.05, noise, 0.05);
+            assert!(failed <= 20, "{failed} of 400 at noise {noise}");
+        }
+    }
+
+    #[test]
+    fn a_difference_as_large_as_is_accepted_passes_less_often_than_alpha() {
+        for noise in [0.02, 0.1, 0.3] {
+            let (_, passed) = outcomes(400, -0.09, noise, 0.05);
+            assert!(passed <= 20, "{passed} of 400 at noise {noise}");
+        }
+    }
+
+    #[test]
+    fn a_retrained_model_passes_and_a_shift_of_half_a_deviation_fails() {
+        assert_eq!(outcomes(50, 0.01, 0.05, 0.01), (0, 50));
+        assert_eq!(outcomes(50, 0.10, 0.05, 0.01).0, 50);
+        assert_eq!(outcomes(50, -0.10, 0.05, 0.01).0, 50);
+    }
+
+    #[test]
+    fn the_effect_is_the_mean_difference_with_its_error() {
+        let mut monitor = PairMonitor::new(Harm::Higher, Margin::absolute(0.1), ACCEPTED);
+        monitor.remember(&STABLE);
+        assert_eq!(monitor.spread(), None);
+        monitor.remember(&STABLE);
+        monitor.tick(&[(0.2, 2), (0.0, 2)], &[]);
+        let (effect, error) = monitor.effect().effect().unwrap();
+        assert!((effect - 0.1).abs() < 1e-12);
+        assert!((error - (0.08_f64).sqrt() / 4.0).abs() < 1e-12);
+        assert!((monitor.spread().unwrap() - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn before_the_spread_is_known_nothing_is_bet() {
+        let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, ACCEPTED);
+        monitor.tick(&[(1.0, 1000)], &STABLE);
+        assert_eq!((monitor.harm().log_e(), monitor.effect().effect()), (0.0, None));
+        monitor.tick(&[(f64::NAN, 3)], &[(f64::INFINITY, 9), (0.5, 50)]);
+        monitor.tick(&[(1.0, 1000), (f64::NAN, 1)], &[]);
+        assert!(monitor.harm().reached(1e-6) && monitor.spread().unwrap() < 0.2);
+    }
+}
