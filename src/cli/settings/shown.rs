@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::GivenRing;
+use super::GivenShadow;
 use super::Settings;
 use crate::canary::Metric;
 use crate::canary::given_after_promotion::GivenAfterPromotion;
@@ -53,6 +55,8 @@ pub struct Shown {
     after_promotion: GivenAfterPromotion,
     plan: GivenPlan,
     segments: GivenSegments,
+    shadow: GivenShadow,
+    ring: GivenRing,
     metrics: Vec<Metric>,
     notify: Vec<GivenTarget>,
 }
@@ -112,6 +116,8 @@ impl Settings {
                 action: Some(policy.after_promotion.action),
             },
             segments: policy.judge.segments.given(),
+            shadow: GivenShadow { redact: service.kept.redact.clone() },
+            ring: GivenRing { capacity: service.kept.ring },
             plan: GivenPlan::from(&policy.plan),
             metrics: policy.judge.metrics.clone(),
             notify,
