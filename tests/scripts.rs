@@ -1,4 +1,5 @@
-//! Do the two curl scenarios pass on a server as it should be, and fail on one as it should not?
+//! Do the two curl scenarios pass on a server as it should be, and fail on one as it should not? Does the demo of a
+//! slow region show what it must?
 
 use std::error::Error;
 use std::fs;
@@ -77,6 +78,16 @@ fn a_scenario_fails_when_a_step_does_not_show_what_it_must() {
         assert_fails(script, &run(script, liar).unwrap(), expected);
         assert!(has_no_canary(&server).unwrap(), "{script} failed at {truth} and left a canary");
     }
+}
+
+#[test]
+fn the_demonstration_of_a_slow_region_holds_the_canary_and_names_the_region() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = serin(folder.path()).args(["demo", "--scenario", "segment"]).output().unwrap();
+    let told = told(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("segment region=north: latency: canary"), "{told}");
+    assert!(told.contains("steps showed what they must"), "{told}");
 }
 
 fn assert_fails(script: &str, output: &Output, expected: &str) {

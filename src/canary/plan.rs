@@ -89,13 +89,17 @@ pub struct Triggers {
     pub consecutive_failures: u32,
     /// So many failures among the canary's last [`WINDOW`] requests; 0 turns it off.
     pub failures_in_window: u32,
-    /// A p99 latency of the canary's above this, from [`FEWEST_FOR_P99`] samples of the step on; checked at
-    /// each look.
+    /// A p99 latency of the canary's above this, from [`FEWEST_FOR_P99`] samples of the step on, checked at
+    /// each look; and [`MOST_ABOVE_CEILING`] of its last [`WINDOW`] answers above this, between two looks.
     pub p99_ceiling: Option<Duration>,
 }
 
 /// How many of the canary's last requests the trigger looks back on.
 pub const WINDOW: u32 = 64;
+
+/// So many of the canary's last [`WINDOW`] answers above the ceiling of its p99 take it back. If exactly 1 % of
+/// them are, each on its own, 64 have 8 or more with a chance of 2.7e-7.
+pub const MOST_ABOVE_CEILING: u32 = 8;
 
 /// A p99 of fewer samples is their largest.
 pub const FEWEST_FOR_P99: u64 = 200;
@@ -357,7 +361,7 @@ fn step_lacks(
 }
 
 /// A duration in the words of the configuration, to the second where it is longer than one.
-pub(super) fn words(duration: Duration) -> String {
+pub(crate) fn words(duration: Duration) -> String {
     let duration = if duration.as_secs() >= 1 && duration.subsec_nanos() > 0 {
         Duration::from_secs(duration.as_secs() + 1)
     } else {

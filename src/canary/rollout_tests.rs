@@ -189,7 +189,7 @@ fn every_event_in_every_state() {
         (
             "hold for a concern",
             held(passing(1, 1, "v2")),
-            ["NoCanary", "v1 paused 10 % keep", "v1 paused 10 % keep", "NoCanary"],
+            ["NoCanary", "NotByPlan", "NotByPlan", "NoCanary"],
         ),
         (
             "hold on a stale judgement",

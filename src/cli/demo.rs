@@ -7,6 +7,8 @@ mod by_hand;
 
 mod by_plan;
 
+mod in_shadow;
+
 mod story;
 
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ use super::own_server::Folder;
 use super::own_server::Server;
 use super::show;
 use super::show::styled;
+use crate::canary::segments::GivenSegments;
 use crate::model::ensure_default_models;
 use story::Story;
 
@@ -52,6 +55,10 @@ enum Chosen {
     Spike,
     /// A healthy canary climbs by itself and is promoted
     Ramp,
+    /// A canary that is slow in one region only is held, and the region is named
+    Segment,
+    /// A canary whose scores are wrong is taken back before a user has met it
+    Shadow,
 }
 
 impl Chosen {
@@ -63,6 +70,8 @@ impl Chosen {
             Chosen::Healthy => vec![Scenario::Healthy],
             Chosen::Spike => vec![Scenario::Spike],
             Chosen::Ramp => vec![Scenario::Ramp],
+            Chosen::Segment => vec![Scenario::Segment],
+            Chosen::Shadow => vec![Scenario::Shadow],
         }
     }
 }
@@ -74,10 +83,31 @@ enum Scenario {
     Healthy,
     Spike,
     Ramp,
+    Segment,
+    Shadow,
 }
 
 impl Scenario {
-    const ALL: [Scenario; 4] = [Scenario::Slow, Scenario::Healthy, Scenario::Spike, Scenario::Ramp];
+    const ALL: [Scenario; 6] = [
+        Scenario::Slow,
+        Scenario::Healthy,
+        Scenario::Spike,
+        Scenario::Ramp,
+        Scenario::Segment,
+        Scenario::Shadow,
+    ];
+
+    /// What its server has declared.
+    fn segments(self) -> GivenSegments {
+        match self {
+            Scenario::Segment => by_plan::regions(),
+            Scenario::Slow
+            | Scenario::Healthy
+            | Scenario::Spike
+            | Scenario::Ramp
+            | Scenario::Shadow => GivenSegments::new(),
+        }
+    }
 
     fn play(self, story: &mut Story, args: &DemoArgs) -> anyhow::Result<()> {
         match self {
@@ -85,6 +115,8 @@ impl Scenario {
             Scenario::Healthy => by_hand::healthy_canary(story),
             Scenario::Spike => by_plan::error_spike(story),
             Scenario::Ramp => by_plan::slow_ramp(story),
+            Scenario::Segment => by_plan::slow_region(story),
+            Scenario::Shadow => in_shadow::silently_wrong(story),
         }
     }
 }
@@ -111,7 +143,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     );
     let (mut failed, mut steps) = (0, 0);
     for scenario in args.scenario.scenarios() {
-        let server = Server::start(&models, &folder)?;
+        let server = Server::start(&models, &folder, scenario.segments())?;
         let client = Client::new(&server.url, None);
         let mut story = Story { client, requests: args.requests, failed: 0, steps: 0 };
         scenario.play(&mut story, args)?;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::settings::Given;
 use super::settings::Settings;
+use crate::canary::segments::GivenSegments;
 use crate::http;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
@@ -30,12 +31,18 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one that forgets, with the default settings, in whose canaries something may be broken.
-    pub(super) fn start(models: &Path, folder: &Folder) -> anyhow::Result<Server> {
+    /// Starts one that forgets, with these segments and otherwise the default settings, in whose canaries
+    /// something may be broken.
+    pub(super) fn start(
+        models: &Path,
+        folder: &Folder,
+        segments: GivenSegments,
+    ) -> anyhow::Result<Server> {
         let given = Given {
             store: Some("memory:".to_owned()),
             models: Some(models.to_owned()),
             allow_injection: true,
+            segments,
             ..Given::default()
         };
         let settings = Settings::without_file(&given)?;

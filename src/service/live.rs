@@ -164,13 +164,13 @@ impl Lane {
         self.breaker.as_ref().is_none_or(|breaker| breaker.admits(now))
     }
 
-    /// The canary has answered a request that counts.
-    pub fn answered(&self) {
+    /// The canary has answered a request that counts, after so many seconds a row.
+    pub fn answered(&self, latency_seconds: f64) {
         if let Some(breaker) = &self.breaker {
             breaker.answered();
         }
         if let Some(wire) = &self.tripwire {
-            wire.answered();
+            wire.answered(latency_seconds);
         }
     }
 

@@ -129,7 +129,7 @@ pub async fn predict(
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
                 let scores = judged_scores(&live, &probabilities);
                 live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
-                lane.answered();
+                lane.answered(latency_seconds);
                 shadow.keep(&rows, None);
                 let track = Track::Canary;
                 return Ok(Prediction { probabilities, track, latency, fallback, standing, live });

@@ -346,7 +346,7 @@ impl Service {
         };
         live.recorder.record_pair(&pair);
         if let Some(wire) = &lane.tripwire {
-            wire.answered();
+            wire.answered_in_shadow();
         }
         let mut worst = self.shadow.disagreements.lock();
         worst.of_rollout(lane.rollout);

@@ -181,8 +181,9 @@ impl NonInferiority {
     /// a level of 0.9 either conclusion is a test at 5 %.
     ///
     /// For a relative margin an end is infinite when stable's mean is not clearly above 0, and no
-    /// end lies below -1. A level of 0 or less gives the harm itself; of 1 or more, or NaN, all
-    /// numbers.
+    /// end lies below -1. If a sample has only two values it is wider than the test: then it may
+    /// contain a margin that the test rejects, and never excludes one that the test does not. A
+    /// level of 0 or less gives the harm itself; of 1 or more, or NaN, all numbers.
     pub fn confidence_interval(&self, level: f64) -> (f64, f64) {
         if level <= 0.0 {
             return (self.harm(), self.harm());
@@ -218,6 +219,14 @@ impl Means {
         1.0 / (canary.powi(2) / self.canary_freedom + stable.powi(2) / self.stable_freedom)
     }
 
+    /// Those of an interval of ratios. They move with the ratio, and with the single one of two values
+    /// so quickly that a ratio beyond a rejected one can be less unlikely: then what is not rejected is no
+    /// interval. The fewest there can be, which are the same for all ratios, give one around it.
+    fn interval_freedom(&self, ratio: f64) -> f64 {
+        let fewest = self.canary_freedom.min(self.stable_freedom);
+        if fewest < 2.0 { fewest } else { self.freedom(ratio) }
+    }
+
     fn difference_interval(&self, outside: f64) -> (f64, f64) {
         let standard_error = self.squared_error(1.0).sqrt();
         if standard_error == 0.0 {
@@ -230,7 +239,7 @@ impl Means {
     /// The probability of a ratio of means so much larger if the true ratio is `ratio`.
     fn p_above(&self, ratio: f64) -> f64 {
         let gap = self.difference - (ratio - 1.0) * self.stable;
-        tail(standardized(gap, self.squared_error(ratio)), self.freedom(ratio))
+        tail(standardized(gap, self.squared_error(ratio)), self.interval_freedom(ratio))
     }
 
     /// The largest ratio that is not rejected. For means that are not negative the statistic only
@@ -267,7 +276,7 @@ impl Means {
     /// The probability of a ratio of means so much smaller if the true ratio is `ratio`.
     fn p_below(&self, ratio: f64) -> f64 {
         let gap = self.difference - (ratio - 1.0) * self.stable;
-        tail(-standardized(gap, self.squared_error(ratio)), self.freedom(ratio))
+        tail(-standardized(gap, self.squared_error(ratio)), self.interval_freedom(ratio))
     }
 
     /// The ratio of the means, and its standard error by the delta method.
@@ -344,6 +353,19 @@ mod tests {
     }
 
     #[test]
+    fn of_two_values_an_interval_contains_every_ratio_that_is_not_rejected() {
+        // A ratio of 0.557 is rejected and one of 1.6 is not, so no interval ends where the test does.
+        let canary = of(&[0.1, 1.380457416153947]);
+        let stable = of(&[9.397380928355394, 6.515497196822046]);
+        let at = |margin: f64| {
+            non_inferiority(&canary, &stable, Margin::relative(margin), Harm::Higher).unwrap()
+        };
+        assert!(at(-0.4428).p_not_worse() < 0.04 && at(0.6).p_not_worse() > 0.05);
+        let (low, high) = at(0.6).confidence_interval(0.9);
+        assert_eq!((low, high), (-1.0, f64::INFINITY));
+    }
+
+    #[test]
     fn a_decrease_is_the_mirror_image_of_an_increase() {
         let (canary, stable) = (of(&[3.0, 4.0, 5.0, 4.5]), of(&[5.0, 5.5, 4.0, 6.0, 5.0]));
         let less = non_inferiority(&canary, &stable, Margin::absolute(1.0), Harm::Lower).unwrap();
@@ -370,8 +392,16 @@ mod tests {
             let test = non_inferiority(&of(&canary), &of(&stable), kind, harm).unwrap();
             let (low, high) = test.confidence_interval(0.9);
             prop_assert!(low <= test.harm() + 1e-12 && test.harm() <= high + 1e-12);
-            prop_assert_eq!(low > margin, test.p_worse() < 0.05, "{} {}", low, test.p_worse());
-            prop_assert_eq!(high < margin, test.p_not_worse() < 0.05, "{} {}", high, test.p_not_worse());
+            for (what, is_out, p) in
+                [("low", low > margin, test.p_worse()), ("high", high < margin, test.p_not_worse())]
+            {
+                // Of two values the interval of ratios is wider. From three on, a million random pairs agreed.
+                if is_relative && canary.len().min(stable.len()) == 2 {
+                    prop_assert!(!is_out || p < 0.05, "{} of {:?}: {}", what, (low, high), p);
+                } else {
+                    prop_assert_eq!(is_out, p < 0.05, "{} of {:?}: {}", what, (low, high), p);
+                }
+            }
             prop_assert!((test.p_worse() + test.p_not_worse() - 1.0).abs() < 1e-12);
         }
     }

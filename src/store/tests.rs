@@ -263,11 +263,9 @@ fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
     store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
     drop(store);
     let connection = rusqlite::Connection::open(&file).unwrap();
-    connection
-        .execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick; DROP TABLE told")
-        .unwrap();
-    connection.execute_batch("DROP TABLE evidence_base; DROP TABLE evidence_tick").unwrap();
-    connection.execute_batch("DROP TABLE label; DROP TABLE kept").unwrap();
+    for table in ["evidence_base", "evidence_tick", "told", "label", "kept"] {
+        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
     connection.pragma_update(None, "user_version", 1).unwrap();
     drop(connection);
     for _ in 0..2 {

@@ -108,6 +108,33 @@ fn a_failing_canary_is_off_at_once_and_fails_nobody() {
 }
 
 #[test]
+fn a_canary_above_its_ceiling_is_off_after_eight_answers() {
+    let app = TestApp::spawn();
+    // Nobody looks for an hour: only the trigger can take it back.
+    let mut plan = short_plan();
+    plan["look"] = json!("1h");
+    plan["deadline"] = json!("24h");
+    plan["triggers"] = json!({ "p99_ceiling": "400ms" });
+    deploy(&app, "model_v2.bin", &plan);
+    // Below the ceiling it goes on.
+    drive(&app, Duration::from_millis(200));
+    assert_eq!(app.status()["canary"]["version"], "model_v2");
+    app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 450 })).done();
+    drive(&app, Duration::from_secs(50));
+    let status = app.status();
+    assert_eq!(status["canary"], Value::Null, "{status}");
+    assert_eq!(
+        status["last_rollout"]["reason"],
+        "a trigger fired: 8 of the canary's last 64 answers took longer than 400ms, the ceiling of its p99 \
+         latency"
+    );
+    let last = app.history().pop().unwrap();
+    assert_eq!((&last["event"], &last["by"]), (&json!("rolled_back"), &json!("automatic")));
+    assert_eq!(last["judgement"]["evidence"]["inputs"]["canary"]["failures"], 0);
+    assert_eq!(app.predict_times(100), 0, "stable answers everything");
+}
+
+#[test]
 fn without_traffic_nothing_is_promoted_and_the_deadline_ends_it() {
     let app = TestApp::spawn();
     let mut plan = short_plan();

@@ -59,7 +59,10 @@ fn what_cannot_be_injected_is_named() {
         (json!({ "off": true, "delay_ms": 5 }), "off is given with something to inject"),
         (json!({ "off": false }), "off = false"),
         (json!({ "slow": 5 }), "slow"),
-        (json!({ "delay_ms": 5, "segment": { "region": "north" } }), "segment = region north"),
+        (
+            json!({ "delay_ms": 5, "segment": { "region": "north" } }),
+            "segment = region is out of range; give none, because [segments] in serin.toml declares none",
+        ),
     ] {
         let reply = inject(&app, &body);
         let expected = refused(422, "invalid_body", std::slice::from_ref(&named));

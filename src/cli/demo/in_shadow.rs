@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::story::Story;
+use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
 use crate::model::synthetic::Churn;
 use crate::model::synthetic::churn;
@@ -63,9 +64,9 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
 fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: MOST_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {
-        let of_row = |column: &crate::model::dataset::Column| match &column.values {
-            ColumnValues::Numbers(numbers) => json!(numbers.get(row).copied().flatten()),
-            ColumnValues::Texts(texts) => json!(texts.get(row).cloned().flatten()),
+        let of_row = |column: &Column| match &column.values {
+            ColumnValues::Numeric(numbers) => json!(numbers.get(row).copied().flatten()),
+            ColumnValues::Categorical(texts) => json!(texts.get(row).cloned().flatten()),
         };
         data.columns().iter().map(of_row).collect()
     };

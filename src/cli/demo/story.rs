@@ -118,19 +118,21 @@ impl Story {
         Ok(())
     }
 
-    /// Sends traffic until the rollout is over, telling of each new share; what the users met.
+    /// Sends traffic until the rollout is over or held, telling of each new share; what the users met.
+    /// The users come from these regions in turn; from nowhere if there are none.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn traffic_until_it_ends(&self) -> anyhow::Result<Met> {
+    pub fn traffic_until_decided(&self, regions: &[&str]) -> anyhow::Result<Met> {
         let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("  ▸ {msg}")?);
         let mut met = Met::default();
         let mut last = String::new();
+        let mut regions = regions.iter().cycle();
         loop {
             let status = self.client.get("/admin/status")?.done()?;
             let percent = status["traffic_percent"].as_f64().unwrap_or_default();
             let share = format!("the canary gets {percent} % of the traffic");
-            let is_over = status["canary"].is_null();
+            let is_over = status["canary"].is_null() || status["state"] == "paused";
             if !is_over && share != last {
                 bar.suspend(|| self.say(&share));
                 met.shares.push(status["traffic_percent"].clone());
@@ -145,7 +147,11 @@ impl Story {
             }
             last = share;
             for _ in 0..BETWEEN_LOOKS {
-                let reply = self.client.post("/predict", &json!({ "features": FEATURES }))?;
+                let mut body = json!({ "features": FEATURES });
+                if let Some(region) = regions.next() {
+                    body["segments"] = json!({ "region": region });
+                }
+                let reply = self.client.post("/predict", &body)?;
                 met.predictions += 1;
                 met.failed += u64::from(!reply.ok);
                 met.fallbacks += u64::from(reply.body["fallback"] == true);

@@ -20,6 +20,7 @@ use super::super::own_server::Folder;
 use super::super::own_server::Server;
 use super::super::show;
 use crate::canary::HealthPolicy;
+use crate::canary::segments::GivenSegments;
 use crate::model::defaults::DEFAULT_MODELS;
 use crate::model::ensure_default_models;
 use crate::service::clock::Clock as _;
@@ -94,7 +95,7 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     let folder = Folder::new("aa")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the model")?;
-    let server = Server::start(&models, &folder)?;
+    let server = Server::start(&models, &folder, GivenSegments::new())?;
     let client = Client::new(&server.url, None);
     let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
     let bar = ProgressBar::new(u64::from(runs)).with_style(style).with_message("rollouts");
