@@ -136,7 +136,10 @@ pub async fn predict(
             }
             Err(error) => {
                 live.recorder.record_failure(Track::Canary, visit, error.failure);
-                live.recorder.record_failure_in(&segments, Track::Canary, visit);
+                // A burst of one segment may have opened the breaker: the others have nothing to do with it.
+                if error.failure != Failure::BreakerOpen {
+                    live.recorder.record_failure_in(&segments, Track::Canary, visit);
+                }
                 lane.failed(error.failure, || clock.steady());
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
                 (fallback, lost, standing) = (true, latency, Standing::Apart);
