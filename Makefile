@@ -22,7 +22,7 @@ help: ## Print this index
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	$(SERIN) serve
 
-demo: build ## Live through five canaries, narrated, in under a minute: slow, healthy, failing, climbing by itself, slow in one region
+demo: build ## Live through six canaries, narrated, in under a minute: slow, healthy, failing, climbing, slow in one region, silently wrong
 	$(SERIN) demo
 
 test: setup ## Install what the tests need if it is missing, then run them all

@@ -3,7 +3,7 @@
 //! after it has been decided that it goes.
 //!
 //! ```text
-//! cargo bench --bench rollout -- [--runs 10] [--at-once 10] [--only spike|slow|walk|removal]
+//! cargo bench --bench rollout -- [--runs 10] [--at-once 10] [--only spike|slow|walk|shadow|removal]
 //! ```
 //!
 //! Exit code 1 if a run ended wrongly, a user's answer failed, or a limit was missed.
@@ -29,6 +29,9 @@ mod server;
 
 #[path = "rollout/client.rs"]
 mod client;
+
+#[path = "rollout/customers.rs"]
+mod customers;
 
 #[path = "rollout/story.rs"]
 mod story;

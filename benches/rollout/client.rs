@@ -30,6 +30,10 @@ pub struct Users {
     pub failed: AtomicU64,
     /// Requests that began after the rollout was over and were answered by its canary.
     pub stray: AtomicU64,
+    /// Answers of a canary.
+    pub by_canary: AtomicU64,
+    /// What they ask; none: the same again and again.
+    pub bodies: Vec<String>,
 }
 
 impl Users {
@@ -44,7 +48,7 @@ impl Users {
 
     fn come_by(&self, connection: u32, address: SocketAddr, start: Instant) {
         let (agent, url) = (agent(), format!("http://{address}/predict"));
-        let body = json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1] }).to_string();
+        let usual = json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1] }).to_string();
         for turn in 0.. {
             let due =
                 (turn * CONNECTIONS + connection) * Duration::from_secs(1) / REQUESTS_PER_SECOND;
@@ -53,12 +57,16 @@ impl Users {
                 return;
             }
             let is_over = self.is_over.load(Ordering::Relaxed);
+            let number = (turn * CONNECTIONS + connection) as usize;
+            let body = self.bodies.get(number % self.bodies.len().max(1)).unwrap_or(&usual);
             let answer =
-                ask(agent.post(&url).header("content-type", "application/json").send(&body));
+                ask(agent.post(&url).header("content-type", "application/json").send(body));
             self.answers.fetch_add(1, Ordering::Relaxed);
             match answer {
                 Ok((200, answer)) if answer["probability"].is_f64() => {
-                    let stray = is_over && answer["model_used"] == "canary";
+                    let by_canary = answer["model_used"] == "canary";
+                    self.by_canary.fetch_add(u64::from(by_canary), Ordering::Relaxed);
+                    let stray = is_over && by_canary;
                     self.stray.fetch_add(u64::from(stray), Ordering::Relaxed);
                 }
                 Ok(_) | Err(_) => {

@@ -49,6 +49,11 @@ impl Folder {
         Ok(Folder(folder))
     }
 
+    /// The first default model's artifact.
+    pub fn first_model(&self) -> Fallible<Vec<u8>> {
+        Ok(fs::read(self.0.path().join("model_v1.bin"))?)
+    }
+
     /// The models of this folder.
     pub fn registry(&self) -> Fallible<Registry> {
         let usual = fs::read(self.0.path().join("model_v2.bin"))?;

@@ -15,6 +15,7 @@ use serin::service::Service;
 use super::Fallible;
 use super::client::Users;
 use super::client::command;
+use super::customers::Customers;
 use super::now;
 use super::server::Folder;
 use super::server::SLOW;
@@ -30,6 +31,8 @@ pub enum Story {
     Slow,
     /// It is the same artifact as stable.
     Walk,
+    /// It is the same but for its scores, half a standard deviation too high, and begins in shadow.
+    Shadow,
 }
 
 /// How one canary fared.
@@ -53,13 +56,14 @@ const BEFORE_THE_SPIKE: Duration = Duration::from_secs(6);
 const AFTERWARDS: Duration = Duration::from_millis(500);
 
 impl Story {
-    pub const ALL: [Story; 3] = [Story::Spike, Story::Slow, Story::Walk];
+    pub const ALL: [Story; 4] = [Story::Spike, Story::Slow, Story::Walk, Story::Shadow];
 
     pub fn name(self) -> &'static str {
         match self {
             Story::Spike => "spike",
             Story::Slow => "slow",
             Story::Walk => "walk",
+            Story::Shadow => "shadow",
         }
     }
 
@@ -68,6 +72,7 @@ impl Story {
             Story::Spike => "20 % errors at 10 %, from error to off",
             Story::Slow => "+50 % latency at 10 %, deployment to off",
             Story::Walk => "identical, 1-5-25-50-100 %, to promoted",
+            Story::Shadow => "scores +0.5 sd in shadow, deployment to off",
         }
     }
 
@@ -75,7 +80,7 @@ impl Story {
         match self {
             Story::Spike => Some(3.0),
             Story::Slow => Some(30.0),
-            Story::Walk => None,
+            Story::Walk | Story::Shadow => None,
         }
     }
 
@@ -84,11 +89,14 @@ impl Story {
         let (stable, canary) = match self {
             Story::Spike => ("model_v1.bin", "model_v2.bin"),
             Story::Slow => (USUAL, SLOW),
-            Story::Walk => ("model_v1.bin", "model_v1.bin"),
+            Story::Walk | Story::Shadow => ("model_v1.bin", "model_v1.bin"),
         };
         let plan = match self {
             Story::Spike | Story::Slow => {
                 json!({ "steps": [{ "weight": 10, "bake": "10m" }, { "weight": 50, "bake": "10m" }] })
+            }
+            Story::Shadow => {
+                json!({ "steps": [{ "weight": 0, "bake": "10m" }, { "weight": 10, "bake": "10m" }] })
             }
             Story::Walk => {
                 let step = |weight: u32| json!({ "weight": weight, "bake": "2s" });
@@ -97,11 +105,17 @@ impl Story {
             }
         };
         let server = Server::start(folder, stable)?;
-        let users = Users::default();
+        let (users, shift) = match self {
+            Story::Spike | Story::Slow | Story::Walk => (Users::default(), 0.0),
+            Story::Shadow => {
+                let Customers { bodies, spread } = Customers::new(&folder.first_model()?)?;
+                (Users { bodies, ..Users::default() }, spread / 2.0)
+            }
+        };
         let start = now();
         let told = thread::scope(|scope| {
             scope.spawn(|| users.come(server.address, start));
-            let told = self.told(&server, canary, &plan);
+            let told = self.told(&server, canary, &plan, shift);
             users.is_over.store(true, Ordering::Relaxed);
             thread::sleep(AFTERWARDS);
             users.enough.store(true, Ordering::Relaxed);
@@ -116,6 +130,9 @@ impl Story {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let wrong = match (ended, count(&users.stray)) {
             (false, _) => Some(format!("no end within {PATIENCE:?}")),
+            (true, 0) if self == Story::Shadow && count(&users.by_canary) > 0 => {
+                Some("users met it".to_owned())
+            }
             (true, 0) => self.wrong_end(&history),
             (true, stray) => Some(format!("{stray} answers by a canary that was off")),
         };
@@ -124,11 +141,14 @@ impl Story {
     }
 
     /// Tells the story while users come; whether it has ended.
-    fn told(self, server: &Server, canary: &str, plan: &Value) -> Fallible<bool> {
+    fn told(self, server: &Server, canary: &str, plan: &Value, shift: f64) -> Fallible<bool> {
         // The server and the clients have begun.
         thread::sleep(Duration::from_millis(500));
         let body = json!({ "model_path": canary, "plan": plan });
         command(server.address, "deploy-canary", &body)?;
+        if self == Story::Shadow {
+            command(server.address, "inject", &json!({ "score_shift": shift }))?;
+        }
         if self == Story::Spike {
             thread::sleep(BEFORE_THE_SPIKE);
             command(server.address, "inject", &json!({ "error_rate": 0.2 }))?;
@@ -158,7 +178,7 @@ impl Story {
         };
         let begin = match self {
             Story::Spike => at("injected")?,
-            Story::Slow | Story::Walk => at("canary_deployed")?,
+            Story::Slow | Story::Walk | Story::Shadow => at("canary_deployed")?,
         };
         Some(history.last()?.at.duration_since(begin).as_secs_f64())
     }

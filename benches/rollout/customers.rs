@@ -1,0 +1,49 @@
+//! Who asks? Customers of all kinds, and how much stable's answers to them differ.
+
+use serde_json::Value as Json;
+use serde_json::json;
+use serin::model::Artifact;
+use serin::model::Features;
+use serin::model::dataset::ColumnValues;
+use serin::model::synthetic::Churn;
+use serin::model::synthetic::churn;
+
+use super::Fallible;
+
+/// As many as a long story asks for; then they come again.
+const MANY: usize = 20_000;
+
+pub struct Customers {
+    /// A request of each.
+    pub bodies: Vec<String>,
+    /// The standard deviation of the first default model's answers to them.
+    pub spread: f64,
+}
+
+impl Customers {
+    /// All of them, asked of this artifact, which is the first default model's.
+    pub fn new(artifact: &[u8]) -> Fallible<Customers> {
+        let data = churn(&Churn { rows: MANY, ..Churn::v1(11) })?;
+        let row = |row: usize| -> Json {
+            let of_row = |values: &ColumnValues| match values {
+                ColumnValues::Numeric(numbers) => json!(numbers.get(row).copied().flatten()),
+                ColumnValues::Categorical(words) => json!(words.get(row).cloned().flatten()),
+            };
+            data.columns().iter().map(|column| of_row(&column.values)).collect()
+        };
+        let rows: Vec<Json> = (0..MANY).map(row).collect();
+        let model = Artifact::from_bytes(artifact)?.model();
+        let answer = |row: &Json| -> Fallible<f64> {
+            let text = row.to_string();
+            let features: Features<'_> = serde_json::from_str(&text)?;
+            Ok(model.probability(&model.schema().row(features)?)?)
+        };
+        let answers = rows.iter().map(answer).collect::<Fallible<Vec<f64>>>()?;
+        let mean = answers.iter().sum::<f64>() / answers.len() as f64;
+        let squares = answers.iter().map(|answer| (answer - mean).powi(2)).sum::<f64>();
+        Ok(Customers {
+            bodies: rows.iter().map(|row| json!({ "features": row }).to_string()).collect(),
+            spread: (squares / answers.len() as f64).sqrt(),
+        })
+    }
+}
