@@ -16,7 +16,7 @@
 //! - [`pairs`]: what both versions said to the same requests, in shadow.
 //! - [`increment`]: what a tick brings.
 //! - [`increment_codec`]: the same in few bytes.
-//! - [`monitors`]: what has been learned of each metric, tick by tick.
+//! - [`monitors`]: what has been learned, tick by tick, and `monitored`: of one metric.
 //! - [`segment_monitors`]: the same by segment, and `segment_scan`: in which of them there is harm.
 //! - [`ratio`] and [`stalls`]: whether all requests were counted, and whether the machine itself was slow.
 //! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
@@ -30,6 +30,7 @@
 //! - [`injection`]: what is broken on purpose.
 //! - [`state`] and [`event`]: what is known, and what can happen.
 //! - [`aftercare`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
+//! - [`refusal`]: why that cannot happen now.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
@@ -63,6 +64,8 @@ pub mod pairs;
 pub mod increment;
 
 pub mod increment_codec;
+
+mod monitored;
 
 pub mod monitors;
 
@@ -105,6 +108,8 @@ pub mod given_after_promotion;
 pub mod aftercare;
 
 pub mod event;
+
+pub mod refusal;
 
 pub mod rollout;
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::increment::Increment;
 use super::judge_policy::JudgePolicy;
 use super::metric::Metric;
+use super::monitored::Monitored;
 use super::monitors::Measured;
-use super::monitors::Monitored;
 use super::segments::SegmentName;
 use super::signals::TrackSamples;
 

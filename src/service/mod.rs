@@ -14,7 +14,7 @@
 //! - [`aftercare`]: who looks after a promotion.
 //! - [`startup`]: from a journal to a running service.
 //! - [`notify`]: who is told what happens.
-//! - [`status`], [`checklist`] and [`beside`]: what is going on, for people and programs.
+//! - [`status`], [`plan_status`], [`checklist`] and [`beside`]: what is going on, for people and programs.
 //! - [`checkpoint`]: evidence that survives a restart.
 //! - [`replay`]: what the watch has said, recomputed from that.
 //! - [`shadow`]: what the canary would say, asked in the background.
@@ -45,6 +45,8 @@ pub mod registry;
 
 pub mod command;
 
+mod command_error;
+
 mod effect;
 
 pub mod aftercare;
@@ -54,6 +56,8 @@ pub mod startup;
 pub mod status;
 
 pub mod beside;
+
+pub mod plan_status;
 
 pub mod checklist;
 

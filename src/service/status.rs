@@ -14,6 +14,7 @@ use super::breaker::BreakerStatus;
 use super::checklist::ChecklistItem;
 use super::checklist::checklist;
 use super::notify::TargetStatus;
+use super::plan_status::PlanStatus;
 use super::quality::QualityStatus;
 use super::shadow_status::ShadowStatus;
 use crate::canary::AlwaysValid;
@@ -26,10 +27,6 @@ use crate::canary::Samples;
 use crate::canary::Verdict;
 use crate::canary::Version;
 use crate::canary::injection::Injection;
-use crate::canary::plan::Action;
-use crate::canary::plan::AtDeadline;
-use crate::canary::plan::PlannedStep;
-use crate::canary::plan::reason;
 use crate::canary::policy::Mode;
 use crate::canary::signals::Failures;
 use crate::canary::signals::TrackSamples;
@@ -121,36 +118,6 @@ pub struct RolloutStatus {
     pub remaining_bake_seconds: Option<f64>,
     /// What it does by itself; `null` if a person decides.
     pub plan: Option<PlanStatus>,
-}
-
-/// Where a rollout by plan is.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlanStatus {
-    /// Which of the steps it is at, counted from 1.
-    pub position: usize,
-    /// The steps.
-    pub steps: Vec<StepStatus>,
-    /// When it has taken too long.
-    pub deadline_at: Option<Timestamp>,
-    /// What happens then.
-    pub at_deadline: AtDeadline,
-    /// Whether a person has to agree to the promotion.
-    pub approval: bool,
-    /// What it does now: `wait`, `advance`, `await_approval`, `promote`, `roll_back` or `hold`.
-    pub next: &'static str,
-    /// What it waits for, or why it does that.
-    pub reasons: Vec<String>,
-}
-
-/// A step of a plan.
-#[derive(Clone, Debug, Serialize)]
-pub struct StepStatus {
-    /// The canary's share.
-    pub percent: f64,
-    /// The share of stable's requests that it is asked in shadow.
-    pub shadow_percent: f64,
-    /// How long it lasts at least; `null` until a person lets it go on.
-    pub bake_seconds: Option<f64>,
 }
 
 /// What was observed of both tracks.
@@ -360,39 +327,6 @@ impl RolloutStatus {
             remaining_bake_seconds: bake.map(|bake| seconds(bake.saturating_sub(elapsed))),
             plan,
         }
-    }
-}
-
-impl PlanStatus {
-    fn new(rollout: &Rollout, action: Action) -> Option<PlanStatus> {
-        match rollout.mode() {
-            Mode::Manual => return None,
-            Mode::Automatic => {}
-        }
-        let plan = &rollout.policy.plan;
-        let (next, reasons) = match action {
-            Action::Wait(reasons) => ("wait", reasons),
-            Action::Advance => ("advance", Vec::new()),
-            Action::AwaitApproval => ("await_approval", Vec::new()),
-            Action::Promote => ("promote", Vec::new()),
-            Action::RollBack(reason) => ("roll_back", vec![reason]),
-            Action::Hold(reason) => ("hold", vec![reason]),
-            Action::HoldFor(concerns) => ("hold", vec![reason(&concerns)]),
-        };
-        let step = |step: &PlannedStep| StepStatus {
-            percent: step.weight.percent(),
-            shadow_percent: step.shadow.percent(),
-            bake_seconds: step.bake.map(|bake| bake.as_secs_f64()),
-        };
-        Some(PlanStatus {
-            position: rollout.position + 1,
-            steps: plan.steps.iter().map(step).collect(),
-            deadline_at: rollout.deadline_at,
-            at_deadline: plan.at_deadline,
-            approval: plan.approval,
-            next,
-            reasons,
-        })
     }
 }
 
