@@ -334,7 +334,7 @@ fn the_environment_and_the_settings_file_of_the_server_count() {
     std::fs::write(folder.path().join("serin.toml"), recorded).unwrap();
     let refused = serin_with(&[], folder.path(), small);
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("metric revenue is recorded elsewhere"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("metric revenue is measured elsewhere"), "{}", refused.stderr);
 }
 
 #[test]
