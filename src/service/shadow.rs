@@ -52,7 +52,7 @@ pub struct Kept {
     pub ring: usize,
 }
 
-/// The largest ring: with [`ring::MOST_BYTES`](super::ring::MOST_BYTES) it takes some 64 MiB at most.
+/// The largest ring: with the 32 MiB that `ring.rs` keeps it takes some 64 MiB at most.
 pub const LARGEST_RING: usize = 100_000;
 
 /// Requests that may wait: some hundred milliseconds' worth at full speed.
