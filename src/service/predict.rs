@@ -127,8 +127,16 @@ pub async fn predict(
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
-                let scores = judged_scores(&live, &probabilities);
-                live.recorder.record_in(&segments, Track::Canary, visit, latency_seconds, scores);
+                if !segments.is_empty() {
+                    let scores = judged_scores(&live, &probabilities);
+                    live.recorder.record_in(
+                        &segments,
+                        Track::Canary,
+                        visit,
+                        latency_seconds,
+                        scores,
+                    );
+                }
                 lane.answered(latency_seconds);
                 shadow.keep(&rows, None);
                 let track = Track::Canary;
@@ -166,8 +174,16 @@ pub async fn predict(
             } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
-                let scores = judged_scores(&live, &probabilities);
-                live.recorder.record_in(&segments, Track::Stable, visit, latency_seconds, scores);
+                if !segments.is_empty() {
+                    let scores = judged_scores(&live, &probabilities);
+                    live.recorder.record_in(
+                        &segments,
+                        Track::Stable,
+                        visit,
+                        latency_seconds,
+                        scores,
+                    );
+                }
                 if let Some(lane) = shadowing {
                     let fault = lane.fault(&request.segments);
                     let answer = (&probabilities[..], latency_seconds);
