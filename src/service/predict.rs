@@ -127,16 +127,8 @@ pub async fn predict(
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
-                if !segments.is_empty() {
-                    let scores = judged_scores(&live, &probabilities);
-                    live.recorder.record_in(
-                        &segments,
-                        Track::Canary,
-                        visit,
-                        latency_seconds,
-                        scores,
-                    );
-                }
+                let answer = (latency_seconds, &probabilities[..]);
+                record_in(&live, &segments, Track::Canary, visit, answer);
                 lane.answered(latency_seconds);
                 shadow.keep(&rows, None);
                 let track = Track::Canary;
@@ -174,16 +166,8 @@ pub async fn predict(
             } else if !fallback {
                 let latency_seconds = per_row(latency, &rows);
                 live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
-                if !segments.is_empty() {
-                    let scores = judged_scores(&live, &probabilities);
-                    live.recorder.record_in(
-                        &segments,
-                        Track::Stable,
-                        visit,
-                        latency_seconds,
-                        scores,
-                    );
-                }
+                let answer = (latency_seconds, &probabilities[..]);
+                record_in(&live, &segments, Track::Stable, visit, answer);
                 if let Some(lane) = shadowing {
                     let fault = lane.fault(&request.segments);
                     let answer = (&probabilities[..], latency_seconds);
@@ -205,12 +189,23 @@ pub async fn predict(
     }
 }
 
-/// The predictions that are judged by segment: none, unless a policy says that they act.
-fn judged_scores<'a>(live: &Live, probabilities: &'a [f64]) -> &'a [f64] {
-    match &live.canary {
+/// Counts an answer in its segments, if it is in any: its seconds a row, and its predictions if a policy says
+/// that they act.
+fn record_in(
+    live: &Live,
+    segments: &InSegments,
+    track: Track,
+    visit: Visit,
+    (latency_seconds, probabilities): (f64, &[f64]),
+) {
+    if segments.is_empty() {
+        return;
+    }
+    let scores = match &live.canary {
         Some(lane) if lane.segments.scores => probabilities,
         Some(_) | None => &[],
-    }
+    };
+    live.recorder.record_in(segments, track, visit, latency_seconds, scores);
 }
 
 /// What a label of this request would be good for, if whoever is asked answers.
