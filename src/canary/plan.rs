@@ -317,6 +317,14 @@ fn step_lacks(
 ) -> Vec<String> {
     let plan = &rollout.policy.plan;
     let mut missing = Vec::new();
+    if let Ok(left) = Duration::try_from(rollout.warm_until().duration_since(now))
+        && !left.is_zero()
+    {
+        missing.push(format!("the warm-up lasts {} more, and nothing is judged", words(left)));
+    }
+    if rollout.weight().is_zero() && rollout.shadow().is_zero() {
+        missing.push("the canary has neither users nor a shadow; give it traffic".to_owned());
+    }
     if let Some(left) = rollout.bake().map(|bake| bake.saturating_sub(rollout.elapsed(now)))
         && !left.is_zero()
     {

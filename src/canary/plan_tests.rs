@@ -39,6 +39,7 @@ fn plan() -> Plan {
         steps: vec![step(5.0, Some(60)), step(50.0, Some(120))],
         deadline: Duration::from_secs(600),
         min_samples: 100,
+        warm_up: Duration::ZERO,
         ..Plan::default()
     }
 }
@@ -250,6 +251,48 @@ fn a_person_who_gave_more_traffic_is_not_overruled_downward() {
     assert_eq!((rollout.weight().percent(), rollout.position), (50.0, 2));
     let further = Event::Advanced { judgement: judgement(&state) };
     assert!(apply(&state, &further, at(3)).is_err());
+}
+
+#[test]
+fn a_person_who_took_the_traffic_away_is_not_overruled() {
+    let steps = vec![step(5.0, Some(1)), step(10.0, Some(1)), step(50.0, Some(1))];
+    let mut state = State::initial(version("v1"), at(0));
+    state = after(&state, &deployed("v2", &Plan { steps, ..plan() }), at(0));
+    let to = |state: &State, percent| Event::TrafficSet {
+        rollout: 1,
+        weight: Weight::from_percent(percent).unwrap(),
+        shadow: Weight::ZERO,
+        judgement: Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Promote, 1000)),
+    };
+    for second in [20, 30] {
+        let advanced = Event::Advanced {
+            judgement: Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Hold, 1000)),
+        };
+        state = after(&state, &advanced, at(second));
+    }
+    // At the last step, and all is proven: without users it is neither promoted nor given some.
+    let nobody = after(&state, &to(&state, 0.0), at(40));
+    let act = |state: &State| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let judgement = judged(rollout, Verdict::Promote, 1000);
+        word(next(rollout, &judgement, &Observation::default(), at(100)))
+    };
+    assert_eq!(act(&nobody), "wait: the canary has neither users nor a shadow; give it traffic");
+    // With fewer it climbs again.
+    let few = after(&state, &to(&state, 1.0), at(40));
+    let (position, step) = few.rollout.as_ref().unwrap().following_step().unwrap();
+    assert_eq!((position, step.weight.percent()), (0, 5.0));
+    assert_eq!(act(&few), "advance");
+}
+
+#[test]
+fn nothing_advances_while_it_is_warming_up() {
+    let plan = Plan { warm_up: Duration::from_secs(90), ..plan() };
+    let rollout = running(&plan);
+    let judgement = judged(&rollout, Verdict::Promote, 1000);
+    let act = |second| word(next(&rollout, &judgement, &Observation::default(), at(second)));
+    assert_eq!(act(89), "wait: the warm-up lasts 1s more, and nothing is judged");
+    assert_eq!(act(90), "advance");
 }
 
 #[path = "plan_lives_tests.rs"]

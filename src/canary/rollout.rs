@@ -161,7 +161,11 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 Phase::Paused => {}
                 Phase::AwaitingApproval => next.approved = true,
             }
-            next.phase = Phase::Running;
+            // Whoever ends a pause has not agreed to leave a step that waits for a person.
+            next.phase = match running.phase {
+                Phase::Paused if !running.approved => phase_at(&running.policy, running.position),
+                Phase::Running | Phase::Paused | Phase::AwaitingApproval => Phase::Running,
+            };
             // Whoever resumes what took too long gives it as long again.
             if running.deadline_at.is_some_and(|deadline| deadline <= at) {
                 next.deadline_at = at.saturating_add(running.policy.plan.deadline).ok();

@@ -213,8 +213,8 @@ impl Rollout {
     /// The next step of the plan and its place: the next whose share is larger, because a person may have
     /// changed the share meanwhile.
     pub fn following_step(&self) -> Option<(usize, PlannedStep)> {
-        let steps = self.policy.plan.steps.iter().copied().enumerate();
-        steps.skip(self.position + 1).find(|(_, step)| step.weight > self.weight())
+        let mut steps = self.policy.plan.steps.iter().copied().enumerate();
+        steps.find(|(_, step)| step.weight > self.weight())
     }
 
     /// What is observed before this enters no judgement.

@@ -26,6 +26,7 @@ use crate::canary::evidence_log;
 use crate::canary::evidence_log::LogError;
 use crate::canary::judge::WatchEvidence;
 use crate::canary::monitors::ALGORITHM;
+use crate::canary::policy::Mode;
 use crate::canary::what_if::Course;
 use crate::canary::what_if::Following;
 use crate::store::Store;
@@ -147,9 +148,9 @@ pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, Sto
         let Some(judgement) = entry.event.judgement() else { continue };
         let ticks = judgement.watch.as_ref().map(|watch| watch.conclusion.ticks);
         let (outcome, detail) = match ticks.map(|ticks| tape.at(ticks)) {
-            None => compared(judgement, &again(told, judgement, None), ALGORITHM),
+            None => compared(judgement, &again(told, entry, judgement, None), ALGORITHM),
             Some(Ok((watch, algorithm))) => {
-                compared(judgement, &again(told, judgement, Some(watch)), algorithm)
+                compared(judgement, &again(told, entry, judgement, Some(watch)), algorithm)
             }
             Some(Err(ReplayError::Store(cause))) => return Err(cause),
             Some(Err(
@@ -196,10 +197,17 @@ pub fn course(
 }
 
 /// The judgement that follows from the policy of the deployment, the inputs of the entry, and the watch.
-fn again(told: &Told, entry: &Judgement, watch: Option<WatchEvidence>) -> Judgement {
-    let (policy, mode) = (told.policy.health, told.policy.mode);
-    let inputs = entry.evidence.inputs;
-    Judgement::new(told.rollout, entry.step, &told.canary.digest, policy, inputs, mode, watch)
+fn again(
+    told: &Told,
+    entry: &Entry,
+    judgement: &Judgement,
+    watch: Option<WatchEvidence>,
+) -> Judgement {
+    // After a promotion the labels alone are heard, whoever promoted.
+    let is_after = matches!(entry.event, Event::HarmReported { .. } | Event::Reverted { .. });
+    let mode = if is_after { Mode::Automatic } else { told.policy.mode };
+    let (policy, inputs) = (told.policy.health, judgement.evidence.inputs);
+    Judgement::new(told.rollout, judgement.step, &told.canary.digest, policy, inputs, mode, watch)
 }
 
 fn compared(entry: &Judgement, again: &Judgement, algorithm: u32) -> (Outcome, Option<String>) {
