@@ -190,6 +190,14 @@ impl Lane {
         self.shadow.as_ref().is_some_and(takes)
     }
 
+    /// Whoever has been here comes for the first time again.
+    pub fn forget_visits(&self) {
+        self.visits.forget();
+        if let Some(shadow) = &self.shadow {
+            shadow.visits.forget();
+        }
+    }
+
     /// From now on the canary gets no request.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);

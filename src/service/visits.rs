@@ -72,6 +72,13 @@ impl Visits {
         if before & mask == 0 { Visit::First } else { Visit::Repeated }
     }
 
+    /// Nobody has been here: what was observed until now is not judged.
+    pub fn forget(&self) {
+        for word in &self.words {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Who has been here.
     pub fn seen(&self) -> KeysSeen {
         let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));

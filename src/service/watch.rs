@@ -42,6 +42,8 @@ struct Watched {
     policy: JudgePolicy,
     /// What is observed before enters no judgement.
     warm_until: Timestamp,
+    /// Whether the last tick was of the warm-up.
+    is_warm: bool,
     /// The samples of the step that the last tick has seen.
     seen: Samples,
     /// The pairs, likewise.
@@ -89,6 +91,7 @@ impl Watch {
             is_promoted: false,
             policy,
             warm_until,
+            is_warm: false,
             seen,
             seen_pairs,
             monitors,
@@ -136,8 +139,10 @@ impl Watch {
         let increment = Increment::between(lane.split.weight(), &watched.seen, samples)
             .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
-        if increment.weight.is_certain() {
-            // No coin falls, so what was recorded compares nothing.
+        // The tick in which the warm-up ends is of it.
+        let is_warming = at < watched.warm_until || watched.is_warm;
+        if increment.weight.is_certain() || is_warming {
+            // No coin falls, so what was recorded compares nothing; or nothing is judged yet.
             elsewhere.recordings.drop_waiting();
         } else {
             increment.recorded = elsewhere.recordings.increments();
@@ -146,8 +151,18 @@ impl Watch {
         // A label knows its own share, so it waits for no other one to end.
         increment.losses = elsewhere.feedback.take_losses();
         watched.rate.count(increment.stable.requests + increment.canary.requests, at);
-        if at < watched.warm_until {
-            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
+        if is_warming {
+            watched.is_warm = at < watched.warm_until;
+            let rest = if watched.is_warm {
+                (samples.clone(), pairs.clone())
+            } else {
+                // Whoever came so far was not judged, and is once. What comes before the samples are read
+                // anew is left out, rather than counted twice.
+                lane.forget_visits();
+                let Observed { first, pairs, .. } = live.recorder.observed();
+                (first, pairs)
+            };
+            (watched.seen, watched.seen_pairs) = rest;
             return true;
         }
         // Looking twice at the same samples changes nothing.

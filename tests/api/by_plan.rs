@@ -189,3 +189,25 @@ fn a_plan_that_cannot_be_is_refused_with_its_field() {
     }
     assert_eq!(app.status()["canary"], Value::Null);
 }
+
+#[test]
+fn whoever_came_in_the_warm_up_is_judged_after_it() {
+    let app = TestApp::spawn();
+    let mut plan = short_plan();
+    plan["warm_up"] = json!("700ms");
+    plan["steps"] = json!([{ "weight": 50, "bake": "10m" }, { "weight": 60, "bake": "10m" }]);
+    plan["deadline"] = json!("1h");
+    deploy(&app, "model_v2.bin", &plan);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2500) {
+        for user in 0..40 {
+            let body =
+                json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1], "key": format!("user-{user}") });
+            app.post("/predict", &body).done();
+        }
+    }
+    let samples = &app.status()["health"]["always_valid"]["metrics"][0]["samples"];
+    let of = |track: &str| samples[track].as_u64().unwrap();
+    // Each of them once, however often they came.
+    assert_eq!(of("canary") + of("stable"), 40, "{samples}");
+}
