@@ -57,6 +57,11 @@ impl Inference {
         &*self.model
     }
 
+    /// The probabilities of these rows, if the model runs on this thread; `None` if it has to be waited for.
+    pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Vec<f64>, InferenceError>> {
+        self.pool.is_none().then(|| guarded(&*self.model, rows))
+    }
+
     /// The probabilities of these rows.
     ///
     /// # Errors

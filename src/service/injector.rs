@@ -25,6 +25,11 @@ impl Fault {
     /// Nothing is done to it.
     pub const NONE: Fault = Fault { delay: Duration::ZERO, fails: false, score_shift: 0.0 };
 
+    /// Whether nothing is.
+    pub fn is_none(&self) -> bool {
+        *self == Fault::NONE
+    }
+
     /// The probabilities, shifted.
     pub fn shifted(&self, mut probabilities: Vec<f64>) -> Vec<f64> {
         if self.score_shift != 0.0 {

@@ -2,6 +2,8 @@
 
 mod tester;
 
+mod timed;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +14,13 @@ use thiserror::Error;
 use super::clock::Clock;
 use super::inference::InferenceError;
 use super::injector::Fault;
+use super::live::Assigned;
 use super::live::Lane;
 use super::live::Live;
 use super::live::Loaded;
 use super::segments::InSegments;
 use super::segments::Named;
 use super::shadow::Shadow;
-use super::visits::Visit;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::prediction_id::Standing;
@@ -28,6 +30,9 @@ use crate::model::Row;
 use crate::model::RowError;
 
 pub use tester::predict_on;
+use timed::Timed;
+pub(super) use timed::per_row;
+pub(super) use timed::timed;
 
 /// What is asked: one row or many, and for whom.
 pub struct Request<'a> {
@@ -106,122 +111,158 @@ pub async fn predict(
     shadow: &Shadow,
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
-    let rows = fit(&live, request.rows)?;
-    let segments = match &live.canary {
-        Some(lane) if !request.segments.is_empty() => lane.segments.find(&request.segments),
-        Some(_) | None => InSegments::default(),
-    };
-    let mut fallback = false;
-    let mut lost = Duration::ZERO;
-    let key = request.key.as_deref();
-    let assigned = live.assign(key);
-    let (track, visit) = (assigned.track, assigned.visit);
-    let mut standing = standing(&live, visit);
-    if let (Track::Canary, Some(lane)) = (track, &live.canary) {
-        let (latency, outcome) = if lane.admits(|| clock.steady()) {
-            timed(&lane.loaded, clock, lane.fault(&request.segments), lane.deadline, &rows).await
+    let Request { rows, key, segments: named } = request;
+    let rows = fit(&live, rows)?;
+    let mut asked = Asked::new(&live, key.as_deref(), &named);
+    if let Some(lane) = asked.canarys() {
+        let asked_of = if lane.admits(|| clock.steady()) {
+            timed(&lane.loaded, clock, lane.fault(&named), lane.deadline, &rows).await
         } else {
             (Duration::ZERO, Err(not_asked()))
         };
+        if let Some(answer) = asked.canary_has(lane, asked_of, clock, &rows) {
+            shadow.keep(&rows, None);
+            return Ok(answer.of(live));
+        }
+    }
+    let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
+    let (answer, shadowing) = asked.stable_has(outcome, stable_deadline, &rows)?;
+    shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
+    if let Some(lane) = shadowing {
+        let stable = (&answer.probabilities[..], per_row(answer.latency, &rows));
+        shadow.offer(lane, &live.recorder, rows, stable, lane.fault(&named));
+    }
+    Ok(answer.of(live))
+}
+
+/// A request under way: whose it is, and what has come of it.
+struct Asked<'a> {
+    live: &'a Live,
+    key: Option<&'a str>,
+    segments: InSegments,
+    assigned: Assigned,
+    /// How long the canary took to fail; `None` if it has not, or was not asked to answer.
+    lost: Option<Duration>,
+}
+
+/// A prediction, but for what it was made from.
+struct Answer {
+    probabilities: Vec<f64>,
+    track: Track,
+    latency: Duration,
+    fallback: bool,
+    standing: Standing,
+}
+
+impl Answer {
+    fn of(self, live: Guard<Arc<Live>>) -> Prediction {
+        let Answer { probabilities, track, latency, fallback, standing } = self;
+        Prediction { probabilities, track, latency, fallback, standing, live }
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> Asked<'a> {
+        let segments = match &live.canary {
+            Some(lane) if !named.is_empty() => lane.segments.find(named),
+            Some(_) | None => InSegments::default(),
+        };
+        Asked { live, key, segments, assigned: live.assign(key), lost: None }
+    }
+
+    /// The lane, if the request is the canary's.
+    fn canarys(&self) -> Option<&'a Lane> {
+        self.live.canary.as_ref().filter(|_| self.assigned.track == Track::Canary)
+    }
+
+    /// The canary has answered, or failed: then stable is to be asked.
+    fn canary_has(
+        &mut self,
+        lane: &Lane,
+        (latency, outcome): Timed,
+        clock: &dyn Clock,
+        rows: &[Row<'_>],
+    ) -> Option<Answer> {
         match outcome {
             Ok(probabilities) => {
-                let latency_seconds = per_row(latency, &rows);
-                live.recorder.record(Track::Canary, visit, latency_seconds, &probabilities);
-                let answer = (latency_seconds, &probabilities[..]);
-                record_in(&live, &segments, Track::Canary, visit, answer);
+                let latency_seconds = per_row(latency, rows);
+                self.record(Track::Canary, latency_seconds, &probabilities);
                 lane.answered(latency_seconds);
-                shadow.keep(&rows, None);
-                let track = Track::Canary;
-                return Ok(Prediction { probabilities, track, latency, fallback, standing, live });
+                let (track, standing) = (Track::Canary, self.assigned.standing);
+                Some(Answer { probabilities, track, latency, fallback: false, standing })
             }
             Err(error) => {
-                live.recorder.record_failure(Track::Canary, visit, error.failure);
+                let visit = self.assigned.visit;
+                self.live.recorder.record_failure(Track::Canary, visit, error.failure);
                 // A burst of one segment may have opened the breaker: the others have nothing to do with it.
                 if error.failure != Failure::BreakerOpen {
-                    live.recorder.record_failure_in(&segments, Track::Canary, visit);
+                    self.live.recorder.record_failure_in(&self.segments, Track::Canary, visit);
                 }
                 lane.failed(error.failure, || clock.steady());
                 tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
-                (fallback, lost, standing) = (true, latency, Standing::Apart);
+                self.lost = Some(latency);
+                None
             }
         }
     }
-    // A request that was the canary's does not become a sample of stable: the two tracks are
-    // comparable only as the split has drawn them.
-    let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
-    match outcome {
-        Ok(probabilities) => {
-            // The tracks are compared by one measure: what would have been too late of the canary's is
-            // so of stable's, although the user gets it.
-            let deadline = live.canary.as_ref().map_or(stable_deadline, |lane| lane.deadline);
-            let is_late = latency > deadline;
-            let to_shadow = |lane: &&Lane| !fallback && !is_late && lane.shadows(assigned, key);
-            let shadowing = live.canary.as_ref().filter(to_shadow);
-            shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
-            if !fallback && is_late {
-                live.recorder.record_failure(Track::Stable, visit, Failure::Deadline);
-                live.recorder.record_failure_in(&segments, Track::Stable, visit);
-                // The canary's label would have been nobody's, so this is, too.
-                standing = Standing::Apart;
-            } else if !fallback {
-                let latency_seconds = per_row(latency, &rows);
-                live.recorder.record(Track::Stable, visit, latency_seconds, &probabilities);
-                let answer = (latency_seconds, &probabilities[..]);
-                record_in(&live, &segments, Track::Stable, visit, answer);
-                if let Some(lane) = shadowing {
-                    let fault = lane.fault(&request.segments);
-                    let answer = (&probabilities[..], latency_seconds);
-                    shadow.offer(lane, &live.recorder, rows, answer, fault);
-                }
-            }
-            let latency = latency + lost;
-            let track = Track::Stable;
-            Ok(Prediction { probabilities, track, latency, fallback, standing, live })
-        }
-        Err(error) => {
+
+    /// Stable has answered, or failed. With the lane whose canary is to be asked the same in shadow.
+    ///
+    /// A request that was the canary's does not become a sample of stable: the two tracks are
+    /// comparable only as the split has drawn them.
+    fn stable_has(
+        &self,
+        (latency, outcome): Timed,
+        stable_deadline: Duration,
+        rows: &[Row<'_>],
+    ) -> Result<(Answer, Option<&'a Lane>), PredictError> {
+        let fallback = self.lost.is_some();
+        let probabilities = outcome.map_err(|error| {
             if !fallback {
-                live.recorder.record_failure(Track::Stable, visit, error.failure);
-                live.recorder.record_failure_in(&segments, Track::Stable, visit);
+                self.record_failure(error.failure);
             }
-            tracing::warn!(version = live.stable.version.name, ?error, "stable failed");
-            Err(PredictError::Stable(error))
+            tracing::warn!(version = self.live.stable.version.name, ?error, "stable failed");
+            PredictError::Stable(error)
+        })?;
+        let lane = self.live.canary.as_ref();
+        // The tracks are compared by one measure: what would have been too late of the canary's is
+        // so of stable's, although the user gets it.
+        let is_late = latency > lane.map_or(stable_deadline, |lane| lane.deadline);
+        // The canary's label of a late answer would have been nobody's, so this is, too.
+        let standing = if fallback || is_late { Standing::Apart } else { self.assigned.standing };
+        if !fallback && is_late {
+            self.record_failure(Failure::Deadline);
+        } else if !fallback {
+            self.record(Track::Stable, per_row(latency, rows), &probabilities);
         }
+        let in_shadow =
+            |lane: &&Lane| !fallback && !is_late && lane.shadows(self.assigned, self.key);
+        let shadowing = lane.filter(in_shadow);
+        let latency = latency + self.lost.unwrap_or_default();
+        let answer = Answer { probabilities, track: Track::Stable, latency, fallback, standing };
+        Ok((answer, shadowing))
     }
-}
 
-/// Counts an answer in its segments, if it is in any: its seconds a row, and its predictions if a policy says
-/// that they act.
-fn record_in(
-    live: &Live,
-    segments: &InSegments,
-    track: Track,
-    visit: Visit,
-    (latency_seconds, probabilities): (f64, &[f64]),
-) {
-    if segments.is_empty() {
-        return;
+    /// Counts an answer; in its segments, if it is in any, its predictions only if a policy says that they act.
+    fn record(&self, track: Track, latency_seconds: f64, probabilities: &[f64]) {
+        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
+        recorder.record(track, visit, latency_seconds, probabilities);
+        if self.segments.is_empty() {
+            return;
+        }
+        let scores = match &self.live.canary {
+            Some(lane) if lane.segments.scores => probabilities,
+            Some(_) | None => &[],
+        };
+        recorder.record_in(&self.segments, track, visit, latency_seconds, scores);
     }
-    let scores = match &live.canary {
-        Some(lane) if lane.segments.scores => probabilities,
-        Some(_) | None => &[],
-    };
-    live.recorder.record_in(segments, track, visit, latency_seconds, scores);
-}
 
-/// What a label of this request would be good for, if whoever is asked answers.
-fn standing(live: &Live, visit: Visit) -> Standing {
-    match (&live.canary, visit) {
-        (None, _) => Standing::Apart,
-        (Some(lane), _) if !lane.is_open() => Standing::Apart,
-        (Some(_), Visit::First) => Standing::Judged,
-        (Some(_), Visit::Repeated) => Standing::Shown,
+    /// Counts a failure of stable's.
+    fn record_failure(&self, failure: Failure) {
+        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
+        recorder.record_failure(Track::Stable, visit, failure);
+        recorder.record_failure_in(&self.segments, Track::Stable, visit);
     }
-}
-
-/// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
-/// not look like a slow model.
-pub(super) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
-    latency.as_secs_f64() / rows.len().max(1) as f64
 }
 
 /// The rows in the order of the schema. Stable's schema stands for both: a canary with other
@@ -229,47 +270,16 @@ pub(super) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
 fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, PredictError> {
     let schema = live.stable.inference.model().schema();
     let count = rows.len();
-    rows.into_iter()
-        .enumerate()
-        .map(|(row, features)| {
-            schema.row(features).map_err(|cause| PredictError::Row { row, rows: count, cause })
-        })
-        .collect()
-}
-
-/// A version's answer within its deadline, and how long it took, both tracks measured by the same
-/// two clock reads. An injected delay counts: it plays a slow model.
-pub(super) async fn timed(
-    loaded: &Loaded,
-    clock: &dyn Clock,
-    fault: Fault,
-    deadline: Duration,
-    rows: &[Row<'_>],
-) -> (Duration, Result<Vec<f64>, InferenceError>) {
-    let started = clock.steady();
-    let mut left = deadline;
-    if !fault.delay.is_zero() {
-        tokio::time::sleep(fault.delay.min(deadline)).await;
-        left = deadline.saturating_sub(clock.steady().saturating_sub(started));
+    // Not collected: that would shrink the rows in place, which takes longer than new room for them.
+    let mut fitted = Vec::with_capacity(count);
+    for (row, features) in rows.into_iter().enumerate() {
+        let fits = schema.row(features);
+        fitted.push(fits.map_err(|cause| PredictError::Row { row, rows: count, cause })?);
     }
-    let outcome = if left.is_zero() {
-        Err(late(deadline))
-    } else if fault.fails {
-        let detail = "an error that was injected on purpose".to_owned();
-        Err(InferenceError { failure: Failure::Error, detail })
-    } else {
-        loaded.inference.run(rows, left).await.map(|probabilities| fault.shifted(probabilities))
-    };
-    let latency = clock.steady().saturating_sub(started);
-    (latency, if latency > deadline { outcome.and(Err(late(deadline))) } else { outcome })
+    Ok(fitted)
 }
 
 fn not_asked() -> InferenceError {
     let detail = "it had failed too often in a row".to_owned();
     InferenceError { failure: Failure::BreakerOpen, detail }
-}
-
-fn late(deadline: Duration) -> InferenceError {
-    let detail = format!("no answer within {deadline:?}");
-    InferenceError { failure: Failure::Deadline, detail }
 }
