@@ -81,9 +81,12 @@ impl Aftercare {
             .then(|| format!("labels show that it does harm: {}", sentences.join("; ")))
     }
 
-    /// What is to be done now, with this judgement of all labels so far.
-    pub fn next(&self, judgement: &Judgement, now: Timestamp) -> Care {
-        match (self.harm(judgement), self.rollout.policy.after_promotion.action) {
+    /// What is to be done now, with this judgement of all labels so far. `is_ready`: whether the previous
+    /// version is there to go back to; what cannot be reverted is reported.
+    pub fn next(&self, judgement: &Judgement, is_ready: bool, now: Timestamp) -> Care {
+        let action = self.rollout.policy.after_promotion.action;
+        let remedy = if is_ready { action } else { Remedy::Report };
+        match (self.harm(judgement), remedy) {
             (Some(reason), Remedy::Revert) => Care::Revert(reason),
             (Some(_), Remedy::Report) if !self.is_reported => Care::Report,
             (Some(_), Remedy::Report) | (None, _) if now >= self.until => Care::End,

@@ -76,7 +76,7 @@ fn promoted(policy: Policy, canary_brier: f64) -> State {
 
 fn next(state: &State, canary_brier: f64, second: i64) -> Care {
     let care = state.aftercare.as_deref().unwrap();
-    care.next(&judged(&care.rollout, canary_brier), at(second))
+    care.next(&judged(&care.rollout, canary_brier), true, at(second))
 }
 
 #[test]
@@ -93,6 +93,20 @@ fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
     let reported = after(&state, &Event::HarmReported { judgement }, 12);
     assert_eq!(next(&reported, 0.3, 69), Care::Wait, "once is enough");
     assert_eq!(next(&reported, 0.3, 70), Care::End);
+}
+
+#[test]
+fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_watch_ends_in_time() {
+    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let next = |state: &State, second| {
+        let care = state.aftercare.as_deref().unwrap();
+        care.next(&judged(&care.rollout, 0.3), false, at(second))
+    };
+    assert_eq!(next(&state, 11), Care::Report);
+    let judgement = Box::new(judged(&state.aftercare.as_ref().unwrap().rollout, 0.3));
+    let reported = after(&state, &Event::HarmReported { judgement }, 12);
+    assert_eq!(next(&reported, 69), Care::Wait);
+    assert_eq!(next(&reported, 70), Care::End);
 }
 
 #[test]

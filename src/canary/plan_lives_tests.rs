@@ -147,7 +147,7 @@ fn cared(care: &Aftercare, harm: bool, now: Timestamp) -> Option<Event> {
         show_harm(&mut judgement);
     }
     let (rollout, judgement) = (care.rollout.id, Box::new(judgement));
-    match care.next(&judgement, now) {
+    match care.next(&judgement, true, now) {
         Care::Wait => None,
         Care::End => Some(Event::WatchEnded { rollout }),
         Care::Report => Some(Event::HarmReported { judgement }),

@@ -3,13 +3,20 @@
 //! ```text
 //! id    = 64 characters of URL-safe base64 = 48 bytes
 //! bytes = 1 (the version), flags, share in basis points (2), step (4), rollout (6), second (6),
-//!         number (8), score as f32 (4), and the first 16 bytes of their keyed BLAKE3
+//!         number (8), score as f32 (4), and their code of 16 bytes
+//! code  = SipHash-2-4 with 128 bits (Aumasson and Bernstein 2012, doi:10.1007/978-3-642-34931-7_28)
 //! ```
 //!
 //! Numbers are little-endian; a second is counted from 1970. The key makes an id impossible to forge,
 //! not to read: it tells nothing that the answer beside it did not. A number of its own makes two ids of
 //! the same prediction differ.
 
+use std::hash::Hasher;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use siphasher::sip128::Hasher128;
+use siphasher::sip128::SipHasher24;
 use thiserror::Error;
 
 use super::signals::Track;
@@ -79,19 +86,19 @@ const CANARY: u8 = 1;
 const SHOWN: u8 = 2;
 const APART: u8 = 4;
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 impl IdKey {
     /// The length of a key.
-    pub const BYTES: usize = 32;
+    pub const BYTES: usize = 16;
 
     /// A key of these bytes, which nobody else may know.
     pub fn new(bytes: [u8; IdKey::BYTES]) -> IdKey {
         IdKey(bytes)
     }
 
-    fn code(&self, signed: &[u8]) -> blake3::Hash {
-        blake3::keyed_hash(&self.0, signed)
+    fn code(&self, signed: &[u8]) -> [u8; CODE] {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(signed);
+        hasher.finish128().as_bytes()
     }
 }
 
@@ -124,8 +131,8 @@ impl PredictionId {
             rest = after;
         }
         let (signed, code) = bytes.split_at_mut(SIGNED);
-        code.copy_from_slice(&key.code(signed).as_bytes()[..CODE]);
-        encoded(&bytes)
+        code.copy_from_slice(&key.code(signed));
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// What an id says, and a fingerprint of it: 64 bits that nobody without the key can choose.
@@ -136,8 +143,8 @@ impl PredictionId {
         let bytes = decoded(text).ok_or(IdError::Malformed)?;
         let (signed, code) = bytes.split_at(SIGNED);
         let expected = key.code(signed);
-        // blake3 compares its hashes in constant time; so is the first half compared here.
-        let differs = expected.as_bytes().iter().zip(code).fold(0, |seen, (a, b)| seen | (a ^ b));
+        // In constant time, so that nobody learns a code byte by byte.
+        let differs = expected.iter().zip(code).fold(0, |seen, (a, b)| seen | (a ^ b));
         if differs != 0 {
             return Err(IdError::Forged);
         }
@@ -165,47 +172,18 @@ impl PredictionId {
     }
 }
 
-fn encoded(bytes: &[u8; BYTES]) -> String {
-    let mut text = String::with_capacity(CHARACTERS);
-    for three in bytes.chunks_exact(3) {
-        let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        for shift in [18, 12, 6, 0] {
-            text.push(char::from(ALPHABET[bits >> shift & 63]));
-        }
-    }
-    text
-}
-
 fn decoded(text: &str) -> Option<[u8; BYTES]> {
-    if text.len() != CHARACTERS {
-        return None;
-    }
     let mut bytes = [0; BYTES];
-    for (three, four) in bytes.chunks_exact_mut(3).zip(text.as_bytes().chunks_exact(4)) {
-        let mut bits = 0_u32;
-        for character in four {
-            bits = bits << 6 | u32::from(digit(*character)?);
-        }
-        three.copy_from_slice(&bits.to_be_bytes()[1..]);
-    }
-    Some(bytes)
-}
-
-fn digit(character: u8) -> Option<u8> {
-    Some(match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    })
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    (length == BYTES).then_some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     fn key(byte: u8) -> IdKey {
         IdKey::new([byte; IdKey::BYTES])

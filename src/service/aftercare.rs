@@ -38,15 +38,16 @@ impl Service {
         let Some(care) = ledger.state.aftercare.as_deref() else { return Ok(()) };
         let rollout = care.rollout.id;
         let judgement = Box::new(self.judged_after(care));
-        let event = match care.next(&judgement, self.clock.wall()) {
-            Care::Wait => return Ok(()),
-            Care::End => Event::WatchEnded { rollout },
-            Care::Report => Event::HarmReported { judgement },
-            Care::Revert(reason) => {
-                let by = Mode::Automatic;
-                Event::Reverted { rollout, reason, judgement: Some(judgement), by }
-            }
-        };
+        let event =
+            match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
+                Care::Wait => return Ok(()),
+                Care::End => Event::WatchEnded { rollout },
+                Care::Report => Event::HarmReported { judgement },
+                Care::Revert(reason) => {
+                    let by = Mode::Automatic;
+                    Event::Reverted { rollout, reason, judgement: Some(judgement), by }
+                }
+            };
         self.carry_out(ledger, &event, None)
     }
 

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use super::Service;
 use super::recorder::Observed;
+use super::visits::RolloutVisits;
+use super::visits::Visits;
 use crate::canary::Logged;
 use crate::canary::evidence_log;
 use crate::store::Checkpoint;
@@ -56,14 +58,22 @@ impl Service {
         if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
-        let seen = live.canary.as_ref().map(|lane| lane.visits.seen()).unwrap_or_default();
+        let seen = |of: fn(&RolloutVisits) -> &Visits| {
+            let seen = live.canary.as_ref().map(|lane| of(&lane.visits).seen());
+            seen.filter(|seen| seen.count() > 0)
+        };
+        let (answered, shadowed) = (seen(|it| &it.answered), seen(|it| &it.shadowed));
+        let keys = (answered.is_some() || shadowed.is_some()).then(|| {
+            let seen = answered.unwrap_or_default();
+            KeyedSamples { repeated: observed.repeated, seen, shadowed }
+        });
         let checkpoint = Checkpoint {
             rollout,
             step,
             digest,
             routed: live.recorder.routed(),
             samples: observed.first,
-            keys: (seen.count() > 0).then_some(KeyedSamples { repeated: observed.repeated, seen }),
+            keys,
             monitors: Some(to_save.monitors),
             labels: labels.labels,
             new_labels: labels.new,

@@ -34,6 +34,12 @@ pub(super) struct Unkept {
     before: State,
 }
 
+/// Whether this is a rollback, and its rollout still runs.
+fn is_still_to_do(event: &Event, state: &State) -> bool {
+    let running = state.rollout.as_ref().map(|rollout| rollout.id);
+    matches!(event, Event::RolledBack { rollout, .. } if running == Some(*rollout))
+}
+
 impl Service {
     /// Writes down a rollback that took effect when the journal could not be written.
     ///
@@ -54,8 +60,13 @@ impl Service {
             Err(StoreError::Conflict { .. }) => {
                 // It was written after all, or someone else has decided meanwhile: the journal is right,
                 // and goes on from the state before the rollback.
+                let event = event.clone();
                 ledger.state = before.clone();
                 self.catch_up(ledger)?;
+                ledger.unkept = None;
+                if is_still_to_do(&event, &ledger.state) {
+                    return self.carry_out(ledger, &event, None);
+                }
                 tracing::warn!(
                     revision = ledger.revision,
                     "the journal has moved on; following it"
@@ -95,7 +106,12 @@ impl Service {
             Ok(entry) => entry,
             Err(conflict @ StoreError::Conflict { .. }) => {
                 self.catch_up(ledger)?;
-                return Err(conflict.into());
+                // Following the journal has opened the lane again.
+                return if is_still_to_do(event, &ledger.state) {
+                    self.carry_out(ledger, event, None)
+                } else {
+                    Err(conflict.into())
+                };
             }
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };

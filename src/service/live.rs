@@ -16,13 +16,15 @@ use super::injector::Injector;
 use super::recorder::Recorder;
 use super::segments::Places;
 use super::tripwire::Tripwire;
+use super::visits::RolloutVisits;
+use super::visits::SHADOW_SALT;
 use super::visits::Visit;
-use super::visits::Visits;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::Version;
 use crate::canary::injection::Segments;
+use crate::canary::prediction_id::Standing;
 use crate::canary::signals::Failure;
 use crate::canary::state::Slowdown;
 
@@ -57,11 +59,11 @@ pub struct Lane {
     /// Who goes where.
     pub split: Split,
     /// Which keys were there before, in this rollout. Shared by its steps.
-    pub visits: Arc<Visits>,
+    pub visits: Arc<RolloutVisits>,
     /// Which segments there are. Shared by its steps.
     pub segments: Arc<Places>,
     /// Which of stable's requests it is asked in shadow; `None` if none.
-    pub shadow: Option<ShadowLane>,
+    pub shadow: Option<Split>,
     /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
     pub tripwire: Option<Arc<Tripwire>>,
     /// What keeps users from waiting for a canary that only fails; `None` if it is turned off. Shared by
@@ -77,13 +79,6 @@ pub struct Lane {
     closed: AtomicBool,
 }
 
-/// Which requests are shadowed.
-pub struct ShadowLane {
-    split: Split,
-    /// The keys that were shadowed in this rollout. Shared by its steps.
-    visits: Arc<Visits>,
-}
-
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assigned {
@@ -91,35 +86,10 @@ pub struct Assigned {
     pub track: Track,
     /// Whether its key was there before.
     pub visit: Visit,
+    /// What its label would be good for, if whoever is asked answers.
+    pub standing: Standing,
     /// Its number among those without a key.
     number: Option<u64>,
-}
-
-/// What is shadowed is drawn otherwise than who goes to the canary.
-const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
-
-impl ShadowLane {
-    /// That of a rollout, if it shadows now.
-    fn of(rollout: &Rollout, before: Option<&Lane>) -> Option<ShadowLane> {
-        let share = rollout.shadow();
-        if share.is_zero() {
-            return None;
-        }
-        let salt = rollout.salt ^ SHADOW_SALT;
-        let before = before.and_then(|lane| lane.shadow.as_ref());
-        let visits = before.map_or_else(|| Arc::new(Visits::new(salt)), |it| it.visits.clone());
-        Some(ShadowLane { split: Split::new(share, salt, rollout.step), visits })
-    }
-
-    /// Whether this request is shadowed: of a key only the first, because what follows says the same.
-    fn takes(&self, number: Option<u64>, key: Option<&str>) -> bool {
-        let picked = match (key, number) {
-            (Some(key), _) => self.split.assign_key(key),
-            (None, Some(number)) => self.split.assign(number),
-            (None, None) => Track::Stable,
-        };
-        picked == Track::Canary && key.is_none_or(|key| self.visits.visit(key) == Visit::First)
-    }
 }
 
 impl Lane {
@@ -128,7 +98,7 @@ impl Lane {
         rollout: &Rollout,
         loaded: Arc<Loaded>,
         slowdown: Slowdown,
-        visits: Option<Arc<Visits>>,
+        visits: Option<Arc<RolloutVisits>>,
         tripwire: Option<Arc<Tripwire>>,
         breaker: Option<Arc<Breaker>>,
         before: Option<&Lane>,
@@ -138,8 +108,9 @@ impl Lane {
             step: rollout.step,
             loaded,
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
-            shadow: ShadowLane::of(rollout, before),
-            visits: visits.unwrap_or_else(|| Arc::new(Visits::new(rollout.salt))),
+            shadow: (!rollout.shadow().is_zero())
+                .then(|| Split::new(rollout.shadow(), rollout.salt ^ SHADOW_SALT, rollout.step)),
+            visits: visits.unwrap_or_else(|| Arc::new(RolloutVisits::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
             injector: Injector::of(rollout),
             deadline: rollout.policy.canary_deadline,
@@ -184,18 +155,17 @@ impl Lane {
         }
     }
 
-    /// Whether stable's answer to this request is to be compared with the canary's.
+    /// Whether stable's answer to this request is to be compared with the canary's: of a key only the first,
+    /// because what follows says the same.
     pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
-        let takes = |shadow: &ShadowLane| self.is_open() && shadow.takes(assigned.number, key);
-        self.shadow.as_ref().is_some_and(takes)
-    }
-
-    /// Whoever has been here comes for the first time again.
-    pub fn forget_visits(&self) {
-        self.visits.forget();
-        if let Some(shadow) = &self.shadow {
-            shadow.visits.forget();
-        }
+        let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
+        let picked = match (key, assigned.number) {
+            (Some(key), _) => shadow.assign_key(key),
+            (None, Some(number)) => shadow.assign(number),
+            (None, None) => Track::Stable,
+        };
+        let is_new = |key| self.visits.shadowed.visit(key) == Visit::First;
+        picked == Track::Canary && key.is_none_or(is_new)
     }
 
     /// From now on the canary gets no request.
@@ -211,24 +181,38 @@ impl Lane {
     }
 }
 
+impl Assigned {
+    /// To stable, and its label says nothing of either track.
+    fn apart(visit: Visit) -> Assigned {
+        Assigned { track: Track::Stable, visit, standing: Standing::Apart, number: None }
+    }
+}
+
 impl Live {
     /// Where the next request goes.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
-        let keyed = |track, visit| Assigned { track, visit, number: None };
-        match (&self.canary, key) {
-            (None, _) => keyed(Track::Stable, Visit::First),
-            // Stable answers what the split would have given the canary, so it is compared with nothing.
-            (Some(lane), _) if !lane.is_open() => keyed(Track::Stable, Visit::Repeated),
-            // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
-            (Some(lane), Some(key)) if lane.split.weight().is_certain() => {
-                keyed(lane.split.assign_key(key), Visit::First)
-            }
-            (Some(lane), Some(key)) => keyed(lane.split.assign_key(key), lane.visits.visit(key)),
-            (Some(lane), None) => {
-                let number = self.recorder.next_request();
-                let (track, visit) = (lane.split.assign(number), Visit::First);
-                Assigned { track, visit, number: Some(number) }
-            }
+        let Some(lane) = &self.canary else {
+            return Assigned::apart(Visit::First);
+        };
+        // Stable answers what the split would have given the canary, so it is compared with nothing.
+        if !lane.is_open() {
+            return Assigned::apart(Visit::Repeated);
         }
+        let (track, visit, number) = match key {
+            // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
+            Some(key) if lane.split.weight().is_certain() => {
+                (lane.split.assign_key(key), Visit::First, None)
+            }
+            Some(key) => (lane.split.assign_key(key), lane.visits.answered.visit(key), None),
+            None => {
+                let number = self.recorder.next_request();
+                (lane.split.assign(number), Visit::First, Some(number))
+            }
+        };
+        let standing = match visit {
+            Visit::First => Standing::Judged,
+            Visit::Repeated => Standing::Shown,
+        };
+        Assigned { track, visit, standing, number }
     }
 }

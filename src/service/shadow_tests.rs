@@ -83,8 +83,22 @@ fn a_key_is_compared_once() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    ask(&service, 300, |n| Some(format!("customer-{}", n % 10)));
+    let customers = |n| Some(format!("customer-{}", n % 10));
+    ask(&service, 300, customers);
     assert_eq!(work_off(&service), 10);
+    // Not after a step without a shadow either, nor after a restart.
+    for shadow in [Weight::ZERO, weight(100.0)] {
+        service.command(Command::SetTraffic { weight: Weight::ZERO, shadow }, None).unwrap();
+        ask(&service, 300, customers);
+        assert_eq!(work_off(&service), 0);
+    }
+    ask(&service, 1, |_| Some("another customer".to_owned()));
+    assert_eq!(work_off(&service), 1);
+    service.save_checkpoint().unwrap();
+    drop(service);
+    let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    ask(&restarted, 300, customers);
+    assert_eq!(work_off(&restarted), 0);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::shadow::RedactError;
 use super::shadow::Shadow;
 use super::tripwire::Alarm;
 use super::tripwire::Tripwire;
-use super::visits::Visits;
+use super::visits::RolloutVisits;
 use super::watch::Watch;
 use crate::canary::Event;
 use crate::canary::Monitors;
@@ -44,6 +44,7 @@ use crate::canary::journal::follow;
 use crate::canary::monitors::ALGORITHM;
 use crate::canary::policy::Mode;
 use crate::store::Checkpoint;
+use crate::store::KeyedSamples;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -289,12 +290,13 @@ fn load(
     }
 }
 
-/// The keys that were there before the restart, if any came back.
-fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<Visits>> {
+/// The keys that were there before the restart, if any were.
+fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutVisits>> {
     let saved = store.checkpoint().ok()??;
     let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
-    let seen = saved.keys.filter(|_| of_this)?.seen;
-    Some(Arc::new(Visits::restored(rollout.salt, seen)))
+    let KeyedSamples { seen, shadowed, .. } = saved.keys.filter(|_| of_this)?;
+    let shadowed = shadowed.unwrap_or_default();
+    Some(Arc::new(RolloutVisits::restored(rollout.salt, seen, shadowed)))
 }
 
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it

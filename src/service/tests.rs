@@ -355,6 +355,21 @@ fn whoever_loses_the_race_for_the_journal_follows_the_winner() {
 }
 
 #[test]
+fn a_rollback_that_loses_the_race_takes_the_canary_back_all_the_same() {
+    let bench = Bench::new();
+    let (one, two) = (bench.start(), bench.start());
+    deploy(&one, "model_v2.bin", 100.0);
+    let slower = |delay_ms| Command::SetSlowdown { enabled: Some(true), delay_ms: Some(delay_ms) };
+    two.command(slower(1), None).unwrap_err();
+    assert_eq!(answer(&two).0, "canary");
+    one.command(slower(2), None).unwrap();
+    two.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
+    let seen = two.status();
+    assert_eq!((seen.canary, seen.revision), (None, 4));
+    assert_eq!(answer(&two).0, "stable");
+}
+
+#[test]
 fn time_is_told_by_the_clock_that_was_given() {
     let bench = Bench::new();
     let service = bench.start();

@@ -20,7 +20,39 @@ pub enum Visit {
     Repeated,
 }
 
-/// The keys of one rollout.
+/// Who has been there in a rollout. Shared by its steps.
+pub struct RolloutVisits {
+    /// Keys whose request went to either track.
+    pub answered: Visits,
+    /// Keys whose request was put to the canary in shadow.
+    pub shadowed: Visits,
+}
+
+/// What is shadowed is drawn otherwise than who goes to the canary.
+pub const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
+
+impl RolloutVisits {
+    /// These have been there, in a rollout with this salt.
+    pub fn restored(salt: u128, answered: KeysSeen, shadowed: KeysSeen) -> RolloutVisits {
+        RolloutVisits {
+            answered: Visits::restored(salt, answered),
+            shadowed: Visits::restored(salt ^ SHADOW_SALT, shadowed),
+        }
+    }
+
+    /// Nobody has been there.
+    pub fn new(salt: u128) -> RolloutVisits {
+        RolloutVisits::restored(salt, KeysSeen::default(), KeysSeen::default())
+    }
+
+    /// Whoever has been there comes for the first time again.
+    pub fn forget(&self) {
+        self.answered.forget();
+        self.shadowed.forget();
+    }
+}
+
+/// Keys of which it is known whether they have come.
 pub struct Visits {
     /// Bits of [`KeysSeen`]. Written by workers with relaxed atomics: each bit stands for itself.
     words: Box<[AtomicU64]>,

@@ -158,7 +158,7 @@ impl Watch {
             } else {
                 // Whoever came so far was not judged, and is once. What comes before the samples are read
                 // anew is left out, rather than counted twice.
-                lane.forget_visits();
+                lane.visits.forget();
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
             };

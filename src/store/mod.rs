@@ -180,6 +180,9 @@ pub struct KeyedSamples {
     pub repeated: Option<Samples>,
     /// Those that were there.
     pub seen: KeysSeen,
+    /// Those that were put to the canary in shadow; `None` if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadowed: Option<KeysSeen>,
 }
 
 /// Why a store cannot do what it was asked to.

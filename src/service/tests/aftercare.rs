@@ -89,6 +89,19 @@ fn the_version_before_is_still_there_after_a_restart_without_its_file() {
 }
 
 #[test]
+fn what_cannot_be_reverted_any_more_is_reported() {
+    let bench = Bench::new();
+    let (service, predictions) = promoted(&bench, "revert");
+    bench.lose("model_v1.bin", &service);
+    drop(service);
+    let restarted = bench.start();
+    show_harm(&restarted, &predictions);
+    restarted.look().unwrap();
+    assert_eq!(restarted.status().stable.version, "model_v2");
+    assert_eq!(events(&restarted).last(), Some(&"harm_reported"));
+}
+
+#[test]
 fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "report");
