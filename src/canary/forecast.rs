@@ -256,17 +256,10 @@ fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measur
 /// What a difference is relative to.
 fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
     let counts = &measured.counts;
-    let usual = match metric.source {
-        Source::Failures => Some(counts.stable_failures as f64 / counts.stable as f64),
-        Source::Latency
-        | Source::Score
-        | Source::Recorded
-        | Source::LogLoss
-        | Source::Brier
-        | Source::ShadowScore
-        | Source::ShadowFlips
-        | Source::ShadowFailures
-        | Source::ShadowLatency => measured.stable_mean.map(f64::abs),
+    let usual = if metric.source == Source::Failures {
+        Some(counts.stable_failures as f64 / counts.stable as f64)
+    } else {
+        measured.stable_mean.map(f64::abs)
     };
     usual.filter(|usual| usual.is_finite() && *usual > 0.0)
 }

@@ -39,6 +39,12 @@ pub enum AfterPromotionError {
          role guardrail or signal, or watch = \"0s\""
     )]
     NothingToJudge(String),
+    /// Nothing would ever be reverted.
+    #[error(
+        "after_promotion.action = \"revert\" needs a watch, in which labels may come; give \
+         after_promotion.watch, like \"24h\""
+    )]
+    NoWatch,
 }
 
 impl GivenAfterPromotion {
@@ -57,6 +63,9 @@ impl GivenAfterPromotion {
             None => default.watch,
         };
         let hears = judge.metrics.iter().any(|it| it.source.is_of_labels() && it.role.acts());
+        if watch.is_zero() && self.watch.is_none() && self.action == Some(Remedy::Revert) {
+            return Err(AfterPromotionError::NoWatch);
+        }
         if watch.is_zero() || (hears && watch >= Duration::from_secs(1)) {
             return Ok(AfterPromotion { watch, action: self.action.unwrap_or(default.action) });
         }

@@ -176,10 +176,15 @@ impl Default for JudgePolicy {
     }
 }
 
-fn built_in(health: &HealthPolicy) -> Vec<Metric> {
-    let absolute = health.absolute_margin_seconds;
-    let relative = health.relative_margin;
-    let metric = |source: Source, harm, role, tolerated, accepted| Metric {
+/// A metric as it is unless a policy says otherwise.
+fn metric(
+    source: Source,
+    harm: Harm,
+    role: Role,
+    [tolerated, accepted]: [Margin; 2],
+    health: &HealthPolicy,
+) -> Metric {
+    Metric {
         name: source.into(),
         source,
         harm,
@@ -190,6 +195,14 @@ fn built_in(health: &HealthPolicy) -> Vec<Metric> {
         critical: false,
         min_samples: health.min_samples,
         test: Test::Combined,
+    }
+}
+
+fn built_in(health: &HealthPolicy) -> Vec<Metric> {
+    let absolute = health.absolute_margin_seconds;
+    let relative = health.relative_margin;
+    let metric = |source, harm, role, tolerated, accepted| {
+        metric(source, harm, role, [tolerated, accepted], health)
     };
     vec![
         metric(
@@ -229,17 +242,8 @@ pub(super) fn in_shadow(health: &HealthPolicy) -> Vec<Metric> {
     let slowdown = Margin { relative, absolute: latency };
     let accepted_slowdown =
         Margin { relative: ACCEPTED_SLOWDOWN.max(relative), absolute: 2.0 * latency };
-    let metric = |source: Source, harm, role, tolerated, accepted| Metric {
-        name: source.into(),
-        source,
-        harm,
-        role,
-        tolerated,
-        accepted,
-        weight: 1.0,
-        critical: false,
-        min_samples: health.min_samples,
-        test: Test::Combined,
+    let metric = |source, harm, role, tolerated, accepted| {
+        metric(source, harm, role, [tolerated, accepted], health)
     };
     let (higher, guardrail) = (Harm::Higher, Role::Guardrail);
     vec![

@@ -147,6 +147,11 @@ impl Source {
         Source::SHADOW.contains(&self)
     }
 
+    /// Whether its values are seconds.
+    pub fn is_in_seconds(self) -> bool {
+        matches!(self, Source::Latency | Source::ShadowLatency)
+    }
+
     /// The source that is meant by a metric of this name when none is given.
     pub fn of(name: &MetricName) -> Source {
         let named = |source: &Source| source.word() == name.as_str();

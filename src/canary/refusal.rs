@@ -105,8 +105,8 @@ pub enum Refusal {
         /// Why it is there.
         reason: String,
     },
-    /// An override must say why.
-    #[error("an override needs a reason; give one")]
+    /// An override or a revert must say why.
+    #[error("this needs a reason, for the journal; give one line")]
     ReasonMissing,
     /// The first event was there already.
     #[error("the journal has a first event already")]

@@ -240,17 +240,8 @@ fn direction(harm: Harm) -> &'static str {
 
 fn margin(source: Source, margin: Margin) -> String {
     let relative = format!("{} %", number(100.0 * margin.relative));
-    let absolute = match source {
-        Source::Latency | Source::ShadowLatency => duration(margin.absolute),
-        Source::Failures
-        | Source::Score
-        | Source::Recorded
-        | Source::LogLoss
-        | Source::Brier
-        | Source::ShadowScore
-        | Source::ShadowFlips
-        | Source::ShadowFailures => number(margin.absolute),
-    };
+    let absolute =
+        if source.is_in_seconds() { duration(margin.absolute) } else { number(margin.absolute) };
     match (margin.relative == 0.0, margin.absolute == 0.0) {
         (true, true) => "nothing".to_owned(),
         (false, true) => relative,
@@ -260,16 +251,12 @@ fn margin(source: Source, margin: Margin) -> String {
 }
 
 fn in_unit(source: Source, value: f64) -> String {
-    match source {
-        Source::Latency | Source::ShadowLatency if value > 0.0 => format!("+{}", duration(value)),
-        Source::Latency | Source::ShadowLatency => duration(value),
-        Source::Score | Source::ShadowScore => format!("{value:+.4}"),
-        Source::Failures
-        | Source::Recorded
-        | Source::LogLoss
-        | Source::Brier
-        | Source::ShadowFlips
-        | Source::ShadowFailures => signed(value),
+    if source.is_in_seconds() {
+        format!("{}{}", if value > 0.0 { "+" } else { "" }, duration(value))
+    } else if matches!(source, Source::Score | Source::ShadowScore) {
+        format!("{value:+.4}")
+    } else {
+        signed(value)
     }
 }
 

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::client::ServerArgs;
 use super::status;
 use crate::canary::given_plan::GivenStep;
+use crate::canary::plan::Template;
 
 /// The flags of `serin deploy`.
 #[derive(Args, Debug)]
@@ -25,8 +27,9 @@ pub struct DeployArgs {
     /// Minimum time of each step, like 30m
     #[arg(long, value_name = "DURATION")]
     bake: Option<String>,
-    /// Let serin drive the rollout by this plan: careful, standard or fast
-    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["traffic", "shadow", "bake"])]
+    /// Let serin drive the rollout by this plan
+    #[arg(long, value_name = "TEMPLATE", value_parser = PossibleValuesParser::new(Template::ALL.map(Template::name)),
+          conflicts_with_all = ["traffic", "shadow", "bake"])]
     plan: Option<String>,
     /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed, and a first one
     /// of 0% shadows

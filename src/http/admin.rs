@@ -133,8 +133,8 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
         let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
         Ok(Deployment {
             model_path: body.model_path,
-            weight: body.traffic_percent.map(Weight::from_percent).transpose()?,
-            shadow: body.shadow_percent.map(shadow_percent).transpose()?,
+            weight: share("traffic_percent", body.traffic_percent)?,
+            shadow: share("shadow_percent", body.shadow_percent)?,
             bake,
             mode: body.mode,
             plan,
@@ -206,8 +206,8 @@ pub async fn set_traffic(
             return Err(Problem::empty_body(r#"{"percent": 25}"#));
         }
         let body: Traffic = body::parse(bytes)?;
-        let weight = Weight::from_percent(body.percent)?;
-        let shadow = body.shadow_percent.map(shadow_percent).transpose()?.unwrap_or_default();
+        let weight = share("percent", Some(body.percent))?.unwrap_or_default();
+        let shadow = share("shadow_percent", body.shadow_percent)?.unwrap_or_default();
         Ok(Command::SetTraffic { weight, shadow })
     })
     .await
@@ -296,9 +296,9 @@ struct Told<'a> {
     sentence: String,
 }
 
-fn shadow_percent(percent: f64) -> Result<Weight, Problem> {
-    Weight::from_percent(percent)
-        .map_err(|cause| Problem::field(format!("shadow_percent = {percent}: {cause}")))
+fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
+    let weight = percent.map(Weight::from_percent).transpose();
+    weight.map_err(|cause| Problem::field(format!("{field}: {cause}")))
 }
 
 /// Parses a command, carries it out, and answers with the new status.

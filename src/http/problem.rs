@@ -16,7 +16,6 @@ use crate::canary::given_policy::JudgePolicyError;
 use crate::canary::metric::MetricNameError;
 use crate::canary::policy::DurationError;
 use crate::canary::prediction_id::IdError;
-use crate::canary::weight::WeightError;
 use crate::service::CommandError;
 use crate::service::feedback::FeedbackError;
 use crate::service::predict::PredictError;
@@ -427,12 +426,6 @@ impl From<FeedbackError> for Problem {
 
 impl From<DurationError> for Problem {
     fn from(error: DurationError) -> Problem {
-        Problem::field(error.to_string())
-    }
-}
-
-impl From<WeightError> for Problem {
-    fn from(error: WeightError) -> Problem {
         Problem::field(error.to_string())
     }
 }

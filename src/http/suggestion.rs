@@ -11,11 +11,22 @@ use crate::model::wording::did_you_mean;
 /// assert_eq!(explained(said), more);
 /// ```
 pub fn explained(message: &str) -> String {
-    let Some((word, rest)) = unknown(message) else { return message.to_owned() };
+    let Some((word, rest)) = unknown(message) else { return without_our_names(message) };
     // The list ends with its line; every second piece stands between backticks.
     let list = rest.lines().next().unwrap_or_default();
     let meant = did_you_mean(word, list.split('`').skip(1).step_by(2));
     format!("{}{meant}{rest}", &message[..message.len() - rest.len()])
+}
+
+/// Names of types say nothing to whoever sent something else.
+fn without_our_names(message: &str) -> String {
+    match message.split_once("expected struct ") {
+        Some((before, after)) => {
+            let name = |c: char| c.is_alphanumeric() || c == '_';
+            format!("{before}expected an object of named fields{}", after.trim_start_matches(name))
+        }
+        None => message.to_owned(),
+    }
 }
 
 /// The word that a parser does not know, and what it says after it.
@@ -41,6 +52,9 @@ mod tests {
         ] {
             assert_eq!(explained(message), message);
         }
+        let null = "invalid type: null, expected struct GivenPlan at line 1 column 4";
+        let said = "invalid type: null, expected an object of named fields at line 1 column 4";
+        assert_eq!(explained(null), said);
         let two = "unknown variant `automtic`, expected `manual` or `automatic` at line 1 column 9";
         assert!(explained(two).contains("(did you mean `automatic`?), expected `manual` or"));
     }

@@ -3,6 +3,8 @@
 //! Whatever a client or a file sent is shortened and escaped before it is quoted, so that a message
 //! stays one readable line in a log whatever it is about.
 
+use strsim::osa_distance;
+
 /// Longest quotation, in characters: enough to recognize a value, too little to fill a log.
 const QUOTED_CHARACTERS: usize = 40;
 
@@ -45,7 +47,8 @@ pub(crate) fn did_you_mean<'n>(
 /// How many names are compared at the most: a suggestion is a courtesy, not worth milliseconds.
 const SUGGESTED_AMONG: usize = 200;
 
-/// The candidate with the smallest edit distance, if that is at most a third of the name's length.
+/// The candidate with the smallest edit distance, two characters that changed places counted as one, if that
+/// is at most a third of the name's length.
 fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if name.len() > SUGGESTED_BYTES {
         return None;
@@ -56,25 +59,10 @@ fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Opt
         .into_iter()
         .take(SUGGESTED_AMONG)
         .filter(|candidate| candidate.len() <= SUGGESTED_BYTES)
-        .map(|candidate| (edit_distance(&folded, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (osa_distance(&folded, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance: insertions, deletions and substitutions of single characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut current = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let substituted = previous[j] + usize::from(from != *to);
-            current.push(substituted.min(previous[j + 1] + 1).min(current[j] + 1));
-        }
-        previous = current;
-    }
-    previous.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -86,6 +74,7 @@ mod tests {
         let names = ["tenure", "MonthlyCharges", "Contract"];
         assert_eq!(did_you_mean("tenrue", names), " (did you mean `tenure`?)");
         assert_eq!(did_you_mean("monthlycharges", names), " (did you mean `MonthlyCharges`?)");
+        assert_eq!(did_you_mean("fsat", ["careful", "fast"]), " (did you mean `fast`?)");
         assert_eq!(did_you_mean("height", names), "");
         assert_eq!(did_you_mean("", names), "");
         assert_eq!(did_you_mean(&"x".repeat(100_000), names), "");

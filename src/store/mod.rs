@@ -231,7 +231,21 @@ pub enum StoreError {
     },
     /// SQLite refused.
     #[error("the store failed: {0}; check the free space and the permissions of its folder")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(cause: rusqlite::Error) -> StoreError {
+        use rusqlite::ErrorCode::DatabaseCorrupt;
+        use rusqlite::ErrorCode::NotADatabase;
+        match cause.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => {
+                let (what, cause) = ("a page".to_owned(), cause.to_string());
+                StoreError::Damaged { what, cause }
+            }
+            Some(_) | None => StoreError::Sqlite(cause),
+        }
+    }
 }
 
 /// What a store says to a tick that follows nothing.

@@ -124,20 +124,11 @@ fn found(
                 (Source::Score, _) | (_, None) => rounded(smallest),
                 (_, Some(relative)) => format!("{} %", rounded(100.0 * relative)),
             };
-            let size = match metric.source {
-                Source::Latency if forecast.smallest_detectable_relative.is_none() => {
-                    narrative::duration(smallest)
-                }
-                Source::Latency
-                | Source::Failures
-                | Source::Score
-                | Source::Recorded
-                | Source::LogLoss
-                | Source::Brier
-                | Source::ShadowScore
-                | Source::ShadowFlips
-                | Source::ShadowFailures
-                | Source::ShadowLatency => size,
+            let is_absolute = forecast.smallest_detectable_relative.is_none();
+            let size = if metric.source == Source::Latency && is_absolute {
+                narrative::duration(smallest)
+            } else {
+                size
             };
             let name = &metric.name;
             Some(match (metric.source, metric.harm) {

@@ -39,9 +39,9 @@ pub struct WhatIfArgs {
     /// of all requests and of 1
     #[arg(long, value_name = "PERCENT")]
     accepted: Option<String>,
-    /// The metric whose margins these are
-    #[arg(long, value_name = "NAME", default_value = "latency")]
-    metric: String,
+    /// The metric whose margins these are [default: latency]
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
     /// What if the chance of a false rollback were this
     #[arg(long, value_name = "P")]
     alpha: Option<f64>,
@@ -56,8 +56,9 @@ pub struct WhatIfArgs {
 impl WhatIfArgs {
     /// Whether anything is to be otherwise.
     pub fn is_given(&self) -> bool {
-        let WhatIfArgs { tolerated, accepted, metric: _, alpha, min_samples, policy } = self;
+        let WhatIfArgs { tolerated, accepted, metric, alpha, min_samples, policy } = self;
         tolerated.is_some()
+            || metric.is_some()
             || accepted.is_some()
             || alpha.is_some()
             || min_samples.is_some()
@@ -88,14 +89,17 @@ impl WhatIfArgs {
             judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
         }
         if self.tolerated.is_some() || self.accepted.is_some() {
-            let named = judge.metrics.iter().find(|metric| metric.name.as_str() == self.metric);
+            let meant = self.metric.as_deref().unwrap_or("latency");
+            let named = judge.metrics.iter().find(|metric| metric.name.as_str() == meant);
             let Some(metric) = named else {
                 let names: Vec<&str> =
                     judge.metrics.iter().map(|metric| metric.name.as_str()).collect();
-                bail!("--metric = {:?} was not judged; give {}", self.metric, names.join(", "));
+                bail!("--metric = {meant:?} was not judged; give {}", names.join(", "));
             };
             let metrics = vec![self.margins(metric)?];
             judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
+        } else if self.metric.is_some() {
+            bail!("--metric says whose margin is meant; give --tolerated or --accepted with it");
         }
         Ok(judge)
     }

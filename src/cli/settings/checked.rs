@@ -64,25 +64,29 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
         (Some(Step::Key(key)), Some((word, _))) => key == word,
         (Some(_) | None, _) => false,
     };
-    // An unknown key itself; else the settings, the fields of the plan, whole metrics and targets: a part of
+    // An unknown key itself; else the settings, the fields of sections, whole metrics and targets: a part of
     // one of these would leave another mistake behind.
+    let is_section = |key: &str| matches!(table.get(key), Some(Value::Table(_) | Value::Array(_)));
     let is_whole = |path: &Vec<Step>| match path.as_slice() {
-        [Step::Key(key)] => !["plan", "metrics", "notify"].contains(&key.as_str()),
-        [Step::Key(key), Step::Key(_)] => key == "plan",
-        [Step::Key(_), Step::Index(_)] => true,
+        [Step::Key(key)] => !is_section(key),
+        [Step::Key(_), Step::Key(_)] | [Step::Key(_), Step::Index(_)] => true,
         _ => false,
     };
     let named = all.iter().filter(|path| is_named(path));
     let whole = all.iter().filter(|path| is_whole(path));
     let containers = all.iter().filter(|path| path.len() == 1);
     for paths in [named.chain(whole).collect::<Vec<_>>(), containers.collect()] {
-        let mut other = None;
+        let mut other: Option<(Vec<Step>, Table)> = None;
         for path in paths {
             let mut rest = Value::Table(table.clone());
             remove(&mut rest, path);
             let Value::Table(rest) = rest else { continue };
             match read(&rest) {
                 Ok(()) => return Some((path.clone(), rest)),
+                // Whatever goes may uncover another mistake; what the message speaks of is meant.
+                Err(next) if next != problem && speaks_of(problem, path) => {
+                    return Some((path.clone(), rest));
+                }
                 Err(next) if next != problem && other.is_none() => {
                     other = Some((path.clone(), rest));
                 }
@@ -94,6 +98,16 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
         }
     }
     None
+}
+
+/// Whether a message names the last key of a path.
+fn speaks_of(problem: &str, path: &[Step]) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words = problem.split(|c| !is_word(c));
+    match path.last() {
+        Some(Step::Key(key)) => words.any(|word| word == key),
+        Some(Step::Index(_)) | None => false,
+    }
 }
 
 /// The ways to all parts.
@@ -225,6 +239,39 @@ mod tests {
             assert!(hit, "{place}{named}\n{}", found.join("\n"));
         }
         assert_eq!(found.len(), 13, "{}", found.join("\n"));
+    }
+
+    #[test]
+    fn mistakes_in_one_section_are_told_apart() {
+        let text = r#"
+            bake = "soon"
+            sticky_header = "x user"
+            [feedback]
+            enabled = "yes"
+            expires = "0s"
+            [breaker]
+            failures = "many"
+            probe_every = "1ms"
+            [after_promotion]
+            action = "revert"
+            [ring]
+            capacity = 100001
+        "#;
+        let found = problems(text);
+        let places: Vec<&str> = found.iter().filter_map(|one| one.split(": ").next()).collect();
+        for place in [
+            "bake",
+            "sticky_header",
+            "feedback.enabled",
+            "feedback.expires",
+            "breaker.failures",
+            "breaker.probe_every",
+            "after_promotion.action",
+            "ring.capacity",
+        ] {
+            assert!(places.contains(&place), "{place}\n{}", found.join("\n"));
+        }
+        assert_eq!(found.len(), 8, "{}", found.join("\n"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ fn what_is_wrong_is_named() {
         ("[feedback]\nexpiry = \"1h\"", "expiry"),
         ("[after_promotion]\nwatch = \"1h\"", "nothing to judge by"),
         ("[after_promotion]\naction = \"undo\"", "undo"),
+        ("[after_promotion]\naction = \"revert\"", "needs a watch"),
         ("ring = { capacity = 100001 }", "ring.capacity = 100001"),
         ("shadow = { redacted = [] }", "redacted"),
         ("rollback_score = 99.0", "rollback_score = 99"),
@@ -99,6 +100,11 @@ fn no_secret_is_shown() {
     let shown = toml::to_string(&shown).unwrap();
     assert!(!shown.contains("hidden") && shown.contains("https://a.example/..."), "{shown}");
     assert_eq!(redacted, ["admin_token", "notify[0].url"]);
+    // Two on one host stay two, so that what is shown can be read.
+    let text =
+        "[[notify]]\nurl = \"https://a.example/x\"\n[[notify]]\nurl = \"https://a.example/y\"";
+    let shown = toml::to_string(&file(text).unwrap().shown().0).unwrap();
+    assert_eq!(file(&shown).unwrap().service.notify.len(), 2, "{shown}");
 }
 
 #[test]

@@ -73,7 +73,11 @@ impl Settings {
         let mut notify = self.notify.clone();
         for (index, (one, target)) in notify.iter_mut().zip(&service.notify).enumerate() {
             // The path of a webhook is often its only secret.
-            one.url = format!("{}/...", target.origin());
+            let before = service.notify.iter().take(index);
+            let twin = before.filter(|it| it.origin() == target.origin()).count();
+            // Several on one host stay different, so that what is shown can be read again.
+            let number = if twin > 0 { (twin + 1).to_string() } else { String::new() };
+            one.url = format!("{}/...{number}", target.origin());
             redacted.push(format!("notify[{index}].url"));
         }
         let shown = Shown {

@@ -136,21 +136,22 @@ impl Courier {
         let (content_type, body) = body(&notice, target.format());
         let signature = target.secret().map(|secret| signature(secret, body.as_bytes()));
         let answer = self.post.send(target, &Letter { content_type, body, signature });
-        let (sequence, event, origin) = (entry.sequence, entry.event.name(), target.origin());
+        let (sequence, event, name) =
+            (entry.sequence, entry.event.name(), self.subscription.name());
         match answer {
             Answer::Taken => {
-                tracing::debug!(sequence, event, "{origin} is told");
+                tracing::debug!(sequence, event, "{name} is told");
                 self.subscription.taken(sequence, self.clock.wall());
                 self.done(begun);
                 self.keep();
             }
             Answer::Later { why, .. } if is_older(entry, self.clock.wall()) => {
-                tracing::error!(sequence, event, "{origin} could not be told in a day: {why}");
+                tracing::error!(sequence, event, "{name} could not be told in a day: {why}");
                 self.give_up(why, begun);
             }
             Answer::Later { why, after } => return Ok(self.failed(why, after)),
             Answer::Never(why) => {
-                tracing::error!(sequence, event, "{origin} will not be told: {why}");
+                tracing::error!(sequence, event, "{name} will not be told: {why}");
                 self.give_up(why, begun);
             }
         }
@@ -184,8 +185,11 @@ impl Courier {
         let next_try = self.clock.wall().saturating_add(wait).unwrap_or(Timestamp::MAX);
         // Once for each trouble, not once for each try.
         if self.subscription.failed(&why, self.failures, next_try) {
-            let origin = self.subscription.target.origin();
-            tracing::warn!(after = self.after, "{origin} cannot be told now: {why}; trying again");
+            let name = self.subscription.name();
+            tracing::warn!(
+                told_up_to = self.after,
+                "{name} cannot be told now: {why}; trying again"
+            );
         }
         Turn::Wait(wait)
     }

@@ -55,6 +55,8 @@ pub(super) struct Notifications {
 /// One target, and how far it was told.
 struct Subscription {
     target: Target,
+    /// What it is called in the log and the status.
+    name: String,
     /// What the store knows it by.
     key: String,
     /// The entry after which it is told, from the start of this process on.
@@ -65,7 +67,7 @@ struct Subscription {
 /// How far a target was told, as the status shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TargetStatus {
-    /// Scheme, host and port; the rest of the address may be a secret.
+    /// Scheme, host and port, with its place if several share them; the rest of the address may be a secret.
     pub target: String,
     /// What it is sent.
     pub format: Format,
@@ -93,7 +95,11 @@ impl Notifications {
             tracing::error!(%cause, "how far targets were told is lost; they are told what comes");
             Default::default()
         });
-        let subscription = |target: &Target| {
+        let subscription = |(index, target): (usize, &Target)| {
+            // Several on one host are told apart by their place in the configuration.
+            let is_alone = targets.iter().filter(|it| it.origin() == target.origin()).count() < 2;
+            let origin = target.origin().to_owned();
+            let name = if is_alone { origin } else { format!("{origin} (notify[{index}])") };
             let key = target.key();
             // A journal that was begun anew is told from its beginning.
             let begin = told.get(&key).map_or(revision, |told| (*told).min(revision));
@@ -103,7 +109,7 @@ impl Notifications {
                 tracing::warn!(%cause, "how far a target was told is not kept");
             }
             let progress = Mutex::new(TargetStatus {
-                target: target.origin().to_owned(),
+                target: name.clone(),
                 format: target.format(),
                 up_to: begin,
                 told: 0,
@@ -113,9 +119,9 @@ impl Notifications {
                 last_error: None,
                 next_try_at: None,
             });
-            Arc::new(Subscription { target: target.clone(), key, begin, progress })
+            Arc::new(Subscription { target: target.clone(), name, key, begin, progress })
         };
-        let subscriptions = targets.iter().map(subscription).collect();
+        let subscriptions = targets.iter().enumerate().map(subscription).collect();
         Notifications { subscriptions, bell: Bell::default(), stopping: false.into() }
     }
 
@@ -131,6 +137,11 @@ impl Notifications {
 }
 
 impl Subscription {
+    /// Whom people know it as.
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn is_up_to(&self, sequence: u64) {
         let mut progress = self.progress.lock();
         progress.up_to = sequence;
