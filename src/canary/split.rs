@@ -45,9 +45,9 @@ pub struct Split {
     strata: u32,
     /// Shifts the uneven cells, so that a weight like 33.3 % does not favor the same places.
     phase: u32,
-    /// Hashes keys: the same for every step.
+    /// Hashes keys, with their purpose in it already: the same for every step.
     keys: SipHasher13,
-    /// Hashes strata: different for each step.
+    /// Hashes strata, likewise: different for each step.
     choices: SipHasher13,
 }
 
@@ -84,8 +84,9 @@ impl Split {
         let mut choices = keys;
         choices.write(b"step");
         choices.write(&step.to_le_bytes());
-        let phase = keyed(&choices, b"phase", u64::from(weight.basis_points()));
+        let phase = keyed(purpose(&choices, b"phase"), u64::from(weight.basis_points()));
         let phase = scale(phase, u64::from(picks.max(1))) as u32;
+        let (keys, choices) = (purpose(&keys, b"key"), purpose(&choices, b"stratum"));
         Split { weight, picked, picks, picks_per_stratum, strata, phase, keys, choices }
     }
 
@@ -123,13 +124,12 @@ impl Split {
 
     fn hash(&self, period: u64, stratum: &Stratum) -> u64 {
         let most_strata = u64::from(PERIOD / SHORTEST_STRATUM);
-        keyed(&self.choices, b"stratum", period * most_strata + u64::from(stratum.index))
+        keyed(self.choices, period * most_strata + u64::from(stratum.index))
     }
 
     /// The track of whoever has this key.
     pub fn assign_key(&self, key: &str) -> Track {
         let mut hasher = self.keys;
-        hasher.write(b"key");
         hasher.write(key.as_bytes());
         if scale(hasher.finish(), u64::from(Weight::WHOLE)) < u64::from(self.weight.basis_points())
         {
@@ -140,11 +140,16 @@ impl Split {
     }
 }
 
-/// The hash of a number under the salt and a purpose, so that no two uses share their randomness.
-fn keyed(hasher: &SipHasher13, purpose: &[u8], number: u64) -> u64 {
+/// A hasher for one purpose, so that no two uses share their randomness.
+fn purpose(hasher: &SipHasher13, purpose: &[u8]) -> SipHasher13 {
     let mut hasher = *hasher;
     hasher.write(purpose);
-    hasher.write(&number.to_le_bytes());
+    hasher
+}
+
+/// The hash of a number for the purpose of this hasher.
+fn keyed(mut hasher: SipHasher13, number: u64) -> u64 {
+    hasher.write_u64(number);
     hasher.finish()
 }
 

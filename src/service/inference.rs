@@ -17,6 +17,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
+use smallvec::smallvec;
 use tokio::sync::oneshot;
 
 use crate::canary::signals::Failure;
@@ -25,6 +27,9 @@ use crate::model::Features;
 use crate::model::Model;
 use crate::model::Row;
 use crate::model::Value;
+
+/// One for each row. Most requests have one, which needs no room of its own.
+pub type Probabilities = SmallVec<[f64; 1]>;
 
 /// A failed prediction: which kind, and what the model said.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +63,7 @@ impl Inference {
     }
 
     /// The probabilities of these rows, if the model runs on this thread; `None` if it has to be waited for.
-    pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Vec<f64>, InferenceError>> {
+    pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Probabilities, InferenceError>> {
         self.pool.is_none().then(|| guarded(&*self.model, rows))
     }
 
@@ -70,7 +75,7 @@ impl Inference {
         &self,
         rows: &[Row<'_>],
         deadline: Duration,
-    ) -> Result<Vec<f64>, InferenceError> {
+    ) -> Result<Probabilities, InferenceError> {
         match &self.pool {
             None => guarded(&*self.model, rows),
             Some(pool) => pool.run(rows, deadline).await,
@@ -105,10 +110,10 @@ impl Inference {
 const WARM_UP_RUNS: usize = 50;
 
 /// Runs the model on this thread; a panic becomes a value.
-fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Vec<f64>, InferenceError> {
+fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Probabilities, InferenceError> {
     let run = || match rows {
-        [row] => model.probability(row).map(|probability| vec![probability]),
-        rows => model.probabilities(rows),
+        [row] => model.probability(row).map(|probability| smallvec![probability]),
+        rows => model.probabilities(rows).map(Probabilities::from_vec),
     };
     GUARDED.set(true);
     // Models are read-only while they predict, so nothing half-changed can be seen afterwards.
@@ -161,7 +166,7 @@ struct Pool {
 
 struct Job {
     rows: Vec<Row<'static>>,
-    answer: oneshot::Sender<Result<Vec<f64>, InferenceError>>,
+    answer: oneshot::Sender<Result<Probabilities, InferenceError>>,
 }
 
 impl Pool {
@@ -195,7 +200,11 @@ impl Pool {
         }
     }
 
-    async fn run(&self, rows: &[Row<'_>], deadline: Duration) -> Result<Vec<f64>, InferenceError> {
+    async fn run(
+        &self,
+        rows: &[Row<'_>],
+        deadline: Duration,
+    ) -> Result<Probabilities, InferenceError> {
         let (answer, answered) = oneshot::channel();
         let rows = rows.iter().map(|row| row.clone().into_owned()).collect();
         let failed =

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::inference::Probabilities;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
@@ -31,7 +32,7 @@ impl Fault {
     }
 
     /// The probabilities, shifted.
-    pub fn shifted(&self, mut probabilities: Vec<f64>) -> Vec<f64> {
+    pub fn shifted(&self, mut probabilities: Probabilities) -> Probabilities {
         if self.score_shift != 0.0 {
             for probability in &mut probabilities {
                 *probability = (*probability + self.score_shift).clamp(0.0, 1.0);
@@ -80,15 +81,17 @@ impl Injector {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     #[test]
     fn a_shifted_score_is_still_a_probability() {
         let fault = Fault { score_shift: 0.25, ..Fault::NONE };
-        assert_eq!(fault.shifted(vec![0.25, 0.75, 0.9, 1.0]), [0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(fault.shifted(smallvec![0.25, 0.75, 0.9, 1.0])[..], [0.5, 1.0, 1.0, 1.0]);
         let fault = Fault { score_shift: -0.25, ..Fault::NONE };
-        assert_eq!(fault.shifted(vec![0.0, 0.1, 0.25, 0.5]), [0.0, 0.0, 0.0, 0.25]);
+        assert_eq!(fault.shifted(smallvec![0.0, 0.1, 0.25, 0.5])[..], [0.0, 0.0, 0.0, 0.25]);
         // Not a bit of what nobody touches changes.
-        assert_eq!(Fault::NONE.shifted(vec![0.1 + 0.2]), [0.1 + 0.2]);
+        assert_eq!(Fault::NONE.shifted(smallvec![0.1 + 0.2])[..], [0.1 + 0.2]);
     }
 }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::clock::Clock;
 use super::inference::InferenceError;
+use super::inference::Probabilities;
 use super::injector::Fault;
 use super::live::Assigned;
 use super::live::Lane;
@@ -47,7 +49,7 @@ pub struct Request<'a> {
 /// What is answered.
 pub struct Prediction {
     /// The probability of the positive class, for each row.
-    pub probabilities: Vec<f64>,
+    pub probabilities: Probabilities,
     /// The track that answered.
     pub track: Track,
     /// From the start of the inference to its answer; with a fallback, from the canary's start.
@@ -147,7 +149,7 @@ struct Asked<'a> {
 
 /// A prediction, but for what it was made from.
 struct Answer {
-    probabilities: Vec<f64>,
+    probabilities: Probabilities,
     track: Track,
     latency: Duration,
     fallback: bool,
@@ -265,13 +267,15 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Rows that fit. Most requests have one, which needs no room of its own.
+pub(super) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
+
 /// The rows in the order of the schema. Stable's schema stands for both: a canary with other
 /// features is never deployed.
-fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Vec<Row<'a>>, PredictError> {
+fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictError> {
     let schema = live.stable.inference.model().schema();
     let count = rows.len();
-    // Not collected: that would shrink the rows in place, which takes longer than new room for them.
-    let mut fitted = Vec::with_capacity(count);
+    let mut fitted = Fitted::with_capacity(count);
     for (row, features) in rows.into_iter().enumerate() {
         let fits = schema.row(features);
         fitted.push(fits.map_err(|cause| PredictError::Row { row, rows: count, cause })?);

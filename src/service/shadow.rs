@@ -29,9 +29,11 @@ use super::Service;
 use super::Settings;
 use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
+use super::inference::Probabilities;
 use super::injector::Fault;
 use super::live::Lane;
 use super::live::Live;
+use super::predict::Fitted;
 use super::predict::per_row;
 use super::predict::timed;
 use super::recorder::Recorder;
@@ -115,7 +117,7 @@ struct Job {
     step: Option<u32>,
     rows: Rows,
     /// What stable said, and the seconds that it took for a row; `None`: it is asked, too.
-    stable: Option<(Vec<f64>, f64)>,
+    stable: Option<(Probabilities, f64)>,
     /// What is done to it on purpose.
     fault: Fault,
     /// What it takes in the queue.
@@ -197,7 +199,7 @@ impl Shadow {
         &self,
         lane: &Lane,
         recorder: &Recorder,
-        rows: Vec<Row<'_>>,
+        rows: Fitted<'_>,
         (probabilities, latency_seconds): (&[f64], f64),
         fault: Fault,
     ) {
@@ -214,7 +216,7 @@ impl Shadow {
             rollout: lane.rollout,
             step: Some(lane.step),
             rows: Rows::Own(rows.into_iter().map(Row::into_owned).collect()),
-            stable: Some((probabilities.to_vec(), latency_seconds)),
+            stable: Some((probabilities.into(), latency_seconds)),
             fault,
             bytes,
         };

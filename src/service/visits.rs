@@ -69,7 +69,9 @@ impl Visits {
     /// These have been here.
     pub fn restored(salt: u128, seen: KeysSeen) -> Visits {
         let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
-        Visits { words, hasher: SipHasher13::new_with_key(&salt.to_le_bytes()) }
+        let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
+        hasher.write(b"visit");
+        Visits { words, hasher }
     }
 
     /// Whether it has been here, or shares its slot with one that has.
@@ -87,7 +89,6 @@ impl Visits {
 
     fn place(&self, key: &str) -> (usize, u64) {
         let mut hasher = self.hasher;
-        hasher.write(b"visit");
         hasher.write(key.as_bytes());
         KeysSeen::place(hasher.finish())
     }

@@ -6,11 +6,12 @@ use crate::canary::signals::Failure;
 use crate::model::Row;
 use crate::service::clock::Clock;
 use crate::service::inference::InferenceError;
+use crate::service::inference::Probabilities;
 use crate::service::injector::Fault;
 use crate::service::live::Loaded;
 
 /// How long it took, and what came of it.
-pub(in crate::service) type Timed = (Duration, Result<Vec<f64>, InferenceError>);
+pub(in crate::service) type Timed = (Duration, Result<Probabilities, InferenceError>);
 
 /// A version's answer within its deadline, and how long it took. An injected delay counts: it plays a slow
 /// model.
@@ -41,7 +42,7 @@ async fn waited_for(
     fault: Fault,
     deadline: Duration,
     rows: &[Row<'_>],
-) -> Result<Vec<f64>, InferenceError> {
+) -> Result<Probabilities, InferenceError> {
     let started = clock.steady();
     let mut left = deadline;
     if !fault.delay.is_zero() {
