@@ -100,13 +100,13 @@ impl TryFrom<u16> for Weight {
 #[derive(Debug, Error, PartialEq)]
 pub enum WeightError {
     /// Below 0, above 100, or not a number.
-    #[error("{percent} percent is out of range; give a number from 0 to 100")]
+    #[error("{percent} is out of range; give a percentage from 0 to 100")]
     OutOfRange {
         /// What was given.
         percent: f64,
     },
     /// Finer than serin splits.
-    #[error("{percent} percent is finer than 0.01; round it to two decimals")]
+    #[error("{percent} is finer than 0.01 percent; round it to two decimals")]
     TooFine {
         /// What was given.
         percent: f64,

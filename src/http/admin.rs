@@ -298,7 +298,7 @@ struct Told<'a> {
 
 fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
     let weight = percent.map(Weight::from_percent).transpose();
-    weight.map_err(|cause| Problem::field(format!("{field}: {cause}")))
+    weight.map_err(|cause| Problem::field(format!("{field} = {cause}")))
 }
 
 /// Parses a command, carries it out, and answers with the new status.
