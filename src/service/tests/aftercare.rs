@@ -6,6 +6,7 @@ use super::labels::predicted;
 use super::*;
 use crate::canary::policy::Mode;
 use crate::service::feedback::FeedbackError;
+use crate::service::replay;
 
 /// A canary that was promoted and is watched for an hour, and predictions of before.
 fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
@@ -39,6 +40,15 @@ fn events(service: &Service) -> Vec<&'static str> {
     service.history(0, 100).unwrap().iter().map(|entry| entry.event.name()).collect()
 }
 
+/// That of its one rollout, which was deployed and promoted by hand, each of these verdicts is recomputed.
+fn assert_recomputed(bench: &Bench, events: &[&str]) {
+    let rollouts = replay::rollouts(&*bench.store).unwrap();
+    let recomputed = replay::recomputed(&*bench.store, &rollouts[0]).unwrap();
+    assert!(recomputed.iter().all(|one| one.outcome == replay::Outcome::Equal), "{recomputed:?}");
+    let seen: Vec<&str> = recomputed.iter().map(|one| one.event).collect();
+    assert_eq!(seen, events);
+}
+
 #[test]
 fn late_labels_that_show_harm_bring_the_version_before_back() {
     let bench = Bench::new();
@@ -63,6 +73,7 @@ fn late_labels_that_show_harm_bring_the_version_before_back() {
     assert_eq!(&judgement.recomputed(), &**judgement);
     let watch = judgement.watch.as_ref().unwrap();
     assert_eq!(&service.replayed(1, watch.conclusion.ticks).unwrap(), watch);
+    assert_recomputed(&bench, &["promoted", "reverted"]);
     // It may not come back, and nothing is kept of it.
     assert!(service.deploy(by_brier(50.0), None).unwrap_err().to_string().contains("quarantine"));
     assert_eq!(service.label(&predictions[399].id, true), Err(FeedbackError::Gone { rollout: 1 }));
@@ -111,6 +122,7 @@ fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
     assert_eq!(status.stable.version, "model_v2");
     assert!(status.after_promotion.unwrap().harm.unwrap().contains("brier"));
     assert_eq!(events(&service), ["initialized", "canary_deployed", "promoted", "harm_reported"]);
+    assert_recomputed(&bench, &["promoted", "harm_reported"]);
     // The next deployment ends the watch, and says so.
     let note = service.deploy(deployment("model_v1.bin", 10.0), None).unwrap().note.unwrap();
     assert!(note.contains("model_v1 can no longer be reverted to"), "{note}");
