@@ -103,7 +103,7 @@ pub enum JudgePolicyError {
     /// Nobody knows which difference of recorded values is harm.
     #[error(
         "metric {0} has no harm; say which difference is: higher (a cost), lower (a revenue) or \
-         either"
+         either{hint}", hint = if_only_shown(.0)
     )]
     HarmMissing(String),
     /// There are too many.
@@ -118,6 +118,17 @@ pub enum JudgePolicyError {
     /// Nothing could ever roll back.
     #[error("no metric is a guardrail, so nothing would guard users; give one the role guardrail")]
     NoGuardrail,
+}
+
+/// What to name instead of what serin shows of labels and does not judge.
+fn if_only_shown(name: &str) -> &'static str {
+    match name {
+        "auc" | "calibration" | "calibration_error" => {
+            " (what serin itself knows of labels is judged as log_loss and brier, which suffer from bad ranking \
+             and from bad calibration alike)"
+        }
+        _ => "",
+    }
 }
 
 impl GivenMetric {

@@ -143,7 +143,7 @@ struct Asked<'a> {
     key: Option<&'a str>,
     segments: InSegments,
     assigned: Assigned,
-    /// How long the canary took to fail; `None` if it has not, or was not asked to answer.
+    /// How long the canary took to fail; zero if it was not even asked, `None` if it has not failed.
     lost: Option<Duration>,
 }
 

@@ -56,6 +56,7 @@ fn what_is_wrong_is_named() {
         ("[breaker]\nfailure = 3", "failure"),
         ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
         ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),
+        ("[[metrics]]\nname = \"auc\"", "judged as log_loss and brier"),
         ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),
     ] {
         let error = format!("{:#}", file(text).unwrap_err());
