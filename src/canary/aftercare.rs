@@ -164,7 +164,7 @@ impl State {
             next.quarantine.insert(promoted.digest.clone(), reason.to_owned());
         }
         let cool_down_until = match by {
-            Mode::Manual => None,
+            Mode::Manual => self.cool_down_until(at),
             Mode::Automatic => at.saturating_add(care.rollout.policy.plan.cool_down).ok(),
         };
         next.last = Some(Ended {

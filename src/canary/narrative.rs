@@ -1,6 +1,8 @@
 //! What happened, in one sentence with the numbers: for the log and the history.
 
+use super::always_valid::Classification;
 use super::event::Event;
+use super::judge::Judgement;
 use super::policy::Mode;
 use super::weight::Weight;
 
@@ -79,6 +81,14 @@ pub const EVENT_NAMES: [&str; 15] = [
 ];
 
 /// What is said of a shadow, if there is one.
+/// What its metrics that have failed say; if none has, its reasons.
+fn failed(judgement: &Judgement) -> Vec<String> {
+    let metrics = judgement.watch.iter().flat_map(|watch| &watch.conclusion.metrics);
+    let failed = metrics.filter(|metric| metric.classification == Classification::Fail);
+    let said: Vec<String> = failed.map(|metric| metric.sentence.clone()).collect();
+    if said.is_empty() { judgement.reasons.clone() } else { said }
+}
+
 fn in_shadow(share: Weight) -> String {
     if share.is_zero() { String::new() } else { format!(", and {share} of stable's in shadow") }
 }
@@ -183,7 +193,7 @@ impl Event {
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }
             Event::HarmReported { judgement } => {
-                let (rollout, seen) = (judgement.rollout, judgement.reasons.join("; "));
+                let (rollout, seen) = (judgement.rollout, failed(judgement).join("; "));
                 format!(
                     "rollout {rollout}, which was promoted, does harm as late labels show: {seen}"
                 )

@@ -235,7 +235,7 @@ pub fn next(
         return action;
     }
     match rollout.phase {
-        Phase::Paused => return Action::Wait(vec!["paused; resume it to go on".to_owned()]),
+        Phase::Paused => return Action::Wait(vec![paused(rollout)]),
         // Whatever is new, whoever is about to agree should see it.
         Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
             return Action::HoldFor(new_concerns(rollout, judgement));
@@ -259,9 +259,10 @@ pub fn next(
     if !missing.is_empty() {
         return Action::Wait(missing);
     }
+    let needs_a_person = rollout.bake().is_none() || (following.is_none() && plan.approval);
     match following {
+        _ if needs_a_person && !rollout.approved => Action::AwaitApproval,
         Some(_) => Action::Advance,
-        None if plan.approval && !rollout.approved => Action::AwaitApproval,
         None => Action::Promote,
     }
 }
@@ -270,7 +271,11 @@ pub fn next(
 fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     let plan = &rollout.policy.plan;
     let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
-    let reason = format!("no verdict within {}", words(plan.deadline));
+    let lacking = match rollout.phase {
+        Phase::AwaitingApproval => "nobody agreed to go on",
+        Phase::Running | Phase::Paused => "no verdict",
+    };
+    let reason = format!("{lacking} within {}", words(plan.deadline));
     let is_forgotten = deadline.saturating_add(plan.deadline).is_ok_and(|end| now >= end);
     match (plan.at_deadline, rollout.phase) {
         (AtDeadline::RollBack, _) => Some(Action::RollBack(reason)),
@@ -281,6 +286,18 @@ fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
         (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
         (AtDeadline::Hold, Phase::Paused) => None,
     }
+}
+
+/// What becomes of a pause.
+fn paused(rollout: &Rollout) -> String {
+    let plan = &rollout.policy.plan;
+    let hold = match plan.at_deadline {
+        AtDeadline::Hold => plan.deadline,
+        AtDeadline::RollBack => Duration::ZERO,
+    };
+    let end = rollout.deadline_at.and_then(|deadline| deadline.saturating_add(hold).ok());
+    let end = end.map_or_else(String::new, |end| format!(" before {end:.0}, or it is rolled back"));
+    format!("paused; resume it to go on{end}")
 }
 
 /// Why it is held, in a sentence.

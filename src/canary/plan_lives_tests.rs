@@ -308,6 +308,11 @@ fn check(
             let cooling = cooling.is_some_and(|until| now < until);
             prop_assert!(*override_quarantine || !(quarantined || cooling));
         }
+        Event::Advanced { .. } => {
+            prop_assert!(was.is_some_and(|was| was.bake().is_some() || was.approved));
+            prop_assert!(after.rollout.as_ref().is_some_and(|it| !it.approved));
+            prop_assert_eq!(&before.stable, &after.stable);
+        }
         Event::RolledBack { by: Mode::Automatic, .. } => {
             let digest = was.map(|was| was.canary.digest.clone()).unwrap_or_default();
             prop_assert!(after.quarantine.contains_key(&digest));

@@ -181,6 +181,12 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
     let judgement =
         |state: &State, verdict| Box::new(judged(state.rollout.as_ref().unwrap(), verdict, 1000));
     state = after(&state, &deployed("v2", &plan), at(0));
+    assert_eq!(act(&state, Verdict::Hold, 9), "awaitapproval");
+    // Whoever resumes it before agrees in advance.
+    let early = after(&state, &Event::Resumed { rollout: 1 }, at(9));
+    assert_eq!(act(&early, Verdict::Hold, 9), "advance");
+    let asked = Event::ApprovalAwaited { judgement: judgement(&state, Verdict::Hold) };
+    state = after(&state, &asked, at(9));
     assert_eq!(
         act(&state, Verdict::Promote, 500),
         "wait: waiting for a person; resume it to go on"

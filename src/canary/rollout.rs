@@ -24,9 +24,7 @@ use super::event::Event;
 use super::injection::Injection;
 use super::judge::Judgement;
 use super::judge::Verdict;
-use super::plan::PlannedStep;
 use super::policy::Mode;
-use super::policy::Policy;
 use super::state::Ended;
 use super::state::Outcome;
 use super::state::Phase;
@@ -84,6 +82,9 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let mut next = State { aftercare: None, ..state.clone() };
             next.rollouts += 1;
             next.quarantine.remove(&canary.digest);
+            if *override_quarantine && reason.is_some() {
+                next.last.iter_mut().for_each(|last| last.cool_down_until = None);
+            }
             next.rollout = Some(Rollout {
                 id: next.rollouts,
                 canary: canary.clone(),
@@ -92,7 +93,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 started_at: at,
                 step: 1,
                 step_started_at: at,
-                phase: phase_at(policy, 0),
+                phase: Phase::Running,
                 position: 0,
                 approved: false,
                 deadline_at,
@@ -118,12 +119,14 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             check_current(running, judgement)?;
             check_by_plan(running)?;
             check_running(running)?;
+            if running.bake().is_none() && !running.approved {
+                return Err(Refusal::NotApproved { rollout: running.id });
+            }
             let Some((position, step)) = running.following_step() else {
                 return Err(Refusal::LastStep { rollout: running.id });
             };
             let mut next = running.clone();
             (next.policy.weight, next.policy.shadow) = (step.weight, step.shadow);
-            next.phase = phase_at(&running.policy, position);
             (next.position, next.approved) = (position, false);
             next.step += 1;
             next.step_started_at = at;
@@ -156,16 +159,17 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
         Event::Resumed { rollout } => {
             let running = named(state, *rollout)?;
             let mut next = running.clone();
-            match running.phase {
-                Phase::Running => return Ok(Transition::Unchanged),
-                Phase::Paused => {}
-                Phase::AwaitingApproval => next.approved = true,
-            }
-            // Whoever ends a pause has not agreed to leave a step that waits for a person.
-            next.phase = match running.phase {
-                Phase::Paused if !running.approved => phase_at(&running.policy, running.position),
-                Phase::Running | Phase::Paused | Phase::AwaitingApproval => Phase::Running,
+            next.approved = match running.phase {
+                // Whoever ends a pause has not agreed to leave a step that waits for a person.
+                Phase::Paused => running.approved,
+                Phase::AwaitingApproval => true,
+                // Of such a step one may say at any time that it may go on once it has what it needs.
+                Phase::Running => running.approved || running.bake().is_none(),
             };
+            next.phase = Phase::Running;
+            if next == *running {
+                return Ok(Transition::Unchanged);
+            }
             // Whoever resumes what took too long gives it as long again.
             if running.deadline_at.is_some_and(|deadline| deadline <= at) {
                 next.deadline_at = at.saturating_add(running.policy.plan.deadline).ok();
@@ -218,7 +222,8 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 Mode::Manual => {}
                 Mode::Automatic => {
                     let until = at.saturating_add(running.policy.plan.cool_down).ok();
-                    next.last.iter_mut().for_each(|last| last.cool_down_until = until);
+                    let later = until.max(state.cool_down_until(at));
+                    next.last.iter_mut().for_each(|last| last.cool_down_until = later);
                 }
             }
             changed(next, SamplesEffect::StartAnew)
@@ -277,16 +282,11 @@ fn ended(
     at: Timestamp,
 ) -> State {
     let canary = rollout.canary.clone();
+    // One that lasts is not ended by what people do by hand meanwhile.
+    let cool_down_until = state.cool_down_until(at);
     State {
         rollout: None,
-        last: Some(Ended {
-            rollout: rollout.id,
-            canary,
-            outcome,
-            at,
-            reason,
-            cool_down_until: None,
-        }),
+        last: Some(Ended { rollout: rollout.id, canary, outcome, at, reason, cool_down_until }),
         slowdown: Slowdown::OFF,
         ..state.clone()
     }
@@ -314,23 +314,11 @@ fn check_cool_down(
     is_override: bool,
     at: Timestamp,
 ) -> Result<(), Refusal> {
-    let until = state.last.as_ref().and_then(|last| last.cool_down_until);
-    match until.filter(|until| at < *until) {
+    match state.cool_down_until(at) {
         None => Ok(()),
         Some(_) if is_override && reason.is_some() => Ok(()),
         Some(_) if is_override => Err(Refusal::ReasonMissing),
         Some(until) => Err(Refusal::CoolingDown { until }),
-    }
-}
-
-/// A step without an end waits for a person from its beginning.
-fn phase_at(policy: &Policy, position: usize) -> Phase {
-    let waits = |step: &PlannedStep| step.bake.is_none();
-    match policy.mode {
-        Mode::Automatic if policy.plan.steps.get(position).is_some_and(waits) => {
-            Phase::AwaitingApproval
-        }
-        Mode::Automatic | Mode::Manual => Phase::Running,
     }
 }
 
@@ -350,7 +338,8 @@ fn check_by_plan(running: &Rollout) -> Result<(), Refusal> {
 
 fn check_end_of_plan(running: &Rollout) -> Result<(), Refusal> {
     check_by_plan(running)?;
-    let lacks_approval = running.policy.plan.approval && !running.approved;
+    let needs_a_person = running.policy.plan.approval || running.bake().is_none();
+    let lacks_approval = needs_a_person && !running.approved;
     match running.phase {
         Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
         Phase::AwaitingApproval => Err(Refusal::NotApproved { rollout: running.id }),

@@ -70,8 +70,8 @@ fn every_event_in_every_state_of_a_plan() {
         shadow: Weight::ZERO,
         judgement: passing(1, 1, "v2"),
     };
-    let to_the_second = [by_plan("v2"), advanced(1)];
-    let to_the_last = [by_plan("v2"), advanced(1), resumed.clone(), advanced(2)];
+    let to_the_second = [by_plan("v2"), advanced(1), awaited(2)];
+    let to_the_last = [&to_the_second[..], &[resumed.clone(), advanced(2)]].concat();
     let states = [
         ("the first step", after(&[by_plan("v2")])),
         ("paused", after(&[by_plan("v2"), paused.clone()])),
@@ -99,7 +99,7 @@ fn every_event_in_every_state_of_a_plan() {
         (
             "advance from the first step",
             advanced(1),
-            ["v1 awaitingapproval 25 % anew", "IsPaused", stale, stale, stale, none],
+            ["v1 running 25 % anew", "IsPaused", stale, stale, stale, none],
         ),
         ("advance from the second", advanced(2), [stale, stale, "IsPaused", stale, stale, none]),
         ("advance from the last", advanced(4), [stale, stale, stale, stale, stale, none]),
@@ -225,6 +225,27 @@ fn every_event_in_every_state_of_a_plan() {
             assert_eq!(&word(state, event), expected, "{what}: {name}");
         }
     }
+}
+
+#[test]
+fn what_people_do_by_hand_does_not_end_a_cool_down() {
+    let rolled_back = |rollout, by| Event::RolledBack {
+        rollout,
+        reason: "bad".into(),
+        quarantine: by == Mode::Automatic,
+        judgement: None,
+        by,
+    };
+    let mut history = vec![
+        by_plan("v2"),
+        rolled_back(1, Mode::Automatic),
+        deployed("v3"),
+        rolled_back(2, Mode::Manual),
+    ];
+    assert_eq!(word(&after(&history), &by_plan("v4")), "CoolingDown");
+    // An override with a reason does.
+    history.extend([overriding(by_plan("v4")), rolled_back(3, Mode::Manual)]);
+    assert_eq!(word(&after(&history), &by_plan("v5")), "v1 running 10 % anew");
 }
 
 #[test]

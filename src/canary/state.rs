@@ -173,6 +173,14 @@ impl State {
     }
 }
 
+impl State {
+    /// Until when nothing is deployed by plan, if that is later than this.
+    pub fn cool_down_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let until = self.last.as_ref().and_then(|last| last.cool_down_until);
+        until.filter(|until| at < *until)
+    }
+}
+
 impl Rollout {
     /// The canary's share of traffic now.
     pub fn weight(&self) -> Weight {

@@ -42,7 +42,8 @@ impl Weight {
         {
             return Err(WeightError::OutOfRange { percent });
         }
-        if (basis_points - rounded).abs() > 1e-6 {
+        // As far off as multiplying may be.
+        if (basis_points - rounded).abs() > 1e-11 {
             return Err(WeightError::TooFine { percent });
         }
         // `rounded` is a whole number from 0 to 10 000, so the cast is exact.
@@ -132,6 +133,9 @@ mod tests {
                 matches!(Weight::from_percent(percent), Err(WeightError::OutOfRange { .. })),
                 "{percent} was accepted"
             );
+        }
+        for percent in [1e-9, 99.999_999_999] {
+            assert_eq!(Weight::from_percent(percent), Err(WeightError::TooFine { percent }));
         }
         assert_eq!(Weight::from_percent(0.005), Err(WeightError::TooFine { percent: 0.005 }));
         assert!(Weight::try_from(10_001).is_err());

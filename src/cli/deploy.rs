@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::client::ServerArgs;
+use super::numbers::finite;
 use super::status;
 use crate::canary::given_plan::GivenStep;
 use crate::canary::plan::Template;
@@ -18,11 +19,11 @@ pub struct DeployArgs {
     /// Model file in the server's models folder
     model: String,
     /// Share of traffic, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = finite)]
     traffic: Option<f64>,
     /// Share of stable's requests that the canary is asked in shadow, in percent; without --traffic, no
     /// user meets it
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = finite)]
     shadow: Option<f64>,
     /// Minimum time of each step, like 30m
     #[arg(long, value_name = "DURATION")]
@@ -90,8 +91,8 @@ fn planned(steps: &str) -> anyhow::Result<Vec<GivenStep>> {
     let step = |text: &str| {
         let (share, bake) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
         let weight: f64 =
-            share.trim().trim_end_matches('%').trim_end().parse().with_context(|| {
-                format!("--steps {text:?} is no step; give a share and a time, like 5%:10m")
+            finite(share.trim_end().strip_suffix('%').unwrap_or(share)).map_err(|_| {
+                anyhow!("--steps: {text:?} is no step; give a share and a time, like 5%:10m")
             })?;
         Ok(GivenStep { weight, shadow: None, bake: bake.map(|bake| bake.trim().to_owned()) })
     };

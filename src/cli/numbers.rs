@@ -23,6 +23,15 @@ pub fn percentage(flag: &str, text: &str, most: f64) -> anyhow::Result<f64> {
         })
 }
 
+/// A number that JSON can carry.
+///
+/// # Errors
+/// When it is none.
+pub fn finite(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "it is no number".to_owned())
+}
+
 /// The value of a flag, if it is allowed.
 ///
 /// # Errors

@@ -307,7 +307,7 @@ impl Settings {
             );
         }
         Ok(Settings {
-            listen: given!(listen).unwrap_or_else(|| "127.0.0.1:8000".to_owned()),
+            listen: checked_address(given!(listen))?,
             models: given!(models).unwrap_or_else(|| PathBuf::from("models")),
             stable_is_default: stable.is_none(),
             store: given!(store).unwrap_or_else(|| "sqlite:serin.db".to_owned()).parse()?,
@@ -395,6 +395,18 @@ fn in_range(field: &str, value: usize, low: usize, high: usize) -> anyhow::Resul
         bail!("{field} = {value} is out of range; give {low} to {high}");
     }
     Ok(value)
+}
+
+/// Where to listen. Whether the host is there is known only when it is tried.
+fn checked_address(listen: Option<String>) -> anyhow::Result<String> {
+    let listen = listen.unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+    let is_address = listen
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_address {
+        bail!("listen = {listen:?} is no address; give --listen HOST:PORT, like 127.0.0.1:8000");
+    }
+    Ok(listen)
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub fn print(status: &Value, json: bool) {
     if status["canary"].is_null() {
         anstream::println!("{}  none", styled(show::STRONG, "canary"));
         print_last(&status["last_rollout"]);
+        print_quarantine(&status["quarantine"]);
         print_lines(&labels::after_promotion(status));
         print_lines(&labels::quality(&status["quality"]));
         print_slowdown(status);
@@ -162,4 +163,17 @@ fn print_last(last: &Value) {
         show::text(&last["canary"]["version"]),
     );
     anstream::println!("{}", show::wrapped(&show::text(&last["reason"]), "        "));
+    if let Some(until) = last["cool_down_until"].as_str() {
+        let until = format!("until {until} nothing is deployed by plan");
+        anstream::println!("        {}", styled(show::WAIT, until));
+    }
+}
+
+/// What may not be deployed, and why.
+fn print_quarantine(quarantine: &Value) {
+    for (digest, reason) in quarantine.as_object().into_iter().flatten() {
+        let digest: String = digest.chars().take(12).collect();
+        let said = format!("quarantine  {digest}: {}", show::text(reason));
+        anstream::println!("{}", show::wrapped(&said, "        "));
+    }
 }

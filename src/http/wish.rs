@@ -64,7 +64,7 @@ impl Wishes {
         // Nobody is not somebody who comes often.
         let in_body = in_body.filter(|key| !key.is_empty());
         let (None, Some(name)) = (&in_body, &self.sticky_header) else { return Ok(in_body) };
-        let Some(value) = headers.get(name) else { return Ok(None) };
+        let Some(value) = only(headers, name.as_str())? else { return Ok(None) };
         let Ok(key) = str::from_utf8(value.as_bytes()) else {
             let detail = format!("header {name} = {value:?} is not UTF-8; send a text");
             return Err(Problem::header(detail));
@@ -90,6 +90,20 @@ impl Wishes {
                 Problem::header(detail)
             })
         };
-        headers.get(TRACK_HEADER).map(wanted).transpose()
+        only(headers, TRACK_HEADER)?.map(wanted).transpose()
+    }
+}
+
+/// The value of a header that is there once, or several times alike: who sent the right one cannot be told.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
+    let mut values = headers.get_all(name);
+    let first = values.next();
+    match values.find(|value| Some(*value) != first) {
+        Some(other) => {
+            let detail =
+                format!("header {name} is there as {first:?} and as {other:?}; send it once");
+            Err(Problem::header(detail))
+        }
+        None => Ok(first),
     }
 }

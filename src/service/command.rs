@@ -35,6 +35,7 @@ use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
 use crate::canary::policy::is_one_line;
 use crate::canary::shadowed::Comes;
+use crate::canary::state::Outcome;
 use crate::canary::state::Slowdown;
 
 pub use super::command_error::CommandError;
@@ -162,9 +163,10 @@ impl Service {
         if_revision: Option<u64>,
     ) -> Result<Status, CommandError> {
         let mut ledger = self.ledger_at(if_revision)?;
+        let note = nothing_to_roll_back(&ledger.state, &command);
         let event = self.event(&ledger.state, command)?;
         self.carry_out(&mut ledger, &event, None)?;
-        Ok(self.status_of(&ledger))
+        Ok(Status { note, ..self.status_of(&ledger) })
     }
 
     /// The policy of a rollout: the server's with what the deployment says in its place.
@@ -359,6 +361,30 @@ impl Service {
         let inputs = (&observed.all()).into();
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
     }
+}
+
+/// What whoever rolls back ought to know if there is nothing to roll back: it may have been promoted just now.
+fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
+    let Command::RollBack { quarantine, .. } = command else { return None };
+    if state.rollout.is_some() {
+        return None;
+    }
+    let mut note = "no canary was there, so nothing was rolled back".to_owned();
+    if *quarantine {
+        note.push_str(" and nothing was put into quarantine");
+    }
+    if let Some(care) = state.aftercare.as_deref() {
+        let (canary, previous) = (&care.rollout.canary.name, &care.previous.name);
+        note.push_str(&format!(
+            "; {canary} was promoted and is watched: revert the promotion to have {previous} back"
+        ));
+    } else if let Some(last) = state.last.as_ref().filter(|it| it.outcome == Outcome::Promoted) {
+        let (canary, at) = (&last.canary.name, last.at);
+        note.push_str(&format!(
+            "; {canary} was promoted at {at}: deploy the version before and promote it to have it back"
+        ));
+    }
+    Some(note)
 }
 
 /// Where the canary answers everything, stable answers nothing that it could be asked, too.

@@ -21,6 +21,7 @@ use crate::canary::PredictionId;
 use crate::canary::Rollout;
 use crate::canary::Track;
 use crate::canary::labels::LossIncrement;
+use crate::canary::plan::words;
 use crate::canary::prediction_id::IdError;
 use crate::canary::prediction_id::IdKey;
 use crate::canary::prediction_id::Standing;
@@ -47,9 +48,9 @@ pub enum FeedbackError {
     Id(#[from] IdError),
     /// The prediction is too old.
     #[error(
-        "the prediction was made {}, and a label is taken for {} hours only; send labels sooner, or set \
+        "the prediction was made {}, and a label is taken for {} only; send labels sooner, or set \
          expires under [feedback]",
-        .made, .expires.as_secs() / 3600
+        .made, words(*.expires)
     )]
     Expired {
         /// When it was made.

@@ -31,6 +31,7 @@ use crate::canary::what_if::Course;
 use crate::canary::what_if::Following;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::check_order;
 
 /// Why an old verdict cannot be recomputed.
 #[derive(Debug, Error)]
@@ -122,6 +123,7 @@ pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
     let (mut after, mut rollouts) = (0, Vec::<Told>::new());
     loop {
         let page = store.entries(after, PAGE)?;
+        check_order(after, &page)?;
         let Some(last) = page.last() else { return Ok(rollouts) };
         after = last.sequence;
         for entry in page {

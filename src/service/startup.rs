@@ -47,6 +47,7 @@ use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::check_order;
 
 /// Why a service cannot start.
 #[derive(Debug, Error)]
@@ -201,11 +202,8 @@ fn replayed(
         if page.is_empty() {
             return Ok((state, revision));
         }
+        check_order(revision, &page)?;
         for entry in &page {
-            if entry.sequence != revision + 1 {
-                let cause = format!("entry {} follows entry {revision}", entry.sequence);
-                return Err(StoreError::Damaged { what: "a journal".to_owned(), cause }.into());
-            }
             state = Some(follow(state, entry)?);
             revision = entry.sequence;
         }

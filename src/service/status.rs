@@ -301,7 +301,10 @@ impl Service {
             after_promotion: self.after_promotion_status(ledger),
             note: None,
             quality: QualityStatus::of(&self.feedback),
-            last_rollout: state.last.clone(),
+            last_rollout: state
+                .last
+                .as_ref()
+                .map(|last| Ended { cool_down_until: state.cool_down_until(now), ..last.clone() }),
             quarantine: state.quarantine.clone(),
             simulate_slowdown: state.slowdown.enabled,
             delay_ms: state.slowdown.delay_ms,

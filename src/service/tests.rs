@@ -370,6 +370,27 @@ fn a_rollback_that_loses_the_race_takes_the_canary_back_all_the_same() {
 }
 
 #[test]
+fn whoever_rolls_back_what_is_not_there_is_told_so() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let rollback = || {
+        let rollback = Command::RollBack { reason: None, quarantine: true };
+        service.command(rollback, None).unwrap().note.unwrap_or_default()
+    };
+    assert_eq!(
+        rollback(),
+        "no canary was there, so nothing was rolled back and nothing was put into quarantine"
+    );
+    deploy(&service, "model_v2.bin", 10.0);
+    let force = Command::Promote { force: true, reason: Some("urgent".to_owned()) };
+    service.command(force, None).unwrap();
+    let note = rollback();
+    assert!(note.contains("model_v2 was promoted at "), "{note}");
+    deploy(&service, "model_v1.bin", 10.0);
+    assert_eq!(rollback(), "");
+}
+
+#[test]
 fn time_is_told_by_the_clock_that_was_given() {
     let bench = Bench::new();
     let service = bench.start();

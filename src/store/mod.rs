@@ -248,6 +248,20 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// That these journal entries follow each other, the first of them this revision.
+///
+/// # Errors
+/// When one is missing.
+pub fn check_order(revision: u64, entries: &[Entry]) -> Result<(), StoreError> {
+    for (entry, expected) in entries.iter().zip(revision + 1..) {
+        if entry.sequence != expected {
+            let cause = format!("entry {} stands where entry {expected} ought to", entry.sequence);
+            return Err(StoreError::Damaged { what: "a journal".to_owned(), cause });
+        }
+    }
+    Ok(())
+}
+
 /// What a store says to a tick that follows nothing.
 fn no_base() -> StoreError {
     let (what, cause) = ("an evidence log".to_owned(), "a tick before any base".to_owned());

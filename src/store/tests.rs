@@ -64,6 +64,21 @@ fn on_each(test: impl Fn(&dyn Store)) {
 }
 
 #[test]
+fn a_journal_with_a_gap_is_damaged() {
+    let entry = |sequence| Entry {
+        sequence,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        event: Event::Resumed { rollout: 1 },
+    };
+    let [four, five, seven] = [4, 5, 7].map(entry);
+    assert!(check_order(3, &[four.clone(), five.clone()]).is_ok());
+    for (revision, entries) in [(3, vec![four, seven]), (3, vec![five])] {
+        let damaged = check_order(revision, &entries).unwrap_err().to_string();
+        assert!(damaged.contains("ought to") && damaged.contains("backup"), "{damaged}");
+    }
+}
+
+#[test]
 fn how_far_targets_were_told_comes_back() {
     on_each(|store| {
         assert!(store.told().unwrap().is_empty());

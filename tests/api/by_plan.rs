@@ -157,8 +157,13 @@ fn a_step_without_an_end_waits_for_a_person() {
     let mut plan = short_plan();
     plan["steps"] = json!([{ "weight": 20 }, { "weight": 50, "bake": "200ms" }]);
     let status = deploy(&app, "model_v2.bin", &plan);
-    assert_eq!(status["state"], "awaiting_approval");
-    app.predict_times(400);
+    assert_eq!(status["state"], "running");
+    let start = Instant::now();
+    while app.status()["state"] != "awaiting_approval" {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", app.status());
+        app.predict_times(20);
+    }
+    assert_eq!(events(&app), ["initialized", "canary_deployed", "approval_awaited"]);
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(app.status()["traffic_percent"], 20.0);
     app.resume_canary().done();

@@ -155,6 +155,28 @@ fn without_a_canary_a_tester_who_asks_for_it_gets_stable_and_sees_so() {
 }
 
 #[test]
+fn a_header_that_is_there_twice_with_two_values_is_refused() {
+    let setup = Setup::new().given(|given| {
+        given.allow_track_header = true;
+        given.sticky_header = Some("x-user-id".to_owned());
+    });
+    let app = setup.spawn();
+    for (name, one, two) in [("x-serin-track", "canary", "stable"), ("x-user-id", "anna", "bert")] {
+        let [one, two] = [one, two].map(|value| format!("{name}: {value}"));
+        let body = row().to_string();
+        let json = "content-type: application/json";
+        let ask = |second: &str| {
+            let headers = [json, &one, second, "connection: close"];
+            raw::request(app.address, "POST /predict", &headers, body.as_bytes())
+        };
+        let named = [name, "send it once"];
+        ask(&two).assert_refused(refused(422, "invalid_header", &named), "/predict", name);
+        // Twice the same is what some proxies make of once.
+        ask(&one).done();
+    }
+}
+
+#[test]
 fn where_it_is_not_allowed_the_track_header_means_nothing() {
     let app = TestApp::spawn();
     deploy(&app, 10);

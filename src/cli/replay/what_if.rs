@@ -172,6 +172,16 @@ pub fn run(
         }
         Err(cause) => return Err(cause.into()),
     };
+    let judged = told.entries.iter().filter_map(|entry| entry.event.judgement());
+    let ticks = judged.filter_map(|it| it.watch.as_ref()).map(|watch| watch.conclusion.ticks).max();
+    if let Some(ticks) = ticks.filter(|ticks| *ticks > was.ticks) {
+        anstream::eprintln!(
+            "serin: a verdict of rollout {rollout} rests on {ticks} ticks, and {} are kept; what would have been \
+             follows only from all of them",
+            was.ticks,
+        );
+        return Ok(ExitCode::from(INCONCLUSIVE));
+    }
     if is_json {
         let happened = told.entries.iter().map(|entry| {
             let (at, event) = (entry.at, entry.event.name());

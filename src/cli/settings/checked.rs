@@ -59,20 +59,22 @@ fn read(table: &Table) -> Result<(), String> {
 fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
     let mut all = Vec::new();
     parts(&Value::Table(table.clone()), &mut Vec::new(), &mut all);
+    all.retain(|path| !is_left_out(table, path));
     let word = unknown(problem);
     let is_named = |path: &Vec<Step>| match (path.last(), word) {
         (Some(Step::Key(key)), Some((word, _))) => key == word,
         (Some(_) | None, _) => false,
     };
-    // An unknown key itself; else the settings, the fields of sections, whole metrics and targets: a part of
-    // one of these would leave another mistake behind.
+    // An unknown key itself; else whatever lies deeper and is spoken of; else the settings, the fields of
+    // sections, whole metrics and targets, where a part would leave another mistake behind.
     let is_section = |key: &str| matches!(table.get(key), Some(Value::Table(_) | Value::Array(_)));
     let is_whole = |path: &Vec<Step>| match path.as_slice() {
         [Step::Key(key)] => !is_section(key),
         [Step::Key(_), Step::Key(_)] | [Step::Key(_), Step::Index(_)] => true,
         _ => false,
     };
-    let named = all.iter().filter(|path| is_named(path));
+    let is_deep = |path: &Vec<Step>| path.len() > 2 && speaks_of(problem, table, path);
+    let named = all.iter().filter(|path| is_named(path) || is_deep(path));
     let whole = all.iter().filter(|path| is_whole(path));
     let containers = all.iter().filter(|path| path.len() == 1);
     for paths in [named.chain(whole).collect::<Vec<_>>(), containers.collect()] {
@@ -83,8 +85,10 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
             let Value::Table(rest) = rest else { continue };
             match read(&rest) {
                 Ok(()) => return Some((path.clone(), rest)),
+                // Its own place needs it.
+                Err(next) if next.contains("missing field") => {}
                 // Whatever goes may uncover another mistake; what the message speaks of is meant.
-                Err(next) if next != problem && speaks_of(problem, path) => {
+                Err(next) if next != problem && speaks_of(problem, table, path) => {
                     return Some((path.clone(), rest));
                 }
                 Err(next) if next != problem && other.is_none() => {
@@ -100,13 +104,40 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
     None
 }
 
-/// Whether a message names the last key of a path.
-fn speaks_of(problem: &str, path: &[Step]) -> bool {
+/// Whether a message names the last key of a path, or quotes the value there.
+fn speaks_of(problem: &str, table: &Table, path: &[Step]) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut words = problem.split(|c| !is_word(c));
-    match path.last() {
+    let is_named = match path.last() {
         Some(Step::Key(key)) => words.any(|word| word == key),
         Some(Step::Index(_)) | None => false,
+    };
+    is_named || leaf(table, path).is_some_and(|text| problem.contains(&text))
+}
+
+/// Whether a path leads to an entry that was left out already, or into it.
+fn is_left_out(table: &Table, path: &[Step]) -> bool {
+    let [Step::Key(key), Step::Index(index), ..] = path else { return false };
+    let entry = table.get(key).and_then(|entries| entries.get(*index));
+    entry.and_then(Value::as_table) == Some(&harmless(key, *index))
+}
+
+/// What stands at a path, if it is neither a table nor an array.
+fn leaf(table: &Table, path: &[Step]) -> Option<String> {
+    let (Step::Key(first), rest) = path.split_first()? else { return None };
+    let mut value = table.get(first)?;
+    for step in rest {
+        value = match step {
+            Step::Key(key) => value.get(key)?,
+            Step::Index(index) => value.get(*index)?,
+        };
+    }
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Table(_) | Value::Array(_) => None,
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+            Some(value.to_string())
+        }
     }
 }
 
@@ -135,12 +166,13 @@ fn remove(value: &mut Value, path: &[Step]) {
         (Value::Table(table), [Step::Key(key)]) => {
             table.remove(key);
         }
-        (Value::Table(table), [Step::Key(key), Step::Index(index)]) if key == "notify" => {
-            if let Some(Value::Array(targets)) = table.get_mut(key)
-                && let Some(target) = targets.get_mut(*index)
+        (Value::Table(table), [Step::Key(key), Step::Index(index)])
+            if ["notify", "metrics"].contains(&key.as_str()) =>
+        {
+            if let Some(Value::Array(entries)) = table.get_mut(key)
+                && let Some(entry) = entries.get_mut(*index)
             {
-                let url = Value::String(format!("https://left-out-{index}.invalid/"));
-                *target = Value::Table([("url".to_owned(), url)].into_iter().collect());
+                *entry = Value::Table(harmless(key, *index));
             }
         }
         (Value::Array(values), [Step::Index(index)]) if *index < values.len() => {
@@ -158,6 +190,19 @@ fn remove(value: &mut Value, path: &[Step]) {
         }
         _ => {}
     }
+}
+
+/// An entry that stands for one that is left out.
+fn harmless(key: &str, index: usize) -> Table {
+    let fields = match key {
+        "notify" => vec![("url", format!("https://left-out-{index}.invalid/"))],
+        _ => vec![
+            ("name", format!("left-out-{index}")),
+            ("harm", "higher".to_owned()),
+            ("role", "advisory".to_owned()),
+        ],
+    };
+    fields.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
 }
 
 fn written(path: &[Step]) -> String {
@@ -232,7 +277,7 @@ mod tests {
             ("metrics[0]", "metric revenue has no harm"),
             ("metrics[1].marign", "unknown field `marign`"),
             ("notify[0]", "notify[0].url"),
-            ("notify[1]", "notify[1].events"),
+            ("notify[1].events", "notify[1].events"),
         ] {
             let place = format!("{place}: ");
             let hit = found.iter().any(|one| one.starts_with(&place) && one.contains(named));
@@ -256,6 +301,18 @@ mod tests {
             action = "revert"
             [ring]
             capacity = 100001
+            [plan.triggers]
+            p99_ceiling = "soon"
+            consecutive_failures = -1
+            failures_in_window = 65
+            [[metrics]]
+            name = "revenue"
+            [[metrics]]
+            name = "latency"
+            role = "boss"
+            min_samples = 1
+            [[metrics]]
+            name = "clicks"
         "#;
         let found = problems(text);
         let places: Vec<&str> = found.iter().filter_map(|one| one.split(": ").next()).collect();
@@ -268,10 +325,17 @@ mod tests {
             "breaker.probe_every",
             "after_promotion.action",
             "ring.capacity",
+            "plan.triggers.p99_ceiling",
+            "plan.triggers.consecutive_failures",
+            "plan.triggers.failures_in_window",
+            "metrics[0]",
+            "metrics[1].role",
+            "metrics[1].min_samples",
+            "metrics[2]",
         ] {
             assert!(places.contains(&place), "{place}\n{}", found.join("\n"));
         }
-        assert_eq!(found.len(), 8, "{}", found.join("\n"));
+        assert_eq!(found.len(), 15, "{}", found.join("\n"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ fn what_is_wrong_is_named() {
         ("wrokers = 3", "unknown field `wrokers` (did you mean `workers`?)"),
         ("mode = \"manuel\"", "did you mean `manual`?"),
         ("[plan]\ntemplate = \"carefull\"", "did you mean `careful`?"),
+        ("listen = \"127.0.0.1:99999\"", "no address; give --listen HOST:PORT"),
+        ("listen = \"here\"", "listen = \"here\""),
         ("workers = 0", "workers = 0"),
         ("workers = \"two\"", "workers"),
         ("bake = \"soon\"", "bake = \"soon\""),
