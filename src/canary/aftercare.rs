@@ -165,7 +165,10 @@ impl State {
         }
         let cool_down_until = match by {
             Mode::Manual => self.cool_down_until(at),
-            Mode::Automatic => at.saturating_add(care.rollout.policy.plan.cool_down).ok(),
+            Mode::Automatic => {
+                let until = at.saturating_add(care.rollout.policy.plan.cool_down).ok();
+                until.max(self.cool_down_until(at))
+            }
         };
         next.last = Some(Ended {
             rollout: care.rollout.id,

@@ -110,6 +110,17 @@ fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_watch_ends_in
 }
 
 #[test]
+fn a_revert_shortens_no_cool_down() {
+    let mut state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let long = Some(at(1_000_000));
+    state.last.as_mut().unwrap().cool_down_until = long;
+    for by in [Mode::Manual, Mode::Automatic] {
+        let event = Event::Reverted { rollout: 1, reason: "bad".into(), judgement: None, by };
+        assert_eq!(after(&state, &event, 20).last.unwrap().cool_down_until, long, "{by:?}");
+    }
+}
+
+#[test]
 fn what_only_advises_changes_nothing_and_what_was_overruled_is_not_taken_up_again() {
     let state = promoted(policy(Remedy::Revert, "advisory"), 0.0);
     assert_eq!(next(&state, 0.3, 11), Care::Wait);

@@ -97,13 +97,13 @@ impl Wishes {
 /// The value of a header that is there once, or several times alike: who sent the right one cannot be told.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut values = headers.get_all(name);
-    let first = values.next();
-    match values.find(|value| Some(*value) != first) {
+    let Some(first) = values.next() else { return Ok(None) };
+    match values.find(|value| *value != first) {
         Some(other) => {
-            let detail =
+            let twice =
                 format!("header {name} is there as {first:?} and as {other:?}; send it once");
-            Err(Problem::header(detail))
+            Err(Problem::header(twice))
         }
-        None => Ok(first),
+        None => Ok(Some(first)),
     }
 }

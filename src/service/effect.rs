@@ -61,8 +61,11 @@ impl Service {
                 // It was written after all, or someone else has decided meanwhile: the journal is right,
                 // and goes on from the state before the rollback.
                 let event = event.clone();
-                ledger.state = before.clone();
-                self.catch_up(ledger)?;
+                let rolled_back = std::mem::replace(&mut ledger.state, before.clone());
+                if let Err(cause) = self.catch_up(ledger) {
+                    ledger.state = rolled_back;
+                    return Err(cause);
+                }
                 ledger.unkept = None;
                 if is_still_to_do(&event, &ledger.state) {
                     return self.carry_out(ledger, &event, None);
@@ -105,12 +108,18 @@ impl Service {
         let entry = match self.store.append(ledger.revision, now, event) {
             Ok(entry) => entry,
             Err(conflict @ StoreError::Conflict { .. }) => {
-                self.catch_up(ledger)?;
-                // Following the journal has opened the lane again.
-                return if is_still_to_do(event, &ledger.state) {
+                let revision = ledger.revision;
+                let followed = self.catch_up(ledger);
+                if !is_still_to_do(event, &ledger.state) {
+                    followed?;
+                    return Err(conflict.into());
+                }
+                // Following the journal has opened the lane again. One that leads nowhere new is no reason to
+                // leave users with the canary.
+                return if followed.is_ok() && ledger.revision > revision {
                     self.carry_out(ledger, event, None)
                 } else {
-                    Err(conflict.into())
+                    Err(self.unjournalled(ledger, event, state, now, conflict))
                 };
             }
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),

@@ -332,9 +332,14 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
         begins()
     });
+    let is_new = monitors.ticks() == 0;
     let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
     if let Some(lane) = &live.canary {
         lane.segments.learn(watch.segments());
+        if is_new {
+            // Whoever came so far came in the warm-up.
+            lane.visits.forget();
+        }
     }
     if state.rollout.is_some() { watch } else { watch.after_promotion() }
 }

@@ -46,6 +46,8 @@ pub(super) struct Disk {
     /// Whoever holds it makes the disk wait.
     slow: Mutex<()>,
     pub(super) keeps_no_evidence: AtomicBool,
+    /// Whether its journal is shorter than whoever writes believes, as after a backup was put in its place.
+    is_behind: AtomicBool,
     /// Whether the checkpoint is gone.
     has_lost_its_checkpoint: AtomicBool,
 }
@@ -78,6 +80,9 @@ impl Store for Disk {
     }
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
         self.check()?;
+        if self.is_behind.load(Ordering::SeqCst) {
+            return Err(StoreError::Conflict { expected, actual: expected - 1 });
+        }
         self.inner.append(expected, at, event)
     }
     fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
@@ -367,6 +372,36 @@ fn a_rollback_that_loses_the_race_takes_the_canary_back_all_the_same() {
     let seen = two.status();
     assert_eq!((seen.canary, seen.revision), (None, 4));
     assert_eq!(answer(&two).0, "stable");
+}
+
+#[test]
+fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
+    for down in [60, 3] {
+        let bench = Bench::new();
+        let service = bench.start();
+        let plan = "warm_up = \"10s\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
+        let plan = toml::from_str(plan).unwrap();
+        let model_path = "model_v2.bin".to_owned();
+        let by_plan = Deployment { model_path, plan, ..Deployment::default() };
+        service.deploy(by_plan, None).unwrap();
+        answer_to(&service, Some("anna"));
+        service.save_checkpoint().unwrap();
+        drop(service);
+        bench.clock.advance(Duration::from_secs(down));
+        let restarted = bench.start();
+        let is_new = |key| {
+            let live = restarted.live.load();
+            live.assign(Some(key)).visit == crate::service::visits::Visit::First
+        };
+        assert!(is_new("anna"), "down for {down} s");
+        bench.clock.advance(Duration::from_secs(20));
+        answer_to(&restarted, Some("bert"));
+        restarted.save_checkpoint().unwrap();
+        // The look that ended the warm-up made those of it new; whoever came since has been there.
+        answer_to(&restarted, Some("carl"));
+        restarted.save_checkpoint().unwrap();
+        assert!(!is_new("carl"));
+    }
 }
 
 #[test]

@@ -60,6 +60,12 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
     let mut all = Vec::new();
     parts(&Value::Table(table.clone()), &mut Vec::new(), &mut all);
     all.retain(|path| !is_left_out(table, path));
+    // Two entries that lack the same are told in the same words, so what lacks it is looked for.
+    if let Some(path) = all.iter().find(|path| lacks(problem, table, path)) {
+        let mut rest = Value::Table(table.clone());
+        remove(&mut rest, path);
+        return rest.as_table().map(|rest| (path.clone(), rest.clone()));
+    }
     let word = unknown(problem);
     let is_named = |path: &Vec<Step>| match (path.last(), word) {
         (Some(Step::Key(key)), Some((word, _))) => key == word,
@@ -85,8 +91,7 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
             let Value::Table(rest) = rest else { continue };
             match read(&rest) {
                 Ok(()) => return Some((path.clone(), rest)),
-                // Its own place needs it.
-                Err(next) if next.contains("missing field") => {}
+                Err(next) if is_needed(&next, path) => {}
                 // Whatever goes may uncover another mistake; what the message speaks of is meant.
                 Err(next) if next != problem && speaks_of(problem, table, path) => {
                     return Some((path.clone(), rest));
@@ -102,6 +107,14 @@ fn without_culprit(table: &Table, problem: &str) -> Option<(Vec<Step>, Table)> {
         }
     }
     None
+}
+
+/// Whether a message says that the part ought to be there.
+fn is_needed(problem: &str, path: &[Step]) -> bool {
+    match path.last() {
+        Some(Step::Key(key)) => problem.contains(&format!("missing field `{key}`")),
+        Some(Step::Index(_)) | None => false,
+    }
 }
 
 /// Whether a message names the last key of a path, or quotes the value there.
@@ -122,20 +135,36 @@ fn is_left_out(table: &Table, path: &[Step]) -> bool {
     entry.and_then(Value::as_table) == Some(&harmless(key, *index))
 }
 
+/// Whether this is an entry that lacks the field that a message misses.
+fn lacks(problem: &str, table: &Table, path: &[Step]) -> bool {
+    let field = problem.split_once("missing field `").and_then(|(_, rest)| rest.split_once('`'));
+    let Some((field, rest)) = field else { return false };
+    let keys = path.iter().filter_map(|step| match step {
+        Step::Key(key) => Some(key.as_str()),
+        Step::Index(_) => None,
+    });
+    let place = format!("`{}`", keys.collect::<Vec<_>>().join("."));
+    let entry = at(table, path).and_then(Value::as_table);
+    matches!(path.last(), Some(Step::Index(_)))
+        && rest.contains(&place)
+        && entry.is_some_and(|entry| !entry.contains_key(field))
+}
+
+/// What stands at a path.
+fn at<'a>(table: &'a Table, path: &[Step]) -> Option<&'a Value> {
+    let (Step::Key(first), rest) = path.split_first()? else { return None };
+    rest.iter().try_fold(table.get(first)?, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(*index),
+    })
+}
+
 /// What stands at a path, if it is neither a table nor an array.
 fn leaf(table: &Table, path: &[Step]) -> Option<String> {
-    let (Step::Key(first), rest) = path.split_first()? else { return None };
-    let mut value = table.get(first)?;
-    for step in rest {
-        value = match step {
-            Step::Key(key) => value.get(key)?,
-            Step::Index(index) => value.get(*index)?,
-        };
-    }
-    match value {
+    match at(table, path)? {
         Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
         Value::Table(_) | Value::Array(_) => None,
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+        value @ (Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_)) => {
             Some(value.to_string())
         }
     }
@@ -284,6 +313,35 @@ mod tests {
             assert!(hit, "{place}{named}\n{}", found.join("\n"));
         }
         assert_eq!(found.len(), 13, "{}", found.join("\n"));
+    }
+
+    #[test]
+    fn an_entry_that_lacks_something_hides_no_other_mistake() {
+        let text = r#"
+            bake = 5
+            [[metrics]]
+            role = "advisory"
+            [[metrics]]
+            name = "latency"
+            marign = 1
+            [[notify]]
+            format = "slack"
+            [[notify]]
+            events = []
+        "#;
+        let found = problems(text);
+        for (place, named) in [
+            ("bake", "invalid type"),
+            ("metrics[0]", "missing field `name`"),
+            ("metrics[1].marign", "unknown field `marign`"),
+            ("notify[0]", "missing field `url`"),
+            ("notify[1]", "missing field `url`"),
+        ] {
+            let place = format!("{place}: ");
+            let hit = found.iter().any(|one| one.starts_with(&place) && one.contains(named));
+            assert!(hit, "{place}{named}\n{}", found.join("\n"));
+        }
+        assert_eq!(found.len(), 5, "{}", found.join("\n"));
     }
 
     #[test]

@@ -145,3 +145,21 @@ fn names_that_nobody_judges_keep_out_none_that_somebody_does() {
     let stray = (0..1000).find(|n| record(&format!("stray-{n}")).is_err()).unwrap();
     assert!(stray < 1000 && record(cost.as_str()).is_ok());
 }
+
+#[test]
+fn a_journal_that_is_behind_leaves_no_user_with_the_canary() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    bench.store.is_behind.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let unkept = service.command(roll_back(), None);
+        assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+        assert_eq!(answer(&service).0, "stable");
+    }
+    bench.store.is_behind.store(false, Ordering::SeqCst);
+    service.retry_rollback().unwrap();
+    let status = service.status();
+    assert_eq!((status.state, status.revision), ("idle", 3));
+    assert_eq!(bench.start().status().state, "idle");
+}
