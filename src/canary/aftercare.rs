@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::always_valid::Classification;
 use super::judge::Judgement;
-use super::judge_policy::JudgePolicy;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::policy::Mode;
@@ -62,7 +61,7 @@ impl Aftercare {
         if after.watch.is_zero() {
             return None;
         }
-        let failing = failing(&rollout.policy.judge, judgement);
+        let failing = failing(judgement);
         Some(Aftercare {
             rollout: rollout.clone(),
             previous: previous.clone(),
@@ -74,7 +73,7 @@ impl Aftercare {
 
     /// What harm the labels show that was not overruled, in a sentence.
     pub fn harm(&self, judgement: &Judgement) -> Option<String> {
-        let failing = failing(&self.rollout.policy.judge, judgement);
+        let failing = failing(judgement);
         let new = failing.into_iter().filter(|(metric, _)| !self.overruled.contains(&metric.name));
         let sentences: Vec<String> = new.map(|(_, sentence)| sentence).collect();
         (!sentences.is_empty())
@@ -96,9 +95,9 @@ impl Aftercare {
 }
 
 /// The metrics of labels that act and have failed, each with its sentence.
-fn failing<'a>(policy: &'a JudgePolicy, judgement: &Judgement) -> Vec<(&'a Metric, String)> {
+pub(super) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
     let Some(watch) = &judgement.watch else { return Vec::new() };
-    let evidence = policy.metrics.iter().zip(&watch.conclusion.metrics);
+    let evidence = watch.policy.metrics.iter().zip(&watch.conclusion.metrics);
     evidence
         .filter(|(metric, evidence)| {
             let hears = metric.source.is_of_labels() && metric.role.acts();

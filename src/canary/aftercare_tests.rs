@@ -6,6 +6,7 @@ use super::*;
 use crate::canary::Event;
 use crate::canary::HealthPolicy;
 use crate::canary::Increment;
+use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
 use crate::canary::Policy;
 use crate::canary::Samples;

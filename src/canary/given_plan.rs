@@ -214,7 +214,7 @@ impl From<&Plan> for GivenPlan {
 }
 
 /// A duration as a configuration takes it, to the last digit.
-fn exactly(duration: Duration) -> String {
+pub(crate) fn exactly(duration: Duration) -> String {
     jiff::SignedDuration::try_from(duration)
         .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
 }

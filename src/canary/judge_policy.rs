@@ -276,35 +276,18 @@ fn default_of(
     if let Some(metric) = built_in {
         return Ok(Metric { name: given.name.clone(), ..metric });
     }
+    let margins = [Margin::default(), Margin { relative: ACCEPTED_LOSS, absolute: 0.0 }];
+    let signal = |harm| {
+        let metric = metric(source, harm, Role::Signal, margins, health);
+        Metric { name: given.name.clone(), ..metric }
+    };
     if source.is_of_labels() {
-        return Ok(Metric {
-            name: given.name.clone(),
-            source,
-            harm: Harm::Higher,
-            role: Role::Signal,
-            tolerated: Margin::default(),
-            accepted: Margin { relative: ACCEPTED_LOSS, absolute: 0.0 },
-            weight: 1.0,
-            critical: false,
-            min_samples: health.min_samples,
-            // Only the mean of a loss says which model is better: one that is surer of itself has other
-            // ranks and tails, and may be better for it.
-            test: Test::Mean,
-        });
+        // Only the mean of a loss says which model is better: one that is surer of itself has other
+        // ranks and tails, and may be better for it.
+        return Ok(Metric { test: Test::Mean, ..signal(Harm::Higher) });
     }
     let harm = given.harm.ok_or_else(|| JudgePolicyError::HarmMissing(given.name.to_string()))?;
-    Ok(Metric {
-        name: given.name.clone(),
-        source,
-        harm,
-        role: Role::Signal,
-        tolerated: Margin::default(),
-        accepted: Margin { relative: ACCEPTED_LOSS, absolute: 0.0 },
-        weight: 1.0,
-        critical: false,
-        min_samples: health.min_samples,
-        test: Test::Combined,
-    })
+    Ok(signal(harm))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What happened, in one sentence with the numbers: for the log and the history.
 
-use super::always_valid::Classification;
+use super::aftercare::failing;
 use super::event::Event;
 use super::judge::Judgement;
 use super::policy::Mode;
@@ -80,15 +80,13 @@ pub const EVENT_NAMES: [&str; 15] = [
     "watch_ended",
 ];
 
-/// What is said of a shadow, if there is one.
-/// What its metrics that have failed say; if none has, its reasons.
+/// What the metrics of labels that have failed say; if none has, the reasons.
 fn failed(judgement: &Judgement) -> Vec<String> {
-    let metrics = judgement.watch.iter().flat_map(|watch| &watch.conclusion.metrics);
-    let failed = metrics.filter(|metric| metric.classification == Classification::Fail);
-    let said: Vec<String> = failed.map(|metric| metric.sentence.clone()).collect();
+    let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();
     if said.is_empty() { judgement.reasons.clone() } else { said }
 }
 
+/// What is said of a shadow, if there is one.
 fn in_shadow(share: Weight) -> String {
     if share.is_zero() { String::new() } else { format!(", and {share} of stable's in shadow") }
 }

@@ -114,7 +114,7 @@ impl PredictionId {
             Standing::Shown => SHOWN,
             Standing::Apart => APART,
         };
-        let parts: [&[u8]; 8] = [
+        let parts: [&[u8]; 7] = [
             &[VERSION, flags],
             &self.weight.basis_points().to_le_bytes(),
             &self.step.to_le_bytes(),
@@ -122,7 +122,6 @@ impl PredictionId {
             &self.second.to_le_bytes()[..6],
             &self.number.to_le_bytes(),
             &self.score.to_le_bytes(),
-            &[],
         ];
         let mut rest = bytes.as_mut_slice();
         for part in parts {

@@ -171,9 +171,7 @@ impl State {
     pub fn running(&self) -> Result<&Rollout, Refusal> {
         self.rollout.as_ref().ok_or(Refusal::NoCanary)
     }
-}
 
-impl State {
     /// Until when nothing is deployed by plan, if that is later than this.
     pub fn cool_down_until(&self, at: Timestamp) -> Option<Timestamp> {
         let until = self.last.as_ref().and_then(|last| last.cool_down_until);

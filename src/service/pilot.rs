@@ -26,8 +26,8 @@ use crate::canary::policy::Mode;
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Service {
-    /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what that was, or `None` if there is
-    /// none by plan. Blocks until the journal has it.
+    /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what
+    /// that was, or `None` if there is none by plan. Blocks until the journal has it.
     ///
     /// # Errors
     /// When the store fails. Nothing has changed then, but for a rollback, which takes effect in any case; the

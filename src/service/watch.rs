@@ -113,8 +113,8 @@ impl Watch {
         Some((watched.rollout, watched.step, watched.digest.clone()))
     }
 
-    /// Closes a tick with these first samples and pairs of the running step and what was recorded since the last;
-    /// whether there is a judgement of the step.
+    /// Closes a tick with these first samples and pairs of the running step and what was recorded since the
+    /// last; whether there is a judgement of the step.
     pub(super) fn tick(
         &mut self,
         live: &Live,

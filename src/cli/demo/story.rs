@@ -128,6 +128,7 @@ impl Story {
         let mut met = Met::default();
         let mut last = String::new();
         let mut regions = regions.iter().cycle();
+        let mut began = None;
         loop {
             let status = self.client.get("/admin/status")?.done()?;
             let percent = status["traffic_percent"].as_f64().unwrap_or_default();
@@ -137,9 +138,8 @@ impl Story {
                 bar.suspend(|| self.say(&share));
                 met.shares.push(status["traffic_percent"].clone());
             }
-            let uptime = |status: &Value| status["uptime_seconds"].as_f64().unwrap_or_default();
-            let since = *met.began.get_or_insert_with(|| uptime(&status));
-            met.seconds = uptime(&status) - since;
+            let uptime = status["uptime_seconds"].as_f64().unwrap_or_default();
+            met.seconds = uptime - *began.get_or_insert(uptime);
             if is_over || met.seconds > LONGEST_SECONDS {
                 bar.finish_and_clear();
                 met.status = status;
@@ -197,6 +197,4 @@ pub struct Met {
     pub seconds: f64,
     /// The status at the end.
     pub status: Value,
-    /// When the server was so old.
-    began: Option<f64>,
 }

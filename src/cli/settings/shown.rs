@@ -1,8 +1,5 @@
 //! What are the settings in force? As `serin.toml` would say them, every default included.
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::GivenRing;
@@ -12,6 +9,7 @@ use crate::canary::Metric;
 use crate::canary::given_after_promotion::GivenAfterPromotion;
 use crate::canary::given_feedback::GivenFeedback;
 use crate::canary::given_plan::GivenPlan;
+use crate::canary::given_plan::exactly;
 use crate::canary::policy::GivenBreaker;
 use crate::canary::policy::Mode;
 use crate::canary::segments::GivenSegments;
@@ -88,12 +86,12 @@ impl Settings {
             workers: service.workers,
             seed: service.seed.and_then(|seed| i64::try_from(seed).ok()),
             traffic_percent: policy.weight.percent(),
-            bake: words(policy.bake),
+            bake: exactly(policy.bake),
             mode: policy.mode,
-            canary_deadline: words(policy.canary_deadline),
-            stable_deadline: words(service.stable_deadline),
-            body_deadline: words(http.body_deadline),
-            drain_deadline: words(http.drain_deadline),
+            canary_deadline: exactly(policy.canary_deadline),
+            stable_deadline: exactly(service.stable_deadline),
+            body_deadline: exactly(http.body_deadline),
+            drain_deadline: exactly(http.drain_deadline),
             body_limit: http.body_limit,
             connections: http.connections,
             alpha: health.alpha,
@@ -109,14 +107,14 @@ impl Settings {
             allow_injection: service.allow_injection,
             breaker: GivenBreaker {
                 failures: Some(policy.breaker.failures),
-                probe_every: Some(words(policy.breaker.probe_every)),
+                probe_every: Some(exactly(policy.breaker.probe_every)),
             },
             feedback: GivenFeedback {
                 enabled: Some(service.feedback.is_enabled),
-                expires: Some(words(service.feedback.expires)),
+                expires: Some(exactly(service.feedback.expires)),
             },
             after_promotion: GivenAfterPromotion {
-                watch: Some(words(policy.after_promotion.watch)),
+                watch: Some(exactly(policy.after_promotion.watch)),
                 action: Some(policy.after_promotion.action),
             },
             segments: policy.judge.segments.given(),
@@ -128,10 +126,4 @@ impl Settings {
         };
         (shown, redacted)
     }
-}
-
-/// A duration as the file takes it.
-fn words(duration: Duration) -> String {
-    SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
 }
