@@ -28,7 +28,7 @@ pub struct ConfigArgs {
 enum Command {
     /// Print the settings in force, as a settings file with every default
     Show(Box<ShowArgs>),
-    /// Say everything that is wrong with a settings file; exit code 0 nothing, 1 something
+    /// Say what is wrong with a settings file, all at once; exit code 0 nothing, 1 something
     Check(CheckArgs),
 }
 
