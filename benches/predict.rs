@@ -25,10 +25,10 @@ use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::Settings;
 use serin::service::clock::SystemClock;
-use serin::service::predict::Request;
-use serin::service::registry::Registry;
-use serin::service::shadow::Kept;
-use serin::service::shadow::Shadower;
+use serin::service::control::registry::Registry;
+use serin::service::serving::predict::Request;
+use serin::service::serving::shadow::Kept;
+use serin::service::serving::shadow::Shadower;
 use serin::store;
 
 #[path = "shared/program.rs"]

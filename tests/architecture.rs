@@ -174,25 +174,25 @@ const PLANTED: &[(&str, &str, &str, &str)] = &[
     ("a status as a number", "http/a.rs", "fn f() { reply(404) }", "the number 404"),
     (
         "a wildcard arm",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "fn f() { match s { A => 1, _ => 2 } }",
         "takes all the rest",
     ),
     (
         "a guarded wildcard arm",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "fn f() { match s { A => {} _ if x => 2 } }",
         "takes all the rest",
     ),
     (
         "a wildcard pair",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "fn f() { match s { (A, B) => 1, (_, _) => 2 } }",
         "takes all the rest",
     ),
     (
         "a binding arm",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "fn f() { match s { A => 1, other => 2 } }",
         "takes all the rest",
     ),
@@ -219,7 +219,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("a layer above", "cli/a.rs", "use crate::{stats::A, http::{self, B}};"),
     ("statistics in the domain", "canary/a.rs", "use crate::stats::Welch;"),
     ("the domain in the store", "store/a.rs", "use crate::{canary, stats};"),
-    ("its own layer", "stats/a.rs", "use super::moments::M; use crate::stats::points::P;"),
+    ("its own layer", "stats/a.rs", "use super::moments::M; use crate::stats::summary::points::P;"),
     (
         "its own tests",
         "canary/a.rs",
@@ -240,7 +240,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     (
         "a doc comment",
         "stats/a.rs",
-        "/// See [`crate::canary::judge`]; `std::fs` is not used.\nfn f() {}",
+        "/// See [`crate::canary::judge::judgement`]; `std::fs` is not used.\nfn f() {}",
     ),
     ("a string", "stats/a.rs", "const A: &str = \"crate::store::B \\\" std::fs::read\";"),
     (
@@ -255,7 +255,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("a file of tests", "canary/rollout_tests.rs", "use std::fs; use super::super::split::S;"),
     (
         "its declaration",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "#[cfg(test)] #[path = \"rollout_tests.rs\"] mod tests;",
     ),
     ("files elsewhere", "store/a.rs", "use std::fs; use std::thread;"),
@@ -272,7 +272,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ),
     (
         "named arms",
-        "canary/rollout.rs",
+        "canary/rollout/apply.rs",
         "fn f() { match s { A { b: _ } => 1, B(_) | C(_, D) => 2, E { f, .. } => 3, true => 4 } }",
     ),
     ("a wildcard elsewhere", "canary/judge.rs", "fn f() { match s { A => 1, _ => 2 } }"),

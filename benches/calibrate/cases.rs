@@ -1,7 +1,7 @@
 //! Which hours do the tables of docs/statistics.md simulate?
 
 use serin::canary::Weight;
-use serin::canary::metric::Source;
+use serin::canary::policy::metric::Source;
 use serin::simulation::Behavior;
 use serin::simulation::Load;
 use serin::simulation::Look;

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use serde::Serialize;
 use serde_json::Value;
-use serin::canary::signals::TrackSamples;
+use serin::canary::observed::samples::TrackSamples;
 use serin::stats::Harm;
 use serin::stats::Layout;
 use serin::stats::Margin;

@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serin::canary::Samples;
 use serin::canary::Track;
-use serin::canary::signals::Failure;
-use serin::canary::signals::TrackSamples;
+use serin::canary::observed::samples::Failure;
+use serin::canary::observed::samples::TrackSamples;
 
 use super::Fallible;
 

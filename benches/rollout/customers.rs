@@ -5,8 +5,8 @@ use serde_json::json;
 use serin::model::Artifact;
 use serin::model::Features;
 use serin::model::dataset::ColumnValues;
-use serin::model::synthetic::Churn;
-use serin::model::synthetic::churn;
+use serin::model::training::synthetic::Churn;
+use serin::model::training::synthetic::churn;
 
 use super::Fallible;
 

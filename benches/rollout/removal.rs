@@ -24,7 +24,7 @@ use serin::service::Command;
 use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::clock::SystemClock;
-use serin::service::predict::Request;
+use serin::service::serving::predict::Request;
 use serin::store;
 
 use super::Fallible;

@@ -35,118 +35,39 @@
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
 
-pub mod weight;
-
-pub mod policy;
-
-pub mod split;
-
-pub mod signals;
-
-pub mod evidence;
-
 pub mod judge;
-
-pub mod metric;
-
-pub mod judge_policy;
-
-pub mod given_policy;
-
-pub mod segments;
-
-pub mod prediction_id;
-
-pub mod labels;
-
-pub mod pairs;
-
-pub mod increment;
-
-pub mod increment_codec;
-
-mod monitored;
-
-pub mod monitors;
-
-pub mod segment_monitors;
-
-pub mod segment_scan;
-
-pub mod ratio;
-
-pub mod stalls;
-
-pub mod evidence_log;
-
-pub mod watch_evidence;
-
-pub mod always_valid;
-
-pub mod what_if;
-
-pub mod sentences;
-
-pub mod shadowed;
-
-pub mod forecast;
-
-pub mod analysis;
-
-pub mod state;
-
-pub mod plan;
-
-pub mod given_plan;
-
-pub mod injection;
-
-pub mod given_feedback;
-
-pub mod given_after_promotion;
-
-pub mod aftercare;
-
-pub mod event;
-
-pub mod refusal;
-
+pub mod observed;
+pub mod policy;
 pub mod rollout;
-
-pub mod journal;
-
-pub mod narrative;
-
-mod salt;
-
-pub use always_valid::AlwaysValid;
-pub use analysis::Analysis;
-pub use event::Event;
-pub use evidence::Evidence;
-pub use evidence_log::Logged;
-pub use evidence_log::LoggedTick;
-pub use evidence_log::Segment;
-pub use forecast::Forecast;
-pub use increment::Increment;
-pub use journal::Entry;
-pub use judge::Judgement;
-pub use judge::Verdict;
-pub use judge_policy::JudgePolicy;
-pub use labels::Labels;
-pub use metric::Metric;
-pub use metric::MetricName;
-pub use monitors::Monitors;
-pub use pairs::Pairs;
-pub use plan::Plan;
+pub mod traffic;
+pub use judge::forecast::Forecast;
+pub use judge::health_check::Evidence;
+pub use judge::judgement::Judgement;
+pub use judge::judgement::Verdict;
+pub use judge::monitors::Monitors;
+pub use judge::sequential::AlwaysValid;
+pub use judge::tick_log::Logged;
+pub use judge::tick_log::LoggedTick;
+pub use judge::tick_log::Segment;
+pub use judge::two_samples::Analysis;
+pub use observed::increment::Increment;
+pub use observed::labels::Labels;
+pub use observed::pairs::Pairs;
+pub use observed::samples::Samples;
+pub use observed::samples::Track;
 pub use policy::FeedbackPolicy;
 pub use policy::HealthPolicy;
 pub use policy::Policy;
-pub use prediction_id::PredictionId;
-pub use rollout::Refusal;
-pub use signals::Samples;
-pub use signals::Track;
-pub use split::Split;
-pub use state::Rollout;
-pub use state::State;
-pub use state::Version;
-pub use weight::Weight;
+pub use policy::judge_policy::JudgePolicy;
+pub use policy::metric::Metric;
+pub use policy::metric::MetricName;
+pub use policy::plan::Plan;
+pub use rollout::apply::Refusal;
+pub use rollout::event::Event;
+pub use rollout::journal::Entry;
+pub use rollout::state::Rollout;
+pub use rollout::state::State;
+pub use rollout::state::Version;
+pub use traffic::prediction_id::PredictionId;
+pub use traffic::split::Split;
+pub use traffic::weight::Weight;

@@ -3,6 +3,8 @@
 //! Each step says what it expects before it looks, and the exit code is 0 only if every step showed
 //! what it must. Each scenario has a server and a store of its own, in a folder that is gone afterwards.
 
+pub(crate) mod own_server;
+
 mod by_hand;
 
 mod by_plan;
@@ -18,12 +20,12 @@ use clap::Args;
 use clap::ValueEnum;
 
 use super::FAIL;
-use super::client::Client;
-use super::own_server::Folder;
-use super::own_server::Server;
+use super::demo::own_server::Folder;
+use super::demo::own_server::Server;
+use super::remote::client::Client;
 use super::show;
 use super::show::styled;
-use crate::canary::segments::GivenSegments;
+use crate::canary::policy::segments::GivenSegments;
 use crate::model::ensure_default_models;
 use story::Story;
 

@@ -5,51 +5,14 @@
 //! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` and `serin analyze`
 //! can gate a pipeline.
 
+pub mod lab;
+pub mod local;
+pub mod remote;
 pub mod settings;
-
-pub mod client;
-
-pub mod serve;
 
 pub mod demo;
 
-pub mod train;
-
-pub mod inspect;
-
-pub mod analyze;
-
-pub mod power;
-
-pub mod simulate;
-
-pub mod status;
-
-pub mod check;
-
-pub mod deploy;
-
-pub mod promote;
-
-pub mod rollback;
-
-pub mod revert;
-
-pub mod pause;
-
-pub mod history;
-
-pub mod replay;
-
-pub mod config;
-
-mod columns;
-
-mod labels;
-
 mod numbers;
-
-mod own_server;
 
 mod show;
 
@@ -61,6 +24,23 @@ use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
 use clap::builder::FalseyValueParser;
+
+use lab::analyze;
+use lab::power;
+use lab::replay;
+use lab::simulate;
+use local::config;
+use local::inspect;
+use local::serve;
+use local::train;
+use remote::check;
+use remote::deploy;
+use remote::history;
+use remote::pause;
+use remote::promote;
+use remote::revert;
+use remote::rollback;
+use remote::status;
 
 /// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
 #[derive(Debug, Parser)]

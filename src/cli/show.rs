@@ -8,8 +8,8 @@ use comfy_table::Table;
 use comfy_table::presets;
 use serde_json::Value;
 
-use crate::canary::narrative;
 use crate::canary::policy::is_one_line;
+use crate::canary::rollout::narrative;
 
 /// Good news.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();

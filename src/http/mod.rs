@@ -15,32 +15,12 @@
 //! - [`server`]: listening, and stopping without losing anything.
 
 pub mod problem;
-
-mod segments;
-
-pub mod body;
-
-pub mod fields;
-
-pub mod suggestion;
+pub mod reading;
+pub mod routes;
 
 pub mod answer;
 
 pub mod access;
-
-pub mod wish;
-
-pub mod predict;
-
-pub mod feedback;
-
-pub mod analysis;
-
-pub mod admin;
-
-pub mod inject;
-
-pub mod shadow;
 
 pub mod server;
 
@@ -58,7 +38,13 @@ use actix_web::web::Data;
 use crate::service::Service;
 use access::Access;
 use problem::Problem;
-use wish::Wishes;
+use reading::headers::Wishes;
+use routes::admin;
+use routes::analysis;
+use routes::faults;
+use routes::feedback;
+use routes::predict;
+use routes::shadow;
 
 pub use server::run;
 
@@ -108,7 +94,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(post("/deploy-canary", web::post().to(admin::deploy)))
                 .service(get("/check-canary-health", web::get().to(admin::health)))
                 .service(post("/toggle-slowdown", web::post().to(admin::slowdown)))
-                .service(post("/inject", web::post().to(inject::inject)))
+                .service(post("/inject", web::post().to(faults::inject)))
                 .service(post("/promote-canary", web::post().to(admin::promote)))
                 .service(post("/rollback-canary", web::post().to(admin::rollback)))
                 .service(post("/revert", web::post().to(admin::revert)))

@@ -9,19 +9,19 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use serde::Serialize;
 
-use super::suggestion::explained;
+use super::reading::suggestion::explained;
 use crate::canary::Refusal;
-use crate::canary::analysis::OptionError;
-use crate::canary::given_policy::JudgePolicyError;
-use crate::canary::metric::MetricNameError;
+use crate::canary::judge::two_samples::OptionError;
 use crate::canary::policy::DurationError;
-use crate::canary::prediction_id::IdError;
+use crate::canary::policy::metric::MetricNameError;
+use crate::canary::policy::metric_overrides::JudgePolicyError;
+use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
-use crate::service::feedback::FeedbackError;
-use crate::service::predict::PredictError;
-use crate::service::recordings::RecordError;
-use crate::service::registry::RegistryError;
-use crate::service::shadow::ReplayRecentError;
+use crate::service::control::registry::RegistryError;
+use crate::service::reported::feedback::FeedbackError;
+use crate::service::reported::recordings::RecordError;
+use crate::service::serving::predict::PredictError;
+use crate::service::serving::shadow::ReplayRecentError;
 use crate::store::StoreError;
 
 /// An error on its way to the client.

@@ -11,13 +11,13 @@ use actix_web::web::Data;
 
 use super::Settings;
 use super::Shared;
-use super::analysis;
 use super::routes;
+use super::routes::analysis;
 use crate::service::Service;
-use crate::service::checkpoint::Saver;
+use crate::service::control::checkpoint::Saver;
+use crate::service::control::controller::Pilot;
 use crate::service::notify::Notifier;
-use crate::service::pilot::Pilot;
-use crate::service::shadow::Shadower;
+use crate::service::serving::shadow::Shadower;
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);

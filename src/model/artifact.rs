@@ -8,7 +8,12 @@
 //! An artifact contains no row of the training data (its probes are made from means, scales and
 //! levels), no path and no time.
 
-mod error;
+pub mod card;
+pub(crate) mod codec;
+pub mod digest;
+pub mod report;
+
+pub(crate) mod error;
 
 use std::fs;
 use std::fs::File;
@@ -22,20 +27,18 @@ use std::sync::atomic::Ordering;
 
 pub use self::error::ArtifactError;
 use super::Model;
-use super::card;
-use super::card::Card;
-use super::codec;
-use super::codec::FORMAT_VERSION;
-use super::codec::MAX_ARTIFACT_BYTES;
-use super::codec::Payload;
-use super::codec::Probe;
-use super::codec::ProbeValue;
-use super::digest::Digest;
-use super::logistic::LogisticRegression;
-use super::schema::Features;
-use super::schema::Row;
+use super::artifact::card::Card;
+use super::artifact::codec::FORMAT_VERSION;
+use super::artifact::codec::MAX_ARTIFACT_BYTES;
+use super::artifact::codec::Payload;
+use super::artifact::codec::Probe;
+use super::artifact::codec::ProbeValue;
+use super::artifact::digest::Digest;
+use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
-use super::schema::Value;
+use super::schema::features::Features;
+use super::schema::features::Value;
+use super::schema::row::Row;
 
 /// How far a probe's output may be from what the trainer saw. The arithmetic is the same, so that
 /// only another machine's exponential function can differ, in the last bits.

@@ -5,19 +5,19 @@
 //! model is an error with its line and a remedy: rows of another length, a column of numbers with one
 //! word in it, a column of identifiers, a target with one class.
 
-mod error;
-mod reading;
+pub(crate) mod error;
+pub(crate) mod reading;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use self::error::DatasetError;
 use self::reading::Table;
-use super::schema::Features;
-use super::schema::Value;
-use super::wording::did_you_mean;
-use super::wording::listed;
-use super::wording::quoted;
+use super::schema::features::Features;
+use super::schema::features::Value;
+use crate::text::lists::did_you_mean;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
 
 /// Most levels of a categorical column.
 const MAX_LEVELS: usize = 1_000;

@@ -16,39 +16,25 @@
 //! Deliberately absent: this layer imports nothing else of serin's, reads no clock, starts no thread
 //! and keeps no state between two predictions.
 
-mod codec;
-mod encoding;
-mod fitting;
-mod random;
-mod split;
-pub(crate) mod wording;
-
+pub mod kinds;
 pub mod schema;
 
-pub mod logistic;
-
 pub mod artifact;
-pub mod card;
-pub mod digest;
 
 pub mod dataset;
-pub mod synthetic;
 
-pub mod defaults;
-pub mod report;
 pub mod training;
 
 use thiserror::Error;
 
 pub use artifact::Artifact;
 pub use artifact::ArtifactError;
-pub use card::Card;
+pub use artifact::card::Card;
+pub use artifact::digest::Digest;
+pub use artifact::report::HoldoutReport;
 pub use dataset::Dataset;
 pub use dataset::DatasetError;
-pub use defaults::ensure_default_models;
-pub use digest::Digest;
-pub use logistic::LogisticRegression;
-pub use report::HoldoutReport;
+pub use kinds::logistic::LogisticRegression;
 pub use schema::Features;
 pub use schema::Row;
 pub use schema::RowError;
@@ -57,6 +43,7 @@ pub use schema::SchemaDifference;
 pub use schema::Value;
 pub use training::TrainingError;
 pub use training::TrainingOptions;
+pub use training::defaults::ensure_default_models;
 pub use training::train;
 
 /// Whatever answers predictions: rows in, probabilities of the positive class out.

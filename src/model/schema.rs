@@ -25,9 +25,9 @@
 //! # }
 //! ```
 
-mod error;
-mod features;
-mod row;
+pub(crate) mod error;
+pub(crate) mod features;
+pub(crate) mod row;
 
 use std::fmt;
 use std::mem::discriminant;
@@ -42,7 +42,7 @@ pub use self::features::Features;
 pub use self::features::Value;
 pub use self::row::Row;
 pub use self::row::RowError;
-use super::wording::quoted;
+use crate::text::lists::quoted;
 
 /// One input of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

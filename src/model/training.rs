@@ -4,28 +4,33 @@
 //! written: it is not fitted again on all rows. The holdout is answered the way a server answers, row by
 //! row through the schema, so that the report is about what will run.
 
-mod error;
+pub mod defaults;
+pub(crate) mod encoding;
+pub(crate) mod fitting;
+pub(crate) mod holdout_split;
+pub(crate) mod random;
+pub mod synthetic;
+
+pub(crate) mod error;
 
 pub use self::error::TrainingError;
 use super::Model;
 use super::artifact::Artifact;
-use super::card::TrainingDescription;
-use super::codec::Payload;
-use super::codec::Probe;
-use super::codec::ProbeValue;
+use super::artifact::card::TrainingDescription;
+use super::artifact::codec::Payload;
+use super::artifact::codec::Probe;
+use super::artifact::codec::ProbeValue;
+use super::artifact::report;
+use super::artifact::report::HoldoutReport;
 use super::dataset::Dataset;
-use super::encoding;
-use super::fitting;
-use super::logistic::LogisticRegression;
-use super::report;
-use super::report::HoldoutReport;
+use super::kinds::logistic::LogisticRegression;
 use super::schema::Feature;
 use super::schema::FeatureKind;
-use super::schema::Features;
-use super::schema::Value;
-pub use super::split::Holdout;
-use super::split::split;
-use super::wording::listed;
+use super::schema::features::Features;
+use super::schema::features::Value;
+pub use super::training::holdout_split::Holdout;
+use super::training::holdout_split::split;
+use crate::text::lists::listed;
 
 /// Inputs written into the artifact with their outputs: enough that each coefficient of a model of
 /// ordinary size takes part in several.

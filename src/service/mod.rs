@@ -28,76 +28,12 @@
 //! - [`analysis`]: two samples compared, with the bootstrap's random numbers.
 
 pub mod clock;
-
-pub mod inference;
-
-pub mod recorder;
-
-pub mod segments;
-
-mod segment_counts;
-
-pub mod live;
-
-pub mod predict;
-
-pub mod registry;
-
-pub mod command;
-
-mod command_error;
-
-mod effect;
-
-pub mod aftercare;
-
-pub mod startup;
-
+pub mod control;
+pub mod reported;
+pub mod serving;
 pub mod status;
 
-pub mod beside;
-
-pub mod plan_status;
-
-pub mod checklist;
-
-pub mod checkpoint;
-
-pub mod pilot;
-
-pub mod tripwire;
-
 pub mod notify;
-
-pub mod breaker;
-
-pub mod injector;
-
-pub mod shadow;
-
-pub mod disagreements;
-
-mod ring;
-
-pub mod shadow_status;
-
-mod watch;
-
-mod rate;
-
-pub mod replay;
-
-pub mod recordings;
-
-mod pending;
-
-pub mod feedback;
-
-pub mod quality;
-
-pub mod visits;
-
-pub mod analysis;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -111,30 +47,30 @@ use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
 use crate::canary::State;
 use crate::canary::Track;
-use crate::canary::segments::Segments;
+use crate::canary::policy::segments::Segments;
 use crate::store::Store;
 use clock::Clock;
-use command::Salts;
-use effect::Unkept;
-use feedback::Feedback;
-use live::Live;
+use control::command::Salts;
+use control::commit::Unkept;
+use control::registry::Registry;
+use control::sequential_judge::Watch;
 use notify::Notifications;
 use notify::target::Target;
-use predict::PredictError;
-use predict::Prediction;
-use predict::Request;
-use recordings::Recordings;
-use registry::Registry;
-use shadow::Kept;
-use shadow::Shadow;
-use tripwire::Alarm;
-use watch::Watch;
+use reported::feedback::Feedback;
+use reported::recordings::Recordings;
+use serving::live::Live;
+use serving::predict::PredictError;
+use serving::predict::Prediction;
+use serving::predict::Request;
+use serving::shadow::Kept;
+use serving::shadow::Shadow;
+use serving::tripwire::Alarm;
 
-pub use command::Command;
-pub use command::CommandError;
-pub use command::Deployment;
-pub use replay::ReplayError;
-pub use startup::StartError;
+pub use control::audit::ReplayError;
+pub use control::command::Command;
+pub use control::command::CommandError;
+pub use control::command::Deployment;
+pub use control::startup::StartError;
 
 /// A serin without its HTTP server.
 pub struct Service {
@@ -171,7 +107,7 @@ pub struct Service {
 }
 
 /// The state and the journal's length.
-struct Ledger {
+pub(crate) struct Ledger {
     state: State,
     revision: u64,
     /// A rollback that took effect and is not in the journal yet.
@@ -211,7 +147,7 @@ impl Service {
     pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
         let live = self.live.load();
         let deadline = self.settings.stable_deadline;
-        predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
+        serving::predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
     }
 
     /// The segments that requests may name.
@@ -229,7 +165,7 @@ impl Service {
         request: Request<'_>,
     ) -> Result<Prediction, PredictError> {
         let (live, deadline) = (self.live.load(), self.settings.stable_deadline);
-        predict::predict_on(track, live, &*self.clock, deadline, request).await
+        serving::predict::predict_on(track, live, &*self.clock, deadline, request).await
     }
 
     /// The model files there are.

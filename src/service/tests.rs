@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::clock::ManualClock;
-use super::command::CommandError;
+use super::control::error::CommandError;
 use super::*;
 use crate::canary::Entry;
 use crate::canary::Event;
@@ -391,7 +391,7 @@ fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
         let restarted = bench.start();
         let is_new = |key| {
             let live = restarted.live.load();
-            live.assign(Some(key)).visit == crate::service::visits::Visit::First
+            live.assign(Some(key)).visit == crate::service::serving::seen_keys::Visit::First
         };
         assert!(is_new("anna"), "down for {down} s");
         bench.clock.advance(Duration::from_secs(20));

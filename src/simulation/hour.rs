@@ -16,7 +16,7 @@ use super::scenario::Visits;
 use super::shape::Shape;
 use crate::canary::Split;
 use crate::canary::Track;
-use crate::canary::signals::TrackSamples;
+use crate::canary::observed::samples::TrackSamples;
 use crate::stats::sequential::KeysSeen;
 
 /// One hour, made by the seed alone.
@@ -208,11 +208,11 @@ impl User {
 mod tests {
     use super::*;
     use crate::canary::Weight;
-    use crate::simulation::Behavior;
-    use crate::simulation::Load;
-    use crate::simulation::Look;
-    use crate::simulation::Moment;
-    use crate::simulation::strict_policy;
+    use crate::simulation::judge::strict_policy;
+    use crate::simulation::outcome::Moment;
+    use crate::simulation::scenario::Behavior;
+    use crate::simulation::scenario::Load;
+    use crate::simulation::scenario::Look;
 
     #[test]
     fn until_harm_begins_the_canary_is_healthy_and_then_it_is_found_at_once() {

@@ -8,10 +8,10 @@ use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
 use crate::canary::Verdict;
-use crate::canary::metric::Role;
-use crate::canary::metric::Source;
-use crate::canary::monitors::Measured;
-use crate::canary::signals::TrackSamples;
+use crate::canary::judge::monitors::Measured;
+use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::metric::Source;
 use crate::stats::Margin;
 
 /// The policy that forgives nothing: latency, failures and score are guardrails, and any difference is
@@ -111,7 +111,7 @@ impl Judge {
 mod tests {
     use super::*;
     use crate::canary::Weight;
-    use crate::canary::increment::TrackIncrement;
+    use crate::canary::observed::increment::TrackIncrement;
 
     /// A second of 100 requests at 10 %; values are spread by a fixed pattern.
     fn second(number: u32, slower: f64, canary_failures: u64) -> Increment {

@@ -8,7 +8,7 @@ use crate::canary::Increment;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
-use crate::canary::metric::Source;
+use crate::canary::policy::metric::Source;
 use crate::stats::Moments;
 use crate::stats::welch_t_test;
 

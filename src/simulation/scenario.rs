@@ -3,7 +3,7 @@
 use super::shape::Shape;
 use crate::canary::JudgePolicy;
 use crate::canary::Weight;
-use crate::canary::metric::Source;
+use crate::canary::policy::metric::Source;
 
 /// One hour, or however long it lasts, but for chance.
 #[derive(Clone, Debug)]

@@ -36,111 +36,64 @@
 //! The expected values of the tests are scipy's and statsmodels', written by
 //! `scripts/reference_values.py` into `tests/reference/`.
 
-mod moments;
-mod points;
-
-mod layout;
-
-mod histogram;
-
-mod summary;
-
-mod margin;
-
-mod welch;
-
+pub mod distributions;
+pub mod fixed_horizon;
+pub mod planning;
 pub mod sequential;
+pub mod summary;
 
-mod kolmogorov_smirnov;
-mod mann_whitney;
-
-mod proportion_difference;
-mod proportion_intervals;
-mod proportions;
-
-mod non_inferiority;
-
-mod effect_size;
-
-mod bootstrap;
-mod quantiles;
-
-mod drift;
-
-mod quality;
-
-mod sample_ratio;
-
-mod multiplicity;
-
-mod power;
-mod proportion_power;
-mod rank_power;
-
-mod incomplete_beta;
-mod kolmogorov;
-mod lattice_paths;
-mod noncentral_t;
-mod normal;
-mod random_variates;
-mod rank_distribution;
-mod resampled_mean;
-mod root;
-mod saddle_point;
-mod student_t;
-
-pub use bootstrap::Bootstrap;
-pub use bootstrap::BootstrapInterval;
-pub use drift::SharedBins;
-pub use drift::wasserstein_distance;
-pub use effect_size::cohens_d;
-pub use effect_size::hedges_g;
-pub use histogram::Histogram;
-pub use histogram::LayoutMismatch;
-pub use kolmogorov_smirnov::KolmogorovSmirnov;
-pub use kolmogorov_smirnov::kolmogorov_smirnov;
-pub use layout::Layout;
-pub use layout::LayoutError;
-pub use mann_whitney::MannWhitney;
-pub use mann_whitney::mann_whitney_u;
-pub use margin::Harm;
-pub use margin::Margin;
-pub use moments::LARGEST_MAGNITUDE;
-pub use moments::Moments;
-pub use moments::is_recordable;
-pub use multiplicity::benjamini_hochberg;
-pub use multiplicity::bonferroni;
-pub use multiplicity::e_benjamini_hochberg;
-pub use multiplicity::holm;
-pub use non_inferiority::NonInferiority;
-pub use non_inferiority::non_inferiority;
-pub use points::Points;
-pub use power::PowerError;
-pub use power::SampleSizes;
-pub use power::TwoSamplePower;
-pub use power::minimum_detectable_effect;
-pub use power::power_at;
-pub use proportion_difference::ProportionDifference;
-pub use proportion_intervals::clopper_pearson_interval;
-pub use proportion_intervals::wilson_interval;
-pub use proportion_power::ProportionPower;
-pub use proportion_power::minimum_detectable_rate;
-pub use proportion_power::proportion_power_at;
-pub use proportions::fisher_exact_greater;
-pub use proportions::fisher_exact_less;
-pub use proportions::fisher_exact_two_sided;
-pub use quality::Quality;
-pub use quality::brier;
-pub use quality::log_loss;
-pub use quantiles::QuantileInterval;
-pub use quantiles::quantile_interval;
-pub use rank_power::RankPower;
-pub use rank_power::minimum_detectable_superiority;
-pub use sample_ratio::SampleRatioTest;
-pub use sample_ratio::sample_ratio;
+pub use fixed_horizon::binomial_intervals::clopper_pearson_interval;
+pub use fixed_horizon::binomial_intervals::wilson_interval;
+pub use fixed_horizon::bootstrap::Bootstrap;
+pub use fixed_horizon::bootstrap::BootstrapInterval;
+pub use fixed_horizon::drift::SharedBins;
+pub use fixed_horizon::drift::wasserstein_distance;
+pub use fixed_horizon::effect_size::cohens_d;
+pub use fixed_horizon::effect_size::hedges_g;
+pub use fixed_horizon::fisher::fisher_exact_greater;
+pub use fixed_horizon::fisher::fisher_exact_less;
+pub use fixed_horizon::fisher::fisher_exact_two_sided;
+pub use fixed_horizon::kolmogorov_smirnov::KolmogorovSmirnov;
+pub use fixed_horizon::kolmogorov_smirnov::kolmogorov_smirnov;
+pub use fixed_horizon::mann_whitney::MannWhitney;
+pub use fixed_horizon::mann_whitney::mann_whitney_u;
+pub use fixed_horizon::margin::Harm;
+pub use fixed_horizon::margin::Margin;
+pub use fixed_horizon::multiplicity::benjamini_hochberg;
+pub use fixed_horizon::multiplicity::bonferroni;
+pub use fixed_horizon::multiplicity::e_benjamini_hochberg;
+pub use fixed_horizon::multiplicity::holm;
+pub use fixed_horizon::non_inferiority::NonInferiority;
+pub use fixed_horizon::non_inferiority::non_inferiority;
+pub use fixed_horizon::proportion_difference::ProportionDifference;
+pub use fixed_horizon::quality::Quality;
+pub use fixed_horizon::quality::brier;
+pub use fixed_horizon::quality::log_loss;
+pub use fixed_horizon::quantiles::QuantileInterval;
+pub use fixed_horizon::quantiles::quantile_interval;
+pub use fixed_horizon::sample_ratio::SampleRatioTest;
+pub use fixed_horizon::sample_ratio::sample_ratio;
+pub use fixed_horizon::welch::WelchT;
+pub use fixed_horizon::welch::welch_t_test;
+pub use planning::power::PowerError;
+pub use planning::power::SampleSizes;
+pub use planning::power::TwoSamplePower;
+pub use planning::power::minimum_detectable_effect;
+pub use planning::power::power_at;
+pub use planning::proportion_power::ProportionPower;
+pub use planning::proportion_power::minimum_detectable_rate;
+pub use planning::proportion_power::proportion_power_at;
+pub use planning::rank_power::RankPower;
+pub use planning::rank_power::minimum_detectable_superiority;
 pub use summary::Summary;
-pub use welch::WelchT;
-pub use welch::welch_t_test;
+pub use summary::histogram::Histogram;
+pub use summary::histogram::LayoutMismatch;
+pub use summary::layout::Layout;
+pub use summary::layout::LayoutError;
+pub use summary::moments::LARGEST_MAGNITUDE;
+pub use summary::moments::Moments;
+pub use summary::moments::is_recordable;
+pub use summary::points::Points;
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -9,7 +9,7 @@ pub mod memory;
 
 pub mod sqlite;
 
-mod location;
+pub(crate) mod location;
 
 use std::collections::BTreeMap;
 

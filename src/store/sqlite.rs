@@ -4,11 +4,11 @@
 //! acknowledged. A lock file beside the database keeps a second serin out; the operating system
 //! releases it however the first one ends.
 
-mod evidence;
+pub(crate) mod evidence;
 
-mod labels;
+pub(crate) mod labels;
 
-mod told;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::fs::File;

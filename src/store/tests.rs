@@ -7,7 +7,7 @@ use super::sqlite::SqliteStore;
 use super::*;
 use crate::canary::Track;
 use crate::canary::Version;
-use crate::canary::state::Slowdown;
+use crate::canary::rollout::state::Slowdown;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use serde_json::json;
-use serin::canary::given_feedback::GivenFeedback;
+use serin::canary::policy::feedback_overrides::GivenFeedback;
 
 use crate::harness::Setup;
 use crate::harness::TestApp;

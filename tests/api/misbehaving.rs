@@ -15,8 +15,8 @@ use serin::model::PredictError;
 use serin::model::Row;
 use serin::model::Schema;
 use serin::model::Value;
-use serin::service::registry::Decode;
-use serin::service::registry::Decoded;
+use serin::service::control::registry::Decode;
+use serin::service::control::registry::Decoded;
 
 use crate::harness::default_models;
 

@@ -9,15 +9,16 @@ use super::tokens::text_before;
 use super::tokens::tokens;
 
 /// Each layer with what it may import. A folder under `src` is a layer.
-pub const LAYERS: [(&str, &[&str]); 8] = [
-    ("stats", &[]),
-    ("canary", &["stats"]),
-    ("simulation", &["stats", "canary"]),
-    ("model", &[]),
-    ("store", &["stats", "canary"]),
-    ("service", &["stats", "canary", "model", "store"]),
-    ("http", &["stats", "canary", "model", "store", "service"]),
-    ("cli", &["stats", "canary", "simulation", "model", "store", "service", "http"]),
+pub const LAYERS: [(&str, &[&str]); 9] = [
+    ("text", &[]),
+    ("stats", &["text"]),
+    ("canary", &["text", "stats"]),
+    ("simulation", &["text", "stats", "canary"]),
+    ("model", &["text"]),
+    ("store", &["text", "stats", "canary"]),
+    ("service", &["text", "stats", "canary", "model", "store"]),
+    ("http", &["text", "stats", "canary", "model", "store", "service"]),
+    ("cli", &["text", "stats", "canary", "simulation", "model", "store", "service", "http"]),
 ];
 
 /// Time, seeds and data come into these as arguments, which is why they can be replayed.
@@ -35,7 +36,7 @@ const IMPURE_PATHS: [&[&str]; 8] = [
 
 const CLOCKS: [&str; 4] = ["Instant", "SystemTime", "Timestamp", "Zoned"];
 pub const PROBLEM_FILE: &str = "src/http/problem.rs";
-pub const ROLLOUT_FILE: &str = "src/canary/rollout.rs";
+pub const ROLLOUT_FILE: &str = "src/canary/rollout/apply.rs";
 /// The statuses a handler could be tempted to write as a bare number.
 const STATUS_NUMBERS: [&str; 21] = [
     "400", "401", "403", "404", "405", "406", "408", "409", "410", "411", "412", "413", "415",

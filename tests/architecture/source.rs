@@ -7,7 +7,7 @@ use std::path::Path;
 use super::rules::LAYERS;
 
 pub struct Source {
-    /// With forward slashes, from the repository's root: `src/stats/welch.rs`.
+    /// With forward slashes, from the repository's root: `src/stats/fixed_horizon/welch.rs`.
     pub path: String,
     pub text: String,
 }
@@ -17,7 +17,7 @@ impl Source {
         Source { path: path.to_owned(), text: text.to_owned() }
     }
 
-    /// Where in the crate the file stands: `src/stats/welch.rs` is `stats::welch`, and
+    /// Where in the crate the file stands: `src/stats/fixed_horizon/welch.rs` is `stats::welch`, and
     /// `src/stats/welch_tests.rs` is `stats::welch::tests`.
     pub fn module(&self) -> Vec<String> {
         let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serin::canary::evidence_log;
+use serin::canary::judge::tick_log;
 use serin::store::Store;
 use serin::store::sqlite::SqliteStore;
 
@@ -21,7 +21,7 @@ pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
     let newest = segments.into_iter().rfind(|segment| segment.rollout == saved.rollout).unwrap();
     let (base, ticks) = (store.base(newest).unwrap().unwrap(), store.ticks(newest).unwrap());
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
-    let replayed = evidence_log::replay(base, &ticks, end).unwrap();
+    let replayed = tick_log::replay(base, &ticks, end).unwrap();
     let bytes = |monitors| serde_json::to_vec(monitors).unwrap();
     assert!(bytes(&replayed) == bytes(&saved.monitors.unwrap()), "{at}: tick {end} of {newest:?}");
     ticks.len() as u64

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::story::Met;
 use super::story::Story;
-use crate::canary::segments::GivenSegments;
-use crate::canary::segments::GivenValue;
-use crate::canary::segments::GivenValues;
+use crate::canary::policy::segments::GivenSegments;
+use crate::canary::policy::segments::GivenValue;
+use crate::canary::policy::segments::GivenValues;
 
 /// Where the users of a slow region and their neighbours are.
 const REGIONS: [&str; 4] = ["north", "south", "east", "west"];

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::story::Story;
 use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
-use crate::model::synthetic::Churn;
-use crate::model::synthetic::churn;
+use crate::model::training::synthetic::Churn;
+use crate::model::training::synthetic::churn;
 
 /// More requests than it takes; then the story has gone wrong.
 const MOST_REQUESTS: usize = 4000;

@@ -5,9 +5,9 @@ use indicatif::ProgressStyle;
 use serde_json::Value;
 use serde_json::json;
 
-use super::super::client::Client;
 use super::super::show;
 use super::super::show::styled;
+use crate::cli::remote::client::Client;
 
 /// A sensible customer.
 const FEATURES: [f64; 5] = [0.5, 1.2, 0.8, 0.3, 1.1];

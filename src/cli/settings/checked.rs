@@ -11,8 +11,8 @@ use toml::Value;
 
 use super::Given;
 use super::Settings;
-use crate::http::suggestion::explained;
-use crate::http::suggestion::unknown;
+use crate::http::reading::suggestion::explained;
+use crate::http::reading::suggestion::unknown;
 
 /// The most mistakes that are told: nobody mends more at once.
 const MOST: usize = 50;

@@ -6,14 +6,14 @@ use super::GivenRing;
 use super::GivenShadow;
 use super::Settings;
 use crate::canary::Metric;
-use crate::canary::given_after_promotion::GivenAfterPromotion;
-use crate::canary::given_feedback::GivenFeedback;
-use crate::canary::given_plan::GivenPlan;
-use crate::canary::given_plan::exactly;
 use crate::canary::policy::GivenBreaker;
 use crate::canary::policy::Mode;
-use crate::canary::segments::GivenSegments;
-use crate::canary::segments::SegmentHarm;
+use crate::canary::policy::feedback_overrides::GivenFeedback;
+use crate::canary::policy::plan_overrides::GivenPlan;
+use crate::canary::policy::plan_overrides::exactly;
+use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
+use crate::canary::policy::segments::GivenSegments;
+use crate::canary::policy::segments::SegmentHarm;
 use crate::service::notify::target::GivenTarget;
 
 /// The settings, in the words and the order of the file. Secrets are left out.

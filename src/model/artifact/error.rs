@@ -4,13 +4,13 @@ use std::io;
 
 use thiserror::Error;
 
+use super::codec::FORMAT_VERSION;
+use super::codec::MAX_ARTIFACT_BYTES;
+use super::digest::Digest;
 use crate::model::PredictError;
-use crate::model::codec::FORMAT_VERSION;
-use crate::model::codec::MAX_ARTIFACT_BYTES;
-use crate::model::digest::Digest;
-use crate::model::logistic::LogisticError;
-use crate::model::schema::RowError;
-use crate::model::schema::SchemaError;
+use crate::model::kinds::logistic::LogisticError;
+use crate::model::schema::error::SchemaError;
+use crate::model::schema::row::RowError;
 
 /// Why bytes are no artifact, or a file could not be read or written.
 #[derive(Debug, Error)]

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::card::TrainingDescription;
+use super::report::report;
 use super::*;
-use crate::model::card::TrainingDescription;
-use crate::model::report::report;
 use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use csv::ErrorKind;
 use csv::StringRecord;
 
-use super::DatasetError;
-use crate::model::wording::did_you_mean;
-use crate::model::wording::listed;
-use crate::model::wording::quoted;
+use super::error::DatasetError;
+use crate::text::lists::did_you_mean;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
 
 /// A file's columns, and the line each row starts on.
 pub(super) struct Table {

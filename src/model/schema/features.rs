@@ -19,7 +19,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
-use crate::model::wording::quoted;
+use crate::text::lists::quoted;
 
 /// One value of one feature.
 #[derive(Clone, Debug, PartialEq)]

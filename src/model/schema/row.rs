@@ -10,12 +10,12 @@ use thiserror::Error;
 
 use super::Feature;
 use super::FeatureKind;
-use super::Features;
 use super::Schema;
-use super::Value;
-use crate::model::wording::did_you_mean;
-use crate::model::wording::listed;
-use crate::model::wording::quoted;
+use super::features::Features;
+use super::features::Value;
+use crate::text::lists::did_you_mean;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
 
 /// One row in the order of a schema, checked. Made by [`Schema::row`] only.
 ///

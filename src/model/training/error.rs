@@ -4,10 +4,10 @@ use thiserror::Error;
 
 use super::MAX_L2;
 use crate::model::PredictError;
-use crate::model::artifact::ArtifactError;
-use crate::model::logistic::LogisticError;
-use crate::model::schema::RowError;
-use crate::model::schema::SchemaError;
+use crate::model::artifact::error::ArtifactError;
+use crate::model::kinds::logistic::LogisticError;
+use crate::model::schema::error::SchemaError;
+use crate::model::schema::row::RowError;
 
 /// Why there is no model.
 #[derive(Debug, Error)]

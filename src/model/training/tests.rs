@@ -2,8 +2,8 @@
 
 use super::super::dataset::Column;
 use super::super::dataset::ColumnValues;
-use super::super::synthetic;
 use super::*;
+use crate::model::training::synthetic;
 
 /// Forty rows, every fourth positive; the numbers are the row's, the words the caller's.
 fn data(word: fn(usize) -> Option<&'static str>, number: fn(usize) -> Option<f64>) -> Dataset {

@@ -10,13 +10,11 @@
 //! target has a thread and a place in the journal of its own, so none waits for another, and nobody who
 //! decides ever waits for any of them.
 
+pub(crate) mod delivery;
+pub(crate) mod message;
+pub(crate) mod transport;
+
 pub mod target;
-
-mod body;
-
-mod courier;
-
-mod post;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,11 +31,11 @@ use serde::Serialize;
 use super::Service;
 use super::clock::Clock;
 use crate::store::Store;
-use courier::Courier;
-use courier::Turn;
-use post::HttpPost;
+use delivery::Courier;
+use delivery::Turn;
 use target::Format;
 use target::Target;
+use transport::HttpPost;
 
 /// How often the journal is looked at if nobody rings: another process may have written to it.
 const UNASKED: Duration = Duration::from_secs(30);
@@ -53,7 +51,7 @@ pub(super) struct Notifications {
 }
 
 /// One target, and how far it was told.
-struct Subscription {
+pub(crate) struct Subscription {
     target: Target,
     /// What it is called in the log and the status.
     name: String,

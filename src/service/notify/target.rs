@@ -12,7 +12,7 @@ use thiserror::Error;
 use ureq::http::Uri;
 
 use crate::canary::Event;
-use crate::canary::narrative::EVENT_NAMES;
+use crate::canary::rollout::narrative::EVENT_NAMES;
 
 /// The most targets: each has a thread of its own.
 pub const MOST_TARGETS: usize = 16;

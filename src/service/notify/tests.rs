@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 
-use super::post::Answer;
-use super::post::Letter;
-use super::post::Post;
 use super::target::GivenTarget;
+use super::transport::Answer;
+use super::transport::Letter;
+use super::transport::Post;
 use super::*;
 use crate::canary::Event;
-use crate::canary::state::Slowdown;
-use crate::service::Command;
-use crate::service::CommandError;
+use crate::canary::rollout::state::Slowdown;
 use crate::service::clock::ManualClock;
+use crate::service::control::command::Command;
+use crate::service::control::error::CommandError;
 use crate::service::tests::Bench;
 use crate::service::tests::deploy;
 use crate::service::tests::roll_back;
@@ -194,13 +194,13 @@ fn what_cannot_be_told_is_given_up_and_does_not_stand_in_the_way() {
     happens(&store, &clock);
     doormat.answers(&[later(), later()]);
     assert!(matches!(run(&mut courier), Turn::Wait(_)));
-    clock.advance(courier::GIVE_UP + Duration::from_secs(1));
+    clock.advance(delivery::GIVE_UP + Duration::from_secs(1));
     happens(&store, &clock);
     assert_eq!(run(&mut courier), Turn::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.told, status.given_up, status.up_to), (2, 2, 4));
     happens(&store, &clock);
-    clock.advance(2 * courier::GIVE_UP);
+    clock.advance(2 * delivery::GIVE_UP);
     assert_eq!(run(&mut courier), Turn::Idle);
     assert_eq!(notifications.status().remove(0).told, 3);
 }

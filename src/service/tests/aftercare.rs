@@ -5,8 +5,8 @@ use super::labels::by_brier;
 use super::labels::predicted;
 use super::*;
 use crate::canary::policy::Mode;
-use crate::service::feedback::FeedbackError;
-use crate::service::replay;
+use crate::service::control::audit;
+use crate::service::reported::feedback::FeedbackError;
 
 /// A canary that was promoted and is watched for an hour, and predictions of before.
 fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
@@ -42,9 +42,9 @@ fn events(service: &Service) -> Vec<&'static str> {
 
 /// That of its one rollout, which was deployed and promoted by hand, each of these verdicts is recomputed.
 fn assert_recomputed(bench: &Bench, events: &[&str]) {
-    let rollouts = replay::rollouts(&*bench.store).unwrap();
-    let recomputed = replay::recomputed(&*bench.store, &rollouts[0]).unwrap();
-    assert!(recomputed.iter().all(|one| one.outcome == replay::Outcome::Equal), "{recomputed:?}");
+    let rollouts = audit::rollouts(&*bench.store).unwrap();
+    let recomputed = audit::recomputed(&*bench.store, &rollouts[0]).unwrap();
+    assert!(recomputed.iter().all(|one| one.outcome == audit::Outcome::Equal), "{recomputed:?}");
     let seen: Vec<&str> = recomputed.iter().map(|one| one.event).collect();
     assert_eq!(seen, events);
 }

@@ -1,10 +1,10 @@
 //! Segments of a running service: over steps, restarts and the evidence log.
 
 use super::*;
-use crate::canary::segments::SegmentHarm;
-use crate::canary::segments::Segments;
+use crate::canary::policy::segments::SegmentHarm;
+use crate::canary::policy::segments::Segments;
 use crate::service::clock::SystemClock;
-use crate::service::segments::Places;
+use crate::service::serving::segment_slots::Places;
 
 fn start(bench: &Bench) -> Service {
     let declared = toml::from_str("device = { most = 2 }\nregion = ['north', 'south']").unwrap();

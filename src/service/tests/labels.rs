@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicU8;
 
 use super::*;
 use crate::canary::Increment;
-use crate::canary::labels::LossIncrement;
-use crate::service::feedback::FeedbackError;
+use crate::canary::observed::labels::LossIncrement;
+use crate::service::reported::feedback::FeedbackError;
 
 /// A prediction.
 pub(super) struct Predicted {

@@ -7,7 +7,7 @@
 //! and best-arm identification", Bernoulli 28(3), doi:10.3150/21-BEJ1388.
 
 use super::sample_ratio::ln_beta;
-use crate::stats::root::find_root;
+use crate::stats::distributions::root::find_root;
 
 /// The radius of a confidence band for a whole distribution function, valid at all times.
 ///

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::fixed_share::Vigil;
 use super::is_random;
-use super::vigil::Vigil;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 

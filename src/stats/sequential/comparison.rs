@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::betting::Bet;
 use super::betting::Stake;
-use super::frame::Feature;
-use super::frame::Frame;
 use super::log_mean_exp;
 use super::log_weighted_mean_exp;
+use super::reference::Feature;
+use super::reference::Frame;
 use super::tracker::Tracker;
-use crate::stats::margin::Margin;
+use crate::stats::fixed_horizon::margin::Margin;
 
 /// One function of the values, compared between the tracks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

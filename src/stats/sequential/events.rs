@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::fixed_share::Vigil;
 use super::is_random;
 use super::log_weighted_mean_exp;
-use super::vigil::Vigil;
 
 /// Which side of the null hypothesis is bet on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
 /// 1 for "no worse at all", 1 + margin for non-inferiority. For an absolute margin bet on the 0/1
-/// value by [`Bet`](super::Bet). Exact, at any rate, where each request went to the canary with
+/// value by [`Bet`](super::betting::Bet). Exact, at any rate, where each request went to the canary with
 /// probability pi independently; conservative where strata of alike requests are routed.
 ///
 /// The two-sample case of Lindon and Malek (2022), "Anytime-valid inference for multinomial count
@@ -86,7 +86,7 @@ impl Events {
 
     /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
     ///
-    /// [`Bet::vigilant`]: super::Bet::vigilant
+    /// [`Bet::vigilant`]: super::betting::Bet::vigilant
     pub fn vigilant(mut self) -> Self {
         self.vigil = Some(Vigil::over(&mut self.log_wealth));
         self

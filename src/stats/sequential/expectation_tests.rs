@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::stats::Histogram;
-use crate::stats::Layout;
+use crate::stats::summary::histogram::Histogram;
+use crate::stats::summary::layout::Layout;
 
 /// A generator, a run number, and the logarithms of the e-values at the end of that run.
 fn expectation_is_at_most_one(name: &str, runs: u64, run: impl Fn(&mut Xoshiro256PlusPlus) -> f64) {

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::betting::Bet;
 use super::betting::Stake;
 use super::center::Center;
+use super::confidence_sequence::Score;
+use super::e_process::Running;
 use super::events::Direction;
 use super::events::Events;
-use super::running::Running;
-use super::score::Score;
 use super::tracker::Tracker;
 
 /// What one track did in one tick.

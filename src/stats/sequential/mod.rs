@@ -32,46 +32,48 @@
 //! Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70(3), doi:10.1287/opre.2021.2135;
 //! Waudby-Smith and Ramdas (2024), JRSS B 86(1), doi:10.1093/jrsssb/qkad009.
 
-mod running;
+pub(crate) mod confidence_sequence;
+pub(crate) mod e_process;
+pub(crate) mod fixed_share;
+pub(crate) mod reference;
 
-mod vigil;
-mod wealth;
+pub(crate) mod wealth;
 
-mod betting;
-mod paired;
+pub(crate) mod betting;
+pub(crate) mod paired;
 
-mod events;
+pub(crate) mod events;
 
-mod center;
-mod frame;
-mod tracker;
+pub(crate) mod center;
+pub(crate) mod tracker;
 
-mod comparison;
-mod test;
+pub(crate) mod comparison;
+pub(crate) mod test;
 
-mod monitor;
+pub(crate) mod monitor;
 
-mod pair_monitor;
+pub(crate) mod pair_monitor;
 
-mod failures;
+pub(crate) mod failures;
 
-mod score;
+pub(crate) mod sample_ratio;
 
-mod sample_ratio;
+pub(crate) mod keys_seen;
 
-mod keys_seen;
+pub(crate) mod normal_mixture;
 
-mod normal_mixture;
+pub(crate) mod bands;
+pub(crate) mod tables;
 
-mod bands;
-mod tables;
-
-mod several;
+pub(crate) mod several;
 
 pub use bands::dkw_radius;
 pub use bands::quantile_radii;
 pub use betting::Bet;
 pub use betting::Stake;
+pub use confidence_sequence::Interval;
+pub use confidence_sequence::Score;
+pub use e_process::Running;
 pub use events::Direction;
 pub use events::Events;
 pub use events::RISK_RATIOS;
@@ -79,8 +81,6 @@ pub use events::RISK_SHARES;
 pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
-pub use frame::Frame;
-pub use frame::Past;
 pub use keys_seen::KeysSeen;
 pub use monitor::Monitor;
 pub use normal_mixture::half_width_one_sided;
@@ -90,10 +90,9 @@ pub use normal_mixture::log_e_two_sided;
 pub use normal_mixture::mixing_precision;
 pub use pair_monitor::PairMonitor;
 pub use paired::Paired;
-pub use running::Running;
+pub use reference::Frame;
+pub use reference::Past;
 pub use sample_ratio::SampleRatio;
-pub use score::Interval;
-pub use score::Score;
 pub use several::holm;
 pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;
@@ -104,8 +103,8 @@ pub use wealth::STAKE_SHARES;
 pub use wealth::STAKE_SIZES;
 pub use wealth::STAKES;
 
-pub use super::margin::Harm;
-pub use super::margin::Margin;
+pub use super::fixed_horizon::margin::Harm;
+pub use super::fixed_horizon::margin::Margin;
 
 /// ln of the mean of the e-values whose logarithms are given: an average of e-values is an e-value.
 ///
@@ -134,4 +133,4 @@ fn is_random(share: f64) -> bool {
 
 #[cfg(test)]
 #[path = "expectation_tests.rs"]
-mod expectation;
+pub(crate) mod expectation;

@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::center::Center;
 use super::comparison::Comparison;
 use super::comparison::log_weighted;
-use super::frame::Frame;
-use super::frame::Past;
-use super::running::Running;
-use super::score::Score;
+use super::confidence_sequence::Score;
+use super::e_process::Running;
+use super::reference::Frame;
+use super::reference::Past;
 use super::test::Test;
-use crate::stats::layout::Layout;
-use crate::stats::margin::Harm;
-use crate::stats::margin::Margin;
+use crate::stats::fixed_horizon::margin::Harm;
+use crate::stats::fixed_horizon::margin::Margin;
+use crate::stats::summary::layout::Layout;
 
 /// The sequential judge of one signal: one e-value for harm, one for its absence.
 ///
@@ -112,7 +112,7 @@ impl Monitor {
     /// taken as the middles of their buckets; those that cannot be recorded are ignored. A tick must
     /// not span a change of the share.
     ///
-    /// [`Points::as_slice`]: crate::stats::Points::as_slice
+    /// [`Points::as_slice`]: crate::stats::summary::points::Points::as_slice
     pub fn tick(&mut self, share: f64, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
         let (canary, stable) = (self.past.in_buckets(canary), self.past.in_buckets(stable));
         let (canary, stable) = (canary.as_slice(), stable.as_slice());

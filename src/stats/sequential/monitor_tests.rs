@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stats::Points;
+use crate::stats::summary::points::Points;
 
 const RATE: u64 = 100;
 
@@ -183,7 +183,9 @@ fn parts_are_named_and_their_mean_is_the_whole() {
 
 /// The quantiles of a lognormal distribution with median 1, times `median`.
 fn lognormal(median: f64, sigma: f64, n: u32) -> Vec<(f64, u64)> {
-    let quantile = |i| crate::stats::normal::normal_quantile((f64::from(i) + 0.5) / f64::from(n));
+    let quantile = |i| {
+        crate::stats::distributions::normal::normal_quantile((f64::from(i) + 0.5) / f64::from(n))
+    };
     (0..n).map(|i| (median * (sigma * quantile(i)).exp(), 1)).collect()
 }
 
@@ -231,7 +233,7 @@ proptest! {
         let (mut one, mut other) = (latency(), latency());
         for (share, canary, stable) in ticks {
             let points = |values: &[f64], unit: f64| {
-                let mut histogram = crate::stats::Histogram::new(Layout::SECONDS);
+                let mut histogram = crate::stats::summary::histogram::Histogram::new(Layout::SECONDS);
                 values.iter().for_each(|value| histogram.record(value * unit));
                 histogram.points()
             };

@@ -11,8 +11,8 @@
 use std::f64::consts::LN_2;
 use std::f64::consts::TAU;
 
-use crate::stats::normal::normal_tail;
-use crate::stats::root::find_root;
+use crate::stats::distributions::normal::normal_tail;
+use crate::stats::distributions::root::find_root;
 
 /// The mixing precision rho^2 for which the boundary is tightest near `samples`.
 ///

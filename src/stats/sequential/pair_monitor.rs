@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::confidence_sequence::Score;
+use super::e_process::Running;
 use super::log_mean_exp;
 use super::paired::Paired;
-use super::running::Running;
-use super::score::Score;
-use crate::stats::margin::Harm;
-use crate::stats::margin::Margin;
+use crate::stats::fixed_horizon::margin::Harm;
+use crate::stats::fixed_horizon::margin::Margin;
 
 /// The sequential judge of pairs: what both versions said to one request, as a difference.
 ///

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::vigil::Vigil;
+use super::fixed_share::Vigil;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 
@@ -55,7 +55,7 @@ impl Paired {
 
     /// The same bet, which notices a difference that begins late, too: see [`Bet::vigilant`].
     ///
-    /// [`Bet::vigilant`]: super::Bet::vigilant
+    /// [`Bet::vigilant`]: super::betting::Bet::vigilant
     #[must_use]
     pub fn vigilant(mut self) -> Self {
         self.vigil = Some(Vigil::over(self.wealth.logs()));

@@ -1,6 +1,6 @@
 //! Do two failure rates differ, where the canary's share is not known?
 //!
-//! serin knows the share and uses [`Events`](super::Events). Counts from elsewhere (`/analyze`) come
+//! serin knows the share and uses [`Events`](super::events::Events). Counts from elsewhere (`/analyze`) come
 //! without it; these e-values need only the totals.
 
 use statrs::function::gamma::ln_gamma;

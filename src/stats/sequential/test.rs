@@ -4,12 +4,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::comparison::Comparison;
-use super::frame::Feature;
-use super::frame::QUANTILES;
-use crate::stats::margin::Harm;
-use crate::stats::margin::Margin;
+use super::reference::Feature;
+use super::reference::QUANTILES;
+use crate::stats::fixed_horizon::margin::Harm;
+use crate::stats::fixed_horizon::margin::Margin;
 
-/// What a [`Monitor`](super::Monitor) asks of the values.
+/// What a [`Monitor`](super::monitor::Monitor) asks of the values.
 ///
 /// Whoever does not know what the harm will look like asks for all at once; whoever knows finds it
 /// a little sooner by asking for that alone.

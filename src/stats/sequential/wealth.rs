@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::fixed_share::Vigil;
 use super::log_weighted_mean_exp;
-use super::vigil::Vigil;
 
 /// How many stakes are mixed.
 pub const STAKES: usize = 8;

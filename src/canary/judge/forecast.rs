@@ -1,0 +1,269 @@
+//! How much longer until there is a verdict, and what could be found by then?
+//!
+//! ```text
+//! ln E(m) = ln mean over k of exp( now_k + m gain_k )      the eight stakes of a bet, m more samples
+//! values:    gain_k = eta_k d - eta_k^2 / 2       per effective sample, d the distance of the effect
+//!                                                 from the margin, in standard deviations
+//! failures:  gain_k from the rates of four kinds of requests (either track, answered or not)
+//! ```
+//!
+//! A metric fails or passes when `ln E` reaches its threshold, and the verdict is what the judge would
+//! say then. It is a forecast at the present rate and effect, no promise: nothing is decided by it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use self::growth::MOST;
+use self::outlook::Ahead;
+use self::outlook::Outlook;
+use self::outlook::outlook;
+use super::judgement::Verdict;
+use super::monitor::Measured;
+use super::sequential::AlwaysValid;
+use super::sequential::Classification;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::metric::Source;
+use crate::canary::traffic::weight::Weight;
+
+pub(crate) mod growth;
+
+pub(crate) mod outlook;
+
+pub(crate) mod failures;
+
+pub(crate) mod wording;
+
+/// What comes, if requests go on as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Requests of both tracks per second that can be judged: those without a key and the first of
+    /// each key.
+    pub requests_per_second: f64,
+    /// In the order of the policy's metrics.
+    pub metrics: Vec<MetricForecast>,
+    /// The first verdict other than to hold; `None` when none is in sight.
+    pub verdict: Option<VerdictForecast>,
+    /// It in a sentence.
+    pub message: String,
+}
+
+/// What comes of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricForecast {
+    /// Which.
+    pub metric: MetricName,
+    /// What it comes out as.
+    pub outcome: Outcome,
+    /// After how many more requests of both tracks; 0 of what is decided, `None` without an outcome.
+    pub requests: Option<u64>,
+    /// After how many more seconds; `None` without an outcome or without traffic.
+    pub seconds: Option<f64>,
+    /// The smallest difference from stable, in the metric's unit and with what is tolerated, that
+    /// would be found as harm by the end of the bake in four of five canaries that have it. `None`
+    /// while the spread is unknown, or when there is no such difference.
+    pub smallest_detectable: Option<f64>,
+    /// The same as a share of stable's mean, or of failures of stable's rate; `None` where that is 0.
+    pub smallest_detectable_relative: Option<f64>,
+}
+
+/// What a metric comes out as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Proven to stay within what is accepted.
+    Pass,
+    /// Proven to do harm.
+    Fail,
+    /// Neither is in sight.
+    None,
+}
+
+/// The verdict that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerdictForecast {
+    /// Which.
+    pub verdict: Verdict,
+    /// After how many more requests of both tracks; 0: it may be asked for now.
+    pub requests: u64,
+    /// After how many more seconds; `None` without traffic.
+    pub seconds: Option<f64>,
+}
+
+/// The traffic that the rate is measured by: of the last minutes, or of the whole step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Requests of both tracks.
+    pub requests: u64,
+    /// How long they took to come.
+    pub seconds: f64,
+}
+
+impl Observed {
+    fn requests_per_second(&self) -> f64 {
+        let rate = self.requests as f64 / self.seconds;
+        if self.seconds > 0.0 && rate.is_finite() { rate } else { 0.0 }
+    }
+}
+
+/// What comes, at this weight, if rate and effects stay what they are.
+///
+/// `measured` stands in the order of the policy's metrics, as [`Monitors::measured`] gives it.
+///
+/// [`Monitors::measured`]: super::monitors::Monitors::measured
+pub fn forecast(
+    policy: &JudgePolicy,
+    measured: &[Measured],
+    weight: Weight,
+    observed: Observed,
+    remaining_bake: Duration,
+) -> Forecast {
+    let requests_per_second = observed.requests_per_second();
+    let requests = (requests_per_second * remaining_bake.as_secs_f64()).min(MOST);
+    let now = AlwaysValid::new(policy, 0, measured);
+    let outlooks: Vec<Outlook> = policy
+        .metrics
+        .iter()
+        .zip(measured)
+        .map(|(metric, one)| {
+            let share = weight.share();
+            let samples_per_request = samples_per_request(policy, measured, one);
+            if !(share > 0.0 && share < 1.0) {
+                return Outlook::default();
+            }
+            outlook(policy, metric, one, Ahead { share, samples_per_request, requests })
+        })
+        .collect();
+    let seconds = |requests: u64| {
+        (requests == 0)
+            .then_some(0.0)
+            .or((requests_per_second > 0.0).then(|| requests as f64 / requests_per_second))
+            .filter(|seconds| seconds.is_finite())
+    };
+    let judged = policy.metrics.iter().zip(measured);
+    let metrics: Vec<MetricForecast> = now
+        .metrics
+        .iter()
+        .zip(&outlooks)
+        .zip(judged)
+        .map(|((evidence, outlook), (metric, one))| {
+            let (outcome, requests) = match evidence.classification {
+                Classification::Fail => (Outcome::Fail, Some(0)),
+                Classification::Pass => (Outcome::Pass, Some(0)),
+                Classification::Inconclusive | Classification::Insufficient => outlook.outcome(),
+            };
+            MetricForecast {
+                metric: evidence.metric.clone(),
+                outcome,
+                requests,
+                seconds: requests.and_then(seconds),
+                smallest_detectable: outlook.smallest_detectable.filter(|x| x.is_finite()),
+                smallest_detectable_relative: outlook
+                    .smallest_detectable
+                    .zip(usual(metric, one))
+                    .map(|(smallest, usual)| smallest / usual)
+                    .filter(|x| x.is_finite()),
+            }
+        })
+        .collect();
+    let verdict = verdict(policy, measured, &metrics, &outlooks).map(|(verdict, requests)| {
+        VerdictForecast { verdict, requests, seconds: seconds(requests) }
+    });
+    let mut forecast = Forecast { requests_per_second, metrics, verdict, message: String::new() };
+    forecast.message = wording::message(policy, measured, &forecast, weight, remaining_bake);
+    forecast
+}
+
+impl Outlook {
+    /// What comes first, and after how many requests.
+    fn outcome(&self) -> (Outcome, Option<u64>) {
+        let pass_in = self.proof_in.zip(self.enough_in).map(|(proof, enough)| proof.max(enough));
+        let (fails, passes) = (self.harm_in.and_then(whole), pass_in.and_then(whole));
+        match (fails, passes) {
+            (Some(fails), Some(passes)) if passes < fails => (Outcome::Pass, Some(passes)),
+            (Some(fails), _) => (Outcome::Fail, Some(fails)),
+            (None, Some(passes)) => (Outcome::Pass, Some(passes)),
+            (None, None) => (Outcome::None, None),
+        }
+    }
+}
+
+/// So many requests; `None` beyond what a forecast is.
+fn whole(requests: f64) -> Option<u64> {
+    (0.0..=MOST).contains(&requests).then(|| requests.ceil() as u64)
+}
+
+/// The first verdict other than to hold: the judge is asked what it would say at each moment at which
+/// a metric has come out or has its samples.
+fn verdict(
+    policy: &JudgePolicy,
+    measured: &[Measured],
+    metrics: &[MetricForecast],
+    outlooks: &[Outlook],
+) -> Option<(Verdict, u64)> {
+    let enough: Vec<Option<u64>> =
+        outlooks.iter().map(|outlook| outlook.enough_in.and_then(whole)).collect();
+    let mut moments: Vec<u64> = metrics
+        .iter()
+        .filter_map(|one| one.requests)
+        .chain(enough.iter().flatten().copied())
+        .chain([0])
+        .collect();
+    moments.sort_unstable();
+    moments.dedup();
+    moments.into_iter().find_map(|moment| {
+        let has_come = |requests: Option<u64>| requests.is_some_and(|requests| requests <= moment);
+        let mut then = measured.to_vec();
+        for (place, one) in then.iter_mut().enumerate() {
+            let (Some(forecast), Some(enough)) = (metrics.get(place), enough.get(place)) else {
+                continue;
+            };
+            if has_come(*enough) {
+                let least = policy.metrics[place].min_samples;
+                one.counts.stable = one.counts.stable.max(least);
+                one.counts.canary = one.counts.canary.max(least);
+            }
+            match forecast.outcome {
+                Outcome::Pass if has_come(forecast.requests) => one.proven.observe(f64::MAX),
+                Outcome::Fail if has_come(forecast.requests) => one.harm.observe(f64::MAX),
+                Outcome::Pass | Outcome::Fail | Outcome::None => {}
+            }
+        }
+        match AlwaysValid::new(policy, 0, &then).verdict {
+            Verdict::Hold => None,
+            verdict @ (Verdict::Promote | Verdict::Rollback) => Some((verdict, moment)),
+        }
+    })
+}
+
+/// How many samples of a metric a request has brought: one latency and one score if it was answered,
+/// however many its rows, and few of what is recorded elsewhere. One before there are requests to tell
+/// by.
+fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measured) -> f64 {
+    let samples = |one: &Measured| one.counts.stable as f64 + one.counts.canary as f64;
+    let requests = policy
+        .metrics
+        .iter()
+        .zip(measured)
+        .find(|(metric, _)| metric.source == Source::Failures)
+        .map_or(0.0, |(_, failures)| samples(failures));
+    if requests > 0.0 { samples(one) / requests } else { 1.0 }
+}
+
+/// What a difference is relative to.
+fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
+    let counts = &measured.counts;
+    let usual = if metric.source == Source::Failures {
+        Some(counts.stable_failures as f64 / counts.stable as f64)
+    } else {
+        measured.stable_mean.map(f64::abs)
+    };
+    usual.filter(|usual| usual.is_finite() && *usual > 0.0)
+}
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

@@ -1,0 +1,374 @@
+//! Forecasts of whole policies: against what came, at the edges, and of nonsense.
+
+use proptest::prelude::*;
+
+use super::growth::Growth;
+use super::*;
+use crate::canary::judge::monitor::Counts;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::sequential::tests::second;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::stats::sequential::Bet;
+use crate::stats::sequential::Running;
+use crate::stats::sequential::Score;
+use crate::stats::sequential::Stake;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn policy(toml: &str) -> JudgePolicy {
+    let given: GivenJudgePolicy = toml::from_str(toml).unwrap();
+    JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
+}
+
+fn percent(percent: f64) -> Weight {
+    Weight::from_percent(percent).unwrap()
+}
+
+fn seen(ticks: impl IntoIterator<Item = Increment>) -> Vec<Measured> {
+    let mut monitors = Monitors::new(&JudgePolicy::default(), &TrackSamples::default());
+    ticks.into_iter().for_each(|tick| monitors.tick(&tick));
+    monitors.measured()
+}
+
+/// The forecast of the default policy at 10 % and 100 requests a second, with an hour to go.
+fn foreseen(measured: &[Measured]) -> Forecast {
+    let observed = Observed { requests: 1000, seconds: 10.0 };
+    forecast(&JudgePolicy::default(), measured, percent(10.0), observed, HOUR)
+}
+
+fn never_fails(_: u32) -> u64 {
+    0
+}
+
+/// (what, how slow, how many of a second's ten canary requests fail, how many of stable's ninety)
+type Case = (&'static str, f64, fn(u32) -> u64, u64);
+
+// Traffic by a fixed pattern: what is left is the formula's own error.
+#[test]
+fn what_is_foreseen_halfway_comes_about_then() {
+    let cases: [(Case, Verdict); 4] = [
+        (("equal", 1.0, never_fails, 0), Verdict::Promote),
+        (("faster", 0.8, never_fails, 0), Verdict::Promote),
+        (("a tenth slower", 1.1, never_fails, 0), Verdict::Rollback),
+        (("fails thrice as often", 1.0, |n| u64::from(n % 3 == 0), 1), Verdict::Rollback),
+    ];
+    for ((name, factor, failures, stable_failures), verdict) in cases {
+        let tick = |number: u32| {
+            let mut tick = second(number, factor, failures(number));
+            tick.stable.failures = stable_failures;
+            tick
+        };
+        let policy = JudgePolicy::default();
+        let came = (1..=600).find(|seconds| {
+            let measured = seen((0..*seconds).map(tick));
+            AlwaysValid::new(&policy, 0, &measured).verdict != Verdict::Hold
+        });
+        let came = came.unwrap_or_else(|| panic!("{name}: no verdict came"));
+        let half = came / 2;
+        let found = foreseen(&seen((0..half).map(tick)));
+        let foreseen = found.verdict.unwrap_or_else(|| panic!("{name} of {came} s: {found:?}"));
+        assert_eq!(foreseen.verdict, verdict, "{name}: {}", found.message);
+        let ratio = foreseen.seconds.unwrap() / f64::from(came - half);
+        assert!((0.5..2.0).contains(&ratio), "{name}: {ratio} of {came} s, {}", found.message);
+    }
+}
+
+#[test]
+fn without_a_failure_the_proof_of_none_is_foreseen_to_the_second() {
+    let proven_after = |seconds: u32| {
+        let measured = seen((0..seconds).map(|number| second(number, 1.0, 0)));
+        measured[1].proven.reached(JudgePolicy::default().alpha)
+    };
+    let came = (1..600).find(|seconds| proven_after(*seconds)).unwrap();
+    for asked in [came / 2, came * 3 / 4] {
+        let found = foreseen(&seen((0..asked).map(|number| second(number, 1.0, 0))));
+        let seconds = found.metrics[1].seconds.unwrap();
+        let off = (f64::from(asked) + seconds) / f64::from(came) - 1.0;
+        assert!(off.abs() < 0.05, "asked at {asked} s: {seconds} s more, came at {came} s");
+    }
+}
+
+#[test]
+fn a_metric_that_is_decided_needs_nothing_more() {
+    let found = foreseen(&seen((0..600).map(|number| second(number, 1.0, 0))));
+    for one in &found.metrics[..2] {
+        assert_eq!((one.outcome, one.requests), (Outcome::Pass, Some(0)), "{one:?}");
+        assert_eq!(one.seconds, Some(0.0));
+    }
+    assert_eq!(found.message, "the watch says promote now");
+    let found = foreseen(&seen((0..30).map(|number| second(number, 1.5, 0))));
+    let latency = &found.metrics[0];
+    assert_eq!((latency.outcome, latency.requests), (Outcome::Fail, Some(0)));
+    assert_eq!(found.verdict.map(|one| one.verdict), Some(Verdict::Rollback));
+    assert_eq!(found.message, "the watch says roll back now");
+}
+
+#[test]
+fn the_sentence_says_verdict_time_requests_and_what_could_be_found() {
+    let found = foreseen(&seen((0..10).map(|number| second(number, 1.0, 0))));
+    let start = "at 100 requests/s and the present effect, the verdict promote in about ";
+    assert!(found.message.starts_with(start), "{}", found.message);
+    let end = " points could be found";
+    assert!(found.message.contains("; by the end of the bake a slowdown of "), "{found:?}");
+    assert!(found.message.contains(" % or failures up by "), "{}", found.message);
+    assert!(found.message.ends_with(end), "{}", found.message);
+    // Latency spreads evenly from 10 to 20 ms; 5 % and 100 µs are tolerated.
+    let latency = &found.metrics[0];
+    let relative = latency.smallest_detectable_relative.unwrap();
+    assert!((0.057..0.07).contains(&relative), "{relative}");
+    assert!((latency.smallest_detectable.unwrap() / relative - 0.015).abs() < 0.001);
+    // Stable never fails, so a share of its failures is no share.
+    assert_eq!(found.metrics[1].smallest_detectable_relative, None);
+}
+
+#[test]
+fn where_nothing_can_come_the_sentence_says_why() {
+    let some = seen((0..10).map(|number| second(number, 1.0, 0)));
+    let usual = Observed { requests: 1000, seconds: 10.0 };
+    let none = Observed { requests: 0, seconds: 60.0 };
+    let unmeasured = Observed { requests: 5, seconds: 0.0 };
+    let nothing = seen([]);
+    let cases: [(&[Measured], f64, Observed, bool, &str); 6] = [
+        (&some, 0.0, usual, false, "the canary has no traffic, so nothing can be judged"),
+        (&some, 100.0, usual, false, "all traffic is the canary's, so there is nothing to compare"),
+        (
+            &some,
+            10.0,
+            none,
+            true,
+            "no requests to judge come in, and without them no verdict does; the verdict promo",
+        ),
+        (&some, 10.0, unmeasured, true, "no requests to judge come in"),
+        (
+            &nothing,
+            10.0,
+            none,
+            false,
+            "no requests to judge come in, and without them no verdict does",
+        ),
+        (
+            &nothing,
+            10.0,
+            usual,
+            false,
+            "at 100 requests/s and the present effect, too early to say",
+        ),
+    ];
+    for (measured, weight, observed, has_verdict, says) in cases {
+        let found = forecast(&JudgePolicy::default(), measured, percent(weight), observed, HOUR);
+        assert!(found.message.starts_with(says), "{says}: {}", found.message);
+        assert_eq!(found.verdict.is_some(), has_verdict, "{says}: {found:?}");
+        let times = found
+            .metrics
+            .iter()
+            .map(|one| one.seconds)
+            .chain([found.verdict.and_then(|one| one.seconds)]);
+        // What is decided already needs no traffic, and bets on failures need no past.
+        let nothing_comes = !says.starts_with("at ");
+        let none_later = times.flatten().all(|seconds| seconds == 0.0);
+        assert!(none_later || !nothing_comes, "{says}: {found:?}");
+    }
+}
+
+/// As [`foreseen`], of a policy and of numbers that were made.
+fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
+    let measured: Vec<Measured> = policy
+        .metrics
+        .iter()
+        .zip(numbers)
+        .map(|(metric, &(harm, proven))| {
+            // 1,000 effective samples, of standard deviation 1, without an effect.
+            let effect = r#"{"total": 0.0, "variance": 1000.0, "effective": 1000.0}"#;
+            let running = |log_e| {
+                let mut running = Running::default();
+                running.observe(log_e);
+                running
+            };
+            Measured {
+                metric: metric.name.clone(),
+                counts: Counts { stable: 10_000, canary: 1_111, ..Counts::default() },
+                harm: running(harm),
+                proven: running(proven),
+                effect: serde_json::from_str(effect).unwrap(),
+                stable_mean: Some(1.0),
+                stable_spread: None,
+            }
+        })
+        .collect();
+    let observed = Observed { requests: 1000, seconds: 10.0 };
+    forecast(policy, &measured, percent(10.0), observed, HOUR)
+}
+
+#[test]
+fn the_verdict_comes_with_the_last_proof_that_is_needed_or_the_first_harm() {
+    let recorded = |name: &str, role: &str| {
+        format!(
+            "[[metrics]]\nname = \"{name}\"\nharm = \"lower\"\nrole = \"{role}\"\n\
+             accepted = {{ absolute = 0.1 }}\n"
+        )
+    };
+    let policy = policy(&(recorded("a", "guardrail") + &recorded("b", "signal")));
+    // Failures are proven with 2.5 already, the score is advice.
+    let base = [(-5.0, 2.0), (0.0, 2.5), (-50.0, -50.0)];
+    let with = |a: (f64, f64), b: (f64, f64)| {
+        let mut numbers = base.to_vec();
+        numbers.extend([a, b]);
+        made(&policy, &numbers)
+    };
+    let all_pass = with((-5.0, 1.0), (-5.0, 0.5));
+    let times: Vec<u64> = all_pass.metrics.iter().filter_map(|one| one.requests).collect();
+    let outcomes: Vec<Outcome> = all_pass.metrics.iter().map(|one| one.outcome).collect();
+    assert_eq!(outcomes[0..2], [Outcome::Pass; 2]);
+    assert_eq!(outcomes[3..5], [Outcome::Pass; 2]);
+    assert!(times.iter().all(|requests| *requests > 0), "{all_pass:#?}");
+    let verdict = all_pass.verdict.unwrap();
+    assert_eq!(verdict.verdict, Verdict::Promote);
+    // The signal is later, and nobody waits for it.
+    let of = |found: &Forecast, place: usize| found.metrics[place].requests.unwrap();
+    let guardrails = [0, 1, 3].map(|place| of(&all_pass, place));
+    assert_eq!(Some(verdict.requests), guardrails.into_iter().max());
+    assert_eq!(verdict.seconds, Some(verdict.requests as f64 / 100.0));
+
+    let one_fails = with((3.5, -20.0), (-5.0, 0.5));
+    let verdict = one_fails.verdict.unwrap();
+    assert_eq!((verdict.verdict, verdict.requests), (Verdict::Rollback, of(&one_fails, 3)));
+    let nothing_grows = with((-500.0, -500.0), (-5.0, 0.5));
+    assert_eq!((nothing_grows.verdict, nothing_grows.metrics[3].outcome), (None, Outcome::None));
+    assert!(
+        nothing_grows.message.contains("no verdict in sight: a is too close"),
+        "{nothing_grows:?}"
+    );
+}
+
+#[test]
+fn proof_waits_for_the_samples_that_a_metric_needs() {
+    let many = policy("[[metrics]]\nname = \"latency\"\nmin_samples = 5000");
+    let found = made(&many, &[(-5.0, 10.0), (0.0, 10.0), (0.0, 0.0)]);
+    // (5,000 - 1,111) / 10 %
+    assert_eq!(
+        (found.metrics[0].outcome, found.metrics[0].requests),
+        (Outcome::Pass, Some(38_890))
+    );
+    assert_eq!(found.verdict.map(|one| one.requests), Some(38_890));
+}
+
+#[test]
+fn the_stakes_are_those_of_the_bets() {
+    for shift in [-0.02, 0.0, 0.05, 0.2] {
+        // Half of the values one standard deviation above their mean, half below.
+        let mut bet = Bet::default();
+        let stake =
+            Stake { share: 0.5, center: shift / 2.0, scale: 1.0, lowest_u: -1.2, highest_v: 1.2 };
+        for _ in 0..10 {
+            bet.tick(&stake, [(shift + 1.0, 50), (shift - 1.0, 50)], [(1.0, 50), (-1.0, 50)]);
+        }
+        // 2,000 requests at 50 % are 500 effective samples.
+        let foreseen = Growth::of_values(0.0, 0.0, shift).after(500.0);
+        let off = (bet.log_e() - foreseen).abs();
+        assert!(off < 0.05 * (1.0 + foreseen.abs()), "{shift}: {} {foreseen}", bet.log_e());
+    }
+}
+
+#[test]
+fn the_bets_on_failures_are_those_of_the_judge() {
+    let measured = seen((0..60).map(|number| {
+        let mut tick = second(number, 1.0, u64::from(number % 20 == 3));
+        tick.stable.failures = u64::from(number % 15 == 7);
+        tick
+    }));
+    let log_e = failures::log_e_of_harm(&measured[1].counts, 0.1, 1.0);
+    // The forecast leaves out the twentieth that the judge keeps as cash and the little it deals out.
+    let off = log_e - measured[1].harm.log_e();
+    assert!(log_e > 0.0 && (0.0..0.1).contains(&off), "{log_e} {:?}", measured[1]);
+}
+
+fn any_score() -> impl Strategy<Value = Score> {
+    let number = prop_oneof![Just(0.0), -1e3..1e3_f64, any::<f64>()];
+    (number.clone(), number.clone(), number).prop_map(|(total, variance, effective)| {
+        let text = format!(
+            r#"{{"total": {total:?}, "variance": {variance:?}, "effective": {effective:?}}}"#
+        );
+        serde_json::from_str(&text).unwrap_or_default()
+    })
+}
+
+fn any_running() -> impl Strategy<Value = Running> {
+    prop_oneof![-9.0..9.0_f64, any::<f64>()].prop_map(|log_e| {
+        let mut running = Running::default();
+        running.observe(log_e);
+        running
+    })
+}
+
+fn any_counts() -> impl Strategy<Value = Counts> {
+    let number = prop_oneof![Just(0), 0..5000_u64, any::<u64>()];
+    let fewer = prop_oneof![Just(0), 0..50_u64, any::<u64>()];
+    (number.clone(), number, fewer.clone(), fewer).prop_map(
+        |(stable, canary, stable_failures, canary_failures)| Counts {
+            stable,
+            canary,
+            stable_failures,
+            canary_failures,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn no_numbers_give_anything_but_numbers(
+        given in proptest::collection::vec(
+            (any_counts(), any_running(), any_running(), any_score(), any::<Option<f64>>()), 4,
+        ),
+        basis_points in 0..=Weight::WHOLE, requests: u64, seconds: f64, bake: u32,
+    ) {
+        let policy = policy("[[metrics]]\nname = \"a\"\nharm = \"lower\"\nrole = \"guardrail\"");
+        let measured: Vec<Measured> = policy.metrics.iter().zip(given).map(
+            |(metric, (counts, harm, proven, effect, stable_mean))| Measured {
+                metric: metric.name.clone(), counts, harm, proven, effect, stable_mean,
+                stable_spread: None,
+            },
+        ).collect();
+        let weight = Weight::from_basis_points(basis_points).unwrap();
+        let observed = Observed { requests, seconds };
+        let bake = Duration::from_secs(u64::from(bake));
+        let found = forecast(&policy, &measured, weight, observed, bake);
+        prop_assert!(found.requests_per_second.is_finite());
+        for one in &found.metrics {
+            let numbers = [one.seconds, one.smallest_detectable, one.smallest_detectable_relative];
+            prop_assert!(numbers.into_iter().flatten().all(f64::is_finite), "{one:?}");
+            prop_assert_eq!(one.outcome == Outcome::None, one.requests.is_none());
+        }
+        let odd = |word: &str| found.message.contains(word);
+        prop_assert!(!odd("NaN") && !odd("inf"), "{}", found.message);
+        let text = serde_json::to_string(&found).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), found.clone());
+        prop_assert_eq!(forecast(&policy, &measured, weight, observed, bake), found);
+    }
+
+    #[test]
+    fn more_traffic_is_sooner_and_a_longer_bake_finds_less(
+        seconds in 3..40_u32, factor in 0.8..1.3_f64, failures in 0..3_u32,
+        rate in 1..10_000_u64, minutes in 1..1000_u64,
+    ) {
+        let failing = |number| u64::from(number % 10 < failures);
+        let measured = seen((0..seconds).map(|number| second(number, factor, failing(number))));
+        let at = |rate: u64, minutes: u64| {
+            let observed = Observed { requests: rate, seconds: 1.0 };
+            let bake = Duration::from_secs(60 * minutes);
+            forecast(&JudgePolicy::default(), &measured, percent(10.0), observed, bake)
+        };
+        let (slow, fast, long) = (at(rate, minutes), at(2 * rate, minutes), at(rate, 2 * minutes));
+        for ((slow, fast), long) in slow.metrics.iter().zip(&fast.metrics).zip(&long.metrics) {
+            prop_assert_eq!((slow.outcome, slow.requests), (fast.outcome, fast.requests));
+            prop_assert!(fast.seconds <= slow.seconds);
+            if let Some(short) = slow.smallest_detectable {
+                prop_assert!(long.smallest_detectable.unwrap() < short, "{slow:?} {long:?}");
+                // Twice the requests by the end of the bake, whichever way.
+                prop_assert_eq!(fast.smallest_detectable, long.smallest_detectable);
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What has been learned of each segment, tick by tick?
+//!
+//! Every segment has monitors of its own for the metrics that act and that serin observes itself. They
+//! are made when the segment first has a request, so what is declared and never comes costs nothing.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::monitor::Measured;
+use super::monitor::Monitored;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::segments::SegmentName;
+
+/// The monitors of all segments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SegmentMonitors {
+    /// What is judged in each.
+    metrics: Vec<Metric>,
+    /// How many segments there can be.
+    most: usize,
+    /// In ascending order of their names.
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Segment {
+    name: SegmentName,
+    /// In the order of the metrics.
+    metrics: Vec<Monitored>,
+}
+
+/// The numbers of one segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentMeasured {
+    /// Which.
+    pub segment: SegmentName,
+    /// Of each metric that is judged by segment.
+    pub metrics: Vec<Measured>,
+}
+
+impl SegmentMonitors {
+    /// Monitors that have seen nothing; `None` if nothing is declared or no metric can be judged so.
+    pub(crate) fn of(policy: &JudgePolicy) -> Option<SegmentMonitors> {
+        let metrics: Vec<Metric> = policy.by_segment().cloned().collect();
+        let most = policy.segments.count();
+        (most > 0 && !metrics.is_empty()).then(|| SegmentMonitors {
+            metrics,
+            most,
+            segments: Vec::new(),
+        })
+    }
+
+    /// Takes in one tick.
+    pub(crate) fn tick(&mut self, increment: &Increment) {
+        let share = increment.weight.share();
+        for (name, observed) in &increment.segments {
+            let place = match self.segments.binary_search_by(|one| one.name.cmp(name)) {
+                Ok(place) => place,
+                // Who counts the requests keeps to the bound; a restart that lost its names might not.
+                Err(_) if self.segments.len() >= self.most => continue,
+                Err(place) => {
+                    let nothing = TrackSamples::default();
+                    let new = |metric| Monitored::new(metric, &nothing);
+                    let metrics = self.metrics.iter().map(new).collect();
+                    self.segments.insert(place, Segment { name: name.clone(), metrics });
+                    place
+                }
+            };
+            for metric in self.segments.get_mut(place).into_iter().flat_map(|one| &mut one.metrics)
+            {
+                metric.tick_tracks(share, &observed.stable, &observed.canary);
+            }
+        }
+    }
+
+    /// The numbers to judge by.
+    pub(crate) fn measured(&self) -> Vec<SegmentMeasured> {
+        let measured = |one: &Segment| SegmentMeasured {
+            segment: one.name.clone(),
+            metrics: one.metrics.iter().map(Monitored::measured).collect(),
+        };
+        self.segments.iter().map(measured).collect()
+    }
+
+    /// The segments that had a request.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &SegmentName> {
+        self.segments.iter().map(|one| &one.name)
+    }
+}

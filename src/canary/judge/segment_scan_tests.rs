@@ -1,0 +1,312 @@
+//! Which harm is found in which segment, and how often wrongly?
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::*;
+use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::judgement::Verdict;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::increment::SegmentIncrement;
+use crate::canary::observed::increment::TrackIncrement;
+use crate::canary::observed::samples::Track;
+use crate::canary::policy::segments::SegmentHarm;
+use crate::canary::policy::segments::Segments;
+use crate::canary::policy::segments::Word;
+use crate::canary::traffic::split::Split;
+use crate::canary::traffic::weight::Weight;
+use crate::stats::Layout;
+
+/// Traffic in eight segments of equal size, at 10 %, routed by serin's own split.
+pub(in crate::canary) struct Traffic {
+    pub(in crate::canary) policy: JudgePolicy,
+    pub(in crate::canary) monitors: Monitors,
+    split: Split,
+    rng: Xoshiro256PlusPlus,
+    number: u64,
+}
+
+/// What the canary does in a segment.
+#[derive(Clone, Copy)]
+pub(in crate::canary) struct Harm {
+    pub(in crate::canary) failure_rate: f64,
+    pub(in crate::canary) slower: f64,
+}
+
+/// What stable does everywhere.
+const STABLE: Harm = Harm { failure_rate: 0.01, slower: 1.0 };
+
+impl Traffic {
+    pub(in crate::canary) fn new(harm: SegmentHarm, seed: u64) -> Traffic {
+        let declared = toml::from_str("place = [0, 1, 2, 3, 4, 5, 6, 7]").unwrap();
+        let segments = Segments::new(&declared, harm).unwrap();
+        let policy = JudgePolicy { segments, ..JudgePolicy::default() };
+        let monitors = Monitors::new(&policy, &Default::default());
+        let weight = Weight::from_percent(10.0).unwrap();
+        let split = Split::new(weight, u128::from(seed), 1);
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        Traffic { policy, monitors, split, rng, number: 0 }
+    }
+
+    /// A second of so many requests.
+    pub(in crate::canary) fn second(
+        &mut self,
+        requests: usize,
+        canary: impl Fn(usize) -> Harm,
+    ) -> Increment {
+        let mut increment = Increment { weight: self.split.weight(), ..Increment::default() };
+        for _ in 0..requests {
+            let place = self.rng.random_range(0..8_usize);
+            let track = self.split.assign(self.number);
+            self.number += 1;
+            let does = if track == Track::Canary { canary(place) } else { STABLE };
+            let failed = self.rng.random::<f64>() < does.failure_rate;
+            let spread = (0..4).map(|_| self.rng.random::<f64>()).sum::<f64>() - 2.0;
+            let latency = 0.020 * does.slower * spread.exp();
+            let segment = increment.segments.entry(name(place)).or_default();
+            let SegmentIncrement { stable, canary } = segment;
+            let tracks = match track {
+                Track::Stable => [&mut increment.stable, stable],
+                Track::Canary => [&mut increment.canary, canary],
+            };
+            for counts in tracks {
+                counts.requests += 1;
+                counts.failures += u64::from(failed);
+                if !failed {
+                    let middle = Layout::SECONDS.value(Layout::SECONDS.bucket(latency));
+                    counts.latency.push((middle, 1));
+                }
+            }
+        }
+        let tracks =
+            increment.segments.values_mut().flat_map(|it| [&mut it.stable, &mut it.canary]);
+        for track in tracks.chain([&mut increment.stable, &mut increment.canary]) {
+            sort(track);
+        }
+        increment
+    }
+
+    fn evidence(&self) -> WatchEvidence {
+        WatchEvidence::new(&self.policy, &self.monitors)
+    }
+
+    /// After how many requests something was found, and what, within so many seconds of 100 requests.
+    fn first_finding(
+        &mut self,
+        seconds: usize,
+        canary: impl Fn(usize) -> Harm,
+    ) -> Option<(u64, WatchEvidence)> {
+        for _ in 0..seconds {
+            let tick = self.second(100, &canary);
+            self.monitors.tick(&tick);
+            let measured = self.monitors.by_segment();
+            let scan = SegmentScan::new(&self.policy, &measured).unwrap();
+            if !scan.findings.is_empty() {
+                return Some((self.number, self.evidence()));
+            }
+        }
+        None
+    }
+}
+
+/// As a histogram tells them: ascending, equal ones together.
+fn sort(track: &mut TrackIncrement) {
+    track.latency.sort_by(|left, right| left.0.total_cmp(&right.0));
+    track.latency.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        earlier.1 += if is_same { later.1 } else { 0 };
+        is_same
+    });
+}
+
+fn name(place: usize) -> SegmentName {
+    let word = |text: &str| Word::new(text).unwrap();
+    SegmentName { key: word("place"), value: word(&place.to_string()) }
+}
+
+/// Harm in one segment that the other seven make up for, so that the whole shows none.
+fn hidden(place: usize, harm: Harm) -> Harm {
+    if place == 3 {
+        return harm;
+    }
+    let made_up = STABLE.failure_rate - (harm.failure_rate - STABLE.failure_rate) / 7.0;
+    Harm { failure_rate: made_up.max(0.0), slower: 1.0 - (harm.slower - 1.0) / 7.0 }
+}
+
+#[test]
+fn failures_in_one_segment_of_eight_are_found_and_named() {
+    for harm in [SegmentHarm::Hold, SegmentHarm::RollBack] {
+        let mut requests = Vec::new();
+        for seed in 0..10 {
+            let mut traffic = Traffic::new(harm, seed);
+            let failing = Harm { failure_rate: 0.20, slower: 1.0 };
+            let only_there = |place| if place == 3 { failing } else { STABLE };
+            let (after, watch) = traffic.first_finding(600, only_there).unwrap();
+            let first = &watch.findings()[0];
+            assert_eq!((first.name(), watch.findings().len()), ("place=3 failures".into(), 1));
+            let (verdict, reasons) = watch.verdict();
+            let expected = match harm {
+                SegmentHarm::Hold => Verdict::Hold,
+                SegmentHarm::RollBack => Verdict::Rollback,
+            };
+            // The whole may show it at the same moment, and then it is a rollback in any case.
+            if watch.conclusion.verdict == Verdict::Hold {
+                assert_eq!(verdict, expected);
+            }
+            assert!(
+                reasons.iter().any(|one| one.starts_with("segment place=3: failures: canary "))
+            );
+            requests.push(after);
+        }
+        requests.sort_unstable();
+        println!("failures 1 to 20 % there: {requests:?} requests");
+        assert!(requests[5] < 15_000 && requests[9] < 40_000, "{requests:?}");
+    }
+}
+
+#[test]
+fn slowness_that_the_whole_does_not_show_is_found_and_named() {
+    let mut requests = Vec::new();
+    for seed in 0..10 {
+        let mut traffic = Traffic::new(SegmentHarm::Hold, seed);
+        let slow = Harm { failure_rate: 0.01, slower: 2.0 };
+        let (after, watch) = traffic.first_finding(600, |place| hidden(place, slow)).unwrap();
+        assert_eq!(watch.findings()[0].name(), "place=3 latency");
+        assert_eq!(watch.conclusion.verdict, Verdict::Hold, "{}", watch.conclusion.message);
+        requests.push(after);
+    }
+    requests.sort_unstable();
+    println!("twice as slow there: {requests:?} requests");
+    assert!(requests[5] < 15_000 && requests[9] < 40_000, "{requests:?}");
+}
+
+/// The chance of any finding is at most 5 %, looked at every second; of 60 such runs more than 8 have
+/// one with a chance of one in a hundred.
+#[test]
+fn an_equal_canary_is_hardly_ever_found_in_any_segment() {
+    let found = (0..60)
+        .filter(|seed| {
+            let mut traffic = Traffic::new(SegmentHarm::Hold, 1000 + seed);
+            // Any difference is harm, which is the hardest null hypothesis.
+            for metric in &mut traffic.policy.metrics {
+                metric.tolerated = crate::stats::Margin::default();
+            }
+            traffic.monitors = Monitors::new(&traffic.policy, &Default::default());
+            traffic.first_finding(120, |_| STABLE).is_some()
+        })
+        .count();
+    assert!(found <= 8, "{found} of 60");
+}
+
+#[test]
+fn where_a_finding_takes_back_the_segments_have_half_of_alpha_and_the_rest_the_other() {
+    let hold = Traffic::new(SegmentHarm::Hold, 1).policy;
+    let back = Traffic::new(SegmentHarm::RollBack, 1).policy;
+    let acting = |policy: &JudgePolicy| -> f64 {
+        policy.by_segment().map(|metric| policy.harm_alpha(metric)).sum()
+    };
+    assert!((acting(&hold) - 0.05).abs() < 1e-12 && (hold.segment_alpha() - 0.05).abs() < 1e-12);
+    assert!((acting(&back) - 0.025).abs() < 1e-12 && (back.segment_alpha() - 0.025).abs() < 1e-12);
+}
+
+#[test]
+fn segments_that_have_not_come_count_from_the_beginning() {
+    let mut traffic = Traffic::new(SegmentHarm::Hold, 1);
+    let scan = traffic.evidence().segments.unwrap();
+    // Eight values and all others, latency and failures.
+    assert_eq!((scan.hypotheses, scan.segments.len(), scan.findings.len()), (18, 0, 0));
+    let tick = traffic.second(50, |_| STABLE);
+    traffic.monitors.tick(&tick);
+    let scan = traffic.evidence().segments.unwrap();
+    assert_eq!((scan.hypotheses, scan.segments.len()), (18, 16));
+    let off = JudgePolicy::default();
+    assert_eq!(SegmentScan::new(&off, &traffic.monitors.by_segment()), None);
+}
+
+#[test]
+fn evidence_by_segment_read_back_recomputes_to_the_bit() {
+    let mut traffic = Traffic::new(SegmentHarm::RollBack, 4);
+    let failing = Harm { failure_rate: 0.30, slower: 1.0 };
+    let only_there = |place| if place == 3 { failing } else { STABLE };
+    for _ in 0..60 {
+        let tick = traffic.second(100, only_there);
+        // By way of the evidence log.
+        let read = Increment::from_bytes(&tick.to_bytes()).unwrap();
+        assert_eq!(read, tick);
+        traffic.monitors.tick(&read);
+        let text = serde_json::to_string(&traffic.monitors).unwrap();
+        let monitors: Monitors = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&monitors).unwrap(), text);
+    }
+    println!("monitors of eight segments take {} bytes of a checkpoint", {
+        serde_json::to_string(&traffic.monitors).unwrap().len()
+    });
+    let evidence = traffic.evidence();
+    assert!(!evidence.findings().is_empty());
+    let text = serde_json::to_string(&evidence).unwrap();
+    let read: WatchEvidence = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
+}
+
+#[test]
+fn monitors_from_before_segments_were_watched_stay_what_they_were() {
+    let policy = JudgePolicy::default();
+    let mut old = serde_json::to_value(Monitors::new(&policy, &Default::default())).unwrap();
+    let fields = old.as_object_mut().unwrap();
+    assert!(!fields.contains_key("segments"));
+    for field in ["ratio", "stalls"] {
+        assert!(fields.remove(field).is_some(), "{field}");
+    }
+    let mut monitors: Monitors = serde_json::from_value(old).unwrap();
+    let tick = Traffic::new(SegmentHarm::Hold, 1).second(100, |_| STABLE);
+    monitors.tick(&tick);
+    let evidence = WatchEvidence::new(&policy, &monitors);
+    assert_eq!((&evidence.ratio, &evidence.stalls, &evidence.segments), (&None, &None, &None));
+    let text = serde_json::to_string(&evidence).unwrap();
+    assert!(!text.contains("by_segment") && !text.contains("\"ratio\""), "{text}");
+}
+
+/// The figures of docs/statistics.md are those of 200 runs, which take minutes:
+/// `SERIN_SEGMENT_RUNS=200 cargo test --lib the_figures_of_segments -- --nocapture`.
+#[test]
+fn the_figures_of_segments() {
+    let runs: u64 = std::env::var("SERIN_SEGMENT_RUNS").map_or(8, |text| text.parse().unwrap());
+    let equal = (0..runs).filter(|seed| {
+        let mut traffic = Traffic::new(SegmentHarm::Hold, 5000 + seed);
+        for metric in &mut traffic.policy.metrics {
+            metric.tolerated = crate::stats::Margin::default();
+        }
+        traffic.monitors = Monitors::new(&traffic.policy, &Default::default());
+        traffic.first_finding(3600, |_| STABLE).is_some()
+    });
+    let equal = equal.count();
+    println!("equal, an hour at 100 requests a second: a finding in {equal} of {runs}");
+    assert!(equal as f64 <= 0.05 * runs as f64 + 3.0 * (0.05 * 0.95 * runs as f64).sqrt());
+    let there = |harm: Harm| move |place: usize| if place == 3 { harm } else { STABLE };
+    let failing = Harm { failure_rate: 0.20, slower: 1.0 };
+    let slow = Harm { failure_rate: 0.01, slower: 2.0 };
+    let figures = |what: &str, canary: &dyn Fn(usize) -> Harm| {
+        let mut requests = Vec::new();
+        let mut whole = 0;
+        for seed in 0..runs / 2 {
+            let mut traffic = Traffic::new(SegmentHarm::Hold, 9000 + seed);
+            let (after, watch) = traffic.first_finding(3600, canary).unwrap();
+            assert!(watch.findings()[0].name().starts_with("place=3 "), "{what}");
+            whole += u32::from(watch.conclusion.verdict == Verdict::Rollback);
+            requests.push(after);
+        }
+        requests.sort_unstable();
+        let at = |percent: usize| requests[percent * requests.len() / 100];
+        let (median, most) = (at(50), at(95));
+        println!(
+            "{what}: median {median}, 95th percentile {most} requests; shown by the whole by then: {whole} of {}",
+            requests.len()
+        );
+    };
+    figures("failures 1 to 20 % there", &there(failing));
+    figures("the same, made up for elsewhere", &|place| hidden(place, failing));
+    figures("twice as slow there", &there(slow));
+    figures("the same, made up for elsewhere", &|place| hidden(place, slow));
+}

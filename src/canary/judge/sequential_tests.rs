@@ -1,0 +1,403 @@
+//! Verdicts of whole policies: by classification, on seconds of traffic, and on degenerate pairs.
+
+use super::*;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::increment::RecordedIncrement;
+use crate::canary::observed::increment::TrackIncrement;
+use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::traffic::weight::Weight;
+use crate::stats::sequential::Running;
+use crate::stats::sequential::Score;
+
+/// A second of 100 requests at 10 %, the canary slower by a factor; its first requests fail. The values
+/// are spread by a fixed pattern from 10 to 20 ms.
+pub(in crate::canary) fn second(number: u32, factor: f64, failures: u64) -> Increment {
+    let value = |place: u32| {
+        let n = number.wrapping_mul(100).wrapping_add(place);
+        f64::from(n.wrapping_mul(2_654_435_761) % 1000) / 1000.0
+    };
+    let track = |places: std::ops::Range<u32>, factor: f64, failures: u64| TrackIncrement {
+        requests: u64::from(places.end - places.start),
+        failures,
+        latency: places
+            .clone()
+            .skip(failures as usize)
+            .map(|place| (factor * (0.010 + 0.010 * value(place)), 1))
+            .collect(),
+        score: places.skip(failures as usize).map(|place| (0.2 + 0.5 * value(place), 1)).collect(),
+    };
+    Increment {
+        weight: Weight::from_percent(10.0).unwrap(),
+        stable: track(0..90, 1.0, 0),
+        canary: track(90..100, factor, failures),
+        ..Increment::default()
+    }
+}
+
+fn policy(toml: &str) -> JudgePolicy {
+    let given: GivenJudgePolicy = toml::from_str(toml).unwrap();
+    JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
+}
+
+fn concluded(policy: &JudgePolicy, ticks: impl IntoIterator<Item = Increment>) -> AlwaysValid {
+    let mut monitors = Monitors::new(policy, &TrackSamples::default());
+    ticks.into_iter().for_each(|tick| monitors.tick(&tick));
+    AlwaysValid::new(policy, monitors.ticks(), &monitors.measured())
+}
+
+fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> AlwaysValid {
+    concluded(
+        &JudgePolicy::default(),
+        (0..seconds).map(|number| second(number, factor, failing(number))),
+    )
+}
+
+#[test]
+fn an_equal_canary_is_promoted_and_never_rolled_back() {
+    let found = watched(600, 1.0, |_| 0);
+    assert_eq!(found.verdict, Verdict::Promote, "{}", found.message);
+    assert_eq!((found.score, found.ticks), (Some(100.0), 600));
+}
+
+#[test]
+fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
+    let found = watched(30, 1.5, |_| 0);
+    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.message);
+    assert!(found.message.starts_with("the canary does harm: latency: mean +4"), "{found:?}");
+    assert!(found.message.contains("tolerated 5 % + 100 µs"), "{}", found.message);
+    let sentence = "latency: mean +48.6 % against stable (+7.29 ms; interval +37.9 to +59.2 %), \
+                    canary 300, stable 2700 samples; tolerated 5 % + 100 µs, accepted 10 % + 200 µs \
+                    above; p if it did no harm 1.6e-66 (fails below 0.025), p if it were worse than \
+                    accepted 1.0000 (passes below 0.05): fails";
+    assert_eq!(found.metrics[0].sentence, sentence);
+}
+
+#[test]
+fn harm_that_begins_after_half_an_hour_is_found_within_a_minute() {
+    for (factor, failures) in [(1.5, 0), (1.0, 1)] {
+        let policy = JudgePolicy::default();
+        let mut monitors = Monitors::new(&policy, &TrackSamples::default());
+        (0..1800).for_each(|number| monitors.tick(&second(number, 1.0, 0)));
+        let healthy = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        assert_eq!(healthy.verdict, Verdict::Promote, "{}", healthy.message);
+        (1800..1860).for_each(|number| monitors.tick(&second(number, factor, failures)));
+        let harmful = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        assert_eq!(harmful.verdict, Verdict::Rollback, "{}", harmful.message);
+    }
+}
+
+#[test]
+fn a_canary_that_fails_is_rolled_back_within_seconds() {
+    let found = watched(3, 1.0, |_| 1);
+    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.message);
+    assert!(found.message.contains("canary 3 of 30, stable 0 of 270"), "{}", found.message);
+}
+
+#[test]
+fn a_slowdown_within_the_margin_is_no_harm() {
+    let found = watched(600, 1.03, |_| 0);
+    assert_ne!(found.verdict, Verdict::Rollback, "{}", found.message);
+}
+
+#[test]
+fn a_margin_far_above_the_latencies_blinds_nobody() {
+    // Stable takes some hundred nanoseconds, 100 µs are tolerated, the canary takes 25 ms.
+    let policy = JudgePolicy::default();
+    let mut monitors = Monitors::new(&policy, &TrackSamples::default());
+    for tick in 0..10_u32 {
+        let mut increment = second(tick, 1.0, 0);
+        for place in 0..90 {
+            increment.stable.latency[place as usize].0 = 1e-7 * f64::from(1 + (place + tick) % 5);
+        }
+        for value in &mut increment.canary.latency {
+            value.0 = if tick < 3 { 2e-7 } else { 0.025 };
+        }
+        monitors.tick(&increment);
+        let found = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        assert_eq!(found.verdict == Verdict::Rollback, tick >= 3, "after tick {tick}");
+    }
+}
+
+#[test]
+fn the_state_read_back_goes_on_to_the_same_bytes() {
+    let mut original = Monitors::new(&JudgePolicy::default(), &TrackSamples::default());
+    (0..20).for_each(|number| original.tick(&second(number, 1.2, u64::from(number % 7 == 3))));
+    let text = serde_json::to_string(&original).unwrap();
+    let mut read: Monitors = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, original);
+    for monitors in [&mut read, &mut original] {
+        (20..40).for_each(|number| monitors.tick(&second(number, 1.1, 0)));
+    }
+    let bytes = |monitors: &Monitors| serde_json::to_string(monitors).unwrap();
+    assert_eq!(bytes(&read), bytes(&original));
+}
+
+/// A metric's numbers for the classification that is wanted.
+fn measured(metric: &Metric, classification: Classification) -> Measured {
+    let mut found = Measured {
+        metric: metric.name.clone(),
+        counts: Counts { stable: 1000, canary: 1000, ..Counts::default() },
+        harm: Running::default(),
+        proven: Running::default(),
+        effect: Score::default(),
+        stable_mean: None,
+        stable_spread: None,
+    };
+    match classification {
+        Classification::Pass => found.proven.observe(50.0),
+        Classification::Fail => found.harm.observe(50.0),
+        Classification::Inconclusive => {}
+        Classification::Insufficient => found.counts.canary = 19,
+    }
+    found
+}
+
+#[test]
+fn the_verdict_follows_from_roles_weights_and_scores() {
+    use Classification::Fail;
+    use Classification::Inconclusive;
+    use Classification::Insufficient;
+    use Classification::Pass;
+    let recorded = |name: &str, extra: &str| {
+        format!("[[metrics]]\nname = \"{name}\"\nharm = \"lower\"\n{extra}\n")
+    };
+    // The built-in three (score advises), then `a` and `b`.
+    let signals = recorded("a", "") + &recorded("b", "");
+    let heavy = recorded("a", "weight = 8") + &recorded("b", "");
+    let critical = recorded("a", "critical = true") + &recorded("b", "weight = 100");
+    let advisory = recorded("a", "role = \"advisory\"") + &recorded("b", "");
+    let lenient = format!("promote_score = 70\nrollback_score = 0\n{signals}");
+    type Case<'a> = (&'a str, &'a str, [Classification; 5], Verdict, Option<f64>);
+    let cases: [Case<'_>; 18] = [
+        ("all pass", &signals, [Pass; 5], Verdict::Promote, Some(100.0)),
+        ("nothing decided", &signals, [Inconclusive; 5], Verdict::Hold, None),
+        ("no samples", &signals, [Insufficient; 5], Verdict::Hold, None),
+        (
+            "one guardrail fails",
+            &signals,
+            [Fail, Pass, Pass, Pass, Pass],
+            Verdict::Rollback,
+            Some(75.0),
+        ),
+        (
+            "one guardrail open",
+            &signals,
+            [Inconclusive, Pass, Pass, Pass, Pass],
+            Verdict::Hold,
+            Some(100.0),
+        ),
+        (
+            "one guardrail unseen",
+            &signals,
+            [Pass, Insufficient, Pass, Pass, Pass],
+            Verdict::Hold,
+            Some(100.0),
+        ),
+        (
+            "advice is no reason",
+            &signals,
+            [Pass, Pass, Fail, Pass, Pass],
+            Verdict::Promote,
+            Some(100.0),
+        ),
+        (
+            "advice may be unseen",
+            &signals,
+            [Pass, Pass, Insufficient, Pass, Pass],
+            Verdict::Promote,
+            Some(100.0),
+        ),
+        ("a signal fails", &signals, [Pass, Pass, Pass, Fail, Pass], Verdict::Hold, Some(75.0)),
+        (
+            "two signals fail",
+            &signals,
+            [Pass, Pass, Pass, Fail, Fail],
+            Verdict::Rollback,
+            Some(50.0),
+        ),
+        (
+            "a signal fails early",
+            &signals,
+            [Inconclusive, Inconclusive, Pass, Fail, Inconclusive],
+            Verdict::Hold,
+            Some(0.0),
+        ),
+        (
+            "a signal is open",
+            &signals,
+            [Pass, Pass, Pass, Inconclusive, Pass],
+            Verdict::Promote,
+            Some(100.0),
+        ),
+        (
+            "a signal is unseen",
+            &signals,
+            [Pass, Pass, Pass, Insufficient, Pass],
+            Verdict::Hold,
+            Some(100.0),
+        ),
+        (
+            "a heavy signal fails",
+            &heavy,
+            [Pass, Pass, Pass, Fail, Pass],
+            Verdict::Rollback,
+            Some(300.0 / 11.0),
+        ),
+        (
+            "a critical signal fails",
+            &critical,
+            [Pass, Pass, Pass, Fail, Pass],
+            Verdict::Rollback,
+            Some(0.0),
+        ),
+        (
+            "an advisory one fails",
+            &advisory,
+            [Pass, Pass, Pass, Fail, Pass],
+            Verdict::Promote,
+            Some(100.0),
+        ),
+        (
+            "lenient: a signal fails",
+            &lenient,
+            [Pass, Pass, Pass, Fail, Pass],
+            Verdict::Promote,
+            Some(75.0),
+        ),
+        (
+            "lenient: a guardrail fails",
+            &lenient,
+            [Fail, Pass, Pass, Pass, Pass],
+            Verdict::Rollback,
+            Some(75.0),
+        ),
+    ];
+    for (name, toml, classifications, verdict, score) in cases {
+        let policy = policy(toml);
+        let numbers: Vec<Measured> = policy
+            .metrics
+            .iter()
+            .zip(classifications)
+            .map(|(metric, classification)| measured(metric, classification))
+            .collect();
+        let found = AlwaysValid::new(&policy, 7, &numbers);
+        let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
+        assert_eq!(got, classifications, "{name}");
+        assert_eq!((found.verdict, found.score), (verdict, score), "{name}: {}", found.message);
+    }
+}
+
+#[test]
+fn degenerate_pairs_have_a_verdict() {
+    use Classification::Fail;
+    use Classification::Inconclusive;
+    use Classification::Insufficient;
+    use Classification::Pass;
+    let tenth = |seconds: u32, stable: f64, canary: f64| -> Vec<Increment> {
+        let track = |requests: u64, value: f64| TrackIncrement {
+            requests,
+            failures: 0,
+            latency: vec![(value, requests)],
+            score: vec![(0.5, requests)],
+        };
+        let weight = Weight::from_percent(10.0).unwrap();
+        let one = Increment {
+            weight,
+            stable: track(90, stable),
+            canary: track(10, canary),
+            ..Increment::default()
+        };
+        vec![one; seconds as usize]
+    };
+    let only = |stable: u64, canary: u64, failures: u64| {
+        let track = |requests: u64, failures: u64| TrackIncrement {
+            requests,
+            failures,
+            latency: vec![(0.01, requests - failures)],
+            score: vec![(0.5, requests - failures)],
+        };
+        vec![Increment {
+            weight: Weight::from_percent(10.0).unwrap(),
+            stable: track(stable, 0),
+            canary: track(canary, failures),
+            ..Increment::default()
+        }]
+    };
+    // (what, ticks, latency, failures, verdict)
+    let cases = [
+        ("nothing at all", vec![], Insufficient, Insufficient, Verdict::Hold),
+        ("one sample of stable's", only(1, 0, 0), Insufficient, Insufficient, Verdict::Hold),
+        ("one sample each", only(1, 1, 0), Insufficient, Insufficient, Verdict::Hold),
+        ("a canary without traffic", only(5000, 0, 0), Insufficient, Insufficient, Verdict::Hold),
+        ("a stable without traffic", only(0, 5000, 0), Insufficient, Insufficient, Verdict::Hold),
+        ("0 against 0 failures", tenth(600, 0.01, 0.01), Pass, Pass, Verdict::Promote),
+        (
+            "failures from a baseline of none",
+            only(90, 10, 3),
+            Insufficient,
+            Fail,
+            Verdict::Rollback,
+        ),
+        ("all fail", only(90, 10, 10), Insufficient, Fail, Verdict::Rollback),
+        ("equal constants", tenth(600, 0.02, 0.02), Pass, Pass, Verdict::Promote),
+        ("constants, the canary slower", tenth(600, 0.01, 0.02), Fail, Pass, Verdict::Rollback),
+        ("constants, the canary faster", tenth(600, 0.02, 0.01), Pass, Pass, Verdict::Promote),
+        (
+            "constants within what is tolerated",
+            tenth(600, 0.01, 0.0103),
+            Pass,
+            Pass,
+            Verdict::Promote,
+        ),
+        ("both take no time", tenth(600, 0.0, 0.0), Pass, Pass, Verdict::Promote),
+        ("from no time to some", tenth(600, 0.0, 0.02), Fail, Pass, Verdict::Rollback),
+        ("beyond the layout", tenth(600, 5000.0, 5000.0), Pass, Pass, Verdict::Promote),
+        ("few requests", tenth(2, 0.01, 0.01), Pass, Inconclusive, Verdict::Hold),
+    ];
+    for (name, ticks, latency, failures, verdict) in cases {
+        let found = concluded(&JudgePolicy::default(), ticks);
+        let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
+        let sentences: Vec<_> = found.metrics.iter().map(|one| one.sentence.as_str()).collect();
+        assert_eq!(got[..2], [latency, failures], "{name}: {sentences:#?}");
+        assert_eq!(found.verdict, verdict, "{name}: {}", found.message);
+        assert!(!found.message.contains("NaN") && !found.message.contains("inf"), "{name}");
+        let text = serde_json::to_string(&found).unwrap();
+        assert!(!text.contains("null,null"), "{name}: {text}");
+    }
+}
+
+/// Seconds in which ten values of each version are recorded; the canary's are lower by `loss`.
+pub(in crate::canary) fn revenue(seconds: u32, loss: f64) -> impl Iterator<Item = Increment> {
+    (0..seconds).map(move |number| {
+        let mut increment = second(number, 1.0, 0);
+        let values = |offset: u32, less: f64| -> Vec<(f64, u64)> {
+            (0..10)
+                .map(|place| {
+                    let n = (number * 20 + offset + place).wrapping_mul(2_654_435_761) % 1000;
+                    (100.0 + f64::from(n) / 10.0 - less, 1)
+                })
+                .collect()
+        };
+        let recorded = RecordedIncrement { stable: values(0, 0.0), canary: values(10, loss) };
+        increment.recorded.insert(MetricName::new("revenue").unwrap(), recorded);
+        increment
+    })
+}
+
+#[test]
+fn a_recorded_metric_is_judged_by_its_own_direction_of_harm() {
+    let guarded = policy("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"");
+    let found = concluded(&guarded, revenue(600, 0.0));
+    assert_eq!(found.verdict, Verdict::Promote, "{}", found.metrics[3].sentence);
+    let found = concluded(&guarded, revenue(60, 40.0));
+    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.metrics[3].sentence);
+    assert!(found.message.contains("revenue: mean -2"), "{}", found.message);
+    let found = concluded(&guarded, revenue(600, -40.0));
+    assert_eq!(found.verdict, Verdict::Promote, "{}", found.metrics[3].sentence);
+    let nothing_recorded = concluded(&guarded, (0..600).map(|number| second(number, 1.0, 0)));
+    assert_eq!(nothing_recorded.verdict, Verdict::Hold);
+    assert!(nothing_recorded.message.contains("revenue has too few samples"));
+}

@@ -1,0 +1,373 @@
+//! What must be kept of a rollout, so that any of its verdicts can be recomputed to the bit?
+//!
+//! ```text
+//! log     = segments, one after the other
+//! segment = a base (the monitors after so many ticks), and the ticks since
+//! ```
+//!
+//! The first base is what stable did before the canary came. Monitors are a function of their base and
+//! of the ticks, so [`replay`] gives those after any tick that is kept. Once a segment is full, the
+//! monitors of that moment are the base of the next: the oldest segment can then be forgotten, and what
+//! it told is folded into the base after it. That bounds the log, and the work of a replay.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::monitors::Monitors;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::increment_codec::CodecError;
+
+/// One part of the log, in the order in which it came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Logged {
+    /// A segment begins. Whatever the log said of later ticks than this is no longer true.
+    Base(Box<Monitors>),
+    /// A tick was taken in.
+    Tick(LoggedTick),
+}
+
+/// A tick as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedTick {
+    /// How many ticks the monitors have taken in with it.
+    pub number: u64,
+    /// The step of the rollout.
+    pub step: u32,
+    /// When it was closed, to the millisecond. Nothing is computed from it.
+    pub at: Timestamp,
+    /// What was observed, encoded.
+    pub increment: Vec<u8>,
+}
+
+/// Which segment of which rollout. Sorted, the older comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Segment {
+    /// The rollout.
+    pub rollout: u64,
+    /// The ticks that its base has taken in.
+    pub base: u64,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// A segment of more bytes is full.
+    pub segment_bytes: u64,
+    /// Segments of one rollout.
+    pub segments_of_a_rollout: usize,
+    /// Segments of all rollouts.
+    pub segments: usize,
+    /// Bytes that wait in memory for a disk that fails.
+    pub unsaved_bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            // 15,000 ticks at 100 requests a second, replayed within about a second: what asking for
+            // an old verdict may take.
+            segment_bytes: 4 << 20,
+            // 32 MiB: more than a day at 100 requests a second (270 bytes each), and no disk is too
+            // small for it.
+            segments_of_a_rollout: 8,
+            // 128 MiB. A short rollout takes one segment, so it is 32 of these, too.
+            segments: 32,
+            // An hour at 100 requests a second.
+            unsaved_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Why a verdict cannot be recomputed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LogError {
+    /// The log does not reach that far.
+    #[error(
+        "the evidence log ends with tick {newest}, before tick {asked}; ask for an earlier one"
+    )]
+    NotYet {
+        /// The newest tick.
+        newest: u64,
+        /// The tick that was asked for.
+        asked: u64,
+    },
+    /// A tick is missing.
+    #[error("the evidence log has tick {found} where tick {expected} belongs; restore a backup")]
+    Gap {
+        /// The next one.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// A tick cannot be read.
+    #[error("tick {number} of the evidence log cannot be read: {cause}; restore a backup")]
+    Damaged {
+        /// Which.
+        number: u64,
+        /// Why.
+        cause: CodecError,
+    },
+}
+
+impl LoggedTick {
+    /// What a tick of its own takes beside its increment: number, step, time, and their place in a table.
+    const OVERHEAD_BYTES: u64 = 48;
+
+    /// The tick after which the monitors have taken in `number`.
+    pub fn new(number: u64, step: u32, at: Timestamp, increment: &Increment) -> LoggedTick {
+        let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+        LoggedTick { number, step, at, increment: increment.to_bytes() }
+    }
+
+    /// About what it takes on a disk.
+    pub fn bytes(&self) -> u64 {
+        self.increment.len() as u64 + LoggedTick::OVERHEAD_BYTES
+    }
+}
+
+/// The monitors after `up_to` ticks, from those of a base and the ticks that came next.
+///
+/// # Errors
+/// When one of these ticks is missing or cannot be read.
+pub fn replay(base: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monitors, LogError> {
+    let mut monitors = base;
+    for tick in ticks.iter().take_while(|tick| tick.number <= up_to) {
+        let expected = monitors.ticks() + 1;
+        if tick.number != expected {
+            return Err(LogError::Gap { expected, found: tick.number });
+        }
+        let increment = Increment::from_bytes(&tick.increment)
+            .map_err(|cause| LogError::Damaged { number: tick.number, cause })?;
+        monitors.tick(&increment);
+    }
+    let newest = monitors.ticks();
+    if newest == up_to { Ok(monitors) } else { Err(LogError::NotYet { newest, asked: up_to }) }
+}
+
+/// Which of these segments, in ascending order, are more than is kept: the oldest.
+pub fn surplus(segments: &[Segment], bounds: &Bounds) -> Vec<Segment> {
+    let mut kept = 0;
+    let mut kept_of: BTreeMap<u64, usize> = BTreeMap::new();
+    let is_surplus = |segment: &&Segment| {
+        let of_this = kept_of.entry(segment.rollout).or_default();
+        let is_kept = *of_this < bounds.segments_of_a_rollout && kept < bounds.segments;
+        *of_this += usize::from(is_kept);
+        kept += usize::from(is_kept);
+        !is_kept
+    };
+    segments.iter().rev().filter(is_surplus).copied().collect()
+}
+
+/// The end of a log that is not saved yet.
+#[derive(Debug, Default)]
+pub struct Unsaved {
+    parts: VecDeque<Logged>,
+    /// How many parts came before these.
+    before: u64,
+    /// Bytes of these parts.
+    bytes: u64,
+    /// Bytes of the segment under way, saved or not.
+    segment_bytes: u64,
+}
+
+impl Unsaved {
+    /// A log that begins with these monitors.
+    pub fn beginning(base: &Monitors) -> Unsaved {
+        let parts = VecDeque::from([Logged::Base(Box::new(base.clone()))]);
+        Unsaved { parts, ..Unsaved::default() }
+    }
+
+    /// A log that is saved, and whose newest segment has these ticks.
+    pub fn after(ticks: &[LoggedTick]) -> Unsaved {
+        let segment_bytes = ticks.iter().map(LoggedTick::bytes).sum();
+        Unsaved { segment_bytes, ..Unsaved::default() }
+    }
+
+    /// Adds a tick, which the monitors have taken in.
+    pub fn push(&mut self, tick: LoggedTick, monitors: &Monitors, bounds: &Bounds) {
+        self.bytes += tick.bytes();
+        self.segment_bytes += tick.bytes();
+        self.parts.push_back(Logged::Tick(tick));
+        let is_too_much = self.bytes > bounds.unsaved_bytes;
+        if is_too_much {
+            // The judgement goes on; what led to it can no longer be told from before this tick.
+            self.before += self.parts.len() as u64;
+            self.parts.clear();
+            self.bytes = 0;
+        }
+        if is_too_much || self.segment_bytes > bounds.segment_bytes {
+            self.segment_bytes = 0;
+            self.parts.push_back(Logged::Base(Box::new(monitors.clone())));
+        }
+    }
+
+    /// What is to be saved, and how far that is.
+    pub fn parts(&self) -> (Vec<Logged>, u64) {
+        (self.parts.iter().cloned().collect(), self.before + self.parts.len() as u64)
+    }
+
+    /// Everything that far is saved.
+    pub fn saved(&mut self, so_far: u64) {
+        while self.before < so_far
+            && let Some(part) = self.parts.pop_front()
+        {
+            self.before += 1;
+            match part {
+                Logged::Tick(tick) => self.bytes -= tick.bytes(),
+                Logged::Base(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::observed::samples::Samples;
+    use crate::canary::observed::samples::Track;
+    use crate::canary::policy::judge_policy::JudgePolicy;
+    use crate::canary::traffic::weight::Weight;
+
+    fn at(number: u64) -> Timestamp {
+        Timestamp::from_second(number as i64).unwrap()
+    }
+
+    /// A second in which both tracks did much the same.
+    fn second(number: u64) -> Increment {
+        let mut samples = Samples::default();
+        for n in 0..20_u64 {
+            let spread = ((number * 20 + n) * 2_654_435_761 % 1000) as f64 / 1000.0;
+            let track = if n % 10 == 0 { Track::Canary } else { Track::Stable };
+            samples.of_mut(track).record(0.010 + 0.010 * spread, &[spread]);
+        }
+        let weight = Weight::from_percent(10.0).unwrap();
+        Increment::between(weight, &Samples::default(), &samples).unwrap()
+    }
+
+    fn beginning() -> Monitors {
+        Monitors::new(&JudgePolicy::default(), &Default::default())
+    }
+
+    /// Each of these monitors has taken in one second more.
+    fn history(seconds: u64) -> (Vec<Monitors>, Vec<LoggedTick>) {
+        let mut monitors = vec![beginning()];
+        let ticks = (1..=seconds).map(|number| {
+            let increment = second(number);
+            let mut next = monitors[monitors.len() - 1].clone();
+            next.tick(&increment);
+            monitors.push(next);
+            LoggedTick::new(number, 1, at(number), &increment)
+        });
+        let ticks = ticks.collect();
+        (monitors, ticks)
+    }
+
+    fn bytes(monitors: &Monitors) -> Vec<u8> {
+        serde_json::to_vec(monitors).unwrap()
+    }
+
+    #[test]
+    fn a_replay_gives_the_same_bytes_from_any_base() {
+        let (monitors, ticks) = history(40);
+        for (base, up_to) in [(0, 0), (0, 1), (0, 40), (17, 17), (17, 30), (39, 40)] {
+            let text = bytes(&monitors[base]);
+            let read: Monitors = serde_json::from_slice(&text).unwrap();
+            let replayed = replay(read, &ticks[base..], up_to as u64).unwrap();
+            assert_eq!(bytes(&replayed), bytes(&monitors[up_to]), "{base} to {up_to}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_damaged_is_named() {
+        let (_, mut ticks) = history(5);
+        assert_eq!(replay(beginning(), &ticks, 6), Err(LogError::NotYet { newest: 5, asked: 6 }));
+        assert_eq!(
+            replay(beginning(), &ticks[1..], 4),
+            Err(LogError::Gap { expected: 1, found: 2 })
+        );
+        ticks[3].increment.pop();
+        let cause = CodecError::Ends;
+        assert_eq!(replay(beginning(), &ticks, 4), Err(LogError::Damaged { number: 4, cause }));
+        assert!(replay(beginning(), &ticks, 3).is_ok());
+    }
+
+    #[test]
+    fn what_is_saved_waits_no_longer_and_what_came_meanwhile_does() {
+        let (monitors, ticks) = history(4);
+        let bounds = Bounds::default();
+        let mut unsaved = Unsaved::beginning(&monitors[0]);
+        unsaved.push(ticks[0].clone(), &monitors[1], &bounds);
+        let (parts, so_far) = unsaved.parts();
+        assert_eq!(parts[0], Logged::Base(Box::new(monitors[0].clone())));
+        unsaved.push(ticks[1].clone(), &monitors[2], &bounds);
+        unsaved.saved(so_far);
+        assert_eq!(unsaved.parts().0, [Logged::Tick(ticks[1].clone())]);
+        unsaved.saved(so_far);
+        assert!(!unsaved.parts.is_empty());
+        unsaved.saved(unsaved.parts().1);
+        assert!(unsaved.parts.is_empty() && unsaved.bytes == 0);
+    }
+
+    #[test]
+    fn a_full_segment_is_folded_into_the_base_of_the_next() {
+        let (monitors, ticks) = history(60);
+        let bounds = Bounds { segment_bytes: 1000, ..Bounds::default() };
+        let mut unsaved = Unsaved::beginning(&monitors[0]);
+        for (tick, after) in ticks.iter().zip(&monitors[1..]) {
+            unsaved.push(tick.clone(), after, &bounds);
+        }
+        let mut segments: Vec<(Monitors, Vec<LoggedTick>)> = Vec::new();
+        for part in unsaved.parts().0 {
+            match part {
+                Logged::Base(base) => segments.push((*base, Vec::new())),
+                Logged::Tick(tick) => segments.last_mut().unwrap().1.push(tick),
+            }
+        }
+        assert!(segments.len() > 4, "{}", segments.len());
+        for pair in segments.windows(2) {
+            let [(base, ticks), (next, _)] = pair else { unreachable!() };
+            let folded = replay(base.clone(), ticks, next.ticks()).unwrap();
+            assert_eq!(bytes(&folded), bytes(next));
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_for_long_costs_the_log_and_not_the_memory() {
+        let (monitors, ticks) = history(60);
+        let bounds = Bounds { unsaved_bytes: 1000, ..Bounds::default() };
+        let mut unsaved = Unsaved::beginning(&monitors[0]);
+        let (_, so_far) = unsaved.parts();
+        for (tick, after) in ticks.iter().zip(&monitors[1..]) {
+            unsaved.push(tick.clone(), after, &bounds);
+            assert!(unsaved.bytes <= 1000 && unsaved.parts.len() < 20);
+        }
+        // What was being saved in the meantime is no longer among what waits.
+        unsaved.saved(so_far);
+        let (parts, _) = unsaved.parts();
+        let Logged::Base(base) = &parts[0] else { panic!("a base comes first: {parts:?}") };
+        let rest: Vec<LoggedTick> = ticks[base.ticks() as usize..].to_vec();
+        assert_eq!(replay((**base).clone(), &rest, 60), Ok(monitors[60].clone()));
+    }
+
+    #[test]
+    fn the_oldest_segments_are_forgotten_first() {
+        let of = |rollout, bases: &[u64]| -> Vec<Segment> {
+            bases.iter().map(|base| Segment { rollout, base: *base }).collect()
+        };
+        let segments = [of(1, &[0]), of(2, &[0, 5, 9]), of(3, &[0, 7, 8, 9])].concat();
+        let bounds = |of_a_rollout, segments| Bounds {
+            segments_of_a_rollout: of_a_rollout,
+            segments,
+            ..Bounds::default()
+        };
+        assert_eq!(surplus(&segments, &bounds(4, 8)), []);
+        assert_eq!(surplus(&segments, &bounds(3, 8)), of(3, &[0]));
+        assert_eq!(
+            surplus(&segments, &bounds(3, 5)),
+            [of(3, &[0]), of(2, &[0]), of(1, &[0])].concat()
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! When would there have been a verdict under another policy? The ticks of a rollout, taken in once more.
+//!
+//! The ticks are what was observed, so they stay the same; the margins are part of the monitors, so these
+//! begin anew with what stable did before the first tick. What a rollout would have done with another
+//! verdict (ended earlier, seen more) is not known: the ticks end where it ended.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::evidence::WatchEvidence;
+use super::judgement::Verdict;
+use super::monitors::Monitors;
+use super::tick_log::LogError;
+use super::tick_log::LoggedTick;
+use super::tick_log::replay;
+use crate::canary::policy::judge_policy::JudgePolicy;
+
+/// The verdicts of the watch over all ticks of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Course {
+    /// How many ticks there were.
+    pub ticks: u64,
+    /// When it would first have said to roll back. It stays with that.
+    pub rollback: Option<Moment>,
+    /// When it would first have said to promote.
+    pub promote: Option<Moment>,
+    /// What it said after the last tick.
+    pub end: Moment,
+}
+
+/// What the watch said after some tick.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moment {
+    /// After so many ticks.
+    pub tick: u64,
+    /// The step of the rollout; 0 before the first tick.
+    pub step: u32,
+    /// When the tick was closed; `None` before the first.
+    pub at: Option<Timestamp>,
+    /// What ought to become of the canary.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub message: String,
+    /// Requests that the canary had been asked by then, as far as they were judged.
+    pub canary_requests: u64,
+}
+
+/// A course that is followed tick by tick, so that a long log need not be in memory at once.
+pub struct Following {
+    policy: JudgePolicy,
+    monitors: Option<Monitors>,
+    course: Course,
+    canary_requests: u64,
+}
+
+impl Following {
+    /// Begins before the first tick of a rollout, whose base this is. `None` if that base has taken in
+    /// ticks, or knows nothing of a metric of the policy.
+    pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
+        let monitors = base.anew(policy)?;
+        let end = moment(&WatchEvidence::new(policy, &monitors), None, 0);
+        let course = Course { ticks: 0, rollback: None, promote: None, end };
+        let monitors = Some(monitors);
+        Some(Following { policy: policy.clone(), monitors, course, canary_requests: 0 })
+    }
+
+    /// Takes in the next ticks.
+    ///
+    /// # Errors
+    /// When one is missing or cannot be read.
+    pub fn follow(&mut self, ticks: &[LoggedTick]) -> Result<(), LogError> {
+        for tick in ticks {
+            // Only an error leaves none, and it ends the following.
+            let Some(before) = self.monitors.take() else { return Ok(()) };
+            let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
+            let evidence = WatchEvidence::new(&self.policy, &monitors);
+            self.monitors = Some(monitors);
+            // Latency has no failures, and a policy need not judge failures: the larger knows more.
+            let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
+            self.canary_requests = self.canary_requests.max(requests.unwrap_or(0));
+            let now = moment(&evidence, Some(tick), self.canary_requests);
+            let first = match now.verdict {
+                Verdict::Rollback => Some(&mut self.course.rollback),
+                Verdict::Promote => Some(&mut self.course.promote),
+                Verdict::Hold => None,
+            };
+            if let Some(first @ None) = first {
+                *first = Some(now.clone());
+            }
+            self.course.ticks = tick.number;
+            self.course.end = now;
+        }
+        Ok(())
+    }
+
+    /// What it came to.
+    pub fn course(self) -> Course {
+        self.course
+    }
+}
+
+fn moment(evidence: &WatchEvidence, tick: Option<&LoggedTick>, canary_requests: u64) -> Moment {
+    let conclusion = &evidence.conclusion;
+    Moment {
+        tick: conclusion.ticks,
+        step: tick.map_or(0, |tick| tick.step),
+        at: tick.map(|tick| tick.at),
+        verdict: conclusion.verdict,
+        message: conclusion.message.clone(),
+        canary_requests,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::judge::sequential::tests::second;
+    use crate::canary::policy::HealthPolicy;
+
+    fn policy(toml: &str) -> JudgePolicy {
+        JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap()).unwrap()
+    }
+
+    fn tolerating(relative: f64) -> JudgePolicy {
+        policy(&format!(
+            "[[metrics]]\nname = \"latency\"\ntolerated = {{ relative = {relative} }}\n\
+             accepted = {{ relative = {} }}",
+            relative.max(0.02)
+        ))
+    }
+
+    /// Minutes in which the canary was slower by this factor, under a policy.
+    fn course(factor: f64, policy: &JudgePolicy) -> Course {
+        let before = Monitors::new(&JudgePolicy::default(), &Default::default());
+        let mut following = Following::beginning(&before, policy).unwrap();
+        let ticks: Vec<LoggedTick> = (1..=400_u32)
+            .map(|number| {
+                let at = Timestamp::from_second(i64::from(number)).unwrap();
+                LoggedTick::new(u64::from(number), 1, at, &second(number, factor, 0))
+            })
+            .collect();
+        following.follow(&ticks[..50]).unwrap();
+        following.follow(&ticks[50..]).unwrap();
+        following.course()
+    }
+
+    #[test]
+    fn a_wider_margin_rolls_nothing_back_and_a_narrower_one_does_so_earlier() {
+        let first = |policy| course(1.1, policy).rollback.map(|moment| moment.tick);
+        let (none, five, fifty) = (tolerating(0.0), tolerating(0.05), tolerating(0.5));
+        let (none, five) = (first(&none).unwrap(), first(&five).unwrap());
+        assert!(none < five, "{none} {five}");
+        assert_eq!(first(&fifty), None);
+        let whole = course(1.1, &fifty);
+        assert!(whole.promote.is_some(), "{whole:?}");
+        assert_eq!(whole.ticks, 400);
+    }
+
+    #[test]
+    fn monitors_that_begin_anew_are_those_that_began_so() {
+        let mut before = crate::canary::observed::samples::Samples::default();
+        for n in 0..500 {
+            before.stable.record(0.010 + f64::from(n % 17) * 1e-4, &[f64::from(n % 10) / 10.0]);
+        }
+        for (one, other) in [(0.05, 0.2), (0.2, 0.0)] {
+            let [one, other] = [one, other].map(tolerating);
+            let anew = Monitors::new(&one, &before.stable).anew(&other).unwrap();
+            assert_eq!(anew, Monitors::new(&other, &before.stable));
+        }
+    }
+
+    #[test]
+    fn what_was_never_recorded_cannot_be_judged_afterwards() {
+        let base = Monitors::new(&JudgePolicy::default(), &Default::default());
+        let revenue = policy("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"");
+        assert_eq!(base.anew(&revenue), None);
+        assert!(Monitors::new(&revenue, &Default::default()).anew(&revenue).is_some());
+        let mut later = base.clone();
+        later.tick(&second(1, 1.0, 0));
+        assert_eq!(later.anew(&JudgePolicy::default()), None, "it has seen a tick");
+    }
+
+    #[test]
+    fn a_missing_tick_is_an_error() {
+        let base = Monitors::new(&JudgePolicy::default(), &Default::default());
+        let mut following = Following::beginning(&base, &JudgePolicy::default()).unwrap();
+        let tick = LoggedTick::new(2, 1, Timestamp::UNIX_EPOCH, &second(2, 1.0, 0));
+        assert_eq!(following.follow(&[tick]), Err(LogError::Gap { expected: 1, found: 2 }));
+    }
+}

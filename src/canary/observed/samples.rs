@@ -1,0 +1,319 @@
+//! What is observed of each track: how many requests, how many failed and how, how long they took
+//! and what was predicted. Memory is constant in traffic, and samples of several workers merge.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::stats::Layout;
+use crate::stats::LayoutMismatch;
+use crate::stats::Summary;
+
+/// The role of a model version at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Track {
+    /// The version that is trusted.
+    Stable,
+    /// The version that is on trial.
+    Canary,
+}
+
+impl Track {
+    /// The other track.
+    pub fn other(self) -> Track {
+        match self {
+            Track::Stable => Track::Canary,
+            Track::Canary => Track::Stable,
+        }
+    }
+
+    /// The word used in the API and in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Track::Stable => "stable",
+            Track::Canary => "canary",
+        }
+    }
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The ways in which a prediction fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The model returned an error.
+    Error,
+    /// The model panicked.
+    Panic,
+    /// The model returned NaN, an infinity, or a number that is no probability.
+    NotAProbability,
+    /// The model did not answer in time.
+    Deadline,
+    /// Earlier predictions still occupy every inference thread.
+    Busy,
+    /// It had failed so often in a row that it was not asked.
+    BreakerOpen,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::Error => "returned an error",
+            Failure::Panic => "panicked",
+            Failure::NotAProbability => "returned a number that is no probability",
+            Failure::Deadline => "missed its deadline",
+            Failure::Busy => "had every inference thread occupied",
+            Failure::BreakerOpen => "was not asked, because its breaker is open",
+        })
+    }
+}
+
+/// How many predictions failed in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failures {
+    /// See [`Failure::Error`].
+    pub error: u64,
+    /// See [`Failure::Panic`].
+    pub panic: u64,
+    /// See [`Failure::NotAProbability`].
+    pub not_a_probability: u64,
+    /// See [`Failure::Deadline`].
+    pub deadline: u64,
+    /// See [`Failure::Busy`].
+    pub busy: u64,
+    /// See [`Failure::BreakerOpen`].
+    #[serde(default)]
+    pub breaker_open: u64,
+}
+
+impl Failures {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Failures { error, panic, not_a_probability, deadline, busy, breaker_open } = *self;
+        [error, panic, not_a_probability, deadline, busy, breaker_open]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    pub(crate) fn count(&mut self, failure: Failure) {
+        *match failure {
+            Failure::Error => &mut self.error,
+            Failure::Panic => &mut self.panic,
+            Failure::NotAProbability => &mut self.not_a_probability,
+            Failure::Deadline => &mut self.deadline,
+            Failure::Busy => &mut self.busy,
+            Failure::BreakerOpen => &mut self.breaker_open,
+        } += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Failures) {
+        self.error = self.error.saturating_add(other.error);
+        self.panic = self.panic.saturating_add(other.panic);
+        self.not_a_probability = self.not_a_probability.saturating_add(other.not_a_probability);
+        self.deadline = self.deadline.saturating_add(other.deadline);
+        self.busy = self.busy.saturating_add(other.busy);
+        self.breaker_open = self.breaker_open.saturating_add(other.breaker_open);
+    }
+}
+
+/// What was observed of one track.
+///
+/// A request that failed counts in `requests` and `failures`; its latency and score do not count,
+/// because a deadline would cut the one and there is no other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackSamples {
+    /// Requests that this track was asked to answer.
+    pub requests: u64,
+    /// Those of them that it did not answer.
+    pub failures: Failures,
+    /// Seconds from the start of the inference to its answer, injected delays included.
+    pub latency: Summary,
+    /// The mean of the probabilities predicted for the rows of a request: one value for each request,
+    /// as of latency, because its rows went the same way by the same draw of the coin.
+    pub score: Summary,
+}
+
+impl Default for TrackSamples {
+    fn default() -> TrackSamples {
+        TrackSamples {
+            requests: 0,
+            failures: Failures::default(),
+            latency: Summary::new(Layout::SECONDS),
+            score: Summary::new(Layout::UNIT_INTERVAL),
+        }
+    }
+}
+
+impl TrackSamples {
+    /// Counts a request that was answered after `latency_seconds` with these probabilities.
+    pub fn record(&mut self, latency_seconds: f64, scores: &[f64]) {
+        self.requests += 1;
+        self.latency.record(latency_seconds);
+        if !scores.is_empty() {
+            self.score.record(scores.iter().sum::<f64>() / scores.len() as f64);
+        }
+    }
+
+    /// Counts a request that this track failed to answer.
+    pub fn record_failure(&mut self, failure: Failure) {
+        self.requests += 1;
+        self.failures.count(failure);
+    }
+
+    /// Adds what another worker observed.
+    ///
+    /// # Errors
+    /// When the other's histograms have other buckets.
+    pub fn merge(&mut self, other: &TrackSamples) -> Result<(), LayoutMismatch> {
+        self.latency.merge(&other.latency)?;
+        self.score.merge(&other.score)?;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.failures.merge(&other.failures);
+        Ok(())
+    }
+}
+
+/// What was observed of both tracks since the current step began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Samples {
+    /// Of the trusted version.
+    pub stable: TrackSamples,
+    /// Of the version on trial.
+    pub canary: TrackSamples,
+}
+
+impl Samples {
+    /// The samples of one track.
+    pub fn of(&self, track: Track) -> &TrackSamples {
+        match track {
+            Track::Stable => &self.stable,
+            Track::Canary => &self.canary,
+        }
+    }
+
+    /// The samples of one track, to record into.
+    pub fn of_mut(&mut self, track: Track) -> &mut TrackSamples {
+        match track {
+            Track::Stable => &mut self.stable,
+            Track::Canary => &mut self.canary,
+        }
+    }
+
+    /// Adds what another worker observed.
+    ///
+    /// # Errors
+    /// When the other's histograms have other buckets.
+    pub fn merge(&mut self, other: &Samples) -> Result<(), LayoutMismatch> {
+        self.stable.merge(&other.stable)?;
+        self.canary.merge(&other.canary)
+    }
+
+    /// Whether every request is either answered or failed, as [`TrackSamples`] promises.
+    pub fn adds_up(&self) -> bool {
+        [&self.stable, &self.canary].into_iter().all(|track| {
+            track.latency.count().checked_add(track.failures.total()) == Some(track.requests)
+        })
+    }
+
+    /// Requests of both tracks.
+    pub fn requests(&self) -> u64 {
+        self.stable.requests.saturating_add(self.canary.requests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_failed_request_counts_as_a_request_without_a_latency() {
+        let mut samples = Samples::default();
+        samples.of_mut(Track::Canary).record(0.002, &[0.4]);
+        samples.of_mut(Track::Canary).record_failure(Failure::Panic);
+        samples.of_mut(Track::Canary).record_failure(Failure::Deadline);
+        assert_eq!(samples.canary.requests, 3);
+        assert_eq!(samples.canary.failures.total(), 2);
+        assert_eq!(samples.canary.latency.count(), 1);
+        assert_eq!(samples.stable.requests, 0);
+        assert_eq!(samples.requests(), 3);
+    }
+
+    #[test]
+    fn samples_of_two_workers_merge() {
+        let (mut one, mut two) = (Samples::default(), Samples::default());
+        one.of_mut(Track::Stable).record(0.001, &[0.25, 0.75]);
+        two.of_mut(Track::Stable).record(0.003, &[0.5]);
+        two.of_mut(Track::Canary).record_failure(Failure::Busy);
+        one.merge(&two).unwrap();
+        assert_eq!(one.stable.requests, 2);
+        assert_eq!(one.stable.score.count(), 2, "the rows of a request are one value");
+        assert_eq!(one.stable.score.mean(), Some(0.5));
+        assert_eq!(one.stable.latency.mean(), Some(0.002));
+        assert_eq!(one.canary.failures.busy, 1);
+    }
+
+    #[test]
+    fn samples_survive_being_written_and_read() {
+        let mut samples = Samples::default();
+        for n in 0..100 {
+            samples.of_mut(Track::Stable).record(f64::from(n) * 1e-6, &[f64::from(n) / 100.0]);
+        }
+        samples.of_mut(Track::Canary).record_failure(Failure::Error);
+        let text = serde_json::to_string(&samples).unwrap();
+        assert_eq!(serde_json::from_str::<Samples>(&text).unwrap(), samples);
+    }
+
+    #[test]
+    fn failures_that_were_saved_before_there_was_a_breaker_can_be_read() {
+        let old = r#"{"error":1,"panic":0,"not_a_probability":0,"deadline":2,"busy":0}"#;
+        let failures: Failures = serde_json::from_str(old).unwrap();
+        assert_eq!((failures.total(), failures.breaker_open), (3, 0));
+    }
+
+    proptest! {
+        // A checkpoint or a journal entry that cannot be read back would keep serin from starting.
+        #[test]
+        fn whatever_was_merged_can_be_read_back(
+            latencies in prop::collection::vec(prop::collection::vec(any_latency(), 0..40), 1..6),
+        ) {
+            let mut merged = Samples::default();
+            for shard in &latencies {
+                let mut samples = Samples::default();
+                for &latency in shard {
+                    samples.of_mut(Track::Canary).record(latency, &[(latency / 100.0).fract()]);
+                }
+                merged.merge(&samples).unwrap();
+            }
+            let text = serde_json::to_string(&merged).unwrap();
+            let read: Samples = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&read, &merged);
+            let inputs = crate::canary::judge::health_check::Inputs::from(&merged);
+            let text = serde_json::to_string(&inputs).unwrap();
+            prop_assert_eq!(serde_json::from_str::<crate::canary::judge::health_check::Inputs>(&text).unwrap(), inputs);
+        }
+    }
+
+    fn any_latency() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            Just(0.0),
+            Just(0.1),
+            Just(1e-7),
+            Just(3.3e-7),
+            1e-9..1e-6,
+            1e-6..1.0,
+            0.0999999..0.1000001,
+            1.0..1e6_f64,
+        ]
+    }
+}

@@ -1,0 +1,213 @@
+//! What is broken in a canary on purpose, so that one can watch it being found out?
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::MAX_DELAY_MS;
+use crate::canary::traffic::weight::Weight;
+
+/// The segments of one request: names with their values.
+pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
+
+/// A harm that a canary is given on purpose. Every value is within its range.
+///
+/// ```
+/// use serin::canary::policy::fault::{GivenInjection, Injection};
+/// let given = GivenInjection { error_rate: Some(0.2), ..GivenInjection::default() };
+/// assert_eq!(Injection::try_from(given)?.error_rate().percent(), 20.0);
+/// # Ok::<(), serin::canary::policy::fault::InjectionError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "GivenInjection", into = "GivenInjection")]
+pub struct Injection {
+    delay_ms: u32,
+    error_rate: Weight,
+    score_shift: f64,
+    segment: BTreeMap<String, String>,
+}
+
+/// An injection as it is given; what is left out is not injected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenInjection {
+    /// How much longer the canary takes, in milliseconds.
+    pub delay_ms: Option<u32>,
+    /// Which share of its requests it fails, 0 to 1, to the ten-thousandth.
+    pub error_rate: Option<f64>,
+    /// What is added to its probabilities, -1 to 1; they stay within 0 and 1.
+    pub score_shift: Option<f64>,
+    /// Only requests with all of these segments are harmed; with none, all are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub segment: BTreeMap<String, String>,
+}
+
+/// A harm that cannot be injected.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[error("{field} = {value} is out of range; give {allowed}")]
+pub struct InjectionError {
+    /// The field.
+    pub field: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+impl Injection {
+    /// Whether nothing is injected.
+    pub fn is_none(&self) -> bool {
+        self.delay_ms == 0 && self.error_rate == Weight::ZERO && self.score_shift == 0.0
+    }
+
+    /// How much longer the canary takes, in milliseconds.
+    pub fn delay_ms(&self) -> u32 {
+        self.delay_ms
+    }
+
+    /// Which share of its requests it fails.
+    pub fn error_rate(&self) -> Weight {
+        self.error_rate
+    }
+
+    /// What is added to its probabilities.
+    pub fn score_shift(&self) -> f64 {
+        self.score_shift
+    }
+
+    /// The segments that are harmed; none for all requests.
+    pub fn segment(&self) -> &BTreeMap<String, String> {
+        &self.segment
+    }
+
+    /// Whether a request with these segments is harmed.
+    pub fn is_meant(&self, segments: Segments<'_>) -> bool {
+        let is_in =
+            |name: &str, value: &str| segments.iter().any(|it| it.0 == name && it.1 == value);
+        self.segment.iter().all(|(name, value)| is_in(name, value))
+    }
+
+    /// The harm in words; empty if there is none.
+    pub fn in_words(&self) -> String {
+        let mut harms = Vec::new();
+        if self.delay_ms > 0 {
+            harms.push(format!("{} ms of delay", self.delay_ms));
+        }
+        if self.error_rate > Weight::ZERO {
+            harms.push(format!("errors in {} of its requests", self.error_rate));
+        }
+        if self.score_shift != 0.0 {
+            harms.push(format!("scores shifted by {}", self.score_shift));
+        }
+        let segments: Vec<String> =
+            self.segment.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let only = if segments.is_empty() { "" } else { ", only for " };
+        format!("{}{only}{}", harms.join(", "), segments.join(" and "))
+    }
+}
+
+impl TryFrom<GivenInjection> for Injection {
+    type Error = InjectionError;
+
+    fn try_from(given: GivenInjection) -> Result<Injection, InjectionError> {
+        let out = |field, value: String, allowed: &str| {
+            Err(InjectionError { field, value, allowed: allowed.to_owned() })
+        };
+        let GivenInjection { delay_ms, error_rate, score_shift, segment } = given;
+        let (delay_ms, rate) = (delay_ms.unwrap_or(0), error_rate.unwrap_or(0.0));
+        let score_shift = score_shift.unwrap_or(0.0);
+        if delay_ms > MAX_DELAY_MS {
+            return out("delay_ms", delay_ms.to_string(), &format!("0 to {MAX_DELAY_MS}"));
+        }
+        // 100 times a share like 0.07 is not quite a whole percent; what is finer stays refused.
+        let percent = (rate * 1e8).round() / 1e6;
+        let Ok(error_rate) = Weight::from_percent(percent) else {
+            return out("error_rate", rate.to_string(), "0 to 1, with at most four decimals");
+        };
+        if !(-1.0..=1.0).contains(&score_shift) {
+            return out("score_shift", score_shift.to_string(), "-1 to 1");
+        }
+        let injection = Injection { delay_ms, error_rate, score_shift, segment };
+        if injection.is_none() && !injection.segment.is_empty() {
+            let segment = format!("{:?}", injection.segment);
+            return out("segment", segment, "delay_ms, error_rate or score_shift with it");
+        }
+        Ok(injection)
+    }
+}
+
+impl From<Injection> for GivenInjection {
+    fn from(injection: Injection) -> GivenInjection {
+        GivenInjection {
+            delay_ms: Some(injection.delay_ms),
+            error_rate: Some(injection.error_rate.share()),
+            score_shift: Some(injection.score_shift),
+            segment: injection.segment,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(text: &str) -> Result<Injection, String> {
+        let given: GivenInjection = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        Injection::try_from(given).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_injected() {
+        assert!(given("{}").unwrap().is_none());
+        assert!(given(r#"{"delay_ms": 0, "error_rate": 0.0}"#).unwrap().is_none());
+        let all = given(r#"{"delay_ms": 5, "error_rate": 0.07, "score_shift": -0.1}"#).unwrap();
+        assert_eq!((all.delay_ms(), all.error_rate().basis_points()), (5, 700));
+        assert_eq!(
+            all.in_words(),
+            "5 ms of delay, errors in 7 % of its requests, scores shifted by -0.1"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (text, named) in [
+            (r#"{"delay_ms": 60001}"#, "delay_ms = 60001 is out of range; give 0 to 60000"),
+            (r#"{"error_rate": 1.1}"#, "error_rate = 1.1 is out of range; give 0 to 1"),
+            (r#"{"error_rate": -0.1}"#, "error_rate = -0.1"),
+            (r#"{"error_rate": 0.00001}"#, "four decimals"),
+            (r#"{"score_shift": 1.5}"#, "score_shift = 1.5 is out of range; give -1 to 1"),
+            (r#"{"segment": {"region": "north"}}"#, "delay_ms, error_rate or score_shift"),
+            (r#"{"eror_rate": 0.1}"#, "eror_rate"),
+        ] {
+            let error = given(text).unwrap_err();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_rate_that_can_be_given_can_be_written_and_read() {
+        for basis_points in 0..=Weight::WHOLE {
+            let rate = f64::from(basis_points) / f64::from(Weight::WHOLE);
+            let asked = GivenInjection { error_rate: Some(rate), ..GivenInjection::default() };
+            let injection = Injection::try_from(asked).unwrap();
+            assert_eq!(injection.error_rate().basis_points(), basis_points);
+            let text = serde_json::to_string(&injection).unwrap();
+            assert_eq!(serde_json::from_str::<Injection>(&text).unwrap(), injection);
+        }
+    }
+
+    #[test]
+    fn a_harm_of_a_segment_meets_only_requests_with_all_of_it() {
+        let text = r#"{"delay_ms": 1, "segment": {"region": "north", "device": "phone"}}"#;
+        let injection = given(text).unwrap();
+        let (north, phone) = (("region".into(), "north".into()), ("device".into(), "phone".into()));
+        assert!(injection.is_meant(&[north.clone(), phone]));
+        assert!(!injection.is_meant(&[north]));
+        assert!(!injection.is_meant(&[]));
+        assert!(given(r#"{"delay_ms": 1}"#).unwrap().is_meant(&[]));
+        assert_eq!(injection.in_words(), "1 ms of delay, only for device phone and region north");
+    }
+}

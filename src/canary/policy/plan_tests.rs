@@ -1,0 +1,355 @@
+//! What does a plan do in every situation?
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::health_check::Inputs;
+use crate::canary::judge::health_check::TrackInputs;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::Mode;
+use crate::canary::policy::Policy;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::rollout::apply::Transition;
+use crate::canary::rollout::apply::apply;
+use crate::canary::rollout::event::Event;
+use crate::canary::rollout::state::State;
+use crate::canary::rollout::state::Version;
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second as i64).unwrap()
+}
+
+fn version(name: &str) -> Version {
+    Version { name: name.into(), file: format!("{name}.bin"), digest: format!("digest-{name}") }
+}
+
+fn step(percent: f64, bake: Option<u64>) -> PlannedStep {
+    PlannedStep {
+        weight: Weight::from_percent(percent).unwrap(),
+        shadow: Weight::ZERO,
+        bake: bake.map(Duration::from_secs),
+    }
+}
+
+/// 5 % for a minute, 50 % for two, within ten.
+fn plan() -> Plan {
+    Plan {
+        steps: vec![step(5.0, Some(60)), step(50.0, Some(120))],
+        deadline: Duration::from_secs(600),
+        min_samples: 100,
+        warm_up: Duration::ZERO,
+        ..Plan::default()
+    }
+}
+
+fn deployed(name: &str, plan: &Plan) -> Event {
+    let weight = plan.steps[0].weight;
+    let (mode, plan, judge) = (Mode::Automatic, plan.clone(), POLICY.clone());
+    let policy = Policy { mode, plan, weight, judge, ..Policy::default() };
+    Event::CanaryDeployed {
+        canary: version(name),
+        policy: Box::new(policy),
+        salt: 7,
+        reason: None,
+        override_quarantine: false,
+    }
+}
+
+/// The default, and labels.
+static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
+    let given = toml::from_str("[[metrics]]\nname = \"brier\"").unwrap();
+    JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
+});
+
+/// A judgement of nothing. Made once, because monitors are large and tests many.
+static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
+    let watch = WatchEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
+    let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
+    let inputs = Inputs { stable: nothing, canary: nothing };
+    let health = HealthPolicy::default();
+    Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(watch))
+});
+
+/// A judgement with this verdict after so many requests of each track, whatever the evidence.
+fn judged(rollout: &Rollout, verdict: Verdict, requests: u64) -> Judgement {
+    let mut judgement = OF_NOTHING.clone();
+    (judgement.rollout, judgement.step) = (rollout.id, rollout.step);
+    judgement.digest = rollout.canary.digest.clone();
+    let inputs = &mut judgement.evidence.inputs;
+    (inputs.stable.requests, inputs.canary.requests) = (requests, requests);
+    Judgement { verdict, reasons: vec![format!("{verdict:?}").to_lowercase()], ..judgement }
+}
+
+fn after(state: &State, event: &Event, now: Timestamp) -> State {
+    match apply(state, event, now).unwrap() {
+        Transition::Changed { state, .. } => *state,
+        Transition::Unchanged => state.clone(),
+    }
+}
+
+fn running(plan: &Plan) -> Rollout {
+    let idle = State::initial(version("v1"), at(0));
+    after(&idle, &deployed("v2", plan), at(0)).rollout.unwrap()
+}
+
+fn word(action: Action) -> String {
+    match action {
+        Action::Wait(reasons) => format!("wait: {}", reasons.join("; ")),
+        Action::RollBack(reason) => format!("roll back: {reason}"),
+        Action::Hold(reason) => format!("hold: {reason}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+#[test]
+fn every_situation_of_a_step() {
+    use Verdict::Hold;
+    use Verdict::Promote;
+    use Verdict::Rollback;
+    // (the step, the verdict, requests of each track, seconds, what is done)
+    for (position, verdict, requests, seconds, done) in [
+        (0, Hold, 0, 0, "wait: the step bakes 1m more; canary has 0 of the 100 samples"),
+        (0, Hold, 500, 59, "wait: the step bakes 1s more"),
+        (0, Hold, 99, 60, "wait: canary has 99 of the 100 samples this step needs; stable has 99"),
+        (0, Hold, 100, 60, "advance"),
+        (0, Promote, 100, 60, "advance"),
+        (0, Promote, 100, 59, "wait: the step bakes"),
+        (0, Rollback, 0, 0, "roll back: rollback"),
+        (0, Rollback, 100, 60, "roll back: rollback"),
+        (1, Hold, 5000, 300, "wait: hold"),
+        (1, Promote, 5000, 119, "wait: the step bakes 1s more"),
+        (1, Promote, 0, 300, "wait: canary has 0 of the 100"),
+        (1, Promote, 5000, 300, "promote"),
+        (0, Hold, 0, 600, "roll back: no verdict within 10m"),
+        (1, Hold, 5000, 600, "roll back: no verdict within 10m"),
+        (1, Rollback, 5000, 700, "roll back: rollback"),
+    ] {
+        let mut rollout = running(&plan());
+        rollout.position = position;
+        rollout.policy.weight = rollout.policy.plan.steps[position].weight;
+        let judgement = judged(&rollout, verdict, requests);
+        let action = word(next(&rollout, &judgement, &Observation::default(), at(seconds)));
+        assert!(action.starts_with(done), "{position} {verdict:?} {requests} {seconds}: {action}");
+    }
+}
+
+#[test]
+fn a_paused_or_waiting_rollout_is_still_guarded() {
+    for phase in [Phase::Paused, Phase::AwaitingApproval] {
+        let rollout = Rollout { phase, ..running(&plan()) };
+        let none = Observation::default();
+        let act = |verdict, seconds, seen: &Observation| {
+            word(next(&rollout, &judged(&rollout, verdict, 1000), seen, at(seconds)))
+        };
+        assert!(act(Verdict::Promote, 300, &none).starts_with("wait"), "{phase:?}");
+        assert!(act(Verdict::Rollback, 1, &none).starts_with("roll back"), "{phase:?}");
+        assert!(act(Verdict::Hold, 600, &none).starts_with("roll back"), "{phase:?}");
+        let tripped = Observation { tripped: Some("10 failed".into()), ..none.clone() };
+        assert_eq!(act(Verdict::Promote, 1, &tripped), "roll back: 10 failed");
+    }
+}
+
+#[test]
+fn a_ceiling_takes_the_canary_back_whatever_stable_does() {
+    let ceiling = Some(Duration::from_millis(50));
+    let triggers = Triggers { p99_ceiling: ceiling, ..Triggers::default() };
+    let rollout = running(&Plan { triggers, ..plan() });
+    let act = |p99| {
+        let seen = Observation { canary_p99_seconds: p99, ..Observation::default() };
+        word(next(&rollout, &judged(&rollout, Verdict::Promote, 1000), &seen, at(1)))
+    };
+    assert!(act(Some(0.049)).starts_with("wait"));
+    assert!(act(None).starts_with("wait"));
+    assert_eq!(
+        act(Some(0.051)),
+        "roll back: the canary's p99 latency is 51.0 ms, above the ceiling of 50ms"
+    );
+}
+
+#[test]
+fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
+    let steps = vec![step(5.0, None), step(50.0, Some(60))];
+    let plan = Plan { steps, approval: true, ..plan() };
+    let mut state = State::initial(version("v1"), at(0));
+    let act = |state: &State, verdict, seconds| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let judgement = judged(rollout, verdict, 1000);
+        word(next(rollout, &judgement, &Observation::default(), at(seconds)))
+    };
+    let judgement =
+        |state: &State, verdict| Box::new(judged(state.rollout.as_ref().unwrap(), verdict, 1000));
+    state = after(&state, &deployed("v2", &plan), at(0));
+    assert_eq!(act(&state, Verdict::Hold, 9), "awaitapproval");
+    // Whoever resumes it before agrees in advance.
+    let early = after(&state, &Event::Resumed { rollout: 1 }, at(9));
+    assert_eq!(act(&early, Verdict::Hold, 9), "advance");
+    let asked = Event::ApprovalAwaited { judgement: judgement(&state, Verdict::Hold) };
+    state = after(&state, &asked, at(9));
+    assert_eq!(
+        act(&state, Verdict::Promote, 500),
+        "wait: waiting for a person; resume it to go on"
+    );
+    state = after(&state, &Event::Resumed { rollout: 1 }, at(10));
+    assert_eq!(act(&state, Verdict::Hold, 10), "advance");
+    state = after(&state, &Event::Advanced { judgement: judgement(&state, Verdict::Hold) }, at(10));
+    assert_eq!(state.rollout.as_ref().unwrap().weight().percent(), 50.0);
+    assert_eq!(act(&state, Verdict::Hold, 300), "wait: hold");
+    assert_eq!(act(&state, Verdict::Promote, 300), "awaitapproval");
+    let asked = Event::ApprovalAwaited { judgement: judgement(&state, Verdict::Promote) };
+    state = after(&state, &asked, at(300));
+    assert!(act(&state, Verdict::Promote, 301).starts_with("wait"));
+    let agreed = after(&state, &Event::Resumed { rollout: 1 }, at(302));
+    assert_eq!(act(&agreed, Verdict::Promote, 302), "promote");
+    // What has become unproven meanwhile is not promoted on an old approval.
+    assert_eq!(act(&agreed, Verdict::Hold, 302), "wait: hold");
+}
+
+#[test]
+fn nothing_goes_to_everybody_unproven() {
+    let plan = Plan { steps: vec![step(50.0, Some(1)), step(100.0, Some(1))], ..plan() };
+    let rollout = running(&plan);
+    let act = |verdict| {
+        word(next(&rollout, &judged(&rollout, verdict, 1000), &Observation::default(), at(60)))
+    };
+    assert_eq!(act(Verdict::Hold), "wait: hold");
+    assert_eq!(act(Verdict::Promote), "advance");
+}
+
+#[test]
+fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
+    let plan = Plan { at_deadline: AtDeadline::Hold, ..plan() };
+    let mut state = after(&State::initial(version("v1"), at(0)), &deployed("v2", &plan), at(0));
+    let act = |state: &State, seconds| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let judgement = judged(rollout, Verdict::Hold, 0);
+        word(next(rollout, &judgement, &Observation::default(), at(seconds)))
+    };
+    assert_eq!(act(&state, 600), "hold: no verdict within 10m");
+    let held = Event::Paused { rollout: 1, reason: Some("late".into()) };
+    state = after(&state, &held, at(600));
+    assert!(act(&state, 1199).starts_with("wait: paused"));
+    let forgotten = "roll back: no verdict within 10m, and nobody decided within as long again";
+    assert_eq!(act(&state, 1200), forgotten);
+    state = after(&state, &Event::Resumed { rollout: 1 }, at(1100));
+    assert!(act(&state, 1699).starts_with("wait"));
+    assert_eq!(act(&state, 1700), "hold: no verdict within 10m");
+}
+
+#[test]
+fn a_person_who_gave_more_traffic_is_not_overruled_downward() {
+    let steps = vec![step(5.0, Some(1)), step(10.0, Some(1)), step(50.0, Some(1))];
+    let mut state = State::initial(version("v1"), at(0));
+    state = after(&state, &deployed("v2", &Plan { steps, ..plan() }), at(0));
+    let judgement =
+        |state: &State| Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Hold, 1000));
+    let weight = Weight::from_percent(20.0).unwrap();
+    let more = Event::TrafficSet {
+        rollout: 1,
+        weight,
+        shadow: Weight::ZERO,
+        judgement: judgement(&state),
+    };
+    state = after(&state, &more, at(1));
+    state = after(&state, &Event::Advanced { judgement: judgement(&state) }, at(2));
+    let rollout = state.rollout.as_ref().unwrap();
+    assert_eq!((rollout.weight().percent(), rollout.position), (50.0, 2));
+    let further = Event::Advanced { judgement: judgement(&state) };
+    assert!(apply(&state, &further, at(3)).is_err());
+}
+
+#[test]
+fn a_person_who_took_the_traffic_away_is_not_overruled() {
+    let steps = vec![step(5.0, Some(1)), step(10.0, Some(1)), step(50.0, Some(1))];
+    let mut state = State::initial(version("v1"), at(0));
+    state = after(&state, &deployed("v2", &Plan { steps, ..plan() }), at(0));
+    let to = |state: &State, percent| Event::TrafficSet {
+        rollout: 1,
+        weight: Weight::from_percent(percent).unwrap(),
+        shadow: Weight::ZERO,
+        judgement: Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Promote, 1000)),
+    };
+    for second in [20, 30] {
+        let advanced = Event::Advanced {
+            judgement: Box::new(judged(state.rollout.as_ref().unwrap(), Verdict::Hold, 1000)),
+        };
+        state = after(&state, &advanced, at(second));
+    }
+    // At the last step, and all is proven: without users it is neither promoted nor given some.
+    let nobody = after(&state, &to(&state, 0.0), at(40));
+    let act = |state: &State| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let judgement = judged(rollout, Verdict::Promote, 1000);
+        word(next(rollout, &judgement, &Observation::default(), at(100)))
+    };
+    assert_eq!(act(&nobody), "wait: the canary has neither users nor a shadow; give it traffic");
+    // With fewer it climbs again.
+    let few = after(&state, &to(&state, 1.0), at(40));
+    let (position, step) = few.rollout.as_ref().unwrap().following_step().unwrap();
+    assert_eq!((position, step.weight.percent()), (0, 5.0));
+    assert_eq!(act(&few), "advance");
+}
+
+#[test]
+fn nothing_advances_while_it_is_warming_up() {
+    let plan = Plan { warm_up: Duration::from_secs(90), ..plan() };
+    let rollout = running(&plan);
+    let judgement = judged(&rollout, Verdict::Promote, 1000);
+    let act = |second| word(next(&rollout, &judgement, &Observation::default(), at(second)));
+    assert_eq!(act(89), "wait: the warm-up lasts 1s more, and nothing is judged");
+    assert_eq!(act(90), "advance");
+}
+
+#[path = "plan_lives_tests.rs"]
+mod lives;
+
+#[test]
+fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
+    use crate::canary::judge::segment_scan::SegmentFinding;
+    use crate::canary::judge::segment_scan::SegmentScan;
+    use crate::canary::policy::metric::MetricName;
+    use crate::canary::policy::segments::SegmentName;
+    use crate::canary::policy::segments::Word;
+    let found = |values: &[&str]| {
+        let finding = |value: &&str| SegmentFinding {
+            segment: SegmentName {
+                key: Word::new("region").unwrap(),
+                value: Word::new(value).unwrap(),
+            },
+            metric: MetricName::new("latency").unwrap(),
+            sentence: format!("segment region={value} is slow"),
+        };
+        let findings = values.iter().map(finding).collect();
+        Some(SegmentScan { alpha: 0.05, hypotheses: 6, findings, segments: Vec::new() })
+    };
+    let after = |state: &State, event: &Event| match apply(state, event, at(61)).unwrap() {
+        Transition::Changed { state, .. } => *state,
+        Transition::Unchanged => panic!("{event:?} changed nothing"),
+    };
+    let mut state = State::initial(version("v1"), at(0));
+    state = after(&state, &deployed("v2", &plan()));
+    let look = |state: &State, values: &[&str]| {
+        let rollout = state.rollout.as_ref().unwrap();
+        let mut judgement = judged(rollout, Verdict::Hold, 200);
+        judgement.watch.as_mut().unwrap().segments = found(values);
+        (next(rollout, &judgement, &Observation::default(), at(200)), Box::new(judgement))
+    };
+    for seen in [&["north"][..], &["north", "south"]] {
+        let (action, judgement) = look(&state, seen);
+        let Action::HoldFor(concerns) = &action else { panic!("{action:?}") };
+        // Only what is new.
+        assert_eq!(concerns.len(), 1);
+        let names: Vec<String> = concerns.iter().map(|one| one.name.clone()).collect();
+        let held = Event::Held { judgement, concerns: names, reason: reason(concerns) };
+        state = after(&state, &held);
+        assert_eq!(state.rollout.as_ref().unwrap().phase, Phase::Paused);
+        assert!(matches!(look(&state, seen).0, Action::Wait(_)));
+        state = after(&state, &Event::Resumed { rollout: 1 });
+    }
+    assert_eq!(look(&state, &["north", "south"]).0, Action::Advance);
+    // A rollout from before concerns were kept has none.
+    let mut old = serde_json::to_value(state.rollout.as_ref().unwrap()).unwrap();
+    old.as_object_mut().unwrap().remove("concerns").unwrap();
+    assert!(serde_json::from_value::<Rollout>(old).unwrap().concerns.is_empty());
+}

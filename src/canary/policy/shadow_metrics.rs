@@ -1,0 +1,100 @@
+//! When is a rollout judged by its shadow, and what must that have shown before users meet the canary?
+
+use super::HealthPolicy;
+use super::judge_policy::JudgePolicy;
+use super::judge_policy::in_shadow;
+use super::metric::Metric;
+use super::metric::Role;
+use super::metric_overrides::GivenJudgePolicy;
+use super::metric_overrides::JudgePolicyError;
+use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::sequential::Classification;
+
+/// Whence pairs come, if any do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comes {
+    /// The rollout shadows.
+    InShadow,
+    /// It does not, but requests are kept that can be asked again: only a metric that the deployment names
+    /// is judged by them.
+    WhenAskedAgain,
+    /// None can come.
+    Never,
+}
+
+impl JudgePolicy {
+    /// The policy of one rollout: a rollout that shadows is judged by its pairs, too, and one that does
+    /// not is not, whatever the configuration names, because it would wait for them forever.
+    ///
+    /// # Errors
+    /// When the deployment itself names a metric that nothing comes in for, or no guardrail is left.
+    pub fn of_rollout(
+        mut self,
+        health: &HealthPolicy,
+        given: &GivenJudgePolicy,
+        comes: Comes,
+    ) -> Result<JudgePolicy, JudgePolicyError> {
+        let is_given = |metric: &&Metric| given.metrics.iter().any(|it| it.name == metric.name);
+        let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
+        let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
+        match (comes, named) {
+            (Comes::InShadow, _) => {
+                let is_new = |metric: &Metric| {
+                    let is_there =
+                        |other: &Metric| other.name == metric.name || other.source == metric.source;
+                    !self.metrics.iter().any(is_there)
+                };
+                let added: Vec<Metric> = in_shadow(health).into_iter().filter(is_new).collect();
+                self.metrics.extend(added);
+                return Ok(self);
+            }
+            (Comes::WhenAskedAgain, Some(_)) => return Ok(self),
+            (Comes::Never, Some(named)) => return Err(JudgePolicyError::NothingShadowed(named)),
+            (Comes::WhenAskedAgain | Comes::Never, None) => {}
+        }
+        self.metrics.retain(|metric| !metric.source.is_shadow());
+        if !self.metrics.iter().any(|metric| metric.role == Role::Guardrail) {
+            return Err(JudgePolicyError::NoGuardrail);
+        }
+        Ok(self)
+    }
+}
+
+impl WatchEvidence {
+    /// Whether anything is judged by pairs.
+    pub fn judges_a_shadow(&self) -> bool {
+        self.policy.metrics.iter().any(|metric| metric.source.is_shadow())
+    }
+
+    /// What acts and has failed, in sentences.
+    pub fn harms(&self) -> Vec<String> {
+        self.sentences(|metric, classification| {
+            metric.role.acts() && classification == Classification::Fail
+        })
+    }
+
+    /// The guardrails that are judged by pairs and have not passed, in sentences.
+    pub fn not_passed_in_shadow(&self) -> Vec<String> {
+        self.sentences(|metric, classification| {
+            metric.source.is_shadow()
+                && metric.role == Role::Guardrail
+                && match classification {
+                    Classification::Insufficient | Classification::Inconclusive => true,
+                    // What fails is among the harms.
+                    Classification::Pass | Classification::Fail => false,
+                }
+        })
+    }
+
+    fn sentences(&self, such: impl Fn(&Metric, Classification) -> bool) -> Vec<String> {
+        let evidence = self.policy.metrics.iter().zip(&self.conclusion.metrics);
+        evidence
+            .filter(|(metric, evidence)| such(metric, evidence.classification))
+            .map(|(_, evidence)| evidence.sentence.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "shadow_metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! Does a shadow say what it should: a retrained model passes, a shifted one fails, and an equal one is
+//! hardly ever taken back?
+
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::Comes;
+use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::judgement::Verdict;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::sequential::AlwaysValid;
+use crate::canary::judge::sequential::Classification;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::pairs::Pair;
+use crate::canary::observed::pairs::Pairs;
+use crate::canary::observed::samples::Failure;
+use crate::canary::observed::samples::Samples;
+use crate::canary::observed::samples::Track;
+use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::traffic::weight::Weight;
+
+fn shadowing() -> JudgePolicy {
+    let health = HealthPolicy::default();
+    JudgePolicy::default().of_rollout(&health, &Default::default(), Comes::InShadow).unwrap()
+}
+
+/// How a canary answers.
+#[derive(Clone, Copy)]
+struct Canary {
+    /// By how much its logit is moved.
+    shift: f64,
+    /// How far it scatters around that.
+    noise: f64,
+    /// How often it fails.
+    failures: f64,
+}
+
+fn bell(random: &mut StdRng) -> f64 {
+    (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0
+}
+
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// A tick of twenty requests, all answered by stable, and asked of the canary, too. Stable's scores vary by
+/// about 0.28.
+fn tick(random: &mut StdRng, canary: Canary) -> Increment {
+    let (mut samples, mut pairs) = (Samples::default(), Pairs::default());
+    for _ in 0..20 {
+        let logit = 1.6 * bell(random) - 0.5;
+        let stable = logistic(logit);
+        samples.of_mut(Track::Stable).record(1e-6, &[stable]);
+        if random.random::<f64>() < canary.failures {
+            pairs.record_failure(Failure::Error);
+            continue;
+        }
+        let probability = logistic(logit + canary.shift + canary.noise * bell(random));
+        pairs.record(&Pair {
+            stable: &[stable],
+            canary: &[probability],
+            stable_threshold: 0.5,
+            canary_threshold: 0.5,
+            stable_seconds: 1e-6 * (1.0 + random.random::<f64>()),
+            canary_seconds: 1e-6 * (1.0 + random.random::<f64>()),
+        });
+    }
+    let increment = Increment::between(Weight::ZERO, &Samples::default(), &samples).unwrap();
+    increment.with_pairs(None, Some(&pairs)).unwrap()
+}
+
+/// Rollouts of so many ticks, looked at after each: how many were taken back, and how many passed.
+fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
+    let policy = shadowing();
+    let (mut taken_back, mut passed) = (0, 0);
+    for seed in 0..rollouts {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut monitors = Monitors::new(&policy, &Default::default());
+        let mut is_harmful = false;
+        for _ in 0..ticks {
+            monitors.tick(&tick(&mut random, canary));
+            let found = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+            is_harmful |= found.verdict == Verdict::Rollback;
+        }
+        let watch = WatchEvidence::new(&policy, &monitors);
+        taken_back += u64::from(is_harmful);
+        passed += u64::from(!is_harmful && watch.not_passed_in_shadow().is_empty());
+    }
+    (taken_back, passed)
+}
+
+const EQUAL: Canary = Canary { shift: 0.0, noise: 0.0, failures: 0.0 };
+
+#[test]
+fn an_equal_canary_and_a_retrained_one_pass_and_are_not_taken_back() {
+    assert_eq!(outcomes(20, 40, EQUAL), (0, 20));
+    // As two models of two samples of some thousand rows: 4 % of the labels differ.
+    let retrained = Canary { shift: 0.1, noise: 0.2, ..EQUAL };
+    assert_eq!(outcomes(40, 60, retrained), (0, 40));
+}
+
+#[test]
+fn a_noisy_canary_of_the_same_mean_is_taken_back_less_often_than_alpha() {
+    // 10 % of the labels differ: as many as are tolerated.
+    let (taken_back, _) = outcomes(100, 150, Canary { noise: 0.5, ..EQUAL });
+    assert!(taken_back <= 5, "{taken_back} of 100");
+}
+
+#[test]
+fn a_shift_of_half_a_standard_deviation_is_found_within_some_hundred_pairs() {
+    // 0.14 of probability on average, or 0.5 standard deviations.
+    for shift in [0.95, -0.95] {
+        assert_eq!(outcomes(20, 20, Canary { shift, noise: 0.1, ..EQUAL }), (20, 0));
+    }
+}
+
+#[test]
+fn a_canary_that_fails_every_twentieth_request_is_found() {
+    assert_eq!(outcomes(20, 40, Canary { failures: 0.05, ..EQUAL }), (20, 0));
+}
+
+#[test]
+fn sentences_name_pairs_and_margins() {
+    let policy = shadowing();
+    let mut monitors = Monitors::new(&policy, &Default::default());
+    let mut random = StdRng::seed_from_u64(1);
+    let shifted = Canary { shift: 0.95, noise: 0.1, failures: 0.0 };
+    (0..40).for_each(|_| monitors.tick(&tick(&mut random, shifted)));
+    let watch = WatchEvidence::new(&policy, &monitors);
+    assert!(watch.judges_a_shadow());
+    let harms = watch.harms().join("; ");
+    for said in [
+        "shadow_score: the same request scores +0.1",
+        "800 pairs in shadow; tolerated 0.2 sd of stable's scores + 0.01 (now 0.06",
+        "shadow_flips: ",
+        "% of labels differ (interval ",
+        "tolerated 10 %, accepted 15 %",
+    ] {
+        assert!(harms.contains(said), "{said}: {harms}");
+    }
+    let latency = watch.conclusion.metrics.last().unwrap();
+    assert_eq!(latency.metric.as_str(), "shadow_latency");
+    assert_eq!(latency.classification, Classification::Pass, "{}", latency.sentence);
+    let failures = &watch.conclusion.metrics[5].sentence;
+    assert!(failures.contains("the canary failed 0 of 800 requests in shadow"), "{failures}");
+}
+
+#[test]
+fn monitors_of_a_shadow_replay_to_the_bit() {
+    let policy = shadowing();
+    let mut random = StdRng::seed_from_u64(3);
+    let mut lived = Monitors::new(&policy, &Default::default());
+    let mut replayed = lived.clone();
+    for _ in 0..30 {
+        let increment = tick(&mut random, Canary { shift: 0.3, noise: 0.4, failures: 0.02 });
+        lived.tick(&increment);
+        replayed.tick(&Increment::from_bytes(&increment.to_bytes()).unwrap());
+        let text = serde_json::to_string(&replayed).unwrap();
+        replayed = serde_json::from_str(&text).unwrap();
+    }
+    let bytes = |monitors: &Monitors| serde_json::to_string(monitors).unwrap();
+    assert_eq!(bytes(&lived), bytes(&replayed));
+}

@@ -1,0 +1,377 @@
+//! What may happen to a rollout, and what becomes of it: the state machine.
+//!
+//! ```text
+//!            CanaryDeployed            Paused, Held, ApprovalAwaited
+//!   idle ───────────────────▶ running ◀──────────────────────────▶ paused, awaiting approval
+//!    ▲                          │  ▲            Resumed             │
+//!    │                          │  └ TrafficSet, Advanced           └─▶ RolledBack, Promoted ──▶ idle
+//!    └──── Promoted, RolledBack ┘
+//! ```
+//!
+//! Idle is watched for a while after a promotion, if its policy says so: HarmReported leaves it so,
+//! Reverted, WatchEnded and CanaryDeployed end that.
+//!
+//! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
+//! alike. It checks the event against the state, and it performs nothing: what the service has to
+//! do with its samples comes back as a value. Deliberately absent: a clock, a store, a default arm.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::event::Event;
+use super::post_promotion::Aftercare;
+use super::state::Ended;
+use super::state::Outcome;
+use super::state::Phase;
+use super::state::Rollout;
+use super::state::Slowdown;
+use super::state::State;
+use super::state::Version;
+use crate::canary::judge::judgement::Judgement;
+use crate::canary::judge::judgement::Verdict;
+use crate::canary::policy::Mode;
+use crate::canary::policy::fault::Injection;
+
+pub use super::refusal::Refusal;
+
+/// What [`apply`] makes of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transition {
+    /// The event is to be journalled; this is the state after it.
+    Changed {
+        /// The state after the event.
+        state: Box<State>,
+        /// What the service has to do with its samples.
+        samples: SamplesEffect,
+    },
+    /// All is as the event would have it already: nothing to journal.
+    Unchanged,
+}
+
+/// What becomes of the samples collected so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamplesEffect {
+    /// They go on being collected.
+    Keep,
+    /// They belong to the past; collecting starts from nothing.
+    StartAnew,
+}
+
+/// The state after `event`, or why it cannot happen now.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, Refusal> {
+    match event {
+        Event::Initialized { .. } => Err(Refusal::AlreadyInitialized),
+        Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine } => {
+            if let Some(rollout) = &state.rollout {
+                let canary = rollout.canary.name.clone();
+                return Err(Refusal::CanaryActive { canary, rollout: rollout.id });
+            }
+            state.check_not_watched(reason.as_deref(), *override_quarantine, at)?;
+            check_quarantine(state, canary, reason.as_deref(), *override_quarantine)?;
+            let deadline_at = match policy.mode {
+                Mode::Manual => None,
+                Mode::Automatic => {
+                    check_cool_down(state, reason.as_deref(), *override_quarantine, at)?;
+                    at.saturating_add(policy.plan.deadline).ok()
+                }
+            };
+            let mut next = State { aftercare: None, ..state.clone() };
+            next.rollouts += 1;
+            next.quarantine.remove(&canary.digest);
+            if *override_quarantine && reason.is_some() {
+                next.last.iter_mut().for_each(|last| last.cool_down_until = None);
+            }
+            next.rollout = Some(Rollout {
+                id: next.rollouts,
+                canary: canary.clone(),
+                policy: (**policy).clone(),
+                salt: *salt,
+                started_at: at,
+                step: 1,
+                step_started_at: at,
+                phase: Phase::Running,
+                position: 0,
+                approved: false,
+                deadline_at,
+                concerns: BTreeSet::new(),
+                injection: Injection::default(),
+            });
+            changed(next, SamplesEffect::StartAnew)
+        }
+        Event::TrafficSet { rollout, weight, shadow, judgement } => {
+            let running = named(state, *rollout)?;
+            check_current(running, judgement)?;
+            if (running.weight(), running.shadow()) == (*weight, *shadow) {
+                return Ok(Transition::Unchanged);
+            }
+            let mut running = running.clone();
+            (running.policy.weight, running.policy.shadow) = (*weight, *shadow);
+            running.step += 1;
+            running.step_started_at = at;
+            changed(with_rollout(state, running), SamplesEffect::StartAnew)
+        }
+        Event::Advanced { judgement } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            check_by_plan(running)?;
+            check_running(running)?;
+            if running.bake().is_none() && !running.approved {
+                return Err(Refusal::NotApproved { rollout: running.id });
+            }
+            let Some((position, step)) = running.following_step() else {
+                return Err(Refusal::LastStep { rollout: running.id });
+            };
+            let mut next = running.clone();
+            (next.policy.weight, next.policy.shadow) = (step.weight, step.shadow);
+            (next.position, next.approved) = (position, false);
+            next.step += 1;
+            next.step_started_at = at;
+            changed(with_rollout(state, next), SamplesEffect::StartAnew)
+        }
+        Event::ApprovalAwaited { judgement } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            check_by_plan(running)?;
+            match running.phase {
+                Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
+                Phase::Running | Phase::AwaitingApproval => {
+                    turn(state, running.id, Phase::AwaitingApproval)
+                }
+            }
+        }
+        Event::Held { judgement, concerns, reason: _ } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            check_by_plan(running)?;
+            let mut next = running.clone();
+            next.phase = Phase::Paused;
+            next.concerns.extend(concerns.iter().cloned());
+            if next == *running {
+                return Ok(Transition::Unchanged);
+            }
+            changed(with_rollout(state, next), SamplesEffect::Keep)
+        }
+        Event::Paused { rollout, reason: _ } => turn(state, *rollout, Phase::Paused),
+        Event::Resumed { rollout } => {
+            let running = named(state, *rollout)?;
+            let mut next = running.clone();
+            next.approved = match running.phase {
+                // Whoever ends a pause has not agreed to leave a step that waits for a person.
+                Phase::Paused => running.approved,
+                Phase::AwaitingApproval => true,
+                // Of such a step one may say at any time that it may go on once it has what it needs.
+                Phase::Running => running.approved || running.bake().is_none(),
+            };
+            next.phase = Phase::Running;
+            if next == *running {
+                return Ok(Transition::Unchanged);
+            }
+            // Whoever resumes what took too long gives it as long again.
+            if running.deadline_at.is_some_and(|deadline| deadline <= at) {
+                next.deadline_at = at.saturating_add(running.policy.plan.deadline).ok();
+            }
+            changed(with_rollout(state, next), SamplesEffect::Keep)
+        }
+        Event::SlowdownSet { slowdown } => {
+            if state.slowdown == *slowdown {
+                return Ok(Transition::Unchanged);
+            }
+            changed(State { slowdown: *slowdown, ..state.clone() }, SamplesEffect::Keep)
+        }
+        Event::Injected { rollout, injection } => {
+            let running = named(state, *rollout)?;
+            if running.injection == *injection {
+                return Ok(Transition::Unchanged);
+            }
+            let next = Rollout { injection: injection.clone(), ..running.clone() };
+            changed(with_rollout(state, next), SamplesEffect::Keep)
+        }
+        Event::Promoted { judgement, forced, reason, by } => {
+            let running = named(state, judgement.rollout)?;
+            check_current(running, judgement)?;
+            match by {
+                Mode::Manual => {}
+                Mode::Automatic => check_end_of_plan(running)?,
+            }
+            match (forced, reason) {
+                (false, _) => check_passing(running, judgement)?,
+                (true, Some(_)) => {}
+                (true, None) => return Err(Refusal::ReasonMissing),
+            }
+            let reason = reason.clone().unwrap_or_else(|| judgement.reasons.join("; "));
+            let mut next = ended(state, running, Outcome::Promoted, reason, at);
+            next.stable = running.canary.clone();
+            next.stable_since = at;
+            next.aftercare = Aftercare::of(running, &state.stable, judgement, at).map(Box::new);
+            changed(next, SamplesEffect::StartAnew)
+        }
+        Event::RolledBack { rollout, reason, quarantine, judgement: _, by } => {
+            if state.rollout.is_none() {
+                return Ok(Transition::Unchanged);
+            }
+            let running = named(state, *rollout)?;
+            let mut next = ended(state, running, Outcome::RolledBack, reason.clone(), at);
+            if *quarantine {
+                next.quarantine.insert(running.canary.digest.clone(), reason.clone());
+            }
+            match by {
+                Mode::Manual => {}
+                Mode::Automatic => {
+                    let until = at.saturating_add(running.policy.plan.cool_down).ok();
+                    let later = until.max(state.cool_down_until(at));
+                    next.last.iter_mut().for_each(|last| last.cool_down_until = later);
+                }
+            }
+            changed(next, SamplesEffect::StartAnew)
+        }
+        Event::HarmReported { judgement } => {
+            let care = state.care_of(judgement.rollout)?;
+            check_current(&care.rollout, judgement)?;
+            if care.is_reported {
+                return Ok(Transition::Unchanged);
+            }
+            let care = Aftercare { is_reported: true, ..care.clone() };
+            let aftercare = Some(Box::new(care));
+            changed(State { aftercare, ..state.clone() }, SamplesEffect::Keep)
+        }
+        Event::Reverted { rollout, reason, judgement: _, by } => {
+            let care = state.care_of(*rollout)?;
+            changed(state.reverted(care, reason, *by, at), SamplesEffect::StartAnew)
+        }
+        Event::WatchEnded { rollout } => {
+            state.care_of(*rollout)?;
+            changed(State { aftercare: None, ..state.clone() }, SamplesEffect::Keep)
+        }
+    }
+}
+
+fn changed(state: State, samples: SamplesEffect) -> Result<Transition, Refusal> {
+    Ok(Transition::Changed { state: Box::new(state), samples })
+}
+
+fn named(state: &State, rollout: u64) -> Result<&Rollout, Refusal> {
+    let running = state.running()?;
+    if running.id != rollout {
+        return Err(Refusal::OtherRollout { meant: rollout, running: running.id });
+    }
+    Ok(running)
+}
+
+fn with_rollout(state: &State, rollout: Rollout) -> State {
+    State { rollout: Some(rollout), ..state.clone() }
+}
+
+fn turn(state: &State, rollout: u64, phase: Phase) -> Result<Transition, Refusal> {
+    let running = named(state, rollout)?;
+    if running.phase == phase {
+        return Ok(Transition::Unchanged);
+    }
+    changed(with_rollout(state, Rollout { phase, ..running.clone() }), SamplesEffect::Keep)
+}
+
+/// The state after a rollout, whatever became of it: no canary, and the delay is off.
+fn ended(
+    state: &State,
+    rollout: &Rollout,
+    outcome: Outcome,
+    reason: String,
+    at: Timestamp,
+) -> State {
+    let canary = rollout.canary.clone();
+    // One that lasts is not ended by what people do by hand meanwhile.
+    let cool_down_until = state.cool_down_until(at);
+    State {
+        rollout: None,
+        last: Some(Ended { rollout: rollout.id, canary, outcome, at, reason, cool_down_until }),
+        slowdown: Slowdown::OFF,
+        ..state.clone()
+    }
+}
+
+fn check_quarantine(
+    state: &State,
+    canary: &Version,
+    reason: Option<&str>,
+    override_quarantine: bool,
+) -> Result<(), Refusal> {
+    let Some(why) = state.quarantine.get(&canary.digest) else { return Ok(()) };
+    if !override_quarantine {
+        return Err(Refusal::Quarantined { digest: canary.digest.clone(), reason: why.clone() });
+    }
+    if reason.is_none() {
+        return Err(Refusal::ReasonMissing);
+    }
+    Ok(())
+}
+
+fn check_cool_down(
+    state: &State,
+    reason: Option<&str>,
+    is_override: bool,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    match state.cool_down_until(at) {
+        None => Ok(()),
+        Some(_) if is_override && reason.is_some() => Ok(()),
+        Some(_) if is_override => Err(Refusal::ReasonMissing),
+        Some(until) => Err(Refusal::CoolingDown { until }),
+    }
+}
+
+fn check_running(running: &Rollout) -> Result<(), Refusal> {
+    match running.phase {
+        Phase::Running => Ok(()),
+        Phase::Paused | Phase::AwaitingApproval => Err(Refusal::IsPaused { rollout: running.id }),
+    }
+}
+
+fn check_by_plan(running: &Rollout) -> Result<(), Refusal> {
+    match running.mode() {
+        Mode::Manual => Err(Refusal::NotByPlan { rollout: running.id }),
+        Mode::Automatic => Ok(()),
+    }
+}
+
+fn check_end_of_plan(running: &Rollout) -> Result<(), Refusal> {
+    check_by_plan(running)?;
+    let needs_a_person = running.policy.plan.approval || running.bake().is_none();
+    let lacks_approval = needs_a_person && !running.approved;
+    match running.phase {
+        Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
+        Phase::AwaitingApproval => Err(Refusal::NotApproved { rollout: running.id }),
+        Phase::Running if running.following_step().is_some() || lacks_approval => {
+            Err(Refusal::NotApproved { rollout: running.id })
+        }
+        Phase::Running => Ok(()),
+    }
+}
+
+fn check_current(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal> {
+    let of_this = judgement.rollout == running.id
+        && judgement.step == running.step
+        && judgement.digest == running.canary.digest;
+    if of_this { Ok(()) } else { Err(Refusal::StaleJudgement) }
+}
+
+fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal> {
+    match running.phase {
+        Phase::Paused => return Err(Refusal::IsPaused { rollout: running.id }),
+        // A person who promotes agrees.
+        Phase::Running | Phase::AwaitingApproval => {}
+    }
+    match judgement.verdict {
+        Verdict::Promote => Ok(()),
+        Verdict::Rollback | Verdict::Hold => Err(Refusal::NotPassing {
+            harm_is_shown: judgement.harm_is_shown(),
+            reasons: judgement.reasons.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+//! What is done when late labels show harm?
+
+use std::time::Duration;
+
+use super::*;
+use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::monitors::Monitors;
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::labels::LossIncrement;
+use crate::canary::observed::labels::TrackLosses;
+use crate::canary::observed::samples::Samples;
+use crate::canary::policy::AfterPromotion;
+use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::Policy;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::rollout::apply::Transition;
+use crate::canary::rollout::apply::apply;
+use crate::canary::rollout::event::Event;
+use crate::canary::traffic::weight::Weight;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn version(name: &str) -> Version {
+    Version { name: name.into(), file: format!("{name}.bin"), digest: format!("digest-{name}") }
+}
+
+/// Judged by the Brier score with this role, and watched for a minute.
+fn policy(action: Remedy, role: &str) -> Policy {
+    let given = format!("[[metrics]]\nname = \"brier\"\nrole = \"{role}\"");
+    let judge = JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(&given).unwrap());
+    let after_promotion = AfterPromotion { watch: Duration::from_secs(60), action };
+    Policy { judge: judge.unwrap(), after_promotion, ..Policy::default() }
+}
+
+/// A judgement after labels, the canary's this much worse.
+fn judged(rollout: &Rollout, canary_brier: f64) -> Judgement {
+    let policy = &rollout.policy.judge;
+    let mut monitors = Monitors::new(policy, &Default::default());
+    for n in 0..200 {
+        // Some of each, so that stable's values vary.
+        let of = |worse: f64| TrackLosses {
+            brier: vec![(0.0205 + worse, 10), (0.0405 + worse, 10 + n % 2)],
+            log_loss: Vec::new(),
+        };
+        let weight = Weight::from_percent(50.0).unwrap();
+        let losses = vec![LossIncrement { weight, stable: of(0.0), canary: of(canary_brier) }];
+        monitors.tick(&Increment { losses, ..Increment::default() });
+    }
+    let (health, inputs) = (HealthPolicy::default(), (&Samples::default()).into());
+    let watch = WatchEvidence::new(policy, &monitors);
+    let digest = &rollout.canary.digest;
+    Judgement::new(rollout.id, rollout.step, digest, health, inputs, Mode::Automatic, Some(watch))
+}
+
+fn after(state: &State, event: &Event, second: i64) -> State {
+    match apply(state, event, at(second)).unwrap() {
+        Transition::Changed { state, .. } => *state,
+        Transition::Unchanged => state.clone(),
+    }
+}
+
+fn promoted(policy: Policy, canary_brier: f64) -> State {
+    let deployed = Event::CanaryDeployed {
+        canary: version("v2"),
+        policy: Box::new(policy),
+        salt: 7,
+        reason: None,
+        override_quarantine: false,
+    };
+    let state = after(&State::initial(version("v1"), at(0)), &deployed, 0);
+    let judgement = Box::new(judged(state.rollout.as_ref().unwrap(), canary_brier));
+    let (reason, by) = (Some("urgent".to_owned()), Mode::Manual);
+    after(&state, &Event::Promoted { judgement, forced: true, reason, by }, 10)
+}
+
+fn next(state: &State, canary_brier: f64, second: i64) -> Care {
+    let care = state.aftercare.as_deref().unwrap();
+    care.next(&judged(&care.rollout, canary_brier), true, at(second))
+}
+
+#[test]
+fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
+    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    assert_eq!(next(&state, 0.0, 69), Care::Wait);
+    assert_eq!(next(&state, 0.0, 70), Care::End);
+    let Care::Revert(reason) = next(&state, 0.3, 11) else { panic!("no revert") };
+    assert!(reason.contains("brier"), "{reason}");
+
+    let state = promoted(policy(Remedy::Report, "signal"), 0.0);
+    assert_eq!(next(&state, 0.3, 11), Care::Report);
+    let judgement = Box::new(judged(&state.aftercare.as_ref().unwrap().rollout, 0.3));
+    let reported = after(&state, &Event::HarmReported { judgement }, 12);
+    assert_eq!(next(&reported, 0.3, 69), Care::Wait, "once is enough");
+    assert_eq!(next(&reported, 0.3, 70), Care::End);
+}
+
+#[test]
+fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_watch_ends_in_time() {
+    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let next = |state: &State, second| {
+        let care = state.aftercare.as_deref().unwrap();
+        care.next(&judged(&care.rollout, 0.3), false, at(second))
+    };
+    assert_eq!(next(&state, 11), Care::Report);
+    let judgement = Box::new(judged(&state.aftercare.as_ref().unwrap().rollout, 0.3));
+    let reported = after(&state, &Event::HarmReported { judgement }, 12);
+    assert_eq!(next(&reported, 69), Care::Wait);
+    assert_eq!(next(&reported, 70), Care::End);
+}
+
+#[test]
+fn a_revert_shortens_no_cool_down() {
+    let mut state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let long = Some(at(1_000_000));
+    state.last.as_mut().unwrap().cool_down_until = long;
+    for by in [Mode::Manual, Mode::Automatic] {
+        let event = Event::Reverted { rollout: 1, reason: "bad".into(), judgement: None, by };
+        assert_eq!(after(&state, &event, 20).last.unwrap().cool_down_until, long, "{by:?}");
+    }
+}
+
+#[test]
+fn what_only_advises_changes_nothing_and_what_was_overruled_is_not_taken_up_again() {
+    let state = promoted(policy(Remedy::Revert, "advisory"), 0.0);
+    assert_eq!(next(&state, 0.3, 11), Care::Wait);
+    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.3);
+    assert_eq!(state.aftercare.as_ref().unwrap().overruled.len(), 1);
+    assert_eq!(next(&state, 0.3, 11), Care::Wait);
+}
+
+#[test]
+fn a_revert_is_of_the_promotion_that_is_watched() {
+    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let reverted = |rollout| Event::Reverted {
+        rollout,
+        reason: "bad".into(),
+        judgement: None,
+        by: Mode::Automatic,
+    };
+    let other = apply(&state, &reverted(2), at(20));
+    assert_eq!(other, Err(Refusal::OtherRollout { meant: 2, running: 1 }));
+    let back = after(&state, &reverted(1), 20);
+    assert_eq!((&back.stable, back.stable_since), (&version("v1"), at(20)));
+    assert_eq!(back.quarantine.get("digest-v2").map(String::as_str), Some("bad"));
+    let last = back.last.as_ref().unwrap();
+    assert_eq!(last.outcome, Outcome::Reverted);
+    assert!(last.cool_down_until.is_some(), "serin waits, too");
+    assert_eq!(apply(&back, &reverted(1), at(21)), Err(Refusal::NothingToRevert));
+}
+
+#[test]
+fn without_a_watch_the_journal_of_a_promotion_is_what_it_was() {
+    let state = promoted(Policy::default(), 0.0);
+    assert_eq!(state.aftercare, None);
+    let text = serde_json::to_string(&Policy::default()).unwrap();
+    assert!(!text.contains("after_promotion"), "{text}");
+}

@@ -1,0 +1,5 @@
+//! The room `traffic`.
+
+pub mod prediction_id;
+pub mod split;
+pub mod weight;

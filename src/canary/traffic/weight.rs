@@ -1,0 +1,149 @@
+//! How much of the traffic is the canary's: a share that is always between 0 and 100 %.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+
+/// A share of traffic in basis points (hundredths of a percent), 0 to 10 000.
+///
+/// Zero is a value like any other: no traffic. It never means "not set".
+///
+/// ```
+/// use serin::canary::Weight;
+/// assert_eq!(Weight::from_percent(33.3)?.basis_points(), 3330);
+/// assert!(Weight::from_percent(100.1).is_err());
+/// # Ok::<(), serin::canary::traffic::weight::WeightError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Weight(u16);
+
+impl Weight {
+    /// No traffic.
+    pub const ZERO: Weight = Weight(0);
+    /// All traffic, in basis points.
+    pub const WHOLE: u16 = 10_000;
+
+    /// The share given in basis points; `None` above 10 000.
+    pub const fn from_basis_points(basis_points: u16) -> Option<Weight> {
+        if basis_points > Weight::WHOLE { None } else { Some(Weight(basis_points)) }
+    }
+
+    /// The share given in percent, to a hundredth of a percent.
+    ///
+    /// # Errors
+    /// When `percent` is not a number from 0 to 100, or finer than 0.01 %.
+    pub fn from_percent(percent: f64) -> Result<Weight, WeightError> {
+        let basis_points = percent * 100.0;
+        let rounded = basis_points.round();
+        if !(0.0..=f64::from(Weight::WHOLE)).contains(&rounded) || !(0.0..=100.0).contains(&percent)
+        {
+            return Err(WeightError::OutOfRange { percent });
+        }
+        // As far off as multiplying may be.
+        if (basis_points - rounded).abs() > 1e-11 {
+            return Err(WeightError::TooFine { percent });
+        }
+        // `rounded` is a whole number from 0 to 10 000, so the cast is exact.
+        Ok(Weight(rounded as u16))
+    }
+
+    /// Whether all traffic goes to one track, so that nothing is left to chance.
+    pub fn is_certain(self) -> bool {
+        self.0 == 0 || self.0 == Weight::WHOLE
+    }
+
+    /// Whether it is no traffic.
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// The share in basis points, 0 to 10 000.
+    pub fn basis_points(self) -> u16 {
+        self.0
+    }
+
+    /// The share in percent, 0 to 100.
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// The share as a fraction, 0 to 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.0) / f64::from(Weight::WHOLE)
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} %", self.percent())
+    }
+}
+
+impl From<Weight> for u16 {
+    fn from(weight: Weight) -> u16 {
+        weight.0
+    }
+}
+
+impl TryFrom<u16> for Weight {
+    type Error = WeightError;
+
+    fn try_from(basis_points: u16) -> Result<Weight, WeightError> {
+        Weight::from_basis_points(basis_points)
+            .ok_or(WeightError::OutOfRange { percent: f64::from(basis_points) / 100.0 })
+    }
+}
+
+/// A share that is no share.
+#[derive(Debug, Error, PartialEq)]
+pub enum WeightError {
+    /// Below 0, above 100, or not a number.
+    #[error("{percent} is out of range; give a percentage from 0 to 100")]
+    OutOfRange {
+        /// What was given.
+        percent: f64,
+    },
+    /// Finer than serin splits.
+    #[error("{percent} is finer than 0.01 percent; round it to two decimals")]
+    TooFine {
+        /// What was given.
+        percent: f64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_and_basis_points_agree() {
+        for basis_points in 0..=Weight::WHOLE {
+            let weight = Weight::try_from(basis_points).unwrap();
+            assert_eq!(Weight::from_percent(weight.percent()).unwrap(), weight);
+        }
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        for percent in [-0.01, 100.01, f64::NAN, f64::INFINITY, -1e300] {
+            assert!(
+                matches!(Weight::from_percent(percent), Err(WeightError::OutOfRange { .. })),
+                "{percent} was accepted"
+            );
+        }
+        for percent in [1e-9, 99.999_999_999] {
+            assert_eq!(Weight::from_percent(percent), Err(WeightError::TooFine { percent }));
+        }
+        assert_eq!(Weight::from_percent(0.005), Err(WeightError::TooFine { percent: 0.005 }));
+        assert!(Weight::try_from(10_001).is_err());
+    }
+
+    #[test]
+    fn zero_is_a_share() {
+        assert_eq!(Weight::from_percent(0.0).unwrap(), Weight::ZERO);
+        assert_eq!(Weight::from_percent(-0.0).unwrap(), Weight::ZERO);
+    }
+}

@@ -1,0 +1,7 @@
+//! The room `lab`.
+
+pub mod analyze;
+pub(crate) mod columns;
+pub mod power;
+pub mod replay;
+pub mod simulate;

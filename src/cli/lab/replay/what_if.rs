@@ -1,0 +1,234 @@
+//! What would the watch have said with other margins? Beside what it did say, and what happened.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+
+use crate::canary::HealthPolicy;
+use crate::canary::JudgePolicy;
+use crate::canary::MetricName;
+use crate::canary::judge::what_if::Course;
+use crate::canary::judge::what_if::Moment;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::Source;
+use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::policy::metric_overrides::GivenMargin;
+use crate::canary::policy::metric_overrides::GivenMetric;
+use crate::cli::INCONCLUSIVE;
+use crate::cli::numbers::percentage;
+use crate::cli::show;
+use crate::cli::show::styled;
+use crate::service::control::audit;
+use crate::service::control::audit::ReplayError;
+use crate::service::control::audit::Told;
+use crate::stats::Margin;
+use crate::store::Store;
+
+/// What is to be otherwise.
+#[derive(Args, Debug, Default)]
+pub struct WhatIfArgs {
+    /// What if so large a difference were no harm: like 5% of stable's mean; of failures, of stable's
+    /// rate; of the score, of 1
+    #[arg(long, value_name = "PERCENT")]
+    tolerated: Option<String>,
+    /// What if a difference proven to be within this counted as none; of failures and of the score,
+    /// of all requests and of 1
+    #[arg(long, value_name = "PERCENT")]
+    accepted: Option<String>,
+    /// The metric whose margins these are [default: latency]
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+    /// What if the chance of a false rollback were this
+    #[arg(long, value_name = "P")]
+    alpha: Option<f64>,
+    /// What if each metric needed so many samples
+    #[arg(long, value_name = "N")]
+    min_samples: Option<u64>,
+    /// What if this were the policy: a TOML file with what a deployment takes as its policy
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl WhatIfArgs {
+    /// Whether anything is to be otherwise.
+    pub fn is_given(&self) -> bool {
+        let WhatIfArgs { tolerated, accepted, metric, alpha, min_samples, policy } = self;
+        tolerated.is_some()
+            || metric.is_some()
+            || accepted.is_some()
+            || alpha.is_some()
+            || min_samples.is_some()
+            || policy.is_some()
+    }
+
+    /// The policy of the rollout with what is to be otherwise.
+    fn over(&self, judge: &JudgePolicy, health: &HealthPolicy) -> anyhow::Result<JudgePolicy> {
+        let mut health = *health;
+        let mut judge = judge.clone();
+        if let Some(alpha) = self.alpha {
+            health = HealthPolicy { alpha, ..health }.checked()?;
+            judge.alpha = alpha;
+        }
+        if let Some(file) = &self.policy {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}; check --policy", file.display()))?;
+            let given: GivenJudgePolicy = toml::from_str(&text)
+                .with_context(|| format!("{} is no policy", file.display()))?;
+            judge = judge.changed(&health, &given)?;
+        }
+        if let Some(min_samples) = self.min_samples {
+            let metrics = judge.metrics.iter().map(|metric| GivenMetric {
+                min_samples: Some(min_samples),
+                ..as_it_is(&metric.name)
+            });
+            let metrics = metrics.collect();
+            judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
+        }
+        if self.tolerated.is_some() || self.accepted.is_some() {
+            let meant = self.metric.as_deref().unwrap_or("latency");
+            let named = judge.metrics.iter().find(|metric| metric.name.as_str() == meant);
+            let Some(metric) = named else {
+                let names: Vec<&str> =
+                    judge.metrics.iter().map(|metric| metric.name.as_str()).collect();
+                bail!("--metric = {meant:?} was not judged; give {}", names.join(", "));
+            };
+            let metrics = vec![self.margins(metric)?];
+            judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
+        } else if self.metric.is_some() {
+            bail!("--metric says whose margin is meant; give --tolerated or --accepted with it");
+        }
+        Ok(judge)
+    }
+
+    fn margins(&self, metric: &Metric) -> anyhow::Result<GivenMetric> {
+        let margin = |flag, text: &Option<String>, before: Margin, is_absolute| {
+            let share = text.as_ref().map(|text| percentage(flag, text, 1000.0)).transpose()?;
+            Ok::<_, anyhow::Error>(share.map(|share| match is_absolute {
+                true => GivenMargin { relative: 0.0, absolute: share },
+                // The fixed part stays: of latency, what nobody can feel.
+                false => GivenMargin { relative: share, absolute: before.absolute },
+            }))
+        };
+        let (of_tolerated, of_accepted) = match metric.source {
+            Source::Latency
+            | Source::Recorded
+            | Source::LogLoss
+            | Source::Brier
+            | Source::ShadowLatency => (false, false),
+            Source::Failures => (false, true),
+            Source::Score | Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
+                (true, true)
+            }
+        };
+        Ok(GivenMetric {
+            tolerated: margin("tolerated", &self.tolerated, metric.tolerated, of_tolerated)?,
+            accepted: margin("accepted", &self.accepted, metric.accepted, of_accepted)?,
+            ..as_it_is(&metric.name)
+        })
+    }
+}
+
+/// A metric of which nothing is changed.
+fn as_it_is(name: &MetricName) -> GivenMetric {
+    GivenMetric {
+        name: name.clone(),
+        source: None,
+        harm: None,
+        role: None,
+        tolerated: None,
+        accepted: None,
+        weight: None,
+        critical: None,
+        min_samples: None,
+        test: None,
+    }
+}
+
+/// Says what would have been.
+///
+/// # Errors
+/// When the policy cannot be, or the evidence cannot be read.
+pub fn run(
+    args: &WhatIfArgs,
+    store: &dyn Store,
+    told: &Told,
+    is_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let (rollout, judge) = (told.rollout, &told.policy.judge);
+    let changed = args.over(judge, &told.policy.health)?;
+    let courses = audit::course(store, rollout, judge)
+        .and_then(|was| Ok((was, audit::course(store, rollout, &changed)?)));
+    let (was, would) = match courses {
+        Ok(courses) => courses,
+        Err(cause @ ReplayError::NotKept { .. }) => {
+            anstream::eprintln!(
+                "serin: {cause}; what would have been follows only from all ticks since the deployment"
+            );
+            return Ok(ExitCode::from(INCONCLUSIVE));
+        }
+        Err(cause) => return Err(cause.into()),
+    };
+    let judged = told.entries.iter().filter_map(|entry| entry.event.judgement());
+    let ticks = judged.filter_map(|it| it.watch.as_ref()).map(|watch| watch.conclusion.ticks).max();
+    if let Some(ticks) = ticks.filter(|ticks| *ticks > was.ticks) {
+        anstream::eprintln!(
+            "serin: a verdict of rollout {rollout} rests on {ticks} ticks, and {} are kept; what would have been \
+             follows only from all of them",
+            was.ticks,
+        );
+        return Ok(ExitCode::from(INCONCLUSIVE));
+    }
+    if is_json {
+        let happened = told.entries.iter().map(|entry| {
+            let (at, event) = (entry.at, entry.event.name());
+            let sentence = entry.event.sentence();
+            json!({ "sequence": entry.sequence, "at": at, "event": event, "sentence": sentence })
+        });
+        let happened: Vec<_> = happened.collect();
+        let answer = json!({
+            "rollout": rollout, "policy": changed, "as_it_was": was, "what_if": would,
+            "happened": happened,
+        });
+        anstream::println!("{}", show::json(&answer));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let name = styled(show::STRONG, show::plain(&told.canary.name));
+    anstream::println!("rollout {rollout}: {name}, {} ticks of the watch", was.ticks);
+    let row = |what: &str, course: &Course| {
+        let end = json!(course.end.verdict);
+        let end = show::text(&end).into_owned();
+        [what.to_owned(), first(course.rollback.as_ref()), first(course.promote.as_ref()), end]
+    };
+    let header = ["", "first rollback", "first promote", "at the end"];
+    for line in show::aligned(header, [row("as it was", &was), row("what if", &would)]) {
+        anstream::println!("{line}");
+    }
+    let reasons = [("first rollback", &would.rollback), ("first promote", &would.promote)];
+    for (what, moment) in reasons {
+        if let Some(moment) = moment {
+            anstream::println!("\n{what}, what if (step {}):", moment.step);
+            anstream::println!("{}", show::wrapped(&show::plain(&moment.message), "  "));
+        }
+    }
+    if would.rollback.is_none() && would.promote.is_none() {
+        anstream::println!("\nat the end, what if:");
+        anstream::println!("{}", show::wrapped(&show::plain(&would.end.message), "  "));
+    }
+    anstream::println!("\nwhat happened:");
+    for entry in &told.entries {
+        let sentence = entry.event.sentence();
+        let text = format!("{} {}", entry.at, show::plain(&sentence));
+        anstream::println!("{}", show::wrapped(&text, "  "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn first(moment: Option<&Moment>) -> String {
+    let Some(moment) = moment else { return "never".to_owned() };
+    let at = moment.at.map(|at| format!(", {at}")).unwrap_or_default();
+    format!("tick {}{at}, {} canary requests", moment.tick, moment.canary_requests)
+}

@@ -1,0 +1,245 @@
+//! `serin simulate`: how often would this policy be wrong with this traffic, and how soon right?
+
+mod traffic;
+
+mod aa_live;
+
+mod regression;
+
+mod work;
+
+mod report;
+
+mod picture;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+
+use self::aa_live::AaLive;
+use self::regression::Regression;
+use self::report::Report;
+use self::report::Run;
+use self::traffic::Looking;
+use self::traffic::Traffic;
+use crate::canary::JudgePolicy;
+use crate::canary::Metric;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::metric::Source;
+use crate::cli::numbers::in_range;
+use crate::cli::settings::Given;
+use crate::cli::settings::Settings;
+use crate::cli::show;
+use crate::simulation::Scenario;
+use crate::simulation::strict_policy;
+use crate::simulation::study::Study;
+
+/// The flags of `serin simulate`.
+#[derive(Args, Debug)]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
+    regression: Regression,
+    #[command(flatten)]
+    judging: Judging,
+    #[command(flatten)]
+    aa: AaLive,
+    /// How many canaries are simulated, healthy ones and as many with the regression
+    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Run")]
+    replications: u32,
+    /// Chance begins here; the same seed gives the same figures
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Run")]
+    seed: u32,
+    /// Threads; the figures do not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    threads: Option<usize>,
+    /// Draw the shares over time into this file
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    svg: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, help_heading = "Run")]
+    json: bool,
+}
+
+/// What the judge decides by. The names, the environment and the file are those of `serin serve`.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Judge")]
+struct Judging {
+    #[command(flatten)]
+    looking: Looking,
+    /// served: the server's; strict: that of the calibration, where any difference is harm
+    #[arg(long, value_name = "POLICY", default_value = "served")]
+    policy: PolicyKind,
+    /// Settings file, whose metrics are judged [default: serin.toml, if there is one]
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Accepted probability of taking back a healthy canary [default: 0.05]
+    #[arg(long, env = "SERIN_ALPHA", value_name = "P")]
+    alpha: Option<f64>,
+    /// Samples that each track needs before a metric can pass [default: 20]
+    #[arg(long, env = "SERIN_MIN_SAMPLES", value_name = "N")]
+    min_samples: Option<u64>,
+    /// Slowdown that is allowed, as a share of stable's mean latency [default: 0.05]
+    #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
+    relative_margin: Option<f64>,
+    /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
+    #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
+    absolute_margin_ms: Option<f64>,
+    /// Share of requests that a canary may fail more often than stable [default: 0.01]
+    #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
+    failure_margin: Option<f64>,
+    /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
+    #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
+    promote_score: Option<f64>,
+    /// A canary whose score can no longer rise above this counts as bad [default: 60]
+    #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
+    rollback_score: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum PolicyKind {
+    Served,
+    Strict,
+}
+
+/// Simulates healthy canaries, and as many with the regression if one is given, and prints how they
+/// ended.
+///
+/// # Errors
+/// When a flag is out of its range, the work is too much, or the picture cannot be written.
+pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    if args.aa.aa_live {
+        return aa_live::run(&args.aa, args.json);
+    }
+    in_range("replications", args.replications, 1, 100_000)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = in_range("threads", args.threads.unwrap_or(cores), 1, 1024)?;
+    let policy = args.judging.policy()?;
+    let healthy = args.traffic.healthy(&args.judging.looking, policy.clone())?;
+    let regression = args.regression.of(&healthy)?;
+    let runs = if regression.is_some() { 2 } else { 1 };
+    work::affordable(&healthy, args.replications, runs)?;
+    if let Some(path) = &args.svg {
+        writable(path)?;
+    }
+
+    let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
+    let hours = u64::from(args.replications) * runs;
+    let bar = ProgressBar::new(hours).with_style(style).with_message("simulated");
+    let study = Study { replications: args.replications, seed: args.seed, threads };
+    let simulated = |scenario: &Scenario| study.outcomes(scenario, || bar.inc(1));
+    let report = Report {
+        traffic: args.traffic.describe(&healthy),
+        judging: format!("{}, {}", args.judging.describe(&policy), args.judging.looking.describe()),
+        study,
+        seconds: healthy.seconds,
+        alpha: policy.alpha,
+        healthy: Run { outcomes: simulated(&healthy), differing: Vec::new() },
+        regression: regression.map(|(scenario, words)| {
+            let differing = scenario.differing();
+            (words, Run { outcomes: simulated(&scenario), differing })
+        }),
+    };
+    bar.finish_and_clear();
+
+    if args.json {
+        anstream::println!("{}", show::json(&report.json()));
+    } else {
+        report.print();
+    }
+    if let Some(path) = &args.svg {
+        std::fs::write(path, picture::svg(&report))
+            .with_context(|| format!("cannot write {}; check --svg", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Judging {
+    fn policy(&self) -> anyhow::Result<JudgePolicy> {
+        let given = Given {
+            alpha: self.alpha,
+            min_samples: self.min_samples,
+            relative_margin: self.relative_margin,
+            absolute_margin_ms: self.absolute_margin_ms,
+            failure_margin: self.failure_margin,
+            promote_score: self.promote_score,
+            rollback_score: self.rollback_score,
+            ..Given::default()
+        };
+        let served = Settings::new(&given, self.config.as_deref())?.service.policy.judge;
+        match self.policy {
+            PolicyKind::Served => all_simulated(served),
+            PolicyKind::Strict => {
+                let fixed = [
+                    ("min-samples", self.min_samples.map(|samples| samples as f64)),
+                    ("relative-margin", self.relative_margin),
+                    ("absolute-margin-ms", self.absolute_margin_ms),
+                    ("failure-margin", self.failure_margin),
+                    ("promote-score", self.promote_score),
+                    ("rollback-score", self.rollback_score),
+                ];
+                if let Some((flag, given)) =
+                    fixed.iter().find_map(|(flag, given)| Some((flag, (*given)?)))
+                {
+                    bail!(
+                        "--{flag} = {given} has no effect under --policy strict, of which all but \
+                         alpha is fixed; leave it out, or give --policy served"
+                    );
+                }
+                Ok(strict_policy(served.alpha))
+            }
+        }
+    }
+
+    fn describe(&self, policy: &JudgePolicy) -> String {
+        let kind = match self.policy {
+            PolicyKind::Served => "served",
+            PolicyKind::Strict => "strict",
+        };
+        let guardrails: Vec<&str> = policy
+            .metrics
+            .iter()
+            .filter(|metric| metric.role == Role::Guardrail)
+            .map(|metric| metric.name.as_str())
+            .collect();
+        let guardrails = guardrails.join(", ");
+        format!("{kind} policy (alpha {}, guarding {guardrails})", policy.alpha)
+    }
+}
+
+/// The policy, unless it waits for values that nobody simulates.
+fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
+    let is_recorded =
+        |metric: &&Metric| !Source::BUILT_IN.contains(&metric.source) && metric.role.acts();
+    if let Some(metric) = policy.metrics.iter().find(is_recorded) {
+        bail!(
+            "metric {} is measured elsewhere, and its values are not simulated, so nothing would \
+             ever be promoted; give a --config that leaves it out, or makes it advisory",
+            metric.name
+        );
+    }
+    Ok(policy)
+}
+
+/// Asked before the work, so that it is not done in vain.
+fn writable(path: &Path) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if path.is_dir() || !folder.is_dir() {
+        bail!(
+            "--svg = {} cannot be written; give a file in a folder that is there",
+            path.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! How often does this very machine raise a false alarm? The same artifact against itself, over real HTTP.
+//!
+//! Simulated traffic knows no scheduler, no caches and no neighbors. Here a server of our own runs one model
+//! on both tracks, so whatever is found between them is false.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::canary::HealthPolicy;
+use crate::canary::policy::segments::GivenSegments;
+use crate::cli::FAIL;
+use crate::cli::demo::own_server::Folder;
+use crate::cli::demo::own_server::Server;
+use crate::cli::numbers::in_range;
+use crate::cli::remote::client::Client;
+use crate::cli::show;
+use crate::model::ensure_default_models;
+use crate::model::training::defaults::DEFAULT_MODELS;
+use crate::service::clock::Clock as _;
+use crate::service::clock::SystemClock;
+use crate::stats::clopper_pearson_interval;
+
+/// The flags of a run on this machine.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "This machine")]
+pub struct AaLive {
+    /// Simulate nothing: run a server here, the same model on both tracks, and count the false alarms
+    #[arg(long, conflicts_with_all = ["replications", "seed", "threads", "svg", "policy", "config"])]
+    pub aa_live: bool,
+    /// How many rollouts
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "aa_live")]
+    aa_runs: u32,
+    /// How long each takes, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, requires = "aa_live")]
+    aa_seconds: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+struct Counted {
+    runs: u32,
+    seconds_each: u64,
+    requests: u64,
+    alpha: f64,
+    /// Runs whose health check raised an alert at its one look, at the end.
+    health_alerts: Share,
+    /// Runs whose health check raised an alert at any of the looks, one a second.
+    health_alerts_at_any_look: Share,
+    /// Runs that the watch would have taken back, looked at every second.
+    watch_rollbacks: Share,
+    /// Runs in which requests seemed to be lost.
+    sample_ratio_off: Share,
+    /// Ticks in which the machine stalled.
+    stalled_ticks: u64,
+    /// Ticks that could be compared with those before them.
+    ticks: u64,
+}
+
+/// So many of the runs, with the interval at 95 %.
+#[derive(Debug, Default, Serialize)]
+struct Share {
+    runs: u32,
+    share: f64,
+    low: f64,
+    high: f64,
+}
+
+/// What one rollout has shown.
+#[derive(Default)]
+struct Seen {
+    last_alert: bool,
+    any_alert: bool,
+    rollback: bool,
+    is_off: bool,
+    stalled: u64,
+    ticks: u64,
+    requests: u64,
+}
+
+/// Runs the rollouts and prints what they have shown. The exit code is 1 if the watch was wrong more often
+/// than alpha allows, beyond chance.
+///
+/// # Errors
+/// When a flag is out of its range, or the server cannot be started or stops answering.
+pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
+    let runs = in_range("aa-runs", args.aa_runs, 1, 10_000)?;
+    let seconds = in_range("aa-seconds", args.aa_seconds, 1, 3600)?;
+    let folder = Folder::new("aa")?;
+    let models = folder.path().join("models");
+    ensure_default_models(&models).context("cannot train the model")?;
+    let server = Server::start(&models, &folder, GivenSegments::new())?;
+    let client = Client::new(&server.url, None);
+    let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
+    let bar = ProgressBar::new(u64::from(runs)).with_style(style).with_message("rollouts");
+    let mut all = Vec::new();
+    for _ in 0..runs {
+        all.push(one(&client, Duration::from_secs(seconds))?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    server.stop()?;
+    let counted = count(&all, seconds);
+    if json {
+        anstream::println!("{}", show::json(&serde_json::to_value(&counted)?));
+    } else {
+        print(&counted);
+    }
+    let is_wrong = counted.watch_rollbacks.low > counted.alpha;
+    Ok(if is_wrong { ExitCode::from(FAIL) } else { ExitCode::SUCCESS })
+}
+
+/// One rollout of the stable model against itself.
+fn one(client: &Client, length: Duration) -> anyhow::Result<Seen> {
+    let [model, _] = DEFAULT_MODELS;
+    client.post("/admin/deploy-canary", &json!({ "model_path": model }))?.done()?;
+    let clock = SystemClock::default();
+    let (start, mut next_look) = (clock.steady(), Duration::from_secs(1).min(length));
+    let mut seen = Seen::default();
+    loop {
+        client.post("/predict", &json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1] }))?.done()?;
+        seen.requests += 1;
+        let elapsed = clock.steady().saturating_sub(start);
+        if elapsed >= next_look {
+            look(client, &mut seen)?;
+            next_look += Duration::from_secs(1);
+        }
+        if elapsed >= length {
+            break;
+        }
+    }
+    client.post("/admin/rollback-canary", &json!({ "reason": "the run is over" }))?.done()?;
+    Ok(seen)
+}
+
+fn look(client: &Client, seen: &mut Seen) -> anyhow::Result<()> {
+    let health = client.get("/admin/check-canary-health")?.done()?;
+    seen.last_alert = health["status"] == "alert";
+    seen.any_alert |= seen.last_alert;
+    seen.rollback |= health["always_valid"]["verdict"] == "rollback";
+    seen.is_off |= health["sample_ratio"]["is_off"] == true;
+    let ticks = |field: &str| health["machine"][field].as_u64().unwrap_or_default();
+    (seen.stalled, seen.ticks) = (ticks("stalled_ticks"), ticks("ticks"));
+    Ok(())
+}
+
+fn count(all: &[Seen], seconds: u64) -> Counted {
+    let runs = all.len() as u32;
+    let share = |is_such: fn(&Seen) -> bool| {
+        let such = all.iter().filter(|seen| is_such(seen)).count() as u32;
+        let interval = clopper_pearson_interval(u64::from(such), u64::from(runs), 0.95);
+        let (low, high) = interval.unwrap_or((0.0, 1.0));
+        Share { runs: such, share: f64::from(such) / f64::from(runs.max(1)), low, high }
+    };
+    Counted {
+        runs,
+        seconds_each: seconds,
+        requests: all.iter().map(|seen| seen.requests).sum(),
+        alpha: HealthPolicy::default().alpha,
+        health_alerts: share(|seen| seen.last_alert),
+        health_alerts_at_any_look: share(|seen| seen.any_alert),
+        watch_rollbacks: share(|seen| seen.rollback),
+        sample_ratio_off: share(|seen| seen.is_off),
+        stalled_ticks: all.iter().map(|seen| seen.stalled).sum(),
+        ticks: all.iter().map(|seen| seen.ticks).sum(),
+    }
+}
+
+fn print(counted: &Counted) {
+    anstream::println!(
+        "{} rollouts of one model against itself on this machine, {} s each, {} requests",
+        counted.runs,
+        counted.seconds_each,
+        counted.requests,
+    );
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    for (what, share) in [
+        ("false alerts of the health check, one look", &counted.health_alerts),
+        ("the same, looked at every second", &counted.health_alerts_at_any_look),
+        ("false rollbacks by the watch, every second", &counted.watch_rollbacks),
+        ("sample ratio off", &counted.sample_ratio_off),
+    ] {
+        let interval = format!("{} to {}", percent(share.low), percent(share.high));
+        anstream::println!(
+            "  {what:<44} {:>3} of {}   {:>7}   ({interval})",
+            share.runs,
+            counted.runs,
+            percent(share.share),
+        );
+    }
+    // Shorter rollouts have no past to compare with.
+    if counted.ticks > 0 {
+        anstream::println!(
+            "  ticks while the machine stalled              {:>3} of {}",
+            counted.stalled_ticks,
+            counted.ticks,
+        );
+    }
+    anstream::println!(
+        "accepted are {} for the watch, over the whole of a rollout, and about as much for one look",
+        percent(counted.alpha),
+    );
+}

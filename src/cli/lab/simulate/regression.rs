@@ -1,0 +1,103 @@
+//! What is wrong with the canary that the flags of `serin simulate` describe?
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::canary::policy::parsed_duration;
+use crate::cli::numbers::in_range;
+use crate::cli::numbers::percent;
+use crate::cli::numbers::percentage;
+use crate::simulation::Scenario;
+use crate::simulation::Until;
+use crate::simulation::shape::SCORE_STD_DEV;
+
+/// What is wrong with the canary.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Regression (without any, only healthy canaries are simulated)")]
+pub struct Regression {
+    /// Every answer slower by this part of its latency, like 10%
+    #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
+    slower: Option<String>,
+    /// Every answer slower by so many milliseconds
+    #[arg(long, value_name = "MS")]
+    slower_ms: Option<f64>,
+    /// The slowest 3 % of the answers twice as slow, and with them p99; the mean unchanged
+    #[arg(long)]
+    tail: bool,
+    /// Share of the canary's requests that fail, like 1% [default: that of stable]
+    #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
+    canary_error_rate: Option<String>,
+    /// When it begins; until then the canary is healthy [default: from the start]
+    #[arg(long, value_name = "DURATION")]
+    harm_after: Option<String>,
+    /// Scores higher by so many of their standard deviations (0.15 around 0.5)
+    #[arg(long, value_name = "D")]
+    score_shift: Option<f64>,
+}
+
+impl Regression {
+    /// The same hour with what is wrong with the canary, and that in words; `None` if nothing is.
+    ///
+    /// # Errors
+    /// Names the flag, its value, and what is allowed.
+    pub fn of(&self, healthy: &Scenario) -> anyhow::Result<Option<(Scenario, String)>> {
+        let mut scenario = healthy.clone();
+        scenario.until = Until::Compared;
+        let canary = &mut scenario.canary;
+        let mut words = Vec::new();
+        if let Some(text) = &self.slower {
+            let part = percentage("slower", text, 10_000.0)?;
+            canary.latency = canary.latency.times(1.0 + part);
+            words.push(format!("slower by {} %", percent(part)));
+        }
+        if let Some(ms) = self.slower_ms {
+            in_range("slower-ms", ms, 0.0, 60_000.0)?;
+            canary.latency = canary.latency.plus(ms / 1e3);
+            words.push(format!("slower by {ms} ms"));
+        }
+        if self.tail {
+            let Some(latency) = canary.latency.with_p99_doubled() else {
+                bail!(
+                    "--tail cannot leave the mean of these latencies unchanged: their slowest 3 % are \
+                     half of the sum or more; leave it out, or give narrower ones, like --latency \
+                     lognormal --latency-sigma 1.5"
+                );
+            };
+            canary.latency = latency;
+            words.push("p99 doubled".to_owned());
+        }
+        if let Some(text) = &self.canary_error_rate {
+            canary.failure_rate = percentage("canary-error-rate", text, 100.0)?;
+            words.push(format!("errors {} %", percent(canary.failure_rate)));
+        }
+        if let Some(shift) = self.score_shift {
+            in_range("score-shift", shift, -3.0, 3.0)?;
+            canary.scores = canary.scores.plus(shift * SCORE_STD_DEV);
+            words.push(format!("scores shifted by {shift} sd"));
+        }
+        if words.is_empty() {
+            if let Some(text) = &self.harm_after {
+                bail!(
+                    "--harm-after = {text:?} says when a regression begins, and there is none; give \
+                     one, like --slower 10%, or leave it out"
+                );
+            }
+            return Ok(None);
+        }
+        let mut words = words.join(", ");
+        if let Some(text) = &self.harm_after {
+            let seconds = parsed_duration("harm-after", text)?.as_secs();
+            if seconds >= u64::from(scenario.seconds) {
+                bail!(
+                    "--harm-after = {text} is no less than the duration; give less, or no harm begins"
+                );
+            }
+            scenario.harm_after = seconds as u32;
+            words.push_str(&format!(" after {seconds} s"));
+        }
+        if scenario.differing().is_empty() {
+            bail!("the regression ({words}) changes nothing; give a larger one, or none");
+        }
+        Ok(Some((scenario, words)))
+    }
+}

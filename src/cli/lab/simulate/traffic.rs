@@ -1,0 +1,285 @@
+//! Which hour do the flags of `serin simulate` describe? Checked, flag by flag.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::bail;
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::canary::JudgePolicy;
+use crate::canary::Weight;
+use crate::canary::policy::parsed_duration;
+use crate::cli::numbers::in_range;
+use crate::cli::numbers::percent;
+use crate::cli::numbers::percentage;
+use crate::simulation::Behavior;
+use crate::simulation::Load;
+use crate::simulation::Look;
+use crate::simulation::Routing;
+use crate::simulation::Scenario;
+use crate::simulation::Shape;
+use crate::simulation::Until;
+use crate::simulation::Visits;
+use crate::simulation::shape::lognormal_sigma;
+
+/// What both tracks meet.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Traffic")]
+pub struct Traffic {
+    /// Requests in a second of usual load
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    requests_per_second: u32,
+    /// The canary's share of traffic, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
+    weight: f64,
+    /// Shares one after another, each for an equal part of the time: 10,25,50,75,90
+    #[arg(long, value_name = "PERCENTS", value_delimiter = ',', conflicts_with = "weight")]
+    ramp: Vec<f64>,
+    /// How long the canary is watched
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    duration: String,
+    /// What the load does; restless: it drifts, swings, and is doubled for a while
+    #[arg(long, value_name = "LOAD", default_value = "steady")]
+    load: LoadKind,
+    /// Sticky keys: each request is of a random one of N users, who stay on their track
+    #[arg(long, value_name = "N")]
+    keys: Option<usize>,
+    /// Which requests of a user are bet on; every one is wrong, and shows why
+    #[arg(long, value_name = "VISITS", default_value = "first", requires = "keys")]
+    visits: VisitKind,
+    /// A client that sends a light request (a fifth of the latency) and a heavy one (1.8 times) in turn
+    #[arg(long, conflicts_with = "keys")]
+    strict_turn: bool,
+    /// Share of stable's requests that fail, like 0.1%
+    #[arg(long, value_name = "PERCENT%", default_value = "0.1%", allow_hyphen_values = true)]
+    error_rate: String,
+    /// Distribution of latencies
+    #[arg(long, value_name = "SHAPE", default_value = "normal")]
+    latency: LatencyKind,
+    /// Mean latency, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 50.0)]
+    latency_ms: f64,
+    /// Standard deviation of a normal or lognormal latency [default: 0.3 of the mean; the mean]
+    #[arg(long, value_name = "MS")]
+    latency_std_ms: Option<f64>,
+    /// Standard deviation of a lognormal latency's logarithm, instead
+    #[arg(long, value_name = "SIGMA", conflicts_with = "latency_std_ms")]
+    latency_sigma: Option<f64>,
+}
+
+/// When the judge looks, and what it knows beforehand.
+#[derive(Args, Debug)]
+pub struct Looking {
+    /// How often the judge looks: whole seconds, or a part that divides one, like 100ms
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    look_every: String,
+    /// So many answers of stable's from before the canary are known to the judge
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    remembered: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum LatencyKind {
+    /// Never below a fiftieth of the mean
+    Normal,
+    /// Standard deviation = mean
+    Lognormal,
+    /// Lognormal with sigma 1.5: the standard deviation is 2.9 times the mean
+    Heavy,
+    /// Pareto with alpha 2.5
+    Pareto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum LoadKind {
+    Steady,
+    Restless,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum VisitKind {
+    First,
+    Every,
+}
+
+impl Traffic {
+    /// An hour of a canary that is no different from stable.
+    ///
+    /// # Errors
+    /// Names the flag, its value, and what is allowed.
+    pub fn healthy(&self, looking: &Looking, policy: JudgePolicy) -> anyhow::Result<Scenario> {
+        in_range("requests-per-second", self.requests_per_second, 1, 10_000)?;
+        in_range("remembered", looking.remembered, 0, 100_000)?;
+        let seconds = whole_seconds("duration", &self.duration)?;
+        let stable = Behavior {
+            latency: self.latency()?,
+            scores: Shape::scores(),
+            failure_rate: percentage("error-rate", &self.error_rate, 100.0)?,
+        };
+        Ok(Scenario {
+            harm_after: 0,
+            canary: stable.clone(),
+            stable,
+            routing: self.routing()?,
+            load: match self.load {
+                LoadKind::Steady => Load::Steady,
+                LoadKind::Restless => Load::Restless,
+            },
+            requests_per_second: self.requests_per_second,
+            seconds,
+            weights: self.weights(seconds)?,
+            remembered: looking.remembered,
+            look: looking.look(seconds)?,
+            until: Until::Over,
+            policy,
+        })
+    }
+
+    fn weights(&self, seconds: u32) -> anyhow::Result<Vec<Weight>> {
+        let (flag, percents) = match self.ramp.as_slice() {
+            [] => ("weight", std::slice::from_ref(&self.weight)),
+            ramp => ("ramp", ramp),
+        };
+        if percents.len() > 100 || percents.len() > seconds as usize {
+            bail!(
+                "--ramp has {} shares for {seconds} s; give at most 100, each for a second or more",
+                percents.len()
+            );
+        }
+        let share = |percent: &f64| {
+            let weight = Weight::from_percent(*percent).with_context(|| format!("--{flag}"))?;
+            if weight.share() <= 0.0 || weight.share() >= 1.0 {
+                bail!(
+                    "--{flag} = {percent} leaves a track empty; give more than 0 and less than 100"
+                );
+            }
+            Ok(weight)
+        };
+        percents.iter().map(share).collect()
+    }
+
+    fn routing(&self) -> anyhow::Result<Routing> {
+        let visits = match self.visits {
+            VisitKind::First => Visits::First,
+            VisitKind::Every => Visits::Every,
+        };
+        Ok(match self.keys {
+            Some(users) => Routing::Sticky { users: in_range("keys", users, 2, 100_000)?, visits },
+            None if self.strict_turn => Routing::Alternating,
+            None => Routing::Strata,
+        })
+    }
+
+    fn latency(&self) -> anyhow::Result<Shape> {
+        let mean_ms = in_range("latency-ms", self.latency_ms, 0.001, 60_000.0)?;
+        let mean = mean_ms / 1e3;
+        if self.latency_sigma.is_some() && self.latency != LatencyKind::Lognormal {
+            bail!("--latency-sigma describes --latency lognormal; leave it out, or give that");
+        }
+        if matches!(self.latency, LatencyKind::Heavy | LatencyKind::Pareto)
+            && let Some(std_ms) = self.latency_std_ms
+        {
+            bail!(
+                "--latency-std-ms = {std_ms} has no effect on a fixed shape; leave it out, or give \
+                 --latency normal or lognormal"
+            );
+        }
+        // Beyond half its mean a normal latency would often be negative.
+        let most = if self.latency == LatencyKind::Normal { 0.5 } else { 5.0 };
+        let std_ms = self
+            .latency_std_ms
+            .map(|std_ms| in_range("latency-std-ms", std_ms, mean_ms / 1e3, most * mean_ms))
+            .transpose()?;
+        let sigma = self
+            .latency_sigma
+            .map(|sigma| in_range("latency-sigma", sigma, 0.001, 2.0))
+            .transpose()?;
+        Ok(match self.latency {
+            LatencyKind::Normal => Shape::normal(mean, std_ms.unwrap_or(0.3 * mean_ms) / 1e3),
+            LatencyKind::Lognormal => {
+                let ratio = std_ms.map_or(1.0, |std_ms| std_ms / mean_ms);
+                Shape::lognormal(mean, sigma.unwrap_or_else(|| lognormal_sigma(ratio)))
+            }
+            LatencyKind::Heavy => Shape::lognormal(mean, 1.5),
+            LatencyKind::Pareto => Shape::pareto(mean, 2.5),
+        })
+    }
+
+    /// In words, for headings.
+    pub fn describe(&self, scenario: &Scenario) -> String {
+        let shares: Vec<String> =
+            scenario.weights.iter().map(|weight| weight.percent().to_string()).collect();
+        let shape = match (self.latency, self.latency_std_ms, self.latency_sigma) {
+            (LatencyKind::Normal, std_ms, _) => {
+                format!("normal, sd {} ms", std_ms.unwrap_or(0.3 * self.latency_ms))
+            }
+            (LatencyKind::Lognormal, _, Some(sigma)) => format!("lognormal, sigma {sigma}"),
+            (LatencyKind::Lognormal, Some(std_ms), _) => format!("lognormal, sd {std_ms} ms"),
+            (LatencyKind::Lognormal, None, None) => "lognormal, sd = mean".to_owned(),
+            (LatencyKind::Heavy, ..) => "lognormal, sigma 1.5".to_owned(),
+            (LatencyKind::Pareto, ..) => "Pareto, alpha 2.5".to_owned(),
+        };
+        let clients = match scenario.routing {
+            Routing::Strata => String::new(),
+            Routing::Alternating => "; light and heavy requests in strict turn".to_owned(),
+            Routing::Sticky { users, visits: Visits::First } => {
+                format!("; {users} users with sticky keys, first visits bet on")
+            }
+            Routing::Sticky { users, visits: Visits::Every } => {
+                format!("; {users} users with sticky keys, every visit bet on")
+            }
+        };
+        let load = match scenario.load {
+            Load::Steady => "",
+            Load::Restless => ", restless load",
+        };
+        format!(
+            "{} requests/s for {}, {} % to the canary{load}; latency {} ms ({shape}), errors {} \
+             %{clients}",
+            scenario.requests_per_second,
+            self.duration.trim(),
+            shares.join("-"),
+            self.latency_ms,
+            percent(scenario.stable.failure_rate),
+        )
+    }
+}
+
+impl Looking {
+    fn look(&self, seconds: u32) -> anyhow::Result<Look> {
+        let every = parsed_duration("look-every", &self.look_every).context("--look-every")?;
+        let second = Duration::from_secs(1).as_nanos();
+        let nanos = every.as_nanos();
+        let least = Duration::from_millis(10);
+        if every.subsec_nanos() == 0 && (1..=u64::from(seconds)).contains(&every.as_secs()) {
+            Ok(Look::EverySeconds(every.as_secs() as u32))
+        } else if every >= least && nanos < second && second.is_multiple_of(nanos) {
+            Ok(Look::TimesPerSecond((second / nanos) as u32))
+        } else {
+            bail!(
+                "--look-every = {:?} is out of range; give whole seconds up to the duration \
+                 ({seconds} s), or a part that divides a second, 10ms or more, like 100ms",
+                self.look_every
+            )
+        }
+    }
+
+    /// In words, for headings.
+    pub fn describe(&self) -> String {
+        let known = match self.remembered {
+            0 => String::new(),
+            some => format!(", knowing {some} answers of stable's from before"),
+        };
+        format!("looking every {}{known}", self.look_every.trim())
+    }
+}
+
+fn whole_seconds(flag: &'static str, text: &str) -> anyhow::Result<u32> {
+    let duration = parsed_duration(flag, text).with_context(|| format!("--{flag}"))?;
+    let allowed = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
+    if duration.subsec_nanos() != 0 || !allowed.contains(&duration) {
+        bail!("--{flag} = {text:?} is out of range; give whole seconds from 10s to 168h");
+    }
+    Ok(duration.as_secs() as u32)
+}

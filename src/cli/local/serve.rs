@@ -1,0 +1,167 @@
+//! `serin serve`: the server itself.
+
+use std::io::IsTerminal as _;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use clap::ValueEnum;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::cli::settings::Given;
+use crate::cli::settings::Settings;
+use crate::http;
+use crate::model::ensure_default_models;
+use crate::service::Service;
+use crate::service::clock::SystemClock;
+use crate::service::control::registry::Registry;
+use crate::store;
+
+/// The flags of `serin serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    given: Given,
+    /// Settings file [default: serin.toml, if there is one]
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write the address that is listened on into this file, once it is
+    #[arg(long, env = "SERIN_PORT_FILE", value_name = "FILE")]
+    port_file: Option<PathBuf>,
+    /// How much to log: off, error, warn, info, debug or trace
+    #[arg(long, env = "SERIN_LOG", value_name = "LEVEL", default_value = "info")]
+    log: LevelFilter,
+    /// How to log
+    #[arg(long, env = "SERIN_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    Text,
+    /// Lines for programs
+    Json,
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the settings, the store, the models or the address do not allow it.
+pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    start_log(args);
+    let settings = Settings::new(&args.given, args.config.as_deref())?;
+    let cannot_listen =
+        || format!("cannot listen on {}; stop what is there, or give --listen", settings.listen);
+    // A first try, so that a mistaken start changes nothing in the store.
+    drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
+    let store = store::open(&settings.store)?;
+    let new = store.newest_sequence()? == 0;
+    if settings.stable_is_default && new {
+        ensure_default_models(&settings.models)
+            .with_context(|| format!("cannot train models into {}", settings.models.display()))?;
+    }
+    let registry = Registry::new(&settings.models);
+    let clock = Arc::new(SystemClock::default());
+    let service = Arc::new(Service::start(settings.service.clone(), store, registry, clock)?);
+    // The address is taken last: whoever can connect finds a server that is ready.
+    let listener = TcpListener::bind(&settings.listen).with_context(cannot_listen)?;
+    let address = listener.local_addr()?;
+    announce(&settings, &service, address, new);
+    if let Some(file) = &args.port_file {
+        write_whole(file, &address.to_string())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    actix_web::rt::System::new().block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping: finishing what is under way");
+        };
+        let http = within_open_files(settings.http(address.ip()));
+        http::run(listener, service, http, shutdown).await
+    })?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same settings with no more connections than the operating system gives this process files,
+/// less what the store, the models and the log need.
+fn within_open_files(http: http::Settings) -> http::Settings {
+    const RESERVE: u64 = 64;
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let for_each = files.saturating_sub(RESERVE).max(1) / http.workers as u64;
+    let connections = usize::try_from(for_each)
+        .map_or(http.connections, |most| http.connections.min(most.max(1)));
+    if connections < http.connections {
+        tracing::info!(connections, "fewer connections for each worker, for want of open files");
+    }
+    http::Settings { connections, ..http }
+}
+
+fn start_log(args: &ServeArgs) {
+    // Of the libraries only what may need attention.
+    let quiet = args.log.min(LevelFilter::WARN);
+    // Anybody can send a malformed head: a line for each would let strangers fill the disk.
+    let strangers = if args.log >= LevelFilter::DEBUG { args.log } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_default(quiet)
+        .with_target("actix_http", strangers)
+        .with_target("serin", args.log);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(filter);
+    let started = match args.log_format {
+        LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        LogFormat::Json => log.with(lines.json()).try_init(),
+    };
+    // Only a second server in one process could find a log that is there already.
+    debug_assert!(started.is_ok(), "the log was started twice");
+}
+
+fn announce(settings: &Settings, service: &Service, address: std::net::SocketAddr, new: bool) {
+    let status = service.status();
+    tracing::info!(
+        stable = status.stable.version,
+        store = %settings.store,
+        workers = settings.service.workers,
+        "serin listens on http://{address}"
+    );
+    if let Some(canary) = &status.canary {
+        tracing::info!(
+            canary = canary.name,
+            traffic_percent = status.traffic_percent,
+            samples = status.tracks.canary.requests,
+            "a rollout is under way; it goes on"
+        );
+    }
+    let named = settings.service.stable.as_str();
+    if !new && !settings.stable_is_default && !named.ends_with(&status.stable.file) {
+        tracing::info!(
+            "the store knows {} as stable; --stable {named} is only for the first start",
+            status.stable.version
+        );
+    }
+    if !address.ip().is_loopback() && settings.admin_token.is_none() {
+        tracing::warn!("/admin is closed, because this address is not loopback; set --admin-token");
+    }
+}
+
+/// Whoever waits for the file never sees half of it.
+fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".tmp");
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, file)
+}

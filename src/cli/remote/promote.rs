@@ -1,0 +1,46 @@
+//! `serin promote`: make the canary stable.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::client::ServerArgs;
+use super::status;
+use crate::cli::FAIL;
+use crate::cli::INCONCLUSIVE;
+use crate::cli::show;
+
+/// The flags of `serin promote`.
+#[derive(Args, Debug)]
+pub struct PromoteArgs {
+    /// Promote although the judgement does not pass; needs --reason
+    #[arg(long, requires = "reason")]
+    force: bool,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Promotes and prints the status; exit code 1 when the canary does not pass or is paused, 3 when
+/// too little was seen.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub fn run(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
+    let body = json!({ "force": args.force, "reason": args.reason });
+    let reply = args.server.client().post("/admin/promote-canary", &body)?;
+    let refused = match &*show::text(&reply.body["code"]) {
+        "not_passing" | "paused" => Some(FAIL),
+        "insufficient_data" => Some(INCONCLUSIVE),
+        _ => None,
+    };
+    if let Some(code) = refused {
+        anstream::eprintln!("serin: not promoted: {}", reply.problem());
+        return Ok(ExitCode::from(code));
+    }
+    status::print(&reply.done()?, args.server.json);
+    Ok(ExitCode::SUCCESS)
+}

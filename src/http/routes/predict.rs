@@ -1,0 +1,177 @@
+//! `POST /predict`: one row or many, by position or by name.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType as ContentTypeHeader;
+use actix_web::web::Data;
+use actix_web::web::Payload;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::http::Shared;
+use crate::http::problem::Problem;
+use crate::http::reading::body;
+use crate::http::reading::body::ContentType;
+use crate::http::reading::fields::check_key;
+use crate::http::reading::segments::Asked as AskedSegments;
+use crate::model::Features;
+use crate::service::reported::feedback::Ids;
+use crate::service::serving::predict::Prediction;
+use crate::service::serving::predict::Request;
+
+/// The body of a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked<'a> {
+    /// One row.
+    #[serde(borrow)]
+    features: Option<Features<'a>>,
+    /// Many rows, all for the same track.
+    #[serde(borrow)]
+    instances: Option<Vec<Features<'a>>>,
+    /// Whoever has the same key gets the same track.
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    /// The segments it is in.
+    #[serde(borrow, default)]
+    segments: AskedSegments<'a>,
+    /// Comes back as it is.
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    rows: Rows,
+    model_used: &'static str,
+    model_version: &'a str,
+    latency_ms: f64,
+    prediction_id: &'a str,
+    fallback: bool,
+    /// Only there if a tester has named the track.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    r#override: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Rows {
+    One(Row),
+    Many { predictions: Vec<Row> },
+}
+
+#[derive(Serialize)]
+struct Row {
+    probability: f64,
+    label: u8,
+    /// Of many rows each has its own. The only one's stands with the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_id: Option<String>,
+}
+
+/// More rows at once would make an answer larger than a server can keep for every slow reader.
+const MAX_ROWS: usize = 10_000;
+
+const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
+
+/// Answers a prediction request.
+pub async fn predict(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    match answer(&request, payload, &shared).await {
+        Ok(body) => HttpResponse::Ok().insert_header(ContentTypeHeader::json()).body(body),
+        Err(problem) => problem.response(request.path()),
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: &Shared,
+) -> Result<Vec<u8>, Problem> {
+    let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
+    if bytes.is_empty() {
+        return Err(Problem::empty_body(EXAMPLE));
+    }
+    let asked: Asked<'_> = body::parse(&bytes)?;
+    check_key("key", asked.key.as_deref())?;
+    check_key("id", asked.id.as_deref())?;
+    let segments = asked.segments.checked(shared.service.declared_segments())?;
+    let wishes = &shared.settings.wishes;
+    let key = wishes.key(request.headers(), asked.key)?;
+    let track = wishes.track(request.headers())?;
+    let single = asked.features.is_some();
+    let rows = match (asked.features, asked.instances) {
+        (Some(row), None) => vec![row],
+        (None, Some(rows)) if (1..=MAX_ROWS).contains(&rows.len()) => rows,
+        (None, Some(rows)) => {
+            let count = rows.len();
+            return Err(Problem::field(format!(
+                "instances has {count} rows; give 1 to {MAX_ROWS}, and the others in further requests"
+            )));
+        }
+        (None, None) => {
+            return Err(Problem::field(format!("features is missing; send JSON like {EXAMPLE}")));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::field("features and instances are both given; give one of them"));
+        }
+    };
+    let asked_for = Request { rows, key, segments };
+    let prediction = match track {
+        None => shared.service.predict(asked_for).await?,
+        Some(track) => shared.service.predict_on(track, asked_for).await?,
+    };
+    let ids = shared.service.ids(&prediction);
+    written(&prediction, ids.as_ref(), single, track.is_some(), asked.id.as_deref())
+}
+
+fn written(
+    prediction: &Prediction,
+    ids: Option<&Ids<'_>>,
+    single: bool,
+    is_override: bool,
+    id: Option<&str>,
+) -> Result<Vec<u8>, Problem> {
+    let threshold = prediction.answered_by().inference.model().threshold();
+    let row = |&probability: &f64, prediction_id| {
+        let label = u8::from(probability >= threshold);
+        Row { probability, label, prediction_id }
+    };
+    // An id that no label is taken for is as good as any number.
+    let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
+    let of_row = |number: usize| match (number, ids) {
+        (_, None) => None,
+        (0, Some(_)) => Some(first.clone()),
+        (_, Some(ids)) => Some(ids.of_row(number)),
+    };
+    let rows = match (single, prediction.probabilities.as_slice()) {
+        (true, [probability]) => Rows::One(row(probability, None)),
+        (_, probabilities) => {
+            let rows = probabilities.iter().enumerate();
+            let predictions = rows.map(|(number, p)| row(p, of_row(number))).collect();
+            Rows::Many { predictions }
+        }
+    };
+    let answer = Answer {
+        rows,
+        model_used: prediction.track.name(),
+        model_version: &prediction.answered_by().version.name,
+        // To the nanosecond: the clock knows no more.
+        latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
+        prediction_id: &first,
+        fallback: prediction.fallback,
+        r#override: is_override,
+        id,
+    };
+    let mut body = Vec::with_capacity(256);
+    serde_json::to_writer(&mut body, &answer)
+        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    // So that a terminal shows each answer on a line of its own.
+    body.push(b'\n');
+    Ok(body)
+}

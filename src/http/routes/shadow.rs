@@ -1,0 +1,65 @@
+//! What was seen of a canary in shadow: its worst disagreements, and the latest requests asked again.
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use actix_web::web::Payload;
+use serde::Serialize;
+
+use super::admin::ask;
+use crate::http::Shared;
+use crate::http::answer::blocking;
+use crate::http::answer::json;
+use crate::http::answer::respond;
+use crate::http::problem::Problem;
+use crate::http::reading::body;
+use crate::http::reading::body::ContentType;
+use crate::http::reading::body::Nothing;
+use crate::service::serving::disagreements::Disagreement;
+use crate::service::serving::shadow::ReplayedRecent;
+
+/// The answer of `disagreements`.
+#[derive(Serialize)]
+struct Worst {
+    /// The rollout they are of; `null` if none has shadowed anything.
+    rollout: Option<u64>,
+    /// The largest difference first.
+    disagreements: Vec<Disagreement>,
+    /// Features that are left out.
+    redacted: Vec<String>,
+}
+
+/// `GET /admin/disagreements`
+pub async fn disagreements(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    ask(
+        request,
+        shared,
+        |service| {
+            let (rollout, disagreements) = service.disagreements();
+            Ok(Worst { rollout, disagreements, redacted: service.redacted().to_vec() })
+        },
+        |_| None,
+    )
+    .await
+}
+
+/// `POST /admin/replay-recent`
+pub async fn replay_recent(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let outcome = replayed(&request, payload, shared).await;
+    respond(&request, outcome.and_then(|answer| json(&answer, None)))
+}
+
+async fn replayed(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> Result<ReplayedRecent, Problem> {
+    let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
+    let Nothing {} = body::parse_or_default(&bytes)?;
+    let service = shared.service.clone();
+    blocking(move || Ok(service.replay_recent()?)).await
+}

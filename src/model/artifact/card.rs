@@ -1,0 +1,91 @@
+//! What a person, or a dashboard, reads about a model.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::digest::Digest;
+use super::report::HoldoutReport;
+use crate::model::schema::FeatureKind;
+use crate::model::schema::Schema;
+
+/// How a missing or unseen value is treated; said in every card, since it is part of the model.
+pub const MISSING_RULE: &str = "a missing number is filled with its training mean; a missing or unseen category adds nothing to the sum";
+
+/// Everything an artifact says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Card {
+    /// The kind of model.
+    pub kind: &'static str,
+    /// The artifact's digest, its identity.
+    pub digest: Digest,
+    /// Size of the artifact in bytes.
+    pub size_bytes: u64,
+    /// Version of the file's format.
+    pub format_version: u32,
+    /// The features, in order.
+    pub features: Schema,
+    /// What happens to missing and unseen values.
+    pub missing: &'static str,
+    /// The probability at and above which the label is 1.
+    pub threshold: f64,
+    /// The log-odds of a row whose numbers are all at their means and whose categories are unseen.
+    pub intercept: f64,
+    /// The terms of the sum, the weightiest first.
+    pub coefficients: Vec<Coefficient>,
+    /// What the model was trained on.
+    pub training: TrainingDescription,
+    /// How it does on rows it was not trained on.
+    pub holdout: HoldoutReport,
+}
+
+/// One term of the sum, on the standardized scale: what one standard deviation more of a number, or
+/// the presence of a level, adds to the log-odds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Coefficient {
+    /// The feature.
+    pub feature: String,
+    /// The level, for a categorical feature.
+    pub level: Option<String>,
+    /// The weight in log-odds.
+    pub weight: f64,
+}
+
+/// The coefficients with their names, the largest magnitude first.
+pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient> {
+    let names = schema.features().iter().flat_map(|feature| match &feature.kind {
+        FeatureKind::Numeric { .. } => vec![(feature.name.clone(), None)],
+        FeatureKind::Categorical { levels } => {
+            levels.iter().map(|level| (feature.name.clone(), Some(level.clone()))).collect()
+        }
+    });
+    let mut named: Vec<Coefficient> = names
+        .zip(weights)
+        .map(|((feature, level), weight)| Coefficient { feature, level, weight: *weight })
+        .collect();
+    named.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
+    named
+}
+
+/// What a model was trained on, and how. No time and no path: the same data, seed and options give the
+/// same bytes on any day and in any folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingDescription {
+    /// The file's name without its folder, or what made the data.
+    pub source: String,
+    /// Rows in the data.
+    pub rows: u64,
+    /// Rows the coefficients were fitted on.
+    pub training_rows: u64,
+    /// The column that was learned.
+    pub target: String,
+    /// The target's value that counts as 1.
+    pub positive: String,
+    /// The penalty: `l2 / 2` times the sum of squared coefficients; 1 / C of scikit-learn.
+    pub l2: f64,
+    /// Which rows were held out, in words.
+    pub holdout: String,
+    /// The seed of the split.
+    pub seed: u64,
+    /// What the trainer found odd about the data.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,155 @@
+//! The bytes of an artifact: a header that guards, and the payload it guards.
+//!
+//! ```text
+//! offset  bytes  field
+//!      0      8  magic, "SERINMDL"
+//!      8      4  format version, little-endian
+//!     12      8  payload length, little-endian
+//!     20     32  BLAKE3 digest of the 20 bytes before it and of the payload
+//!     52      n  payload: bincode 2, standard configuration
+//! ```
+//!
+//! This is the one file that knows bincode, whose authors no longer maintain it, so that replacing it
+//! is a matter of this file and a format version. Whether a payload makes sense is the artifact's
+//! question; here it is only whether the bytes are the ones that were written.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::card::TrainingDescription;
+use super::digest::DIGEST_BYTES;
+use super::digest::Digest;
+use super::error::ArtifactError;
+use super::report::HoldoutReport;
+use crate::model::schema::Feature;
+
+/// First bytes of every artifact.
+const MAGIC: &[u8; 8] = b"SERINMDL";
+
+/// The one format this release reads and writes.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// The part of the header that the digest covers: magic, version, length.
+const PREFIX_BYTES: usize = 20;
+
+/// The whole header.
+const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
+
+/// Largest artifact: several times what a thousand levels in each of a hundred columns need, and little
+/// enough for its card to be held and sent.
+pub(crate) const MAX_ARTIFACT_BYTES: usize = 8 << 20;
+
+/// Payloads up to this size (all that are met in practice) decode under [`SMALL_LIMIT`].
+const SMALL_PAYLOAD_BYTES: usize = 64 << 10;
+
+/// What decoding may claim. It counts decoded sizes, up to eight times the encoded ones, and is what
+/// keeps a forged length of gigabytes from being allocated.
+const SMALL_LIMIT: usize = 1 << 20;
+
+/// The same for larger payloads.
+const LARGE_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
+
+/// What an artifact contains, before anybody has checked that it makes sense.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Payload {
+    pub(crate) features: Vec<Feature>,
+    pub(crate) intercept: f64,
+    pub(crate) coefficients: Vec<f64>,
+    pub(crate) threshold: f64,
+    pub(crate) training: TrainingDescription,
+    pub(crate) holdout: HoldoutReport,
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// An input, and the output the trainer saw for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Probe {
+    pub(crate) values: Vec<ProbeValue>,
+    pub(crate) probability: f64,
+}
+
+/// A feature value in a form that bincode can read back (it cannot ask what comes next).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum ProbeValue {
+    Number(f64),
+    Text(String),
+    Missing,
+}
+
+/// Header and payload as bytes.
+pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, ArtifactError> {
+    let body = bincode::serde::encode_to_vec(payload, bincode::config::standard())
+        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+    Ok(seal(&body))
+}
+
+/// The payload in front of its header.
+pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    let digest = Digest::of(&[&bytes, body]);
+    bytes.extend_from_slice(digest.as_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// The payload of an artifact's bytes, and its digest. Every check of the header comes before the
+/// first allocation.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
+    if bytes.len() > MAX_ARTIFACT_BYTES {
+        return Err(ArtifactError::TooLarge { size: bytes.len() as u64 });
+    }
+    let (header, body) = open(bytes)?;
+    if header.version != FORMAT_VERSION {
+        return Err(ArtifactError::Version { found: header.version });
+    }
+    if header.length != body.len() as u64 {
+        return Err(ArtifactError::Length { declared: header.length, found: body.len() as u64 });
+    }
+    let computed = Digest::of(&[&bytes[..PREFIX_BYTES], body]);
+    if header.digest != computed {
+        return Err(ArtifactError::Digest { stored: header.digest, computed });
+    }
+    Ok((decode_payload(body)?, computed))
+}
+
+struct Header {
+    version: u32,
+    length: u64,
+    digest: Digest,
+}
+
+fn open(bytes: &[u8]) -> Result<(Header, &[u8]), ArtifactError> {
+    let short = || ArtifactError::TooShort { size: bytes.len(), header: HEADER_BYTES };
+    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+        return Err(ArtifactError::Magic);
+    }
+    let (version, rest) =
+        bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
+    let (length, rest) = rest.split_first_chunk().ok_or_else(short)?;
+    let (digest, body) = rest.split_first_chunk().ok_or_else(short)?;
+    let header = Header {
+        version: u32::from_le_bytes(*version),
+        length: u64::from_le_bytes(*length),
+        digest: Digest::from_bytes(*digest),
+    };
+    Ok((header, body))
+}
+
+fn decode_payload(body: &[u8]) -> Result<Payload, ArtifactError> {
+    let config = bincode::config::standard();
+    let decoded = if body.len() <= SMALL_PAYLOAD_BYTES {
+        bincode::serde::decode_from_slice(body, config.with_limit::<SMALL_LIMIT>())
+    } else {
+        bincode::serde::decode_from_slice(body, config.with_limit::<LARGE_LIMIT>())
+    };
+    let (payload, read) =
+        decoded.map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+    if read != body.len() {
+        let problem = format!("it ends after {read} of {} bytes", body.len());
+        return Err(ArtifactError::Payload { problem });
+    }
+    Ok(payload)
+}

@@ -1,0 +1,152 @@
+//! The BLAKE3 digest that names an artifact: in its file, in the journal, in quarantine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::Serializer;
+use thiserror::Error;
+
+use crate::text::lists::quoted;
+
+/// Bytes in a digest.
+pub const DIGEST_BYTES: usize = 32;
+
+/// 32 bytes, written as 64 hexadecimal digits.
+///
+/// ```
+/// use serin::model::Digest;
+///
+/// let digest = Digest::of(&[b"serin"]);
+/// assert_eq!(digest.to_string().parse(), Ok(digest));
+/// assert_eq!(digest.short(), digest.to_string()[..12]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; DIGEST_BYTES]);
+
+impl Digest {
+    /// The digest of the parts, one after the other.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// A digest computed elsewhere.
+    pub const fn from_bytes(bytes: [u8; DIGEST_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
+        &self.0
+    }
+
+    /// The first twelve digits: enough to tell a person's models apart, not to identify one.
+    pub fn short(&self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(12);
+        digits
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refusal = || DigestError { text: quoted(text), bytes: text.len() };
+        let digits = text.as_bytes();
+        if digits.len() != 2 * DIGEST_BYTES {
+            return Err(refusal());
+        }
+        let mut bytes = [0; DIGEST_BYTES];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let (high, low) = (nibble(pair[0]), nibble(pair[1]));
+            *byte = high.zip(low).map(|(high, low)| high << 4 | low).ok_or_else(refusal)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Lower-case digits only, so that a digest has one spelling.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// A digest is written as a string of hexadecimal digits.
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "digest: {text} is no digest; allowed are 64 hexadecimal digits in lower case, these are {bytes} bytes"
+)]
+pub struct DigestError {
+    text: String,
+    bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_blake3() {
+        // The empty input, from BLAKE3's published test vectors.
+        let expected = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(Digest::of(&[]).to_string(), expected);
+        assert_eq!(Digest::of(&[b"ab", b"c"]), Digest::of(&[b"abc"]));
+    }
+
+    #[test]
+    fn a_digest_has_one_spelling() {
+        let digest = Digest::of(&[b"x"]);
+        let text = digest.to_string();
+        assert_eq!(text.parse(), Ok(digest));
+        for bad in
+            ["", "abc", &text.to_uppercase(), &text[1..], &format!("{text}0"), &"g".repeat(64)]
+        {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+        assert!("é".repeat(32).parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn a_digest_is_a_string_in_json() {
+        let digest = Digest::of(&[b"x"]);
+        let json = serde_json::to_string(&digest).unwrap();
+        assert_eq!(json, format!("\"{digest}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+    }
+}

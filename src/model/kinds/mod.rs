@@ -1,0 +1,3 @@
+//! The room `kinds`.
+
+pub mod logistic;

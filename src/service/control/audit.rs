@@ -1,0 +1,325 @@
+//! Is what the journal says of a rollout what its evidence comes to? Recomputed from the store alone.
+//!
+//! A verdict rests on two things: the numbers of the health check, which stand in its entry, and what the
+//! watch had learned, which the evidence log leads to. Both are taken under the policy that the rollout was
+//! deployed with, and the whole judgement is compared with what the journal has, byte for byte.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::startup::PAGE;
+use crate::canary::Entry;
+use crate::canary::Event;
+use crate::canary::JudgePolicy;
+use crate::canary::Judgement;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Policy;
+use crate::canary::Segment;
+use crate::canary::Verdict;
+use crate::canary::Version;
+use crate::canary::judge::judgement::WatchEvidence;
+use crate::canary::judge::monitors::ALGORITHM;
+use crate::canary::judge::tick_log;
+use crate::canary::judge::tick_log::LogError;
+use crate::canary::judge::what_if::Course;
+use crate::canary::judge::what_if::Following;
+use crate::canary::policy::Mode;
+use crate::service::Service;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::check_order;
+
+/// Why an old verdict cannot be recomputed.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There was none.
+    #[error("rollout {0} is not in the journal; name one that is")]
+    NoRollout(u64),
+    /// So early a tick is no longer kept, or never was.
+    #[error(
+        "the evidence log of rollout {rollout} does not go back to tick {ticks}; only the newest of it \
+         is kept"
+    )]
+    NotKept {
+        /// The rollout.
+        rollout: u64,
+        /// The tick that was asked for.
+        ticks: u64,
+    },
+    /// A metric of another policy was not recorded.
+    #[error(
+        "rollout {rollout} has no values of a metric that this policy judges; leave out recorded metrics \
+         that it did not judge"
+    )]
+    NotRecorded {
+        /// The rollout.
+        rollout: u64,
+    },
+    /// The log does not reach that far, or is damaged.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// One rollout as the journal tells it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Counted from 1.
+    pub rollout: u64,
+    /// What was on trial.
+    pub canary: Version,
+    /// What it was deployed with.
+    pub policy: Box<Policy>,
+    /// Its entries, from the deployment on.
+    pub entries: Vec<Entry>,
+}
+
+/// A verdict of the journal beside its recomputation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recomputed {
+    /// The rollout.
+    pub rollout: u64,
+    /// The journal entry.
+    pub sequence: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: &'static str,
+    /// The verdict that the journal has.
+    pub verdict: Verdict,
+    /// After how many ticks of the watch; `None` of a judgement without one.
+    pub ticks: Option<u64>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What differs, or why nothing can be said.
+    pub detail: Option<String>,
+}
+
+/// What came of a recomputation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every byte is the same.
+    Equal,
+    /// Something is not.
+    Differs,
+    /// The ticks that led there are not kept any more. The rest of the entry agrees with itself.
+    NotKept,
+    /// Something is not, but it was recorded by a serin that judges in another way.
+    OtherVersion,
+}
+
+/// The rollouts that a journal tells of.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
+    let (mut after, mut rollouts) = (0, Vec::<Told>::new());
+    loop {
+        let page = store.entries(after, PAGE)?;
+        check_order(after, &page)?;
+        let Some(last) = page.last() else { return Ok(rollouts) };
+        after = last.sequence;
+        for entry in page {
+            if let Event::CanaryDeployed { canary, policy, .. } = &entry.event {
+                let (canary, policy) = (canary.clone(), policy.clone());
+                let rollout = rollouts.len() as u64 + 1;
+                rollouts.push(Told { rollout, canary, policy, entries: Vec::new() });
+            }
+            if let Some(rollout) = rollouts.last_mut() {
+                rollout.entries.push(entry);
+            }
+        }
+    }
+}
+
+/// Every verdict of a rollout, recomputed.
+///
+/// # Errors
+/// When the store cannot be read. What is missing or damaged in the evidence is an outcome, no error.
+pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, StoreError> {
+    let mut tape = Tape::new(store, told.rollout, &told.policy.judge);
+    let mut outcomes = Vec::new();
+    for entry in &told.entries {
+        let Some(judgement) = entry.event.judgement() else { continue };
+        let ticks = judgement.watch.as_ref().map(|watch| watch.conclusion.ticks);
+        let (outcome, detail) = match ticks.map(|ticks| tape.at(ticks)) {
+            None => compared(judgement, &again(told, entry, judgement, None), ALGORITHM),
+            Some(Ok((watch, algorithm))) => {
+                compared(judgement, &again(told, entry, judgement, Some(watch)), algorithm)
+            }
+            Some(Err(ReplayError::Store(cause))) => return Err(cause),
+            Some(Err(
+                cause @ (ReplayError::NotKept { .. } | ReplayError::Log(LogError::NotYet { .. })),
+            )) => match compared(judgement, &judgement.recomputed(), ALGORITHM) {
+                (Outcome::Equal, _) => (Outcome::NotKept, Some(cause.to_string())),
+                differs => differs,
+            },
+            Some(Err(cause)) => (Outcome::Differs, Some(cause.to_string())),
+        };
+        outcomes.push(Recomputed {
+            rollout: told.rollout,
+            sequence: entry.sequence,
+            at: entry.at,
+            event: entry.event.name(),
+            verdict: judgement.verdict,
+            ticks,
+            outcome,
+            detail,
+        });
+    }
+    Ok(outcomes)
+}
+
+/// What the watch would have said over all ticks of a rollout under this policy.
+///
+/// # Errors
+/// When the beginning of the rollout is not kept, or the policy judges what was not recorded.
+pub fn course(
+    store: &dyn Store,
+    rollout: u64,
+    policy: &JudgePolicy,
+) -> Result<Course, ReplayError> {
+    let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
+    let segments = segments_of(store, rollout)?;
+    let first = segments.first().filter(|segment| segment.base == 0).ok_or_else(not_kept)?;
+    let base = store.base(*first)?.ok_or_else(not_kept)?;
+    let mut following =
+        Following::beginning(&base, policy).ok_or(ReplayError::NotRecorded { rollout })?;
+    for segment in segments {
+        following.follow(&store.ticks(segment)?)?;
+    }
+    Ok(following.course())
+}
+
+/// The judgement that follows from the policy of the deployment, the inputs of the entry, and the watch.
+fn again(
+    told: &Told,
+    entry: &Entry,
+    judgement: &Judgement,
+    watch: Option<WatchEvidence>,
+) -> Judgement {
+    // After a promotion the labels alone are heard, whoever promoted.
+    let is_after = matches!(entry.event, Event::HarmReported { .. } | Event::Reverted { .. });
+    let mode = if is_after { Mode::Automatic } else { told.policy.mode };
+    let (policy, inputs) = (told.policy.health, judgement.evidence.inputs);
+    Judgement::new(told.rollout, judgement.step, &told.canary.digest, policy, inputs, mode, watch)
+}
+
+fn compared(entry: &Judgement, again: &Judgement, algorithm: u32) -> (Outcome, Option<String>) {
+    // As texts, which is what the journal holds: they tell apart what comparing numbers would not.
+    let [was, is] = [entry, again].map(|one| serde_json::to_string(one).unwrap_or_default());
+    if was == is {
+        return (Outcome::Equal, None);
+    }
+    let [was, is] = [entry, again].map(|one| serde_json::to_value(one).unwrap_or_default());
+    let place = difference("judgement", &was, &is);
+    if algorithm != ALGORITHM {
+        let detail = format!("recorded by judge version {algorithm}, this is {ALGORITHM}; {place}");
+        return (Outcome::OtherVersion, Some(detail));
+    }
+    (Outcome::Differs, Some(place))
+}
+
+/// The first place where two values differ.
+fn difference(place: &str, was: &serde_json::Value, is: &serde_json::Value) -> String {
+    use serde_json::Value;
+    let inner = match (was, is) {
+        (Value::Object(was), Value::Object(is)) => {
+            let keys = was.keys().chain(is.keys());
+            keys.map(|key| (format!("{place}.{key}"), was.get(key), is.get(key)))
+                .find(|(_, was, is)| was != is)
+        }
+        (Value::Array(was), Value::Array(is)) => (0..was.len().max(is.len()))
+            .map(|n| (format!("{place}[{n}]"), was.get(n), is.get(n)))
+            .find(|(_, was, is)| was != is),
+        _ => None,
+    };
+    match inner {
+        Some((place, was, is)) => {
+            difference(&place, was.unwrap_or(&Value::Null), is.unwrap_or(&Value::Null))
+        }
+        None => format!("{place} is {was} in the journal, and comes to {is}"),
+    }
+}
+
+fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Segment>, StoreError> {
+    let mut segments = store.segments()?;
+    segments.retain(|segment| segment.rollout == rollout);
+    Ok(segments)
+}
+
+/// The evidence log of a rollout, read forward: asking for later and later ticks takes each of them in once.
+struct Tape<'a> {
+    store: &'a dyn Store,
+    rollout: u64,
+    policy: &'a JudgePolicy,
+    position: Option<Position>,
+}
+
+struct Position {
+    segment: Segment,
+    algorithm: u32,
+    monitors: Monitors,
+    ticks: Vec<LoggedTick>,
+}
+
+impl<'a> Tape<'a> {
+    fn new(store: &'a dyn Store, rollout: u64, policy: &'a JudgePolicy) -> Tape<'a> {
+        Tape { store, rollout, policy, position: None }
+    }
+
+    /// What the watch said after so many ticks, and by which algorithm.
+    fn at(&mut self, ticks: u64) -> Result<(WatchEvidence, u32), ReplayError> {
+        let not_kept = || ReplayError::NotKept { rollout: self.rollout, ticks };
+        let segments = segments_of(self.store, self.rollout)?;
+        // At the seam of two segments, the earlier one led there.
+        let segment = *segments
+            .iter()
+            .rfind(|segment| segment.base < ticks)
+            .or_else(|| segments.iter().rfind(|segment| segment.base == ticks))
+            .ok_or_else(not_kept)?;
+        let reusable = self
+            .position
+            .take()
+            .filter(|position| position.segment == segment && position.monitors.ticks() <= ticks);
+        let Position { algorithm, monitors, ticks: logged, .. } = match reusable {
+            Some(position) => position,
+            None => {
+                let monitors = self.store.base(segment)?.ok_or_else(not_kept)?;
+                let (algorithm, ticks) = (monitors.algorithm(), self.store.ticks(segment)?);
+                Position { segment, algorithm, monitors, ticks }
+            }
+        };
+        let next = logged.partition_point(|tick| tick.number <= monitors.ticks());
+        let monitors = tick_log::replay(monitors, &logged[next..], ticks)?;
+        let evidence = WatchEvidence::new(self.policy, &monitors);
+        self.position = Some(Position { segment, algorithm, monitors, ticks: logged });
+        Ok((evidence, algorithm))
+    }
+}
+
+impl Service {
+    /// What the watch said of a rollout after so many ticks, to the bit: from the policy in the journal,
+    /// a base and the ticks since. Blocks for up to about a second.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub fn replayed(&self, rollout: u64, ticks: u64) -> Result<WatchEvidence, ReplayError> {
+        let store = Arc::clone(&self.store);
+        let rollouts = rollouts(&*store)?;
+        let told = rollouts.iter().find(|told| told.rollout == rollout);
+        let told = told.ok_or(ReplayError::NoRollout(rollout))?;
+        Tape::new(&*store, rollout, &told.policy.judge).at(ticks).map(|(evidence, _)| evidence)
+    }
+}
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -1,0 +1,284 @@
+//! Verdicts recomputed from the store: over steps, restarts, full segments, and disks that fail.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::canary::Judgement;
+use crate::canary::MetricName;
+use crate::canary::Track;
+use crate::canary::Weight;
+use crate::canary::judge::tick_log::Bounds;
+use crate::service::clock::SystemClock;
+use crate::service::control::command::Command;
+use crate::service::control::command::Deployment;
+use crate::service::control::error::CommandError;
+use crate::service::tests::Bench;
+use crate::service::tests::answers;
+use crate::service::tests::deploy;
+use crate::service::tests::deployment;
+use crate::service::tests::roll_back;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+
+/// Some ten ticks of ten requests to a segment.
+const SMALL: Bounds =
+    Bounds { segment_bytes: 700, segments_of_a_rollout: 100, segments: 200, unsaved_bytes: 9000 };
+
+fn set_traffic(service: &Service, percent: f64) -> Result<(), CommandError> {
+    let weight = Weight::from_percent(percent).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).map(|_| ())
+}
+
+fn slow_down(service: &Service) {
+    let slow = Command::SetSlowdown { enabled: Some(true), delay_ms: Some(1) };
+    service.command(slow, None).unwrap();
+}
+
+/// Real predictions, and a look every ten of them.
+fn live_through(service: &Service, ticks: u32) {
+    for _ in 0..ticks {
+        answers(service, 10);
+        service.health().unwrap();
+    }
+}
+
+/// Every judgement of the journal.
+fn judgements(service: &Service) -> Vec<Judgement> {
+    let entries = service.history(0, 1000).unwrap();
+    entries.iter().filter_map(|entry| entry.event.judgement()).cloned().collect()
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayError> {
+    let ticks = judgement.watch.as_ref().unwrap().conclusion.ticks;
+    service.replayed(judgement.rollout, ticks).map(|watch| json(&watch))
+}
+
+/// What the checkpoint has concluded is what the log of its rollout comes to, from every base.
+fn assert_the_state_is_the_log(store: &dyn Store) {
+    let saved = store.checkpoint().unwrap().unwrap();
+    let monitors = saved.monitors.unwrap();
+    let segments = store.segments().unwrap();
+    let of_this = segments.iter().filter(|segment| segment.rollout == saved.rollout);
+    let mut folded = None;
+    for segment in of_this {
+        let base = store.base(*segment).unwrap().unwrap();
+        assert!(folded.is_none_or(|folded| folded == base), "{segment:?} is not what came before");
+        let ticks = store.ticks(*segment).unwrap();
+        let end = ticks.last().map_or(segment.base, |tick| tick.number);
+        folded = Some(tick_log::replay(base, &ticks, end).unwrap());
+    }
+    assert_eq!(json(&folded.unwrap()), json(&monitors));
+}
+
+fn on_sqlite(bench: &Bench, file: &Path) -> (Arc<SqliteStore>, Service) {
+    let store = Arc::new(SqliteStore::open(file).unwrap());
+    let service = bench.start_on(store.clone(), Arc::new(SystemClock::default()));
+    service.watch.lock().bounds = SMALL;
+    (store, service)
+}
+
+#[test]
+fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("serin.db");
+    let (mut store, mut service) = on_sqlite(&bench, &file);
+    answers(&service, 100);
+    deploy(&service, "model_v2.bin", 20.0);
+    for percent in [50.0, 25.0, 75.0] {
+        slow_down(&service);
+        live_through(&service, 12);
+        service.save_checkpoint().unwrap();
+        // Lost, and lost by the log as well.
+        live_through(&service, 3);
+        drop(service);
+        drop(store);
+        (store, service) = on_sqlite(&bench, &file);
+        assert_the_state_is_the_log(&*store);
+        live_through(&service, 5);
+        set_traffic(&service, percent).unwrap();
+        assert_the_state_is_the_log(&*store);
+    }
+    answers(&service, 20);
+    service.command(roll_back(), None).unwrap();
+    let judge = toml::from_str("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"").unwrap();
+    let deployment = Deployment { judge, ..deployment("model_v2.bin", 50.0) };
+    service.deploy(deployment, None).unwrap();
+    for n in 0..20 {
+        for track in [Track::Stable, Track::Canary] {
+            let record = |value| {
+                service.recordings().record(track, MetricName::new("revenue").unwrap(), value, None)
+            };
+            (0..6).for_each(|m| record(f64::from(n * m) - 30.0).unwrap());
+        }
+        live_through(&service, 1);
+    }
+    let reason = Some("a test".to_owned());
+    service.command(Command::Promote { force: true, reason }, None).unwrap();
+
+    drop(service);
+    drop(store);
+    let (store, service) = on_sqlite(&bench, &file);
+    let segments = store.segments().unwrap();
+    assert!(segments.len() >= 6, "{segments:?}");
+    let judgements = judgements(&service);
+    assert_eq!(judgements.len(), 5);
+    for judgement in &judgements {
+        let watch = json(judgement.watch.as_ref().unwrap());
+        assert_eq!(replay_of(&service, judgement).unwrap(), watch);
+        assert_eq!(json(&judgement.recomputed()), json(judgement));
+    }
+    let revenue = &judgements[4].watch.as_ref().unwrap().conclusion.metrics[3];
+    assert!(revenue.samples.canary > 100, "recorded values are in the log: {revenue:?}");
+    let ticks = |judgement: &Judgement| judgement.watch.as_ref().unwrap().conclusion.ticks;
+    assert!(ticks(&judgements[3]) > 50 && ticks(&judgements[4]) >= 20);
+    let latency = &judgements[3].watch.as_ref().unwrap().conclusion.metrics[0];
+    assert!(latency.harm_p_value < 0.01, "the slow canary was seen: {latency:?}");
+}
+
+#[test]
+fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("serin.db");
+    let (store, service) = on_sqlite(&bench, &file);
+    deploy(&service, "model_v2.bin", 20.0);
+    slow_down(&service);
+    live_through(&service, 10);
+    set_traffic(&service, 50.0).unwrap();
+    drop(service);
+    drop(store);
+    let (_store, service) = on_sqlite(&bench, &file);
+    let shown = judgements(&service).remove(0).watch.unwrap().conclusion;
+    assert_eq!(service.health().unwrap().always_valid.map(|now| json(&now)), Some(json(&shown)));
+}
+
+#[test]
+fn however_many_look_at_once_every_request_is_judged_once() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
+    deploy(&service, "model_v2.bin", 50.0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| live_through(&service, 40));
+            scope.spawn(|| (0..40).for_each(|_| service.save_checkpoint().unwrap()));
+        }
+    });
+    let judged = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
+    assert_eq!((judged.stable, judged.canary), (600, 600));
+    service.save_checkpoint().unwrap();
+    assert_the_state_is_the_log(&*store);
+}
+
+#[test]
+fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
+    service.watch.lock().bounds = Bounds { segments_of_a_rollout: 3, ..SMALL };
+    deploy(&service, "model_v2.bin", 20.0);
+    for percent in [50.0, 25.0, 75.0, 20.0, 50.0, 25.0] {
+        live_through(&service, 10);
+        set_traffic(&service, percent).unwrap();
+    }
+    assert_eq!(store.segments().unwrap().len(), 3);
+    assert_the_state_is_the_log(&*store);
+    let judgements = judgements(&service);
+    let last = judgements.last().unwrap();
+    assert_eq!(replay_of(&service, last).unwrap(), json(last.watch.as_ref().unwrap()));
+    let first = replay_of(&service, &judgements[0]);
+    assert!(matches!(first, Err(ReplayError::NotKept { rollout: 1, .. })), "{first:?}");
+    assert!(matches!(service.replayed(1, 9999), Err(ReplayError::Log(LogError::NotYet { .. }))));
+    assert!(matches!(service.replayed(2, 0), Err(ReplayError::NoRollout(2))));
+}
+
+#[test]
+fn rollouts_of_long_ago_are_forgotten() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
+    service.watch.lock().bounds = Bounds { segments: 4, ..Bounds::default() };
+    for _ in 0..7 {
+        deploy(&service, "model_v2.bin", 50.0);
+        live_through(&service, 2);
+        service.command(roll_back(), None).unwrap();
+    }
+    let kept: Vec<u64> = store.segments().unwrap().iter().map(|one| one.rollout).collect();
+    assert_eq!(kept, [4, 5, 6, 7]);
+    let replayed: Vec<bool> =
+        judgements(&service).iter().map(|one| replay_of(&service, one).is_ok()).collect();
+    assert_eq!(replayed, [false, false, false, true, true, true, true]);
+}
+
+#[test]
+fn without_its_evidence_a_rollback_goes_on_and_the_rest_waits() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 3);
+    bench.store.keeps_no_evidence.store(true, Ordering::SeqCst);
+    assert!(matches!(set_traffic(&service, 20.0), Err(CommandError::Store(_))));
+    let reason = Some("a test".to_owned());
+    let promote = service.command(Command::Promote { force: true, reason }, None);
+    assert!(matches!(promote, Err(CommandError::Store(_))), "{promote:?}");
+    assert_eq!(service.status().traffic_percent, 50.0);
+    service.command(roll_back(), None).unwrap();
+    assert_eq!(service.status().canary, None);
+    let judgements = judgements(&service);
+    assert_eq!(judgements.len(), 1);
+    assert!(replay_of(&service, &judgements[0]).is_err());
+}
+
+#[test]
+fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    service.watch.lock().bounds = Bounds { unsaved_bytes: 500, ..SMALL };
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 3);
+    service.save_checkpoint().unwrap();
+    bench.store.keeps_no_evidence.store(true, Ordering::SeqCst);
+    for _ in 0..20 {
+        live_through(&service, 1);
+        service.save_checkpoint().unwrap_err();
+    }
+    bench.store.keeps_no_evidence.store(false, Ordering::SeqCst);
+    assert!(service.replayed(1, 3).is_ok());
+    set_traffic(&service, 20.0).unwrap();
+    let judgement = judgements(&service).remove(0);
+    let watch = judgement.watch.as_ref().unwrap();
+    assert_eq!(watch.conclusion.ticks, 23);
+    assert_eq!(replay_of(&service, &judgement).unwrap(), json(watch));
+    assert!(service.replayed(1, 10).is_err(), "what could not be saved is lost, and said to be");
+    let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    assert_eq!(restarted.health().unwrap().always_valid.unwrap().ticks, 23);
+}
+
+#[test]
+fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("serin.db");
+    let (store, service) = on_sqlite(&bench, &file);
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 3);
+    set_traffic(&service, 20.0).unwrap();
+    let mut saved = store.checkpoint().unwrap().unwrap();
+    let mut monitors = serde_json::to_value(saved.monitors.unwrap()).unwrap();
+    monitors["algorithm"] = 99.into();
+    saved.monitors = Some(serde_json::from_value(monitors).unwrap());
+    store.save_checkpoint(&saved, &[]).unwrap();
+    drop(service);
+    drop(store);
+    let (store, service) = on_sqlite(&bench, &file);
+    live_through(&service, 3);
+    set_traffic(&service, 50.0).unwrap();
+    let segments = store.segments().unwrap();
+    assert_eq!(segments.iter().map(|one| one.base).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(store.base(segments[1]).unwrap().unwrap().algorithm(), ALGORITHM);
+    for judgement in judgements(&service) {
+        let watch = json(judgement.watch.as_ref().unwrap());
+        assert_eq!(replay_of(&service, &judgement).unwrap(), watch);
+    }
+}

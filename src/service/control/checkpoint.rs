@@ -1,0 +1,150 @@
+//! How does evidence survive a restart? It is saved every second while it grows, before a command
+//! that rests on it, and at shutdown: the samples, what was concluded from them, and the ticks that led
+//! there, all in one.
+//!
+//! A crash loses what was observed since the last save: at most about [`INTERVAL`] of samples,
+//! never an event of the journal.
+
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::Sender;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::canary::Logged;
+use crate::canary::judge::tick_log;
+use crate::service::Service;
+use crate::service::serving::recorder::Observed;
+use crate::service::serving::seen_keys::RolloutVisits;
+use crate::service::serving::seen_keys::Visits;
+use crate::store::Checkpoint;
+use crate::store::KeyedSamples;
+use crate::store::StoreError;
+
+/// How often samples are saved.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// Saves the samples of the rollout under way, if there are new ones, and the ticks since the last
+    /// save. Blocks.
+    ///
+    /// # Errors
+    /// When the store fails; all of it stays in memory, and the next call tries again.
+    pub fn save_checkpoint(&self) -> Result<(), StoreError> {
+        let mut saved = self.saved.lock();
+        let live = self.live.load_full();
+        let mut watch = self.watch.lock();
+        // Without a canary labels may still come for one that was promoted.
+        let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
+            (Some(lane), _) => (lane.rollout, lane.step, lane.loaded.version.digest.clone()),
+            (None, Some(promoted)) => promoted,
+            (None, None) => return Ok(()),
+        };
+        // Looked at under the lock, so that nobody else closes a tick that these samples lack.
+        let observed = match &live.canary {
+            Some(_) => live.recorder.observed(),
+            None => Observed::default(),
+        };
+        if !watch.tick(&live, &observed, self.elsewhere(), self.clock.wall()) {
+            // A command is about to install another step. The next save finds it.
+            return Ok(());
+        }
+        let now = (rollout, step, observed.requests());
+        let Some(to_save) = watch.to_save() else { return Ok(()) };
+        // Under the same lock, so that each label is either in a tick that is saved or still waits.
+        let labels = self.feedback.to_save(rollout);
+        drop(watch);
+        if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
+            return Ok(());
+        }
+        let seen = |of: fn(&RolloutVisits) -> &Visits| {
+            let seen = live.canary.as_ref().map(|lane| of(&lane.visits).seen());
+            seen.filter(|seen| seen.count() > 0)
+        };
+        let (answered, shadowed) = (seen(|it| &it.answered), seen(|it| &it.shadowed));
+        let keys = (answered.is_some() || shadowed.is_some()).then(|| {
+            let seen = answered.unwrap_or_default();
+            KeyedSamples { repeated: observed.repeated, seen, shadowed }
+        });
+        let checkpoint = Checkpoint {
+            rollout,
+            step,
+            digest,
+            routed: live.recorder.routed(),
+            samples: observed.first,
+            keys,
+            monitors: Some(to_save.monitors),
+            labels: labels.labels,
+            new_labels: labels.new,
+            pairs: observed.pairs,
+        };
+        self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
+        self.feedback.saved(rollout, checkpoint.new_labels.len());
+        self.watch.lock().saved(rollout, to_save.so_far);
+        *saved = now;
+        if to_save.grown.iter().any(|part| matches!(part, Logged::Base(_))) {
+            self.forget_segments();
+        }
+        Ok(())
+    }
+
+    /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
+    fn forget_segments(&self) {
+        let bounds = self.watch.lock().bounds;
+        let forgotten = self
+            .store
+            .segments()
+            .map(|segments| tick_log::surplus(&segments, &bounds))
+            .and_then(|surplus| self.store.forget_segments(&surplus));
+        if let Err(cause) = forgotten {
+            tracing::warn!(%cause, "old evidence is still in the store");
+        }
+    }
+}
+
+/// The thread that saves samples. Stopping it saves them a last time.
+pub struct Saver {
+    stop: Sender<()>,
+    thread: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Saver {
+    /// Begins to save every [`INTERVAL`].
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(service: Arc<Service>) -> std::io::Result<Saver> {
+        let (stop, stopped) = channel();
+        let thread =
+            std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
+                loop {
+                    let last = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
+                    let outcome = service.save_checkpoint();
+                    if let Err(cause) = service.retry_rollback() {
+                        tracing::error!(%cause, "trying again");
+                    }
+                    if last {
+                        return outcome;
+                    }
+                    if let Err(cause) = outcome {
+                        tracing::error!(%cause, "samples could not be saved; trying again");
+                    }
+                }
+            })?;
+        Ok(Saver { stop, thread })
+    }
+
+    /// Saves a last time and ends the thread.
+    ///
+    /// # Errors
+    /// When the samples of the last second could not be saved.
+    pub fn stop(self) -> std::io::Result<()> {
+        // The thread ends by itself only on this message, so it is there to receive it.
+        let _ = self.stop.send(());
+        match self.thread.join() {
+            Ok(outcome) => outcome.map_err(std::io::Error::other),
+            Err(_) => Err(std::io::Error::other("the checkpoint thread has panicked")),
+        }
+    }
+}

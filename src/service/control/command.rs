@@ -1,0 +1,428 @@
+//! What does an operator ask for, and which event is that? The event then takes effect in one way only:
+//! see `effect.rs`.
+
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::registry::Candidate;
+use crate::canary::Event;
+use crate::canary::JudgePolicy;
+use crate::canary::Judgement;
+use crate::canary::Metric;
+use crate::canary::Policy;
+use crate::canary::Refusal;
+use crate::canary::Rollout;
+use crate::canary::State;
+use crate::canary::Weight;
+use crate::canary::policy::DEFAULT_DELAY_MS;
+use crate::canary::policy::MAX_DELAY_MS;
+use crate::canary::policy::MAX_REASON_BYTES;
+use crate::canary::policy::Mode;
+use crate::canary::policy::fault::GivenInjection;
+use crate::canary::policy::fault::Injection;
+use crate::canary::policy::fault::InjectionError;
+use crate::canary::policy::is_one_line;
+use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::policy::plan_overrides::GivenPlan;
+use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
+use crate::canary::policy::shadow_metrics::Comes;
+use crate::canary::rollout::state::Outcome;
+use crate::canary::rollout::state::Slowdown;
+use crate::service::Ledger;
+use crate::service::Service;
+use crate::service::serving::live::Live;
+use crate::service::serving::recorder::Observed;
+use crate::service::status::Status;
+
+pub use super::error::CommandError;
+
+/// A model that an operator wants on trial.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deployment {
+    /// Its file.
+    pub model_path: String,
+    /// Its share of traffic, unless the default.
+    pub weight: Option<Weight>,
+    /// The share of stable's requests that it is asked in shadow, unless none.
+    pub shadow: Option<Weight>,
+    /// How long it is meant to last, unless the default.
+    pub bake: Option<Duration>,
+    /// Who decides, unless the default.
+    pub mode: Option<Mode>,
+    /// What it does by itself otherwise than by default.
+    pub plan: GivenPlan,
+    /// What is judged otherwise than by default.
+    pub judge: GivenJudgePolicy,
+    /// What happens after its promotion otherwise than by default.
+    pub after_promotion: GivenAfterPromotion,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether a quarantine is to be passed over.
+    pub override_quarantine: bool,
+}
+
+/// What an operator wants done with the canary there is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Change the canary's share.
+    SetTraffic {
+        /// The new share.
+        weight: Weight,
+        /// The share of stable's requests that it is asked in shadow.
+        shadow: Weight,
+    },
+    /// Put the rollout on hold.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Turn the injected delay on or off; `None` flips it.
+    SetSlowdown {
+        /// On or off.
+        enabled: Option<bool>,
+        /// How long, unless as before.
+        delay_ms: Option<u32>,
+    },
+    /// Break something in the canary on purpose, or nothing any more.
+    Inject(GivenInjection),
+    /// Make the canary stable.
+    Promote {
+        /// Whether to do so against the judgement; that takes a reason.
+        force: bool,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Make the version before the newest promotion stable again.
+    Revert {
+        /// Why; it is needed.
+        reason: Option<String>,
+    },
+    /// Take the canary back.
+    RollBack {
+        /// Why.
+        reason: Option<String>,
+        /// Whether the artifact may come back only by override.
+        quarantine: bool,
+    },
+}
+
+/// Where the salts of splits come from.
+pub(crate) struct Salts(StdRng);
+
+impl Salts {
+    pub(crate) fn new(seed: Option<u64>, rollouts: u64) -> Salts {
+        Salts(match seed {
+            // Continues where the last run stopped, so that a restart repeats no salt.
+            Some(seed) => StdRng::seed_from_u64(seed ^ rollouts.rotate_left(32)),
+            None => StdRng::from_rng(&mut rand::rng()),
+        })
+    }
+
+    fn next(&mut self) -> u128 {
+        self.0.random()
+    }
+}
+
+impl Service {
+    /// Puts a model on trial and returns the status after it. Blocks until the journal has it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn deploy(
+        &self,
+        deployment: Deployment,
+        if_revision: Option<u64>,
+    ) -> Result<Status, CommandError> {
+        // Reading and warming up a model takes time: it is done before the others have to wait.
+        let candidate = self.prepare(&deployment.model_path)?;
+        let policy = self.policy(&deployment)?;
+        let reason = checked_reason(deployment.reason)?;
+        let mut ledger = self.ledger_at(if_revision)?;
+        let event = Event::CanaryDeployed {
+            canary: candidate.version.clone(),
+            policy: Box::new(policy),
+            salt: ledger.salts.next(),
+            reason,
+            override_quarantine: deployment.override_quarantine,
+        };
+        let note = Service::ended_watch(&ledger);
+        self.carry_out(&mut ledger, &event, Some(candidate))?;
+        Ok(Status { note, ..self.status_of(&ledger) })
+    }
+
+    /// Carries out a command and returns the status after it. Blocks until the journal has it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn command(
+        &self,
+        command: Command,
+        if_revision: Option<u64>,
+    ) -> Result<Status, CommandError> {
+        let mut ledger = self.ledger_at(if_revision)?;
+        let note = nothing_to_roll_back(&ledger.state, &command);
+        let event = self.event(&ledger.state, command)?;
+        self.carry_out(&mut ledger, &event, None)?;
+        Ok(Status { note, ..self.status_of(&ledger) })
+    }
+
+    /// The policy of a rollout: the server's with what the deployment says in its place.
+    fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
+        let default = &self.settings.policy;
+        let judge = default.judge.changed(&default.health, &deployment.judge)?;
+        let after_promotion = deployment.after_promotion.over(default.after_promotion, &judge)?;
+        self.check_labels(&judge)?;
+        let implied = if deployment.plan.is_given() { Mode::Automatic } else { default.mode };
+        let mode = deployment.mode.unwrap_or(implied);
+        let plan = deployment.plan.over(&default.plan)?;
+        let contradiction =
+            |given, mode, instead| Err(CommandError::Contradiction { given, mode, instead });
+        let (weight, shadow) = match mode {
+            Mode::Manual if deployment.plan.is_given() => {
+                let instead = "leave out the mode, or the plan";
+                return contradiction("a plan", "automatic", instead);
+            }
+            Mode::Automatic if deployment.weight.is_some() => {
+                let instead = "the steps of the plan say the shares: give steps";
+                return contradiction("traffic_percent", "manual", instead);
+            }
+            Mode::Automatic if deployment.shadow.is_some() => {
+                let instead = "the steps of the plan say what they shadow: give steps";
+                return contradiction("shadow_percent", "manual", instead);
+            }
+            Mode::Automatic if deployment.bake.is_some() => {
+                let instead = "the steps of the plan say how long they bake: give steps";
+                return contradiction("bake", "manual", instead);
+            }
+            Mode::Manual => {
+                let shadow = deployment.shadow.unwrap_or_default();
+                // Whoever asks for a shadow and says nothing of users means that there are none.
+                let usual = if shadow.is_zero() { default.weight } else { Weight::ZERO };
+                (deployment.weight.unwrap_or(usual), shadow)
+            }
+            Mode::Automatic => plan
+                .steps
+                .first()
+                .map_or((default.weight, Weight::ZERO), |step| (step.weight, step.shadow)),
+        };
+        check_shadow(weight, shadow)?;
+        let shadows = match mode {
+            Mode::Manual => !shadow.is_zero(),
+            Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
+        };
+        let comes = match (shadows, self.settings.kept.ring) {
+            (true, _) => Comes::InShadow,
+            (false, 0) => Comes::Never,
+            (false, _) => Comes::WhenAskedAgain,
+        };
+        let judge = judge.of_rollout(&default.health, &deployment.judge, comes)?;
+        let bake = deployment.bake.unwrap_or(default.bake);
+        Ok(Policy { weight, shadow, bake, mode, plan, judge, after_promotion, ..default.clone() })
+    }
+
+    /// Whether whatever is judged by labels gets any.
+    fn check_labels(&self, judge: &JudgePolicy) -> Result<(), CommandError> {
+        let waits = |metric: &&Metric| metric.source.is_of_labels() && metric.role.acts();
+        match judge.metrics.iter().find(waits) {
+            Some(metric) if !self.settings.feedback.is_enabled => Err(CommandError::OutOfRange {
+                field: "metrics",
+                value: metric.name.to_string(),
+                allowed: "metrics of labels only where labels are taken: set enabled = true under \
+                          [feedback], or make it advisory"
+                    .to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The ledger, if it is at the revision that the caller has decided on.
+    fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
+        let mut ledger = self.ledger.lock();
+        self.keep_rollback(&mut ledger)?;
+        match if_revision {
+            Some(expected) if expected != ledger.revision => {
+                Err(CommandError::Revision { expected, actual: ledger.revision })
+            }
+            Some(_) | None => Ok(ledger),
+        }
+    }
+
+    /// Finds, verifies and warms up a model that is to go on trial.
+    fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
+        let candidate = self.registry.candidate(model_path)?;
+        let live = self.live.load();
+        let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
+        stable.schema().same_features(canary.schema()).map_err(|cause| CommandError::Features {
+            path: model_path.to_owned(),
+            stable: live.stable.version.name.clone(),
+            cause,
+        })?;
+        candidate
+            .loaded
+            .inference
+            .warm_up(self.settings.policy.canary_deadline)
+            .map_err(|cause| CommandError::WarmUp { path: model_path.to_owned(), cause })?;
+        Ok(candidate)
+    }
+
+    /// The event that a command amounts to in this state.
+    fn event(&self, state: &State, command: Command) -> Result<Event, CommandError> {
+        Ok(match command {
+            Command::SetTraffic { weight, shadow } => {
+                let running = state.running()?;
+                check_shadow(weight, shadow)?;
+                let judgement = Box::new(self.judgement(running));
+                Event::TrafficSet { rollout: running.id, weight, shadow, judgement }
+            }
+            Command::Pause => Event::Paused { rollout: state.running()?.id, reason: None },
+            Command::Resume => Event::Resumed { rollout: state.running()?.id },
+            Command::SetSlowdown { enabled, delay_ms } => {
+                let slowdown = Slowdown {
+                    enabled: enabled.unwrap_or(!state.slowdown.enabled),
+                    delay_ms: checked_delay(delay_ms.unwrap_or(state.slowdown.delay_ms))?,
+                };
+                Event::SlowdownSet { slowdown }
+            }
+            Command::Inject(given) => self.injected(state, given)?,
+            Command::Promote { force, reason } => Event::Promoted {
+                judgement: Box::new(self.judgement(state.running()?)),
+                forced: force,
+                reason: checked_reason(reason)?,
+                by: Mode::Manual,
+            },
+            Command::Revert { reason } => {
+                let care = state.aftercare.as_deref().ok_or(Refusal::NothingToRevert)?;
+                Event::Reverted {
+                    rollout: care.rollout.id,
+                    reason: checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?,
+                    judgement: Some(Box::new(self.judged_after(care))),
+                    by: Mode::Manual,
+                }
+            }
+            Command::RollBack { reason, quarantine } => {
+                let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
+                // Nothing refuses it from here on, and nobody need meet the canary while it is judged.
+                if let Some(lane) = &self.live.load().canary {
+                    lane.close();
+                }
+                let running = state.rollout.as_ref();
+                Event::RolledBack {
+                    rollout: running.map_or(0, |rollout| rollout.id),
+                    reason,
+                    quarantine,
+                    judgement: running.map(|rollout| Box::new(self.judgement(rollout))),
+                    by: Mode::Manual,
+                }
+            }
+        })
+    }
+
+    /// What an injection amounts to. Nothing may be injected again at any time.
+    fn injected(&self, state: &State, given: GivenInjection) -> Result<Event, CommandError> {
+        let out = |InjectionError { field, value, allowed }| CommandError::OutOfRange {
+            field,
+            value,
+            allowed,
+        };
+        let injection = Injection::try_from(given).map_err(out)?;
+        if !injection.is_none() && !self.settings.allow_injection {
+            return Err(CommandError::InjectionNotAllowed);
+        }
+        let declared = &self.declared_segments().keys;
+        let is_known = |name: &String| declared.iter().any(|key| key.name.as_str() == name);
+        if let Some(name) = injection.segment().keys().find(|name| !is_known(name)) {
+            let names: Vec<&str> = declared.iter().map(|key| key.name.as_str()).collect();
+            return Err(CommandError::OutOfRange {
+                field: "segment",
+                value: name.clone(),
+                allowed: if names.is_empty() {
+                    "none, because [segments] in serin.toml declares none".to_owned()
+                } else {
+                    names.join(", ")
+                },
+            });
+        }
+        Ok(Event::Injected { rollout: state.running()?.id, injection })
+    }
+
+    /// The judgement of the samples collected so far.
+    fn judgement(&self, rollout: &Rollout) -> Judgement {
+        let live = self.live.load();
+        self.judged(rollout, &live, &live.recorder.observed())
+    }
+
+    /// The judgement of these samples of a rollout. Closes a tick.
+    pub(crate) fn judged(&self, rollout: &Rollout, live: &Live, observed: &Observed) -> Judgement {
+        let watch = self.watch_evidence(live, observed);
+        let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
+        let inputs = (&observed.all()).into();
+        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
+    }
+}
+
+/// What whoever rolls back ought to know if there is nothing to roll back: it may have been promoted just now.
+fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
+    let Command::RollBack { quarantine, .. } = command else { return None };
+    if state.rollout.is_some() {
+        return None;
+    }
+    let mut note = "no canary was there, so nothing was rolled back".to_owned();
+    if *quarantine {
+        note.push_str(" and nothing was put into quarantine");
+    }
+    if let Some(care) = state.aftercare.as_deref() {
+        let (canary, previous) = (&care.rollout.canary.name, &care.previous.name);
+        note.push_str(&format!(
+            "; {canary} was promoted and is watched: revert the promotion to have {previous} back"
+        ));
+    } else if let Some(last) = state.last.as_ref().filter(|it| it.outcome == Outcome::Promoted) {
+        let (canary, at) = (&last.canary.name, last.at);
+        note.push_str(&format!(
+            "; {canary} was promoted at {at}: deploy the version before and promote it to have it back"
+        ));
+    }
+    Some(note)
+}
+
+/// Where the canary answers everything, stable answers nothing that it could be asked, too.
+fn check_shadow(weight: Weight, shadow: Weight) -> Result<(), CommandError> {
+    if weight.basis_points() == Weight::WHOLE && !shadow.is_zero() {
+        return Err(CommandError::OutOfRange {
+            field: "shadow_percent",
+            value: shadow.percent().to_string(),
+            allowed: "0 while the canary has all traffic: stable answers nothing there".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError> {
+    match reason {
+        Some(reason) if reason.len() > MAX_REASON_BYTES => Err(CommandError::OutOfRange {
+            field: "reason",
+            value: format!("a text of {} bytes", reason.len()),
+            allowed: format!("at most {MAX_REASON_BYTES} bytes"),
+        }),
+        Some(reason) if !is_one_line(&reason) => Err(CommandError::OutOfRange {
+            field: "reason",
+            value: format!("{reason:?}"),
+            allowed: "one line of text without control characters".to_owned(),
+        }),
+        Some(reason) if reason.trim().is_empty() => Ok(None),
+        reason => Ok(reason),
+    }
+}
+
+fn checked_delay(delay_ms: u32) -> Result<u32, CommandError> {
+    if delay_ms > MAX_DELAY_MS {
+        return Err(CommandError::OutOfRange {
+            field: "delay_ms",
+            value: delay_ms.to_string(),
+            allowed: format!("0 to {MAX_DELAY_MS} (default {DEFAULT_DELAY_MS})"),
+        });
+    }
+    Ok(delay_ms)
+}

@@ -1,0 +1,245 @@
+//! How does an event take effect? The only way to change anything: apply, append, then act.
+//!
+//! A rollback alone does not wait: its canary gets no further request before the disk is asked, and it holds
+//! even if the journal cannot be written. Then it is kept, and written as soon as it can be.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::CommandError;
+use super::registry::Candidate;
+use crate::canary::Event;
+use crate::canary::State;
+use crate::canary::Version;
+use crate::canary::rollout::apply::SamplesEffect;
+use crate::canary::rollout::apply::Transition;
+use crate::canary::rollout::apply::apply;
+use crate::service::Ledger;
+use crate::service::Service;
+use crate::service::serving::breaker::Breaker;
+use crate::service::serving::live::Lane;
+use crate::service::serving::live::Live;
+use crate::service::serving::live::Loaded;
+use crate::service::serving::recorder::Recorder;
+use crate::service::serving::tripwire::Tripwire;
+use crate::store::StoreError;
+
+/// A rollback that took effect and is not in the journal yet.
+pub(crate) struct Unkept {
+    event: Event,
+    /// When it happened.
+    at: Timestamp,
+    /// The state that the journal leads to.
+    before: State,
+}
+
+/// Whether this is a rollback, and its rollout still runs.
+fn is_still_to_do(event: &Event, state: &State) -> bool {
+    let running = state.rollout.as_ref().map(|rollout| rollout.id);
+    matches!(event, Event::RolledBack { rollout, .. } if running == Some(*rollout))
+}
+
+impl Service {
+    /// Writes down a rollback that took effect when the journal could not be written.
+    ///
+    /// # Errors
+    /// When it still cannot.
+    pub fn retry_rollback(&self) -> Result<(), CommandError> {
+        self.keep_rollback(&mut self.ledger.lock())
+    }
+
+    pub(crate) fn keep_rollback(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let Some(Unkept { event, at, before }) = &ledger.unkept else { return Ok(()) };
+        match self.store.append(ledger.revision, *at, event) {
+            Ok(entry) => {
+                ledger.revision = entry.sequence;
+                self.notifications.ring();
+                tracing::info!(revision = ledger.revision, "the rollback is in the journal");
+            }
+            Err(StoreError::Conflict { .. }) => {
+                // It was written after all, or someone else has decided meanwhile: the journal is right,
+                // and goes on from the state before the rollback.
+                let event = event.clone();
+                let rolled_back = std::mem::replace(&mut ledger.state, before.clone());
+                if let Err(cause) = self.catch_up(ledger) {
+                    ledger.state = rolled_back;
+                    return Err(cause);
+                }
+                ledger.unkept = None;
+                if is_still_to_do(&event, &ledger.state) {
+                    return self.carry_out(ledger, &event, None);
+                }
+                tracing::warn!(
+                    revision = ledger.revision,
+                    "the journal has moved on; following it"
+                );
+            }
+            Err(cause) => return Err(CommandError::Unkept(cause)),
+        }
+        ledger.unkept = None;
+        self.forget_artifacts(&ledger.state);
+        Ok(())
+    }
+
+    /// Apply, append, act.
+    pub(crate) fn carry_out(
+        &self,
+        ledger: &mut Ledger,
+        event: &Event,
+        candidate: Option<Candidate>,
+    ) -> Result<(), CommandError> {
+        let now = self.clock.wall();
+        let (state, samples) = match apply(&ledger.state, event, now)? {
+            Transition::Unchanged => return Ok(()),
+            Transition::Changed { state, samples } => (*state, samples),
+        };
+        if let (Event::Reverted { .. }, None) = (event, &self.live.load().previous) {
+            return Err(CommandError::PreviousLost { version: state.stable.name });
+        }
+        if let (Event::RolledBack { .. }, Some(lane)) = (event, &self.live.load().canary) {
+            lane.close();
+        }
+        let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
+            self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
+        });
+        let loaded = candidate.transpose()?;
+        self.save_evidence_of(event)?;
+        let entry = match self.store.append(ledger.revision, now, event) {
+            Ok(entry) => entry,
+            Err(conflict @ StoreError::Conflict { .. }) => {
+                let revision = ledger.revision;
+                let followed = self.catch_up(ledger);
+                if !is_still_to_do(event, &ledger.state) {
+                    followed?;
+                    return Err(conflict.into());
+                }
+                // Following the journal has opened the lane again. One that leads nowhere new is no reason to
+                // leave users with the canary.
+                return if followed.is_ok() && ledger.revision > revision {
+                    self.carry_out(ledger, event, None)
+                } else {
+                    Err(self.unjournalled(ledger, event, state, now, conflict))
+                };
+            }
+            Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
+        };
+        ledger.revision = entry.sequence;
+        self.notifications.ring();
+        ledger.state = state;
+        self.install(&ledger.state, samples, loaded);
+        self.forget_artifacts(&ledger.state);
+        tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
+        Ok(())
+    }
+
+    /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement
+    /// can be recomputed. A rollback happens even if that fails. A promotion and a change of weight can wait
+    /// until the disk is well.
+    fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
+        match event {
+            Event::RolledBack { .. } | Event::Reverted { .. } | Event::WatchEnded { .. } => {
+                if let Err(cause) = self.save_checkpoint() {
+                    tracing::error!(%cause, "the evidence of {} is not all kept", event.name());
+                }
+                Ok(())
+            }
+            Event::TrafficSet { .. }
+            | Event::Advanced { .. }
+            | Event::ApprovalAwaited { .. }
+            | Event::Held { .. }
+            | Event::Promoted { .. }
+            | Event::HarmReported { .. } => self.save_checkpoint(),
+            Event::Initialized { .. }
+            | Event::CanaryDeployed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. } => Ok(()),
+        }
+    }
+
+    /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
+    /// users must not go on meeting a bad canary because a disk is full.
+    fn unjournalled(
+        &self,
+        ledger: &mut Ledger,
+        event: &Event,
+        state: State,
+        at: Timestamp,
+        cause: StoreError,
+    ) -> CommandError {
+        match event {
+            Event::RolledBack { .. } => {
+                self.install(&state, SamplesEffect::StartAnew, None);
+                let before = std::mem::replace(&mut ledger.state, state);
+                ledger.unkept = Some(Unkept { event: event.clone(), at, before });
+                tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
+                CommandError::Unkept(cause)
+            }
+            Event::Initialized { .. }
+            | Event::CanaryDeployed { .. }
+            | Event::TrafficSet { .. }
+            | Event::Advanced { .. }
+            | Event::ApprovalAwaited { .. }
+            | Event::Held { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. }
+            | Event::Promoted { .. }
+            | Event::HarmReported { .. }
+            | Event::Reverted { .. }
+            | Event::WatchEnded { .. } => cause.into(),
+        }
+    }
+
+    /// Makes predictions follow the state.
+    fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
+        let old = self.live.load();
+        // By name and file as well as by digest: one artifact may be deployed under two names, and
+        // whoever answers must answer under its own.
+        let known = |version: &Version| -> Option<Arc<Loaded>> {
+            let canary = old.canary.as_ref().map(|lane| &lane.loaded);
+            let others = canary.into_iter().chain([&old.stable]).chain(&old.previous);
+            let mut loaded = candidate.iter().chain(others);
+            loaded.find(|loaded| loaded.version == *version).cloned()
+        };
+        // A promotion makes the canary stable, and a revert the version that is kept for it, so all are among
+        // those already loaded.
+        let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
+        let canary = state.rollout.as_ref().and_then(|rollout| {
+            let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
+            let visits = before.map(|lane| lane.visits.clone());
+            let tripwire = before
+                .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
+            let breaker = before.map_or_else(|| Breaker::of(rollout), |lane| lane.breaker.clone());
+            let canary = known(&rollout.canary)?;
+            Some(Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker, before))
+        });
+        let previous = state.aftercare.as_ref().and_then(|care| known(&care.previous));
+        let recorder = match samples {
+            SamplesEffect::Keep => old.recorder.clone(),
+            SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
+        };
+        self.watch.lock().follow(state, &old, self.elsewhere(), self.clock.wall());
+        self.feedback.follow(state.judged());
+        if let Some(rollout) = &state.rollout {
+            self.shadow.begin(rollout.id);
+        }
+        self.live.store(Arc::new(Live { stable, canary, previous, recorder }));
+        // It may be another rollout's turn, with another interval.
+        self.alarm.raise();
+    }
+
+    /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
+    fn forget_artifacts(&self, state: &State) {
+        let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
+        let previous = state.aftercare.iter().map(|care| care.previous.digest.as_str());
+        let stable = state.stable.digest.as_str();
+        let needed: Vec<&str> = canary.chain(previous).chain([stable]).collect();
+        if let Err(cause) = self.store.retain_artifacts(&needed) {
+            tracing::warn!(%cause, "artifacts that nobody needs are still in the store");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Who drives a rollout by plan? One look after the other: judge, ask the plan what to do, do it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::error::CommandError;
+use crate::canary::Event;
+use crate::canary::Judgement;
+use crate::canary::Pairs;
+use crate::canary::Rollout;
+use crate::canary::policy::Mode;
+use crate::canary::policy::plan::Action;
+use crate::canary::policy::plan::FEWEST_FOR_P99;
+use crate::canary::policy::plan::Observation;
+use crate::canary::policy::plan::next;
+use crate::canary::policy::plan::reason;
+use crate::service::Service;
+use crate::service::serving::live::Live;
+use crate::service::serving::recorder::Observed;
+
+/// How often one looks whether there is a rollout by plan.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what
+    /// that was, or `None` if there is none by plan. Blocks until the journal has it.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing has changed then, but for a rollback, which takes effect in any case; the
+    /// next look tries again.
+    pub fn look(&self) -> Result<Option<Action>, CommandError> {
+        let mut ledger = self.ledger.lock();
+        self.keep_rollback(&mut ledger)?;
+        self.look_after(&mut ledger)?;
+        let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
+        else {
+            return Ok(None);
+        };
+        let live = self.live.load_full();
+        let observed = live.recorder.observed();
+        let judgement = self.judged(rollout, &live, &observed);
+        let action = self.next_action(rollout, &live, &observed, &judgement);
+        let judgement = Box::new(judgement);
+        let (rollout, by) = (rollout.id, Mode::Automatic);
+        let event = match &action {
+            Action::Wait(_) => return Ok(Some(action)),
+            Action::Advance => Event::Advanced { judgement },
+            Action::AwaitApproval => Event::ApprovalAwaited { judgement },
+            Action::Promote => Event::Promoted { judgement, forced: false, reason: None, by },
+            Action::RollBack(reason) => Event::RolledBack {
+                rollout,
+                reason: reason.clone(),
+                quarantine: true,
+                judgement: Some(judgement),
+                by,
+            },
+            Action::HoldFor(concerns) => Event::Held {
+                judgement,
+                concerns: concerns.iter().map(|one| one.name.clone()).collect(),
+                reason: reason(concerns),
+            },
+            Action::Hold(reason) => Event::Paused { rollout, reason: Some(reason.clone()) },
+        };
+        self.carry_out(&mut ledger, &event, None)?;
+        Ok(Some(action))
+    }
+
+    /// What the plan says now.
+    pub(crate) fn next_action(
+        &self,
+        rollout: &Rollout,
+        live: &Live,
+        observed: &Observed,
+        judgement: &Judgement,
+    ) -> Action {
+        let tripwire = live.canary.as_ref().and_then(|lane| lane.tripwire.as_ref());
+        let latency = observed.all().canary.latency;
+        let enough = latency.count() >= FEWEST_FOR_P99;
+        let seen = Observation {
+            tripped: tripwire.and_then(|wire| wire.reason()),
+            canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
+            shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
+        };
+        next(rollout, judgement, &seen, self.clock.wall())
+    }
+
+    /// How long until the next look.
+    fn until_next_look(&self) -> Duration {
+        let ledger = self.ledger.lock();
+        ledger.state.judged().map_or(IDLE, |rollout| rollout.policy.plan.look)
+    }
+}
+
+/// What went wrong in a look. The next one comes even if this one panicked: a canary that nobody looks at any
+/// more is worse than an error in the log.
+fn trouble_of<T>(look: impl FnOnce() -> Result<T, CommandError>) -> Option<String> {
+    match std::panic::catch_unwind(AssertUnwindSafe(look)) {
+        Ok(Ok(_)) => None,
+        Ok(Err(cause)) => Some(cause.to_string()),
+        Err(_panic) => Some("the look panicked; nothing was decided".to_owned()),
+    }
+}
+
+/// The thread that looks.
+pub struct Pilot {
+    service: Arc<Service>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Pilot {
+    /// Begins to look.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(service: Arc<Service>) -> std::io::Result<Pilot> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (driven, stopped) = (service.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("pilot".to_owned()).spawn(move || {
+            let mut trouble = None;
+            while !stopped.load(Ordering::SeqCst) {
+                let now = trouble_of(|| driven.look());
+                // Once for each trouble, not once for each look.
+                if let Some(cause) = now.as_ref().filter(|_| now != trouble) {
+                    tracing::error!(%cause, "the rollout could not be driven; trying again");
+                }
+                trouble = now;
+                driven.alarm.wait(driven.until_next_look());
+            }
+        })?;
+        Ok(Pilot { service, stop, thread })
+    }
+
+    /// Ends the thread.
+    ///
+    /// # Errors
+    /// When it has panicked.
+    pub fn stop(self) -> std::io::Result<()> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.service.alarm.raise();
+        self.thread.join().map_err(|_| std::io::Error::other("the pilot thread has panicked"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_fails_or_panics_is_told_and_not_the_last() {
+        assert_eq!(trouble_of(|| Ok(())), None);
+        assert!(trouble_of::<()>(|| panic!("a bug")).is_some_and(|told| told.contains("panicked")));
+        let failed =
+            || Err::<(), _>(crate::store::StoreError::Conflict { expected: 1, actual: 2 }.into());
+        assert!(trouble_of(failed).is_some());
+    }
+}

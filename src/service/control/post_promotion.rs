@@ -1,0 +1,89 @@
+//! Who looks after a promotion? Each look judges the labels that came, and does what the policy says.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::CommandError;
+use crate::canary::AlwaysValid;
+use crate::canary::Event;
+use crate::canary::Judgement;
+use crate::canary::policy::Mode;
+use crate::canary::policy::Remedy;
+use crate::canary::rollout::post_promotion::Aftercare;
+use crate::canary::rollout::post_promotion::Care;
+use crate::service::Ledger;
+use crate::service::Service;
+use crate::service::serving::recorder::Observed;
+
+/// The watch after a promotion, as the status shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AfterPromotionStatus {
+    /// The rollout that was promoted.
+    pub rollout: u64,
+    /// What would be stable again.
+    pub previous: String,
+    /// When the watch ends.
+    pub until: Timestamp,
+    /// What happens when labels show harm.
+    pub action: Remedy,
+    /// What harm they show, in a sentence.
+    pub harm: Option<String>,
+    /// What may be concluded of each metric.
+    pub always_valid: Option<AlwaysValid>,
+}
+
+impl Service {
+    /// Looks at the promotion that is watched, if one is, and does what is to be done.
+    pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let Some(care) = ledger.state.aftercare.as_deref() else { return Ok(()) };
+        let rollout = care.rollout.id;
+        let judgement = Box::new(self.judged_after(care));
+        let event =
+            match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
+                Care::Wait => return Ok(()),
+                Care::End => Event::WatchEnded { rollout },
+                Care::Report => Event::HarmReported { judgement },
+                Care::Revert(reason) => {
+                    let by = Mode::Automatic;
+                    Event::Reverted { rollout, reason, judgement: Some(judgement), by }
+                }
+            };
+        self.carry_out(ledger, &event, None)
+    }
+
+    /// The judgement of a promoted version, by the labels alone. Closes a tick.
+    pub(crate) fn judged_after(&self, care: &Aftercare) -> Judgement {
+        let live = self.live.load();
+        let none = Observed::default();
+        let watch = self.watch_evidence(&live, &none);
+        let rollout = &care.rollout;
+        let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
+        // Nobody asks the health check: nothing is split, so there is nothing it could compare.
+        let mode = Mode::Automatic;
+        Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
+    }
+
+    pub(crate) fn after_promotion_status(&self, ledger: &Ledger) -> Option<AfterPromotionStatus> {
+        let care = ledger.state.aftercare.as_deref()?;
+        let judgement = self.judged_after(care);
+        Some(AfterPromotionStatus {
+            rollout: care.rollout.id,
+            previous: care.previous.name.clone(),
+            until: care.until,
+            action: care.rollout.policy.after_promotion.action,
+            harm: care.harm(&judgement),
+            always_valid: judgement.watch.map(|watch| watch.conclusion),
+        })
+    }
+
+    /// What a deployment that has ended a watch ought to say.
+    pub(crate) fn ended_watch(ledger: &Ledger) -> Option<String> {
+        let care = ledger.state.aftercare.as_deref()?;
+        let rollout = &care.rollout;
+        Some(format!(
+            "the watch over the promotion of {} (rollout {}) ended with this deployment, before {}; {} can no \
+             longer be reverted to",
+            rollout.canary.name, rollout.id, care.until, care.previous.name
+        ))
+    }
+}

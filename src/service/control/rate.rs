@@ -1,0 +1,73 @@
+//! How many requests come now? Over the last half minute or minute, so that a forecast follows the
+//! traffic and does not jump with every second.
+
+use jiff::Timestamp;
+
+use crate::canary::judge::forecast::Observed;
+
+/// The window begins so long ago at least, once there was so much time, and at most twice as long.
+const WINDOW_SECONDS: f64 = 30.0;
+
+/// Requests counted since two moments.
+pub(crate) struct Rate {
+    earlier: Since,
+    later: Since,
+}
+
+#[derive(Clone, Copy)]
+struct Since {
+    at: Timestamp,
+    requests: u64,
+}
+
+impl Rate {
+    /// No requests yet.
+    pub(crate) fn new(now: Timestamp) -> Rate {
+        let since = Since { at: now, requests: 0 };
+        Rate { earlier: since, later: since }
+    }
+
+    /// Counts requests that came since the last count.
+    pub(crate) fn count(&mut self, requests: u64, now: Timestamp) {
+        for since in [&mut self.earlier, &mut self.later] {
+            since.requests = since.requests.saturating_add(requests);
+        }
+        if self.later.seconds(now) >= WINDOW_SECONDS {
+            self.earlier = self.later;
+            self.later = Since { at: now, requests: 0 };
+        }
+    }
+
+    /// What came of late.
+    pub(crate) fn observed(&self, now: Timestamp) -> Observed {
+        Observed { requests: self.earlier.requests, seconds: self.earlier.seconds(now) }
+    }
+}
+
+impl Since {
+    fn seconds(&self, now: Timestamp) -> f64 {
+        now.duration_since(self.at).as_secs_f64().max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_minute() {
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let mut rate = Rate::new(at(0));
+        let per_second = |rate: &Rate, second: i64| {
+            let observed = rate.observed(at(second));
+            observed.requests as f64 / observed.seconds
+        };
+        (1..=10).for_each(|second| rate.count(100, at(second)));
+        assert_eq!(per_second(&rate, 10), 100.0);
+        (11..=600).for_each(|second| rate.count(7, at(second)));
+        assert_eq!(per_second(&rate, 600), 7.0);
+        (601..=660).for_each(|second| rate.count(0, at(second)));
+        assert_eq!(per_second(&rate, 660), 0.0);
+        assert_eq!(Rate::new(at(5)).observed(at(1)).seconds, 0.0, "a clock that was set back");
+    }
+}

@@ -1,0 +1,274 @@
+//! Which models are there? Finds artifacts in the models folder, and nothing outside it.
+
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::canary::Version;
+use crate::canary::policy::is_one_line;
+use crate::model::Artifact;
+use crate::model::ArtifactError;
+use crate::model::Card;
+use crate::model::Model;
+use crate::service::serving::inference::Inference;
+use crate::service::serving::live::Loaded;
+
+/// The models folder.
+pub struct Registry {
+    folder: PathBuf,
+    decode: Box<Decode>,
+    /// Held while the folder is listed.
+    listing: Mutex<()>,
+}
+
+/// Turns the bytes of an artifact into a model.
+pub type Decode = dyn Fn(&[u8]) -> Result<Decoded, ArtifactError> + Send + Sync;
+
+/// What an artifact holds.
+pub struct Decoded {
+    /// The artifact's identity, in hexadecimal.
+    pub digest: String,
+    /// The model.
+    pub model: Arc<dyn Model>,
+}
+
+/// An artifact that was found, read and verified.
+pub struct Candidate {
+    /// Its name, file and identity.
+    pub version: Version,
+    /// The bytes it was read from.
+    pub bytes: Vec<u8>,
+    /// Its model, ready to run.
+    pub loaded: Arc<Loaded>,
+}
+
+/// A file of the models folder, as `/admin/models` lists it.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// The path inside the folder.
+    pub file: String,
+    /// The version name it would be deployed under.
+    pub version: String,
+    /// What is in it, if it is a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<Card>,
+    /// Why it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Why there is no such model.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The path is not one inside the models folder.
+    #[error(
+        "{path:?} is not a path inside the models folder ({why}); give a file name like \
+             \"model_v2.bin\""
+    )]
+    Outside {
+        /// What was asked for.
+        path: String,
+        /// Why it is refused.
+        why: &'static str,
+    },
+    /// No such file.
+    #[error("there is no {path:?} in the models folder; {known}")]
+    NotFound {
+        /// What was asked for.
+        path: String,
+        /// What there is instead.
+        known: String,
+    },
+    /// What was kept for a version is another artifact.
+    #[error("the artifact kept for {version} has the digest {found}, not {expected}")]
+    OtherDigest {
+        /// The version.
+        version: String,
+        /// Its digest.
+        expected: String,
+        /// The digest of what was found.
+        found: String,
+    },
+    /// The file is no model, or a damaged one.
+    #[error("{path:?} cannot be deployed: {cause}")]
+    NotAModel {
+        /// What was asked for.
+        path: String,
+        /// What is wrong with it.
+        cause: ArtifactError,
+    },
+}
+
+impl Registry {
+    /// The registry of this folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Registry {
+        Registry::with_decoder(folder, Box::new(decode))
+    }
+
+    /// A registry that reads artifacts in its own way, for tests with models that misbehave.
+    pub fn with_decoder(folder: impl Into<PathBuf>, decode: Box<Decode>) -> Registry {
+        Registry { folder: folder.into(), decode, listing: Mutex::default() }
+    }
+
+    /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, or
+    /// at such a path with the folder's own name in front.
+    ///
+    /// # Errors
+    /// When the path leaves the folder, leads nowhere, or leads to something that is no model.
+    pub fn candidate(&self, requested: &str) -> Result<Candidate, RegistryError> {
+        let (relative, path) = self.find(requested)?;
+        let not_a_model = |cause| RegistryError::NotAModel { path: requested.to_owned(), cause };
+        let bytes = Artifact::read_bytes(&path).map_err(not_a_model)?;
+        let decoded = (self.decode)(&bytes).map_err(not_a_model)?;
+        let version = Version {
+            name: version_name(&relative),
+            file: relative.display().to_string(),
+            digest: decoded.digest,
+        };
+        Ok(Candidate { loaded: load(version.clone(), decoded.model), version, bytes })
+    }
+
+    /// The model of a known version from bytes kept elsewhere.
+    ///
+    /// # Errors
+    /// When the bytes are not that version's artifact.
+    pub fn reload(&self, version: &Version, bytes: &[u8]) -> Result<Arc<Loaded>, RegistryError> {
+        let decoded = (self.decode)(bytes)
+            .map_err(|cause| RegistryError::NotAModel { path: version.file.clone(), cause })?;
+        if decoded.digest != version.digest {
+            return Err(RegistryError::OtherDigest {
+                version: version.name.clone(),
+                expected: version.digest.clone(),
+                found: decoded.digest,
+            });
+        }
+        Ok(load(version.clone(), decoded.model))
+    }
+
+    /// Every artifact of the folder and its subfolders, by name.
+    pub fn list(&self) -> Vec<Listed> {
+        // One list at a time: cards can be large, and many at once larger still.
+        let _turn = self.listing.lock();
+        self.files()
+            .into_iter()
+            .map(|relative| {
+                let (card, error) = match self.read_listed(&relative) {
+                    Ok(artifact) => (Some(artifact.card().clone()), None),
+                    Err(cause) => (None, Some(cause.to_string())),
+                };
+                let version = version_name(&relative);
+                Listed { file: relative.display().to_string(), version, card, error }
+            })
+            .collect()
+    }
+
+    /// The requested path relative to the folder, and where it leads. What stands there literally
+    /// comes first; then the folder's own name in front may be left out.
+    fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
+        let literal = inside(requested)?;
+        let not_found = match self.resolve(requested, &literal) {
+            Err(error @ RegistryError::NotFound { .. }) => error,
+            outcome => return outcome.map(|path| (literal, path)),
+        };
+        // "models/model_v2.bin" means the same wherever the folder really is, and so does its name.
+        let own = self.folder.file_name().unwrap_or_default();
+        let rest = literal.strip_prefix("models").or_else(|_| literal.strip_prefix(own));
+        match rest {
+            Ok(rest) if rest.components().next().is_some() => {
+                self.resolve(requested, rest).map(|path| (rest.to_owned(), path))
+            }
+            Ok(_) | Err(_) => Err(not_found),
+        }
+    }
+
+    /// Where the path leads, links followed; never outside the folder.
+    fn resolve(&self, requested: &str, relative: &Path) -> Result<PathBuf, RegistryError> {
+        let not_found =
+            || RegistryError::NotFound { path: requested.to_owned(), known: self.known() };
+        let folder = self.folder.canonicalize().map_err(|_| not_found())?;
+        let path = folder.join(relative).canonicalize().map_err(|_| not_found())?;
+        if !path.starts_with(&folder) {
+            let why = "it is a link that leads out of the folder";
+            return Err(RegistryError::Outside { path: requested.to_owned(), why });
+        }
+        if !path.is_file() {
+            return Err(not_found());
+        }
+        Ok(path)
+    }
+
+    fn read_listed(&self, relative: &Path) -> Result<Artifact, RegistryError> {
+        let name = relative.display().to_string();
+        let path = self.resolve(&name, relative)?;
+        Artifact::read(&path).map_err(|cause| RegistryError::NotAModel { path: name, cause })
+    }
+
+    fn known(&self) -> String {
+        let files: Vec<String> =
+            self.files().iter().map(|file| format!("{file:?}")).take(10).collect();
+        if files.is_empty() {
+            return "it is empty: make a model with serin train".to_owned();
+        }
+        format!("there are: {}", files.join(", "))
+    }
+
+    /// The artifacts' paths relative to the folder, sorted. Links are listed, not followed.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten() {
+                let (path, kind) = (entry.path(), entry.file_type());
+                if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "bin") {
+                    found.extend(path.strip_prefix(&self.folder).map(Path::to_owned));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+/// The requested path relative to the folder; nothing on disk is looked at.
+fn inside(requested: &str) -> Result<PathBuf, RegistryError> {
+    let outside = |why| RegistryError::Outside { path: requested.to_owned(), why };
+    if requested.is_empty() {
+        return Err(outside("it is empty"));
+    }
+    if requested.contains(['%', '\\']) || !is_one_line(requested) {
+        return Err(outside(
+            "paths are taken literally; %, \\ and control characters are not allowed",
+        ));
+    }
+    let mut relative = PathBuf::new();
+    for component in Path::new(requested).components() {
+        match component {
+            Component::Normal(name) => relative.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err(outside("it has a \"..\"")),
+            Component::RootDir | Component::Prefix(_) => return Err(outside("it is absolute")),
+        }
+    }
+    Ok(relative)
+}
+
+fn version_name(relative: &Path) -> String {
+    relative.with_extension("").display().to_string()
+}
+
+fn load(version: Version, model: Arc<dyn Model>) -> Arc<Loaded> {
+    Arc::new(Loaded { version, inference: Inference::new(model) })
+}
+
+fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
+    let artifact = Artifact::from_bytes(bytes)?;
+    Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() })
+}

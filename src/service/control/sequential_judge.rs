@@ -1,0 +1,271 @@
+//! Who feeds the judge that may be asked at any time? Every second, every look at the health, and every
+//! change of weight closes a tick. Each tick is written down, and saved with the next checkpoint.
+
+use jiff::Timestamp;
+
+use super::rate::Rate;
+use crate::canary::Forecast;
+use crate::canary::Increment;
+use crate::canary::JudgePolicy;
+use crate::canary::Logged;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Pairs;
+use crate::canary::Rollout;
+use crate::canary::Samples;
+use crate::canary::State;
+use crate::canary::judge::forecast::forecast;
+use crate::canary::judge::judgement::WatchEvidence;
+use crate::canary::judge::tick_log::Bounds;
+use crate::canary::judge::tick_log::Unsaved;
+use crate::canary::policy::segments::SegmentName;
+use crate::service::Service;
+use crate::service::reported::feedback::Feedback;
+use crate::service::reported::recordings::Recordings;
+use crate::service::serving::live::Live;
+use crate::service::serving::recorder::Observed;
+
+/// The judgement of the rollout under way, and up to where it has seen the samples.
+#[derive(Default)]
+pub(crate) struct Watch {
+    watched: Option<Watched>,
+    /// How much is kept of what led to the judgement.
+    pub(crate) bounds: Bounds,
+}
+
+struct Watched {
+    rollout: u64,
+    step: u32,
+    digest: String,
+    /// Whether it was promoted, so that only labels of earlier predictions can still come.
+    is_promoted: bool,
+    policy: JudgePolicy,
+    /// What is observed before enters no judgement.
+    warm_until: Timestamp,
+    /// Whether the last tick was of the warm-up.
+    is_warm: bool,
+    /// The samples of the step that the last tick has seen.
+    seen: Samples,
+    /// The pairs, likewise.
+    seen_pairs: Option<Pairs>,
+    monitors: Monitors,
+    /// The ticks that the store does not have.
+    unsaved: Unsaved,
+    rate: Rate,
+}
+
+/// What is to be saved of a judgement, all of it at once.
+pub(crate) struct ToSave {
+    /// The judgement.
+    pub(crate) monitors: Monitors,
+    /// What led to it since the last save.
+    pub(crate) grown: Vec<Logged>,
+    /// Up to where that is.
+    pub(crate) so_far: u64,
+}
+
+/// Where what the judge hears of, beside what is observed here, waits for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) recordings: &'a Recordings,
+    pub(crate) feedback: &'a Feedback,
+}
+
+impl Watch {
+    /// The watch over a rollout, with these monitors, which have seen these samples of its step.
+    pub(crate) fn over(
+        rollout: &Rollout,
+        monitors: Monitors,
+        unsaved: Unsaved,
+        seen: Observed,
+        rate: Rate,
+    ) -> Watch {
+        let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
+        let warm_until = rollout.warm_until();
+        let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
+        let (seen, seen_pairs) = (seen.first, seen.pairs);
+        let watched = Watched {
+            rollout: id,
+            step,
+            digest,
+            is_promoted: false,
+            policy,
+            warm_until,
+            is_warm: false,
+            seen,
+            seen_pairs,
+            monitors,
+            unsaved,
+            rate,
+        };
+        Watch { watched: Some(watched), bounds }
+    }
+
+    /// The same watch, now that the canary was promoted: only labels of earlier predictions still come.
+    pub(crate) fn after_promotion(mut self) -> Watch {
+        self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
+        self
+    }
+
+    /// The rollout, step and artifact whose promotion is watched.
+    pub(crate) fn promoted(&self) -> Option<(u64, u32, String)> {
+        let watched = self.watched.as_ref().filter(|watched| watched.is_promoted)?;
+        Some((watched.rollout, watched.step, watched.digest.clone()))
+    }
+
+    /// Closes a tick with these first samples and pairs of the running step and what was recorded since the
+    /// last; whether there is a judgement of the step.
+    pub(crate) fn tick(
+        &mut self,
+        live: &Live,
+        observed: &Observed,
+        elsewhere: Elsewhere<'_>,
+        at: Timestamp,
+    ) -> bool {
+        let Some(watched) = &mut self.watched else { return false };
+        if watched.is_promoted {
+            let losses = elsewhere.feedback.take_losses();
+            if !losses.is_empty() {
+                watched.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
+            }
+            return true;
+        }
+        let Some(lane) = &live.canary else { return false };
+        let Observed { first: samples, pairs, .. } = observed;
+        if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
+            return false;
+        }
+        // Whoever looked earlier and comes later brings nothing new.
+        let increment = Increment::between(lane.split.weight(), &watched.seen, samples)
+            .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
+        let Some(mut increment) = increment else { return true };
+        // The tick in which the warm-up ends is of it.
+        let is_warming = at < watched.warm_until || watched.is_warm;
+        if increment.weight.is_certain() || is_warming {
+            // No coin falls, so what was recorded compares nothing; or nothing is judged yet.
+            elsewhere.recordings.drop_waiting();
+        } else {
+            increment.recorded = elsewhere.recordings.increments();
+        }
+        increment.segments = live.recorder.take_segments(&lane.segments);
+        // A label knows its own share, so it waits for no other one to end.
+        increment.losses = elsewhere.feedback.take_losses();
+        watched.rate.count(increment.stable.requests + increment.canary.requests, at);
+        if is_warming {
+            watched.is_warm = at < watched.warm_until;
+            let rest = if watched.is_warm {
+                (samples.clone(), pairs.clone())
+            } else {
+                // Whoever came so far was not judged, and is once. What comes before the samples are read
+                // anew is left out, rather than counted twice.
+                lane.visits.forget();
+                let Observed { first, pairs, .. } = live.recorder.observed();
+                (first, pairs)
+            };
+            (watched.seen, watched.seen_pairs) = rest;
+            return true;
+        }
+        // Looking twice at the same samples changes nothing.
+        if !increment.is_empty() {
+            watched.take_in(&increment, at, &self.bounds);
+            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
+        }
+        true
+    }
+
+    /// What may be concluded now.
+    fn evidence(&self) -> Option<WatchEvidence> {
+        let watched = self.watched.as_ref()?;
+        Some(WatchEvidence::new(&watched.policy, &watched.monitors))
+    }
+
+    /// What comes, if requests go on as they did of late.
+    pub(crate) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
+        let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
+        let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
+        let observed = watched.rate.observed(now);
+        let measured = watched.monitors.measured();
+        Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
+    }
+
+    /// The segments that were seen.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
+        self.watched.iter().flat_map(|watched| watched.monitors.segments())
+    }
+
+    /// What is to be saved.
+    pub(crate) fn to_save(&self) -> Option<ToSave> {
+        let Watched { monitors, unsaved, .. } = self.watched.as_ref()?;
+        let (grown, so_far) = unsaved.parts();
+        Some(ToSave { monitors: monitors.clone(), grown, so_far })
+    }
+
+    /// That far, the log of this rollout is saved.
+    pub(crate) fn saved(&mut self, rollout: u64, so_far: u64) {
+        if let Some(watched) = self.watched.as_mut().filter(|watched| watched.rollout == rollout) {
+            watched.unsaved.saved(so_far);
+        }
+    }
+
+    /// Follows a change of state. The judgement of a rollout goes on from step to step, because each
+    /// tick knows its own share; a new rollout starts from what stable did before it.
+    pub(crate) fn follow(
+        &mut self,
+        state: &State,
+        before: &Live,
+        elsewhere: Elsewhere<'_>,
+        at: Timestamp,
+    ) {
+        let recordings = elsewhere.recordings;
+        let last = before.recorder.observed();
+        self.tick(before, &last, elsewhere, at);
+        let Some(rollout) = &state.rollout else {
+            let goes_on = state.aftercare.as_ref().map(|care| care.rollout.id);
+            self.watched = self.watched.take().filter(|it| Some(it.rollout) == goes_on);
+            self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
+            recordings.judge([], 0);
+            return;
+        };
+        match &mut self.watched {
+            Some(watched) if watched.rollout == rollout.id => {
+                if watched.step != rollout.step {
+                    (watched.step, watched.seen) = (rollout.step, Samples::default());
+                    watched.seen_pairs = None;
+                    recordings.drop_waiting();
+                }
+            }
+            Some(_) | None => {
+                // What was recorded of the last canary says nothing about this one.
+                recordings.clear();
+                recordings.judge(rollout.recorded_metrics(), rollout.salt);
+                let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
+                let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
+                let (none, rate) = (Observed::default(), Rate::new(at));
+                let watch = Watch::over(rollout, monitors, unsaved, none, rate);
+                *self = Watch { bounds, ..watch };
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// A tick: learned from, and written down.
+    fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
+        self.monitors.tick(increment);
+        let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
+        self.unsaved.push(tick, &self.monitors, bounds);
+    }
+}
+
+impl Service {
+    pub(crate) fn elsewhere(&self) -> Elsewhere<'_> {
+        Elsewhere { recordings: &self.recordings, feedback: &self.feedback }
+    }
+
+    /// What the watch says of these samples, which closes a tick; `None` without a canary.
+    pub(crate) fn watch_evidence(&self, live: &Live, observed: &Observed) -> Option<WatchEvidence> {
+        let mut watch = self.watch.lock();
+        let is_judged = watch.tick(live, observed, self.elsewhere(), self.clock.wall());
+        if is_judged { watch.evidence() } else { None }
+    }
+}

@@ -1,0 +1,415 @@
+//! From a journal to a running service: replay, load, restore.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use super::command::Salts;
+use super::error::CommandError;
+use super::rate::Rate;
+use super::registry::Registry;
+use super::registry::RegistryError;
+use super::sequential_judge::Watch;
+use crate::canary::Event;
+use crate::canary::Monitors;
+use crate::canary::Rollout;
+use crate::canary::State;
+use crate::canary::Version;
+use crate::canary::judge::monitors::ALGORITHM;
+use crate::canary::judge::tick_log;
+use crate::canary::judge::tick_log::Unsaved;
+use crate::canary::policy::Mode;
+use crate::canary::policy::fault::Injection;
+use crate::canary::rollout::journal::ReplayError;
+use crate::canary::rollout::journal::follow;
+use crate::service::Ledger;
+use crate::service::Service;
+use crate::service::Settings;
+use crate::service::clock::Clock;
+use crate::service::notify::Notifications;
+use crate::service::reported::feedback::Feedback;
+use crate::service::reported::recordings::Recordings;
+use crate::service::serving::breaker::Breaker;
+use crate::service::serving::live::Lane;
+use crate::service::serving::live::Live;
+use crate::service::serving::live::Loaded;
+use crate::service::serving::recorder::Observed;
+use crate::service::serving::recorder::Recorder;
+use crate::service::serving::seen_keys::RolloutVisits;
+use crate::service::serving::shadow::RedactError;
+use crate::service::serving::shadow::Shadow;
+use crate::service::serving::tripwire::Alarm;
+use crate::service::serving::tripwire::Tripwire;
+use crate::store::Checkpoint;
+use crate::store::KeyedSamples;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::check_order;
+
+/// Why a service cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal tells no possible history.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The first stable model cannot be loaded.
+    #[error("no stable model")]
+    Registry(#[from] RegistryError),
+    /// The stable model that the journal names is neither in the store nor in the folder.
+    #[error(
+        "the stable model {name} ({digest}) is neither in the store nor, unchanged, at {file} in \
+         the models folder; put the file back, or begin anew with another --store"
+    )]
+    StableLost {
+        /// Its name.
+        name: String,
+        /// Its file.
+        file: String,
+        /// Its identity.
+        digest: String,
+    },
+    /// What is to be redacted is unknown.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
+    /// What had to be journalled at the start, such as the rollback of a canary that was lost, could not be.
+    #[error("{0}")]
+    Command(String),
+}
+
+impl Service {
+    /// Starts from what the store holds, or anew with the stable model of the settings.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        registry: Registry,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Service, StartError> {
+        let (state, known) = replayed(&*store, None, 0)?;
+        // Before anything is written that somebody may want to hear of.
+        let notifications = Notifications::new(&settings.notify, &*store, known);
+        let (state, revision) = match state {
+            Some(state) => (state, known),
+            None => first_state(&settings, &*store, &registry, &*clock)?,
+        };
+        let alarm: Arc<Alarm> = Arc::default();
+        let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
+        let shadow = Shadow::new(&settings, live.stable.inference.model().schema())?;
+        let watch = watched(&state, &live, &*store, clock.wall());
+        let canary_lost = state.rollout.is_some() && live.canary.is_none();
+        let recordings = Recordings::default();
+        let feedback = Feedback::new(settings.feedback, &*store)?;
+        labelled(&state, &*store, &feedback);
+        if let Some(rollout) = &state.rollout {
+            recordings.judge(rollout.recorded_metrics(), rollout.salt);
+        }
+        let salts = Salts::new(settings.seed, state.rollouts);
+        let service = Service {
+            live: ArcSwap::from_pointee(live),
+            ledger: Mutex::new(Ledger { state, revision, unkept: None, salts }),
+            watch: Mutex::new(watch),
+            saved: Mutex::default(),
+            store,
+            registry,
+            started: clock.steady(),
+            clock,
+            settings,
+            alarm,
+            recordings,
+            notifications: Arc::new(notifications),
+            feedback,
+            shadow,
+            draining: false.into(),
+        };
+        if canary_lost {
+            service.roll_back_lost_canary()?;
+        }
+        service.end_forbidden_injection()?;
+        Ok(service)
+    }
+
+    /// Ends what was injected by a server that was allowed to, if this one is not.
+    fn end_forbidden_injection(&self) -> Result<(), StartError> {
+        let mut ledger = self.ledger.lock();
+        let injected = ledger.state.rollout.as_ref().filter(|it| it.injected().is_some());
+        let Some(rollout) = injected.filter(|_| !self.settings.allow_injection) else {
+            return Ok(());
+        };
+        let event = Event::Injected { rollout: rollout.id, injection: Injection::default() };
+        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
+    }
+
+    /// Follows a journal that someone else has written to.
+    pub(crate) fn catch_up(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let damaged = |cause: String| {
+            CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
+        };
+        let (state, revision) = replayed(&*self.store, Some(ledger.state.clone()), ledger.revision)
+            .map_err(|e| damaged(e.to_string()))?;
+        if let Some(state) = state {
+            let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.alarm)
+                .map_err(|e| damaged(e.to_string()))?;
+            // Not while a checkpoint of the old watch is being saved.
+            let _not_saving = self.saved.lock();
+            *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
+            self.live.store(Arc::new(live));
+            labelled(&state, &*self.store, &self.feedback);
+            // What was recorded before may have been of another rollout.
+            self.recordings.clear();
+            match &state.rollout {
+                Some(rollout) => self.recordings.judge(rollout.recorded_metrics(), rollout.salt),
+                None => self.recordings.judge([], 0),
+            }
+            (ledger.state, ledger.revision) = (state, revision);
+            self.notifications.ring();
+        }
+        Ok(())
+    }
+
+    fn roll_back_lost_canary(&self) -> Result<(), StartError> {
+        let mut ledger = self.ledger.lock();
+        let Some(rollout) = &ledger.state.rollout else { return Ok(()) };
+        let event = Event::RolledBack {
+            rollout: rollout.id,
+            reason: format!(
+                "the artifact of {} is neither in the store nor, unchanged, in the models folder",
+                rollout.canary.name
+            ),
+            quarantine: false,
+            judgement: None,
+            by: Mode::Automatic,
+        };
+        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
+    }
+}
+
+/// The state after the entries that follow `revision`, and the newest revision.
+fn replayed(
+    store: &dyn Store,
+    mut state: Option<State>,
+    mut revision: u64,
+) -> Result<(Option<State>, u64), StartError> {
+    loop {
+        let page = store.entries(revision, PAGE)?;
+        if page.is_empty() {
+            return Ok((state, revision));
+        }
+        check_order(revision, &page)?;
+        for entry in &page {
+            state = Some(follow(state, entry)?);
+            revision = entry.sequence;
+        }
+    }
+}
+
+/// Entries read at once, so that a long journal does not need to fit in memory.
+pub(crate) const PAGE: usize = 1000;
+
+fn first_state(
+    settings: &Settings,
+    store: &dyn Store,
+    registry: &Registry,
+    clock: &dyn Clock,
+) -> Result<(State, u64), StartError> {
+    let stable = registry.candidate(&settings.stable)?;
+    store.save_artifact(&stable.version.digest, &stable.bytes)?;
+    let event = Event::Initialized { stable: stable.version };
+    let entry = store.append(0, clock.wall(), &event)?;
+    Ok((follow(None, &entry)?, entry.sequence))
+}
+
+/// Loads what the state names, and goes on with the samples of its step. The canary is left out
+/// if it cannot be loaded.
+fn assemble(
+    state: &State,
+    store: &dyn Store,
+    registry: &Registry,
+    settings: &Settings,
+    alarm: &Arc<Alarm>,
+) -> Result<Live, StartError> {
+    let stable = load(&state.stable, store, registry)?.ok_or_else(|| StartError::StableLost {
+        name: state.stable.name.clone(),
+        file: state.stable.file.clone(),
+        digest: state.stable.digest.clone(),
+    })?;
+    let canary = match &state.rollout {
+        Some(rollout) => load(&rollout.canary, store, registry)?
+            .filter(|canary| {
+                let (stable, canary) = (stable.inference.model(), canary.inference.model());
+                stable.schema().same_features(canary.schema()).is_ok()
+            })
+            .map(|loaded| {
+                let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
+                let breaker = Breaker::of(rollout);
+                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
+            }),
+        None => None,
+    };
+    let previous = match &state.aftercare {
+        Some(care) => load(&care.previous, store, registry)?,
+        None => None,
+    };
+    if previous.is_none() && state.aftercare.is_some() {
+        tracing::error!(
+            "the version before the newest promotion is lost, and cannot be reverted to"
+        );
+    }
+    let recorder = Arc::new(restored(state, store, settings.workers));
+    Ok(Live { stable, canary, previous, recorder })
+}
+
+/// The version from the store, or from its file if that still has the same digest.
+fn load(
+    version: &Version,
+    store: &dyn Store,
+    registry: &Registry,
+) -> Result<Option<Arc<Loaded>>, StartError> {
+    if let Some(bytes) = store.artifact(&version.digest)? {
+        match registry.reload(version, &bytes) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(cause) => tracing::warn!(%cause, "the store's copy of an artifact is damaged"),
+        }
+    }
+    match registry.candidate(&version.file) {
+        Ok(found) if found.version.digest == version.digest => Ok(Some(found.loaded)),
+        Ok(_) => Ok(None),
+        Err(cause) => {
+            tracing::warn!(%cause, "an artifact is not in the models folder");
+            Ok(None)
+        }
+    }
+}
+
+/// The keys that were there before the restart, if any were.
+fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutVisits>> {
+    let saved = store.checkpoint().ok()??;
+    let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
+    let KeyedSamples { seen, shadowed, .. } = saved.keys.filter(|_| of_this)?;
+    let shadowed = shadowed.unwrap_or_default();
+    Some(Arc::new(RolloutVisits::restored(rollout.salt, seen, shadowed)))
+}
+
+/// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
+/// from an earlier step, or starts from what stable did before.
+fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
+    let Some(rollout) = state.judged() else { return Watch::default() };
+    let seen = live.recorder.observed();
+    let kept = match store.checkpoint() {
+        // What was not restored of the samples is not seen again, so nothing is known twice.
+        Ok(Some(saved))
+            if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest) =>
+        {
+            saved.monitors
+        }
+        Ok(_) => None,
+        Err(cause) => {
+            tracing::warn!(%cause, "the newest checkpoint cannot be read");
+            None
+        }
+    };
+    let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
+        // So it is after a crash in the first second of a rollout, too.
+        tracing::info!(
+            rollout = rollout.id,
+            "the watch knows nothing of this rollout, and starts anew"
+        );
+        Monitors::new(&rollout.policy.judge, &seen.first.stable)
+    });
+    // What another algorithm has learned is a base for this one, not something this one could recompute.
+    let is_of_this = monitors.algorithm() == ALGORITHM;
+    let monitors = monitors.taken_over();
+    let kept = if is_of_this { unsaved(store, rollout.id, &monitors) } else { Ok(None) };
+    let begins = || Unsaved::beginning(&monitors);
+    let unsaved = kept.map(|kept| kept.unwrap_or_else(begins)).unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
+        begins()
+    });
+    let is_new = monitors.ticks() == 0;
+    let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
+    if let Some(lane) = &live.canary {
+        lane.segments.learn(watch.segments());
+        if is_new {
+            // Whoever came so far came in the warm-up.
+            lane.visits.forget();
+        }
+    }
+    if state.rollout.is_some() { watch } else { watch.after_promotion() }
+}
+
+/// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
+/// cannot be read are lost evidence, no reason not to serve.
+fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
+    let rollout = state.judged();
+    feedback.follow(rollout);
+    let Some(rollout) = rollout else { return };
+    let of_this =
+        |saved: &Checkpoint| (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest);
+    let saved = store.checkpoint().map(|saved| saved.filter(of_this)?.labels);
+    match saved.and_then(|saved| Ok((saved.unwrap_or_default(), store.labels(rollout.id)?))) {
+        Ok((labels, seen)) => feedback.restore(labels, seen),
+        Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
+    }
+}
+
+/// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the
+/// checkpoint.
+fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
+    let segments = store.segments().ok()?;
+    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
+    let (base, ticks) = (store.base(newest).ok()??, store.ticks(newest).ok()?);
+    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let monitors = tick_log::replay(base, &ticks, end).ok()?;
+    tracing::warn!(
+        rollout,
+        ticks = end,
+        "what the watch has learned is taken from the evidence log"
+    );
+    Some(monitors)
+}
+
+/// The end of the log that led to these monitors; `None` if it does not lead to them.
+fn unsaved(
+    store: &dyn Store,
+    rollout: u64,
+    monitors: &Monitors,
+) -> Result<Option<Unsaved>, StoreError> {
+    let segments = store.segments()?;
+    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
+    let Some(newest) = newest else { return Ok(None) };
+    let ticks = store.ticks(newest)?;
+    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let leads_here = end == monitors.ticks();
+    Ok(leads_here.then(|| Unsaved::after(&ticks)))
+}
+
+/// The recorder of the current step, with the samples of its checkpoint if there is one. Samples
+/// that cannot be read are lost evidence, no reason not to serve.
+fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
+    let Some(rollout) = &state.rollout else { return Recorder::new(workers) };
+    match store.checkpoint() {
+        Ok(Some(saved))
+            if (saved.rollout, saved.step) == (rollout.id, rollout.step)
+                && saved.digest == rollout.canary.digest =>
+        {
+            let repeated = saved.keys.and_then(|keys| keys.repeated);
+            let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
+            Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
+                tracing::warn!("the samples of the current step do not add up; they start anew");
+                Recorder::new(workers)
+            })
+        }
+        Ok(_) => Recorder::new(workers),
+        Err(cause) => {
+            tracing::warn!(%cause, "the samples of the current step are lost");
+            Recorder::new(workers)
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The room `reported`.
+
+pub mod analysis;
+pub mod feedback;
+pub(crate) mod pending;
+pub mod recordings;

@@ -1,0 +1,151 @@
+//! Which recorded values wait for the judge? Those of the metrics that the policy of the rollout judges,
+//! until there are enough of both tracks to be compared.
+//!
+//! Nobody flips a coin for a recorded value, so it is compared with the others of its tick, whose
+//! share is the one observed. A tick with values of one track alone would compare nothing, and one
+//! with a single value of each hardly anything: so values wait until there are [`FEWEST`] of both, but
+//! never over a change of the canary's share. Whoever comes back stays on one track, so of a key only
+//! the first value of each metric waits.
+
+use std::collections::BTreeMap;
+
+use crate::canary::MetricName;
+use crate::canary::Track;
+use crate::canary::observed::increment::RecordedIncrement;
+use crate::service::serving::seen_keys::Visit;
+use crate::service::serving::seen_keys::Visits;
+use crate::stats::Histogram;
+use crate::stats::Layout;
+
+/// So many values of each track make a tick.
+pub const FEWEST: u64 = 10;
+
+/// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
+/// [`Layout::ANY`] tell them no longer apart.
+pub const SMALLEST: f64 = 1e-9;
+/// See [`SMALLEST`].
+pub const LARGEST: f64 = 1e12;
+
+/// The values that wait, 240 kB a metric whatever their number.
+#[derive(Default)]
+pub struct Pending(BTreeMap<MetricName, Judged>);
+
+/// One metric.
+struct Judged {
+    waiting: Waiting,
+    /// The keys that a value was judged for in this rollout.
+    judged: Visits,
+    /// Those that one waits for. A value that is dropped leaves its key the next one.
+    awaited: Visits,
+    salt: u128,
+}
+
+struct Waiting {
+    stable: Histogram,
+    canary: Histogram,
+}
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting { stable: Histogram::new(Layout::ANY), canary: Histogram::new(Layout::ANY) }
+    }
+}
+
+impl Pending {
+    /// Nothing waits, and values of these metrics will. The salt is that of the rollout.
+    pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
+        let visits = || Visits::new(salt);
+        let waiting = Waiting::default;
+        let judged = || Judged { waiting: waiting(), judged: visits(), awaited: visits(), salt };
+        Pending(metrics.into_iter().map(|name| (name, judged())).collect())
+    }
+
+    /// Whether a value could be told apart from others, should its metric be judged.
+    pub fn takes(&self, metric: &MetricName, value: f64) -> bool {
+        let in_range = value == 0.0 || (SMALLEST..=LARGEST).contains(&value.abs());
+        in_range || !self.judges(metric)
+    }
+
+    /// Keeps a value, if its metric is judged and it is the first of its key.
+    pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
+        if let Some(Judged { waiting, judged, awaited, .. }) = self.0.get_mut(metric) {
+            let is_known = |key| judged.knows(key) || awaited.visit(key) == Visit::Repeated;
+            if key.is_some_and(is_known) {
+                return;
+            }
+            let Waiting { stable, canary } = waiting;
+            match track {
+                Track::Stable => stable.record(value),
+                Track::Canary => canary.record(value),
+            }
+        }
+    }
+
+    /// The metrics that have enough of both tracks, which then wait for nothing.
+    pub fn take(&mut self) -> BTreeMap<MetricName, RecordedIncrement> {
+        let enough = |Judged { waiting, .. }: &Judged| {
+            waiting.stable.count() >= FEWEST && waiting.canary.count() >= FEWEST
+        };
+        let points = |histogram: &Histogram| histogram.points().as_slice().to_vec();
+        self.0
+            .iter_mut()
+            .filter(|(_, judged)| enough(judged))
+            .map(|(name, judged)| {
+                let Waiting { stable, canary } = std::mem::take(&mut judged.waiting);
+                judged.judged.add(&judged.awaited);
+                judged.awaited = Visits::new(judged.salt);
+                let increment =
+                    RecordedIncrement { stable: points(&stable), canary: points(&canary) };
+                (name.clone(), increment)
+            })
+            .collect()
+    }
+
+    /// Forgets the values and the keys they came with, not the metrics and not the keys that were judged.
+    pub fn clear(&mut self) {
+        for Judged { waiting, awaited, salt, .. } in self.0.values_mut() {
+            *waiting = Waiting::default();
+            *awaited = Visits::new(*salt);
+        }
+    }
+
+    /// Whether values of this metric are judged.
+    pub fn judges(&self, metric: &MetricName) -> bool {
+        self.0.contains_key(metric)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_wait_until_there_are_enough_of_both_tracks() {
+        let revenue = MetricName::new("revenue").unwrap();
+        let mut pending = Pending::of([revenue.clone()], 7);
+        for _ in 0..50 {
+            pending.record(Track::Stable, &revenue, 12.0, None);
+            pending.record(Track::Stable, &MetricName::new("other").unwrap(), 1.0, None);
+        }
+        assert!(pending.take().is_empty());
+        for value in 0..9 {
+            pending.record(Track::Canary, &revenue, -f64::from(value), None);
+        }
+        assert!(pending.take().is_empty());
+        // Anna stays on her track: all her values are one draw of the coin.
+        for value in 0..50 {
+            pending.record(Track::Canary, &revenue, f64::from(value), Some("anna"));
+        }
+        let taken = pending.take();
+        let count = |values: &[(f64, u64)]| values.iter().map(|value| value.1).sum::<u64>();
+        assert_eq!(taken.len(), 1);
+        assert_eq!((count(&taken[&revenue].stable), count(&taken[&revenue].canary)), (50, 10));
+        assert!(pending.take().is_empty());
+        // Berta's first value was dropped, so her second one is her first.
+        for (key, expected) in [("anna", 0), ("berta", 1), ("berta", 1)] {
+            pending.clear();
+            pending.record(Track::Canary, &revenue, 1.0, Some(key));
+            assert_eq!(pending.0[&revenue].waiting.canary.count(), expected, "{key}");
+        }
+    }
+}

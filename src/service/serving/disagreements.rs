@@ -1,0 +1,152 @@
+//! Where do canary and stable differ most? The few worst requests of a rollout's shadow, for a person to
+//! look at. They live in memory, and are gone with the next deployment.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use crate::canary::observed::pairs::Pair;
+use crate::model::Row;
+use crate::model::Schema;
+use crate::model::Value;
+
+/// How many are kept.
+pub const MOST: usize = 10;
+
+/// About how many bytes of features are kept of one: enough for some hundred numbers.
+const MOST_BYTES: usize = 4096;
+
+/// The longest text that is kept of a value, in characters.
+const LONGEST_TEXT: usize = 100;
+
+/// A row on which the two differ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Disagreement {
+    /// When it was compared the first time.
+    pub at: Timestamp,
+    /// The step of the rollout.
+    pub step: u32,
+    /// How often the same row was among the worst.
+    pub times: u64,
+    /// Its features by name, but those that are redacted.
+    pub features: Map<String, Json>,
+    /// How many features are left out for want of room.
+    pub left_out: usize,
+    /// Stable's answer.
+    pub stable: Answer,
+    /// The canary's.
+    pub canary: Answer,
+    /// Probability, canary less stable.
+    pub difference: f64,
+}
+
+/// What a version said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// Its probability.
+    pub probability: f64,
+    /// Its label.
+    pub label: u8,
+}
+
+impl Disagreement {
+    /// The row at this place of a request.
+    pub(crate) fn new(
+        at: Timestamp,
+        step: u32,
+        schema: &Schema,
+        row: &Row<'_>,
+        redact: &[String],
+        pair: &Pair<'_>,
+        place: usize,
+    ) -> Disagreement {
+        let (features, left_out) = shown(schema, row, redact);
+        let answer = |probabilities: &[f64], threshold: f64| {
+            let probability = probabilities.get(place).copied().unwrap_or_default();
+            Answer { probability, label: u8::from(probability >= threshold) }
+        };
+        let stable = answer(pair.stable, pair.stable_threshold);
+        let canary = answer(pair.canary, pair.canary_threshold);
+        let difference = canary.probability - stable.probability;
+        Disagreement { at, step, times: 1, features, left_out, stable, canary, difference }
+    }
+
+    fn is_same_as(&self, other: &Disagreement) -> bool {
+        (self.stable, self.canary, &self.features) == (other.stable, other.canary, &other.features)
+    }
+}
+
+/// The values by name, as far as there is room, and how many there is none for.
+fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json>, usize) {
+    let (mut features, mut bytes, mut left_out) = (Map::new(), 0, 0);
+    for (feature, value) in schema.features().iter().zip(row.values()) {
+        if redact.contains(&feature.name) {
+            continue;
+        }
+        let value = match value {
+            Value::Number(number) => Json::from(*number),
+            Value::Text(text) if text.chars().count() > LONGEST_TEXT => {
+                Json::from(text.chars().take(LONGEST_TEXT).chain("...".chars()).collect::<String>())
+            }
+            Value::Text(text) => Json::from(text.as_ref()),
+            Value::Missing => Json::Null,
+        };
+        let text = value.as_str().map_or(0, str::len);
+        let more = feature.name.len() + text + 16;
+        if bytes + more > MOST_BYTES {
+            left_out += 1;
+        } else {
+            bytes += more;
+            features.insert(feature.name.clone(), value);
+        }
+    }
+    (features, left_out)
+}
+
+/// The worst of one rollout, the largest difference first.
+#[derive(Debug, Default)]
+pub(crate) struct Disagreements {
+    rollout: Option<u64>,
+    worst: Vec<Disagreement>,
+}
+
+impl Disagreements {
+    /// Forgets those of another rollout.
+    pub(crate) fn of_rollout(&mut self, rollout: u64) {
+        if self.rollout != Some(rollout) {
+            *self = Disagreements { rollout: Some(rollout), worst: Vec::new() };
+        }
+    }
+
+    /// The row of this pair that is among the worst, if one is.
+    pub(crate) fn is_among_them(&self, pair: &Pair<'_>) -> Option<usize> {
+        let (place, difference) = pair.largest()?;
+        let is_large = match self.worst.last() {
+            Some(least) if self.worst.len() >= MOST => difference.abs() >= least.difference.abs(),
+            Some(_) | None => difference != 0.0,
+        };
+        is_large.then_some(place)
+    }
+
+    /// Keeps one in the place of the smallest.
+    pub(crate) fn keep(&mut self, found: Option<Disagreement>) {
+        let Some(found) = found else { return };
+        if let Some(known) = self.worst.iter_mut().find(|known| known.is_same_as(&found)) {
+            known.times = known.times.saturating_add(1);
+            return;
+        }
+        let place =
+            self.worst.partition_point(|known| known.difference.abs() >= found.difference.abs());
+        self.worst.insert(place, found);
+        self.worst.truncate(MOST);
+    }
+
+    pub(crate) fn rollout(&self) -> Option<u64> {
+        self.rollout
+    }
+
+    pub(crate) fn all(&self) -> &[Disagreement] {
+        &self.worst
+    }
+}

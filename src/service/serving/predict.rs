@@ -1,0 +1,287 @@
+//! One prediction: assign, infer, record, and never let the user feel the canary.
+
+mod tester;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use super::faults::Fault;
+use super::inference::InferenceError;
+use super::inference::Probabilities;
+use super::live::Assigned;
+use super::live::Lane;
+use super::live::Live;
+use super::live::Loaded;
+use super::segment_slots::InSegments;
+use super::segment_slots::Named;
+use super::shadow::Shadow;
+use crate::canary::Track;
+use crate::canary::Weight;
+use crate::canary::observed::samples::Failure;
+use crate::canary::traffic::prediction_id::Standing;
+use crate::model::Features;
+use crate::model::Row;
+use crate::model::RowError;
+use crate::service::clock::Clock;
+
+use super::timed::Timed;
+use super::timed::per_row;
+use super::timed::timed;
+pub use tester::predict_on;
+
+/// What is asked: one row or many, and for whom.
+pub struct Request<'a> {
+    /// The rows, in the order they are to be answered.
+    pub rows: Vec<Features<'a>>,
+    /// Whoever has the same key gets the same track.
+    pub key: Option<Cow<'a, str>>,
+    /// The segments it is in.
+    pub segments: Named<'a>,
+}
+
+/// What is answered.
+pub struct Prediction {
+    /// The probability of the positive class, for each row.
+    pub probabilities: Probabilities,
+    /// The track that answered.
+    pub track: Track,
+    /// From the start of the inference to its answer; with a fallback, from the canary's start.
+    pub latency: Duration,
+    /// Whether stable stepped in for a canary that failed.
+    pub fallback: bool,
+    /// What its label would be good for.
+    pub standing: Standing,
+    /// Kept instead of a clone of the version: two workers that count references to the same version
+    /// would wait for each other's cache.
+    live: Guard<Arc<Live>>,
+}
+
+impl Prediction {
+    /// The version that answered.
+    pub fn answered_by(&self) -> &Loaded {
+        match (self.track, &self.live.canary) {
+            (Track::Canary, Some(lane)) => &lane.loaded,
+            (Track::Canary, None) | (Track::Stable, _) => &self.live.stable,
+        }
+    }
+
+    /// The rollout that drew its track, the step, and the canary's share then; rollout 0 for none.
+    pub fn drawn_in(&self) -> (u64, u32, Weight) {
+        let lane = self.live.canary.as_ref();
+        lane.map_or((0, 0, Weight::ZERO), |lane| (lane.rollout, lane.step, lane.split.weight()))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum PredictError {
+    /// A row does not fit the model.
+    #[error("{}{cause}", position(*.row, *.rows))]
+    Row {
+        /// Which row, counted from 0.
+        row: usize,
+        /// Of how many.
+        rows: usize,
+        /// What is wrong with it.
+        cause: RowError,
+    },
+    /// The stable model failed, and there is nobody behind it.
+    #[error("the stable model {}; the failure is counted, try again", .0.failure)]
+    Stable(InferenceError),
+}
+
+fn position(row: usize, rows: usize) -> String {
+    if rows > 1 { format!("instance {row}: ") } else { String::new() }
+}
+
+/// Answers a request from this `Live`.
+///
+/// # Errors
+/// When a row does not fit the model, or stable itself fails. A canary's failure is no error: it
+/// is counted, and stable answers.
+pub async fn predict(
+    live: Guard<Arc<Live>>,
+    clock: &dyn Clock,
+    stable_deadline: Duration,
+    shadow: &Shadow,
+    request: Request<'_>,
+) -> Result<Prediction, PredictError> {
+    let Request { rows, key, segments: named } = request;
+    let rows = fit(&live, rows)?;
+    let mut asked = Asked::new(&live, key.as_deref(), &named);
+    if let Some(lane) = asked.canarys() {
+        let asked_of = if lane.admits(|| clock.steady()) {
+            timed(&lane.loaded, clock, lane.fault(&named), lane.deadline, &rows).await
+        } else {
+            (Duration::ZERO, Err(not_asked()))
+        };
+        if let Some(answer) = asked.canary_has(lane, asked_of, clock, &rows) {
+            shadow.keep(&rows, None);
+            return Ok(answer.of(live));
+        }
+    }
+    let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
+    let (answer, shadowing) = asked.stable_has(outcome, stable_deadline, &rows)?;
+    shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
+    if let Some(lane) = shadowing {
+        let stable = (&answer.probabilities[..], per_row(answer.latency, &rows));
+        shadow.offer(lane, &live.recorder, rows, stable, lane.fault(&named));
+    }
+    Ok(answer.of(live))
+}
+
+/// A request under way: whose it is, and what has come of it.
+struct Asked<'a> {
+    live: &'a Live,
+    key: Option<&'a str>,
+    segments: InSegments,
+    assigned: Assigned,
+    /// How long the canary took to fail; zero if it was not even asked, `None` if it has not failed.
+    lost: Option<Duration>,
+}
+
+/// A prediction, but for what it was made from.
+struct Answer {
+    probabilities: Probabilities,
+    track: Track,
+    latency: Duration,
+    fallback: bool,
+    standing: Standing,
+}
+
+impl Answer {
+    fn of(self, live: Guard<Arc<Live>>) -> Prediction {
+        let Answer { probabilities, track, latency, fallback, standing } = self;
+        Prediction { probabilities, track, latency, fallback, standing, live }
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> Asked<'a> {
+        let segments = match &live.canary {
+            Some(lane) if !named.is_empty() => lane.segments.find(named),
+            Some(_) | None => InSegments::default(),
+        };
+        Asked { live, key, segments, assigned: live.assign(key), lost: None }
+    }
+
+    /// The lane, if the request is the canary's.
+    fn canarys(&self) -> Option<&'a Lane> {
+        self.live.canary.as_ref().filter(|_| self.assigned.track == Track::Canary)
+    }
+
+    /// The canary has answered, or failed: then stable is to be asked.
+    fn canary_has(
+        &mut self,
+        lane: &Lane,
+        (latency, outcome): Timed,
+        clock: &dyn Clock,
+        rows: &[Row<'_>],
+    ) -> Option<Answer> {
+        match outcome {
+            Ok(probabilities) => {
+                let latency_seconds = per_row(latency, rows);
+                self.record(Track::Canary, latency_seconds, &probabilities);
+                lane.answered(latency_seconds);
+                let (track, standing) = (Track::Canary, self.assigned.standing);
+                Some(Answer { probabilities, track, latency, fallback: false, standing })
+            }
+            Err(error) => {
+                let visit = self.assigned.visit;
+                self.live.recorder.record_failure(Track::Canary, visit, error.failure);
+                // A burst of one segment may have opened the breaker: the others have nothing to do with it.
+                if error.failure != Failure::BreakerOpen {
+                    self.live.recorder.record_failure_in(&self.segments, Track::Canary, visit);
+                }
+                lane.failed(error.failure, || clock.steady());
+                tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
+                self.lost = Some(latency);
+                None
+            }
+        }
+    }
+
+    /// Stable has answered, or failed. With the lane whose canary is to be asked the same in shadow.
+    ///
+    /// A request that was the canary's does not become a sample of stable: the two tracks are
+    /// comparable only as the split has drawn them.
+    fn stable_has(
+        &self,
+        (latency, outcome): Timed,
+        stable_deadline: Duration,
+        rows: &[Row<'_>],
+    ) -> Result<(Answer, Option<&'a Lane>), PredictError> {
+        let fallback = self.lost.is_some();
+        let probabilities = outcome.map_err(|error| {
+            if !fallback {
+                self.record_failure(error.failure);
+            }
+            tracing::warn!(version = self.live.stable.version.name, ?error, "stable failed");
+            PredictError::Stable(error)
+        })?;
+        let lane = self.live.canary.as_ref();
+        // The tracks are compared by one measure: what would have been too late of the canary's is
+        // so of stable's, although the user gets it.
+        let is_late = latency > lane.map_or(stable_deadline, |lane| lane.deadline);
+        // The canary's label of a late answer would have been nobody's, so this is, too.
+        let standing = if fallback || is_late { Standing::Apart } else { self.assigned.standing };
+        if !fallback && is_late {
+            self.record_failure(Failure::Deadline);
+        } else if !fallback {
+            self.record(Track::Stable, per_row(latency, rows), &probabilities);
+        }
+        let in_shadow =
+            |lane: &&Lane| !fallback && !is_late && lane.shadows(self.assigned, self.key);
+        let shadowing = lane.filter(in_shadow);
+        let latency = latency + self.lost.unwrap_or_default();
+        let answer = Answer { probabilities, track: Track::Stable, latency, fallback, standing };
+        Ok((answer, shadowing))
+    }
+
+    /// Counts an answer; in its segments, if it is in any, its predictions only if a policy says that they act.
+    fn record(&self, track: Track, latency_seconds: f64, probabilities: &[f64]) {
+        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
+        recorder.record(track, visit, latency_seconds, probabilities);
+        if self.segments.is_empty() {
+            return;
+        }
+        let scores = match &self.live.canary {
+            Some(lane) if lane.segments.scores => probabilities,
+            Some(_) | None => &[],
+        };
+        recorder.record_in(&self.segments, track, visit, latency_seconds, scores);
+    }
+
+    /// Counts a failure of stable's.
+    fn record_failure(&self, failure: Failure) {
+        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
+        recorder.record_failure(Track::Stable, visit, failure);
+        recorder.record_failure_in(&self.segments, Track::Stable, visit);
+    }
+}
+
+/// Rows that fit. Most requests have one, which needs no room of its own.
+pub(crate) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
+
+/// The rows in the order of the schema. Stable's schema stands for both: a canary with other
+/// features is never deployed.
+fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictError> {
+    let schema = live.stable.inference.model().schema();
+    let count = rows.len();
+    let mut fitted = Fitted::with_capacity(count);
+    for (row, features) in rows.into_iter().enumerate() {
+        let fits = schema.row(features);
+        fitted.push(fits.map_err(|cause| PredictError::Row { row, rows: count, cause })?);
+    }
+    Ok(fitted)
+}
+
+fn not_asked() -> InferenceError {
+    let detail = "it had failed too often in a row".to_owned();
+    InferenceError { failure: Failure::BreakerOpen, detail }
+}

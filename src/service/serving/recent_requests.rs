@@ -1,0 +1,144 @@
+//! Which were the latest requests? Kept only if somebody asks for it, to be asked again of a canary that no
+//! user has met.
+//!
+//! Each worker keeps what it has answered, so none waits for another. A request that finds its own part in
+//! use, because somebody reads it, is not kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use super::recorder::thread_number;
+use super::shadow::bytes_of;
+use crate::model::Row;
+
+/// About how many bytes of requests are kept.
+pub(crate) const MOST_BYTES: usize = 32 << 20;
+
+/// A request that is kept.
+pub(crate) struct Kept {
+    /// Without the values that are redacted.
+    pub(crate) rows: Arc<Vec<Row<'static>>>,
+    bytes: usize,
+    /// The rollout that was compared by it last; 0: none.
+    pub(crate) compared_in: u64,
+}
+
+/// The latest requests.
+pub(crate) struct Ring {
+    parts: Box<[CachePadded<Mutex<Part>>]>,
+    /// Requests and bytes of a part.
+    most: usize,
+    most_bytes: usize,
+    /// The places of the features that are redacted.
+    redacted: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Part {
+    requests: VecDeque<Kept>,
+    bytes: usize,
+}
+
+impl Ring {
+    /// A ring of so many requests; none at all for 0.
+    pub(crate) fn new(capacity: usize, workers: usize, redacted: Vec<usize>) -> Ring {
+        let parts = workers.clamp(1, capacity.max(1));
+        Ring {
+            parts: (0..parts).map(|_| CachePadded::default()).collect(),
+            most: capacity / parts,
+            most_bytes: MOST_BYTES / parts,
+            redacted,
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Keeps a request in place of the oldest.
+    pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: u64) {
+        let Some(mut part) = self.parts[thread_number() % self.parts.len()].try_lock() else {
+            return;
+        };
+        let bytes = bytes_of(rows);
+        if bytes > self.most_bytes {
+            return;
+        }
+        while part.requests.len() >= self.most || part.bytes + bytes > self.most_bytes {
+            let Some(oldest) = part.requests.pop_front() else { break };
+            part.bytes -= oldest.bytes;
+        }
+        let kept = rows.iter().map(|row| row.clone().without(&self.redacted).into_owned());
+        part.bytes += bytes;
+        let rows = Arc::new(kept.collect());
+        part.requests.push_back(Kept { rows, bytes, compared_in });
+    }
+
+    /// How many are kept, and up to so many of them that this rollout was not compared by yet. From now on
+    /// it was.
+    pub(crate) fn take_for(&self, rollout: u64, room: usize) -> (usize, Vec<Kept>) {
+        let (mut all, mut taken) = (0, Vec::new());
+        for part in &self.parts {
+            let mut part = part.lock();
+            all += part.requests.len();
+            for kept in part.requests.iter_mut().filter(|kept| kept.compared_in != rollout) {
+                if taken.len() >= room {
+                    break;
+                }
+                kept.compared_in = rollout;
+                let (rows, bytes) = (kept.rows.clone(), kept.bytes);
+                taken.push(Kept { rows, bytes, compared_in: rollout });
+            }
+        }
+        (all, taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Features;
+    use crate::model::Value;
+    use crate::model::ensure_default_models;
+
+    fn row(first: f64) -> Row<'static> {
+        let models = tempfile::tempdir().unwrap();
+        ensure_default_models(models.path()).unwrap();
+        let bytes = std::fs::read(models.path().join("model_v1.bin")).unwrap();
+        let model = crate::model::Artifact::from_bytes(&bytes).unwrap().model();
+        let values = [first, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
+        model.schema().row(Features::Ordered(values.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn the_latest_are_kept_without_what_is_redacted_and_taken_once_a_rollout() {
+        let ring = Ring::new(3, 1, vec![1]);
+        let row = row(7.0);
+        (0..5).for_each(|_| ring.keep(std::slice::from_ref(&row), 0));
+        ring.keep(std::slice::from_ref(&row), 4);
+        let (kept, taken) = ring.take_for(4, 100);
+        assert_eq!((kept, taken.len()), (3, 2));
+        assert_eq!(
+            taken[0].rows[0].values()[..3],
+            [Value::Number(7.0), Value::Missing, Value::Number(0.8)]
+        );
+        assert_eq!(ring.take_for(4, 100).1.len(), 0);
+        assert_eq!(ring.take_for(5, 2).1.len(), 2);
+        assert_eq!(ring.take_for(5, 2).1.len(), 1);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let ring = Ring::new(1000, 1, Vec::new());
+        let rows = vec![row(1.0); 10_000];
+        let each = bytes_of(&rows);
+        (0..100).for_each(|_| ring.keep(&rows, 0));
+        let (kept, _) = ring.take_for(1, 0);
+        assert!(kept > 1 && kept * each <= MOST_BYTES && (kept + 1) * each > MOST_BYTES, "{kept}");
+        let off = Ring::new(0, 4, Vec::new());
+        assert!(!off.is_on());
+    }
+}

@@ -1,0 +1,113 @@
+//! What was observed in each segment since the last tick? One worker's part of it.
+//!
+//! Unlike the samples of a step these are no histograms but the few buckets that were hit, and they are
+//! taken away with each tick: 68 segments of histograms would take 7 MB for each worker. Never more than a
+//! number for each bucket that there is.
+
+use std::collections::BTreeMap;
+
+use crate::canary::Track;
+use crate::canary::observed::increment::SegmentIncrement;
+use crate::canary::observed::increment::TrackIncrement;
+use crate::canary::policy::segments::SegmentName;
+use crate::stats::Layout;
+use crate::stats::is_recordable;
+
+use super::segment_slots::InSegments;
+use super::segment_slots::Places;
+
+/// What one worker observed, by the place of the segment.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentCounts(BTreeMap<usize, [Counts; 2]>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests: u64,
+    failures: u64,
+    /// How many fell into which bucket.
+    latency: BTreeMap<usize, u64>,
+    score: BTreeMap<usize, u64>,
+}
+
+impl SegmentCounts {
+    /// Counts an answered request. Without scores only its latency.
+    pub(crate) fn record(
+        &mut self,
+        segments: &InSegments,
+        track: Track,
+        latency_seconds: f64,
+        scores: &[f64],
+    ) {
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        for place in segments.iter() {
+            let counts = self.of_mut(place, track);
+            counts.requests += 1;
+            count(&mut counts.latency, Layout::SECONDS, latency_seconds);
+            if !scores.is_empty() {
+                count(&mut counts.score, Layout::UNIT_INTERVAL, mean);
+            }
+        }
+    }
+
+    /// Counts a request that was not answered.
+    pub(crate) fn record_failure(&mut self, segments: &InSegments, track: Track) {
+        for place in segments.iter() {
+            let counts = self.of_mut(place, track);
+            counts.requests += 1;
+            counts.failures += 1;
+        }
+    }
+
+    /// Adds what another worker observed.
+    pub(crate) fn add(&mut self, other: SegmentCounts) {
+        for (place, tracks) in other.0 {
+            for (into, from) in self.0.entry(place).or_default().iter_mut().zip(tracks) {
+                into.requests = into.requests.saturating_add(from.requests);
+                into.failures = into.failures.saturating_add(from.failures);
+                for (bucket, count) in from.latency {
+                    *into.latency.entry(bucket).or_default() += count;
+                }
+                for (bucket, count) in from.score {
+                    *into.score.entry(bucket).or_default() += count;
+                }
+            }
+        }
+    }
+
+    /// The same as a tick takes it in.
+    pub(crate) fn increments(self, places: &Places) -> BTreeMap<SegmentName, SegmentIncrement> {
+        let increment = |(place, [stable, canary]): (usize, [Counts; 2])| {
+            let (stable, canary) = (stable.increment(), canary.increment());
+            Some((places.name(place)?, SegmentIncrement { stable, canary }))
+        };
+        self.0.into_iter().filter_map(increment).collect()
+    }
+
+    fn of_mut(&mut self, place: usize, track: Track) -> &mut Counts {
+        let [stable, canary] = self.0.entry(place).or_default();
+        match track {
+            Track::Stable => stable,
+            Track::Canary => canary,
+        }
+    }
+}
+
+impl Counts {
+    fn increment(self) -> TrackIncrement {
+        let values = |layout: Layout, counts: BTreeMap<usize, u64>| {
+            counts.into_iter().map(|(bucket, count)| (layout.value(bucket), count)).collect()
+        };
+        TrackIncrement {
+            requests: self.requests,
+            failures: self.failures,
+            latency: values(Layout::SECONDS, self.latency),
+            score: values(Layout::UNIT_INTERVAL, self.score),
+        }
+    }
+}
+
+fn count(counts: &mut BTreeMap<usize, u64>, layout: Layout, value: f64) {
+    if is_recordable(value) {
+        *counts.entry(layout.bucket(value)).or_default() += 1;
+    }
+}

@@ -1,0 +1,255 @@
+//! Is what is shadowed asked, compared and kept, once, of the right step, and in bounds?
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::canary::Track;
+use crate::canary::Weight;
+use crate::model::Features;
+use crate::service::clock::SystemClock;
+use crate::service::control::command::Command;
+use crate::service::control::command::Deployment;
+use crate::service::control::startup::StartError;
+use crate::service::serving::predict::Request;
+use crate::service::tests::Bench;
+
+fn weight(percent: f64) -> Weight {
+    Weight::from_percent(percent).unwrap()
+}
+
+fn shadowing(file: &str, percent: f64) -> Deployment {
+    let shadow = Some(weight(percent));
+    Deployment { model_path: file.to_owned(), shadow, ..Deployment::default() }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn work_off(service: &Service) -> usize {
+    service.work_off(&runtime(), &AtomicBool::new(false))
+}
+
+/// Sends this customer with another tenure each time; how many were answered by the canary.
+fn ask(service: &Service, requests: u32, key: impl Fn(u32) -> Option<String>) -> u32 {
+    let runtime = runtime();
+    let by_canary = |n: u32| {
+        let tenure = f64::from(n.wrapping_mul(2_654_435_761) % 1000) / 100.0;
+        let row = [tenure, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();
+        let request = Request {
+            rows: vec![Features::Ordered(row)],
+            key: key(n).map(Into::into),
+            segments: Vec::new(),
+        };
+        let answer = runtime.block_on(service.predict(request)).unwrap();
+        u32::from(answer.track == Track::Canary)
+    };
+    (0..requests).map(by_canary).sum()
+}
+
+fn nobody(_: u32) -> Option<String> {
+    None
+}
+
+#[test]
+fn a_shadow_answers_nobody_and_is_asked_its_share() {
+    for (percent, expected) in [(100.0, 400), (25.0, 100), (0.5, 2)] {
+        let bench = Bench::new();
+        let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+        let status = service.deploy(shadowing("model_v2.bin", percent), None).unwrap();
+        assert_eq!(status.traffic_percent, 0.0);
+        assert_eq!(ask(&service, 400, nobody), 0);
+        assert_eq!(work_off(&service), expected, "{percent} %");
+        let shadow = service.status().shadow.unwrap();
+        assert_eq!((shadow.pairs, shadow.waiting, shadow.dropped), (expected as u64, 0, 0));
+        assert!(shadow.judged && shadow.agreement_rate.unwrap() > 0.8, "{}", shadow.message);
+    }
+}
+
+#[test]
+fn with_users_only_what_stable_answered_is_shadowed() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    let with_users = Deployment { weight: Some(weight(25.0)), ..shadowing("model_v2.bin", 100.0) };
+    service.deploy(with_users, None).unwrap();
+    assert_eq!(ask(&service, 400, nobody), 100);
+    assert_eq!(work_off(&service), 300);
+    assert_eq!(service.status().tracks.stable.requests, 300);
+}
+
+#[test]
+fn a_key_is_compared_once() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    let customers = |n| Some(format!("customer-{}", n % 10));
+    ask(&service, 300, customers);
+    assert_eq!(work_off(&service), 10);
+    // Not after a step without a shadow either, nor after a restart.
+    for shadow in [Weight::ZERO, weight(100.0)] {
+        service.command(Command::SetTraffic { weight: Weight::ZERO, shadow }, None).unwrap();
+        ask(&service, 300, customers);
+        assert_eq!(work_off(&service), 0);
+    }
+    ask(&service, 1, |_| Some("another customer".to_owned()));
+    assert_eq!(work_off(&service), 1);
+    service.save_checkpoint().unwrap();
+    drop(service);
+    let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    ask(&restarted, 300, customers);
+    assert_eq!(work_off(&restarted), 0);
+}
+
+#[test]
+fn a_pair_of_an_earlier_step_and_of_a_canary_that_is_gone_is_thrown_away() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    ask(&service, 50, nobody);
+    let next = Command::SetTraffic { weight: Weight::ZERO, shadow: weight(50.0) };
+    service.command(next, None).unwrap();
+    assert_eq!(work_off(&service), 0);
+    assert_eq!(service.status().shadow.unwrap().pairs, 0);
+    ask(&service, 50, nobody);
+    service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
+    assert_eq!(work_off(&service), 0);
+    assert!(service.status().shadow.is_none());
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    ask(&service, 5000, nobody);
+    let shadow = service.status().shadow.unwrap();
+    assert_eq!((shadow.waiting, shadow.dropped), (QUEUE, 5000 - QUEUE as u64));
+    assert_eq!(work_off(&service), QUEUE);
+    // Large requests are bounded by what they take.
+    let row = || Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
+    for _ in 0..20 {
+        let request =
+            Request { rows: (0..10_000).map(|_| row()).collect(), key: None, segments: Vec::new() };
+        runtime().block_on(service.predict(request)).unwrap();
+    }
+    let waiting = service.shadow.load.load(Ordering::Relaxed) % ONE_JOB;
+    assert!((MOST_WAITING_BYTES / 2..=MOST_WAITING_BYTES).contains(&waiting), "{waiting}");
+    assert!(work_off(&service) < 20);
+    assert_eq!(service.shadow.load.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() {
+    let bench = Bench::new();
+    let clock = Arc::new(SystemClock::default());
+    let service = bench.start_on(bench.store.clone(), clock.clone());
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    for _ in 0..5 {
+        ask(&service, 40, nobody);
+        work_off(&service);
+        service.health().unwrap();
+    }
+    service.save_checkpoint().unwrap();
+    let before = service.status();
+    drop(service);
+    let restarted = bench.start_on(bench.store.clone(), clock);
+    let after = restarted.status();
+    let json =
+        |status: &crate::service::status::Status| serde_json::to_string(&status.shadow).unwrap();
+    assert_eq!(json(&before), json(&after));
+    let watch = |status: &crate::service::status::Status| {
+        status.health.as_ref().unwrap().always_valid.clone().unwrap()
+    };
+    assert_eq!(watch(&before), watch(&after));
+    assert_eq!(watch(&after).metrics[3].samples.canary, 200);
+    let replayed = restarted.replayed(1, watch(&after).ticks).unwrap();
+    assert_eq!(replayed.conclusion, watch(&after));
+    ask(&restarted, 10, nobody);
+    work_off(&restarted);
+    assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
+    assert_eq!(watch(&restarted.status()).metrics[3].samples.canary, 210);
+}
+
+#[test]
+fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
+    let bench = Bench::new();
+    let kept = Kept { redact: vec!["late_payment_share".to_owned()], ring: 0 };
+    let service = bench.start_keeping(kept).unwrap();
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    ask(&service, 500, nobody);
+    work_off(&service);
+    let (rollout, worst) = service.disagreements();
+    assert_eq!((rollout, worst.len()), (Some(1), 10));
+    let sizes: Vec<f64> = worst.iter().map(|one| one.difference.abs()).collect();
+    assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+    assert_eq!(sizes[0], service.status().shadow.unwrap().largest_difference.abs());
+    let names: Vec<&str> = worst[0].features.keys().map(String::as_str).collect();
+    assert_eq!(names, ["charge_ratio", "support_calls", "tenure_years", "usage_ratio"]);
+    // The same customer over and over is one of them.
+    ask(&service, 500, nobody);
+    work_off(&service);
+    assert_eq!(service.disagreements().1[0].times, 2);
+    service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
+    assert_eq!(service.disagreements().1.len(), 10);
+    service.deploy(shadowing("model_v1.bin", 100.0), None).unwrap();
+    assert_eq!(service.disagreements().1, []);
+}
+
+#[test]
+fn a_feature_to_redact_that_there_is_not_stops_the_start() {
+    let bench = Bench::new();
+    let kept = Kept { redact: vec!["late_payments".to_owned()], ring: 0 };
+    let Err(error) = bench.start_keeping(kept) else { panic!("it has started") };
+    assert!(matches!(error, StartError::Redact(_)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("\"late_payments\"") && text.contains("late_payment_share"), "{text}");
+}
+
+#[test]
+fn the_latest_requests_are_asked_again_once_a_rollout() {
+    let bench = Bench::new();
+    let off = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    assert!(matches!(off.replay_recent(), Err(ReplayRecentError::Refused(_))));
+    off.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    assert!(matches!(off.replay_recent(), Err(ReplayRecentError::RingIsOff)));
+    drop(off);
+
+    let bench = Bench::new();
+    let kept = Kept { redact: vec!["late_payment_share".to_owned()], ring: 200 };
+    let service = bench.start_keeping(kept).unwrap();
+    // One thread fills one of two workers' parts.
+    ask(&service, 300, nobody);
+    service.deploy(shadowing("model_v2.bin", 50.0), None).unwrap();
+    let replayed = service.replay_recent().unwrap();
+    assert_eq!((replayed.kept, replayed.queued, replayed.already_compared), (100, 100, 0));
+    assert_eq!(work_off(&service), 100);
+    let shadow = service.status().shadow.unwrap();
+    assert_eq!(shadow.pairs, 100);
+    assert!(shadow.stable.mean_ms.is_some() && shadow.canary.mean_ms.is_some());
+    let again = service.replay_recent().unwrap();
+    assert_eq!((again.queued, again.already_compared), (0, 100));
+    // Half of these are compared as they come, and not a second time.
+    ask(&service, 40, nobody);
+    assert_eq!(work_off(&service), 20);
+    assert_eq!(service.replay_recent().unwrap().queued, 20);
+    assert_eq!(work_off(&service), 20);
+    assert_eq!(service.status().shadow.unwrap().pairs, 140);
+}
+
+#[test]
+fn a_rollout_deployed_without_a_shadow_shows_pairs_and_is_not_judged_by_them() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    let deployment = Deployment { model_path: "model_v2.bin".to_owned(), ..Deployment::default() };
+    service.deploy(deployment, None).unwrap();
+    let shadow = Command::SetTraffic { weight: Weight::ZERO, shadow: weight(100.0) };
+    service.command(shadow, None).unwrap();
+    ask(&service, 100, nobody);
+    assert_eq!(work_off(&service), 100);
+    let status = service.status();
+    let shadow = status.shadow.unwrap();
+    assert_eq!((shadow.pairs, shadow.judged), (100, false));
+    assert!(shadow.message.contains("shown and not judged"), "{}", shadow.message);
+    assert_eq!(status.health.unwrap().always_valid.unwrap().metrics.len(), 3);
+}

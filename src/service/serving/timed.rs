@@ -1,0 +1,71 @@
+//! How long does a version take to answer? Both tracks are measured by the same two clock reads.
+
+use std::time::Duration;
+
+use super::faults::Fault;
+use super::inference::InferenceError;
+use super::inference::Probabilities;
+use super::live::Loaded;
+use crate::canary::observed::samples::Failure;
+use crate::model::Row;
+use crate::service::clock::Clock;
+
+/// How long it took, and what came of it.
+pub(in crate::service) type Timed = (Duration, Result<Probabilities, InferenceError>);
+
+/// A version's answer within its deadline, and how long it took. An injected delay counts: it plays a slow
+/// model.
+pub(in crate::service) async fn timed(
+    loaded: &Loaded,
+    clock: &dyn Clock,
+    fault: Fault,
+    deadline: Duration,
+    rows: &[Row<'_>],
+) -> Timed {
+    let started = clock.steady();
+    let outcome = if fault.is_none()
+        && let Some(outcome) = loaded.inference.at_once(rows)
+    {
+        outcome
+    } else {
+        // In a box, so that a request that need not wait does not carry what waiting takes.
+        Box::pin(waited_for(loaded, clock, fault, deadline, rows)).await
+    };
+    let latency = clock.steady().saturating_sub(started);
+    (latency, if latency > deadline { outcome.and(Err(late(deadline))) } else { outcome })
+}
+
+/// The answer of a version that something is done to, or that runs on threads of its own.
+async fn waited_for(
+    loaded: &Loaded,
+    clock: &dyn Clock,
+    fault: Fault,
+    deadline: Duration,
+    rows: &[Row<'_>],
+) -> Result<Probabilities, InferenceError> {
+    let started = clock.steady();
+    let mut left = deadline;
+    if !fault.delay.is_zero() {
+        tokio::time::sleep(fault.delay.min(deadline)).await;
+        left = deadline.saturating_sub(clock.steady().saturating_sub(started));
+    }
+    if left.is_zero() {
+        return Err(late(deadline));
+    }
+    if fault.fails {
+        let detail = "an error that was injected on purpose".to_owned();
+        return Err(InferenceError { failure: Failure::Error, detail });
+    }
+    loaded.inference.run(rows, left).await.map(|probabilities| fault.shifted(probabilities))
+}
+
+/// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
+/// not look like a slow model.
+pub(in crate::service) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
+    latency.as_secs_f64() / rows.len().max(1) as f64
+}
+
+fn late(deadline: Duration) -> InferenceError {
+    let detail = format!("no answer within {deadline:?}");
+    InferenceError { failure: Failure::Deadline, detail }
+}

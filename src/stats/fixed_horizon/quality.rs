@@ -1,0 +1,270 @@
+//! How good are predicted probabilities, once it is known what came of them? In constant memory.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::stats::summary::histogram::Histogram;
+use crate::stats::summary::histogram::LayoutMismatch;
+use crate::stats::summary::layout::Layout;
+
+/// A probability counts as at least this far from 0 and from 1: a single certain error must not be
+/// infinitely bad. The logarithmic loss is 13.8 at most.
+const CLIPPED_AT: f64 = 1e-6;
+
+/// Bins of the calibration error, of equal width.
+const BINS: usize = 10;
+
+/// The logarithmic loss of one prediction, in nats.
+///
+/// ```text
+/// -ln p       of a positive outcome
+/// -ln(1 - p)  of a negative one        p clipped to 1e-6 from 0 and 1
+/// ```
+///
+/// ```
+/// use serin::stats::log_loss;
+/// // sklearn.metrics.log_loss([1], [0.8], labels=[0, 1]) = 0.2231435513142097
+/// assert!((log_loss(0.8, true) - 0.2231435513142097).abs() < 1e-15);
+/// ```
+pub fn log_loss(probability: f64, outcome: bool) -> f64 {
+    let of_outcome = if outcome { probability } else { 1.0 - probability };
+    -of_outcome.clamp(CLIPPED_AT, 1.0 - CLIPPED_AT).ln()
+}
+
+/// The Brier score of one prediction: the squared distance between probability and outcome, 0 to 1.
+///
+/// Brier (1950), "Verification of forecasts expressed in terms of probability", Monthly Weather Review
+/// 78(1), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+pub fn brier(probability: f64, outcome: bool) -> f64 {
+    let distance = probability - f64::from(u8::from(outcome));
+    distance * distance
+}
+
+/// What is known of predictions whose outcomes are known. Mergeable; 16 kB whatever their number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// The sum of the logarithmic losses.
+    log_loss: f64,
+    /// The sum of the Brier scores.
+    brier: f64,
+    /// The probabilities predicted where the outcome was positive.
+    positive: Histogram,
+    /// The others.
+    negative: Histogram,
+}
+
+impl Default for Quality {
+    fn default() -> Self {
+        let scores = || Histogram::new(Layout::UNIT_INTERVAL);
+        Self { log_loss: 0.0, brier: 0.0, positive: scores(), negative: scores() }
+    }
+}
+
+impl Quality {
+    /// Adds a prediction and what came of it; ignores one that is no probability.
+    pub fn record(&mut self, probability: f64, outcome: bool) {
+        if !(0.0..=1.0).contains(&probability) {
+            return;
+        }
+        self.log_loss += log_loss(probability, outcome);
+        self.brier += brier(probability, outcome);
+        let scores = if outcome { &mut self.positive } else { &mut self.negative };
+        scores.record(probability);
+    }
+
+    /// Adds what others have seen.
+    ///
+    /// # Errors
+    /// When the other's histograms have other buckets.
+    pub fn merge(&mut self, other: &Self) -> Result<(), LayoutMismatch> {
+        self.positive.merge(&other.positive)?;
+        self.negative.merge(&other.negative)?;
+        self.log_loss += other.log_loss;
+        self.brier += other.brier;
+        Ok(())
+    }
+
+    /// Whether it was made with the buckets that are used now.
+    pub fn is_sound(&self) -> bool {
+        Self::default().merge(self).is_ok()
+    }
+
+    /// Outcomes that are known.
+    pub fn count(&self) -> u64 {
+        self.positives().saturating_add(self.negative.count())
+    }
+
+    /// Those of them that are positive.
+    pub fn positives(&self) -> u64 {
+        self.positive.count()
+    }
+
+    /// The mean logarithmic loss, in nats; `None` without outcomes. Smaller is better.
+    pub fn mean_log_loss(&self) -> Option<f64> {
+        self.mean(self.log_loss)
+    }
+
+    /// The mean Brier score; `None` without outcomes. Smaller is better.
+    pub fn mean_brier(&self) -> Option<f64> {
+        self.mean(self.brier)
+    }
+
+    /// The mean predicted probability, to 0.0005; `None` without outcomes.
+    pub fn mean_predicted(&self) -> Option<f64> {
+        self.mean(sum(&self.positive) + sum(&self.negative))
+    }
+
+    /// The share of positive outcomes; `None` without outcomes.
+    pub fn rate(&self) -> Option<f64> {
+        self.mean(self.positives() as f64)
+    }
+
+    /// The area under the receiver operating characteristic: how likely a positive was predicted a
+    /// larger probability than a negative, where a tie counts half. Predictions in one bucket of 0.001
+    /// are tied. `None` without an outcome of each kind.
+    ///
+    /// Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating
+    /// characteristic (ROC) curve", Radiology 143(1), doi:10.1148/radiology.143.1.7063747.
+    pub fn area_under_curve(&self) -> Option<f64> {
+        let pairs = self.positive.count() as f64 * self.negative.count() as f64;
+        if pairs == 0.0 {
+            return None;
+        }
+        let (negative, mut below, mut next) = (self.negative.points(), 0_u64, 0);
+        let negative = negative.as_slice();
+        let mut won = 0.0;
+        for (score, count) in self.positive.points().iter() {
+            while let Some((_, more)) = negative.get(next).filter(|(other, _)| *other < score) {
+                below += more;
+                next += 1;
+            }
+            let tied = negative.get(next).filter(|(other, _)| *other == score).map_or(0, |it| it.1);
+            won += count as f64 * (below as f64 + 0.5 * tied as f64);
+        }
+        Some(won / pairs)
+    }
+
+    /// The expected calibration error: how far the predicted probability is from the share of positive
+    /// outcomes, as the mean over ten bins of equal width, weighted by their predictions. `None` without
+    /// outcomes. Never below 0, so that few outcomes make it too large.
+    ///
+    /// Naeini, Cooper and Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian
+    /// binning", AAAI 29(1), doi:10.1609/aaai.v29i1.9602.
+    pub fn calibration_error(&self) -> Option<f64> {
+        let mut excess = [0.0; BINS];
+        let mut add = |scores: &Histogram, outcome: f64| {
+            for (score, count) in scores.points().iter() {
+                let bin = ((score * BINS as f64) as usize).min(BINS - 1);
+                excess[bin] += count as f64 * (score - outcome);
+            }
+        };
+        add(&self.positive, 1.0);
+        add(&self.negative, 0.0);
+        self.mean(excess.iter().map(|excess| excess.abs()).sum())
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| sum / count as f64)
+    }
+}
+
+fn sum(scores: &Histogram) -> f64 {
+    scores.points().iter().map(|(score, count)| score * count as f64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quality(predictions: &[(f64, bool)]) -> Quality {
+        let mut quality = Quality::default();
+        predictions.iter().for_each(|(score, outcome)| quality.record(*score, *outcome));
+        quality
+    }
+
+    /// Ten predictions with their outcomes.
+    const TEN: [(f64, bool); 10] = [
+        (0.1005, false),
+        (0.9005, true),
+        (0.8005, false),
+        (0.3505, true),
+        (0.2005, false),
+        (0.6505, true),
+        (0.5505, false),
+        (0.7505, true),
+        (0.0505, false),
+        (0.3505, false),
+    ];
+
+    #[test]
+    fn the_numbers_are_those_of_the_definitions() {
+        let found = quality(&TEN);
+        assert_eq!((found.count(), found.positives()), (10, 4));
+        // The 24 pairs of a positive and a negative, one by one.
+        let mut won = 0.0;
+        for (positive, _) in TEN.iter().filter(|it| it.1) {
+            for (negative, _) in TEN.iter().filter(|it| !it.1) {
+                won += match positive.total_cmp(negative) {
+                    std::cmp::Ordering::Greater => 1.0,
+                    std::cmp::Ordering::Equal => 0.5,
+                    std::cmp::Ordering::Less => 0.0,
+                };
+            }
+        }
+        assert!((found.area_under_curve().unwrap() - won / 24.0).abs() < 1e-12);
+        let mean = |f: fn(f64, bool) -> f64| TEN.iter().map(|it| f(it.0, it.1)).sum::<f64>() / 10.0;
+        assert!((found.mean_log_loss().unwrap() - mean(log_loss)).abs() < 1e-12);
+        assert!((found.mean_brier().unwrap() - mean(brier)).abs() < 1e-12);
+        assert!((found.mean_predicted().unwrap() - 0.4705).abs() < 1e-9);
+        assert_eq!(found.rate(), Some(0.4));
+        // Bins: 0.0505 | 0.1005 | 0.2005 | two of 0.3505, one positive | ... each by its distance.
+        let distances = [
+            0.0505,
+            0.1005,
+            0.2005,
+            0.299,
+            0.5505,
+            1.0 - 0.6505,
+            1.0 - 0.7505,
+            0.8005,
+            1.0 - 0.9005,
+        ];
+        let expected = distances.iter().sum::<f64>() / 10.0;
+        assert!((found.calibration_error().unwrap() - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_outcomes_there_is_nothing_to_say() {
+        let none = Quality::default();
+        assert_eq!(none.mean_log_loss().or(none.mean_brier()).or(none.rate()), None);
+        assert_eq!(none.area_under_curve().or(none.calibration_error()), None);
+        assert_eq!(quality(&[(0.5, true)]).area_under_curve(), None);
+        assert_eq!(quality(&[(f64::NAN, true), (1.1, false)]).count(), 0);
+    }
+
+    #[test]
+    fn a_certain_error_is_bad_and_not_infinitely_so() {
+        assert!((log_loss(1.0, false) - 13.815_510_557_964_274).abs() < 1e-9);
+        assert_eq!(log_loss(0.0, true), log_loss(1e-9, true));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_merge_to_the_whole_and_come_back_as_written(
+            all in prop::collection::vec((0.0..=1.0_f64, any::<bool>()), 0..60),
+            cut in 0_usize..60,
+        ) {
+            let cut = cut.min(all.len());
+            let (mut merged, whole) = (quality(&all[..cut]), quality(&all));
+            merged.merge(&quality(&all[cut..])).unwrap();
+            prop_assert_eq!(merged.count(), whole.count());
+            prop_assert_eq!(merged.area_under_curve(), whole.area_under_curve());
+            prop_assert!((merged.log_loss - whole.log_loss).abs() <= 1e-9 * (1.0 + whole.log_loss));
+            let text = serde_json::to_string(&whole).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Quality>(&text).unwrap(), whole);
+        }
+    }
+}

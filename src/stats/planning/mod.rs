@@ -1,0 +1,5 @@
+//! The room `planning`.
+
+pub(crate) mod power;
+pub(crate) mod proportion_power;
+pub(crate) mod rank_power;

@@ -1,0 +1,317 @@
+//! How are the values distributed, in constant memory?
+//!
+//! [`Histogram`] counts values per bucket of a fixed [`Layout`]. Histograms of the same layout
+//! merge and subtract bucket by bucket and exactly, so the counts of several workers add up.
+//!
+//! Why not the `hdrhistogram` crate? It counts integers: a latency needs a unit, scores and
+//! negative numbers have no place, and a value beyond its bounds is an error or is clamped. Its
+//! layouts are logarithmic only. At the same resolution (version 7.6, two digits, 1 ns to 1000 s)
+//! we measured 2.0 times its speed to record (2.2 ns against 4.5 ns, which includes the conversion
+//! to nanoseconds), 1.2 times its memory (41 kB against 35 kB) and 1.3 times its time to merge
+//! (1.8 us against 1.4 us). Three digits would make its memory 6 times and its merge 5.5 times
+//! ours. So it is the domain of values, not the speed, that decides.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::layout::Layout;
+use super::moments::is_recordable;
+use super::points::Points;
+use super::points::inverted_cdf;
+
+/// Counts per bucket. Its memory is fixed by the layout: 41 kB for [`Layout::SECONDS`].
+///
+/// It serializes sparsely, as the layout and the buckets that are not empty.
+///
+/// ```
+/// use serin::stats::Histogram;
+/// use serin::stats::Layout;
+///
+/// let mut latency = Histogram::new(Layout::SECONDS);
+/// (1..=1000).for_each(|i| latency.record(f64::from(i) / 1000.0));
+/// let p99 = latency.quantile(0.99).unwrap();
+/// // numpy.quantile(x, 0.99, method="inverted_cdf") is 0.99; the bucket's middle is within 0.4 %.
+/// assert!((p99 - 0.99).abs() < 0.004 * 0.99);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Sparse", into = "Sparse")]
+pub struct Histogram {
+    layout: Layout,
+    counts: Box<[u64]>,
+    total: u64,
+}
+
+/// Two histograms divide the numbers differently, so that their buckets do not correspond.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "histograms of different layouts cannot be merged ({left:?} and {right:?}): \
+         record both with the same layout"
+)]
+pub struct LayoutMismatch {
+    left: Layout,
+    right: Layout,
+}
+
+impl Histogram {
+    /// An empty histogram.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, counts: vec![0; layout.buckets()].into_boxed_slice(), total: 0 }
+    }
+
+    /// Adds one value; ignores one that [cannot be recorded](is_recordable).
+    #[inline]
+    pub fn record(&mut self, value: f64) {
+        self.record_many(value, 1);
+    }
+
+    /// Adds the same value `count` times in constant time.
+    #[inline]
+    pub fn record_many(&mut self, value: f64, count: u64) {
+        if !is_recordable(value) {
+            return;
+        }
+        if let Some(bucket) = self.counts.get_mut(self.layout.bucket(value)) {
+            *bucket = bucket.saturating_add(count);
+            self.total = self.total.saturating_add(count);
+        }
+    }
+
+    /// Adds all values of another histogram of the same layout.
+    pub fn merge(&mut self, other: &Self) -> Result<(), LayoutMismatch> {
+        if self.layout != other.layout {
+            return Err(LayoutMismatch { left: self.layout, right: other.layout });
+        }
+        for (bucket, count) in self.counts.iter_mut().zip(&other.counts) {
+            *bucket = bucket.saturating_add(*count);
+        }
+        self.total = self.total.saturating_add(other.total);
+        Ok(())
+    }
+
+    /// What was added since `earlier`, a former state of the same histogram.
+    ///
+    /// `None` when it is no former state: another layout, or more values in some bucket.
+    pub fn subtract(&self, earlier: &Self) -> Option<Self> {
+        if self.layout != earlier.layout {
+            return None;
+        }
+        let pairs = self.counts.iter().zip(&earlier.counts);
+        let counts: Option<Box<[u64]>> =
+            pairs.map(|(now, before)| now.checked_sub(*before)).collect();
+        let total = self.total.checked_sub(earlier.total)?;
+        Some(Self { layout: self.layout, counts: counts?, total })
+    }
+
+    /// Halves every count, so that what comes next weighs twice as much.
+    ///
+    /// The cumulative counts are halved and rounded, not each count: otherwise buckets that hold one
+    /// value, the tail, would vanish.
+    pub(crate) fn halve(&mut self) {
+        let (mut seen, mut kept) = (0_u64, 0_u64);
+        for count in &mut self.counts {
+            seen = seen.saturating_add(*count);
+            *count = seen / 2 - kept;
+            kept += *count;
+        }
+        self.total = kept;
+    }
+
+    /// The layout it was made with.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
+    /// The middle of the bucket that holds the q-quantile (numpy's `inverted_cdf`: the smallest
+    /// value that at least the share `q` does not exceed).
+    ///
+    /// `None` without values or for `q` outside 0 to 1.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        inverted_cdf(self.occupied(), self.total, q)
+    }
+
+    /// The middles of the occupied buckets with their counts, ascending.
+    pub fn points(&self) -> Points {
+        Points::from_buckets(self.occupied())
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.sparse().map(|(bucket, count)| (self.layout.value(bucket), count))
+    }
+
+    fn sparse(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+}
+
+/// What travels: the layout and the occupied buckets, `(index, count)` in ascending order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sparse {
+    layout: Layout,
+    buckets: Vec<(u32, u64)>,
+}
+
+/// A sparse histogram that no histogram wrote.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SparseError {
+    /// The layout has fewer buckets.
+    #[error("bucket {index}: expected an index below {buckets}, the layout's number of buckets")]
+    OutOfRange {
+        /// The index that was sent.
+        index: u32,
+        /// How many buckets the layout has.
+        buckets: usize,
+    },
+    /// The buckets do not ascend.
+    #[error("bucket {index}: expected each index to be larger than the one before it")]
+    OutOfOrder {
+        /// The index that was sent.
+        index: u32,
+    },
+    /// An empty bucket was listed.
+    #[error("bucket {index}: expected a count of at least 1, empty buckets are left out")]
+    Empty {
+        /// The index that was sent.
+        index: u32,
+    },
+    /// The counts sum to more than a `u64` holds.
+    #[error("the counts sum to more than 2^64 - 1 values: expected fewer")]
+    Overflow,
+}
+
+impl From<Histogram> for Sparse {
+    fn from(histogram: Histogram) -> Self {
+        let buckets = histogram.sparse().map(|(bucket, count)| (bucket as u32, count)).collect();
+        Self { layout: histogram.layout, buckets }
+    }
+}
+
+impl TryFrom<Sparse> for Histogram {
+    type Error = SparseError;
+
+    fn try_from(sparse: Sparse) -> Result<Self, SparseError> {
+        let mut histogram = Self::new(sparse.layout);
+        let buckets = histogram.counts.len();
+        let mut lowest = 0;
+        for (index, count) in sparse.buckets {
+            let bucket = histogram
+                .counts
+                .get_mut(index as usize)
+                .ok_or(SparseError::OutOfRange { index, buckets })?;
+            if index < lowest {
+                return Err(SparseError::OutOfOrder { index });
+            }
+            if count == 0 {
+                return Err(SparseError::Empty { index });
+            }
+            *bucket = count;
+            lowest = index + 1;
+            histogram.total = histogram.total.checked_add(count).ok_or(SparseError::Overflow)?;
+        }
+        Ok(histogram)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn histogram(values: &[f64]) -> Histogram {
+        let mut histogram = Histogram::new(Layout::SECONDS);
+        values.iter().for_each(|value| histogram.record(*value));
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn merging_and_subtracting_are_exact(
+            first in vec(-1.0..2e3_f64, 0..100),
+            second in vec(0.0..1.0_f64, 0..100),
+        ) {
+            let whole = histogram(&[first.as_slice(), second.as_slice()].concat());
+            let (first, second) = (histogram(&first), histogram(&second));
+            let mut merged = first.clone();
+            merged.merge(&second).unwrap();
+            prop_assert_eq!(&merged, &whole);
+            prop_assert_eq!(merged.subtract(&first), Some(second));
+        }
+
+        #[test]
+        fn a_quantile_is_within_the_bucket_of_the_exact_one(
+            values in vec(1e-6..10.0_f64, 1..100),
+            q in 0.0..=1.0_f64,
+        ) {
+            let exact = Points::from_samples(&values).quantile(q).unwrap();
+            let found = histogram(&values).quantile(q).unwrap();
+            prop_assert!((found - exact).abs() <= 0.004 * exact);
+        }
+
+        #[test]
+        fn a_round_trip_changes_nothing(values in vec(-1.0..2e3_f64, 0..100)) {
+            let histogram = histogram(&values);
+            let text = serde_json::to_string(&histogram).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Histogram>(&text).unwrap(), &histogram);
+        }
+    }
+
+    #[test]
+    fn values_that_cannot_be_recorded_are_ignored() {
+        let histogram = histogram(&[f64::NAN, f64::INFINITY, 1e200]);
+        assert_eq!((histogram.count(), histogram.quantile(0.5)), (0, None));
+    }
+
+    #[test]
+    fn different_layouts_do_not_merge() {
+        let mut seconds = Histogram::new(Layout::SECONDS);
+        let scores = Histogram::new(Layout::UNIT_INTERVAL);
+        assert!(seconds.merge(&scores).unwrap_err().to_string().contains("same layout"));
+        assert_eq!(seconds.subtract(&scores), None);
+    }
+
+    #[test]
+    fn only_a_former_state_can_be_subtracted() {
+        let (one, other) = (histogram(&[1.0, 1.0]), histogram(&[2.0]));
+        assert_eq!(one.subtract(&other), None);
+        assert_eq!(one.subtract(&histogram(&[1.0])), Some(histogram(&[1.0])));
+    }
+
+    #[test]
+    fn halving_keeps_the_shape_of_a_thin_tail() {
+        let mut thin = histogram(&(1..=1000).map(|i| f64::from(i) * 0.01).collect::<Vec<f64>>());
+        let p99 = thin.quantile(0.99).unwrap();
+        thin.halve();
+        assert_eq!((thin.count(), thin.points().total()), (500, 500));
+        assert!((thin.quantile(0.99).unwrap() / p99 - 1.0).abs() < 0.02);
+        (0..20).for_each(|_| thin.halve());
+        assert_eq!((thin.count(), thin.quantile(0.5)), (0, None));
+    }
+
+    #[test]
+    fn hostile_buckets_are_refused_by_name() {
+        let cases = [
+            ("[[9999999,1]]", "below 5123"),
+            ("[[5,1],[5,1]]", "larger than the one before"),
+            ("[[5,1],[4,1]]", "larger than the one before"),
+            ("[[5,0]]", "at least 1"),
+            ("[[5,18446744073709551615],[6,1]]", "more than 2^64"),
+            ("[[5,-1]]", "invalid value"),
+        ];
+        for (buckets, cause) in cases {
+            let text = format!(
+                r#"{{"layout":{{"logarithmic":{{"low_exponent":-30,"high_exponent":10,"bits":7}}}},"buckets":{buckets}}}"#
+            );
+            let error = serde_json::from_str::<Histogram>(&text).unwrap_err().to_string();
+            assert!(error.contains(cause), "{error}");
+        }
+        let huge = r#"{"layout":{"linear":{"low":0.0,"high":1.0,"bins":4000000000}},"buckets":[]}"#;
+        assert!(serde_json::from_str::<Histogram>(huge).is_err());
+    }
+}

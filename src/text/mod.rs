@@ -1,0 +1,3 @@
+//! How numbers, durations, names and lists are written and read.
+
+pub(crate) mod lists;
