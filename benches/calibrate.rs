@@ -47,7 +47,7 @@ mod further;
 const REPLICATIONS: u32 = 2000;
 const PARTS: [&str; 6] = ["healthy", "served", "strained", "harmful", "late", "cost"];
 /// The most hours of a case, and the largest seed.
-const MOST: u32 = 1_000_000;
+const MAX: u32 = 1_000_000;
 
 fn main() -> ExitCode {
     program::arguments().map_or(ExitCode::SUCCESS, |arguments| exit_code(calibrate(&arguments)))
@@ -76,8 +76,8 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
             })
         }
     };
-    let replications = number("--replications", REPLICATIONS, 1..=MOST)?;
-    let seed = number("--seed", 0, 0..=MOST)?;
+    let replications = number("--replications", REPLICATIONS, 1..=MAX)?;
+    let seed = number("--seed", 0, 0..=MAX)?;
     let only = value("--only").map(String::as_str);
     if let Some(only) = only.filter(|only| !PARTS.contains(only)) {
         return Err(format!("--only {only}: give one of {}", PARTS.join(", ")).into());

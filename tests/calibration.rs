@@ -15,7 +15,7 @@ mod cases;
 const HOURS: u32 = 60;
 
 /// With a true rate of 5 %, more than 9 of 60 have a probability of 0.1 %.
-const MOST_FALSE_ROLLBACKS: usize = 9;
+const MAX_FALSE_ROLLBACKS: usize = 9;
 
 #[test]
 fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
@@ -25,10 +25,7 @@ fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
     for (name, scenario) in &cases {
         let outcomes = replicate(scenario, 9000);
         let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
-        assert!(
-            rollbacks <= MOST_FALSE_ROLLBACKS,
-            "{name}: {rollbacks} of {HOURS} were taken back"
-        );
+        assert!(rollbacks <= MAX_FALSE_ROLLBACKS, "{name}: {rollbacks} of {HOURS} were taken back");
         let promotions = study::count(&outcomes, |outcome| outcome.promotion);
         assert!(promotions >= 50, "{name}: {promotions} of {HOURS} were promoted");
         let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.promotion);
@@ -44,7 +41,7 @@ fn sticky_keys_are_judged_by_their_first_request() {
     let Some((_, scenario)) = found else { panic!("the case of sticky keys is gone") };
     let outcomes = replicate(scenario, 9001);
     let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
-    assert!(rollbacks <= MOST_FALSE_ROLLBACKS, "{rollbacks} were taken back");
+    assert!(rollbacks <= MAX_FALSE_ROLLBACKS, "{rollbacks} were taken back");
 }
 
 #[test]

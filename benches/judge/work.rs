@@ -13,7 +13,7 @@ use serin::canary::Monitors;
 use serin::canary::Samples;
 use serin::canary::Weight;
 use serin::canary::judge::health_check::Inputs;
-use serin::canary::judge::judgement::WatchEvidence;
+use serin::canary::judge::judgement::SequentialEvidence;
 use serin::canary::policy::Mode;
 use serin::stats::Bootstrap;
 use serin::stats::BootstrapInterval;
@@ -62,12 +62,12 @@ pub fn watch(before: &Samples) -> Monitors {
 }
 
 /// Closes one tick and concludes.
-pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> WatchEvidence {
+pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> SequentialEvidence {
     let weight = Weight::from_percent(100.0 * SHARE).unwrap_or_default();
     if let Some(increment) = Increment::between(weight, earlier, now) {
         monitors.tick(&increment);
     }
-    WatchEvidence::new(&JudgePolicy::default(), monitors)
+    SequentialEvidence::new(&JudgePolicy::default(), monitors)
 }
 
 /// What the tests for one look read.

@@ -20,8 +20,8 @@
 //! - [`segment_monitors`]: the same by segment, and `segment_scan`: in which of them there is harm.
 //! - [`ratio`] and [`stalls`]: whether all requests were counted, and whether the machine itself was slow.
 //! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
-//! - [`watch_evidence`]: all of that together.
-//! - [`always_valid`]: from that to a verdict that may be asked for as often as one likes.
+//! - [`sequential_evidence`]: all of that together.
+//! - [`sequential`]: from that to a verdict that may be asked for as often as one likes.
 //! - [`what_if`]: when there would have been a verdict under another policy.
 //! - [`sentences`]: the same in plain English.
 //! - [`shadowed`]: what a shadow must have shown before users meet the canary.
@@ -29,7 +29,7 @@
 //! - [`analysis`]: two samples of any number, compared once.
 //! - [`injection`]: what is broken on purpose.
 //! - [`state`] and [`event`]: what is known, and what can happen.
-//! - [`aftercare`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
+//! - [`post_promotion`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
 //! - [`refusal`]: why that cannot happen now.
 //! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
@@ -45,10 +45,10 @@ pub use judge::health_check::Evidence;
 pub use judge::judgement::Judgement;
 pub use judge::judgement::Verdict;
 pub use judge::monitors::Monitors;
-pub use judge::sequential::AlwaysValid;
-pub use judge::tick_log::Logged;
+pub use judge::sequential::SequentialVerdict;
+pub use judge::tick_log::Chunk;
+pub use judge::tick_log::LogRecord;
 pub use judge::tick_log::LoggedTick;
-pub use judge::tick_log::Segment;
 pub use judge::two_samples::Analysis;
 pub use observed::increment::Increment;
 pub use observed::labels::Labels;

@@ -30,19 +30,19 @@ use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::metric_overrides::GivenMetric;
 use crate::canary::policy::parsed_duration;
 use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
+use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::canary::policy::segments::GivenSegments;
 use crate::canary::policy::segments::SegmentHarm;
 use crate::canary::policy::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
-use crate::http::reading::headers::Wishes;
+use crate::http::reading::headers::RequestHeaders;
 use crate::http::reading::suggestion::explained;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
 use crate::service::serving::shadow::Kept;
-use crate::service::serving::shadow::LARGEST_RING;
+use crate::service::serving::shadow::MAX_RING;
 use crate::store::Location;
 use crate::text::lists::did_you_mean;
 
@@ -146,7 +146,7 @@ pub struct Given {
     pub breaker: GivenBreaker,
     /// What happens after a promotion: only in the file.
     #[arg(skip)]
-    pub after_promotion: GivenAfterPromotion,
+    pub post_promotion: PostPromotionOverride,
     /// Whether labels are taken, and for how long: only in the file.
     #[arg(skip)]
     pub feedback: GivenFeedback,
@@ -274,8 +274,7 @@ impl Settings {
         let declared = if file.segments.is_empty() { &flags.segments } else { &file.segments };
         policy.judge.segments = Segments::new(declared, harm)?;
 
-        policy.after_promotion =
-            file.after_promotion.over(policy.after_promotion, &policy.judge)?;
+        policy.post_promotion = file.post_promotion.over(policy.post_promotion, &policy.judge)?;
         policy.plan = file.plan.over(&policy.plan).context("plan")?;
         policy.mode = match given!(mode).as_deref() {
             None | Some("manual") => Mode::Manual,
@@ -328,7 +327,7 @@ impl Settings {
                         "ring.capacity",
                         flags.ring.capacity.max(file.ring.capacity),
                         0,
-                        LARGEST_RING,
+                        MAX_RING,
                     )?,
                 },
             },
@@ -349,7 +348,7 @@ impl Settings {
                 body_deadline: duration("body_deadline", given!(body_deadline), seconds(10))?,
                 drain_deadline: duration("drain_deadline", given!(drain_deadline), seconds(30))?,
                 access: Access::Nobody,
-                wishes: Wishes::new(
+                request_headers: RequestHeaders::new(
                     given!(sticky_header).as_deref(),
                     flags.allow_track_header || file.allow_track_header,
                 )?,

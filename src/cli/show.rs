@@ -39,8 +39,8 @@ pub fn health_word(status: &str) -> String {
 
 /// What may be concluded at any time, as lines: the verdict, a sentence for each metric, the forecast.
 pub fn watch(health: &Value, indent: &str) -> Vec<String> {
-    let always_valid = &health["always_valid"];
-    let verdict = text(&always_valid["verdict"]);
+    let sequential = &health["sequential"];
+    let verdict = text(&sequential["verdict"]);
     let style = match &*verdict {
         "promote" => GOOD,
         "rollback" => BAD,
@@ -48,7 +48,7 @@ pub fn watch(health: &Value, indent: &str) -> Vec<String> {
     };
     let forecast = &health["forecast"]["message"];
     let mut lines = vec![format!("{indent}at any time: {}", styled(style, verdict))];
-    let metrics = always_valid["metrics"].as_array().into_iter().flatten();
+    let metrics = sequential["metrics"].as_array().into_iter().flatten();
     let sentences = metrics.map(|metric| &metric["sentence"]).chain([forecast]);
     let inner = format!("{indent}  ");
     let findings = health["segments"]["findings"].as_array().into_iter().flatten();

@@ -38,7 +38,7 @@ use actix_web::web::Data;
 use crate::service::Service;
 use access::Access;
 use problem::Problem;
-use reading::headers::Wishes;
+use reading::headers::RequestHeaders;
 use routes::admin;
 use routes::analysis;
 use routes::faults;
@@ -64,7 +64,7 @@ pub struct Settings {
     /// Who may use `/admin`.
     pub access: Access,
     /// Which headers of a prediction are read.
-    pub wishes: Wishes,
+    pub request_headers: RequestHeaders,
 }
 
 /// What every handler reads.

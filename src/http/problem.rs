@@ -264,7 +264,7 @@ impl From<CommandError> for Problem {
             CommandError::Registry(error) => error.into(),
             CommandError::Judge(error) => error.into(),
             CommandError::Plan(error) => Problem::field(error.to_string()),
-            CommandError::AfterPromotion(error) => Problem::field(error.to_string()),
+            CommandError::PostPromotionPolicy(error) => Problem::field(error.to_string()),
             CommandError::PreviousLost { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "previous_lost",
@@ -274,7 +274,7 @@ impl From<CommandError> for Problem {
             CommandError::Contradiction { .. } => Problem::field(detail),
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Store(error) => error.into(),
-            CommandError::Unkept(_) => Problem::new(
+            CommandError::PendingRollback(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "rollback_not_kept",
                 "The rollback took effect, and is not in the journal",

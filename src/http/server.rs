@@ -15,7 +15,7 @@ use super::routes;
 use super::routes::analysis;
 use crate::service::Service;
 use crate::service::control::checkpoint::Saver;
-use crate::service::control::controller::Pilot;
+use crate::service::control::controller::Controller;
 use crate::service::notify::Notifier;
 use crate::service::serving::shadow::Shadower;
 
@@ -38,7 +38,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<()> {
     let saver = Saver::start(service.clone())?;
-    let pilot = Pilot::start(service.clone())?;
+    let controller = Controller::start(service.clone())?;
     let notifier = Notifier::start(&service)?;
     let shadower = Shadower::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
@@ -65,7 +65,7 @@ pub async fn run(
     });
     let outcome = server.await;
     // Whoever drives stops first, so that the last samples are saved at the last state.
-    let driven = pilot.stop();
+    let driven = controller.stop();
     let shadowed = shadower.stop();
     let saved = saver.stop();
     // Last, so that the last that happened is told.

@@ -11,7 +11,7 @@
 //! - [`injector`]: what is done to a canary on purpose.
 //! - [`registry`]: the models folder.
 //! - [`command`]: one admin command, from request to journal to effect.
-//! - [`aftercare`]: who looks after a promotion.
+//! - [`post_promotion`]: who looks after a promotion.
 //! - [`startup`]: from a journal to a running service.
 //! - [`notify`]: who is told what happens.
 //! - [`status`], [`plan_status`], [`checklist`] and [`beside`]: what is going on, for people and programs.
@@ -51,7 +51,7 @@ use crate::canary::policy::segments::Segments;
 use crate::store::Store;
 use clock::Clock;
 use control::command::Salts;
-use control::commit::Unkept;
+use control::commit::PendingRollback;
 use control::registry::Registry;
 use control::sequential_judge::Watch;
 use notify::Notifications;
@@ -111,7 +111,7 @@ pub(crate) struct Ledger {
     state: State,
     revision: u64,
     /// A rollback that took effect and is not in the journal yet.
-    unkept: Option<Unkept>,
+    pending_rollback: Option<PendingRollback>,
     /// The random numbers that salt each rollout's split.
     salts: Salts,
 }

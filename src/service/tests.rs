@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use super::clock::ManualClock;
 use super::control::error::CommandError;
 use super::*;
+use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::FeedbackPolicy;
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
 use crate::canary::Monitors;
-use crate::canary::Segment;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
@@ -34,7 +34,7 @@ mod taken_back;
 
 mod labels;
 
-mod aftercare;
+mod post_promotion;
 
 mod by_segment;
 
@@ -91,22 +91,26 @@ impl Store for Disk {
         }
         self.inner.checkpoint()
     }
-    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
+    fn save_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        grown: &[LogRecord],
+    ) -> Result<(), StoreError> {
         self.check()?;
         Disk::check_that_not(&self.keeps_no_evidence)?;
         self.inner.save_checkpoint(checkpoint, grown)
     }
-    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
-        self.inner.segments()
+    fn chunks(&self) -> Result<Vec<Chunk>, StoreError> {
+        self.inner.chunks()
     }
-    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
+    fn base(&self, segment: Chunk) -> Result<Option<Monitors>, StoreError> {
         self.inner.base(segment)
     }
-    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+    fn ticks(&self, segment: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
         self.inner.ticks(segment)
     }
-    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
-        self.inner.forget_segments(segments)
+    fn forget_chunks(&self, segments: &[Chunk]) -> Result<(), StoreError> {
+        self.inner.forget_chunks(segments)
     }
     fn told(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         self.inner.told()
@@ -391,7 +395,7 @@ fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
         let restarted = bench.start();
         let is_new = |key| {
             let live = restarted.live.load();
-            live.assign(Some(key)).visit == crate::service::serving::seen_keys::Visit::First
+            live.assign(Some(key)).visit == crate::service::serving::seen_keys::KeyUse::First
         };
         assert!(is_new("anna"), "down for {down} s");
         bench.clock.advance(Duration::from_secs(20));

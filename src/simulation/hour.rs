@@ -17,7 +17,7 @@ use super::shape::Shape;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::observed::samples::TrackSamples;
-use crate::stats::sequential::KeysSeen;
+use crate::stats::sequential::SeenKeys;
 
 /// One hour, made by the seed alone.
 pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
@@ -159,7 +159,7 @@ impl Visit {
 /// Who comes back; nobody where keys are not sticky.
 struct Users {
     users: Vec<User>,
-    seen: KeysSeen,
+    seen: SeenKeys,
 }
 
 struct User {
@@ -175,7 +175,7 @@ impl Users {
             Routing::Strata | Routing::Alternating => 0,
             Routing::Sticky { users, .. } => users.max(1),
         };
-        Users { users: (0..count).map(|_| User::random(rng)).collect(), seen: KeysSeen::default() }
+        Users { users: (0..count).map(|_| User::random(rng)).collect(), seen: SeenKeys::default() }
     }
 
     /// Whoever is on the canary stays there as its share grows.

@@ -3,10 +3,10 @@
 //! The one place where the simulation meets a judge. It is the server's own, under any policy: the one
 //! that is served, or the stricter one of the calibration.
 
-use crate::canary::AlwaysValid;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::judge::monitors::Measured;
 use crate::canary::observed::samples::TrackSamples;
@@ -74,7 +74,7 @@ impl Judge {
         let known = self.known();
         if known != self.known {
             let ticks = self.monitors.ticks();
-            self.verdict = AlwaysValid::new(&self.policy, ticks, &self.measured).verdict;
+            self.verdict = SequentialVerdict::new(&self.policy, ticks, &self.measured).verdict;
             self.known = known;
         }
     }
@@ -143,7 +143,8 @@ mod tests {
                     let tick = second(number, slower, failures);
                     judge.tick(&tick);
                     monitors.tick(&tick);
-                    let server = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+                    let server =
+                        SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
                     assert_eq!(judge.verdict(), server.verdict, "{slower} {failures} {number}");
                     seen.push(server.verdict);
                 }

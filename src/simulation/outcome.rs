@@ -120,7 +120,7 @@ pub(super) struct Watch {
 }
 
 /// Welch's test is asked from so many values a side on, as by the health check.
-const FEWEST: u64 = 20;
+const MIN: u64 = 20;
 
 impl Watch {
     pub(super) fn new(judge: Judge, alpha: f64) -> Watch {
@@ -168,7 +168,7 @@ impl Watch {
         first(&mut outcome.failures, self.judge.is_harmful_alone(Source::Failures));
         first(&mut outcome.score, self.judge.is_harmful_alone(Source::Score));
         let [canary, stable] = &self.welch;
-        if outcome.welch.is_none() && canary.count() >= FEWEST && stable.count() >= FEWEST {
+        if outcome.welch.is_none() && canary.count() >= MIN && stable.count() >= MIN {
             let is_slower = welch_t_test(canary, stable).is_some_and(|test| {
                 test.statistic > self.least_statistic && test.p_two_sided() < self.alpha
             });

@@ -90,7 +90,7 @@ pub use summary::histogram::Histogram;
 pub use summary::histogram::LayoutMismatch;
 pub use summary::layout::Layout;
 pub use summary::layout::LayoutError;
-pub use summary::moments::LARGEST_MAGNITUDE;
+pub use summary::moments::MAX_MAGNITUDE;
 pub use summary::moments::Moments;
 pub use summary::moments::is_recordable;
 pub use summary::points::Points;
@@ -100,7 +100,7 @@ use serde::Serialize;
 
 /// The most observations, both tracks together, of a test that counts in whole numbers: up to here
 /// their cubes fit 128 bits, and the sums of a tail take milliseconds.
-const MOST_OBSERVATIONS: u64 = 1_000_000_000_000;
+const MAX_OBSERVATIONS: u64 = 1_000_000_000_000;
 
 /// What is claimed against "no difference".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,12 +11,12 @@ use super::Checkpoint;
 use super::Store;
 use super::StoreError;
 use super::no_base;
+use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
-use crate::canary::Segment;
 
 /// Keeps everything in memory.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct MemoryStore {
 struct Kept {
     entries: Vec<Entry>,
     checkpoint: Option<Checkpoint>,
-    evidence: BTreeMap<Segment, (Monitors, Vec<LoggedTick>)>,
+    evidence: BTreeMap<Chunk, (Monitors, Vec<LoggedTick>)>,
     told: BTreeMap<String, u64>,
     artifacts: HashMap<String, Vec<u8>>,
     /// Of one rollout.
@@ -62,28 +62,31 @@ impl Store for MemoryStore {
         Ok(self.kept.lock().checkpoint.clone())
     }
 
-    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
+    fn save_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        grown: &[LogRecord],
+    ) -> Result<(), StoreError> {
         let kept = &mut *self.kept.lock();
         let rollout = checkpoint.rollout;
-        let of_this = Segment { rollout, base: 0 }..=Segment { rollout, base: u64::MAX };
+        let of_this = Chunk { rollout, base: 0 }..=Chunk { rollout, base: u64::MAX };
         // Looked at before anything is changed, so that either all of it is kept or nothing.
         let mut bases = kept.evidence.range(of_this.clone());
-        if bases.next().is_none() && matches!(grown.first(), Some(Logged::Tick(_))) {
+        if bases.next().is_none() && matches!(grown.first(), Some(LogRecord::Tick(_))) {
             return Err(no_base());
         }
         for part in grown {
             match part {
-                Logged::Base(monitors) => {
+                LogRecord::Base(monitors) => {
                     let base = monitors.ticks();
-                    kept.evidence
-                        .retain(|segment, _| segment.rollout != rollout || segment.base < base);
+                    kept.evidence.retain(|chunk, _| chunk.rollout != rollout || chunk.base < base);
                     for (_, (_, ticks)) in kept.evidence.range_mut(of_this.clone()) {
                         ticks.retain(|tick| tick.number <= base);
                     }
-                    let segment = Segment { rollout, base };
-                    kept.evidence.insert(segment, ((**monitors).clone(), Vec::new()));
+                    let chunk = Chunk { rollout, base };
+                    kept.evidence.insert(chunk, ((**monitors).clone(), Vec::new()));
                 }
-                Logged::Tick(tick) => {
+                LogRecord::Tick(tick) => {
                     let newest = kept.evidence.range_mut(of_this.clone()).next_back();
                     let (_, (_, ticks)) = newest.ok_or_else(no_base)?;
                     ticks.push(tick.clone());
@@ -98,21 +101,21 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+    fn chunks(&self) -> Result<Vec<Chunk>, StoreError> {
         Ok(self.kept.lock().evidence.keys().copied().collect())
     }
 
-    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
-        Ok(self.kept.lock().evidence.get(&segment).map(|(base, _)| base.clone()))
+    fn base(&self, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
+        Ok(self.kept.lock().evidence.get(&chunk).map(|(base, _)| base.clone()))
     }
 
-    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
+    fn ticks(&self, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
         let kept = self.kept.lock();
-        Ok(kept.evidence.get(&segment).map(|(_, ticks)| ticks.clone()).unwrap_or_default())
+        Ok(kept.evidence.get(&chunk).map(|(_, ticks)| ticks.clone()).unwrap_or_default())
     }
 
-    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
-        self.kept.lock().evidence.retain(|segment, _| !segments.contains(segment));
+    fn forget_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreError> {
+        self.kept.lock().evidence.retain(|chunk, _| !chunks.contains(chunk));
         Ok(())
     }
 

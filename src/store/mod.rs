@@ -18,16 +18,16 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::Labels;
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Pairs;
 use crate::canary::Samples;
-use crate::canary::Segment;
-use crate::stats::sequential::KeysSeen;
+use crate::stats::sequential::SeenKeys;
 
 pub use location::Location;
 pub use location::LocationError;
@@ -67,31 +67,35 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError>;
+    fn save_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        grown: &[LogRecord],
+    ) -> Result<(), StoreError>;
 
-    /// The segments of all evidence logs, in ascending order.
+    /// The chunks of all evidence logs, in ascending order.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn segments(&self) -> Result<Vec<Segment>, StoreError>;
+    fn chunks(&self) -> Result<Vec<Chunk>, StoreError>;
 
-    /// The monitors that a segment starts from, if it is kept.
+    /// The monitors that a chunk starts from, if it is kept.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError>;
+    fn base(&self, chunk: Chunk) -> Result<Option<Monitors>, StoreError>;
 
-    /// The ticks of a segment, in order.
+    /// The ticks of a chunk, in order.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError>;
+    fn ticks(&self, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError>;
 
-    /// Forgets segments.
+    /// Forgets chunks.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError>;
+    fn forget_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreError>;
 
     /// How far each target of notifications was told, by its key.
     ///
@@ -179,10 +183,10 @@ pub struct KeyedSamples {
     /// The samples of those that came back; `None` if none has.
     pub repeated: Option<Samples>,
     /// Those that were there.
-    pub seen: KeysSeen,
+    pub seen: SeenKeys,
     /// Those that were put to the canary in shadow; `None` if none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shadowed: Option<KeysSeen>,
+    pub shadowed: Option<SeenKeys>,
 }
 
 /// Why a store cannot do what it was asked to.

@@ -27,12 +27,12 @@ use rusqlite::params;
 use super::Checkpoint;
 use super::Store;
 use super::StoreError;
+use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
-use crate::canary::Segment;
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
@@ -235,7 +235,11 @@ impl Store for SqliteStore {
         })
     }
 
-    fn save_checkpoint(&self, checkpoint: &Checkpoint, grown: &[Logged]) -> Result<(), StoreError> {
+    fn save_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        grown: &[LogRecord],
+    ) -> Result<(), StoreError> {
         let text = json("a checkpoint", checkpoint)?;
         let mut connection = self.connection.lock();
         let transaction =
@@ -251,23 +255,23 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
-        evidence::segments(&self.connection.lock())
+    fn chunks(&self) -> Result<Vec<Chunk>, StoreError> {
+        evidence::chunks(&self.connection.lock())
     }
 
-    fn base(&self, segment: Segment) -> Result<Option<Monitors>, StoreError> {
-        evidence::base(&self.connection.lock(), segment)
+    fn base(&self, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
+        evidence::base(&self.connection.lock(), chunk)
     }
 
-    fn ticks(&self, segment: Segment) -> Result<Vec<LoggedTick>, StoreError> {
-        evidence::ticks(&self.connection.lock(), segment)
+    fn ticks(&self, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
+        evidence::ticks(&self.connection.lock(), chunk)
     }
 
-    fn forget_segments(&self, segments: &[Segment]) -> Result<(), StoreError> {
+    fn forget_chunks(&self, chunks: &[Chunk]) -> Result<(), StoreError> {
         let mut connection = self.connection.lock();
         let transaction = connection.transaction()?;
-        for segment in segments {
-            evidence::forget(&transaction, *segment)?;
+        for chunk in chunks {
+            evidence::forget(&transaction, *chunk)?;
         }
         transaction.commit()?;
         Ok(())

@@ -24,8 +24,8 @@ fn monitors(ticks: u64) -> Monitors {
     monitors
 }
 
-fn base(ticks: u64) -> Logged {
-    Logged::Base(Box::new(monitors(ticks)))
+fn base(ticks: u64) -> LogRecord {
+    LogRecord::Base(Box::new(monitors(ticks)))
 }
 
 fn tick(number: u64) -> LoggedTick {
@@ -33,7 +33,7 @@ fn tick(number: u64) -> LoggedTick {
 }
 
 fn numbers(store: &dyn Store, rollout: u64, base: u64) -> Vec<u64> {
-    let ticks = store.ticks(Segment { rollout, base }).unwrap();
+    let ticks = store.ticks(Chunk { rollout, base }).unwrap();
     ticks.iter().map(|tick| tick.number).collect()
 }
 
@@ -152,20 +152,20 @@ fn the_newest_checkpoint_is_kept() {
 fn an_evidence_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
     on_each(|store| {
         let save =
-            |rollout, grown: &[Logged]| store.save_checkpoint(&checkpoint(rollout, 1), grown);
-        assert!(matches!(save(7, &[Logged::Tick(tick(1))]), Err(StoreError::Damaged { .. })));
+            |rollout, grown: &[LogRecord]| store.save_checkpoint(&checkpoint(rollout, 1), grown);
+        assert!(matches!(save(7, &[LogRecord::Tick(tick(1))]), Err(StoreError::Damaged { .. })));
         assert_eq!(store.checkpoint().unwrap(), None, "either both or none");
-        save(7, &[base(0), Logged::Tick(tick(1))]).unwrap();
-        save(7, &[Logged::Tick(tick(2)), base(2), Logged::Tick(tick(3))]).unwrap();
-        save(7, &[Logged::Tick(tick(4))]).unwrap();
+        save(7, &[base(0), LogRecord::Tick(tick(1))]).unwrap();
+        save(7, &[LogRecord::Tick(tick(2)), base(2), LogRecord::Tick(tick(3))]).unwrap();
+        save(7, &[LogRecord::Tick(tick(4))]).unwrap();
         save(8, &[base(0)]).unwrap();
-        let segment = |rollout, base| Segment { rollout, base };
-        assert_eq!(store.segments().unwrap(), [segment(7, 0), segment(7, 2), segment(8, 0)]);
-        assert_eq!(store.base(segment(7, 2)).unwrap(), Some(monitors(2)));
-        assert_eq!(store.base(segment(7, 1)).unwrap(), None);
-        assert_eq!(store.ticks(segment(7, 0)).unwrap(), [tick(1), tick(2)]);
-        assert_eq!(store.ticks(segment(7, 2)).unwrap(), [tick(3), tick(4)]);
-        assert!(store.ticks(segment(8, 0)).unwrap().is_empty());
+        let chunk = |rollout, base| Chunk { rollout, base };
+        assert_eq!(store.chunks().unwrap(), [chunk(7, 0), chunk(7, 2), chunk(8, 0)]);
+        assert_eq!(store.base(chunk(7, 2)).unwrap(), Some(monitors(2)));
+        assert_eq!(store.base(chunk(7, 1)).unwrap(), None);
+        assert_eq!(store.ticks(chunk(7, 0)).unwrap(), [tick(1), tick(2)]);
+        assert_eq!(store.ticks(chunk(7, 2)).unwrap(), [tick(3), tick(4)]);
+        assert!(store.ticks(chunk(8, 0)).unwrap().is_empty());
         assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(8, 1)));
     });
 }
@@ -173,26 +173,26 @@ fn an_evidence_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
 #[test]
 fn a_base_makes_whatever_came_after_it_untrue() {
     on_each(|store| {
-        let grown = [base(0), Logged::Tick(tick(1)), Logged::Tick(tick(2)), base(2)];
+        let grown = [base(0), LogRecord::Tick(tick(1)), LogRecord::Tick(tick(2)), base(2)];
         for rollout in [7, 8] {
             store.save_checkpoint(&checkpoint(rollout, 1), &grown).unwrap();
         }
-        store.save_checkpoint(&checkpoint(7, 1), &[base(1), Logged::Tick(tick(2))]).unwrap();
+        store.save_checkpoint(&checkpoint(7, 1), &[base(1), LogRecord::Tick(tick(2))]).unwrap();
         assert_eq!((numbers(store, 7, 0), numbers(store, 7, 1)), (vec![1], vec![2]));
-        assert_eq!(store.base(Segment { rollout: 7, base: 2 }).unwrap(), None);
+        assert_eq!(store.base(Chunk { rollout: 7, base: 2 }).unwrap(), None);
         assert_eq!(numbers(store, 8, 0), [1, 2], "other rollouts are not concerned");
-        assert_eq!(store.segments().unwrap().len(), 4);
+        assert_eq!(store.chunks().unwrap().len(), 4);
     });
 }
 
 #[test]
 fn a_segment_that_is_forgotten_leaves_the_others() {
     on_each(|store| {
-        let grown = [base(0), Logged::Tick(tick(1)), base(1), Logged::Tick(tick(2))];
+        let grown = [base(0), LogRecord::Tick(tick(1)), base(1), LogRecord::Tick(tick(2))];
         store.save_checkpoint(&checkpoint(7, 1), &grown).unwrap();
-        let (first, second) = (Segment { rollout: 7, base: 0 }, Segment { rollout: 7, base: 1 });
-        store.forget_segments(&[first]).unwrap();
-        assert_eq!(store.segments().unwrap(), [second]);
+        let (first, second) = (Chunk { rollout: 7, base: 0 }, Chunk { rollout: 7, base: 1 });
+        store.forget_chunks(&[first]).unwrap();
+        assert_eq!(store.chunks().unwrap(), [second]);
         assert!(store.ticks(first).unwrap().is_empty());
         assert_eq!(numbers(store, 7, 1), [2]);
     });
@@ -287,7 +287,7 @@ fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
         let store = SqliteStore::open(&file).unwrap();
         assert_eq!(store.entries(0, 10).unwrap()[0].event, slowdown(1));
         assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(1, 9)));
-        store.save_checkpoint(&checkpoint(1, 9), &[base(0), Logged::Tick(tick(1))]).unwrap();
+        store.save_checkpoint(&checkpoint(1, 9), &[base(0), LogRecord::Tick(tick(1))]).unwrap();
         assert_eq!(numbers(&store, 1, 0), [1]);
     }
 }

@@ -8,7 +8,7 @@ use crate::harness::TestApp;
 
 /// What one metric says at any time.
 fn metric<'a>(health: &'a Value, name: &str) -> &'a Value {
-    let metrics = health["always_valid"]["metrics"].as_array().unwrap();
+    let metrics = health["sequential"]["metrics"].as_array().unwrap();
     metrics.iter().find(|metric| metric["metric"] == name).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_a_sentence() {
     for part in ["latency: mean +", " ms against stable", "tolerated 5 % + 100 µs", ": fails"] {
         assert!(sentence.contains(part), "{part} is not in {sentence}");
     }
-    assert_eq!(health["always_valid"]["verdict"], "rollback");
+    assert_eq!(health["sequential"]["verdict"], "rollback");
     let status = app.status();
     assert_eq!(status["verdict"]["decision"], "rollback", "{status:#}");
     let refused = app.promote_canary();
@@ -50,7 +50,7 @@ fn an_equal_canary_is_on_hold_until_it_is_proven_and_may_be_promoted_by_hand_bef
     app.predict_times(200);
     let health = app.check_canary_health().done();
     assert_eq!(health["status"], "ok");
-    assert_ne!(health["always_valid"]["verdict"], "rollback", "{health:#}");
+    assert_ne!(health["sequential"]["verdict"], "rollback", "{health:#}");
     assert_eq!(metric(&health, "failures")["classification"], "inconclusive");
     app.promote_canary().done();
 }

@@ -40,7 +40,7 @@ mod tracks;
 
 mod feedback;
 
-mod after_promotion;
+mod post_promotion;
 
 mod replay;
 

@@ -225,7 +225,7 @@ fn the_latest_requests_are_asked_again() {
     assert_eq!(worst["redacted"], json!(["late_payment_share"]));
     assert!(!worst["disagreements"].to_string().contains("late_payment_share"), "{worst}");
     let found = app.check_canary_health().done();
-    let metrics = found["always_valid"]["metrics"].as_array().unwrap();
+    let metrics = found["sequential"]["metrics"].as_array().unwrap();
     assert_eq!((metrics.len(), &metrics[3]["samples"]["canary"]), (4, &json!(300)));
 }
 

@@ -17,7 +17,7 @@ pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
     }
     let store = SqliteStore::open(&copy.path().join("serin.db")).unwrap();
     let Some(saved) = store.checkpoint().unwrap() else { return 0 };
-    let segments = store.segments().unwrap();
+    let segments = store.chunks().unwrap();
     let newest = segments.into_iter().rfind(|segment| segment.rollout == saved.rollout).unwrap();
     let (base, ticks) = (store.base(newest).unwrap().unwrap(), store.ticks(newest).unwrap());
     let end = ticks.last().map_or(newest.base, |tick| tick.number);

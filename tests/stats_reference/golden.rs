@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use serin::stats::Harm;
 use serin::stats::KolmogorovSmirnov;
-use serin::stats::LARGEST_MAGNITUDE;
+use serin::stats::MAX_MAGNITUDE;
 use serin::stats::Margin;
 use serin::stats::Moments;
 use serin::stats::Points;
@@ -69,7 +69,7 @@ fn the_first_scipy_table_agrees_where_it_exists() {
 fn golden_two_sample(case: &Value) {
     let name = &case["name"];
     // Values of 1e150 are refused by a summary; no test depends on the unit.
-    let is_huge = numbers(&case["x"]).iter().any(|x| x.abs() > LARGEST_MAGNITUDE);
+    let is_huge = numbers(&case["x"]).iter().any(|x| x.abs() > MAX_MAGNITUDE);
     let unit = if is_huge { 1e-10 } else { 1.0 };
     let values =
         |key: &str| -> Vec<f64> { numbers(&case[key]).into_iter().map(|x| x * unit).collect() };

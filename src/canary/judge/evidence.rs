@@ -10,8 +10,8 @@ use super::sample_ratio::RatioMeasured;
 use super::segment_monitors::SegmentMeasured;
 use super::segment_scan::SegmentFinding;
 use super::segment_scan::SegmentScan;
-use super::sequential::AlwaysValid;
 use super::sequential::Classification;
+use super::sequential::SequentialVerdict;
 use super::stalls::Stalls;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Role;
@@ -20,7 +20,7 @@ use crate::canary::policy::segments::SegmentHarm;
 
 /// What the watch says, with all that it says it from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WatchEvidence {
+pub struct SequentialEvidence {
     /// The metrics and thresholds.
     pub policy: JudgePolicy,
     /// The numbers of each metric, in the order of the policy.
@@ -35,7 +35,7 @@ pub struct WatchEvidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls: Option<Stalls>,
     /// What follows from the metrics.
-    pub conclusion: AlwaysValid,
+    pub conclusion: SequentialVerdict,
     /// What follows from the segments; `None` where none are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentScan>,
@@ -50,12 +50,12 @@ pub struct Concern {
     pub sentence: String,
 }
 
-impl WatchEvidence {
+impl SequentialEvidence {
     /// What these monitors come to under this policy.
-    pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> WatchEvidence {
+    pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> SequentialEvidence {
         let by_segment = monitors.by_segment();
-        WatchEvidence {
-            conclusion: AlwaysValid::new(policy, monitors.ticks(), &monitors.measured()),
+        SequentialEvidence {
+            conclusion: SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured()),
             segments: SegmentScan::new(policy, &by_segment),
             policy: policy.clone(),
             measured: monitors.measured(),
@@ -66,9 +66,9 @@ impl WatchEvidence {
     }
 
     /// The same, concluded again from the numbers and the policy it carries.
-    pub(crate) fn recomputed(self) -> WatchEvidence {
-        WatchEvidence {
-            conclusion: AlwaysValid::new(&self.policy, self.conclusion.ticks, &self.measured),
+    pub(crate) fn recomputed(self) -> SequentialEvidence {
+        SequentialEvidence {
+            conclusion: SequentialVerdict::new(&self.policy, self.conclusion.ticks, &self.measured),
             segments: SegmentScan::new(&self.policy, &self.by_segment),
             ..self
         }
@@ -143,13 +143,13 @@ impl WatchEvidence {
 /// The first sentences, and how many there are besides: a reason is read by people, and kept for good.
 pub(crate) fn brief(sentences: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = sentences.collect();
-    let more = all.len().saturating_sub(MOST_SENTENCES);
+    let more = all.len().saturating_sub(MAX_SENTENCES);
     if more > 0 {
-        all.truncate(MOST_SENTENCES);
+        all.truncate(MAX_SENTENCES);
         all.push(format!("and {more} more"));
     }
     all
 }
 
 /// Nobody reads more at once; all of them stand in the evidence.
-const MOST_SENTENCES: usize = 5;
+const MAX_SENTENCES: usize = 5;

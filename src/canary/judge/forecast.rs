@@ -15,14 +15,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
-use self::growth::MOST;
+use self::growth::MAX;
 use self::outlook::Ahead;
 use self::outlook::Outlook;
 use self::outlook::outlook;
 use super::judgement::Verdict;
 use super::monitor::Measured;
-use super::sequential::AlwaysValid;
 use super::sequential::Classification;
+use super::sequential::SequentialVerdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
@@ -122,8 +122,8 @@ pub fn forecast(
     remaining_bake: Duration,
 ) -> Forecast {
     let requests_per_second = observed.requests_per_second();
-    let requests = (requests_per_second * remaining_bake.as_secs_f64()).min(MOST);
-    let now = AlwaysValid::new(policy, 0, measured);
+    let requests = (requests_per_second * remaining_bake.as_secs_f64()).min(MAX);
+    let now = SequentialVerdict::new(policy, 0, measured);
     let outlooks: Vec<Outlook> = policy
         .metrics
         .iter()
@@ -193,7 +193,7 @@ impl Outlook {
 
 /// So many requests; `None` beyond what a forecast is.
 fn whole(requests: f64) -> Option<u64> {
-    (0.0..=MOST).contains(&requests).then(|| requests.ceil() as u64)
+    (0.0..=MAX).contains(&requests).then(|| requests.ceil() as u64)
 }
 
 /// The first verdict other than to hold: the judge is asked what it would say at each moment at which
@@ -232,7 +232,7 @@ fn verdict(
                 Outcome::Pass | Outcome::Fail | Outcome::None => {}
             }
         }
-        match AlwaysValid::new(policy, 0, &then).verdict {
+        match SequentialVerdict::new(policy, 0, &then).verdict {
             Verdict::Hold => None,
             verdict @ (Verdict::Promote | Verdict::Rollback) => Some((verdict, moment)),
         }

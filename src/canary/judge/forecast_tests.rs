@@ -12,7 +12,7 @@ use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::stats::sequential::Bet;
-use crate::stats::sequential::Running;
+use crate::stats::sequential::EProcess;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::Stake;
 
@@ -64,7 +64,7 @@ fn what_is_foreseen_halfway_comes_about_then() {
         let policy = JudgePolicy::default();
         let came = (1..=600).find(|seconds| {
             let measured = seen((0..*seconds).map(tick));
-            AlwaysValid::new(&policy, 0, &measured).verdict != Verdict::Hold
+            SequentialVerdict::new(&policy, 0, &measured).verdict != Verdict::Hold
         });
         let came = came.unwrap_or_else(|| panic!("{name}: no verdict came"));
         let half = came / 2;
@@ -183,7 +183,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
             // 1,000 effective samples, of standard deviation 1, without an effect.
             let effect = r#"{"total": 0.0, "variance": 1000.0, "effective": 1000.0}"#;
             let running = |log_e| {
-                let mut running = Running::default();
+                let mut running = EProcess::default();
                 running.observe(log_e);
                 running
             };
@@ -295,9 +295,9 @@ fn any_score() -> impl Strategy<Value = Score> {
     })
 }
 
-fn any_running() -> impl Strategy<Value = Running> {
+fn any_running() -> impl Strategy<Value = EProcess> {
     prop_oneof![-9.0..9.0_f64, any::<f64>()].prop_map(|log_e| {
-        let mut running = Running::default();
+        let mut running = EProcess::default();
         running.observe(log_e);
         running
     })

@@ -22,7 +22,7 @@ use crate::canary::policy::Mode;
 use crate::canary::rollout::narrative::duration;
 use crate::canary::rollout::narrative::probability;
 
-pub use super::evidence::WatchEvidence;
+pub use super::evidence::SequentialEvidence;
 
 /// What should become of the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct Judgement {
     pub mode: Mode,
     /// What the watch says; `None` of a judgement that was made without one.
     #[serde(default)]
-    pub watch: Option<WatchEvidence>,
+    pub watch: Option<SequentialEvidence>,
     /// The conclusion.
     pub verdict: Verdict,
     /// Why, in one or more sentences.
@@ -70,7 +70,7 @@ impl Judgement {
         policy: HealthPolicy,
         inputs: Inputs,
         mode: Mode,
-        watch: Option<WatchEvidence>,
+        watch: Option<SequentialEvidence>,
     ) -> Judgement {
         let evidence = gather(&policy, inputs);
         let (verdict, reasons) = match (mode, &watch) {
@@ -103,14 +103,17 @@ impl Judgement {
 
     /// The same judgement, made again from the inputs and thresholds it carries.
     pub fn recomputed(&self) -> Judgement {
-        let watch = self.watch.clone().map(WatchEvidence::recomputed);
+        let watch = self.watch.clone().map(SequentialEvidence::recomputed);
         let Judgement { rollout, step, digest, policy, evidence, mode, .. } = self;
         Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, *mode, watch)
     }
 }
 
 /// What comes of the health check's verdict when the watch is heard, too.
-fn heard_both(at_once: (Verdict, Vec<String>), watch: &WatchEvidence) -> (Verdict, Vec<String>) {
+fn heard_both(
+    at_once: (Verdict, Vec<String>),
+    watch: &SequentialEvidence,
+) -> (Verdict, Vec<String>) {
     let (verdict, mut reasons) = at_once;
     let objections = watch.objections();
     let (watched, message) = watch.verdict();
@@ -305,13 +308,13 @@ mod tests {
     }
 
     /// What the watch says after some seconds in which the canary was slower by this factor.
-    fn watch(factor: f64) -> WatchEvidence {
+    fn watch(factor: f64) -> SequentialEvidence {
         let policy = JudgePolicy::default();
         let mut monitors = Monitors::new(&policy, &Default::default());
         for second in 0..60 {
             monitors.tick(&crate::canary::judge::sequential::tests::second(second, factor, 0));
         }
-        WatchEvidence::new(&policy, &monitors)
+        SequentialEvidence::new(&policy, &monitors)
     }
 
     #[test]
@@ -368,7 +371,7 @@ mod tests {
                 }
                 monitors.tick(&tick);
             }
-            let watch = Some(WatchEvidence::new(&policy, &monitors));
+            let watch = Some(SequentialEvidence::new(&policy, &monitors));
             let judgement =
                 Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, Mode::Manual, watch);
             let reasons = judgement.reasons.join("; ");

@@ -13,11 +13,11 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Source;
 use crate::stats::Layout;
+use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
-use crate::stats::sequential::Running;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::TrackCounts;
 
@@ -62,9 +62,9 @@ pub struct Measured {
     /// How much was observed of it.
     pub counts: Counts,
     /// The evidence against "no worse than is tolerated".
-    pub harm: Running,
+    pub harm: EProcess,
     /// The evidence against "worse than is accepted".
-    pub proven: Running,
+    pub proven: EProcess,
     /// The effect on the mean: canary minus stable, in the metric's unit.
     pub effect: Score,
     /// Stable's recent mean.

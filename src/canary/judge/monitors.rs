@@ -163,7 +163,7 @@ fn is_first_algorithm(algorithm: &u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canary::judge::evidence::WatchEvidence;
+    use crate::canary::judge::evidence::SequentialEvidence;
     use crate::canary::judge::sequential::tests::second;
 
     /// If this fails because the judge was changed on purpose, raise [`ALGORITHM`] and write down what it
@@ -173,7 +173,7 @@ mod tests {
         let policy = JudgePolicy::default();
         let mut monitors = Monitors::new(&policy, &TrackSamples::default());
         (0..40).for_each(|number| monitors.tick(&second(number, 1.1, u64::from(number == 20))));
-        let conclusion = WatchEvidence::new(&policy, &monitors).conclusion;
+        let conclusion = SequentialEvidence::new(&policy, &monitors).conclusion;
         let rounded = |p: f64| format!("{p:.8e}");
         let found: Vec<[String; 2]> = conclusion
             .metrics

@@ -12,7 +12,7 @@ use crate::canary::observed::increment::Increment;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 use crate::canary::rollout::narrative::number;
 use crate::canary::rollout::narrative::probability;
-use crate::stats::sequential::Running;
+use crate::stats::sequential::EProcess;
 use crate::stats::sequential::SampleRatio;
 
 /// What has been learned of the shares.
@@ -44,7 +44,7 @@ pub struct RatioMeasured {
     /// What was counted.
     pub shares: Shares,
     /// The evidence that the shares are not the intended ones.
-    pub evidence: Running,
+    pub evidence: EProcess,
 }
 
 /// How many of the busiest tick's requests may be under way: a tick is a second, and by default a canary

@@ -5,7 +5,7 @@ use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Verdict;
 use crate::canary::judge::monitors::Monitors;
 use crate::canary::observed::increment::Increment;
@@ -88,8 +88,8 @@ impl Traffic {
         increment
     }
 
-    fn evidence(&self) -> WatchEvidence {
-        WatchEvidence::new(&self.policy, &self.monitors)
+    fn evidence(&self) -> SequentialEvidence {
+        SequentialEvidence::new(&self.policy, &self.monitors)
     }
 
     /// After how many requests something was found, and what, within so many seconds of 100 requests.
@@ -97,7 +97,7 @@ impl Traffic {
         &mut self,
         seconds: usize,
         canary: impl Fn(usize) -> Harm,
-    ) -> Option<(u64, WatchEvidence)> {
+    ) -> Option<(u64, SequentialEvidence)> {
         for _ in 0..seconds {
             let tick = self.second(100, &canary);
             self.monitors.tick(&tick);
@@ -246,7 +246,7 @@ fn evidence_by_segment_read_back_recomputes_to_the_bit() {
     let evidence = traffic.evidence();
     assert!(!evidence.findings().is_empty());
     let text = serde_json::to_string(&evidence).unwrap();
-    let read: WatchEvidence = serde_json::from_str(&text).unwrap();
+    let read: SequentialEvidence = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
 }
 
@@ -262,7 +262,7 @@ fn monitors_from_before_segments_were_watched_stay_what_they_were() {
     let mut monitors: Monitors = serde_json::from_value(old).unwrap();
     let tick = Traffic::new(SegmentHarm::Hold, 1).second(100, |_| STABLE);
     monitors.tick(&tick);
-    let evidence = WatchEvidence::new(&policy, &monitors);
+    let evidence = SequentialEvidence::new(&policy, &monitors);
     assert_eq!((&evidence.ratio, &evidence.stalls, &evidence.segments), (&None, &None, &None));
     let text = serde_json::to_string(&evidence).unwrap();
     assert!(!text.contains("by_segment") && !text.contains("\"ratio\""), "{text}");

@@ -32,7 +32,7 @@ use crate::canary::policy::metric::Role;
 
 /// What may be concluded now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AlwaysValid {
+pub struct SequentialVerdict {
     /// What should become of the canary.
     pub verdict: Verdict,
     /// It in a sentence.
@@ -96,9 +96,9 @@ pub enum Classification {
 /// The interval that is shown is tightest near so many effective samples.
 const TUNED_FOR: f64 = 1000.0;
 
-impl AlwaysValid {
+impl SequentialVerdict {
     /// What these numbers come to under this policy.
-    pub fn new(policy: &JudgePolicy, ticks: u64, measured: &[Measured]) -> AlwaysValid {
+    pub fn new(policy: &JudgePolicy, ticks: u64, measured: &[Measured]) -> SequentialVerdict {
         let metrics: Vec<MetricEvidence> = policy
             .metrics
             .iter()
@@ -108,7 +108,14 @@ impl AlwaysValid {
         let tally = Tally::new(policy, &metrics);
         let verdict = tally.verdict(policy);
         let message = sentences::conclusion(verdict, &metrics);
-        AlwaysValid { verdict, message, score: tally.score(), alpha: policy.alpha, ticks, metrics }
+        SequentialVerdict {
+            verdict,
+            message,
+            score: tally.score(),
+            alpha: policy.alpha,
+            ticks,
+            metrics,
+        }
     }
 }
 

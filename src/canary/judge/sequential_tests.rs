@@ -9,7 +9,7 @@ use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::traffic::weight::Weight;
-use crate::stats::sequential::Running;
+use crate::stats::sequential::EProcess;
 use crate::stats::sequential::Score;
 
 /// A second of 100 requests at 10 %, the canary slower by a factor; its first requests fail. The values
@@ -42,13 +42,16 @@ fn policy(toml: &str) -> JudgePolicy {
     JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
 }
 
-fn concluded(policy: &JudgePolicy, ticks: impl IntoIterator<Item = Increment>) -> AlwaysValid {
+fn concluded(
+    policy: &JudgePolicy,
+    ticks: impl IntoIterator<Item = Increment>,
+) -> SequentialVerdict {
     let mut monitors = Monitors::new(policy, &TrackSamples::default());
     ticks.into_iter().for_each(|tick| monitors.tick(&tick));
-    AlwaysValid::new(policy, monitors.ticks(), &monitors.measured())
+    SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured())
 }
 
-fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> AlwaysValid {
+fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> SequentialVerdict {
     concluded(
         &JudgePolicy::default(),
         (0..seconds).map(|number| second(number, factor, failing(number))),
@@ -81,10 +84,10 @@ fn harm_that_begins_after_half_an_hour_is_found_within_a_minute() {
         let policy = JudgePolicy::default();
         let mut monitors = Monitors::new(&policy, &TrackSamples::default());
         (0..1800).for_each(|number| monitors.tick(&second(number, 1.0, 0)));
-        let healthy = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        let healthy = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
         assert_eq!(healthy.verdict, Verdict::Promote, "{}", healthy.message);
         (1800..1860).for_each(|number| monitors.tick(&second(number, factor, failures)));
-        let harmful = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        let harmful = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
         assert_eq!(harmful.verdict, Verdict::Rollback, "{}", harmful.message);
     }
 }
@@ -116,7 +119,7 @@ fn a_margin_far_above_the_latencies_blinds_nobody() {
             value.0 = if tick < 3 { 2e-7 } else { 0.025 };
         }
         monitors.tick(&increment);
-        let found = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+        let found = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
         assert_eq!(found.verdict == Verdict::Rollback, tick >= 3, "after tick {tick}");
     }
 }
@@ -140,8 +143,8 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
     let mut found = Measured {
         metric: metric.name.clone(),
         counts: Counts { stable: 1000, canary: 1000, ..Counts::default() },
-        harm: Running::default(),
-        proven: Running::default(),
+        harm: EProcess::default(),
+        proven: EProcess::default(),
         effect: Score::default(),
         stable_mean: None,
         stable_spread: None,
@@ -283,7 +286,7 @@ fn the_verdict_follows_from_roles_weights_and_scores() {
             .zip(classifications)
             .map(|(metric, classification)| measured(metric, classification))
             .collect();
-        let found = AlwaysValid::new(&policy, 7, &numbers);
+        let found = SequentialVerdict::new(&policy, 7, &numbers);
         let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
         assert_eq!(got, classifications, "{name}");
         assert_eq!((found.verdict, found.score), (verdict, score), "{name}: {}", found.message);

@@ -33,19 +33,19 @@ pub struct Stalls {
 
 /// The past is so many ticks: a minute. Half of it decides what is usual, so a new level is usual after
 /// half a minute.
-const MOST_PAST: usize = 60;
+const MAX_PAST: usize = 60;
 
 /// With fewer ticks nothing is usual yet.
-const FEWEST_PAST: usize = 10;
+const MIN_PAST: usize = 10;
 
 /// A median of fewer latencies of stable's says little.
-const FEWEST_STABLE: u64 = 5;
+const MIN_STABLE: u64 = 5;
 
 impl StallMonitor {
     /// Takes in one tick.
     pub(crate) fn tick(&mut self, increment: &Increment) {
         let Some((stable, count)) = median(&increment.stable.latency) else { return };
-        if count < FEWEST_STABLE {
+        if count < MIN_STABLE {
             return;
         }
         if let (Some(usual), Some((canary, _))) = (self.usual(), median(&increment.canary.latency))
@@ -53,7 +53,7 @@ impl StallMonitor {
             self.counts.compared += 1;
             self.counts.stalled += u64::from(stable.min(canary) > STALL_FACTOR * usual);
         }
-        if self.past.len() >= MOST_PAST {
+        if self.past.len() >= MAX_PAST {
             self.past.pop_front();
         }
         self.past.push_back(stable);
@@ -65,7 +65,7 @@ impl StallMonitor {
     }
 
     fn usual(&self) -> Option<f64> {
-        if self.past.len() < FEWEST_PAST {
+        if self.past.len() < MIN_PAST {
             return None;
         }
         let mut past: Vec<f64> = self.past.iter().copied().collect();

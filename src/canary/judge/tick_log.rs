@@ -1,13 +1,13 @@
 //! What must be kept of a rollout, so that any of its verdicts can be recomputed to the bit?
 //!
 //! ```text
-//! log     = segments, one after the other
-//! segment = a base (the monitors after so many ticks), and the ticks since
+//! log     = chunks, one after the other
+//! chunk = a base (the monitors after so many ticks), and the ticks since
 //! ```
 //!
 //! The first base is what stable did before the canary came. Monitors are a function of their base and
-//! of the ticks, so [`replay`] gives those after any tick that is kept. Once a segment is full, the
-//! monitors of that moment are the base of the next: the oldest segment can then be forgotten, and what
+//! of the ticks, so [`replay`] gives those after any tick that is kept. Once a chunk is full, the
+//! monitors of that moment are the base of the next: the oldest chunk can then be forgotten, and what
 //! it told is folded into the base after it. That bounds the log, and the work of a replay.
 
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ use crate::canary::observed::increment_codec::CodecError;
 
 /// One part of the log, in the order in which it came.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Logged {
-    /// A segment begins. Whatever the log said of later ticks than this is no longer true.
+pub enum LogRecord {
+    /// A chunk begins. Whatever the log said of later ticks than this is no longer true.
     Base(Box<Monitors>),
     /// A tick was taken in.
     Tick(LoggedTick),
@@ -42,9 +42,9 @@ pub struct LoggedTick {
     pub increment: Vec<u8>,
 }
 
-/// Which segment of which rollout. Sorted, the older comes first.
+/// Which chunk of which rollout. Sorted, the older comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Segment {
+pub struct Chunk {
     /// The rollout.
     pub rollout: u64,
     /// The ticks that its base has taken in.
@@ -54,12 +54,12 @@ pub struct Segment {
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// A segment of more bytes is full.
-    pub segment_bytes: u64,
+    /// A chunk of more bytes is full.
+    pub chunk_bytes: u64,
     /// Segments of one rollout.
-    pub segments_of_a_rollout: usize,
+    pub chunks_per_rollout: usize,
     /// Segments of all rollouts.
-    pub segments: usize,
+    pub chunks: usize,
     /// Bytes that wait in memory for a disk that fails.
     pub unsaved_bytes: u64,
 }
@@ -69,12 +69,12 @@ impl Default for Bounds {
         Bounds {
             // 15,000 ticks at 100 requests a second, replayed within about a second: what asking for
             // an old verdict may take.
-            segment_bytes: 4 << 20,
+            chunk_bytes: 4 << 20,
             // 32 MiB: more than a day at 100 requests a second (270 bytes each), and no disk is too
             // small for it.
-            segments_of_a_rollout: 8,
-            // 128 MiB. A short rollout takes one segment, so it is 32 of these, too.
-            segments: 32,
+            chunks_per_rollout: 8,
+            // 128 MiB. A short rollout takes one chunk, so it is 32 of these, too.
+            chunks: 32,
             // An hour at 100 requests a second.
             unsaved_bytes: 1 << 20,
         }
@@ -147,50 +147,50 @@ pub fn replay(base: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monito
     if newest == up_to { Ok(monitors) } else { Err(LogError::NotYet { newest, asked: up_to }) }
 }
 
-/// Which of these segments, in ascending order, are more than is kept: the oldest.
-pub fn surplus(segments: &[Segment], bounds: &Bounds) -> Vec<Segment> {
+/// Which of these chunks, in ascending order, are more than is kept: the oldest.
+pub fn surplus(chunks: &[Chunk], bounds: &Bounds) -> Vec<Chunk> {
     let mut kept = 0;
     let mut kept_of: BTreeMap<u64, usize> = BTreeMap::new();
-    let is_surplus = |segment: &&Segment| {
-        let of_this = kept_of.entry(segment.rollout).or_default();
-        let is_kept = *of_this < bounds.segments_of_a_rollout && kept < bounds.segments;
+    let is_surplus = |chunk: &&Chunk| {
+        let of_this = kept_of.entry(chunk.rollout).or_default();
+        let is_kept = *of_this < bounds.chunks_per_rollout && kept < bounds.chunks;
         *of_this += usize::from(is_kept);
         kept += usize::from(is_kept);
         !is_kept
     };
-    segments.iter().rev().filter(is_surplus).copied().collect()
+    chunks.iter().rev().filter(is_surplus).copied().collect()
 }
 
 /// The end of a log that is not saved yet.
 #[derive(Debug, Default)]
 pub struct Unsaved {
-    parts: VecDeque<Logged>,
+    parts: VecDeque<LogRecord>,
     /// How many parts came before these.
     before: u64,
     /// Bytes of these parts.
     bytes: u64,
-    /// Bytes of the segment under way, saved or not.
-    segment_bytes: u64,
+    /// Bytes of the chunk under way, saved or not.
+    chunk_bytes: u64,
 }
 
 impl Unsaved {
     /// A log that begins with these monitors.
     pub fn beginning(base: &Monitors) -> Unsaved {
-        let parts = VecDeque::from([Logged::Base(Box::new(base.clone()))]);
+        let parts = VecDeque::from([LogRecord::Base(Box::new(base.clone()))]);
         Unsaved { parts, ..Unsaved::default() }
     }
 
-    /// A log that is saved, and whose newest segment has these ticks.
+    /// A log that is saved, and whose newest chunk has these ticks.
     pub fn after(ticks: &[LoggedTick]) -> Unsaved {
-        let segment_bytes = ticks.iter().map(LoggedTick::bytes).sum();
-        Unsaved { segment_bytes, ..Unsaved::default() }
+        let chunk_bytes = ticks.iter().map(LoggedTick::bytes).sum();
+        Unsaved { chunk_bytes, ..Unsaved::default() }
     }
 
     /// Adds a tick, which the monitors have taken in.
     pub fn push(&mut self, tick: LoggedTick, monitors: &Monitors, bounds: &Bounds) {
         self.bytes += tick.bytes();
-        self.segment_bytes += tick.bytes();
-        self.parts.push_back(Logged::Tick(tick));
+        self.chunk_bytes += tick.bytes();
+        self.parts.push_back(LogRecord::Tick(tick));
         let is_too_much = self.bytes > bounds.unsaved_bytes;
         if is_too_much {
             // The judgement goes on; what led to it can no longer be told from before this tick.
@@ -198,14 +198,14 @@ impl Unsaved {
             self.parts.clear();
             self.bytes = 0;
         }
-        if is_too_much || self.segment_bytes > bounds.segment_bytes {
-            self.segment_bytes = 0;
-            self.parts.push_back(Logged::Base(Box::new(monitors.clone())));
+        if is_too_much || self.chunk_bytes > bounds.chunk_bytes {
+            self.chunk_bytes = 0;
+            self.parts.push_back(LogRecord::Base(Box::new(monitors.clone())));
         }
     }
 
     /// What is to be saved, and how far that is.
-    pub fn parts(&self) -> (Vec<Logged>, u64) {
+    pub fn parts(&self) -> (Vec<LogRecord>, u64) {
         (self.parts.iter().cloned().collect(), self.before + self.parts.len() as u64)
     }
 
@@ -216,8 +216,8 @@ impl Unsaved {
         {
             self.before += 1;
             match part {
-                Logged::Tick(tick) => self.bytes -= tick.bytes(),
-                Logged::Base(_) => {}
+                LogRecord::Tick(tick) => self.bytes -= tick.bytes(),
+                LogRecord::Base(_) => {}
             }
         }
     }
@@ -301,10 +301,10 @@ mod tests {
         let mut unsaved = Unsaved::beginning(&monitors[0]);
         unsaved.push(ticks[0].clone(), &monitors[1], &bounds);
         let (parts, so_far) = unsaved.parts();
-        assert_eq!(parts[0], Logged::Base(Box::new(monitors[0].clone())));
+        assert_eq!(parts[0], LogRecord::Base(Box::new(monitors[0].clone())));
         unsaved.push(ticks[1].clone(), &monitors[2], &bounds);
         unsaved.saved(so_far);
-        assert_eq!(unsaved.parts().0, [Logged::Tick(ticks[1].clone())]);
+        assert_eq!(unsaved.parts().0, [LogRecord::Tick(ticks[1].clone())]);
         unsaved.saved(so_far);
         assert!(!unsaved.parts.is_empty());
         unsaved.saved(unsaved.parts().1);
@@ -314,20 +314,20 @@ mod tests {
     #[test]
     fn a_full_segment_is_folded_into_the_base_of_the_next() {
         let (monitors, ticks) = history(60);
-        let bounds = Bounds { segment_bytes: 1000, ..Bounds::default() };
+        let bounds = Bounds { chunk_bytes: 1000, ..Bounds::default() };
         let mut unsaved = Unsaved::beginning(&monitors[0]);
         for (tick, after) in ticks.iter().zip(&monitors[1..]) {
             unsaved.push(tick.clone(), after, &bounds);
         }
-        let mut segments: Vec<(Monitors, Vec<LoggedTick>)> = Vec::new();
+        let mut chunks: Vec<(Monitors, Vec<LoggedTick>)> = Vec::new();
         for part in unsaved.parts().0 {
             match part {
-                Logged::Base(base) => segments.push((*base, Vec::new())),
-                Logged::Tick(tick) => segments.last_mut().unwrap().1.push(tick),
+                LogRecord::Base(base) => chunks.push((*base, Vec::new())),
+                LogRecord::Tick(tick) => chunks.last_mut().unwrap().1.push(tick),
             }
         }
-        assert!(segments.len() > 4, "{}", segments.len());
-        for pair in segments.windows(2) {
+        assert!(chunks.len() > 4, "{}", chunks.len());
+        for pair in chunks.windows(2) {
             let [(base, ticks), (next, _)] = pair else { unreachable!() };
             let folded = replay(base.clone(), ticks, next.ticks()).unwrap();
             assert_eq!(bytes(&folded), bytes(next));
@@ -347,26 +347,26 @@ mod tests {
         // What was being saved in the meantime is no longer among what waits.
         unsaved.saved(so_far);
         let (parts, _) = unsaved.parts();
-        let Logged::Base(base) = &parts[0] else { panic!("a base comes first: {parts:?}") };
+        let LogRecord::Base(base) = &parts[0] else { panic!("a base comes first: {parts:?}") };
         let rest: Vec<LoggedTick> = ticks[base.ticks() as usize..].to_vec();
         assert_eq!(replay((**base).clone(), &rest, 60), Ok(monitors[60].clone()));
     }
 
     #[test]
     fn the_oldest_segments_are_forgotten_first() {
-        let of = |rollout, bases: &[u64]| -> Vec<Segment> {
-            bases.iter().map(|base| Segment { rollout, base: *base }).collect()
+        let of = |rollout, bases: &[u64]| -> Vec<Chunk> {
+            bases.iter().map(|base| Chunk { rollout, base: *base }).collect()
         };
-        let segments = [of(1, &[0]), of(2, &[0, 5, 9]), of(3, &[0, 7, 8, 9])].concat();
-        let bounds = |of_a_rollout, segments| Bounds {
-            segments_of_a_rollout: of_a_rollout,
-            segments,
+        let chunks = [of(1, &[0]), of(2, &[0, 5, 9]), of(3, &[0, 7, 8, 9])].concat();
+        let bounds = |of_a_rollout, chunks| Bounds {
+            chunks_per_rollout: of_a_rollout,
+            chunks,
             ..Bounds::default()
         };
-        assert_eq!(surplus(&segments, &bounds(4, 8)), []);
-        assert_eq!(surplus(&segments, &bounds(3, 8)), of(3, &[0]));
+        assert_eq!(surplus(&chunks, &bounds(4, 8)), []);
+        assert_eq!(surplus(&chunks, &bounds(3, 8)), of(3, &[0]));
         assert_eq!(
-            surplus(&segments, &bounds(3, 5)),
+            surplus(&chunks, &bounds(3, 5)),
             [of(3, &[0]), of(2, &[0]), of(1, &[0])].concat()
         );
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::canary::rollout::narrative::number;
 use crate::canary::rollout::narrative::probability;
 use crate::stats::Bootstrap;
-use crate::stats::LARGEST_MAGNITUDE;
+use crate::stats::MAX_MAGNITUDE;
 use crate::stats::Moments;
 use crate::stats::Points;
 use crate::stats::cohens_d;
@@ -105,7 +105,7 @@ pub struct Sample {
 /// A value that cannot be compared.
 #[derive(Debug, Error, PartialEq)]
 #[error(
-    "value {position} is {value}; give a finite number of at most {LARGEST_MAGNITUDE:e} in \
+    "value {position} is {value}; give a finite number of at most {MAX_MAGNITUDE:e} in \
      absolute value"
 )]
 pub struct ValueError {

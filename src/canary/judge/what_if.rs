@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::evidence::WatchEvidence;
+use super::evidence::SequentialEvidence;
 use super::judgement::Verdict;
 use super::monitors::Monitors;
 use super::tick_log::LogError;
@@ -58,7 +58,7 @@ impl Following {
     /// ticks, or knows nothing of a metric of the policy.
     pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
         let monitors = base.anew(policy)?;
-        let end = moment(&WatchEvidence::new(policy, &monitors), None, 0);
+        let end = moment(&SequentialEvidence::new(policy, &monitors), None, 0);
         let course = Course { ticks: 0, rollback: None, promote: None, end };
         let monitors = Some(monitors);
         Some(Following { policy: policy.clone(), monitors, course, canary_requests: 0 })
@@ -73,7 +73,7 @@ impl Following {
             // Only an error leaves none, and it ends the following.
             let Some(before) = self.monitors.take() else { return Ok(()) };
             let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
-            let evidence = WatchEvidence::new(&self.policy, &monitors);
+            let evidence = SequentialEvidence::new(&self.policy, &monitors);
             self.monitors = Some(monitors);
             // Latency has no failures, and a policy need not judge failures: the larger knows more.
             let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
@@ -99,7 +99,11 @@ impl Following {
     }
 }
 
-fn moment(evidence: &WatchEvidence, tick: Option<&LoggedTick>, canary_requests: u64) -> Moment {
+fn moment(
+    evidence: &SequentialEvidence,
+    tick: Option<&LoggedTick>,
+    canary_requests: u64,
+) -> Moment {
     let conclusion = &evidence.conclusion;
     Moment {
         tick: conclusion.ticks,

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::samples::Track;
+use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::PredictionId;
-use crate::canary::traffic::prediction_id::Standing;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Layout;
 use crate::stats::Quality;
@@ -70,19 +70,19 @@ impl Labels {
     /// Whether it counts for a track.
     pub fn record(&mut self, id: &PredictionId, outcome: bool, is_judged: bool) -> bool {
         let score = f64::from(id.score);
-        match id.standing {
-            Standing::Apart => {
+        match id.attribution {
+            Attribution::Excluded => {
                 self.apart = self.apart.saturating_add(1);
                 return false;
             }
-            Standing::Judged | Standing::Shown => {}
+            Attribution::Judged | Attribution::Reported => {}
         }
         let quality = match id.track {
             Track::Stable => &mut self.stable,
             Track::Canary => &mut self.canary,
         };
         quality.record(score, outcome);
-        if is_judged && id.standing == Standing::Judged && !id.weight.is_certain() {
+        if is_judged && id.attribution == Attribution::Judged && !id.weight.is_certain() {
             let losses = self.waiting_at(id.weight).of_mut(id.track);
             add(&mut losses.log_loss, LOG_LOSS, log_loss(score, outcome));
             add(&mut losses.brier, BRIER, brier(score, outcome));
@@ -156,7 +156,7 @@ mod tests {
                 let score = uniform();
                 let wrong = is_canary && uniform() < more_often;
                 let outcome = (uniform() < score) != wrong;
-                let mut one = id(share, track, Standing::Judged);
+                let mut one = id(share, track, Attribution::Judged);
                 one.score = score as f32;
                 due[tick + (uniform() * 40.0) as usize].push((one, outcome));
             }
@@ -191,10 +191,10 @@ mod tests {
         assert!(found.iter().all(|found| *found >= 18), "{found:?} of 20");
     }
 
-    fn id(basis_points: u16, track: Track, standing: Standing) -> PredictionId {
+    fn id(basis_points: u16, track: Track, attribution: Attribution) -> PredictionId {
         let weight = Weight::from_basis_points(basis_points).unwrap();
         let (rollout, step, second, number, score) = (1, 1, 0, 0, 0.75);
-        PredictionId { rollout, step, weight, track, standing, second, number, score }
+        PredictionId { rollout, step, weight, track, attribution, second, number, score }
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
             (5000, Track::Canary),
             (5000, Track::Stable),
         ] {
-            assert!(labels.record(&id(share, track, Standing::Judged), true, true));
+            assert!(labels.record(&id(share, track, Attribution::Judged), true, true));
         }
         let shares: Vec<u16> = labels.waiting.iter().map(|it| it.weight.basis_points()).collect();
         assert_eq!(shares, [1000, 5000]);
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn what_no_coin_chose_is_shown_and_not_judged_and_what_stands_apart_is_neither() {
         let mut labels = Labels::default();
-        assert!(labels.record(&id(1000, Track::Canary, Standing::Shown), true, true));
-        assert!(labels.record(&id(10_000, Track::Canary, Standing::Judged), true, true));
-        assert!(labels.record(&id(1000, Track::Canary, Standing::Judged), false, false));
-        assert!(!labels.record(&id(1000, Track::Stable, Standing::Apart), true, true));
+        assert!(labels.record(&id(1000, Track::Canary, Attribution::Reported), true, true));
+        assert!(labels.record(&id(10_000, Track::Canary, Attribution::Judged), true, true));
+        assert!(labels.record(&id(1000, Track::Canary, Attribution::Judged), false, false));
+        assert!(!labels.record(&id(1000, Track::Stable, Attribution::Excluded), true, true));
         assert_eq!((labels.canary.count(), labels.stable.count(), labels.apart), (3, 0, 1));
         assert!(labels.waiting.is_empty());
     }

@@ -34,7 +34,7 @@ pub struct JudgePolicy {
 }
 
 /// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
-pub const MOST_METRICS: usize = 16;
+pub const MAX_METRICS: usize = 16;
 
 /// The chance that a share which is as intended is ever called off. Small, because it is asked of every
 /// rollout, and nothing but a fault of the set-up makes it so.
@@ -89,7 +89,7 @@ impl JudgePolicy {
         health: &HealthPolicy,
         given: &GivenJudgePolicy,
     ) -> Result<JudgePolicy, JudgePolicyError> {
-        if given.metrics.len() > MOST_METRICS {
+        if given.metrics.len() > MAX_METRICS {
             return Err(JudgePolicyError::TooMany(given.metrics.len()));
         }
         let mut metrics = self.metrics.clone();
@@ -110,7 +110,7 @@ impl JudgePolicy {
                 None => metrics.push(metric),
             }
         }
-        if metrics.len() > MOST_METRICS {
+        if metrics.len() > MAX_METRICS {
             return Err(JudgePolicyError::TooMany(metrics.len()));
         }
         if !metrics.iter().any(|metric| metric.role == Role::Guardrail) {

@@ -1,7 +1,7 @@
 //! What does a configuration come to, and what of it cannot be?
 
 use super::*;
-use crate::canary::policy::shadow_metrics::Comes;
+use crate::canary::policy::shadow_metrics::PairSource;
 
 fn policy(toml: &str) -> Result<JudgePolicy, JudgePolicyError> {
     JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())
@@ -79,8 +79,8 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
     };
     let default = JudgePolicy::default();
     let given = GivenJudgePolicy::default();
-    assert_eq!(default.clone().of_rollout(&health, &given, Comes::Never), Ok(default.clone()));
-    let shadowing = default.clone().of_rollout(&health, &given, Comes::InShadow).unwrap();
+    assert_eq!(default.clone().of_rollout(&health, &given, PairSource::Never), Ok(default.clone()));
+    let shadowing = default.clone().of_rollout(&health, &given, PairSource::InShadow).unwrap();
     let [score, flips, failures, latency] = &names(&shadowing)[3..] else { panic!() };
     for (found, named) in
         [(score, "shadow_score"), (flips, "shadow_flips"), (failures, "shadow_failures")]
@@ -93,15 +93,18 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
     let toml = "[[metrics]]\nname = \"shadow_flips\"\nrole = \"signal\"\n\
                 accepted = { absolute = 0.3 }";
     let configured = policy(toml).unwrap();
-    assert_eq!(configured.clone().of_rollout(&health, &given, Comes::Never), Ok(default.clone()));
-    let judged = configured.of_rollout(&health, &given, Comes::InShadow).unwrap();
+    assert_eq!(
+        configured.clone().of_rollout(&health, &given, PairSource::Never),
+        Ok(default.clone())
+    );
+    let judged = configured.of_rollout(&health, &given, PairSource::InShadow).unwrap();
     assert_eq!(names(&judged)[3], ("shadow_flips".to_owned(), Role::Signal));
     assert_eq!(judged.metrics.len(), 7);
     let given = toml::from_str(toml).unwrap();
     let named = default.changed(&health, &given).unwrap();
-    let again = named.clone().of_rollout(&health, &given, Comes::WhenAskedAgain).unwrap();
+    let again = named.clone().of_rollout(&health, &given, PairSource::WhenAskedAgain).unwrap();
     assert_eq!(names(&again).len(), 4);
-    let refused = named.of_rollout(&health, &given, Comes::Never);
+    let refused = named.of_rollout(&health, &given, PairSource::Never);
     assert_eq!(refused, Err(JudgePolicyError::NothingShadowed("shadow_flips".to_owned())));
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::judge_policy::MOST_METRICS;
+use super::judge_policy::MAX_METRICS;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Role;
@@ -107,7 +107,7 @@ pub enum JudgePolicyError {
     )]
     HarmMissing(String),
     /// There are too many.
-    #[error("metrics has {0} entries, the built-in ones included; give at most {MOST_METRICS}")]
+    #[error("metrics has {0} entries, the built-in ones included; give at most {MAX_METRICS}")]
     TooMany(usize),
     /// It would wait for pairs forever.
     #[error(

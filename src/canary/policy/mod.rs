@@ -50,8 +50,8 @@ pub struct Policy {
     #[serde(default)]
     pub judge: JudgePolicy,
     /// What happens after its promotion.
-    #[serde(default, skip_serializing_if = "AfterPromotion::is_default")]
-    pub after_promotion: AfterPromotion,
+    #[serde(default, skip_serializing_if = "PostPromotionPolicy::is_default")]
+    pub post_promotion: PostPromotionPolicy,
 }
 
 /// Who promotes and rolls back.
@@ -137,17 +137,17 @@ impl GivenBreaker {
 /// How a promotion is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AfterPromotion {
+pub struct PostPromotionPolicy {
     /// How long late labels are waited for, with the version before kept ready. Default 0: not at all.
     pub watch: Duration,
     /// What happens when they show harm. Default: it is reported.
-    pub action: Remedy,
+    pub action: HarmAction,
 }
 
 /// What happens when late labels show that a promoted version does harm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Remedy {
+pub enum HarmAction {
     /// The journal, the status and the log say so, once.
     #[default]
     Report,
@@ -155,9 +155,9 @@ pub enum Remedy {
     Revert,
 }
 
-impl AfterPromotion {
+impl PostPromotionPolicy {
     fn is_default(&self) -> bool {
-        *self == AfterPromotion::default()
+        *self == PostPromotionPolicy::default()
     }
 }
 
@@ -198,7 +198,7 @@ impl Default for Policy {
             breaker: BreakerPolicy::default(),
             health: HealthPolicy::default(),
             judge: JudgePolicy::default(),
-            after_promotion: AfterPromotion::default(),
+            post_promotion: PostPromotionPolicy::default(),
         }
     }
 }

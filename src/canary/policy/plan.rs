@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::judge::evidence::Concern;
-use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::evidence::brief;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::judgement::Verdict;
@@ -90,7 +90,7 @@ pub struct Triggers {
     /// So many failures among the canary's last [`WINDOW`] requests; 0 turns it off.
     pub failures_in_window: u32,
     /// A p99 latency of the canary's above this, from [`FEWEST_FOR_P99`] samples of the step on, checked at
-    /// each look; and [`MOST_ABOVE_CEILING`] of its last [`WINDOW`] answers above this, between two looks.
+    /// each look; and [`MAX_ABOVE_CEILING`] of its last [`WINDOW`] answers above this, between two looks.
     pub p99_ceiling: Option<Duration>,
 }
 
@@ -99,13 +99,13 @@ pub const WINDOW: u32 = 64;
 
 /// So many of the canary's last [`WINDOW`] answers above the ceiling of its p99 take it back. If exactly 1 % of
 /// them are, each on its own, 64 have 8 or more with a chance of 2.7e-7.
-pub const MOST_ABOVE_CEILING: u32 = 8;
+pub const MAX_ABOVE_CEILING: u32 = 8;
 
 /// A p99 of fewer samples is their largest.
 pub const FEWEST_FOR_P99: u64 = 200;
 
 /// The longest plan: nobody watches more steps, and a typing error shows.
-pub const MOST_STEPS: usize = 50;
+pub const MAX_STEPS: usize = 50;
 
 impl Default for Triggers {
     fn default() -> Triggers {
@@ -307,7 +307,7 @@ pub fn reason(concerns: &[Concern]) -> String {
 
 /// What a person should look at and has not been shown.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
-    let concerns = judgement.watch.iter().flat_map(WatchEvidence::concerns);
+    let concerns = judgement.watch.iter().flat_map(SequentialEvidence::concerns);
     concerns.filter(|one| !rollout.concerns.contains(&one.name)).collect()
 }
 

@@ -6,12 +6,12 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::canary::judge::sequential::Classification;
-use crate::canary::policy::AfterPromotion;
-use crate::canary::policy::Remedy;
+use crate::canary::policy::HarmAction;
+use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::replay;
-use crate::canary::rollout::post_promotion::Aftercare;
-use crate::canary::rollout::post_promotion::Care;
+use crate::canary::rollout::post_promotion::PostPromotion;
+use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::canary::rollout::state::Outcome;
 
 /// What befalls a rollout in a second of its life.
@@ -124,10 +124,10 @@ fn look(
 }
 
 /// Half of the promotions are watched, for some looks, and one way or the other.
-fn after_promotion(second: u64) -> AfterPromotion {
+fn post_promotion(second: u64) -> PostPromotionPolicy {
     let watch = Duration::from_secs(60 * (second % 2));
-    let action = if second % 4 == 1 { Remedy::Report } else { Remedy::Revert };
-    AfterPromotion { watch, action }
+    let action = if second % 4 == 1 { HarmAction::Report } else { HarmAction::Revert };
+    PostPromotionPolicy { watch, action }
 }
 
 /// The metric of labels fails in it, whatever the evidence.
@@ -141,17 +141,17 @@ fn show_harm(judgement: &mut Judgement) {
 }
 
 /// What the service makes of a look at a promotion.
-fn cared(care: &Aftercare, harm: bool, now: Timestamp) -> Option<Event> {
+fn cared(care: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
     let mut judgement = judged(&care.rollout, Verdict::Hold, 0);
     if harm {
         show_harm(&mut judgement);
     }
     let (rollout, judgement) = (care.rollout.id, Box::new(judgement));
     match care.next(&judgement, true, now) {
-        Care::Wait => None,
-        Care::End => Some(Event::WatchEnded { rollout }),
-        Care::Report => Some(Event::HarmReported { judgement }),
-        Care::Revert(reason) => {
+        PostPromotionAction::Wait => None,
+        PostPromotionAction::End => Some(Event::WatchEnded { rollout }),
+        PostPromotionAction::Report => Some(Event::HarmReported { judgement }),
+        PostPromotionAction::Revert(reason) => {
             let by = Mode::Automatic;
             Some(Event::Reverted { rollout, reason, judgement: Some(judgement), by })
         }
@@ -189,10 +189,10 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 None
             }
             Fate::Labels(harm) => {
-                state.aftercare.as_deref().and_then(|care| cared(care, harm, at(second)))
+                state.post_promotion.as_deref().and_then(|care| cared(care, harm, at(second)))
             }
             Fate::Revert => Some(Event::Reverted {
-                rollout: state.aftercare.as_ref().map_or(0, |care| care.rollout.id),
+                rollout: state.post_promotion.as_ref().map_or(0, |care| care.rollout.id),
                 reason: "by hand".into(),
                 judgement: None,
                 by: Mode::Manual,
@@ -221,7 +221,7 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 else {
                     unreachable!()
                 };
-                policy.after_promotion = after_promotion(second);
+                policy.post_promotion = post_promotion(second);
                 let reason = override_quarantine.then(|| "mended".to_owned());
                 Some(Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine })
             }
@@ -250,8 +250,8 @@ fn check(
     now: Timestamp,
 ) -> Result<(), TestCaseError> {
     let was = before.rollout.as_ref();
-    prop_assert!(after.rollout.is_none() || after.aftercare.is_none(), "two things at once");
-    if let Some(care) = &after.aftercare {
+    prop_assert!(after.rollout.is_none() || after.post_promotion.is_none(), "two things at once");
+    if let Some(care) = &after.post_promotion {
         prop_assert_eq!(&care.rollout.canary, &after.stable);
         let back = Event::Reverted {
             rollout: care.rollout.id,
@@ -263,7 +263,7 @@ fn check(
             return Err(TestCaseError::fail("a revert was refused"));
         };
         prop_assert_eq!(&back.stable, &care.previous);
-        prop_assert!(back.aftercare.is_none());
+        prop_assert!(back.post_promotion.is_none());
     }
     if let Some(rollout) = &after.rollout {
         // Weight and phase follow from the plan unless a person set them.
@@ -318,17 +318,17 @@ fn check(
             prop_assert!(after.quarantine.contains_key(&digest));
         }
         Event::Reverted { reason, by, .. } => {
-            let care = before.aftercare.as_ref();
+            let care = before.post_promotion.as_ref();
             prop_assert_eq!(care.map(|care| &care.previous), Some(&after.stable));
             if *by == Mode::Automatic {
-                let action = care.map(|care| care.rollout.policy.after_promotion.action);
-                prop_assert_eq!(action, Some(Remedy::Revert));
+                let action = care.map(|care| care.rollout.policy.post_promotion.action);
+                prop_assert_eq!(action, Some(HarmAction::Revert));
                 prop_assert!(reason.contains("labels show"));
             }
             prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(Outcome::Reverted));
         }
         Event::HarmReported { .. } => {
-            prop_assert!(before.aftercare.as_ref().is_some_and(|care| !care.is_reported));
+            prop_assert!(before.post_promotion.as_ref().is_some_and(|care| !care.is_reported));
             prop_assert_eq!(&before.stable, &after.stable);
         }
         _ => prop_assert_eq!(&before.stable, &after.stable),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::DurationError;
 use super::parsed_duration;
 use super::plan::AtDeadline;
-use super::plan::MOST_STEPS;
+use super::plan::MAX_STEPS;
 use super::plan::Plan;
 use super::plan::PlannedStep;
 use super::plan::Template;
@@ -115,7 +115,7 @@ pub enum PlanError {
     )]
     OnlyShadow,
     /// The number of steps is out of range.
-    #[error("steps has {0} entries; give 1 to {MOST_STEPS}")]
+    #[error("steps has {0} entries; give 1 to {MAX_STEPS}")]
     Count(usize),
     /// A step takes traffic from the canary, or gives it no more.
     #[error(
@@ -233,7 +233,7 @@ fn planned(steps: &[GivenStep]) -> Result<Vec<PlannedStep>, PlanError> {
 }
 
 fn checked(plan: Plan) -> Result<Plan, PlanError> {
-    if plan.steps.is_empty() || plan.steps.len() > MOST_STEPS {
+    if plan.steps.is_empty() || plan.steps.len() > MAX_STEPS {
         return Err(PlanError::Count(plan.steps.len()));
     }
     let mut before = None;

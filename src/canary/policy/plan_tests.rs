@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
 use crate::canary::judge::monitors::Monitors;
@@ -65,7 +65,7 @@ static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
 
 /// A judgement of nothing. Made once, because monitors are large and tests many.
 static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
-    let watch = WatchEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
+    let watch = SequentialEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
     let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
     let inputs = Inputs { stable: nothing, canary: nothing };
     let health = HealthPolicy::default();

@@ -6,73 +6,76 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::AfterPromotion;
 use super::DurationError;
-use super::Remedy;
+use super::HarmAction;
+use super::PostPromotionPolicy;
 use super::judge_policy::JudgePolicy;
 use super::parsed_duration;
 
 /// What is given; what is left out is as before.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct GivenAfterPromotion {
-    /// See [`AfterPromotion::watch`].
+pub struct PostPromotionOverride {
+    /// See [`PostPromotionPolicy::watch`].
     pub watch: Option<String>,
-    /// See [`AfterPromotion::action`].
-    pub action: Option<Remedy>,
+    /// See [`PostPromotionPolicy::action`].
+    pub action: Option<HarmAction>,
 }
 
 /// What cannot be.
 #[derive(Debug, Error, PartialEq)]
-pub enum AfterPromotionError {
+pub enum PostPromotionError {
     /// A duration is none.
-    #[error("after_promotion.{0}")]
+    #[error("post_promotion.{0}")]
     Duration(#[from] DurationError),
     /// No label would come in time.
     #[error(
-        "after_promotion.watch = {0:?} leaves no time for a label; give 1s or more, or 0s for none"
+        "post_promotion.watch = {0:?} leaves no time for a label; give 1s or more, or 0s for none"
     )]
     TooShort(String),
     /// Nothing could ever be shown.
     #[error(
-        "after_promotion.watch = {0:?} has nothing to judge by; give one of the metrics log_loss and brier the \
+        "post_promotion.watch = {0:?} has nothing to judge by; give one of the metrics log_loss and brier the \
          role guardrail or signal, or watch = \"0s\""
     )]
     NothingToJudge(String),
     /// Nothing would ever be reverted.
     #[error(
-        "after_promotion.action = \"revert\" needs a watch, in which labels may come; give \
-         after_promotion.watch, like \"24h\""
+        "post_promotion.action = \"revert\" needs a watch, in which labels may come; give \
+         post_promotion.watch, like \"24h\""
     )]
     NoWatch,
 }
 
-impl GivenAfterPromotion {
+impl PostPromotionOverride {
     /// This with what is given in its place, if it can be judged under this policy.
     ///
     /// # Errors
     /// Names the field that cannot be.
     pub fn over(
         &self,
-        default: AfterPromotion,
+        default: PostPromotionPolicy,
         judge: &JudgePolicy,
-    ) -> Result<AfterPromotion, AfterPromotionError> {
+    ) -> Result<PostPromotionPolicy, PostPromotionError> {
         let text = self.watch.clone().unwrap_or_else(|| format!("{}s", default.watch.as_secs()));
         let watch = match &self.watch {
             Some(text) => parsed_duration("watch", text)?,
             None => default.watch,
         };
         let hears = judge.metrics.iter().any(|it| it.source.is_of_labels() && it.role.acts());
-        if watch.is_zero() && self.watch.is_none() && self.action == Some(Remedy::Revert) {
-            return Err(AfterPromotionError::NoWatch);
+        if watch.is_zero() && self.watch.is_none() && self.action == Some(HarmAction::Revert) {
+            return Err(PostPromotionError::NoWatch);
         }
         if watch.is_zero() || (hears && watch >= Duration::from_secs(1)) {
-            return Ok(AfterPromotion { watch, action: self.action.unwrap_or(default.action) });
+            return Ok(PostPromotionPolicy {
+                watch,
+                action: self.action.unwrap_or(default.action),
+            });
         }
         Err(if hears {
-            AfterPromotionError::TooShort(text)
+            PostPromotionError::TooShort(text)
         } else {
-            AfterPromotionError::NothingToJudge(text)
+            PostPromotionError::NothingToJudge(text)
         })
     }
 }

@@ -11,13 +11,13 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// The most keys that can be declared.
-pub const MOST_KEYS: usize = 4;
+pub const MAX_KEYS: usize = 4;
 
 /// The most values of a key, `other` not counted. All segments there can be are four times seventeen.
-pub const MOST_VALUES: usize = 16;
+pub const MAX_VALUES: usize = 16;
 
 /// The longest key or value, in bytes.
-pub const MOST_BYTES: usize = 64;
+pub const MAX_BYTES: usize = 64;
 
 /// What stands for every value that has no place of its own.
 pub const OTHER: &str = "other";
@@ -26,7 +26,7 @@ pub const OTHER: &str = "other";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segments {
-    /// In the order of their names; at most [`MOST_KEYS`].
+    /// In the order of their names; at most [`MAX_KEYS`].
     pub keys: Vec<Key>,
     /// What a finding leads to.
     pub harm: SegmentHarm,
@@ -113,13 +113,13 @@ pub enum GivenValue {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SegmentsError {
     /// There are too many.
-    #[error("segments has {0} keys; give at most {MOST_KEYS}")]
+    #[error("segments has {0} keys; give at most {MAX_KEYS}")]
     Keys(usize),
     /// A key or value is no word.
     #[error("segments: {0}")]
     Word(#[from] WordError),
     /// A key has no value, or too many.
-    #[error("segments.{key} has {count} values; give 1 to {MOST_VALUES}; all others are `{OTHER}`")]
+    #[error("segments.{key} has {count} values; give 1 to {MAX_VALUES}; all others are `{OTHER}`")]
     Values {
         /// The key.
         key: Word,
@@ -142,7 +142,7 @@ pub enum SegmentsError {
 /// A text that is no word.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
-    "{text:?} is no name or value; give 1 to {MOST_BYTES} letters (a-z, A-Z), digits, _, . or -"
+    "{text:?} is no name or value; give 1 to {MAX_BYTES} letters (a-z, A-Z), digits, _, . or -"
 )]
 pub struct WordError {
     text: String,
@@ -185,7 +185,7 @@ impl Word {
             return Ok(Word(text.to_owned()));
         }
         // What is shown is short, whatever was sent.
-        let shown = text.chars().take(MOST_BYTES + 1).collect();
+        let shown = text.chars().take(MAX_BYTES + 1).collect();
         Err(WordError { text: shown })
     }
 
@@ -201,7 +201,7 @@ impl Word {
 
     fn fits(text: &str) -> bool {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        (1..=MOST_BYTES).contains(&text.len()) && text.bytes().all(fits)
+        (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(fits)
     }
 }
 
@@ -241,7 +241,7 @@ impl Segments {
     /// # Errors
     /// Names the first key or value that cannot be.
     pub fn new(given: &GivenSegments, harm: SegmentHarm) -> Result<Segments, SegmentsError> {
-        if given.len() > MOST_KEYS {
+        if given.len() > MAX_KEYS {
             return Err(SegmentsError::Keys(given.len()));
         }
         let keys = given.iter().map(|(name, values)| {
@@ -252,7 +252,7 @@ impl Segments {
                     (values.len(), Values::Listed(listed(&name, values)?))
                 }
             };
-            if !(1..=MOST_VALUES).contains(&count) {
+            if !(1..=MAX_VALUES).contains(&count) {
                 return Err(SegmentsError::Values { key: name, count });
             }
             Ok(Key { name, values })
@@ -291,7 +291,7 @@ impl Segments {
     ) -> Result<(), NoSegment> {
         for (key, value) in given {
             // What is shown is short, whatever was sent.
-            let shown = || key.chars().take(MOST_BYTES).collect::<String>();
+            let shown = || key.chars().take(MAX_BYTES).collect::<String>();
             if self.is_off() {
                 return Err(NoSegment::NothingDeclared(shown()));
             }
@@ -308,7 +308,7 @@ impl Segments {
 }
 
 fn listed(key: &Word, given: &[GivenValue]) -> Result<Vec<Word>, SegmentsError> {
-    let mut values: Vec<Word> = Vec::with_capacity(given.len().min(MOST_VALUES));
+    let mut values: Vec<Word> = Vec::with_capacity(given.len().min(MAX_VALUES));
     for one in given {
         let value = match one {
             GivenValue::Text(text) => Word::new(text)?,

@@ -7,12 +7,12 @@ use super::metric::Metric;
 use super::metric::Role;
 use super::metric_overrides::GivenJudgePolicy;
 use super::metric_overrides::JudgePolicyError;
-use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::sequential::Classification;
 
 /// Whence pairs come, if any do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comes {
+pub enum PairSource {
     /// The rollout shadows.
     InShadow,
     /// It does not, but requests are kept that can be asked again: only a metric that the deployment names
@@ -32,13 +32,13 @@ impl JudgePolicy {
         mut self,
         health: &HealthPolicy,
         given: &GivenJudgePolicy,
-        comes: Comes,
+        comes: PairSource,
     ) -> Result<JudgePolicy, JudgePolicyError> {
         let is_given = |metric: &&Metric| given.metrics.iter().any(|it| it.name == metric.name);
         let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
         let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
         match (comes, named) {
-            (Comes::InShadow, _) => {
+            (PairSource::InShadow, _) => {
                 let is_new = |metric: &Metric| {
                     let is_there =
                         |other: &Metric| other.name == metric.name || other.source == metric.source;
@@ -48,9 +48,11 @@ impl JudgePolicy {
                 self.metrics.extend(added);
                 return Ok(self);
             }
-            (Comes::WhenAskedAgain, Some(_)) => return Ok(self),
-            (Comes::Never, Some(named)) => return Err(JudgePolicyError::NothingShadowed(named)),
-            (Comes::WhenAskedAgain | Comes::Never, None) => {}
+            (PairSource::WhenAskedAgain, Some(_)) => return Ok(self),
+            (PairSource::Never, Some(named)) => {
+                return Err(JudgePolicyError::NothingShadowed(named));
+            }
+            (PairSource::WhenAskedAgain | PairSource::Never, None) => {}
         }
         self.metrics.retain(|metric| !metric.source.is_shadow());
         if !self.metrics.iter().any(|metric| metric.role == Role::Guardrail) {
@@ -60,7 +62,7 @@ impl JudgePolicy {
     }
 }
 
-impl WatchEvidence {
+impl SequentialEvidence {
     /// Whether anything is judged by pairs.
     pub fn judges_a_shadow(&self) -> bool {
         self.policy.metrics.iter().any(|metric| metric.source.is_shadow())

@@ -5,12 +5,12 @@ use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::Comes;
-use crate::canary::judge::evidence::WatchEvidence;
+use super::PairSource;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Verdict;
 use crate::canary::judge::monitors::Monitors;
-use crate::canary::judge::sequential::AlwaysValid;
 use crate::canary::judge::sequential::Classification;
+use crate::canary::judge::sequential::SequentialVerdict;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::pairs::Pairs;
@@ -23,7 +23,7 @@ use crate::canary::traffic::weight::Weight;
 
 fn shadowing() -> JudgePolicy {
     let health = HealthPolicy::default();
-    JudgePolicy::default().of_rollout(&health, &Default::default(), Comes::InShadow).unwrap()
+    JudgePolicy::default().of_rollout(&health, &Default::default(), PairSource::InShadow).unwrap()
 }
 
 /// How a canary answers.
@@ -81,10 +81,10 @@ fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
         let mut is_harmful = false;
         for _ in 0..ticks {
             monitors.tick(&tick(&mut random, canary));
-            let found = AlwaysValid::new(&policy, monitors.ticks(), &monitors.measured());
+            let found = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
             is_harmful |= found.verdict == Verdict::Rollback;
         }
-        let watch = WatchEvidence::new(&policy, &monitors);
+        let watch = SequentialEvidence::new(&policy, &monitors);
         taken_back += u64::from(is_harmful);
         passed += u64::from(!is_harmful && watch.not_passed_in_shadow().is_empty());
     }
@@ -128,7 +128,7 @@ fn sentences_name_pairs_and_margins() {
     let mut random = StdRng::seed_from_u64(1);
     let shifted = Canary { shift: 0.95, noise: 0.1, failures: 0.0 };
     (0..40).for_each(|_| monitors.tick(&tick(&mut random, shifted)));
-    let watch = WatchEvidence::new(&policy, &monitors);
+    let watch = SequentialEvidence::new(&policy, &monitors);
     assert!(watch.judges_a_shadow());
     let harms = watch.harms().join("; ");
     for said in [

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::event::Event;
-use super::post_promotion::Aftercare;
+use super::post_promotion::PostPromotion;
 use super::state::Ended;
 use super::state::Outcome;
 use super::state::Phase;
@@ -79,7 +79,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                     at.saturating_add(policy.plan.deadline).ok()
                 }
             };
-            let mut next = State { aftercare: None, ..state.clone() };
+            let mut next = State { post_promotion: None, ..state.clone() };
             next.rollouts += 1;
             next.quarantine.remove(&canary.digest);
             if *override_quarantine && reason.is_some() {
@@ -206,7 +206,8 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let mut next = ended(state, running, Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
-            next.aftercare = Aftercare::of(running, &state.stable, judgement, at).map(Box::new);
+            next.post_promotion =
+                PostPromotion::of(running, &state.stable, judgement, at).map(Box::new);
             changed(next, SamplesEffect::StartAnew)
         }
         Event::RolledBack { rollout, reason, quarantine, judgement: _, by } => {
@@ -234,9 +235,9 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             if care.is_reported {
                 return Ok(Transition::Unchanged);
             }
-            let care = Aftercare { is_reported: true, ..care.clone() };
-            let aftercare = Some(Box::new(care));
-            changed(State { aftercare, ..state.clone() }, SamplesEffect::Keep)
+            let care = PostPromotion { is_reported: true, ..care.clone() };
+            let post_promotion = Some(Box::new(care));
+            changed(State { post_promotion, ..state.clone() }, SamplesEffect::Keep)
         }
         Event::Reverted { rollout, reason, judgement: _, by } => {
             let care = state.care_of(*rollout)?;
@@ -244,7 +245,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
         }
         Event::WatchEnded { rollout } => {
             state.care_of(*rollout)?;
-            changed(State { aftercare: None, ..state.clone() }, SamplesEffect::Keep)
+            changed(State { post_promotion: None, ..state.clone() }, SamplesEffect::Keep)
         }
     }
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::canary::policy::AfterPromotion;
-use crate::canary::policy::Remedy;
+use crate::canary::policy::HarmAction;
+use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::replay;
@@ -25,9 +25,9 @@ fn a_history_that_could_not_have_happened_is_refused() {
 
 /// A policy that watches promotions, or does not.
 fn watched(number: u16) -> Policy {
-    let action = if number.is_multiple_of(3) { Remedy::Report } else { Remedy::Revert };
+    let action = if number.is_multiple_of(3) { HarmAction::Report } else { HarmAction::Revert };
     let watch = std::time::Duration::from_secs(20 * u64::from(number % 4));
-    Policy { after_promotion: AfterPromotion { watch, action }, ..Policy::default() }
+    Policy { post_promotion: PostPromotionPolicy { watch, action }, ..Policy::default() }
 }
 
 /// Any event, about any of the first rollouts, steps and versions.
@@ -104,18 +104,18 @@ proptest! {
                 prop_assert_eq!(&next.stable, canary);
                 prop_assert_eq!(&judgement.digest, &canary.digest);
                 prop_assert!(judgement.verdict == Verdict::Promote || (*forced && reason.is_some()));
-                if let Some(care) = &next.aftercare {
+                if let Some(care) = &next.post_promotion {
                     prop_assert_eq!((&care.previous, &care.rollout.canary), (&state.stable, canary));
                 }
             } else if let Event::Reverted { rollout, .. } = &event {
-                let care = state.aftercare.as_ref().unwrap();
+                let care = state.post_promotion.as_ref().unwrap();
                 prop_assert_eq!((care.rollout.id, &care.previous), (*rollout, &next.stable));
                 prop_assert!(!next.quarantine.contains_key(&next.stable.digest)
                     || state.quarantine.contains_key(&next.stable.digest));
             } else {
                 prop_assert_eq!(&next.stable, &state.stable);
             }
-            prop_assert!(next.rollout.is_none() || next.aftercare.is_none());
+            prop_assert!(next.rollout.is_none() || next.post_promotion.is_none());
             let is_reverted = matches!(event, Event::Reverted { .. });
             // Samples of different shares, canaries or rollouts never mix.
             let same = weight(&next) == weight(&state)

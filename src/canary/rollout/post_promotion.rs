@@ -16,14 +16,14 @@ use super::state::State;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sequential::Classification;
+use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
-use crate::canary::policy::Remedy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 
 /// A promotion that is still watched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Aftercare {
+pub struct PostPromotion {
     /// The rollout, as it was when it was promoted.
     pub rollout: Rollout,
     /// The version that was stable before, ready to be so again.
@@ -38,7 +38,7 @@ pub struct Aftercare {
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Care {
+pub enum PostPromotionAction {
     /// Nothing.
     Wait,
     /// To end the watch: its time is over.
@@ -49,20 +49,20 @@ pub enum Care {
     Revert(String),
 }
 
-impl Aftercare {
+impl PostPromotion {
     /// The watch after a promotion; `None` if the policy has none.
     pub fn of(
         rollout: &Rollout,
         previous: &Version,
         judgement: &Judgement,
         at: Timestamp,
-    ) -> Option<Aftercare> {
-        let after = rollout.policy.after_promotion;
+    ) -> Option<PostPromotion> {
+        let after = rollout.policy.post_promotion;
         if after.watch.is_zero() {
             return None;
         }
         let failing = failing(judgement);
-        Some(Aftercare {
+        Some(PostPromotion {
             rollout: rollout.clone(),
             previous: previous.clone(),
             until: at.saturating_add(after.watch).unwrap_or(Timestamp::MAX),
@@ -82,14 +82,21 @@ impl Aftercare {
 
     /// What is to be done now, with this judgement of all labels so far. `is_ready`: whether the previous
     /// version is there to go back to; what cannot be reverted is reported.
-    pub fn next(&self, judgement: &Judgement, is_ready: bool, now: Timestamp) -> Care {
-        let action = self.rollout.policy.after_promotion.action;
-        let remedy = if is_ready { action } else { Remedy::Report };
+    pub fn next(
+        &self,
+        judgement: &Judgement,
+        is_ready: bool,
+        now: Timestamp,
+    ) -> PostPromotionAction {
+        let action = self.rollout.policy.post_promotion.action;
+        let remedy = if is_ready { action } else { HarmAction::Report };
         match (self.harm(judgement), remedy) {
-            (Some(reason), Remedy::Revert) => Care::Revert(reason),
-            (Some(_), Remedy::Report) if !self.is_reported => Care::Report,
-            (Some(_), Remedy::Report) | (None, _) if now >= self.until => Care::End,
-            (Some(_), Remedy::Report) | (None, _) => Care::Wait,
+            (Some(reason), HarmAction::Revert) => PostPromotionAction::Revert(reason),
+            (Some(_), HarmAction::Report) if !self.is_reported => PostPromotionAction::Report,
+            (Some(_), HarmAction::Report) | (None, _) if now >= self.until => {
+                PostPromotionAction::End
+            }
+            (Some(_), HarmAction::Report) | (None, _) => PostPromotionAction::Wait,
         }
     }
 }
@@ -110,7 +117,7 @@ pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
 impl State {
     /// The rollout whose evidence goes on: the one under way, or the promoted one that is still watched.
     pub fn judged(&self) -> Option<&Rollout> {
-        let watched = self.aftercare.as_deref().map(|care| &care.rollout);
+        let watched = self.post_promotion.as_deref().map(|care| &care.rollout);
         self.rollout.as_ref().or(watched)
     }
 
@@ -118,8 +125,8 @@ impl State {
     ///
     /// # Errors
     /// When none, or another one's, lasts.
-    pub fn care_of(&self, rollout: u64) -> Result<&Aftercare, Refusal> {
-        let care = self.aftercare.as_deref().ok_or(Refusal::NothingToRevert)?;
+    pub fn care_of(&self, rollout: u64) -> Result<&PostPromotion, Refusal> {
+        let care = self.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
         if care.rollout.id != rollout {
             return Err(Refusal::OtherRollout { meant: rollout, running: care.rollout.id });
         }
@@ -134,14 +141,14 @@ impl State {
         is_override: bool,
         at: Timestamp,
     ) -> Result<(), Refusal> {
-        let Some(care) = self.aftercare.as_deref().filter(|care| at < care.until) else {
+        let Some(care) = self.post_promotion.as_deref().filter(|care| at < care.until) else {
             return Ok(());
         };
-        match care.rollout.policy.after_promotion.action {
-            Remedy::Report => Ok(()),
-            Remedy::Revert if is_override && reason.is_some() => Ok(()),
-            Remedy::Revert if is_override => Err(Refusal::ReasonMissing),
-            Remedy::Revert => Err(Refusal::UnderWatch {
+        match care.rollout.policy.post_promotion.action {
+            HarmAction::Report => Ok(()),
+            HarmAction::Revert if is_override && reason.is_some() => Ok(()),
+            HarmAction::Revert if is_override => Err(Refusal::ReasonMissing),
+            HarmAction::Revert => Err(Refusal::UnderWatch {
                 version: care.rollout.canary.name.clone(),
                 until: care.until,
             }),
@@ -151,7 +158,7 @@ impl State {
     /// The state once the version before the promotion is stable again.
     pub(crate) fn reverted(
         &self,
-        care: &Aftercare,
+        care: &PostPromotion,
         reason: &str,
         by: Mode,
         at: Timestamp,
@@ -178,7 +185,7 @@ impl State {
             cool_down_until,
         });
         (next.stable, next.stable_since) = (care.previous.clone(), at);
-        next.aftercare = None;
+        next.post_promotion = None;
         next
     }
 }

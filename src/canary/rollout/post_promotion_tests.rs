@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::canary::judge::evidence::WatchEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::Monitors;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::labels::TrackLosses;
 use crate::canary::observed::samples::Samples;
-use crate::canary::policy::AfterPromotion;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::Policy;
+use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
@@ -27,11 +27,11 @@ fn version(name: &str) -> Version {
 }
 
 /// Judged by the Brier score with this role, and watched for a minute.
-fn policy(action: Remedy, role: &str) -> Policy {
+fn policy(action: HarmAction, role: &str) -> Policy {
     let given = format!("[[metrics]]\nname = \"brier\"\nrole = \"{role}\"");
     let judge = JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(&given).unwrap());
-    let after_promotion = AfterPromotion { watch: Duration::from_secs(60), action };
-    Policy { judge: judge.unwrap(), after_promotion, ..Policy::default() }
+    let post_promotion = PostPromotionPolicy { watch: Duration::from_secs(60), action };
+    Policy { judge: judge.unwrap(), post_promotion, ..Policy::default() }
 }
 
 /// A judgement after labels, the canary's this much worse.
@@ -49,7 +49,7 @@ fn judged(rollout: &Rollout, canary_brier: f64) -> Judgement {
         monitors.tick(&Increment { losses, ..Increment::default() });
     }
     let (health, inputs) = (HealthPolicy::default(), (&Samples::default()).into());
-    let watch = WatchEvidence::new(policy, &monitors);
+    let watch = SequentialEvidence::new(policy, &monitors);
     let digest = &rollout.canary.digest;
     Judgement::new(rollout.id, rollout.step, digest, health, inputs, Mode::Automatic, Some(watch))
 }
@@ -75,44 +75,44 @@ fn promoted(policy: Policy, canary_brier: f64) -> State {
     after(&state, &Event::Promoted { judgement, forced: true, reason, by }, 10)
 }
 
-fn next(state: &State, canary_brier: f64, second: i64) -> Care {
-    let care = state.aftercare.as_deref().unwrap();
+fn next(state: &State, canary_brier: f64, second: i64) -> PostPromotionAction {
+    let care = state.post_promotion.as_deref().unwrap();
     care.next(&judged(&care.rollout, canary_brier), true, at(second))
 }
 
 #[test]
 fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
-    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
-    assert_eq!(next(&state, 0.0, 69), Care::Wait);
-    assert_eq!(next(&state, 0.0, 70), Care::End);
-    let Care::Revert(reason) = next(&state, 0.3, 11) else { panic!("no revert") };
+    let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
+    assert_eq!(next(&state, 0.0, 69), PostPromotionAction::Wait);
+    assert_eq!(next(&state, 0.0, 70), PostPromotionAction::End);
+    let PostPromotionAction::Revert(reason) = next(&state, 0.3, 11) else { panic!("no revert") };
     assert!(reason.contains("brier"), "{reason}");
 
-    let state = promoted(policy(Remedy::Report, "signal"), 0.0);
-    assert_eq!(next(&state, 0.3, 11), Care::Report);
-    let judgement = Box::new(judged(&state.aftercare.as_ref().unwrap().rollout, 0.3));
+    let state = promoted(policy(HarmAction::Report, "signal"), 0.0);
+    assert_eq!(next(&state, 0.3, 11), PostPromotionAction::Report);
+    let judgement = Box::new(judged(&state.post_promotion.as_ref().unwrap().rollout, 0.3));
     let reported = after(&state, &Event::HarmReported { judgement }, 12);
-    assert_eq!(next(&reported, 0.3, 69), Care::Wait, "once is enough");
-    assert_eq!(next(&reported, 0.3, 70), Care::End);
+    assert_eq!(next(&reported, 0.3, 69), PostPromotionAction::Wait, "once is enough");
+    assert_eq!(next(&reported, 0.3, 70), PostPromotionAction::End);
 }
 
 #[test]
 fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_watch_ends_in_time() {
-    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let next = |state: &State, second| {
-        let care = state.aftercare.as_deref().unwrap();
+        let care = state.post_promotion.as_deref().unwrap();
         care.next(&judged(&care.rollout, 0.3), false, at(second))
     };
-    assert_eq!(next(&state, 11), Care::Report);
-    let judgement = Box::new(judged(&state.aftercare.as_ref().unwrap().rollout, 0.3));
+    assert_eq!(next(&state, 11), PostPromotionAction::Report);
+    let judgement = Box::new(judged(&state.post_promotion.as_ref().unwrap().rollout, 0.3));
     let reported = after(&state, &Event::HarmReported { judgement }, 12);
-    assert_eq!(next(&reported, 69), Care::Wait);
-    assert_eq!(next(&reported, 70), Care::End);
+    assert_eq!(next(&reported, 69), PostPromotionAction::Wait);
+    assert_eq!(next(&reported, 70), PostPromotionAction::End);
 }
 
 #[test]
 fn a_revert_shortens_no_cool_down() {
-    let mut state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let mut state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let long = Some(at(1_000_000));
     state.last.as_mut().unwrap().cool_down_until = long;
     for by in [Mode::Manual, Mode::Automatic] {
@@ -123,16 +123,16 @@ fn a_revert_shortens_no_cool_down() {
 
 #[test]
 fn what_only_advises_changes_nothing_and_what_was_overruled_is_not_taken_up_again() {
-    let state = promoted(policy(Remedy::Revert, "advisory"), 0.0);
-    assert_eq!(next(&state, 0.3, 11), Care::Wait);
-    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.3);
-    assert_eq!(state.aftercare.as_ref().unwrap().overruled.len(), 1);
-    assert_eq!(next(&state, 0.3, 11), Care::Wait);
+    let state = promoted(policy(HarmAction::Revert, "advisory"), 0.0);
+    assert_eq!(next(&state, 0.3, 11), PostPromotionAction::Wait);
+    let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.3);
+    assert_eq!(state.post_promotion.as_ref().unwrap().overruled.len(), 1);
+    assert_eq!(next(&state, 0.3, 11), PostPromotionAction::Wait);
 }
 
 #[test]
 fn a_revert_is_of_the_promotion_that_is_watched() {
-    let state = promoted(policy(Remedy::Revert, "guardrail"), 0.0);
+    let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let reverted = |rollout| Event::Reverted {
         rollout,
         reason: "bad".into(),
@@ -153,7 +153,7 @@ fn a_revert_is_of_the_promotion_that_is_watched() {
 #[test]
 fn without_a_watch_the_journal_of_a_promotion_is_what_it_was() {
     let state = promoted(Policy::default(), 0.0);
-    assert_eq!(state.aftercare, None);
+    assert_eq!(state.post_promotion, None);
     let text = serde_json::to_string(&Policy::default()).unwrap();
-    assert!(!text.contains("after_promotion"), "{text}");
+    assert!(!text.contains("post_promotion"), "{text}");
 }

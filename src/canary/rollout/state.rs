@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::post_promotion::Aftercare;
+use super::post_promotion::PostPromotion;
 use super::refusal::Refusal;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::Mode;
@@ -51,7 +51,7 @@ pub struct State {
     pub rollouts: u64,
     /// The newest promotion, while it is watched. Only without a rollout under way.
     #[serde(default)]
-    pub aftercare: Option<Box<Aftercare>>,
+    pub post_promotion: Option<Box<PostPromotion>>,
 }
 
 /// One attempt to replace stable.
@@ -160,7 +160,7 @@ impl State {
             slowdown: Slowdown::OFF,
             quarantine: BTreeMap::new(),
             rollouts: 0,
-            aftercare: None,
+            post_promotion: None,
         }
     }
 

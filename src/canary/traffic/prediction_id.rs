@@ -34,7 +34,7 @@ pub struct PredictionId {
     /// Who answered.
     pub track: Track,
     /// What its label is good for.
-    pub standing: Standing,
+    pub attribution: Attribution,
     /// When, in seconds since 1970.
     pub second: u64,
     /// Any number, so that no two ids are alike.
@@ -45,13 +45,13 @@ pub struct PredictionId {
 
 /// What a label of a prediction is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Attribution {
     /// It is shown and judged: a coin of its own chose the track.
     Judged,
     /// It is shown only: the coin was another prediction's, of the same key or the same request.
-    Shown,
+    Reported,
     /// It says nothing of either track: stable stood in for the canary, or there was none.
-    Apart,
+    Excluded,
 }
 
 /// The key of this server's ids.
@@ -83,8 +83,8 @@ const BYTES: usize = SIGNED + CODE;
 pub const CHARACTERS: usize = BYTES / 3 * 4;
 
 const CANARY: u8 = 1;
-const SHOWN: u8 = 2;
-const APART: u8 = 4;
+const REPORTED: u8 = 2;
+const EXCLUDED: u8 = 4;
 
 impl IdKey {
     /// The length of a key.
@@ -109,10 +109,10 @@ impl PredictionId {
         let flags = match self.track {
             Track::Stable => 0,
             Track::Canary => CANARY,
-        } | match self.standing {
-            Standing::Judged => 0,
-            Standing::Shown => SHOWN,
-            Standing::Apart => APART,
+        } | match self.attribution {
+            Attribution::Judged => 0,
+            Attribution::Reported => REPORTED,
+            Attribution::Excluded => EXCLUDED,
         };
         let parts: [&[u8]; 7] = [
             &[VERSION, flags],
@@ -159,13 +159,21 @@ impl PredictionId {
         let (step, rollout, second) = (number(4) as u32, number(6), number(6));
         let (unique, score) = (number(8), f32::from_bits(number(4) as u32));
         let track = if flags & CANARY == 0 { Track::Stable } else { Track::Canary };
-        let standing = match (flags & SHOWN, flags & APART) {
-            (0, 0) => Standing::Judged,
-            (_, 0) => Standing::Shown,
-            (_, _) => Standing::Apart,
+        let attribution = match (flags & REPORTED, flags & EXCLUDED) {
+            (0, 0) => Attribution::Judged,
+            (_, 0) => Attribution::Reported,
+            (_, _) => Attribution::Excluded,
         };
-        let id =
-            PredictionId { rollout, step, weight, track, standing, second, number: unique, score };
+        let id = PredictionId {
+            rollout,
+            step,
+            weight,
+            track,
+            attribution,
+            second,
+            number: unique,
+            score,
+        };
         let fingerprint = code.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         Ok((id, fingerprint))
     }
@@ -189,19 +197,24 @@ mod tests {
     }
 
     fn any_id() -> impl Strategy<Value = PredictionId> {
-        let standing =
-            prop::sample::select(vec![Standing::Judged, Standing::Shown, Standing::Apart]);
+        let attribution = prop::sample::select(vec![
+            Attribution::Judged,
+            Attribution::Reported,
+            Attribution::Excluded,
+        ]);
         let numbers = (0_u64..1 << 48, any::<u32>(), 0..=Weight::WHOLE, 0_u64..1 << 48);
-        (numbers, any::<bool>(), standing, any::<u64>(), 0.0_f32..=1.0).prop_map(
-            |((rollout, step, weight, second), is_canary, standing, number, score)| PredictionId {
-                rollout,
-                step,
-                weight: Weight::from_basis_points(weight).unwrap(),
-                track: if is_canary { Track::Canary } else { Track::Stable },
-                standing,
-                second,
-                number,
-                score,
+        (numbers, any::<bool>(), attribution, any::<u64>(), 0.0_f32..=1.0).prop_map(
+            |((rollout, step, weight, second), is_canary, attribution, number, score)| {
+                PredictionId {
+                    rollout,
+                    step,
+                    weight: Weight::from_basis_points(weight).unwrap(),
+                    track: if is_canary { Track::Canary } else { Track::Stable },
+                    attribution,
+                    second,
+                    number,
+                    score,
+                }
             },
         )
     }
@@ -239,7 +252,7 @@ mod tests {
             step: 2,
             weight: Weight::from_basis_points(1000).unwrap(),
             track: Track::Canary,
-            standing: Standing::Judged,
+            attribution: Attribution::Judged,
             second: 1_800_000_000,
             number: u64::MAX,
             score: 0.75,

@@ -55,7 +55,7 @@ pub struct Split {
 const PERIOD: u32 = Weight::WHOLE as u32;
 
 /// Strata have at least so many requests.
-const SHORTEST_STRATUM: u32 = 20;
+const MIN_STRATUM: u32 = 20;
 
 /// Some consecutive requests of which a fixed number is picked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +78,7 @@ impl Split {
         } else {
             (Track::Stable, PERIOD - canary)
         };
-        let picks_per_stratum = (picks * SHORTEST_STRATUM).div_ceil(PERIOD).max(1);
+        let picks_per_stratum = (picks * MIN_STRATUM).div_ceil(PERIOD).max(1);
         let strata = picks / picks_per_stratum;
         let keys = SipHasher13::new_with_key(&salt.to_le_bytes());
         let mut choices = keys;
@@ -123,7 +123,7 @@ impl Split {
     }
 
     fn hash(&self, period: u64, stratum: &Stratum) -> u64 {
-        let most_strata = u64::from(PERIOD / SHORTEST_STRATUM);
+        let most_strata = u64::from(PERIOD / MIN_STRATUM);
         keyed(self.choices, period * most_strata + u64::from(stratum.index))
     }
 
@@ -246,7 +246,7 @@ mod tests {
             for stratum in strata(&split) {
                 let Stratum { requests, picks, .. } = stratum;
                 assert_eq!(stratum.begin, begin);
-                assert!(requests >= SHORTEST_STRATUM && (requests <= 64 || picks == 1));
+                assert!(requests >= MIN_STRATUM && (requests <= 64 || picks == 1));
                 let hash = split.hash(0, &stratum);
                 let mut seen = before;
                 let off = |seen: u32, n: u32| (f64::from(seen) - f64::from(n) * share).abs();

@@ -11,7 +11,7 @@ use crate::model::training::synthetic::Churn;
 use crate::model::training::synthetic::churn;
 
 /// More requests than it takes; then the story has gone wrong.
-const MOST_REQUESTS: usize = 4000;
+const MAX_REQUESTS: usize = 4000;
 
 /// Requests between two looks at the status.
 const BETWEEN_LOOKS: usize = 50;
@@ -62,7 +62,7 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
 
 /// Customers of all kinds: what one asks again and again tells little.
 fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
-    let data = churn(&Churn { rows: MOST_REQUESTS, ..Churn::v1(11) })?;
+    let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {
         let of_row = |column: &Column| match &column.values {
             ColumnValues::Numeric(numbers) => json!(numbers.get(row).copied().flatten()),
@@ -70,7 +70,7 @@ fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
         };
         data.columns().iter().map(of_row).collect()
     };
-    let rows: Vec<Vec<Value>> = (0..MOST_REQUESTS).map(row).collect();
+    let rows: Vec<Vec<Value>> = (0..MAX_REQUESTS).map(row).collect();
     rows.first().context("there are no customers")?;
     Ok(rows)
 }

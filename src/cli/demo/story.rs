@@ -140,7 +140,7 @@ impl Story {
             }
             let uptime = status["uptime_seconds"].as_f64().unwrap_or_default();
             met.seconds = uptime - *began.get_or_insert(uptime);
-            if is_over || met.seconds > LONGEST_SECONDS {
+            if is_over || met.seconds > MAX_SECONDS {
                 bar.finish_and_clear();
                 met.status = status;
                 return Ok(met);
@@ -177,7 +177,7 @@ impl Story {
 }
 
 /// A story that takes longer has gone wrong.
-const LONGEST_SECONDS: f64 = 40.0;
+const MAX_SECONDS: f64 = 40.0;
 
 /// Predictions between two looks at the status.
 const BETWEEN_LOOKS: u32 = 50;

@@ -12,7 +12,7 @@ use csv::ErrorKind;
 use csv::StringRecord;
 use serde_json::Value;
 
-use crate::stats::LARGEST_MAGNITUDE;
+use crate::stats::MAX_MAGNITUDE;
 use crate::stats::is_recordable;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
@@ -215,7 +215,7 @@ fn comparable(number: f64, place: impl Fn() -> String) -> anyhow::Result<f64> {
     }
     bail!(
         "{}: {number:e} cannot be compared; mend or delete it (numbers are finite and at most \
-         {LARGEST_MAGNITUDE:e})",
+         {MAX_MAGNITUDE:e})",
         place()
     )
 }

@@ -23,7 +23,7 @@ pub struct ServerArgs {
 }
 
 /// The longest answer that is read, in bytes: each of a thousand entries of the journal may be long.
-const LONGEST_ANSWER: u64 = 256 << 20;
+const MAX_ANSWER: u64 = 256 << 20;
 
 /// A connection to a server.
 pub struct Client {
@@ -88,7 +88,7 @@ impl Client {
             format!("{}: no answer; start one with serin serve, or give --url", self.url)
         })?;
         let ok = response.status().is_success();
-        let body = response.body_mut().with_config().limit(LONGEST_ANSWER);
+        let body = response.body_mut().with_config().limit(MAX_ANSWER);
         let text = body.read_to_string().with_context(|| self.url.clone())?;
         let body = serde_json::from_str(&text)
             .with_context(|| format!("{} does not answer like a serin; check --url", self.url))?;

@@ -64,17 +64,17 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     if let Some(steps) = &args.steps {
         plan.insert("steps".to_owned(), json!(planned(steps)?));
     }
-    let mut after_promotion = serde_json::Map::new();
+    let mut post_promotion = serde_json::Map::new();
     if let Some(watch) = &args.watch {
-        after_promotion.insert("watch".to_owned(), json!(watch));
+        post_promotion.insert("watch".to_owned(), json!(watch));
     }
     if args.revert {
-        after_promotion.insert("action".to_owned(), json!("revert"));
+        post_promotion.insert("action".to_owned(), json!("revert"));
     }
     let body = json!({
         "model_path": args.model,
         "plan": plan,
-        "after_promotion": after_promotion,
+        "post_promotion": post_promotion,
         "traffic_percent": args.traffic,
         "shadow_percent": args.shadow,
         "bake": args.bake,

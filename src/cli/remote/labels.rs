@@ -27,10 +27,10 @@ pub fn quality(quality: &Value) -> Vec<String> {
 }
 
 /// The promotion that is watched, as lines; none if none is.
-pub fn after_promotion(status: &Value) -> Vec<String> {
+pub fn post_promotion(status: &Value) -> Vec<String> {
     let note = status["note"].as_str().map(|note| show::wrapped(&show::plain(note), ""));
     let mut lines: Vec<String> = note.into_iter().collect();
-    let watch = &status["after_promotion"];
+    let watch = &status["post_promotion"];
     if watch.is_null() {
         return lines;
     }
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn a_watch_says_what_it_would_do() {
-        assert!(after_promotion(&json!({ "after_promotion": null })).is_empty());
+        assert!(post_promotion(&json!({ "post_promotion": null })).is_empty());
         let watch = json!({ "rollout": 3, "until": "2030-01-01T00:00:00Z", "previous": "model_v1",
                             "action": "revert", "harm": "brier fails" });
-        let lines = after_promotion(&json!({ "after_promotion": watch })).join("\n");
+        let lines = post_promotion(&json!({ "post_promotion": watch })).join("\n");
         for said in ["rollout 3", "model_v1 is kept", "harm reverts it", "brier fails"] {
             assert!(lines.contains(said), "{lines}");
         }

@@ -44,7 +44,7 @@ pub fn print(status: &Value, json: bool) {
         anstream::println!("{}  none", styled(show::STRONG, "canary"));
         print_last(&status["last_rollout"]);
         print_quarantine(&status["quarantine"]);
-        print_lines(&labels::after_promotion(status));
+        print_lines(&labels::post_promotion(status));
         print_lines(&labels::quality(&status["quality"]));
         print_slowdown(status);
         print_lines(&show::tracks(&status["tracks"]["stable"], None));
@@ -66,7 +66,7 @@ pub fn print(status: &Value, json: bool) {
     let tracks = &status["tracks"];
     print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
     print_lines(&labels::quality(&status["quality"]));
-    print_lines(&labels::after_promotion(status));
+    print_lines(&labels::post_promotion(status));
     if let Some(message) = status["shadow"]["message"].as_str() {
         let percent = status["shadow"]["percent"].as_f64().unwrap_or_default();
         let said = format!("shadow  {percent} % of stable's requests; {message}");

@@ -15,7 +15,7 @@ use crate::http::reading::suggestion::explained;
 use crate::http::reading::suggestion::unknown;
 
 /// The most mistakes that are told: nobody mends more at once.
-const MOST: usize = 50;
+const MAX: usize = 50;
 
 /// One step on the way to a part of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub fn problems(text: &str) -> Vec<String> {
         Err(cause) => return vec![one_line(&format!("no TOML: {cause}"))],
     };
     let mut problems = Vec::new();
-    while problems.len() < MOST
+    while problems.len() < MAX
         && let Err(problem) = read(&table)
     {
         let Some((path, rest)) = without_culprit(&table, &problem) else {
@@ -356,7 +356,7 @@ mod tests {
             [breaker]
             failures = "many"
             probe_every = "1ms"
-            [after_promotion]
+            [post_promotion]
             action = "revert"
             [ring]
             capacity = 100001
@@ -380,7 +380,7 @@ mod tests {
             "feedback.expires",
             "breaker.failures",
             "breaker.probe_every",
-            "after_promotion.action",
+            "post_promotion.action",
             "ring.capacity",
             "plan.triggers.p99_ceiling",
             "plan.triggers.consecutive_failures",

@@ -43,9 +43,9 @@ fn what_is_wrong_is_named() {
         ("body_limit = 1", "body_limit = 1"),
         ("[feedback]\nexpires = \"0s\"", "expires = \"0s\""),
         ("[feedback]\nexpiry = \"1h\"", "expiry"),
-        ("[after_promotion]\nwatch = \"1h\"", "nothing to judge by"),
-        ("[after_promotion]\naction = \"undo\"", "undo"),
-        ("[after_promotion]\naction = \"revert\"", "needs a watch"),
+        ("[post_promotion]\nwatch = \"1h\"", "nothing to judge by"),
+        ("[post_promotion]\naction = \"undo\"", "undo"),
+        ("[post_promotion]\naction = \"revert\"", "needs a watch"),
         ("ring = { capacity = 100001 }", "ring.capacity = 100001"),
         ("shadow = { redacted = [] }", "redacted"),
         ("rollback_score = 99.0", "rollback_score = 99"),
@@ -84,7 +84,7 @@ fn what_is_shown_is_a_file_that_comes_to_the_same() {
         "segment_harm = \"roll_back\"\nsticky_header = \"x-user\"\nallow_injection = true\n\
          [segments]\nregion = [\"north\", 7]\ndevice = { most = 3 }\n\
          [shadow]\nredact = [\"x\"]\n[ring]\ncapacity = 9\n[breaker]\nprobe_every = \"250ms\"\n[feedback]\nexpires = \"2h\"\n\
-         [after_promotion]\nwatch = \"1h\"\naction = \"revert\"\n\
+         [post_promotion]\nwatch = \"1h\"\naction = \"revert\"\n\
          [[metrics]]\nname = \"log_loss\"\nrole = \"guardrail\"",
     ] {
         let settings = file(text).unwrap();

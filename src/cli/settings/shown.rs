@@ -11,7 +11,7 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::feedback_overrides::GivenFeedback;
 use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::canary::policy::plan_overrides::exactly;
-use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
+use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::canary::policy::segments::GivenSegments;
 use crate::canary::policy::segments::SegmentHarm;
 use crate::service::notify::target::GivenTarget;
@@ -50,7 +50,7 @@ pub struct Shown {
     allow_injection: bool,
     breaker: GivenBreaker,
     feedback: GivenFeedback,
-    after_promotion: GivenAfterPromotion,
+    post_promotion: PostPromotionOverride,
     plan: GivenPlan,
     segments: GivenSegments,
     shadow: GivenShadow,
@@ -102,8 +102,8 @@ impl Settings {
             promote_score: policy.judge.promote_score,
             rollback_score: policy.judge.rollback_score,
             segment_harm: policy.judge.segments.harm,
-            sticky_header: http.wishes.sticky_header().map(str::to_owned),
-            allow_track_header: http.wishes.allows_track_header(),
+            sticky_header: http.request_headers.sticky_header().map(str::to_owned),
+            allow_track_header: http.request_headers.allows_track_header(),
             allow_injection: service.allow_injection,
             breaker: GivenBreaker {
                 failures: Some(policy.breaker.failures),
@@ -113,9 +113,9 @@ impl Settings {
                 enabled: Some(service.feedback.is_enabled),
                 expires: Some(exactly(service.feedback.expires)),
             },
-            after_promotion: GivenAfterPromotion {
-                watch: Some(exactly(policy.after_promotion.watch)),
-                action: Some(policy.after_promotion.action),
+            post_promotion: PostPromotionOverride {
+                watch: Some(exactly(policy.post_promotion.watch)),
+                action: Some(policy.post_promotion.action),
             },
             segments: policy.judge.segments.given(),
             shadow: GivenShadow { redact: service.kept.redact.clone() },

@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 
 /// Which headers of a prediction are read.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct RequestHeaders {
     /// Its value is the key of a request whose body has none.
     sticky_header: Option<HeaderName>,
     /// Whether a tester may name the track.
@@ -31,15 +31,18 @@ pub const TRACK_HEADER: &str = "x-serin-track";
 )]
 pub struct HeaderNameError(String);
 
-impl Wishes {
+impl RequestHeaders {
     /// Reads these headers.
     ///
     /// # Errors
     /// When the name is none.
-    pub fn new(sticky: Option<&str>, allow_track_header: bool) -> Result<Wishes, HeaderNameError> {
+    pub fn new(
+        sticky: Option<&str>,
+        allow_track_header: bool,
+    ) -> Result<RequestHeaders, HeaderNameError> {
         let name =
             |text: &str| HeaderName::try_from(text).map_err(|_| HeaderNameError(text.to_owned()));
-        Ok(Wishes { sticky_header: sticky.map(name).transpose()?, allow_track_header })
+        Ok(RequestHeaders { sticky_header: sticky.map(name).transpose()?, allow_track_header })
     }
 
     /// The header whose value is a key, if there is one.

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::Visitor;
 
-use crate::canary::policy::segments::MOST_KEYS;
+use crate::canary::policy::segments::MAX_KEYS;
 use crate::canary::policy::segments::Segments;
 use crate::http::problem::Problem;
 use crate::service::serving::segment_slots::Named;
@@ -59,9 +59,9 @@ impl<'de> Visitor<'de> for Entries {
                     key.chars().take(64).collect::<String>()
                 )));
             }
-            if named.len() == MOST_KEYS {
+            if named.len() == MAX_KEYS {
                 return Err(A::Error::custom(format_args!(
-                    "segments has more than {MOST_KEYS} keys, and no more can be declared; leave some out"
+                    "segments has more than {MAX_KEYS} keys, and no more can be declared; leave some out"
                 )));
             }
             let Value(value) = entries.next_value()?;

@@ -19,7 +19,7 @@ use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::parsed_duration;
 use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::canary::policy::plan_overrides::GivenStep;
-use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
+use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::http::Shared;
 use crate::http::answer::blocking;
 use crate::http::answer::json;
@@ -53,7 +53,7 @@ struct Deploy {
     policy: GivenJudgePolicy,
     /// What happens after the promotion otherwise than the configuration says.
     #[serde(default)]
-    after_promotion: GivenAfterPromotion,
+    post_promotion: PostPromotionOverride,
     reason: Option<String>,
     #[serde(default)]
     override_quarantine: bool,
@@ -139,7 +139,7 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
             mode: body.mode,
             plan,
             judge: body.policy,
-            after_promotion: body.after_promotion,
+            post_promotion: body.post_promotion,
             reason: body.reason,
             override_quarantine: body.override_quarantine,
         })

@@ -57,7 +57,7 @@ struct Refused {
 }
 
 /// The most labels at once.
-const MOST_AT_ONCE: usize = 1000;
+const MAX_AT_ONCE: usize = 1000;
 
 const EXAMPLE: &str = r#"{"prediction_id": "AQEKAC...", "outcome": 1}"#;
 
@@ -83,10 +83,10 @@ async fn taken(
     let missing = |field| Problem::field(format!("{field} is missing; send JSON like {EXAMPLE}"));
     match body::parse(&bytes)? {
         Feedback { feedback: Some(labels), prediction_id: None, outcome: None } => {
-            if !(1..=MOST_AT_ONCE).contains(&labels.len()) {
+            if !(1..=MAX_AT_ONCE).contains(&labels.len()) {
                 let count = labels.len();
                 return Err(Problem::field(format!(
-                    "feedback has {count} labels; give 1 to {MOST_AT_ONCE}, and the others in further \
+                    "feedback has {count} labels; give 1 to {MAX_AT_ONCE}, and the others in further \
                      requests"
                 )));
             }

@@ -37,7 +37,7 @@ struct Asked<'a> {
     /// The segments it is in.
     #[serde(borrow, default)]
     segments: AskedSegments<'a>,
-    /// Comes back as it is.
+    /// PairSource back as it is.
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
 }
@@ -101,9 +101,9 @@ async fn answer(
     check_key("key", asked.key.as_deref())?;
     check_key("id", asked.id.as_deref())?;
     let segments = asked.segments.checked(shared.service.declared_segments())?;
-    let wishes = &shared.settings.wishes;
-    let key = wishes.key(request.headers(), asked.key)?;
-    let track = wishes.track(request.headers())?;
+    let request_headers = &shared.settings.request_headers;
+    let key = request_headers.key(request.headers(), asked.key)?;
+    let track = request_headers.track(request.headers())?;
     let single = asked.features.is_some();
     let rows = match (asked.features, asked.instances) {
         (Some(row), None) => vec![row],

@@ -86,7 +86,7 @@ impl LogisticRegression {
                 }
             });
         }
-        let offset = offset.clamp(-LARGEST_ADDEND, LARGEST_ADDEND);
+        let offset = offset.clamp(-MAX_ADDEND, MAX_ADDEND);
         Ok(Self { schema, threshold, offset, terms })
     }
 
@@ -109,7 +109,7 @@ impl LogisticRegression {
                 }
             };
             // Opposite infinities would add up to NaN; finite ones cannot, however many there are.
-            sum += addend.clamp(-LARGEST_ADDEND, LARGEST_ADDEND);
+            sum += addend.clamp(-MAX_ADDEND, MAX_ADDEND);
         }
         Ok(sum)
     }
@@ -147,7 +147,7 @@ impl Model for LogisticRegression {
 }
 
 /// Log-odds beyond this are a probability of 0 or 1 many times over.
-const LARGEST_ADDEND: f64 = 1e290;
+const MAX_ADDEND: f64 = 1e290;
 
 fn weight_of(levels: &[(String, f64)], text: &str) -> f64 {
     let found = levels.binary_search_by(|(level, _)| level.as_str().cmp(text));

@@ -11,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::startup::PAGE;
+use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::JudgePolicy;
@@ -18,10 +19,9 @@ use crate::canary::Judgement;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Policy;
-use crate::canary::Segment;
 use crate::canary::Verdict;
 use crate::canary::Version;
-use crate::canary::judge::judgement::WatchEvidence;
+use crate::canary::judge::judgement::SequentialEvidence;
 use crate::canary::judge::monitors::ALGORITHM;
 use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::LogError;
@@ -203,7 +203,7 @@ fn again(
     told: &Told,
     entry: &Entry,
     judgement: &Judgement,
-    watch: Option<WatchEvidence>,
+    watch: Option<SequentialEvidence>,
 ) -> Judgement {
     // After a promotion the labels alone are heard, whoever promoted.
     let is_after = matches!(entry.event, Event::HarmReported { .. } | Event::Reverted { .. });
@@ -249,8 +249,8 @@ fn difference(place: &str, was: &serde_json::Value, is: &serde_json::Value) -> S
     }
 }
 
-fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Segment>, StoreError> {
-    let mut segments = store.segments()?;
+fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError> {
+    let mut segments = store.chunks()?;
     segments.retain(|segment| segment.rollout == rollout);
     Ok(segments)
 }
@@ -264,7 +264,7 @@ struct Tape<'a> {
 }
 
 struct Position {
-    segment: Segment,
+    segment: Chunk,
     algorithm: u32,
     monitors: Monitors,
     ticks: Vec<LoggedTick>,
@@ -276,7 +276,7 @@ impl<'a> Tape<'a> {
     }
 
     /// What the watch said after so many ticks, and by which algorithm.
-    fn at(&mut self, ticks: u64) -> Result<(WatchEvidence, u32), ReplayError> {
+    fn at(&mut self, ticks: u64) -> Result<(SequentialEvidence, u32), ReplayError> {
         let not_kept = || ReplayError::NotKept { rollout: self.rollout, ticks };
         let segments = segments_of(self.store, self.rollout)?;
         // At the seam of two segments, the earlier one led there.
@@ -299,7 +299,7 @@ impl<'a> Tape<'a> {
         };
         let next = logged.partition_point(|tick| tick.number <= monitors.ticks());
         let monitors = tick_log::replay(monitors, &logged[next..], ticks)?;
-        let evidence = WatchEvidence::new(self.policy, &monitors);
+        let evidence = SequentialEvidence::new(self.policy, &monitors);
         self.position = Some(Position { segment, algorithm, monitors, ticks: logged });
         Ok((evidence, algorithm))
     }
@@ -311,7 +311,7 @@ impl Service {
     ///
     /// # Errors
     /// See [`ReplayError`].
-    pub fn replayed(&self, rollout: u64, ticks: u64) -> Result<WatchEvidence, ReplayError> {
+    pub fn replayed(&self, rollout: u64, ticks: u64) -> Result<SequentialEvidence, ReplayError> {
         let store = Arc::clone(&self.store);
         let rollouts = rollouts(&*store)?;
         let told = rollouts.iter().find(|told| told.rollout == rollout);

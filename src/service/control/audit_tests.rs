@@ -24,7 +24,7 @@ use crate::store::sqlite::SqliteStore;
 
 /// Some ten ticks of ten requests to a segment.
 const SMALL: Bounds =
-    Bounds { segment_bytes: 700, segments_of_a_rollout: 100, segments: 200, unsaved_bytes: 9000 };
+    Bounds { chunk_bytes: 700, chunks_per_rollout: 100, chunks: 200, unsaved_bytes: 9000 };
 
 fn set_traffic(service: &Service, percent: f64) -> Result<(), CommandError> {
     let weight = Weight::from_percent(percent).unwrap();
@@ -63,7 +63,7 @@ fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayE
 fn assert_the_state_is_the_log(store: &dyn Store) {
     let saved = store.checkpoint().unwrap().unwrap();
     let monitors = saved.monitors.unwrap();
-    let segments = store.segments().unwrap();
+    let segments = store.chunks().unwrap();
     let of_this = segments.iter().filter(|segment| segment.rollout == saved.rollout);
     let mut folded = None;
     for segment in of_this {
@@ -124,7 +124,7 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     drop(service);
     drop(store);
     let (store, service) = on_sqlite(&bench, &file);
-    let segments = store.segments().unwrap();
+    let segments = store.chunks().unwrap();
     assert!(segments.len() >= 6, "{segments:?}");
     let judgements = judgements(&service);
     assert_eq!(judgements.len(), 5);
@@ -154,7 +154,7 @@ fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown()
     drop(store);
     let (_store, service) = on_sqlite(&bench, &file);
     let shown = judgements(&service).remove(0).watch.unwrap().conclusion;
-    assert_eq!(service.health().unwrap().always_valid.map(|now| json(&now)), Some(json(&shown)));
+    assert_eq!(service.health().unwrap().sequential.map(|now| json(&now)), Some(json(&shown)));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
             scope.spawn(|| (0..40).for_each(|_| service.save_checkpoint().unwrap()));
         }
     });
-    let judged = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
+    let judged = service.health().unwrap().sequential.unwrap().metrics[0].samples;
     assert_eq!((judged.stable, judged.canary), (600, 600));
     service.save_checkpoint().unwrap();
     assert_the_state_is_the_log(&*store);
@@ -178,13 +178,13 @@ fn however_many_look_at_once_every_request_is_judged_once() {
 fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.watch.lock().bounds = Bounds { segments_of_a_rollout: 3, ..SMALL };
+    service.watch.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
     deploy(&service, "model_v2.bin", 20.0);
     for percent in [50.0, 25.0, 75.0, 20.0, 50.0, 25.0] {
         live_through(&service, 10);
         set_traffic(&service, percent).unwrap();
     }
-    assert_eq!(store.segments().unwrap().len(), 3);
+    assert_eq!(store.chunks().unwrap().len(), 3);
     assert_the_state_is_the_log(&*store);
     let judgements = judgements(&service);
     let last = judgements.last().unwrap();
@@ -199,13 +199,13 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
 fn rollouts_of_long_ago_are_forgotten() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.watch.lock().bounds = Bounds { segments: 4, ..Bounds::default() };
+    service.watch.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
     for _ in 0..7 {
         deploy(&service, "model_v2.bin", 50.0);
         live_through(&service, 2);
         service.command(roll_back(), None).unwrap();
     }
-    let kept: Vec<u64> = store.segments().unwrap().iter().map(|one| one.rollout).collect();
+    let kept: Vec<u64> = store.chunks().unwrap().iter().map(|one| one.rollout).collect();
     assert_eq!(kept, [4, 5, 6, 7]);
     let replayed: Vec<bool> =
         judgements(&service).iter().map(|one| replay_of(&service, one).is_ok()).collect();
@@ -253,7 +253,7 @@ fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
     assert_eq!(replay_of(&service, &judgement).unwrap(), json(watch));
     assert!(service.replayed(1, 10).is_err(), "what could not be saved is lost, and said to be");
     let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
-    assert_eq!(restarted.health().unwrap().always_valid.unwrap().ticks, 23);
+    assert_eq!(restarted.health().unwrap().sequential.unwrap().ticks, 23);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
     let (store, service) = on_sqlite(&bench, &file);
     live_through(&service, 3);
     set_traffic(&service, 50.0).unwrap();
-    let segments = store.segments().unwrap();
+    let segments = store.chunks().unwrap();
     assert_eq!(segments.iter().map(|one| one.base).collect::<Vec<_>>(), [0, 3]);
     assert_eq!(store.base(segments[1]).unwrap().unwrap().algorithm(), ALGORITHM);
     for judgement in judgements(&service) {

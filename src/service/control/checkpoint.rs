@@ -12,11 +12,11 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
 use crate::service::Service;
 use crate::service::serving::recorder::Observed;
-use crate::service::serving::seen_keys::RolloutVisits;
+use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::seen_keys::Visits;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
@@ -37,7 +37,9 @@ impl Service {
         let mut watch = self.watch.lock();
         // Without a canary labels may still come for one that was promoted.
         let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
-            (Some(lane), _) => (lane.rollout, lane.step, lane.loaded.version.digest.clone()),
+            (Some(canary_slot), _) => {
+                (canary_slot.rollout, canary_slot.step, canary_slot.loaded.version.digest.clone())
+            }
             (None, Some(promoted)) => promoted,
             (None, None) => return Ok(()),
         };
@@ -58,8 +60,8 @@ impl Service {
         if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
-        let seen = |of: fn(&RolloutVisits) -> &Visits| {
-            let seen = live.canary.as_ref().map(|lane| of(&lane.visits).seen());
+        let seen = |of: fn(&RolloutKeys) -> &Visits| {
+            let seen = live.canary.as_ref().map(|canary_slot| of(&canary_slot.visits).seen());
             seen.filter(|seen| seen.count() > 0)
         };
         let (answered, shadowed) = (seen(|it| &it.answered), seen(|it| &it.shadowed));
@@ -83,20 +85,20 @@ impl Service {
         self.feedback.saved(rollout, checkpoint.new_labels.len());
         self.watch.lock().saved(rollout, to_save.so_far);
         *saved = now;
-        if to_save.grown.iter().any(|part| matches!(part, Logged::Base(_))) {
-            self.forget_segments();
+        if to_save.grown.iter().any(|part| matches!(part, LogRecord::Base(_))) {
+            self.forget_chunks();
         }
         Ok(())
     }
 
     /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
-    fn forget_segments(&self) {
+    fn forget_chunks(&self) {
         let bounds = self.watch.lock().bounds;
         let forgotten = self
             .store
-            .segments()
-            .map(|segments| tick_log::surplus(&segments, &bounds))
-            .and_then(|surplus| self.store.forget_segments(&surplus));
+            .chunks()
+            .map(|chunks| tick_log::surplus(&chunks, &bounds))
+            .and_then(|surplus| self.store.forget_chunks(&surplus));
         if let Err(cause) = forgotten {
             tracing::warn!(%cause, "old evidence is still in the store");
         }

@@ -28,8 +28,8 @@ use crate::canary::policy::fault::InjectionError;
 use crate::canary::policy::is_one_line;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::canary::policy::post_promotion_overrides::GivenAfterPromotion;
-use crate::canary::policy::shadow_metrics::Comes;
+use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
+use crate::canary::policy::shadow_metrics::PairSource;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::Ledger;
@@ -58,7 +58,7 @@ pub struct Deployment {
     /// What is judged otherwise than by default.
     pub judge: GivenJudgePolicy,
     /// What happens after its promotion otherwise than by default.
-    pub after_promotion: GivenAfterPromotion,
+    pub post_promotion: PostPromotionOverride,
     /// Why.
     pub reason: Option<String>,
     /// Whether a quarantine is to be passed over.
@@ -149,7 +149,7 @@ impl Service {
             override_quarantine: deployment.override_quarantine,
         };
         let note = Service::ended_watch(&ledger);
-        self.carry_out(&mut ledger, &event, Some(candidate))?;
+        self.commit(&mut ledger, &event, Some(candidate))?;
         Ok(Status { note, ..self.status_of(&ledger) })
     }
 
@@ -165,7 +165,7 @@ impl Service {
         let mut ledger = self.ledger_at(if_revision)?;
         let note = nothing_to_roll_back(&ledger.state, &command);
         let event = self.event(&ledger.state, command)?;
-        self.carry_out(&mut ledger, &event, None)?;
+        self.commit(&mut ledger, &event, None)?;
         Ok(Status { note, ..self.status_of(&ledger) })
     }
 
@@ -173,7 +173,7 @@ impl Service {
     fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
-        let after_promotion = deployment.after_promotion.over(default.after_promotion, &judge)?;
+        let post_promotion = deployment.post_promotion.over(default.post_promotion, &judge)?;
         self.check_labels(&judge)?;
         let implied = if deployment.plan.is_given() { Mode::Automatic } else { default.mode };
         let mode = deployment.mode.unwrap_or(implied);
@@ -214,13 +214,13 @@ impl Service {
             Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
         };
         let comes = match (shadows, self.settings.kept.ring) {
-            (true, _) => Comes::InShadow,
-            (false, 0) => Comes::Never,
-            (false, _) => Comes::WhenAskedAgain,
+            (true, _) => PairSource::InShadow,
+            (false, 0) => PairSource::Never,
+            (false, _) => PairSource::WhenAskedAgain,
         };
         let judge = judge.of_rollout(&default.health, &deployment.judge, comes)?;
         let bake = deployment.bake.unwrap_or(default.bake);
-        Ok(Policy { weight, shadow, bake, mode, plan, judge, after_promotion, ..default.clone() })
+        Ok(Policy { weight, shadow, bake, mode, plan, judge, post_promotion, ..default.clone() })
     }
 
     /// Whether whatever is judged by labels gets any.
@@ -241,7 +241,7 @@ impl Service {
     /// The ledger, if it is at the revision that the caller has decided on.
     fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
         let mut ledger = self.ledger.lock();
-        self.keep_rollback(&mut ledger)?;
+        self.flush_pending_rollback(&mut ledger)?;
         match if_revision {
             Some(expected) if expected != ledger.revision => {
                 Err(CommandError::Revision { expected, actual: ledger.revision })
@@ -294,7 +294,7 @@ impl Service {
                 by: Mode::Manual,
             },
             Command::Revert { reason } => {
-                let care = state.aftercare.as_deref().ok_or(Refusal::NothingToRevert)?;
+                let care = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
                 Event::Reverted {
                     rollout: care.rollout.id,
                     reason: checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?,
@@ -305,8 +305,8 @@ impl Service {
             Command::RollBack { reason, quarantine } => {
                 let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
                 // Nothing refuses it from here on, and nobody need meet the canary while it is judged.
-                if let Some(lane) = &self.live.load().canary {
-                    lane.close();
+                if let Some(canary_slot) = &self.live.load().canary {
+                    canary_slot.close();
                 }
                 let running = state.rollout.as_ref();
                 Event::RolledBack {
@@ -356,7 +356,7 @@ impl Service {
 
     /// The judgement of these samples of a rollout. Closes a tick.
     pub(crate) fn judged(&self, rollout: &Rollout, live: &Live, observed: &Observed) -> Judgement {
-        let watch = self.watch_evidence(live, observed);
+        let watch = self.sequential_evidence(live, observed);
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
@@ -373,7 +373,7 @@ fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
     if *quarantine {
         note.push_str(" and nothing was put into quarantine");
     }
-    if let Some(care) = state.aftercare.as_deref() {
+    if let Some(care) = state.post_promotion.as_deref() {
         let (canary, previous) = (&care.rollout.canary.name, &care.previous.name);
         note.push_str(&format!(
             "; {canary} was promoted and is watched: revert the promotion to have {previous} back"

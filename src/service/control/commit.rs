@@ -18,7 +18,7 @@ use crate::canary::rollout::apply::apply;
 use crate::service::Ledger;
 use crate::service::Service;
 use crate::service::serving::breaker::Breaker;
-use crate::service::serving::live::Lane;
+use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Recorder;
@@ -26,7 +26,7 @@ use crate::service::serving::tripwire::Tripwire;
 use crate::store::StoreError;
 
 /// A rollback that took effect and is not in the journal yet.
-pub(crate) struct Unkept {
+pub(crate) struct PendingRollback {
     event: Event,
     /// When it happened.
     at: Timestamp,
@@ -46,11 +46,13 @@ impl Service {
     /// # Errors
     /// When it still cannot.
     pub fn retry_rollback(&self) -> Result<(), CommandError> {
-        self.keep_rollback(&mut self.ledger.lock())
+        self.flush_pending_rollback(&mut self.ledger.lock())
     }
 
-    pub(crate) fn keep_rollback(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
-        let Some(Unkept { event, at, before }) = &ledger.unkept else { return Ok(()) };
+    pub(crate) fn flush_pending_rollback(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+        let Some(PendingRollback { event, at, before }) = &ledger.pending_rollback else {
+            return Ok(());
+        };
         match self.store.append(ledger.revision, *at, event) {
             Ok(entry) => {
                 ledger.revision = entry.sequence;
@@ -66,24 +68,24 @@ impl Service {
                     ledger.state = rolled_back;
                     return Err(cause);
                 }
-                ledger.unkept = None;
+                ledger.pending_rollback = None;
                 if is_still_to_do(&event, &ledger.state) {
-                    return self.carry_out(ledger, &event, None);
+                    return self.commit(ledger, &event, None);
                 }
                 tracing::warn!(
                     revision = ledger.revision,
                     "the journal has moved on; following it"
                 );
             }
-            Err(cause) => return Err(CommandError::Unkept(cause)),
+            Err(cause) => return Err(CommandError::PendingRollback(cause)),
         }
-        ledger.unkept = None;
+        ledger.pending_rollback = None;
         self.forget_artifacts(&ledger.state);
         Ok(())
     }
 
     /// Apply, append, act.
-    pub(crate) fn carry_out(
+    pub(crate) fn commit(
         &self,
         ledger: &mut Ledger,
         event: &Event,
@@ -97,8 +99,8 @@ impl Service {
         if let (Event::Reverted { .. }, None) = (event, &self.live.load().previous) {
             return Err(CommandError::PreviousLost { version: state.stable.name });
         }
-        if let (Event::RolledBack { .. }, Some(lane)) = (event, &self.live.load().canary) {
-            lane.close();
+        if let (Event::RolledBack { .. }, Some(canary_slot)) = (event, &self.live.load().canary) {
+            canary_slot.close();
         }
         let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
             self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
@@ -114,10 +116,10 @@ impl Service {
                     followed?;
                     return Err(conflict.into());
                 }
-                // Following the journal has opened the lane again. One that leads nowhere new is no reason to
+                // Following the journal has opened the canary_slot again. One that leads nowhere new is no reason to
                 // leave users with the canary.
                 return if followed.is_ok() && ledger.revision > revision {
-                    self.carry_out(ledger, event, None)
+                    self.commit(ledger, event, None)
                 } else {
                     Err(self.unjournalled(ledger, event, state, now, conflict))
                 };
@@ -173,9 +175,10 @@ impl Service {
             Event::RolledBack { .. } => {
                 self.install(&state, SamplesEffect::StartAnew, None);
                 let before = std::mem::replace(&mut ledger.state, state);
-                ledger.unkept = Some(Unkept { event: event.clone(), at, before });
+                ledger.pending_rollback =
+                    Some(PendingRollback { event: event.clone(), at, before });
                 tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
-                CommandError::Unkept(cause)
+                CommandError::PendingRollback(cause)
             }
             Event::Initialized { .. }
             | Event::CanaryDeployed { .. }
@@ -200,7 +203,7 @@ impl Service {
         // By name and file as well as by digest: one artifact may be deployed under two names, and
         // whoever answers must answer under its own.
         let known = |version: &Version| -> Option<Arc<Loaded>> {
-            let canary = old.canary.as_ref().map(|lane| &lane.loaded);
+            let canary = old.canary.as_ref().map(|canary_slot| &canary_slot.loaded);
             let others = canary.into_iter().chain([&old.stable]).chain(&old.previous);
             let mut loaded = candidate.iter().chain(others);
             loaded.find(|loaded| loaded.version == *version).cloned()
@@ -209,15 +212,27 @@ impl Service {
         // those already loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
         let canary = state.rollout.as_ref().and_then(|rollout| {
-            let before = old.canary.as_ref().filter(|lane| lane.rollout == rollout.id);
-            let visits = before.map(|lane| lane.visits.clone());
-            let tripwire = before
-                .map_or_else(|| Tripwire::of(rollout, &self.alarm), |lane| lane.tripwire.clone());
-            let breaker = before.map_or_else(|| Breaker::of(rollout), |lane| lane.breaker.clone());
+            let before =
+                old.canary.as_ref().filter(|canary_slot| canary_slot.rollout == rollout.id);
+            let visits = before.map(|canary_slot| canary_slot.visits.clone());
+            let tripwire = before.map_or_else(
+                || Tripwire::of(rollout, &self.alarm),
+                |canary_slot| canary_slot.tripwire.clone(),
+            );
+            let breaker = before
+                .map_or_else(|| Breaker::of(rollout), |canary_slot| canary_slot.breaker.clone());
             let canary = known(&rollout.canary)?;
-            Some(Lane::new(rollout, canary, state.slowdown, visits, tripwire, breaker, before))
+            Some(CanarySlot::new(
+                rollout,
+                canary,
+                state.slowdown,
+                visits,
+                tripwire,
+                breaker,
+                before,
+            ))
         });
-        let previous = state.aftercare.as_ref().and_then(|care| known(&care.previous));
+        let previous = state.post_promotion.as_ref().and_then(|care| known(&care.previous));
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
@@ -235,7 +250,7 @@ impl Service {
     /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
     fn forget_artifacts(&self, state: &State) {
         let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
-        let previous = state.aftercare.iter().map(|care| care.previous.digest.as_str());
+        let previous = state.post_promotion.iter().map(|care| care.previous.digest.as_str());
         let stable = state.stable.digest.as_str();
         let needed: Vec<&str> = canary.chain(previous).chain([stable]).collect();
         if let Err(cause) = self.store.retain_artifacts(&needed) {

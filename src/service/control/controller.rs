@@ -34,7 +34,7 @@ impl Service {
     /// next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
         let mut ledger = self.ledger.lock();
-        self.keep_rollback(&mut ledger)?;
+        self.flush_pending_rollback(&mut ledger)?;
         self.look_after(&mut ledger)?;
         let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
         else {
@@ -65,7 +65,7 @@ impl Service {
             },
             Action::Hold(reason) => Event::Paused { rollout, reason: Some(reason.clone()) },
         };
-        self.carry_out(&mut ledger, &event, None)?;
+        self.commit(&mut ledger, &event, None)?;
         Ok(Some(action))
     }
 
@@ -77,7 +77,7 @@ impl Service {
         observed: &Observed,
         judgement: &Judgement,
     ) -> Action {
-        let tripwire = live.canary.as_ref().and_then(|lane| lane.tripwire.as_ref());
+        let tripwire = live.canary.as_ref().and_then(|canary_slot| canary_slot.tripwire.as_ref());
         let latency = observed.all().canary.latency;
         let enough = latency.count() >= FEWEST_FOR_P99;
         let seen = Observation {
@@ -106,33 +106,34 @@ fn trouble_of<T>(look: impl FnOnce() -> Result<T, CommandError>) -> Option<Strin
 }
 
 /// The thread that looks.
-pub struct Pilot {
+pub struct Controller {
     service: Arc<Service>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
-impl Pilot {
+impl Controller {
     /// Begins to look.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(service: Arc<Service>) -> std::io::Result<Pilot> {
+    pub fn start(service: Arc<Service>) -> std::io::Result<Controller> {
         let stop = Arc::new(AtomicBool::new(false));
         let (driven, stopped) = (service.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("pilot".to_owned()).spawn(move || {
-            let mut trouble = None;
-            while !stopped.load(Ordering::SeqCst) {
-                let now = trouble_of(|| driven.look());
-                // Once for each trouble, not once for each look.
-                if let Some(cause) = now.as_ref().filter(|_| now != trouble) {
-                    tracing::error!(%cause, "the rollout could not be driven; trying again");
+        let thread =
+            std::thread::Builder::new().name("controller".to_owned()).spawn(move || {
+                let mut trouble = None;
+                while !stopped.load(Ordering::SeqCst) {
+                    let now = trouble_of(|| driven.look());
+                    // Once for each trouble, not once for each look.
+                    if let Some(cause) = now.as_ref().filter(|_| now != trouble) {
+                        tracing::error!(%cause, "the rollout could not be driven; trying again");
+                    }
+                    trouble = now;
+                    driven.alarm.wait(driven.until_next_look());
                 }
-                trouble = now;
-                driven.alarm.wait(driven.until_next_look());
-            }
-        })?;
-        Ok(Pilot { service, stop, thread })
+            })?;
+        Ok(Controller { service, stop, thread })
     }
 
     /// Ends the thread.
@@ -142,7 +143,7 @@ impl Pilot {
     pub fn stop(self) -> std::io::Result<()> {
         self.stop.store(true, Ordering::SeqCst);
         self.service.alarm.raise();
-        self.thread.join().map_err(|_| std::io::Error::other("the pilot thread has panicked"))
+        self.thread.join().map_err(|_| std::io::Error::other("the controller thread has panicked"))
     }
 }
 

@@ -6,7 +6,7 @@ use super::registry::RegistryError;
 use crate::canary::Refusal;
 use crate::canary::policy::metric_overrides::JudgePolicyError;
 use crate::canary::policy::plan_overrides::PlanError;
-use crate::canary::policy::post_promotion_overrides::AfterPromotionError;
+use crate::canary::policy::post_promotion_overrides::PostPromotionError;
 use crate::model::SchemaDifference;
 use crate::service::serving::inference::InferenceError;
 use crate::store::StoreError;
@@ -53,7 +53,7 @@ pub enum CommandError {
     Plan(#[from] PlanError),
     /// What happens after a promotion cannot be.
     #[error(transparent)]
-    AfterPromotion(#[from] AfterPromotionError),
+    PostPromotionPolicy(#[from] PostPromotionError),
     /// There is nothing to revert to.
     #[error(
         "{version} could not be loaded after the last start, so it cannot be reverted to; deploy it"
@@ -96,5 +96,5 @@ pub enum CommandError {
         "the canary gets no traffic any more, but the journal does not have it yet: {0}; serin goes on \
          trying, and until it succeeds a restart would bring the canary back"
     )]
-    Unkept(StoreError),
+    PendingRollback(StoreError),
 }

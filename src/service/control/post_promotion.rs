@@ -4,20 +4,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::CommandError;
-use crate::canary::AlwaysValid;
 use crate::canary::Event;
 use crate::canary::Judgement;
+use crate::canary::SequentialVerdict;
+use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
-use crate::canary::policy::Remedy;
-use crate::canary::rollout::post_promotion::Aftercare;
-use crate::canary::rollout::post_promotion::Care;
+use crate::canary::rollout::post_promotion::PostPromotion;
+use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::service::Ledger;
 use crate::service::Service;
 use crate::service::serving::recorder::Observed;
 
 /// The watch after a promotion, as the status shows it.
 #[derive(Clone, Debug, Serialize)]
-pub struct AfterPromotionStatus {
+pub struct PostPromotionStatus {
     /// The rollout that was promoted.
     pub rollout: u64,
     /// What would be stable again.
@@ -25,37 +25,37 @@ pub struct AfterPromotionStatus {
     /// When the watch ends.
     pub until: Timestamp,
     /// What happens when labels show harm.
-    pub action: Remedy,
+    pub action: HarmAction,
     /// What harm they show, in a sentence.
     pub harm: Option<String>,
     /// What may be concluded of each metric.
-    pub always_valid: Option<AlwaysValid>,
+    pub sequential: Option<SequentialVerdict>,
 }
 
 impl Service {
     /// Looks at the promotion that is watched, if one is, and does what is to be done.
     pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
-        let Some(care) = ledger.state.aftercare.as_deref() else { return Ok(()) };
+        let Some(care) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
         let rollout = care.rollout.id;
         let judgement = Box::new(self.judged_after(care));
         let event =
             match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
-                Care::Wait => return Ok(()),
-                Care::End => Event::WatchEnded { rollout },
-                Care::Report => Event::HarmReported { judgement },
-                Care::Revert(reason) => {
+                PostPromotionAction::Wait => return Ok(()),
+                PostPromotionAction::End => Event::WatchEnded { rollout },
+                PostPromotionAction::Report => Event::HarmReported { judgement },
+                PostPromotionAction::Revert(reason) => {
                     let by = Mode::Automatic;
                     Event::Reverted { rollout, reason, judgement: Some(judgement), by }
                 }
             };
-        self.carry_out(ledger, &event, None)
+        self.commit(ledger, &event, None)
     }
 
     /// The judgement of a promoted version, by the labels alone. Closes a tick.
-    pub(crate) fn judged_after(&self, care: &Aftercare) -> Judgement {
+    pub(crate) fn judged_after(&self, care: &PostPromotion) -> Judgement {
         let live = self.live.load();
         let none = Observed::default();
-        let watch = self.watch_evidence(&live, &none);
+        let watch = self.sequential_evidence(&live, &none);
         let rollout = &care.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         // Nobody asks the health check: nothing is split, so there is nothing it could compare.
@@ -63,22 +63,22 @@ impl Service {
         Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
     }
 
-    pub(crate) fn after_promotion_status(&self, ledger: &Ledger) -> Option<AfterPromotionStatus> {
-        let care = ledger.state.aftercare.as_deref()?;
+    pub(crate) fn post_promotion_status(&self, ledger: &Ledger) -> Option<PostPromotionStatus> {
+        let care = ledger.state.post_promotion.as_deref()?;
         let judgement = self.judged_after(care);
-        Some(AfterPromotionStatus {
+        Some(PostPromotionStatus {
             rollout: care.rollout.id,
             previous: care.previous.name.clone(),
             until: care.until,
-            action: care.rollout.policy.after_promotion.action,
+            action: care.rollout.policy.post_promotion.action,
             harm: care.harm(&judgement),
-            always_valid: judgement.watch.map(|watch| watch.conclusion),
+            sequential: judgement.watch.map(|watch| watch.conclusion),
         })
     }
 
     /// What a deployment that has ended a watch ought to say.
     pub(crate) fn ended_watch(ledger: &Ledger) -> Option<String> {
-        let care = ledger.state.aftercare.as_deref()?;
+        let care = ledger.state.post_promotion.as_deref()?;
         let rollout = &care.rollout;
         Some(format!(
             "the watch over the promotion of {} (rollout {}) ended with this deployment, before {}; {} can no \

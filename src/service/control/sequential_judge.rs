@@ -7,7 +7,7 @@ use super::rate::Rate;
 use crate::canary::Forecast;
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
-use crate::canary::Logged;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Pairs;
@@ -15,7 +15,7 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::State;
 use crate::canary::judge::forecast::forecast;
-use crate::canary::judge::judgement::WatchEvidence;
+use crate::canary::judge::judgement::SequentialEvidence;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::canary::policy::segments::SegmentName;
@@ -59,7 +59,7 @@ pub(crate) struct ToSave {
     /// The judgement.
     pub(crate) monitors: Monitors,
     /// What led to it since the last save.
-    pub(crate) grown: Vec<Logged>,
+    pub(crate) grown: Vec<LogRecord>,
     /// Up to where that is.
     pub(crate) so_far: u64,
 }
@@ -102,7 +102,7 @@ impl Watch {
     }
 
     /// The same watch, now that the canary was promoted: only labels of earlier predictions still come.
-    pub(crate) fn after_promotion(mut self) -> Watch {
+    pub(crate) fn post_promotion(mut self) -> Watch {
         self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
         self
     }
@@ -130,13 +130,13 @@ impl Watch {
             }
             return true;
         }
-        let Some(lane) = &live.canary else { return false };
+        let Some(canary_slot) = &live.canary else { return false };
         let Observed { first: samples, pairs, .. } = observed;
-        if (watched.rollout, watched.step) != (lane.rollout, lane.step) {
+        if (watched.rollout, watched.step) != (canary_slot.rollout, canary_slot.step) {
             return false;
         }
         // Whoever looked earlier and comes later brings nothing new.
-        let increment = Increment::between(lane.split.weight(), &watched.seen, samples)
+        let increment = Increment::between(canary_slot.split.weight(), &watched.seen, samples)
             .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
         // The tick in which the warm-up ends is of it.
@@ -147,7 +147,7 @@ impl Watch {
         } else {
             increment.recorded = elsewhere.recordings.increments();
         }
-        increment.segments = live.recorder.take_segments(&lane.segments);
+        increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label knows its own share, so it waits for no other one to end.
         increment.losses = elsewhere.feedback.take_losses();
         watched.rate.count(increment.stable.requests + increment.canary.requests, at);
@@ -158,7 +158,7 @@ impl Watch {
             } else {
                 // Whoever came so far was not judged, and is once. What comes before the samples are read
                 // anew is left out, rather than counted twice.
-                lane.visits.forget();
+                canary_slot.visits.forget();
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
             };
@@ -174,9 +174,9 @@ impl Watch {
     }
 
     /// What may be concluded now.
-    fn evidence(&self) -> Option<WatchEvidence> {
+    fn evidence(&self) -> Option<SequentialEvidence> {
         let watched = self.watched.as_ref()?;
-        Some(WatchEvidence::new(&watched.policy, &watched.monitors))
+        Some(SequentialEvidence::new(&watched.policy, &watched.monitors))
     }
 
     /// What comes, if requests go on as they did of late.
@@ -220,7 +220,7 @@ impl Watch {
         let last = before.recorder.observed();
         self.tick(before, &last, elsewhere, at);
         let Some(rollout) = &state.rollout else {
-            let goes_on = state.aftercare.as_ref().map(|care| care.rollout.id);
+            let goes_on = state.post_promotion.as_ref().map(|care| care.rollout.id);
             self.watched = self.watched.take().filter(|it| Some(it.rollout) == goes_on);
             self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
             recordings.judge([], 0);
@@ -263,7 +263,11 @@ impl Service {
     }
 
     /// What the watch says of these samples, which closes a tick; `None` without a canary.
-    pub(crate) fn watch_evidence(&self, live: &Live, observed: &Observed) -> Option<WatchEvidence> {
+    pub(crate) fn sequential_evidence(
+        &self,
+        live: &Live,
+        observed: &Observed,
+    ) -> Option<SequentialEvidence> {
         let mut watch = self.watch.lock();
         let is_judged = watch.tick(live, observed, self.elsewhere(), self.clock.wall());
         if is_judged { watch.evidence() } else { None }

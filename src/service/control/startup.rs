@@ -33,12 +33,12 @@ use crate::service::notify::Notifications;
 use crate::service::reported::feedback::Feedback;
 use crate::service::reported::recordings::Recordings;
 use crate::service::serving::breaker::Breaker;
-use crate::service::serving::live::Lane;
+use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Recorder;
-use crate::service::serving::seen_keys::RolloutVisits;
+use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::shadow::RedactError;
 use crate::service::serving::shadow::Shadow;
 use crate::service::serving::tripwire::Alarm;
@@ -114,7 +114,7 @@ impl Service {
         let salts = Salts::new(settings.seed, state.rollouts);
         let service = Service {
             live: ArcSwap::from_pointee(live),
-            ledger: Mutex::new(Ledger { state, revision, unkept: None, salts }),
+            ledger: Mutex::new(Ledger { state, revision, pending_rollback: None, salts }),
             watch: Mutex::new(watch),
             saved: Mutex::default(),
             store,
@@ -144,7 +144,7 @@ impl Service {
             return Ok(());
         };
         let event = Event::Injected { rollout: rollout.id, injection: Injection::default() };
-        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
+        self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 
     /// Follows a journal that someone else has written to.
@@ -187,7 +187,7 @@ impl Service {
             judgement: None,
             by: Mode::Automatic,
         };
-        self.carry_out(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
+        self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 }
 
@@ -249,15 +249,15 @@ fn assemble(
             .map(|loaded| {
                 let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
                 let breaker = Breaker::of(rollout);
-                Lane::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
+                CanarySlot::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
             }),
         None => None,
     };
-    let previous = match &state.aftercare {
+    let previous = match &state.post_promotion {
         Some(care) => load(&care.previous, store, registry)?,
         None => None,
     };
-    if previous.is_none() && state.aftercare.is_some() {
+    if previous.is_none() && state.post_promotion.is_some() {
         tracing::error!(
             "the version before the newest promotion is lost, and cannot be reverted to"
         );
@@ -289,12 +289,12 @@ fn load(
 }
 
 /// The keys that were there before the restart, if any were.
-fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutVisits>> {
+fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
     let saved = store.checkpoint().ok()??;
     let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
     let KeyedSamples { seen, shadowed, .. } = saved.keys.filter(|_| of_this)?;
     let shadowed = shadowed.unwrap_or_default();
-    Some(Arc::new(RolloutVisits::restored(rollout.salt, seen, shadowed)))
+    Some(Arc::new(RolloutKeys::restored(rollout.salt, seen, shadowed)))
 }
 
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
@@ -334,14 +334,14 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
     });
     let is_new = monitors.ticks() == 0;
     let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
-    if let Some(lane) = &live.canary {
-        lane.segments.learn(watch.segments());
+    if let Some(canary_slot) = &live.canary {
+        canary_slot.segments.learn(watch.segments());
         if is_new {
             // Whoever came so far came in the warm-up.
-            lane.visits.forget();
+            canary_slot.visits.forget();
         }
     }
-    if state.rollout.is_some() { watch } else { watch.after_promotion() }
+    if state.rollout.is_some() { watch } else { watch.post_promotion() }
 }
 
 /// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
@@ -362,7 +362,7 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
 /// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the
 /// checkpoint.
 fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
-    let segments = store.segments().ok()?;
+    let segments = store.chunks().ok()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
     let (base, ticks) = (store.base(newest).ok()??, store.ticks(newest).ok()?);
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
@@ -381,7 +381,7 @@ fn unsaved(
     rollout: u64,
     monitors: &Monitors,
 ) -> Result<Option<Unsaved>, StoreError> {
-    let segments = store.segments()?;
+    let segments = store.chunks()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
     let Some(newest) = newest else { return Ok(None) };
     let ticks = store.ticks(newest)?;

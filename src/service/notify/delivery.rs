@@ -22,8 +22,8 @@ use super::message::Notice;
 use super::message::body;
 use super::message::signature;
 use super::transport::Answer;
-use super::transport::Letter;
-use super::transport::Post;
+use super::transport::Message;
+use super::transport::Transport;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::service::clock::Clock;
@@ -35,7 +35,7 @@ use crate::store::StoreError;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait, whatever the target asks for.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// An entry that is older is given up at the next failure: nobody acts on it any more.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
@@ -44,11 +44,11 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 const HELD: usize = 16;
 
 /// Tells one target.
-pub(crate) struct Courier {
+pub(crate) struct Delivery {
     subscription: Arc<Subscription>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    post: Box<dyn Post>,
+    post: Box<dyn Transport>,
     /// Which journal it is, and how many rollouts it had begun by `after`; `None` before it was read.
     journal: Option<Journal>,
     /// The newest entry that needs no more telling.
@@ -78,16 +78,16 @@ pub(crate) enum Turn {
     Wait(Duration),
 }
 
-impl Courier {
+impl Delivery {
     pub(crate) fn new(
         subscription: Arc<Subscription>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        post: Box<dyn Post>,
-    ) -> Courier {
+        post: Box<dyn Transport>,
+    ) -> Delivery {
         let (after, not_before) = (subscription.begin, Duration::ZERO);
         let held = VecDeque::new();
-        Courier {
+        Delivery {
             subscription,
             store,
             clock,
@@ -135,7 +135,7 @@ impl Courier {
         let notice = Notice { entry, journal: &journal.id, rollout };
         let (content_type, body) = body(&notice, target.format());
         let signature = target.secret().map(|secret| signature(secret, body.as_bytes()));
-        let answer = self.post.send(target, &Letter { content_type, body, signature });
+        let answer = self.post.send(target, &Message { content_type, body, signature });
         let (sequence, event, name) =
             (entry.sequence, entry.event.name(), self.subscription.name());
         match answer {
@@ -177,9 +177,9 @@ impl Courier {
     }
 
     fn failed(&mut self, why: String, after: Option<Duration>) -> Turn {
-        let doubled = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(LONGEST_WAIT);
+        let doubled = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(MAX_WAIT);
         let jittered = doubled.mul_f64(rand::rng().random_range(0.5..1.0));
-        let wait = jittered.max(after.unwrap_or_default().min(LONGEST_WAIT));
+        let wait = jittered.max(after.unwrap_or_default().min(MAX_WAIT));
         self.failures = self.failures.saturating_add(1);
         self.not_before = self.clock.steady() + wait;
         let next_try = self.clock.wall().saturating_add(wait).unwrap_or(Timestamp::MAX);

@@ -11,7 +11,7 @@ use crate::canary::Judgement;
 use crate::canary::judge::health_check::TrackInputs;
 
 /// The longest text for people, in characters: what of a sentence fits a message without being folded.
-const LONGEST_TEXT: usize = 3000;
+const MAX_TEXT: usize = 3000;
 
 /// A journal entry with what is needed to name it to others.
 pub(crate) struct Notice<'a> {
@@ -128,7 +128,7 @@ fn judged(judgement: &Judgement) -> Value {
 /// The three characters that Slack reads as markup of its own: a reason that holds `<!channel>` must not
 /// call everybody.
 fn for_slack(text: &str) -> String {
-    let mut out: String = text.chars().take(LONGEST_TEXT).collect();
+    let mut out: String = text.chars().take(MAX_TEXT).collect();
     if out.len() < text.len() {
         out.push('…');
     }
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(text, json!({ "text": expected }).to_string());
         let long = rolled_back(&"ä".repeat(9000));
         let (_, text) = body(&Notice { entry: &long, ..notice }, Format::Slack);
-        assert!(text.chars().count() < LONGEST_TEXT + 20 && text.contains('…'));
+        assert!(text.chars().count() < MAX_TEXT + 20 && text.contains('…'));
     }
 
     /// The second test case of RFC 4231.

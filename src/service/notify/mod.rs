@@ -3,7 +3,7 @@
 //! - [`target`]: where they are, and what they want to hear.
 //! - `body`: what they are told, and the signature.
 //! - `post`: one POST.
-//! - `courier`: when, and how often.
+//! - `delivery`: when, and how often.
 //!
 //! Everything is fed from the journal, so whatever is written there is told, on whichever way it came
 //! about, and nothing that is not: a rollback that the disk could not take is told once it is written. Each
@@ -31,11 +31,11 @@ use serde::Serialize;
 use super::Service;
 use super::clock::Clock;
 use crate::store::Store;
-use delivery::Courier;
+use delivery::Delivery;
 use delivery::Turn;
 use target::Format;
 use target::Target;
-use transport::HttpPost;
+use transport::HttpTransport;
 
 /// How often the journal is looked at if nobody rings: another process may have written to it.
 const UNASKED: Duration = Duration::from_secs(30);
@@ -212,12 +212,12 @@ impl Notifier {
         let (notifications, clock) = (service.notifications.clone(), service.clock.clone());
         let (end, ended) = channel();
         for one in &notifications.subscriptions {
-            let post = Box::new(HttpPost::new(&one.target));
+            let post = Box::new(HttpTransport::new(&one.target));
             let store = service.store.clone();
-            let courier = Courier::new(one.clone(), store, clock.clone(), post);
+            let delivery = Delivery::new(one.clone(), store, clock.clone(), post);
             let (shared, end) = (notifications.clone(), end.clone());
             std::thread::Builder::new().name("notify".to_owned()).spawn(move || {
-                tell(courier, &shared);
+                tell(delivery, &shared);
                 // Nobody waits any more after the grace.
                 let _ = end.send(());
             })?;
@@ -242,13 +242,13 @@ impl Notifier {
     }
 }
 
-fn tell(mut courier: Courier, shared: &Notifications) {
+fn tell(mut delivery: Delivery, shared: &Notifications) {
     let mut heard = 0;
     loop {
         // Asked before the journal is looked at, so that what is written meanwhile is not missed.
         let is_stopping = shared.stopping.load(Ordering::SeqCst);
         let before = heard;
-        let wait = match courier.turn() {
+        let wait = match delivery.turn() {
             Turn::GoOn => continue,
             Turn::Idle => UNASKED,
             Turn::Wait(wait) => wait,

@@ -15,13 +15,13 @@ use crate::canary::Event;
 use crate::canary::rollout::narrative::EVENT_NAMES;
 
 /// The most targets: each has a thread of its own.
-pub const MOST_TARGETS: usize = 16;
+pub const MAX_TARGETS: usize = 16;
 
 /// A shorter secret could be guessed. In bytes.
-pub const SHORTEST_SECRET: usize = 16;
+pub const MIN_SECRET: usize = 16;
 
 /// The longest address, in bytes.
-const LONGEST_URL: usize = 2048;
+const MAX_URL: usize = 2048;
 
 /// A target as the configuration gives it.
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -66,7 +66,7 @@ pub struct Target {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
     /// There are too many.
-    #[error("notify has {0} entries; give at most {MOST_TARGETS}")]
+    #[error("notify has {0} entries; give at most {MAX_TARGETS}")]
     TooMany(usize),
     /// Two are the same.
     #[error(
@@ -102,7 +102,7 @@ impl Target {
         given: &[GivenTarget],
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<Target>, TargetError> {
-        if given.len() > MOST_TARGETS {
+        if given.len() > MAX_TARGETS {
             return Err(TargetError::TooMany(given.len()));
         }
         for (index, one) in given.iter().enumerate() {
@@ -123,8 +123,8 @@ impl Target {
             Err(TargetError::Field { index, field, problem, remedy: remedy.to_owned() })
         };
         let remedy = "give https://HOST/PATH, or http:// with localhost, 127.0.0.1 or [::1]";
-        if given.url.len() > LONGEST_URL {
-            let problem = format!("has {} bytes, allowed are {LONGEST_URL}", given.url.len());
+        if given.url.len() > MAX_URL {
+            let problem = format!("has {} bytes, allowed are {MAX_URL}", given.url.len());
             return out("url", problem, remedy);
         }
         let uri: Option<Uri> = given.url.parse().ok();
@@ -155,10 +155,10 @@ impl Target {
         let secret = match &given.secret_env {
             None => None,
             Some(name) => match secret(name) {
-                Some(secret) if secret.len() >= SHORTEST_SECRET => Some(secret.into_bytes()),
+                Some(secret) if secret.len() >= MIN_SECRET => Some(secret.into_bytes()),
                 Some(secret) => {
                     let problem = format!("= {name:?} holds {} bytes", secret.len());
-                    let remedy = format!("set it to {SHORTEST_SECRET} random bytes or more");
+                    let remedy = format!("set it to {MIN_SECRET} random bytes or more");
                     return out("secret_env", problem, &remedy);
                 }
                 None => {

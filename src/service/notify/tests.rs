@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::target::GivenTarget;
 use super::transport::Answer;
-use super::transport::Letter;
-use super::transport::Post;
+use super::transport::Message;
+use super::transport::Transport;
 use super::*;
 use crate::canary::Event;
 use crate::canary::rollout::state::Slowdown;
@@ -21,10 +21,10 @@ use crate::store::memory::MemoryStore;
 #[derive(Clone, Default)]
 struct Doormat(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Answer>)>>);
 
-impl Post for Doormat {
-    fn send(&self, _: &Target, letter: &Letter) -> Answer {
+impl Transport for Doormat {
+    fn send(&self, _: &Target, message: &Message) -> Answer {
         let (got, answers) = &mut *self.0.lock();
-        got.push(serde_json::from_str(&letter.body).unwrap());
+        got.push(serde_json::from_str(&message.body).unwrap());
         answers.pop_front().unwrap_or(Answer::Taken)
     }
 }
@@ -54,24 +54,24 @@ fn targets(events: &[&str]) -> Vec<Target> {
     Target::all(&[GivenTarget { url, events, ..GivenTarget::default() }], |_| None).unwrap()
 }
 
-/// A courier of a process that finds the store like this.
-fn courier(
+/// A delivery of a process that finds the store like this.
+fn delivery(
     store: &Arc<dyn Store>,
     clock: &Arc<ManualClock>,
     events: &[&str],
-) -> (Courier, Doormat, Notifications) {
+) -> (Delivery, Doormat, Notifications) {
     let notifications =
         Notifications::new(&targets(events), &**store, store.newest_sequence().unwrap());
     let doormat = Doormat::default();
     let one = notifications.subscriptions[0].clone();
-    let courier = Courier::new(one, store.clone(), clock.clone(), Box::new(doormat.clone()));
-    (courier, doormat, notifications)
+    let delivery = Delivery::new(one, store.clone(), clock.clone(), Box::new(doormat.clone()));
+    (delivery, doormat, notifications)
 }
 
 /// Goes on until it waits or has nothing to do.
-fn run(courier: &mut Courier) -> Turn {
+fn run(delivery: &mut Delivery) -> Turn {
     for _ in 0..1000 {
-        match courier.turn() {
+        match delivery.turn() {
             Turn::GoOn => {}
             other => return other,
         }
@@ -97,19 +97,19 @@ fn later() -> Answer {
 fn every_entry_is_told_once_in_order_with_its_rollout() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
-    let (mut courier, doormat, notifications) = courier(&store, &clock(), &[]);
+    let (mut delivery, doormat, notifications) = delivery(&store, &clock(), &[]);
     let service = bench.start();
     for _ in 0..2 {
         deploy(&service, "model_v2.bin", 10.0);
         service.command(Command::Pause, None).unwrap();
         service.command(roll_back(), None).unwrap();
     }
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     let of = |id| move |name: &str| (name.to_owned(), id);
     let lives = |id| ["canary_deployed", "paused", "rolled_back"].map(of(Some(id)));
     let expected = [[of(None)("initialized")].as_slice(), &lives(1), &lives(2)].concat();
     assert_eq!(doormat.got(), expected);
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     assert!(doormat.got().is_empty());
     let status = notifications.status().remove(0);
     assert_eq!((status.up_to, status.told, status.given_up), (7, 7, 0));
@@ -122,14 +122,14 @@ fn a_restart_tells_what_was_missed_and_nothing_twice() {
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
     // A target that is new hears of what comes, not of what has been.
-    let (mut first, doormat, _) = courier(&store, &clock(), &[]);
+    let (mut first, doormat, _) = delivery(&store, &clock(), &[]);
     service.command(Command::Pause, None).unwrap();
     run(&mut first);
     assert_eq!(doormat.names(), ["paused"]);
     drop(first);
     service.command(Command::Resume, None).unwrap();
     service.command(roll_back(), None).unwrap();
-    let (mut second, doormat, _) = courier(&store, &clock(), &[]);
+    let (mut second, doormat, _) = delivery(&store, &clock(), &[]);
     run(&mut second);
     let rollout_1 = |name: &str| (name.to_owned(), Some(1));
     assert_eq!(doormat.got(), [rollout_1("resumed"), rollout_1("rolled_back")]);
@@ -138,15 +138,15 @@ fn a_restart_tells_what_was_missed_and_nothing_twice() {
 #[test]
 fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
-    let (mut courier, doormat, notifications) = courier(&store, &clock, &[]);
+    let (mut delivery, doormat, notifications) = delivery(&store, &clock, &[]);
     (0..3).for_each(|_| happens(&store, &clock));
     doormat.answers(&vec![later(); 12]);
     let mut waited = Vec::new();
     for failures in 1..=12 {
-        let Turn::Wait(wait) = run(&mut courier) else { panic!("it should wait") };
+        let Turn::Wait(wait) = run(&mut delivery) else { panic!("it should wait") };
         // Whoever comes earlier is sent away without a request.
         clock.advance(wait / 2);
-        assert!(matches!(run(&mut courier), Turn::Wait(_)));
+        assert!(matches!(run(&mut delivery), Turn::Wait(_)));
         assert_eq!(doormat.got().len(), 1);
         let status = notifications.status().remove(0);
         assert_eq!((status.failures, status.up_to), (failures, 0));
@@ -159,7 +159,7 @@ fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
         let most = f64::from(1 << n).min(300.0);
         assert!((most / 2.0..=most).contains(wait), "{waited:?}");
     }
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     assert_eq!(doormat.got().len(), 3);
     let status = notifications.status().remove(0);
     assert_eq!((status.failures, status.told, status.up_to), (0, 3, 3));
@@ -170,38 +170,38 @@ fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
 fn a_target_that_asks_for_time_gets_it_within_reason() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
     for (asked, given) in [(30, 30), (1_000_000_000, 300)] {
-        let (mut courier, doormat, _) = courier(&store, &clock, &[]);
+        let (mut delivery, doormat, _) = delivery(&store, &clock, &[]);
         happens(&store, &clock);
         let after = Some(Duration::from_secs(asked));
         doormat.answers(&[Answer::Later { why: "it answered 429".to_owned(), after }]);
-        assert_eq!(run(&mut courier), Turn::Wait(Duration::from_secs(given)));
+        assert_eq!(run(&mut delivery), Turn::Wait(Duration::from_secs(given)));
         clock.advance(Duration::from_secs(given));
-        assert_eq!(run(&mut courier), Turn::Idle);
+        assert_eq!(run(&mut delivery), Turn::Idle);
     }
 }
 
 #[test]
 fn what_cannot_be_told_is_given_up_and_does_not_stand_in_the_way() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
-    let (mut courier, doormat, notifications) = courier(&store, &clock, &[]);
+    let (mut delivery, doormat, notifications) = delivery(&store, &clock, &[]);
     happens(&store, &clock);
     happens(&store, &clock);
     doormat.answers(&[Answer::Never("it answered 404".to_owned())]);
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.told, status.given_up, status.up_to), (1, 1, 2));
     // The same after a day of trying, but nothing is given up untried.
     happens(&store, &clock);
     doormat.answers(&[later(), later()]);
-    assert!(matches!(run(&mut courier), Turn::Wait(_)));
+    assert!(matches!(run(&mut delivery), Turn::Wait(_)));
     clock.advance(delivery::GIVE_UP + Duration::from_secs(1));
     happens(&store, &clock);
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.told, status.given_up, status.up_to), (2, 2, 4));
     happens(&store, &clock);
     clock.advance(2 * delivery::GIVE_UP);
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     assert_eq!(notifications.status().remove(0).told, 3);
 }
 
@@ -210,7 +210,7 @@ fn a_target_hears_only_what_it_asked_for() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
-    let (mut one, doormat, _) = courier(&store, &clock(), &["rolled_back"]);
+    let (mut one, doormat, _) = delivery(&store, &clock(), &["rolled_back"]);
     deploy(&service, "model_v2.bin", 10.0);
     service.command(Command::Pause, None).unwrap();
     assert_eq!(run(&mut one), Turn::Idle);
@@ -228,18 +228,21 @@ fn a_rollback_that_the_disk_could_not_take_is_told_once_it_is_written() {
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
-    let (mut courier, doormat, _) = courier(&store, &clock(), &[]);
+    let (mut delivery, doormat, _) = delivery(&store, &clock(), &[]);
     bench.store.full(true);
-    let unkept = service.command(roll_back(), None);
-    assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
-    assert_eq!(run(&mut courier), Turn::Idle);
+    let pending_rollback = service.command(roll_back(), None);
+    assert!(
+        matches!(pending_rollback, Err(CommandError::PendingRollback(_))),
+        "{pending_rollback:?}"
+    );
+    assert_eq!(run(&mut delivery), Turn::Idle);
     assert!(doormat.got().is_empty(), "it is not in the journal, and a restart would undo it");
     bench.store.full(false);
     service.retry_rollback().unwrap();
     service.retry_rollback().unwrap();
-    run(&mut courier);
+    run(&mut delivery);
     assert_eq!(doormat.names(), ["rolled_back"]);
-    assert_eq!(run(&mut courier), Turn::Idle);
+    assert_eq!(run(&mut delivery), Turn::Idle);
     assert!(doormat.got().is_empty());
 }
 
@@ -248,7 +251,7 @@ fn a_disk_that_keeps_no_progress_stops_no_notification() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
-    let (mut one, doormat, _) = courier(&store, &clock(), &[]);
+    let (mut one, doormat, _) = delivery(&store, &clock(), &[]);
     deploy(&service, "model_v2.bin", 50.0);
     service.command(roll_back(), None).unwrap();
     bench.store.full(true);
@@ -256,7 +259,7 @@ fn a_disk_that_keeps_no_progress_stops_no_notification() {
     assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
     bench.store.full(false);
     // At least once: what was not kept is told again.
-    let (mut two, doormat, _) = courier(&store, &clock(), &[]);
+    let (mut two, doormat, _) = delivery(&store, &clock(), &[]);
     run(&mut two);
     assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
 }
@@ -271,7 +274,7 @@ fn a_canary_that_is_lost_over_a_restart_is_told_even_to_a_new_target() {
     assert_eq!(service.status().canary, None);
     let doormat = Doormat::default();
     let one = service.notifications.subscriptions[0].clone();
-    let mut courier = Courier::new(one, bench.store.clone(), clock(), Box::new(doormat.clone()));
-    run(&mut courier);
+    let mut delivery = Delivery::new(one, bench.store.clone(), clock(), Box::new(doormat.clone()));
+    run(&mut delivery);
     assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);
 }

@@ -10,7 +10,7 @@ use super::target::Target;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is sent.
-pub(crate) struct Letter {
+pub(crate) struct Message {
     /// What the body is.
     pub(crate) content_type: &'static str,
     /// The body.
@@ -36,16 +36,16 @@ pub(crate) enum Answer {
 }
 
 /// Sends letters to a target.
-pub(crate) trait Post: Send {
+pub(crate) trait Transport: Send {
     /// Sends one, and waits for the answer. What it says is free of the address and of the secret.
-    fn send(&self, target: &Target, letter: &Letter) -> Answer;
+    fn send(&self, target: &Target, message: &Message) -> Answer;
 }
 
 /// Over HTTP.
-pub(crate) struct HttpPost(Agent);
+pub(crate) struct HttpTransport(Agent);
 
-impl HttpPost {
-    pub(crate) fn new(target: &Target) -> HttpPost {
+impl HttpTransport {
+    pub(crate) fn new(target: &Target) -> HttpTransport {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
@@ -57,17 +57,17 @@ impl HttpPost {
             .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")));
         // What stays on this machine goes through nobody else.
         let config = if target.is_local() { config.proxy(None) } else { config };
-        HttpPost(config.build().new_agent())
+        HttpTransport(config.build().new_agent())
     }
 }
 
-impl Post for HttpPost {
-    fn send(&self, target: &Target, letter: &Letter) -> Answer {
-        let mut request = self.0.post(target.url()).header("content-type", letter.content_type);
-        if let Some(signature) = &letter.signature {
+impl Transport for HttpTransport {
+    fn send(&self, target: &Target, message: &Message) -> Answer {
+        let mut request = self.0.post(target.url()).header("content-type", message.content_type);
+        if let Some(signature) = &message.signature {
             request = request.header("x-serin-signature", signature);
         }
-        let response = match request.send(&letter.body) {
+        let response = match request.send(&message.body) {
             Ok(response) => response,
             Err(cause) => return Answer::Later { why: said(&cause), after: None },
         };

@@ -20,16 +20,16 @@ use crate::canary::Rollout;
 use crate::canary::Track;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::policy::plan::words;
+use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::canary::traffic::prediction_id::IdKey;
-use crate::canary::traffic::prediction_id::Standing;
 use crate::service::Service;
 use crate::service::serving::predict::Prediction;
 use crate::store::Store;
 use crate::store::StoreError;
 
 /// The most labels of one rollout: 19 MB to know them again, and more than any comparison needs.
-pub const MOST_LABELS: usize = 1_000_000;
+pub const MAX_LABELS: usize = 1_000_000;
 
 /// The name that the key of ids is kept by.
 const KEY: &str = "prediction_id_key";
@@ -71,7 +71,7 @@ pub enum FeedbackError {
     Repeated,
     /// There are too many.
     #[error(
-        "rollout {rollout} has {MOST_LABELS} labels, as many as are kept; further ones are not needed: \
+        "rollout {rollout} has {MAX_LABELS} labels, as many as are kept; further ones are not needed: \
          promote the canary or roll it back"
     )]
     Full {
@@ -167,9 +167,10 @@ impl Feedback {
     fn ids<'a>(&'a self, prediction: &'a Prediction, now: Timestamp) -> Option<Ids<'a>> {
         let (rollout, step, weight) = prediction.drawn_in();
         let second = u64::try_from(now.as_second()).unwrap_or(0);
-        let (track, standing) = (prediction.track, prediction.standing);
+        let (track, attribution) = (prediction.track, prediction.attribution);
         let (number, score) = (0, 0.0);
-        let first = PredictionId { rollout, step, weight, track, standing, second, number, score };
+        let first =
+            PredictionId { rollout, step, weight, track, attribution, second, number, score };
         Some(Ids { key: self.key.as_ref()?, first, scores: &prediction.probabilities })
     }
 
@@ -199,7 +200,7 @@ impl Feedback {
         if known.seen.contains(&fingerprint) {
             return Err(FeedbackError::Repeated);
         }
-        if known.seen.len() >= MOST_LABELS {
+        if known.seen.len() >= MAX_LABELS {
             return Err(FeedbackError::Full { rollout: id.rollout });
         }
         known.seen.insert(fingerprint);
@@ -243,12 +244,14 @@ impl Ids<'_> {
     /// The id of a row, counted from 0. Of the rows of a request the first one alone is judged: one coin
     /// was thrown for all of them.
     pub fn of_row(&self, row: usize) -> String {
-        let standing = match self.first.standing {
-            Standing::Judged if row > 0 => Standing::Shown,
-            standing @ (Standing::Judged | Standing::Shown | Standing::Apart) => standing,
+        let attribution = match self.first.attribution {
+            Attribution::Judged if row > 0 => Attribution::Reported,
+            attribution @ (Attribution::Judged | Attribution::Reported | Attribution::Excluded) => {
+                attribution
+            }
         };
         let score = self.scores.get(row).copied().unwrap_or_default() as f32;
-        PredictionId { standing, number: rand::random(), score, ..self.first }.written(self.key)
+        PredictionId { attribution, number: rand::random(), score, ..self.first }.written(self.key)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Nobody flips a coin for a recorded value, so it is compared with the others of its tick, whose
 //! share is the one observed. A tick with values of one track alone would compare nothing, and one
-//! with a single value of each hardly anything: so values wait until there are [`FEWEST`] of both, but
+//! with a single value of each hardly anything: so values wait until there are [`MIN_VALUES`] of both, but
 //! never over a change of the canary's share. Whoever comes back stays on one track, so of a key only
 //! the first value of each metric waits.
 
@@ -12,19 +12,19 @@ use std::collections::BTreeMap;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::observed::increment::RecordedIncrement;
-use crate::service::serving::seen_keys::Visit;
+use crate::service::serving::seen_keys::KeyUse;
 use crate::service::serving::seen_keys::Visits;
 use crate::stats::Histogram;
 use crate::stats::Layout;
 
 /// So many values of each track make a tick.
-pub const FEWEST: u64 = 10;
+pub const MIN_VALUES: u64 = 10;
 
 /// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
 /// [`Layout::ANY`] tell them no longer apart.
-pub const SMALLEST: f64 = 1e-9;
-/// See [`SMALLEST`].
-pub const LARGEST: f64 = 1e12;
+pub const MIN_MAGNITUDE: f64 = 1e-9;
+/// See [`MIN_MAGNITUDE`].
+pub const MAX_MAGNITUDE: f64 = 1e12;
 
 /// The values that wait, 240 kB a metric whatever their number.
 #[derive(Default)]
@@ -62,14 +62,14 @@ impl Pending {
 
     /// Whether a value could be told apart from others, should its metric be judged.
     pub fn takes(&self, metric: &MetricName, value: f64) -> bool {
-        let in_range = value == 0.0 || (SMALLEST..=LARGEST).contains(&value.abs());
+        let in_range = value == 0.0 || (MIN_MAGNITUDE..=MAX_MAGNITUDE).contains(&value.abs());
         in_range || !self.judges(metric)
     }
 
     /// Keeps a value, if its metric is judged and it is the first of its key.
     pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
         if let Some(Judged { waiting, judged, awaited, .. }) = self.0.get_mut(metric) {
-            let is_known = |key| judged.knows(key) || awaited.visit(key) == Visit::Repeated;
+            let is_known = |key| judged.knows(key) || awaited.visit(key) == KeyUse::Repeated;
             if key.is_some_and(is_known) {
                 return;
             }
@@ -84,7 +84,7 @@ impl Pending {
     /// The metrics that have enough of both tracks, which then wait for nothing.
     pub fn take(&mut self) -> BTreeMap<MetricName, RecordedIncrement> {
         let enough = |Judged { waiting, .. }: &Judged| {
-            waiting.stable.count() >= FEWEST && waiting.canary.count() >= FEWEST
+            waiting.stable.count() >= MIN_VALUES && waiting.canary.count() >= MIN_VALUES
         };
         let points = |histogram: &Histogram| histogram.points().as_slice().to_vec();
         self.0

@@ -1,6 +1,6 @@
 //! Which numbers were measured elsewhere, by metric and track? Kept in memory of limited size.
 //!
-//! Up to [`MOST_KEPT`] values of a metric and track are kept as they are. From then on those kept are
+//! Up to [`MAX_KEPT`] values of a metric and track are kept as they are. From then on those kept are
 //! a uniform random sample of all (Vitter's algorithm R), so that every test stays valid as it is,
 //! whatever the numbers look like: a histogram would have to know their range beforehand. What is
 //! lost is only sharpness that nobody can use: two samples of 10,000 show a Cohen's d of 0.06 with a
@@ -20,25 +20,24 @@ use rand_xoshiro::rand_core::SeedableRng as _;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::pending::LARGEST;
+use super::pending;
 use super::pending::Pending;
-use super::pending::SMALLEST;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::judge::two_samples::Sample;
 use crate::canary::judge::two_samples::SampleCounts;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::policy::metric::MetricNameError;
-use crate::stats::LARGEST_MAGNITUDE;
+use crate::stats::MAX_MAGNITUDE;
 use crate::stats::is_recordable;
 
 /// The most values kept of each metric and track: 80 kB, and as many as the Kolmogorov-Smirnov
 /// test compares exactly.
-pub const MOST_KEPT: usize = 10_000;
+pub const MAX_KEPT: usize = 10_000;
 
 /// The most metrics, so that names made by mistake (one a request, say) cannot fill the memory: all
 /// together take at most 10.3 MB.
-pub const MOST_METRICS: usize = 64;
+pub const MAX_METRICS: usize = 64;
 
 /// Why a number was not recorded.
 #[derive(Debug, Error, PartialEq)]
@@ -48,14 +47,16 @@ pub enum RecordError {
     Name(#[from] MetricNameError),
     /// The number cannot be compared with others.
     #[error(
-        "score = {0:e} is out of range; give a finite number of at most {LARGEST_MAGNITUDE:e} in \
+        "score = {0:e} is out of range; give a finite number of at most {MAX_MAGNITUDE:e} in \
          absolute value"
     )]
     Score(f64),
     /// The number cannot be judged, and its metric is.
     #[error(
-        "score = {score:e} of the judged metric {metric} is out of range; give 0, or {SMALLEST:e} to \
-         {LARGEST:e} in absolute value: choose another unit"
+        "score = {score:e} of the judged metric {metric} is out of range; give 0, or {:e} to \
+         {:e} in absolute value: choose another unit",
+        pending::MIN_MAGNITUDE,
+        pending::MAX_MAGNITUDE
     )]
     NotJudged {
         /// The metric.
@@ -65,7 +66,7 @@ pub enum RecordError {
     },
     /// There are too many metrics already.
     #[error(
-        "metric = {name:?} would be one more than the {MOST_METRICS} that are kept; use one of the \
+        "metric = {name:?} would be one more than the {MAX_METRICS} that are kept; use one of the \
          names there are, or clear them with POST /reset"
     )]
     TooManyMetrics {
@@ -113,7 +114,7 @@ impl Recordings {
         let mut pending = self.pending.lock();
         // Names that nobody judges must not keep out one that somebody does.
         let is_new = !metrics.contains_key(&metric) && !pending.judges(&metric);
-        if is_new && metrics.len() >= MOST_METRICS {
+        if is_new && metrics.len() >= MAX_METRICS {
             return Err(RecordError::TooManyMetrics { name: metric.to_string() });
         }
         if !pending.takes(&metric, score) {
@@ -204,7 +205,7 @@ impl Default for Reservoir {
 impl Reservoir {
     fn record(&mut self, value: f64) {
         self.measured = self.measured.saturating_add(1);
-        let room = MOST_KEPT - self.kept.len();
+        let room = MAX_KEPT - self.kept.len();
         if room > 0 {
             if self.kept.len() == self.kept.capacity() {
                 // Doubles as a vector does, but not beyond what will ever be kept.
@@ -264,7 +265,7 @@ mod tests {
         }
         let (_, canary) = recordings.samples(&name("score"));
         assert_eq!(recordings.counts().total, counts(0, 100_000));
-        assert_eq!(canary.points().total(), MOST_KEPT as u64);
+        assert_eq!(canary.points().total(), MAX_KEPT as u64);
         // Each tenth of the values has a binomial number in the sample: 1,000 with a standard
         // deviation of 28.5.
         for tenth in 0..10 {
@@ -277,7 +278,7 @@ mod tests {
     #[test]
     fn up_to_the_limit_nothing_is_lost() {
         let recordings = Recordings::default();
-        for value in 0..MOST_KEPT {
+        for value in 0..MAX_KEPT {
             recordings.record(Track::Stable, name("score"), value as f64, None).unwrap();
         }
         let (baseline, _) = recordings.samples(&name("score"));
@@ -287,14 +288,14 @@ mod tests {
     #[test]
     fn a_reservoir_takes_no_more_memory_than_it_is_said_to() {
         let mut reservoir = Reservoir::default();
-        (0..3 * MOST_KEPT).for_each(|value| reservoir.record(value as f64));
-        assert_eq!(reservoir.kept.capacity(), MOST_KEPT);
+        (0..3 * MAX_KEPT).for_each(|value| reservoir.record(value as f64));
+        assert_eq!(reservoir.kept.capacity(), MAX_KEPT);
     }
 
     #[test]
     fn there_is_an_end_to_the_metrics_and_to_the_numbers() {
         let recordings = Recordings::default();
-        for i in 0..MOST_METRICS {
+        for i in 0..MAX_METRICS {
             recordings.record(Track::Stable, name(&format!("m{i}")), 1.0, None).unwrap();
         }
         let error = recordings.record(Track::Stable, name("more"), 1.0, None).unwrap_err();
@@ -304,7 +305,7 @@ mod tests {
             let error = recordings.record(Track::Stable, name("m0"), score, None).unwrap_err();
             assert!(matches!(error, RecordError::Score(_)), "{error}");
         }
-        assert_eq!(recordings.counts().metrics.len(), MOST_METRICS);
+        assert_eq!(recordings.counts().metrics.len(), MAX_METRICS);
     }
 
     #[test]

@@ -12,13 +12,13 @@ use crate::model::Schema;
 use crate::model::Value;
 
 /// How many are kept.
-pub const MOST: usize = 10;
+pub const MAX: usize = 10;
 
 /// About how many bytes of features are kept of one: enough for some hundred numbers.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// The longest text that is kept of a value, in characters.
-const LONGEST_TEXT: usize = 100;
+const MAX_TEXT: usize = 100;
 
 /// A row on which the two differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,15 +86,15 @@ fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json
         }
         let value = match value {
             Value::Number(number) => Json::from(*number),
-            Value::Text(text) if text.chars().count() > LONGEST_TEXT => {
-                Json::from(text.chars().take(LONGEST_TEXT).chain("...".chars()).collect::<String>())
+            Value::Text(text) if text.chars().count() > MAX_TEXT => {
+                Json::from(text.chars().take(MAX_TEXT).chain("...".chars()).collect::<String>())
             }
             Value::Text(text) => Json::from(text.as_ref()),
             Value::Missing => Json::Null,
         };
         let text = value.as_str().map_or(0, str::len);
         let more = feature.name.len() + text + 16;
-        if bytes + more > MOST_BYTES {
+        if bytes + more > MAX_BYTES {
             left_out += 1;
         } else {
             bytes += more;
@@ -123,7 +123,7 @@ impl Disagreements {
     pub(crate) fn is_among_them(&self, pair: &Pair<'_>) -> Option<usize> {
         let (place, difference) = pair.largest()?;
         let is_large = match self.worst.last() {
-            Some(least) if self.worst.len() >= MOST => difference.abs() >= least.difference.abs(),
+            Some(least) if self.worst.len() >= MAX => difference.abs() >= least.difference.abs(),
             Some(_) | None => difference != 0.0,
         };
         is_large.then_some(place)
@@ -139,7 +139,7 @@ impl Disagreements {
         let place =
             self.worst.partition_point(|known| known.difference.abs() >= found.difference.abs());
         self.worst.insert(place, found);
-        self.worst.truncate(MOST);
+        self.worst.truncate(MAX);
     }
 
     pub(crate) fn rollout(&self) -> Option<u64> {

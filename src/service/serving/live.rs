@@ -14,9 +14,9 @@ use super::faults::Fault;
 use super::faults::Injector;
 use super::inference::Inference;
 use super::recorder::Recorder;
-use super::seen_keys::RolloutVisits;
+use super::seen_keys::KeyUse;
+use super::seen_keys::RolloutKeys;
 use super::seen_keys::SHADOW_SALT;
-use super::seen_keys::Visit;
 use super::segment_slots::Places;
 use super::tripwire::Tripwire;
 use crate::canary::Rollout;
@@ -26,14 +26,14 @@ use crate::canary::Version;
 use crate::canary::observed::samples::Failure;
 use crate::canary::policy::fault::Segments;
 use crate::canary::rollout::state::Slowdown;
-use crate::canary::traffic::prediction_id::Standing;
+use crate::canary::traffic::prediction_id::Attribution;
 
 /// Who answers now, and where what is observed goes.
 pub struct Live {
     /// The trusted version.
     pub stable: Arc<Loaded>,
     /// The version on trial, with its share.
-    pub canary: Option<Lane>,
+    pub canary: Option<CanarySlot>,
     /// The version that was stable before the promotion that is watched.
     pub previous: Option<Arc<Loaded>>,
     /// The samples since the current step began.
@@ -48,8 +48,8 @@ pub struct Loaded {
     pub inference: Inference,
 }
 
-/// The canary's lane.
-pub struct Lane {
+/// The canary's canary_slot.
+pub struct CanarySlot {
     /// The rollout.
     pub rollout: u64,
     /// The step of it.
@@ -59,7 +59,7 @@ pub struct Lane {
     /// Who goes where.
     pub split: Split,
     /// Which keys were there before, in this rollout. Shared by its steps.
-    pub visits: Arc<RolloutVisits>,
+    pub visits: Arc<RolloutKeys>,
     /// Which segments there are. Shared by its steps.
     pub segments: Arc<Places>,
     /// Which of stable's requests it is asked in shadow; `None` if none.
@@ -85,38 +85,38 @@ pub struct Assigned {
     /// Who answers.
     pub track: Track,
     /// Whether its key was there before.
-    pub visit: Visit,
+    pub visit: KeyUse,
     /// What its label would be good for, if whoever is asked answers.
-    pub standing: Standing,
+    pub attribution: Attribution,
     /// Its number among those without a key.
     number: Option<u64>,
 }
 
-impl Lane {
-    /// The lane of a rollout's canary.
+impl CanarySlot {
+    /// The canary_slot of a rollout's canary.
     pub fn new(
         rollout: &Rollout,
         loaded: Arc<Loaded>,
         slowdown: Slowdown,
-        visits: Option<Arc<RolloutVisits>>,
+        visits: Option<Arc<RolloutKeys>>,
         tripwire: Option<Arc<Tripwire>>,
         breaker: Option<Arc<Breaker>>,
-        before: Option<&Lane>,
-    ) -> Lane {
-        Lane {
+        before: Option<&CanarySlot>,
+    ) -> CanarySlot {
+        CanarySlot {
             rollout: rollout.id,
             step: rollout.step,
             loaded,
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
             shadow: (!rollout.shadow().is_zero())
                 .then(|| Split::new(rollout.shadow(), rollout.salt ^ SHADOW_SALT, rollout.step)),
-            visits: visits.unwrap_or_else(|| Arc::new(RolloutVisits::new(rollout.salt))),
+            visits: visits.unwrap_or_else(|| Arc::new(RolloutKeys::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
             injector: Injector::of(rollout),
             deadline: rollout.policy.canary_deadline,
             segments: before.map_or_else(
                 || Arc::new(Places::of(&rollout.policy.judge)),
-                |lane| lane.segments.clone(),
+                |canary_slot| canary_slot.segments.clone(),
             ),
             closed: AtomicBool::new(false),
             tripwire,
@@ -164,7 +164,7 @@ impl Lane {
             (None, Some(number)) => shadow.assign(number),
             (None, None) => Track::Stable,
         };
-        let is_new = |key| self.visits.shadowed.visit(key) == Visit::First;
+        let is_new = |key| self.visits.shadowed.visit(key) == KeyUse::First;
         picked == Track::Canary && key.is_none_or(is_new)
     }
 
@@ -183,36 +183,38 @@ impl Lane {
 
 impl Assigned {
     /// To stable, and its label says nothing of either track.
-    fn apart(visit: Visit) -> Assigned {
-        Assigned { track: Track::Stable, visit, standing: Standing::Apart, number: None }
+    fn apart(visit: KeyUse) -> Assigned {
+        Assigned { track: Track::Stable, visit, attribution: Attribution::Excluded, number: None }
     }
 }
 
 impl Live {
     /// Where the next request goes.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
-        let Some(lane) = &self.canary else {
-            return Assigned::apart(Visit::First);
+        let Some(canary_slot) = &self.canary else {
+            return Assigned::apart(KeyUse::First);
         };
         // Stable answers what the split would have given the canary, so it is compared with nothing.
-        if !lane.is_open() {
-            return Assigned::apart(Visit::Repeated);
+        if !canary_slot.is_open() {
+            return Assigned::apart(KeyUse::Repeated);
         }
         let (track, visit, number) = match key {
             // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
-            Some(key) if lane.split.weight().is_certain() => {
-                (lane.split.assign_key(key), Visit::First, None)
+            Some(key) if canary_slot.split.weight().is_certain() => {
+                (canary_slot.split.assign_key(key), KeyUse::First, None)
             }
-            Some(key) => (lane.split.assign_key(key), lane.visits.answered.visit(key), None),
+            Some(key) => {
+                (canary_slot.split.assign_key(key), canary_slot.visits.answered.visit(key), None)
+            }
             None => {
                 let number = self.recorder.next_request();
-                (lane.split.assign(number), Visit::First, Some(number))
+                (canary_slot.split.assign(number), KeyUse::First, Some(number))
             }
         };
-        let standing = match visit {
-            Visit::First => Standing::Judged,
-            Visit::Repeated => Standing::Shown,
+        let attribution = match visit {
+            KeyUse::First => Attribution::Judged,
+            KeyUse::Repeated => Attribution::Reported,
         };
-        Assigned { track, visit, standing, number }
+        Assigned { track, visit, attribution, number }
     }
 }

@@ -14,7 +14,7 @@ use super::faults::Fault;
 use super::inference::InferenceError;
 use super::inference::Probabilities;
 use super::live::Assigned;
-use super::live::Lane;
+use super::live::CanarySlot;
 use super::live::Live;
 use super::live::Loaded;
 use super::segment_slots::InSegments;
@@ -23,7 +23,7 @@ use super::shadow::Shadow;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::observed::samples::Failure;
-use crate::canary::traffic::prediction_id::Standing;
+use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Features;
 use crate::model::Row;
 use crate::model::RowError;
@@ -55,7 +55,7 @@ pub struct Prediction {
     /// Whether stable stepped in for a canary that failed.
     pub fallback: bool,
     /// What its label would be good for.
-    pub standing: Standing,
+    pub attribution: Attribution,
     /// Kept instead of a clone of the version: two workers that count references to the same version
     /// would wait for each other's cache.
     live: Guard<Arc<Live>>,
@@ -65,15 +65,17 @@ impl Prediction {
     /// The version that answered.
     pub fn answered_by(&self) -> &Loaded {
         match (self.track, &self.live.canary) {
-            (Track::Canary, Some(lane)) => &lane.loaded,
+            (Track::Canary, Some(canary_slot)) => &canary_slot.loaded,
             (Track::Canary, None) | (Track::Stable, _) => &self.live.stable,
         }
     }
 
     /// The rollout that drew its track, the step, and the canary's share then; rollout 0 for none.
     pub fn drawn_in(&self) -> (u64, u32, Weight) {
-        let lane = self.live.canary.as_ref();
-        lane.map_or((0, 0, Weight::ZERO), |lane| (lane.rollout, lane.step, lane.split.weight()))
+        let canary_slot = self.live.canary.as_ref();
+        canary_slot.map_or((0, 0, Weight::ZERO), |canary_slot| {
+            (canary_slot.rollout, canary_slot.step, canary_slot.split.weight())
+        })
     }
 }
 
@@ -114,23 +116,30 @@ pub async fn predict(
     let Request { rows, key, segments: named } = request;
     let rows = fit(&live, rows)?;
     let mut asked = Asked::new(&live, key.as_deref(), &named);
-    if let Some(lane) = asked.canarys() {
-        let asked_of = if lane.admits(|| clock.steady()) {
-            timed(&lane.loaded, clock, lane.fault(&named), lane.deadline, &rows).await
+    if let Some(canary_slot) = asked.canarys() {
+        let asked_of = if canary_slot.admits(|| clock.steady()) {
+            timed(
+                &canary_slot.loaded,
+                clock,
+                canary_slot.fault(&named),
+                canary_slot.deadline,
+                &rows,
+            )
+            .await
         } else {
             (Duration::ZERO, Err(not_asked()))
         };
-        if let Some(answer) = asked.canary_has(lane, asked_of, clock, &rows) {
+        if let Some(answer) = asked.canary_has(canary_slot, asked_of, clock, &rows) {
             shadow.keep(&rows, None);
             return Ok(answer.of(live));
         }
     }
     let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
     let (answer, shadowing) = asked.stable_has(outcome, stable_deadline, &rows)?;
-    shadow.keep(&rows, shadowing.map(|lane| lane.rollout));
-    if let Some(lane) = shadowing {
+    shadow.keep(&rows, shadowing.map(|canary_slot| canary_slot.rollout));
+    if let Some(canary_slot) = shadowing {
         let stable = (&answer.probabilities[..], per_row(answer.latency, &rows));
-        shadow.offer(lane, &live.recorder, rows, stable, lane.fault(&named));
+        shadow.offer(canary_slot, &live.recorder, rows, stable, canary_slot.fault(&named));
     }
     Ok(answer.of(live))
 }
@@ -151,34 +160,34 @@ struct Answer {
     track: Track,
     latency: Duration,
     fallback: bool,
-    standing: Standing,
+    attribution: Attribution,
 }
 
 impl Answer {
     fn of(self, live: Guard<Arc<Live>>) -> Prediction {
-        let Answer { probabilities, track, latency, fallback, standing } = self;
-        Prediction { probabilities, track, latency, fallback, standing, live }
+        let Answer { probabilities, track, latency, fallback, attribution } = self;
+        Prediction { probabilities, track, latency, fallback, attribution, live }
     }
 }
 
 impl<'a> Asked<'a> {
     fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> Asked<'a> {
         let segments = match &live.canary {
-            Some(lane) if !named.is_empty() => lane.segments.find(named),
+            Some(canary_slot) if !named.is_empty() => canary_slot.segments.find(named),
             Some(_) | None => InSegments::default(),
         };
         Asked { live, key, segments, assigned: live.assign(key), lost: None }
     }
 
-    /// The lane, if the request is the canary's.
-    fn canarys(&self) -> Option<&'a Lane> {
+    /// The canary_slot, if the request is the canary's.
+    fn canarys(&self) -> Option<&'a CanarySlot> {
         self.live.canary.as_ref().filter(|_| self.assigned.track == Track::Canary)
     }
 
     /// The canary has answered, or failed: then stable is to be asked.
     fn canary_has(
         &mut self,
-        lane: &Lane,
+        canary_slot: &CanarySlot,
         (latency, outcome): Timed,
         clock: &dyn Clock,
         rows: &[Row<'_>],
@@ -187,9 +196,9 @@ impl<'a> Asked<'a> {
             Ok(probabilities) => {
                 let latency_seconds = per_row(latency, rows);
                 self.record(Track::Canary, latency_seconds, &probabilities);
-                lane.answered(latency_seconds);
-                let (track, standing) = (Track::Canary, self.assigned.standing);
-                Some(Answer { probabilities, track, latency, fallback: false, standing })
+                canary_slot.answered(latency_seconds);
+                let (track, attribution) = (Track::Canary, self.assigned.attribution);
+                Some(Answer { probabilities, track, latency, fallback: false, attribution })
             }
             Err(error) => {
                 let visit = self.assigned.visit;
@@ -198,15 +207,19 @@ impl<'a> Asked<'a> {
                 if error.failure != Failure::BreakerOpen {
                     self.live.recorder.record_failure_in(&self.segments, Track::Canary, visit);
                 }
-                lane.failed(error.failure, || clock.steady());
-                tracing::debug!(version = lane.loaded.version.name, ?error, "the canary failed");
+                canary_slot.failed(error.failure, || clock.steady());
+                tracing::debug!(
+                    version = canary_slot.loaded.version.name,
+                    ?error,
+                    "the canary failed"
+                );
                 self.lost = Some(latency);
                 None
             }
         }
     }
 
-    /// Stable has answered, or failed. With the lane whose canary is to be asked the same in shadow.
+    /// Stable has answered, or failed. With the canary_slot whose canary is to be asked the same in shadow.
     ///
     /// A request that was the canary's does not become a sample of stable: the two tracks are
     /// comparable only as the split has drawn them.
@@ -215,7 +228,7 @@ impl<'a> Asked<'a> {
         (latency, outcome): Timed,
         stable_deadline: Duration,
         rows: &[Row<'_>],
-    ) -> Result<(Answer, Option<&'a Lane>), PredictError> {
+    ) -> Result<(Answer, Option<&'a CanarySlot>), PredictError> {
         let fallback = self.lost.is_some();
         let probabilities = outcome.map_err(|error| {
             if !fallback {
@@ -224,22 +237,25 @@ impl<'a> Asked<'a> {
             tracing::warn!(version = self.live.stable.version.name, ?error, "stable failed");
             PredictError::Stable(error)
         })?;
-        let lane = self.live.canary.as_ref();
+        let canary_slot = self.live.canary.as_ref();
         // The tracks are compared by one measure: what would have been too late of the canary's is
         // so of stable's, although the user gets it.
-        let is_late = latency > lane.map_or(stable_deadline, |lane| lane.deadline);
+        let is_late =
+            latency > canary_slot.map_or(stable_deadline, |canary_slot| canary_slot.deadline);
         // The canary's label of a late answer would have been nobody's, so this is, too.
-        let standing = if fallback || is_late { Standing::Apart } else { self.assigned.standing };
+        let attribution =
+            if fallback || is_late { Attribution::Excluded } else { self.assigned.attribution };
         if !fallback && is_late {
             self.record_failure(Failure::Deadline);
         } else if !fallback {
             self.record(Track::Stable, per_row(latency, rows), &probabilities);
         }
-        let in_shadow =
-            |lane: &&Lane| !fallback && !is_late && lane.shadows(self.assigned, self.key);
-        let shadowing = lane.filter(in_shadow);
+        let in_shadow = |canary_slot: &&CanarySlot| {
+            !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
+        };
+        let shadowing = canary_slot.filter(in_shadow);
         let latency = latency + self.lost.unwrap_or_default();
-        let answer = Answer { probabilities, track: Track::Stable, latency, fallback, standing };
+        let answer = Answer { probabilities, track: Track::Stable, latency, fallback, attribution };
         Ok((answer, shadowing))
     }
 
@@ -251,7 +267,7 @@ impl<'a> Asked<'a> {
             return;
         }
         let scores = match &self.live.canary {
-            Some(lane) if lane.segments.scores => probabilities,
+            Some(canary_slot) if canary_slot.segments.scores => probabilities,
             Some(_) | None => &[],
         };
         recorder.record_in(&self.segments, track, visit, latency_seconds, scores);

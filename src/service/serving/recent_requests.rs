@@ -15,7 +15,7 @@ use super::shadow::bytes_of;
 use crate::model::Row;
 
 /// About how many bytes of requests are kept.
-pub(crate) const MOST_BYTES: usize = 32 << 20;
+pub(crate) const MAX_BYTES: usize = 32 << 20;
 
 /// A request that is kept.
 pub(crate) struct Kept {
@@ -27,7 +27,7 @@ pub(crate) struct Kept {
 }
 
 /// The latest requests.
-pub(crate) struct Ring {
+pub(crate) struct RecentRequests {
     parts: Box<[CachePadded<Mutex<Part>>]>,
     /// Requests and bytes of a part.
     most: usize,
@@ -42,14 +42,14 @@ struct Part {
     bytes: usize,
 }
 
-impl Ring {
+impl RecentRequests {
     /// A ring of so many requests; none at all for 0.
-    pub(crate) fn new(capacity: usize, workers: usize, redacted: Vec<usize>) -> Ring {
+    pub(crate) fn new(capacity: usize, workers: usize, redacted: Vec<usize>) -> RecentRequests {
         let parts = workers.clamp(1, capacity.max(1));
-        Ring {
+        RecentRequests {
             parts: (0..parts).map(|_| CachePadded::default()).collect(),
             most: capacity / parts,
-            most_bytes: MOST_BYTES / parts,
+            most_bytes: MAX_BYTES / parts,
             redacted,
         }
     }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_latest_are_kept_without_what_is_redacted_and_taken_once_a_rollout() {
-        let ring = Ring::new(3, 1, vec![1]);
+        let ring = RecentRequests::new(3, 1, vec![1]);
         let row = row(7.0);
         (0..5).for_each(|_| ring.keep(std::slice::from_ref(&row), 0));
         ring.keep(std::slice::from_ref(&row), 4);
@@ -132,13 +132,13 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let ring = Ring::new(1000, 1, Vec::new());
+        let ring = RecentRequests::new(1000, 1, Vec::new());
         let rows = vec![row(1.0); 10_000];
         let each = bytes_of(&rows);
         (0..100).for_each(|_| ring.keep(&rows, 0));
         let (kept, _) = ring.take_for(1, 0);
-        assert!(kept > 1 && kept * each <= MOST_BYTES && (kept + 1) * each > MOST_BYTES, "{kept}");
-        let off = Ring::new(0, 4, Vec::new());
+        assert!(kept > 1 && kept * each <= MAX_BYTES && (kept + 1) * each > MAX_BYTES, "{kept}");
+        let off = RecentRequests::new(0, 4, Vec::new());
         assert!(!off.is_on());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::seen_keys::Visit;
+use super::seen_keys::KeyUse;
 use super::segment_counts::SegmentCounts;
 use super::segment_slots::InSegments;
 use super::segment_slots::Places;
@@ -124,12 +124,12 @@ impl Recorder {
     }
 
     /// Counts an answered request.
-    pub fn record(&self, track: Track, visit: Visit, latency_seconds: f64, scores: &[f64]) {
+    pub fn record(&self, track: Track, visit: KeyUse, latency_seconds: f64, scores: &[f64]) {
         self.shard().lock().of_mut(visit).of_mut(track).record(latency_seconds, scores);
     }
 
     /// Counts a failed request.
-    pub fn record_failure(&self, track: Track, visit: Visit, failure: Failure) {
+    pub fn record_failure(&self, track: Track, visit: KeyUse, failure: Failure) {
         self.shard().lock().of_mut(visit).of_mut(track).record_failure(failure);
     }
 
@@ -138,19 +138,19 @@ impl Recorder {
         &self,
         segments: &InSegments,
         track: Track,
-        visit: Visit,
+        visit: KeyUse,
         latency_seconds: f64,
         scores: &[f64],
     ) {
-        if !segments.is_empty() && visit == Visit::First {
+        if !segments.is_empty() && visit == KeyUse::First {
             let mut shard = self.shard().lock();
             shard.segments.get_or_insert_default().record(segments, track, latency_seconds, scores);
         }
     }
 
     /// Counts a failed request in its segments, as [`record_in`](Self::record_in).
-    pub fn record_failure_in(&self, segments: &InSegments, track: Track, visit: Visit) {
-        if !segments.is_empty() && visit == Visit::First {
+    pub fn record_failure_in(&self, segments: &InSegments, track: Track, visit: KeyUse) {
+        if !segments.is_empty() && visit == KeyUse::First {
             let mut shard = self.shard().lock();
             shard.segments.get_or_insert_default().record_failure(segments, track);
         }
@@ -211,10 +211,10 @@ impl Recorder {
 }
 
 impl Shard {
-    fn of_mut(&mut self, visit: Visit) -> &mut Samples {
+    fn of_mut(&mut self, visit: KeyUse) -> &mut Samples {
         match visit {
-            Visit::First => &mut self.first,
-            Visit::Repeated => self.repeated.get_or_insert_default(),
+            KeyUse::First => &mut self.first,
+            KeyUse::Repeated => self.repeated.get_or_insert_default(),
         }
     }
 }
@@ -240,9 +240,13 @@ mod tests {
                 let recorder = &recorder;
                 scope.spawn(move || {
                     for n in 0..1000_u32 {
-                        recorder.record(Track::Stable, Visit::First, f64::from(n) * 1e-6, &[0.5]);
+                        recorder.record(Track::Stable, KeyUse::First, f64::from(n) * 1e-6, &[0.5]);
                         if n % 10 == thread % 10 {
-                            recorder.record_failure(Track::Canary, Visit::Repeated, Failure::Error);
+                            recorder.record_failure(
+                                Track::Canary,
+                                KeyUse::Repeated,
+                                Failure::Error,
+                            );
                         }
                         recorder.next_request();
                     }
@@ -261,11 +265,11 @@ mod tests {
     #[test]
     fn a_restored_recorder_goes_on() {
         let first = Recorder::new(2);
-        first.record(Track::Canary, Visit::First, 0.001, &[0.2]);
-        first.record(Track::Canary, Visit::Repeated, 0.002, &[0.3]);
+        first.record(Track::Canary, KeyUse::First, 0.001, &[0.2]);
+        first.record(Track::Canary, KeyUse::Repeated, 0.002, &[0.3]);
         first.next_request();
         let second = Recorder::restored(4, first.observed(), first.routed()).unwrap();
-        second.record(Track::Canary, Visit::First, 0.003, &[0.4]);
+        second.record(Track::Canary, KeyUse::First, 0.003, &[0.4]);
         assert_eq!(second.observed().first.canary.requests, 2);
         assert_eq!(second.observed().all().canary.requests, 3);
         assert_eq!(second.next_request(), 1);

@@ -1,7 +1,7 @@
 //! Has this key been here before, in this rollout? Asked by every keyed request, without a lock.
 //!
 //! A sticky key is one flip of the coin, however often it comes, so only its first request is judged
-//! at all times (see [`KeysSeen`]). The rest are counted and shown.
+//! at all times (see [`SeenKeys`]). The rest are counted and shown.
 
 use std::hash::Hasher;
 use std::sync::atomic::AtomicU64;
@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 
 use siphasher::sip::SipHasher13;
 
-use crate::stats::sequential::KeysSeen;
+use crate::stats::sequential::SeenKeys;
 
 /// Whether a request is the first of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visit {
+pub enum KeyUse {
     /// It is, or it has no key.
     First,
     /// Its key has been here before, or shares its slot with one that has.
@@ -21,7 +21,7 @@ pub enum Visit {
 }
 
 /// Who has been there in a rollout. Shared by its steps.
-pub struct RolloutVisits {
+pub struct RolloutKeys {
     /// Keys whose request went to either track.
     pub answered: Visits,
     /// Keys whose request was put to the canary in shadow.
@@ -31,18 +31,18 @@ pub struct RolloutVisits {
 /// What is shadowed is drawn otherwise than who goes to the canary.
 pub const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
 
-impl RolloutVisits {
+impl RolloutKeys {
     /// These have been there, in a rollout with this salt.
-    pub fn restored(salt: u128, answered: KeysSeen, shadowed: KeysSeen) -> RolloutVisits {
-        RolloutVisits {
+    pub fn restored(salt: u128, answered: SeenKeys, shadowed: SeenKeys) -> RolloutKeys {
+        RolloutKeys {
             answered: Visits::restored(salt, answered),
             shadowed: Visits::restored(salt ^ SHADOW_SALT, shadowed),
         }
     }
 
     /// Nobody has been there.
-    pub fn new(salt: u128) -> RolloutVisits {
-        RolloutVisits::restored(salt, KeysSeen::default(), KeysSeen::default())
+    pub fn new(salt: u128) -> RolloutKeys {
+        RolloutKeys::restored(salt, SeenKeys::default(), SeenKeys::default())
     }
 
     /// Whoever has been there comes for the first time again.
@@ -54,7 +54,7 @@ impl RolloutVisits {
 
 /// Keys of which it is known whether they have come.
 pub struct Visits {
-    /// Bits of [`KeysSeen`]. Written by workers with relaxed atomics: each bit stands for itself.
+    /// Bits of [`SeenKeys`]. Written by workers with relaxed atomics: each bit stands for itself.
     words: Box<[AtomicU64]>,
     /// Hashes keys otherwise than the split does, so that who is judged says nothing about the track.
     hasher: SipHasher13,
@@ -63,11 +63,11 @@ pub struct Visits {
 impl Visits {
     /// Nobody has been here.
     pub fn new(salt: u128) -> Visits {
-        Visits::restored(salt, KeysSeen::default())
+        Visits::restored(salt, SeenKeys::default())
     }
 
     /// These have been here.
-    pub fn restored(salt: u128, seen: KeysSeen) -> Visits {
+    pub fn restored(salt: u128, seen: SeenKeys) -> Visits {
         let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
         let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
         hasher.write(b"visit");
@@ -90,19 +90,19 @@ impl Visits {
     fn place(&self, key: &str) -> (usize, u64) {
         let mut hasher = self.hasher;
         hasher.write(key.as_bytes());
-        KeysSeen::place(hasher.finish())
+        SeenKeys::place(hasher.finish())
     }
 
     /// Notes a visit.
-    pub fn visit(&self, key: &str) -> Visit {
+    pub fn visit(&self, key: &str) -> KeyUse {
         let (word, mask) = self.place(key);
-        let Some(word) = self.words.get(word) else { return Visit::Repeated };
+        let Some(word) = self.words.get(word) else { return KeyUse::Repeated };
         // Read first: once everybody has been here, workers do not take the cache line from each other.
         if word.load(Ordering::Relaxed) & mask != 0 {
-            return Visit::Repeated;
+            return KeyUse::Repeated;
         }
         let before = word.fetch_or(mask, Ordering::Relaxed);
-        if before & mask == 0 { Visit::First } else { Visit::Repeated }
+        if before & mask == 0 { KeyUse::First } else { KeyUse::Repeated }
     }
 
     /// Nobody has been here: what was observed until now is not judged.
@@ -113,9 +113,9 @@ impl Visits {
     }
 
     /// Who has been here.
-    pub fn seen(&self) -> KeysSeen {
+    pub fn seen(&self) -> SeenKeys {
         let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
-        KeysSeen::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
+        SeenKeys::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         (0..1000)
-                            .filter(|n| visits.visit(&format!("user-{n}")) == Visit::First)
+                            .filter(|n| visits.visit(&format!("user-{n}")) == KeyUse::First)
                             .count()
                     })
                 })
@@ -146,10 +146,10 @@ mod tests {
     #[test]
     fn whoever_was_here_before_a_restart_is_known_after_it() {
         let before = Visits::new(7);
-        assert_eq!(before.visit("anna"), Visit::First);
+        assert_eq!(before.visit("anna"), KeyUse::First);
         let after = Visits::restored(7, before.seen());
-        assert_eq!(after.visit("anna"), Visit::Repeated);
-        assert_eq!(after.visit("bert"), Visit::First);
-        assert_eq!(Visits::restored(8, before.seen()).visit("anna"), Visit::First);
+        assert_eq!(after.visit("anna"), KeyUse::Repeated);
+        assert_eq!(after.visit("bert"), KeyUse::First);
+        assert_eq!(Visits::restored(8, before.seen()).visit("anna"), KeyUse::First);
     }
 }

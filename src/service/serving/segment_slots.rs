@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use crate::canary::JudgePolicy;
 use crate::canary::policy::metric::Source;
 use crate::canary::policy::segments::Key;
-use crate::canary::policy::segments::MOST_KEYS;
+use crate::canary::policy::segments::MAX_KEYS;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::segments::Values;
 use crate::canary::policy::segments::Word;
@@ -38,7 +38,7 @@ struct KeyPlaces {
 /// The places of one request; at most one for each key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InSegments {
-    places: [u8; MOST_KEYS],
+    places: [u8; MAX_KEYS],
     count: u8,
 }
 

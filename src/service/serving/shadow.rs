@@ -29,11 +29,11 @@ use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
 use super::faults::Fault;
 use super::inference::Probabilities;
-use super::live::Lane;
+use super::live::CanarySlot;
 use super::live::Live;
 use super::predict::Fitted;
 use super::recent_requests::Kept as KeptRequest;
-use super::recent_requests::Ring;
+use super::recent_requests::RecentRequests;
 use super::recorder::Recorder;
 use super::timed::per_row;
 use super::timed::timed;
@@ -55,13 +55,13 @@ pub struct Kept {
 }
 
 /// The largest ring: with the 32 MiB that `ring.rs` keeps it takes some 64 MiB at most.
-pub const LARGEST_RING: usize = 100_000;
+pub const MAX_RING: usize = 100_000;
 
 /// Requests that may wait: some hundred milliseconds' worth at full speed.
 const QUEUE: usize = 4096;
 
 /// Bytes of requests that may wait.
-const MOST_WAITING_BYTES: u64 = 16 << 20;
+const MAX_WAITING_BYTES: u64 = 16 << 20;
 
 /// A request in the count of those that wait; below it stand their bytes, of which there are never so many.
 const ONE_JOB: u64 = 1 << 40;
@@ -147,7 +147,7 @@ pub struct Shadow {
     /// Away from the rest, which predictions read.
     load: CachePadded<AtomicU64>,
     disagreements: Mutex<Disagreements>,
-    ring: Ring,
+    ring: RecentRequests,
     redact: Vec<String>,
     /// Kept requests that are asked again. Taken when nothing else waits.
     again: Mutex<Vec<KeptRequest>>,
@@ -176,7 +176,7 @@ impl Shadow {
             waiting: Mutex::new(waiting),
             load: CachePadded::default(),
             disagreements: Mutex::default(),
-            ring: Ring::new(*ring, settings.workers, places),
+            ring: RecentRequests::new(*ring, settings.workers, places),
             redact: redact.clone(),
             again: Mutex::default(),
         })
@@ -197,7 +197,7 @@ impl Shadow {
     /// Hands a request over, or counts it as dropped. Never waits.
     pub(crate) fn offer(
         &self,
-        lane: &Lane,
+        canary_slot: &CanarySlot,
         recorder: &Recorder,
         rows: Fitted<'_>,
         (probabilities, latency_seconds): (&[f64], f64),
@@ -207,14 +207,14 @@ impl Shadow {
         let load = ONE_JOB + bytes;
         // Counted first, so that whoever takes it out finds it counted.
         let before = self.load.fetch_add(load, Ordering::Relaxed);
-        if before % ONE_JOB + bytes > MOST_WAITING_BYTES || before / ONE_JOB >= QUEUE as u64 {
+        if before % ONE_JOB + bytes > MAX_WAITING_BYTES || before / ONE_JOB >= QUEUE as u64 {
             self.load.fetch_sub(load, Ordering::Relaxed);
             recorder.drop_pair();
             return;
         }
         let job = Job {
-            rollout: lane.rollout,
-            step: Some(lane.step),
+            rollout: canary_slot.rollout,
+            step: Some(canary_slot.step),
             rows: Rows::Own(rows.into_iter().map(Row::into_owned).collect()),
             stable: Some((probabilities.into(), latency_seconds)),
             fault,
@@ -285,7 +285,7 @@ impl Service {
         }
         let mut again = self.shadow.again.lock();
         again.retain(|kept| kept.compared_in == rollout);
-        let room = LARGEST_RING.saturating_sub(again.len());
+        let room = MAX_RING.saturating_sub(again.len());
         let (kept, taken) = self.shadow.ring.take_for(rollout, room);
         let queued = taken.len();
         again.extend(taken);
@@ -301,8 +301,10 @@ impl Service {
                 && let Some(job) = self.shadow.next()
             {
                 let live = self.live.load();
-                if let Some(lane) = live.canary.as_ref().filter(|lane| job.is_of(lane)) {
-                    self.ask(&live, lane, job).await;
+                if let Some(canary_slot) =
+                    live.canary.as_ref().filter(|canary_slot| job.is_of(canary_slot))
+                {
+                    self.ask(&live, canary_slot, job).await;
                     asked += 1;
                 }
             }
@@ -310,7 +312,7 @@ impl Service {
         })
     }
 
-    async fn ask(&self, live: &Live, lane: &Lane, job: Job) {
+    async fn ask(&self, live: &Live, canary_slot: &CanarySlot, job: Job) {
         let (rows, fault) = (job.rows.as_slice(), job.fault);
         let clock = &*self.clock;
         let (stable, stable_seconds) = match job.stable {
@@ -326,15 +328,20 @@ impl Service {
                 }
             }
         };
-        let (latency, outcome) = timed(&lane.loaded, clock, fault, lane.deadline, rows).await;
+        let (latency, outcome) =
+            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, rows).await;
         let canary = match outcome {
             Ok(canary) => canary,
             Err(error) => {
                 live.recorder.record_pair_failure(error.failure);
-                if let Some(wire) = &lane.tripwire {
+                if let Some(wire) = &canary_slot.tripwire {
                     wire.failed();
                 }
-                tracing::debug!(version = lane.loaded.version.name, ?error, "failed in shadow");
+                tracing::debug!(
+                    version = canary_slot.loaded.version.name,
+                    ?error,
+                    "failed in shadow"
+                );
                 return;
             }
         };
@@ -342,21 +349,29 @@ impl Service {
             stable: &stable,
             canary: &canary,
             stable_threshold: live.stable.inference.model().threshold(),
-            canary_threshold: lane.loaded.inference.model().threshold(),
+            canary_threshold: canary_slot.loaded.inference.model().threshold(),
             stable_seconds,
             canary_seconds: per_row(latency, rows),
         };
         live.recorder.record_pair(&pair);
-        if let Some(wire) = &lane.tripwire {
+        if let Some(wire) = &canary_slot.tripwire {
             wire.answered_in_shadow();
         }
         let mut worst = self.shadow.disagreements.lock();
-        worst.of_rollout(lane.rollout);
+        worst.of_rollout(canary_slot.rollout);
         if let Some(place) = worst.is_among_them(&pair) {
             let schema = live.stable.inference.model().schema();
             let at = clock.wall();
             let of = |row| {
-                Disagreement::new(at, lane.step, schema, row, &self.shadow.redact, &pair, place)
+                Disagreement::new(
+                    at,
+                    canary_slot.step,
+                    schema,
+                    row,
+                    &self.shadow.redact,
+                    &pair,
+                    place,
+                )
             };
             worst.keep(rows.get(place).map(of));
         }
@@ -364,16 +379,16 @@ impl Service {
 
     /// Whether something may come at any moment.
     fn is_shadowing(&self) -> bool {
-        self.live.load().canary.as_ref().is_some_and(|lane| lane.shadow.is_some())
+        self.live.load().canary.as_ref().is_some_and(|canary_slot| canary_slot.shadow.is_some())
             || !self.shadow.again.lock().is_empty()
     }
 }
 
 impl Job {
     /// Whether it is to be asked of this canary now.
-    fn is_of(&self, lane: &Lane) -> bool {
-        let is_of_step = self.step.is_none_or(|step| step == lane.step);
-        self.rollout == lane.rollout && is_of_step && lane.is_open()
+    fn is_of(&self, canary_slot: &CanarySlot) -> bool {
+        let is_of_step = self.step.is_none_or(|step| step == canary_slot.step);
+        self.rollout == canary_slot.rollout && is_of_step && canary_slot.is_open()
     }
 }
 

@@ -134,7 +134,7 @@ fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
         runtime().block_on(service.predict(request)).unwrap();
     }
     let waiting = service.shadow.load.load(Ordering::Relaxed) % ONE_JOB;
-    assert!((MOST_WAITING_BYTES / 2..=MOST_WAITING_BYTES).contains(&waiting), "{waiting}");
+    assert!((MAX_WAITING_BYTES / 2..=MAX_WAITING_BYTES).contains(&waiting), "{waiting}");
     assert!(work_off(&service) < 20);
     assert_eq!(service.shadow.load.load(Ordering::Relaxed), 0);
 }
@@ -159,7 +159,7 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
         |status: &crate::service::status::Status| serde_json::to_string(&status.shadow).unwrap();
     assert_eq!(json(&before), json(&after));
     let watch = |status: &crate::service::status::Status| {
-        status.health.as_ref().unwrap().always_valid.clone().unwrap()
+        status.health.as_ref().unwrap().sequential.clone().unwrap()
     };
     assert_eq!(watch(&before), watch(&after));
     assert_eq!(watch(&after).metrics[3].samples.canary, 200);
@@ -251,5 +251,5 @@ fn a_rollout_deployed_without_a_shadow_shows_pairs_and_is_not_judged_by_them() {
     let shadow = status.shadow.unwrap();
     assert_eq!((shadow.pairs, shadow.judged), (100, false));
     assert!(shadow.message.contains("shown and not judged"), "{}", shadow.message);
-    assert_eq!(status.health.unwrap().always_valid.unwrap().metrics.len(), 3);
+    assert_eq!(status.health.unwrap().sequential.unwrap().metrics.len(), 3);
 }

@@ -3,7 +3,7 @@
 //!
 //! Each canary answer shifts a bit into the last 64 outcomes, and where its latency has a ceiling into the last
 //! 64 answers. A canary that never fails and stays below the ceiling writes nothing, so the workers do not wait
-//! for each other's cache. Once tripped, the wire stays so: the lane gets no further request, and whoever
+//! for each other's cache. Once tripped, the wire stays so: the canary_slot gets no further request, and whoever
 //! drives the rollout is woken to take it back for good.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::canary::Rollout;
 use crate::canary::policy::Mode;
-use crate::canary::policy::plan::MOST_ABOVE_CEILING;
+use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
 use crate::canary::policy::plan::WINDOW;
 use crate::canary::policy::plan::words;
@@ -104,7 +104,7 @@ impl Tripwire {
         let is_slow = latency_seconds > ceiling.as_secs_f64();
         if is_slow || self.slow.load(Ordering::Relaxed) != 0 {
             let slow = shift(&self.slow, u64::from(is_slow));
-            if slow.count_ones() >= MOST_ABOVE_CEILING {
+            if slow.count_ones() >= MAX_ABOVE_CEILING {
                 self.fire(Fired::Slow(slow, ceiling));
             }
         }
@@ -243,7 +243,7 @@ mod tests {
             let ways: f64 = (0..above).map(|k| f64::from(WINDOW - k) / f64::from(k + 1)).product();
             ways * 0.01_f64.powi(above as i32) * 0.99_f64.powi((WINDOW - above) as i32)
         };
-        let all: f64 = (MOST_ABOVE_CEILING..=WINDOW).map(chance).sum();
+        let all: f64 = (MAX_ABOVE_CEILING..=WINDOW).map(chance).sum();
         assert!((2.6e-7..2.8e-7).contains(&all), "{all:e}");
     }
 

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::canary::judge::judgement::WatchEvidence;
+use crate::canary::judge::judgement::SequentialEvidence;
 use crate::canary::judge::segment_scan::SegmentFinding;
 use crate::canary::judge::segment_scan::SegmentSeen;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
 /// What was seen beside the metrics.
 #[derive(Clone, Debug, Serialize)]
-pub struct Beside {
+pub struct Diagnostics {
     /// What was seen by segment; `null` where no segments are declared.
     pub segments: Option<SegmentsStatus>,
     /// Whether all requests were counted.
@@ -93,10 +93,10 @@ pub struct MachineStatus {
     pub message: Option<String>,
 }
 
-impl Beside {
+impl Diagnostics {
     /// What this evidence shows.
-    pub(crate) fn new(watch: &WatchEvidence) -> Beside {
-        Beside {
+    pub(crate) fn new(watch: &SequentialEvidence) -> Diagnostics {
+        Diagnostics {
             segments: watch.segments.as_ref().map(|scan| SegmentsStatus {
                 alpha: scan.alpha,
                 hypotheses: scan.hypotheses,

@@ -14,22 +14,22 @@ use serde::Serialize;
 
 use super::Ledger;
 use super::Service;
-use super::control::post_promotion::AfterPromotionStatus;
+use super::control::post_promotion::PostPromotionStatus;
 use super::notify::TargetStatus;
 use super::serving::breaker::BreakerStatus;
 use super::status::checklist::ChecklistItem;
 use super::status::checklist::checklist;
-use super::status::diagnostics::Beside;
+use super::status::diagnostics::Diagnostics;
 use super::status::plan::PlanStatus;
 use super::status::quality::QualityStatus;
 use super::status::shadow::ShadowStatus;
-use crate::canary::AlwaysValid;
 use crate::canary::Entry;
 use crate::canary::Forecast;
 use crate::canary::Judgement;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::Samples;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::Version;
 use crate::canary::observed::samples::Failures;
@@ -68,7 +68,7 @@ pub struct Status {
     /// What a promotion takes, and what of it is there.
     pub checklist: Vec<ChecklistItem>,
     /// The watch over the newest promotion, while it lasts.
-    pub after_promotion: Option<AfterPromotionStatus>,
+    pub post_promotion: Option<PostPromotionStatus>,
     /// What the command that this answers has brought about besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -196,10 +196,10 @@ pub struct Health {
     /// The one-sided p-value of Fisher's exact test on failures.
     pub failure_p_value: f64,
     /// What may be concluded however often one looks. Harm found here stops a promotion, too.
-    pub always_valid: Option<AlwaysValid>,
+    pub sequential: Option<SequentialVerdict>,
     /// What was seen beside the metrics: segments, the ratio of the samples, stalls of the machine.
     #[serde(flatten)]
-    pub beside: Option<Beside>,
+    pub beside: Option<Diagnostics>,
     /// When there will be a verdict, and what could be found by then.
     pub forecast: Option<Forecast>,
     /// The trusted version.
@@ -304,7 +304,7 @@ impl Service {
                 (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
                 (None, _) | (_, None) => Vec::new(),
             },
-            after_promotion: self.after_promotion_status(ledger),
+            post_promotion: self.post_promotion_status(ledger),
             note: None,
             quality: QualityStatus::of(&self.feedback),
             last_rollout: state
@@ -388,8 +388,8 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
-            always_valid: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
-            beside: judgement.watch.as_ref().map(Beside::new),
+            sequential: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
+            beside: judgement.watch.as_ref().map(Diagnostics::new),
             forecast,
             stable: TrackStatus::new(&samples.stable),
             canary: TrackStatus::new(&samples.canary),

@@ -10,7 +10,7 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
     let start = || bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let service = start();
     let harm = |service: &Service| {
-        let judged = service.health().unwrap().always_valid.unwrap();
+        let judged = service.health().unwrap().sequential.unwrap();
         serde_json::to_value(&judged.metrics[0]).unwrap()["harm_p_value"].as_f64().unwrap()
     };
     answers(&service, 100);
@@ -25,13 +25,13 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
     let found = harm(&service);
     assert!(found < 0.01, "a slowdown of a millisecond has p = {found}");
     service.save_checkpoint().unwrap();
-    let before = service.health().unwrap().always_valid;
+    let before = service.health().unwrap().sequential;
     let restarted = start();
-    assert_eq!(restarted.health().unwrap().always_valid, before);
+    assert_eq!(restarted.health().unwrap().sequential, before);
     let weight = Weight::from_percent(25.0).unwrap();
     restarted.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     assert_eq!(restarted.status().tracks.canary.requests, 0, "samples start anew with the step");
-    assert_eq!(restarted.health().unwrap().always_valid, before, "and the judgement goes on");
+    assert_eq!(restarted.health().unwrap().sequential, before, "and the judgement goes on");
     restarted.command(roll_back(), None).unwrap();
     deploy(&restarted, "model_v2.bin", 50.0);
     assert_eq!(harm(&restarted), 1.0, "a new rollout starts from nothing");
@@ -43,7 +43,7 @@ fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
     let mut service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
     let judged = |service: &Service| {
-        let latency = service.health().unwrap().always_valid.unwrap().metrics[0].samples;
+        let latency = service.health().unwrap().sequential.unwrap().metrics[0].samples;
         latency.stable + latency.canary
     };
     let visit = |service: &Service, users: std::ops::Range<u32>| {
@@ -93,7 +93,7 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
                 service.health().unwrap();
             }
         }
-        service.health().unwrap().always_valid.unwrap()
+        service.health().unwrap().sequential.unwrap()
     };
     let even = earned(100.0, 100.0);
     assert_ne!(even.verdict, Verdict::Rollback, "{}", even.message);
@@ -115,7 +115,7 @@ fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
     visit();
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    let judged = || service.health().unwrap().always_valid.unwrap().metrics[1].samples;
+    let judged = || service.health().unwrap().sequential.unwrap().metrics[1].samples;
     let before = judged();
     visit();
     let after = judged();
@@ -142,7 +142,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     // The load has changed with the share, for both tracks alike.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
-    let cost = service.health().unwrap().always_valid.unwrap().metrics[3].clone();
+    let cost = service.health().unwrap().sequential.unwrap().metrics[3].clone();
     assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }
 
@@ -164,7 +164,7 @@ fn what_the_watch_has_found_outlives_the_checkpoint() {
             service.health().unwrap();
         }
     }
-    let said = |service: &Service| service.health().unwrap().always_valid.unwrap();
+    let said = |service: &Service| service.health().unwrap().sequential.unwrap();
     let before = said(&service);
     assert_eq!(before.verdict, Verdict::Rollback, "{}", before.message);
     service.save_checkpoint().unwrap();

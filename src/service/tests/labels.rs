@@ -47,13 +47,13 @@ pub(super) fn by_brier(percent: f64) -> Deployment {
 
 /// What the evidence log holds of losses.
 fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
-    let segments = bench.store.segments().unwrap();
+    let segments = bench.store.chunks().unwrap();
     let ticks = segments.into_iter().flat_map(|segment| bench.store.ticks(segment).unwrap());
     ticks.flat_map(|tick| Increment::from_bytes(&tick.increment).unwrap().losses).collect()
 }
 
 fn brier_samples(service: &Service) -> (u64, u64) {
-    let judged = service.health().unwrap().always_valid.unwrap();
+    let judged = service.health().unwrap().sequential.unwrap();
     let brier = judged.metrics.iter().find(|it| it.metric.as_str() == "brier").unwrap();
     (brier.samples.stable, brier.samples.canary)
 }
@@ -82,7 +82,7 @@ fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
         .collect();
     assert_eq!(found, [(1000, 40), (5000, 40)]);
     // And the verdict follows from the log to the bit.
-    let said = service.health().unwrap().always_valid.unwrap();
+    let said = service.health().unwrap().sequential.unwrap();
     let replayed = service.replayed(1, said.ticks).unwrap().conclusion;
     assert_eq!(serde_json::to_string(&replayed).unwrap(), serde_json::to_string(&said).unwrap());
 }
@@ -104,7 +104,7 @@ fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
     }
     let health = service.health().unwrap();
     assert!(health.harm_is_shown);
-    let brier = &health.always_valid.unwrap().metrics[3];
+    let brier = &health.sequential.unwrap().metrics[3];
     assert!(brier.sentence.contains("fails"), "{}", brier.sentence);
 }
 
@@ -157,7 +157,7 @@ fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();
     let id = predicted(&service).id;
-    // Comes after the tick of the save and before it takes the labels: neither lost nor judged twice.
+    // PairSource after the tick of the save and before it takes the labels: neither lost nor judged twice.
     service.save_checkpoint().unwrap();
     service.label(&id, true).unwrap();
     let mut saved = bench.store.checkpoint().unwrap().unwrap();

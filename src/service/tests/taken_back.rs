@@ -14,8 +14,11 @@ fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept
         Command::SetTraffic { weight: Weight::from_percent(50.0).unwrap(), shadow: Weight::ZERO };
     assert!(matches!(service.command(more, None), Err(CommandError::Store(_))));
     assert_eq!(answer(&service).0, "canary", "nothing else happens without the journal");
-    let unkept = service.command(roll_back(), None);
-    assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+    let pending_rollback = service.command(roll_back(), None);
+    assert!(
+        matches!(pending_rollback, Err(CommandError::PendingRollback(_))),
+        "{pending_rollback:?}"
+    );
     assert_eq!(answers(&service, 20), [("stable", "model_v1".to_owned())]);
     bench.store.full.store(false, Ordering::SeqCst);
     service.command(roll_back(), None).unwrap();
@@ -38,7 +41,7 @@ fn a_rollback_that_is_not_kept_is_written_before_anything_else_or_by_itself() {
         // Nothing may be decided on a canary that has gone.
         let force = Command::Promote { force: true, reason: Some("urgent".into()) };
         let refused = service.command(force, None);
-        assert!(matches!(refused, Err(CommandError::Unkept(_))), "{refused:?}");
+        assert!(matches!(refused, Err(CommandError::PendingRollback(_))), "{refused:?}");
         assert_eq!(service.status().canary, None);
         service.retry_rollback().unwrap_err();
         bench.store.full.store(false, Ordering::SeqCst);
@@ -110,7 +113,7 @@ fn what_is_recorded_where_no_coin_falls_compares_nothing() {
         service.recordings().record(track, cost.clone(), value, Some(key)).unwrap();
     };
     let seen = || {
-        let watch = service.health().unwrap().always_valid.unwrap();
+        let watch = service.health().unwrap().sequential.unwrap();
         let cost = watch.metrics.iter().find(|metric| metric.metric == cost).unwrap();
         (cost.samples.stable, cost.samples.canary, watch.verdict)
     };
@@ -153,8 +156,11 @@ fn a_journal_that_is_behind_leaves_no_user_with_the_canary() {
     deploy(&service, "model_v2.bin", 100.0);
     bench.store.is_behind.store(true, Ordering::SeqCst);
     for _ in 0..2 {
-        let unkept = service.command(roll_back(), None);
-        assert!(matches!(unkept, Err(CommandError::Unkept(_))), "{unkept:?}");
+        let pending_rollback = service.command(roll_back(), None);
+        assert!(
+            matches!(pending_rollback, Err(CommandError::PendingRollback(_))),
+            "{pending_rollback:?}"
+        );
         assert_eq!(answer(&service).0, "stable");
     }
     bench.store.is_behind.store(false, Ordering::SeqCst);

@@ -103,13 +103,13 @@ pub(crate) fn binomial_upper_tail(k: f64, n: f64, p: f64, q: f64) -> f64 {
 /// The continued fraction of the incomplete beta function, by Lentz's method.
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     // It takes about sqrt(min(a, b)) terms.
-    const MOST_TERMS: u32 = 10_000;
+    const MAX_TERMS: u32 = 10_000;
     const TINY: f64 = 1e-300;
     let away_from_zero = |value: f64| if value.abs() < TINY { TINY } else { value };
     let mut c = 1.0;
     let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
     let mut fraction = d;
-    for m in 1..MOST_TERMS {
+    for m in 1..MAX_TERMS {
         let m = f64::from(m);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));

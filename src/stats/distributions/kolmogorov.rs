@@ -26,7 +26,7 @@ pub(crate) fn kolmogorov_tail(n: f64, d: f64) -> f64 {
     /// Up to this n every two-sided probability is exact.
     const SMALL: f64 = 140.0;
     /// Beyond it the matrix would only refine probabilities of 0.9999 and more.
-    const LARGEST_MATRIX: f64 = 2000.0;
+    const MAX_MATRIX: f64 = 2000.0;
     let t = n * d;
     if t <= 0.5 {
         return 1.0;
@@ -46,7 +46,7 @@ pub(crate) fn kolmogorov_tail(n: f64, d: f64) -> f64 {
     if d >= 0.5 || scaled > far {
         return (2.0 * one_sided_tail(n, d)).min(1.0);
     }
-    let by_matrix = n <= SMALL || (n <= LARGEST_MATRIX && n * d.powf(1.5) <= 1.4);
+    let by_matrix = n <= SMALL || (n <= MAX_MATRIX && n * d.powf(1.5) <= 1.4);
     let below = if by_matrix { durbin_matrix(n, d) } else { pelz_good(n, d) };
     (1.0 - below).clamp(0.0, 1.0)
 }
@@ -62,9 +62,9 @@ pub(crate) fn kolmogorov_tail(n: f64, d: f64) -> f64 {
 /// doi:10.1214/aoms/1177729550.
 fn one_sided_tail(n: f64, d: f64) -> f64 {
     /// Fewer terms lose digits of probabilities near 1e-300.
-    const MOST_TERMS: f64 = 2000.0;
+    const MAX_TERMS: f64 = 2000.0;
     let last = n * (1.0 - d);
-    let step = (last / MOST_TERMS).max(1.0);
+    let step = (last / MAX_TERMS).max(1.0);
     let mut sum = 0.0;
     let mut j = 0.0;
     while j <= last {

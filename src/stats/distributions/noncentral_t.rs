@@ -27,7 +27,7 @@ pub(crate) fn noncentral_t_tail(t: f64, df: f64, delta: f64) -> f64 {
     let mut mass = 1.0;
     let mut tail = normal_tail(t - delta);
     for direction in [-step, step] {
-        for i in 1..MOST_STEPS {
+        for i in 1..MAX_STEPS {
             let u = direction * f64::from(i);
             let weight = weight(u, df);
             if weight < NEGLIGIBLE {
@@ -44,7 +44,7 @@ pub(crate) fn noncentral_t_tail(t: f64, df: f64, delta: f64) -> f64 {
 const NEGLIGIBLE: f64 = 1e-20;
 
 /// More than any df above 1 and delta up to 100 sqrt(df) need.
-const MOST_STEPS: u32 = 1_000_000;
+const MAX_STEPS: u32 = 1_000_000;
 
 /// The density of u up to a constant: 1 at its peak, u = 0.
 fn weight(u: f64, df: f64) -> f64 {

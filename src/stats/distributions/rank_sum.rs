@@ -17,7 +17,7 @@
 /// P(U <= u) for `smaller` values (at most 8) against `larger`, none equal, of one distribution.
 pub(crate) fn rank_sum_lower_tail(u: u64, smaller: u64, larger: u64) -> f64 {
     /// Up to here the coefficients take at most 4 MB and some milliseconds.
-    const MOST_COEFFICIENTS: u64 = 1_000_000;
+    const MAX_COEFFICIENTS: u64 = 1_000_000;
     let largest = smaller * larger;
     if u >= largest {
         return 1.0;
@@ -26,7 +26,7 @@ pub(crate) fn rank_sum_lower_tail(u: u64, smaller: u64, larger: u64) -> f64 {
         // The distribution is symmetric, and the shorter tail has the more exact sum.
         return 1.0 - rank_sum_lower_tail(largest - u - 1, smaller, larger);
     }
-    if largest <= MOST_COEFFICIENTS {
+    if largest <= MAX_COEFFICIENTS {
         coefficients(u as usize, smaller as usize, larger as usize).iter().sum()
     } else {
         uniform_sum_lower_tail(u as f64, smaller as f64, larger as f64)

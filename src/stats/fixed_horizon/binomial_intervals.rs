@@ -2,7 +2,7 @@
 //!
 //! The textbook interval, p +- z sqrt(p (1-p) / n), has no width at 0 errors. These have.
 
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::incomplete_beta::incomplete_beta_inverse;
 use crate::stats::distributions::normal::normal_quantile;
 
@@ -83,7 +83,7 @@ pub fn clopper_pearson_interval(k: u64, n: u64, level: f64) -> Option<(f64, f64)
 
 /// Whether an interval can be given; the level strictly between 0 and 1.
 fn check(k: u64, n: u64, level: f64) -> Option<()> {
-    let possible = k <= n && n > 0 && n <= MOST_OBSERVATIONS;
+    let possible = k <= n && n > 0 && n <= MAX_OBSERVATIONS;
     (possible && level > 0.0 && level < 1.0).then_some(())
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_trillion_observations_have_an_interval() {
-        let n = MOST_OBSERVATIONS;
+        let n = MAX_OBSERVATIONS;
         for k in [0, 1, 3_000, 1_000_000_000, n / 2, n - 1, n] {
             let exact = clopper_pearson_interval(k, n, 0.95).unwrap();
             let wilson = wilson_interval(k, n, 0.95).unwrap();

@@ -51,7 +51,7 @@ pub struct BootstrapInterval {
 }
 
 /// More resamples would take more memory than an interval is worth.
-const MOST_RESAMPLES: u32 = 10_000_000;
+const MAX_RESAMPLES: u32 = 10_000_000;
 
 impl Bootstrap {
     /// The interval of the canary's mean minus stable's.
@@ -118,7 +118,7 @@ impl Bootstrap {
     }
 
     fn interval(&self, estimate: f64, mut draw: impl FnMut() -> f64) -> Option<BootstrapInterval> {
-        let possible = (2..=MOST_RESAMPLES).contains(&self.resamples);
+        let possible = (2..=MAX_RESAMPLES).contains(&self.resamples);
         if !(possible && self.level > 0.0 && self.level < 1.0) {
             return None;
         }

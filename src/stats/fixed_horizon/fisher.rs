@@ -3,7 +3,7 @@
 //! Errors are rare, so normal approximations are at their worst exactly where it matters: no error
 //! yet, or the first few. Fisher's test is exact for any counts.
 
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::binomial::ln_binomial;
 
 /// Fisher's exact test, one-sided: the probability of at least `k_canary` of all events falling to
@@ -133,7 +133,7 @@ impl Table {
     fn new(k_canary: u64, n_canary: u64, k_stable: u64, n_stable: u64) -> Option<Self> {
         let observations = n_canary.checked_add(n_stable)?;
         let possible = k_canary <= n_canary && k_stable <= n_stable;
-        if !possible || n_canary == 0 || n_stable == 0 || observations > MOST_OBSERVATIONS {
+        if !possible || n_canary == 0 || n_stable == 0 || observations > MAX_OBSERVATIONS {
             return None;
         }
         let events = (k_canary + k_stable) as f64;
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_largest_tables_take_no_noticeable_time() {
-        let n = MOST_OBSERVATIONS / 2;
+        let n = MAX_OBSERVATIONS / 2;
         let near_the_mode = fisher_exact_greater(n / 2, n, n / 2, n).unwrap();
         assert!((near_the_mode - 0.5).abs() < 1e-5, "{near_the_mode}");
         assert_eq!(fisher_exact_greater(n, n, 0, n), Some(0.0));

@@ -3,7 +3,7 @@
 //! The largest distance between the two cumulative distributions notices every kind of difference,
 //! and each less readily than a test made for that kind.
 
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::kolmogorov::kolmogorov_tail;
 use crate::stats::distributions::lattice_paths::Boundary;
 use crate::stats::distributions::lattice_paths::probability_of_reaching;
@@ -52,7 +52,7 @@ use crate::stats::summary::points::merged;
 pub fn kolmogorov_smirnov(canary: &Points, stable: &Points) -> Option<KolmogorovSmirnov> {
     let (n_canary, n_stable) = (canary.total(), stable.total());
     let total = n_canary.checked_add(n_stable)?;
-    if n_canary == 0 || n_stable == 0 || total > MOST_OBSERVATIONS {
+    if n_canary == 0 || n_stable == 0 || total > MAX_OBSERVATIONS {
         return None;
     }
     // The distances times n_c n_s are whole numbers, so that equal ones compare as equal.
@@ -81,7 +81,7 @@ pub struct KolmogorovSmirnov {
 
 impl KolmogorovSmirnov {
     /// The largest sample with an exact p-value, as in scipy.
-    pub const LARGEST_EXACT: u64 = 10_000;
+    pub const MAX_EXACT: u64 = 10_000;
 
     /// D: the largest distance between the two cumulative distributions, 0 to 1.
     pub fn statistic(&self) -> f64 {
@@ -100,7 +100,7 @@ impl KolmogorovSmirnov {
 
     /// Whether the p-values are exact (for values without ties).
     pub fn is_exact(&self) -> bool {
-        self.n_canary.max(self.n_stable) <= Self::LARGEST_EXACT
+        self.n_canary.max(self.n_stable) <= Self::MAX_EXACT
     }
 
     /// The probability of a D at least this large if the distributions are equal.

@@ -3,7 +3,7 @@
 //! The test asks about ranks, so an outlier counts as one value and no more. Its effect size reads
 //! aloud: how often is a request of the canary slower than one of stable?
 
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::normal::normal_tail;
 use crate::stats::distributions::rank_sum::rank_sum_lower_tail;
 use crate::stats::summary::points::Points;
@@ -49,7 +49,7 @@ use crate::stats::summary::points::merged;
 pub fn mann_whitney_u(canary: &Points, stable: &Points) -> Option<MannWhitney> {
     let (n_canary, n_stable) = (canary.total(), stable.total());
     let total = n_canary.checked_add(n_stable)?;
-    if n_canary == 0 || n_stable == 0 || total > MOST_OBSERVATIONS {
+    if n_canary == 0 || n_stable == 0 || total > MAX_OBSERVATIONS {
         return None;
     }
     let mut stable_below = 0_u64;
@@ -66,7 +66,7 @@ pub fn mann_whitney_u(canary: &Points, stable: &Points) -> Option<MannWhitney> {
     let pairs = n_canary as f64 * n_stable as f64;
     let (n, before) = (total as f64, (total - 1) as f64);
     let std_dev = (pairs / 12.0 * (untied / n / before)).sqrt();
-    let exact = (ties == 0 && n_canary.min(n_stable) <= LARGEST_EXACT)
+    let exact = (ties == 0 && n_canary.min(n_stable) <= MAX_EXACT)
         .then(|| exact_tails((twice_u / 2) as u64, n_canary, n_stable));
     // At most 10^24 either way, so that the subtraction is exact.
     let twice_deviation = twice_u as i128 - (u128::from(n_canary) * u128::from(n_stable)) as i128;
@@ -75,7 +75,7 @@ pub fn mann_whitney_u(canary: &Points, stable: &Points) -> Option<MannWhitney> {
 }
 
 /// The largest smaller sample whose p-value is exact, as in scipy.
-const LARGEST_EXACT: u64 = 8;
+const MAX_EXACT: u64 = 8;
 
 /// The result of [`mann_whitney_u`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_trillion_observations_keep_their_ties() {
-        let half = MOST_OBSERVATIONS / 2;
+        let half = MAX_OBSERVATIONS / 2;
         let stable = Points::from_buckets([(1.0, half - 1), (2.0, 1)].into_iter());
         let canary = Points::from_buckets([(1.0, half)].into_iter());
         let test = mann_whitney_u(&canary, &stable).unwrap();

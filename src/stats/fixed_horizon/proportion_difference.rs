@@ -1,7 +1,7 @@
 //! How much more often does the canary fail than stable, and between which bounds?
 
 use super::binomial_intervals::wilson;
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
 use crate::stats::distributions::root::find_root;
@@ -39,7 +39,7 @@ impl ProportionDifference {
     pub fn new(k_canary: u64, n_canary: u64, k_stable: u64, n_stable: u64) -> Option<Self> {
         let observations = n_canary.checked_add(n_stable)?;
         let possible = k_canary <= n_canary && k_stable <= n_stable;
-        if !possible || n_canary == 0 || n_stable == 0 || observations > MOST_OBSERVATIONS {
+        if !possible || n_canary == 0 || n_stable == 0 || observations > MAX_OBSERVATIONS {
             return None;
         }
         let [k_canary, n_canary, k_stable, n_stable] =

@@ -3,7 +3,7 @@
 //! No distribution is assumed: how many observations fall below the true quantile is binomial, and
 //! so the interval's ends are observations themselves.
 
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
 use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::summary::points::Points;
@@ -40,7 +40,7 @@ use crate::stats::summary::points::quantile_rank;
 pub fn quantile_interval(points: &Points, q: f64, level: f64) -> Option<QuantileInterval> {
     let total = points.total();
     let inside = |share: f64| share > 0.0 && share < 1.0;
-    if total == 0 || total > MOST_OBSERVATIONS || !inside(q) || !inside(level) {
+    if total == 0 || total > MAX_OBSERVATIONS || !inside(q) || !inside(level) {
         return None;
     }
     let tail = 0.5 * (1.0 - level);

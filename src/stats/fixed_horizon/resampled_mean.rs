@@ -25,13 +25,13 @@ use crate::stats::distributions::random_variates::Variates;
 use crate::stats::summary::points::Points;
 
 /// Up to here every value is drawn by itself.
-const MOST_LISTED: u64 = 1000;
+const MAX_LISTED: u64 = 1000;
 
 /// Up to here the number of draws of every value is drawn.
 const FEW_VALUES: usize = 32;
 
-const LARGEST_SKEWNESS: f64 = 0.1;
-const LARGEST_KURTOSIS: f64 = 0.02;
+const MAX_SKEWNESS: f64 = 0.1;
+const MAX_KURTOSIS: f64 = 0.02;
 
 /// A sample, prepared for drawing the means of resamples.
 pub(crate) struct ResampledMean {
@@ -67,7 +67,7 @@ impl ResampledMean {
         let extreme_count: u64 = extremes.iter().map(|(_, count)| count).sum();
         let extreme_share = extreme_count as f64 / total as f64;
         let are_few = extremes.len() <= FEW_VALUES && extreme_count > FEW_VALUES as u64;
-        let extremes = if extreme_count <= MOST_LISTED && !are_few {
+        let extremes = if extreme_count <= MAX_LISTED && !are_few {
             let repeated = extremes
                 .iter()
                 .flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize));
@@ -146,7 +146,7 @@ fn by_distance(ascending: &[(f64, u64)], center: f64) -> Vec<(f64, u64)> {
 fn split(points: &Points, center: f64) -> (Body, Vec<(f64, u64)>) {
     let ascending = points.as_slice();
     let distances = || ascending.iter().map(|point| (point.0 - center, point.1));
-    if points.total() <= MOST_LISTED || ascending.len() <= FEW_VALUES {
+    if points.total() <= MAX_LISTED || ascending.len() <= FEW_VALUES {
         return (Body::default(), distances().collect());
     }
     // In units of the largest distance, so that fourth powers stay in range.
@@ -197,8 +197,8 @@ impl PowerSums {
             fourth - 4.0 * mean * third + 6.0 * mean * mean * second - 3.0 * mean.powi(4);
         let skewness = third_central / (variance * std_dev);
         let excess_kurtosis = fourth_central / (variance * variance) - 3.0;
-        let is_nearly_normal = skewness.abs() <= LARGEST_SKEWNESS * n.sqrt()
-            && excess_kurtosis.abs() <= LARGEST_KURTOSIS * n;
+        let is_nearly_normal =
+            skewness.abs() <= MAX_SKEWNESS * n.sqrt() && excess_kurtosis.abs() <= MAX_KURTOSIS * n;
         is_nearly_normal.then_some(Body {
             mean: mean * scale,
             std_dev: std_dev * scale,

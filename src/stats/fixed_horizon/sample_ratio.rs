@@ -4,7 +4,7 @@
 //! other comparison worthless, and it shows in the counts long before it shows in a mean.
 
 use super::fisher::last_where;
-use crate::stats::MOST_OBSERVATIONS;
+use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::binomial::ln_binomial;
 use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
 use crate::stats::distributions::incomplete_beta::binomial_upper_tail;
@@ -42,7 +42,7 @@ use crate::stats::distributions::normal::normal_tail;
 /// ```
 pub fn sample_ratio(n_canary: u64, n_stable: u64, intended_share: f64) -> Option<SampleRatioTest> {
     let total = n_canary.checked_add(n_stable)?;
-    let possible = total > 0 && total <= MOST_OBSERVATIONS;
+    let possible = total > 0 && total <= MAX_OBSERVATIONS;
     if !(possible && intended_share > 0.0 && intended_share < 1.0) {
         return None;
     }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_trillion_requests_take_no_time() {
-        let n = MOST_OBSERVATIONS;
+        let n = MAX_OBSERVATIONS;
         let test = sample_ratio(n / 10 + 600_000, n - n / 10 - 600_000, 0.1).unwrap();
         assert!((test.z - 2.0).abs() < 1e-6, "{}", test.z);
         assert!((test.p_exact / test.p_chi_square - 1.0).abs() < 1e-4, "{}", test.p_exact);

@@ -118,10 +118,10 @@ pub enum PowerError {
 }
 
 /// The most observations per track: up to here every whole number is an exact float.
-const MOST_SAMPLES: f64 = 1e15;
+const MAX_SAMPLES: f64 = 1e15;
 
-const LARGEST_EFFECT: f64 = 100.0;
-const SMALLEST_EFFECT: f64 = 1e-9;
+const MAX_EFFECT: f64 = 100.0;
+const MIN_EFFECT: f64 = 1e-9;
 
 impl TwoSamplePower {
     /// The smallest samples with the power asked for, at least two observations per track.
@@ -134,7 +134,7 @@ impl TwoSamplePower {
 
         let power = |canary: f64| self.power_with(canary, canary * ratio);
         let fewest = (2.0 / ratio).max(2.0);
-        let most = MOST_SAMPLES.min(MOST_SAMPLES / ratio);
+        let most = MAX_SAMPLES.min(MAX_SAMPLES / ratio);
         if power(most) < self.power {
             return Err(PowerError::TooManySamples);
         }
@@ -200,15 +200,15 @@ pub fn minimum_detectable_effect(
     check_alpha(alpha)?;
     check_power(power, alpha)?;
     let power_for = |effect: f64| power_of(n_canary, n_stable, effect, alpha, alternative);
-    let largest = power_for(LARGEST_EFFECT);
+    let largest = power_for(MAX_EFFECT);
     if largest < power {
         return Err(PowerError::NothingDetectable { power: largest });
     }
-    if power_for(SMALLEST_EFFECT) >= power {
-        return Ok(SMALLEST_EFFECT);
+    if power_for(MIN_EFFECT) >= power {
+        return Ok(MIN_EFFECT);
     }
     let excess = |ln_effect: f64| power_for(ln_effect.exp()) - power;
-    Ok(find_root(SMALLEST_EFFECT.ln(), LARGEST_EFFECT.ln(), 1e-13, excess).exp())
+    Ok(find_root(MIN_EFFECT.ln(), MAX_EFFECT.ln(), 1e-13, excess).exp())
 }
 
 fn power_of(
@@ -238,7 +238,7 @@ pub(crate) fn whole_samples(
     power_with: impl Fn(f64, f64) -> f64,
 ) -> Result<SampleSizes, PowerError> {
     let stable = canary * ratio;
-    if canary.max(stable) > MOST_SAMPLES * (1.0 + 1e-9) {
+    if canary.max(stable) > MAX_SAMPLES * (1.0 + 1e-9) {
         return Err(PowerError::TooManySamples);
     }
     // The last digits of a root that is a whole number must not cost an observation.
@@ -254,13 +254,13 @@ pub(crate) fn whole_samples(
 }
 
 pub(crate) fn check_samples(n_canary: f64, n_stable: f64) -> Result<(), PowerError> {
-    check("n_canary", n_canary, 2.0, MOST_SAMPLES, "2 to 1e15 observations")?;
-    check("n_stable", n_stable, 2.0, MOST_SAMPLES, "2 to 1e15 observations")
+    check("n_canary", n_canary, 2.0, MAX_SAMPLES, "2 to 1e15 observations")?;
+    check("n_stable", n_stable, 2.0, MAX_SAMPLES, "2 to 1e15 observations")
 }
 
 fn check_effect(effect: f64) -> Result<(), PowerError> {
     let expected = "1e-9 to 100 standard deviations, positive in either direction";
-    check("effect_size", effect, SMALLEST_EFFECT, LARGEST_EFFECT, expected)
+    check("effect_size", effect, MIN_EFFECT, MAX_EFFECT, expected)
 }
 
 pub(crate) fn check_alpha(alpha: f64) -> Result<(), PowerError> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::fixed_share::Vigil;
+use super::fixed_share::FixedShare;
 use super::is_random;
 use super::wealth::Wealth;
 use super::wealth::stakes;
@@ -54,7 +54,7 @@ use super::wealth::stakes;
 pub struct Bet {
     wealth: Wealth,
     /// There if the bet is to notice what begins late.
-    vigil: Option<Vigil>,
+    fixed_share: Option<FixedShare>,
 }
 
 /// What a bet on one tick is measured with; all of it fixed before the tick.
@@ -78,8 +78,8 @@ impl Bet {
     /// few percent more observations.
     pub fn vigilant() -> Self {
         let mut wealth = Wealth::default();
-        let vigil = Some(Vigil::over(wealth.logs()));
-        Self { wealth, vigil }
+        let fixed_share = Some(FixedShare::over(wealth.logs()));
+        Self { wealth, fixed_share }
     }
 
     /// Bets on one tick: u of the canary's observations and v of stable's, each with its count.
@@ -102,14 +102,14 @@ impl Bet {
         let canary = canary.map(|(u, n)| ((1.0 - share) * (u.max(lowest_u) - center), n));
         let stable = stable.map(|(v, n)| (-share * (v.min(highest_v) - center), n));
         let observations = self.wealth.play(&lambda, canary.chain(stable));
-        if let Some(vigil) = &mut self.vigil {
-            self.wealth.share(vigil, observations);
+        if let Some(fixed_share) = &mut self.fixed_share {
+            self.wealth.share(fixed_share, observations);
         }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        self.wealth.log_e(self.vigil.as_ref())
+        self.wealth.log_e(self.fixed_share.as_ref())
     }
 }
 

@@ -7,9 +7,9 @@ use super::betting::Bet;
 use super::betting::Stake;
 use super::log_mean_exp;
 use super::log_weighted_mean_exp;
+use super::recent_spread::RecentSpread;
 use super::reference::Feature;
-use super::reference::Frame;
-use super::tracker::Tracker;
+use super::reference::Reference;
 use crate::stats::fixed_horizon::margin::Margin;
 
 /// One function of the values, compared between the tracks.
@@ -23,7 +23,7 @@ pub(super) struct Comparison {
     /// Its share of the mean.
     weight: f64,
     bets: Bets,
-    tracker: Tracker,
+    tracker: RecentSpread,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Comparison {
     }
 
     fn new(feature: Feature, bets: Bets, weight: f64, margin: Margin, sign: f64) -> Self {
-        Self { feature, margin, sign, weight, bets, tracker: Tracker::default() }
+        Self { feature, margin, sign, weight, bets, tracker: RecentSpread::default() }
     }
 
     pub(super) fn name(&self) -> String {
@@ -96,7 +96,7 @@ impl Comparison {
 
     pub(super) fn tick(
         &mut self,
-        frame: &Frame,
+        frame: &Reference,
         share: f64,
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
@@ -124,13 +124,18 @@ impl Comparison {
         self.tracker.learn(&canary, &stable);
     }
 
-    pub(super) fn learn_past(&mut self, frame: &Frame, stable: &[(f64, u64)]) {
+    pub(super) fn learn_past(&mut self, frame: &Reference, stable: &[(f64, u64)]) {
         let stable = self.measured(frame, stable, false);
         self.tracker.learn(&[], &stable);
     }
 
     /// The function of every value; of an indicator only how often it is 0 and 1.
-    fn measured(&self, frame: &Frame, values: &[(f64, u64)], is_granted: bool) -> Vec<(f64, u64)> {
+    fn measured(
+        &self,
+        frame: &Reference,
+        values: &[(f64, u64)],
+        is_granted: bool,
+    ) -> Vec<(f64, u64)> {
         if is_granted && self.margin != Margin::default() {
             let granted = |value| self.margin.unshift(value, self.sign);
             let shifted: Vec<(f64, u64)> = points(values, granted).collect();

@@ -14,9 +14,9 @@ use serde::Serialize;
 /// [`e_benjamini_hochberg`](crate::stats::fixed_horizon::multiplicity::e_benjamini_hochberg)).
 ///
 /// ```
-/// use serin::stats::sequential::Running;
+/// use serin::stats::sequential::EProcess;
 ///
-/// let mut evidence = Running::default();
+/// let mut evidence = EProcess::default();
 /// evidence.observe(40_f64.ln());
 /// evidence.observe(0.5_f64.ln());
 /// assert!((evidence.always_valid_p() - 1.0 / 40.0).abs() < 1e-15);
@@ -24,12 +24,12 @@ use serde::Serialize;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Running {
+pub struct EProcess {
     log_e: f64,
     largest: f64,
 }
 
-impl Running {
+impl EProcess {
     /// Takes the e-value of the next tick, as a logarithm. NaN counts as no news.
     pub fn observe(&mut self, log_e: f64) {
         if !log_e.is_nan() {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_threshold_once_reached_stays_reached() {
-        let mut running = Running::default();
+        let mut running = EProcess::default();
         assert_eq!((running.always_valid_p(), running.reached(0.05)), (1.0, false));
         for log_e in [-3.0, 3.1, f64::NAN, -8.0] {
             running.observe(log_e);
@@ -79,10 +79,10 @@ mod tests {
 
     #[test]
     fn infinite_evidence_stays_a_number_that_json_can_hold() {
-        let mut running = Running::default();
+        let mut running = EProcess::default();
         running.observe(f64::INFINITY);
         let text = serde_json::to_string(&running).unwrap();
-        assert_eq!(serde_json::from_str::<Running>(&text).unwrap(), running);
+        assert_eq!(serde_json::from_str::<EProcess>(&text).unwrap(), running);
         assert_eq!(running.always_valid_p(), 0.0);
     }
 }

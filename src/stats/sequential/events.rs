@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::fixed_share::Vigil;
+use super::fixed_share::FixedShare;
 use super::is_random;
 use super::log_weighted_mean_exp;
 
@@ -71,7 +71,7 @@ pub struct Events {
     allowed_ratio: f64,
     log_wealth: [f64; RISK_RATIOS.len()],
     /// There if the bet is to notice what begins late.
-    vigil: Option<Vigil>,
+    fixed_share: Option<FixedShare>,
 }
 
 impl Events {
@@ -81,14 +81,14 @@ impl Events {
     pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
         let usable = (1e-6..=1e6).contains(&allowed_ratio);
         let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
-        Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], vigil: None }
+        Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], fixed_share: None }
     }
 
     /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
     ///
     /// [`Bet::vigilant`]: super::betting::Bet::vigilant
     pub fn vigilant(mut self) -> Self {
-        self.vigil = Some(Vigil::over(&mut self.log_wealth));
+        self.fixed_share = Some(FixedShare::over(&mut self.log_wealth));
         self
     }
 
@@ -107,15 +107,15 @@ impl Events {
             };
             *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
         }
-        if let Some(vigil) = &mut self.vigil {
-            vigil.share(&mut self.log_wealth, &RISK_SHARES, events);
+        if let Some(fixed_share) = &mut self.fixed_share {
+            fixed_share.share(&mut self.log_wealth, &RISK_SHARES, events);
         }
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        match &self.vigil {
-            Some(vigil) => vigil.log_e(&self.log_wealth, &RISK_SHARES),
+        match &self.fixed_share {
+            Some(fixed_share) => fixed_share.log_e(&self.log_wealth, &RISK_SHARES),
             None => log_weighted_mean_exp(&self.log_wealth, RISK_SHARES),
         }
     }

@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::betting::Bet;
 use super::betting::Stake;
-use super::center::Center;
 use super::confidence_sequence::Score;
-use super::e_process::Running;
+use super::e_process::EProcess;
 use super::events::Direction;
 use super::events::Events;
-use super::tracker::Tracker;
+use super::recent_mean::RecentMean;
+use super::recent_spread::RecentSpread;
 
 /// What one track did in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +60,11 @@ pub struct FailureMonitor {
     accepted_difference: f64,
     events: Events,
     not_worse: Bet,
-    tracker: Tracker,
-    harm: Running,
-    proven: Running,
+    tracker: RecentSpread,
+    harm: EProcess,
+    proven: EProcess,
     /// Stable's recent rate, which the effect is measured from.
-    center: Center,
+    center: RecentMean,
     effect: Score,
 }
 
@@ -77,10 +77,10 @@ impl FailureMonitor {
             accepted_difference: if (0.0..1.0).contains(&difference) { difference } else { 0.0 },
             events: Events::new(Direction::Worse, margins.harmful_ratio).vigilant(),
             not_worse: Bet::default(),
-            tracker: Tracker::default(),
-            harm: Running::default(),
-            proven: Running::default(),
-            center: Center::default(),
+            tracker: RecentSpread::default(),
+            harm: EProcess::default(),
+            proven: EProcess::default(),
+            center: RecentMean::default(),
             effect: Score::default(),
         }
     }
@@ -112,12 +112,12 @@ impl FailureMonitor {
     }
 
     /// The evidence that the canary fails more often than the harmful ratio allows.
-    pub fn harm(&self) -> &Running {
+    pub fn harm(&self) -> &EProcess {
         &self.harm
     }
 
     /// The evidence that it fails more often by less than the accepted difference.
-    pub fn proven(&self) -> &Running {
+    pub fn proven(&self) -> &EProcess {
         &self.proven
     }
 

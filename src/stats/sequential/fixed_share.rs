@@ -35,16 +35,16 @@ const HEAD_START: f64 = 100.0;
 /// The cash of a mixture, and how many observations it has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Vigil {
+pub(crate) struct FixedShare {
     log_cash: f64,
     seen: f64,
 }
 
-impl Vigil {
+impl FixedShare {
     /// Takes the cash out of the wealths of a mixture that has bet nothing yet.
-    pub(crate) fn over(logs: &mut [f64]) -> Vigil {
+    pub(crate) fn over(logs: &mut [f64]) -> FixedShare {
         logs.iter_mut().for_each(|log| *log += (1.0 - CASH).ln());
-        Vigil { log_cash: CASH.ln(), seen: 0.0 }
+        FixedShare { log_cash: CASH.ln(), seen: 0.0 }
     }
 
     /// Deals out a little of the wealth, after so many further observations.
@@ -92,12 +92,12 @@ mod tests {
             gains in prop::collection::vec(-300.0..300.0_f64, 8), observations in 1..10_000_000_u64,
         ) {
             let mut logs = [0.0; 8];
-            let mut vigil = Vigil::over(&mut logs);
-            prop_assert!(vigil.log_e(&logs, &SHARES).abs() < 1e-12);
+            let mut fixed_share = FixedShare::over(&mut logs);
+            prop_assert!(fixed_share.log_e(&logs, &SHARES).abs() < 1e-12);
             logs.iter_mut().zip(gains).for_each(|(log, gain)| *log += gain);
-            let before = vigil.log_e(&logs, &SHARES);
-            vigil.share(&mut logs, &SHARES, observations);
-            prop_assert!((vigil.log_e(&logs, &SHARES) - before).abs() < 1e-9 * (1.0 + before.abs()));
+            let before = fixed_share.log_e(&logs, &SHARES);
+            fixed_share.share(&mut logs, &SHARES, observations);
+            prop_assert!((fixed_share.log_e(&logs, &SHARES) - before).abs() < 1e-9 * (1.0 + before.abs()));
             prop_assert!(logs.iter().all(|log| *log > before - 20.0), "{logs:?} of {before}");
         }
 
@@ -105,7 +105,7 @@ mod tests {
         fn how_often_one_shares_does_not_matter(parts in prop::collection::vec(1..5000_u64, 1..20)) {
             let start = [3.0, -8.0, 0.0];
             let (mut one, mut other) = (start, start);
-            let (mut at_once, mut in_parts) = (Vigil::over(&mut one), Vigil::over(&mut other));
+            let (mut at_once, mut in_parts) = (FixedShare::over(&mut one), FixedShare::over(&mut other));
             let thirds = [0.5, 0.25, 0.25];
             at_once.share(&mut one, &thirds, parts.iter().sum());
             parts.iter().for_each(|part| in_parts.share(&mut other, &thirds, *part));

@@ -15,17 +15,17 @@
 //! are compared within the tick against that share: a randomization test. Nothing is assumed of the
 //! distribution, of independence between ticks, or of stationarity. What a bet depends on (cap,
 //! ranks, center, stake) is fixed *before* the tick, from past ticks only. Where this fails, and by
-//! how much, stands with [`Bet`] (strata) and [`KeysSeen`] (sticky keys).
+//! how much, stands with [`Bet`] (strata) and [`SeenKeys`] (sticky keys).
 //!
 //! State is constant in size, serializes without loss, and is a function of the tick increments
 //! alone: the same increments give the same bytes on the same build.
 //!
-//! Reading order: [`Running`] (an e-value and its maximum), `wealth` (the mixture of stakes), `vigil` (how it
+//! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! notices what begins late),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`Past`] and [`Frame`] (what a
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`ReferenceWindow`] and [`Reference`] (what a
 //! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
-//! [`Score`] (the interval to show), [`SampleRatio`], [`KeysSeen`]; then what stands on its own:
+//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`]; then what stands on its own:
 //! normal mixtures, quantile bands, 2 x 2 tables, several e-values at once.
 //!
 //! Shafer, Shen, Vereshchagin and Vovk (2011), Statistical Science 26(1), doi:10.1214/10-STS347;
@@ -44,8 +44,8 @@ pub(crate) mod paired;
 
 pub(crate) mod events;
 
-pub(crate) mod center;
-pub(crate) mod tracker;
+pub(crate) mod recent_mean;
+pub(crate) mod recent_spread;
 
 pub(crate) mod comparison;
 pub(crate) mod test;
@@ -58,7 +58,7 @@ pub(crate) mod failures;
 
 pub(crate) mod sample_ratio;
 
-pub(crate) mod keys_seen;
+pub(crate) mod seen_keys;
 
 pub(crate) mod normal_mixture;
 
@@ -73,7 +73,7 @@ pub use betting::Bet;
 pub use betting::Stake;
 pub use confidence_sequence::Interval;
 pub use confidence_sequence::Score;
-pub use e_process::Running;
+pub use e_process::EProcess;
 pub use events::Direction;
 pub use events::Events;
 pub use events::RISK_RATIOS;
@@ -81,7 +81,6 @@ pub use events::RISK_SHARES;
 pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
-pub use keys_seen::KeysSeen;
 pub use monitor::Monitor;
 pub use normal_mixture::half_width_one_sided;
 pub use normal_mixture::half_width_two_sided;
@@ -90,15 +89,16 @@ pub use normal_mixture::log_e_two_sided;
 pub use normal_mixture::mixing_precision;
 pub use pair_monitor::PairMonitor;
 pub use paired::Paired;
-pub use reference::Frame;
-pub use reference::Past;
+pub use reference::Reference;
+pub use reference::ReferenceWindow;
 pub use sample_ratio::SampleRatio;
+pub use seen_keys::SeenKeys;
 pub use several::holm;
 pub use several::weighted_bonferroni;
 pub use tables::log_e_hypergeometric;
 pub use tables::log_e_two_proportions;
 pub use test::Test;
-pub use wealth::LARGEST_LOSS;
+pub use wealth::MAX_LOSS;
 pub use wealth::STAKE_SHARES;
 pub use wealth::STAKE_SIZES;
 pub use wealth::STAKES;

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::center::Center;
 use super::comparison::Comparison;
 use super::comparison::log_weighted;
 use super::confidence_sequence::Score;
-use super::e_process::Running;
-use super::reference::Frame;
-use super::reference::Past;
+use super::e_process::EProcess;
+use super::recent_mean::RecentMean;
+use super::reference::Reference;
+use super::reference::ReferenceWindow;
 use super::test::Test;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
@@ -49,14 +49,14 @@ use crate::stats::summary::layout::Layout;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitor {
-    past: Past,
-    frame: Option<Frame>,
+    past: ReferenceWindow,
+    frame: Option<Reference>,
     harmful: Vec<Comparison>,
     accepted: Vec<Comparison>,
-    harm: Running,
-    proven: Running,
+    harm: EProcess,
+    proven: EProcess,
     /// Stable's recent mean, which the effect is measured from.
-    center: Center,
+    center: RecentMean,
     effect: Score,
 }
 
@@ -67,13 +67,13 @@ impl Monitor {
     /// it is none. Between the two, if the harmful one is the smaller, a canary is on its way to both.
     pub fn new(layout: Layout, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
         Self {
-            past: Past::new(layout),
+            past: ReferenceWindow::new(layout),
             frame: None,
             harmful: test.harm(harm, harmful),
             accepted: test.acceptance(harm, accepted),
-            harm: Running::default(),
-            proven: Running::default(),
-            center: Center::default(),
+            harm: EProcess::default(),
+            proven: EProcess::default(),
+            center: RecentMean::default(),
             effect: Score::default(),
         }
     }
@@ -92,8 +92,8 @@ impl Monitor {
             frame: self.frame.clone(),
             harmful: test.harm(harm, harmful),
             accepted: test.acceptance(harm, accepted),
-            harm: Running::default(),
-            proven: Running::default(),
+            harm: EProcess::default(),
+            proven: EProcess::default(),
             center: self.center,
             effect: Score::default(),
         };
@@ -146,12 +146,12 @@ impl Monitor {
     }
 
     /// The evidence that the canary is worse than the harmful margin allows.
-    pub fn harm(&self) -> &Running {
+    pub fn harm(&self) -> &EProcess {
         &self.harm
     }
 
     /// The evidence that the canary is not worse by the accepted margin.
-    pub fn proven(&self) -> &Running {
+    pub fn proven(&self) -> &EProcess {
         &self.proven
     }
 

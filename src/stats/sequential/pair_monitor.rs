@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::confidence_sequence::Score;
-use super::e_process::Running;
+use super::e_process::EProcess;
 use super::log_mean_exp;
 use super::paired::Paired;
 use crate::stats::fixed_horizon::margin::Harm;
@@ -42,8 +42,8 @@ pub struct PairMonitor {
     accepted: Margin,
     sides: Vec<Side>,
     spread: Spread,
-    harm: Running,
-    proven: Running,
+    harm: EProcess,
+    proven: EProcess,
     effect: Score,
 }
 
@@ -88,8 +88,8 @@ impl PairMonitor {
             accepted,
             sides,
             spread: Spread::default(),
-            harm: Running::default(),
-            proven: Running::default(),
+            harm: EProcess::default(),
+            proven: EProcess::default(),
             effect: Score::default(),
         }
     }
@@ -134,12 +134,12 @@ impl PairMonitor {
     }
 
     /// The evidence that the difference exceeds what is tolerated.
-    pub fn harm(&self) -> &Running {
+    pub fn harm(&self) -> &EProcess {
         &self.harm
     }
 
     /// The evidence that it stays within what is accepted.
-    pub fn proven(&self) -> &Running {
+    pub fn proven(&self) -> &EProcess {
         &self.proven
     }
 
@@ -152,15 +152,15 @@ impl PairMonitor {
     pub fn spread(&self) -> Option<f64> {
         let Spread { count, sum, squares } = self.spread;
         let mean = sum / count;
-        (count >= FEWEST).then(|| (squares / count - mean * mean).max(0.0).sqrt())
+        (count >= MIN).then(|| (squares / count - mean * mean).max(0.0).sqrt())
     }
 }
 
 /// Fewer values than this say little of their spread.
-const FEWEST: f64 = 20.0;
+const MIN: f64 = 20.0;
 
 /// Counts above this are halved, so that the spread follows the traffic: known to 1 % then.
-const MOST: f64 = 8192.0;
+const MAX: f64 = 8192.0;
 
 impl Spread {
     fn learn(&mut self, values: &[(f64, u64)]) {
@@ -170,8 +170,8 @@ impl Spread {
             self.sum += value * count;
             self.squares += value * value * count;
         }
-        if self.count > MOST {
-            let factor = 0.5 * MOST / self.count;
+        if self.count > MAX {
+            let factor = 0.5 * MAX / self.count;
             self.count *= factor;
             self.sum *= factor;
             self.squares *= factor;

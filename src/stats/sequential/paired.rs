@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::fixed_share::Vigil;
+use super::fixed_share::FixedShare;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 
@@ -38,7 +38,7 @@ pub struct Paired {
     margin: f64,
     wealth: Wealth,
     /// There if the bet is to notice what begins late.
-    vigil: Option<Vigil>,
+    fixed_share: Option<FixedShare>,
     count: u64,
     squares: f64,
 }
@@ -50,7 +50,7 @@ impl Paired {
     pub fn new(bound: f64, margin: f64) -> Self {
         let bound = if bound > 0.0 && bound.is_finite() { bound } else { 1.0 };
         let margin = if margin.is_finite() { margin } else { 0.0 };
-        Self { bound, margin, wealth: Wealth::default(), vigil: None, count: 0, squares: 0.0 }
+        Self { bound, margin, wealth: Wealth::default(), fixed_share: None, count: 0, squares: 0.0 }
     }
 
     /// The same bet, which notices a difference that begins late, too: see [`Bet::vigilant`].
@@ -58,7 +58,7 @@ impl Paired {
     /// [`Bet::vigilant`]: super::betting::Bet::vigilant
     #[must_use]
     pub fn vigilant(mut self) -> Self {
-        self.vigil = Some(Vigil::over(self.wealth.logs()));
+        self.fixed_share = Some(FixedShare::over(self.wealth.logs()));
         self
     }
 
@@ -95,8 +95,8 @@ impl Paired {
                 squares += x * x * *n as f64;
             });
         let observations = self.wealth.play(&lambda, outcomes);
-        if let Some(vigil) = &mut self.vigil {
-            self.wealth.share(vigil, observations);
+        if let Some(fixed_share) = &mut self.fixed_share {
+            self.wealth.share(fixed_share, observations);
         }
         self.count = self.count.saturating_add(count);
         self.squares += squares;
@@ -104,7 +104,7 @@ impl Paired {
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        self.wealth.log_e(self.vigil.as_ref())
+        self.wealth.log_e(self.fixed_share.as_ref())
     }
 }
 

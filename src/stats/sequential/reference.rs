@@ -10,11 +10,11 @@ use crate::stats::summary::points::Points;
 
 /// So many values of stable's must be known before anything is measured with them. With fewer the
 /// cap and the ranks are crude, never invalid.
-const FEWEST: u64 = 20;
+const MIN: u64 = 20;
 
 /// The past is halved when it holds more values than this, so that it follows the load: then it
 /// holds between 8 and 16 thousand, enough for a p99 within a tenth of a percentage point.
-const MOST: u64 = 16_384;
+const MAX: u64 = 16_384;
 
 /// The frame is made again when the past has gained one part in this many.
 const FRESH_PARTS: u64 = 20;
@@ -28,13 +28,13 @@ pub(crate) const QUANTILES: [f64; 9] = [0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90
 /// Stable's recent values: one histogram, whose memory its layout fixes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Past {
+pub struct ReferenceWindow {
     recent: Histogram,
     /// Values added since the last frame was made.
     fresh: u64,
 }
 
-impl Past {
+impl ReferenceWindow {
     /// No past yet.
     pub fn new(layout: Layout) -> Self {
         Self { recent: Histogram::new(layout), fresh: 0 }
@@ -47,19 +47,19 @@ impl Past {
             self.recent.record_many(value, count);
         }
         self.fresh = self.fresh.saturating_add(self.recent.count().saturating_sub(before));
-        while self.recent.count() > MOST {
+        while self.recent.count() > MAX {
             self.recent.halve();
         }
     }
 
     /// A new frame, when enough was learned since the last one.
-    pub fn frame(&mut self) -> Option<Frame> {
+    pub fn frame(&mut self) -> Option<Reference> {
         let known = self.recent.count();
-        if known < FEWEST || self.fresh == 0 || self.fresh.saturating_mul(FRESH_PARTS) < known {
+        if known < MIN || self.fresh == 0 || self.fresh.saturating_mul(FRESH_PARTS) < known {
             return None;
         }
         self.fresh = 0;
-        Frame::of(&self.recent.points())
+        Reference::of(&self.recent.points())
     }
 
     /// The values as this past knows them: each the middle of its bucket, or two that differ within
@@ -85,7 +85,7 @@ impl Past {
 /// validity, only on power.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Frame {
+pub struct Reference {
     /// Quantiles of stable's past at the levels of `QUANTILES`.
     thresholds: [f64; QUANTILES.len()],
     /// Quantiles at (i + 1/2) / KNOTS.
@@ -108,7 +108,7 @@ pub(crate) enum Feature {
     Below(u8),
 }
 
-impl Frame {
+impl Reference {
     fn of(past: &Points) -> Option<Self> {
         let total = past.total() as f64;
         let mut ascending = past.iter();
@@ -206,7 +206,7 @@ fn indicator(holds: bool) -> f64 {
 }
 
 #[cfg(test)]
-impl Frame {
+impl Reference {
     fn measure(&self, feature: Feature, value: f64) -> f64 {
         let measured = self.measure_all(feature, &[(value, 1)]);
         measured.iter().map(|(x, count)| x * *count as f64).sum()
@@ -220,8 +220,8 @@ mod tests {
 
     use super::*;
 
-    fn frame(values: &[f64]) -> Frame {
-        Frame::of(&Points::from_samples(values)).unwrap()
+    fn frame(values: &[f64]) -> Reference {
+        Reference::of(&Points::from_samples(values)).unwrap()
     }
 
     fn features() -> Vec<Feature> {
@@ -268,13 +268,13 @@ mod tests {
 
     #[test]
     fn a_frame_comes_with_enough_values_and_again_with_new_ones() {
-        let mut past = Past::new(Layout::SECONDS);
+        let mut past = ReferenceWindow::new(Layout::SECONDS);
         past.learn(&[(0.01, 19)]);
         assert_eq!(past.frame(), None);
         past.learn(&[(0.01, 1)]);
         assert!(past.frame().is_some());
         assert_eq!(past.frame(), None);
         past.learn(&[(0.02, 1_000_000)]);
-        assert!(past.points().total() <= MOST && past.frame().is_some());
+        assert!(past.points().total() <= MAX && past.frame().is_some());
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use statrs::function::gamma::ln_gamma;
 
-use super::e_process::Running;
+use super::e_process::EProcess;
 use super::is_random;
 
 /// How sure the alternative is that the share is about the intended one, in requests. A share that
@@ -41,7 +41,7 @@ pub struct SampleRatio {
     stable: u64,
     /// ln E of the stretches before this share.
     before: f64,
-    evidence: Running,
+    evidence: EProcess,
 }
 
 impl SampleRatio {
@@ -75,7 +75,7 @@ impl SampleRatio {
     }
 
     /// The evidence that the shares are not the intended ones.
-    pub fn evidence(&self) -> &Running {
+    pub fn evidence(&self) -> &EProcess {
         &self.evidence
     }
 }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_values_are_those_of_the_reference() {
-        // always_valid.py: loge_lindon_malek(kc, ks, pi, k)
+        // sequential.py: loge_lindon_malek(kc, ks, pi, k)
         for (canary, stable, share, concentration, expected) in [
             (3.0, 0.0, 0.1, 100.0, 0.24787877844893558),
             (20.0, 90.0, 0.1, 10.0, 1.5811785881196503),

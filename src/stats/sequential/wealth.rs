@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::fixed_share::Vigil;
+use super::fixed_share::FixedShare;
 use super::log_weighted_mean_exp;
 
 /// How many stakes are mixed.
@@ -32,14 +32,14 @@ pub const STAKE_SHARES: [f64; STAKES] = [
 ];
 
 /// The most of its wealth that a stake may lose by one observation, so that nobody goes broke.
-pub const LARGEST_LOSS: f64 = 0.9;
+pub const MAX_LOSS: f64 = 0.9;
 
 /// Factors between 0.1 and 2 are multiplied until there are this many, then the logarithm is taken:
 /// the product of 250 of them is a number that an `f64` holds to all its digits.
 const FACTORS_PER_LOGARITHM: u64 = 250;
 
 /// A gain beyond this many times the wealth is cut: cutting a gain never favors the gambler.
-const LARGEST_GAIN: f64 = 1e8;
+const MAX_GAIN: f64 = 1e8;
 
 /// The logarithms of the eight wealths, each per unit that it began with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub(super) struct Wealth([f64; STAKES]);
 /// lambda_k = min( eta_k / scale, 0.9 / |worst| )            worst = the smallest possible outcome
 /// ```
 pub(super) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
-    let most = LARGEST_LOSS / worst.abs().max(1e-12);
+    let most = MAX_LOSS / worst.abs().max(1e-12);
     STAKE_SIZES.map(|eta| (eta / scale.max(1e-300)).min(most))
 }
 
@@ -71,8 +71,8 @@ impl Wealth {
             all = all.saturating_add(count);
             // The stakes ascend, so the last one has the largest gain or loss.
             let most = lambda[STAKES - 1] * x;
-            if count > FACTORS_PER_LOGARITHM || !(-LARGEST_LOSS..=1.0).contains(&most) {
-                let gain = lambda.map(|stake| (stake * x).clamp(-LARGEST_LOSS, LARGEST_GAIN));
+            if count > FACTORS_PER_LOGARITHM || !(-MAX_LOSS..=1.0).contains(&most) {
+                let gain = lambda.map(|stake| (stake * x).clamp(-MAX_LOSS, MAX_GAIN));
                 for (log, gain) in self.0.iter_mut().zip(gain) {
                     *log += count as f64 * gain.ln_1p();
                 }
@@ -104,14 +104,14 @@ impl Wealth {
     }
 
     /// Deals out a little of the wealth to all stakes, after so many further observations.
-    pub(super) fn share(&mut self, vigil: &mut Vigil, observations: u64) {
-        vigil.share(&mut self.0, &STAKE_SHARES, observations);
+    pub(super) fn share(&mut self, fixed_share: &mut FixedShare, observations: u64) {
+        fixed_share.share(&mut self.0, &STAKE_SHARES, observations);
     }
 
     /// ln of what the unit has become.
-    pub(super) fn log_e(&self, vigil: Option<&Vigil>) -> f64 {
-        match vigil {
-            Some(vigil) => vigil.log_e(&self.0, &STAKE_SHARES),
+    pub(super) fn log_e(&self, fixed_share: Option<&FixedShare>) -> f64 {
+        match fixed_share {
+            Some(fixed_share) => fixed_share.log_e(&self.0, &STAKE_SHARES),
             None => log_weighted_mean_exp(&self.0, STAKE_SHARES),
         }
     }

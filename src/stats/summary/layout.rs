@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// The most buckets a layout may have, so that a hostile one cannot ask for gigabytes.
-const MOST_BUCKETS: usize = 1 << 16;
+const MAX_BUCKETS: usize = 1 << 16;
 
 /// The bits of an `f64` below its exponent.
 const MANTISSA_BITS: u8 = 52;
@@ -221,7 +221,7 @@ impl TryFrom<Shape> for Layout {
             Shape::Linear { .. } => 1..=65_534,
         };
         let layout = Self(shape);
-        if allowed.contains(&resolution) && layout.buckets() <= MOST_BUCKETS {
+        if allowed.contains(&resolution) && layout.buckets() <= MAX_BUCKETS {
             Ok(layout)
         } else {
             Err(LayoutError::Resolution { resolution, expected })

@@ -4,7 +4,7 @@
 //! largest value: 48 bytes, exact up to rounding, whatever the traffic. Two of them merge into the
 //! moments of both samples, which is why workers can count apart.
 //!
-//! A value that is not finite, or larger than [`LARGEST_MAGNITUDE`], is ignored: one of them would
+//! A value that is not finite, or larger than [`MAX_MAGNITUDE`], is ignored: one of them would
 //! turn the mean or the variance into NaN or infinity for good. [`Summary`](super::Summary) counts
 //! what was ignored.
 
@@ -13,11 +13,11 @@ use serde::Serialize;
 
 /// The largest absolute value that is recorded. With it the sum of squared deviations stays finite
 /// for every count a `u64` can hold: (2e144)^2 * 2^64 < 1e308.
-pub const LARGEST_MAGNITUDE: f64 = 1e144;
+pub const MAX_MAGNITUDE: f64 = 1e144;
 
-/// Whether a value can be recorded: finite, and at most [`LARGEST_MAGNITUDE`] in absolute value.
+/// Whether a value can be recorded: finite, and at most [`MAX_MAGNITUDE`] in absolute value.
 pub fn is_recordable(value: f64) -> bool {
-    value.abs() <= LARGEST_MAGNITUDE
+    value.abs() <= MAX_MAGNITUDE
 }
 
 /// Count, mean, squared deviations, minimum and maximum of a sample, in the unit of its values.
@@ -303,8 +303,8 @@ mod tests {
         assert_eq!((moments.count(), moments.variance()), (2, Some(2.0)));
 
         let mut extreme = Moments::new();
-        extreme.record_many(LARGEST_MAGNITUDE, u64::MAX / 2);
-        extreme.record_many(-LARGEST_MAGNITUDE, u64::MAX / 2);
+        extreme.record_many(MAX_MAGNITUDE, u64::MAX / 2);
+        extreme.record_many(-MAX_MAGNITUDE, u64::MAX / 2);
         assert!(extreme.variance().unwrap().is_finite());
     }
 

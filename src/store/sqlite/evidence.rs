@@ -6,14 +6,14 @@ use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use super::json;
-use crate::canary::Logged;
+use crate::canary::Chunk;
+use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
-use crate::canary::Segment;
 use crate::store::StoreError;
 use crate::store::no_base;
 
-/// Ticks lie in the order in which they came, so that a segment is read and forgotten in one stretch.
+/// Ticks lie in the order in which they came, so that a chunk is read and forgotten in one stretch.
 /// Not `WITHOUT ROWID`: that would give each tick of more than 1 kB a page of 4 kB of its own.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE evidence_base (
@@ -37,14 +37,14 @@ pub(super) const SCHEMA: &str = "
 pub(super) fn grow(
     connection: &Connection,
     rollout: u64,
-    grown: &[Logged],
+    grown: &[LogRecord],
 ) -> Result<(), StoreError> {
     let newest = "SELECT max(base) FROM evidence_base WHERE rollout = ?1";
     let mut base: Option<u64> =
         connection.prepare_cached(newest)?.query_row(params![rollout], |row| row.get(0))?;
     for part in grown {
         match part {
-            Logged::Base(monitors) => {
+            LogRecord::Base(monitors) => {
                 let ticks = monitors.ticks();
                 for later in [
                     "DELETE FROM evidence_base WHERE rollout = ?1 AND base >= ?2",
@@ -59,7 +59,7 @@ pub(super) fn grow(
                 )?;
                 base = Some(ticks);
             }
-            Logged::Tick(tick) => {
+            LogRecord::Tick(tick) => {
                 let LoggedTick { number, step, at, increment } = tick;
                 let base = base.ok_or_else(no_base)?;
                 // A save whose success was not reported is tried again.
@@ -81,21 +81,18 @@ pub(super) fn grow(
     Ok(())
 }
 
-/// Every segment, in ascending order.
-pub(super) fn segments(connection: &Connection) -> Result<Vec<Segment>, StoreError> {
+/// Every chunk, in ascending order.
+pub(super) fn chunks(connection: &Connection) -> Result<Vec<Chunk>, StoreError> {
     let all = "SELECT rollout, base FROM evidence_base ORDER BY rollout, base";
     let mut statement = connection.prepare_cached(all)?;
-    let segment = |row: &rusqlite::Row<'_>| Ok(Segment { rollout: row.get(0)?, base: row.get(1)? });
-    let segments = statement.query_map([], segment)?.collect::<Result<_, _>>()?;
-    Ok(segments)
+    let chunk = |row: &rusqlite::Row<'_>| Ok(Chunk { rollout: row.get(0)?, base: row.get(1)? });
+    let chunks = statement.query_map([], chunk)?.collect::<Result<_, _>>()?;
+    Ok(chunks)
 }
 
-/// The monitors that a segment starts from.
-pub(super) fn base(
-    connection: &Connection,
-    segment: Segment,
-) -> Result<Option<Monitors>, StoreError> {
-    let Segment { rollout, base } = segment;
+/// The monitors that a chunk starts from.
+pub(super) fn base(connection: &Connection, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
+    let Chunk { rollout, base } = chunk;
     let text: Option<String> = connection
         .query_row(
             "SELECT monitors FROM evidence_base WHERE rollout = ?1 AND base = ?2",
@@ -109,22 +106,19 @@ pub(super) fn base(
     })
 }
 
-/// The ticks of a segment, in order.
-pub(super) fn ticks(
-    connection: &Connection,
-    segment: Segment,
-) -> Result<Vec<LoggedTick>, StoreError> {
+/// The ticks of a chunk, in order.
+pub(super) fn ticks(connection: &Connection, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT number, step, at_ms, increment FROM evidence_tick
          WHERE rollout = ?1 AND base = ?2 ORDER BY number",
     )?;
-    let rows = statement.query_map(params![segment.rollout, segment.base], |row| {
+    let rows = statement.query_map(params![chunk.rollout, chunk.base], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
     })?;
     rows.map(|row| {
         let (number, step, at_ms, increment) = row?;
         let at = Timestamp::from_millisecond(at_ms).map_err(|cause| {
-            let what = format!("tick {number} of the evidence log of rollout {}", segment.rollout);
+            let what = format!("tick {number} of the evidence log of rollout {}", chunk.rollout);
             StoreError::Damaged { what, cause: cause.to_string() }
         })?;
         Ok(LoggedTick { number, step, at, increment })
@@ -132,13 +126,13 @@ pub(super) fn ticks(
     .collect()
 }
 
-/// Forgets a segment. The caller commits.
-pub(super) fn forget(connection: &Connection, segment: Segment) -> Result<(), StoreError> {
+/// Forgets a chunk. The caller commits.
+pub(super) fn forget(connection: &Connection, chunk: Chunk) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM evidence_base WHERE rollout = ?1 AND base = ?2",
         "DELETE FROM evidence_tick WHERE rollout = ?1 AND base = ?2",
     ] {
-        connection.execute(statement, params![segment.rollout, segment.base])?;
+        connection.execute(statement, params![chunk.rollout, chunk.base])?;
     }
     Ok(())
 }

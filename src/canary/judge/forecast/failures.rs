@@ -13,7 +13,7 @@ use super::outlook::settled;
 use crate::canary::judge::monitor::Counts;
 use crate::canary::judge::monitor::Measured;
 use crate::canary::policy::metric::Metric;
-use crate::stats::sequential::LARGEST_LOSS;
+use crate::stats::sequential::MAX_LOSS;
 use crate::stats::sequential::RISK_RATIOS;
 use crate::stats::sequential::RISK_SHARES;
 use crate::stats::sequential::STAKE_SHARES;
@@ -157,8 +157,8 @@ fn proof_gains(share: f64, accepted: f64, rates: Rates, remembered: f64, k: usiz
     let variance = rates.stable * (1.0 - rates.stable);
     let scale = variance.max(0.25 / (remembered.min(REMEMBERED) + 1.0)).sqrt();
     let worst = ((1.0 - share) * center).max(share * (highest - center));
-    let stake = (STAKE_SIZES[k] / scale).min(LARGEST_LOSS / worst.max(1e-12));
-    let gain = |x: f64| (stake * x).max(-LARGEST_LOSS).ln_1p();
+    let stake = (STAKE_SIZES[k] / scale).min(MAX_LOSS / worst.max(1e-12));
+    let gain = |x: f64| (stake * x).max(-MAX_LOSS).ln_1p();
     Kinds {
         canary_answered: gain((1.0 - share) * (1.0 - center)),
         canary_failed: gain(-(1.0 - share) * center),

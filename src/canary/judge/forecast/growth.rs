@@ -6,7 +6,7 @@ use crate::stats::sequential::STAKES;
 use crate::stats::sequential::log_weighted_mean_exp;
 
 /// More samples than this are no forecast.
-pub(crate) const MOST: f64 = 1e12;
+pub(crate) const MAX: f64 = 1e12;
 
 /// The logarithms of the eight wealths now, and what each gains by one more sample.
 ///
@@ -42,7 +42,7 @@ impl Growth {
     /// The same with ln E moved to what was observed: a change of the share on the way, say, is in
     /// that number and not in the counts.
     pub(crate) fn moved_to(mut self, log_e: f64) -> Growth {
-        let off = log_e.clamp(-MOST, MOST) - self.after(0.0);
+        let off = log_e.clamp(-MAX, MAX) - self.after(0.0);
         self.now = self.now.map(|log| log + off);
         self
     }
@@ -70,7 +70,7 @@ impl Growth {
             .filter(|((_, gain), _)| *gain > 0.0)
             .map(|((now, gain), share)| (threshold - share.ln() - now) / gain)
             .fold(f64::INFINITY, f64::min);
-        (latest <= MOST).then(|| bisect(0.0, latest, |samples| self.after(samples) < threshold))
+        (latest <= MAX).then(|| bisect(0.0, latest, |samples| self.after(samples) < threshold))
     }
 }
 
@@ -78,7 +78,7 @@ impl Growth {
 ///
 /// It is what the e-value itself says about the effect, whatever functions of the values it bets on.
 pub(crate) fn implied_sum(samples: f64, log_e: f64) -> f64 {
-    let log_e = log_e.clamp(-MOST, MOST);
+    let log_e = log_e.clamp(-MAX, MAX);
     let (largest, its_share) = (STAKE_SIZES[STAKES - 1], STAKE_SHARES[STAKES - 1]);
     let low = (log_e / STAKE_SIZES[0]).min(0.0);
     let high = (log_e.max(0.0) - its_share.ln() + 0.5 * largest * largest * samples) / largest;

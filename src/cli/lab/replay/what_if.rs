@@ -1,4 +1,4 @@
-//! What would the watch have said with other margins? Beside what it did say, and what happened.
+//! What would the watch have said with other margins? Diagnostics what it did say, and what happened.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

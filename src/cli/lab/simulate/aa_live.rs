@@ -143,7 +143,7 @@ fn look(client: &Client, seen: &mut Seen) -> anyhow::Result<()> {
     let health = client.get("/admin/check-canary-health")?.done()?;
     seen.last_alert = health["status"] == "alert";
     seen.any_alert |= seen.last_alert;
-    seen.rollback |= health["always_valid"]["verdict"] == "rollback";
+    seen.rollback |= health["sequential"]["verdict"] == "rollback";
     seen.is_off |= health["sample_ratio"]["is_off"] == true;
     let ticks = |field: &str| health["machine"][field].as_u64().unwrap_or_default();
     (seen.stalled, seen.ticks) = (ticks("stalled_ticks"), ticks("ticks"));

@@ -47,7 +47,7 @@ pub struct Traffic {
     keys: Option<usize>,
     /// Which requests of a user are bet on; every one is wrong, and shows why
     #[arg(long, value_name = "VISITS", default_value = "first", requires = "keys")]
-    visits: VisitKind,
+    visits: KeyUseKind,
     /// A client that sends a light request (a fifth of the latency) and a heavy one (1.8 times) in turn
     #[arg(long, conflicts_with = "keys")]
     strict_turn: bool,
@@ -98,7 +98,7 @@ enum LoadKind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum VisitKind {
+enum KeyUseKind {
     First,
     Every,
 }
@@ -161,8 +161,8 @@ impl Traffic {
 
     fn routing(&self) -> anyhow::Result<Routing> {
         let visits = match self.visits {
-            VisitKind::First => Visits::First,
-            VisitKind::Every => Visits::Every,
+            KeyUseKind::First => Visits::First,
+            KeyUseKind::Every => Visits::Every,
         };
         Ok(match self.keys {
             Some(users) => Routing::Sticky { users: in_range("keys", users, 2, 100_000)?, visits },

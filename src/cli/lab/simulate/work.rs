@@ -16,10 +16,10 @@ const LOOK_NS: f64 = 10_400.0;
 const USER_NS: f64 = 2000.0;
 
 /// The most work for one command, on one core: a day. A typing error shows at once.
-const MOST_SECONDS: f64 = 24.0 * 3600.0;
+const MAX_SECONDS: f64 = 24.0 * 3600.0;
 
 /// A thread keeps the requests between two looks in memory, about a hundred bytes each.
-const MOST_REQUESTS_A_LOOK: f64 = 1e6;
+const MAX_REQUESTS_A_LOOK: f64 = 1e6;
 
 /// Nothing, if so many hours of each of the runs can be waited for.
 ///
@@ -32,7 +32,7 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
         Look::TimesPerSecond(times) => (seconds * f64::from(times), per_second / f64::from(times)),
         Look::EverySeconds(every) => (seconds / f64::from(every), per_second * f64::from(every)),
     };
-    if a_look > MOST_REQUESTS_A_LOOK {
+    if a_look > MAX_REQUESTS_A_LOOK {
         bail!(
             "{a_look:.0} requests between two looks are too many to keep; look more often \
              (--look-every), or give fewer --requests-per-second"
@@ -45,8 +45,8 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
     let hour_ns = REQUEST_NS * per_second * seconds + LOOK_NS * looks + USER_NS * users;
     let hours = f64::from(replications) * runs as f64;
     let total = 1e-9 * hour_ns * hours;
-    if total > MOST_SECONDS {
-        let affordable = (f64::from(replications) * MOST_SECONDS / total).floor();
+    if total > MAX_SECONDS {
+        let affordable = (f64::from(replications) * MAX_SECONDS / total).floor();
         let fewer = if affordable >= 1.0 {
             format!("--replications {affordable} or less")
         } else {

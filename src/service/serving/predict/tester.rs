@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
+use super::Attribution;
 use super::PredictError;
 use super::Prediction;
 use super::Request;
-use super::Standing;
 use super::fit;
 use crate::canary::Track;
 use crate::service::clock::Clock;
@@ -32,15 +32,23 @@ pub async fn predict_on(
     let rows = fit(&live, request.rows)?;
     let (mut fallback, mut lost) = (false, Duration::ZERO);
     // Labels of testers' requests count as little as the requests.
-    let standing = Standing::Apart;
+    let attribution = Attribution::Excluded;
     // One that is being taken back is gone for testers, too.
-    let canary = live.canary.as_ref().filter(|lane| lane.is_open());
-    if let (Track::Canary, Some(lane)) = (track, canary) {
-        let fault = lane.fault(&request.segments);
-        let (latency, outcome) = timed(&lane.loaded, clock, fault, lane.deadline, &rows).await;
+    let canary = live.canary.as_ref().filter(|canary_slot| canary_slot.is_open());
+    if let (Track::Canary, Some(canary_slot)) = (track, canary) {
+        let fault = canary_slot.fault(&request.segments);
+        let (latency, outcome) =
+            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await;
         match outcome {
             Ok(probabilities) => {
-                return Ok(Prediction { probabilities, track, latency, fallback, standing, live });
+                return Ok(Prediction {
+                    probabilities,
+                    track,
+                    latency,
+                    fallback,
+                    attribution,
+                    live,
+                });
             }
             Err(_) => (fallback, lost) = (true, latency),
         }
@@ -48,5 +56,5 @@ pub async fn predict_on(
     let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
     let probabilities = outcome.map_err(PredictError::Stable)?;
     let latency = latency + lost;
-    Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, standing, live })
+    Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, attribution, live })
 }

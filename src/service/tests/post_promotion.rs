@@ -13,13 +13,13 @@ fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
     let service = bench.start();
     let after = format!("watch = \"1h\"\naction = \"{action}\"");
     let deployment =
-        Deployment { after_promotion: toml::from_str(&after).unwrap(), ..by_brier(50.0) };
+        Deployment { post_promotion: toml::from_str(&after).unwrap(), ..by_brier(50.0) };
     service.deploy(deployment, None).unwrap();
     let predictions = (0..400).map(|_| predicted(&service)).collect();
     let force = Command::Promote { force: true, reason: Some("no labels yet".to_owned()) };
     let status = service.command(force, None).unwrap();
     assert_eq!(status.stable.version, "model_v2");
-    assert_eq!(status.after_promotion.unwrap().previous, "model_v1");
+    assert_eq!(status.post_promotion.unwrap().previous, "model_v1");
     (service, predictions)
 }
 
@@ -58,7 +58,7 @@ fn late_labels_that_show_harm_bring_the_version_before_back() {
     let status = service.status();
     assert_eq!(status.stable.version, "model_v1");
     assert_eq!(answers(&service, 10), [("stable", "model_v1".to_owned())]);
-    assert_eq!((status.quarantine.len(), status.after_promotion.is_none()), (1, true));
+    assert_eq!((status.quarantine.len(), status.post_promotion.is_none()), (1, true));
     let last = status.last_rollout.unwrap();
     assert!(
         last.reason.contains("labels show") && last.reason.contains("brier"),
@@ -120,7 +120,7 @@ fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
     service.look().unwrap();
     let status = service.status();
     assert_eq!(status.stable.version, "model_v2");
-    assert!(status.after_promotion.unwrap().harm.unwrap().contains("brier"));
+    assert!(status.post_promotion.unwrap().harm.unwrap().contains("brier"));
     assert_eq!(events(&service), ["initialized", "canary_deployed", "promoted", "harm_reported"]);
     assert_recomputed(&bench, &["promoted", "harm_reported"]);
     let told = service.newest_history(1).unwrap()[0].event.sentence();
@@ -128,7 +128,7 @@ fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
     // The next deployment ends the watch, and says so.
     let note = service.deploy(deployment("model_v1.bin", 10.0), None).unwrap().note.unwrap();
     assert!(note.contains("model_v1 can no longer be reverted to"), "{note}");
-    assert!(service.status().after_promotion.is_none());
+    assert!(service.status().post_promotion.is_none());
 }
 
 #[test]
@@ -141,11 +141,11 @@ fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
             service.look().unwrap();
         }
     }
-    let v1 = service.status().after_promotion.unwrap().previous;
+    let v1 = service.status().post_promotion.unwrap().previous;
     assert_eq!(v1, "model_v1");
     bench.clock.advance(Duration::from_secs(3599));
     service.look().unwrap();
-    assert!(service.status().after_promotion.is_some());
+    assert!(service.status().post_promotion.is_some());
     bench.clock.advance(Duration::from_secs(1));
     service.look().unwrap();
     assert_eq!(events(&service).last(), Some(&"watch_ended"));
@@ -199,7 +199,7 @@ fn a_watch_needs_something_to_judge_by() {
     let bench = Bench::new();
     let service = bench.start();
     let watch = toml::from_str("watch = \"1h\"").unwrap();
-    let deployment = Deployment { after_promotion: watch, ..deployment("model_v2.bin", 10.0) };
+    let deployment = Deployment { post_promotion: watch, ..deployment("model_v2.bin", 10.0) };
     let error = service.deploy(deployment, None).unwrap_err().to_string();
     assert!(error.contains("nothing to judge by") && error.contains("log_loss"), "{error}");
 }

@@ -16,7 +16,7 @@ fn promoted(app: &TestApp, action: &str) -> Vec<Value> {
     app.deploy_canary_with(&json!({
         "model_path": "model_v2.bin", "traffic_percent": 50,
         "policy": { "metrics": [{ "name": "log_loss", "role": "guardrail" }] },
-        "after_promotion": { "watch": "1h", "action": action },
+        "post_promotion": { "watch": "1h", "action": action },
     }))
     .done();
     let labels = (0..400)
@@ -31,7 +31,7 @@ fn promoted(app: &TestApp, action: &str) -> Vec<Value> {
     let status =
         app.promote_canary_with(&json!({ "force": true, "reason": "no labels yet" })).done();
     assert_eq!(status["stable"]["version"], "model_v2");
-    assert_eq!(status["after_promotion"]["previous"], "model_v1");
+    assert_eq!(status["post_promotion"]["previous"], "model_v1");
     labels
 }
 
@@ -60,7 +60,7 @@ fn harm_that_labels_show_after_a_restart_reverts_the_promotion() {
     let labels = promoted(&app, "revert");
     send(&app, &labels[..20]);
     let app = app.restart();
-    assert_eq!(app.status()["after_promotion"]["action"], "revert");
+    assert_eq!(app.status()["post_promotion"]["action"], "revert");
     // Looks in between, because a bet is settled with each tick.
     for some in labels[20..].chunks(40) {
         if app.status()["stable"]["version"] == "model_v1" {
@@ -70,7 +70,7 @@ fn harm_that_labels_show_after_a_restart_reverts_the_promotion() {
     }
     let status = once(&app, |status| status["stable"]["version"] == "model_v1");
     assert_eq!(status["last_rollout"]["outcome"], "reverted");
-    assert_eq!(status["after_promotion"], Value::Null);
+    assert_eq!(status["post_promotion"], Value::Null);
     assert_eq!(status["quarantine"].as_object().unwrap().len(), 1);
     let last = app.history().pop().unwrap();
     assert_eq!((&last["event"], &last["by"]), (&json!("reverted"), &json!("automatic")));
@@ -91,7 +91,7 @@ fn harm_is_reported_where_that_is_asked_for() {
     let told = |_: &Value| app.history().last().unwrap()["event"] == "harm_reported";
     let status = once(&app, told);
     assert_eq!(status["stable"]["version"], "model_v2");
-    assert!(status["after_promotion"]["harm"].as_str().unwrap().contains("log_loss"), "{status}");
+    assert!(status["post_promotion"]["harm"].as_str().unwrap().contains("log_loss"), "{status}");
     let again = app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
     assert!(again["note"].as_str().unwrap().contains("ended with this deployment"), "{again}");
 }
@@ -125,7 +125,7 @@ fn a_watch_that_could_show_nothing_is_refused() {
         (json!({ "watch": "soon" }), "watch = \"soon\""),
         (json!({ "action": "undo" }), "undo"),
     ] {
-        let body = json!({ "model_path": "model_v2.bin", "after_promotion": after });
+        let body = json!({ "model_path": "model_v2.bin", "post_promotion": after });
         let expected = refused(422, "invalid_body", std::slice::from_ref(&named));
         let reply = app.deploy_canary_with(&body);
         reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());

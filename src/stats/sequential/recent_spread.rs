@@ -5,18 +5,18 @@ use serde::Serialize;
 
 /// Counts above this are halved, so that the center follows the load within seconds: its own noise
 /// adds 1/512 to the variance of the bet, at most.
-const MOST: f64 = 1024.0;
+const MAX: f64 = 1024.0;
 
 /// The canary's difference counts from so many observations on as much as the guess of none.
 const DOUBT: f64 = 20.0;
 
 /// Fewer of stable's observations than this say nothing yet.
-const FEWEST: f64 = 10.0;
+const MIN: f64 = 10.0;
 
 /// Recent mean and spread of a function with values from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Tracker {
+pub(super) struct RecentSpread {
     stable: Sums,
     /// The canary's values less stable's mean of that moment.
     difference: Sums,
@@ -30,7 +30,7 @@ struct Sums {
     squares: f64,
 }
 
-impl Tracker {
+impl RecentSpread {
     /// The center and the scale for the next tick; `None` while too little is known.
     ///
     /// ```text
@@ -41,7 +41,7 @@ impl Tracker {
     /// canary's own mean, so that stable's nine observations, not the canary's one, carry the
     /// difference. Without a difference it is the common mean.
     pub(super) fn center_and_scale(&self, share: f64) -> Option<(f64, f64)> {
-        if self.stable.count < FEWEST {
+        if self.stable.count < MIN {
             return None;
         }
         let mean = self.stable.sum / self.stable.count;
@@ -58,8 +58,8 @@ impl Tracker {
         let mut tick = Sums::default();
         stable.iter().for_each(|&(v, n)| tick.add(v, n));
         self.stable.merge(&tick);
-        let reference = if tick.count >= FEWEST { tick } else { self.stable };
-        if reference.count >= FEWEST {
+        let reference = if tick.count >= MIN { tick } else { self.stable };
+        if reference.count >= MIN {
             let mean = reference.sum / reference.count;
             let mut difference = Sums::default();
             canary.iter().for_each(|&(u, n)| difference.add(u - mean, n));
@@ -80,9 +80,9 @@ impl Sums {
         self.count += other.count;
         self.sum += other.sum;
         self.squares += other.squares;
-        if self.count > MOST {
-            let factor = 0.5 * MOST / self.count;
-            let factor = if self.count > 2.0 * MOST { factor } else { 0.5 };
+        if self.count > MAX {
+            let factor = 0.5 * MAX / self.count;
+            let factor = if self.count > 2.0 * MAX { factor } else { 0.5 };
             self.count *= factor;
             self.sum *= factor;
             self.squares *= factor;
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_center_lies_between_the_tracks_by_the_share() {
-        let mut tracker = Tracker::default();
+        let mut tracker = RecentSpread::default();
         assert_eq!(tracker.center_and_scale(0.1), None);
         for _ in 0..1000 {
             tracker.learn(&[(0.6, 10)], &[(0.3, 45), (0.5, 45)]);
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn counts_stay_bounded_and_the_latest_counts_most() {
-        let mut tracker = Tracker::default();
+        let mut tracker = RecentSpread::default();
         tracker.learn(&[], &[(0.0, u64::MAX)]);
-        assert!(tracker.stable.count <= MOST);
+        assert!(tracker.stable.count <= MAX);
         for _ in 0..100 {
             tracker.learn(&[], &[(1.0, 100)]);
         }

@@ -6,12 +6,12 @@ use serde::Serialize;
 /// Stable's recent mean in the unit of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Center {
+pub(super) struct RecentMean {
     count: f64,
     mean: f64,
 }
 
-impl Center {
+impl RecentMean {
     pub(super) fn mean(&self) -> Option<f64> {
         (self.count > 0.0).then_some(self.mean)
     }

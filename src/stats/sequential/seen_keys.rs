@@ -18,20 +18,20 @@ const SLOTS: u64 = 1 << 18;
 /// key comes first does not depend on its track.
 ///
 /// ```
-/// use serin::stats::sequential::KeysSeen;
+/// use serin::stats::sequential::SeenKeys;
 ///
-/// let mut seen = KeysSeen::default();
+/// let mut seen = SeenKeys::default();
 /// assert!(seen.is_first(0x1234_5678_9abc_def0));
 /// assert!(!seen.is_first(0x1234_5678_9abc_def0));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
-pub struct KeysSeen(Vec<u64>);
+pub struct SeenKeys(Vec<u64>);
 
-impl KeysSeen {
+impl SeenKeys {
     /// Whether no key in this hash's slot was seen before; afterward one was.
     pub fn is_first(&mut self, hash: u64) -> bool {
-        let (word, mask) = KeysSeen::place(hash);
+        let (word, mask) = SeenKeys::place(hash);
         let Some(word) = self.0.get_mut(word) else { return false };
         let first = *word & mask == 0;
         *word |= mask;
@@ -50,26 +50,26 @@ impl KeysSeen {
     }
 }
 
-impl Default for KeysSeen {
+impl Default for SeenKeys {
     fn default() -> Self {
         Self(vec![0; (SLOTS / 64) as usize])
     }
 }
 
-impl From<KeysSeen> for Vec<u64> {
-    fn from(seen: KeysSeen) -> Self {
+impl From<SeenKeys> for Vec<u64> {
+    fn from(seen: SeenKeys) -> Self {
         seen.0
     }
 }
 
-/// Words that no `KeysSeen` wrote.
+/// Words that no `SeenKeys` wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words} words of seen keys: expected {}; send them as they were serialized", SLOTS / 64)]
 pub struct WordsMismatch {
     words: usize,
 }
 
-impl TryFrom<Vec<u64>> for KeysSeen {
+impl TryFrom<Vec<u64>> for SeenKeys {
     type Error = WordsMismatch;
 
     fn try_from(words: Vec<u64>) -> Result<Self, WordsMismatch> {
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn each_slot_is_new_once_and_a_round_trip_remembers() {
-        let mut seen = KeysSeen::default();
+        let mut seen = SeenKeys::default();
         let first = (0..3 * SLOTS).filter(|hash| seen.is_first(*hash)).count() as u64;
         assert_eq!((first, seen.count()), (SLOTS, SLOTS));
         let text = serde_json::to_string(&seen).unwrap();
-        assert_eq!(serde_json::from_str::<KeysSeen>(&text).unwrap(), seen);
+        assert_eq!(serde_json::from_str::<SeenKeys>(&text).unwrap(), seen);
         assert!(
-            serde_json::from_str::<KeysSeen>("[1,2]").unwrap_err().to_string().contains("4096")
+            serde_json::from_str::<SeenKeys>("[1,2]").unwrap_err().to_string().contains("4096")
         );
     }
 }
