@@ -1,16 +1,16 @@
-//! How often does the judge take back a healthy canary, and how soon a harmful one?
+//! Calibration: how often the judge rolls back a healthy canary, and how soon it rolls back a harmful one.
 //!
 //! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
 //! judged after every second, and prints the tables of docs/statistics.md. The same arguments give
-//! the same numbers on any number of threads. Exit code 1 if a healthy case is taken back more often
-//! than 5 % (three standard errors granted).
+//! the same numbers on any number of threads. Exit code 1 if a healthy case is rolled back more often
+//! than 5 % (beyond three standard errors).
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
 //!     [--only healthy|served|strained|harmful|late|cost]
 //! ```
 //!
-//! The seed is added to the number of each case: other hours, to see how much of a table is chance.
+//! The seed is added to the number of each case. Another seed shows how much of a table is chance.
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -46,14 +46,14 @@ mod further;
 
 const REPLICATIONS: u32 = 2000;
 const PARTS: [&str; 6] = ["healthy", "served", "strained", "harmful", "late", "cost"];
-/// The most hours of a case, and the largest seed.
+/// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
 
 fn main() -> ExitCode {
     program::arguments().map_or(ExitCode::SUCCESS, |arguments| exit_code(calibrate(&arguments)))
 }
 
-/// Whether every healthy case was taken back seldom enough.
+/// Whether the rollback rate of every healthy case is at most alpha.
 fn calibrate(arguments: &[String]) -> Fallible<bool> {
     for name in arguments.iter().filter(|argument| argument.starts_with("--")) {
         if !["--bench", "--replications", "--seed", "--only", "--case"].contains(&name.as_str()) {
@@ -90,13 +90,13 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
             tell_healthy("No difference", &cases::healthy(), part, replications, seed + 1);
     }
     if is_wanted("served") {
-        let title = "No difference, the policy that is served";
+        let title = "No difference, default policy of the server";
         is_calibrated &=
             tell_healthy(title, &further::healthy_served(), part, replications, seed + 1);
     }
     if is_wanted("strained") {
         tell_healthy(
-            "No difference, coin flips strained",
+            "No difference, independence strained",
             &cases::strained(),
             part,
             replications,
@@ -115,7 +115,7 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     Ok(is_calibrated)
 }
 
-/// Whether no case is taken back more often than alpha.
+/// Whether the rollback rate of each case is at most alpha.
 fn tell_healthy(
     title: &str,
     cases: &[(String, Scenario)],
@@ -132,7 +132,7 @@ fn tell_healthy(
     );
     tell("|---|---|---|---|---|---|---|---|");
     let mut is_calibrated = true;
-    // The seed goes with the place in the whole list, so a part gives the numbers of the whole.
+    // The seed follows the position in the whole list, so a part of it gives the same numbers.
     for ((name, scenario), seed) in cases.iter().zip(seed..) {
         if !name.contains(part) {
             continue;
@@ -226,7 +226,7 @@ fn tell_late(part: &str, replications: u32, first_seed: u32) {
             outcome.rollback.is_some_and(|moment| moment.second <= scenario.harm_after)
         };
         let (early, rest): (Vec<Outcome>, Vec<Outcome>) = outcomes.into_iter().partition(is_early);
-        // Every second of 100 requests has its 10 of the canary's.
+        // Each second has 100 requests, 10 of them for the canary.
         let before = 10 * u64::from(scenario.harm_after);
         let since = |quantiles: Quantiles, before: u64| {
             let since = |value: Option<u64>| or_never(value.map(|value| value - before));
@@ -246,7 +246,7 @@ fn tell_late(part: &str, replications: u32, first_seed: u32) {
     }
 }
 
-/// What a tick and an hour cost, and how large the state is.
+/// Time per tick and per hour, and the size of the state.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn tell_cost() {
     let (_, scenario) = &cases::healthy()[2];
@@ -292,7 +292,7 @@ fn tell_cost() {
     tell(&format!("\nOne simulated hour: {hour_ms:.1} ms on one core."));
 }
 
-/// On all cores.
+/// Runs the hours on all cores.
 fn replicate(scenario: &Scenario, replications: u32, seed: u32) -> Vec<Outcome> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Study { replications, seed, threads }.outcomes(scenario, || ())

@@ -1,16 +1,16 @@
-//! What does serin cost over a bare handler, in requests per second and in CPU time per request?
+//! Overhead of serin over a bare handler, in requests per second and in CPU time per request.
 //!
 //! Two servers run side by side, two workers each: serin with a canary at 10 %, and a bare
 //! actix-web handler that parses the same body and returns a fixed object with the same fields.
-//! They are loaded in turn, so that whatever else the machine does falls on both, and the ratio
-//! is taken within each pair. `cargo bench --bench http -- --same` loads two bare servers instead:
-//! how far its ratio strays from 1 is what the method cannot see. `-- --shadow` loads two serins without
-//! a canary's share, one of which asks it everything in shadow. Exit code 1 if a request itself, sent alone,
-//! takes 10 % longer for that. Under full load the shadow pays with processor time like everything else.
+//! They are loaded in turn, so that other work on the machine affects both, and the ratio is taken within
+//! each pair. `cargo bench --bench http -- --same` loads two bare servers instead: the distance of its ratio
+//! from 1 is the resolution of the method. `-- --shadow` loads two servers whose canary gets no traffic, one of
+//! which shadows every request. Exit code 1 if a request sent alone takes 10 % longer with the shadow. Under
+//! full load the shadow also takes processor time.
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
-//! thread, all written to, then all read from. Exit code 1 if the floor is missed, 2 if the result
-//! is void (an answer that is not a prediction, a server that died, a canary that went away).
+//! thread, all written to, then all read from. Exit code 1 if the throughput is below the limit, 2 if the
+//! result is invalid (an answer that is not a prediction, a server that died, a canary that disappeared).
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     exit_code(if is_given("--shadow") { shadow() } else { compare(is_given("--same")) })
 }
 
-/// Whether the floor was kept.
+/// Whether the throughput limit was kept.
 fn compare(same: bool) -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     let path = folder.path();
@@ -91,7 +91,7 @@ fn compare(same: bool) -> Fallible<bool> {
     let lowest = medians.iter().copied().fold(f64::INFINITY, f64::min);
     tell("");
     if same {
-        tell(&format!("ratio requests/s bare : bare = {lowest:.2} (1.00 were it noiseless)"));
+        tell(&format!("ratio requests/s bare : bare = {lowest:.2} (1.00 without noise)"));
         return Ok(true);
     }
     tell(&format!(
@@ -100,7 +100,7 @@ fn compare(same: bool) -> Fallible<bool> {
     Ok(lowest >= FLOOR)
 }
 
-/// Whether a request takes hardly longer when the canary is asked the same in shadow.
+/// Whether shadowing leaves the latency of a single request within its limit.
 fn shadow() -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     let shadowing = start_serin(folder.path(), "a", SHADOW)?;
@@ -116,7 +116,7 @@ fn shadow() -> Fallible<bool> {
     }
     let mut pairs = Vec::new();
     for round in 0..2 * ROUNDS + 1 {
-        // Who comes first changes, so that a drift within the pair favors nobody.
+        // The order alternates, so that a drift within the pair favors neither.
         pairs.push(if round % 2 == 0 {
             let first = latency_microseconds(&shadowing, ROUND / 4)?;
             (first, latency_microseconds(&off, ROUND / 4)?)
@@ -150,7 +150,7 @@ fn compare_at(
     }
     let mut pairs = Vec::new();
     for round in 0..ROUNDS {
-        // Who comes first changes, so that a drift within the pair favors nobody.
+        // The order alternates, so that a drift within the pair favors neither.
         pairs.push(if round % 2 == 0 {
             let first = load(ours, connections, ROUND)?;
             (first, load(bare, connections, ROUND)?)
@@ -184,7 +184,7 @@ struct Spread {
 }
 
 impl Spread {
-    /// Of an odd number of values, so that the median is one of them.
+    /// From an odd number of values, so that the median is one of them.
     fn of(mut values: Vec<f64>) -> Spread {
         values.sort_by(f64::total_cmp);
         Spread {
@@ -205,7 +205,7 @@ fn the_canary_is_still_there(address: SocketAddr) -> Fallible<()> {
     let (status, body) = ask(address, "GET", "/admin/status", "")?;
     let parsed: serde_json::Value = serde_json::from_str(&body)?;
     if status != 200 || !parsed["canary"].is_object() {
-        return Err(format!("the canary was gone at the end: status {status}: {body}").into());
+        return Err(format!("the canary was missing at the end: status {status}: {body}").into());
     }
     Ok(())
 }

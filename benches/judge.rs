@@ -1,9 +1,9 @@
-//! What does a judgement cost, and what do scipy and statsmodels take for the same work?
+//! Cost of a judgement, compared with scipy and statsmodels doing the same work.
 //!
-//! serin judges summaries of 10^8 requests of each track; scipy gets arrays of a million
-//! values a side, or the very same counts, as its column says. Its time is CPU time, serin's the
-//! clock's. Without a Python environment there is nothing to put beside, and the table says so. Exit
-//! code 1 if a median misses its limit, or if what is kept grows with the traffic.
+//! serin judges summaries of 10^8 requests per track. scipy gets arrays of a million values per side, or the
+//! same counts, as its column says. Its time is CPU time, serin's is wall time. Without a Python environment
+//! the table has no such column and says so. Exit code 1 if a median misses its limit, or if the state grows
+//! with the traffic.
 
 use std::process::ExitCode;
 
@@ -48,17 +48,17 @@ const LOOK_LIMIT_SECONDS: f64 = 1e-3;
 const BOOTSTRAP_LIMIT_SECONDS: f64 = 50e-3;
 
 const ROUNDS: usize = 101;
-/// Of work that takes tens of milliseconds.
+/// Rounds for work that takes tens of milliseconds.
 const LONG_ROUNDS: usize = 11;
 
-/// One line of the table.
+/// One row of the table.
 struct Row {
     work: String,
     serin: Timing,
     limit_seconds: Option<f64>,
-    /// The names of the same work in the script; more than one add up.
+    /// The names of the same work in the script; their times are added.
     peers: Vec<&'static str>,
-    /// What serin answers, where scipy is asked about the same numbers.
+    /// serin's result, where scipy computes it from the same numbers.
     answer: Option<f64>,
 }
 
@@ -85,18 +85,18 @@ fn measure() -> Fallible<bool> {
     let is_quick = rows.iter().filter(|row| row.misses_its_limit()).map(tell_missed).count() == 0;
     let is_constant = sizes.iter().all(Size::is_constant);
     if !is_constant {
-        tell("\nmissed: what is kept grows with the traffic");
+        tell("\nmissed: the state grows with the traffic");
     }
     tell(&format!("\nall of it took {} s", digits(start.elapsed().as_secs_f64())));
     Ok(is_quick && is_constant)
 }
 
-/// What one look computes.
+/// The computation of one look.
 fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
     let snapshots = traffic.ticks(ROUNDS + 1);
     let samples = snapshots.first()?;
     let fresh = work::watch(samples);
-    // Each round is the next tick of the same judgement.
+    // Each round adds the next tick to the same monitors.
     let ticks = || snapshots.iter().zip(snapshots.iter().skip(1));
     let (mut watched, mut pairs) = (fresh.clone(), ticks());
     let tick = Timing::measure(ROUNDS, || {
@@ -112,7 +112,7 @@ fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
     let check_of_arrays = vec!["welch", "fisher_greater"];
     let p_value = work::health_check(samples).evidence.latency.map(|latency| latency.p_value);
     Some(vec![
-        Row::new("one look: health check and always-valid tick", both).within(LOOK_LIMIT_SECONDS),
+        Row::new("one look: health check and sequential tick", both).within(LOOK_LIMIT_SECONDS),
         Row::new("its health check: Welch, Fisher, verdict", check).beside(check_of_arrays),
         Row::new("the same; scipy from moments", check)
             .beside(vec!["health_check"])
@@ -121,7 +121,7 @@ fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
     ])
 }
 
-/// Every test for one look, together and one by one.
+/// The fixed-sample tests, together and one by one.
 fn tests(samples: &Samples, worse: &Samples) -> Option<Vec<Row>> {
     let all_of = |samples: &Samples| {
         Timing::measure(ROUNDS, || {
@@ -132,7 +132,7 @@ fn tests(samples: &Samples, worse: &Samples) -> Option<Vec<Row>> {
     let names = work::TESTS.iter().map(|(_, name, _)| *name).collect();
     let points = Timing::measure(ROUNDS, || Sides::of(samples))?;
     let mut rows = vec![
-        Row::new("every test for one look, once", all_of(samples)?)
+        Row::new("every fixed-sample test, once", all_of(samples)?)
             .within(LOOK_LIMIT_SECONDS)
             .beside(names),
         Row::new("the same, the canary 5 % worse", all_of(worse)?).within(LOOK_LIMIT_SECONDS),
@@ -146,7 +146,7 @@ fn tests(samples: &Samples, worse: &Samples) -> Option<Vec<Row>> {
     Some(rows)
 }
 
-/// What scipy gets, for once: arrays.
+/// serin on raw arrays, as scipy gets them.
 fn of_raw_values(traffic: &Traffic) -> Option<Vec<Row>> {
     let arrays = [&traffic.canary.latency, &traffic.stable.latency];
     let points = || arrays.map(|values| Points::from_samples(values));
@@ -228,7 +228,7 @@ fn tell_times(rows: &[Row], peers: &Result<Peers, String>) -> Fallible<()> {
     Ok(())
 }
 
-/// scipy's cell and the ratio of the medians; several works add up.
+/// scipy's cell and the ratio of the medians.
 fn beside(row: &Row, peers: &Peers) -> Fallible<(String, String)> {
     let mut found = Vec::new();
     for name in &row.peers {

@@ -1,7 +1,7 @@
-//! How long does a prediction take inside the process: assign a track, infer, record?
+//! Time of a prediction inside the process: assign a track, infer, record.
 //!
-//! The same service as behind HTTP, with a canary at 10 %, without HTTP. One thread and two, which
-//! share whatever a prediction shares. Exit code 1 if the median misses the limit.
+//! The service as it runs behind HTTP, with a canary at 10 %. On one thread, and on two threads that share
+//! one service. Exit code 1 if the median exceeds the limit.
 
 use std::ops::Range;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     program::arguments().map_or(ExitCode::SUCCESS, |_| exit_code(measure()))
 }
 
-/// Whether the limit was kept, by one thread alone.
+/// Whether a single thread kept the limit.
 fn measure() -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     ensure_default_models(folder.path())?;
@@ -72,14 +72,14 @@ fn measure() -> Fallible<bool> {
         }
     }
     let id = nanoseconds_per_id(&service)?;
-    tell(&format!("the id of an answer, by which its label comes: {id:.0} ns besides"));
+    tell(&format!("prediction id: {id:.0} ns more"));
     in_shadow(&folder)?;
     tell(&format!("one thread: {alone:.0} ns per prediction (limit {LIMIT_NANOSECONDS:.0})"));
     Ok(alone < LIMIT_NANOSECONDS)
 }
 
-/// What a prediction costs where nothing, and where everything is put to the canary in shadow. Faster
-/// than any network: most of it finds the queue full, and the thread that asks is busy all the time.
+/// Time of a prediction without a shadow and with a shadow of 100 %. The requests come faster than any network
+/// delivers them: most find the queue full, and the shadow thread is always busy.
 fn in_shadow(folder: &tempfile::TempDir) -> Fallible<()> {
     let service = Arc::new(start(folder)?);
     let shadower = Shadower::start(service.clone())?;
@@ -125,7 +125,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
     Ok(service)
 }
 
-/// Nanoseconds per prediction, as each of so many threads sees them.
+/// Nanoseconds per prediction on each of several threads.
 fn round_of(service: &Service, threads: usize) -> Fallible<f64> {
     let each: Vec<Fallible<f64>> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
@@ -139,7 +139,7 @@ fn round_of(service: &Service, threads: usize) -> Fallible<f64> {
     Ok(each.into_iter().sum::<Fallible<f64>>()? / threads as f64)
 }
 
-/// Nanoseconds per prediction. The canary answers so many of them.
+/// Nanoseconds per prediction. Checks how many the canary answered.
 fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
@@ -156,7 +156,7 @@ fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
             canary += u32::from(answer.track == Track::Canary);
         }
         let nanoseconds = start.elapsed().as_secs_f64() * 1e9 / f64::from(PREDICTIONS);
-        // Two threads share one count, so each has its tenth only roughly.
+        // Threads share one stratum count, so each gets only about a tenth for the canary.
         if !by_canary.contains(&canary) {
             return Err(format!("the canary answered {canary} of {PREDICTIONS}").into());
         }
@@ -164,7 +164,7 @@ fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
     })
 }
 
-/// Nanoseconds that the id of an answer takes, the reading of the clock included: the median round.
+/// Nanoseconds to make a prediction id, with the clock read: the median round.
 fn nanoseconds_per_id(service: &Service) -> Fallible<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();

@@ -1,12 +1,12 @@
-//! How soon is a bad canary off, and does a good one get through? Real servers over HTTP, each with a
-//! client that sends 200 requests a second, several side by side; and how long a canary still answers
-//! after it has been decided that it goes.
+//! Whole rollouts over HTTP: how soon a harmful canary is rolled back, and whether a healthy one is promoted.
+//! Several servers run at once, each with a client that sends 200 requests per second. A second part
+//! measures how long a canary still answers after the decision to roll it back.
 //!
 //! ```text
 //! cargo bench --bench rollout -- [--runs 10] [--at-once 10] [--only spike|slow|walk|shadow|removal]
 //! ```
 //!
-//! Exit code 1 if a run ended wrongly, a user's answer failed, or a limit was missed.
+//! Exit code 1 if a run ended wrongly, an answer to a user failed, or a limit was missed.
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicUsize;
@@ -40,7 +40,7 @@ mod story;
 mod removal;
 
 const RUNS: usize = 10;
-/// More would take the processors from each other, where there are two.
+/// More would compete for the processors of a machine with two cores.
 const AT_ONCE: usize = 10;
 const REMOVAL: &str = "removal";
 
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     program::arguments().map_or(ExitCode::SUCCESS, |arguments| exit_code(measure(&arguments)))
 }
 
-/// Whether all went as it must.
+/// Whether every run ended as it should and every limit was kept.
 fn measure(arguments: &[String]) -> Fallible<bool> {
     let given = |flag: &str| {
         let place = arguments.iter().position(|argument| argument == flag)?;
@@ -93,7 +93,7 @@ fn measure(arguments: &[String]) -> Fallible<bool> {
     Ok(is_fine)
 }
 
-/// So many runs of a story, several at once.
+/// Runs a story several times, some at once.
 fn lived(story: Story, runs: usize, at_once: usize, folder: &Folder) -> Fallible<Vec<Lived>> {
     let next = AtomicUsize::new(0);
     let one_after_the_other = || -> Fallible<Vec<Lived>> {
@@ -140,7 +140,7 @@ fn report(story: Story, lived: &[Lived]) -> bool {
     wrong == 0 && failed == 0 && within
 }
 
-/// The smallest value that this share of the values, which ascend, does not exceed; NaN of none.
+/// The quantile of ascending values; NaN if there are none.
 fn quantile(ascending: &[f64], share: f64) -> f64 {
     let place = (share * ascending.len() as f64).ceil() as usize;
     ascending.get(place.saturating_sub(1)).copied().unwrap_or(f64::NAN)

@@ -1,4 +1,4 @@
-//! Which hours do the tables of docs/statistics.md simulate?
+//! The simulated hours of the calibration tables.
 
 use serin::canary::Weight;
 use serin::canary::policy::metric::Source;
@@ -18,13 +18,13 @@ use serin::stats::Harm;
 pub const ALPHA: f64 = 0.05;
 /// Mean latency in seconds.
 const MEAN: f64 = 0.050;
-/// A few users, who come 72 times an hour each, and many, who come 3.6 times.
+/// A few users with 72 visits an hour each, and many with 3.6.
 const USERS: usize = 5000;
 const MANY_USERS: usize = 100_000;
 /// A look after every 10 of 100 requests.
 const OFTEN: Look = Look::TimesPerSecond(10);
 
-/// Hours without a difference: each rollback is a false one. (name, scenario)
+/// Hours without a difference, in which every rollback is false. (name, scenario)
 pub fn healthy() -> Vec<(String, Scenario)> {
     let latencies = [
         ("normal", normal(), 0.001),
@@ -43,7 +43,7 @@ pub fn healthy() -> Vec<(String, Scenario)> {
     cases
 }
 
-/// Hours without a difference, where the assumption of independent coin flips is strained.
+/// Hours without a difference that strain the assumption of independent assignment.
 pub fn strained() -> Vec<(String, Scenario)> {
     let steady = equal(lognormal(), 0.001);
     let sticky =
@@ -79,9 +79,8 @@ pub fn strained() -> Vec<(String, Scenario)> {
     ]
 }
 
-/// What is wrong with a canary: what it is called, how it behaves, and how many of the canary's
-/// samples a fixed-sample z test of power 80 % at 5 % one-sided would need, and the
-/// median and p95 that a prototype reached in simulation.
+/// A harmful canary: name, behavior, the canary samples that a one-sided fixed-sample z test needs for 80 %
+/// power at 5 %, and the median and p95 that a prototype reached in simulation.
 pub struct Regression {
     pub name: &'static str,
     pub scenario: Scenario,
@@ -124,7 +123,7 @@ pub fn regressions() -> Vec<Regression> {
             target,
         }
     };
-    // The prototype asked for a higher score alone, where serin asks for any change.
+    // The prototype tested for a higher score only; serin tests for any change.
     let higher_score = |name, shift, oracle, target| {
         let mut regression = score(name, shift, oracle, target);
         for metric in &mut regression.scenario.policy.metrics {
@@ -195,7 +194,7 @@ fn normal() -> Shape {
     Shape::normal(MEAN, 0.015)
 }
 
-/// Standard deviation = mean.
+/// Standard deviation equal to the mean.
 fn lognormal() -> Shape {
     Shape::lognormal(MEAN, lognormal_sigma(1.0))
 }

@@ -1,4 +1,4 @@
-//! Which hours are simulated besides: under the policy that is served, and with harm that begins late.
+//! More simulated hours: under the default policy of the server, and with harm that begins late.
 
 use serin::canary::JudgePolicy;
 use serin::simulation::Look;
@@ -7,13 +7,13 @@ use serin::simulation::Scenario;
 use super::cases::healthy;
 use super::cases::regressions;
 
-/// The same hours under the policy that is served.
+/// The same hours under the default policy of the server.
 pub fn healthy_served() -> Vec<(String, Scenario)> {
     let served = |(name, scenario)| (name, Scenario { policy: JudgePolicy::default(), ..scenario });
     healthy().into_iter().map(served).collect()
 }
 
-/// Harm that begins late: what, and how many seconds after the canary came.
+/// Harm that begins late: its kind, and the seconds after the deployment.
 pub fn late() -> Vec<(String, Scenario)> {
     let harms = ["+10 %, normal", "x1.50, lognormal sd = mean", "errors 1 -> 5 %"];
     let mut cases = Vec::new();

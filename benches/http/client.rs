@@ -1,4 +1,4 @@
-//! How many requests does a server answer, and how much CPU time does it take for each?
+//! The load: requests per second that a server answers, and its CPU time for each.
 
 use std::io;
 use std::io::Read;
@@ -13,10 +13,10 @@ use super::Fallible;
 use super::now;
 use super::servers::Server;
 
-/// With more, the client takes the processors away from the servers.
+/// More would take the processors away from the servers.
 pub const CLIENT_THREADS: usize = 2;
 
-/// A server or an answer that takes longer than this is not coming.
+/// A server or an answer that takes longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const BODY: &str = r#"{"features":[0.5,1.2,0.8,0.3,1.1]}"#;
@@ -26,7 +26,7 @@ pub struct Load {
     pub cpu_microseconds: f64,
 }
 
-/// Loads one server for so long, over fresh connections.
+/// Loads one server for a duration, over new connections.
 pub fn load(server: &Server, connections: usize, duration: Duration) -> Fallible<Load> {
     let mut clients = Vec::new();
     for _ in 0..CLIENT_THREADS {
@@ -54,7 +54,7 @@ pub fn load(server: &Server, connections: usize, duration: Duration) -> Fallible
     Ok(Load { requests_per_second: requests / seconds, cpu_microseconds: cpu / requests * 1e6 })
 }
 
-/// The median time of one request after the other, in microseconds.
+/// The median latency of requests sent one after the other, in microseconds.
 pub fn latency_microseconds(server: &Server, duration: Duration) -> Fallible<f64> {
     let mut connection = Connection::open(server.address)?;
     let request = request_text("POST", "/predict", BODY);
@@ -97,7 +97,7 @@ impl Connection {
         Ok(Connection { stream, buffer: vec![0; 16 * 1024] })
     }
 
-    /// Reads one answer, to its last byte and not beyond, and checks that it is a prediction.
+    /// Reads exactly one answer and checks that it is a prediction.
     fn read_prediction(&mut self) -> Fallible<()> {
         let (status, body) = self.read_answer()?;
         let is_prediction = body.windows(13).any(|part| part == b"\"probability\"");
@@ -113,13 +113,13 @@ impl Connection {
         loop {
             let count = self.stream.read(&mut self.buffer[filled..])?;
             if count == 0 {
-                return Err("the server closed the connection in mid-answer".into());
+                return Err("the server closed the connection during an answer".into());
             }
             filled += count;
             let Some(head) = head_length(&self.buffer[..filled]) else { continue };
             let (status, length) = read_head(&self.buffer[..head])?;
             if head + length > self.buffer.len() || filled > head + length {
-                return Err("an answer is longer than it says, or than it can be".into());
+                return Err("an answer is longer than its content length or the limit".into());
             }
             if filled == head + length {
                 return Ok((status, &self.buffer[head..filled]));

@@ -1,4 +1,4 @@
-//! The two servers: serin with a canary, and the bare handler it is measured against.
+//! The two servers: serin with a canary, and the bare handler.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -26,10 +26,10 @@ pub const WORKERS: usize = 2;
 /// The argument with which the benchmark starts itself as the bare server.
 pub const BARE_SERVER: &str = "--bare-server";
 
-/// Linux counts a process's CPU time in these, whatever the kernel's own clock does.
+/// Linux reports a process's CPU time in this unit, independent of the kernel's clock.
 const SECONDS_PER_TICK: f64 = 0.01;
 
-/// A child process, killed by its id however the benchmark ends.
+/// A child process, killed by its id when the benchmark ends.
 pub struct Server {
     process: Child,
     pub address: SocketAddr,
@@ -72,18 +72,18 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if the process has ended by itself.
+        // Both fail only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// What serin does with its canary.
+/// How serin treats its canary.
 pub const A_TENTH: &str = r#"{"model_path":"model_v2.bin","traffic_percent":10}"#;
 pub const NOTHING: &str = r#"{"model_path":"model_v2.bin","traffic_percent":0}"#;
 pub const SHADOW: &str = r#"{"model_path":"model_v2.bin","shadow_percent":100}"#;
 
-/// Starts serin with a canary that was deployed like this. Two of one folder share their models.
+/// Starts serin and deploys a canary. Two servers in one folder share their models.
 pub fn start_serin(folder: &Path, name: &str, deployment: &str) -> Fallible<Server> {
     let program = env!("CARGO_BIN_EXE_serin");
     let models = folder.join("models");
@@ -120,7 +120,7 @@ pub fn start_bare(folder: &Path, name: &str) -> Fallible<Server> {
     Server::start(&mut command, &port_file)
 }
 
-/// What the bare handler parses: five numbers, and nothing is done with them.
+/// The body that the bare handler parses and ignores: five numbers.
 #[derive(Deserialize)]
 struct BareRequest {
     #[expect(dead_code, reason = "parsing it is the work")]

@@ -1,4 +1,4 @@
-//! How large is what is kept for each track and metric, and does it grow with the traffic?
+//! Size of the state per track and metric, and whether it grows with the traffic.
 
 use std::fs;
 use std::hint::black_box;
@@ -23,28 +23,28 @@ use super::traffic::REQUESTS;
 use super::traffic::Recorded;
 use super::traffic::Traffic;
 
-/// So much, as JSON, is made to see what one takes; the resolution is then far below a percent.
+/// Bytes of JSON to allocate for a measurement, so that its resolution is far below a percent.
 const MADE_BYTES: usize = 16 << 20;
 
-/// What the page-wise count of the system may be off by.
+/// Tolerance for the system's accounting in pages.
 const SLACK: f64 = 1.02;
 
-/// The longest a count and a number of 64 bits are written.
+/// The longest text of a count and of a 64-bit number.
 const COUNT_DIGITS: usize = 20;
 const NUMBER_DIGITS: usize = 24;
 
-/// What one thing takes after few and after many requests.
+/// The size of one item after few and after many requests.
 pub struct Size {
     pub what: &'static str,
-    /// In memory; `None` where the system does not say.
+    /// In memory; `None` where the system does not report it.
     pub memory: Option<[f64; 2]>,
     pub json: [usize; 2],
-    /// What the JSON cannot exceed, whatever the traffic.
+    /// Upper bound of the JSON for any traffic.
     pub json_bound: usize,
 }
 
 impl Size {
-    /// Whether memory stayed as it was, and the JSON within its bound.
+    /// Whether memory did not grow and the JSON stayed within its bound.
     pub fn is_constant(&self) -> bool {
         self.memory.is_none_or(|[few, many]| many <= SLACK * few)
             && self.json.iter().all(|bytes| *bytes <= self.json_bound)
@@ -67,7 +67,7 @@ impl Size {
     }
 }
 
-/// Everything that is kept, by metric.
+/// The whole state, by metric.
 pub fn sizes(traffic: &Traffic) -> Fallible<Vec<Size>> {
     let (few, many) = (&traffic.stable.few, &traffic.stable.samples);
     let (seconds, unit) = (Layout::SECONDS, Layout::UNIT_INTERVAL);
@@ -86,11 +86,11 @@ pub fn sizes(traffic: &Traffic) -> Fallible<Vec<Size>> {
     ])
 }
 
-/// What the size of a monitor does not depend on.
+/// Settings that do not affect the size of a monitor.
 const ACCEPTED: Margin = Margin { relative: 0.1, absolute: 0.0 };
 
-/// The monitor after few requests a track and after many: first in small ticks, so that it knows what
-/// is usual, then the same million over and over in ticks as large as all that went before.
+/// The monitor after few requests per track and after many: first in small ticks, so that its reference is set,
+/// then the same million again and again, in ticks that double in size.
 fn watched(mut monitor: Monitor, layout: Layout, tracks: [&[f64]; 2]) -> [Monitor; 2] {
     let points = |values: &[f64]| -> Points {
         let mut summary = Summary::new(layout);
@@ -115,7 +115,7 @@ fn watched(mut monitor: Monitor, layout: Layout, tracks: [&[f64]; 2]) -> [Monito
 
 const SMALL_TICKS: usize = 100;
 
-/// Both tracks have as many requests here.
+/// Both tracks have the same number of requests here.
 const EVEN: f64 = 0.5;
 
 fn watched_failures(traffic: &Traffic) -> [FailureMonitor; 2] {
@@ -131,10 +131,10 @@ fn watched_failures(traffic: &Traffic) -> [FailureMonitor; 2] {
     [after_few, monitor]
 }
 
-/// Bytes of memory that one takes, whatever it is made of: many are made, and the system is asked.
+/// Bytes of memory per item, measured by allocating many and asking the system.
 ///
-/// They are never freed, and as many are made before, so that the allocator has nothing to give away
-/// that the system counts already.
+/// They are never freed, and as many are allocated before, so that the allocator has no free memory that the
+/// system already counts.
 fn resident_of_one<T: Clone>(kept: &T, json_bytes: usize) -> Option<f64> {
     let copies = MADE_BYTES / json_bytes;
     black_box(vec![kept.clone(); copies].leak());
@@ -143,7 +143,7 @@ fn resident_of_one<T: Clone>(kept: &T, json_bytes: usize) -> Option<f64> {
     Some((resident_bytes()? - before) / copies as f64)
 }
 
-/// Linux says it page by page.
+/// Linux reports it in pages.
 fn resident_bytes() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Rss:"))?;
@@ -151,7 +151,7 @@ fn resident_bytes() -> Option<f64> {
     Some(kilobytes * 1024.0)
 }
 
-/// The length of this JSON if every number were written at its longest, and every bucket occupied.
+/// The length of this JSON with every number at its longest and every bucket occupied.
 fn longest(json: &Value, buckets: usize) -> usize {
     match json {
         Value::Null | Value::Bool(_) => 5,

@@ -1,4 +1,4 @@
-//! What do scipy, numpy and statsmodels take for it? Asks `scripts/judge_peers.py`.
+//! Times of scipy, numpy and statsmodels, from `scripts/judge_peers.py`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +16,10 @@ use super::traffic::Traffic;
 /// The exit code of the script when the libraries are missing.
 const NO_LIBRARIES: i32 = 3;
 
-/// Exact tests agree to this share; `tests/stats_reference.rs` is the one that looks closely.
+/// Relative tolerance for exact tests; `tests/stats_reference.rs` checks more closely.
 const TOLERANCE: f64 = 1e-5;
 
-/// What the script says.
+/// The output of the script.
 #[derive(Deserialize)]
 struct Report {
     versions: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ struct Row {
     answer: Option<f64>,
 }
 
-/// What the libraries take, by the name of the work.
+/// The times of the libraries, by the name of the work.
 pub struct Peers {
     pub versions: String,
     rows: BTreeMap<String, Peer>,
@@ -42,18 +42,18 @@ pub struct Peers {
 
 pub struct Peer {
     pub timing: Timing,
-    /// What it was computed from.
+    /// The input.
     pub source: String,
     answer: Option<f64>,
 }
 
 impl Peers {
-    /// Runs the script on this traffic. `Err` within says why there are no libraries to ask.
+    /// Runs the script on this traffic. An inner `Err` says why the libraries are missing.
     pub fn ask(traffic: &Traffic, samples: &Samples) -> Fallible<Result<Peers, String>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join(".venv/bin/python");
         if !python.exists() {
-            return Ok(Err("there is no .venv, which `make .venv/ready` makes".to_owned()));
+            return Ok(Err("there is no .venv; run `make .venv/ready`".to_owned()));
         }
         let folder = tempfile::tempdir()?;
         write(folder.path(), traffic, samples)?;
@@ -61,7 +61,10 @@ impl Peers {
         let ended = Command::new(python).arg(script).arg(folder.path()).output()?;
         let complaint = String::from_utf8_lossy(&ended.stderr);
         if ended.status.code() == Some(NO_LIBRARIES) {
-            return Ok(Err(format!("the environment in .venv is not whole: {}", complaint.trim())));
+            return Ok(Err(format!(
+                "the environment in .venv is incomplete: {}",
+                complaint.trim()
+            )));
         }
         if !ended.status.success() {
             return Err(format!("judge_peers.py: {}: {complaint}", ended.status).into());
@@ -77,8 +80,8 @@ impl Peers {
         Ok(Ok(Peers { versions: versions.join(", "), rows }))
     }
 
-    /// The libraries' side of this work. An error when both were asked about the same numbers and
-    /// gave different answers: then they did not do the same work.
+    /// The libraries' side of this work. An error if both got the same numbers and returned different results,
+    /// because then they did not do the same work.
     pub fn of(&self, name: &str, answer: Option<f64>) -> Fallible<Option<&Peer>> {
         let Some(peer) = self.rows.get(name) else { return Ok(None) };
         if let (Some(ours), Some(theirs)) = (answer, peer.answer)
@@ -90,7 +93,7 @@ impl Peers {
     }
 }
 
-/// The arrays as they lie in memory, and what was counted.
+/// The arrays as raw bytes, and the counts.
 fn write(folder: &Path, traffic: &Traffic, samples: &Samples) -> Fallible<()> {
     for (name, values) in [
         ("canary_latency", &traffic.canary.latency),

@@ -1,10 +1,10 @@
-//! How long did it take, and how does one say it?
+//! Timing a piece of work, and formatting the result.
 
 use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Seconds: the median of the rounds, the fastest and the slowest.
+/// Seconds: the median, the fastest and the slowest round.
 #[derive(Clone, Copy)]
 pub struct Timing {
     pub median: f64,
@@ -13,14 +13,14 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// `None` without a round.
+    /// `None` without rounds.
     pub fn of(mut seconds: Vec<f64>) -> Option<Timing> {
         seconds.sort_by(f64::total_cmp);
         let median = *seconds.get(seconds.len() / 2)?;
         Some(Timing { median, fastest: *seconds.first()?, slowest: *seconds.last()? })
     }
 
-    /// Of so many rounds, after one that warms up and does not count.
+    /// From several rounds, after an uncounted warm-up round.
     pub fn measure<T>(rounds: usize, mut work: impl FnMut() -> T) -> Option<Timing> {
         black_box(work());
         let seconds = (0..rounds).map(|_| {
@@ -41,13 +41,13 @@ impl fmt::Display for Timing {
     }
 }
 
-/// One time without its spread.
+/// One time, without its spread.
 pub fn duration(seconds: f64) -> String {
     let (unit, factor) = unit(seconds);
     format!("{} {unit}", digits(seconds * factor))
 }
 
-/// The unit in which it is best said, and how many of it a second has.
+/// The unit that suits a time, and how many of it a second has.
 fn unit(seconds: f64) -> (&'static str, f64) {
     match seconds {
         seconds if seconds < 1e-6 => ("ns", 1e9),
@@ -57,7 +57,7 @@ fn unit(seconds: f64) -> (&'static str, f64) {
     }
 }
 
-/// Two digits at least, and none behind the point from 10 on.
+/// At least two digits, and no decimals from 10 on.
 pub fn digits(number: f64) -> String {
     if number < 1.0 {
         format!("{number:.2}")
@@ -68,7 +68,7 @@ pub fn digits(number: f64) -> String {
     }
 }
 
-/// How many times as long; two digits, because a busy machine decides on the third.
+/// The ratio of two times, with two digits, because noise decides the third.
 pub fn ratio(theirs: f64, ours: f64) -> String {
     let ratio = theirs / ours;
     if ratio < 100.0 {

@@ -1,4 +1,4 @@
-//! What is judged: 100 million requests of each track, and a million of them as plain numbers.
+//! The traffic to judge: 100 million requests per track, a million of them also as plain numbers.
 
 use std::f64::consts::LN_2;
 use std::f64::consts::TAU;
@@ -14,27 +14,27 @@ use serin::canary::observed::samples::TrackSamples;
 
 use super::Fallible;
 
-/// Of each track.
+/// Requests per track.
 pub const REQUESTS: u64 = 100_000_000;
 
-/// Values a side that scipy gets as arrays, so that its rounds together take a minute.
+/// Values per side that scipy gets as arrays; its rounds then take about a minute.
 pub const RAW_VALUES: usize = 1_000_000;
 
-/// From here to `REQUESTS` memory must not grow.
+/// Memory must not grow from here to `REQUESTS`.
 pub const FEW_REQUESTS: u64 = 10_000;
 
-/// The canary's share during the ticks, where 100 requests come one after the other.
+/// The canary's share during the ticks, each of 100 consecutive requests.
 pub const SHARE: f64 = 0.1;
 const REQUESTS_PER_TICK: usize = 100;
 const CANARY_REQUESTS_PER_TICK: usize = 10;
 
-/// One request in a thousand fails, on either track.
+/// One request in a thousand fails on both tracks.
 const FAILURE_RATE: f64 = 0.001;
 
-/// So many times as slow, and as often failing.
+/// Factor on the latency and failure rate of the harmful canary.
 const WORSE: f64 = 1.05;
 
-/// What one track did: everything, its beginning, and its first answers as plain numbers.
+/// The observations of one track: all, the first part, and the first answers as plain numbers.
 pub struct Recorded {
     pub samples: TrackSamples,
     pub few: TrackSamples,
@@ -42,8 +42,8 @@ pub struct Recorded {
     pub score: Vec<f64>,
 }
 
-/// Both tracks, which do not differ: that is what a judge sees most of the time. And a canary that
-/// does, because some tests take longer over tiny p-values, and others are done sooner.
+/// Two tracks that do not differ, which is what a judge sees most of the time, and a canary that does,
+/// because some tests take longer for tiny p-values and others finish sooner.
 pub struct Traffic {
     pub canary: Recorded,
     pub stable: Recorded,
@@ -51,7 +51,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Records every single request: scaled counts would leave the far buckets empty.
+    /// Records every single request. Scaled counts would leave the far buckets empty.
     pub fn record() -> Fallible<Traffic> {
         thread::scope(|scope| {
             let [canary, stable, worse_canary] = [(1, 1.0), (2, 1.0), (4, WORSE)]
@@ -70,12 +70,12 @@ impl Traffic {
         Samples { stable: self.stable.samples.clone(), canary: self.canary.samples.clone() }
     }
 
-    /// The samples of stable and of the canary that is worse.
+    /// The samples of stable and of the harmful canary.
     pub fn worse_samples(&self) -> Samples {
         Samples { stable: self.stable.samples.clone(), canary: self.worse_canary.samples.clone() }
     }
 
-    /// These samples, and what they are after each of so many further ticks.
+    /// These samples, and the samples after each of several more ticks.
     pub fn ticks(&self, count: usize) -> Vec<Samples> {
         let mut requests = Requests::new(3, 1.0);
         let mut samples = self.samples();
@@ -111,11 +111,11 @@ fn record_track(seed: u64, factor: f64) -> Recorded {
     Recorded { samples, few, latency, score }
 }
 
-/// Latencies are lognormal with mean and standard deviation 50 ms, scores normal about 0.5 with
+/// Latencies are lognormal with mean and standard deviation 50 ms, scores normal with mean 0.5 and
 /// standard deviation 0.15, as in the calibration.
 struct Requests {
     generator: Xoshiro256PlusPlus,
-    /// Latencies and failure rate are so many times as large.
+    /// Latencies and failure rate are multiplied by this factor.
     factor: f64,
 }
 
@@ -124,13 +124,13 @@ impl Requests {
         Requests { generator: Xoshiro256PlusPlus::seed_from_u64(seed), factor }
     }
 
-    /// Records one request; its latency and score if it was answered.
+    /// Records one request. Returns its latency and score if it was answered.
     fn next(&mut self, track: &mut TrackSamples) -> Option<(f64, f64)> {
         if self.uniform() < self.factor * FAILURE_RATE {
             track.record_failure(Failure::Error);
             return None;
         }
-        // Box and Muller's pair: two independent normal numbers from two uniform ones.
+        // Box-Muller transform: two independent normal numbers from two uniform ones.
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         let (sine, cosine) = (TAU * self.uniform()).sin_cos();
         let latency = self.factor * 0.050 * (LN_2.sqrt() * radius * cosine - LN_2 / 2.0).exp();

@@ -1,4 +1,4 @@
-//! The work that is timed: one look, each test for one look, the bootstrap.
+//! The timed work: one look, each fixed-sample test, the bootstrap.
 
 use std::hint::black_box;
 
@@ -43,7 +43,7 @@ use super::traffic::SHARE;
 const LEVEL: f64 = 0.95;
 pub const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 10_000, level: LEVEL };
 
-/// What the health check computes, verdict and reasons included.
+/// The health check, with verdict and reasons.
 pub fn health_check(samples: &Samples) -> Judgement {
     Judgement::new(
         1,
@@ -56,12 +56,12 @@ pub fn health_check(samples: &Samples) -> Judgement {
     )
 }
 
-/// The judgement that is looked at all the time, as it is when a rollout begins.
+/// The sequential judge at the start of a rollout.
 pub fn watch(before: &Samples) -> Monitors {
     Monitors::new(&JudgePolicy::default(), &before.stable)
 }
 
-/// Closes one tick and concludes.
+/// Adds one tick and concludes.
 pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> SequentialEvidence {
     let weight = Weight::from_percent(100.0 * SHARE).unwrap_or_default();
     if let Some(increment) = Increment::between(weight, earlier, now) {
@@ -70,7 +70,7 @@ pub fn tick(monitors: &mut Monitors, earlier: &Samples, now: &Samples) -> Sequen
     SequentialEvidence::new(&JudgePolicy::default(), monitors)
 }
 
-/// What the tests for one look read.
+/// The input of the fixed-sample tests.
 pub struct Sides {
     pub moments: [Moments; 2],
     pub latency: [Points; 2],
@@ -92,10 +92,10 @@ impl Sides {
     }
 }
 
-/// A test by name, and what it answers where scipy is asked about the very same numbers.
+/// A test by name, and its result where scipy gets the same numbers.
 pub type Test = (&'static str, &'static str, fn(&Sides) -> Option<f64>);
 
-/// Each test for one look: what it is, its name in `scripts/judge_peers.py`, the call.
+/// Each fixed-sample test: label, name in `scripts/judge_peers.py`, call.
 pub const TESTS: &[Test] = &[
     ("Welch, with its interval", "welch", welch),
     ("not worse by 10 % of the mean", "non_inferiority", not_worse),
@@ -140,12 +140,12 @@ fn kolmogorov(sides: &Sides) -> Option<f64> {
     None
 }
 
-/// Mann and Whitney's p-value.
+/// P-value of the Mann-Whitney test.
 pub fn rank_p([canary, stable]: &[Points; 2]) -> Option<f64> {
     Some(mann_whitney_u(canary, stable)?.p_two_sided())
 }
 
-/// Kolmogorov and Smirnov's p-value.
+/// P-value of the Kolmogorov-Smirnov test.
 pub fn distance_p([canary, stable]: &[Points; 2]) -> Option<f64> {
     Some(kolmogorov_smirnov(canary, stable)?.p_two_sided())
 }
@@ -193,16 +193,16 @@ fn rate_intervals(sides: &Sides) -> Option<f64> {
 }
 
 fn traffic_split(sides: &Sides) -> Option<f64> {
-    // Of the answers, because the requests are split to the last one.
+    // Counts answers, because every request is assigned to a track.
     Some(sample_ratio(sides.moments[0].count(), sides.moments[1].count(), 0.5)?.p_exact)
 }
 
-/// The bootstrap interval of the difference of means.
+/// Bootstrap interval of the difference of means.
 pub fn bootstrap_mean([canary, stable]: &[Points; 2]) -> Option<BootstrapInterval> {
     BOOTSTRAP.mean_difference(canary, stable, random())
 }
 
-/// The bootstrap interval of the difference of the 99th percentiles.
+/// Bootstrap interval of the difference of the 99th percentiles.
 pub fn bootstrap_p99([canary, stable]: &[Points; 2]) -> Option<BootstrapInterval> {
     BOOTSTRAP.quantile_difference(canary, stable, 0.99, random())
 }

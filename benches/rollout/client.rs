@@ -1,4 +1,4 @@
-//! 200 requests a second, evenly, whatever the server does.
+//! Open-loop load: 200 evenly spaced requests per second, independent of the server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -15,29 +15,29 @@ use ureq::Agent;
 use super::Fallible;
 
 const REQUESTS_PER_SECOND: u32 = 200;
-/// So many connections take turns, so that none has to wait for its last answer.
+/// Connections that take turns, so that none waits for its previous answer.
 const CONNECTIONS: u32 = 8;
 
-/// What the users of one server have met.
+/// What the users of one server have seen.
 #[derive(Default)]
 pub struct Users {
-    /// Set when they shall come no more.
+    /// Set to stop the load.
     pub enough: AtomicBool,
-    /// Set when the rollout is known to be over.
+    /// Set when the rollout has ended.
     pub is_over: AtomicBool,
     pub answers: AtomicU64,
-    /// Answers that were no prediction, and requests that were not answered.
+    /// Answers that were not predictions, and requests without an answer.
     pub failed: AtomicU64,
-    /// Requests that began after the rollout was over and were answered by its canary.
+    /// Requests that began after the rollout had ended and were answered by its canary.
     pub stray: AtomicU64,
-    /// Answers of a canary.
+    /// Answers from the canary.
     pub by_canary: AtomicU64,
-    /// What they ask; none: the same again and again.
+    /// The bodies to send in turn; empty: the same one every time.
     pub bodies: Vec<String>,
 }
 
 impl Users {
-    /// Sends requests until there are enough.
+    /// Sends requests until stopped.
     pub fn come(&self, address: SocketAddr, start: Instant) {
         thread::scope(|scope| {
             for connection in 0..CONNECTIONS {
@@ -91,7 +91,7 @@ fn ask(outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Fallib
     Ok((response.status().as_u16(), body))
 }
 
-/// A command, which must be carried out.
+/// Sends a command that must succeed.
 pub fn command(address: SocketAddr, route: &str, body: &Value) -> Fallible<()> {
     let request = agent().post(format!("http://{address}/admin/{route}"));
     let sent = request.header("content-type", "application/json").send(body.to_string());

@@ -1,4 +1,4 @@
-//! Who asks? Customers of all kinds, and how much stable's answers to them differ.
+//! Varied customers as load, and the spread of stable's scores for them.
 
 use serde_json::Value as Json;
 use serde_json::json;
@@ -10,18 +10,18 @@ use serin::model::training::synthetic::churn;
 
 use super::Fallible;
 
-/// As many as a long story asks for; then they come again.
+/// Enough for a long story; then they repeat.
 const MANY: usize = 20_000;
 
 pub struct Customers {
-    /// A request of each.
+    /// One request body per customer.
     pub bodies: Vec<String>,
-    /// The standard deviation of the first default model's answers to them.
+    /// Standard deviation of the first default model's scores for them.
     pub spread: f64,
 }
 
 impl Customers {
-    /// All of them, asked of this artifact, which is the first default model's.
+    /// Scores all customers with the artifact of the first default model.
     pub fn new(artifact: &[u8]) -> Fallible<Customers> {
         let data = churn(&Churn { rows: MANY, ..Churn::v1(11) })?;
         let row = |row: usize| -> Json {

@@ -1,9 +1,9 @@
-//! How long does a canary still answer after it was decided that it goes? In one process, under load.
+//! Time from the decision to roll back until the canary no longer answers, in one process under load.
 //!
-//! Threads predict without a pause while the rollback command runs, again and again. Each notes when its
-//! last request for the canary began and when it was answered. The moment of the decision is the call of
-//! the command. One processor is left to whoever commands: with all of them busy this would measure how the
-//! operating system shares them.
+//! Threads predict without a pause while the rollback command runs, again and again. Each records when its
+//! last request to the canary began and when it was answered. The decision is the moment the command is
+//! called. One processor is left free for the command; with all of them busy this would measure the
+//! operating system's scheduler.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -44,7 +44,7 @@ struct Last {
     predictions: AtomicU64,
 }
 
-/// Whether no request went to the canary any more within the limit, in 99 of 100 rollbacks.
+/// Whether in 99 of 100 rollbacks the last request to the canary began within the limit.
 pub fn measure(folder: &Folder) -> Fallible<bool> {
     let cores = thread::available_parallelism()?.get();
     let threads = cores.saturating_sub(1).max(1);
@@ -75,7 +75,7 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
     tell("microseconds                        median      p99      max");
     let mut p99s = [0.0; 2];
     for (place, what) in
-        ["the last request goes to the canary", "the last of them is answered"].iter().enumerate()
+        ["last request sent to the canary", "last answer from the canary"].iter().enumerate()
     {
         let mut after: Vec<f64> = rolled_back.iter().map(|pair| pair[place]).collect();
         after.sort_by(f64::total_cmp);
@@ -84,16 +84,13 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
         tell(&format!("{what:<34}  {:>7.1}  {:>7.1}  {:>7.1}", at(0.5), at(0.99), at(1.0)));
     }
     let limit = LIMIT.as_secs_f64() * 1e6;
-    // An answer that is under way comes when the operating system lets its thread go on.
-    tell(&format!(
-        "p99 of the last request that goes to the canary: {:.1} (limit {limit:.0})",
-        p99s[0]
-    ));
+    // An answer in flight arrives when the operating system resumes its thread.
+    tell(&format!("p99 of the last request sent to the canary: {:.1} (limit {limit:.0})", p99s[0]));
     Ok(p99s[0] < limit)
 }
 
-/// Microseconds from the command to the last request that went to the canary, and to the last answer of it;
-/// 0 if none came after it.
+/// Microseconds from the command to the last request sent to the canary, and to its last answer;
+/// 0 if there was none after the command.
 fn roll_back_once(
     service: &Service,
     start: Instant,
@@ -108,7 +105,7 @@ fn roll_back_once(
     thread::sleep(Duration::from_millis(2));
     let decided = nanoseconds(start);
     service.command(Command::RollBack { reason: None, quarantine: false }, None)?;
-    // Whatever is under way has ended by then, or is counted in the next round, where it is even later.
+    // Requests in flight have ended by then, or count in the next round, where they are even later.
     thread::sleep(Duration::from_millis(2));
     let newest = |of: fn(&Last) -> &AtomicU64| {
         lasts.iter().map(|last| of(last).load(Ordering::Relaxed)).max().unwrap_or(0)

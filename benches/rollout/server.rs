@@ -1,4 +1,4 @@
-//! A server in this process, with models that take as long as their artifact says.
+//! A server in this process, with models whose latency is set in their artifact.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,12 +30,12 @@ use tokio::sync::oneshot;
 
 use super::Fallible;
 
-/// The models folder: both default models, and two that take their time.
+/// The models folder: both default models, and two slow ones.
 pub struct Folder(TempDir);
 
-/// Answers within 8 ms, give or take a quarter.
+/// Answers in 8 ms, plus or minus a quarter.
 pub const USUAL: &str = "usual.bin";
-/// Takes half as long again.
+/// Takes 50 % longer.
 pub const SLOW: &str = "slow.bin";
 
 const TAKES: &str = "takes microseconds: ";
@@ -49,7 +49,7 @@ impl Folder {
         Ok(Folder(folder))
     }
 
-    /// The first default model's artifact.
+    /// The artifact of the first default model.
     pub fn first_model(&self) -> Fallible<Vec<u8>> {
         Ok(fs::read(self.0.path().join("model_v1.bin"))?)
     }
@@ -76,7 +76,7 @@ impl Folder {
     }
 }
 
-/// A model that takes its time.
+/// A model with a set latency.
 struct Slow {
     model: Arc<dyn Model>,
     microseconds: u64,
@@ -97,7 +97,7 @@ impl Model for Slow {
     }
 
     fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
-        // Between three and five quarters, as if at random.
+        // A pseudo-random factor between 0.75 and 1.25.
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
         thread::sleep(Duration::from_micros(self.microseconds * (3 * 512 + spread) / 2048));
@@ -105,7 +105,7 @@ impl Model for Slow {
     }
 }
 
-/// A server in this process; stops when it is told to.
+/// A server in this process; stops on request.
 pub struct Server {
     pub address: SocketAddr,
     pub service: Arc<Service>,
@@ -131,7 +131,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let (http_settings, serving) = (settings.http(address.ip()), service.clone());
         let thread = thread::spawn(move || {
-            // A dropped sender means the same as a message: stop.
+            // A dropped sender also means stop.
             let shutdown = async { drop(stopped.await) };
             let serving = http::run(listener, serving, http_settings, shutdown);
             actix_web::rt::System::new().block_on(serving)

@@ -1,4 +1,4 @@
-//! What happens to one canary, and what must become of it?
+//! The story of one canary, and how it must end.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -25,20 +25,20 @@ use super::server::USUAL;
 /// The stories, all at 200 requests a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Story {
-    /// After its warm-up, a fifth of its requests fails.
+    /// After the warm-up, a fifth of its requests fail.
     Spike,
-    /// It takes 12 ms where stable takes 8.
+    /// It takes 12 ms; stable takes 8.
     Slow,
     /// It is the same artifact as stable.
     Walk,
-    /// It is the same but for its scores, half a standard deviation too high, and begins in shadow.
+    /// Its scores are half a standard deviation too high, and it starts in shadow.
     Shadow,
 }
 
-/// How one canary fared.
+/// The result of one run.
 #[derive(Clone)]
 pub struct Lived {
-    /// Why it ended otherwise than it must, if it did.
+    /// What went wrong, if anything did.
     pub wrong: Option<String>,
     /// From the harm, or the deployment, to the end of the rollout.
     pub seconds: f64,
@@ -46,13 +46,13 @@ pub struct Lived {
     pub failed: u64,
 }
 
-/// A rollout that has not ended by then will not end as it must.
+/// A rollout that takes longer counts as a wrong ending.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Longer than the warm-up of the plan, in which nothing is judged.
+/// Longer than the plan's warm-up, in which nothing is judged.
 const BEFORE_THE_SPIKE: Duration = Duration::from_secs(6);
 
-/// How long users go on coming, to see that nobody meets the canary any more.
+/// How long the load goes on after the end, to see that the canary gets no more requests.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 
 impl Story {
@@ -69,8 +69,8 @@ impl Story {
 
     pub fn title(self) -> &'static str {
         match self {
-            Story::Spike => "20 % errors at 10 %, from error to off",
-            Story::Slow => "+50 % latency at 10 %, deployment to off",
+            Story::Spike => "20 % errors at 10 %, error to rollback",
+            Story::Slow => "+50 % latency at 10 %, deployment to rollback",
             Story::Walk => "identical, 1-5-25-50-100 %, to promoted",
             Story::Shadow => "scores +0.5 sd in shadow, deployment to off",
         }
@@ -84,7 +84,7 @@ impl Story {
         }
     }
 
-    /// Lives through it once, on a server of its own.
+    /// Runs the story once, on a server of its own.
     pub fn live(self, folder: &Folder) -> Fallible<Lived> {
         let (stable, canary) = match self {
             Story::Spike => ("model_v1.bin", "model_v2.bin"),
@@ -140,9 +140,9 @@ impl Story {
         Ok(Lived { wrong, seconds, answers: count(&users.answers), failed: count(&users.failed) })
     }
 
-    /// Tells the story while users come; whether it has ended.
+    /// Drives the story under load. Returns whether it ended.
     fn told(self, server: &Server, canary: &str, plan: &Value, shift: f64) -> Fallible<bool> {
-        // The server and the clients have begun.
+        // The server and the clients have started.
         thread::sleep(Duration::from_millis(500));
         let body = json!({ "model_path": canary, "plan": plan });
         command(server.address, "deploy-canary", &body)?;
@@ -155,7 +155,7 @@ impl Story {
         }
         let start = now();
         while start.elapsed() < PATIENCE {
-            // The journal, because each look at the status is one of the judge's, too.
+            // Reads the journal, which is cheaper than the status.
             if has_ended(&server.service)? {
                 return Ok(true);
             }
@@ -171,7 +171,7 @@ impl Story {
         (!is_right).then(|| last.event.sentence())
     }
 
-    /// How long it took by the journal.
+    /// Its duration by the journal.
     fn seconds(self, history: &[Entry]) -> Option<f64> {
         let at = |event: &str| -> Option<Timestamp> {
             Some(history.iter().find(|entry| entry.event.name() == event)?.at)

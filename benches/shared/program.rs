@@ -1,17 +1,17 @@
-//! How does a benchmark run, and what does it tell whoever started it?
+//! Arguments and exit codes of the benchmarks.
 
 use std::process::ExitCode;
 
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What follows on the command line; `None` if there is nothing to measure: `cargo test --benches` runs
-/// benchmarks too, without `--bench`.
+/// The arguments after `--bench`; `None` without it, because `cargo test --benches` also starts the
+/// benchmarks and there is nothing to measure.
 pub fn arguments() -> Option<Vec<String>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     arguments.iter().any(|argument| argument == "--bench").then_some(arguments)
 }
 
-/// 0 if every limit was kept, 1 if one was missed, 2 if the result is void.
+/// 0 if every limit was kept, 1 if one was missed, 2 if the result is invalid.
 pub fn exit_code(outcome: Fallible<bool>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
