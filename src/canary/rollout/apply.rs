@@ -20,10 +20,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::event::Event;
-use super::post_promotion::PostPromotion;
+use super::refusal::Refusal;
 use super::state::Ended;
 use super::state::Outcome;
 use super::state::Phase;
+use super::state::PostPromotion;
 use super::state::Rollout;
 use super::state::Slowdown;
 use super::state::State;
@@ -32,8 +33,6 @@ use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::judgement::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
-
-pub use super::refusal::Refusal;
 
 /// What [`apply`] makes of an event.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,12 +5,11 @@
 //! the promotion. Only metrics of labels are heard, because nothing else can say anything new.
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
 
 use super::refusal::Refusal;
 use super::state::Ended;
 use super::state::Outcome;
+use super::state::PostPromotion;
 use super::state::Rollout;
 use super::state::State;
 use super::state::Version;
@@ -19,22 +18,6 @@ use crate::canary::judge::sequential::Classification;
 use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::MetricName;
-
-/// A promotion that is still watched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PostPromotion {
-    /// The rollout, as it was when it was promoted.
-    pub rollout: Rollout,
-    /// The version that was stable before, ready to be so again.
-    pub previous: Version,
-    /// When the watch ends.
-    pub until: Timestamp,
-    /// Metrics whose harm was known when a person promoted all the same.
-    pub overruled: Vec<MetricName>,
-    /// Whether harm was reported.
-    pub is_reported: bool,
-}
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::post_promotion::PostPromotion;
 use super::refusal::Refusal;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::Mode;
@@ -52,6 +51,21 @@ pub struct State {
     /// The newest promotion, while it is watched. Only without a rollout under way.
     #[serde(default)]
     pub post_promotion: Option<Box<PostPromotion>>,
+}
+
+/// A promotion that is still watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PostPromotion {
+    /// The rollout, as it was when it was promoted.
+    pub rollout: Rollout,
+    /// The version that was stable before, ready to be so again.
+    pub previous: Version,
+    /// When the watch ends.
+    pub until: Timestamp,
+    /// Metrics whose harm was known when a person promoted all the same.
+    pub overruled: Vec<MetricName>,
+    /// Whether harm was reported.
+    pub is_reported: bool,
 }
 
 /// One attempt to replace stable.

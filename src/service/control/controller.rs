@@ -13,11 +13,11 @@ use crate::canary::Judgement;
 use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::policy::Mode;
-use crate::canary::policy::plan::Action;
 use crate::canary::policy::plan::FEWEST_FOR_P99;
-use crate::canary::policy::plan::Observation;
-use crate::canary::policy::plan::next;
-use crate::canary::policy::plan::reason;
+use crate::canary::rollout::next_action::Action;
+use crate::canary::rollout::next_action::Observation;
+use crate::canary::rollout::next_action::next_action;
+use crate::canary::rollout::next_action::reason;
 use crate::service::Service;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
@@ -85,7 +85,7 @@ impl Service {
             canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
         };
-        next(rollout, judgement, &seen, self.clock.wall())
+        next_action(rollout, judgement, &seen, self.clock.wall())
     }
 
     /// How long until the next look.

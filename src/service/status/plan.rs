@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::canary::Rollout;
 use crate::canary::policy::Mode;
-use crate::canary::policy::plan::Action;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::PlannedStep;
-use crate::canary::policy::plan::reason;
+use crate::canary::rollout::next_action::Action;
+use crate::canary::rollout::next_action::reason;
 
 /// Where a rollout by plan is.
 #[derive(Clone, Debug, Serialize)]

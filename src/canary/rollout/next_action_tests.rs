@@ -11,6 +11,8 @@ use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
 use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::plan::PlannedStep;
+use crate::canary::policy::plan::Triggers;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
 use crate::canary::rollout::event::Event;
@@ -130,7 +132,7 @@ fn every_situation_of_a_step() {
         rollout.position = position;
         rollout.policy.weight = rollout.policy.plan.steps[position].weight;
         let judgement = judged(&rollout, verdict, requests);
-        let action = word(next(&rollout, &judgement, &Observation::default(), at(seconds)));
+        let action = word(next_action(&rollout, &judgement, &Observation::default(), at(seconds)));
         assert!(action.starts_with(done), "{position} {verdict:?} {requests} {seconds}: {action}");
     }
 }
@@ -141,7 +143,7 @@ fn a_paused_or_waiting_rollout_is_still_guarded() {
         let rollout = Rollout { phase, ..running(&plan()) };
         let none = Observation::default();
         let act = |verdict, seconds, seen: &Observation| {
-            word(next(&rollout, &judged(&rollout, verdict, 1000), seen, at(seconds)))
+            word(next_action(&rollout, &judged(&rollout, verdict, 1000), seen, at(seconds)))
         };
         assert!(act(Verdict::Promote, 300, &none).starts_with("wait"), "{phase:?}");
         assert!(act(Verdict::Rollback, 1, &none).starts_with("roll back"), "{phase:?}");
@@ -158,7 +160,7 @@ fn a_ceiling_takes_the_canary_back_whatever_stable_does() {
     let rollout = running(&Plan { triggers, ..plan() });
     let act = |p99| {
         let seen = Observation { canary_p99_seconds: p99, ..Observation::default() };
-        word(next(&rollout, &judged(&rollout, Verdict::Promote, 1000), &seen, at(1)))
+        word(next_action(&rollout, &judged(&rollout, Verdict::Promote, 1000), &seen, at(1)))
     };
     assert!(act(Some(0.049)).starts_with("wait"));
     assert!(act(None).starts_with("wait"));
@@ -176,7 +178,7 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
     let act = |state: &State, verdict, seconds| {
         let rollout = state.rollout.as_ref().unwrap();
         let judgement = judged(rollout, verdict, 1000);
-        word(next(rollout, &judgement, &Observation::default(), at(seconds)))
+        word(next_action(rollout, &judgement, &Observation::default(), at(seconds)))
     };
     let judgement =
         |state: &State, verdict| Box::new(judged(state.rollout.as_ref().unwrap(), verdict, 1000));
@@ -211,7 +213,12 @@ fn nothing_goes_to_everybody_unproven() {
     let plan = Plan { steps: vec![step(50.0, Some(1)), step(100.0, Some(1))], ..plan() };
     let rollout = running(&plan);
     let act = |verdict| {
-        word(next(&rollout, &judged(&rollout, verdict, 1000), &Observation::default(), at(60)))
+        word(next_action(
+            &rollout,
+            &judged(&rollout, verdict, 1000),
+            &Observation::default(),
+            at(60),
+        ))
     };
     assert_eq!(act(Verdict::Hold), "wait: hold");
     assert_eq!(act(Verdict::Promote), "advance");
@@ -224,7 +231,7 @@ fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
     let act = |state: &State, seconds| {
         let rollout = state.rollout.as_ref().unwrap();
         let judgement = judged(rollout, Verdict::Hold, 0);
-        word(next(rollout, &judgement, &Observation::default(), at(seconds)))
+        word(next_action(rollout, &judgement, &Observation::default(), at(seconds)))
     };
     assert_eq!(act(&state, 600), "hold: no verdict within 10m");
     let held = Event::Paused { rollout: 1, reason: Some("late".into()) };
@@ -281,7 +288,7 @@ fn a_person_who_took_the_traffic_away_is_not_overruled() {
     let act = |state: &State| {
         let rollout = state.rollout.as_ref().unwrap();
         let judgement = judged(rollout, Verdict::Promote, 1000);
-        word(next(rollout, &judgement, &Observation::default(), at(100)))
+        word(next_action(rollout, &judgement, &Observation::default(), at(100)))
     };
     assert_eq!(act(&nobody), "wait: the canary has neither users nor a shadow; give it traffic");
     // With fewer it climbs again.
@@ -296,12 +303,12 @@ fn nothing_advances_while_it_is_warming_up() {
     let plan = Plan { warm_up: Duration::from_secs(90), ..plan() };
     let rollout = running(&plan);
     let judgement = judged(&rollout, Verdict::Promote, 1000);
-    let act = |second| word(next(&rollout, &judgement, &Observation::default(), at(second)));
+    let act = |second| word(next_action(&rollout, &judgement, &Observation::default(), at(second)));
     assert_eq!(act(89), "wait: the warm-up lasts 1s more, and nothing is judged");
     assert_eq!(act(90), "advance");
 }
 
-#[path = "plan_lives_tests.rs"]
+#[path = "next_action_lives_tests.rs"]
 mod lives;
 
 #[test]
@@ -333,7 +340,7 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
         let rollout = state.rollout.as_ref().unwrap();
         let mut judgement = judged(rollout, Verdict::Hold, 200);
         judgement.watch.as_mut().unwrap().segments = found(values);
-        (next(rollout, &judgement, &Observation::default(), at(200)), Box::new(judgement))
+        (next_action(rollout, &judgement, &Observation::default(), at(200)), Box::new(judgement))
     };
     for seen in [&["north"][..], &["north", "south"]] {
         let (action, judgement) = look(&state, seen);

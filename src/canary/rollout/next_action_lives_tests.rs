@@ -10,9 +10,9 @@ use crate::canary::policy::HarmAction;
 use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::replay;
-use crate::canary::rollout::post_promotion::PostPromotion;
 use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::canary::rollout::state::Outcome;
+use crate::canary::rollout::state::PostPromotion;
 
 /// What befalls a rollout in a second of its life.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ fn look(
     let judgement = judged(rollout, verdict, requests);
     let seen =
         Observation { tripped: tripped.then(|| "it failed".to_owned()), ..Observation::default() };
-    let action = next(rollout, &judgement, &seen, now);
+    let action = next_action(rollout, &judgement, &seen, now);
     let event = event_of(&action, judgement);
     Some((action, event))
 }

@@ -1,0 +1,234 @@
+//! Next action of a rollout by plan: what the controller does now.
+//!
+//! ```text
+//! on each evaluation
+//!   a trigger fired, or a metric shows harm   roll back and quarantine
+//!   the deadline has passed                   hold or roll back, as the plan says; a hold that nobody
+//!                                             ends within the same time again is rolled back
+//!   there is a new concern                    hold until resumed
+//!   the step is not complete                  wait, with what is missing
+//!   the step is complete                      advance
+//!   the last step is complete                 promote, after approval if the plan requires it
+//! ```
+//!
+//! A step is complete when its bake time is over, each track has enough samples *of this step*, no
+//! metric that acts has failed, and a person has approved it where the plan requires that. Missing data
+//! never passes or fails a step: it waits until the deadline. [`next_action`] only decides.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::state::Phase;
+use super::state::Rollout;
+use crate::canary::judge::evidence::Concern;
+use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::evidence::brief;
+use crate::canary::judge::judgement::Judgement;
+use crate::canary::judge::judgement::Verdict;
+use crate::canary::policy::plan::AtDeadline;
+use crate::canary::policy::plan::Plan;
+use crate::canary::policy::plan::words;
+use crate::canary::traffic::weight::Weight;
+
+/// What a rollout does now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Nothing, for these reasons.
+    Wait(Vec<String>),
+    /// The next step.
+    Advance,
+    /// Ask a person.
+    AwaitApproval,
+    /// Make the canary stable.
+    Promote,
+    /// Take it back: why.
+    RollBack(String),
+    /// Leave it to a person: why.
+    Hold(String),
+    /// Show a person these: harm in a segment, requests that were lost.
+    HoldFor(Vec<Concern>),
+}
+
+/// What the judge does not say but the plan wants to know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// Why a trigger has fired, if one has.
+    pub tripped: Option<String>,
+    /// The canary's p99 latency at this step, in seconds, if there are enough samples.
+    pub canary_p99_seconds: Option<f64>,
+    /// Requests that the canary was asked in shadow at this step.
+    pub shadowed: u64,
+}
+
+/// What a rollout by plan does now. The judgement is of the step under way.
+pub fn next_action(
+    rollout: &Rollout,
+    judgement: &Judgement,
+    observed: &Observation,
+    now: Timestamp,
+) -> Action {
+    let plan = &rollout.policy.plan;
+    if let Some(reason) = drastic(plan, observed) {
+        return Action::RollBack(reason);
+    }
+    if judgement.verdict == Verdict::Rollback {
+        return Action::RollBack(judgement.reasons.join("; "));
+    }
+    if let Some(action) = overdue(rollout, now) {
+        return action;
+    }
+    match rollout.phase {
+        Phase::Paused => return Action::Wait(vec![paused(rollout)]),
+        // Whatever is new, whoever is about to agree should see it.
+        Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
+            return Action::HoldFor(new_concerns(rollout, judgement));
+        }
+        Phase::AwaitingApproval => {
+            return Action::Wait(vec!["waiting for a person; resume it to go on".to_owned()]);
+        }
+        Phase::Running => {}
+    }
+    let concerns = new_concerns(rollout, judgement);
+    if !concerns.is_empty() {
+        return Action::HoldFor(concerns);
+    }
+    let mut missing = step_lacks(rollout, judgement, observed, now);
+    let following = rollout.following_step().map(|(_, step)| step);
+    // At 100 % there is no stable to compare with: all must be proven before.
+    let must_be_proven = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
+    if must_be_proven && judgement.verdict != Verdict::Promote {
+        missing.extend(judgement.reasons.iter().cloned());
+    }
+    if !missing.is_empty() {
+        return Action::Wait(missing);
+    }
+    let needs_a_person = rollout.bake().is_none() || (following.is_none() && plan.approval);
+    match following {
+        _ if needs_a_person && !rollout.approved => Action::AwaitApproval,
+        Some(_) => Action::Advance,
+        None => Action::Promote,
+    }
+}
+
+/// What becomes of a rollout that takes too long. Nothing lasts for ever: what is held and forgotten goes.
+fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
+    let plan = &rollout.policy.plan;
+    let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
+    let lacking = match rollout.phase {
+        Phase::AwaitingApproval => "nobody agreed to go on",
+        Phase::Running | Phase::Paused => "no verdict",
+    };
+    let reason = format!("{lacking} within {}", words(plan.deadline));
+    let is_forgotten = deadline.saturating_add(plan.deadline).is_ok_and(|end| now >= end);
+    match (plan.at_deadline, rollout.phase) {
+        (AtDeadline::RollBack, _) => Some(Action::RollBack(reason)),
+        (AtDeadline::Hold, _) if is_forgotten => {
+            let reason = format!("{reason}, and nobody decided within as long again");
+            Some(Action::RollBack(reason))
+        }
+        (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
+        (AtDeadline::Hold, Phase::Paused) => None,
+    }
+}
+
+/// What becomes of a pause.
+fn paused(rollout: &Rollout) -> String {
+    let plan = &rollout.policy.plan;
+    let hold = match plan.at_deadline {
+        AtDeadline::Hold => plan.deadline,
+        AtDeadline::RollBack => Duration::ZERO,
+    };
+    let end = rollout.deadline_at.and_then(|deadline| deadline.saturating_add(hold).ok());
+    let end = end.map_or_else(String::new, |end| format!(" before {end:.0}, or it is rolled back"));
+    format!("paused; resume it to go on{end}")
+}
+
+/// Why it is held, in a sentence.
+pub fn reason(concerns: &[Concern]) -> String {
+    brief(concerns.iter().map(|one| one.sentence.clone())).join("; ")
+}
+
+/// What a person should look at and has not been shown.
+fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
+    let concerns = judgement.watch.iter().flat_map(SequentialEvidence::concerns);
+    concerns.filter(|one| !rollout.concerns.contains(&one.name)).collect()
+}
+
+fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
+    if let Some(tripped) = &observed.tripped {
+        return Some(tripped.clone());
+    }
+    let (ceiling, p99) = (plan.triggers.p99_ceiling?, observed.canary_p99_seconds?);
+    (p99 > ceiling.as_secs_f64()).then(|| {
+        format!(
+            "the canary's p99 latency is {}, above the ceiling of {}",
+            crate::canary::rollout::narrative::duration(p99),
+            words(ceiling),
+        )
+    })
+}
+
+/// What this step still waits for.
+fn step_lacks(
+    rollout: &Rollout,
+    judgement: &Judgement,
+    observed: &Observation,
+    now: Timestamp,
+) -> Vec<String> {
+    let plan = &rollout.policy.plan;
+    let mut missing = Vec::new();
+    if let Ok(left) = Duration::try_from(rollout.warm_until().duration_since(now))
+        && !left.is_zero()
+    {
+        missing.push(format!("the warm-up lasts {} more, and nothing is judged", words(left)));
+    }
+    if rollout.weight().is_zero() && rollout.shadow().is_zero() {
+        missing.push("the canary has neither users nor a shadow; give it traffic".to_owned());
+    }
+    if let Some(left) = rollout.bake().map(|bake| bake.saturating_sub(rollout.elapsed(now)))
+        && !left.is_zero()
+    {
+        missing.push(format!("the step bakes {} more", words(left)));
+    }
+    let inputs = &judgement.evidence.inputs;
+    let weight = rollout.weight();
+    let tracks = [
+        ("canary", inputs.canary.requests, weight == Weight::ZERO),
+        ("stable", inputs.stable.requests, weight.basis_points() == Weight::WHOLE),
+    ];
+    for (track, seen, is_idle) in tracks {
+        if !is_idle && seen < plan.min_samples {
+            missing.push(format!(
+                "{track} has {seen} of the {} samples this step needs",
+                plan.min_samples
+            ));
+        }
+    }
+    let shadows = !rollout.shadow().is_zero();
+    if shadows && observed.shadowed < plan.min_samples {
+        missing.push(format!(
+            "the canary was asked {} of the {} requests in shadow that this step needs",
+            observed.shadowed, plan.min_samples
+        ));
+    }
+    if let Some(watch) = &judgement.watch {
+        if weight.is_zero() {
+            // Nothing is recorded of a canary that answers nobody.
+            missing.extend(watch.harms());
+        } else {
+            // What a person should look at, one has: the ramp goes on, and the promotion takes force.
+            missing.extend(watch.metric_objections());
+        }
+        if shadows {
+            missing.extend(watch.not_passed_in_shadow());
+        }
+    } else if shadows || !weight.is_certain() {
+        missing.push("nothing is judged; the evidence is missing".to_owned());
+    }
+    missing
+}
+
+#[cfg(test)]
+#[path = "next_action_tests.rs"]
+mod tests;
