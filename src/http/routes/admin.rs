@@ -33,6 +33,7 @@ use crate::service::CommandError;
 use crate::service::Deployment;
 use crate::service::Service;
 use crate::service::status::Status;
+use crate::service::status::history::History;
 
 /// The body of `deploy-canary`.
 #[derive(Deserialize)]
@@ -277,23 +278,11 @@ pub async fn history(request: HttpRequest, shared: Data<Shared>) -> HttpResponse
                 Some(after) => service.history(after, limit)?,
                 None => service.newest_history(limit)?,
             };
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|entry| Told { entry, sentence: entry.event.sentence() })
-                .collect();
-            Ok(serde_json::json!({ "entries": entries }))
+            Ok(History::new(entries))
         },
         |_| None,
     )
     .await
-}
-
-/// A journal entry with the sentence that tells it.
-#[derive(Serialize)]
-struct Told<'a> {
-    #[serde(flatten)]
-    entry: &'a crate::canary::Entry,
-    sentence: String,
 }
 
 fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {

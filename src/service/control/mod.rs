@@ -7,6 +7,7 @@ pub(crate) mod commit;
 pub mod controller;
 pub(crate) mod error;
 pub mod post_promotion;
+pub(crate) mod questions;
 pub(crate) mod rate;
 pub mod registry;
 pub(crate) mod sequential_judge;

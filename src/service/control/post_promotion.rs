@@ -1,36 +1,14 @@
 //! Who looks after a promotion? Each look judges the labels that came, and does what the policy says.
 
-use jiff::Timestamp;
-use serde::Serialize;
-
 use super::error::CommandError;
 use crate::canary::Event;
 use crate::canary::Judgement;
-use crate::canary::SequentialVerdict;
-use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
 use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::canary::rollout::state::PostPromotion;
 use crate::service::Ledger;
 use crate::service::Service;
 use crate::service::serving::recorder::Observed;
-
-/// The watch after a promotion, as the status shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct PostPromotionStatus {
-    /// The rollout that was promoted.
-    pub rollout: u64,
-    /// What would be stable again.
-    pub previous: String,
-    /// When the watch ends.
-    pub until: Timestamp,
-    /// What happens when labels show harm.
-    pub action: HarmAction,
-    /// What harm they show, in a sentence.
-    pub harm: Option<String>,
-    /// What may be concluded of each metric.
-    pub sequential: Option<SequentialVerdict>,
-}
 
 impl Service {
     /// Looks at the promotion that is watched, if one is, and does what is to be done.
@@ -61,19 +39,6 @@ impl Service {
         // Nobody asks the health check: nothing is split, so there is nothing it could compare.
         let mode = Mode::Automatic;
         Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
-    }
-
-    pub(crate) fn post_promotion_status(&self, ledger: &Ledger) -> Option<PostPromotionStatus> {
-        let care = ledger.state.post_promotion.as_deref()?;
-        let judgement = self.judged_after(care);
-        Some(PostPromotionStatus {
-            rollout: care.rollout.id,
-            previous: care.previous.name.clone(),
-            until: care.until,
-            action: care.rollout.policy.post_promotion.action,
-            harm: care.harm(&judgement),
-            sequential: judgement.watch.map(|watch| watch.conclusion),
-        })
     }
 
     /// What a deployment that has ended a watch ought to say.

@@ -26,6 +26,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::Service;
@@ -63,7 +64,7 @@ pub(crate) struct Subscription {
 }
 
 /// How far a target was told, as the status shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetStatus {
     /// Scheme, host and port, with its place if several share them; the rest of the address may be a secret.
     pub target: String,

@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::Rollout;
@@ -40,14 +41,24 @@ pub struct Breaker {
 const CLOSED: u64 = u64::MAX;
 
 /// What a breaker does now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakerStatus {
-    /// `closed` or `open`.
-    pub state: &'static str,
+    /// Whether the canary gets requests.
+    pub state: BreakerState,
     /// Failures of the canary since it last answered.
     pub failures_in_a_row: u32,
     /// How often the breaker has opened in this rollout, since the last restart.
     pub opened: u64,
+}
+
+/// Whether the canary gets requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// It gets its share.
+    Closed,
+    /// It gets probes only.
+    Open,
 }
 
 impl Breaker {
@@ -109,7 +120,7 @@ impl Breaker {
     pub fn status(&self) -> BreakerStatus {
         let is_closed = self.probe_at.load(Ordering::Relaxed) == CLOSED;
         BreakerStatus {
-            state: if is_closed { "closed" } else { "open" },
+            state: if is_closed { BreakerState::Closed } else { BreakerState::Open },
             failures_in_a_row: self.failures.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
         }
@@ -159,12 +170,12 @@ mod tests {
         assert_eq!(lived_through(&breaker, "xx.xx.x.xx."), "xx.xx.x.xx.");
         assert_eq!(
             breaker.status(),
-            BreakerStatus { state: "closed", failures_in_a_row: 0, opened: 0 }
+            BreakerStatus { state: BreakerState::Closed, failures_in_a_row: 0, opened: 0 }
         );
         assert_eq!(lived_through(&breaker, "xxxxxx"), "xxx---");
         assert_eq!(
             breaker.status(),
-            BreakerStatus { state: "open", failures_in_a_row: 3, opened: 1 }
+            BreakerStatus { state: BreakerState::Open, failures_in_a_row: 3, opened: 1 }
         );
     }
 
@@ -176,7 +187,7 @@ mod tests {
         assert_eq!(seen, "xx---------x---------....");
         assert_eq!(
             breaker.status(),
-            BreakerStatus { state: "closed", failures_in_a_row: 0, opened: 1 }
+            BreakerStatus { state: BreakerState::Closed, failures_in_a_row: 0, opened: 1 }
         );
     }
 

@@ -1,5 +1,8 @@
-//! What does a promotion take, and what of it is there?
+//! The conditions of a promotion, and which of them are met.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::Judgement;
@@ -8,17 +11,17 @@ use crate::canary::Verdict;
 use crate::canary::rollout::state::Phase;
 
 /// One condition of a promotion.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChecklistItem {
     /// The condition.
-    pub item: &'static str,
-    /// Whether it is met.
+    pub item: Cow<'static, str>,
+    /// Whether it holds.
     pub done: bool,
     /// The numbers.
     pub detail: String,
 }
 
-/// What a promotion of this rollout takes.
+/// The conditions under which this rollout may be promoted.
 pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<ChecklistItem> {
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
@@ -28,7 +31,7 @@ pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<Checkli
     let running = rollout.phase != Phase::Paused;
     vec![
         ChecklistItem {
-            item: "samples",
+            item: "samples".into(),
             done: enough,
             detail: format!(
                 "canary {}, stable {}, each needs {}",
@@ -38,17 +41,17 @@ pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<Checkli
             ),
         },
         ChecklistItem {
-            item: "no alert",
+            item: "no alert".into(),
             done: at_once == Verdict::Promote,
             detail: reasons.join("; "),
         },
         ChecklistItem {
-            item: "nothing against it at any time",
+            item: "no objection from the sequential judge".into(),
             done: objections.is_empty(),
             detail: watch.map_or_else(String::new, |watch| watch.verdict().1.join("; ")),
         },
         ChecklistItem {
-            item: "not paused",
+            item: "not paused".into(),
             done: running,
             detail: if running { "running" } else { "paused" }.to_owned(),
         },

@@ -1,5 +1,6 @@
-//! What do the health check and the status show beside the metrics?
+//! What was observed apart from the metrics: segments, sample ratio, and stalls of the machine.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::judge::judgement::SequentialEvidence;
@@ -7,94 +8,94 @@ use crate::canary::judge::segment_scan::SegmentFinding;
 use crate::canary::judge::segment_scan::SegmentSeen;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
-/// What was seen beside the metrics.
-#[derive(Clone, Debug, Serialize)]
+/// What was observed apart from the metrics.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Diagnostics {
-    /// What was seen by segment; `null` where no segments are declared.
+    /// Observations by segment; `null` without declared segments.
     pub segments: Option<SegmentsStatus>,
-    /// Whether all requests were counted.
+    /// The canary's share of requests against the expected one.
     pub sample_ratio: Option<RatioStatus>,
-    /// How often the machine itself was slow.
+    /// Stalls of the machine.
     pub machine: Option<MachineStatus>,
 }
 
-/// What was seen by segment.
-#[derive(Clone, Debug, Serialize)]
+/// Observations by segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SegmentsStatus {
-    /// The chance that there is ever a finding if the canary harms nobody.
+    /// The probability that a harmless canary ever gets a finding.
     pub alpha: f64,
-    /// How many questions are asked at once.
+    /// The number of hypotheses tested at once.
     pub hypotheses: usize,
-    /// Where harm is found, the strongest evidence first.
+    /// Segments with harm, strongest evidence first.
     pub findings: Vec<FindingStatus>,
-    /// Each segment that had a request, by metric.
+    /// Every segment with at least one request, by metric.
     pub seen: Vec<SeenStatus>,
 }
 
 /// Harm in a segment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindingStatus {
     /// `region=north`.
     pub segment: String,
-    /// In what.
+    /// The metric.
     pub metric: String,
-    /// It in a sentence with the numbers.
+    /// The finding with its numbers.
     pub sentence: String,
 }
 
-/// What was seen of one metric in one segment.
-#[derive(Clone, Debug, Serialize)]
+/// One metric in one segment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SeenStatus {
     /// `region=north`.
     pub segment: String,
-    /// Which metric.
+    /// The metric.
     pub metric: String,
-    /// Samples of the trusted version; of failures: its requests.
+    /// Stable's samples; for failures, its requests.
     pub stable: u64,
-    /// Samples of the version on trial.
+    /// The canary's samples.
     pub canary: u64,
-    /// The trusted version's failures; 0 of other metrics.
+    /// Stable's failures; 0 for other metrics.
     pub stable_failures: u64,
-    /// The failures of the version on trial.
+    /// The canary's failures.
     pub canary_failures: u64,
     /// Canary minus stable in the metric's unit (seconds, a share of requests, a probability).
     pub effect: Option<f64>,
-    /// The evidence for harm at this moment: 3 is a thousand to one.
+    /// Current evidence of harm: 3 means a thousand to one.
     pub log10_e_value: f64,
 }
 
-/// Whether all requests were counted.
-#[derive(Clone, Debug, Serialize)]
+/// The canary's share of requests against the expected one: a mismatch means lost requests.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RatioStatus {
-    /// Whether the shares are off: then no comparison can be trusted.
+    /// Whether they differ, so that comparisons cannot be trusted.
     pub is_off: bool,
-    /// Requests of the version on trial that the watch has counted.
+    /// The canary's requests counted by the sequential judge.
     pub canary: u64,
-    /// Requests of the trusted version.
+    /// Stable's requests.
     pub stable: u64,
-    /// How many of all these the canary should have.
+    /// The expected number of the canary's requests.
     pub expected_canary: f64,
-    /// Always-valid p-value against "none were lost".
+    /// Always-valid p-value of the expected share.
     pub p_value: f64,
-    /// Below it the shares are off.
+    /// Below it the shares differ.
     pub alpha: f64,
-    /// What is wrong, if anything is.
+    /// What differs, in a sentence.
     pub message: Option<String>,
 }
 
-/// How often the machine itself was slow.
-#[derive(Clone, Debug, Serialize)]
+/// Stalls of the machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MachineStatus {
-    /// Ticks in which both tracks were slow at once.
+    /// Ticks in which both tracks were slow.
     pub stalled_ticks: u64,
-    /// Ticks that could be compared with those before them.
+    /// Ticks compared with the ones before them.
     pub ticks: u64,
-    /// It in a sentence, if there was a stall.
+    /// The stalls in a sentence; `null` without any.
     pub message: Option<String>,
 }
 
 impl Diagnostics {
-    /// What this evidence shows.
+    /// The diagnostics of this evidence.
     pub(crate) fn new(watch: &SequentialEvidence) -> Diagnostics {
         Diagnostics {
             segments: watch.segments.as_ref().map(|scan| SegmentsStatus {

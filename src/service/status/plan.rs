@@ -1,6 +1,7 @@
-//! Where is a rollout by plan, and what does it wait for?
+//! The plan of a rollout: its position, its next action, and what it waits for.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::Rollout;
@@ -10,51 +11,70 @@ use crate::canary::policy::plan::PlannedStep;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::reason;
 
-/// Where a rollout by plan is.
-#[derive(Clone, Debug, Serialize)]
+/// The plan of a rollout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanStatus {
-    /// Which of the steps it is at, counted from 1.
+    /// The current step, counted from 1.
     pub position: usize,
     /// The steps.
     pub steps: Vec<StepStatus>,
-    /// When it has taken too long.
+    /// The deadline of the whole rollout.
     pub deadline_at: Option<Timestamp>,
-    /// What happens then.
+    /// What happens at the deadline.
     pub at_deadline: AtDeadline,
-    /// Whether a person has to agree to the promotion.
+    /// Whether the promotion needs approval.
     pub approval: bool,
-    /// What it does now: `wait`, `advance`, `await_approval`, `promote`, `roll_back` or `hold`.
-    pub next: &'static str,
+    /// What it does now.
+    pub next: NextAction,
     /// What it waits for, or why it does that.
     pub reasons: Vec<String>,
 }
 
+/// What a plan does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NextAction {
+    /// Waits.
+    Wait,
+    /// Takes the next step.
+    Advance,
+    /// Asks for approval.
+    AwaitApproval,
+    /// Promotes the canary.
+    Promote,
+    /// Rolls the canary back.
+    RollBack,
+    /// Leaves the decision to a person.
+    Hold,
+}
+
 /// A step of a plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepStatus {
-    /// The canary's share.
+    /// The canary's share of traffic.
     pub percent: f64,
-    /// The share of stable's requests that it is asked in shadow.
+    /// The share of stable's requests that it answers in shadow.
     pub shadow_percent: f64,
-    /// How long it lasts at least; `null` until a person lets it go on.
+    /// Its minimum duration; `null` if it lasts until a person resumes the rollout.
     pub bake_seconds: Option<f64>,
 }
 
 impl PlanStatus {
-    pub(crate) fn new(rollout: &Rollout, action: Action) -> Option<PlanStatus> {
+    /// The plan of this rollout and its next action; `None` if a person decides.
+    pub(crate) fn new(rollout: &Rollout, action: &Action) -> Option<PlanStatus> {
         match rollout.mode() {
             Mode::Manual => return None,
             Mode::Automatic => {}
         }
         let plan = &rollout.policy.plan;
         let (next, reasons) = match action {
-            Action::Wait(reasons) => ("wait", reasons),
-            Action::Advance => ("advance", Vec::new()),
-            Action::AwaitApproval => ("await_approval", Vec::new()),
-            Action::Promote => ("promote", Vec::new()),
-            Action::RollBack(reason) => ("roll_back", vec![reason]),
-            Action::Hold(reason) => ("hold", vec![reason]),
-            Action::HoldFor(concerns) => ("hold", vec![reason(&concerns)]),
+            Action::Wait(reasons) => (NextAction::Wait, reasons.clone()),
+            Action::Advance => (NextAction::Advance, Vec::new()),
+            Action::AwaitApproval => (NextAction::AwaitApproval, Vec::new()),
+            Action::Promote => (NextAction::Promote, Vec::new()),
+            Action::RollBack(reason) => (NextAction::RollBack, vec![reason.clone()]),
+            Action::Hold(reason) => (NextAction::Hold, vec![reason.clone()]),
+            Action::HoldFor(concerns) => (NextAction::Hold, vec![reason(concerns)]),
         };
         let step = |step: &PlannedStep| StepStatus {
             percent: step.weight.percent(),

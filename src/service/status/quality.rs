@@ -1,29 +1,30 @@
-//! How good were the predictions, as far as labels came? As the status shows it.
+//! Prediction quality by the labels so far.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::service::reported::feedback::Feedback;
 use crate::stats::Quality;
 
-/// What the labels of a rollout say.
-#[derive(Clone, Debug, Serialize)]
+/// Prediction quality of both versions in a rollout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QualityStatus {
-    /// Which rollout.
+    /// The rollout.
     pub rollout: u64,
-    /// Of the trusted version.
+    /// The stable version.
     pub stable: TrackQuality,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackQuality,
     /// Labels that count for neither track.
     pub not_counted: u64,
 }
 
-/// What labels say of one track; `null` before there are any.
-#[derive(Clone, Debug, Serialize)]
+/// Prediction quality of one track; `null` without labels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrackQuality {
-    /// Labels.
+    /// Labels received.
     pub labels: u64,
-    /// Those that say the positive class.
+    /// Labels of the positive class.
     pub positives: u64,
     /// Mean logarithmic loss, in nats; smaller is better.
     pub log_loss: Option<f64>,
@@ -40,7 +41,7 @@ pub struct TrackQuality {
 }
 
 impl QualityStatus {
-    /// Of the rollout that takes labels, if one does.
+    /// The quality in the rollout that collects labels; `None` if none does.
     pub(crate) fn of(feedback: &Feedback) -> Option<QualityStatus> {
         let (rollout, labels) = feedback.labels()?;
         Some(QualityStatus {

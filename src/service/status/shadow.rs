@@ -1,59 +1,58 @@
-//! What does the canary say to stable's requests? For `/admin/status`.
+//! What the canary answers in shadow.
 
+use serde::Deserialize;
 use serde::Serialize;
 
-use super::milliseconds;
+use super::tracks::milliseconds;
 use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::observed::samples::Failures;
-use crate::service::Service;
-use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::stats::Summary;
 
-/// What was seen in shadow at this step.
-#[derive(Clone, Debug, Serialize)]
+/// What was observed in shadow at this step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShadowStatus {
-    /// The share of stable's requests that the canary is asked, in percent.
+    /// The share of stable's requests that the canary answers in shadow, in percent.
     pub percent: f64,
-    /// Whether what is found is judged; otherwise it is shown, and leads to nothing.
+    /// Whether it is judged, or only shown.
     pub judged: bool,
-    /// Requests that both have answered.
+    /// Requests that both versions answered.
     pub pairs: u64,
-    /// The share of labels that are the same; `null` before there are pairs.
+    /// The share of rows with the same label; `null` without pairs.
     pub agreement_rate: Option<f64>,
-    /// The share of labels that differ.
+    /// The share of rows with different labels.
     pub flip_rate: Option<f64>,
-    /// Mean probability, canary less stable.
+    /// Mean difference of the probabilities, canary minus stable.
     pub mean_difference: Option<f64>,
-    /// The largest difference of any row, canary less stable.
+    /// The largest difference of any row, canary minus stable.
     pub largest_difference: f64,
     /// Requests that the canary failed.
     pub failures: u64,
-    /// The same by kind.
+    /// Failures by kind.
     pub failures_by_kind: Failures,
-    /// What stable took.
+    /// Stable's latency.
     pub stable: LatencyStatus,
-    /// What the canary took in the background.
+    /// The canary's latency, in the background.
     pub canary: LatencyStatus,
-    /// Requests that wait to be asked.
+    /// Requests that wait for the canary.
     pub waiting: usize,
-    /// Requests that were not asked, because too many waited.
+    /// Requests dropped because too many waited.
     pub dropped: u64,
-    /// It in a sentence.
+    /// All of it in a sentence.
     pub message: String,
 }
 
-/// Latencies in milliseconds; `null` before there are any.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Latencies in milliseconds; `null` without samples.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LatencyStatus {
     /// Mean.
     pub mean_ms: Option<f64>,
     /// Median.
     pub p50_ms: Option<f64>,
-    /// 95 % are below this.
+    /// 95th percentile.
     pub p95_ms: Option<f64>,
-    /// 99 % are below this.
+    /// 99th percentile.
     pub p99_ms: Option<f64>,
 }
 
@@ -68,13 +67,13 @@ impl LatencyStatus {
     }
 }
 
-impl Service {
-    /// What was seen in shadow; `None` if nothing is asked, and nothing was.
-    pub(crate) fn shadow_status(
-        &self,
+impl ShadowStatus {
+    /// What was observed in shadow; `None` if this step has had no shadow.
+    pub(crate) fn new(
         rollout: &Rollout,
-        live: &Live,
         observed: &Observed,
+        waiting: usize,
+        dropped: u64,
     ) -> Option<ShadowStatus> {
         if rollout.shadow().is_zero() && observed.pairs.is_none() {
             return None;
@@ -95,28 +94,26 @@ impl Service {
             failures_by_kind: pairs.failures,
             stable: LatencyStatus::new(&pairs.stable_latency),
             canary: LatencyStatus::new(&pairs.canary_latency),
-            waiting: self.shadow.waiting(),
-            dropped: live.recorder.dropped(),
+            waiting,
+            dropped,
             message: String::new(),
         };
         status.message = status.sentence();
         Some(status)
     }
-}
 
-impl ShadowStatus {
     fn sentence(&self) -> String {
         let ShadowStatus { pairs, failures, dropped, largest_difference, .. } = self;
         let (Some(agreement), Some(mean)) = (self.agreement_rate, self.mean_difference) else {
-            return format!("no pairs yet; the canary failed {failures}, {dropped} were dropped");
+            return format!("no pairs yet; the canary failed {failures}, {dropped} dropped");
         };
         let judged = match self.judged {
             true => "",
-            false => "; shown and not judged, because the rollout was deployed without a shadow",
+            false => "; not judged, because the rollout was deployed without a shadow",
         };
         format!(
             "{pairs} pairs: {:.2} % of labels agree, scores differ by {mean:+.4} on average and \
-             {largest_difference:+.4} at most; the canary failed {failures}, {dropped} were dropped{judged}",
+             {largest_difference:+.4} at most; the canary failed {failures}, {dropped} dropped{judged}",
             100.0 * agreement,
         )
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::canary::Verdict;
+use crate::service::status::overview::RolloutState;
 
 #[test]
 fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept() {
@@ -166,6 +167,6 @@ fn a_journal_that_is_behind_leaves_no_user_with_the_canary() {
     bench.store.is_behind.store(false, Ordering::SeqCst);
     service.retry_rollback().unwrap();
     let status = service.status();
-    assert_eq!((status.state, status.revision), ("idle", 3));
-    assert_eq!(bench.start().status().state, "idle");
+    assert_eq!((status.state, status.revision), (RolloutState::Idle, 3));
+    assert_eq!(bench.start().status().state, RolloutState::Idle);
 }

@@ -1,0 +1,78 @@
+//! Questions to the service: status, health check, history.
+
+use super::super::Ledger;
+use super::super::Service;
+use crate::canary::Entry;
+use crate::canary::Refusal;
+use crate::service::status::Status;
+use crate::service::status::health::Health;
+use crate::service::status::overview::StatusInputs;
+use crate::service::status::quality::QualityStatus;
+use crate::store::StoreError;
+
+impl Service {
+    /// The status of everything.
+    pub fn status(&self) -> Status {
+        self.status_of(&self.ledger.lock())
+    }
+
+    /// The health check of the canary.
+    ///
+    /// # Errors
+    /// When there is no canary.
+    pub fn health(&self) -> Result<Health, Refusal> {
+        let ledger = self.ledger.lock();
+        let rollout = ledger.state.running()?;
+        let live = self.live.load();
+        let observed = live.recorder.observed();
+        let judgement = self.judged(rollout, &live, &observed);
+        let forecast = self.watch.lock().forecast(rollout, self.clock.wall());
+        Ok(Health::new(&judgement, &observed.all(), forecast))
+    }
+
+    /// Journal entries after a revision, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn history(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.store.entries(after, limit)
+    }
+
+    /// The newest journal entries, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_history(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let after = self.store.newest_sequence()?.saturating_sub(limit as u64);
+        self.store.entries(after, limit)
+    }
+
+    /// The status under the ledger's lock.
+    pub(crate) fn status_of(&self, ledger: &Ledger) -> Status {
+        let state = &ledger.state;
+        let live = self.live.load();
+        let observed = live.recorder.observed();
+        let now = self.clock.wall();
+        let judged = state.rollout.as_ref().map(|rollout| {
+            let judgement = self.judged(rollout, &live, &observed);
+            let action = self.next_action(rollout, &live, &observed, &judgement);
+            (judgement, action)
+        });
+        let forecast =
+            state.rollout.as_ref().and_then(|rollout| self.watch.lock().forecast(rollout, now));
+        Status::new(StatusInputs {
+            revision: ledger.revision,
+            state,
+            live: &live,
+            observed: &observed,
+            judged,
+            promoted: state.post_promotion.as_deref().map(|it| self.judged_after(it)),
+            forecast,
+            quality: QualityStatus::of(&self.feedback),
+            notifications: self.notifications.status(),
+            shadow_waiting: self.shadow.waiting(),
+            now,
+            uptime: self.clock.steady().saturating_sub(self.started),
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! The answer of `/admin/check-canary-health`.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::diagnostics::Diagnostics;
+use super::tracks::TrackStatus;
+use super::tracks::Tracks;
+use super::tracks::milliseconds;
+use crate::canary::Forecast;
+use crate::canary::Judgement;
+use crate::canary::Samples;
+use crate::canary::SequentialVerdict;
+use crate::canary::Verdict;
+
+/// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
+/// concludes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether the fixed-horizon tests found harm.
+    pub alert_triggered: bool,
+    /// The result of the fixed-horizon tests.
+    pub status: HealthStatus,
+    /// The reasons for it.
+    pub message: String,
+    /// The verdict of both judges: `promote` means that a promotion would be accepted.
+    pub verdict: Verdict,
+    /// Whether either judge found harm in a metric that acts.
+    pub harm_is_shown: bool,
+    /// The test on latency.
+    pub test: Cow<'static, str>,
+    /// Its statistic.
+    pub t_statistic: Option<f64>,
+    /// Its degrees of freedom.
+    pub degrees_of_freedom: Option<f64>,
+    /// Its two-sided p-value.
+    pub p_value: Option<f64>,
+    /// The significance level.
+    pub alpha: f64,
+    /// Samples each track needs.
+    pub min_samples: u64,
+    /// The allowed slowdown.
+    pub margin_ms: Option<f64>,
+    /// Canary mean minus stable mean.
+    pub difference_ms: Option<f64>,
+    /// Confidence interval of the difference at level 1 - alpha.
+    pub confidence_interval_ms: Option<[f64; 2]>,
+    /// One-sided p-value of Fisher's exact test on failures.
+    pub failure_p_value: f64,
+    /// What the sequential judge concludes; harm found here also stops a promotion.
+    pub sequential: Option<SequentialVerdict>,
+    /// Segments, sample ratio, and stalls of the machine.
+    #[serde(flatten)]
+    pub diagnostics: Diagnostics,
+    /// When to expect a verdict, and what could be detected by then.
+    pub forecast: Option<Forecast>,
+    /// The stable version.
+    pub stable: TrackStatus,
+    /// The canary.
+    pub canary: TrackStatus,
+}
+
+/// The result of the fixed-horizon tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// No harmful difference.
+    Ok,
+    /// A harmful difference.
+    Alert,
+    /// Too few samples to tell.
+    InsufficientData,
+}
+
+impl Health {
+    /// The health check of this judgement, which was made from these samples.
+    pub(crate) fn new(
+        judgement: &Judgement,
+        samples: &Samples,
+        forecast: Option<Forecast>,
+    ) -> Health {
+        let latency = judgement.evidence.latency.as_ref();
+        let (verdict, reasons) = judgement.health();
+        let status = match verdict {
+            Verdict::Promote => HealthStatus::Ok,
+            Verdict::Rollback => HealthStatus::Alert,
+            Verdict::Hold => HealthStatus::InsufficientData,
+        };
+        let Tracks { stable, canary } = Tracks::new(samples);
+        Health {
+            alert_triggered: status == HealthStatus::Alert,
+            status,
+            message: reasons.join("; "),
+            verdict: judgement.verdict,
+            harm_is_shown: judgement.harm_is_shown(),
+            test: "welch_t".into(),
+            t_statistic: latency.and_then(|evidence| evidence.t_statistic),
+            degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),
+            p_value: latency.map(|evidence| evidence.p_value),
+            alpha: judgement.policy.alpha,
+            min_samples: judgement.policy.min_samples,
+            margin_ms: latency.map(|evidence| milliseconds(evidence.margin_seconds)),
+            difference_ms: latency.map(|evidence| milliseconds(evidence.difference_seconds)),
+            confidence_interval_ms: latency.map(|evidence| {
+                let (low, high) = evidence.interval_seconds;
+                [milliseconds(low), milliseconds(high)]
+            }),
+            failure_p_value: judgement.evidence.failures.p_value,
+            sequential: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
+            diagnostics: judgement.watch.as_ref().map(Diagnostics::new).unwrap_or_default(),
+            forecast,
+            stable,
+            canary,
+        }
+    }
+}

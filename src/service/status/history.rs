@@ -1,0 +1,31 @@
+//! The answer of `/admin/history`.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::canary::Entry;
+
+/// Journal entries in order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct History {
+    /// The entries.
+    pub entries: Vec<HistoryEntry>,
+}
+
+/// A journal entry and its sentence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// What happened, with the numbers.
+    pub sentence: String,
+}
+
+impl History {
+    /// These entries with their sentences.
+    pub fn new(entries: Vec<Entry>) -> History {
+        let told = |entry: Entry| HistoryEntry { sentence: entry.event.sentence(), entry };
+        History { entries: entries.into_iter().map(told).collect() }
+    }
+}

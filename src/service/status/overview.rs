@@ -1,0 +1,248 @@
+//! The answer of `/admin/status`: everything at a glance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::checklist::ChecklistItem;
+use super::checklist::checklist;
+use super::health::Health;
+use super::plan::PlanStatus;
+use super::post_promotion::PostPromotionStatus;
+use super::quality::QualityStatus;
+use super::shadow::ShadowStatus;
+use super::tracks::Tracks;
+use crate::canary::Forecast;
+use crate::canary::Judgement;
+use crate::canary::Metric;
+use crate::canary::Rollout;
+use crate::canary::State;
+use crate::canary::Verdict;
+use crate::canary::Version;
+use crate::canary::policy::Mode;
+use crate::canary::policy::fault::Injection;
+use crate::canary::rollout::next_action::Action;
+use crate::canary::rollout::state::Ended;
+use crate::canary::rollout::state::Phase;
+use crate::service::notify::TargetStatus;
+use crate::service::serving::breaker::BreakerStatus;
+use crate::service::serving::live::Live;
+use crate::service::serving::recorder::Observed;
+
+/// Everything at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The number of journal entries so far; also the `ETag`.
+    pub revision: u64,
+    /// When this was asked.
+    pub at: Timestamp,
+    /// Whether a rollout is under way, and what it does.
+    pub state: RolloutState,
+    /// The stable version.
+    pub stable: StableStatus,
+    /// The canary; `null` without one.
+    pub canary: Option<Version>,
+    /// The canary's share of traffic, in percent; 0 without one.
+    pub traffic_percent: f64,
+    /// The rollout under way.
+    pub rollout: Option<RolloutStatus>,
+    /// The circuit breaker; `null` without a canary, or if it is turned off.
+    pub breaker: Option<BreakerStatus>,
+    /// What was observed at the current step.
+    pub tracks: Tracks,
+    /// What the canary answers in shadow; `null` without a shadow.
+    pub shadow: Option<ShadowStatus>,
+    /// The health check; `null` without a canary.
+    pub health: Option<Health>,
+    /// The verdict of both judges; `null` without a canary.
+    pub verdict: Option<VerdictStatus>,
+    /// The conditions of a promotion, and which of them are met.
+    pub checklist: Vec<ChecklistItem>,
+    /// The newest promotion, while it is monitored.
+    pub post_promotion: Option<PostPromotionStatus>,
+    /// A side effect of the command that this answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Prediction quality by the labels so far; `null` if none are collected.
+    pub quality: Option<QualityStatus>,
+    /// How the last rollout ended.
+    pub last_rollout: Option<Ended>,
+    /// Artifacts that may be deployed only by override: digest and reason.
+    pub quarantine: BTreeMap<String, String>,
+    /// Whether the canary is slowed down on purpose.
+    pub simulate_slowdown: bool,
+    /// By how much.
+    pub delay_ms: u32,
+    /// Notification targets, and how far each is.
+    pub notifications: Vec<TargetStatus>,
+    /// Faults injected into the canary.
+    pub injection: Option<Injection>,
+    /// How long this process has been serving.
+    pub uptime_seconds: f64,
+}
+
+/// Whether a rollout is under way, and what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// No canary.
+    Idle,
+    /// The rollout goes on.
+    Running,
+    /// The rollout is on hold.
+    Paused,
+    /// The rollout waits for approval.
+    AwaitingApproval,
+}
+
+/// The stable version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StableStatus {
+    /// Its name.
+    pub version: String,
+    /// Its file in the models folder.
+    pub file: String,
+    /// The digest of its artifact.
+    pub digest: String,
+    /// When it became stable.
+    pub since: Timestamp,
+}
+
+/// The rollout under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// Counted from 1.
+    pub id: u64,
+    /// Counted from 1.
+    pub step: u32,
+    /// Who decides: a person or the plan.
+    pub mode: Mode,
+    /// When the canary was deployed.
+    pub started_at: Timestamp,
+    /// When this step began.
+    pub step_started_at: Timestamp,
+    /// How long the step has lasted.
+    pub elapsed_seconds: f64,
+    /// The minimum duration of the step; `null` if it lasts until a person resumes the rollout.
+    pub bake_seconds: Option<f64>,
+    /// The rest of it.
+    pub remaining_bake_seconds: Option<f64>,
+    /// The metrics of its policy, in the order of their evidence.
+    pub metrics: Vec<Metric>,
+    /// Its plan; `null` if a person decides.
+    pub plan: Option<PlanStatus>,
+}
+
+/// A verdict with its reasons.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictStatus {
+    /// `promote`, `rollback` or `hold`.
+    pub decision: Verdict,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// What a status is made from.
+pub(crate) struct StatusInputs<'a> {
+    pub(crate) revision: u64,
+    pub(crate) state: &'a State,
+    pub(crate) live: &'a Live,
+    pub(crate) observed: &'a Observed,
+    /// The judgement of the rollout under way, with the next action of its plan.
+    pub(crate) judged: Option<(Judgement, Action)>,
+    /// The judgement of the newest promotion, if it is monitored.
+    pub(crate) promoted: Option<Judgement>,
+    pub(crate) forecast: Option<Forecast>,
+    pub(crate) quality: Option<QualityStatus>,
+    pub(crate) notifications: Vec<TargetStatus>,
+    /// Requests that wait to be sent to the canary in shadow.
+    pub(crate) shadow_waiting: usize,
+    pub(crate) now: Timestamp,
+    pub(crate) uptime: Duration,
+}
+
+impl Status {
+    /// The status that follows from these inputs.
+    pub(crate) fn new(inputs: StatusInputs<'_>) -> Status {
+        let StatusInputs { state, live, observed, judged, now, .. } = inputs;
+        let rollout = state.rollout.as_ref();
+        let samples = observed.all();
+        let judgement = judged.as_ref().map(|(judgement, _)| judgement);
+        Status {
+            revision: inputs.revision,
+            at: now,
+            state: match rollout.map(|rollout| rollout.phase) {
+                None => RolloutState::Idle,
+                Some(Phase::Running) => RolloutState::Running,
+                Some(Phase::Paused) => RolloutState::Paused,
+                Some(Phase::AwaitingApproval) => RolloutState::AwaitingApproval,
+            },
+            stable: StableStatus {
+                version: state.stable.name.clone(),
+                file: state.stable.file.clone(),
+                digest: state.stable.digest.clone(),
+                since: state.stable_since,
+            },
+            canary: rollout.map(|rollout| rollout.canary.clone()),
+            traffic_percent: rollout.map_or(0.0, |rollout| rollout.weight().percent()),
+            rollout: rollout.map(|rollout| {
+                let action = judged.as_ref().map(|(_, action)| action);
+                RolloutStatus::new(rollout, now, action)
+            }),
+            breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
+            tracks: Tracks::new(&samples),
+            shadow: rollout.and_then(|rollout| {
+                let dropped = live.recorder.dropped();
+                ShadowStatus::new(rollout, observed, inputs.shadow_waiting, dropped)
+            }),
+            health: judgement.map(|it| Health::new(it, &samples, inputs.forecast)),
+            verdict: judgement.map(|judgement| VerdictStatus {
+                decision: judgement.verdict,
+                reasons: judgement.reasons.clone(),
+            }),
+            checklist: match (rollout, judgement) {
+                (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
+                (None, _) | (_, None) => Vec::new(),
+            },
+            post_promotion: state
+                .post_promotion
+                .as_deref()
+                .zip(inputs.promoted)
+                .map(|(promotion, judgement)| PostPromotionStatus::new(promotion, judgement)),
+            note: None,
+            quality: inputs.quality,
+            last_rollout: state
+                .last
+                .as_ref()
+                .map(|last| Ended { cool_down_until: state.cool_down_until(now), ..last.clone() }),
+            quarantine: state.quarantine.clone(),
+            simulate_slowdown: state.slowdown.enabled,
+            delay_ms: state.slowdown.delay_ms,
+            notifications: inputs.notifications,
+            injection: rollout.and_then(Rollout::injected).cloned(),
+            uptime_seconds: inputs.uptime.as_secs_f64(),
+        }
+    }
+}
+
+impl RolloutStatus {
+    fn new(rollout: &Rollout, now: Timestamp, action: Option<&Action>) -> RolloutStatus {
+        let (elapsed, bake) = (rollout.elapsed(now), rollout.bake());
+        let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
+        RolloutStatus {
+            id: rollout.id,
+            step: rollout.step,
+            mode: rollout.mode(),
+            started_at: rollout.started_at,
+            step_started_at: rollout.step_started_at,
+            elapsed_seconds: seconds(elapsed),
+            bake_seconds: bake.map(seconds),
+            remaining_bake_seconds: bake.map(|bake| seconds(bake.saturating_sub(elapsed))),
+            metrics: rollout.policy.judge.metrics.clone(),
+            plan: action.and_then(|action| PlanStatus::new(rollout, action)),
+        }
+    }
+}
