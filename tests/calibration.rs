@@ -1,7 +1,7 @@
-//! Does the judge, looked at every second, take back few healthy canaries and soon the harmful ones?
+//! False rollbacks and detection time of the sequential judge in simulated hours.
 //!
-//! The quick version of `make calibrate`: the same hours, fewer of them, and bounds that only a
-//! broken engine misses.
+//! The quick version of `make calibrate`: fewer replications of the same hours, and bounds that only a broken
+//! judge misses.
 
 use serin::simulation::Outcome;
 use serin::simulation::Scenario;

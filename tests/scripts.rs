@@ -1,5 +1,5 @@
-//! Do the two curl scenarios pass on a server as it should be, and fail on one as it should not? Does the demo of a
-//! slow region show what it must?
+//! The curl scenarios pass on a correct server and fail on one with falsified answers; the demo shows a slow
+//! region.
 
 use std::error::Error;
 use std::fs;
@@ -40,7 +40,7 @@ fn both_scenarios_pass_one_after_the_other_and_again() {
 
 #[test]
 fn without_a_server_both_scenarios_fail() {
-    // The listener is gone before the scripts start, so that nothing listens there.
+    // The listener is closed before the scripts start, so nothing listens there.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for script in [ROLLBACK, PROMOTE] {
         assert_fails(script, &run(script, address).unwrap(), "is the server running?");
@@ -59,7 +59,7 @@ fn a_canary_of_someone_else_is_left_alone() {
     assert!(!has_no_canary(&server).unwrap(), "a scenario took back what was not its own");
 }
 
-/// Each answer is falsified in one place on its way to the script.
+/// Falsifies each answer in one place on its way to the script.
 #[test]
 fn a_scenario_fails_when_a_step_does_not_show_what_it_must() {
     let server = Server::start().unwrap();
@@ -146,10 +146,10 @@ impl Server {
             .spawn()?;
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Server { process, address: unbound, folder };
-        // 30 seconds, in which a busy machine starts it, too.
+        // 30 seconds are enough for a busy machine.
         for _ in 0..3000 {
             let folder = server.folder.path();
-            // The file may be seen between its creation and its only line.
+            // The file may exist before its only line is written.
             if let Ok(address) =
                 fs::read_to_string(folder.join("port")).unwrap_or_default().trim().parse()
             {
@@ -168,14 +168,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if the process has ended by itself.
+        // Both fail only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A proxy that replaces `truth` by `lie` in what the server answers; both are of one length, so
-/// that the answer's stays right. It serves until the test program ends.
+/// A proxy that replaces `truth` by `lie` in the server's answers. Both have the same length, so the content length
+/// stays right. It serves until the test program ends.
 fn lie_about(server: SocketAddr, truth: &'static str, lie: &'static str) -> Fallible<SocketAddr> {
     assert_eq!(truth.len(), lie.len(), "{truth} and {lie}");
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -194,7 +194,7 @@ fn lie_about(server: SocketAddr, truth: &'static str, lie: &'static str) -> Fall
     Ok(address)
 }
 
-/// Passes on what arrives, until one side closes. An answer of this server arrives in one piece.
+/// Forwards bytes until one side closes. An answer of this server arrives in one piece.
 fn forward(mut from: TcpStream, mut to: TcpStream, truth: &str, lie: &str) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -208,7 +208,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, truth: &str, lie: &str) {
             break;
         }
     }
-    // Closing both ways ends the other direction's thread, too.
+    // Closing both directions also ends the other thread.
     let _ = to.shutdown(std::net::Shutdown::Both);
     let _ = from.shutdown(std::net::Shutdown::Both);
 }

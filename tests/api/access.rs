@@ -1,4 +1,4 @@
-//! Who may use /admin? Everybody on this machine, who has the token elsewhere, and no web page.
+//! Access to /admin: open on this machine, with the token elsewhere, and never from a web page.
 
 use crate::client::Client;
 use crate::harness::Setup;
@@ -92,8 +92,8 @@ fn a_page_of_another_site_may_not_use_admin() {
     assert_eq!(status["revision"], 1, "nothing has happened");
 }
 
-/// A page whose name is made to lead to this machine ("DNS rebinding") is same-origin to the
-/// browser; only the name in `Host` gives it away.
+/// A page whose name resolves to this machine (DNS rebinding) is same-origin for the browser. Only the name in
+/// `Host` reveals it.
 #[test]
 fn a_page_whose_name_leads_here_may_not_use_admin() {
     let app = TestApp::spawn();

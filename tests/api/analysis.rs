@@ -1,4 +1,4 @@
-//! Are numbers that were measured elsewhere recorded, compared and forgotten as the contract says?
+//! Recording, comparing and resetting numbers that were measured elsewhere.
 
 use serde_json::Value;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::problem::Refused;
 use crate::problem::refused;
 use crate::raw;
 
-/// The hundredths that fifty baseline scores take in turn, and a canary's.
+/// The hundredths of the fifty baseline scores and of the canary's, in turn.
 const BASELINE: [u32; 7] = [82, 83, 84, 85, 86, 87, 88];
 const CANARY: [u32; 8] = [85, 86, 87, 88, 89, 90, 91, 92];
 
@@ -246,8 +246,8 @@ fn other_methods_bodies_and_sites_are_refused() {
     assert_eq!(app.recorded()["canary"], 1, "nothing has happened");
 }
 
-/// An analysis of a hundred thousand values goes to a thread of its own: one worker alone still
-/// answers predictions meanwhile.
+/// An analysis of a hundred thousand values runs on its own thread, so a single worker still answers
+/// predictions meanwhile.
 #[test]
 fn a_large_analysis_holds_no_prediction_up() {
     let app = Setup::new()
@@ -257,7 +257,7 @@ fn a_large_analysis_holds_no_prediction_up() {
     let values = |shift: f64| -> Vec<f64> {
         (0..100_000_u32).map(|i| (f64::from(i) * 0.618_033_988_75).fract() + shift).collect()
     };
-    // Made beforehand: what is answered while a client is still writing tells nothing.
+    // Prepared beforehand: answers during the upload of a body would prove nothing.
     let body = json!({ "baseline": values(0.0), "canary": values(0.01) }).to_string();
     std::thread::scope(|scope| {
         let analyses: Vec<_> = (0..4)
@@ -271,8 +271,8 @@ fn a_large_analysis_holds_no_prediction_up() {
             client.predict().done();
             answered += 1;
         }
-        // Computed by the only worker, the analyses leave room for 4 to 7; as it is, there are hundreds,
-        // and on a busy machine both kinds of work slow down.
+        // If the only worker computed the analyses, it would answer 4 to 7 predictions; now it answers hundreds,
+        // and on a busy machine both slow down.
         assert!(answered > 20, "{answered} predictions were answered meanwhile");
         for analysis in analyses {
             let analysis = analysis.join().unwrap();

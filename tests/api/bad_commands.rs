@@ -1,4 +1,4 @@
-//! Is every bad body, query and header of /admin refused with field, value and remedy?
+//! Bad bodies, queries and headers of /admin are refused with field, value and remedy.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ const ROLLBACK: &str = "/admin/rollback-canary";
 const PAUSE: &str = "/admin/pause-canary";
 const RESUME: &str = "/admin/resume-canary";
 
-/// Posts each body, first with nothing on trial and then with a canary: nothing changes.
+/// Posts each body, first without and then with a canary. Nothing may change.
 fn assert_all_refused(cases: &[(&str, &str, &str, Refused<'_>)]) {
     let app = TestApp::spawn();
     for _ in 0..2 {
@@ -145,7 +145,7 @@ fn a_value_out_of_its_range_is_refused() {
 
 #[test]
 fn a_query_that_history_does_not_take_is_refused() {
-    // On a file: its integers have a sign, which memory's have not.
+    // With a file, because SQLite's integers are signed and those in memory are not.
     let app = TestApp::spawn_durable();
     for (query, named) in [
         ("limit=-1", &["limit"][..]),

@@ -1,4 +1,4 @@
-//! Is a model path that leaves the models folder, or leads to no model, refused?
+//! Model paths outside the models folder, or that lead to no model, are refused.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -154,7 +154,7 @@ fn a_model_of_other_features_is_refused() {
     assert_eq!(app.standing(), before);
 }
 
-/// A model trained on columns of these names, with this word in the last of them in every other row.
+/// A model trained on columns with these names; every other row has this word in the last column.
 fn trained(header: &str, word: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");

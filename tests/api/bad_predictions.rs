@@ -1,4 +1,4 @@
-//! Is every bad body of /predict refused with field, value and remedy, and forgotten?
+//! Bad bodies of /predict are refused with field, value and remedy, and leave no trace.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::problem::refused;
 
 const PATH: &str = "/predict";
 
-/// Sends each body; afterwards nothing has happened, and the server predicts as before.
+/// Sends each body. Afterwards nothing has changed, and the server predicts as before.
 fn assert_all_refused(cases: &[(&[u8], &str, Refused<'_>)]) {
     let app = TestApp::spawn();
     app.deploy_canary().done();
@@ -167,8 +167,8 @@ fn features_that_do_not_fit_the_model_are_refused() {
     ]);
 }
 
-/// A finite number is the client's to send; whatever the model makes of it, it is no failure that
-/// counts against stable or a canary.
+/// A client may send any finite number. Whatever the model computes from it, no failure counts against
+/// stable or a canary.
 #[test]
 fn enormous_numbers_are_no_failure_of_the_model() {
     let app = TestApp::spawn();
@@ -188,7 +188,7 @@ fn enormous_numbers_are_no_failure_of_the_model() {
     );
 }
 
-/// Text that quotes the client's own long words back is cut.
+/// Quotations of the client's own long words are cut.
 #[test]
 fn a_long_word_does_not_come_back_whole() {
     let app = TestApp::spawn();

@@ -1,4 +1,4 @@
-//! Is what is wrong before the body is even read (method, type, size, time) refused, too?
+//! Errors found before the body is read: method, content type, size, time.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -81,7 +81,7 @@ fn a_body_that_is_not_called_json_is_refused() {
 fn a_compressed_body_is_refused_before_it_is_unpacked() {
     let app = TestApp::spawn();
     let before = app.standing();
-    // 20 bytes of gzip: enough to be one, and never looked at.
+    // 20 bytes of gzip, which the server must not decompress.
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip", "x-made-up"] {
         for path in ["/predict", "/admin/deploy-canary"] {
@@ -117,7 +117,7 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
         let reply = raw::request(app.address, &head, &headers, &chunked);
         reply.assert_refused(expected, path, "chunked");
     }
-    // What is declared is refused without waiting for it.
+    // A declared length is refused without waiting for the body.
     let head =
         format!("POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", u64::MAX / 2);
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! Does a canary that only fails keep its users waiting? Only so many of them, and one now and then.
+//! Circuit breaker: only a few users wait for a canary that always fails.
 
 use serde_json::Value;
 use serde_json::json;
@@ -43,7 +43,7 @@ fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
     assert_eq!(status["tracks"]["stable"]["requests"], 100, "a fallback is no sample of stable");
     assert_eq!(app.check_canary_health().done()["alert_triggered"], true);
 
-    // Another step does not forget it.
+    // It survives a change of step.
     app.set_traffic(100).done();
     assert_eq!(app.status()["breaker"], open);
     assert_eq!(app.rollback_canary().done()["breaker"], Value::Null);
@@ -82,7 +82,7 @@ fn without_a_breaker_every_request_is_tried() {
 fn a_rollout_by_plan_is_taken_back_by_what_its_open_breaker_counts() {
     let app = app_with(Misbehavior::Hang, 5, "1h");
     app.rollback_canary().done();
-    // Nobody looks for an hour: only the trigger can take it back.
+    // With a look every hour, only the trigger can roll back.
     let plan = json!({
         "steps": [{ "weight": 50, "bake": "1m" }], "warm_up": "0s", "look": "1h", "deadline": "24h",
     });

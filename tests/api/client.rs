@@ -18,7 +18,7 @@ pub struct Client {
     token: Option<String>,
 }
 
-/// What the server answered.
+/// The server's answer.
 pub struct Reply {
     /// The status code.
     pub status: u16,
@@ -39,7 +39,7 @@ impl Client {
         Client { agent, url: format!("http://{address}"), token: token.map(str::to_owned) }
     }
 
-    /// Any path that is read.
+    /// `GET` on any path.
     pub fn get(&self, path: &str) -> Reply {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
@@ -48,7 +48,7 @@ impl Client {
         Reply::new(request.call().unwrap())
     }
 
-    /// Any path that is posted to, with these headers beside the usual ones.
+    /// `POST` to any path, with extra headers.
     pub fn post_with(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
         let mut request = self.agent.post(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
@@ -60,12 +60,12 @@ impl Client {
         Reply::new(request.send(body).unwrap())
     }
 
-    /// Any path that is posted to, with a body that is called JSON, whatever it is.
+    /// `POST` to any path, with any body sent as JSON.
     pub fn post_text(&self, path: &str, body: impl AsRef<[u8]>) -> Reply {
         self.post_with(path, body.as_ref(), &[("content-type", "application/json")])
     }
 
-    /// Any path that is posted to.
+    /// `POST` to any path.
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_text(path, body.to_string())
     }
@@ -75,7 +75,7 @@ impl Client {
         self.post("/predict", &json!({ "features": CUSTOMER }))
     }
 
-    /// So many predictions, one after the other; how many came from the canary. Each must succeed.
+    /// Sends predictions one after the other, each of which must succeed. Returns how many the canary answered.
     pub fn predict_times(&self, times: usize) -> usize {
         (0..times).filter(|_| self.predict().done()["model_used"] == "canary").count()
     }
@@ -165,7 +165,7 @@ impl Client {
         self.get("/admin/status").done()
     }
 
-    /// The status without what moves by itself: two that are equal mean that nothing has happened,
+    /// The status without the fields that change with time. Two equal ones mean that nothing has happened,
     /// not even a prediction.
     pub fn standing(&self) -> Value {
         let mut status = self.status();
@@ -210,7 +210,7 @@ impl Reply {
     }
 }
 
-/// Takes out what changes with the clock.
+/// Removes the fields that change with the clock.
 pub fn without_forecast(health: &mut Value) {
     if let Some(health) = health.as_object_mut() {
         health.remove("forecast");

@@ -1,4 +1,4 @@
-//! Are unknown words named with the ones that were meant, and does `serin config` show and check a file?
+//! Settings: suggestions for unknown words, `serin config show` and `serin config check`.
 
 use std::path::Path;
 use std::process::Output;

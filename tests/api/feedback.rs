@@ -1,5 +1,5 @@
-//! What becomes of a label? It counts once, for the track that its prediction was drawn for, whatever
-//! restarts between; and what is forged, old or over is refused.
+//! Labels: each counts once, for the track its prediction was assigned to, across restarts. Forged, expired and
+//! late ones are refused.
 
 use serde_json::Value;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 use crate::problem::refused;
 
-/// An answer to a row that is told apart by its first feature.
+/// The answer to a row that differs from others in its first feature.
 fn predicted(app: &TestApp, body: &Value) -> Value {
     app.post("/predict", body).done()
 }
@@ -150,7 +150,7 @@ fn labels_ids_and_what_is_known_of_them_survive_a_restart() {
     let again = json!({ "prediction_id": labelled, "outcome": 1 });
     refuses(&app, &again, 409, "repeated_feedback", "already");
     assert_eq!(label(&app, &later, 0)["status"], "recorded");
-    // And with another store it is another server.
+    // A server with another store has another key.
     let other = TestApp::spawn();
     half(&other);
     let foreign = json!({ "prediction_id": later, "outcome": 0 });

@@ -1,5 +1,4 @@
-//! How does a test get a server? `TestApp::spawn()` runs the real one in this process, in a folder
-//! that is gone afterwards.
+//! `TestApp::spawn()` starts the real server in this process, in a temporary folder.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,9 +32,9 @@ use crate::misbehaving::Hold;
 
 /// A running server, and a client of it: calls are made on the app itself.
 pub struct TestApp {
-    /// Where it listens, as a client on this machine reaches it.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// Gone only once the server is stopped.
+    /// Removed once the server has stopped.
     setup: Option<Setup>,
     client: Client,
     running: Option<Running>,
@@ -46,21 +45,21 @@ struct Running {
     thread: JoinHandle<std::io::Result<()>>,
 }
 
-/// What a server is told before it starts; the same again after a restart.
+/// The configuration of a server, kept for a restart.
 pub struct Setup {
     folder: TempDir,
     given: Given,
-    /// Where models that hang wait until the test is over.
+    /// Where models that hang wait until the test ends.
     hold: Arc<Hold>,
 }
 
 impl TestApp {
-    /// A server with the defaults, both default models, and a store that forgets.
+    /// A server with the defaults, both default models, and a store in memory.
     pub fn spawn() -> TestApp {
         Setup::new().spawn()
     }
 
-    /// A server whose store is a file, so that it may be restarted.
+    /// A server whose store is a file, so that it can be restarted.
     pub fn spawn_durable() -> TestApp {
         Setup::new().durable().spawn()
     }
@@ -75,7 +74,7 @@ impl TestApp {
         self.setup().models()
     }
 
-    /// The store's file, whether or not it is there.
+    /// The path of the store's file, which may not exist.
     pub fn database(&self) -> PathBuf {
         self.setup().database()
     }
@@ -114,14 +113,14 @@ impl Drop for TestApp {
         }
         if let Some(Running { stop, thread }) = self.running.take() {
             drop(stop);
-            // A test that fails says why by itself; it must not be aborted by a second panic.
+            // A failing test reports its own panic; a second one would abort it.
             let _ = thread.join();
         }
     }
 }
 
 impl Setup {
-    /// The defaults, both default models, and a store that forgets.
+    /// The defaults, both default models, and a store in memory.
     pub fn new() -> Setup {
         let setup = Setup::bare();
         let models = setup.models();
@@ -164,14 +163,14 @@ impl Setup {
         self.folder.path().join("models")
     }
 
-    /// The store's file, whether or not it is there.
+    /// The path of the store's file, which may not exist.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("serin.db")
     }
 
     /// Starts the server.
     pub fn spawn(self) -> TestApp {
-        // Whatever `serin.toml` lies in the tester's folder is none of the test's business.
+        // Ignores a `serin.toml` in the developer's folder.
         let settings = Settings::without_file(&self.given).unwrap();
         let decode = misbehaving::decoder(self.hold.clone());
         let service = Service::start(
@@ -186,7 +185,7 @@ impl Setup {
         let http_settings = settings.http(bound.ip());
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            // A dropped sender means the same as a message: stop.
+            // A dropped sender also means stop.
             let shutdown = async { drop(stopped.await) };
             let serving = http::run(listener, service, http_settings, shutdown);
             actix_web::rt::System::new().block_on(serving)
@@ -197,9 +196,8 @@ impl Setup {
     }
 }
 
-/// The store, as soon as nobody else has it. The worker threads of a server that was stopped end a
-/// moment after it, and a process that another test has just forked off holds this one's files until
-/// it becomes another program: 10 seconds are long enough for both.
+/// Opens the store once it is free. The worker threads of a stopped server end a moment after it, and a process
+/// that another test has just forked holds this test's files until its exec. 10 seconds are long enough for both.
 pub fn store_once_free(location: &Location) -> Arc<dyn Store> {
     for _ in 0..5000 {
         match store::open(location) {

@@ -1,4 +1,4 @@
-//! Does a canary break as it is told to, and only where the server allows it?
+//! Fault injection: the canary fails as requested, and only where the server allows it.
 
 use serde_json::Value;
 use serde_json::json;
@@ -106,7 +106,7 @@ fn scores_shift_within_their_range_and_stables_stay() {
     assert!((by("canary") - (canary + 0.125).min(1.0)).abs() < 1e-12);
     inject(&app, &json!({ "score_shift": -1.0 })).done();
     assert_eq!((by("canary"), by("stable")), (0.0, stable));
-    // What is injected takes the place of what was.
+    // A new injection replaces the previous one.
     inject(&app, &json!({ "delay_ms": 1 })).done();
     assert_eq!(by("canary"), canary);
 }
@@ -119,7 +119,7 @@ fn a_delay_adds_to_the_slowdown_and_counts_as_latency() {
     let answer = app.predict().done();
     assert!(answer["latency_ms"].as_f64().unwrap() >= 10.0, "{answer}");
     assert_eq!(answer["model_used"], "canary");
-    // Longer than its deadline is a failure of the canary's, like any other.
+    // A delay beyond the deadline is a failure of the canary.
     inject(&app, &json!({ "delay_ms": 60_000 })).done();
     let answer = app.predict().done();
     assert_eq!((&answer["model_used"], &answer["fallback"]), (&json!("stable"), &json!(true)));
@@ -133,7 +133,7 @@ fn an_injection_ends_with_its_rollout_and_the_journal_tells_of_it() {
     assert_eq!(last["event"], "injected");
     let sentence = last["sentence"].as_str().unwrap();
     assert!(sentence.contains("2 ms of delay, errors in 50 % of its requests"), "{sentence}");
-    // The same again changes nothing.
+    // The same injection again changes nothing.
     let revision = app.status()["revision"].clone();
     let again = inject(&app, &json!({ "error_rate": 0.5, "delay_ms": 2 })).done();
     assert_eq!(again["revision"], revision);
@@ -156,6 +156,6 @@ fn an_injection_survives_a_restart_unless_the_server_no_longer_allows_it() {
     assert_eq!(app.predict_times(20), 20);
     let last = app.history().pop().unwrap();
     assert!(last["sentence"].as_str().unwrap().contains("nothing is injected any more"));
-    // To end what is not there is allowed everywhere.
+    // Ending an injection is always allowed, even if there is none.
     inject(&app, &json!({})).done();
 }

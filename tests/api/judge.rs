@@ -1,4 +1,4 @@
-//! Does the judge that may be asked at any time say what it must, for each metric and as a whole?
+//! The sequential judge: its verdict per metric and overall.
 
 use serde_json::Value;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serin::canary::Judgement;
 
 use crate::harness::TestApp;
 
-/// What one metric says at any time.
+/// The sequential evidence of one metric.
 fn metric<'a>(health: &'a Value, name: &str) -> &'a Value {
     let metrics = health["sequential"]["metrics"].as_array().unwrap();
     metrics.iter().find(|metric| metric["metric"] == name).unwrap()

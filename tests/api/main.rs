@@ -1,8 +1,7 @@
-//! Does serin keep its contract? Every test here talks HTTP to the real server, on a port and in a
-//! folder of its own.
+//! The HTTP contract. Each test talks to a real server on its own port and in its own folder.
 //!
-//! [`harness`] starts and stops servers, [`client`] names the calls, [`raw`] sends what no client
-//! library would, [`misbehaving`] makes models that panic, hang and lie.
+//! [`harness`] starts and stops servers, [`client`] has one function per call, [`raw`] sends bytes that no
+//! client library would, [`misbehaving`] makes models that panic, hang and return wrong numbers.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![expect(clippy::panic, reason = "so it may, and its models have to")]

@@ -1,7 +1,6 @@
-//! Models that pass their warm-up and then panic, hang, lie or fail.
+//! Models that pass their warm-up and then panic, hang, fail or return wrong numbers.
 //!
-//! The warm-up asks for a row without values; a row with values is a user's, and that is where
-//! these models show what they are. Their artifacts are the text `misbehaves: HOW`.
+//! The warm-up sends a row without values. These models misbehave on rows with values, which come from users. Their artifacts are the text `misbehaves: HOW`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,20 +32,20 @@ pub enum Misbehavior {
     TooLarge,
     /// It returns an error.
     Error,
-    /// It answers fewer rows than it was asked.
+    /// It answers fewer rows than the request has.
     TooFew,
     /// It does not answer while the test runs.
     Hang,
-    /// It breaks in its warm-up already.
+    /// It fails in its warm-up.
     Cold,
     /// It returns an error for rows whose first value is negative.
     ErrorBelowZero,
-    /// It answers as the first default model does, and a little more: half a standard deviation of what
-    /// that one answers to [`varied`](crate::shadow::varied) customers.
+    /// Its scores are those of the first default model, plus half of their standard deviation over
+    /// [`varied`](crate::shadow::varied) customers.
     Shifted,
 }
 
-/// How much more a shifted model answers.
+/// The shift of a shifted model's scores.
 pub const SHIFT: f64 = 0.087;
 
 /// All of them.
@@ -77,7 +76,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Lets them go.
+    /// Releases them.
     pub fn release(&self) {
         self.released.store(true, Ordering::SeqCst);
     }
@@ -89,7 +88,7 @@ impl Hold {
     }
 }
 
-/// Reads artifacts like the server does, and those of misbehaving models.
+/// Reads artifacts as the server does, and those of misbehaving models.
 pub fn decoder(hold: Arc<Hold>) -> Box<Decode> {
     Box::new(move |bytes| {
         let how = ALL.into_iter().find(|how| how.artifact().as_bytes() == bytes);

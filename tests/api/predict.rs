@@ -1,4 +1,4 @@
-//! Does /predict answer as the contract says, and does the canary get exactly its share?
+//! The answers of /predict, and the exact share of the canary.
 
 use std::collections::HashSet;
 
@@ -180,7 +180,7 @@ fn a_share_in_hundredths_of_a_percent_is_kept() {
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 33.33 }))
         .done();
     assert_eq!(app.status()["traffic_percent"], 33.33);
-    // In the middle of a stratum, which has seven of the canary's, it may be off by five.
+    // In the middle of a stratum with seven canary requests the count may be off by five.
     let canary = app.predict_times(300);
     assert!((95..=105).contains(&canary), "{canary}");
 }

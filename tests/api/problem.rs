@@ -1,15 +1,15 @@
-//! Is an error one that a person can act on, and a program can tell apart?
+//! The shape of error bodies: a detail that a person can act on, and a code for programs.
 
 use crate::client::Reply;
 
-/// What a refused request must be answered with.
+/// The expected answer to a refused request.
 #[derive(Clone, Copy)]
 pub struct Refused<'a> {
     /// The status code.
     pub status: u16,
     /// The stable word for programs.
     pub code: &'a str,
-    /// Field, value and remedy: all of these must be named in the detail.
+    /// Field, value and remedy; the detail must contain all of them.
     pub named: &'a [&'a str],
 }
 

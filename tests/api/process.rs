@@ -1,4 +1,4 @@
-//! The binary as an operator meets it: SIGTERM loses nothing, and what cannot start says why.
+//! The binary as a process: SIGTERM loses nothing, and a server that cannot start says why.
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! Is harm in a part of the traffic found and named, and can a client do any mischief with segments?
+//! Segments: harm in one segment is found and named, and clients cannot abuse segments.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -21,7 +21,7 @@ fn predict_in(app: &TestApp, first: f64, segments: &Value) {
     app.post("/predict", &json!({ "features": features, "segments": segments })).done();
 }
 
-/// What was seen of each segment's failures: stable's requests and the canary's together.
+/// Requests and failures of each segment, both tracks together.
 fn seen(app: &TestApp) -> Vec<(String, u64)> {
     let health = app.check_canary_health().done();
     let seen = health["segments"]["seen"].as_array().unwrap().iter();
@@ -36,7 +36,7 @@ fn seen(app: &TestApp) -> Vec<(String, u64)> {
 
 #[test]
 fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
-    // Without the breaker: a burst of the north's failures would open it, and then every region fails.
+    // Without the breaker, which a burst of failures in the north would open for every region.
     let app = declared("region = ['north', 'south', 'east', 'west']")
         .given(|given| given.breaker.failures = Some(0))
         .model("bad.bin", Misbehavior::ErrorBelowZero.artifact())
@@ -45,7 +45,7 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
         "steps": [{ "weight": 50, "bake": "1h" }], "warm_up": "0s", "look": "100ms",
         "triggers": { "consecutive_failures": 0, "failures_in_window": 0 },
     });
-    // So that the whole, which shows it as well, does not take the canary back before.
+    // So that the overall metric does not roll the canary back first.
     let policy =
         json!({ "metrics": [{ "name": "failures", "role": "signal" }], "rollback_score": 0 });
     let body = json!({ "model_path": "bad.bin", "plan": plan, "policy": policy });
@@ -71,7 +71,7 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
     let findings = status["health"]["segments"]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[0]["segment"]), (1, &json!("region=north")), "{status}");
     assert_eq!(status["health"]["harm_is_shown"], true);
-    // Whoever resumes has seen it: it is not held for the same again.
+    // After a resume the same finding does not hold the rollout again.
     app.resume_canary().done();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(app.status()["state"], "running");
@@ -103,7 +103,7 @@ fn a_hundred_devices_take_the_room_of_those_declared_and_a_restart_keeps_their_p
     predict_in(&app, 0.5, &json!({ "device": "tv" }));
     app.predict().done();
     assert_eq!(seen(&app), expected(2, 101));
-    // Of a key that comes back only the first request is judged, in its segment as in the whole.
+    // Only the first request of a key is judged, in its segment as overall.
     for _ in 0..5 {
         let body = json!({ "features": CUSTOMER, "key": "k", "segments": { "device": "tv" } });
         app.post("/predict", &body).done();

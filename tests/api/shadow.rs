@@ -1,4 +1,4 @@
-//! Does a shadow find what is wrong before a user meets it, and let through what is not?
+//! Shadow: a harmful canary is found before users get it, and a healthy one passes.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::misbehaving::Misbehavior;
 use crate::misbehaving::SHIFT;
 use crate::problem::refused;
 
-/// Some customer, another for each number: as varied as those that the default models learned from.
+/// A customer for each number, as varied as the training data of the default models.
 pub fn varied(number: u64) -> [f64; 5] {
     let mut state = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut uniform = || {
@@ -35,8 +35,8 @@ fn ask(client: &Client, number: u64) -> Value {
     client.post("/predict", &json!({ "features": varied(number) })).done()
 }
 
-/// Sends 200 varied requests a second until the rollout has gone beyond its shadow or is over, or for so
-/// long; how many were sent, and how many the canary answered.
+/// Sends 200 varied requests per second until the rollout leaves its shadow step, ends, or the time is up.
+/// Returns how many were sent and how many the canary answered.
 fn drive(app: &TestApp, most: Duration, goes_on: impl Fn(&Value) -> bool) -> (u64, u64) {
     let (start, mut sent, mut by_canary) = (Instant::now(), 0, 0);
     while start.elapsed() < most && goes_on(&app.status()) {
@@ -54,7 +54,7 @@ fn is_under_way(status: &Value) -> bool {
     !status["canary"].is_null()
 }
 
-/// Waits until as many requests were compared, or dropped, as were shadowed.
+/// Waits until every shadowed request was compared or dropped.
 fn compared(app: &TestApp, shadowed: u64) -> Value {
     let start = Instant::now();
     loop {
@@ -145,7 +145,7 @@ fn without_pairs_a_shadow_is_not_left() {
 fn a_canary_that_panics_in_shadow_trips_the_wire_and_fails_nobody() {
     let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
     let mut plan = plan();
-    // Nobody looks for an hour: only the trigger can take it back.
+    // With a look every hour, only the trigger can roll back.
     (plan["look"], plan["deadline"]) = (json!("1h"), json!("24h"));
     app.deploy_canary_with(&json!({ "model_path": "bad.bin", "plan": plan })).done();
     let (_, by_canary) = drive(&app, Duration::from_secs(50), is_under_way);

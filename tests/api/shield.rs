@@ -1,5 +1,5 @@
-//! Does a canary that breaks hurt anybody? 10,000 predictions each with a canary that panics, lies
-//! or hangs: none of them fails, and every failure is counted against the canary.
+//! Protection of users: with a canary that panics, hangs or returns wrong numbers, none of 10,000 predictions
+//! fails, and every failure counts against the canary.
 
 use serde_json::Value;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 use crate::problem::refused;
 
-/// How many predictions the issue asks for, and the canary's share of them at 10 %.
+/// Predictions per broken canary, and the canary's share of them at 10 %.
 const PREDICTIONS: usize = 10_000;
 const TO_CANARY: usize = PREDICTIONS / 10;
 
@@ -29,7 +29,7 @@ fn a_canary_that_answers_nan_fails_nobody() {
 #[test]
 fn a_canary_that_hangs_fails_nobody() {
     let failures = endure(Misbehavior::Hang, PREDICTIONS);
-    // 4 threads hang, 64 requests wait in vain for a thread, and from then on nobody waits.
+    // 4 threads hang, 64 requests wait in vain for a thread, and later ones fail at once.
     let of = |kind: &str| failures[kind].as_u64().unwrap();
     assert_eq!(of("deadline"), 68, "{failures}");
     assert_eq!(of("busy"), TO_CANARY as u64 - 68, "{failures}");
@@ -70,8 +70,7 @@ fn a_canary_that_misses_its_deadline_by_the_slowdown_fails_nobody() {
     assert_eq!(app.status()["tracks"]["canary"]["failures_by_kind"], only("deadline", 5));
 }
 
-/// Lives through one rollout of a broken canary, from four clients at once, and gives the failures
-/// by kind.
+/// Runs one rollout of a broken canary under load from four clients. Returns the failures by kind.
 fn endure(misbehavior: Misbehavior, predictions: usize) -> Value {
     let app = app_with(misbehavior);
     let before = app.status()["stable"].clone();
@@ -105,8 +104,7 @@ fn endure(misbehavior: Misbehavior, predictions: usize) -> Value {
     canary["failures_by_kind"].clone()
 }
 
-/// Makes so many predictions: each succeeds, by stable, and the number of those that were meant for
-/// the canary comes back.
+/// Sends predictions, all of which stable must answer. Returns how many were assigned to the canary.
 fn count_fallbacks(app: &TestApp, predictions: usize) -> usize {
     let client = app.client();
     (0..predictions)
@@ -125,13 +123,13 @@ fn app_with(misbehavior: Misbehavior) -> TestApp {
         .model("bad.bin", misbehavior.artifact())
         .given(|given| {
             given.canary_deadline = Some("50ms".to_owned());
-            // Every failure shows as what it is.
+            // Every failure has its kind.
             given.breaker.failures = Some(0);
         })
         .spawn()
 }
 
-/// Failures of one kind and of no other.
+/// Failures of exactly one kind.
 fn only(kind: &str, count: usize) -> Value {
     let mut failures = json!({ "error": 0, "panic": 0, "not_a_probability": 0, "deadline": 0, "busy": 0, "breaker_open": 0 });
     failures[kind] = count.into();
@@ -162,7 +160,7 @@ fn a_stable_that_breaks_is_a_503_and_the_server_goes_on() {
         assert_eq!(app.status()["tracks"]["stable"]["failures"], 3, "{word}");
         assert_eq!(app.get("/livez").status, 200);
 
-        // The way out: a good model goes on trial, with a share of everything, and is promoted.
+        // The way out: a good model gets all traffic as the canary and is promoted.
         app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 100 }))
             .done();
         assert_eq!(app.predict_times(20), 20, "{word}");

@@ -1,4 +1,4 @@
-//! Who decides which version answers? The key in the body, a header that stands for it, or a tester.
+//! Assignment by key (in the body or a header) and by a tester's header.
 
 use serde_json::Value;
 use serde_json::json;
@@ -72,7 +72,7 @@ fn the_header_means_the_same_as_the_key_in_the_body_which_goes_first() {
     let (on, off) = (format!("user-{}", on.unwrap()), format!("user-{}", off.unwrap()));
     let body = json!({ "features": CUSTOMER, "key": on });
     assert_eq!(with_header(&app, "x-user-id", &off, &body).done()["model_used"], "canary");
-    // An empty key is none, wherever it stands.
+    // An empty key means no key, in the body and in the header.
     let body = json!({ "features": CUSTOMER, "key": "" });
     assert_eq!(with_header(&app, "x-user-id", &on, &body).done()["model_used"], "canary");
     with_header(&app, "x-user-id", "", &row()).done();
@@ -93,7 +93,7 @@ fn a_header_that_can_be_no_key_is_refused() {
         [head, format!("content-length: {}\r\n\r\n{body}", body.len()).into_bytes()].concat();
     let expected = refused(422, "invalid_header", &["x-user-id", "UTF-8"]);
     raw::exchange(app.address, &head).assert_refused(expected, "/predict", "not UTF-8");
-    // Where nobody has named the header it is not read.
+    // Without the setting the header is not read.
     let app = TestApp::spawn();
     with_header(&app, "x-user-id", &long, &row()).done();
 }
@@ -171,7 +171,7 @@ fn a_header_that_is_there_twice_with_two_values_is_refused() {
         };
         let named = [name, "send it once"];
         ask(&two).assert_refused(refused(422, "invalid_header", &named), "/predict", name);
-        // Twice the same is what some proxies make of once.
+        // Some proxies repeat a header.
         ask(&one).done();
     }
 }

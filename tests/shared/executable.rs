@@ -1,9 +1,9 @@
-//! How do tests run the built binary? In a folder, free of settings from the tester's own environment.
+//! Runs the built binary in a folder, without settings from the developer's environment.
 
 use std::path::Path;
 use std::process::Command;
 
-/// The program in this folder, without this shell's `SERIN_*`.
+/// The program in this folder, without the `SERIN_*` variables of this shell.
 pub fn serin(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
     command.current_dir(folder);
