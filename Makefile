@@ -1,4 +1,4 @@
-# What one can do here. `make` alone prints this index.
+# The index of all tasks. `make` alone prints it.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,10 +22,10 @@ help: ## Print this index
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	$(SERIN) serve
 
-demo: build ## Live through six canaries, narrated, in under a minute: slow, healthy, failing, climbing, slow in one region, silently wrong
+demo: build ## Run six narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong
 	$(SERIN) demo
 
-test: setup ## Install what the tests need if it is missing, then run them all
+test: setup ## Install what the tests need, then run them all
 	$(CARGO) test --locked
 
 check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
@@ -34,38 +34,38 @@ check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	$(MAKE) scripts-syntax
 	$(CARGO) test --locked
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
-	@echo "check: all is well"
+	@echo "check: passed"
 
-bench: ## Measure the predict path, /predict beside a bare handler, a judgement beside scipy's, and whole rollouts
-	@$(MAKE) .venv/ready || echo "bench: the Python environment cannot be had; scipy's side is skipped"
+bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for comparison) and whole rollouts
+	@$(MAKE) .venv/ready || echo "bench: no Python environment; the comparison with scipy is skipped"
 	$(CARGO) bench --locked --bench predict --bench http --bench judge --bench rollout
 
-calibrate: ## Simulate healthy and harmful canaries by the thousand: false rollbacks, detection (REPLICATIONS=2000)
+calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-lint: ## Clippy over every target; a warning is an error
+lint: ## Run clippy on every target, with warnings as errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-models: $(MODELS) ## Train models/model_v1.bin and model_v2.bin if one is missing
+models: $(MODELS) ## Train models/model_v1.bin and model_v2.bin if missing
 
 docs: ## Build the crate documentation: target/doc/serin/index.html
 	$(CARGO) doc --locked --no-deps
 
-reference: .venv/ready ## Write the reference values in tests/reference again, with scipy
+reference: .venv/ready ## Regenerate the reference values in tests/reference with scipy
 	.venv/bin/python scripts/reference_values.py
 	.venv/bin/python scripts/reference_bets.py
 
-setup: ## Install what the tests need, only where it is missing
+setup: ## Install what the tests need
 	@scripts/setup.sh
 
-clean: ## Remove what was built and the Python environment; trained models stay
+clean: ## Remove build output and the Python environment; keep trained models
 	$(CARGO) clean
 	rm -rf .venv
 
-# Below here stand the steps the targets above share.
+# Steps shared by the targets above.
 
 build:
 	$(CARGO) build --locked --release

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the scenarios read what is set here
-# What the two scenarios share: to narrate, to ask the server, to read its JSON, to fail clearly.
-# Needs curl and awk, nothing else.
+# Shared by the two scenarios: print steps, send requests, read JSON, fail with a clear message.
+# Needs only curl and awk.
 
 BASE_URL=${1:-http://127.0.0.1:8000}
 BASE_URL=${BASE_URL%/}
 CUSTOMER='{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}'
-DEPLOYED=no # yes until the scenario has seen its canary gone again; `leave_no_canary` reads it
+DEPLOYED=no # yes while the scenario's canary is deployed; `leave_no_canary` reads it
 
 step() { printf '\n%s\n' "$*"; }
 show() { printf '  %s\n' "$*"; }
@@ -22,7 +22,7 @@ expect() {
   show "$1: ${3:-nothing}"
 }
 
-# Asks once and leaves the answer in $BODY. Any status but the wanted one ends the scenario.
+# Sends one request and stores the answer in $BODY. An unexpected status ends the scenario.
 # ask METHOD PATH [JSON] [WANTED_STATUS]
 ask() {
   local method=$1 path=$2 json=${3:-} wanted=${4:-200} answer status
@@ -83,7 +83,7 @@ json_lines() {
   '
 }
 
-# Asks for this many predictions over one connection and counts who answered: $STABLE, $CANARY.
+# Sends this many predictions over one connection and counts the answers per track: $STABLE, $CANARY.
 # predict COUNT
 predict() {
   local count=$1 answers not_ok
@@ -100,7 +100,7 @@ predict() {
   show "$count predictions answered: $STABLE by stable, $CANARY by the canary"
 }
 
-# Shows the health check and leaves it in $BODY. The figures are the server's own.
+# Runs the health check, stores it in $BODY and shows it.
 check_health() {
   ask GET /admin/check-canary-health
   local track
@@ -112,15 +112,15 @@ check_health() {
   show "$(value status): ${message//\\\"/\"}"
 }
 
-# The start of both scenarios: no canary and no slowdown of anyone else's, and a candidate that is
-# not the stable version already (so that the scenarios can be run again after a promotion).
+# The start of both scenarios: no canary, no slowdown, and a candidate that differs from the stable version
+# (so that the scenarios can run again after a promotion).
 begin() {
   step "Start: $BASE_URL must serve a stable model and have no canary"
   ask GET /admin/status
   STABLE_VERSION=$(value stable.version)
   [[ -n $STABLE_VERSION ]] || fail "the status names no stable version: $BODY"
   [[ $(value canary) == null ]] ||
-    fail "a canary is out already ($(value canary.version)); take it back first: curl -X POST $BASE_URL/admin/rollback-canary"
+    fail "a canary is already deployed ($(value canary.version)); roll it back first: curl -X POST $BASE_URL/admin/rollback-canary"
   show "canary: none"
   expect "slowdown" false "$(value simulate_slowdown)"
   show "stable: $STABLE_VERSION"
@@ -141,18 +141,18 @@ deploy() {
   expect "state" running "$(value state)"
 }
 
-# The end, however it comes: no canary and no slowdown of ours stays behind.
+# Runs at every exit: removes the canary and the slowdown that the scenario left.
 leave_no_canary() {
   [[ $DEPLOYED == yes ]] || return 0
-  printf '\nTaking the canary back, because the scenario did not reach its end.\n' >&2
+  printf '\nRolling the canary back, because the scenario did not finish.\n' >&2
   curl --silent --max-time 10 --output /dev/null --request POST "$BASE_URL/admin/rollback-canary" || true
   curl --silent --max-time 10 --output /dev/null --header 'Content-Type: application/json' \
     --data '{"enabled": false}' "$BASE_URL/admin/toggle-slowdown" || true
 }
 
-# What both scenarios begin with: traffic that the canary shares in, and a health check without an alert.
+# The first part of both scenarios: traffic with a healthy canary, and a health check without an alert.
 healthy_burst() {
-  step "200 predictions, a tenth of them by the canary"
+  step "200 predictions, a tenth of them for the canary"
   predict 200
   expect "answered by the canary" 20 "$CANARY"
 

@@ -20,7 +20,7 @@ expect "canary" null "$(value canary)"
 expect "state" idle "$(value state)"
 DEPLOYED=no
 
-step "Everybody gets the new stable model"
+step "The new stable model answers every request"
 predict 50
 expect "answered by the canary" 0 "$CANARY"
 

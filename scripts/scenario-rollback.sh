@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Scenario 1, a slow canary: deploy it, see no alert, slow it down, see the alert, roll it back.
 # Usage: scripts/scenario-rollback.sh [BASE_URL]    (default http://127.0.0.1:8000)
-# Exit code 0 only if every step showed what it must; the last step leaves no canary.
+# Exit code 0 only if every check passed. Leaves no canary.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -33,8 +33,8 @@ expect "stable" "$STABLE_VERSION" "$(value stable.version)"
 expect "slowdown" false "$(value simulate_slowdown)"
 DEPLOYED=no
 
-step "Everybody gets the stable model again"
+step "Stable answers every request again"
 predict 50
 expect "answered by the canary" 0 "$CANARY"
 
-printf '\nDone: the slow canary was noticed and taken back.\n'
+printf '\nDone: the slow canary was detected and rolled back.\n'

@@ -33,7 +33,7 @@ fn both_scenarios_pass_one_after_the_other_and_again() {
     let server = Server::start().unwrap();
     for script in [ROLLBACK, PROMOTE, ROLLBACK, PROMOTE] {
         let output = run(script, server.address).unwrap();
-        assert!(output.status.success(), "{script}: {}", told(&output));
+        assert!(output.status.success(), "{script}: {}", output_text(&output));
         assert!(has_no_canary(&server).unwrap(), "{script} left a canary");
     }
 }
@@ -54,9 +54,12 @@ fn a_canary_of_someone_else_is_left_alone() {
     let url = format!("http://{}/admin/deploy-canary", server.address);
     curl(&["--header", "Content-Type: application/json", "--data", body, &url]).unwrap();
     for script in [ROLLBACK, PROMOTE] {
-        assert_fails(script, &run(script, server.address).unwrap(), "a canary is out already");
+        assert_fails(script, &run(script, server.address).unwrap(), "a canary is already deployed");
     }
-    assert!(!has_no_canary(&server).unwrap(), "a scenario took back what was not its own");
+    assert!(
+        !has_no_canary(&server).unwrap(),
+        "a scenario rolled back a canary that it had not deployed"
+    );
 }
 
 /// Falsifies each answer in one place on its way to the script.
@@ -84,19 +87,19 @@ fn a_scenario_fails_when_a_step_does_not_show_what_it_must() {
 fn the_demonstration_of_a_slow_region_holds_the_canary_and_names_the_region() {
     let folder = tempfile::tempdir().unwrap();
     let output = serin(folder.path()).args(["demo", "--scenario", "segment"]).output().unwrap();
-    let told = told(&output);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("segment region=north: latency:"), "{told}");
-    assert!(told.contains("steps showed what they must"), "{told}");
+    let text = output_text(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("segment region=north: latency:"), "{text}");
+    assert!(text.contains("steps showed what they must"), "{text}");
 }
 
 fn assert_fails(script: &str, output: &Output, expected: &str) {
-    let told = told(output);
-    assert!(!output.status.success(), "{script} passed where it must fail: {told}");
-    assert!(told.contains(expected), "{script} said nothing of {expected:?}: {told}");
+    let text = output_text(output);
+    assert!(!output.status.success(), "{script} passed and should have failed: {text}");
+    assert!(text.contains(expected), "{script} did not print {expected:?}: {text}");
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     format!("{}\n{}", text(&output.stdout), text(&output.stderr))
 }
@@ -112,7 +115,7 @@ fn curl(arguments: &[&str]) -> Fallible<String> {
         .args(arguments)
         .output()?;
     if !output.status.success() {
-        return Err(format!("curl {arguments:?}: {}", told(&output)).into());
+        return Err(format!("curl {arguments:?}: {}", output_text(&output)).into());
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -135,7 +138,7 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let trained = serin(folder.path()).arg("train").args(["--models", "models"]).output()?;
         if !trained.status.success() {
-            return Err(format!("serin train: {}", told(&trained)).into());
+            return Err(format!("serin train: {}", output_text(&trained)).into());
         }
         let process = serin(folder.path())
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port"])

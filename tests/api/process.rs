@@ -42,7 +42,7 @@ fn sigterm_ends_it_with_code_0_and_loses_nothing() {
     client.pause_canary().done();
     client.set_traffic(100).done();
     client.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 700 })).done();
-    // The connections are there before the signal, and their requests are under way.
+    // The connections are open before the signal, and their requests are in flight.
     let mut slow: Vec<_> = (0..20).map(|_| raw::connect(address)).collect();
     let body = json!({ "features": CUSTOMER }).to_string();
     for stream in &mut slow {
@@ -120,7 +120,7 @@ fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
     ] {
         let mut command = serin(folder.path());
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
-        // A flag that is given twice is an error of its own: the tested one replaces the default.
+        // A flag given twice is an error, so the tested one replaces the default.
         if let Some(flag) = arguments.first().filter(|flag| ["--listen", "--store"].contains(flag))
         {
             command = serin(folder.path());

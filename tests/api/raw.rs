@@ -14,7 +14,7 @@ use ureq::http::HeaderValue;
 
 use crate::client::Reply;
 
-/// How long the server may take to answer anything; a stalled head takes it 5 seconds.
+/// Time limit for any answer; the server drops a stalled head after 5 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends these bytes as they are and reads one answer.
@@ -47,15 +47,15 @@ pub fn written(address: SocketAddr, head: &str, headers: &[&str], body: &[u8]) -
     [text.as_bytes(), body].concat()
 }
 
-/// A connection that waits long, but not forever.
+/// A connection with a long timeout.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
-/// Sends these bytes. A server that has answered already may have stopped listening; that is no
-/// failure, as its answer is what counts.
+/// Sends these bytes. A server that has already answered may have stopped reading, which is fine because only its
+/// answer counts.
 pub fn send(stream: &mut TcpStream, bytes: &[u8]) {
     if let Err(cause) = stream.write_all(bytes) {
         let gone = matches!(cause.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
@@ -74,7 +74,7 @@ pub fn receive(stream: &mut TcpStream) -> Option<Reply> {
         match stream.read(&mut chunk) {
             Ok(0) => return None,
             Ok(n) => received.extend_from_slice(&chunk[..n]),
-            // A signal to the test's own process, which is no answer of the server.
+            // A signal to the test's own process interrupts the read.
             Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
             Err(cause) if cause.kind() == ErrorKind::ConnectionReset => return None,
             Err(cause) => panic_about(&cause, &received),
@@ -82,14 +82,13 @@ pub fn receive(stream: &mut TcpStream) -> Option<Reply> {
     }
 }
 
-/// Says that nothing more will be sent.
+/// Closes the sending side.
 pub fn end(stream: &TcpStream) {
-    // A server that has hung up already need not be told.
+    // The server may have closed the connection already.
     let _ = stream.shutdown(Shutdown::Write);
 }
 
-/// The answer, once all of it is there. Heads of HEAD requests declare a body that never comes:
-/// those are read by status alone.
+/// The answer, once it is complete. Answers to HEAD declare a body that never comes, so only their status is read.
 fn parsed(received: &[u8]) -> Option<Reply> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).unwrap();

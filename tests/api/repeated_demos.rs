@@ -1,4 +1,4 @@
-//! Is the demonstration right every time? 200 times of 200, on servers that go on running.
+//! The demo passes 200 times in a row, on servers that keep running.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -8,11 +8,11 @@ use serde_json::json;
 
 use crate::harness::TestApp;
 
-/// How often the issue asks for.
+/// Demos in total.
 const DEMOS: u32 = 200;
 
-/// Each of these plays demos one after the other. They mostly wait for the injected delay, so more
-/// of them than cores are of use.
+/// Threads that play demos one after the other. They mostly wait for the injected delay, so more threads than cores
+/// help.
 const SERVERS: u32 = 6;
 
 #[test]
@@ -35,12 +35,12 @@ fn the_alert_is_never_there_before_the_slowdown_and_always_after_it() {
     assert!(wrong.is_empty(), "{} of {DEMOS} demos:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What was not as it must be in this demo, if anything.
+/// What went wrong in this demo, if anything.
 fn demo_goes_wrong(app: &TestApp, demo: u32) -> Option<String> {
     app.deploy_canary().done();
     let canary = app.predict_times(200);
     let before = app.check_canary_health().done();
-    // The plain toggle is what the guide's curl command sends; the other says the same in words.
+    // The toggle without a body is what the curl scenario sends; the other names the state.
     if demo.is_multiple_of(2) {
         app.toggle_slowdown().done();
     } else {

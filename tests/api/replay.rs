@@ -1,5 +1,4 @@
-//! Does `serin replay` come to the verdicts of the journal, notice what was changed, and say what would have
-//! been?
+//! `serin replay`: recomputes the journal's verdicts, detects changed evidence, and answers what-if questions.
 
 use std::path::Path;
 use std::process::Output;
@@ -12,7 +11,7 @@ use crate::binary::serin;
 use crate::harness::Setup;
 use crate::harness::TestApp;
 
-/// The program's `replay` on a store.
+/// Runs `serin replay` on a store.
 fn replay(database: &Path, args: &[&str]) -> Output {
     let store = format!("sqlite:{}", database.display());
     serin(database.parent().unwrap())
@@ -30,7 +29,7 @@ fn answer(output: &Output, code: i32) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A rollout by hand that is promoted, and one by plan that is slow and rolled back.
+/// A manual rollout that is promoted, and an automatic one that is slow and rolled back.
 fn recorded() -> TestApp {
     let app = TestApp::spawn_durable();
     app.predict_times(50);
@@ -57,7 +56,7 @@ fn recorded() -> TestApp {
     app
 }
 
-/// Changes the database of a server that was stopped.
+/// Changes the database of a stopped server.
 fn change(database: &Path, statement: &str) {
     let connection = rusqlite::Connection::open(database).unwrap();
     assert!(connection.execute(statement, []).unwrap() > 0, "{statement} changes nothing");

@@ -1,4 +1,4 @@
-//! Does a restart in the middle of a canary go on where it stopped?
+//! A restart during a rollout continues where it stopped.
 
 use std::fs;
 use std::path::Path;
@@ -45,8 +45,8 @@ fn a_rollout_goes_on_with_its_evidence() {
     app.rollback_canary().done();
 }
 
-/// The split's strata are larger than the runs between these restarts, so that only a count that
-/// goes on gives the exact share.
+/// The strata of the split are larger than the runs between these restarts, so only a count that survives them
+/// gives the exact share.
 #[test]
 fn the_share_is_exact_across_restarts() {
     let mut app = TestApp::spawn_durable();
@@ -80,7 +80,7 @@ fn failures_of_a_broken_canary_are_remembered() {
     let app = Setup::new()
         .durable()
         .model("bad.bin", Misbehavior::Panic.artifact())
-        // An open breaker would be closed by the restart.
+        // Without the breaker, which a restart would close.
         .given(|given| given.breaker.failures = Some(0))
         .spawn();
     app.deploy_canary_with(&json!({ "model_path": "bad.bin" })).done();
@@ -150,7 +150,7 @@ fn requests_under_way_are_answered_and_counted_before_the_end() {
     let body = json!({ "features": CUSTOMER }).to_string();
     let mut streams: Vec<_> = (0..20).map(|_| raw::connect(app.address)).collect();
     for stream in &mut streams {
-        // Asked something quick first, each connection is surely the server's before it stops.
+        // A quick request first, so that the server has accepted each connection before it stops.
         raw::send(stream, &raw::written(app.address, "GET /livez", &[], b""));
         raw::receive(stream).unwrap();
         raw::send(stream, &raw::written(app.address, "POST /predict", &[], body.as_bytes()));
