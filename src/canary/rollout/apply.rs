@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Idle is watched for a while after a promotion, if its policy says so: HarmReported leaves it so,
-//! Reverted, WatchEnded and CanaryDeployed end that.
+//! Reverted, MonitoringEnded and CanaryDeployed end that.
 //!
 //! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
 //! alike. It checks the event against the state, and it performs nothing: what the service has to
@@ -242,7 +242,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let care = state.care_of(*rollout)?;
             changed(state.reverted(care, reason, *by, at), SamplesEffect::StartAnew)
         }
-        Event::WatchEnded { rollout } => {
+        Event::MonitoringEnded { rollout } => {
             state.care_of(*rollout)?;
             changed(State { post_promotion: None, ..state.clone() }, SamplesEffect::Keep)
         }

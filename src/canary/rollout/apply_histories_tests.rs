@@ -75,7 +75,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 judgement: None,
                 by: if flag { Mode::Automatic } else { Mode::Manual },
             },
-            9 => Event::WatchEnded { rollout },
+            9 => Event::MonitoringEnded { rollout },
             11 => held(judgement),
             _ => Event::Initialized { stable: version(name) },
         }

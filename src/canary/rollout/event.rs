@@ -1,4 +1,7 @@
-//! What can happen: the events of the journal.
+//! Journal events and their properties.
+//!
+//! To add an event: a variant and its row in `Event::properties` here, its transition in `apply`, its
+//! sentence in `narrative`, and cases in `testdata`.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -11,155 +14,257 @@ use crate::canary::policy::Policy;
 use crate::canary::policy::fault::Injection;
 use crate::canary::traffic::weight::Weight;
 
-/// What happened. Each event of the journal is one of these.
+/// A journal event. Past tense: it was decided, and [`apply`](super::apply::apply) says what it changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     /// serin started for the first time, with this stable version.
     Initialized {
-        /// The trusted version.
+        /// The stable version.
         stable: Version,
     },
-    /// A canary went on trial.
+    /// A canary was deployed; a rollout began.
     CanaryDeployed {
-        /// The version on trial.
+        /// The canary version.
         canary: Version,
         /// Its policy.
         policy: Box<Policy>,
-        /// The salt of its split.
+        /// The salt of its traffic split.
         #[serde(with = "super::salt")]
         salt: u128,
-        /// Why, if a reason was given.
+        /// The reason, if one was given.
         reason: Option<String>,
-        /// Whether a quarantine was overridden, which takes a reason.
+        /// Whether a quarantine was overridden. An override needs a reason.
         override_quarantine: bool,
     },
-    /// The canary's share changed.
+    /// A person changed the canary's share of traffic.
     TrafficSet {
-        /// The rollout it is about.
+        /// The rollout.
         rollout: u64,
         /// The new share.
         weight: Weight,
-        /// The share of stable's requests that the canary is asked in shadow.
-        #[serde(default, skip_serializing_if = "Weight::is_zero")]
+        /// The share of stable's requests that the canary gets as shadow traffic.
         shadow: Weight,
-        /// What had been seen at the old share.
+        /// The judgement at the old share.
         judgement: Box<Judgement>,
     },
-    /// A rollout by plan took its next step.
+    /// A rollout by plan moved to its next step.
     Advanced {
-        /// What had been seen at the step before.
+        /// The judgement of the completed step.
         judgement: Box<Judgement>,
     },
-    /// A rollout by plan waits for a person.
+    /// A rollout by plan waits for approval.
     ApprovalAwaited {
-        /// What had been seen.
+        /// The judgement at that time.
         judgement: Box<Judgement>,
     },
-    /// The rollout was put on hold.
+    /// The rollout was paused, by a person or at its deadline.
     Paused {
-        /// The rollout it is about.
+        /// The rollout.
         rollout: u64,
-        /// Why, if serin did it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The reason, if serin paused it.
         reason: Option<String>,
     },
-    /// serin put a rollout by plan on hold, and a person decides.
+    /// serin paused a rollout by plan because of new concerns; a person decides.
     Held {
-        /// What had been seen.
+        /// The judgement at that time.
         judgement: Box<Judgement>,
-        /// What a person is to look at, by name; once the rollout is resumed, these hold it no more.
+        /// The names of the concerns. After the rollout is resumed, these do not pause it again.
         concerns: Vec<String>,
-        /// The same with the numbers.
+        /// The concerns in sentences, with numbers.
         reason: String,
     },
-    /// The rollout goes on.
+    /// The rollout was resumed, or its step was approved.
     Resumed {
-        /// The rollout it is about.
+        /// The rollout.
         rollout: u64,
     },
-    /// The injected delay was changed.
+    /// The injected delay was switched on or off.
     SlowdownSet {
-        /// On or off, and how long.
+        /// The new setting.
         slowdown: Slowdown,
     },
-    /// The canary was given a harm on purpose, or was relieved of it.
+    /// A fault was injected into the canary, or removed.
     Injected {
-        /// The rollout it is about.
+        /// The rollout.
         rollout: u64,
-        /// The harm.
+        /// The fault.
         injection: Injection,
     },
     /// The canary became stable.
     Promoted {
-        /// What it was decided on.
+        /// The judgement it rests on.
         judgement: Box<Judgement>,
-        /// Whether a person overrode the judgement, which takes a reason.
+        /// Whether a person overrode the judgement. An override needs a reason.
         forced: bool,
-        /// Why, if a reason was given.
+        /// The reason, if one was given.
         reason: Option<String>,
         /// Who decided.
-        #[serde(default, skip_serializing_if = "Mode::is_manual")]
         by: Mode,
     },
-    /// The canary was taken back.
+    /// The canary was rolled back.
     RolledBack {
-        /// The rollout it is about.
+        /// The rollout.
         rollout: u64,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// Whether this artifact may come back only by override.
+        /// Whether its artifact is quarantined: deployed again only by override.
         quarantine: bool,
-        /// What had been seen.
+        /// The judgement at that time, if there was one.
         judgement: Option<Box<Judgement>>,
         /// Who decided.
-        #[serde(default, skip_serializing_if = "Mode::is_manual")]
         by: Mode,
     },
-    /// Late labels show that the promoted version does harm.
+    /// Late labels show that the promoted version is worse.
     HarmReported {
-        /// What they show.
+        /// The judgement of the labels.
         judgement: Box<Judgement>,
     },
-    /// The version before the newest promotion is stable again.
+    /// The newest promotion was undone: the previous version is stable again.
     Reverted {
-        /// The rollout that had been promoted.
+        /// The promoted rollout.
         rollout: u64,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// What the labels showed.
+        /// The judgement of the labels.
         judgement: Option<Box<Judgement>>,
         /// Who decided.
-        #[serde(default, skip_serializing_if = "Mode::is_manual")]
         by: Mode,
     },
-    /// The promoted version is watched no longer.
-    WatchEnded {
-        /// The rollout that had been promoted.
+    /// Post-promotion monitoring ended without a revert.
+    MonitoringEnded {
+        /// The promoted rollout.
         rollout: u64,
     },
 }
 
+/// What the rest of serin needs to know of an event, whatever its fields.
+struct Properties<'a> {
+    name: &'static str,
+    rollout: Option<u64>,
+    judgement: Option<&'a Judgement>,
+    evidence: EvidenceBefore,
+}
+
+/// Whether the evidence so far must be saved before an event is written, so that the verdict can be
+/// recomputed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvidenceBefore {
+    /// The event rests on no evidence.
+    NotNeeded,
+    /// The event fails if the evidence cannot be saved: it can wait until the disk works again.
+    Required,
+    /// serin tries to save it, but the event happens in any case.
+    BestEffort,
+}
+
 impl Event {
-    /// What was judged when it happened, if anything was.
-    pub fn judgement(&self) -> Option<&Judgement> {
-        match self {
-            Event::TrafficSet { judgement, .. }
-            | Event::Advanced { judgement }
-            | Event::ApprovalAwaited { judgement }
-            | Event::Held { judgement, .. }
-            | Event::Promoted { judgement, .. }
-            | Event::HarmReported { judgement } => Some(judgement),
-            Event::RolledBack { judgement, .. } | Event::Reverted { judgement, .. } => {
-                judgement.as_deref()
+    /// The names of all events, in the order of the variants.
+    pub const NAMES: [&'static str; 15] = [
+        "initialized",
+        "canary_deployed",
+        "traffic_set",
+        "advanced",
+        "approval_awaited",
+        "paused",
+        "held",
+        "resumed",
+        "slowdown_set",
+        "injected",
+        "promoted",
+        "rolled_back",
+        "harm_reported",
+        "reverted",
+        "monitoring_ended",
+    ];
+
+    fn properties(&self) -> Properties<'_> {
+        use EvidenceBefore::BestEffort;
+        use EvidenceBefore::NotNeeded;
+        use EvidenceBefore::Required;
+        let (name, rollout, judgement, evidence) = match self {
+            Event::Initialized { .. } => ("initialized", None, None, NotNeeded),
+            Event::CanaryDeployed { .. } => ("canary_deployed", None, None, NotNeeded),
+            Event::TrafficSet { rollout, judgement, .. } => {
+                ("traffic_set", Some(*rollout), Some(&**judgement), Required)
             }
-            Event::Initialized { .. }
-            | Event::CanaryDeployed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Injected { .. }
-            | Event::WatchEnded { .. } => None,
-        }
+            Event::Advanced { judgement } => judged("advanced", judgement),
+            Event::ApprovalAwaited { judgement } => judged("approval_awaited", judgement),
+            Event::Paused { rollout, .. } => ("paused", Some(*rollout), None, NotNeeded),
+            Event::Held { judgement, .. } => judged("held", judgement),
+            Event::Resumed { rollout } => ("resumed", Some(*rollout), None, NotNeeded),
+            Event::SlowdownSet { .. } => ("slowdown_set", None, None, NotNeeded),
+            Event::Injected { rollout, .. } => ("injected", Some(*rollout), None, NotNeeded),
+            Event::Promoted { judgement, .. } => judged("promoted", judgement),
+            Event::RolledBack { rollout, judgement, .. } => {
+                ("rolled_back", Some(*rollout), judgement.as_deref(), BestEffort)
+            }
+            Event::HarmReported { judgement } => judged("harm_reported", judgement),
+            Event::Reverted { rollout, judgement, .. } => {
+                ("reverted", Some(*rollout), judgement.as_deref(), BestEffort)
+            }
+            Event::MonitoringEnded { rollout } => {
+                ("monitoring_ended", Some(*rollout), None, BestEffort)
+            }
+        };
+        Properties { name, rollout, judgement, evidence }
+    }
+
+    /// The event's name, as the journal writes it.
+    pub fn name(&self) -> &'static str {
+        self.properties().name
+    }
+
+    /// The rollout the event names; `None` of a deployment, whose rollout gets the next number, and of
+    /// events that concern no rollout.
+    pub fn rollout(&self) -> Option<u64> {
+        self.properties().rollout
+    }
+
+    /// The judgement the event carries.
+    pub fn judgement(&self) -> Option<&Judgement> {
+        self.properties().judgement
+    }
+
+    /// What becomes of the unsaved evidence before the event is written.
+    pub fn evidence_before(&self) -> EvidenceBefore {
+        self.properties().evidence
+    }
+
+    /// Whether the event starts a rollout.
+    pub fn starts_rollout(&self) -> bool {
+        matches!(self, Event::CanaryDeployed { .. })
+    }
+
+    /// Whether the event takes the canary's traffic away. It does so at once, even if the journal cannot
+    /// be written.
+    pub fn is_rollback(&self) -> bool {
+        matches!(self, Event::RolledBack { .. })
+    }
+
+    /// Whether the event's judgement rests on the labels of a promoted version alone.
+    pub fn is_post_promotion(&self) -> bool {
+        matches!(self, Event::HarmReported { .. } | Event::Reverted { .. })
+    }
+}
+
+/// The properties of an event that is decided on a judgement and can wait for its evidence.
+fn judged<'a>(
+    name: &'static str,
+    judgement: &'a Judgement,
+) -> (&'static str, Option<u64>, Option<&'a Judgement>, EvidenceBefore) {
+    (name, Some(judgement.rollout), Some(judgement), EvidenceBefore::Required)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The journal's names come from serde; its message for an unknown one lists them all.
+    #[test]
+    fn the_names_are_those_that_the_journal_writes() {
+        let unknown = serde_json::from_str::<Event>(r#"{"event":"?"}"#).unwrap_err().to_string();
+        let names: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(names, Event::NAMES);
     }
 }

@@ -43,23 +43,10 @@ pub fn replay<'a>(
 pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError> {
     let sequence = entry.sequence;
     let Some(state) = state else {
-        return match &entry.event {
-            Event::Initialized { stable } => Ok(State::initial(stable.clone(), entry.at)),
-            Event::CanaryDeployed { .. }
-            | Event::TrafficSet { .. }
-            | Event::Advanced { .. }
-            | Event::ApprovalAwaited { .. }
-            | Event::Held { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Injected { .. }
-            | Event::Promoted { .. }
-            | Event::RolledBack { .. }
-            | Event::HarmReported { .. }
-            | Event::Reverted { .. }
-            | Event::WatchEnded { .. } => Err(ReplayError::NoBeginning { sequence }),
+        let Event::Initialized { stable } = &entry.event else {
+            return Err(ReplayError::NoBeginning { sequence });
         };
+        return Ok(State::initial(stable.clone(), entry.at));
     };
     match apply(&state, &entry.event, entry.at) {
         Ok(Transition::Changed { state, .. }) => Ok(*state),

@@ -61,25 +61,6 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The names of all events, as [`Event::name`] gives them.
-pub const EVENT_NAMES: [&str; 15] = [
-    "initialized",
-    "canary_deployed",
-    "traffic_set",
-    "advanced",
-    "approval_awaited",
-    "paused",
-    "held",
-    "resumed",
-    "slowdown_set",
-    "injected",
-    "promoted",
-    "rolled_back",
-    "harm_reported",
-    "reverted",
-    "watch_ended",
-];
-
 /// What the metrics of labels that have failed say; if none has, the reasons.
 fn failed(judgement: &Judgement) -> Vec<String> {
     let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();
@@ -92,27 +73,6 @@ fn in_shadow(share: Weight) -> String {
 }
 
 impl Event {
-    /// The event's name, as the journal writes it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::Initialized { .. } => "initialized",
-            Event::CanaryDeployed { .. } => "canary_deployed",
-            Event::TrafficSet { .. } => "traffic_set",
-            Event::Advanced { .. } => "advanced",
-            Event::ApprovalAwaited { .. } => "approval_awaited",
-            Event::Paused { .. } => "paused",
-            Event::Held { .. } => "held",
-            Event::Resumed { .. } => "resumed",
-            Event::SlowdownSet { .. } => "slowdown_set",
-            Event::Injected { .. } => "injected",
-            Event::Promoted { .. } => "promoted",
-            Event::RolledBack { .. } => "rolled_back",
-            Event::HarmReported { .. } => "harm_reported",
-            Event::Reverted { .. } => "reverted",
-            Event::WatchEnded { .. } => "watch_ended",
-        }
-    }
-
     /// What happened, for people.
     pub fn sentence(&self) -> String {
         match self {
@@ -203,7 +163,7 @@ impl Event {
                 };
                 format!("the promotion of rollout {rollout} is reverted{how} ({reason})")
             }
-            Event::WatchEnded { rollout } => {
+            Event::MonitoringEnded { rollout } => {
                 format!("the watch over the promotion of rollout {rollout} is over")
             }
         }

@@ -149,7 +149,7 @@ fn cared(care: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
     let (rollout, judgement) = (care.rollout.id, Box::new(judgement));
     match care.next(&judgement, true, now) {
         PostPromotionAction::Wait => None,
-        PostPromotionAction::End => Some(Event::WatchEnded { rollout }),
+        PostPromotionAction::End => Some(Event::MonitoringEnded { rollout }),
         PostPromotionAction::Report => Some(Event::HarmReported { judgement }),
         PostPromotionAction::Revert(reason) => {
             let by = Mode::Automatic;

@@ -206,8 +206,7 @@ fn again(
     watch: Option<SequentialEvidence>,
 ) -> Judgement {
     // After a promotion the labels alone are heard, whoever promoted.
-    let is_after = matches!(entry.event, Event::HarmReported { .. } | Event::Reverted { .. });
-    let mode = if is_after { Mode::Automatic } else { told.policy.mode };
+    let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { told.policy.mode };
     let (policy, inputs) = (told.policy.health, judgement.evidence.inputs);
     Judgement::new(told.rollout, judgement.step, &told.canary.digest, policy, inputs, mode, watch)
 }

@@ -15,6 +15,7 @@ use crate::canary::Version;
 use crate::canary::rollout::apply::SamplesEffect;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
+use crate::canary::rollout::event::EvidenceBefore;
 use crate::service::Ledger;
 use crate::service::Service;
 use crate::service::serving::breaker::Breaker;
@@ -37,7 +38,7 @@ pub(crate) struct PendingRollback {
 /// Whether this is a rollback, and its rollout still runs.
 fn is_still_to_do(event: &Event, state: &State) -> bool {
     let running = state.rollout.as_ref().map(|rollout| rollout.id);
-    matches!(event, Event::RolledBack { rollout, .. } if running == Some(*rollout))
+    event.is_rollback() && event.rollout() == running
 }
 
 impl Service {
@@ -99,7 +100,7 @@ impl Service {
         if let (Event::Reverted { .. }, None) = (event, &self.live.load().previous) {
             return Err(CommandError::PreviousLost { version: state.stable.name });
         }
-        if let (Event::RolledBack { .. }, Some(canary_slot)) = (event, &self.live.load().canary) {
+        if let (true, Some(canary_slot)) = (event.is_rollback(), &self.live.load().canary) {
             canary_slot.close();
         }
         let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
@@ -139,25 +140,15 @@ impl Service {
     /// can be recomputed. A rollback happens even if that fails. A promotion and a change of weight can wait
     /// until the disk is well.
     fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
-        match event {
-            Event::RolledBack { .. } | Event::Reverted { .. } | Event::WatchEnded { .. } => {
+        match event.evidence_before() {
+            EvidenceBefore::NotNeeded => Ok(()),
+            EvidenceBefore::Required => self.save_checkpoint(),
+            EvidenceBefore::BestEffort => {
                 if let Err(cause) = self.save_checkpoint() {
                     tracing::error!(%cause, "the evidence of {} is not all kept", event.name());
                 }
                 Ok(())
             }
-            Event::TrafficSet { .. }
-            | Event::Advanced { .. }
-            | Event::ApprovalAwaited { .. }
-            | Event::Held { .. }
-            | Event::Promoted { .. }
-            | Event::HarmReported { .. } => self.save_checkpoint(),
-            Event::Initialized { .. }
-            | Event::CanaryDeployed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Injected { .. } => Ok(()),
         }
     }
 
@@ -171,30 +162,14 @@ impl Service {
         at: Timestamp,
         cause: StoreError,
     ) -> CommandError {
-        match event {
-            Event::RolledBack { .. } => {
-                self.install(&state, SamplesEffect::StartAnew, None);
-                let before = std::mem::replace(&mut ledger.state, state);
-                ledger.pending_rollback =
-                    Some(PendingRollback { event: event.clone(), at, before });
-                tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
-                CommandError::PendingRollback(cause)
-            }
-            Event::Initialized { .. }
-            | Event::CanaryDeployed { .. }
-            | Event::TrafficSet { .. }
-            | Event::Advanced { .. }
-            | Event::ApprovalAwaited { .. }
-            | Event::Held { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Injected { .. }
-            | Event::Promoted { .. }
-            | Event::HarmReported { .. }
-            | Event::Reverted { .. }
-            | Event::WatchEnded { .. } => cause.into(),
+        if !event.is_rollback() {
+            return cause.into();
         }
+        self.install(&state, SamplesEffect::StartAnew, None);
+        let before = std::mem::replace(&mut ledger.state, state);
+        ledger.pending_rollback = Some(PendingRollback { event: event.clone(), at, before });
+        tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
+        CommandError::PendingRollback(cause)
     }
 
     /// Makes predictions follow the state.

@@ -19,7 +19,7 @@ impl Service {
         let event =
             match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
                 PostPromotionAction::Wait => return Ok(()),
-                PostPromotionAction::End => Event::WatchEnded { rollout },
+                PostPromotionAction::End => Event::MonitoringEnded { rollout },
                 PostPromotionAction::Report => Event::HarmReported { judgement },
                 PostPromotionAction::Revert(reason) => {
                     let by = Mode::Automatic;

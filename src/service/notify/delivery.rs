@@ -124,7 +124,7 @@ impl Delivery {
             self.keep();
             return Ok(Turn::Idle);
         };
-        let is_deployed = matches!(entry.event, Event::CanaryDeployed { .. });
+        let is_deployed = entry.event.starts_rollout();
         let begun = journal.rollouts + u64::from(is_deployed);
         let target = &self.subscription.target;
         if !target.wants(&entry.event) {
@@ -215,7 +215,7 @@ fn read_up_to(store: &dyn Store, last: u64) -> Result<Option<Journal>, StoreErro
         for entry in &page {
             // The first entry never changes, and no two journals begin with the same one.
             id.get_or_insert_with(|| name_of(entry));
-            if entry.sequence <= last && matches!(entry.event, Event::CanaryDeployed { .. }) {
+            if entry.sequence <= last && entry.event.starts_rollout() {
                 rollouts += 1;
             }
             after = entry.sequence;
@@ -232,24 +232,9 @@ fn name_of(first: &Entry) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
-/// Which rollout an event is about; `begun` were, with it.
+/// The rollout an event belongs to, where `begun` rollouts were started up to and including it.
 fn rollout_of(event: &Event, begun: u64) -> Option<u64> {
-    match event {
-        Event::Initialized { .. } | Event::SlowdownSet { .. } => (begun > 0).then_some(begun),
-        Event::CanaryDeployed { .. } => Some(begun),
-        Event::TrafficSet { rollout, .. }
-        | Event::Paused { rollout, .. }
-        | Event::Resumed { rollout }
-        | Event::Injected { rollout, .. }
-        | Event::Reverted { rollout, .. }
-        | Event::WatchEnded { rollout }
-        | Event::RolledBack { rollout, .. } => Some(*rollout),
-        Event::Advanced { judgement }
-        | Event::ApprovalAwaited { judgement }
-        | Event::Held { judgement, .. }
-        | Event::HarmReported { judgement }
-        | Event::Promoted { judgement, .. } => Some(judgement.rollout),
-    }
+    event.rollout().or((begun > 0).then_some(begun))
 }
 
 fn is_older(entry: &Entry, now: Timestamp) -> bool {

@@ -63,43 +63,31 @@ fn cloud_event(notice: &Notice<'_>) -> Value {
     })
 }
 
+/// The fields of the event as the journal has them, except the salt of the split, which decides who gets
+/// the canary, and large values, which are summarized.
 fn data(notice: &Notice<'_>) -> Value {
     let Notice { entry, rollout, .. } = notice;
+    let event = &entry.event;
     let mut data = json!({
         "sequence": entry.sequence,
-        "event": entry.event.name(),
-        "sentence": entry.event.sentence(),
+        "sentence": event.sentence(),
         "rollout": rollout,
     });
-    // The salt of the split is not among what is told: it decides who meets the canary.
-    let more = match &entry.event {
-        Event::Initialized { stable } => json!({ "version": stable }),
-        Event::CanaryDeployed { canary, policy, reason, .. } => json!({
-            "version": canary,
-            "traffic_percent": policy.weight.percent(),
-            "mode": policy.mode,
-            "reason": reason,
-        }),
-        Event::TrafficSet { weight, .. } => json!({ "traffic_percent": weight.percent() }),
-        Event::Paused { reason, .. } => json!({ "reason": reason }),
-        Event::Held { reason, concerns, .. } => json!({ "reason": reason, "concerns": concerns }),
-        Event::SlowdownSet { slowdown } => json!({ "slowdown": slowdown }),
-        Event::Injected { injection, .. } => json!({ "injection": injection }),
-        Event::Promoted { forced, reason, by, .. } => {
-            json!({ "by": by, "forced": forced, "reason": reason })
+    let mut fields = serde_json::to_value(event).unwrap_or_default();
+    for hidden in ["salt", "judgement", "policy", "weight", "shadow", "rollout"] {
+        if let Value::Object(fields) = &mut fields {
+            fields.remove(hidden);
         }
-        Event::RolledBack { reason, quarantine, by, .. } => {
-            json!({ "by": by, "reason": reason, "quarantine": quarantine })
-        }
-        Event::Reverted { reason, by, .. } => json!({ "by": by, "reason": reason }),
-        Event::Advanced { .. }
-        | Event::ApprovalAwaited { .. }
-        | Event::Resumed { .. }
-        | Event::HarmReported { .. }
-        | Event::WatchEnded { .. } => json!({}),
+    }
+    let traffic = if let Event::CanaryDeployed { policy, .. } = event {
+        json!({ "traffic_percent": policy.weight.percent(), "mode": policy.mode })
+    } else if let Event::TrafficSet { weight, .. } = event {
+        json!({ "traffic_percent": weight.percent() })
+    } else {
+        Value::Null
     };
-    let judged = entry.event.judgement().map(judged).unwrap_or_default();
-    for part in [more, judged] {
+    let judged = event.judgement().map(judged).unwrap_or_default();
+    for part in [fields, traffic, judged] {
         if let (Value::Object(data), Value::Object(part)) = (&mut data, part) {
             data.extend(part);
         }

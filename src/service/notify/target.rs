@@ -12,7 +12,6 @@ use thiserror::Error;
 use ureq::http::Uri;
 
 use crate::canary::Event;
-use crate::canary::rollout::narrative::EVENT_NAMES;
 
 /// The most targets: each has a thread of its own.
 pub const MAX_TARGETS: usize = 16;
@@ -147,8 +146,8 @@ impl Target {
             _ => return out("url", format!("= {origin} has another scheme"), remedy),
         }
         for event in &given.events {
-            if !EVENT_NAMES.contains(&event.as_str()) {
-                let allowed = format!("give some of {}", EVENT_NAMES.join(", "));
+            if !Event::NAMES.contains(&event.as_str()) {
+                let allowed = format!("give some of {}", Event::NAMES.join(", "));
                 return out("events", format!("has {event:?}, which never happens"), &allowed);
             }
         }

@@ -148,7 +148,7 @@ fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
     assert!(service.status().post_promotion.is_some());
     bench.clock.advance(Duration::from_secs(1));
     service.look().unwrap();
-    assert_eq!(events(&service).last(), Some(&"watch_ended"));
+    assert_eq!(events(&service).last(), Some(&"monitoring_ended"));
     assert_eq!(service.status().stable.version, "model_v2");
     let revert = Command::Revert { reason: Some("too late".to_owned()) };
     let error = service.command(revert, None).unwrap_err().to_string();
