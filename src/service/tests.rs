@@ -18,6 +18,7 @@ use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
 use crate::canary::Monitors;
+use crate::canary::SequentialVerdict;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
@@ -37,6 +38,8 @@ mod labels;
 mod post_promotion;
 
 mod by_segment;
+
+mod questions;
 
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
@@ -238,6 +241,12 @@ fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let prediction = runtime.block_on(service.predict(request)).unwrap();
     (prediction.track.name(), prediction.answered_by().version.name.clone())
+}
+
+/// What the sequential judge says once a tick has taken in everything recorded so far.
+pub(super) fn judged_now(service: &Service) -> SequentialVerdict {
+    service.tick();
+    service.health().unwrap().sequential.unwrap()
 }
 
 pub(super) fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {

@@ -211,7 +211,7 @@ fn whoever_came_in_the_warm_up_is_judged_after_it() {
             app.post("/predict", &body).done();
         }
     }
-    let samples = &app.status()["health"]["sequential"]["metrics"][0]["samples"];
+    let samples = &app.settled_status()["health"]["sequential"]["metrics"][0]["samples"];
     let of = |track: &str| samples[track].as_u64().unwrap();
     // Each of them once, however often they came.
     assert_eq!(of("canary") + of("stable"), 40, "{samples}");

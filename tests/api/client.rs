@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
+use std::time::Instant;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
 use ureq::Agent;
@@ -160,6 +162,28 @@ impl Client {
         self.get("/admin/check-canary-health")
     }
 
+    /// The status, once a tick has taken in everything recorded before this call.
+    pub fn settled_status(&self) -> Value {
+        let (start, called) = (Instant::now(), Timestamp::now());
+        loop {
+            let status = self.status();
+            let as_of = status["health"]["as_of"].as_str();
+            let as_of = as_of.or(status["post_promotion"]["as_of"].as_str());
+            // Without a rollout and without a watched promotion there is nothing to wait for.
+            if as_of.is_none_or(|as_of| as_of.parse::<Timestamp>().unwrap() > called) {
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "no tick closes: {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The health check, once a tick has taken in everything recorded before this call.
+    pub fn settled_health(&self) -> Value {
+        self.settled_status();
+        self.check_canary_health().done()
+    }
+
     /// `GET /admin/status`
     pub fn status(&self) -> Value {
         self.get("/admin/status").done()
@@ -168,13 +192,14 @@ impl Client {
     /// The status without the fields that change with time. Two equal ones mean that nothing has happened,
     /// not even a prediction.
     pub fn standing(&self) -> Value {
-        let mut status = self.status();
+        let mut status = self.settled_status();
         status["uptime_seconds"].take();
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");
             rollout.remove("remaining_bake_seconds");
         }
-        without_forecast(&mut status["health"]);
+        without_time(&mut status["health"]);
+        without_time(&mut status["post_promotion"]);
         status
     }
 
@@ -211,8 +236,9 @@ impl Reply {
 }
 
 /// Removes the fields that change with the clock.
-pub fn without_forecast(health: &mut Value) {
+pub fn without_time(health: &mut Value) {
     if let Some(health) = health.as_object_mut() {
         health.remove("forecast");
+        health.remove("as_of");
     }
 }

@@ -23,9 +23,9 @@ fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_a_sentence() {
     app.deploy_canary().done();
     app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 5 })).done();
     app.predict_times(200);
-    app.check_canary_health().done();
+    app.settled_health();
     app.predict_times(100);
-    let health = app.check_canary_health().done();
+    let health = app.settled_health();
     let latency = metric(&health, "latency");
     assert_eq!(latency["classification"], "fail", "{latency:#}");
     assert_eq!(latency["role"], "guardrail");
@@ -48,7 +48,7 @@ fn an_equal_canary_is_on_hold_until_it_is_proven_and_may_be_promoted_by_hand_bef
     let app = TestApp::spawn();
     app.deploy_canary().done();
     app.predict_times(200);
-    let health = app.check_canary_health().done();
+    let health = app.settled_health();
     assert_eq!(health["status"], "ok");
     assert_ne!(health["sequential"]["verdict"], "rollback", "{health:#}");
     assert_eq!(metric(&health, "failures")["classification"], "inconclusive");
@@ -72,10 +72,10 @@ fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal
             }
         }
         app.predict_times(20);
-        app.check_canary_health().done();
+        app.settled_health();
         assert!(round < 9 || app.status()["verdict"]["decision"] == "rollback");
     }
-    let health = app.check_canary_health().done();
+    let health = app.settled_health();
     let revenue = metric(&health, "revenue");
     assert_eq!(revenue["classification"], "fail", "{revenue:#}");
     assert_eq!(revenue["harm_threshold"], 0.05 * 2.0 / 5.0);

@@ -61,12 +61,13 @@ fn harm_that_labels_show_after_a_restart_reverts_the_promotion() {
     send(&app, &labels[..20]);
     let app = app.restart();
     assert_eq!(app.status()["post_promotion"]["action"], "revert");
-    // Looks in between, because a bet is settled with each tick.
+    // A tick in between, because a bet is settled with each tick.
     for some in labels[20..].chunks(40) {
         if app.status()["stable"]["version"] == "model_v1" {
             break;
         }
         app.post("/feedback", &json!({ "feedback": some })).done();
+        app.settled_status();
     }
     let status = once(&app, |status| status["stable"]["version"] == "model_v1");
     assert_eq!(status["last_rollout"]["outcome"], "reverted");
@@ -86,7 +87,7 @@ fn harm_is_reported_where_that_is_asked_for() {
     let labels = promoted(&app, "report");
     for some in labels.chunks(40) {
         send(&app, some);
-        app.status();
+        app.settled_status();
     }
     let told = |_: &Value| app.history().last().unwrap()["event"] == "harm_reported";
     let status = once(&app, told);

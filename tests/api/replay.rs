@@ -36,7 +36,6 @@ fn recorded() -> TestApp {
     app.deploy_canary().done();
     for percent in [50, 75] {
         app.predict_times(100);
-        app.check_canary_health().done();
         app.set_traffic(percent).done();
     }
     app.predict_times(200);

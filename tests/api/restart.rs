@@ -11,7 +11,7 @@ use serin::store::Location;
 use serin::store::StoreError;
 
 use crate::client::CUSTOMER;
-use crate::client::without_forecast;
+use crate::client::without_time;
 use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::harness::default_models;
@@ -30,8 +30,8 @@ fn a_rollout_goes_on_with_its_evidence() {
     let before = app.standing();
     assert_eq!(before["tracks"]["canary"]["samples"], 20);
     let health = |app: &TestApp| {
-        let mut health = app.check_canary_health().done();
-        without_forecast(&mut health);
+        let mut health = app.settled_health();
+        without_time(&mut health);
         health
     };
     let said = health(&app);

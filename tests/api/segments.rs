@@ -23,7 +23,7 @@ fn predict_in(app: &TestApp, first: f64, segments: &Value) {
 
 /// Requests and failures of each segment, both tracks together.
 fn seen(app: &TestApp) -> Vec<(String, u64)> {
-    let health = app.check_canary_health().done();
+    let health = app.settled_health();
     let seen = health["segments"]["seen"].as_array().unwrap().iter();
     seen.filter(|one| one["metric"] == "failures")
         .map(|one| {
@@ -109,7 +109,7 @@ fn a_hundred_devices_take_the_room_of_those_declared_and_a_restart_keeps_their_p
         app.post("/predict", &body).done();
     }
     assert_eq!(seen(&app), expected(3, 101));
-    let ratio = app.check_canary_health().done()["sample_ratio"].clone();
+    let ratio = app.settled_health()["sample_ratio"].clone();
     assert_eq!(ratio["is_off"], false);
     assert_eq!(ratio["stable"].as_u64().unwrap() + ratio["canary"].as_u64().unwrap(), 106);
 }

@@ -224,7 +224,7 @@ fn the_latest_requests_are_asked_again() {
     let worst = app.get("/admin/disagreements").done();
     assert_eq!(worst["redacted"], json!(["late_payment_share"]));
     assert!(!worst["disagreements"].to_string().contains("late_payment_share"), "{worst}");
-    let found = app.check_canary_health().done();
+    let found = app.settled_health();
     let metrics = found["sequential"]["metrics"].as_array().unwrap();
     assert_eq!((metrics.len(), &metrics[3]["samples"]["canary"]), (4, &json!(300)));
 }

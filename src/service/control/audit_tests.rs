@@ -18,6 +18,7 @@ use crate::service::tests::Bench;
 use crate::service::tests::answers;
 use crate::service::tests::deploy;
 use crate::service::tests::deployment;
+use crate::service::tests::judged_now;
 use crate::service::tests::roll_back;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -40,7 +41,7 @@ fn slow_down(service: &Service) {
 fn live_through(service: &Service, ticks: u32) {
     for _ in 0..ticks {
         answers(service, 10);
-        service.health().unwrap();
+        service.tick();
     }
 }
 
@@ -168,7 +169,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
             scope.spawn(|| (0..40).for_each(|_| service.save_checkpoint().unwrap()));
         }
     });
-    let judged = service.health().unwrap().sequential.unwrap().metrics[0].samples;
+    let judged = judged_now(&service).metrics[0].samples;
     assert_eq!((judged.stable, judged.canary), (600, 600));
     service.save_checkpoint().unwrap();
     assert_the_state_is_the_log(&*store);

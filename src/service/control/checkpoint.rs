@@ -43,12 +43,13 @@ impl Service {
             (None, Some(promoted)) => promoted,
             (None, None) => return Ok(()),
         };
-        // Looked at under the lock, so that nobody else closes a tick that these samples lack.
+        let at = self.clock.wall();
+        // Read under the lock, so that no other thread closes a tick that these samples lack.
         let observed = match &live.canary {
             Some(_) => live.recorder.observed(),
             None => Observed::default(),
         };
-        if !watch.tick(&live, &observed, self.elsewhere(), self.clock.wall()) {
+        if !watch.tick(&live, &observed, self.elsewhere(), at) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }

@@ -18,6 +18,7 @@ use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Weight;
+use crate::canary::judge::judgement::SequentialEvidence;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
@@ -34,7 +35,6 @@ use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::Ledger;
 use crate::service::Service;
-use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
 
@@ -298,7 +298,7 @@ impl Service {
                 Event::Reverted {
                     rollout: care.rollout.id,
                     reason: checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?,
-                    judgement: Some(Box::new(self.judged_after(care))),
+                    judgement: Some(Box::new(self.judged_after_tick(care))),
                     by: Mode::Manual,
                 }
             }
@@ -348,15 +348,21 @@ impl Service {
         Ok(Event::Injected { rollout: state.running()?.id, injection })
     }
 
-    /// The judgement of the samples collected so far.
+    /// The judgement that a command rests on: closes a tick first.
     fn judgement(&self, rollout: &Rollout) -> Judgement {
         let live = self.live.load();
-        self.judged(rollout, &live, &live.recorder.observed())
+        let observed = self.closed_tick(&live);
+        let newest = self.newest_evidence(&live);
+        self.judged(rollout, &observed, newest.map(|it| it.evidence))
     }
 
-    /// The judgement of these samples of a rollout. Closes a tick.
-    pub(crate) fn judged(&self, rollout: &Rollout, live: &Live, observed: &Observed) -> Judgement {
-        let watch = self.sequential_evidence(live, observed);
+    /// The judgement of these samples and this evidence. Changes nothing.
+    pub(crate) fn judged(
+        &self,
+        rollout: &Rollout,
+        observed: &Observed,
+        watch: Option<SequentialEvidence>,
+    ) -> Judgement {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)

@@ -41,8 +41,9 @@ impl Service {
             return Ok(None);
         };
         let live = self.live.load_full();
-        let observed = live.recorder.observed();
-        let judgement = self.judged(rollout, &live, &observed);
+        let observed = self.closed_tick(&live);
+        let newest = self.newest_evidence(&live);
+        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
         let action = self.next_action(rollout, &live, &observed, &judgement);
         let judgement = Box::new(judgement);
         let (rollout, by) = (rollout.id, Mode::Automatic);

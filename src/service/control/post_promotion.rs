@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use crate::canary::Event;
 use crate::canary::Judgement;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::policy::Mode;
 use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::canary::rollout::state::PostPromotion;
@@ -15,7 +16,7 @@ impl Service {
     pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
         let Some(care) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
         let rollout = care.rollout.id;
-        let judgement = Box::new(self.judged_after(care));
+        let judgement = Box::new(self.judged_after_tick(care));
         let event =
             match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
                 PostPromotionAction::Wait => return Ok(()),
@@ -29,11 +30,20 @@ impl Service {
         self.commit(ledger, &event, None)
     }
 
-    /// The judgement of a promoted version, by the labels alone. Closes a tick.
-    pub(crate) fn judged_after(&self, care: &PostPromotion) -> Judgement {
+    /// The judgement that a decision after a promotion rests on: closes a tick first.
+    pub(crate) fn judged_after_tick(&self, care: &PostPromotion) -> Judgement {
         let live = self.live.load();
+        self.closed_tick(&live);
+        self.judged_after(care, self.newest_evidence(&live).map(|it| it.evidence))
+    }
+
+    /// The judgement of a promoted version on this evidence, by the labels alone.
+    pub(crate) fn judged_after(
+        &self,
+        care: &PostPromotion,
+        watch: Option<SequentialEvidence>,
+    ) -> Judgement {
         let none = Observed::default();
-        let watch = self.sequential_evidence(&live, &none);
         let rollout = &care.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         // Nobody asks the health check: nothing is split, so there is nothing it could compare.

@@ -1,4 +1,4 @@
-//! Questions to the service: status, health check, history.
+//! Questions to the service: status, health check, history. They read and write nothing.
 
 use super::super::Ledger;
 use super::super::Service;
@@ -25,9 +25,11 @@ impl Service {
         let rollout = ledger.state.running()?;
         let live = self.live.load();
         let observed = live.recorder.observed();
-        let judgement = self.judged(rollout, &live, &observed);
+        let newest = self.newest_evidence(&live);
+        let as_of = newest.as_ref().map(|it| it.as_of);
+        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
         let forecast = self.watch.lock().forecast(rollout, self.clock.wall());
-        Ok(Health::new(&judgement, &observed.all(), forecast))
+        Ok(Health::new(&judgement, &observed.all(), forecast, as_of))
     }
 
     /// Journal entries after a revision, in order.
@@ -53,8 +55,13 @@ impl Service {
         let live = self.live.load();
         let observed = live.recorder.observed();
         let now = self.clock.wall();
+        let newest = self.newest_evidence(&live);
+        let as_of = newest.as_ref().map(|it| it.as_of);
+        let evidence = newest.map(|it| it.evidence);
+        let promotion = state.post_promotion.as_deref();
+        let promoted = promotion.map(|it| self.judged_after(it, evidence.clone()));
         let judged = state.rollout.as_ref().map(|rollout| {
-            let judgement = self.judged(rollout, &live, &observed);
+            let judgement = self.judged(rollout, &observed, evidence);
             let action = self.next_action(rollout, &live, &observed, &judgement);
             (judgement, action)
         });
@@ -66,8 +73,9 @@ impl Service {
             live: &live,
             observed: &observed,
             judged,
-            promoted: state.post_promotion.as_deref().map(|it| self.judged_after(it)),
+            promoted,
             forecast,
+            as_of,
             quality: QualityStatus::of(&self.feedback),
             notifications: self.notifications.status(),
             shadow_waiting: self.shadow.waiting(),

@@ -1,5 +1,8 @@
-//! Who feeds the judge that may be asked at any time? Every second, every look at the health, and every
-//! change of weight closes a tick. Each tick is written down, and saved with the next checkpoint.
+//! Sequential judge of the running rollout: takes in one tick of samples at a time.
+//!
+//! Only writers close a tick: the ticker once a second, the controller at each look, a command that is
+//! judged, and a change of step. Each tick is logged and saved with the next checkpoint. Questions (status,
+//! health check) read the newest evidence and write nothing.
 
 use jiff::Timestamp;
 
@@ -52,6 +55,15 @@ struct Watched {
     /// The ticks that the store does not have.
     unsaved: Unsaved,
     rate: Rate,
+    /// Everything recorded before this moment is in the evidence, or was left out of it on purpose.
+    as_of: Timestamp,
+}
+
+/// The newest evidence.
+pub(crate) struct Newest {
+    pub(crate) evidence: SequentialEvidence,
+    /// When its last tick closed.
+    pub(crate) as_of: Timestamp,
 }
 
 /// What is to be saved of a judgement, all of it at once.
@@ -78,7 +90,7 @@ impl Watch {
         monitors: Monitors,
         unsaved: Unsaved,
         seen: Observed,
-        rate: Rate,
+        at: Timestamp,
     ) -> Watch {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let warm_until = rollout.warm_until();
@@ -96,7 +108,8 @@ impl Watch {
             seen_pairs,
             monitors,
             unsaved,
-            rate,
+            rate: Rate::new(at),
+            as_of: at,
         };
         Watch { watched: Some(watched), bounds }
     }
@@ -113,8 +126,9 @@ impl Watch {
         Some((watched.rollout, watched.step, watched.digest.clone()))
     }
 
-    /// Closes a tick with these first samples and pairs of the running step and what was recorded since the
-    /// last; whether there is a judgement of the step.
+    /// Closes a tick with everything recorded before `at`; whether these samples are of the judged step.
+    ///
+    /// `observed` must have been read after `at`.
     pub(crate) fn tick(
         &mut self,
         live: &Live,
@@ -122,7 +136,11 @@ impl Watch {
         elsewhere: Elsewhere<'_>,
         at: Timestamp,
     ) -> bool {
+        if !self.is_of(live) {
+            return false;
+        }
         let Some(watched) = &mut self.watched else { return false };
+        watched.as_of = watched.as_of.max(at);
         if watched.is_promoted {
             let losses = elsewhere.feedback.take_losses();
             if !losses.is_empty() {
@@ -132,9 +150,6 @@ impl Watch {
         }
         let Some(canary_slot) = &live.canary else { return false };
         let Observed { first: samples, pairs, .. } = observed;
-        if (watched.rollout, watched.step) != (canary_slot.rollout, canary_slot.step) {
-            return false;
-        }
         // Whoever looked earlier and comes later brings nothing new.
         let increment = Increment::between(canary_slot.split.weight(), &watched.seen, samples)
             .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
@@ -173,10 +188,19 @@ impl Watch {
         true
     }
 
-    /// What may be concluded now.
-    fn evidence(&self) -> Option<SequentialEvidence> {
-        let watched = self.watched.as_ref()?;
-        Some(SequentialEvidence::new(&watched.policy, &watched.monitors))
+    /// Whether the judged step is the one that is being served, or was promoted.
+    fn is_of(&self, live: &Live) -> bool {
+        self.watched.as_ref().is_some_and(|watched| {
+            let served = live.canary.as_ref().map(|slot| (slot.rollout, slot.step));
+            watched.is_promoted || served == Some((watched.rollout, watched.step))
+        })
+    }
+
+    /// The evidence of the newest tick; `None` if the step that is being served is not judged.
+    pub(crate) fn newest(&self, live: &Live) -> Option<Newest> {
+        let watched = self.watched.as_ref().filter(|_| self.is_of(live))?;
+        let evidence = SequentialEvidence::new(&watched.policy, &watched.monitors);
+        Some(Newest { evidence, as_of: watched.as_of })
     }
 
     /// What comes, if requests go on as they did of late.
@@ -240,8 +264,7 @@ impl Watch {
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let (none, rate) = (Observed::default(), Rate::new(at));
-                let watch = Watch::over(rollout, monitors, unsaved, none, rate);
+                let watch = Watch::over(rollout, monitors, unsaved, Observed::default(), at);
                 *self = Watch { bounds, ..watch };
             }
         }
@@ -262,14 +285,22 @@ impl Service {
         Elsewhere { recordings: &self.recordings, feedback: &self.feedback }
     }
 
-    /// What the watch says of these samples, which closes a tick; `None` without a canary.
-    pub(crate) fn sequential_evidence(
-        &self,
-        live: &Live,
-        observed: &Observed,
-    ) -> Option<SequentialEvidence> {
+    /// Closes a tick now. The ticker does so once a second; tests with a manual clock call it themselves.
+    pub fn tick(&self) {
+        self.closed_tick(&self.live.load());
+    }
+
+    /// Closes a tick; the samples that it has seen.
+    pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
         let mut watch = self.watch.lock();
-        let is_judged = watch.tick(live, observed, self.elsewhere(), self.clock.wall());
-        if is_judged { watch.evidence() } else { None }
+        let at = self.clock.wall();
+        let observed = live.recorder.observed();
+        watch.tick(live, &observed, self.elsewhere(), at);
+        observed
+    }
+
+    /// The newest evidence. Closes no tick.
+    pub(crate) fn newest_evidence(&self, live: &Live) -> Option<Newest> {
+        self.watch.lock().newest(live)
     }
 }

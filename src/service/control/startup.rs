@@ -9,7 +9,6 @@ use thiserror::Error;
 
 use super::command::Salts;
 use super::error::CommandError;
-use super::rate::Rate;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use super::sequential_judge::Watch;
@@ -333,7 +332,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         begins()
     });
     let is_new = monitors.ticks() == 0;
-    let watch = Watch::over(rollout, monitors, unsaved, seen, Rate::new(now));
+    let watch = Watch::over(rollout, monitors, unsaved, seen, now);
     if let Some(canary_slot) = &live.canary {
         canary_slot.segments.learn(watch.segments());
         if is_new {

@@ -148,7 +148,7 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
     for _ in 0..5 {
         ask(&service, 40, nobody);
         work_off(&service);
-        service.health().unwrap();
+        service.tick();
     }
     service.save_checkpoint().unwrap();
     let before = service.status();
@@ -167,6 +167,7 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
     assert_eq!(replayed.conclusion, watch(&after));
     ask(&restarted, 10, nobody);
     work_off(&restarted);
+    restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
     assert_eq!(watch(&restarted.status()).metrics[3].samples.canary, 210);
 }

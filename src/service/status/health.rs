@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -56,6 +57,9 @@ pub struct Health {
     pub diagnostics: Diagnostics,
     /// When to expect a verdict, and what could be detected by then.
     pub forecast: Option<Forecast>,
+    /// When the newest tick closed. The sequential judge and the diagnostics know what was recorded before
+    /// it; sample counts and fixed-horizon tests are those of now.
+    pub as_of: Option<Timestamp>,
     /// The stable version.
     pub stable: TrackStatus,
     /// The canary.
@@ -80,6 +84,7 @@ impl Health {
         judgement: &Judgement,
         samples: &Samples,
         forecast: Option<Forecast>,
+        as_of: Option<Timestamp>,
     ) -> Health {
         let latency = judgement.evidence.latency.as_ref();
         let (verdict, reasons) = judgement.health();
@@ -111,6 +116,7 @@ impl Health {
             sequential: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
             diagnostics: judgement.watch.as_ref().map(Diagnostics::new).unwrap_or_default(),
             forecast,
+            as_of,
             stable,
             canary,
         }

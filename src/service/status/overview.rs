@@ -156,6 +156,7 @@ pub(crate) struct StatusInputs<'a> {
     /// The judgement of the newest promotion, if it is monitored.
     pub(crate) promoted: Option<Judgement>,
     pub(crate) forecast: Option<Forecast>,
+    pub(crate) as_of: Option<Timestamp>,
     pub(crate) quality: Option<QualityStatus>,
     pub(crate) notifications: Vec<TargetStatus>,
     /// Requests that wait to be sent to the canary in shadow.
@@ -198,7 +199,7 @@ impl Status {
                 let dropped = live.recorder.dropped();
                 ShadowStatus::new(rollout, observed, inputs.shadow_waiting, dropped)
             }),
-            health: judgement.map(|it| Health::new(it, &samples, inputs.forecast)),
+            health: judgement.map(|it| Health::new(it, &samples, inputs.forecast, inputs.as_of)),
             verdict: judgement.map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
                 reasons: judgement.reasons.clone(),
@@ -211,7 +212,7 @@ impl Status {
                 .post_promotion
                 .as_deref()
                 .zip(inputs.promoted)
-                .map(|(promotion, judgement)| PostPromotionStatus::new(promotion, judgement)),
+                .map(|(it, judgement)| PostPromotionStatus::new(it, judgement, inputs.as_of)),
             note: None,
             quality: inputs.quality,
             last_rollout: state

@@ -27,11 +27,17 @@ pub struct PostPromotionStatus {
     pub metrics: Vec<Metric>,
     /// What the sequential judge concludes.
     pub sequential: Option<SequentialVerdict>,
+    /// When the newest tick closed.
+    pub as_of: Option<Timestamp>,
 }
 
 impl PostPromotionStatus {
     /// The status of this promotion, judged by its labels.
-    pub(crate) fn new(promotion: &PostPromotion, judgement: Judgement) -> PostPromotionStatus {
+    pub(crate) fn new(
+        promotion: &PostPromotion,
+        judgement: Judgement,
+        as_of: Option<Timestamp>,
+    ) -> PostPromotionStatus {
         PostPromotionStatus {
             rollout: promotion.rollout.id,
             previous: promotion.previous.name.clone(),
@@ -40,6 +46,7 @@ impl PostPromotionStatus {
             harm: promotion.harm(&judgement),
             metrics: promotion.rollout.policy.judge.metrics.clone(),
             sequential: judgement.watch.map(|watch| watch.conclusion),
+            as_of,
         }
     }
 }

@@ -38,12 +38,12 @@ fn what_is_said_of_segments_is_recomputed_to_the_bit_over_steps_and_restarts() {
     for percent in [50.0, 25.0, 75.0] {
         for _ in 0..5 {
             answers_in(&service, &["north", "south", "moon"], 5);
-            service.health().unwrap();
+            service.tick();
         }
         service.save_checkpoint().unwrap();
         // Lost, and lost by the log as well.
         answers_in(&service, &["north"], 5);
-        service.health().unwrap();
+        service.tick();
         drop(service);
         service = start(&bench);
         answers_in(&service, &["south"], 5);

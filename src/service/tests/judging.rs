@@ -10,7 +10,7 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
     let start = || bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let service = start();
     let harm = |service: &Service| {
-        let judged = service.health().unwrap().sequential.unwrap();
+        let judged = judged_now(service);
         serde_json::to_value(&judged.metrics[0]).unwrap()["harm_p_value"].as_f64().unwrap()
     };
     answers(&service, 100);
@@ -43,7 +43,7 @@ fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
     let mut service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
     let judged = |service: &Service| {
-        let latency = service.health().unwrap().sequential.unwrap().metrics[0].samples;
+        let latency = judged_now(service).metrics[0].samples;
         latency.stable + latency.canary
     };
     let visit = |service: &Service, users: std::ops::Range<u32>| {
@@ -90,10 +90,10 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
                 answer(&service);
             }
             if n % 50 == 0 {
-                service.health().unwrap();
+                service.tick();
             }
         }
-        service.health().unwrap().sequential.unwrap()
+        judged_now(&service)
     };
     let even = earned(100.0, 100.0);
     assert_ne!(even.verdict, Verdict::Rollback, "{}", even.message);
@@ -115,7 +115,7 @@ fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
     visit();
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    let judged = || service.health().unwrap().sequential.unwrap().metrics[1].samples;
+    let judged = || judged_now(&service).metrics[1].samples;
     let before = judged();
     visit();
     let after = judged();
@@ -142,7 +142,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     // The load has changed with the share, for both tracks alike.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
-    let cost = service.health().unwrap().sequential.unwrap().metrics[3].clone();
+    let cost = judged_now(&service).metrics[3].clone();
     assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }
 
@@ -161,10 +161,10 @@ fn what_the_watch_has_found_outlives_the_checkpoint() {
         service.recordings().record(Track::Canary, cost(), 40.0 + spread, None).unwrap();
         answer(&service);
         if n % 50 == 49 {
-            service.health().unwrap();
+            service.tick();
         }
     }
-    let said = |service: &Service| service.health().unwrap().sequential.unwrap();
+    let said = judged_now;
     let before = said(&service);
     assert_eq!(before.verdict, Verdict::Rollback, "{}", before.message);
     service.save_checkpoint().unwrap();

@@ -53,7 +53,7 @@ fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
 }
 
 fn brier_samples(service: &Service) -> (u64, u64) {
-    let judged = service.health().unwrap().sequential.unwrap();
+    let judged = judged_now(service);
     let brier = judged.metrics.iter().find(|it| it.metric.as_str() == "brier").unwrap();
     (brier.samples.stable, brier.samples.canary)
 }
@@ -82,7 +82,7 @@ fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
         .collect();
     assert_eq!(found, [(1000, 40), (5000, 40)]);
     // And the verdict follows from the log to the bit.
-    let said = service.health().unwrap().sequential.unwrap();
+    let said = judged_now(&service);
     let replayed = service.replayed(1, said.ticks).unwrap().conclusion;
     assert_eq!(serde_json::to_string(&replayed).unwrap(), serde_json::to_string(&said).unwrap());
 }
@@ -99,9 +99,10 @@ fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
     for (n, one) in seen.iter().enumerate() {
         service.label(&one.id, one.against_the_canary()).unwrap();
         if n % 30 == 0 {
-            service.health().unwrap();
+            service.tick();
         }
     }
+    service.tick();
     let health = service.health().unwrap();
     assert!(health.harm_is_shown);
     let brier = &health.sequential.unwrap().metrics[3];

@@ -114,7 +114,7 @@ fn what_is_recorded_where_no_coin_falls_compares_nothing() {
         service.recordings().record(track, cost.clone(), value, Some(key)).unwrap();
     };
     let seen = || {
-        let watch = service.health().unwrap().sequential.unwrap();
+        let watch = judged_now(&service);
         let cost = watch.metrics.iter().find(|metric| metric.metric == cost).unwrap();
         (cost.samples.stable, cost.samples.canary, watch.verdict)
     };

@@ -1,0 +1,50 @@
+//! Questions read the newest evidence and write nothing.
+
+use super::*;
+
+/// Ticks and bytes of everything that the store keeps as evidence.
+fn evidence_log(bench: &Bench) -> (usize, usize) {
+    let chunks = bench.store.chunks().unwrap();
+    let ticks: Vec<LoggedTick> =
+        chunks.into_iter().flat_map(|chunk| bench.store.ticks(chunk).unwrap()).collect();
+    (ticks.len(), ticks.iter().map(|tick| tick.increment.len()).sum())
+}
+
+#[test]
+fn questions_leave_no_trace_in_the_evidence_log() {
+    let [asked, unasked] = [10, 0].map(|pages| {
+        let bench = Bench::new();
+        let service = bench.start();
+        deploy(&service, "model_v2.bin", 50.0);
+        for _second in 0..5 {
+            for _tenth in 0..10 {
+                answers(&service, 3);
+                (0..pages).for_each(|_| drop((service.status(), service.health().unwrap())));
+            }
+            bench.clock.advance(Duration::from_secs(1));
+            service.save_checkpoint().unwrap();
+        }
+        let health = service.health().unwrap();
+        assert_eq!(health.as_of, Some(bench.clock.wall()));
+        assert_eq!(health.sequential.unwrap().ticks, 5);
+        evidence_log(&bench)
+    });
+    assert_eq!(asked, unasked);
+    assert_eq!(asked.0, 5);
+}
+
+#[test]
+fn a_question_counts_the_newest_samples_and_closes_no_tick() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    let deployed = bench.clock.wall();
+    bench.clock.advance(Duration::from_secs(1));
+    answers(&service, 40);
+    let health = service.health().unwrap();
+    assert_eq!((health.stable.requests, health.canary.requests), (20, 20));
+    assert_eq!((health.as_of, health.sequential.unwrap().ticks), (Some(deployed), 0));
+    service.tick();
+    let health = service.health().unwrap();
+    assert_eq!((health.as_of, health.sequential.unwrap().ticks), (Some(bench.clock.wall()), 1));
+}
