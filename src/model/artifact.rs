@@ -11,6 +11,7 @@
 pub mod card;
 pub(crate) mod codec;
 pub mod digest;
+pub(crate) mod limits;
 pub mod report;
 
 pub(crate) mod error;
@@ -28,12 +29,12 @@ use std::sync::atomic::Ordering;
 pub use self::error::ArtifactError;
 use super::Model;
 use super::artifact::card::Card;
-use super::artifact::codec::FORMAT_VERSION;
-use super::artifact::codec::MAX_ARTIFACT_BYTES;
 use super::artifact::codec::Payload;
 use super::artifact::codec::Probe;
 use super::artifact::codec::ProbeValue;
 use super::artifact::digest::Digest;
+use super::artifact::limits::FORMAT_VERSION;
+use super::artifact::limits::MAX_ARTIFACT_BYTES;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
 use super::schema::features::Features;

@@ -242,6 +242,7 @@ fn check_levels<'f>(
             name: quoted(name),
             levels,
             rows,
+            max: MAX_LEVELS,
             option: name.to_owned(),
         });
     }

@@ -109,7 +109,7 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
 
 fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
     if !(options.l2 > 0.0 && options.l2 <= MAX_L2) {
-        return Err(TrainingError::L2 { value: options.l2 });
+        return Err(TrainingError::L2 { value: options.l2, max: MAX_L2 });
     }
     if !(0.0..=1.0).contains(&options.threshold) {
         return Err(TrainingError::Threshold { value: options.threshold });

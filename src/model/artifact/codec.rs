@@ -20,24 +20,19 @@ use super::card::TrainingDescription;
 use super::digest::DIGEST_BYTES;
 use super::digest::Digest;
 use super::error::ArtifactError;
+use super::limits::FORMAT_VERSION;
+use super::limits::MAX_ARTIFACT_BYTES;
 use super::report::HoldoutReport;
 use crate::model::schema::Feature;
 
 /// First bytes of every artifact.
 const MAGIC: &[u8; 8] = b"SERINMDL";
 
-/// The one format this release reads and writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
-
 /// The part of the header that the digest covers: magic, version, length.
 const PREFIX_BYTES: usize = 20;
 
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
-
-/// Largest artifact: several times what a thousand levels in each of a hundred columns need, and little
-/// enough for its card to be held and sent.
-pub(crate) const MAX_ARTIFACT_BYTES: usize = 8 << 20;
 
 /// Payloads up to this size (all that are met in practice) decode under [`SMALL_LIMIT`].
 const SMALL_PAYLOAD_BYTES: usize = 64 << 10;

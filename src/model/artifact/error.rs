@@ -4,9 +4,9 @@ use std::io;
 
 use thiserror::Error;
 
-use super::codec::FORMAT_VERSION;
-use super::codec::MAX_ARTIFACT_BYTES;
 use super::digest::Digest;
+use super::limits::FORMAT_VERSION;
+use super::limits::MAX_ARTIFACT_BYTES;
 use crate::model::PredictError;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;

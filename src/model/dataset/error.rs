@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use super::MAX_LEVELS;
-
 /// Why a file is no training data.
 #[derive(Debug, Error)]
 pub enum DatasetError {
@@ -126,7 +124,7 @@ pub enum DatasetError {
     },
     /// A column of identifiers.
     #[error(
-        "column {name}: {levels} different words in {rows} rows, allowed are {MAX_LEVELS} and at most half as many as rows; it identifies rows rather than describing them, leave it out with --drop '{option}'"
+        "column {name}: {levels} different words in {rows} rows, allowed are {max} and at most half as many as rows; it identifies rows rather than describing them, leave it out with --drop '{option}'"
     )]
     TooManyLevels {
         /// The column.
@@ -135,6 +133,8 @@ pub enum DatasetError {
         levels: usize,
         /// In how many rows.
         rows: usize,
+        /// Maximum number of levels.
+        max: usize,
         /// The name, as the option takes it.
         option: String,
     },

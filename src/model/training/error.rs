@@ -2,7 +2,6 @@
 
 use thiserror::Error;
 
-use super::MAX_L2;
 use crate::model::PredictError;
 use crate::model::artifact::error::ArtifactError;
 use crate::model::kinds::logistic::LogisticError;
@@ -14,11 +13,13 @@ use crate::model::schema::row::RowError;
 pub enum TrainingError {
     /// A penalty that is none.
     #[error(
-        "l2: {value}, allowed are numbers above 0 and up to {MAX_L2:e}; 1 is a good start (at 0 the levels of a category have no unique coefficients)"
+        "l2: {value}, allowed are numbers above 0 and up to {max:e}; 1 is a good start (at 0 the levels of a category have no unique coefficients)"
     )]
     L2 {
         /// The value.
         value: f64,
+        /// The maximum.
+        max: f64,
     },
     /// A threshold that is no probability.
     #[error("threshold: {value}, allowed are numbers from 0 to 1; 0.5 is usual")]
