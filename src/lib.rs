@@ -20,7 +20,7 @@
 //! Read in this order: [`canary::rollout`] (what may happen), [`service::live`] (what a prediction
 //! reads), [`service::predict`], [`service::command`], then whatever you need.
 
-pub(crate) mod text;
+pub mod text;
 
 pub mod stats;
 

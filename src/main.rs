@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serin::cli::Cli;
-use serin::cli::USAGE_ERROR;
+use serin::cli::exit::USAGE_ERROR;
 
 fn main() -> ExitCode {
     match Cli::from_process().run() {

@@ -19,9 +19,9 @@ use anyhow::Context;
 use clap::Args;
 use clap::ValueEnum;
 
-use super::FAIL;
 use super::demo::own_server::Folder;
 use super::demo::own_server::Server;
+use super::exit::FAIL;
 use super::remote::client::Client;
 use super::show;
 use super::show::styled;

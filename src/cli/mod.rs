@@ -12,6 +12,8 @@ pub mod settings;
 
 pub mod demo;
 
+pub mod exit;
+
 mod numbers;
 
 mod show;
@@ -142,10 +144,3 @@ impl Cli {
         }
     }
 }
-
-/// An error in use.
-pub const USAGE_ERROR: u8 = 2;
-/// The answer is no.
-pub const FAIL: u8 = 1;
-/// There is no answer yet.
-pub const INCONCLUSIVE: u8 = 3;

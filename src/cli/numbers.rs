@@ -3,11 +3,6 @@
 use anyhow::Context;
 use anyhow::bail;
 
-/// A share as a percentage, without the dust of the division.
-pub fn percent(share: f64) -> f64 {
-    (share * 1e8).round() / 1e6
-}
-
 /// A percentage as people write it, with its sign, as a share.
 ///
 /// # Errors

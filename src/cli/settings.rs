@@ -28,7 +28,6 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::feedback_overrides::GivenFeedback;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::metric_overrides::GivenMetric;
-use crate::canary::policy::parsed_duration;
 use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::canary::policy::segments::GivenSegments;
@@ -44,6 +43,7 @@ use crate::service::notify::target::Target;
 use crate::service::serving::shadow::Kept;
 use crate::service::serving::shadow::MAX_RING;
 use crate::store::Location;
+use crate::text::durations::parsed_duration;
 use crate::text::lists::did_you_mean;
 
 /// The flags of `serin serve` that are settings too.

@@ -8,8 +8,8 @@ use comfy_table::Table;
 use comfy_table::presets;
 use serde_json::Value;
 
-use crate::canary::policy::is_one_line;
-use crate::canary::rollout::narrative;
+use crate::text::durations;
+use crate::text::lists::is_one_line;
 
 /// Good news.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -119,7 +119,7 @@ fn whole(value: &Value) -> String {
 }
 
 fn milliseconds(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "-".to_owned(), |ms| narrative::duration(ms / 1e3))
+    value.as_f64().map_or_else(|| "-".to_owned(), |ms| durations::duration(ms / 1e3))
 }
 
 /// A text broken into lines that fit beside an indent.

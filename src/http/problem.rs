@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::reading::suggestion::explained;
 use crate::canary::Refusal;
 use crate::canary::judge::two_samples::OptionError;
-use crate::canary::policy::DurationError;
 use crate::canary::policy::metric::MetricNameError;
 use crate::canary::policy::metric_overrides::JudgePolicyError;
 use crate::canary::traffic::prediction_id::IdError;
@@ -23,6 +22,7 @@ use crate::service::reported::recordings::RecordError;
 use crate::service::serving::predict::PredictError;
 use crate::service::serving::shadow::ReplayRecentError;
 use crate::store::StoreError;
+use crate::text::durations::DurationError;
 
 /// An error on its way to the client.
 #[derive(Debug)]

@@ -24,6 +24,16 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
+/// Whether a text stays on one line and shows what it contains: no control characters, no line
+/// separators, nothing that changes the writing direction.
+pub fn is_one_line(text: &str) -> bool {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
+    };
+    !text.chars().any(hidden)
+}
+
 /// The names in backticks, separated by commas, at most thirty of them.
 pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut names = names.into_iter();

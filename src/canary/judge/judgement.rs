@@ -19,8 +19,8 @@ use super::sequential::Classification;
 use super::sequential::MetricEvidence;
 use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::Mode;
-use crate::canary::rollout::narrative::duration;
-use crate::canary::rollout::narrative::probability;
+use crate::text::durations::duration;
+use crate::text::numbers::probability;
 
 pub use super::evidence::SequentialEvidence;
 

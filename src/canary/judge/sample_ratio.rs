@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
-use crate::canary::rollout::narrative::number;
-use crate::canary::rollout::narrative::probability;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::SampleRatio;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
 
 /// What has been learned of the shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

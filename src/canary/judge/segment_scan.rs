@@ -22,8 +22,8 @@ use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::segments::SegmentName;
-use crate::canary::rollout::narrative::number;
 use crate::stats::e_benjamini_hochberg;
+use crate::text::numbers::number;
 
 /// What may be concluded of the segments now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,12 @@ use super::sequential::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
-use crate::canary::rollout::narrative::duration;
-use crate::canary::rollout::narrative::number;
-use crate::canary::rollout::narrative::probability;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::text::durations::duration;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
+use crate::text::numbers::signed;
 
 /// What one metric says: `latency: mean +48.6 % against stable (+7.29 ms; interval +37.9 to +59.2 %),
 /// canary 300, stable 2700 samples; tolerated 5 % + 100 µs, accepted 10 % + 200 µs above; p if it did no
@@ -257,43 +258,5 @@ fn in_unit(source: Source, value: f64) -> String {
         format!("{value:+.4}")
     } else {
         signed(value)
-    }
-}
-
-/// Three significant digits with a sign.
-fn signed(value: f64) -> String {
-    let decimals = match value.abs() {
-        v if v >= 99.95 => 0,
-        v if v >= 9.995 => 1,
-        v if v >= 0.9995 => 2,
-        v if v >= 0.09995 => 3,
-        v if v >= 0.009995 => 4,
-        0.0 => 0,
-        _ => return format!("{value:+.2e}"),
-    };
-    format!("{value:+.decimals$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_has_three_digits_and_a_sign_whatever_its_size() {
-        for (value, said) in [
-            (1234.0, "+1234"),
-            (-99.96, "-100"),
-            (12.34, "+12.3"),
-            (9.996, "+10.0"),
-            (-1.234, "-1.23"),
-            (0.9996, "+1.00"),
-            (0.9994, "+0.999"),
-            (0.1234, "+0.123"),
-            (-0.01234, "-0.0123"),
-            (0.001_234, "+1.23e-3"),
-            (0.0, "+0"),
-        ] {
-            assert_eq!(signed(value), said);
-        }
     }
 }

@@ -7,8 +7,6 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::canary::rollout::narrative::number;
-use crate::canary::rollout::narrative::probability;
 use crate::stats::Bootstrap;
 use crate::stats::MAX_MAGNITUDE;
 use crate::stats::Moments;
@@ -18,6 +16,8 @@ use crate::stats::is_recordable;
 use crate::stats::kolmogorov_smirnov;
 use crate::stats::mann_whitney_u;
 use crate::stats::welch_t_test;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
 
 /// When a difference decides. Made by [`AnalysisOptions::checked`], so every field is in its range.
 #[derive(Clone, Copy, Debug, PartialEq)]

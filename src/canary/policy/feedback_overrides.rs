@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::DurationError;
 use super::FeedbackPolicy;
-use super::parsed_duration;
+use crate::text::durations::DurationError;
+use crate::text::durations::parsed_duration;
 
 /// What is given; what is left out has its default.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

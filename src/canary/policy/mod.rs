@@ -13,7 +13,6 @@ pub mod shadow_metrics;
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
@@ -21,6 +20,9 @@ use thiserror::Error;
 use super::policy::judge_policy::JudgePolicy;
 use super::policy::plan::Plan;
 use super::traffic::weight::Weight;
+use crate::text::durations::DurationError;
+use crate::text::durations::MAX_DURATION;
+use crate::text::durations::parsed_duration;
 
 /// How a rollout is run unless its deploy request says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -265,44 +267,11 @@ pub struct PolicyError {
     pub allowed: &'static str,
 }
 
-/// The longest duration of any setting: a month. Nobody waits longer, and a typing error shows.
-const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// A duration as people write it: `250ms`, `1h 30m`.
-///
-/// # Errors
-/// When it is none, is negative, or is longer than a month.
-pub fn parsed_duration(field: &'static str, text: &str) -> Result<Duration, DurationError> {
-    let parsed: Option<Duration> =
-        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    parsed
-        .filter(|duration| *duration <= MAX_DURATION)
-        .ok_or_else(|| DurationError { field, text: text.to_owned() })
-}
-
-/// A text that is no duration.
-#[derive(Debug, Error, PartialEq)]
-#[error("{field} = {text:?} is no duration; give one from 0s to 720h, like 250ms or 1h 30m")]
-pub struct DurationError {
-    field: &'static str,
-    text: String,
-}
-
 /// The longest injected delay, so that a typing error cannot park requests for hours.
 pub const MAX_DELAY_MS: u32 = 60_000;
 
 /// The delay of `toggle-slowdown` when the request names none.
 pub const DEFAULT_DELAY_MS: u32 = 25;
-
-/// Whether a text stays on one line and shows what it holds: no control characters, no line
-/// separators, nothing that turns the direction of writing.
-pub fn is_one_line(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
-    };
-    !text.chars().any(hidden)
-}
 
 /// The longest reason a person may give, in bytes: it is kept in the journal for good.
 pub const MAX_REASON_BYTES: usize = 1000;

@@ -163,14 +163,3 @@ impl Default for Plan {
         Template::default().plan()
     }
 }
-
-/// A duration in the words of the configuration, to the second where it is longer than one.
-pub(crate) fn words(duration: Duration) -> String {
-    let duration = if duration.as_secs() >= 1 && duration.subsec_nanos() > 0 {
-        Duration::from_secs(duration.as_secs() + 1)
-    } else {
-        duration
-    };
-    jiff::SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
-}

@@ -6,8 +6,6 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::DurationError;
-use super::parsed_duration;
 use super::plan::AtDeadline;
 use super::plan::MAX_STEPS;
 use super::plan::Plan;
@@ -16,6 +14,10 @@ use super::plan::Template;
 use super::plan::WINDOW;
 use crate::canary::traffic::weight::Weight;
 use crate::canary::traffic::weight::WeightError;
+use crate::text::durations::DurationError;
+use crate::text::durations::exactly;
+use crate::text::durations::parsed_duration;
+use crate::text::durations::words;
 
 /// A plan as it is given; what is left out is as in the template, or as before.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -213,12 +215,6 @@ impl From<&Plan> for GivenPlan {
     }
 }
 
-/// A duration as a configuration takes it, to the last digit.
-pub(crate) fn exactly(duration: Duration) -> String {
-    jiff::SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |signed| format!("{signed:#}"))
-}
-
 fn planned(steps: &[GivenStep]) -> Result<Vec<PlannedStep>, PlanError> {
     let step = |(step, given): (usize, &GivenStep)| {
         let weight = Weight::from_percent(given.weight)
@@ -259,7 +255,7 @@ fn checked(plan: Plan) -> Result<Plan, PlanError> {
         if (least..=most).contains(&value) {
             return Ok(());
         }
-        let [value, least, most] = [value, least, most].map(super::plan::words);
+        let [value, least, most] = [value, least, most].map(words);
         Err(PlanError::OutOfRange { field, value, allowed: format!("{least} to {most}") })
     };
     let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
@@ -273,8 +269,8 @@ fn checked(plan: Plan) -> Result<Plan, PlanError> {
     if plan.deadline <= least {
         return Err(PlanError::OutOfRange {
             field: "deadline",
-            value: super::plan::words(plan.deadline),
-            allowed: format!("more than the steps bake, {}", super::plan::words(least)),
+            value: words(plan.deadline),
+            allowed: format!("more than the steps bake, {}", words(least)),
         });
     }
     let out = |field, value: String, allowed: String| {
@@ -346,7 +342,7 @@ mod tests {
             ("steps = [{ weight = 5 }, { weight = 100, shadow = 1 }]", "stable answers nothing"),
             ("steps = [{ weight = 10 }, { weight = 5 }]", "steps[1].weight = 5 % does not rise"),
             ("steps = [{ weight = 100 }]", "no stable to compare with"),
-            ("steps = [{ weight = 10, bake = \"soon\" }]", "bake = \"soon\" is no duration"),
+            ("steps = [{ weight = 10, bake = \"soon\" }]", "bake: \"soon\" is not a duration"),
             ("steps = [{ wieght = 10 }]", "wieght"),
             ("template = \"bold\"", "careful"),
             (

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::DurationError;
 use super::HarmAction;
 use super::PostPromotionPolicy;
 use super::judge_policy::JudgePolicy;
-use super::parsed_duration;
+use crate::text::durations::DurationError;
+use crate::text::durations::parsed_duration;
 
 /// What is given; what is left out is as before.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

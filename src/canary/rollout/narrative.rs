@@ -6,61 +6,6 @@ use crate::canary::judge::judgement::Judgement;
 use crate::canary::policy::Mode;
 use crate::canary::traffic::weight::Weight;
 
-/// A duration as people say it: three significant digits and the unit that suits them.
-///
-/// ```
-/// use serin::canary::rollout::narrative::duration;
-/// assert_eq!(duration(0.013_048), "13.0 ms");
-/// assert_eq!(duration(-2.47e-7), "-247 ns");
-/// ```
-pub fn duration(seconds: f64) -> String {
-    let (value, unit) = match seconds.abs() {
-        s if s >= 0.9995 => (seconds, "s"),
-        s if s >= 0.999_5e-3 => (seconds * 1e3, "ms"),
-        s if s >= 0.999_5e-6 => (seconds * 1e6, "µs"),
-        _ => (seconds * 1e9, "ns"),
-    };
-    let decimals = match value.abs() {
-        v if v >= 99.95 => 0,
-        v if v >= 9.995 => 1,
-        _ => 2,
-    };
-    if value == 0.0 { "0 ns".to_owned() } else { format!("{value:.decimals$} {unit}") }
-}
-
-/// A probability as people read it.
-pub fn probability(p: f64) -> String {
-    if p == 0.0 {
-        "< 1e-300".to_owned()
-    } else if p < 0.0001 {
-        format!("{p:.1e}")
-    } else {
-        format!("{p:.4}")
-    }
-}
-
-/// A number of any unit as people read it: six significant digits.
-///
-/// ```
-/// use serin::canary::rollout::narrative::number;
-/// assert_eq!(number(0.866_666_67), "0.866667");
-/// assert_eq!(number(12.5), "12.5");
-/// assert_eq!(number(-2.0e9), "-2.000e9");
-/// ```
-pub fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if value != 0.0 && !(1e-4..1e6).contains(&magnitude) {
-        return format!("{value:.3e}");
-    }
-    let digits_before = magnitude.max(1e-4).log10().floor();
-    let text = format!("{value:.*}", (5.0 - digits_before) as usize);
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
 /// What the metrics of labels that have failed say; if none has, the reasons.
 fn failed(judgement: &Judgement) -> Vec<String> {
     let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();

@@ -28,8 +28,9 @@ use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::judgement::Verdict;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::Plan;
-use crate::canary::policy::plan::words;
 use crate::canary::traffic::weight::Weight;
+use crate::text::durations::duration;
+use crate::text::durations::words;
 
 /// What a rollout does now.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +164,7 @@ fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
     (p99 > ceiling.as_secs_f64()).then(|| {
         format!(
             "the canary's p99 latency is {}, above the ceiling of {}",
-            crate::canary::rollout::narrative::duration(p99),
+            duration(p99),
             words(ceiling),
         )
     })

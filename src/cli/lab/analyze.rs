@@ -13,11 +13,12 @@ use crate::canary::judge::two_samples::AnalysisOptions;
 use crate::canary::judge::two_samples::Decision;
 use crate::canary::judge::two_samples::GivenOptions;
 use crate::canary::judge::two_samples::Sample;
-use crate::canary::rollout::narrative;
-use crate::cli::FAIL;
-use crate::cli::INCONCLUSIVE;
+use crate::cli::exit::FAIL;
+use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 use crate::service::reported::analysis::analyzed;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
 
 /// The flags of `serin analyze`.
 #[derive(Args, Debug)]
@@ -99,7 +100,7 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
             [moments.mean(), moments.std_dev(), quantile(0.05), quantile(0.5), quantile(0.95)];
         [name.to_owned(), points.total().to_string()]
             .into_iter()
-            .chain(numbers.map(|number| number.map_or_else(dash, narrative::number)))
+            .chain(numbers.map(|value| value.map_or_else(dash, number)))
     });
     for line in show::aligned(header, rows) {
         anstream::println!("  {line}");
@@ -107,10 +108,9 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
     let stats = &analysis.stats;
     let Some(interval) = stats.bootstrap_ci_95 else { return };
     anstream::println!();
-    let p = |value: Option<f64>| {
-        value.map_or_else(dash, |value| format!("p = {}", narrative::probability(value)))
-    };
-    let [low, high] = interval.map(narrative::number);
+    let p =
+        |value: Option<f64>| value.map_or_else(dash, |value| format!("p = {}", probability(value)));
+    let [low, high] = interval.map(number);
     let difference = stats.canary_mean.zip(stats.baseline_mean).map(|(c, b)| c - b);
     for (name, value) in [
         ("Mann-Whitney", p(stats.mann_whitney_pvalue)),
@@ -122,10 +122,7 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
         ),
         (
             "difference of means",
-            format!(
-                "{}  (95 % interval {low} to {high})",
-                difference.map_or_else(dash, narrative::number)
-            ),
+            format!("{}  (95 % interval {low} to {high})", difference.map_or_else(dash, number)),
         ),
     ] {
         anstream::println!("  {}  {value}", show::styled(show::FAINT, format!("{name:<19}")));

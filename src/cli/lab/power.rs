@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::canary::HealthPolicy;
 use crate::canary::Weight;
-use crate::cli::numbers::percent;
 use crate::cli::numbers::percentage;
 use crate::cli::show;
 use crate::stats::Alternative;
@@ -18,6 +17,7 @@ use crate::stats::ProportionPower;
 use crate::stats::SampleSizes;
 use crate::stats::TwoSamplePower;
 use crate::stats::power_at;
+use crate::text::numbers::percent;
 
 /// The flags of `serin power`.
 #[derive(Args, Debug)]

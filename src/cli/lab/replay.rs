@@ -11,8 +11,8 @@ use clap::Args;
 use serde_json::json;
 
 use self::what_if::WhatIfArgs;
-use crate::cli::FAIL;
-use crate::cli::INCONCLUSIVE;
+use crate::cli::exit::FAIL;
+use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 use crate::cli::show::styled;
 use crate::service::control::audit;

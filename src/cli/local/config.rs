@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::canary::policy::plan::Template;
 use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::cli::FAIL;
+use crate::cli::exit::FAIL;
 use crate::cli::settings::DEFAULT_FILE;
 use crate::cli::settings::Given;
 use crate::cli::settings::Settings;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::client::ServerArgs;
-use crate::cli::FAIL;
-use crate::cli::INCONCLUSIVE;
+use crate::cli::exit::FAIL;
+use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 
 /// The flags of `serin check`.

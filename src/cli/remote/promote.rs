@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::client::ServerArgs;
 use super::status;
-use crate::cli::FAIL;
-use crate::cli::INCONCLUSIVE;
+use crate::cli::exit::FAIL;
+use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 
 /// The flags of `serin promote`.

@@ -10,11 +10,11 @@ use crate::canary::policy::GivenBreaker;
 use crate::canary::policy::Mode;
 use crate::canary::policy::feedback_overrides::GivenFeedback;
 use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::canary::policy::plan_overrides::exactly;
 use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::canary::policy::segments::GivenSegments;
 use crate::canary::policy::segments::SegmentHarm;
 use crate::service::notify::target::GivenTarget;
+use crate::text::durations::exactly;
 
 /// The settings, in the words and the order of the file. Secrets are left out.
 #[derive(Debug, Serialize)]

@@ -16,7 +16,6 @@ use serde::Serialize;
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
-use crate::canary::policy::parsed_duration;
 use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::canary::policy::plan_overrides::GivenStep;
 use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
@@ -34,6 +33,7 @@ use crate::service::Deployment;
 use crate::service::Service;
 use crate::service::status::Status;
 use crate::service::status::history::History;
+use crate::text::durations::parsed_duration;
 
 /// The body of `deploy-canary`.
 #[derive(Deserialize)]

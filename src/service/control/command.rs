@@ -26,7 +26,6 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::fault::GivenInjection;
 use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::InjectionError;
-use crate::canary::policy::is_one_line;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
@@ -37,6 +36,7 @@ use crate::service::Ledger;
 use crate::service::Service;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
+use crate::text::lists::is_one_line;
 
 pub use super::error::CommandError;
 

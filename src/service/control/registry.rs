@@ -10,13 +10,13 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::canary::Version;
-use crate::canary::policy::is_one_line;
 use crate::model::Artifact;
 use crate::model::ArtifactError;
 use crate::model::Card;
 use crate::model::Model;
 use crate::service::serving::inference::Inference;
 use crate::service::serving::live::Loaded;
+use crate::text::lists::is_one_line;
 
 /// The models folder.
 pub struct Registry {

@@ -19,7 +19,6 @@ use crate::canary::PredictionId;
 use crate::canary::Rollout;
 use crate::canary::Track;
 use crate::canary::observed::labels::LossIncrement;
-use crate::canary::policy::plan::words;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::canary::traffic::prediction_id::IdKey;
@@ -27,6 +26,7 @@ use crate::service::Service;
 use crate::service::serving::predict::Prediction;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::text::durations::words;
 
 /// The most labels of one rollout: 19 MB to know them again, and more than any comparison needs.
 pub const MAX_LABELS: usize = 1_000_000;

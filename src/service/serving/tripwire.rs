@@ -20,7 +20,7 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
 use crate::canary::policy::plan::WINDOW;
-use crate::canary::policy::plan::words;
+use crate::text::durations::words;
 
 /// The last outcomes of a rollout's canary.
 pub struct Tripwire {

@@ -10,9 +10,12 @@ use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
-use crate::canary::rollout::narrative;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Harm;
+use crate::text::durations::duration;
+use crate::text::numbers;
+use crate::text::numbers::grouped;
+use crate::text::numbers::two_digits;
 
 /// `at 100 requests/s and the present effect, the verdict promote in about 4 minutes (24,000 requests); by
 /// the end of the bake a slowdown of 7 % could be found`.
@@ -57,7 +60,7 @@ pub(crate) fn message(
                 "no requests to judge come in, and without them no verdict does; {} takes about \
                  {} more",
                 what(verdict.verdict),
-                grouped(verdict.requests),
+                grouped(two_digits(verdict.requests as f64) as u64),
             ),
             None => "no requests to judge come in, and without them no verdict does".to_owned(),
         };
@@ -68,7 +71,7 @@ pub(crate) fn message(
             let seconds = verdict.seconds.unwrap_or(0.0);
             let requests = match verdict.requests {
                 1 => "1 request".to_owned(),
-                requests => format!("{} requests", grouped(requests)),
+                requests => format!("{} requests", grouped(two_digits(requests as f64) as u64)),
             };
             format!("{} in about {} ({requests})", what(verdict.verdict), about(seconds))
         }
@@ -126,7 +129,7 @@ fn found(
             };
             let is_absolute = forecast.smallest_detectable_relative.is_none();
             let size = if metric.source == Source::Latency && is_absolute {
-                narrative::duration(smallest)
+                duration(smallest)
             } else {
                 size
             };
@@ -160,28 +163,7 @@ fn about(seconds: f64) -> String {
     format!("{} {unit}{plural}", grouped(number as u64))
 }
 
-/// A whole number to two digits, its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = (two_digits(number as f64).round() as u64).to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number to two digits.
 fn rounded(number: f64) -> String {
-    narrative::number(two_digits(number))
-}
-
-fn two_digits(number: f64) -> f64 {
-    if number == 0.0 || !number.is_finite() {
-        return 0.0;
-    }
-    let unit = 10_f64.powf(number.abs().log10().floor() - 1.0);
-    (number / unit).round() * unit
+    numbers::number(two_digits(number))
 }

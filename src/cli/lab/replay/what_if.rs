@@ -18,7 +18,7 @@ use crate::canary::policy::metric::Source;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::policy::metric_overrides::GivenMargin;
 use crate::canary::policy::metric_overrides::GivenMetric;
-use crate::cli::INCONCLUSIVE;
+use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers::percentage;
 use crate::cli::show;
 use crate::cli::show::styled;

@@ -15,9 +15,9 @@ use serde_json::json;
 
 use crate::canary::HealthPolicy;
 use crate::canary::policy::segments::GivenSegments;
-use crate::cli::FAIL;
 use crate::cli::demo::own_server::Folder;
 use crate::cli::demo::own_server::Server;
+use crate::cli::exit::FAIL;
 use crate::cli::numbers::in_range;
 use crate::cli::remote::client::Client;
 use crate::cli::show;

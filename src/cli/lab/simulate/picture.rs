@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use super::report::Report;
-use crate::cli::numbers::percent;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
 use crate::simulation::study;
+use crate::text::numbers::percent;
 
 const WIDTH: f64 = 840.0;
 /// The plot's edges.

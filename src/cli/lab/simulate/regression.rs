@@ -3,13 +3,13 @@
 use anyhow::bail;
 use clap::Args;
 
-use crate::canary::policy::parsed_duration;
 use crate::cli::numbers::in_range;
-use crate::cli::numbers::percent;
 use crate::cli::numbers::percentage;
 use crate::simulation::Scenario;
 use crate::simulation::Until;
 use crate::simulation::shape::SCORE_STD_DEV;
+use crate::text::durations::parsed_duration;
+use crate::text::numbers::percent;
 
 /// What is wrong with the canary.
 #[derive(Args, Debug)]

@@ -4,7 +4,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::canary::policy::metric::Source;
-use crate::cli::numbers::percent;
 use crate::cli::show;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
@@ -12,6 +11,7 @@ use crate::simulation::study;
 use crate::simulation::study::Quantiles;
 use crate::simulation::study::Study;
 use crate::stats::wilson_interval;
+use crate::text::numbers::percent;
 
 /// What was simulated, and how it ended.
 pub struct Report {

@@ -9,9 +9,7 @@ use clap::ValueEnum;
 
 use crate::canary::JudgePolicy;
 use crate::canary::Weight;
-use crate::canary::policy::parsed_duration;
 use crate::cli::numbers::in_range;
-use crate::cli::numbers::percent;
 use crate::cli::numbers::percentage;
 use crate::simulation::Behavior;
 use crate::simulation::Load;
@@ -22,6 +20,8 @@ use crate::simulation::Shape;
 use crate::simulation::Until;
 use crate::simulation::Visits;
 use crate::simulation::shape::lognormal_sigma;
+use crate::text::durations::parsed_duration;
+use crate::text::numbers::percent;
 
 /// What both tracks meet.
 #[derive(Args, Debug)]

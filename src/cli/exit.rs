@@ -1,0 +1,10 @@
+//! Exit codes besides 0, so that `serin check` and `serin analyze` can gate a pipeline.
+
+/// The answer is no.
+pub const FAIL: u8 = 1;
+
+/// The command was used wrongly, or could not do its work.
+pub const USAGE_ERROR: u8 = 2;
+
+/// There is not enough evidence for an answer.
+pub const INCONCLUSIVE: u8 = 3;
