@@ -9,7 +9,7 @@ use crate::canary::judge::monitors::Monitors;
 use crate::canary::judge::sequential::tests::second;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
-use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::stats::sequential::Bet;
 use crate::stats::sequential::EProcess;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::canary::observed::samples::Samples;
 use crate::canary::observed::samples::TrackSamples;
-use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::health::HealthPolicy;
 use crate::stats::Moments;
 use crate::stats::fisher_exact_greater;
 use crate::stats::welch_t_test;

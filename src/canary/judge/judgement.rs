@@ -17,8 +17,8 @@ use super::health_check::TrackInputs;
 use super::health_check::gather;
 use super::sequential::Classification;
 use super::sequential::MetricEvidence;
-use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::Mode;
+use crate::canary::policy::health::HealthPolicy;
 use crate::text::durations::duration;
 use crate::text::numbers::probability;
 

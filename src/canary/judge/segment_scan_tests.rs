@@ -11,11 +11,11 @@ use crate::canary::judge::monitors::Monitors;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
-use crate::canary::observed::samples::Track;
 use crate::canary::policy::segments::SegmentHarm;
 use crate::canary::policy::segments::Segments;
 use crate::canary::policy::segments::Word;
 use crate::canary::traffic::split::Split;
+use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Layout;
 

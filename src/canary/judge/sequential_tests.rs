@@ -6,7 +6,7 @@ use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::samples::TrackSamples;
-use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::sequential::EProcess;

@@ -227,8 +227,8 @@ impl Unsaved {
 mod tests {
     use super::*;
     use crate::canary::observed::samples::Samples;
-    use crate::canary::observed::samples::Track;
     use crate::canary::policy::judge_policy::JudgePolicy;
+    use crate::canary::traffic::track::Track;
     use crate::canary::traffic::weight::Weight;
 
     fn at(number: u64) -> Timestamp {

@@ -119,7 +119,7 @@ fn moment(
 mod tests {
     use super::*;
     use crate::canary::judge::sequential::tests::second;
-    use crate::canary::policy::HealthPolicy;
+    use crate::canary::policy::health::HealthPolicy;
 
     fn policy(toml: &str) -> JudgePolicy {
         JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap()).unwrap()

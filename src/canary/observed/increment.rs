@@ -114,7 +114,7 @@ impl TrackIncrement {
 mod tests {
     use super::*;
     use crate::canary::observed::samples::Failure;
-    use crate::canary::observed::samples::Track;
+    use crate::canary::traffic::track::Track;
 
     #[test]
     fn an_increment_is_what_came_since() {

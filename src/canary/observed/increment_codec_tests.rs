@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::canary::observed::samples::Samples;
-use crate::canary::observed::samples::Track;
+use crate::canary::traffic::track::Track;
 
 /// A second with 100 requests, 10 of them the canary's, of about 50 ms and spread as widely.
 fn second() -> Increment {

@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::samples::Track;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::PredictionId;
+use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Layout;
 use crate::stats::Quality;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::canary::judge::monitors::Monitors;
     use crate::canary::observed::increment::Increment;
-    use crate::canary::policy::HealthPolicy;
+    use crate::canary::policy::health::HealthPolicy;
     use crate::canary::policy::judge_policy::JudgePolicy;
 
     /// Labels that come up to 40 ticks late, over two changes of the share, judged each tick; the canary's

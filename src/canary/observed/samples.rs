@@ -6,43 +6,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::canary::traffic::track::Track;
 use crate::stats::Layout;
 use crate::stats::LayoutMismatch;
 use crate::stats::Summary;
-
-/// The role of a model version at this moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Track {
-    /// The version that is trusted.
-    Stable,
-    /// The version that is on trial.
-    Canary,
-}
-
-impl Track {
-    /// The other track.
-    pub fn other(self) -> Track {
-        match self {
-            Track::Stable => Track::Canary,
-            Track::Canary => Track::Stable,
-        }
-    }
-
-    /// The word used in the API and in logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Track::Stable => "stable",
-            Track::Canary => "canary",
-        }
-    }
-}
-
-impl fmt::Display for Track {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// The ways in which a prediction fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::HealthPolicy;
+use super::health::HealthPolicy;
+use super::metric::MAX_METRICS;
 use super::metric::Metric;
 use super::metric::Role;
 use super::metric::Source;
@@ -32,9 +33,6 @@ pub struct JudgePolicy {
     #[serde(default, skip_serializing_if = "Segments::is_off")]
     pub segments: Segments,
 }
-
-/// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
-pub const MAX_METRICS: usize = 16;
 
 /// The chance that a share which is as intended is ever called off. Small, because it is asked of every
 /// rollout, and nothing but a fault of the set-up makes it so.

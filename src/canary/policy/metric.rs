@@ -81,6 +81,9 @@ pub enum Role {
     Advisory,
 }
 
+/// The most metrics of a policy: each costs some microseconds a second and some 100 kB.
+pub const MAX_METRICS: usize = 16;
+
 /// The longest name of a metric, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::judge_policy::MAX_METRICS;
+use super::metric::MAX_METRICS;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Role;

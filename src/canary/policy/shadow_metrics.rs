@@ -1,6 +1,6 @@
 //! When is a rollout judged by its shadow, and what must that have shown before users meet the canary?
 
-use super::HealthPolicy;
+use super::health::HealthPolicy;
 use super::judge_policy::JudgePolicy;
 use super::judge_policy::in_shadow;
 use super::metric::Metric;

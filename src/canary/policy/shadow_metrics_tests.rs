@@ -16,9 +16,9 @@ use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::pairs::Pairs;
 use crate::canary::observed::samples::Failure;
 use crate::canary::observed::samples::Samples;
-use crate::canary::observed::samples::Track;
-use crate::canary::policy::HealthPolicy;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
 
 fn shadowing() -> JudgePolicy {

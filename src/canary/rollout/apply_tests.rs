@@ -3,9 +3,9 @@
 use super::*;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
-use crate::canary::policy::HealthPolicy;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::GivenInjection;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Moments;
 

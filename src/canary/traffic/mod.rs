@@ -2,4 +2,5 @@
 
 pub mod prediction_id;
 pub mod split;
+pub mod track;
 pub mod weight;

@@ -20,7 +20,7 @@ use siphasher::sip128::SipHasher24;
 use thiserror::Error;
 
 use super::weight::Weight;
-use crate::canary::observed::samples::Track;
+use crate::canary::traffic::track::Track;
 
 /// What a prediction id says.
 #[derive(Clone, Copy, Debug, PartialEq)]

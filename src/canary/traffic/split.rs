@@ -28,7 +28,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use super::weight::Weight;
-use crate::canary::observed::samples::Track;
+use crate::canary::traffic::track::Track;
 
 /// The split of one step of one rollout.
 #[derive(Clone, Debug)]
