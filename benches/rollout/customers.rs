@@ -36,7 +36,7 @@ impl Customers {
         let answer = |row: &Json| -> Fallible<f64> {
             let text = row.to_string();
             let features: Features<'_> = serde_json::from_str(&text)?;
-            Ok(model.probability(&model.schema().row(features)?)?)
+            Ok(model.predict(&model.schema().row(features)?)?.score())
         };
         let answers = rows.iter().map(answer).collect::<Fallible<Vec<f64>>>()?;
         let mean = answers.iter().sum::<f64>() / answers.len() as f64;

@@ -16,6 +16,8 @@ use serin::http;
 use serin::model::Artifact;
 use serin::model::Execution;
 use serin::model::Model;
+use serin::model::Output;
+use serin::model::OutputKind;
 use serin::model::PredictError;
 use serin::model::Row;
 use serin::model::Schema;
@@ -88,20 +90,20 @@ impl Model for Slow {
         self.model.schema()
     }
 
-    fn threshold(&self) -> f64 {
-        self.model.threshold()
+    fn output(&self) -> OutputKind {
+        self.model.output()
     }
 
     fn execution(&self) -> Execution {
         Execution::Pooled
     }
 
-    fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
+    fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
         // A pseudo-random factor between 0.75 and 1.25.
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
         thread::sleep(Duration::from_micros(self.microseconds * (3 * 512 + spread) / 2048));
-        self.model.probability(row)
+        self.model.predict(row)
     }
 }
 

@@ -203,8 +203,9 @@ fn replay(
         let row = model.schema().row(Features::Ordered(values));
         let row = row.map_err(|cause| ArtifactError::ProbeInput { index, cause })?;
         let computed = model
-            .probability(&row)
-            .map_err(|cause| ArtifactError::ProbeUnanswered { index, cause })?;
+            .predict(&row)
+            .map_err(|cause| ArtifactError::ProbeUnanswered { index, cause })?
+            .score();
         let expected = probe.probability;
         // Asked this way round, a NaN does not agree.
         let agrees = (computed - expected).abs() <= PROBE_TOLERANCE;

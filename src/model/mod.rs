@@ -1,22 +1,16 @@
-//! What answers a prediction: models, their files, and how they are trained.
+//! Models: what they accept and answer, their files, and how they are trained.
 //!
-//! Two ideas carry this layer.
+//! - [`schema`]: the features of a model, and the only way from a request to a [`Row`].
+//! - [`output`]: the numbers a model answers for a row.
+//! - [`kinds`]: one file per kind of model.
+//! - [`artifact`]: model files. A file is data, never code, and is checked in full before its model answers.
+//! - [`dataset`] and [`training`]: from a CSV file to an artifact.
 //!
-//! - **A request becomes a [`Row`] once.** [`Schema::row`] checks names, kinds and finiteness and
-//!   says precisely what is wrong; behind it a model does arithmetic and nothing else.
-//! - **A model file is data, never code.** An [`Artifact`] carries a digest, the schema, the training
-//!   report and probes (inputs with the outputs the trainer saw), and is checked in full before it
-//!   may answer.
-//!
-//! Reading order: [`schema`] (what a request may contain), [`logistic`] (the arithmetic),
-//! [`artifact`] (bytes to model and back), [`card`] (what a person reads about
-//! a model), [`dataset`] and [`synthetic`] (training data), [`training`] (data to artifact),
-//! [`defaults`] (the two models a fresh server starts with).
-//!
-//! Deliberately absent: this layer imports nothing else of serin's, reads no clock, starts no thread
-//! and keeps no state between two predictions.
+//! Deliberately absent: this layer imports only `text`, reads no clock, starts no thread, and keeps no
+//! state between predictions.
 
 pub mod kinds;
+pub mod output;
 pub mod schema;
 
 pub mod artifact;
@@ -35,6 +29,8 @@ pub use artifact::report::HoldoutReport;
 pub use dataset::Dataset;
 pub use dataset::DatasetError;
 pub use kinds::logistic::LogisticRegression;
+pub use output::Output;
+pub use output::OutputKind;
 pub use schema::Features;
 pub use schema::Row;
 pub use schema::RowError;
@@ -46,7 +42,7 @@ pub use training::TrainingOptions;
 pub use training::defaults::ensure_default_models;
 pub use training::train;
 
-/// Whatever answers predictions: rows in, probabilities of the positive class out.
+/// A model that answers predictions: a row in, an [`Output`] out.
 ///
 /// # Example
 ///
@@ -59,8 +55,8 @@ pub use training::train;
 ///
 /// let values = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
 /// let row = model.schema().row(Features::Ordered(values.to_vec()))?;
-/// let probability = model.probability(&row)?;
-/// assert!((0.0..=1.0).contains(&probability));
+/// let output = model.predict(&row)?;
+/// assert!(model.output().allows(output));
 /// # Ok(())
 /// # }
 /// ```
@@ -68,24 +64,24 @@ pub trait Model: Send + Sync {
     /// The features the model takes, in order, with their kinds.
     fn schema(&self) -> &Schema;
 
-    /// The probability of the positive class for one row.
+    /// What the model's outputs are.
+    fn output(&self) -> OutputKind;
+
+    /// The output for one row.
     ///
     /// # Errors
     ///
     /// [`PredictError`] when the row was made by a schema with other features.
-    fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError>;
+    fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError>;
 
-    /// The probabilities of many rows, in their order; equal, to the bit, to asking one by one.
+    /// The outputs for many rows, in their order, equal to the bit to those of single calls.
     ///
     /// # Errors
     ///
-    /// The first row's error, as [`Model::probability`] gives it.
-    fn probabilities(&self, rows: &[Row<'_>]) -> Result<Vec<f64>, PredictError> {
-        rows.iter().map(|row| self.probability(row)).collect()
+    /// The first error of [`Model::predict`].
+    fn predict_many(&self, rows: &[Row<'_>]) -> Result<Vec<Output>, PredictError> {
+        rows.iter().map(|row| self.predict(row)).collect()
     }
-
-    /// The probability at and above which the label is 1.
-    fn threshold(&self) -> f64;
 
     /// Where a prediction may run.
     fn execution(&self) -> Execution {
@@ -102,7 +98,7 @@ pub enum Execution {
     Pooled,
 }
 
-/// Why a model gave no probability.
+/// Why a model gave no output.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum PredictError {
     /// The row was made by another schema.

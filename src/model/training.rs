@@ -144,10 +144,10 @@ fn judge(
 ) -> Result<HoldoutReport, TrainingError> {
     let answers = rows.iter().map(|row| {
         let row = model.schema().row(dataset.features(*row))?;
-        Ok(model.probability(&row)?)
+        Ok(model.predict(&row)?.score())
     });
     let probabilities = answers.collect::<Result<Vec<f64>, TrainingError>>()?;
-    report::report(labels, &probabilities, model.threshold())
+    report::report(labels, &probabilities, model.output().threshold())
         .ok_or(TrainingError::OneClass { part: "held-out", rows: rows.len() })
 }
 
@@ -161,7 +161,7 @@ fn probes(model: &LogisticRegression) -> Result<Vec<Probe>, TrainingError> {
             features.map(|(index, feature)| probe_value(feature, index, step)).collect();
         let row = values.iter().cloned().map(Value::from).collect();
         let row = model.schema().row(Features::Ordered(row))?;
-        Ok(Probe { probability: model.probability(&row)?, values })
+        Ok(Probe { probability: model.predict(&row)?.score(), values })
     };
     (0..PROBES).map(probe).collect()
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serin::model::Artifact;
 use serin::model::Execution;
 use serin::model::Model;
+use serin::model::Output;
+use serin::model::OutputKind;
 use serin::model::PredictError;
 use serin::model::Row;
 use serin::model::Schema;
@@ -114,8 +116,8 @@ impl Model for Misbehaving {
         self.good.schema()
     }
 
-    fn threshold(&self) -> f64 {
-        self.good.threshold()
+    fn output(&self) -> OutputKind {
+        self.good.output()
     }
 
     fn execution(&self) -> Execution {
@@ -132,33 +134,33 @@ impl Model for Misbehaving {
         }
     }
 
-    fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
+    fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
         let warm_up = row.values().iter().all(|value| *value == Value::Missing);
         if warm_up && self.how != Misbehavior::Cold {
-            return self.good.probability(row);
+            return self.good.predict(row);
         }
         match self.how {
             Misbehavior::Panic | Misbehavior::PanicPooled | Misbehavior::Cold => {
                 panic!("the model has panicked, as it was told to")
             }
-            Misbehavior::NotANumber => Ok(f64::NAN),
-            Misbehavior::TooLarge => Ok(1.5),
+            Misbehavior::NotANumber => Ok(Output::of(f64::NAN)),
+            Misbehavior::TooLarge => Ok(Output::of(1.5)),
             Misbehavior::Error => {
                 Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
             }
             Misbehavior::ErrorBelowZero if matches!(row.values().first(), Some(Value::Number(first)) if *first < 0.0) => {
                 Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
             }
-            Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.probability(row),
-            Misbehavior::Shifted => Ok((self.good.probability(row)? + SHIFT).min(1.0)),
+            Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.predict(row),
+            Misbehavior::Shifted => Ok(self.good.output().shifted(self.good.predict(row)?, SHIFT)),
             Misbehavior::Hang => {
                 self.hold.wait();
-                Ok(0.5)
+                Ok(Output::of(0.5))
             }
         }
     }
 
-    fn probabilities(&self, rows: &[Row<'_>]) -> Result<Vec<f64>, PredictError> {
+    fn predict_many(&self, rows: &[Row<'_>]) -> Result<Vec<Output>, PredictError> {
         let answered = match self.how {
             Misbehavior::TooFew => &rows[1..],
             Misbehavior::Panic
@@ -171,6 +173,6 @@ impl Model for Misbehaving {
             | Misbehavior::Shifted
             | Misbehavior::Cold => rows,
         };
-        answered.iter().map(|row| self.probability(row)).collect()
+        answered.iter().map(|row| self.predict(row)).collect()
     }
 }

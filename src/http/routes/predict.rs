@@ -17,6 +17,7 @@ use crate::http::reading::body::ContentType;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::segments::Asked as AskedSegments;
 use crate::model::Features;
+use crate::model::Output;
 use crate::service::reported::feedback::Ids;
 use crate::service::serving::predict::Prediction;
 use crate::service::serving::predict::Request;
@@ -137,10 +138,11 @@ fn written(
     is_override: bool,
     id: Option<&str>,
 ) -> Result<Vec<u8>, Problem> {
-    let threshold = prediction.answered_by().inference.model().threshold();
-    let row = |&probability: &f64, prediction_id| {
-        let label = u8::from(probability >= threshold);
-        Row { probability, label, prediction_id }
+    let kind = prediction.answered_by().inference.model().output();
+    let row = |&output: &Output, prediction_id| Row {
+        probability: output.score(),
+        label: kind.label(output),
+        prediction_id,
     };
     // An id that no label is taken for is as good as any number.
     let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
@@ -149,11 +151,11 @@ fn written(
         (0, Some(_)) => Some(first.clone()),
         (_, Some(ids)) => Some(ids.of_row(number)),
     };
-    let rows = match (single, prediction.probabilities.as_slice()) {
-        (true, [probability]) => Rows::One(row(probability, None)),
-        (_, probabilities) => {
-            let rows = probabilities.iter().enumerate();
-            let predictions = rows.map(|(number, p)| row(p, of_row(number))).collect();
+    let rows = match (single, prediction.outputs.as_slice()) {
+        (true, [output]) => Rows::One(row(output, None)),
+        (_, outputs) => {
+            let rows = outputs.iter().enumerate();
+            let predictions = rows.map(|(number, output)| row(output, of_row(number))).collect();
             Rows::Many { predictions }
         }
     };

@@ -57,7 +57,7 @@ fn what_was_written_is_read_back() {
     assert_eq!(read.digest(), artifact.digest());
     assert_eq!(read.card().coefficients[1].level.as_deref(), Some("yearly"));
     let rows = read.probe_rows();
-    assert_eq!(read.model().probability(&rows[0]), artifact.model().probability(&rows[0]));
+    assert_eq!(read.model().predict(&rows[0]), artifact.model().predict(&rows[0]));
     let names: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["model.bin"], "no temporary file stays behind");
@@ -173,7 +173,7 @@ fn a_payload_of_hostile_bytes_is_refused_whatever_it_claims() {
 /// still answers its probe.
 fn refusal_or_same_model(body: &[u8]) {
     if let Ok(artifact) = Artifact::from_bytes(&codec::seal(body)) {
-        let answer = artifact.model().probability(&artifact.probe_rows()[0]).unwrap();
+        let answer = artifact.model().predict(&artifact.probe_rows()[0]).unwrap().score();
         assert!((0.0..=1.0).contains(&answer));
     }
 }

@@ -16,6 +16,8 @@ use thiserror::Error;
 use crate::model::Execution;
 use crate::model::Model;
 use crate::model::PredictError;
+use crate::model::output::Output;
+use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Value;
@@ -133,12 +135,12 @@ impl Model for LogisticRegression {
         &self.schema
     }
 
-    fn probability(&self, row: &Row<'_>) -> Result<f64, PredictError> {
-        Ok(1.0 / (1.0 + (-self.log_odds(row)?).exp()))
+    fn output(&self) -> OutputKind {
+        OutputKind::Probability { threshold: self.threshold }
     }
 
-    fn threshold(&self) -> f64 {
-        self.threshold
+    fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
+        Ok(Output::of(1.0 / (1.0 + (-self.log_odds(row)?).exp())))
     }
 
     fn execution(&self) -> Execution {
@@ -232,19 +234,19 @@ mod tests {
         ];
         let model = model();
         for (row, z) in &cases {
-            assert!((model.probability(row).unwrap() - sigmoid(*z)).abs() < 1e-15, "{row:?}");
+            assert!((model.predict(row).unwrap().score() - sigmoid(*z)).abs() < 1e-15, "{row:?}");
         }
         let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| row.clone()).collect();
-        let one_by_one: Vec<f64> = rows.iter().map(|row| model.probability(row).unwrap()).collect();
-        assert_eq!(model.probabilities(&rows).unwrap(), one_by_one);
+        let one_by_one: Vec<Output> = rows.iter().map(|row| model.predict(row).unwrap()).collect();
+        assert_eq!(model.predict_many(&rows).unwrap(), one_by_one);
     }
 
     #[test]
     fn extreme_numbers_give_zero_or_one_and_never_nan() {
         let model = model();
-        let extreme = |x| model.probability(&row(Value::Number(x), Value::Missing));
-        assert_eq!(extreme(f64::MAX), Ok(1.0));
-        assert_eq!(extreme(f64::MIN), Ok(0.0));
+        let extreme = |x| model.predict(&row(Value::Number(x), Value::Missing));
+        assert_eq!(extreme(f64::MAX), Ok(Output::of(1.0)));
+        assert_eq!(extreme(f64::MIN), Ok(Output::of(0.0)));
 
         let numeric = FeatureKind::Numeric { mean: 0.0, scale: 0.1 };
         let named = |name: &str| Feature { name: name.into(), kind: numeric.clone() };
@@ -252,7 +254,7 @@ mod tests {
         let values = vec![Value::Number(f64::MAX), Value::Number(f64::MAX)];
         let row = schema.row(Features::Ordered(values)).unwrap();
         let model = LogisticRegression::new(schema, 0.0, &[1.0, -1.0], 0.5).unwrap();
-        assert_eq!(model.probability(&row), Ok(0.5));
+        assert_eq!(model.predict(&row), Ok(Output::of(0.5)));
     }
 
     #[test]
@@ -261,7 +263,7 @@ mod tests {
         let features = ["x", "y"].map(|name| Feature { name: name.into(), kind: kind.clone() });
         let other = Schema::new(features.to_vec()).unwrap();
         let foreign = other.row(Features::Ordered(vec![Value::Number(1.0), Value::Number(1.0)]));
-        let message = model().probability(&foreign.unwrap()).unwrap_err().to_string();
+        let message = model().predict(&foreign.unwrap()).unwrap_err().to_string();
         assert!(message.contains("the value of `c` is not categorical"), "{message}");
     }
 

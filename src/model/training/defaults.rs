@@ -141,7 +141,7 @@ mod tests {
                 let values = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();
                 let model = model.model();
                 let row = model.schema().row(Features::Ordered(values)).unwrap();
-                model.probability(&row).unwrap()
+                model.predict(&row).unwrap().score()
             });
         let difference = (answers[0] - answers[1]).abs();
         assert!(difference > 0.001 && difference < 0.1, "{answers:?}");

@@ -51,7 +51,7 @@ fn blanks_are_filled_with_the_mean_of_the_training_rows() {
     };
     let answer = |number| {
         let values = vec![Value::Missing, number];
-        model.probability(&model.schema().row(Features::Ordered(values)).unwrap()).unwrap()
+        model.predict(&model.schema().row(Features::Ordered(values)).unwrap()).unwrap().score()
     };
     assert!((answer(Value::Missing) - answer(Value::Number(mean))).abs() < 1e-12);
 }

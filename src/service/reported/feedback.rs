@@ -22,6 +22,7 @@ use crate::canary::observed::labels::LossIncrement;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::canary::traffic::prediction_id::IdKey;
+use crate::model::Output;
 use crate::service::Service;
 use crate::service::serving::predict::Prediction;
 use crate::store::Store;
@@ -123,7 +124,7 @@ pub struct Ids<'a> {
     key: &'a IdKey,
     /// But for the number and the score.
     first: PredictionId,
-    scores: &'a [f64],
+    outputs: &'a [Output],
 }
 
 impl Feedback {
@@ -171,7 +172,7 @@ impl Feedback {
         let (number, score) = (0, 0.0);
         let first =
             PredictionId { rollout, step, weight, track, attribution, second, number, score };
-        Some(Ids { key: self.key.as_ref()?, first, scores: &prediction.probabilities })
+        Some(Ids { key: self.key.as_ref()?, first, outputs: &prediction.outputs })
     }
 
     /// Takes a label; whom it counts for, if for anybody.
@@ -250,7 +251,7 @@ impl Ids<'_> {
                 attribution
             }
         };
-        let score = self.scores.get(row).copied().unwrap_or_default() as f32;
+        let score = self.outputs.get(row).map_or(0.0, |output| output.score()) as f32;
         PredictionId { attribution, number: rand::random(), score, ..self.first }.written(self.key)
     }
 }

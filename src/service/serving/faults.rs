@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::inference::Probabilities;
+use super::inference::Outputs;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
 use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::Segments;
+use crate::model::OutputKind;
 
 /// What is done to one prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Fault {
     pub delay: Duration,
     /// Whether it fails.
     pub fails: bool,
-    /// What is added to its probabilities, which stay within 0 and 1.
+    /// Added to its scores, as far as the kind of output allows.
     pub score_shift: f64,
 }
 
@@ -31,14 +32,14 @@ impl Fault {
         *self == Fault::NONE
     }
 
-    /// The probabilities, shifted.
-    pub fn shifted(&self, mut probabilities: Probabilities) -> Probabilities {
+    /// The outputs with their scores shifted.
+    pub fn shifted(&self, kind: OutputKind, mut outputs: Outputs) -> Outputs {
         if self.score_shift != 0.0 {
-            for probability in &mut probabilities {
-                *probability = (*probability + self.score_shift).clamp(0.0, 1.0);
+            for output in &mut outputs {
+                *output = kind.shifted(*output, self.score_shift);
             }
         }
-        probabilities
+        outputs
     }
 }
 
@@ -81,17 +82,23 @@ impl Injector {
 
 #[cfg(test)]
 mod tests {
-    use smallvec::smallvec;
-
     use super::*;
+    use crate::model::Output;
+    use crate::service::serving::inference::scores;
+
+    fn shifted(fault: Fault, given: &[f64]) -> Vec<f64> {
+        let outputs = given.iter().copied().map(Output::of).collect();
+        let kind = OutputKind::Probability { threshold: 0.5 };
+        scores(&fault.shifted(kind, outputs)).to_vec()
+    }
 
     #[test]
     fn a_shifted_score_is_still_a_probability() {
         let fault = Fault { score_shift: 0.25, ..Fault::NONE };
-        assert_eq!(fault.shifted(smallvec![0.25, 0.75, 0.9, 1.0])[..], [0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(shifted(fault, &[0.25, 0.75, 0.9, 1.0]), [0.5, 1.0, 1.0, 1.0]);
         let fault = Fault { score_shift: -0.25, ..Fault::NONE };
-        assert_eq!(fault.shifted(smallvec![0.0, 0.1, 0.25, 0.5])[..], [0.0, 0.0, 0.0, 0.25]);
+        assert_eq!(shifted(fault, &[0.0, 0.1, 0.25, 0.5]), [0.0, 0.0, 0.0, 0.25]);
         // Not a bit of what nobody touches changes.
-        assert_eq!(Fault::NONE.shifted(smallvec![0.1 + 0.2])[..], [0.1 + 0.2]);
+        assert_eq!(shifted(Fault::NONE, &[0.1 + 0.2]), [0.1 + 0.2]);
     }
 }

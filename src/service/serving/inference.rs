@@ -25,11 +25,17 @@ use crate::canary::observed::samples::Failure;
 use crate::model::Execution;
 use crate::model::Features;
 use crate::model::Model;
+use crate::model::Output;
 use crate::model::Row;
 use crate::model::Value;
 
-/// One for each row. Most requests have one, which needs no room of its own.
-pub type Probabilities = SmallVec<[f64; 1]>;
+/// One output for each row. A single one costs no allocation.
+pub type Outputs = SmallVec<[Output; 1]>;
+
+/// The scores that the canary compares, one for each row.
+pub(crate) fn scores(outputs: &[Output]) -> SmallVec<[f64; 1]> {
+    outputs.iter().map(|output| output.score()).collect()
+}
 
 /// A failed prediction: which kind, and what the model said.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,12 +68,12 @@ impl Inference {
         &*self.model
     }
 
-    /// The probabilities of these rows, if the model runs on this thread; `None` if it has to be waited for.
-    pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Probabilities, InferenceError>> {
+    /// The outputs for these rows, if the model runs on this thread; `None` if it has to be waited for.
+    pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Outputs, InferenceError>> {
         self.pool.is_none().then(|| guarded(&*self.model, rows))
     }
 
-    /// The probabilities of these rows.
+    /// The outputs for these rows.
     ///
     /// # Errors
     /// When the model fails in any of the ways of [`Failure`].
@@ -75,7 +81,7 @@ impl Inference {
         &self,
         rows: &[Row<'_>],
         deadline: Duration,
-    ) -> Result<Probabilities, InferenceError> {
+    ) -> Result<Outputs, InferenceError> {
         match &self.pool {
             None => guarded(&*self.model, rows),
             Some(pool) => pool.run(rows, deadline).await,
@@ -110,10 +116,10 @@ impl Inference {
 const WARM_UP_RUNS: usize = 50;
 
 /// Runs the model on this thread; a panic becomes a value.
-fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Probabilities, InferenceError> {
+fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Outputs, InferenceError> {
     let run = || match rows {
-        [row] => model.probability(row).map(|probability| smallvec![probability]),
-        rows => model.probabilities(rows).map(Probabilities::from_vec),
+        [row] => model.predict(row).map(|output| smallvec![output]),
+        rows => model.predict_many(rows).map(Outputs::from_vec),
     };
     GUARDED.set(true);
     // Models are read-only while they predict, so nothing half-changed can be seen afterwards.
@@ -123,14 +129,18 @@ fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Probabilities, Inferen
     match outcome {
         Err(panic) => error(Failure::Panic, panic_message(&*panic)),
         Ok(Err(cause)) => error(Failure::Error, cause.to_string()),
-        Ok(Ok(probabilities)) if probabilities.len() != rows.len() => error(
-            Failure::Error,
-            format!("{} answers for {} rows", probabilities.len(), rows.len()),
-        ),
-        Ok(Ok(probabilities)) => match probabilities.iter().find(|p| !(0.0..=1.0).contains(*p)) {
-            Some(other) => error(Failure::NotAProbability, format!("the answer was {other}")),
-            None => Ok(probabilities),
-        },
+        Ok(Ok(outputs)) if outputs.len() != rows.len() => {
+            error(Failure::Error, format!("{} answers for {} rows", outputs.len(), rows.len()))
+        }
+        Ok(Ok(outputs)) => {
+            let kind = model.output();
+            match outputs.iter().find(|output| !kind.allows(**output)) {
+                Some(other) => {
+                    error(Failure::NotAProbability, format!("the answer was {}", other.score()))
+                }
+                None => Ok(outputs),
+            }
+        }
     }
 }
 
@@ -166,7 +176,7 @@ struct Pool {
 
 struct Job {
     rows: Vec<Row<'static>>,
-    answer: oneshot::Sender<Result<Probabilities, InferenceError>>,
+    answer: oneshot::Sender<Result<Outputs, InferenceError>>,
 }
 
 impl Pool {
@@ -200,11 +210,7 @@ impl Pool {
         }
     }
 
-    async fn run(
-        &self,
-        rows: &[Row<'_>],
-        deadline: Duration,
-    ) -> Result<Probabilities, InferenceError> {
+    async fn run(&self, rows: &[Row<'_>], deadline: Duration) -> Result<Outputs, InferenceError> {
         let (answer, answered) = oneshot::channel();
         let rows = rows.iter().map(|row| row.clone().into_owned()).collect();
         let failed =

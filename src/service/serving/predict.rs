@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use super::faults::Fault;
 use super::inference::InferenceError;
-use super::inference::Probabilities;
+use super::inference::Outputs;
+use super::inference::scores;
 use super::live::Assigned;
 use super::live::CanarySlot;
 use super::live::Live;
@@ -25,6 +26,7 @@ use crate::canary::Weight;
 use crate::canary::observed::samples::Failure;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Features;
+use crate::model::Output;
 use crate::model::Row;
 use crate::model::RowError;
 use crate::service::clock::Clock;
@@ -46,8 +48,8 @@ pub struct Request<'a> {
 
 /// What is answered.
 pub struct Prediction {
-    /// The probability of the positive class, for each row.
-    pub probabilities: Probabilities,
+    /// The model's output for each row.
+    pub outputs: Outputs,
     /// The track that answered.
     pub track: Track,
     /// From the start of the inference to its answer; with a fallback, from the canary's start.
@@ -138,7 +140,7 @@ pub async fn predict(
     let (answer, shadowing) = asked.stable_has(outcome, stable_deadline, &rows)?;
     shadow.keep(&rows, shadowing.map(|canary_slot| canary_slot.rollout));
     if let Some(canary_slot) = shadowing {
-        let stable = (&answer.probabilities[..], per_row(answer.latency, &rows));
+        let stable = (&answer.outputs[..], per_row(answer.latency, &rows));
         shadow.offer(canary_slot, &live.recorder, rows, stable, canary_slot.fault(&named));
     }
     Ok(answer.of(live))
@@ -156,7 +158,7 @@ struct Asked<'a> {
 
 /// A prediction, but for what it was made from.
 struct Answer {
-    probabilities: Probabilities,
+    outputs: Outputs,
     track: Track,
     latency: Duration,
     fallback: bool,
@@ -165,8 +167,8 @@ struct Answer {
 
 impl Answer {
     fn of(self, live: Guard<Arc<Live>>) -> Prediction {
-        let Answer { probabilities, track, latency, fallback, attribution } = self;
-        Prediction { probabilities, track, latency, fallback, attribution, live }
+        let Answer { outputs, track, latency, fallback, attribution } = self;
+        Prediction { outputs, track, latency, fallback, attribution, live }
     }
 }
 
@@ -193,12 +195,12 @@ impl<'a> Asked<'a> {
         rows: &[Row<'_>],
     ) -> Option<Answer> {
         match outcome {
-            Ok(probabilities) => {
+            Ok(outputs) => {
                 let latency_seconds = per_row(latency, rows);
-                self.record(Track::Canary, latency_seconds, &probabilities);
+                self.record(Track::Canary, latency_seconds, &outputs);
                 canary_slot.answered(latency_seconds);
                 let (track, attribution) = (Track::Canary, self.assigned.attribution);
-                Some(Answer { probabilities, track, latency, fallback: false, attribution })
+                Some(Answer { outputs, track, latency, fallback: false, attribution })
             }
             Err(error) => {
                 let visit = self.assigned.visit;
@@ -230,7 +232,7 @@ impl<'a> Asked<'a> {
         rows: &[Row<'_>],
     ) -> Result<(Answer, Option<&'a CanarySlot>), PredictError> {
         let fallback = self.lost.is_some();
-        let probabilities = outcome.map_err(|error| {
+        let outputs = outcome.map_err(|error| {
             if !fallback {
                 self.record_failure(error.failure);
             }
@@ -248,26 +250,27 @@ impl<'a> Asked<'a> {
         if !fallback && is_late {
             self.record_failure(Failure::Deadline);
         } else if !fallback {
-            self.record(Track::Stable, per_row(latency, rows), &probabilities);
+            self.record(Track::Stable, per_row(latency, rows), &outputs);
         }
         let in_shadow = |canary_slot: &&CanarySlot| {
             !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
         };
         let shadowing = canary_slot.filter(in_shadow);
         let latency = latency + self.lost.unwrap_or_default();
-        let answer = Answer { probabilities, track: Track::Stable, latency, fallback, attribution };
+        let answer = Answer { outputs, track: Track::Stable, latency, fallback, attribution };
         Ok((answer, shadowing))
     }
 
     /// Counts an answer; in its segments, if it is in any, its predictions only if a policy says that they act.
-    fn record(&self, track: Track, latency_seconds: f64, probabilities: &[f64]) {
+    fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
+        let scores = scores(outputs);
         let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
-        recorder.record(track, visit, latency_seconds, probabilities);
+        recorder.record(track, visit, latency_seconds, &scores);
         if self.segments.is_empty() {
             return;
         }
-        let scores = match &self.live.canary {
-            Some(canary_slot) if canary_slot.segments.scores => probabilities,
+        let scores: &[f64] = match &self.live.canary {
+            Some(canary_slot) if canary_slot.segments.scores => &scores,
             Some(_) | None => &[],
         };
         recorder.record_in(&self.segments, track, visit, latency_seconds, scores);

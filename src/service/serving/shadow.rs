@@ -28,7 +28,8 @@ use thiserror::Error;
 use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
 use super::faults::Fault;
-use super::inference::Probabilities;
+use super::inference::Outputs;
+use super::inference::scores;
 use super::live::CanarySlot;
 use super::live::Live;
 use super::predict::Fitted;
@@ -39,6 +40,7 @@ use super::timed::per_row;
 use super::timed::timed;
 use crate::canary::Refusal;
 use crate::canary::observed::pairs::Pair;
+use crate::model::Output;
 use crate::model::Row;
 use crate::model::Schema;
 use crate::model::Value;
@@ -117,7 +119,7 @@ struct Job {
     step: Option<u32>,
     rows: Rows,
     /// What stable said, and the seconds that it took for a row; `None`: it is asked, too.
-    stable: Option<(Probabilities, f64)>,
+    stable: Option<(Outputs, f64)>,
     /// What is done to it on purpose.
     fault: Fault,
     /// What it takes in the queue.
@@ -200,7 +202,7 @@ impl Shadow {
         canary_slot: &CanarySlot,
         recorder: &Recorder,
         rows: Fitted<'_>,
-        (probabilities, latency_seconds): (&[f64], f64),
+        (outputs, latency_seconds): (&[Output], f64),
         fault: Fault,
     ) {
         let bytes = bytes_of(&rows) as u64;
@@ -216,7 +218,7 @@ impl Shadow {
             rollout: canary_slot.rollout,
             step: Some(canary_slot.step),
             rows: Rows::Own(rows.into_iter().map(Row::into_owned).collect()),
-            stable: Some((probabilities.into(), latency_seconds)),
+            stable: Some((outputs.into(), latency_seconds)),
             fault,
             bytes,
         };
@@ -346,10 +348,10 @@ impl Service {
             }
         };
         let pair = Pair {
-            stable: &stable,
-            canary: &canary,
-            stable_threshold: live.stable.inference.model().threshold(),
-            canary_threshold: canary_slot.loaded.inference.model().threshold(),
+            stable: &scores(&stable),
+            canary: &scores(&canary),
+            stable_threshold: live.stable.inference.model().output().threshold(),
+            canary_threshold: canary_slot.loaded.inference.model().output().threshold(),
             stable_seconds,
             canary_seconds: per_row(latency, rows),
         };

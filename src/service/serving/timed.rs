@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::faults::Fault;
 use super::inference::InferenceError;
-use super::inference::Probabilities;
+use super::inference::Outputs;
 use super::live::Loaded;
 use crate::canary::observed::samples::Failure;
 use crate::model::Row;
 use crate::service::clock::Clock;
 
 /// How long it took, and what came of it.
-pub(in crate::service) type Timed = (Duration, Result<Probabilities, InferenceError>);
+pub(in crate::service) type Timed = (Duration, Result<Outputs, InferenceError>);
 
 /// A version's answer within its deadline, and how long it took. An injected delay counts: it plays a slow
 /// model.
@@ -42,7 +42,7 @@ async fn waited_for(
     fault: Fault,
     deadline: Duration,
     rows: &[Row<'_>],
-) -> Result<Probabilities, InferenceError> {
+) -> Result<Outputs, InferenceError> {
     let started = clock.steady();
     let mut left = deadline;
     if !fault.delay.is_zero() {
@@ -56,7 +56,8 @@ async fn waited_for(
         let detail = "an error that was injected on purpose".to_owned();
         return Err(InferenceError { failure: Failure::Error, detail });
     }
-    loaded.inference.run(rows, left).await.map(|probabilities| fault.shifted(probabilities))
+    let kind = loaded.inference.model().output();
+    loaded.inference.run(rows, left).await.map(|outputs| fault.shifted(kind, outputs))
 }
 
 /// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do

@@ -36,7 +36,7 @@ fn predicted_for(service: &Service, key: Option<&str>) -> Predicted {
     let prediction = runtime.block_on(service.predict(request)).unwrap();
     let id = service.ids(&prediction).unwrap().of_row(0);
     let is_canary = prediction.track == Track::Canary;
-    Predicted { id, is_canary, likely: prediction.probabilities[0] > 0.5 }
+    Predicted { id, is_canary, likely: prediction.outputs[0].score() > 0.5 }
 }
 
 /// A rollout that is judged by the Brier score, with this in its policy besides.

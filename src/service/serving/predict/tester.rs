@@ -40,21 +40,14 @@ pub async fn predict_on(
         let (latency, outcome) =
             timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await;
         match outcome {
-            Ok(probabilities) => {
-                return Ok(Prediction {
-                    probabilities,
-                    track,
-                    latency,
-                    fallback,
-                    attribution,
-                    live,
-                });
+            Ok(outputs) => {
+                return Ok(Prediction { outputs, track, latency, fallback, attribution, live });
             }
             Err(_) => (fallback, lost) = (true, latency),
         }
     }
     let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
-    let probabilities = outcome.map_err(PredictError::Stable)?;
+    let outputs = outcome.map_err(PredictError::Stable)?;
     let latency = latency + lost;
-    Ok(Prediction { probabilities, track: Track::Stable, latency, fallback, attribution, live })
+    Ok(Prediction { outputs, track: Track::Stable, latency, fallback, attribution, live })
 }
