@@ -25,7 +25,12 @@ use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
 use crate::model::ensure_default_models;
+use crate::store::Artifacts;
 use crate::store::Checkpoint;
+use crate::store::EvidenceLog;
+use crate::store::Journal;
+use crate::store::Progress;
+use crate::store::ReplicaId;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
@@ -74,7 +79,7 @@ impl Disk {
     }
 }
 
-impl Store for Disk {
+impl Journal for Disk {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.inner.entries(after, limit)
     }
@@ -88,50 +93,24 @@ impl Store for Disk {
         }
         self.inner.append(expected, at, event)
     }
-    fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        if self.has_lost_its_checkpoint.load(Ordering::SeqCst) {
-            return Ok(None);
-        }
-        self.inner.checkpoint()
-    }
-    fn save_checkpoint(
-        &self,
-        checkpoint: &Checkpoint,
-        grown: &[LogRecord],
-    ) -> Result<(), StoreError> {
-        self.check()?;
-        Disk::check_that_not(&self.keeps_no_evidence)?;
-        self.inner.save_checkpoint(checkpoint, grown)
-    }
-    fn chunks(&self) -> Result<Vec<Chunk>, StoreError> {
-        self.inner.chunks()
-    }
-    fn base(&self, segment: Chunk) -> Result<Option<Monitors>, StoreError> {
-        self.inner.base(segment)
-    }
-    fn ticks(&self, segment: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
-        self.inner.ticks(segment)
-    }
-    fn forget_chunks(&self, segments: &[Chunk]) -> Result<(), StoreError> {
-        self.inner.forget_chunks(segments)
-    }
-    fn told(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.inner.told()
-    }
-    fn save_told(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.save_told(target, up_to)
-    }
+}
 
-    fn labels(&self, rollout: u64) -> Result<Vec<u64>, StoreError> {
-        self.inner.labels(rollout)
+impl EvidenceLog for Disk {
+    fn chunks(&self, replica: ReplicaId) -> Result<Vec<Chunk>, StoreError> {
+        self.inner.chunks(replica)
     }
-    fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.kept(name)
+    fn snapshot(&self, replica: ReplicaId, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
+        self.inner.snapshot(replica, chunk)
     }
-    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.keep(name, bytes)
+    fn ticks(&self, replica: ReplicaId, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
+        self.inner.ticks(replica, chunk)
     }
+    fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError> {
+        self.inner.forget_chunks(replica, chunks)
+    }
+}
+
+impl Artifacts for Disk {
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.artifact(digest)
     }
@@ -140,6 +119,41 @@ impl Store for Disk {
     }
     fn retain_artifacts(&self, digests: &[&str]) -> Result<(), StoreError> {
         self.inner.retain_artifacts(digests)
+    }
+}
+
+impl Progress for Disk {
+    fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError> {
+        if self.has_lost_its_checkpoint.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        self.inner.checkpoint(replica)
+    }
+    fn save_checkpoint(
+        &self,
+        replica: ReplicaId,
+        checkpoint: &Checkpoint,
+        records: &[LogRecord],
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        Disk::check_that_not(&self.keeps_no_evidence)?;
+        self.inner.save_checkpoint(replica, checkpoint, records)
+    }
+    fn labels(&self, replica: ReplicaId, rollout: u64) -> Result<Vec<u64>, StoreError> {
+        self.inner.labels(replica, rollout)
+    }
+    fn delivered(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.inner.delivered()
+    }
+    fn save_delivered(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.save_delivered(target, up_to)
+    }
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.secret(name)
+    }
+    fn save_secret(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.save_secret(name, bytes)
     }
 }
 
@@ -300,9 +314,9 @@ fn samples_that_do_not_add_up_are_not_gone_on_with() {
     answers(&service, 50);
     service.save_checkpoint().unwrap();
     assert_eq!(bench.start().status().tracks.canary.requests, 5);
-    let mut saved = bench.store.checkpoint().unwrap().unwrap();
+    let mut saved = bench.store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     saved.samples.canary.requests += 1;
-    bench.store.save_checkpoint(&saved, &[]).unwrap();
+    bench.store.save_checkpoint(ReplicaId::ONLY, &saved, &[]).unwrap();
     assert_eq!(bench.start().status().tracks.canary.requests, 0);
 }
 
@@ -313,11 +327,14 @@ fn samples_with_other_buckets_are_not_gone_on_with() {
     deploy(&service, "model_v2.bin", 10.0);
     answers(&service, 50);
     service.save_checkpoint().unwrap();
-    let saved = bench.store.checkpoint().unwrap().unwrap();
+    let saved = bench.store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let text = serde_json::to_string(&saved).unwrap();
     let other = text.replace("\"high_exponent\":10", "\"high_exponent\":11");
     assert_ne!(text, other);
-    bench.store.save_checkpoint(&serde_json::from_str(&other).unwrap(), &[]).unwrap();
+    bench
+        .store
+        .save_checkpoint(ReplicaId::ONLY, &serde_json::from_str(&other).unwrap(), &[])
+        .unwrap();
     let restarted = bench.start();
     answers(&restarted, 10);
     assert_eq!(restarted.status().tracks.canary.requests, 1, "new samples count");

@@ -1,4 +1,4 @@
-//! Where is the store? Parses `memory:` and `sqlite:FILE`, and opens what they name.
+//! Store location: `memory:` or `sqlite:FILE`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::Store;
-use super::StoreError;
+use super::error::StoreError;
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 
-/// A store's address, as `--store` takes it.
+/// Where the store is, as `--store` takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// Nothing survives the process.
@@ -21,9 +21,9 @@ pub enum Location {
     Sqlite(PathBuf),
 }
 
-/// An address that names no store.
+/// A location that cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} names no store; give sqlite:FILE or memory:")]
+#[error("{0:?} is not a store; use sqlite:FILE or memory:")]
 pub struct LocationError(String);
 
 impl FromStr for Location {
@@ -51,7 +51,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Opens the store at this address, and makes it if it is new.
+/// Opens a store, and creates it if it does not exist.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -62,15 +62,15 @@ pub fn open(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
     })
 }
 
-/// Opens the store at this address to read it, beside a serin that may be writing to it.
+/// Opens a store to read it, even while a serin writes to it.
 ///
 /// # Errors
-/// See [`StoreError`]; also when nothing is kept there.
+/// See [`StoreError`]; also for `memory:`, which no other process can read.
 pub fn open_to_read(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
     match location {
         Location::Memory => Err(StoreError::Open {
             path: "memory:".to_owned(),
-            cause: "it is gone with its process".to_owned(),
+            cause: "no other process can read it".to_owned(),
         }),
         Location::Sqlite(file) => Ok(Arc::new(SqliteStore::open_to_read(file)?)),
     }
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_read_as_they_are_written() {
+    fn locations_parse_and_print() {
         for text in ["memory:", "sqlite:serin.db", "sqlite:/var/lib/serin/state.db"] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_names_no_store_is_refused() {
+    fn other_locations_are_rejected() {
         for text in [
             "",
             "memory",

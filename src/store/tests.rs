@@ -1,13 +1,25 @@
-//! What every store promises, asked of each of them; and what SQLite's file adds to it.
+//! One suite for every store, and the tests of the SQLite file.
 
 use std::path::Path;
+
+use jiff::Timestamp;
 
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::*;
+use crate::canary::Chunk;
+use crate::canary::Entry;
+use crate::canary::Event;
+use crate::canary::Labels;
+use crate::canary::LogRecord;
+use crate::canary::LoggedTick;
+use crate::canary::Monitors;
+use crate::canary::Samples;
 use crate::canary::Track;
 use crate::canary::Version;
 use crate::canary::rollout::state::Slowdown;
+
+const ONLY: ReplicaId = ReplicaId::ONLY;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -33,7 +45,7 @@ fn tick(number: u64) -> LoggedTick {
 }
 
 fn numbers(store: &dyn Store, rollout: u64, base: u64) -> Vec<u64> {
-    let ticks = store.ticks(Chunk { rollout, base }).unwrap();
+    let ticks = store.ticks(ONLY, Chunk { rollout, base }).unwrap();
     ticks.iter().map(|tick| tick.number).collect()
 }
 
@@ -63,30 +75,58 @@ fn on_each(test: impl Fn(&dyn Store)) {
     test(&SqliteStore::open(&folder.path().join("serin.db")).unwrap());
 }
 
+/// A journal with these sequences.
+struct Gappy(Vec<u64>);
+
+impl Journal for Gappy {
+    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let newer = self.0.iter().filter(|sequence| **sequence > after).take(limit);
+        Ok(newer.map(|sequence| entry(*sequence)).collect())
+    }
+    fn newest_sequence(&self) -> Result<u64, StoreError> {
+        Ok(self.0.last().copied().unwrap_or_default())
+    }
+    fn append(&self, expected: u64, _: Timestamp, _: &Event) -> Result<Entry, StoreError> {
+        Err(StoreError::Conflict { expected, actual: expected + 1 })
+    }
+}
+
+fn entry(sequence: u64) -> Entry {
+    Entry { sequence, at: Timestamp::UNIX_EPOCH, event: Event::Resumed { rollout: 1 } }
+}
+
 #[test]
 fn a_journal_with_a_gap_is_damaged() {
-    let entry = |sequence| Entry {
-        sequence,
-        at: jiff::Timestamp::UNIX_EPOCH,
-        event: Event::Resumed { rollout: 1 },
-    };
-    let [four, five, seven] = [4, 5, 7].map(entry);
-    assert!(check_order(3, &[four.clone(), five.clone()]).is_ok());
-    for (revision, entries) in [(3, vec![four, seven]), (3, vec![five])] {
-        let damaged = check_order(revision, &entries).unwrap_err().to_string();
-        assert!(damaged.contains("ought to") && damaged.contains("backup"), "{damaged}");
+    assert!(Gappy(vec![4, 5]).entries_from(3).all(|entry| entry.is_ok()));
+    for (after, sequences, before) in [(3, vec![4, 5, 7, 8], 2), (3, vec![5, 6], 0)] {
+        let read: Vec<_> = Gappy(sequences).entries_from(after).collect();
+        let (damaged, good) = read.split_last().unwrap();
+        assert!(good.len() == before && good.iter().all(|entry| entry.is_ok()));
+        let damaged = damaged.as_ref().unwrap_err().to_string();
+        assert!(damaged.contains("follows entry") && damaged.contains("backup"), "{damaged}");
     }
 }
 
 #[test]
-fn how_far_targets_were_told_comes_back() {
+fn a_journal_of_several_pages_is_read_to_its_end() {
     on_each(|store| {
-        assert!(store.told().unwrap().is_empty());
-        store.save_told("a", 3).unwrap();
-        store.save_told("b", 1).unwrap();
-        store.save_told("a", 4).unwrap();
+        for n in 0..2500 {
+            store.append(n, at(0), &slowdown(1)).unwrap();
+        }
+        let sequences = store.entries_from(3).map(|entry| entry.unwrap().sequence);
+        assert!(sequences.eq(4..=2500));
+    });
+}
+
+#[test]
+fn delivery_progress_is_kept_by_target() {
+    on_each(|store| {
+        assert!(store.delivered().unwrap().is_empty());
+        store.save_delivered("a", 3).unwrap();
+        store.save_delivered("b", 1).unwrap();
+        store.save_delivered("a", 4).unwrap();
         let expected = [("a".to_owned(), 4), ("b".to_owned(), 1)];
-        assert_eq!(store.told().unwrap().into_iter().collect::<Vec<_>>(), expected);
+        assert_eq!(store.delivered().unwrap().into_iter().collect::<Vec<_>>(), expected);
     });
 }
 
@@ -139,61 +179,87 @@ fn of_many_writers_at_once_exactly_one_succeeds() {
 }
 
 #[test]
+fn replicas_do_not_see_each_others_evidence() {
+    on_each(|store| {
+        let other = ReplicaId(1);
+        store.save_checkpoint(ONLY, &checkpoint(1, 5), &[base(0)]).unwrap();
+        let new_labels = vec![9];
+        let two = Checkpoint { new_labels, ..checkpoint(1, 7) };
+        store.save_checkpoint(other, &two, &[base(0), LogRecord::Tick(tick(1))]).unwrap();
+        assert_eq!(store.checkpoint(ONLY).unwrap(), Some(checkpoint(1, 5)));
+        assert_eq!(store.checkpoint(other).unwrap(), Some(checkpoint(1, 7)));
+        let chunk = Chunk { rollout: 1, base: 0 };
+        assert_eq!(store.ticks(ONLY, chunk).unwrap(), []);
+        assert_eq!(store.ticks(other, chunk).unwrap(), [tick(1)]);
+        assert_eq!(
+            (store.labels(ONLY, 1).unwrap(), store.labels(other, 1).unwrap()),
+            (vec![], vec![9])
+        );
+        store.forget_chunks(other, &[chunk]).unwrap();
+        assert_eq!(store.chunks(ONLY).unwrap(), [chunk]);
+        assert_eq!(store.chunks(other).unwrap(), []);
+    });
+}
+
+#[test]
 fn the_newest_checkpoint_is_kept() {
     on_each(|store| {
-        assert_eq!(store.checkpoint().unwrap(), None);
-        store.save_checkpoint(&checkpoint(1, 50), &[]).unwrap();
-        store.save_checkpoint(&checkpoint(2, 3), &[]).unwrap();
-        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(2, 3)));
+        assert_eq!(store.checkpoint(ONLY).unwrap(), None);
+        store.save_checkpoint(ONLY, &checkpoint(1, 50), &[]).unwrap();
+        store.save_checkpoint(ONLY, &checkpoint(2, 3), &[]).unwrap();
+        assert_eq!(store.checkpoint(ONLY).unwrap(), Some(checkpoint(2, 3)));
     });
 }
 
 #[test]
 fn an_evidence_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
     on_each(|store| {
-        let save =
-            |rollout, grown: &[LogRecord]| store.save_checkpoint(&checkpoint(rollout, 1), grown);
+        let save = |rollout, grown: &[LogRecord]| {
+            store.save_checkpoint(ONLY, &checkpoint(rollout, 1), grown)
+        };
         assert!(matches!(save(7, &[LogRecord::Tick(tick(1))]), Err(StoreError::Damaged { .. })));
-        assert_eq!(store.checkpoint().unwrap(), None, "either both or none");
+        assert_eq!(store.checkpoint(ONLY).unwrap(), None, "either both or none");
         save(7, &[base(0), LogRecord::Tick(tick(1))]).unwrap();
         save(7, &[LogRecord::Tick(tick(2)), base(2), LogRecord::Tick(tick(3))]).unwrap();
         save(7, &[LogRecord::Tick(tick(4))]).unwrap();
         save(8, &[base(0)]).unwrap();
         let chunk = |rollout, base| Chunk { rollout, base };
-        assert_eq!(store.chunks().unwrap(), [chunk(7, 0), chunk(7, 2), chunk(8, 0)]);
-        assert_eq!(store.base(chunk(7, 2)).unwrap(), Some(monitors(2)));
-        assert_eq!(store.base(chunk(7, 1)).unwrap(), None);
-        assert_eq!(store.ticks(chunk(7, 0)).unwrap(), [tick(1), tick(2)]);
-        assert_eq!(store.ticks(chunk(7, 2)).unwrap(), [tick(3), tick(4)]);
-        assert!(store.ticks(chunk(8, 0)).unwrap().is_empty());
-        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(8, 1)));
+        assert_eq!(store.chunks(ONLY).unwrap(), [chunk(7, 0), chunk(7, 2), chunk(8, 0)]);
+        assert_eq!(store.snapshot(ONLY, chunk(7, 2)).unwrap(), Some(monitors(2)));
+        assert_eq!(store.snapshot(ONLY, chunk(7, 1)).unwrap(), None);
+        assert_eq!(store.ticks(ONLY, chunk(7, 0)).unwrap(), [tick(1), tick(2)]);
+        assert_eq!(store.ticks(ONLY, chunk(7, 2)).unwrap(), [tick(3), tick(4)]);
+        assert!(store.ticks(ONLY, chunk(8, 0)).unwrap().is_empty());
+        assert_eq!(store.checkpoint(ONLY).unwrap(), Some(checkpoint(8, 1)));
     });
 }
 
 #[test]
-fn a_base_makes_whatever_came_after_it_untrue() {
+fn a_snapshot_replaces_everything_after_it() {
     on_each(|store| {
         let grown = [base(0), LogRecord::Tick(tick(1)), LogRecord::Tick(tick(2)), base(2)];
         for rollout in [7, 8] {
-            store.save_checkpoint(&checkpoint(rollout, 1), &grown).unwrap();
+            store.save_checkpoint(ONLY, &checkpoint(rollout, 1), &grown).unwrap();
         }
-        store.save_checkpoint(&checkpoint(7, 1), &[base(1), LogRecord::Tick(tick(2))]).unwrap();
+        store
+            .save_checkpoint(ONLY, &checkpoint(7, 1), &[base(1), LogRecord::Tick(tick(2))])
+            .unwrap();
         assert_eq!((numbers(store, 7, 0), numbers(store, 7, 1)), (vec![1], vec![2]));
-        assert_eq!(store.base(Chunk { rollout: 7, base: 2 }).unwrap(), None);
+        assert_eq!(store.snapshot(ONLY, Chunk { rollout: 7, base: 2 }).unwrap(), None);
         assert_eq!(numbers(store, 8, 0), [1, 2], "other rollouts are not concerned");
-        assert_eq!(store.chunks().unwrap().len(), 4);
+        assert_eq!(store.chunks(ONLY).unwrap().len(), 4);
     });
 }
 
 #[test]
-fn a_segment_that_is_forgotten_leaves_the_others() {
+fn a_deleted_chunk_leaves_the_others() {
     on_each(|store| {
         let grown = [base(0), LogRecord::Tick(tick(1)), base(1), LogRecord::Tick(tick(2))];
-        store.save_checkpoint(&checkpoint(7, 1), &grown).unwrap();
+        store.save_checkpoint(ONLY, &checkpoint(7, 1), &grown).unwrap();
         let (first, second) = (Chunk { rollout: 7, base: 0 }, Chunk { rollout: 7, base: 1 });
-        store.forget_chunks(&[first]).unwrap();
-        assert_eq!(store.chunks().unwrap(), [second]);
-        assert!(store.ticks(first).unwrap().is_empty());
+        store.forget_chunks(ONLY, &[first]).unwrap();
+        assert_eq!(store.chunks(ONLY).unwrap(), [second]);
+        assert!(store.ticks(ONLY, first).unwrap().is_empty());
         assert_eq!(numbers(store, 7, 1), [2]);
     });
 }
@@ -218,12 +284,12 @@ fn an_sqlite_store_is_all_there_when_it_is_opened_again() {
     {
         let store = SqliteStore::open(&file).unwrap();
         store.append(0, at(1), &Event::Initialized { stable: stable.clone() }).unwrap();
-        store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
+        store.save_checkpoint(ONLY, &checkpoint(1, 9), &[]).unwrap();
         store.save_artifact("d", b"bytes").unwrap();
     }
     let store = SqliteStore::open(&file).unwrap();
     assert_eq!(store.entries(0, 10).unwrap()[0].event, Event::Initialized { stable });
-    assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(1, 9)));
+    assert_eq!(store.checkpoint(ONLY).unwrap(), Some(checkpoint(1, 9)));
     assert_eq!(store.artifact("d").unwrap().as_deref(), Some(b"bytes".as_slice()));
 }
 
@@ -238,7 +304,7 @@ fn a_second_serin_is_kept_out_of_an_open_file() {
 }
 
 #[test]
-fn what_is_no_store_of_ours_is_not_written_to() {
+fn serin_does_not_write_to_other_files() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "these are notes, and long enough not to be an empty database".repeat(9))
@@ -258,37 +324,18 @@ fn what_is_no_store_of_ours_is_not_written_to() {
 }
 
 #[test]
-fn a_store_of_a_newer_serin_is_refused() {
+fn a_store_of_another_version_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serin.db");
     drop(SqliteStore::open(&file).unwrap());
-    let connection = rusqlite::Connection::open(&file).unwrap();
-    connection.pragma_update(None, "user_version", 999).unwrap();
-    drop(connection);
-    let refused = SqliteStore::open(&file).err().map(|error| error.to_string()).unwrap();
-    assert!(refused.contains("newer serin"), "{refused}");
-}
-
-#[test]
-fn a_store_from_before_the_evidence_log_opens_with_all_that_is_in_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("serin.db");
-    let store = SqliteStore::open(&file).unwrap();
-    store.append(0, at(0), &slowdown(1)).unwrap();
-    store.save_checkpoint(&checkpoint(1, 9), &[]).unwrap();
-    drop(store);
-    let connection = rusqlite::Connection::open(&file).unwrap();
-    for table in ["evidence_base", "evidence_tick", "told", "label", "kept"] {
-        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
-    }
-    connection.pragma_update(None, "user_version", 1).unwrap();
-    drop(connection);
-    for _ in 0..2 {
-        let store = SqliteStore::open(&file).unwrap();
-        assert_eq!(store.entries(0, 10).unwrap()[0].event, slowdown(1));
-        assert_eq!(store.checkpoint().unwrap(), Some(checkpoint(1, 9)));
-        store.save_checkpoint(&checkpoint(1, 9), &[base(0), LogRecord::Tick(tick(1))]).unwrap();
-        assert_eq!(numbers(&store, 1, 0), [1]);
+    for (version, whose) in [(999, "a newer serin"), (4, "an older serin")] {
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        for opened in [SqliteStore::open(&file), SqliteStore::open_to_read(&file)] {
+            let message = opened.err().map(|error| error.to_string()).unwrap();
+            assert!(message.contains(whose), "{message}");
+        }
     }
 }
 
@@ -315,18 +362,18 @@ fn the_bundled_sqlite_has_the_fix_for_the_write_ahead_log() {
 #[test]
 fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
     on_each(|store| {
-        assert!(store.labels(1).unwrap().is_empty());
+        assert!(store.labels(ONLY, 1).unwrap().is_empty());
         let save = |rollout, new_labels| {
             let labels = Some(Labels::default());
             let one = Checkpoint { labels, new_labels, ..checkpoint(rollout, 1) };
-            store.save_checkpoint(&one, &[base(0)]).unwrap();
+            store.save_checkpoint(ONLY, &one, &[base(0)]).unwrap();
             assert_eq!(
-                store.checkpoint().unwrap(),
+                store.checkpoint(ONLY).unwrap(),
                 Some(Checkpoint { new_labels: Vec::new(), ..one })
             );
         };
         let kept = |rollout| {
-            let mut labels = store.labels(rollout).unwrap();
+            let mut labels = store.labels(ONLY, rollout).unwrap();
             labels.sort_unstable();
             labels
         };
@@ -339,19 +386,19 @@ fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
 }
 
 #[test]
-fn what_is_kept_by_name_is_replaced_by_name() {
+fn secrets_are_kept_by_name() {
     on_each(|store| {
-        assert_eq!(store.kept("key").unwrap(), None);
-        store.keep("key", &[1, 2]).unwrap();
-        store.keep("other", &[]).unwrap();
-        store.keep("key", &[3]).unwrap();
-        assert_eq!(store.kept("key").unwrap(), Some(vec![3]));
-        assert_eq!(store.kept("other").unwrap(), Some(vec![]));
+        assert_eq!(store.secret("key").unwrap(), None);
+        store.save_secret("key", &[1, 2]).unwrap();
+        store.save_secret("other", &[]).unwrap();
+        store.save_secret("key", &[3]).unwrap();
+        assert_eq!(store.secret("key").unwrap(), Some(vec![3]));
+        assert_eq!(store.secret("other").unwrap(), Some(vec![]));
     });
 }
 
 #[test]
-fn a_store_is_read_beside_the_serin_that_writes_to_it_and_never_made() {
+fn a_store_is_read_while_a_serin_writes_to_it_and_is_never_created() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serin.db");
     let missing = SqliteStore::open_to_read(&file);

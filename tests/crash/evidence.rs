@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serin::canary::judge::tick_log;
-use serin::store::Store;
+use serin::store::EvidenceLog;
+use serin::store::Progress;
+use serin::store::ReplicaId;
 use serin::store::sqlite::SqliteStore;
 
 /// The ticks of the newest checkpoint's log, which must come to what the checkpoint has concluded.
@@ -16,10 +18,13 @@ pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
         let _ = fs::copy(folder.join(file), copy.path().join(file));
     }
     let store = SqliteStore::open(&copy.path().join("serin.db")).unwrap();
-    let Some(saved) = store.checkpoint().unwrap() else { return 0 };
-    let segments = store.chunks().unwrap();
+    let Some(saved) = store.checkpoint(ReplicaId::ONLY).unwrap() else { return 0 };
+    let segments = store.chunks(ReplicaId::ONLY).unwrap();
     let newest = segments.into_iter().rfind(|segment| segment.rollout == saved.rollout).unwrap();
-    let (base, ticks) = (store.base(newest).unwrap().unwrap(), store.ticks(newest).unwrap());
+    let (base, ticks) = (
+        store.snapshot(ReplicaId::ONLY, newest).unwrap().unwrap(),
+        store.ticks(ReplicaId::ONLY, newest).unwrap(),
+    );
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let replayed = tick_log::replay(base, &ticks, end).unwrap();
     let bytes = |monitors| serde_json::to_vec(monitors).unwrap();

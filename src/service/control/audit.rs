@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::startup::PAGE;
 use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
@@ -29,9 +28,9 @@ use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Following;
 use crate::canary::policy::Mode;
 use crate::service::Service;
+use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::StoreError;
-use crate::store::check_order;
 
 /// Why an old verdict cannot be recomputed.
 #[derive(Debug, Error)]
@@ -120,23 +119,19 @@ pub enum Outcome {
 /// # Errors
 /// When the store cannot be read.
 pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
-    let (mut after, mut rollouts) = (0, Vec::<Told>::new());
-    loop {
-        let page = store.entries(after, PAGE)?;
-        check_order(after, &page)?;
-        let Some(last) = page.last() else { return Ok(rollouts) };
-        after = last.sequence;
-        for entry in page {
-            if let Event::CanaryDeployed { canary, policy, .. } = &entry.event {
-                let (canary, policy) = (canary.clone(), policy.clone());
-                let rollout = rollouts.len() as u64 + 1;
-                rollouts.push(Told { rollout, canary, policy, entries: Vec::new() });
-            }
-            if let Some(rollout) = rollouts.last_mut() {
-                rollout.entries.push(entry);
-            }
+    let mut rollouts = Vec::<Told>::new();
+    for entry in store.entries_from(0) {
+        let entry = entry?;
+        if let Event::CanaryDeployed { canary, policy, .. } = &entry.event {
+            let (canary, policy) = (canary.clone(), policy.clone());
+            let rollout = rollouts.len() as u64 + 1;
+            rollouts.push(Told { rollout, canary, policy, entries: Vec::new() });
+        }
+        if let Some(rollout) = rollouts.last_mut() {
+            rollout.entries.push(entry);
         }
     }
+    Ok(rollouts)
 }
 
 /// Every verdict of a rollout, recomputed.
@@ -189,11 +184,11 @@ pub fn course(
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
     let segments = segments_of(store, rollout)?;
     let first = segments.first().filter(|segment| segment.base == 0).ok_or_else(not_kept)?;
-    let base = store.base(*first)?.ok_or_else(not_kept)?;
+    let base = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
     let mut following =
         Following::beginning(&base, policy).ok_or(ReplayError::NotRecorded { rollout })?;
     for segment in segments {
-        following.follow(&store.ticks(segment)?)?;
+        following.follow(&store.ticks(ReplicaId::ONLY, segment)?)?;
     }
     Ok(following.course())
 }
@@ -249,7 +244,7 @@ fn difference(place: &str, was: &serde_json::Value, is: &serde_json::Value) -> S
 }
 
 fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError> {
-    let mut segments = store.chunks()?;
+    let mut segments = store.chunks(ReplicaId::ONLY)?;
     segments.retain(|segment| segment.rollout == rollout);
     Ok(segments)
 }
@@ -291,8 +286,10 @@ impl<'a> Tape<'a> {
         let Position { algorithm, monitors, ticks: logged, .. } = match reusable {
             Some(position) => position,
             None => {
-                let monitors = self.store.base(segment)?.ok_or_else(not_kept)?;
-                let (algorithm, ticks) = (monitors.algorithm(), self.store.ticks(segment)?);
+                let monitors =
+                    self.store.snapshot(ReplicaId::ONLY, segment)?.ok_or_else(not_kept)?;
+                let (algorithm, ticks) =
+                    (monitors.algorithm(), self.store.ticks(ReplicaId::ONLY, segment)?);
                 Position { segment, algorithm, monitors, ticks }
             }
         };

@@ -20,6 +20,9 @@ use crate::service::tests::deploy;
 use crate::service::tests::deployment;
 use crate::service::tests::judged_now;
 use crate::service::tests::roll_back;
+use crate::store::EvidenceLog;
+use crate::store::Progress;
+use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
@@ -62,15 +65,15 @@ fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayE
 
 /// What the checkpoint has concluded is what the log of its rollout comes to, from every base.
 fn assert_the_state_is_the_log(store: &dyn Store) {
-    let saved = store.checkpoint().unwrap().unwrap();
+    let saved = store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let monitors = saved.monitors.unwrap();
-    let segments = store.chunks().unwrap();
+    let segments = store.chunks(ReplicaId::ONLY).unwrap();
     let of_this = segments.iter().filter(|segment| segment.rollout == saved.rollout);
     let mut folded = None;
     for segment in of_this {
-        let base = store.base(*segment).unwrap().unwrap();
+        let base = store.snapshot(ReplicaId::ONLY, *segment).unwrap().unwrap();
         assert!(folded.is_none_or(|folded| folded == base), "{segment:?} is not what came before");
-        let ticks = store.ticks(*segment).unwrap();
+        let ticks = store.ticks(ReplicaId::ONLY, *segment).unwrap();
         let end = ticks.last().map_or(segment.base, |tick| tick.number);
         folded = Some(tick_log::replay(base, &ticks, end).unwrap());
     }
@@ -125,7 +128,7 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     drop(service);
     drop(store);
     let (store, service) = on_sqlite(&bench, &file);
-    let segments = store.chunks().unwrap();
+    let segments = store.chunks(ReplicaId::ONLY).unwrap();
     assert!(segments.len() >= 6, "{segments:?}");
     let judgements = judgements(&service);
     assert_eq!(judgements.len(), 5);
@@ -185,7 +188,7 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
         live_through(&service, 10);
         set_traffic(&service, percent).unwrap();
     }
-    assert_eq!(store.chunks().unwrap().len(), 3);
+    assert_eq!(store.chunks(ReplicaId::ONLY).unwrap().len(), 3);
     assert_the_state_is_the_log(&*store);
     let judgements = judgements(&service);
     let last = judgements.last().unwrap();
@@ -206,7 +209,8 @@ fn rollouts_of_long_ago_are_forgotten() {
         live_through(&service, 2);
         service.command(roll_back(), None).unwrap();
     }
-    let kept: Vec<u64> = store.chunks().unwrap().iter().map(|one| one.rollout).collect();
+    let kept: Vec<u64> =
+        store.chunks(ReplicaId::ONLY).unwrap().iter().map(|one| one.rollout).collect();
     assert_eq!(kept, [4, 5, 6, 7]);
     let replayed: Vec<bool> =
         judgements(&service).iter().map(|one| replay_of(&service, one).is_ok()).collect();
@@ -265,19 +269,22 @@ fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
     deploy(&service, "model_v2.bin", 50.0);
     live_through(&service, 3);
     set_traffic(&service, 20.0).unwrap();
-    let mut saved = store.checkpoint().unwrap().unwrap();
+    let mut saved = store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let mut monitors = serde_json::to_value(saved.monitors.unwrap()).unwrap();
     monitors["algorithm"] = 99.into();
     saved.monitors = Some(serde_json::from_value(monitors).unwrap());
-    store.save_checkpoint(&saved, &[]).unwrap();
+    store.save_checkpoint(ReplicaId::ONLY, &saved, &[]).unwrap();
     drop(service);
     drop(store);
     let (store, service) = on_sqlite(&bench, &file);
     live_through(&service, 3);
     set_traffic(&service, 50.0).unwrap();
-    let segments = store.chunks().unwrap();
+    let segments = store.chunks(ReplicaId::ONLY).unwrap();
     assert_eq!(segments.iter().map(|one| one.base).collect::<Vec<_>>(), [0, 3]);
-    assert_eq!(store.base(segments[1]).unwrap().unwrap().algorithm(), ALGORITHM);
+    assert_eq!(
+        store.snapshot(ReplicaId::ONLY, segments[1]).unwrap().unwrap().algorithm(),
+        ALGORITHM
+    );
     for judgement in judgements(&service) {
         let watch = json(judgement.watch.as_ref().unwrap());
         assert_eq!(replay_of(&service, &judgement).unwrap(), watch);

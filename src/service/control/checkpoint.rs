@@ -20,6 +20,7 @@ use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::seen_keys::Visits;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
+use crate::store::ReplicaId;
 use crate::store::StoreError;
 
 /// How often samples are saved.
@@ -82,7 +83,7 @@ impl Service {
             new_labels: labels.new,
             pairs: observed.pairs,
         };
-        self.store.save_checkpoint(&checkpoint, &to_save.grown)?;
+        self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.grown)?;
         self.feedback.saved(rollout, checkpoint.new_labels.len());
         self.watch.lock().saved(rollout, to_save.so_far);
         *saved = now;
@@ -97,9 +98,9 @@ impl Service {
         let bounds = self.watch.lock().bounds;
         let forgotten = self
             .store
-            .chunks()
+            .chunks(ReplicaId::ONLY)
             .map(|chunks| tick_log::surplus(&chunks, &bounds))
-            .and_then(|surplus| self.store.forget_chunks(&surplus));
+            .and_then(|surplus| self.store.forget_chunks(ReplicaId::ONLY, &surplus));
         if let Err(cause) = forgotten {
             tracing::warn!(%cause, "old evidence is still in the store");
         }

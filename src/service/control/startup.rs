@@ -44,9 +44,9 @@ use crate::service::serving::tripwire::Alarm;
 use crate::service::serving::tripwire::Tripwire;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
+use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::StoreError;
-use crate::store::check_order;
 
 /// Why a service cannot start.
 #[derive(Debug, Error)]
@@ -196,21 +196,13 @@ fn replayed(
     mut state: Option<State>,
     mut revision: u64,
 ) -> Result<(Option<State>, u64), StartError> {
-    loop {
-        let page = store.entries(revision, PAGE)?;
-        if page.is_empty() {
-            return Ok((state, revision));
-        }
-        check_order(revision, &page)?;
-        for entry in &page {
-            state = Some(follow(state, entry)?);
-            revision = entry.sequence;
-        }
+    for entry in store.entries_from(revision) {
+        let entry = entry?;
+        state = Some(follow(state, &entry)?);
+        revision = entry.sequence;
     }
+    Ok((state, revision))
 }
-
-/// Entries read at once, so that a long journal does not need to fit in memory.
-pub(crate) const PAGE: usize = 1000;
 
 fn first_state(
     settings: &Settings,
@@ -289,7 +281,7 @@ fn load(
 
 /// The keys that were there before the restart, if any were.
 fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
-    let saved = store.checkpoint().ok()??;
+    let saved = store.checkpoint(ReplicaId::ONLY).ok()??;
     let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
     let KeyedSamples { seen, shadowed, .. } = saved.keys.filter(|_| of_this)?;
     let shadowed = shadowed.unwrap_or_default();
@@ -301,7 +293,7 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
     let Some(rollout) = state.judged() else { return Watch::default() };
     let seen = live.recorder.observed();
-    let kept = match store.checkpoint() {
+    let kept = match store.checkpoint(ReplicaId::ONLY) {
         // What was not restored of the samples is not seen again, so nothing is known twice.
         Ok(Some(saved))
             if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest) =>
@@ -351,8 +343,10 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
     let Some(rollout) = rollout else { return };
     let of_this =
         |saved: &Checkpoint| (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest);
-    let saved = store.checkpoint().map(|saved| saved.filter(of_this)?.labels);
-    match saved.and_then(|saved| Ok((saved.unwrap_or_default(), store.labels(rollout.id)?))) {
+    let saved = store.checkpoint(ReplicaId::ONLY).map(|saved| saved.filter(of_this)?.labels);
+    match saved.and_then(|saved| {
+        Ok((saved.unwrap_or_default(), store.labels(ReplicaId::ONLY, rollout.id)?))
+    }) {
         Ok((labels, seen)) => feedback.restore(labels, seen),
         Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
     }
@@ -361,9 +355,12 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
 /// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the
 /// checkpoint.
 fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
-    let segments = store.chunks().ok()?;
+    let segments = store.chunks(ReplicaId::ONLY).ok()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
-    let (base, ticks) = (store.base(newest).ok()??, store.ticks(newest).ok()?);
+    let (base, ticks) = (
+        store.snapshot(ReplicaId::ONLY, newest).ok()??,
+        store.ticks(ReplicaId::ONLY, newest).ok()?,
+    );
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let monitors = tick_log::replay(base, &ticks, end).ok()?;
     tracing::warn!(
@@ -380,10 +377,10 @@ fn unsaved(
     rollout: u64,
     monitors: &Monitors,
 ) -> Result<Option<Unsaved>, StoreError> {
-    let segments = store.chunks()?;
+    let segments = store.chunks(ReplicaId::ONLY)?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
     let Some(newest) = newest else { return Ok(None) };
-    let ticks = store.ticks(newest)?;
+    let ticks = store.ticks(ReplicaId::ONLY, newest)?;
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let leads_here = end == monitors.ticks();
     Ok(leads_here.then(|| Unsaved::after(&ticks)))
@@ -393,7 +390,7 @@ fn unsaved(
 /// that cannot be read are lost evidence, no reason not to serve.
 fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
     let Some(rollout) = &state.rollout else { return Recorder::new(workers) };
-    match store.checkpoint() {
+    match store.checkpoint(ReplicaId::ONLY) {
         Ok(Some(saved))
             if (saved.rollout, saved.step) == (rollout.id, rollout.step)
                 && saved.digest == rollout.canary.digest =>

@@ -27,7 +27,6 @@ use super::transport::Transport;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::service::clock::Clock;
-use crate::service::control::startup::PAGE;
 use crate::store::Store;
 use crate::store::StoreError;
 
@@ -200,30 +199,26 @@ impl Delivery {
         if self.kept == self.after {
             return;
         }
-        match self.store.save_told(&self.subscription.key, self.after) {
+        match self.store.save_delivered(&self.subscription.key, self.after) {
             Ok(()) => self.kept = self.after,
             Err(cause) => tracing::warn!(%cause, "how far a target was told is not kept"),
         }
     }
 }
 
-/// What is to be known of the entries that were told already; `None` of an empty journal.
+/// The journal's name, and how many rollouts it started up to entry `last`; `None` for an empty journal.
 fn read_up_to(store: &dyn Store, last: u64) -> Result<Option<Journal>, StoreError> {
-    let (mut after, mut rollouts, mut id) = (0, 0, None);
-    loop {
-        let page = store.entries(after, if id.is_none() { 1 } else { PAGE })?;
-        for entry in &page {
-            // The first entry never changes, and no two journals begin with the same one.
-            id.get_or_insert_with(|| name_of(entry));
-            if entry.sequence <= last && entry.event.starts_rollout() {
-                rollouts += 1;
-            }
-            after = entry.sequence;
+    // The first entry never changes, and no two journals begin with the same one.
+    let Some(first) = store.entries(0, 1)?.pop() else { return Ok(None) };
+    let mut journal = Journal { id: name_of(&first), rollouts: 0 };
+    for entry in store.entries_from(0) {
+        let entry = entry?;
+        if entry.sequence > last {
+            break;
         }
-        if page.is_empty() || after >= last {
-            return Ok(id.map(|id| Journal { id, rollouts }));
-        }
+        journal.rollouts += u64::from(entry.event.starts_rollout());
     }
+    Ok(Some(journal))
 }
 
 /// A journal's name, from its first entry: when it was begun, with which artifact.

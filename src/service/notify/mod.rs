@@ -90,7 +90,7 @@ impl Notifications {
     /// These targets. One that the store knows nothing of is told what comes after this revision. A store
     /// that cannot be read costs telling some of it twice or not at all, no reason not to serve.
     pub(super) fn new(targets: &[Target], store: &dyn Store, revision: u64) -> Notifications {
-        let told = store.told().unwrap_or_else(|cause| {
+        let told = store.delivered().unwrap_or_else(|cause| {
             tracing::error!(%cause, "how far targets were told is lost; they are told what comes");
             Default::default()
         });
@@ -103,7 +103,7 @@ impl Notifications {
             // A journal that was begun anew is told from its beginning.
             let begin = told.get(&key).map_or(revision, |told| (*told).min(revision));
             if told.get(&key) != Some(&begin)
-                && let Err(cause) = store.save_told(&key, begin)
+                && let Err(cause) = store.save_delivered(&key, begin)
             {
                 tracing::warn!(%cause, "how far a target was told is not kept");
             }

@@ -216,7 +216,7 @@ fn a_target_hears_only_what_it_asked_for() {
     assert_eq!(run(&mut one), Turn::Idle);
     assert!(doormat.got().is_empty());
     // What it did not ask for is not looked at again after a restart.
-    assert_eq!(store.told().unwrap().values().copied().collect::<Vec<_>>(), [3]);
+    assert_eq!(store.delivered().unwrap().values().copied().collect::<Vec<_>>(), [3]);
     service.command(roll_back(), None).unwrap();
     run(&mut one);
     assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);

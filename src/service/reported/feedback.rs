@@ -273,12 +273,12 @@ impl Service {
 }
 
 fn kept_key(store: &dyn Store) -> Result<IdKey, StoreError> {
-    let kept = store.kept(KEY)?.and_then(|bytes| <[u8; IdKey::BYTES]>::try_from(bytes).ok());
+    let kept = store.secret(KEY)?.and_then(|bytes| <[u8; IdKey::BYTES]>::try_from(bytes).ok());
     let bytes = match kept {
         Some(bytes) => bytes,
         None => {
             let bytes: [u8; IdKey::BYTES] = rand::random();
-            store.keep(KEY, &bytes)?;
+            store.save_secret(KEY, &bytes)?;
             bytes
         }
     };

@@ -47,8 +47,10 @@ pub(super) fn by_brier(percent: f64) -> Deployment {
 
 /// What the evidence log holds of losses.
 fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
-    let segments = bench.store.chunks().unwrap();
-    let ticks = segments.into_iter().flat_map(|segment| bench.store.ticks(segment).unwrap());
+    let segments = bench.store.chunks(ReplicaId::ONLY).unwrap();
+    let ticks = segments
+        .into_iter()
+        .flat_map(|segment| bench.store.ticks(ReplicaId::ONLY, segment).unwrap());
     ticks.flat_map(|tick| Increment::from_bytes(&tick.increment).unwrap().losses).collect()
 }
 
@@ -161,10 +163,10 @@ fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
     // PairSource after the tick of the save and before it takes the labels: neither lost nor judged twice.
     service.save_checkpoint().unwrap();
     service.label(&id, true).unwrap();
-    let mut saved = bench.store.checkpoint().unwrap().unwrap();
+    let mut saved = bench.store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let to_save = service.feedback.to_save(1);
     (saved.labels, saved.new_labels) = (to_save.labels, to_save.new);
-    bench.store.save_checkpoint(&saved, &[]).unwrap();
+    bench.store.save_checkpoint(ReplicaId::ONLY, &saved, &[]).unwrap();
     let restarted = bench.start();
     let judged = brier_samples(&restarted);
     assert_eq!(judged.0 + judged.1, 1);

@@ -4,9 +4,11 @@ use super::*;
 
 /// Ticks and bytes of everything that the store keeps as evidence.
 fn evidence_log(bench: &Bench) -> (usize, usize) {
-    let chunks = bench.store.chunks().unwrap();
-    let ticks: Vec<LoggedTick> =
-        chunks.into_iter().flat_map(|chunk| bench.store.ticks(chunk).unwrap()).collect();
+    let chunks = bench.store.chunks(ReplicaId::ONLY).unwrap();
+    let ticks: Vec<LoggedTick> = chunks
+        .into_iter()
+        .flat_map(|chunk| bench.store.ticks(ReplicaId::ONLY, chunk).unwrap())
+        .collect();
     (ticks.len(), ticks.iter().map(|tick| tick.increment.len()).sum())
 }
 

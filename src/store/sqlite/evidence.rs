@@ -1,138 +1,122 @@
-//! Where does SQLite keep the evidence log? In a table of bases and a table of the ticks since each.
+//! Evidence tables: a snapshot per chunk, and the ticks since.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
+use rusqlite::Row;
 use rusqlite::params;
 
-use super::json;
+use super::connection::SqliteStore;
+use super::json::from_json;
+use super::json::to_json;
 use crate::canary::Chunk;
 use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
-use crate::store::StoreError;
-use crate::store::no_base;
+use crate::store::error::StoreError;
+use crate::store::evidence::EvidenceLog;
+use crate::store::evidence::no_snapshot;
+use crate::store::replica::ReplicaId;
 
-/// Ticks lie in the order in which they came, so that a chunk is read and forgotten in one stretch.
-/// Not `WITHOUT ROWID`: that would give each tick of more than 1 kB a page of 4 kB of its own.
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE evidence_base (
-        rollout  INTEGER NOT NULL,
-        base     INTEGER NOT NULL,
-        monitors TEXT NOT NULL,
-        PRIMARY KEY (rollout, base)
-    ) STRICT;
-    CREATE TABLE evidence_tick (
-        rollout   INTEGER NOT NULL,
-        base      INTEGER NOT NULL,
-        number    INTEGER NOT NULL,
-        step      INTEGER NOT NULL,
-        at_ms     INTEGER NOT NULL,
-        increment BLOB NOT NULL,
-        PRIMARY KEY (rollout, base, number)
-    ) STRICT;
-";
+impl EvidenceLog for SqliteStore {
+    fn chunks(&self, replica: ReplicaId) -> Result<Vec<Chunk>, StoreError> {
+        let connection = self.connection.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT rollout, base FROM evidence_snapshot WHERE replica = ?1 ORDER BY rollout, base",
+        )?;
+        let chunk = |row: &Row<'_>| Ok(Chunk { rollout: row.get(0)?, base: row.get(1)? });
+        Ok(select.query_map([replica.0], chunk)?.collect::<rusqlite::Result<_>>()?)
+    }
 
-/// Adds these parts to the log of a rollout. The caller commits.
-pub(super) fn grow(
+    fn snapshot(&self, replica: ReplicaId, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
+        let select = "SELECT monitors FROM evidence_snapshot
+                      WHERE replica = ?1 AND rollout = ?2 AND base = ?3";
+        let key = [replica.0, chunk.rollout, chunk.base];
+        let text: Option<String> =
+            self.connection.lock().query_row(select, key, |row| row.get(0)).optional()?;
+        let what = format!("a snapshot of the evidence log of rollout {}", chunk.rollout);
+        text.map(|text| from_json(&what, &text)).transpose()
+    }
+
+    fn ticks(&self, replica: ReplicaId, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
+        let connection = self.connection.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT number, step, at_ms, increment FROM evidence_tick
+             WHERE replica = ?1 AND rollout = ?2 AND base = ?3 ORDER BY number",
+        )?;
+        let rows = select.query_map([replica.0, chunk.rollout, chunk.base], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        rows.map(|row| {
+            let (number, step, at_ms, increment) = row?;
+            let at = Timestamp::from_millisecond(at_ms).map_err(|cause| {
+                let what =
+                    format!("tick {number} of the evidence log of rollout {}", chunk.rollout);
+                StoreError::Damaged { what, cause: cause.to_string() }
+            })?;
+            Ok(LoggedTick { number, step, at, increment })
+        })
+        .collect()
+    }
+
+    fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction()?;
+        for table in ["evidence_snapshot", "evidence_tick"] {
+            let mut delete = transaction.prepare_cached(&format!(
+                "DELETE FROM {table} WHERE replica = ?1 AND rollout = ?2 AND base = ?3"
+            ))?;
+            for chunk in chunks {
+                delete.execute([replica.0, chunk.rollout, chunk.base])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// Appends to the log of a rollout. A snapshot replaces everything that the log has from its tick on.
+/// The caller commits.
+pub(super) fn append(
     connection: &Connection,
+    replica: ReplicaId,
     rollout: u64,
-    grown: &[LogRecord],
+    records: &[LogRecord],
 ) -> Result<(), StoreError> {
-    let newest = "SELECT max(base) FROM evidence_base WHERE rollout = ?1";
+    let newest = "SELECT max(base) FROM evidence_snapshot WHERE replica = ?1 AND rollout = ?2";
     let mut base: Option<u64> =
-        connection.prepare_cached(newest)?.query_row(params![rollout], |row| row.get(0))?;
-    for part in grown {
-        match part {
+        connection.prepare_cached(newest)?.query_row([replica.0, rollout], |row| row.get(0))?;
+    for record in records {
+        match record {
             LogRecord::Base(monitors) => {
                 let ticks = monitors.ticks();
                 for later in [
-                    "DELETE FROM evidence_base WHERE rollout = ?1 AND base >= ?2",
-                    "DELETE FROM evidence_tick WHERE rollout = ?1 AND base >= ?2",
-                    "DELETE FROM evidence_tick WHERE rollout = ?1 AND number > ?2",
+                    "evidence_snapshot WHERE base >= ?3",
+                    "evidence_tick WHERE base >= ?3",
+                    "evidence_tick WHERE number > ?3",
                 ] {
-                    connection.execute(later, params![rollout, ticks])?;
+                    connection.execute(
+                        &format!("DELETE FROM {later} AND replica = ?1 AND rollout = ?2"),
+                        [replica.0, rollout, ticks],
+                    )?;
                 }
                 connection.execute(
-                    "INSERT INTO evidence_base (rollout, base, monitors) VALUES (?1, ?2, ?3)",
-                    params![rollout, ticks, json("monitors", monitors)?],
+                    "INSERT INTO evidence_snapshot VALUES (?1, ?2, ?3, ?4)",
+                    params![replica.0, rollout, ticks, to_json("monitors", monitors)?],
                 )?;
                 base = Some(ticks);
             }
-            LogRecord::Tick(tick) => {
-                let LoggedTick { number, step, at, increment } = tick;
-                let base = base.ok_or_else(no_base)?;
+            LogRecord::Tick(LoggedTick { number, step, at, increment }) => {
+                let base = base.ok_or_else(no_snapshot)?;
+                let at_ms = at.as_millisecond();
                 // A save whose success was not reported is tried again.
                 connection
                     .prepare_cached(
-                        "INSERT OR REPLACE INTO evidence_tick VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        "INSERT OR REPLACE INTO evidence_tick VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
-                    .execute(params![
-                        rollout,
-                        base,
-                        number,
-                        step,
-                        at.as_millisecond(),
-                        increment
-                    ])?;
+                    .execute(params![replica.0, rollout, base, number, step, at_ms, increment])?;
             }
         }
-    }
-    Ok(())
-}
-
-/// Every chunk, in ascending order.
-pub(super) fn chunks(connection: &Connection) -> Result<Vec<Chunk>, StoreError> {
-    let all = "SELECT rollout, base FROM evidence_base ORDER BY rollout, base";
-    let mut statement = connection.prepare_cached(all)?;
-    let chunk = |row: &rusqlite::Row<'_>| Ok(Chunk { rollout: row.get(0)?, base: row.get(1)? });
-    let chunks = statement.query_map([], chunk)?.collect::<Result<_, _>>()?;
-    Ok(chunks)
-}
-
-/// The monitors that a chunk starts from.
-pub(super) fn base(connection: &Connection, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
-    let Chunk { rollout, base } = chunk;
-    let text: Option<String> = connection
-        .query_row(
-            "SELECT monitors FROM evidence_base WHERE rollout = ?1 AND base = ?2",
-            params![rollout, base],
-            |row| row.get(0),
-        )
-        .optional()?;
-    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|cause| {
-        let what = format!("a base of the evidence log of rollout {rollout}");
-        StoreError::Damaged { what, cause: cause.to_string() }
-    })
-}
-
-/// The ticks of a chunk, in order.
-pub(super) fn ticks(connection: &Connection, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT number, step, at_ms, increment FROM evidence_tick
-         WHERE rollout = ?1 AND base = ?2 ORDER BY number",
-    )?;
-    let rows = statement.query_map(params![chunk.rollout, chunk.base], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    })?;
-    rows.map(|row| {
-        let (number, step, at_ms, increment) = row?;
-        let at = Timestamp::from_millisecond(at_ms).map_err(|cause| {
-            let what = format!("tick {number} of the evidence log of rollout {}", chunk.rollout);
-            StoreError::Damaged { what, cause: cause.to_string() }
-        })?;
-        Ok(LoggedTick { number, step, at, increment })
-    })
-    .collect()
-}
-
-/// Forgets a chunk. The caller commits.
-pub(super) fn forget(connection: &Connection, chunk: Chunk) -> Result<(), StoreError> {
-    for statement in [
-        "DELETE FROM evidence_base WHERE rollout = ?1 AND base = ?2",
-        "DELETE FROM evidence_tick WHERE rollout = ?1 AND base = ?2",
-    ] {
-        connection.execute(statement, params![chunk.rollout, chunk.base])?;
     }
     Ok(())
 }

@@ -1,0 +1,75 @@
+//! Journal of a store: events in order, appended by compare-and-swap.
+
+use jiff::Timestamp;
+
+use super::error::StoreError;
+use crate::canary::Entry;
+use crate::canary::Event;
+
+/// Entries that [`Entries`] reads at once, so that a long journal does not have to fit in memory.
+const PAGE: usize = 1000;
+
+/// The append-only record of all events. One journal per deployment, shared by all replicas.
+pub trait Journal: Send + Sync {
+    /// Up to `limit` entries with a sequence above `after`, in order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// The sequence of the newest entry; 0 for an empty journal.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn newest_sequence(&self) -> Result<u64, StoreError>;
+
+    /// Appends an event to a journal whose newest entry is `expected`. Returns once the entry would
+    /// survive a power failure.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the journal has another newest entry; nothing is written then.
+    fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError>;
+
+    /// All entries with a sequence above `after`, read page by page. A missing entry is an error.
+    fn entries_from(&self, after: u64) -> Entries<'_> {
+        let read = Box::new(move |after| self.entries(after, PAGE));
+        Entries { read, after, page: Vec::new().into_iter(), is_over: false }
+    }
+}
+
+/// Iterator over journal entries; see [`Journal::entries_from`]. It ends after its first error.
+pub struct Entries<'a> {
+    read: Box<dyn Fn(u64) -> Result<Vec<Entry>, StoreError> + 'a>,
+    after: u64,
+    page: std::vec::IntoIter<Entry>,
+    is_over: bool,
+}
+
+impl Entries<'_> {
+    fn read_next(&mut self) -> Result<Option<Entry>, StoreError> {
+        if self.page.len() == 0 {
+            self.page = (self.read)(self.after)?.into_iter();
+        }
+        let Some(entry) = self.page.next() else { return Ok(None) };
+        let expected = self.after + 1;
+        if entry.sequence != expected {
+            let cause = format!("entry {} follows entry {}", entry.sequence, self.after);
+            return Err(StoreError::Damaged { what: "a journal".to_owned(), cause });
+        }
+        self.after = expected;
+        Ok(Some(entry))
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let next = self.read_next().transpose();
+        self.is_over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}

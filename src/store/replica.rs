@@ -1,0 +1,10 @@
+//! Replica: one serin process of a deployment.
+
+/// Which process collected some evidence. SQLite and memory stores have exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u64);
+
+impl ReplicaId {
+    /// The process of a store that only one process can open.
+    pub const ONLY: ReplicaId = ReplicaId(0);
+}

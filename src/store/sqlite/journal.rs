@@ -1,0 +1,66 @@
+//! Journal table.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::TransactionBehavior;
+use rusqlite::params;
+
+use super::connection::SqliteStore;
+use super::json::to_json;
+use crate::canary::Entry;
+use crate::canary::Event;
+use crate::store::error::StoreError;
+use crate::store::journal::Journal;
+
+impl Journal for SqliteStore {
+    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let connection = self.connection.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT sequence, at, event FROM journal WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        // SQLite's integers have a sign. No journal is so long that this makes a difference.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![after, limit], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })?;
+        rows.map(|row| {
+            let (sequence, at, event) = row?;
+            let damaged = |cause: String| StoreError::Damaged {
+                what: format!("journal entry {sequence}"),
+                cause,
+            };
+            Ok(Entry {
+                sequence,
+                at: at.parse().map_err(|e: jiff::Error| damaged(e.to_string()))?,
+                event: serde_json::from_str(&event).map_err(|e| damaged(e.to_string()))?,
+            })
+        })
+        .collect()
+    }
+
+    fn newest_sequence(&self) -> Result<u64, StoreError> {
+        Ok(newest_sequence(&self.connection.lock())?)
+    }
+
+    fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
+        let text = to_json("an event", event)?;
+        let mut connection = self.connection.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let actual = newest_sequence(&transaction)?;
+        if actual != expected {
+            return Err(StoreError::Conflict { expected, actual });
+        }
+        let sequence = expected + 1;
+        transaction.execute(
+            "INSERT INTO journal (sequence, at, event) VALUES (?1, ?2, ?3)",
+            params![sequence, at.to_string(), text],
+        )?;
+        transaction.commit()?;
+        Ok(Entry { sequence, at, event: event.clone() })
+    }
+}
+
+fn newest_sequence(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT coalesce(max(sequence), 0) FROM journal", [], |row| row.get(0))
+}
