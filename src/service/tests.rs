@@ -18,13 +18,13 @@ use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
 use crate::canary::Monitors;
-use crate::canary::SequentialVerdict;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
 use crate::model::ensure_default_models;
+use crate::service::status::sequential::SequentialStatus;
 use crate::store::Artifacts;
 use crate::store::Checkpoint;
 use crate::store::EvidenceLog;
@@ -258,7 +258,7 @@ fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
 }
 
 /// What the sequential judge says once a tick has taken in everything recorded so far.
-pub(super) fn judged_now(service: &Service) -> SequentialVerdict {
+pub(super) fn judged_now(service: &Service) -> SequentialStatus {
     service.tick();
     service.health().unwrap().sequential.unwrap()
 }

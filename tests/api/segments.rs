@@ -62,12 +62,11 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
     let status = app.status();
     assert_eq!(status["state"], "paused", "{status}");
     let held = app.history().pop().unwrap();
-    assert_eq!(
-        (&held["event"], &held["concerns"]),
-        (&json!("held"), &json!(["region=north failures"]))
-    );
-    let reason = held["reason"].as_str().unwrap();
-    assert!(reason.starts_with("segment region=north: failures: canary "), "{reason}");
+    let segment = json!({ "key": "region", "value": "north" });
+    let concern = json!({ "segment": { "segment": segment, "metric": "failures" } });
+    assert_eq!((&held["event"], &held["concerns"]), (&json!("held"), &json!([concern])));
+    let sentence = held["sentence"].as_str().unwrap();
+    assert!(sentence.contains("segment region=north: failures: canary "), "{sentence}");
     let findings = status["health"]["segments"]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[0]["segment"]), (1, &json!("region=north")), "{status}");
     assert_eq!(status["health"]["harm_is_shown"], true);

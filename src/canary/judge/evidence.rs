@@ -1,24 +1,28 @@
-//! What does the watch say, with all that it says it from?
+//! Evidence of the sequential judge: everything it has measured, and its conclusions.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::judgement::Verdict;
 use super::monitor::Measured;
 use super::monitors::Monitors;
 use super::sample_ratio::RatioMeasured;
 use super::segment_monitors::SegmentMeasured;
 use super::segment_scan::SegmentFinding;
 use super::segment_scan::SegmentScan;
-use super::sequential::Classification;
 use super::sequential::SequentialVerdict;
 use super::stalls::Stalls;
+use super::verdict::Classification;
+use super::verdict::Concern;
+use super::verdict::MetricEvidence;
+use super::verdict::Reason;
+use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::canary::policy::segments::SegmentHarm;
 
-/// What the watch says, with all that it says it from.
+/// The evidence of the sequential judge. The conclusions follow from the numbers and the policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SequentialEvidence {
     /// The metrics and thresholds.
@@ -28,30 +32,21 @@ pub struct SequentialEvidence {
     /// The numbers of each segment that had a request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_segment: Vec<SegmentMeasured>,
-    /// Whether all requests were counted; `None` of evidence from before that was asked.
+    /// The tracks' shares of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<RatioMeasured>,
-    /// How often the machine itself was slow; `None` of evidence from before that was asked.
+    /// How often the machine itself was slow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls: Option<Stalls>,
-    /// What follows from the metrics.
+    /// The conclusion from the metrics.
     pub conclusion: SequentialVerdict,
-    /// What follows from the segments; `None` where none are declared.
+    /// The conclusion from the segments; `None` where none are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentScan>,
 }
 
-/// Something that a person should look at before the rollout goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Concern {
-    /// What it is called, whatever the numbers.
-    pub name: String,
-    /// It with the numbers.
-    pub sentence: String,
-}
-
 impl SequentialEvidence {
-    /// What these monitors come to under this policy.
+    /// The evidence of these monitors under this policy.
     pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> SequentialEvidence {
         let by_segment = monitors.by_segment();
         SequentialEvidence {
@@ -65,8 +60,8 @@ impl SequentialEvidence {
         }
     }
 
-    /// The same, concluded again from the numbers and the policy it carries.
-    pub(crate) fn recomputed(self) -> SequentialEvidence {
+    /// The same evidence, with the conclusions drawn again from its numbers and policy.
+    pub(super) fn recomputed(self) -> SequentialEvidence {
         SequentialEvidence {
             conclusion: SequentialVerdict::new(&self.policy, self.conclusion.ticks, &self.measured),
             segments: SegmentScan::new(&self.policy, &self.by_segment),
@@ -74,82 +69,94 @@ impl SequentialEvidence {
         }
     }
 
-    /// What should become of the canary, and why, with all that is watched: a finding in a segment and a
-    /// share that is off hold what would be promoted; a finding takes back only if the policy says so.
-    pub fn verdict(&self) -> (Verdict, Vec<String>) {
-        let findings = || brief(self.findings().iter().map(|one| one.sentence.clone()));
-        let message = self.conclusion.message.clone();
+    /// What should happen to the canary, and why. A finding in a segment or a sample ratio mismatch holds
+    /// what would be promoted; a finding rolls back only if the policy says so.
+    pub fn verdict(&self) -> (Verdict, Vec<Reason>) {
+        let findings = || self.findings().iter().map(|one| Reason::Concern(one.concern()));
         match (self.conclusion.verdict, self.policy.segments.harm) {
             (Verdict::Rollback, _) => {
-                (Verdict::Rollback, std::iter::once(message).chain(findings()).collect())
+                (Verdict::Rollback, std::iter::once(Reason::Metrics).chain(findings()).collect())
             }
             (_, SegmentHarm::RollBack) if !self.findings().is_empty() => {
-                let mut reasons = vec!["the canary does harm in a segment".to_owned()];
-                reasons.extend(findings());
-                (Verdict::Rollback, reasons)
+                (Verdict::Rollback, findings().collect())
             }
             (verdict, SegmentHarm::Hold | SegmentHarm::RollBack) => {
                 let concerns = self.concerns();
                 if concerns.is_empty() {
-                    return (verdict, vec![message]);
+                    return (verdict, vec![Reason::Metrics]);
                 }
-                (Verdict::Hold, brief(concerns.into_iter().map(|one| one.sentence)))
+                (Verdict::Hold, concerns.into_iter().map(Reason::Concern).collect())
             }
         }
     }
 
-    /// What speaks against a promotion, in sentences: what the metrics say against it, and whatever a
-    /// person should look at.
-    pub fn objections(&self) -> Vec<String> {
+    /// What stands against a promotion: objections of the metrics, and concerns.
+    pub fn objections(&self) -> Vec<Reason> {
         let mut objections = self.metric_objections();
-        objections.extend(brief(self.concerns().into_iter().map(|one| one.sentence)));
+        objections.extend(self.concerns().into_iter().map(Reason::Concern));
         objections
     }
 
-    /// What the metrics say against a promotion: harm that is shown, unless the score outweighs it, and
-    /// recorded values that a guardrail waits for.
-    pub(crate) fn metric_objections(&self) -> Vec<String> {
+    /// The metrics that stand against a promotion: those with shown harm, unless the score outweighs it,
+    /// and guardrails that wait for recorded values or labels.
+    pub(crate) fn metric_objections(&self) -> Vec<Reason> {
         if self.conclusion.verdict == Verdict::Promote {
             return Vec::new();
         }
-        let evidence = self.policy.metrics.iter().zip(&self.conclusion.metrics);
-        evidence
-            .filter(|(metric, evidence)| match evidence.classification {
-                Classification::Fail => metric.role.acts(),
-                Classification::Insufficient => {
-                    metric.role == Role::Guardrail && !Source::BUILT_IN.contains(&metric.source)
+        self.metrics_where(|metric, classification| match classification {
+            Classification::Fail => metric.role.acts(),
+            Classification::Insufficient => {
+                metric.role == Role::Guardrail && !Source::BUILT_IN.contains(&metric.source)
+            }
+            Classification::Pass | Classification::Inconclusive => false,
+        })
+    }
+
+    /// The metrics that act and have failed.
+    pub fn harms(&self) -> Vec<Reason> {
+        self.metrics_where(|metric, classification| {
+            metric.role.acts() && classification == Classification::Fail
+        })
+    }
+
+    /// The guardrails in shadow that have neither passed nor failed yet.
+    pub fn not_passed_in_shadow(&self) -> Vec<Reason> {
+        self.metrics_where(|metric, classification| {
+            metric.source.is_shadow()
+                && metric.role == Role::Guardrail
+                && match classification {
+                    Classification::Insufficient | Classification::Inconclusive => true,
+                    // A failed one is among the harms.
+                    Classification::Pass | Classification::Fail => false,
                 }
-                Classification::Pass | Classification::Inconclusive => false,
-            })
-            .map(|(_, evidence)| evidence.sentence.clone())
+        })
+    }
+
+    /// Whether any metric is judged in shadow.
+    pub fn judges_a_shadow(&self) -> bool {
+        self.policy.metrics.iter().any(|metric| metric.source.is_shadow())
+    }
+
+    fn metrics_where(&self, is_meant: impl Fn(&Metric, Classification) -> bool) -> Vec<Reason> {
+        self.metrics()
+            .filter(|(metric, evidence)| is_meant(metric, evidence.classification))
+            .map(|(metric, _)| Reason::Metric(metric.name.clone()))
             .collect()
     }
 
-    /// What a person should look at before the rollout goes on.
-    pub fn concerns(&self) -> Vec<Concern> {
-        let finding =
-            |one: &SegmentFinding| Concern { name: one.name(), sentence: one.sentence.clone() };
-        let lost = self.ratio.and_then(|ratio| ratio.sentence());
-        let lost = lost.map(|sentence| Concern { name: "sample ratio".to_owned(), sentence });
-        self.findings().iter().map(finding).chain(lost).collect()
+    /// Each metric of the policy with its evidence.
+    pub fn metrics(&self) -> impl Iterator<Item = (&Metric, &MetricEvidence)> {
+        self.policy.metrics.iter().zip(&self.conclusion.metrics)
     }
 
-    /// Where harm is found.
+    /// What a person should look at before the rollout continues.
+    pub fn concerns(&self) -> Vec<Concern> {
+        let lost = self.ratio.filter(RatioMeasured::is_off).map(|_| Concern::SampleRatio);
+        self.findings().iter().map(SegmentFinding::concern).chain(lost).collect()
+    }
+
+    /// Segments with harm.
     pub fn findings(&self) -> &[SegmentFinding] {
         self.segments.as_ref().map_or(&[], |scan| &scan.findings)
     }
 }
-
-/// The first sentences, and how many there are besides: a reason is read by people, and kept for good.
-pub(crate) fn brief(sentences: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = sentences.collect();
-    let more = all.len().saturating_sub(MAX_SENTENCES);
-    if more > 0 {
-        all.truncate(MAX_SENTENCES);
-        all.push(format!("and {more} more"));
-    }
-    all
-}
-
-/// Nobody reads more at once; all of them stand in the evidence.
-const MAX_SENTENCES: usize = 5;

@@ -19,10 +19,10 @@ use self::growth::MAX;
 use self::outlook::Ahead;
 use self::outlook::Outlook;
 use self::outlook::outlook;
-use super::judgement::Verdict;
 use super::monitor::Measured;
-use super::sequential::Classification;
 use super::sequential::SequentialVerdict;
+use super::verdict::Classification;
+use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
@@ -35,8 +35,6 @@ pub(crate) mod outlook;
 
 pub(crate) mod failures;
 
-pub(crate) mod wording;
-
 /// What comes, if requests go on as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
@@ -47,8 +45,10 @@ pub struct Forecast {
     pub metrics: Vec<MetricForecast>,
     /// The first verdict other than to hold; `None` when none is in sight.
     pub verdict: Option<VerdictForecast>,
-    /// It in a sentence.
-    pub message: String,
+    /// The canary's share.
+    pub weight: Weight,
+    /// How much of the bake is left, in seconds.
+    pub remaining_bake_seconds: f64,
 }
 
 /// What comes of one metric.
@@ -56,6 +56,8 @@ pub struct Forecast {
 pub struct MetricForecast {
     /// Which.
     pub metric: MetricName,
+    /// Whether there is an estimate of its effect.
+    pub is_estimated: bool,
     /// What it comes out as.
     pub outcome: Outcome,
     /// After how many more requests of both tracks; 0 of what is decided, `None` without an outcome.
@@ -157,6 +159,7 @@ pub fn forecast(
             };
             MetricForecast {
                 metric: evidence.metric.clone(),
+                is_estimated: one.effect.effect().is_some(),
                 outcome,
                 requests,
                 seconds: requests.and_then(seconds),
@@ -172,9 +175,13 @@ pub fn forecast(
     let verdict = verdict(policy, measured, &metrics, &outlooks).map(|(verdict, requests)| {
         VerdictForecast { verdict, requests, seconds: seconds(requests) }
     });
-    let mut forecast = Forecast { requests_per_second, metrics, verdict, message: String::new() };
-    forecast.message = wording::message(policy, measured, &forecast, weight, remaining_bake);
-    forecast
+    Forecast {
+        requests_per_second,
+        metrics,
+        verdict,
+        weight,
+        remaining_bake_seconds: remaining_bake.as_secs_f64(),
+    }
 }
 
 impl Outlook {

@@ -6,6 +6,7 @@ use super::growth::Growth;
 use super::*;
 use crate::canary::judge::monitor::Counts;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::sentences;
 use crate::canary::judge::sequential::tests::second;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
@@ -70,9 +71,9 @@ fn what_is_foreseen_halfway_comes_about_then() {
         let half = came / 2;
         let found = foreseen(&seen((0..half).map(tick)));
         let foreseen = found.verdict.unwrap_or_else(|| panic!("{name} of {came} s: {found:?}"));
-        assert_eq!(foreseen.verdict, verdict, "{name}: {}", found.message);
+        assert_eq!(foreseen.verdict, verdict, "{name}: {found:?}");
         let ratio = foreseen.seconds.unwrap() / f64::from(came - half);
-        assert!((0.5..2.0).contains(&ratio), "{name}: {ratio} of {came} s, {}", found.message);
+        assert!((0.5..2.0).contains(&ratio), "{name}: {ratio} of {came} s, {found:?}");
     }
 }
 
@@ -98,23 +99,26 @@ fn a_metric_that_is_decided_needs_nothing_more() {
         assert_eq!((one.outcome, one.requests), (Outcome::Pass, Some(0)), "{one:?}");
         assert_eq!(one.seconds, Some(0.0));
     }
-    assert_eq!(found.message, "the watch says promote now");
+    assert_eq!(sentences::forecast(&JudgePolicy::default(), &found), "promote now");
     let found = foreseen(&seen((0..30).map(|number| second(number, 1.5, 0))));
     let latency = &found.metrics[0];
     assert_eq!((latency.outcome, latency.requests), (Outcome::Fail, Some(0)));
     assert_eq!(found.verdict.map(|one| one.verdict), Some(Verdict::Rollback));
-    assert_eq!(found.message, "the watch says roll back now");
+    assert_eq!(sentences::forecast(&JudgePolicy::default(), &found), "roll back now");
 }
 
 #[test]
-fn the_sentence_says_verdict_time_requests_and_what_could_be_found() {
+fn the_sentence_gives_verdict_time_requests_and_minimum_detectable_effects() {
     let found = foreseen(&seen((0..10).map(|number| second(number, 1.0, 0))));
-    let start = "at 100 requests/s and the present effect, the verdict promote in about ";
-    assert!(found.message.starts_with(start), "{}", found.message);
-    let end = " points could be found";
-    assert!(found.message.contains("; by the end of the bake a slowdown of "), "{found:?}");
-    assert!(found.message.contains(" % or failures up by "), "{}", found.message);
-    assert!(found.message.ends_with(end), "{}", found.message);
+    let message = sentences::forecast(&JudgePolicy::default(), &found);
+    for part in [
+        "promote in about ",
+        " requests at 100 requests/s); minimum detectable effect at the end of the bake: +",
+        " % latency, +",
+        " points failures",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
     // Latency spreads evenly from 10 to 20 ms; 5 % and 100 µs are tolerated.
     let latency = &found.metrics[0];
     let relative = latency.smallest_detectable_relative.unwrap();
@@ -132,34 +136,17 @@ fn where_nothing_can_come_the_sentence_says_why() {
     let unmeasured = Observed { requests: 5, seconds: 0.0 };
     let nothing = seen([]);
     let cases: [(&[Measured], f64, Observed, bool, &str); 6] = [
-        (&some, 0.0, usual, false, "the canary has no traffic, so nothing can be judged"),
-        (&some, 100.0, usual, false, "all traffic is the canary's, so there is nothing to compare"),
-        (
-            &some,
-            10.0,
-            none,
-            true,
-            "no requests to judge come in, and without them no verdict does; the verdict promo",
-        ),
-        (&some, 10.0, unmeasured, true, "no requests to judge come in"),
-        (
-            &nothing,
-            10.0,
-            none,
-            false,
-            "no requests to judge come in, and without them no verdict does",
-        ),
-        (
-            &nothing,
-            10.0,
-            usual,
-            false,
-            "at 100 requests/s and the present effect, too early to say",
-        ),
+        (&some, 0.0, usual, false, "the canary gets no traffic, so nothing can be judged"),
+        (&some, 100.0, usual, false, "stable gets no traffic, so there is nothing to compare with"),
+        (&some, 10.0, none, true, "no traffic: to promote takes about "),
+        (&some, 10.0, unmeasured, true, "no traffic"),
+        (&nothing, 10.0, none, false, "no traffic, so no verdict"),
+        (&nothing, 10.0, usual, false, "too early for a forecast: no estimate yet of latency"),
     ];
     for (measured, weight, observed, has_verdict, says) in cases {
         let found = forecast(&JudgePolicy::default(), measured, percent(weight), observed, HOUR);
-        assert!(found.message.starts_with(says), "{says}: {}", found.message);
+        let message = sentences::forecast(&JudgePolicy::default(), &found);
+        assert!(message.starts_with(says), "{says}: {message}");
         assert_eq!(found.verdict.is_some(), has_verdict, "{says}: {found:?}");
         let times = found
             .metrics
@@ -167,7 +154,7 @@ fn where_nothing_can_come_the_sentence_says_why() {
             .map(|one| one.seconds)
             .chain([found.verdict.and_then(|one| one.seconds)]);
         // What is decided already needs no traffic, and bets on failures need no past.
-        let nothing_comes = !says.starts_with("at ");
+        let nothing_comes = !says.starts_with("too early");
         let none_later = times.flatten().all(|seconds| seconds == 0.0);
         assert!(none_later || !nothing_comes, "{says}: {found:?}");
     }
@@ -238,7 +225,7 @@ fn the_verdict_comes_with_the_last_proof_that_is_needed_or_the_first_harm() {
     let nothing_grows = with((-500.0, -500.0), (-5.0, 0.5));
     assert_eq!((nothing_grows.verdict, nothing_grows.metrics[3].outcome), (None, Outcome::None));
     assert!(
-        nothing_grows.message.contains("no verdict in sight: a is too close"),
+        sentences::forecast(&policy, &nothing_grows).contains("no verdict in sight: a too close"),
         "{nothing_grows:?}"
     );
 }
@@ -341,8 +328,9 @@ proptest! {
             prop_assert!(numbers.into_iter().flatten().all(f64::is_finite), "{one:?}");
             prop_assert_eq!(one.outcome == Outcome::None, one.requests.is_none());
         }
-        let odd = |word: &str| found.message.contains(word);
-        prop_assert!(!odd("NaN") && !odd("inf"), "{}", found.message);
+        let message = sentences::forecast(&policy, &found);
+        let odd = |word: &str| message.contains(word);
+        prop_assert!(!odd("NaN") && !odd("inf"), "{message}");
         let text = serde_json::to_string(&found).unwrap();
         prop_assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), found.clone());
         prop_assert_eq!(forecast(&policy, &measured, weight, observed, bake), found);

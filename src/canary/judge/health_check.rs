@@ -1,13 +1,14 @@
-//! From two tracks of samples to numbers: how large is the difference, and could it be chance?
+//! Health check: one look at everything observed since the step began.
 //!
-//! Two questions are asked. *Is the canary slower?* by Welch's t-test on mean latency, and *does
-//! the canary fail more often?* by Fisher's exact test on the failure counts. The numbers that
-//! went in are kept with the ones that came out, so that a verdict can be recomputed from its
-//! journal entry alone.
+//! *Is the canary slower?* Welch's t-test on mean latency. *Does the canary fail more often?* Fisher's
+//! exact test on the failure counts. The evidence holds the inputs as well as the results, so a verdict
+//! can be recomputed from its journal entry alone.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::verdict::Reason;
+use super::verdict::Verdict;
 use crate::canary::observed::samples::Samples;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::health::HealthPolicy;
@@ -15,34 +16,34 @@ use crate::stats::Moments;
 use crate::stats::fisher_exact_greater;
 use crate::stats::welch_t_test;
 
-/// What the evidence of one track is computed from.
+/// The inputs of one track.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrackInputs {
-    /// Requests that the track was asked to answer.
+    /// Requests routed to the track.
     pub requests: u64,
-    /// Those that it did not answer.
+    /// Requests that it failed to answer.
     pub failures: u64,
-    /// Latency of the others, in seconds.
+    /// Latency of the answered requests, in seconds.
     pub latency: Moments,
 }
 
-/// What the evidence of a rollout is computed from.
+/// The inputs of a health check.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// Of the trusted version.
+    /// The stable version.
     pub stable: TrackInputs,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackInputs,
 }
 
-/// The numbers of one judgement: inputs, then what the two tests make of them.
+/// The evidence of a health check: its inputs and the results of both tests.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What went in.
+    /// The inputs.
     pub inputs: Inputs,
-    /// Is the canary slower? `None` while either track has too few samples.
+    /// The latency test; `None` while either track has too few samples.
     pub latency: Option<LatencyEvidence>,
-    /// Does the canary fail more often?
+    /// The failure test.
     pub failures: FailureEvidence,
 }
 
@@ -59,18 +60,18 @@ pub struct LatencyEvidence {
     pub difference_seconds: f64,
     /// Its interval at level 1 - alpha, in seconds.
     pub interval_seconds: (f64, f64),
-    /// The slowdown that is allowed, in seconds.
+    /// The allowed slowdown, in seconds.
     pub margin_seconds: f64,
 }
 
-/// Fisher's exact test on the failure counts. Where stable has hardly any traffic, the canary is
-/// compared with a fixed rate instead: failing everybody must not pass for lack of a comparison.
+/// Fisher's exact test on the failure counts. While stable has too few requests, the canary is compared
+/// with a fixed rate, so that a canary that fails every request does not pass for lack of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailureEvidence {
-    /// The rate that is compared with: stable's, or the fixed one.
+    /// The reference rate: stable's, or the fixed one.
     pub reference_rate: f64,
-    /// One-sided p-value: how likely so many of the failures would be the canary's if both failed
-    /// equally often. 1 when nothing was observed.
+    /// One-sided p-value: the probability of at least this many canary failures if both tracks failed
+    /// equally often. 1 before any observation.
     pub p_value: f64,
 }
 
@@ -90,7 +91,7 @@ impl From<&Samples> for Inputs {
     }
 }
 
-/// The evidence that these inputs give under this policy.
+/// Runs both tests on these inputs.
 pub fn gather(policy: &HealthPolicy, inputs: Inputs) -> Evidence {
     Evidence { inputs, latency: latency(policy, &inputs), failures: failures(policy, &inputs) }
 }
@@ -116,7 +117,7 @@ fn failures(policy: &HealthPolicy, inputs: &Inputs) -> FailureEvidence {
     let (reference_rate, failures, requests) = if stable.requests >= policy.min_samples {
         (stable.failure_rate(), stable.failures, stable.requests)
     } else {
-        // Fisher's test against so many requests is the binomial test against the rate.
+        // With this many requests, Fisher's test is the binomial test against the rate.
         let failures = (policy.failure_margin * MANY_REQUESTS as f64).round() as u64;
         (policy.failure_margin, failures, MANY_REQUESTS)
     };
@@ -124,11 +125,39 @@ fn failures(policy: &HealthPolicy, inputs: &Inputs) -> FailureEvidence {
     FailureEvidence { reference_rate, p_value: p_value.unwrap_or(1.0) }
 }
 
-/// Enough requests for a rate to count as known exactly.
+/// Requests with which a rate is as good as exact.
 const MANY_REQUESTS: u64 = 1_000_000_000;
 
 fn finite(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)
+}
+
+/// The verdict on this evidence, and the reasons for it.
+pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<Reason>) {
+    let excess = evidence.inputs.canary.failure_rate() - evidence.failures.reference_rate;
+    let mut harms = Vec::new();
+    if is_harm(policy, evidence.failures.p_value, excess > 0.0) {
+        harms.push(Reason::FailsMoreOften);
+    }
+    if let Some(latency) = &evidence.latency
+        && is_harm(policy, latency.p_value, latency.difference_seconds > latency.margin_seconds)
+    {
+        harms.push(Reason::IsSlower);
+    }
+    if !harms.is_empty() {
+        (Verdict::Rollback, harms)
+    } else if evidence.latency.is_none() {
+        (Verdict::Hold, vec![Reason::TooFewSamples])
+    } else if excess > policy.failure_margin {
+        (Verdict::Hold, vec![Reason::MayFailMoreOften])
+    } else {
+        (Verdict::Promote, vec![Reason::LatencyIsFine, Reason::FailuresAreFine])
+    }
+}
+
+/// A difference is harm if it exceeds the margin and is unlikely to be chance.
+fn is_harm(policy: &HealthPolicy, p_value: f64, beyond_margin: bool) -> bool {
+    p_value < policy.alpha && beyond_margin
 }
 
 impl TrackInputs {

@@ -1,64 +1,50 @@
-//! From evidence to a verdict, with reasons in plain English.
+//! The judgement of a rollout step: evidence, verdict and reasons.
 //!
-//! Two judges are heard. The *health check* looks once, at everything observed since the step began,
-//! with Welch's and Fisher's tests: it is what a person asks. The *watch* has looked at every tick, and
-//! may be asked at any time. The canary ought to go if either says so, and may be promoted if the
-//! health check passes and the watch has nothing against it: no metric that acts has failed, and no
-//! guardrail of recorded values or labels goes without values. Too little data is a verdict of its own: it is
-//! never an error and never a pass.
+//! Two judges contribute. The *health check* tests once, on everything observed since the step began. The
+//! *sequential judge* sees every tick, and its conclusions hold however often they are read. In a manual
+//! rollout either one can ask for a rollback; a promotion takes a passing health check and no objection
+//! of the sequential judge (a failed metric, or a guardrail of recorded values or labels without data).
+//! In an automatic rollout the sequential judge decides alone. Too little data is a verdict of its own:
+//! neither an error nor a pass.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
 use super::health_check::Inputs;
-use super::health_check::LatencyEvidence;
-use super::health_check::TrackInputs;
 use super::health_check::gather;
-use super::sequential::Classification;
-use super::sequential::MetricEvidence;
+use super::health_check::judge;
+use super::verdict::Classification;
+use super::verdict::MetricEvidence;
+use super::verdict::Reason;
+use super::verdict::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::health::HealthPolicy;
-use crate::text::durations::duration;
-use crate::text::numbers::probability;
 
-pub use super::evidence::SequentialEvidence;
-
-/// What should become of the canary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Enough was seen, and nothing speaks against it.
-    Promote,
-    /// It does harm.
-    Rollback,
-    /// Not enough was seen.
-    Hold,
-}
-
-/// A verdict with all that it rests on. It names the rollout, step and artifact that it judged.
+/// A verdict with everything it rests on, for one rollout, step and artifact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// The rollout that was judged.
+    /// The rollout.
     pub rollout: u64,
-    /// The step of it.
+    /// The step.
     pub step: u32,
     /// The canary's artifact.
     pub digest: String,
-    /// The thresholds.
+    /// The thresholds of the health check.
     pub policy: HealthPolicy,
-    /// The numbers of the health check.
+    /// The evidence of the health check.
     pub evidence: Evidence,
-    /// Whose judgement decides: of a rollout by plan, which is judged again and again, the watch's alone.
+    /// Who decides; in an automatic rollout the sequential judge alone.
     #[serde(default, skip_serializing_if = "Mode::is_manual")]
     pub mode: Mode,
-    /// What the watch says; `None` of a judgement that was made without one.
+    /// The evidence of the sequential judge; `None` if it had none.
     #[serde(default)]
     pub watch: Option<SequentialEvidence>,
     /// The conclusion.
     pub verdict: Verdict,
-    /// Why, in one or more sentences.
-    pub reasons: Vec<String>,
+    /// Why.
+    pub reasons: Vec<Reason>,
 }
 
 impl Judgement {
@@ -75,17 +61,16 @@ impl Judgement {
         let evidence = gather(&policy, inputs);
         let (verdict, reasons) = match (mode, &watch) {
             (Mode::Manual, None) => judge(&policy, &evidence),
-            (Mode::Manual, Some(watch)) => heard_both(judge(&policy, &evidence), watch),
+            (Mode::Manual, Some(watch)) => combined(judge(&policy, &evidence), watch),
             (Mode::Automatic, Some(watch)) => watch.verdict(),
-            (Mode::Automatic, None) => {
-                (Verdict::Hold, vec!["there is no evidence to judge by".to_owned()])
-            }
+            (Mode::Automatic, None) => (Verdict::Hold, vec![Reason::NoEvidence]),
         };
         let digest = digest.to_owned();
         Judgement { rollout, step, digest, policy, evidence, mode, watch, verdict, reasons }
     }
 
-    /// Whether harm is shown in anything that acts, by either judge; otherwise what is missing is evidence.
+    /// Whether either judge shows harm in a metric that acts; if not, a judgement that does not pass
+    /// lacks data.
     pub fn harm_is_shown(&self) -> bool {
         let failed =
             |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
@@ -96,12 +81,12 @@ impl Judgement {
             })
     }
 
-    /// What the health check alone says, and why.
-    pub fn health(&self) -> (Verdict, Vec<String>) {
+    /// The verdict of the health check alone, with its reasons.
+    pub fn health(&self) -> (Verdict, Vec<Reason>) {
         judge(&self.policy, &self.evidence)
     }
 
-    /// The same judgement, made again from the inputs and thresholds it carries.
+    /// This judgement, computed again from its own inputs and thresholds.
     pub fn recomputed(&self) -> Judgement {
         let watch = self.watch.clone().map(SequentialEvidence::recomputed);
         let Judgement { rollout, step, digest, policy, evidence, mode, .. } = self;
@@ -109,19 +94,16 @@ impl Judgement {
     }
 }
 
-/// What comes of the health check's verdict when the watch is heard, too.
-fn heard_both(
-    at_once: (Verdict, Vec<String>),
-    watch: &SequentialEvidence,
-) -> (Verdict, Vec<String>) {
-    let (verdict, mut reasons) = at_once;
+/// The verdict of the health check once the sequential judge is heard as well.
+fn combined(health: (Verdict, Vec<Reason>), watch: &SequentialEvidence) -> (Verdict, Vec<Reason>) {
+    let (verdict, mut reasons) = health;
     let objections = watch.objections();
-    let (watched, message) = watch.verdict();
-    if watched == Verdict::Rollback {
+    let (sequential, why) = watch.verdict();
+    if sequential == Verdict::Rollback {
         if verdict != Verdict::Rollback {
             reasons.clear();
         }
-        reasons.extend(message);
+        reasons.extend(why);
         (Verdict::Rollback, reasons)
     } else if verdict == Verdict::Promote && !objections.is_empty() {
         (Verdict::Hold, objections)
@@ -130,82 +112,12 @@ fn heard_both(
     }
 }
 
-/// The verdict on this evidence, and the reasons for it.
-pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<String>) {
-    let excess = evidence.inputs.canary.failure_rate() - evidence.failures.reference_rate;
-    let mut harms = Vec::new();
-    if is_harm(policy, evidence.failures.p_value, excess > 0.0) {
-        harms.push(failure_sentence(evidence, "more than chance explains"));
-    }
-    if let Some(latency) = &evidence.latency
-        && is_harm(policy, latency.p_value, latency.difference_seconds > latency.margin_seconds)
-    {
-        harms.push(latency_sentence(evidence, latency, "slower than allowed"));
-    }
-    if !harms.is_empty() {
-        return (Verdict::Rollback, harms);
-    }
-    let Some(latency) = &evidence.latency else {
-        return (Verdict::Hold, vec![waiting_sentence(policy, evidence)]);
-    };
-    if excess > policy.failure_margin {
-        let suspicion = "more than allowed, and perhaps by chance; more traffic will tell";
-        return (Verdict::Hold, vec![failure_sentence(evidence, suspicion)]);
-    }
-    let reasons = vec![
-        latency_sentence(evidence, latency, "no harmful difference"),
-        failure_sentence(evidence, "no harmful difference"),
-    ];
-    (Verdict::Promote, reasons)
-}
-
-/// A difference counts as harm when it is larger than allowed and hardly chance.
-fn is_harm(policy: &HealthPolicy, p_value: f64, beyond_margin: bool) -> bool {
-    p_value < policy.alpha && beyond_margin
-}
-
-fn latency_sentence(evidence: &Evidence, latency: &LatencyEvidence, conclusion: &str) -> String {
-    let mean = |inputs: &TrackInputs| duration(inputs.latency.mean().unwrap_or(0.0));
-    format!(
-        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, allowed \
-         {}), Welch p = {}",
-        mean(&evidence.inputs.canary),
-        mean(&evidence.inputs.stable),
-        duration(latency.difference_seconds),
-        duration(latency.interval_seconds.0),
-        duration(latency.interval_seconds.1),
-        duration(latency.margin_seconds),
-        probability(latency.p_value),
-    )
-}
-
-fn failure_sentence(evidence: &Evidence, conclusion: &str) -> String {
-    let (stable, canary) = (&evidence.inputs.stable, &evidence.inputs.canary);
-    format!(
-        "failures: {conclusion}: canary {} of {}, stable {} of {}, Fisher p = {}",
-        canary.failures,
-        canary.requests,
-        stable.failures,
-        stable.requests,
-        probability(evidence.failures.p_value),
-    )
-}
-
-fn waiting_sentence(policy: &HealthPolicy, evidence: &Evidence) -> String {
-    format!(
-        "too few samples to judge: canary {} (and {} failures), stable {}, each needs {} and both need \
-         traffic",
-        evidence.inputs.canary.latency.count(),
-        evidence.inputs.canary.failures,
-        evidence.inputs.stable.latency.count(),
-        policy.min_samples,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::judge::health_check::TrackInputs;
     use crate::canary::judge::monitors::Monitors;
+    use crate::canary::judge::sentences;
     use crate::canary::policy::judge_policy::JudgePolicy;
     use crate::stats::Moments;
 
@@ -234,7 +146,9 @@ mod tests {
     fn a_slow_canary_is_to_be_rolled_back() {
         let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(26.0, 20)));
         assert_eq!(judgement.verdict, Verdict::Rollback);
-        assert!(judgement.reasons[0].contains("slower than allowed"), "{:?}", judgement.reasons);
+        assert_eq!(judgement.reasons, [Reason::IsSlower]);
+        let why = sentences::why(&judgement);
+        assert!(why.starts_with("latency: slower than allowed: canary 26.0 ms, "), "{why}");
     }
 
     #[test]
@@ -253,7 +167,8 @@ mod tests {
     fn nineteen_samples_are_too_few() {
         let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(26.0, 19)));
         assert_eq!(judgement.verdict, Verdict::Hold);
-        assert!(judgement.reasons[0].contains("canary 19"), "{:?}", judgement.reasons);
+        let expected = "waiting for data: canary 19, stable 180 of 20 answered requests";
+        assert_eq!(sentences::why(&judgement), expected);
     }
 
     #[test]
@@ -268,7 +183,8 @@ mod tests {
     fn a_canary_that_fails_from_the_start_is_harm_before_it_has_latencies() {
         let judgement = judged(track(0, &around(1.0, 180)), track(20, &[]));
         assert_eq!(judgement.verdict, Verdict::Rollback);
-        assert!(judgement.reasons[0].contains("canary 20 of 20"), "{:?}", judgement.reasons);
+        assert_eq!(judgement.reasons, [Reason::FailsMoreOften]);
+        assert!(sentences::why(&judgement).contains("canary 20 of 20"), "{judgement:?}");
     }
 
     #[test]
@@ -285,7 +201,8 @@ mod tests {
         let judgement = judged(track(0, &around(1.0, 24)), track(4, &around(1.0, 20)));
         assert!(judgement.evidence.failures.p_value >= 0.05);
         assert_eq!(judgement.verdict, Verdict::Hold);
-        assert!(judgement.reasons[0].contains("canary 4 of 24"), "{:?}", judgement.reasons);
+        assert_eq!(judgement.reasons, [Reason::MayFailMoreOften]);
+        assert!(sentences::why(&judgement).contains("canary 4 of 24"), "{judgement:?}");
     }
 
     #[test]
@@ -354,10 +271,10 @@ mod tests {
         // (role of the revenue, its loss or nothing recorded, verdict, a word of the reason)
         for (role, loss, verdict, reason) in [
             ("signal", Some(0.0), Verdict::Promote, "no harmful difference"),
-            ("signal", Some(40.0), Verdict::Hold, "revenue: mean -"),
+            ("signal", Some(40.0), Verdict::Hold, "revenue: -"),
             ("advisory", Some(40.0), Verdict::Promote, "no harmful difference"),
-            ("guardrail", Some(40.0), Verdict::Rollback, "revenue: mean -"),
-            ("guardrail", None, Verdict::Hold, "too few samples"),
+            ("guardrail", Some(40.0), Verdict::Rollback, "revenue: -"),
+            ("guardrail", None, Verdict::Hold, "waiting for data"),
             ("signal", None, Verdict::Promote, "no harmful difference"),
         ] {
             let given =
@@ -374,10 +291,43 @@ mod tests {
             let watch = Some(SequentialEvidence::new(&policy, &monitors));
             let judgement =
                 Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, Mode::Manual, watch);
-            let reasons = judgement.reasons.join("; ");
+            let reasons = sentences::why(&judgement);
             assert_eq!(judgement.verdict, verdict, "{role} {loss:?}: {reasons}");
             assert!(reasons.contains(reason), "{role} {loss:?}: {reasons}");
             assert_eq!(judgement.recomputed(), judgement);
+        }
+    }
+
+    /// Every string of a value that is not a key.
+    fn strings<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+        match value {
+            serde_json::Value::String(text) => found.push(text),
+            serde_json::Value::Array(parts) => parts.iter().for_each(|one| strings(one, found)),
+            serde_json::Value::Object(parts) => parts.values().for_each(|one| strings(one, found)),
+            _ => {}
+        }
+    }
+
+    // So a changed sentence changes no journal entry, no replay and no version of the judge.
+    #[test]
+    fn a_judgement_holds_numbers_and_enums_and_no_prose() {
+        for mode in [Mode::Manual, Mode::Automatic] {
+            for (canary_ms, factor) in [(1.0, 1.0), (26.0, 1.0), (1.0, 2.0), (26.0, 2.0)] {
+                let inputs = Inputs {
+                    stable: track(0, &around(1.0, 180)),
+                    canary: track(3, &around(canary_ms, 20)),
+                };
+                let health = HealthPolicy::default();
+                let watch = Some(watch(factor));
+                let judgement = Judgement::new(1, 1, "d", health, inputs, mode, watch);
+                let value = serde_json::to_value(&judgement).unwrap();
+                let mut found = Vec::new();
+                strings(&value, &mut found);
+                assert!(found.len() > 10, "{value:#}");
+                let prose: Vec<_> = found.iter().filter(|text| text.contains(' ')).collect();
+                assert!(prose.is_empty(), "{prose:?}");
+                assert!(sentences::why(&judgement).contains(' '));
+            }
         }
     }
 

@@ -6,8 +6,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::canary::judge::evidence::SequentialEvidence;
-use crate::canary::judge::judgement::Verdict;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Reason;
+use crate::canary::judge::verdict::Verdict;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
@@ -145,7 +147,13 @@ fn failures_in_one_segment_of_eight_are_found_and_named() {
             let only_there = |place| if place == 3 { failing } else { STABLE };
             let (after, watch) = traffic.first_finding(600, only_there).unwrap();
             let first = &watch.findings()[0];
-            assert_eq!((first.name(), watch.findings().len()), ("place=3 failures".into(), 1));
+            let concern = first.concern();
+            assert_eq!(watch.findings().len(), 1);
+            assert_eq!(first.metric.as_str(), "failures");
+            assert!(
+                sentences::concern(&watch, &concern)
+                    .starts_with("segment place=3: failures: canary ")
+            );
             let (verdict, reasons) = watch.verdict();
             let expected = match harm {
                 SegmentHarm::Hold => Verdict::Hold,
@@ -155,9 +163,7 @@ fn failures_in_one_segment_of_eight_are_found_and_named() {
             if watch.conclusion.verdict == Verdict::Hold {
                 assert_eq!(verdict, expected);
             }
-            assert!(
-                reasons.iter().any(|one| one.starts_with("segment place=3: failures: canary "))
-            );
+            assert!(reasons.contains(&Reason::Concern(concern)));
             requests.push(after);
         }
         requests.sort_unstable();
@@ -173,8 +179,12 @@ fn slowness_that_the_whole_does_not_show_is_found_and_named() {
         let mut traffic = Traffic::new(SegmentHarm::Hold, seed);
         let slow = Harm { failure_rate: 0.01, slower: 2.0 };
         let (after, watch) = traffic.first_finding(600, |place| hidden(place, slow)).unwrap();
-        assert_eq!(watch.findings()[0].name(), "place=3 latency");
-        assert_eq!(watch.conclusion.verdict, Verdict::Hold, "{}", watch.conclusion.message);
+        let first = &watch.findings()[0];
+        assert_eq!(
+            (first.segment.to_string().as_str(), first.metric.as_str()),
+            ("place=3", "latency")
+        );
+        assert_eq!(watch.conclusion.verdict, Verdict::Hold, "{:?}", watch.conclusion);
         requests.push(after);
     }
     requests.sort_unstable();
@@ -293,7 +303,7 @@ fn the_figures_of_segments() {
         for seed in 0..runs / 2 {
             let mut traffic = Traffic::new(SegmentHarm::Hold, 9000 + seed);
             let (after, watch) = traffic.first_finding(3600, canary).unwrap();
-            assert!(watch.findings()[0].name().starts_with("place=3 "), "{what}");
+            assert_eq!(watch.findings()[0].segment.to_string(), "place=3", "{what}");
             whole += u32::from(watch.conclusion.verdict == Verdict::Rollback);
             requests.push(after);
         }

@@ -1,103 +1,54 @@
-//! From the numbers of each metric to a verdict that may be asked for at any time.
+//! Sequential judge: the verdict on all metrics, valid however often it is read.
 //!
 //! ```text
-//! fail           harm beyond what is tolerated is proven, at the metric's part of alpha
+//! fail           harm beyond the tolerated margin is shown, at the metric's part of alpha
 //! insufficient   too few samples on either track
-//! pass           the canary is proven to stay within what is accepted, at alpha
+//! pass           non-inferiority within the accepted margin is shown, at alpha
 //! inconclusive   neither
 //!
 //! score          100 x weight that passes / weight that passes or fails       (guardrails, signals);
 //!                0 if a critical metric fails
-//! rollback       a guardrail fails, a critical metric fails, or so much weight has failed that the
+//! rollback       a guardrail fails, a critical metric fails, or the failed weight is so large that the
 //!                score can no longer rise above the rollback score
 //! promote        every guardrail passes, no signal lacks samples, and the score is high enough
 //! hold           otherwise
 //! ```
 //!
-//! *Proven* means by an e-process, so that looking often costs nothing. That any acting metric fails
-//! by chance has probability alpha at most, ever (weighted Bonferroni on the running maxima). Promotion
-//! needs no correction: that all guardrails pass by chance is no likelier than that the harmful one does.
+//! *Shown* means by an e-process, so looking often costs nothing. The probability that any acting metric
+//! ever fails by chance is at most alpha (weighted Bonferroni on the running maxima). Promotion needs no
+//! correction: all guardrails passing by chance is no more likely than the harmful one passing by chance.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::judgement::Verdict;
-use super::monitor::Counts;
 use super::monitor::Measured;
-use super::sentences;
+use super::verdict::Classification;
+use super::verdict::MetricEvidence;
+use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Role;
 
-/// What may be concluded now.
+/// The conclusion of the sequential judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SequentialVerdict {
-    /// What should become of the canary.
+    /// What should happen to the canary.
     pub verdict: Verdict,
-    /// It in a sentence.
-    pub message: String,
-    /// The weighted score of what is decided, 0 to 100; `None` while nothing is.
+    /// The weighted score of the metrics with a conclusion, 0 to 100; `None` before the first.
     pub score: Option<f64>,
-    /// The chance that a harmless canary ever fails in a metric that acts.
+    /// The probability that a harmless canary ever fails a metric that acts.
     pub alpha: f64,
-    /// How many ticks were looked at.
+    /// Ticks seen.
     pub ticks: u64,
-    /// What each metric says.
+    /// The evidence of each metric, in the order of the policy.
     pub metrics: Vec<MetricEvidence>,
 }
 
-/// What one metric says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricEvidence {
-    /// Which.
-    pub metric: MetricName,
-    /// What its harm leads to.
-    pub role: Role,
-    /// The conclusion.
-    pub classification: Classification,
-    /// It in a sentence with the numbers.
-    pub sentence: String,
-    /// How much was observed.
-    pub samples: Counts,
-    /// Always-valid p-value against "no worse than is tolerated".
-    pub harm_p_value: f64,
-    /// Below it the metric fails.
-    pub harm_threshold: f64,
-    /// Always-valid p-value against "worse than is accepted".
-    pub proven_p_value: f64,
-    /// Below it the metric may pass.
-    pub proven_threshold: f64,
-    /// Canary minus stable in the metric's unit (seconds, a share of requests, a probability).
-    pub effect: Option<f64>,
-    /// Its confidence sequence at 1 - alpha, to draw; the p-values decide.
-    pub interval: Option<[f64; 2]>,
-    /// Stable's recent mean, for proportion.
-    pub stable_mean: Option<f64>,
-    /// Of a difference in shadow: the standard deviation of stable's recent values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stable_spread: Option<f64>,
-}
-
-/// What is concluded of one metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Classification {
-    /// Proven to stay within what is accepted.
-    Pass,
-    /// Proven to do harm.
-    Fail,
-    /// Neither, yet.
-    Inconclusive,
-    /// Too few samples to say anything good.
-    Insufficient,
-}
-
-/// The interval that is shown is tightest near so many effective samples.
+/// The displayed interval is tightest near this many effective samples.
 const TUNED_FOR: f64 = 1000.0;
 
 impl SequentialVerdict {
-    /// What these numbers come to under this policy.
+    /// Judges these numbers under this policy.
     pub fn new(policy: &JudgePolicy, ticks: u64, measured: &[Measured]) -> SequentialVerdict {
         let metrics: Vec<MetricEvidence> = policy
             .metrics
@@ -107,15 +58,7 @@ impl SequentialVerdict {
             .collect();
         let tally = Tally::new(policy, &metrics);
         let verdict = tally.verdict(policy);
-        let message = sentences::conclusion(verdict, &metrics);
-        SequentialVerdict {
-            verdict,
-            message,
-            score: tally.score(),
-            alpha: policy.alpha,
-            ticks,
-            metrics,
-        }
+        SequentialVerdict { verdict, score: tally.score(), alpha: policy.alpha, ticks, metrics }
     }
 }
 
@@ -136,11 +79,10 @@ pub(crate) fn evidence(
     } else {
         Classification::Inconclusive
     };
-    let mut evidence = MetricEvidence {
+    MetricEvidence {
         metric: metric.name.clone(),
         role: metric.role,
         classification,
-        sentence: String::new(),
         samples: measured.counts,
         harm_p_value: measured.harm.always_valid_p(),
         harm_threshold,
@@ -150,12 +92,10 @@ pub(crate) fn evidence(
         interval: interval.map(|interval| [interval.low, interval.high]),
         stable_mean: measured.stable_mean,
         stable_spread: measured.stable_spread,
-    };
-    evidence.sentence = sentences::metric(metric, &evidence);
-    evidence
+    }
 }
 
-/// How much weight has come out how, over the metrics that act.
+/// The weights of the metrics that act, by their classification.
 struct Tally {
     passed: f64,
     failed: f64,
@@ -208,7 +148,7 @@ impl Tally {
     }
 
     fn verdict(&self, policy: &JudgePolicy) -> Verdict {
-        // What the score would be if everything still open passed.
+        // The score if every undecided metric passed.
         let at_most = 100.0 * (self.all - self.failed) / self.all.max(f64::MIN_POSITIVE);
         let hopeless = self.failed > 0.0 && at_most <= policy.rollback_score;
         let good = self.score().is_some_and(|score| score >= policy.promote_score);

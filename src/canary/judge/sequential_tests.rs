@@ -1,12 +1,15 @@
 //! Verdicts of whole policies: by classification, on seconds of traffic, and on degenerate pairs.
 
 use super::*;
+use crate::canary::judge::monitors::Counts;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::sentences;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::health::HealthPolicy;
+use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric_overrides::GivenJudgePolicy;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::sequential::EProcess;
@@ -61,21 +64,23 @@ fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> Sequentia
 #[test]
 fn an_equal_canary_is_promoted_and_never_rolled_back() {
     let found = watched(600, 1.0, |_| 0);
-    assert_eq!(found.verdict, Verdict::Promote, "{}", found.message);
+    assert_eq!(found.verdict, Verdict::Promote, "{found:?}");
     assert_eq!((found.score, found.ticks), (Some(100.0), 600));
 }
 
 #[test]
 fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
     let found = watched(30, 1.5, |_| 0);
-    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.message);
-    assert!(found.message.starts_with("the canary does harm: latency: mean +4"), "{found:?}");
-    assert!(found.message.contains("tolerated 5 % + 100 µs"), "{}", found.message);
-    let sentence = "latency: mean +48.6 % against stable (+7.29 ms; interval +37.9 to +59.2 %), \
-                    canary 300, stable 2700 samples; tolerated 5 % + 100 µs, accepted 10 % + 200 µs \
-                    above; p if it did no harm 1.6e-66 (fails below 0.025), p if it were worse than \
-                    accepted 1.0000 (passes below 0.05): fails";
-    assert_eq!(found.metrics[0].sentence, sentence);
+    assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
+    let policy = JudgePolicy::default();
+    let short = "latency: +48.6 % against stable (+7.29 ms, interval +37.9 to +59.2 %); fails, tolerated \
+                 5 % + 100 µs above";
+    let details = "; samples: canary 300, stable 2700; harm p-value 1.6e-66 (fails below 0.025), \
+                   non-inferiority p-value 1.0000 (passes below 0.05)";
+    let (metric, evidence) = (&policy.metrics[0], &found.metrics[0]);
+    assert_eq!(sentences::metric(metric, evidence), short);
+    assert_eq!(sentences::metric_in_detail(metric, evidence), format!("{short}{details}"));
+    assert_eq!(sentences::verdict(&policy, &found), format!("the canary does harm: {short}"));
 }
 
 #[test]
@@ -85,24 +90,25 @@ fn harm_that_begins_after_half_an_hour_is_found_within_a_minute() {
         let mut monitors = Monitors::new(&policy, &TrackSamples::default());
         (0..1800).for_each(|number| monitors.tick(&second(number, 1.0, 0)));
         let healthy = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
-        assert_eq!(healthy.verdict, Verdict::Promote, "{}", healthy.message);
+        assert_eq!(healthy.verdict, Verdict::Promote, "{healthy:?}");
         (1800..1860).for_each(|number| monitors.tick(&second(number, factor, failures)));
         let harmful = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
-        assert_eq!(harmful.verdict, Verdict::Rollback, "{}", harmful.message);
+        assert_eq!(harmful.verdict, Verdict::Rollback, "{harmful:?}");
     }
 }
 
 #[test]
 fn a_canary_that_fails_is_rolled_back_within_seconds() {
     let found = watched(3, 1.0, |_| 1);
-    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.message);
-    assert!(found.message.contains("canary 3 of 30, stable 0 of 270"), "{}", found.message);
+    assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
+    let message = sentences::verdict(&JudgePolicy::default(), &found);
+    assert!(message.contains("canary 3 of 30, stable 0 of 270"), "{message}");
 }
 
 #[test]
 fn a_slowdown_within_the_margin_is_no_harm() {
     let found = watched(600, 1.03, |_| 0);
-    assert_ne!(found.verdict, Verdict::Rollback, "{}", found.message);
+    assert_ne!(found.verdict, Verdict::Rollback, "{found:?}");
 }
 
 #[test]
@@ -289,7 +295,7 @@ fn the_verdict_follows_from_roles_weights_and_scores() {
         let found = SequentialVerdict::new(&policy, 7, &numbers);
         let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
         assert_eq!(got, classifications, "{name}");
-        assert_eq!((found.verdict, found.score), (verdict, score), "{name}: {}", found.message);
+        assert_eq!((found.verdict, found.score), (verdict, score), "{name}: {found:?}");
     }
 }
 
@@ -363,10 +369,10 @@ fn degenerate_pairs_have_a_verdict() {
     for (name, ticks, latency, failures, verdict) in cases {
         let found = concluded(&JudgePolicy::default(), ticks);
         let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
-        let sentences: Vec<_> = found.metrics.iter().map(|one| one.sentence.as_str()).collect();
-        assert_eq!(got[..2], [latency, failures], "{name}: {sentences:#?}");
-        assert_eq!(found.verdict, verdict, "{name}: {}", found.message);
-        assert!(!found.message.contains("NaN") && !found.message.contains("inf"), "{name}");
+        assert_eq!(got[..2], [latency, failures], "{name}: {found:#?}");
+        assert_eq!(found.verdict, verdict, "{name}: {found:?}");
+        let message = sentences::verdict(&JudgePolicy::default(), &found);
+        assert!(!message.contains("NaN") && !message.contains("inf"), "{name}: {message}");
         let text = serde_json::to_string(&found).unwrap();
         assert!(!text.contains("null,null"), "{name}: {text}");
     }
@@ -394,13 +400,15 @@ pub(in crate::canary) fn revenue(seconds: u32, loss: f64) -> impl Iterator<Item 
 fn a_recorded_metric_is_judged_by_its_own_direction_of_harm() {
     let guarded = policy("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"");
     let found = concluded(&guarded, revenue(600, 0.0));
-    assert_eq!(found.verdict, Verdict::Promote, "{}", found.metrics[3].sentence);
+    assert_eq!(found.verdict, Verdict::Promote, "{found:?}");
     let found = concluded(&guarded, revenue(60, 40.0));
-    assert_eq!(found.verdict, Verdict::Rollback, "{}", found.metrics[3].sentence);
-    assert!(found.message.contains("revenue: mean -2"), "{}", found.message);
+    assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
+    let message = sentences::verdict(&guarded, &found);
+    assert!(message.contains("revenue: -2"), "{message}");
     let found = concluded(&guarded, revenue(600, -40.0));
-    assert_eq!(found.verdict, Verdict::Promote, "{}", found.metrics[3].sentence);
+    assert_eq!(found.verdict, Verdict::Promote, "{found:?}");
     let nothing_recorded = concluded(&guarded, (0..600).map(|number| second(number, 1.0, 0)));
     assert_eq!(nothing_recorded.verdict, Verdict::Hold);
-    assert!(nothing_recorded.message.contains("revenue has too few samples"));
+    let message = sentences::verdict(&guarded, &nothing_recorded);
+    assert!(message.contains("waiting for data: revenue"), "{message}");
 }

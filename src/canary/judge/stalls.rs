@@ -74,19 +74,6 @@ impl StallMonitor {
     }
 }
 
-impl Stalls {
-    /// It in a sentence; `None` while there was no stall.
-    pub fn sentence(&self) -> Option<String> {
-        let Stalls { stalled, compared } = self;
-        (*stalled > 0).then(|| {
-            format!(
-                "{stalled} of {compared} ticks while the machine stalled: both tracks took more than \
-                 {STALL_FACTOR} times stable's usual latency"
-            )
-        })
-    }
-}
-
 /// The median of values in ascending order with their counts, and how many they are.
 fn median(values: &[(f64, u64)]) -> Option<(f64, u64)> {
     let count = values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
@@ -129,9 +116,6 @@ mod tests {
             let counts = counted(quiet.chain(noisy));
             assert_eq!((counts.stalled, counts.compared), (expected, 25), "{stable} {canary}");
         }
-        let sentence = Stalls { stalled: 5, compared: 25 }.sentence().unwrap();
-        assert!(sentence.starts_with("5 of 25 ticks while the machine stalled"), "{sentence}");
-        assert_eq!(Stalls { stalled: 0, compared: 25 }.sentence(), None);
     }
 
     #[test]

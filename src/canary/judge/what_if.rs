@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::evidence::SequentialEvidence;
-use super::judgement::Verdict;
 use super::monitors::Monitors;
+use super::sequential::SequentialVerdict;
 use super::tick_log::LogError;
 use super::tick_log::LoggedTick;
 use super::tick_log::replay;
+use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 
 /// The verdicts of the watch over all ticks of a rollout.
@@ -39,8 +40,8 @@ pub struct Moment {
     pub at: Option<Timestamp>,
     /// What ought to become of the canary.
     pub verdict: Verdict,
-    /// Why, in a sentence.
-    pub message: String,
+    /// The evidence of each metric.
+    pub conclusion: SequentialVerdict,
     /// Requests that the canary had been asked by then, as far as they were judged.
     pub canary_requests: u64,
 }
@@ -58,7 +59,7 @@ impl Following {
     /// ticks, or knows nothing of a metric of the policy.
     pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
         let monitors = base.anew(policy)?;
-        let end = moment(&SequentialEvidence::new(policy, &monitors), None, 0);
+        let end = moment(SequentialEvidence::new(policy, &monitors), None, 0);
         let course = Course { ticks: 0, rollback: None, promote: None, end };
         let monitors = Some(monitors);
         Some(Following { policy: policy.clone(), monitors, course, canary_requests: 0 })
@@ -78,7 +79,7 @@ impl Following {
             // Latency has no failures, and a policy need not judge failures: the larger knows more.
             let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
             self.canary_requests = self.canary_requests.max(requests.unwrap_or(0));
-            let now = moment(&evidence, Some(tick), self.canary_requests);
+            let now = moment(evidence, Some(tick), self.canary_requests);
             let first = match now.verdict {
                 Verdict::Rollback => Some(&mut self.course.rollback),
                 Verdict::Promote => Some(&mut self.course.promote),
@@ -99,19 +100,15 @@ impl Following {
     }
 }
 
-fn moment(
-    evidence: &SequentialEvidence,
-    tick: Option<&LoggedTick>,
-    canary_requests: u64,
-) -> Moment {
-    let conclusion = &evidence.conclusion;
+fn moment(evidence: SequentialEvidence, tick: Option<&LoggedTick>, canary_requests: u64) -> Moment {
+    let conclusion = evidence.conclusion;
     Moment {
         tick: conclusion.ticks,
         step: tick.map_or(0, |tick| tick.step),
         at: tick.map(|tick| tick.at),
         verdict: conclusion.verdict,
-        message: conclusion.message.clone(),
         canary_requests,
+        conclusion,
     }
 }
 

@@ -7,8 +7,6 @@ use super::metric::Metric;
 use super::metric::Role;
 use super::metric_overrides::GivenJudgePolicy;
 use super::metric_overrides::JudgePolicyError;
-use crate::canary::judge::evidence::SequentialEvidence;
-use crate::canary::judge::sequential::Classification;
 
 /// Whence pairs come, if any do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,41 +57,6 @@ impl JudgePolicy {
             return Err(JudgePolicyError::NoGuardrail);
         }
         Ok(self)
-    }
-}
-
-impl SequentialEvidence {
-    /// Whether anything is judged by pairs.
-    pub fn judges_a_shadow(&self) -> bool {
-        self.policy.metrics.iter().any(|metric| metric.source.is_shadow())
-    }
-
-    /// What acts and has failed, in sentences.
-    pub fn harms(&self) -> Vec<String> {
-        self.sentences(|metric, classification| {
-            metric.role.acts() && classification == Classification::Fail
-        })
-    }
-
-    /// The guardrails that are judged by pairs and have not passed, in sentences.
-    pub fn not_passed_in_shadow(&self) -> Vec<String> {
-        self.sentences(|metric, classification| {
-            metric.source.is_shadow()
-                && metric.role == Role::Guardrail
-                && match classification {
-                    Classification::Insufficient | Classification::Inconclusive => true,
-                    // What fails is among the harms.
-                    Classification::Pass | Classification::Fail => false,
-                }
-        })
-    }
-
-    fn sentences(&self, such: impl Fn(&Metric, Classification) -> bool) -> Vec<String> {
-        let evidence = self.policy.metrics.iter().zip(&self.conclusion.metrics);
-        evidence
-            .filter(|(metric, evidence)| such(metric, evidence.classification))
-            .map(|(_, evidence)| evidence.sentence.clone())
-            .collect()
     }
 }
 

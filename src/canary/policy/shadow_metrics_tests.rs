@@ -7,10 +7,12 @@ use rand::rngs::StdRng;
 
 use super::PairSource;
 use crate::canary::judge::evidence::SequentialEvidence;
-use crate::canary::judge::judgement::Verdict;
 use crate::canary::judge::monitors::Monitors;
-use crate::canary::judge::sequential::Classification;
+use crate::canary::judge::sentences;
+use crate::canary::judge::sentences::metric_in_detail;
 use crate::canary::judge::sequential::SequentialVerdict;
+use crate::canary::judge::verdict::Classification;
+use crate::canary::judge::verdict::Verdict;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::pairs::Pairs;
@@ -130,20 +132,23 @@ fn sentences_name_pairs_and_margins() {
     (0..40).for_each(|_| monitors.tick(&tick(&mut random, shifted)));
     let watch = SequentialEvidence::new(&policy, &monitors);
     assert!(watch.judges_a_shadow());
-    let harms = watch.harms().join("; ");
+    let harms = watch.metrics().filter(|(_, one)| one.classification == Classification::Fail);
+    let harms: Vec<String> = harms.map(|(metric, one)| metric_in_detail(metric, one)).collect();
+    let harms = harms.join("; ");
     for said in [
         "shadow_score: the same request scores +0.1",
-        "800 pairs in shadow; tolerated 0.2 sd of stable's scores + 0.01 (now 0.06",
+        "800 pairs in shadow; fails, tolerated 0.2 sd of stable's scores + 0.01 (now 0.06",
         "shadow_flips: ",
         "% of labels differ (interval ",
-        "tolerated 10 %, accepted 15 %",
+        "fails, tolerated 10 %",
+        "non-inferiority p-value 1.0000 (passes below 0.05)",
     ] {
         assert!(harms.contains(said), "{said}: {harms}");
     }
     let latency = watch.conclusion.metrics.last().unwrap();
     assert_eq!(latency.metric.as_str(), "shadow_latency");
-    assert_eq!(latency.classification, Classification::Pass, "{}", latency.sentence);
-    let failures = &watch.conclusion.metrics[5].sentence;
+    assert_eq!(latency.classification, Classification::Pass, "{latency:?}");
+    let failures = sentences::metric(&policy.metrics[5], &watch.conclusion.metrics[5]);
     assert!(failures.contains("the canary failed 0 of 800 requests in shadow"), "{failures}");
 }
 

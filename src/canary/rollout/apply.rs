@@ -30,7 +30,8 @@ use super::state::Slowdown;
 use super::state::State;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
-use crate::canary::judge::judgement::Verdict;
+use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 
@@ -142,7 +143,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 }
             }
         }
-        Event::Held { judgement, concerns, reason: _ } => {
+        Event::Held { judgement, concerns } => {
             let running = named(state, judgement.rollout)?;
             check_current(running, judgement)?;
             check_by_plan(running)?;
@@ -201,7 +202,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 (true, Some(_)) => {}
                 (true, None) => return Err(Refusal::ReasonMissing),
             }
-            let reason = reason.clone().unwrap_or_else(|| judgement.reasons.join("; "));
+            let reason = reason.clone().unwrap_or_else(|| sentences::why(judgement));
             let mut next = ended(state, running, Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
@@ -367,7 +368,7 @@ fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
         Verdict::Promote => Ok(()),
         Verdict::Rollback | Verdict::Hold => Err(Refusal::NotPassing {
             harm_is_shown: judgement.harm_is_shown(),
-            reasons: judgement.reasons.clone(),
+            why: sentences::why(judgement),
         }),
     }
 }

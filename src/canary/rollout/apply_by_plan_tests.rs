@@ -1,6 +1,7 @@
 //! Every event in every state of a rollout by plan.
 
 use super::*;
+use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::plan::Plan;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::policy::plan::Template;
@@ -38,11 +39,8 @@ fn every_event_in_every_state_of_a_plan() {
     let awaited = |step| Event::ApprovalAwaited { judgement: passing(1, step, "v2") };
     let paused = Event::Paused { rollout: 1, reason: None };
     let held = Event::Paused { rollout: 1, reason: Some("no verdict within 1h".into()) };
-    let shown = Event::Held {
-        judgement: passing(1, 1, "v2"),
-        concerns: vec!["latency in region=north".into()],
-        reason: "latency in region=north is worse".into(),
-    };
+    let shown =
+        Event::Held { judgement: passing(1, 1, "v2"), concerns: vec![Concern::SampleRatio] };
     let resumed = Event::Resumed { rollout: 1 };
     let promoted = |step, forced: bool, by| Event::Promoted {
         judgement: passing(1, step, "v2"),
@@ -252,7 +250,7 @@ fn a_rollout_by_hand_takes_no_steps_of_a_plan() {
     for event in [
         Event::Advanced { judgement: passing(1, 1, "v2") },
         Event::ApprovalAwaited { judgement: passing(1, 1, "v2") },
-        Event::Held { judgement: passing(1, 1, "v2"), concerns: vec![], reason: "new".into() },
+        Event::Held { judgement: passing(1, 1, "v2"), concerns: vec![] },
         Event::Promoted {
             judgement: passing(1, 1, "v2"),
             forced: false,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
+use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::GivenInjection;
 use crate::canary::policy::health::HealthPolicy;
@@ -314,8 +315,7 @@ fn an_override_lifts_the_quarantine_it_overrides() {
 }
 
 fn held(judgement: Box<Judgement>) -> Event {
-    let (concerns, reason) = (vec!["region=north failures".to_owned()], "because".to_owned());
-    Event::Held { judgement, concerns, reason }
+    Event::Held { judgement, concerns: vec![Concern::SampleRatio] }
 }
 
 fn injected(rollout: u64, delay_ms: u32) -> Event {

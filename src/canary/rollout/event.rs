@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::state::Slowdown;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
+use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::Injection;
@@ -69,10 +70,8 @@ pub enum Event {
     Held {
         /// The judgement at that time.
         judgement: Box<Judgement>,
-        /// The names of the concerns. After the rollout is resumed, these do not pause it again.
-        concerns: Vec<String>,
-        /// The concerns in sentences, with numbers.
-        reason: String,
+        /// The concerns. After the rollout is resumed, these do not pause it again.
+        concerns: Vec<Concern>,
     },
     /// The rollout was resumed, or its step was approved.
     Resumed {

@@ -3,13 +3,14 @@
 use super::event::Event;
 use super::post_promotion::failing;
 use crate::canary::judge::judgement::Judgement;
+use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
 use crate::canary::traffic::weight::Weight;
 
 /// What the metrics of labels that have failed say; if none has, the reasons.
 fn failed(judgement: &Judgement) -> Vec<String> {
     let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();
-    if said.is_empty() { judgement.reasons.clone() } else { said }
+    if said.is_empty() { vec![sentences::why(judgement)] } else { said }
 }
 
 /// What is said of a shadow, if there is one.
@@ -47,18 +48,19 @@ impl Event {
                     judgement.step,
                     inputs.canary.requests,
                     inputs.stable.requests,
-                    judgement.reasons.join("; "),
+                    sentences::why(judgement),
                 )
             }
             Event::ApprovalAwaited { judgement } => {
-                let seen = judgement.reasons.join("; ");
+                let seen = sentences::why(judgement);
                 format!("rollout {} waits for a person to agree: {seen}", judgement.rollout)
             }
             Event::Paused { rollout, reason } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 format!("rollout {rollout} is paused{why}")
             }
-            Event::Held { judgement, reason, .. } => {
+            Event::Held { judgement, concerns } => {
+                let reason = sentences::concerns(judgement, concerns);
                 format!("rollout {} is held for a person to decide: {reason}", judgement.rollout)
             }
             Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
@@ -79,7 +81,7 @@ impl Event {
                     (false, Mode::Automatic) => " by serin",
                 };
                 let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let seen = judgement.reasons.join("; ");
+                let seen = sentences::why(judgement);
                 format!("rollout {} is promoted{how}{why}: {seen}", judgement.rollout)
             }
             Event::RolledBack { rollout, reason, judgement, by, .. } => {
@@ -89,9 +91,7 @@ impl Event {
                     Mode::Automatic => (" by serin", None),
                 };
                 let seen = judgement
-                    .map(|judgement| {
-                        format!("; the judgement was: {}", judgement.reasons.join("; "))
-                    })
+                    .map(|judgement| format!("; the judgement was: {}", sentences::why(judgement)))
                     .unwrap_or_default();
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }

@@ -21,11 +21,11 @@ use jiff::Timestamp;
 
 use super::state::Phase;
 use super::state::Rollout;
-use crate::canary::judge::evidence::Concern;
 use crate::canary::judge::evidence::SequentialEvidence;
-use crate::canary::judge::evidence::brief;
 use crate::canary::judge::judgement::Judgement;
-use crate::canary::judge::judgement::Verdict;
+use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Concern;
+use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::Plan;
 use crate::canary::traffic::weight::Weight;
@@ -74,7 +74,7 @@ pub fn next_action(
         return Action::RollBack(reason);
     }
     if judgement.verdict == Verdict::Rollback {
-        return Action::RollBack(judgement.reasons.join("; "));
+        return Action::RollBack(sentences::why(judgement));
     }
     if let Some(action) = overdue(rollout, now) {
         return action;
@@ -99,7 +99,7 @@ pub fn next_action(
     // At 100 % there is no stable to compare with: all must be proven before.
     let must_be_proven = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
     if must_be_proven && judgement.verdict != Verdict::Promote {
-        missing.extend(judgement.reasons.iter().cloned());
+        missing.extend(sentences::reasons(judgement, &judgement.reasons));
     }
     if !missing.is_empty() {
         return Action::Wait(missing);
@@ -145,15 +145,10 @@ fn paused(rollout: &Rollout) -> String {
     format!("paused; resume it to go on{end}")
 }
 
-/// Why it is held, in a sentence.
-pub fn reason(concerns: &[Concern]) -> String {
-    brief(concerns.iter().map(|one| one.sentence.clone())).join("; ")
-}
-
 /// What a person should look at and has not been shown.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
     let concerns = judgement.watch.iter().flat_map(SequentialEvidence::concerns);
-    concerns.filter(|one| !rollout.concerns.contains(&one.name)).collect()
+    concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
 fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
@@ -216,13 +211,13 @@ fn step_lacks(
     if let Some(watch) = &judgement.watch {
         if weight.is_zero() {
             // Nothing is recorded of a canary that answers nobody.
-            missing.extend(watch.harms());
+            missing.extend(sentences::reasons(judgement, &watch.harms()));
         } else {
             // What a person should look at, one has: the ramp goes on, and the promotion takes force.
-            missing.extend(watch.metric_objections());
+            missing.extend(sentences::reasons(judgement, &watch.metric_objections()));
         }
         if shadows {
-            missing.extend(watch.not_passed_in_shadow());
+            missing.extend(sentences::reasons(judgement, &watch.not_passed_in_shadow()));
         }
     } else if shadows || !weight.is_certain() {
         missing.push("nothing is judged; the evidence is missing".to_owned());

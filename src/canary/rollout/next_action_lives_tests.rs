@@ -5,7 +5,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::canary::judge::sequential::Classification;
+use crate::canary::judge::verdict::Classification;
 use crate::canary::policy::HarmAction;
 use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
@@ -98,11 +98,7 @@ fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
             judgement: Some(judgement),
             by,
         }),
-        Action::HoldFor(concerns) => {
-            let reason = reason(concerns);
-            let concerns = concerns.iter().map(|one| one.name.clone()).collect();
-            Some(Event::Held { judgement, concerns, reason })
-        }
+        Action::HoldFor(concerns) => Some(Event::Held { judgement, concerns: concerns.clone() }),
         Action::Hold(reason) => Some(Event::Paused { rollout, reason: Some(reason.clone()) }),
     }
 }

@@ -7,6 +7,7 @@ use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::verdict::Reason;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
 use crate::canary::policy::health::HealthPolicy;
@@ -81,7 +82,7 @@ fn judged(rollout: &Rollout, verdict: Verdict, requests: u64) -> Judgement {
     judgement.digest = rollout.canary.digest.clone();
     let inputs = &mut judgement.evidence.inputs;
     (inputs.stable.requests, inputs.canary.requests) = (requests, requests);
-    Judgement { verdict, reasons: vec![format!("{verdict:?}").to_lowercase()], ..judgement }
+    Judgement { verdict, reasons: vec![Reason::NoEvidence], ..judgement }
 }
 
 fn after(state: &State, event: &Event, now: Timestamp) -> State {
@@ -118,15 +119,15 @@ fn every_situation_of_a_step() {
         (0, Hold, 100, 60, "advance"),
         (0, Promote, 100, 60, "advance"),
         (0, Promote, 100, 59, "wait: the step bakes"),
-        (0, Rollback, 0, 0, "roll back: rollback"),
-        (0, Rollback, 100, 60, "roll back: rollback"),
-        (1, Hold, 5000, 300, "wait: hold"),
+        (0, Rollback, 0, 0, "roll back: the sequential judge has no evidence"),
+        (0, Rollback, 100, 60, "roll back: the sequential judge has no evidence"),
+        (1, Hold, 5000, 300, "wait: the sequential judge has no evidence"),
         (1, Promote, 5000, 119, "wait: the step bakes 1s more"),
         (1, Promote, 0, 300, "wait: canary has 0 of the 100"),
         (1, Promote, 5000, 300, "promote"),
         (0, Hold, 0, 600, "roll back: no verdict within 10m"),
         (1, Hold, 5000, 600, "roll back: no verdict within 10m"),
-        (1, Rollback, 5000, 700, "roll back: rollback"),
+        (1, Rollback, 5000, 700, "roll back: the sequential judge has no evidence"),
     ] {
         let mut rollout = running(&plan());
         rollout.position = position;
@@ -197,7 +198,7 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
     assert_eq!(act(&state, Verdict::Hold, 10), "advance");
     state = after(&state, &Event::Advanced { judgement: judgement(&state, Verdict::Hold) }, at(10));
     assert_eq!(state.rollout.as_ref().unwrap().weight().percent(), 50.0);
-    assert_eq!(act(&state, Verdict::Hold, 300), "wait: hold");
+    assert_eq!(act(&state, Verdict::Hold, 300), "wait: the sequential judge has no evidence");
     assert_eq!(act(&state, Verdict::Promote, 300), "awaitapproval");
     let asked = Event::ApprovalAwaited { judgement: judgement(&state, Verdict::Promote) };
     state = after(&state, &asked, at(300));
@@ -205,7 +206,7 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
     let agreed = after(&state, &Event::Resumed { rollout: 1 }, at(302));
     assert_eq!(act(&agreed, Verdict::Promote, 302), "promote");
     // What has become unproven meanwhile is not promoted on an old approval.
-    assert_eq!(act(&agreed, Verdict::Hold, 302), "wait: hold");
+    assert_eq!(act(&agreed, Verdict::Hold, 302), "wait: the sequential judge has no evidence");
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn nothing_goes_to_everybody_unproven() {
             at(60),
         ))
     };
-    assert_eq!(act(Verdict::Hold), "wait: hold");
+    assert_eq!(act(Verdict::Hold), "wait: the sequential judge has no evidence");
     assert_eq!(act(Verdict::Promote), "advance");
 }
 
@@ -325,7 +326,8 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
                 value: Word::new(value).unwrap(),
             },
             metric: MetricName::new("latency").unwrap(),
-            sentence: format!("segment region={value} is slow"),
+            log10_e_value: 9.0,
+            log10_threshold: 3.0,
         };
         let findings = values.iter().map(finding).collect();
         Some(SegmentScan { alpha: 0.05, hypotheses: 6, findings, segments: Vec::new() })
@@ -347,8 +349,7 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
         let Action::HoldFor(concerns) = &action else { panic!("{action:?}") };
         // Only what is new.
         assert_eq!(concerns.len(), 1);
-        let names: Vec<String> = concerns.iter().map(|one| one.name.clone()).collect();
-        let held = Event::Held { judgement, concerns: names, reason: reason(concerns) };
+        let held = Event::Held { judgement, concerns: concerns.clone() };
         state = after(&state, &held);
         assert_eq!(state.rollout.as_ref().unwrap().phase, Phase::Paused);
         assert!(matches!(look(&state, seen).0, Action::Wait(_)));

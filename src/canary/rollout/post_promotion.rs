@@ -14,7 +14,8 @@ use super::state::Rollout;
 use super::state::State;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
-use crate::canary::judge::sequential::Classification;
+use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Classification;
 use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
@@ -93,7 +94,7 @@ pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
             let hears = metric.source.is_of_labels() && metric.role.acts();
             hears && evidence.classification == Classification::Fail
         })
-        .map(|(metric, evidence)| (metric, evidence.sentence.clone()))
+        .map(|(metric, evidence)| (metric, sentences::metric(metric, evidence)))
         .collect()
 }
 

@@ -34,14 +34,14 @@ pub enum Refusal {
     /// The judgement does not pass.
     #[error(
         "the canary does not pass ({}); {}, or override it with force and a reason",
-        .reasons.join("; "),
+        .why,
         if *.harm_is_shown { "roll it back" } else { "wait for more evidence, roll it back" }
     )]
     NotPassing {
         /// Whether harm is shown, or evidence is missing.
         harm_is_shown: bool,
         /// Why.
-        reasons: Vec<String>,
+        why: String,
     },
     /// The rollout is on hold.
     #[error("rollout {rollout} is paused; resume it first, or override it with force and a reason")]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::refusal::Refusal;
+use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
@@ -99,7 +100,7 @@ pub struct Rollout {
     pub deadline_at: Option<Timestamp>,
     /// What serin has held it for, by name; a person has seen it or is to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub concerns: BTreeSet<String>,
+    pub concerns: BTreeSet<Concern>,
     /// What is broken in the canary on purpose.
     #[serde(default)]
     pub injection: Injection,

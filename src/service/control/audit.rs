@@ -20,7 +20,7 @@ use crate::canary::Monitors;
 use crate::canary::Policy;
 use crate::canary::Verdict;
 use crate::canary::Version;
-use crate::canary::judge::judgement::SequentialEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::ALGORITHM;
 use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::LogError;

@@ -172,7 +172,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
             scope.spawn(|| (0..40).for_each(|_| service.save_checkpoint().unwrap()));
         }
     });
-    let judged = judged_now(&service).metrics[0].samples;
+    let judged = judged_now(&service).metrics[0].evidence.samples;
     assert_eq!((judged.stable, judged.canary), (600, 600));
     service.save_checkpoint().unwrap();
     assert_the_state_is_the_log(&*store);

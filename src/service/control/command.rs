@@ -18,7 +18,7 @@ use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Weight;
-use crate::canary::judge::judgement::SequentialEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;

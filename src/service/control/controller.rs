@@ -17,7 +17,6 @@ use crate::canary::policy::plan::FEWEST_FOR_P99;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::Observation;
 use crate::canary::rollout::next_action::next_action;
-use crate::canary::rollout::next_action::reason;
 use crate::service::Service;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
@@ -59,11 +58,7 @@ impl Service {
                 judgement: Some(judgement),
                 by,
             },
-            Action::HoldFor(concerns) => Event::Held {
-                judgement,
-                concerns: concerns.iter().map(|one| one.name.clone()).collect(),
-                reason: reason(concerns),
-            },
+            Action::HoldFor(concerns) => Event::Held { judgement, concerns: concerns.clone() },
             Action::Hold(reason) => Event::Paused { rollout, reason: Some(reason.clone()) },
         };
         self.commit(&mut ledger, &event, None)?;

@@ -9,6 +9,7 @@ use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::judge::health_check::TrackInputs;
+use crate::canary::judge::sentences;
 
 /// The longest text for people, in characters: what of a sentence fits a message without being folded.
 const MAX_TEXT: usize = 3000;
@@ -106,7 +107,7 @@ fn judged(judgement: &Judgement) -> Value {
     let inputs = &judgement.evidence.inputs;
     json!({
         "verdict": judgement.verdict,
-        "reasons": judgement.reasons,
+        "reasons": sentences::reasons(judgement, &judgement.reasons),
         "step": judgement.step,
         "tracks": { "stable": track(&inputs.stable), "canary": track(&inputs.canary) },
         "metrics": judgement.watch.as_ref().map(|watch| &watch.conclusion.metrics),

@@ -12,6 +12,7 @@ use crate::service::control::command::Command;
 use crate::service::control::command::Deployment;
 use crate::service::control::startup::StartError;
 use crate::service::serving::predict::Request;
+use crate::service::status::sequential::SequentialStatus;
 use crate::service::tests::Bench;
 
 fn weight(percent: f64) -> Weight {
@@ -162,14 +163,15 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
         status.health.as_ref().unwrap().sequential.clone().unwrap()
     };
     assert_eq!(watch(&before), watch(&after));
-    assert_eq!(watch(&after).metrics[3].samples.canary, 200);
+    assert_eq!(watch(&after).metrics[3].evidence.samples.canary, 200);
     let replayed = restarted.replayed(1, watch(&after).ticks).unwrap();
-    assert_eq!(replayed.conclusion, watch(&after));
+    let replayed = SequentialStatus::new(&replayed.policy, &replayed.conclusion);
+    assert_eq!(replayed, watch(&after));
     ask(&restarted, 10, nobody);
     work_off(&restarted);
     restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
-    assert_eq!(watch(&restarted.status()).metrics[3].samples.canary, 210);
+    assert_eq!(watch(&restarted.status()).metrics[3].evidence.samples.canary, 210);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::canary::Judgement;
 use crate::canary::Rollout;
 use crate::canary::Verdict;
+use crate::canary::judge::sentences;
 use crate::canary::rollout::state::Phase;
 
 /// One condition of a promotion.
@@ -43,12 +44,14 @@ pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<Checkli
         ChecklistItem {
             item: "no alert".into(),
             done: at_once == Verdict::Promote,
-            detail: reasons.join("; "),
+            detail: sentences::reasons(judgement, &reasons).join("; "),
         },
         ChecklistItem {
             item: "no objection from the sequential judge".into(),
             done: objections.is_empty(),
-            detail: watch.map_or_else(String::new, |watch| watch.verdict().1.join("; ")),
+            detail: watch.map_or_else(String::new, |watch| {
+                sentences::reasons(judgement, &watch.verdict().1).join("; ")
+            }),
         },
         ChecklistItem {
             item: "not paused".into(),

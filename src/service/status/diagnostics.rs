@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::canary::judge::judgement::SequentialEvidence;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::segment_scan::SegmentFinding;
 use crate::canary::judge::segment_scan::SegmentSeen;
+use crate::canary::judge::sentences;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
 /// What was observed apart from the metrics.
@@ -101,7 +102,7 @@ impl Diagnostics {
             segments: watch.segments.as_ref().map(|scan| SegmentsStatus {
                 alpha: scan.alpha,
                 hypotheses: scan.hypotheses,
-                findings: scan.findings.iter().map(FindingStatus::new).collect(),
+                findings: scan.findings.iter().map(|one| FindingStatus::new(watch, one)).collect(),
                 seen: scan.segments.iter().map(SeenStatus::new).collect(),
             }),
             sample_ratio: watch.ratio.map(|ratio| RatioStatus {
@@ -111,23 +112,23 @@ impl Diagnostics {
                 expected_canary: ratio.shares.expected_canary,
                 p_value: ratio.evidence.always_valid_p(),
                 alpha: RATIO_ALPHA,
-                message: ratio.sentence(),
+                message: sentences::sample_ratio(&ratio),
             }),
             machine: watch.stalls.map(|stalls| MachineStatus {
                 stalled_ticks: stalls.stalled,
                 ticks: stalls.compared,
-                message: stalls.sentence(),
+                message: sentences::stalls(&stalls),
             }),
         }
     }
 }
 
 impl FindingStatus {
-    fn new(finding: &SegmentFinding) -> FindingStatus {
+    fn new(watch: &SequentialEvidence, finding: &SegmentFinding) -> FindingStatus {
         FindingStatus {
             segment: finding.segment.to_string(),
             metric: finding.metric.to_string(),
-            sentence: finding.sentence.clone(),
+            sentence: sentences::concern(watch, &finding.concern()),
         }
     }
 }

@@ -7,14 +7,16 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::diagnostics::Diagnostics;
+use super::sequential::ForecastStatus;
+use super::sequential::SequentialStatus;
 use super::tracks::TrackStatus;
 use super::tracks::Tracks;
 use super::tracks::milliseconds;
 use crate::canary::Forecast;
 use crate::canary::Judgement;
 use crate::canary::Samples;
-use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
+use crate::canary::judge::sentences;
 
 /// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
 /// concludes.
@@ -51,12 +53,12 @@ pub struct Health {
     /// One-sided p-value of Fisher's exact test on failures.
     pub failure_p_value: f64,
     /// What the sequential judge concludes; harm found here also stops a promotion.
-    pub sequential: Option<SequentialVerdict>,
+    pub sequential: Option<SequentialStatus>,
     /// Segments, sample ratio, and stalls of the machine.
     #[serde(flatten)]
     pub diagnostics: Diagnostics,
     /// When to expect a verdict, and what could be detected by then.
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<ForecastStatus>,
     /// When the newest tick closed. The sequential judge and the diagnostics know what was recorded before
     /// it; sample counts and fixed-horizon tests are those of now.
     pub as_of: Option<Timestamp>,
@@ -97,7 +99,7 @@ impl Health {
         Health {
             alert_triggered: status == HealthStatus::Alert,
             status,
-            message: reasons.join("; "),
+            message: sentences::reasons(judgement, &reasons).join("; "),
             verdict: judgement.verdict,
             harm_is_shown: judgement.harm_is_shown(),
             test: "welch_t".into(),
@@ -113,9 +115,14 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
-            sequential: judgement.watch.as_ref().map(|watch| watch.conclusion.clone()),
+            sequential: judgement
+                .watch
+                .as_ref()
+                .map(|watch| SequentialStatus::new(&watch.policy, &watch.conclusion)),
             diagnostics: judgement.watch.as_ref().map(Diagnostics::new).unwrap_or_default(),
-            forecast,
+            forecast: forecast
+                .zip(judgement.watch.as_ref())
+                .map(|(forecast, watch)| ForecastStatus::new(&watch.policy, forecast)),
             as_of,
             stable,
             canary,

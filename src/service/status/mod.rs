@@ -1,7 +1,7 @@
 //! What people and programs see of a server: pure functions from state and evidence to plain values.
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
-//! - [`tracks`], [`health`], [`plan`], [`checklist`], [`diagnostics`], [`shadow`], [`quality`] and
+//! - [`tracks`], [`health`], [`plan`], [`checklist`], [`diagnostics`], [`shadow`], [`sequential`], [`quality`] and
 //!   [`post_promotion`]: its parts.
 //! - [`history`]: journal entries with their sentences.
 
@@ -13,6 +13,7 @@ pub mod overview;
 pub mod plan;
 pub mod post_promotion;
 pub mod quality;
+pub mod sequential;
 pub mod shadow;
 pub mod tracks;
 

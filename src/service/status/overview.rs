@@ -22,6 +22,7 @@ use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Verdict;
 use crate::canary::Version;
+use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 use crate::canary::rollout::next_action::Action;
@@ -189,10 +190,7 @@ impl Status {
             },
             canary: rollout.map(|rollout| rollout.canary.clone()),
             traffic_percent: rollout.map_or(0.0, |rollout| rollout.weight().percent()),
-            rollout: rollout.map(|rollout| {
-                let action = judged.as_ref().map(|(_, action)| action);
-                RolloutStatus::new(rollout, now, action)
-            }),
+            rollout: rollout.map(|rollout| RolloutStatus::new(rollout, now, judged.as_ref())),
             breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
             tracks: Tracks::new(&samples),
             shadow: rollout.and_then(|rollout| {
@@ -202,7 +200,7 @@ impl Status {
             health: judgement.map(|it| Health::new(it, &samples, inputs.forecast, inputs.as_of)),
             verdict: judgement.map(|judgement| VerdictStatus {
                 decision: judgement.verdict,
-                reasons: judgement.reasons.clone(),
+                reasons: sentences::reasons(judgement, &judgement.reasons),
             }),
             checklist: match (rollout, judgement) {
                 (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
@@ -230,7 +228,11 @@ impl Status {
 }
 
 impl RolloutStatus {
-    fn new(rollout: &Rollout, now: Timestamp, action: Option<&Action>) -> RolloutStatus {
+    fn new(
+        rollout: &Rollout,
+        now: Timestamp,
+        judged: Option<&(Judgement, Action)>,
+    ) -> RolloutStatus {
         let (elapsed, bake) = (rollout.elapsed(now), rollout.bake());
         let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
         RolloutStatus {
@@ -243,7 +245,8 @@ impl RolloutStatus {
             bake_seconds: bake.map(seconds),
             remaining_bake_seconds: bake.map(|bake| seconds(bake.saturating_sub(elapsed))),
             metrics: rollout.policy.judge.metrics.clone(),
-            plan: action.and_then(|action| PlanStatus::new(rollout, action)),
+            plan: judged
+                .and_then(|(judgement, action)| PlanStatus::new(rollout, judgement, action)),
         }
     }
 }

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::canary::Judgement;
 use crate::canary::Rollout;
+use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::rollout::next_action::Action;
-use crate::canary::rollout::next_action::reason;
 
 /// The plan of a rollout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,7 +62,11 @@ pub struct StepStatus {
 
 impl PlanStatus {
     /// The plan of this rollout and its next action; `None` if a person decides.
-    pub(crate) fn new(rollout: &Rollout, action: &Action) -> Option<PlanStatus> {
+    pub(crate) fn new(
+        rollout: &Rollout,
+        judgement: &Judgement,
+        action: &Action,
+    ) -> Option<PlanStatus> {
         match rollout.mode() {
             Mode::Manual => return None,
             Mode::Automatic => {}
@@ -74,7 +79,9 @@ impl PlanStatus {
             Action::Promote => (NextAction::Promote, Vec::new()),
             Action::RollBack(reason) => (NextAction::RollBack, vec![reason.clone()]),
             Action::Hold(reason) => (NextAction::Hold, vec![reason.clone()]),
-            Action::HoldFor(concerns) => (NextAction::Hold, vec![reason(concerns)]),
+            Action::HoldFor(concerns) => {
+                (NextAction::Hold, vec![sentences::concerns(judgement, concerns)])
+            }
         };
         let step = |step: &PlannedStep| StepStatus {
             percent: step.weight.percent(),

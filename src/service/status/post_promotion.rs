@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::sequential::SequentialStatus;
 use crate::canary::Judgement;
 use crate::canary::Metric;
-use crate::canary::SequentialVerdict;
 use crate::canary::policy::HarmAction;
 use crate::canary::rollout::state::PostPromotion;
 
@@ -26,7 +26,7 @@ pub struct PostPromotionStatus {
     /// The metrics of the rollout's policy.
     pub metrics: Vec<Metric>,
     /// What the sequential judge concludes.
-    pub sequential: Option<SequentialVerdict>,
+    pub sequential: Option<SequentialStatus>,
     /// When the newest tick closed.
     pub as_of: Option<Timestamp>,
 }
@@ -45,7 +45,9 @@ impl PostPromotionStatus {
             action: promotion.rollout.policy.post_promotion.action,
             harm: promotion.harm(&judgement),
             metrics: promotion.rollout.policy.judge.metrics.clone(),
-            sequential: judgement.watch.map(|watch| watch.conclusion),
+            sequential: judgement
+                .watch
+                .map(|watch| SequentialStatus::new(&watch.policy, &watch.conclusion)),
             as_of,
         }
     }

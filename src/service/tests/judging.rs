@@ -43,7 +43,7 @@ fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
     let mut service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
     let judged = |service: &Service| {
-        let latency = judged_now(service).metrics[0].samples;
+        let latency = judged_now(service).metrics[0].evidence.samples;
         latency.stable + latency.canary
     };
     let visit = |service: &Service, users: std::ops::Range<u32>| {
@@ -115,7 +115,7 @@ fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
     visit();
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    let judged = || judged_now(&service).metrics[1].samples;
+    let judged = || judged_now(&service).metrics[1].evidence.samples;
     let before = judged();
     visit();
     let after = judged();
@@ -143,7 +143,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
     let cost = judged_now(&service).metrics[3].clone();
-    assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
+    assert_eq!((cost.evidence.samples.stable, cost.evidence.samples.canary), (20, 20));
 }
 
 #[test]

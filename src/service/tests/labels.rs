@@ -56,8 +56,8 @@ fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
 
 fn brier_samples(service: &Service) -> (u64, u64) {
     let judged = judged_now(service);
-    let brier = judged.metrics.iter().find(|it| it.metric.as_str() == "brier").unwrap();
-    (brier.samples.stable, brier.samples.canary)
+    let brier = judged.metrics.iter().find(|it| it.evidence.metric.as_str() == "brier").unwrap();
+    (brier.evidence.samples.stable, brier.evidence.samples.canary)
 }
 
 #[test]

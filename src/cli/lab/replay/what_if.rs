@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::canary::HealthPolicy;
 use crate::canary::JudgePolicy;
 use crate::canary::MetricName;
+use crate::canary::judge::sentences;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Moment;
 use crate::canary::policy::metric::Metric;
@@ -211,12 +212,21 @@ pub fn run(
     for (what, moment) in reasons {
         if let Some(moment) = moment {
             anstream::println!("\n{what}, what if (step {}):", moment.step);
-            anstream::println!("{}", show::wrapped(&show::plain(&moment.message), "  "));
+            anstream::println!(
+                "{}",
+                show::wrapped(
+                    &show::plain(&sentences::verdict(&changed, &moment.conclusion)),
+                    "  "
+                )
+            );
         }
     }
     if would.rollback.is_none() && would.promote.is_none() {
         anstream::println!("\nat the end, what if:");
-        anstream::println!("{}", show::wrapped(&show::plain(&would.end.message), "  "));
+        anstream::println!(
+            "{}",
+            show::wrapped(&show::plain(&sentences::verdict(&changed, &would.end.conclusion)), "  ")
+        );
     }
     anstream::println!("\nwhat happened:");
     for entry in &told.entries {

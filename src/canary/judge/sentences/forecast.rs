@@ -1,0 +1,159 @@
+//! Renders a forecast.
+
+use crate::canary::judge::forecast::Forecast;
+use crate::canary::judge::forecast::MetricForecast;
+use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::verdict::Verdict;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::metric::Source;
+use crate::canary::traffic::weight::Weight;
+use crate::stats::Harm;
+use crate::text::durations::duration;
+use crate::text::numbers;
+use crate::text::numbers::grouped;
+use crate::text::numbers::two_digits;
+
+/// `promote in about 4 minutes (24,000 requests at 100 requests/s); minimum detectable effect at the end of
+/// the bake: +7 % latency, +0.2 points failures`.
+pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
+    let verdict = match &forecast.verdict {
+        Some(now) if now.requests == 0 => {
+            return match now.verdict {
+                Verdict::Promote => "promote now".to_owned(),
+                Verdict::Rollback => "roll back now".to_owned(),
+                Verdict::Hold => "hold".to_owned(),
+            };
+        }
+        verdict => verdict,
+    };
+    if forecast.weight == Weight::ZERO {
+        let is_in_shadow = |metric: &Metric| metric.source.is_shadow();
+        return match policy.metrics.iter().any(is_in_shadow) {
+            true => "the canary serves no users; its shadow metrics are judged".to_owned(),
+            false => {
+                "the canary gets no traffic, so nothing can be judged; give it a share".to_owned()
+            }
+        };
+    }
+    if forecast.weight.basis_points() == Weight::WHOLE {
+        return "stable gets no traffic, so there is nothing to compare with; give it a share"
+            .to_owned();
+    }
+    let what = |verdict| match verdict {
+        Verdict::Promote => "promote",
+        Verdict::Rollback => "roll back",
+        Verdict::Hold => "hold",
+    };
+    if forecast.requests_per_second <= 0.0 {
+        return match verdict {
+            Some(verdict) => format!(
+                "no traffic: to {} takes about {} more requests",
+                what(verdict.verdict),
+                requests(verdict.requests),
+            ),
+            None => "no traffic, so no verdict".to_owned(),
+        };
+    }
+    let rate = rounded(forecast.requests_per_second);
+    let comes = match verdict {
+        Some(verdict) => {
+            let seconds = verdict.seconds.unwrap_or(0.0);
+            let count = match verdict.requests {
+                1 => "1 request".to_owned(),
+                many => format!("{} requests", requests(many)),
+            };
+            format!(
+                "{} in about {} ({count} at {rate} requests/s)",
+                what(verdict.verdict),
+                about(seconds)
+            )
+        }
+        None => not_in_sight(policy, forecast),
+    };
+    format!("{comes}{}", detectable(policy, forecast))
+}
+
+/// Why no verdict is in sight: the guardrails without an outcome.
+fn not_in_sight(policy: &JudgePolicy, forecast: &Forecast) -> String {
+    let open = |is_estimated: bool| -> Vec<&str> {
+        policy
+            .metrics
+            .iter()
+            .zip(&forecast.metrics)
+            .filter(|(metric, forecast)| {
+                metric.role == Role::Guardrail
+                    && forecast.outcome == Outcome::None
+                    && forecast.is_estimated == is_estimated
+            })
+            .map(|(metric, _)| metric.name.as_str())
+            .collect()
+    };
+    let (unknown, undecided) = (open(false), open(true));
+    if !unknown.is_empty() {
+        format!("too early for a forecast: no estimate yet of {}", unknown.join(", "))
+    } else if !undecided.is_empty() {
+        format!("no verdict in sight: {} too close to the margin", undecided.join(", "))
+    } else {
+        "no verdict in sight".to_owned()
+    }
+}
+
+/// The minimum detectable effects of the guardrails.
+fn detectable(policy: &JudgePolicy, forecast: &Forecast) -> String {
+    let effects: Vec<String> = policy
+        .metrics
+        .iter()
+        .zip(&forecast.metrics)
+        .filter(|(metric, _)| metric.role == Role::Guardrail)
+        .filter_map(|(metric, forecast)| effect(metric, forecast))
+        .collect();
+    if effects.is_empty() {
+        return String::new();
+    }
+    let when = match forecast.remaining_bake_seconds > 0.0 {
+        true => "at the end of the bake",
+        false => "now",
+    };
+    format!("; minimum detectable effect {when}: {}", effects.join(", "))
+}
+
+fn effect(metric: &Metric, forecast: &MetricForecast) -> Option<String> {
+    let smallest = forecast.smallest_detectable?;
+    let size = match (metric.source, forecast.smallest_detectable_relative) {
+        (Source::Failures, _) => format!("{} points", rounded(100.0 * smallest)),
+        (Source::Latency, None) => duration(smallest),
+        (Source::Score, _) | (_, None) => rounded(smallest),
+        (_, Some(relative)) => format!("{} %", rounded(100.0 * relative)),
+    };
+    let sign = match metric.harm {
+        Harm::Higher => "+",
+        Harm::Lower => "-",
+        Harm::Either => "±",
+    };
+    Some(format!("{sign}{size} {}", metric.name))
+}
+
+/// A time as people say it.
+fn about(seconds: f64) -> String {
+    let (number, unit) = match seconds {
+        s if s < 90.0 => (s, "second"),
+        s if s < 90.0 * 60.0 => (s / 60.0, "minute"),
+        s if s < 36.0 * 3600.0 => (s / 3600.0, "hour"),
+        s => (s / 86_400.0, "day"),
+    };
+    let number = two_digits(number).round().max(1.0);
+    let plural = if number == 1.0 { "" } else { "s" };
+    format!("{} {unit}{plural}", grouped(number as u64))
+}
+
+/// A count to two significant digits.
+fn requests(count: u64) -> String {
+    grouped(two_digits(count as f64).round() as u64)
+}
+
+/// A number to two digits.
+fn rounded(number: f64) -> String {
+    numbers::number(two_digits(number))
+}

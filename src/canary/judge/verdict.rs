@@ -1,0 +1,106 @@
+//! Verdicts and classifications, and the reasons for them.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::monitor::Counts;
+use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::segments::SegmentName;
+
+/// What should happen to the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// There is enough data, and no sign of harm.
+    Promote,
+    /// The canary does harm.
+    Rollback,
+    /// There is not enough data.
+    Hold,
+}
+
+/// The conclusion about one metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Classification {
+    /// Non-inferiority is shown: the canary stays within the accepted margin.
+    Pass,
+    /// Harm beyond the tolerated margin is shown.
+    Fail,
+    /// Neither is shown yet.
+    Inconclusive,
+    /// A track has fewer samples than a pass requires.
+    Insufficient,
+}
+
+/// The evidence about one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricEvidence {
+    /// The metric.
+    pub metric: MetricName,
+    /// What its failure leads to.
+    pub role: Role,
+    /// The conclusion.
+    pub classification: Classification,
+    /// How many samples were observed.
+    pub samples: Counts,
+    /// Always-valid p-value against "no worse than tolerated" (harm).
+    pub harm_p_value: f64,
+    /// Below it the metric fails.
+    pub harm_threshold: f64,
+    /// Always-valid p-value against "worse than accepted" (non-inferiority).
+    pub proven_p_value: f64,
+    /// Below it the metric may pass.
+    pub proven_threshold: f64,
+    /// Canary minus stable in the metric's unit (seconds, a share of requests, a probability).
+    pub effect: Option<f64>,
+    /// Its confidence sequence at 1 - alpha, for display; the p-values decide.
+    pub interval: Option<[f64; 2]>,
+    /// Stable's recent mean, to express the effect as a ratio.
+    pub stable_mean: Option<f64>,
+    /// For a difference in shadow: the standard deviation of stable's recent values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_spread: Option<f64>,
+}
+
+/// Why a verdict was reached. The numbers are in the evidence of the same judgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Health check: the canary fails more often than stable, and not by chance.
+    FailsMoreOften,
+    /// Health check: the canary is slower than allowed, and not by chance.
+    IsSlower,
+    /// Health check: a track has too few latency samples.
+    TooFewSamples,
+    /// Health check: the canary fails more often than allowed, perhaps by chance.
+    MayFailMoreOften,
+    /// Health check: no harmful difference in latency.
+    LatencyIsFine,
+    /// Health check: no harmful difference in failures.
+    FailuresAreFine,
+    /// Sequential judge: the metrics together.
+    Metrics,
+    /// Sequential judge: one metric.
+    Metric(MetricName),
+    /// Sequential judge: something that a person should look at.
+    Concern(Concern),
+    /// There is no evidence of the sequential judge.
+    NoEvidence,
+}
+
+/// Something that a person should look at before the rollout continues.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// Harm in a segment.
+    Segment {
+        /// The segment.
+        segment: SegmentName,
+        /// The metric that shows the harm.
+        metric: MetricName,
+    },
+    /// The tracks' shares of the requests are not those of the split.
+    SampleRatio,
+}
