@@ -347,7 +347,7 @@ impl Settings {
                 )?,
                 body_deadline: duration("body_deadline", given!(body_deadline), seconds(10))?,
                 drain_deadline: duration("drain_deadline", given!(drain_deadline), seconds(30))?,
-                access: Access::Nobody,
+                access: Access::Closed,
                 request_headers: RequestHeaders::new(
                     given!(sticky_header).as_deref(),
                     flags.allow_track_header || file.allow_track_header,

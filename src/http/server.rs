@@ -9,10 +9,10 @@ use actix_web::App;
 use actix_web::HttpServer;
 use actix_web::web::Data;
 
-use super::Settings;
-use super::Shared;
-use super::routes;
-use super::routes::analysis;
+use super::routes::routes;
+use super::settings::Settings;
+use super::shared::AnalysisQueue;
+use super::shared::Shared;
 use crate::service::Service;
 use crate::service::control::checkpoint::Saver;
 use crate::service::control::controller::Controller;
@@ -46,7 +46,7 @@ pub async fn run(
     let shared = Data::new(Shared {
         service: service.clone(),
         settings,
-        analyses: analysis::Turns::default(),
+        analyses: AnalysisQueue::default(),
     });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
         .workers(workers)

@@ -7,8 +7,8 @@ use actix_web::web::Bytes;
 use actix_web::web::Payload;
 use serde::Deserialize;
 
-use crate::http::Settings;
 use crate::http::problem::Problem;
+use crate::http::settings::Settings;
 
 /// Whether a body must say that it is JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum ContentType {
 }
 
 /// The body of a route that takes none.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
@@ -73,8 +73,8 @@ pub async fn read(
 ///
 /// # Errors
 /// When it is not JSON of the type's shape.
-pub fn parse_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, Problem> {
-    if bytes.is_empty() { Ok(T::default()) } else { parse(bytes) }
+pub fn parse_or_default<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    parse(if bytes.is_empty() { b"{}" } else { bytes })
 }
 
 /// The body as JSON.

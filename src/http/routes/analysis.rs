@@ -3,8 +3,6 @@
 //! Nothing here changes what users get: an analysis advises whoever asks. These routes are open to
 //! whoever may predict.
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -12,8 +10,6 @@ use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 
 use crate::canary::Analysis;
 use crate::canary::MetricName;
@@ -21,7 +17,6 @@ use crate::canary::Track;
 use crate::canary::judge::two_samples::AnalysisOptions;
 use crate::canary::judge::two_samples::GivenOptions;
 use crate::canary::judge::two_samples::Sample;
-use crate::http::Shared;
 use crate::http::access;
 use crate::http::answer::blocking;
 use crate::http::answer::json;
@@ -32,6 +27,7 @@ use crate::http::reading::body::ContentType;
 use crate::http::reading::body::Nothing;
 use crate::http::reading::fields;
 use crate::http::reading::fields::check_key;
+use crate::http::shared::Shared;
 use crate::service::Service;
 use crate::service::reported::analysis::analyzed;
 
@@ -67,37 +63,6 @@ struct Analyze {
     min_samples: Option<f64>,
     #[serde(default, deserialize_with = "higher_is_better")]
     higher_is_better: Option<bool>,
-}
-
-/// How many analyses are computed at once. One takes some dozens of milliseconds of one core;
-/// further ones wait their turn, so that a flood of them leaves other cores to predictions, and
-/// threads to commands.
-const ANALYSES_AT_ONCE: usize = 2;
-
-/// How many may wait for that, with their bodies in memory. The others are refused at once.
-const ANALYSES_WAITING: usize = 32;
-
-/// The turns that analyses take.
-pub struct Turns {
-    waiting: Semaphore,
-    working: Arc<Semaphore>,
-}
-
-impl Default for Turns {
-    fn default() -> Turns {
-        Turns {
-            waiting: Semaphore::new(ANALYSES_WAITING),
-            working: Arc::new(Semaphore::new(ANALYSES_AT_ONCE)),
-        }
-    }
-}
-
-impl Turns {
-    /// Waits for a turn.
-    async fn next(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let _place = self.waiting.try_acquire().map_err(|_| Problem::too_many_analyses())?;
-        self.working.clone().acquire_owned().await.map_err(|_| Problem::too_many_analyses())
-    }
 }
 
 /// The metric that is meant when none is named.
@@ -141,11 +106,11 @@ async fn compared(
     shared: &Shared,
 ) -> Result<Analysis, Problem> {
     let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
-    let turn = shared.analyses.next().await?;
+    let permit = shared.analyses.permit().await?;
     let service = shared.service.clone();
     blocking(move || {
         // Given back only when the work is done, even if the client has gone by then.
-        let _turn = turn;
+        let _permit = permit;
         answered(&service, body::parse_or_default(&bytes)?)
     })
     .await

@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde::de::Visitor;
 use serde_json::json;
 
-use crate::http::Shared;
 use crate::http::answer::json;
 use crate::http::answer::respond;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::body::ContentType;
+use crate::http::shared::Shared;
 use crate::service::reported::feedback::NOT_COUNTED;
 
 /// The body: one label, or many.

@@ -10,12 +10,13 @@ use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::http::Shared;
+use crate::http::answer::line;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::body::ContentType;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::segments::Asked as AskedSegments;
+use crate::http::shared::Shared;
 use crate::model::Features;
 use crate::model::Output;
 use crate::service::reported::feedback::Ids;
@@ -170,10 +171,5 @@ fn written(
         r#override: is_override,
         id,
     };
-    let mut body = Vec::with_capacity(256);
-    serde_json::to_writer(&mut body, &answer)
-        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
-    // So that a terminal shows each answer on a line of its own.
-    body.push(b'\n');
-    Ok(body)
+    line(&answer)
 }

@@ -6,8 +6,7 @@ use actix_web::web::Data;
 use actix_web::web::Payload;
 use serde::Serialize;
 
-use super::admin::ask;
-use crate::http::Shared;
+use crate::http::answer::ask;
 use crate::http::answer::blocking;
 use crate::http::answer::json;
 use crate::http::answer::respond;
@@ -15,6 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::body::ContentType;
 use crate::http::reading::body::Nothing;
+use crate::http::shared::Shared;
 use crate::service::serving::disagreements::Disagreement;
 use crate::service::serving::shadow::ReplayedRecent;
 

@@ -1,0 +1,293 @@
+//! Commands under `/admin`: each body becomes a command, and the answer is the new status.
+//!
+//! A command may wait for the disk, so it runs on a thread that handles no connections.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::web::Payload;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::canary::Weight;
+use crate::canary::policy::Mode;
+use crate::canary::policy::fault::GivenInjection;
+use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::policy::plan_overrides::GivenPlan;
+use crate::canary::policy::plan_overrides::GivenStep;
+use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
+use crate::http::answer::blocking;
+use crate::http::answer::json;
+use crate::http::answer::respond;
+use crate::http::problem::Problem;
+use crate::http::reading::body;
+use crate::http::reading::body::ContentType;
+use crate::http::shared::Shared;
+use crate::service::Command;
+use crate::service::CommandError;
+use crate::service::Deployment;
+use crate::service::Service;
+use crate::service::status::Status;
+use crate::text::durations::parsed_duration;
+
+/// The body of a command.
+pub trait CommandBody: DeserializeOwned {
+    /// An example for the client that sent no body; `None` if an empty body means `{}`.
+    const EXAMPLE: Option<&str> = None;
+
+    /// The command.
+    ///
+    /// # Errors
+    /// When a field is out of range.
+    fn command(self) -> Result<Command, Problem>;
+}
+
+/// Runs a command.
+pub async fn command<B: CommandBody>(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let parse = |bytes: &[u8]| parsed::<B>(bytes, B::EXAMPLE)?.command();
+    let outcome = run(&request, payload, shared, parse, Service::command).await;
+    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
+}
+
+/// The body of `promote-canary`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    #[serde(default)]
+    force: bool,
+    reason: Option<String>,
+}
+
+impl CommandBody for Promote {
+    fn command(self) -> Result<Command, Problem> {
+        Ok(Command::Promote { force: self.force, reason: self.reason })
+    }
+}
+
+/// The body of `rollback-canary`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    reason: Option<String>,
+    #[serde(default)]
+    quarantine: bool,
+}
+
+impl CommandBody for RollBack {
+    fn command(self) -> Result<Command, Problem> {
+        Ok(Command::RollBack { reason: self.reason, quarantine: self.quarantine })
+    }
+}
+
+/// The body of `revert`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revert {
+    reason: Option<String>,
+}
+
+impl CommandBody for Revert {
+    fn command(self) -> Result<Command, Problem> {
+        Ok(Command::Revert { reason: self.reason })
+    }
+}
+
+/// The body of `pause-canary`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {}
+
+impl CommandBody for Pause {
+    fn command(self) -> Result<Command, Problem> {
+        Ok(Command::Pause)
+    }
+}
+
+/// The body of `resume-canary`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {}
+
+impl CommandBody for Resume {
+    fn command(self) -> Result<Command, Problem> {
+        Ok(Command::Resume)
+    }
+}
+
+/// The body of `set-traffic`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTraffic {
+    percent: f64,
+    /// 0 by default.
+    shadow_percent: Option<f64>,
+}
+
+impl CommandBody for SetTraffic {
+    const EXAMPLE: Option<&str> = Some(r#"{"percent": 25}"#);
+
+    fn command(self) -> Result<Command, Problem> {
+        let weight = share("percent", Some(self.percent))?.unwrap_or_default();
+        let shadow = share("shadow_percent", self.shadow_percent)?.unwrap_or_default();
+        Ok(Command::SetTraffic { weight, shadow })
+    }
+}
+
+/// The body of `inject`. It replaces the faults of an earlier request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inject {
+    delay_ms: Option<u32>,
+    error_rate: Option<f64>,
+    score_shift: Option<f64>,
+    #[serde(default)]
+    segment: BTreeMap<String, String>,
+    /// The same as an empty body.
+    off: Option<bool>,
+}
+
+impl CommandBody for Inject {
+    fn command(self) -> Result<Command, Problem> {
+        let Inject { delay_ms, error_rate, score_shift, segment, off } = self;
+        let given = GivenInjection { delay_ms, error_rate, score_shift, segment };
+        match off {
+            Some(false) => Err(Problem::field("off: false has no effect; omit it")),
+            Some(true) if given != GivenInjection::default() => {
+                Err(Problem::field("off: true excludes every fault; send one or the other"))
+            }
+            Some(true) | None => Ok(Command::Inject(given)),
+        }
+    }
+}
+
+/// The body of `toggle-slowdown`; without one, the slowdown flips.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slowdown {
+    enabled: Option<bool>,
+    delay_ms: Option<u32>,
+}
+
+/// The answer of `toggle-slowdown`.
+#[derive(Serialize)]
+struct SlowdownAnswer {
+    simulate_slowdown: bool,
+    delay_ms: u32,
+}
+
+/// `POST /admin/toggle-slowdown`
+pub async fn toggle_slowdown(
+    request: HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let parse = |bytes: &[u8]| {
+        let Slowdown { enabled, delay_ms } = parsed(bytes, None)?;
+        Ok(Command::SetSlowdown { enabled, delay_ms })
+    };
+    let outcome = run(&request, payload, shared, parse, Service::command).await;
+    let answer = outcome.and_then(|status| {
+        let (simulate_slowdown, delay_ms) = (status.simulate_slowdown, status.delay_ms);
+        json(&SlowdownAnswer { simulate_slowdown, delay_ms }, Some(status.revision))
+    });
+    respond(&request, answer)
+}
+
+/// The body of `deploy-canary`. Every field but the path overrides the configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deploy {
+    model_path: String,
+    traffic_percent: Option<f64>,
+    shadow_percent: Option<f64>,
+    bake: Option<String>,
+    mode: Option<Mode>,
+    #[serde(default)]
+    plan: GivenPlan,
+    /// The same as `plan.steps`.
+    steps: Option<Vec<GivenStep>>,
+    #[serde(default)]
+    policy: GivenJudgePolicy,
+    #[serde(default)]
+    post_promotion: PostPromotionOverride,
+    reason: Option<String>,
+    #[serde(default)]
+    override_quarantine: bool,
+}
+
+const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
+
+/// `POST /admin/deploy-canary`
+pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    let parse = |bytes: &[u8]| deployment(parsed(bytes, Some(DEPLOY_EXAMPLE))?);
+    let outcome = run(&request, payload, shared, parse, Service::deploy).await;
+    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
+}
+
+fn deployment(body: Deploy) -> Result<Deployment, Problem> {
+    let mut plan = body.plan;
+    if body.steps.is_some() {
+        plan.steps = body.steps;
+    }
+    let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
+    Ok(Deployment {
+        model_path: body.model_path,
+        weight: share("traffic_percent", body.traffic_percent)?,
+        shadow: share("shadow_percent", body.shadow_percent)?,
+        bake,
+        mode: body.mode,
+        plan,
+        judge: body.policy,
+        post_promotion: body.post_promotion,
+        reason: body.reason,
+        override_quarantine: body.override_quarantine,
+    })
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8], example: Option<&str>) -> Result<T, Problem> {
+    match example {
+        Some(example) if bytes.is_empty() => Err(Problem::empty_body(example)),
+        Some(_) | None => body::parse_or_default(bytes),
+    }
+}
+
+fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
+    let weight = percent.map(Weight::from_percent).transpose();
+    weight.map_err(|cause| Problem::field(format!("{field}: {cause}")))
+}
+
+/// Reads an order, and carries it out if the revision is the one the client expects.
+async fn run<T: Send + 'static>(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: Data<Shared>,
+    parse: impl FnOnce(&[u8]) -> Result<T, Problem>,
+    act: fn(&Service, T, Option<u64>) -> Result<Status, CommandError>,
+) -> Result<Status, Problem> {
+    let if_revision = if_match(request)?;
+    let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
+    let order = parse(&bytes)?;
+    let service = shared.service.clone();
+    blocking(move || Ok(act(&service, order, if_revision)?)).await
+}
+
+/// The revision in `If-Match`, as an entity tag or a bare number.
+fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+    let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("?");
+    if text == "*" {
+        return Ok(None);
+    }
+    let quoted = text.strip_prefix("W/").unwrap_or(text);
+    let digits = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
+    let revision = if digits.bytes().all(|b| b.is_ascii_digit()) { digits } else { "" }.parse();
+    revision.map(Some).map_err(|_| Problem::if_match(text))
+}

@@ -1,0 +1,50 @@
+//! State that all handlers share.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+
+use super::problem::Problem;
+use super::settings::Settings;
+use crate::service::Service;
+
+/// State that all handlers share.
+pub struct Shared {
+    /// The service.
+    pub service: Arc<Service>,
+    /// The settings.
+    pub settings: Settings,
+    /// The queue of `/analyze`.
+    pub analyses: AnalysisQueue,
+}
+
+/// How many analyses run at once. One takes some dozens of milliseconds of one core; the limit keeps
+/// cores free for predictions and threads free for commands.
+const RUNNING_ANALYSES: usize = 2;
+
+/// How many analyses may wait, with their bodies in memory. Further ones are refused at once.
+const WAITING_ANALYSES: usize = 32;
+
+/// A bounded queue, so that a flood of analyses cannot starve predictions.
+pub struct AnalysisQueue {
+    waiting: Semaphore,
+    running: Arc<Semaphore>,
+}
+
+impl Default for AnalysisQueue {
+    fn default() -> AnalysisQueue {
+        AnalysisQueue {
+            waiting: Semaphore::new(WAITING_ANALYSES),
+            running: Arc::new(Semaphore::new(RUNNING_ANALYSES)),
+        }
+    }
+}
+
+impl AnalysisQueue {
+    /// Waits until an analysis may run; it may as long as the permit is held.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let _place = self.waiting.try_acquire().map_err(|_| Problem::too_many_analyses())?;
+        self.running.clone().acquire_owned().await.map_err(|_| Problem::too_many_analyses())
+    }
+}
