@@ -133,8 +133,8 @@ fn what_cannot_be_compared_is_an_error_in_use() {
     write("binary.txt", b"0.5\n\xff\xfe\n");
     write("words.txt", b"score\nhigh\n");
     for (arguments, named) in [
-        (&["low.txt", "missing.txt"][..], &["missing.txt", "cannot be read", "check the path"][..]),
-        (&["low.txt", "."], &["cannot be read"]),
+        (&["low.txt", "missing.txt"][..], &["missing.txt", "cannot read it", "check the path"][..]),
+        (&["low.txt", "."], &["cannot read it"]),
         (&["low.txt", "empty.txt"], &["empty.txt", "no values"]),
         (&["low.txt", "-"], &["standard input", "no values"]),
         (&["low.txt", "nan.txt"], &["nan.txt", "line 2", "NaN"]),
@@ -143,10 +143,16 @@ fn what_cannot_be_compared_is_an_error_in_use() {
         (&["ragged.csv", "low.txt", "--column", "b"], &["ragged.csv", "line 3", "1 field"]),
         (&["ragged.csv", "low.txt"], &["2 columns", "--column", "`a`"]),
         (&["-", "-"], &["standard input", "once"]),
-        (&["low.txt", "high.txt", "--p-threshold", "2"], &["--p-threshold = 2", "less than 1"]),
-        (&["low.txt", "high.txt", "--min-samples", "1"], &["--min-samples = 1", "2 or more"]),
-        (&["low.txt", "high.txt", "--effect-threshold", "-1"], &["--effect-threshold = -1"]),
+        (&["low.txt", "high.txt", "--p-threshold", "2"], &["--p-threshold: 2", "less than 1"]),
+        (&["low.txt", "high.txt", "--min-samples", "1"], &["--min-samples: 1", "2 or more"]),
+        (&["low.txt", "high.txt", "--effect-threshold", "-1"], &["--effect-threshold: -1"]),
         (&["low.txt", "high.txt", "--effect-threshold", "x"], &["--effect-threshold"]),
+        (&["low.txt", "high.txt", "--margin", "5 %x"], &["--margin: 5 %x", "5%"]),
+        (
+            &["low.txt", "high.txt", "--margin", "1", "--effect-threshold", "1"],
+            &["--margin and --effect-threshold"],
+        ),
+        (&["low.txt", "high.txt", "--correction", "holm"], &["--metrics"]),
         (&["low.txt"], &["CANARY"]),
     ] {
         let ended = serin(folder.path(), arguments, "");
@@ -158,5 +164,74 @@ fn what_cannot_be_compared_is_an_error_in_use() {
                 ended.stderr
             );
         }
+    }
+}
+
+#[test]
+fn a_margin_promotes_what_is_not_worse() {
+    let folder = folder();
+    for (arguments, code) in [
+        (&["high.txt", "low.txt", "--margin", "20%"][..], 0),
+        (&["high.txt", "low.txt", "--margin", "0.2"], 0),
+        (&["high.txt", "low.txt", "--margin", "1%"], 1),
+        (&["high.txt", "low.txt", "--margin", "0.05"], 3),
+        (&["low.txt", "high.txt", "--lower-is-better", "--margin", "1%"], 1),
+    ] {
+        let ended = serin(folder.path(), arguments, "");
+        assert_eq!(ended.code, code, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stdout.contains("non-inferiority p ="), "{}", ended.stdout);
+        assert!(ended.stdout.contains("difference of p95"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("PSI"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_file_of_metrics_compares_columns() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let data = |slower: f64| {
+        (0..200_u32).fold("id,latency_ms,converted\n".to_owned(), |mut text, i| {
+            let latency = 20.0 + 4.0 * (f64::from(i) * 0.618_034).fract() + slower;
+            writeln!(text, "{i},{latency:.4},{}", i % 2).unwrap();
+            text
+        })
+    };
+    write("before.csv", &data(0.0));
+    write("same.csv", &data(0.0));
+    write("slow.csv", &data(3.0));
+    write(
+        "metrics.csv",
+        "metric,better,margin,weight,critical\nlatency_ms,lower,5%,1,\nconverted,,0.2,4,no\n",
+    );
+    write("critical.csv", "metric,better,margin,critical\nlatency_ms,lower,5%,yes\n");
+    for (canary, metrics, code, word, named) in [
+        ("same.csv", "metrics.csv", 0, "promote", "score 100 of 100"),
+        ("slow.csv", "metrics.csv", 3, "wait", "score 80 of 100"),
+        ("slow.csv", "critical.csv", 1, "rollback", "the critical metric latency_ms fails"),
+    ] {
+        let arguments = ["before.csv", canary, "--metrics", metrics];
+        let ended = serin(folder.path(), &arguments, "");
+        assert_eq!(ended.code, code, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stdout.starts_with(word), "{}", ended.stdout);
+        assert!(ended.stdout.contains(named), "{named:?} is not in {}", ended.stdout);
+        let json = serin(folder.path(), &[&arguments[..], &["--json"]].concat(), "");
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(json["decision"], word);
+        assert_eq!(json["metrics"][0]["metric"], "latency_ms");
+    }
+    for (text, named) in [
+        ("better\nlower\n", "`metric` is missing"),
+        ("metric,margn\nconverted,1\n", "did you mean `margin`?"),
+        ("metric\nlatency\n", "line 2"),
+        ("metric,better\nconverted,up\n", "use higher or lower"),
+        ("metric,weight\nconverted,0\n", "weight: 0 is out of range"),
+        ("metric,critical\nconverted,maybe\n", "use yes or no"),
+        ("metric,margin\nconverted,x\n", "margin: x is out of range"),
+        ("metric\n", "metrics: 0 are given"),
+    ] {
+        write("bad.csv", text);
+        let ended = serin(folder.path(), &["before.csv", "same.csv", "--metrics", "bad.csv"], "");
+        assert_eq!(ended.code, 2, "{text:?}: {}", ended.stdout);
+        assert!(ended.stderr.contains(named), "{text:?}: {named:?} is not in {}", ended.stderr);
     }
 }

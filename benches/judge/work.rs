@@ -204,7 +204,7 @@ pub fn bootstrap_mean([canary, stable]: &[Points; 2]) -> Option<BootstrapInterva
 
 /// Bootstrap interval of the difference of the 99th percentiles.
 pub fn bootstrap_p99([canary, stable]: &[Points; 2]) -> Option<BootstrapInterval> {
-    BOOTSTRAP.quantile_difference(canary, stable, 0.99, random())
+    BOOTSTRAP.quantile_difference(canary, stable, 0.99)
 }
 
 fn random() -> impl FnMut() -> u64 {

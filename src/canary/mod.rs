@@ -35,11 +35,13 @@
 //! - [`journal`]: the append-only record, and `replay(journal) == state`.
 //! - [`narrative`]: what happened, in sentences.
 
+pub mod analysis;
 pub mod judge;
 pub mod observed;
 pub mod policy;
 pub mod rollout;
 pub mod traffic;
+pub use analysis::two_samples::Analysis;
 pub use judge::forecast::Forecast;
 pub use judge::health_check::Evidence;
 pub use judge::judgement::Judgement;
@@ -48,7 +50,6 @@ pub use judge::sequential::SequentialVerdict;
 pub use judge::tick_log::Chunk;
 pub use judge::tick_log::LogRecord;
 pub use judge::tick_log::LoggedTick;
-pub use judge::two_samples::Analysis;
 pub use judge::verdict::Verdict;
 pub use observed::increment::Increment;
 pub use observed::labels::Labels;

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::reading::suggestion::explained;
 use crate::canary::Refusal;
-use crate::canary::judge::two_samples::OptionError;
+use crate::canary::analysis::metric_table::TableError;
+use crate::canary::analysis::options::OptionError;
 use crate::canary::policy::metric::MetricNameError;
 use crate::canary::policy::metric_overrides::JudgePolicyError;
 use crate::canary::traffic::prediction_id::IdError;
@@ -68,6 +69,13 @@ impl Problem {
     pub fn field(detail: impl Into<String>) -> Problem {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Problem::new(status, "invalid_body", "The body is not what this route takes", detail.into())
+    }
+
+    /// The same problem with the path of the object it is in.
+    #[must_use]
+    pub fn within(mut self, path: &str) -> Problem {
+        self.detail = shortened(format!("{path}: {}", self.detail));
+        self
     }
 
     /// There is no body.
@@ -376,6 +384,12 @@ impl From<StoreError> for Problem {
 
 impl From<OptionError> for Problem {
     fn from(error: OptionError) -> Problem {
+        Problem::field(error.to_string())
+    }
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Problem {
         Problem::field(error.to_string())
     }
 }

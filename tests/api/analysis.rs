@@ -65,7 +65,7 @@ fn nothing_recorded_yet_is_a_reason_to_wait_and_no_error() {
     assert!(analysis["stats"].as_object().unwrap().values().all(Value::is_null), "{analysis}");
     app.record("baseline", 0.5).done();
     let other = app.analyze(&json!({ "metric": "scores" })).done();
-    assert!(other["reason"].as_str().unwrap().contains("recorded are: score"), "{other}");
+    assert!(other["reason"].as_str().unwrap().contains("only for score"), "{other}");
 }
 
 #[test]
@@ -86,6 +86,81 @@ fn given_values_are_compared_without_those_recorded() {
     });
     assert_eq!(app.analyze(&options).done()["decision"], "promote");
     assert_eq!(app.recorded()["canary"], 1);
+}
+
+#[test]
+fn with_a_margin_a_canary_that_is_not_worse_is_promoted() {
+    let app = TestApp::spawn();
+    let values = |shift: f64| -> Vec<f64> {
+        (0..400_u32).map(|i| 20.0 + (f64::from(i) * 0.618_034).fract() * 4.0 + shift).collect()
+    };
+    let ask = |shift: f64, margin: Value| {
+        let body = json!({
+            "baseline": values(0.0), "canary": values(shift), "higher_is_better": false,
+            "margin": margin,
+        });
+        app.analyze(&body).done()
+    };
+    for (shift, margin, decision, verdict) in [
+        (0.1, json!("5%"), "promote", "pass"),
+        (0.1, json!(1), "promote", "pass"),
+        (0.1, json!(0.1), "wait", "inconclusive"),
+        (3.0, json!("5%"), "rollback", "fail"),
+    ] {
+        let analysis = ask(shift, margin);
+        assert_eq!(analysis["decision"], decision, "{analysis}");
+        assert_eq!(analysis["verdict"], verdict, "{analysis}");
+        let [low, high] = [0, 1].map(|end| analysis["stats"]["margin"]["interval"][end].as_f64());
+        let margin = analysis["stats"]["margin"]["margin"].as_f64();
+        assert_eq!(high < margin, verdict == "pass", "{analysis}");
+        assert_eq!(low > margin, verdict == "fail", "{analysis}");
+    }
+    let stats = &ask(0.1, json!("5%"))["stats"];
+    assert_eq!(stats["margin"]["is_relative"], true);
+    assert_eq!(stats["drift"]["level"], "chance", "{stats}");
+    assert!(stats["quantiles"]["p99"]["ci_95"].is_array(), "{stats}");
+    assert!(stats["rates"].is_null(), "{stats}");
+}
+
+#[test]
+fn a_table_of_metrics_has_a_verdict_each_and_one_decision() {
+    let app = TestApp::spawn();
+    for i in 0..60 {
+        for version in ["baseline", "canary"] {
+            let score = f64::from(i % 7);
+            let body = json!({ "version": version, "score": score, "metric": "revenue" });
+            app.post("/record", &body).done();
+        }
+    }
+    let latencies: Vec<f64> = (0..100).map(|i| f64::from(i % 10)).collect();
+    let slower: Vec<f64> = latencies.iter().map(|value| value + 5.0).collect();
+    let converted: Vec<u8> = (0..100).map(|i| u8::from(i % 2 == 0)).collect();
+    let ask = |canary: &Vec<f64>, critical: bool| {
+        let body = json!({
+            "metrics": [
+                { "metric": "latency_ms", "baseline": latencies, "canary": canary,
+                  "higher_is_better": false, "margin": 2, "critical": critical },
+                { "metric": "converted", "stable": converted, "canary": converted, "margin": 0.3,
+                  "weight": 2 },
+                { "metric": "revenue", "margin": "40%", "weight": 2 },
+            ],
+        });
+        app.analyze(&body).done()
+    };
+    let verdicts = |table: &Value| -> Vec<String> {
+        let metrics = table["metrics"].as_array().unwrap();
+        metrics.iter().map(|metric| metric["verdict"].as_str().unwrap().to_owned()).collect()
+    };
+    let good = ask(&latencies, false);
+    assert_eq!((&good["decision"], &good["score"]), (&json!("promote"), &json!(100.0)), "{good}");
+    assert_eq!(verdicts(&good), ["pass"; 3]);
+    assert!(good["metrics"][1]["stats"]["rates"]["fisher_pvalue"].is_number(), "{good}");
+    assert_eq!(good["metrics"][2]["sample_counts"], json!({ "baseline": 60, "canary": 60 }));
+    let mixed = ask(&slower, false);
+    assert_eq!((&mixed["decision"], &mixed["score"]), (&json!("wait"), &json!(80.0)), "{mixed}");
+    assert_eq!(verdicts(&mixed), ["fail", "pass", "pass"]);
+    assert!(mixed["metrics"][0]["adjusted_pvalue"].as_f64() < Some(0.001), "{mixed}");
+    assert_eq!(ask(&slower, true)["decision"], "rollback");
 }
 
 #[test]
@@ -204,16 +279,35 @@ fn bad_questions_are_refused_with_field_value_and_remedy() {
                 bad(&["metric", "one or the other"]),
             ),
             (r#"{"metric": "ä"}"#, bad(&["metric = \"ä\""])),
-            (r#"{"p_threshold": 0}"#, bad(&["p_threshold = 0", "more than 0"])),
-            (r#"{"p_threshold": 1.5}"#, bad(&["p_threshold = 1.5", "less than 1"])),
+            (r#"{"p_threshold": 0}"#, bad(&["p_threshold: 0 is", "more than 0"])),
+            (r#"{"p_threshold": 1.5}"#, bad(&["p_threshold: 1.5", "less than 1"])),
             (r#"{"p_threshold": "0.05"}"#, bad(&["p_threshold", "\"0.05\"", "without quotes"])),
-            (r#"{"effect_threshold": -0.2}"#, bad(&["effect_threshold = -0.2", "0 or more"])),
-            (r#"{"min_samples": 1}"#, bad(&["min_samples = 1 ", "2 or more"])),
-            (r#"{"min_samples": 30.5}"#, bad(&["min_samples = 30.5", "whole"])),
-            (r#"{"min_samples": -3}"#, bad(&["min_samples = -3", "whole"])),
-            (r#"{"min_samples": 1e300}"#, bad(&["min_samples = 1", "whole"])),
+            (r#"{"effect_threshold": -0.2}"#, bad(&["effect_threshold: -0.2", "0 or more"])),
+            (r#"{"min_samples": 1}"#, bad(&["min_samples: 1 ", "2 or more"])),
+            (r#"{"min_samples": 30.5}"#, bad(&["min_samples: 30.5", "whole"])),
+            (r#"{"min_samples": -3}"#, bad(&["min_samples: -3", "whole"])),
+            (r#"{"min_samples": 1e300}"#, bad(&["min_samples: 1", "whole"])),
             (r#"{"higher_is_better": "no"}"#, bad(&["higher_is_better to be true", "\"no\""])),
             (r#"{"alpha": 0.05}"#, bad(&["alpha", "p_threshold"])),
+            (r#"{"margin": "5 percent"}"#, bad(&["margin: 5 percent is", "5%"])),
+            (r#"{"margin": -1}"#, bad(&["margin: -1 is", "0 or more"])),
+            (r#"{"margin": "100%"}"#, bad(&["margin: 100% is", "below 100%"])),
+            (r#"{"margin": true}"#, bad(&["margin: use a number"])),
+            (r#"{"margin": 1, "effect_threshold": 0.2}"#, bad(&["margin and effect_threshold"])),
+            (r#"{"weight": 2}"#, bad(&["weight", "metrics"])),
+            (r#"{"metrics": []}"#, bad(&["metrics: 0", "1 to 64"])),
+            (r#"{"metrics": 5}"#, bad(&["`5`", "sequence"])),
+            (r#"{"metrics": [{}]}"#, bad(&["metrics[0]: metric is missing"])),
+            (r#"{"metrics": [{"metric": "a"}, {"metric": "a"}]}"#, bad(&["\"a\" is given twice"])),
+            (r#"{"metrics": [{"metric": "a", "canary": [1]}]}"#, bad(&["metrics[0]: baseline is"])),
+            (r#"{"metrics": [{"metric": "a", "p_threshold": 0.1}]}"#, bad(&["beside metrics"])),
+            (r#"{"metrics": [{"metric": "a", "weight": 0}]}"#, bad(&["\"a\"", "weight: 0 is"])),
+            (r#"{"metrics": [{"metric": "a"}], "correction": "bonferroni"}"#, bad(&["`holm`"])),
+            (
+                r#"{"metrics": [{"metric": "a"}], "promote_score": 101}"#,
+                bad(&["promote_score: 101"]),
+            ),
+            (r#"{"metrics": [{"metric": "a"}], "metric": "b"}"#, bad(&["metric"])),
             ("[]", bad(&["array"])),
         ],
     );

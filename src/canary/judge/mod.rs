@@ -13,6 +13,5 @@ pub mod sentences;
 pub mod sequential;
 pub mod stalls;
 pub mod tick_log;
-pub mod two_samples;
 pub mod verdict;
 pub mod what_if;

@@ -1,29 +1,44 @@
-//! `serin analyze`: compare two files of numbers, with an exit code that can gate a pipeline.
+//! `serin analyze`: compares two files of numbers; the exit code can gate a pipeline.
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
 use super::columns;
 use super::columns::STANDARD_INPUT;
+use super::metrics_file;
 use crate::canary::Analysis;
-use crate::canary::judge::two_samples::AnalysisOptions;
-use crate::canary::judge::two_samples::Decision;
-use crate::canary::judge::two_samples::GivenOptions;
-use crate::canary::judge::two_samples::Sample;
+use crate::canary::analysis::metric_table::Correction;
+use crate::canary::analysis::metric_table::MetricAnalysis;
+use crate::canary::analysis::metric_table::TableAnalysis;
+use crate::canary::analysis::metric_table::TableOptions;
+use crate::canary::analysis::metric_table::TableOverrides;
+use crate::canary::analysis::options::AnalysisOptions;
+use crate::canary::analysis::options::AnalysisOverrides;
+use crate::canary::analysis::options::MarginText;
+use crate::canary::analysis::options::OptionError;
+use crate::canary::analysis::sample::Sample;
+use crate::canary::analysis::statistics::AnalysisStats;
+use crate::canary::analysis::statistics::Drift;
+use crate::canary::analysis::statistics::DriftLevel;
+use crate::canary::analysis::statistics::QuantileDifference;
+use crate::canary::analysis::two_samples::Decision;
+use crate::canary::analysis::two_samples::MetricVerdict;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 use crate::service::reported::analysis::analyzed;
+use crate::service::reported::analysis::analyzed_table;
 use crate::text::numbers::number;
 use crate::text::numbers::probability;
 
 /// The flags of `serin analyze`.
 #[derive(Args, Debug)]
 pub struct AnalyzeArgs {
-    /// The baseline's values: a CSV file, a JSON array, or one number a line; - for standard input
+    /// The baseline's values: a CSV file, a JSON array, or one number per line; - for standard input
     #[arg(value_name = "BASELINE")]
     baseline: String,
     /// The canary's values
@@ -32,18 +47,36 @@ pub struct AnalyzeArgs {
     /// Column of the values, by name or by position from 1 [default: the only one]
     #[arg(long, value_name = "NAME|INDEX")]
     column: Option<String>,
-    /// A smaller value is a better one, as for a latency or a cost
+    /// Compare several columns: a CSV file with one line per metric and the columns metric, better
+    /// (higher or lower), margin, effect_threshold, min_samples, weight, critical
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+          ["column", "lower_is_better", "margin", "effect_threshold", "min_samples"])]
+    metrics: Option<String>,
+    /// A smaller value is better, as for a latency or a cost
     #[arg(long)]
     lower_is_better: bool,
-    /// A p-value below it counts [default: 0.05]
+    /// How much worse the canary's mean may be: 5% of the baseline's, or 3 in the unit of the values.
+    /// Promote once it is shown not to be worse by that
+    #[arg(long, value_name = "PERCENT%|AMOUNT")]
+    margin: Option<String>,
+    /// A smaller p-value is significant [default: 0.05]
     #[arg(long, value_name = "P")]
     p_threshold: Option<f64>,
-    /// A Cohen's d of at least this size counts [default: 0.2]
+    /// The smallest Cohen's d that matters [default: 0.2]
     #[arg(long, value_name = "D")]
     effect_threshold: Option<f64>,
-    /// Values that each file must have; with fewer, the answer is to wait [default: 30]
+    /// Values that each file needs; with fewer, the answer is to wait [default: 30]
     #[arg(long, value_name = "N")]
     min_samples: Option<u64>,
+    /// With --metrics: correct the p-values by holm, benjamini_hochberg or none [default: holm]
+    #[arg(long, value_name = "METHOD", requires = "metrics")]
+    correction: Option<String>,
+    /// With --metrics: promote from this score on [default: 95]
+    #[arg(long, value_name = "SCORE", requires = "metrics")]
+    promote_score: Option<f64>,
+    /// With --metrics: roll back if the score can no longer exceed this [default: 60]
+    #[arg(long, value_name = "SCORE", requires = "metrics")]
+    rollback_score: Option<f64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,21 +87,33 @@ pub struct AnalyzeArgs {
 /// # Errors
 /// When a file cannot be read as numbers, or an option is out of its range.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
-    let options = AnalysisOptions::checked(GivenOptions {
+    let files = [Some(&args.baseline), Some(&args.canary), args.metrics.as_ref()];
+    if files.into_iter().flatten().filter(|path| *path == STANDARD_INPUT).count() > 1 {
+        bail!("standard input can be read once; use a file for the others");
+    }
+    let decision = match &args.metrics {
+        Some(path) => several(args, path)?,
+        None => single(args)?,
+    };
+    Ok(match decision {
+        Decision::Promote => ExitCode::SUCCESS,
+        Decision::Rollback => ExitCode::from(FAIL),
+        Decision::Wait => ExitCode::from(INCONCLUSIVE),
+    })
+}
+
+fn single(args: &AnalyzeArgs) -> anyhow::Result<Decision> {
+    let margin = args.margin.as_deref().map(str::parse::<MarginText>).transpose().map_err(flag)?;
+    let options = AnalysisOptions::checked(AnalysisOverrides {
         p_threshold: args.p_threshold,
         effect_threshold: args.effect_threshold,
         min_samples: args.min_samples,
         higher_is_better: Some(!args.lower_is_better),
+        margin: margin.map(|margin| margin.0),
     })
-    .map_err(|error| {
-        let (flag, value) = (error.field.replace('_', "-"), &error.value);
-        anyhow::anyhow!("--{flag} = {value} is out of range; give {}", error.allowed)
-    })?;
-    if args.baseline == STANDARD_INPUT && args.canary == STANDARD_INPUT {
-        bail!("both are standard input, which can be read once; give a file for one of them");
-    }
+    .map_err(flag)?;
     let sample = |path: &str| -> anyhow::Result<Sample> {
-        Ok(Sample::of(&columns::read(path, args.column.as_deref())?)?)
+        Ok(Sample::of(&columns::read(path)?.numbers(args.column.as_deref())?)?)
     };
     let (baseline, canary) = (sample(&args.baseline)?, sample(&args.canary)?);
     let analysis = analyzed(&baseline, &canary, options);
@@ -77,21 +122,55 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     } else {
         print(&analysis, &baseline, &canary);
     }
-    Ok(match analysis.decision {
-        Decision::Promote => ExitCode::SUCCESS,
-        Decision::Rollback => ExitCode::from(FAIL),
-        Decision::Wait => ExitCode::from(INCONCLUSIVE),
-    })
+    Ok(analysis.decision)
+}
+
+fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
+    let correction = args
+        .correction
+        .as_deref()
+        .map(|name| {
+            let found = Correction::ALL.into_iter().find(|(of, _)| *of == name);
+            let allowed = "holm, benjamini_hochberg or none";
+            found.map(|(_, correction)| correction).with_context(|| {
+                format!("--correction: {name:?} is not a correction; use {allowed}")
+            })
+        })
+        .transpose()?;
+    let options = TableOptions::checked(TableOverrides {
+        p_threshold: args.p_threshold,
+        correction,
+        promote_score: args.promote_score,
+        rollback_score: args.rollback_score,
+    })?;
+    let (baseline, canary) = (columns::read(&args.baseline)?, columns::read(&args.canary)?);
+    let metrics = metrics_file::metrics(&columns::read(path)?, &baseline, &canary)
+        .with_context(|| format!("--metrics {}", path.escape_debug()))?;
+    let analysis = analyzed_table(metrics, options)?;
+    if args.json {
+        anstream::println!("{}", show::json(&json!(analysis)));
+    } else {
+        print_table(&analysis);
+    }
+    Ok(analysis.decision)
+}
+
+/// The error with the flag in place of the field.
+fn flag(error: OptionError) -> anyhow::Error {
+    match error {
+        OptionError::OutOfRange { field, value, allowed } => {
+            let flag = field.replace('_', "-");
+            anyhow::anyhow!("--{flag}: {value} is out of range; use {allowed}")
+        }
+        OptionError::MarginAndEffect => anyhow::anyhow!(
+            "--margin and --effect-threshold are both given; use --margin to show that the canary is \
+             not worse, or --effect-threshold to look for a difference"
+        ),
+    }
 }
 
 fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
-    let style = match analysis.decision {
-        Decision::Promote => show::GOOD,
-        Decision::Rollback => show::BAD,
-        Decision::Wait => show::WAIT,
-    };
-    anstream::println!("{}", show::styled(style, analysis.decision.word()));
-    anstream::println!("{}\n", show::wrapped(&analysis.reason, "  "));
+    print_decision(analysis.decision, "", &analysis.reason);
     let header = ["", "samples", "mean", "std", "p5", "p50", "p95"];
     let rows = [("baseline", baseline), ("canary", canary)].map(|(name, sample)| {
         let points = sample.points();
@@ -105,28 +184,116 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
     for line in show::aligned(header, rows) {
         anstream::println!("  {line}");
     }
-    let stats = &analysis.stats;
-    let Some(interval) = stats.bootstrap_ci_95 else { return };
-    anstream::println!();
-    let p =
-        |value: Option<f64>| value.map_or_else(dash, |value| format!("p = {}", probability(value)));
-    let [low, high] = interval.map(number);
-    let difference = stats.canary_mean.zip(stats.baseline_mean).map(|(c, b)| c - b);
-    for (name, value) in [
-        ("Mann-Whitney", p(stats.mann_whitney_pvalue)),
-        ("Kolmogorov-Smirnov", p(stats.ks_pvalue)),
-        ("Welch's t", p(stats.welch_pvalue)),
-        (
-            "Cohen's d",
-            stats.cohens_d.map_or_else(|| "-  (neither varies)".to_owned(), |d| format!("{d:.3}")),
-        ),
-        (
-            "difference of means",
-            format!("{}  (95 % interval {low} to {high})", difference.map_or_else(dash, number)),
-        ),
-    ] {
+    let lines = statistics(&analysis.stats);
+    if !lines.is_empty() {
+        anstream::println!();
+    }
+    for (name, value) in lines {
         anstream::println!("  {}  {value}", show::styled(show::FAINT, format!("{name:<19}")));
     }
+}
+
+fn print_decision(decision: Decision, beside: &str, reason: &str) {
+    let style = match decision {
+        Decision::Promote => show::GOOD,
+        Decision::Rollback => show::BAD,
+        Decision::Wait => show::WAIT,
+    };
+    anstream::println!("{}{beside}", show::styled(style, decision.word()));
+    anstream::println!("{}\n", show::wrapped(reason, "  "));
+}
+
+/// The statistics by name; none below the minimum of samples.
+fn statistics(stats: &AnalysisStats) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let Some(interval) = stats.bootstrap_ci_95 else { return lines };
+    let p =
+        |value: Option<f64>| value.map_or_else(dash, |value| format!("p = {}", probability(value)));
+    let difference = |value: f64, interval: Option<[f64; 2]>| {
+        let ends = interval.map_or_else(String::new, |ends| {
+            let [low, high] = ends.map(number);
+            format!("  (95 % interval {low} to {high})")
+        });
+        format!("{}{ends}", number(value))
+    };
+    match &stats.rates {
+        Some(rates) => {
+            lines.push(("Fisher", p(Some(rates.fisher_pvalue))));
+            lines.push(("difference of rates", difference(rates.difference, Some(rates.ci_95))));
+        }
+        None => {
+            lines.push(("Mann-Whitney", p(stats.mann_whitney_pvalue)));
+            lines.push(("Kolmogorov-Smirnov", p(stats.ks_pvalue)));
+            lines.push(("Welch's t", p(stats.welch_pvalue)));
+            let means = stats.canary_mean.zip(stats.baseline_mean).map(|(c, b)| c - b);
+            let means = means.map_or_else(dash, |means| difference(means, Some(interval)));
+            lines.push(("difference of means", means));
+        }
+    }
+    let d = stats.cohens_d.map_or_else(|| "-  (neither varies)".to_owned(), |d| format!("{d:.3}"));
+    lines.push(("Cohen's d", d));
+    if let Some(quantiles) = &stats.quantiles {
+        let of = |quantile: &QuantileDifference| difference(quantile.difference, quantile.ci_95);
+        lines.push(("difference of p50", of(&quantiles.p50)));
+        lines.push(("difference of p95", of(&quantiles.p95)));
+        lines.push(("difference of p99", of(&quantiles.p99)));
+    }
+    if let Some(drift) = &stats.drift {
+        lines.push(("drift", drift_text(drift)));
+    }
+    lines
+}
+
+fn drift_text(drift: &Drift) -> String {
+    let level = match drift.level {
+        DriftLevel::Chance => "chance explains it",
+        DriftLevel::Small => "small: below 0.1",
+        DriftLevel::Moderate => "moderate: 0.1 to 0.25",
+        DriftLevel::Large => "large: 0.25 or more",
+    };
+    format!("PSI {} ({level}), Wasserstein {}", number(drift.psi), number(drift.wasserstein))
+}
+
+fn print_table(table: &TableAnalysis) {
+    let score = format!("  score {:.0} of 100", table.score);
+    print_decision(table.decision, &score, &table.reason);
+    let header = ["metric", "baseline", "canary", "difference", "adjusted p", "weight", "verdict"];
+    let lines = show::aligned(header, table.metrics.iter().map(row));
+    let verdicts = table.metrics.iter().map(|metric| Some(metric.analysis.verdict));
+    for (line, verdict) in lines.iter().zip([None].into_iter().chain(verdicts)) {
+        anstream::println!("  {}", verdict.map_or_else(|| line.clone(), |one| colored(line, one)));
+    }
+    anstream::println!();
+    for metric in &table.metrics {
+        let reason = format!("{}: {}", metric.metric.as_str(), metric.analysis.reason);
+        anstream::println!("{}", show::wrapped(&reason, "  "));
+    }
+}
+
+fn row(metric: &MetricAnalysis) -> Vec<String> {
+    let stats = &metric.analysis.stats;
+    let difference = stats.canary_mean.zip(stats.baseline_mean).map(|(c, b)| c - b);
+    let critical = if metric.critical { " (critical)" } else { "" };
+    let mut cells = vec![format!("{}{critical}", metric.metric.as_str())];
+    cells.extend(
+        [stats.baseline_mean, stats.canary_mean, difference]
+            .map(|value| value.map_or_else(dash, number)),
+    );
+    cells.push(metric.adjusted_pvalue.map_or_else(dash, probability));
+    cells.push(number(metric.weight));
+    cells.push(metric.analysis.verdict.word().to_owned());
+    cells
+}
+
+/// The line with its last word, the verdict, in color.
+fn colored(line: &str, verdict: MetricVerdict) -> String {
+    let style = match verdict {
+        MetricVerdict::Pass => show::GOOD,
+        MetricVerdict::Fail => show::BAD,
+        MetricVerdict::Inconclusive | MetricVerdict::Waiting => show::WAIT,
+    };
+    let before = line.strip_suffix(verdict.word()).unwrap_or(line);
+    format!("{before}{}", show::styled(style, verdict.word()))
 }
 
 fn dash() -> String {

@@ -21,29 +21,47 @@ use crate::text::lists::quoted;
 /// The name of standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// The numbers in a file, or in standard input.
+/// A file that was read, or standard input.
+pub struct TextFile {
+    shown: String,
+    text: String,
+}
+
+/// Reads a file, or standard input.
 ///
 /// # Errors
-/// When it cannot be read, or anything in the column is no number.
-pub fn read(path: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
+/// When it cannot be read as UTF-8 text.
+pub fn read(path: &str) -> anyhow::Result<TextFile> {
     let mut bytes = Vec::new();
     let shown = if path == STANDARD_INPUT {
         std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
-        "standard input"
+        "standard input".to_owned()
     } else {
         bytes = std::fs::read(path).with_context(|| {
-            format!(
-                "{}: it cannot be read; check the path and its permissions",
-                path.escape_debug()
-            )
+            format!("{}: cannot read it; check the path and its permissions", path.escape_debug())
         })?;
-        path
+        path.escape_debug().to_string()
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
-        anyhow::anyhow!("line {line}: it is not UTF-8 text; save the file as UTF-8")
-    });
-    text.and_then(|text| parsed(&text, column)).with_context(|| shown.escape_debug().to_string())
+        anyhow::anyhow!("{shown}: line {line}: it is not UTF-8 text; save the file as UTF-8")
+    })?;
+    Ok(TextFile { shown, text })
+}
+
+impl TextFile {
+    /// The numbers of a column; of the only one if none is named.
+    ///
+    /// # Errors
+    /// When the column is missing, or a value in it is not a number.
+    pub fn numbers(&self, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
+        parsed(&self.text, column).with_context(|| self.shown.clone())
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// The numbers in a text.

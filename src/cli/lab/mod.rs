@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub(crate) mod columns;
+pub(crate) mod metrics_file;
 pub mod power;
 pub mod replay;
 pub mod simulate;

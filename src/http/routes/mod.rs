@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod analysis;
+pub mod analyze;
 pub mod commands;
 pub mod feedback;
 pub mod health;
@@ -38,7 +39,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/predict", web::post().to(predict::predict)))
         .service(post("/feedback", web::post().to(feedback::feedback)))
         .service(post("/record", web::post().to(analysis::record)))
-        .service(post("/analyze", web::post().to(analysis::analyze)))
+        .service(post("/analyze", web::post().to(analyze::analyze)))
         .service(get("/status", web::get().to(analysis::status)))
         .service(post("/reset", web::post().to(analysis::reset)))
         .service(get("/livez", web::get().to(health::livez)).route(web::head().to(health::livez)))

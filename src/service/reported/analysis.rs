@@ -1,4 +1,4 @@
-//! Two samples compared, with random numbers that are the same each time.
+//! Two-sample analyses, reproducible: the random numbers are the same each time.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng as _;
@@ -6,25 +6,44 @@ use rand_xoshiro::rand_core::SeedableRng as _;
 
 use crate::canary::Analysis;
 use crate::canary::MetricName;
-use crate::canary::judge::two_samples::AnalysisOptions;
-use crate::canary::judge::two_samples::Sample;
-use crate::canary::judge::two_samples::analyze;
+use crate::canary::analysis::metric_table::TableAnalysis;
+use crate::canary::analysis::metric_table::TableError;
+use crate::canary::analysis::metric_table::TableMetric;
+use crate::canary::analysis::metric_table::TableOptions;
+use crate::canary::analysis::metric_table::analyze_table;
+use crate::canary::analysis::options::AnalysisOptions;
+use crate::canary::analysis::sample::Sample;
+use crate::canary::analysis::two_samples::analyze;
 use crate::service::Service;
 
-/// Any number does: whoever asks twice about the same values must hear the same interval.
+/// Any constant: the same values must always give the same interval.
 const SEED: u64 = 0x5e_417;
 
-/// The comparison of two samples: 4 to 15 ms for twice 10,000 values, 70 ms for twice 200,000 (those
-/// up to 1,000 are resampled one by one, which takes 30 ms at 500). Not for a thread that drives
-/// connections.
+/// Compares two samples: some dozens of milliseconds for thousands of values a side. Not for a
+/// thread that drives connections.
 pub fn analyzed(baseline: &Sample, canary: &Sample, options: AnalysisOptions) -> Analysis {
+    analyze(baseline, canary, options, random())
+}
+
+/// Compares several metrics, each as [`analyzed`] does.
+///
+/// # Errors
+/// When there is no metric, too many, or one is given twice.
+pub fn analyzed_table(
+    metrics: Vec<TableMetric>,
+    options: TableOptions,
+) -> Result<TableAnalysis, TableError> {
+    analyze_table(metrics, options, random)
+}
+
+fn random() -> impl FnMut() -> u64 {
     let mut bits = Xoshiro256PlusPlus::seed_from_u64(SEED);
-    analyze(baseline, canary, options, || bits.next_u64())
+    move || bits.next_u64()
 }
 
 impl Service {
-    /// The comparison of what was recorded of a metric. Names what there is instead if there is
-    /// nothing of it: it may be misspelled.
+    /// Compares the recorded values of a metric. When there are none, the reason lists the metrics
+    /// that were recorded, since the name may be misspelled.
     pub fn analyzed_recordings(&self, metric: &MetricName, options: AnalysisOptions) -> Analysis {
         let (baseline, canary) = self.recordings.samples(metric);
         let mut analysis = analyzed(&baseline, &canary, options);
@@ -32,10 +51,11 @@ impl Service {
             let counts = self.recordings.counts();
             let names: Vec<&str> = counts.metrics.keys().map(MetricName::as_str).collect();
             if !names.is_empty() {
-                let recorded = names.join(", ");
-                let metric = metric.as_str();
-                analysis.reason +=
-                    &format!("; metric = {metric:?} has none, recorded are: {recorded}");
+                analysis.reason += &format!(
+                    "; nothing is recorded for metric {:?}, only for {}",
+                    metric.as_str(),
+                    names.join(", ")
+                );
             }
         }
         analysis

@@ -45,31 +45,6 @@ impl<R: FnMut() -> u64> Variates<R> {
         }
     }
 
-    /// Beta with parameters of at least 1, as two gamma variables.
-    pub(crate) fn beta(&mut self, a: f64, b: f64) -> f64 {
-        let (one, other) = (self.gamma(a), self.gamma(b));
-        one / (one + other)
-    }
-
-    /// Gamma with a shape of at least 1.
-    ///
-    /// Marsaglia and Tsang (2000), ACM Transactions on Mathematical Software 26(3),
-    /// doi:10.1145/358407.358414.
-    fn gamma(&mut self, shape: f64) -> f64 {
-        let d = shape - 1.0 / 3.0;
-        let c = 1.0 / (9.0 * d).sqrt();
-        loop {
-            let x = self.normal();
-            let v = (1.0 + c * x).powi(3);
-            if v > 0.0 {
-                let u = self.uniform();
-                if u.ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
-                    return d * v;
-                }
-            }
-        }
-    }
-
     /// Binomial: how many of `n` trials succeed.
     pub(crate) fn binomial(&mut self, n: u64, p: f64) -> u64 {
         if n == 0 || p <= 0.0 {
@@ -156,7 +131,6 @@ pub(crate) fn split_mix(seed: u64) -> impl FnMut() -> u64 {
 mod tests {
     use super::*;
     use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
-    use crate::stats::distributions::incomplete_beta::incomplete_beta;
     use crate::stats::distributions::normal::normal_tail;
     use crate::stats::summary::moments::Moments;
 
@@ -193,20 +167,6 @@ mod tests {
             }
         }
         assert_eq!((variates.binomial(9, 0.0), variates.binomial(9, 1.0)), (0, 9));
-    }
-
-    #[test]
-    fn beta_draws_have_the_beta_distribution() {
-        let mut variates = Variates::new(split_mix(2));
-        for (a, b) in [(1.0, 1.0), (1.0, 50.0), (3.0, 2.0), (990.0, 11.0), (5e5, 5e5)] {
-            let draws: Vec<f64> = (0..DRAWS).map(|_| variates.beta(a, b)).collect();
-            let mean = a / (a + b);
-            let spread = (mean * (1.0 - mean) / (a + b + 1.0)).sqrt();
-            for deviation in [-1.5, -0.5, 0.0, 0.5, 1.0, 2.0] {
-                let x = (mean + deviation * spread).clamp(1e-9, 1.0 - 1e-9);
-                assert_share(&draws, x, incomplete_beta(a, b, x, 1.0 - x), &format!("{a} {b}"));
-            }
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! need the unknown density.
 
 use super::resampled_mean::ResampledMean;
+use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
 use crate::stats::distributions::random_variates::Variates;
 use crate::stats::summary::moments::Moments;
 use crate::stats::summary::points::Points;
@@ -96,30 +97,45 @@ impl Bootstrap {
         self.interval(estimate, || canary.draw(&mut variates) - stable.draw(&mut variates))
     }
 
-    /// The interval of the canary's q-quantile minus stable's.
+    /// The interval of the canary's q-quantile minus stable's, without drawing: the distribution of a
+    /// resample's quantile is known.
     ///
-    /// The r-th smallest of n values drawn with replacement is the sample's quantile at the r-th
-    /// smallest of n uniform numbers, which has a beta distribution with parameters r and n + 1 - r.
-    /// So a resample takes one draw, whatever the size of the sample, and nothing is approximated.
-    /// From a histogram the ends are differences of middles of buckets.
+    /// ```text
+    /// P( Q* <= x ) = P( B >= r )        B binomial, n trials of F(x);  r = ceil(n q)
+    /// ```
+    ///
+    /// where F(x) is the share of the sample's values at or below x. The ends are those that
+    /// infinitely many resamples would give, always differences of two values (from a histogram: of
+    /// middles of buckets). `resamples` does not matter.
     ///
     /// `None` when a sample is empty, for `q` outside 0 to 1, or when a field is outside its range.
+    ///
+    /// Hutson and Ernst (2000), "The exact bootstrap mean and variance of an L-estimator", Journal
+    /// of the Royal Statistical Society B 62(1), doi:10.1111/1467-9868.00221.
     pub fn quantile_difference(
         &self,
         canary: &Points,
         stable: &Points,
         q: f64,
-        random: impl FnMut() -> u64,
     ) -> Option<BootstrapInterval> {
         let estimate = canary.quantile(q)? - stable.quantile(q)?;
+        if !self.is_possible() {
+            return None;
+        }
         let (canary, stable) = (ResampledQuantile::of(canary, q), ResampledQuantile::of(stable, q));
-        let mut variates = Variates::new(random);
-        self.interval(estimate, || canary.draw(&mut variates) - stable.draw(&mut variates))
+        let tail = 0.5 * (1.0 - self.level);
+        let low = canary.difference_quantile(&stable, tail)?;
+        let high = canary.difference_quantile(&stable, 1.0 - tail)?;
+        let standard_error = (canary.variance() + stable.variance()).sqrt();
+        Some(BootstrapInterval { estimate, low, high, standard_error })
+    }
+
+    fn is_possible(&self) -> bool {
+        (2..=MAX_RESAMPLES).contains(&self.resamples) && self.level > 0.0 && self.level < 1.0
     }
 
     fn interval(&self, estimate: f64, mut draw: impl FnMut() -> f64) -> Option<BootstrapInterval> {
-        let possible = (2..=MAX_RESAMPLES).contains(&self.resamples);
-        if !(possible && self.level > 0.0 && self.level < 1.0) {
+        if !self.is_possible() {
             return None;
         }
         let mut differences: Vec<f64> = (0..self.resamples).map(|_| draw()).collect();
@@ -140,37 +156,87 @@ fn interpolated(ascending: &[f64], q: f64) -> Option<f64> {
     Some(below + (above - below) * position.fract())
 }
 
-/// A sample, prepared for drawing the q-quantiles of resamples.
-struct ResampledQuantile {
-    values: Vec<f64>,
-    /// The share of all values at or below each value.
-    shares: Vec<f64>,
-    /// The parameters of the beta distribution.
-    rank: f64,
-    rank_from_above: f64,
-}
+/// The values that the q-quantile of a resample takes, ascending, each with its probability.
+struct ResampledQuantile(Vec<(f64, f64)>);
 
 impl ResampledQuantile {
     fn of(points: &Points, q: f64) -> Self {
         let total = points.total();
-        let rank = quantile_rank(total, q);
+        let rank = quantile_rank(total, q) as f64;
+        let n = total as f64;
+        // Beyond 8 standard deviations of the rank, and 10 ranks where it is nearly Poisson, the
+        // probability is below 1e-8.
+        let reach = 10.0 + 8.0 * (n * q * (1.0 - q)).sqrt();
         let mut seen = 0;
-        let (values, shares) = points
-            .iter()
-            .map(|(value, count)| {
-                seen += count;
-                (value, seen as f64 / total as f64)
-            })
-            .unzip();
-        let rank_from_above = (total - rank) as f64 + 1.0;
-        Self { values, shares, rank: rank as f64, rank_from_above }
+        let (mut at_or_below, mut values) = (0.0, Vec::new());
+        for (value, count) in points.iter() {
+            seen += count;
+            let (below, above) = (seen as f64, (total - seen) as f64);
+            if below < rank - reach {
+                continue;
+            }
+            let next = if seen == total || below > rank + reach {
+                1.0
+            } else {
+                binomial_lower_tail(n - rank, n, above / n, below / n)
+            };
+            values.push((value, next - at_or_below));
+            at_or_below = next;
+            if next == 1.0 {
+                break;
+            }
+        }
+        Self(values)
     }
 
-    fn draw<R: FnMut() -> u64>(&self, variates: &mut Variates<R>) -> f64 {
-        let uniform = variates.beta(self.rank, self.rank_from_above);
-        let index = self.shares.partition_point(|share| *share < uniform);
-        // The last share is 1, and no uniform number is larger.
-        self.values[index.min(self.values.len() - 1)]
+    /// The smallest difference from another quantile that at least the share `q` of all differences
+    /// does not exceed.
+    fn difference_quantile(&self, other: &Self, q: f64) -> Option<f64> {
+        let (mut low, mut high) =
+            (self.0.first()?.0 - other.0.last()?.0, self.0.last()?.0 - other.0.first()?.0);
+        if self.share_at_or_below(other, low) >= q {
+            return Some(low);
+        }
+        // The share is below q at `low`, and at least q at `high`, up to rounding.
+        let resolution = 1e-15 * low.abs().max(high.abs());
+        while high - low > resolution {
+            let middle = low + 0.5 * (high - low);
+            if middle <= low || middle >= high {
+                break;
+            }
+            if self.share_at_or_below(other, middle) < q {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        // The first difference above `low`, without what the bisection rounds.
+        let mut position = 0;
+        let next = other.0.iter().filter_map(|(value, _)| {
+            while self.0.get(position).is_some_and(|point| point.0 - value <= low) {
+                position += 1;
+            }
+            self.0.get(position).map(|point| point.0 - value)
+        });
+        next.reduce(f64::min)
+    }
+
+    /// The probability of a difference of at most `most`.
+    fn share_at_or_below(&self, other: &Self, most: f64) -> f64 {
+        let (mut position, mut below, mut share) = (0, 0.0, 0.0);
+        for (value, probability) in &other.0 {
+            while let Some(point) = self.0.get(position).filter(|point| point.0 - value <= most) {
+                below += point.1;
+                position += 1;
+            }
+            share += probability * below;
+        }
+        share
+    }
+
+    fn variance(&self) -> f64 {
+        let mean: f64 = self.0.iter().map(|(value, probability)| value * probability).sum();
+        self.0.iter().map(|(value, probability)| probability * (value - mean).powi(2)).sum()
     }
 }
 
@@ -199,8 +265,8 @@ mod tests {
             assert_eq!(plan.mean_difference(&points, &points, split_mix(1)), None);
         }
         assert_eq!(PLAN.mean_difference(&points, &empty, split_mix(1)), None);
-        assert_eq!(PLAN.quantile_difference(&empty, &points, 0.5, split_mix(1)), None);
-        assert_eq!(PLAN.quantile_difference(&points, &points, 1.5, split_mix(1)), None);
+        assert_eq!(PLAN.quantile_difference(&empty, &points, 0.5), None);
+        assert_eq!(PLAN.quantile_difference(&points, &points, 1.5), None);
     }
 
     #[test]
@@ -217,7 +283,7 @@ mod tests {
         let (canary, stable) = (constant(4.0, 5000), constant(3.0, 12));
         for found in [
             PLAN.mean_difference(&canary, &stable, split_mix(1)).unwrap(),
-            PLAN.quantile_difference(&canary, &stable, 0.9, split_mix(1)).unwrap(),
+            PLAN.quantile_difference(&canary, &stable, 0.9).unwrap(),
         ] {
             assert_eq!((found.low, found.estimate, found.high), (1.0, 1.0, 1.0));
             assert_eq!(found.standard_error, 0.0);
@@ -244,7 +310,7 @@ mod tests {
         let one = Points::from_samples(&[0.0]);
         let values: Vec<f64> = canary.iter().map(|point| point.0).collect();
         for q in [0.0, 0.3, 0.5, 0.95, 1.0] {
-            let found = PLAN.quantile_difference(&canary, &one, q, split_mix(9)).unwrap();
+            let found = PLAN.quantile_difference(&canary, &one, q).unwrap();
             let mut variates = Variates::new(split_mix(10));
             let mut plain: Vec<f64> = (0..10_000)
                 .map(|_| {

@@ -3,6 +3,8 @@
 //! Drift of predictions is judged by size, not by p-value: with a million predictions every shift
 //! is significant. The measures need no test and no assumption; they compare shares.
 
+use statrs::function::gamma::checked_gamma_ur;
+
 use crate::stats::summary::points::Points;
 use crate::stats::summary::points::merged;
 
@@ -134,6 +136,38 @@ impl SharedBins {
         let has_empty = self.counts.iter().any(|(canary, stable)| *canary == 0 || *stable == 0);
         let added = if has_empty { 0.5 } else { 0.0 };
         self.shares(added).map(|(canary, stable)| (canary - stable) * (canary / stable).ln()).sum()
+    }
+
+    /// The probability of so large a [population stability
+    /// index](Self::population_stability_index) by chance, if both samples come from one
+    /// distribution.
+    ///
+    /// ```text
+    /// P( X > PSI n_c n_s / (n_c + n_s) )        X chi-square, bins - 1 degrees of freedom
+    /// ```
+    ///
+    /// An approximation for bins of at least about five values a side. 1 with a single bin.
+    ///
+    /// Yurdakul and Naranjo (2020), Journal of Risk Model Validation 14(4).
+    ///
+    /// ```
+    /// use serin::stats::Points;
+    /// use serin::stats::SharedBins;
+    ///
+    /// let canary = Points::from_samples(&[1.0, 2.0, 2.0, 3.0, 3.0, 3.0]);
+    /// let stable = Points::from_samples(&[1.0, 1.0, 2.0, 3.0]);
+    /// let bins = SharedBins::by_value(&canary, &stable).unwrap();
+    /// // scipy.stats.chi2.sf(0.563464397400338 * 2.4, 2) = exp(-0.563464397400338 * 1.2)
+    /// assert!((bins.stability_p_value() - 0.508_567_526_475_976_7).abs() < 1e-12);
+    /// ```
+    pub fn stability_p_value(&self) -> f64 {
+        let (canary, stable) = self.counts.iter().fold((0.0, 0.0), |(canary, stable), bin| {
+            (canary + bin.0 as f64, stable + bin.1 as f64)
+        });
+        let chi_square = self.population_stability_index() * (canary * stable / (canary + stable));
+        // An index of 0 is certain to be reached.
+        let freedom = (self.counts.len() - 1) as f64;
+        checked_gamma_ur(0.5 * freedom, 0.5 * chi_square).unwrap_or(1.0)
     }
 
     /// The Jensen-Shannon divergence, symmetric, from 0 to ln 2; empty bins need no rule.

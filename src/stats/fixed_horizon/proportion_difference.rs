@@ -156,6 +156,12 @@ impl ProportionDifference {
         normal_tail(-self.score(margin.clamp(-1.0, 1.0)))
     }
 
+    /// The opposite one-sided test: small values show that the canary's rate is larger by more than
+    /// `margin`.
+    pub fn p_worse(&self, margin: f64) -> f64 {
+        normal_tail(self.score(margin.clamp(-1.0, 1.0)))
+    }
+
     /// The score statistic of the hypothesis that the rates differ by `tested`.
     fn score(&self, tested: f64) -> f64 {
         let all = self.n_canary + self.n_stable;
