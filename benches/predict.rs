@@ -24,11 +24,11 @@ use serin::service::Command;
 use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::Settings;
+use serin::service::background::Background;
 use serin::service::clock::SystemClock;
 use serin::service::control::registry::Registry;
 use serin::service::serving::predict::Request;
 use serin::service::serving::shadow::Kept;
-use serin::service::serving::shadow::Shadower;
 use serin::store;
 
 #[path = "shared/program.rs"]
@@ -82,7 +82,7 @@ fn measure() -> Fallible<bool> {
 /// delivers them: most find the queue full, and the shadow thread is always busy.
 fn in_shadow(folder: &tempfile::TempDir) -> Fallible<()> {
     let service = Arc::new(start(folder)?);
-    let shadower = Shadower::start(service.clone())?;
+    let background = Background::start(service.clone())?;
     tell("shadow    ns per prediction, one thread");
     let mut rounds = [Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
@@ -102,7 +102,7 @@ fn in_shadow(folder: &tempfile::TempDir) -> Fallible<()> {
     }
     let shadow = service.status().shadow;
     tell(&shadow.map_or_else(String::new, |shadow| shadow.message));
-    Ok(shadower.stop()?)
+    Ok(background.stop()?)
 }
 
 fn start(folder: &tempfile::TempDir) -> Fallible<Service> {

@@ -14,10 +14,7 @@ use super::settings::Settings;
 use super::shared::AnalysisQueue;
 use super::shared::Shared;
 use crate::service::Service;
-use crate::service::control::checkpoint::Saver;
-use crate::service::control::controller::Controller;
-use crate::service::notify::Notifier;
-use crate::service::serving::shadow::Shadower;
+use crate::service::background::Background;
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -37,10 +34,7 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<()> {
-    let saver = Saver::start(service.clone())?;
-    let controller = Controller::start(service.clone())?;
-    let notifier = Notifier::start(&service)?;
-    let shadower = Shadower::start(service.clone())?;
+    let background = Background::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let shared = Data::new(Shared {
@@ -60,15 +54,9 @@ pub async fn run(
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         shutdown.await;
-        service.drain();
+        service.serving.drain();
         handle.stop(true).await;
     });
     let outcome = server.await;
-    // Whoever drives stops first, so that the last samples are saved at the last state.
-    let driven = controller.stop();
-    let shadowed = shadower.stop();
-    let saved = saver.stop();
-    // Last, so that the last that happened is told.
-    notifier.stop();
-    saved.and(driven).and(shadowed).and(outcome)
+    background.stop().and(outcome)
 }

@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::clock::ManualClock;
-use super::control::error::CommandError;
+use super::notify::target::Target;
+use super::serving::shadow::Kept;
 use super::*;
 use crate::canary::Chunk;
-use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::FeedbackPolicy;
 use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
 use crate::canary::Monitors;
-use crate::canary::Track;
+use crate::canary::Policy;
 use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::model::Features;
@@ -31,7 +33,6 @@ use crate::store::EvidenceLog;
 use crate::store::Journal;
 use crate::store::Progress;
 use crate::store::ReplicaId;
-use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
 mod judging;
@@ -297,12 +298,12 @@ fn a_listed_path_is_the_file_that_is_deployed() {
     std::fs::copy(bench.path("model_v1.bin"), bench.path("x.bin")).unwrap();
     std::fs::copy(bench.path("model_v2.bin"), bench.path("models/x.bin")).unwrap();
     let service = bench.start();
-    for listed in service.registry().list() {
+    for listed in service.control.registry().list() {
         let digest = listed.card.unwrap().digest.to_string();
-        let candidate = service.registry().candidate(&listed.file).unwrap();
+        let candidate = service.control.registry().candidate(&listed.file).unwrap();
         assert_eq!((candidate.version.file, candidate.version.digest), (listed.file, digest));
     }
-    let named = service.registry().candidate("models/model_v2.bin").unwrap();
+    let named = service.control.registry().candidate("models/model_v2.bin").unwrap();
     assert_eq!(named.version.file, "model_v2.bin");
 }
 
@@ -420,7 +421,7 @@ fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
         bench.clock.advance(Duration::from_secs(down));
         let restarted = bench.start();
         let is_new = |key| {
-            let live = restarted.live.load();
+            let live = restarted.serving.live.load();
             live.assign(Some(key)).visit == crate::service::serving::seen_keys::KeyUse::First
         };
         assert!(is_new("anna"), "down for {down} s");

@@ -35,8 +35,13 @@ pub async fn status(request: HttpRequest, shared: Data<Shared>) -> HttpResponse 
 
 /// `GET /admin/models`
 pub async fn models(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    ask(request, shared, |service| Ok(json!({ "models": service.registry().list() })), |_| None)
-        .await
+    ask(
+        request,
+        shared,
+        |service| Ok(json!({ "models": service.control.registry().list() })),
+        |_| None,
+    )
+    .await
 }
 
 /// `GET /admin/history?limit=&after=`

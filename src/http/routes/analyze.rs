@@ -147,7 +147,7 @@ fn single(service: &Service, metric: Metric) -> Result<Analysis, Problem> {
     }
     match metric.values()? {
         Some((baseline, canary)) => Ok(analyzed(&baseline, &canary, options)),
-        None => Ok(service.analyzed_recordings(&metric.name()?, options)),
+        None => Ok(service.reported.recordings.analyzed(&metric.name()?, options)),
     }
 }
 

@@ -15,7 +15,11 @@ pub async fn livez() -> HttpResponse {
 /// Whether the server takes requests: until it shuts down, since a stable model is loaded before it
 /// listens.
 pub async fn readyz(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    if shared.service.is_ready() { ok() } else { Problem::draining().response(request.path()) }
+    if shared.service.serving.is_ready() {
+        ok()
+    } else {
+        Problem::draining().response(request.path())
+    }
 }
 
 fn ok() -> HttpResponse {

@@ -102,7 +102,7 @@ async fn answer(
     let asked: Asked<'_> = body::parse(&bytes)?;
     check_key("key", asked.key.as_deref())?;
     check_key("id", asked.id.as_deref())?;
-    let segments = asked.segments.checked(shared.service.declared_segments())?;
+    let segments = asked.segments.checked(shared.service.control.declared_segments())?;
     let request_headers = &shared.settings.request_headers;
     let key = request_headers.key(request.headers(), asked.key)?;
     let track = request_headers.track(request.headers())?;

@@ -35,8 +35,12 @@ pub async fn disagreements(request: HttpRequest, shared: Data<Shared>) -> HttpRe
         request,
         shared,
         |service| {
-            let (rollout, disagreements) = service.disagreements();
-            Ok(Worst { rollout, disagreements, redacted: service.redacted().to_vec() })
+            let (rollout, disagreements) = service.serving.shadow.disagreements();
+            Ok(Worst {
+                rollout,
+                disagreements,
+                redacted: service.serving.shadow.redacted().to_vec(),
+            })
         },
         |_| None,
     )
@@ -61,5 +65,5 @@ async fn replayed(
     let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
     let Nothing {} = body::parse_or_default(&bytes)?;
     let service = shared.service.clone();
-    blocking(move || Ok(service.replay_recent()?)).await
+    blocking(move || Ok(service.serving.replay_recent()?)).await
 }

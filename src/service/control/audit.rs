@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::Control;
 use crate::canary::Chunk;
 use crate::canary::Entry;
 use crate::canary::Event;
@@ -27,7 +28,6 @@ use crate::canary::judge::tick_log::LogError;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Following;
 use crate::canary::policy::Mode;
-use crate::service::Service;
 use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -301,7 +301,7 @@ impl<'a> Tape<'a> {
     }
 }
 
-impl Service {
+impl Control {
     /// What the watch said of a rollout after so many ticks, to the bit: from the policy in the journal,
     /// a base and the ticks since. Blocks for up to about a second.
     ///

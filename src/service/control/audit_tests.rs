@@ -10,6 +10,7 @@ use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::judge::tick_log::Bounds;
+use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
 use crate::service::control::command::Deployment;
@@ -60,7 +61,7 @@ fn json(value: &impl serde::Serialize) -> String {
 
 fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayError> {
     let ticks = judgement.watch.as_ref().unwrap().conclusion.ticks;
-    service.replayed(judgement.rollout, ticks).map(|watch| json(&watch))
+    service.control.replayed(judgement.rollout, ticks).map(|watch| json(&watch))
 }
 
 /// What the checkpoint has concluded is what the log of its rollout comes to, from every base.
@@ -83,7 +84,7 @@ fn assert_the_state_is_the_log(store: &dyn Store) {
 fn on_sqlite(bench: &Bench, file: &Path) -> (Arc<SqliteStore>, Service) {
     let store = Arc::new(SqliteStore::open(file).unwrap());
     let service = bench.start_on(store.clone(), Arc::new(SystemClock::default()));
-    service.watch.lock().bounds = SMALL;
+    service.control.watch.lock().bounds = SMALL;
     (store, service)
 }
 
@@ -182,7 +183,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
 fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.watch.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
+    service.control.watch.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
     deploy(&service, "model_v2.bin", 20.0);
     for percent in [50.0, 25.0, 75.0, 20.0, 50.0, 25.0] {
         live_through(&service, 10);
@@ -195,15 +196,18 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
     assert_eq!(replay_of(&service, last).unwrap(), json(last.watch.as_ref().unwrap()));
     let first = replay_of(&service, &judgements[0]);
     assert!(matches!(first, Err(ReplayError::NotKept { rollout: 1, .. })), "{first:?}");
-    assert!(matches!(service.replayed(1, 9999), Err(ReplayError::Log(LogError::NotYet { .. }))));
-    assert!(matches!(service.replayed(2, 0), Err(ReplayError::NoRollout(2))));
+    assert!(matches!(
+        service.control.replayed(1, 9999),
+        Err(ReplayError::Log(LogError::NotYet { .. }))
+    ));
+    assert!(matches!(service.control.replayed(2, 0), Err(ReplayError::NoRollout(2))));
 }
 
 #[test]
 fn rollouts_of_long_ago_are_forgotten() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.watch.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
+    service.control.watch.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
     for _ in 0..7 {
         deploy(&service, "model_v2.bin", 50.0);
         live_through(&service, 2);
@@ -240,7 +244,7 @@ fn without_its_evidence_a_rollback_goes_on_and_the_rest_waits() {
 fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
-    service.watch.lock().bounds = Bounds { unsaved_bytes: 500, ..SMALL };
+    service.control.watch.lock().bounds = Bounds { unsaved_bytes: 500, ..SMALL };
     deploy(&service, "model_v2.bin", 50.0);
     live_through(&service, 3);
     service.save_checkpoint().unwrap();
@@ -250,13 +254,16 @@ fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
         service.save_checkpoint().unwrap_err();
     }
     bench.store.keeps_no_evidence.store(false, Ordering::SeqCst);
-    assert!(service.replayed(1, 3).is_ok());
+    assert!(service.control.replayed(1, 3).is_ok());
     set_traffic(&service, 20.0).unwrap();
     let judgement = judgements(&service).remove(0);
     let watch = judgement.watch.as_ref().unwrap();
     assert_eq!(watch.conclusion.ticks, 23);
     assert_eq!(replay_of(&service, &judgement).unwrap(), json(watch));
-    assert!(service.replayed(1, 10).is_err(), "what could not be saved is lost, and said to be");
+    assert!(
+        service.control.replayed(1, 10).is_err(),
+        "what could not be saved is lost, and said to be"
+    );
     let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     assert_eq!(restarted.health().unwrap().sequential.unwrap().ticks, 23);
 }

@@ -5,16 +5,11 @@
 //! A crash loses what was observed since the last save: at most about [`INTERVAL`] of samples,
 //! never an event of the journal.
 
-use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
-use std::sync::mpsc::Sender;
-use std::sync::mpsc::channel;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::Control;
 use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
-use crate::service::Service;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::seen_keys::Visits;
@@ -26,7 +21,7 @@ use crate::store::StoreError;
 /// How often samples are saved.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
-impl Service {
+impl Control {
     /// Saves the samples of the rollout under way, if there are new ones, and the ticks since the last
     /// save. Blocks.
     ///
@@ -34,7 +29,7 @@ impl Service {
     /// When the store fails; all of it stays in memory, and the next call tries again.
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
-        let live = self.live.load_full();
+        let live = self.serving.live.load_full();
         let mut watch = self.watch.lock();
         // Without a canary labels may still come for one that was promoted.
         let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
@@ -50,14 +45,14 @@ impl Service {
             Some(_) => live.recorder.observed(),
             None => Observed::default(),
         };
-        if !watch.tick(&live, &observed, self.elsewhere(), at) {
+        if !watch.tick(&live, &observed, &self.reported, at) {
             // A command is about to install another step. The next save finds it.
             return Ok(());
         }
         let now = (rollout, step, observed.requests());
         let Some(to_save) = watch.to_save() else { return Ok(()) };
         // Under the same lock, so that each label is either in a tick that is saved or still waits.
-        let labels = self.feedback.to_save(rollout);
+        let labels = self.reported.feedback.to_save(rollout);
         drop(watch);
         if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
             return Ok(());
@@ -84,13 +79,28 @@ impl Service {
             pairs: observed.pairs,
         };
         self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.grown)?;
-        self.feedback.saved(rollout, checkpoint.new_labels.len());
+        self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
         self.watch.lock().saved(rollout, to_save.so_far);
         *saved = now;
         if to_save.grown.iter().any(|part| matches!(part, LogRecord::Base(_))) {
             self.forget_chunks();
         }
         Ok(())
+    }
+
+    /// Saves a checkpoint and a rollback that is not in the journal yet, and logs what fails.
+    ///
+    /// # Errors
+    /// As [`save_checkpoint`](Self::save_checkpoint).
+    pub(crate) fn save_or_log(&self) -> Result<(), StoreError> {
+        let saved = self.save_checkpoint();
+        if let Err(cause) = &saved {
+            tracing::error!(%cause, "samples could not be saved; trying again");
+        }
+        if let Err(cause) = self.retry_rollback() {
+            tracing::error!(%cause, "trying again");
+        }
+        saved
     }
 
     /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
@@ -103,52 +113,6 @@ impl Service {
             .and_then(|surplus| self.store.forget_chunks(ReplicaId::ONLY, &surplus));
         if let Err(cause) = forgotten {
             tracing::warn!(%cause, "old evidence is still in the store");
-        }
-    }
-}
-
-/// The thread that saves samples. Stopping it saves them a last time.
-pub struct Saver {
-    stop: Sender<()>,
-    thread: JoinHandle<Result<(), StoreError>>,
-}
-
-impl Saver {
-    /// Begins to save every [`INTERVAL`].
-    ///
-    /// # Errors
-    /// When the operating system gives no thread.
-    pub fn start(service: Arc<Service>) -> std::io::Result<Saver> {
-        let (stop, stopped) = channel();
-        let thread =
-            std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
-                loop {
-                    let last = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-                    let outcome = service.save_checkpoint();
-                    if let Err(cause) = service.retry_rollback() {
-                        tracing::error!(%cause, "trying again");
-                    }
-                    if last {
-                        return outcome;
-                    }
-                    if let Err(cause) = outcome {
-                        tracing::error!(%cause, "samples could not be saved; trying again");
-                    }
-                }
-            })?;
-        Ok(Saver { stop, thread })
-    }
-
-    /// Saves a last time and ends the thread.
-    ///
-    /// # Errors
-    /// When the samples of the last second could not be saved.
-    pub fn stop(self) -> std::io::Result<()> {
-        // The thread ends by itself only on this message, so it is there to receive it.
-        let _ = self.stop.send(());
-        match self.thread.join() {
-            Ok(outcome) => outcome.map_err(std::io::Error::other),
-            Err(_) => Err(std::io::Error::other("the checkpoint thread has panicked")),
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use parking_lot::MutexGuard;
-use rand::RngExt as _;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 
+use super::Control;
+use super::ledger::Ledger;
 use super::registry::Candidate;
 use crate::canary::Event;
 use crate::canary::JudgePolicy;
@@ -32,8 +31,6 @@ use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
 use crate::canary::policy::shadow_metrics::PairSource;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
-use crate::service::Ledger;
-use crate::service::Service;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
 use crate::text::lists::is_one_line;
@@ -109,24 +106,7 @@ pub enum Command {
     },
 }
 
-/// Where the salts of splits come from.
-pub(crate) struct Salts(StdRng);
-
-impl Salts {
-    pub(crate) fn new(seed: Option<u64>, rollouts: u64) -> Salts {
-        Salts(match seed {
-            // Continues where the last run stopped, so that a restart repeats no salt.
-            Some(seed) => StdRng::seed_from_u64(seed ^ rollouts.rotate_left(32)),
-            None => StdRng::from_rng(&mut rand::rng()),
-        })
-    }
-
-    fn next(&mut self) -> u128 {
-        self.0.random()
-    }
-}
-
-impl Service {
+impl Control {
     /// Puts a model on trial and returns the status after it. Blocks until the journal has it.
     ///
     /// # Errors
@@ -148,7 +128,7 @@ impl Service {
             reason,
             override_quarantine: deployment.override_quarantine,
         };
-        let note = Service::ended_watch(&ledger);
+        let note = Control::ended_watch(&ledger);
         self.commit(&mut ledger, &event, Some(candidate))?;
         Ok(Status { note, ..self.status_of(&ledger) })
     }
@@ -253,7 +233,7 @@ impl Service {
     /// Finds, verifies and warms up a model that is to go on trial.
     fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
         let candidate = self.registry.candidate(model_path)?;
-        let live = self.live.load();
+        let live = self.serving.live.load();
         let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
         stable.schema().same_features(canary.schema()).map_err(|cause| CommandError::Features {
             path: model_path.to_owned(),
@@ -305,7 +285,7 @@ impl Service {
             Command::RollBack { reason, quarantine } => {
                 let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
                 // Nothing refuses it from here on, and nobody need meet the canary while it is judged.
-                if let Some(canary_slot) = &self.live.load().canary {
+                if let Some(canary_slot) = &self.serving.live.load().canary {
                     canary_slot.close();
                 }
                 let running = state.rollout.as_ref();
@@ -350,7 +330,7 @@ impl Service {
 
     /// The judgement that a command rests on: closes a tick first.
     fn judgement(&self, rollout: &Rollout) -> Judgement {
-        let live = self.live.load();
+        let live = self.serving.live.load();
         let observed = self.closed_tick(&live);
         let newest = self.newest_evidence(&live);
         self.judged(rollout, &observed, newest.map(|it| it.evidence))

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::Control;
 use super::error::CommandError;
+use super::ledger::Ledger;
+use super::ledger::PendingRollback;
 use super::registry::Candidate;
 use crate::canary::Event;
 use crate::canary::State;
@@ -16,8 +19,6 @@ use crate::canary::rollout::apply::SamplesEffect;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
 use crate::canary::rollout::event::EvidenceBefore;
-use crate::service::Ledger;
-use crate::service::Service;
 use crate::service::serving::breaker::Breaker;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
@@ -26,22 +27,13 @@ use crate::service::serving::recorder::Recorder;
 use crate::service::serving::tripwire::Tripwire;
 use crate::store::StoreError;
 
-/// A rollback that took effect and is not in the journal yet.
-pub(crate) struct PendingRollback {
-    event: Event,
-    /// When it happened.
-    at: Timestamp,
-    /// The state that the journal leads to.
-    before: State,
-}
-
 /// Whether this is a rollback, and its rollout still runs.
 fn is_still_to_do(event: &Event, state: &State) -> bool {
     let running = state.rollout.as_ref().map(|rollout| rollout.id);
     event.is_rollback() && event.rollout() == running
 }
 
-impl Service {
+impl Control {
     /// Writes down a rollback that took effect when the journal could not be written.
     ///
     /// # Errors
@@ -57,7 +49,7 @@ impl Service {
         match self.store.append(ledger.revision, *at, event) {
             Ok(entry) => {
                 ledger.revision = entry.sequence;
-                self.notifications.ring();
+                self.notifications.wake();
                 tracing::info!(revision = ledger.revision, "the rollback is in the journal");
             }
             Err(StoreError::Conflict { .. }) => {
@@ -97,10 +89,10 @@ impl Service {
             Transition::Unchanged => return Ok(()),
             Transition::Changed { state, samples } => (*state, samples),
         };
-        if let (Event::Reverted { .. }, None) = (event, &self.live.load().previous) {
+        if let (Event::Reverted { .. }, None) = (event, &self.serving.live.load().previous) {
             return Err(CommandError::PreviousLost { version: state.stable.name });
         }
-        if let (true, Some(canary_slot)) = (event.is_rollback(), &self.live.load().canary) {
+        if let (true, Some(canary_slot)) = (event.is_rollback(), &self.serving.live.load().canary) {
             canary_slot.close();
         }
         let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
@@ -128,7 +120,7 @@ impl Service {
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };
         ledger.revision = entry.sequence;
-        self.notifications.ring();
+        self.notifications.wake();
         ledger.state = state;
         self.install(&ledger.state, samples, loaded);
         self.forget_artifacts(&ledger.state);
@@ -174,7 +166,7 @@ impl Service {
 
     /// Makes predictions follow the state.
     fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
-        let old = self.live.load();
+        let old = self.serving.live.load();
         // By name and file as well as by digest: one artifact may be deployed under two names, and
         // whoever answers must answer under its own.
         let known = |version: &Version| -> Option<Arc<Loaded>> {
@@ -191,7 +183,7 @@ impl Service {
                 old.canary.as_ref().filter(|canary_slot| canary_slot.rollout == rollout.id);
             let visits = before.map(|canary_slot| canary_slot.visits.clone());
             let tripwire = before.map_or_else(
-                || Tripwire::of(rollout, &self.alarm),
+                || Tripwire::of(rollout, &self.wakeup),
                 |canary_slot| canary_slot.tripwire.clone(),
             );
             let breaker = before
@@ -212,14 +204,14 @@ impl Service {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old, self.elsewhere(), self.clock.wall());
-        self.feedback.follow(state.judged());
+        self.watch.lock().follow(state, &old, &self.reported, self.clock.wall());
+        self.reported.feedback.follow(state.judged());
         if let Some(rollout) = &state.rollout {
-            self.shadow.begin(rollout.id);
+            self.serving.shadow.begin(rollout.id);
         }
-        self.live.store(Arc::new(Live { stable, canary, previous, recorder }));
+        self.serving.live.store(Arc::new(Live { stable, canary, previous, recorder }));
         // It may be another rollout's turn, with another interval.
-        self.alarm.raise();
+        self.wakeup.wake();
     }
 
     /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.

@@ -1,12 +1,9 @@
 //! Who drives a rollout by plan? One look after the other: judge, ask the plan what to do, do it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::Control;
 use super::error::CommandError;
 use crate::canary::Event;
 use crate::canary::Judgement;
@@ -17,14 +14,13 @@ use crate::canary::policy::plan::FEWEST_FOR_P99;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::Observation;
 use crate::canary::rollout::next_action::next_action;
-use crate::service::Service;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 
 /// How often one looks whether there is a rollout by plan.
 const IDLE: Duration = Duration::from_secs(1);
 
-impl Service {
+impl Control {
     /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what
     /// that was, or `None` if there is none by plan. Blocks until the journal has it.
     ///
@@ -39,7 +35,7 @@ impl Service {
         else {
             return Ok(None);
         };
-        let live = self.live.load_full();
+        let live = self.serving.live.load_full();
         let observed = self.closed_tick(&live);
         let newest = self.newest_evidence(&live);
         let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
@@ -84,6 +80,16 @@ impl Service {
         next_action(rollout, judgement, &seen, self.clock.wall())
     }
 
+    /// Looks once, and logs trouble that is new; how long until the next look.
+    pub(crate) fn drive(&self, trouble: &mut Option<String>) -> Duration {
+        let now = trouble_of(|| self.look());
+        if let Some(cause) = now.as_ref().filter(|_| now != *trouble) {
+            tracing::error!(%cause, "the rollout could not be driven; trying again");
+        }
+        *trouble = now;
+        self.until_next_look()
+    }
+
     /// How long until the next look.
     fn until_next_look(&self) -> Duration {
         let ledger = self.ledger.lock();
@@ -98,48 +104,6 @@ fn trouble_of<T>(look: impl FnOnce() -> Result<T, CommandError>) -> Option<Strin
         Ok(Ok(_)) => None,
         Ok(Err(cause)) => Some(cause.to_string()),
         Err(_panic) => Some("the look panicked; nothing was decided".to_owned()),
-    }
-}
-
-/// The thread that looks.
-pub struct Controller {
-    service: Arc<Service>,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Controller {
-    /// Begins to look.
-    ///
-    /// # Errors
-    /// When the operating system gives no thread.
-    pub fn start(service: Arc<Service>) -> std::io::Result<Controller> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (driven, stopped) = (service.clone(), stop.clone());
-        let thread =
-            std::thread::Builder::new().name("controller".to_owned()).spawn(move || {
-                let mut trouble = None;
-                while !stopped.load(Ordering::SeqCst) {
-                    let now = trouble_of(|| driven.look());
-                    // Once for each trouble, not once for each look.
-                    if let Some(cause) = now.as_ref().filter(|_| now != trouble) {
-                        tracing::error!(%cause, "the rollout could not be driven; trying again");
-                    }
-                    trouble = now;
-                    driven.alarm.wait(driven.until_next_look());
-                }
-            })?;
-        Ok(Controller { service, stop, thread })
-    }
-
-    /// Ends the thread.
-    ///
-    /// # Errors
-    /// When it has panicked.
-    pub fn stop(self) -> std::io::Result<()> {
-        self.stop.store(true, Ordering::SeqCst);
-        self.service.alarm.raise();
-        self.thread.join().map_err(|_| std::io::Error::other("the controller thread has panicked"))
     }
 }
 

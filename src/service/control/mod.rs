@@ -1,14 +1,83 @@
-//! The room `control`.
+//! The one writer: commands and the controller become events; events are journaled, then take effect.
+//!
+//! - [`command`], [`error`]: what operators ask for, and why it is refused.
+//! - `commit`: apply, append, act, with `ledger`: the state of the journal.
+//! - [`controller`], [`post_promotion`]: looks that decide by themselves.
+//! - `sequential_judge`, `ticks`, `rate`, [`checkpoint`]: evidence, tick by tick, and how it is saved.
+//! - `questions`: status, health check, history. [`audit`]: verdicts recomputed from the store.
+//! - [`startup`], [`registry`]: from a journal and a folder of models to a running service.
 
 pub mod audit;
 pub mod checkpoint;
 pub mod command;
 pub(crate) mod commit;
 pub mod controller;
-pub(crate) mod error;
+pub mod error;
+pub(crate) mod ledger;
 pub mod post_promotion;
 pub(crate) mod questions;
 pub(crate) mod rate;
 pub mod registry;
 pub(crate) mod sequential_judge;
 pub mod startup;
+pub(crate) mod ticks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::clock::Clock;
+use super::notify::Notifications;
+use super::notify::delivery::Delivery;
+use super::reported::Reported;
+use super::serving::Serving;
+use super::settings::Settings;
+use super::wakeup::Wakeup;
+use crate::canary::policy::segments::Segments;
+use crate::store::Store;
+use ledger::Ledger;
+use registry::Registry;
+use sequential_judge::Watch;
+
+/// The one writer of state.
+pub struct Control {
+    /// The state that the journal leads to. Written by commands and the controller, one at a time under
+    /// this lock; predictions never touch it. Taken first.
+    pub(crate) ledger: Mutex<Ledger>,
+    /// Evidence of the running rollout. Written by each tick, read by questions. Taken after the ledger and
+    /// `saved`, and before the locks of what is reported.
+    pub(crate) watch: Mutex<Watch>,
+    /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice. Held
+    /// while one is written, so that they are written in order. Taken after the ledger.
+    saved: Mutex<(u64, u32, u64)>,
+    store: Arc<dyn Store>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    /// On the steady clock.
+    started: Duration,
+    /// Wakes the controller. Signaled by the circuit breaker and by each commit.
+    pub(crate) wakeup: Arc<Wakeup>,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) reported: Arc<Reported>,
+    /// Signaled by each commit.
+    pub(crate) notifications: Arc<Notifications>,
+}
+
+impl Control {
+    /// The segments that requests may name.
+    pub fn declared_segments(&self) -> &Segments {
+        &self.settings.policy.judge.segments
+    }
+
+    /// What delivers notifications, one for each target.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        Delivery::all(&self.notifications, &self.store, &self.clock)
+    }
+
+    /// The model files.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}

@@ -1,38 +1,41 @@
 //! Who looks after a promotion? Each look judges the labels that came, and does what the policy says.
 
+use super::Control;
 use super::error::CommandError;
+use super::ledger::Ledger;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::policy::Mode;
 use crate::canary::rollout::post_promotion::PostPromotionAction;
 use crate::canary::rollout::state::PostPromotion;
-use crate::service::Ledger;
-use crate::service::Service;
 use crate::service::serving::recorder::Observed;
 
-impl Service {
+impl Control {
     /// Looks at the promotion that is watched, if one is, and does what is to be done.
     pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
         let Some(care) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
         let rollout = care.rollout.id;
         let judgement = Box::new(self.judged_after_tick(care));
-        let event =
-            match care.next(&judgement, self.live.load().previous.is_some(), self.clock.wall()) {
-                PostPromotionAction::Wait => return Ok(()),
-                PostPromotionAction::End => Event::MonitoringEnded { rollout },
-                PostPromotionAction::Report => Event::HarmReported { judgement },
-                PostPromotionAction::Revert(reason) => {
-                    let by = Mode::Automatic;
-                    Event::Reverted { rollout, reason, judgement: Some(judgement), by }
-                }
-            };
+        let event = match care.next(
+            &judgement,
+            self.serving.live.load().previous.is_some(),
+            self.clock.wall(),
+        ) {
+            PostPromotionAction::Wait => return Ok(()),
+            PostPromotionAction::End => Event::MonitoringEnded { rollout },
+            PostPromotionAction::Report => Event::HarmReported { judgement },
+            PostPromotionAction::Revert(reason) => {
+                let by = Mode::Automatic;
+                Event::Reverted { rollout, reason, judgement: Some(judgement), by }
+            }
+        };
         self.commit(ledger, &event, None)
     }
 
     /// The judgement that a decision after a promotion rests on: closes a tick first.
     pub(crate) fn judged_after_tick(&self, care: &PostPromotion) -> Judgement {
-        let live = self.live.load();
+        let live = self.serving.live.load();
         self.closed_tick(&live);
         self.judged_after(care, self.newest_evidence(&live).map(|it| it.evidence))
     }

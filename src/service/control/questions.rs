@@ -1,7 +1,7 @@
 //! Questions to the service: status, health check, history. They read and write nothing.
 
-use super::super::Ledger;
-use super::super::Service;
+use super::Control;
+use super::ledger::Ledger;
 use crate::canary::Entry;
 use crate::canary::Refusal;
 use crate::service::status::Status;
@@ -10,7 +10,7 @@ use crate::service::status::overview::StatusInputs;
 use crate::service::status::quality::QualityStatus;
 use crate::store::StoreError;
 
-impl Service {
+impl Control {
     /// The status of everything.
     pub fn status(&self) -> Status {
         self.status_of(&self.ledger.lock())
@@ -23,7 +23,7 @@ impl Service {
     pub fn health(&self) -> Result<Health, Refusal> {
         let ledger = self.ledger.lock();
         let rollout = ledger.state.running()?;
-        let live = self.live.load();
+        let live = self.serving.live.load();
         let observed = live.recorder.observed();
         let newest = self.newest_evidence(&live);
         let as_of = newest.as_ref().map(|it| it.as_of);
@@ -52,7 +52,7 @@ impl Service {
     /// The status under the ledger's lock.
     pub(crate) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
-        let live = self.live.load();
+        let live = self.serving.live.load();
         let observed = live.recorder.observed();
         let now = self.clock.wall();
         let newest = self.newest_evidence(&live);
@@ -76,9 +76,9 @@ impl Service {
             promoted,
             forecast,
             as_of,
-            quality: QualityStatus::of(&self.feedback),
+            quality: QualityStatus::of(&self.reported.feedback),
             notifications: self.notifications.status(),
-            shadow_waiting: self.shadow.waiting(),
+            shadow_waiting: self.serving.shadow.waiting(),
             now,
             uptime: self.clock.steady().saturating_sub(self.started),
         })

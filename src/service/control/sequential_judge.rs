@@ -22,9 +22,7 @@ use crate::canary::judge::forecast::forecast;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::canary::policy::segments::SegmentName;
-use crate::service::Service;
-use crate::service::reported::feedback::Feedback;
-use crate::service::reported::recordings::Recordings;
+use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 
@@ -74,13 +72,6 @@ pub(crate) struct ToSave {
     pub(crate) grown: Vec<LogRecord>,
     /// Up to where that is.
     pub(crate) so_far: u64,
-}
-
-/// Where what the judge hears of, beside what is observed here, waits for it.
-#[derive(Clone, Copy)]
-pub(crate) struct Elsewhere<'a> {
-    pub(crate) recordings: &'a Recordings,
-    pub(crate) feedback: &'a Feedback,
 }
 
 impl Watch {
@@ -133,7 +124,7 @@ impl Watch {
         &mut self,
         live: &Live,
         observed: &Observed,
-        elsewhere: Elsewhere<'_>,
+        reported: &Reported,
         at: Timestamp,
     ) -> bool {
         if !self.is_of(live) {
@@ -142,7 +133,7 @@ impl Watch {
         let Some(watched) = &mut self.watched else { return false };
         watched.as_of = watched.as_of.max(at);
         if watched.is_promoted {
-            let losses = elsewhere.feedback.take_losses();
+            let losses = reported.feedback.take_losses();
             if !losses.is_empty() {
                 watched.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
             }
@@ -158,13 +149,13 @@ impl Watch {
         let is_warming = at < watched.warm_until || watched.is_warm;
         if increment.weight.is_certain() || is_warming {
             // No coin falls, so what was recorded compares nothing; or nothing is judged yet.
-            elsewhere.recordings.drop_waiting();
+            reported.recordings.drop_waiting();
         } else {
-            increment.recorded = elsewhere.recordings.increments();
+            increment.recorded = reported.recordings.increments();
         }
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label knows its own share, so it waits for no other one to end.
-        increment.losses = elsewhere.feedback.take_losses();
+        increment.losses = reported.feedback.take_losses();
         watched.rate.count(increment.stable.requests + increment.canary.requests, at);
         if is_warming {
             watched.is_warm = at < watched.warm_until;
@@ -237,12 +228,12 @@ impl Watch {
         &mut self,
         state: &State,
         before: &Live,
-        elsewhere: Elsewhere<'_>,
+        reported: &Reported,
         at: Timestamp,
     ) {
-        let recordings = elsewhere.recordings;
+        let recordings = &reported.recordings;
         let last = before.recorder.observed();
-        self.tick(before, &last, elsewhere, at);
+        self.tick(before, &last, reported, at);
         let Some(rollout) = &state.rollout else {
             let goes_on = state.post_promotion.as_ref().map(|care| care.rollout.id);
             self.watched = self.watched.take().filter(|it| Some(it.rollout) == goes_on);
@@ -277,30 +268,5 @@ impl Watched {
         self.monitors.tick(increment);
         let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
         self.unsaved.push(tick, &self.monitors, bounds);
-    }
-}
-
-impl Service {
-    pub(crate) fn elsewhere(&self) -> Elsewhere<'_> {
-        Elsewhere { recordings: &self.recordings, feedback: &self.feedback }
-    }
-
-    /// Closes a tick now. The ticker does so once a second; tests with a manual clock call it themselves.
-    pub fn tick(&self) {
-        self.closed_tick(&self.live.load());
-    }
-
-    /// Closes a tick; the samples that it has seen.
-    pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
-        let mut watch = self.watch.lock();
-        let at = self.clock.wall();
-        let observed = live.recorder.observed();
-        watch.tick(live, &observed, self.elsewhere(), at);
-        observed
-    }
-
-    /// The newest evidence. Closes no tick.
-    pub(crate) fn newest_evidence(&self, live: &Live) -> Option<Newest> {
-        self.watch.lock().newest(live)
     }
 }

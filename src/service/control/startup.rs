@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::command::Salts;
+use super::Control;
 use super::error::CommandError;
+use super::ledger::Ledger;
+use super::ledger::Salts;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use super::sequential_judge::Watch;
@@ -24,13 +25,11 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::follow;
-use crate::service::Ledger;
-use crate::service::Service;
-use crate::service::Settings;
 use crate::service::clock::Clock;
 use crate::service::notify::Notifications;
+use crate::service::reported::Reported;
 use crate::service::reported::feedback::Feedback;
-use crate::service::reported::recordings::Recordings;
+use crate::service::serving::Serving;
 use crate::service::serving::breaker::Breaker;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
@@ -40,8 +39,9 @@ use crate::service::serving::recorder::Recorder;
 use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::shadow::RedactError;
 use crate::service::serving::shadow::Shadow;
-use crate::service::serving::tripwire::Alarm;
 use crate::service::serving::tripwire::Tripwire;
+use crate::service::settings::Settings;
+use crate::service::wakeup::Wakeup;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::ReplicaId;
@@ -81,7 +81,7 @@ pub enum StartError {
     Command(String),
 }
 
-impl Service {
+impl Control {
     /// Starts from what the store holds, or anew with the stable model of the settings.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Service {
         store: Arc<dyn Store>,
         registry: Registry,
         clock: Arc<dyn Clock>,
-    ) -> Result<Service, StartError> {
+    ) -> Result<Control, StartError> {
         let (state, known) = replayed(&*store, None, 0)?;
         // Before anything is written that somebody may want to hear of.
         let notifications = Notifications::new(&settings.notify, &*store, known);
@@ -99,20 +99,21 @@ impl Service {
             Some(state) => (state, known),
             None => first_state(&settings, &*store, &registry, &*clock)?,
         };
-        let alarm: Arc<Alarm> = Arc::default();
-        let live = assemble(&state, &*store, &registry, &settings, &alarm)?;
-        let shadow = Shadow::new(&settings, live.stable.inference.model().schema())?;
+        let wakeup: Arc<Wakeup> = Arc::default();
+        let live = assemble(&state, &*store, &registry, &settings, &wakeup)?;
+        let shadow =
+            Shadow::new(&settings.kept, settings.workers, live.stable.inference.model().schema())?;
         let watch = watched(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
-        let recordings = Recordings::default();
         let feedback = Feedback::new(settings.feedback, &*store)?;
         labelled(&state, &*store, &feedback);
+        let reported = Reported::new(feedback, clock.clone());
         if let Some(rollout) = &state.rollout {
-            recordings.judge(rollout.recorded_metrics(), rollout.salt);
+            reported.recordings.judge(rollout.recorded_metrics(), rollout.salt);
         }
         let salts = Salts::new(settings.seed, state.rollouts);
-        let service = Service {
-            live: ArcSwap::from_pointee(live),
+        let serving = Serving::new(live, shadow, clock.clone(), settings.stable_deadline);
+        let control = Control {
             ledger: Mutex::new(Ledger { state, revision, pending_rollback: None, salts }),
             watch: Mutex::new(watch),
             saved: Mutex::default(),
@@ -121,18 +122,16 @@ impl Service {
             started: clock.steady(),
             clock,
             settings,
-            alarm,
-            recordings,
+            wakeup,
+            serving: Arc::new(serving),
+            reported: Arc::new(reported),
             notifications: Arc::new(notifications),
-            feedback,
-            shadow,
-            draining: false.into(),
         };
         if canary_lost {
-            service.roll_back_lost_canary()?;
+            control.roll_back_lost_canary()?;
         }
-        service.end_forbidden_injection()?;
-        Ok(service)
+        control.end_forbidden_injection()?;
+        Ok(control)
     }
 
     /// Ends what was injected by a server that was allowed to, if this one is not.
@@ -154,21 +153,23 @@ impl Service {
         let (state, revision) = replayed(&*self.store, Some(ledger.state.clone()), ledger.revision)
             .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
-            let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.alarm)
+            let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.wakeup)
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old watch is being saved.
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
-            self.live.store(Arc::new(live));
-            labelled(&state, &*self.store, &self.feedback);
+            self.serving.live.store(Arc::new(live));
+            labelled(&state, &*self.store, &self.reported.feedback);
             // What was recorded before may have been of another rollout.
-            self.recordings.clear();
+            self.reported.recordings.clear();
             match &state.rollout {
-                Some(rollout) => self.recordings.judge(rollout.recorded_metrics(), rollout.salt),
-                None => self.recordings.judge([], 0),
+                Some(rollout) => {
+                    self.reported.recordings.judge(rollout.recorded_metrics(), rollout.salt)
+                }
+                None => self.reported.recordings.judge([], 0),
             }
             (ledger.state, ledger.revision) = (state, revision);
-            self.notifications.ring();
+            self.notifications.wake();
         }
         Ok(())
     }
@@ -224,7 +225,7 @@ fn assemble(
     store: &dyn Store,
     registry: &Registry,
     settings: &Settings,
-    alarm: &Arc<Alarm>,
+    wakeup: &Arc<Wakeup>,
 ) -> Result<Live, StartError> {
     let stable = load(&state.stable, store, registry)?.ok_or_else(|| StartError::StableLost {
         name: state.stable.name.clone(),
@@ -238,7 +239,7 @@ fn assemble(
                 stable.schema().same_features(canary.schema()).is_ok()
             })
             .map(|loaded| {
-                let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, alarm));
+                let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, wakeup));
                 let breaker = Breaker::of(rollout);
                 CanarySlot::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
             }),

@@ -17,11 +17,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::RngExt as _;
 
+use super::Notifications;
 use super::Subscription;
 use super::message::Notice;
 use super::message::body;
 use super::message::signature;
 use super::transport::Answer;
+use super::transport::HttpTransport;
 use super::transport::Message;
 use super::transport::Transport;
 use crate::canary::Entry;
@@ -38,6 +40,9 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// An entry that is older is given up at the next failure: nobody acts on it any more.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+
+/// How often the journal is read without a wakeup: another process may have written to it.
+const UNASKED: Duration = Duration::from_secs(30);
 
 /// Entries that are held at once.
 const HELD: usize = 16;
@@ -97,6 +102,30 @@ impl Delivery {
             held,
             failures: 0,
             not_before,
+        }
+    }
+
+    /// One for each target.
+    pub(crate) fn all(
+        notifications: &Notifications,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+    ) -> Vec<Delivery> {
+        let one = |subscription: &Arc<Subscription>| {
+            let transport = Box::new(HttpTransport::new(&subscription.target));
+            Delivery::new(subscription.clone(), store.clone(), clock.clone(), transport)
+        };
+        notifications.subscriptions.iter().map(one).collect()
+    }
+
+    /// Delivers everything that can be delivered now; how long until there may be more.
+    pub(crate) fn deliver(&mut self) -> Duration {
+        loop {
+            match self.turn() {
+                Turn::GoOn => {}
+                Turn::Idle => return UNASKED,
+                Turn::Wait(wait) => return wait,
+            }
         }
     }
 

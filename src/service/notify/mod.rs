@@ -17,43 +17,26 @@ pub(crate) mod transport;
 pub mod target;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::Condvar;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::Service;
-use super::clock::Clock;
+use super::wakeup::Wakeup;
 use crate::store::Store;
-use delivery::Delivery;
-use delivery::Turn;
 use target::Format;
 use target::Target;
-use transport::HttpTransport;
-
-/// How often the journal is looked at if nobody rings: another process may have written to it.
-const UNASKED: Duration = Duration::from_secs(30);
-
-/// How long the targets have at shutdown. What is not told by then is told after the next start.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// All targets, and the bell that says that there is something to tell.
-pub(super) struct Notifications {
-    subscriptions: Vec<Arc<Subscription>>,
-    bell: Bell,
-    stopping: AtomicBool,
+pub(crate) struct Notifications {
+    pub(crate) subscriptions: Vec<Arc<Subscription>>,
+    pub(crate) wakeup: Arc<Wakeup>,
 }
 
 /// One target, and how far it was told.
 pub(crate) struct Subscription {
-    target: Target,
+    pub(crate) target: Target,
     /// What it is called in the log and the status.
     name: String,
     /// What the store knows it by.
@@ -121,12 +104,12 @@ impl Notifications {
             Arc::new(Subscription { target: target.clone(), name, key, begin, progress })
         };
         let subscriptions = targets.iter().enumerate().map(subscription).collect();
-        Notifications { subscriptions, bell: Bell::default(), stopping: false.into() }
+        Notifications { subscriptions, wakeup: Arc::default() }
     }
 
     /// There is something new in the journal.
-    pub(super) fn ring(&self) {
-        self.bell.ring();
+    pub(super) fn wake(&self) {
+        self.wakeup.wake();
     }
 
     /// How far each target was told, in the order of the configuration.
@@ -169,95 +152,6 @@ impl Subscription {
         progress.next_try_at = Some(next_try_at);
         progress.last_error = Some(why.to_owned());
         is_new
-    }
-}
-
-/// Wakes all who listen.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<u64>,
-    changed: Condvar,
-}
-
-impl Bell {
-    fn ring(&self) {
-        *self.rung.lock() += 1;
-        self.changed.notify_all();
-    }
-
-    /// Sleeps until it has rung since `heard`, or for so long; how often it has rung by then.
-    fn wait(&self, heard: u64, most: Duration) -> u64 {
-        let mut rung = self.rung.lock();
-        if *rung == heard {
-            self.changed.wait_for(&mut rung, most);
-        }
-        *rung
-    }
-}
-
-/// The threads that tell, one for each target.
-pub struct Notifier {
-    notifications: Arc<Notifications>,
-    clock: Arc<dyn Clock>,
-    /// Each thread says when it ends.
-    ended: Receiver<()>,
-    threads: usize,
-}
-
-impl Notifier {
-    /// Begins to tell the targets of the service's settings.
-    ///
-    /// # Errors
-    /// When the operating system gives no thread.
-    pub fn start(service: &Service) -> std::io::Result<Notifier> {
-        let (notifications, clock) = (service.notifications.clone(), service.clock.clone());
-        let (end, ended) = channel();
-        for one in &notifications.subscriptions {
-            let post = Box::new(HttpTransport::new(&one.target));
-            let store = service.store.clone();
-            let delivery = Delivery::new(one.clone(), store, clock.clone(), post);
-            let (shared, end) = (notifications.clone(), end.clone());
-            std::thread::Builder::new().name("notify".to_owned()).spawn(move || {
-                tell(delivery, &shared);
-                // Nobody waits any more after the grace.
-                let _ = end.send(());
-            })?;
-        }
-        let threads = notifications.subscriptions.len();
-        Ok(Notifier { notifications, clock, ended, threads })
-    }
-
-    /// Tells what can be told at once, and ends the threads. One that waits for an answer is left behind
-    /// after two seconds.
-    pub fn stop(self) {
-        self.notifications.stopping.store(true, Ordering::SeqCst);
-        self.notifications.ring();
-        let deadline = self.clock.steady() + GRACE;
-        for _ in 0..self.threads {
-            let left = deadline.saturating_sub(self.clock.steady());
-            if self.ended.recv_timeout(left).is_err() {
-                tracing::info!("not every target is told; the rest is after the next start");
-                return;
-            }
-        }
-    }
-}
-
-fn tell(mut delivery: Delivery, shared: &Notifications) {
-    let mut heard = 0;
-    loop {
-        // Asked before the journal is looked at, so that what is written meanwhile is not missed.
-        let is_stopping = shared.stopping.load(Ordering::SeqCst);
-        let before = heard;
-        let wait = match delivery.turn() {
-            Turn::GoOn => continue,
-            Turn::Idle => UNASKED,
-            Turn::Wait(wait) => wait,
-        };
-        if is_stopping {
-            return;
-        }
-        heard = shared.bell.wait(before, wait);
     }
 }
 

@@ -1,7 +1,10 @@
 //! Couriers with a target made of lists, a clock that is set, and a disk that fails.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::delivery::Delivery;
+use super::delivery::Turn;
 use super::target::GivenTarget;
 use super::transport::Answer;
 use super::transport::Message;
@@ -9,6 +12,7 @@ use super::transport::Transport;
 use super::*;
 use crate::canary::Event;
 use crate::canary::rollout::state::Slowdown;
+use crate::service::clock::Clock;
 use crate::service::clock::ManualClock;
 use crate::service::control::command::Command;
 use crate::service::control::error::CommandError;
@@ -238,8 +242,8 @@ fn a_rollback_that_the_disk_could_not_take_is_told_once_it_is_written() {
     assert_eq!(run(&mut delivery), Turn::Idle);
     assert!(doormat.got().is_empty(), "it is not in the journal, and a restart would undo it");
     bench.store.full(false);
-    service.retry_rollback().unwrap();
-    service.retry_rollback().unwrap();
+    service.control.retry_rollback().unwrap();
+    service.control.retry_rollback().unwrap();
     run(&mut delivery);
     assert_eq!(doormat.names(), ["rolled_back"]);
     assert_eq!(run(&mut delivery), Turn::Idle);

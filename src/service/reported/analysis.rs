@@ -4,6 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng as _;
 use rand_xoshiro::rand_core::SeedableRng as _;
 
+use super::recordings::Recordings;
 use crate::canary::Analysis;
 use crate::canary::MetricName;
 use crate::canary::analysis::metric_table::TableAnalysis;
@@ -14,7 +15,6 @@ use crate::canary::analysis::metric_table::analyze_table;
 use crate::canary::analysis::options::AnalysisOptions;
 use crate::canary::analysis::sample::Sample;
 use crate::canary::analysis::two_samples::analyze;
-use crate::service::Service;
 
 /// Any constant: the same values must always give the same interval.
 const SEED: u64 = 0x5e_417;
@@ -41,14 +41,14 @@ fn random() -> impl FnMut() -> u64 {
     move || bits.next_u64()
 }
 
-impl Service {
+impl Recordings {
     /// Compares the recorded values of a metric. When there are none, the reason lists the metrics
     /// that were recorded, since the name may be misspelled.
-    pub fn analyzed_recordings(&self, metric: &MetricName, options: AnalysisOptions) -> Analysis {
-        let (baseline, canary) = self.recordings.samples(metric);
+    pub fn analyzed(&self, metric: &MetricName, options: AnalysisOptions) -> Analysis {
+        let (baseline, canary) = self.samples(metric);
         let mut analysis = analyzed(&baseline, &canary, options);
         if baseline.points().is_empty() && canary.points().is_empty() {
-            let counts = self.recordings.counts();
+            let counts = self.counts();
             let names: Vec<&str> = counts.metrics.keys().map(MetricName::as_str).collect();
             if !names.is_empty() {
                 analysis.reason += &format!(

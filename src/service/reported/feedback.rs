@@ -23,7 +23,6 @@ use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::canary::traffic::prediction_id::IdKey;
 use crate::model::Output;
-use crate::service::Service;
 use crate::service::serving::predict::Prediction;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -165,7 +164,7 @@ impl Feedback {
     }
 
     /// The ids of an answer; `None` if nobody takes labels.
-    fn ids<'a>(&'a self, prediction: &'a Prediction, now: Timestamp) -> Option<Ids<'a>> {
+    pub(crate) fn ids<'a>(&'a self, prediction: &'a Prediction, now: Timestamp) -> Option<Ids<'a>> {
         let (rollout, step, weight) = prediction.drawn_in();
         let second = u64::try_from(now.as_second()).unwrap_or(0);
         let (track, attribution) = (prediction.track, prediction.attribution);
@@ -176,7 +175,7 @@ impl Feedback {
     }
 
     /// Takes a label; whom it counts for, if for anybody.
-    fn give(
+    pub(crate) fn give(
         &self,
         id: &str,
         outcome: bool,
@@ -253,22 +252,6 @@ impl Ids<'_> {
         };
         let score = self.outputs.get(row).map_or(0.0, |output| output.score()) as f32;
         PredictionId { attribution, number: rand::random(), score, ..self.first }.written(self.key)
-    }
-}
-
-impl Service {
-    /// The ids that an answer's labels are sent with; `None` if this server takes no labels.
-    pub fn ids<'a>(&'a self, prediction: &'a Prediction) -> Option<Ids<'a>> {
-        self.feedback.ids(prediction, self.clock.wall())
-    }
-
-    /// Takes what became of a prediction: true for the positive class. Whom it counts for; `None` if for
-    /// neither track, see [`NOT_COUNTED`].
-    ///
-    /// # Errors
-    /// See [`FeedbackError`].
-    pub fn label(&self, id: &str, outcome: bool) -> Result<Option<Track>, FeedbackError> {
-        self.feedback.give(id, outcome, self.clock.wall())
     }
 }
 

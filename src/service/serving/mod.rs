@@ -1,4 +1,10 @@
-//! The room `serving`.
+//! The hot path: who answers a prediction, and what is observed of it.
+//!
+//! - [`live`]: the one value that a prediction reads; [`predict`]: one prediction; [`inference`] and `timed`:
+//!   running a model within its deadline.
+//! - [`recorder`], `segment_counts`: samples; [`seen_keys`], [`segment_slots`]: which key, which segment.
+//! - [`breaker`], [`tripwire`]: when the canary is not asked; [`faults`]: what is injected into it.
+//! - [`shadow`], `shadow_worker`, [`disagreements`], `recent_requests`: the canary asked in the background.
 
 pub mod breaker;
 pub mod disagreements;
@@ -12,5 +18,78 @@ pub mod seen_keys;
 pub(crate) mod segment_counts;
 pub mod segment_slots;
 pub mod shadow;
+pub(crate) mod shadow_worker;
 pub(crate) mod timed;
 pub mod tripwire;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::clock::Clock;
+use crate::canary::Track;
+use live::Live;
+use predict::PredictError;
+use predict::Prediction;
+use predict::Request;
+use shadow::Shadow;
+
+/// What answers predictions. Workers share it and take no lock to read it.
+pub struct Serving {
+    /// What predictions read. Replaced whole by each commit, and by nothing else.
+    pub(crate) live: ArcSwap<Live>,
+    /// Requests that wait to be sent to the canary in shadow, and what is kept of the answers. Predictions
+    /// hand requests over and never wait.
+    pub shadow: Shadow,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stable_deadline: Duration,
+    /// Set once, when the server stops accepting work.
+    draining: AtomicBool,
+}
+
+impl Serving {
+    pub(crate) fn new(
+        live: Live,
+        shadow: Shadow,
+        clock: Arc<dyn Clock>,
+        stable_deadline: Duration,
+    ) -> Serving {
+        let (live, draining) = (ArcSwap::from_pointee(live), false.into());
+        Serving { live, shadow, clock, stable_deadline, draining }
+    }
+
+    /// Answers a prediction request.
+    ///
+    /// # Errors
+    /// See [`predict::predict`].
+    pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
+        let (live, deadline) = (self.live.load(), self.stable_deadline);
+        predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
+    }
+
+    /// Answers a tester's request from this track, if it is there. Nothing is counted.
+    ///
+    /// # Errors
+    /// See [`predict::predict_on`].
+    pub async fn predict_on(
+        &self,
+        track: Track,
+        request: Request<'_>,
+    ) -> Result<Prediction, PredictError> {
+        let (live, deadline) = (self.live.load(), self.stable_deadline);
+        predict::predict_on(track, live, &*self.clock, deadline, request).await
+    }
+
+    /// Turns readiness off: no new work should come.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether new work is welcome.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::SeqCst)
+    }
+}

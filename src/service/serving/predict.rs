@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
-use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::faults::Fault;
@@ -31,6 +30,7 @@ use crate::model::Row;
 use crate::model::RowError;
 use crate::service::clock::Clock;
 
+use super::timed::Fitted;
 use super::timed::Timed;
 use super::timed::per_row;
 use super::timed::timed;
@@ -283,9 +283,6 @@ impl<'a> Asked<'a> {
         recorder.record_failure_in(&self.segments, Track::Stable, visit);
     }
 }
-
-/// Rows that fit. Most requests have one, which needs no room of its own.
-pub(crate) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
 
 /// The rows in the order of the schema. Stable's schema stands for both: a canary with other
 /// features is never deployed.

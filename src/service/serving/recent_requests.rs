@@ -11,8 +11,8 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::recorder::thread_number;
-use super::shadow::bytes_of;
 use crate::model::Row;
+use crate::model::Value;
 
 /// About how many bytes of requests are kept.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
@@ -97,11 +97,22 @@ impl RecentRequests {
     }
 }
 
+/// About what these rows take.
+pub(crate) fn bytes_of(rows: &[Row<'_>]) -> usize {
+    let of_row = |row: &Row<'_>| {
+        let text = row.values().iter().map(|value| match value {
+            Value::Text(text) => text.len(),
+            Value::Number(_) | Value::Missing => 0,
+        });
+        64 + size_of_val(row.values()) + text.sum::<usize>()
+    };
+    rows.iter().map(of_row).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Features;
-    use crate::model::Value;
     use crate::model::ensure_default_models;
 
     fn row(first: f64) -> Row<'static> {

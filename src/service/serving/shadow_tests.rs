@@ -7,6 +7,8 @@ use super::*;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::model::Features;
+use crate::model::Value;
+use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
 use crate::service::control::command::Deployment;
@@ -29,7 +31,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn work_off(service: &Service) -> usize {
-    service.work_off(&runtime(), &AtomicBool::new(false))
+    service.serving.work_off(&runtime(), &AtomicBool::new(false))
 }
 
 /// Sends this customer with another tenure each time; how many were answered by the canary.
@@ -134,10 +136,10 @@ fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
             Request { rows: (0..10_000).map(|_| row()).collect(), key: None, segments: Vec::new() };
         runtime().block_on(service.predict(request)).unwrap();
     }
-    let waiting = service.shadow.load.load(Ordering::Relaxed) % ONE_JOB;
+    let waiting = service.serving.shadow.load.load(Ordering::Relaxed) % ONE_JOB;
     assert!((MAX_WAITING_BYTES / 2..=MAX_WAITING_BYTES).contains(&waiting), "{waiting}");
     assert!(work_off(&service) < 20);
-    assert_eq!(service.shadow.load.load(Ordering::Relaxed), 0);
+    assert_eq!(service.serving.shadow.load.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
     };
     assert_eq!(watch(&before), watch(&after));
     assert_eq!(watch(&after).metrics[3].evidence.samples.canary, 200);
-    let replayed = restarted.replayed(1, watch(&after).ticks).unwrap();
+    let replayed = restarted.control.replayed(1, watch(&after).ticks).unwrap();
     let replayed = SequentialStatus::new(&replayed.policy, &replayed.conclusion);
     assert_eq!(replayed, watch(&after));
     ask(&restarted, 10, nobody);
@@ -182,7 +184,7 @@ fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
     ask(&service, 500, nobody);
     work_off(&service);
-    let (rollout, worst) = service.disagreements();
+    let (rollout, worst) = service.serving.shadow.disagreements();
     assert_eq!((rollout, worst.len()), (Some(1), 10));
     let sizes: Vec<f64> = worst.iter().map(|one| one.difference.abs()).collect();
     assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
@@ -192,11 +194,11 @@ fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
     // The same customer over and over is one of them.
     ask(&service, 500, nobody);
     work_off(&service);
-    assert_eq!(service.disagreements().1[0].times, 2);
+    assert_eq!(service.serving.shadow.disagreements().1[0].times, 2);
     service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
-    assert_eq!(service.disagreements().1.len(), 10);
+    assert_eq!(service.serving.shadow.disagreements().1.len(), 10);
     service.deploy(shadowing("model_v1.bin", 100.0), None).unwrap();
-    assert_eq!(service.disagreements().1, []);
+    assert_eq!(service.serving.shadow.disagreements().1, []);
 }
 
 #[test]
@@ -213,9 +215,9 @@ fn a_feature_to_redact_that_there_is_not_stops_the_start() {
 fn the_latest_requests_are_asked_again_once_a_rollout() {
     let bench = Bench::new();
     let off = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
-    assert!(matches!(off.replay_recent(), Err(ReplayRecentError::Refused(_))));
+    assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::Refused(_))));
     off.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    assert!(matches!(off.replay_recent(), Err(ReplayRecentError::RingIsOff)));
+    assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::RingIsOff)));
     drop(off);
 
     let bench = Bench::new();
@@ -224,18 +226,18 @@ fn the_latest_requests_are_asked_again_once_a_rollout() {
     // One thread fills one of two workers' parts.
     ask(&service, 300, nobody);
     service.deploy(shadowing("model_v2.bin", 50.0), None).unwrap();
-    let replayed = service.replay_recent().unwrap();
+    let replayed = service.serving.replay_recent().unwrap();
     assert_eq!((replayed.kept, replayed.queued, replayed.already_compared), (100, 100, 0));
     assert_eq!(work_off(&service), 100);
     let shadow = service.status().shadow.unwrap();
     assert_eq!(shadow.pairs, 100);
     assert!(shadow.stable.mean_ms.is_some() && shadow.canary.mean_ms.is_some());
-    let again = service.replay_recent().unwrap();
+    let again = service.serving.replay_recent().unwrap();
     assert_eq!((again.queued, again.already_compared), (0, 100));
     // Half of these are compared as they come, and not a second time.
     ask(&service, 40, nobody);
     assert_eq!(work_off(&service), 20);
-    assert_eq!(service.replay_recent().unwrap().queued, 20);
+    assert_eq!(service.serving.replay_recent().unwrap().queued, 20);
     assert_eq!(work_off(&service), 20);
     assert_eq!(service.status().shadow.unwrap().pairs, 140);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::faults::Fault;
 use super::inference::InferenceError;
 use super::inference::Outputs;
@@ -10,12 +12,15 @@ use crate::canary::observed::samples::Failure;
 use crate::model::Row;
 use crate::service::clock::Clock;
 
+/// Rows that fit the schema. Most requests have one, which needs no allocation.
+pub(crate) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
+
 /// How long it took, and what came of it.
-pub(in crate::service) type Timed = (Duration, Result<Outputs, InferenceError>);
+pub(crate) type Timed = (Duration, Result<Outputs, InferenceError>);
 
 /// A version's answer within its deadline, and how long it took. An injected delay counts: it plays a slow
 /// model.
-pub(in crate::service) async fn timed(
+pub(crate) async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
     fault: Fault,
@@ -62,7 +67,7 @@ async fn waited_for(
 
 /// What a request adds to the latency samples, in seconds. Per row, so that a few large requests do
 /// not look like a slow model.
-pub(in crate::service) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
+pub(crate) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
     latency.as_secs_f64() / rows.len().max(1) as f64
 }
 

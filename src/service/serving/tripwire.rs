@@ -12,14 +12,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Condvar;
-use parking_lot::Mutex;
-
 use crate::canary::Rollout;
 use crate::canary::policy::Mode;
 use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
 use crate::canary::policy::plan::WINDOW;
+use crate::service::wakeup::Wakeup;
 use crate::text::durations::words;
 
 /// The last outcomes of a rollout's canary.
@@ -32,7 +30,7 @@ pub struct Tripwire {
     slow: AtomicU64,
     /// Set once.
     fired: OnceLock<Fired>,
-    alarm: Arc<Alarm>,
+    wakeup: Arc<Wakeup>,
 }
 
 /// What has tripped a wire: the window as it was then.
@@ -46,20 +44,20 @@ enum Fired {
 
 impl Tripwire {
     /// That of a rollout; `None` if only a person takes its canary back.
-    pub fn of(rollout: &Rollout, alarm: &Arc<Alarm>) -> Option<Arc<Tripwire>> {
+    pub fn of(rollout: &Rollout, wakeup: &Arc<Wakeup>) -> Option<Arc<Tripwire>> {
         match rollout.mode() {
             Mode::Manual => None,
             Mode::Automatic => {
                 let triggers = rollout.policy.plan.triggers;
-                Some(Arc::new(Tripwire::new(triggers, alarm.clone())))
+                Some(Arc::new(Tripwire::new(triggers, wakeup.clone())))
             }
         }
     }
 
     /// A wire that has seen nothing.
-    pub fn new(triggers: Triggers, alarm: Arc<Alarm>) -> Tripwire {
+    pub fn new(triggers: Triggers, wakeup: Arc<Wakeup>) -> Tripwire {
         let (recent, slow) = (AtomicU64::new(0), AtomicU64::new(0));
-        Tripwire { triggers, recent, slow, fired: OnceLock::new(), alarm }
+        Tripwire { triggers, recent, slow, fired: OnceLock::new(), wakeup }
     }
 
     /// Whether it is tripped: then the canary gets no request.
@@ -128,7 +126,7 @@ impl Tripwire {
     fn fire(&self, fired: Fired) {
         // Whoever comes second has nothing to add.
         if self.fired.set(fired).is_ok() {
-            self.alarm.raise();
+            self.wakeup.wake();
         }
     }
 }
@@ -139,30 +137,6 @@ fn shift(window: &AtomicU64, bit: u64) -> u64 {
     let relaxed = Ordering::Relaxed;
     let before = window.fetch_update(relaxed, relaxed, |recent| Some(shifted(recent)));
     shifted(before.unwrap_or_else(|unchanged| unchanged))
-}
-
-/// Wakes whoever drives rollouts.
-#[derive(Default)]
-pub struct Alarm {
-    raised: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Alarm {
-    /// Wakes them now, or keeps them from falling asleep.
-    pub fn raise(&self) {
-        *self.raised.lock() = true;
-        self.changed.notify_all();
-    }
-
-    /// Sleeps until it is raised, or for so long.
-    pub fn wait(&self, most: Duration) {
-        let mut raised = self.raised.lock();
-        if !*raised {
-            self.changed.wait_for(&mut raised, most);
-        }
-        *raised = false;
-    }
 }
 
 #[cfg(test)]
@@ -211,7 +185,7 @@ mod tests {
         for (n, latency) in latencies_ms.enumerate() {
             wire.answered(f64::from(latency) / 1e3);
             if let Some(reason) = wire.reason() {
-                assert!(*wire.alarm.raised.lock(), "nobody was woken");
+                assert_eq!(wire.wakeup.signals(), 1, "nobody was woken");
                 return Some((n + 1, reason));
             }
         }
@@ -245,13 +219,5 @@ mod tests {
         };
         let all: f64 = (MAX_ABOVE_CEILING..=WINDOW).map(chance).sum();
         assert!((2.6e-7..2.8e-7).contains(&all), "{all:e}");
-    }
-
-    #[test]
-    fn an_alarm_raised_before_the_sleep_keeps_one_awake() {
-        let alarm = Alarm::default();
-        alarm.raise();
-        alarm.wait(Duration::from_secs(3600));
-        assert!(!*alarm.raised.lock());
     }
 }

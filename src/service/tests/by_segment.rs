@@ -60,7 +60,7 @@ fn what_is_said_of_segments_is_recomputed_to_the_bit_over_steps_and_restarts() {
         let scan = watch.segments.as_ref().unwrap();
         // Two devices and all others, two regions and all others; latency and failures.
         assert_eq!((scan.hypotheses, scan.segments.len()), (12, 12));
-        let replayed = service.replayed(judgement.rollout, watch.conclusion.ticks).unwrap();
+        let replayed = service.control.replayed(judgement.rollout, watch.conclusion.ticks).unwrap();
         let json = |watch| serde_json::to_string(watch).unwrap();
         assert_eq!(json(&replayed), json(&watch));
         assert_eq!(judgement.recomputed(), judgement);
@@ -72,8 +72,8 @@ fn without_a_canary_or_a_segment_nothing_is_counted_by_segment() {
     let bench = Bench::new();
     let service = start(&bench);
     let counted = |service: &Service| {
-        let live = service.live.load();
-        let places = Places::of(&service.settings.policy.judge);
+        let live = service.serving.live.load();
+        let places = Places::of(&service.control.settings.policy.judge);
         live.recorder.take_segments(&places).len()
     };
     answers_in(&service, &["north"], 5);

@@ -85,7 +85,7 @@ fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
     assert_eq!(found, [(1000, 40), (5000, 40)]);
     // And the verdict follows from the log to the bit.
     let said = judged_now(&service);
-    let replayed = service.replayed(1, said.ticks).unwrap().conclusion;
+    let replayed = service.control.replayed(1, said.ticks).unwrap().conclusion;
     assert_eq!(serde_json::to_string(&replayed).unwrap(), serde_json::to_string(&said).unwrap());
 }
 
@@ -164,7 +164,7 @@ fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
     service.save_checkpoint().unwrap();
     service.label(&id, true).unwrap();
     let mut saved = bench.store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
-    let to_save = service.feedback.to_save(1);
+    let to_save = service.reported.feedback.to_save(1);
     (saved.labels, saved.new_labels) = (to_save.labels, to_save.new);
     bench.store.save_checkpoint(ReplicaId::ONLY, &saved, &[]).unwrap();
     let restarted = bench.start();

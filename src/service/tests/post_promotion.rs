@@ -72,7 +72,7 @@ fn late_labels_that_show_harm_bring_the_version_before_back() {
     };
     assert_eq!(&judgement.recomputed(), &**judgement);
     let watch = judgement.watch.as_ref().unwrap();
-    assert_eq!(&service.replayed(1, watch.conclusion.ticks).unwrap(), watch);
+    assert_eq!(&service.control.replayed(1, watch.conclusion.ticks).unwrap(), watch);
     assert_recomputed(&bench, &["promoted", "reverted"]);
     // It may not come back, and nothing is kept of it.
     assert!(service.deploy(by_brier(50.0), None).unwrap_err().to_string().contains("quarantine"));
@@ -154,7 +154,7 @@ fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
     let error = service.command(revert, None).unwrap_err().to_string();
     assert!(error.contains("no promotion is watched"), "{error}");
     let digest = |name: &str| {
-        let listed = service.registry().list();
+        let listed = service.control.registry().list();
         let one = listed.into_iter().find(|it| it.file == name).unwrap();
         one.card.unwrap().digest.to_string()
     };

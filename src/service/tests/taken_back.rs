@@ -44,11 +44,11 @@ fn a_rollback_that_is_not_kept_is_written_before_anything_else_or_by_itself() {
         let refused = service.command(force, None);
         assert!(matches!(refused, Err(CommandError::PendingRollback(_))), "{refused:?}");
         assert_eq!(service.status().canary, None);
-        service.retry_rollback().unwrap_err();
+        service.control.retry_rollback().unwrap_err();
         bench.store.full.store(false, Ordering::SeqCst);
         if by_itself {
-            service.retry_rollback().unwrap();
-            service.retry_rollback().unwrap();
+            service.control.retry_rollback().unwrap();
+            service.control.retry_rollback().unwrap();
         } else {
             deploy(&service, "model_v2.bin", 10.0);
         }
@@ -100,7 +100,7 @@ fn a_rollback_that_was_written_after_all_is_not_written_twice() {
     let weight = Weight::from_percent(20.0).unwrap();
     other.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     other.command(roll_back(), None).unwrap();
-    service.retry_rollback().unwrap();
+    service.control.retry_rollback().unwrap();
     assert_eq!(service.status().revision, other.status().revision);
     assert_eq!(service.status().last_rollout, other.status().last_rollout);
 }
@@ -165,7 +165,7 @@ fn a_journal_that_is_behind_leaves_no_user_with_the_canary() {
         assert_eq!(answer(&service).0, "stable");
     }
     bench.store.is_behind.store(false, Ordering::SeqCst);
-    service.retry_rollback().unwrap();
+    service.control.retry_rollback().unwrap();
     let status = service.status();
     assert_eq!((status.state, status.revision), (RolloutState::Idle, 3));
     assert_eq!(bench.start().status().state, RolloutState::Idle);

@@ -1,0 +1,142 @@
+//! Shadow worker: asks the canary the requests that wait, and records the pairs.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Serving;
+use super::disagreements::Disagreement;
+use super::faults::Fault;
+use super::inference::scores;
+use super::live::CanarySlot;
+use super::live::Live;
+use super::shadow::Job;
+use super::shadow::MAX_RING;
+use super::shadow::ReplayRecentError;
+use super::shadow::ReplayedRecent;
+use super::timed::per_row;
+use super::timed::timed;
+use crate::canary::Refusal;
+use crate::canary::observed::pairs::Pair;
+
+/// How long the thread sleeps when the queue is empty and a request may come at any moment.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long it sleeps while nothing is shadowed.
+const IDLE: Duration = Duration::from_millis(50);
+
+impl Serving {
+    /// Has both versions asked the requests that are kept, each once a rollout, in the background.
+    ///
+    /// # Errors
+    /// Without a canary, or when no requests are kept.
+    pub fn replay_recent(&self) -> Result<ReplayedRecent, ReplayRecentError> {
+        let rollout = self.live.load().canary.as_ref().ok_or(Refusal::NoCanary)?.rollout;
+        if !self.shadow.ring.is_on() {
+            return Err(ReplayRecentError::RingIsOff);
+        }
+        let mut again = self.shadow.again.lock();
+        again.retain(|kept| kept.compared_in == rollout);
+        let room = MAX_RING.saturating_sub(again.len());
+        let (kept, taken) = self.shadow.ring.take_for(rollout, room);
+        let queued = taken.len();
+        again.extend(taken);
+        drop(again);
+        Ok(ReplayedRecent { rollout, kept, queued, already_compared: kept.saturating_sub(queued) })
+    }
+
+    /// Asks the canary what waits, until nothing does or until it is told to stop; how many that were.
+    pub(crate) fn work_off(&self, runtime: &tokio::runtime::Runtime, stop: &AtomicBool) -> usize {
+        runtime.block_on(async {
+            let mut asked = 0;
+            while !stop.load(Ordering::Relaxed)
+                && let Some(job) = self.shadow.next()
+            {
+                let live = self.live.load();
+                if let Some(canary_slot) =
+                    live.canary.as_ref().filter(|canary_slot| job.is_of(canary_slot))
+                {
+                    self.ask(&live, canary_slot, job).await;
+                    asked += 1;
+                }
+            }
+            asked
+        })
+    }
+
+    async fn ask(&self, live: &Live, canary_slot: &CanarySlot, job: Job) {
+        let (rows, fault) = (job.rows.as_slice(), job.fault);
+        let clock = &*self.clock;
+        let (stable, stable_seconds) = match job.stable {
+            Some(answer) => answer,
+            None => {
+                let deadline = self.stable_deadline;
+                let (latency, outcome) =
+                    timed(&live.stable, clock, Fault::NONE, deadline, rows).await;
+                match outcome {
+                    Ok(stable) => (stable, per_row(latency, rows)),
+                    // There is nothing to compare with.
+                    Err(_) => return,
+                }
+            }
+        };
+        let (latency, outcome) =
+            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, rows).await;
+        let canary = match outcome {
+            Ok(canary) => canary,
+            Err(error) => {
+                live.recorder.record_pair_failure(error.failure);
+                if let Some(wire) = &canary_slot.tripwire {
+                    wire.failed();
+                }
+                tracing::debug!(
+                    version = canary_slot.loaded.version.name,
+                    ?error,
+                    "failed in shadow"
+                );
+                return;
+            }
+        };
+        let pair = Pair {
+            stable: &scores(&stable),
+            canary: &scores(&canary),
+            stable_threshold: live.stable.inference.model().output().threshold(),
+            canary_threshold: canary_slot.loaded.inference.model().output().threshold(),
+            stable_seconds,
+            canary_seconds: per_row(latency, rows),
+        };
+        live.recorder.record_pair(&pair);
+        if let Some(wire) = &canary_slot.tripwire {
+            wire.answered_in_shadow();
+        }
+        let mut worst = self.shadow.disagreements.lock();
+        worst.of_rollout(canary_slot.rollout);
+        if let Some(place) = worst.is_among_them(&pair) {
+            let schema = live.stable.inference.model().schema();
+            let at = clock.wall();
+            let of = |row| {
+                Disagreement::new(
+                    at,
+                    canary_slot.step,
+                    schema,
+                    row,
+                    &self.shadow.redact,
+                    &pair,
+                    place,
+                )
+            };
+            worst.keep(rows.get(place).map(of));
+        }
+    }
+
+    /// How long the shadow thread sleeps until its next turn.
+    pub(crate) fn shadow_pause(&self) -> Duration {
+        if self.is_shadowing() { PAUSE } else { IDLE }
+    }
+
+    /// Whether something may come at any moment.
+    fn is_shadowing(&self) -> bool {
+        self.live.load().canary.as_ref().is_some_and(|canary_slot| canary_slot.shadow.is_some())
+            || !self.shadow.again.lock().is_empty()
+    }
+}

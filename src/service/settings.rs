@@ -1,0 +1,31 @@
+//! Settings of a service.
+
+use std::time::Duration;
+
+use super::notify::target::Target;
+use super::serving::shadow::Kept;
+use crate::canary::FeedbackPolicy;
+use crate::canary::Policy;
+
+/// What the operator configures, without HTTP and store.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How rollouts run unless a deployment overrides it.
+    pub policy: Policy,
+    /// Threads that answer predictions.
+    pub workers: usize,
+    /// Makes every salt, and with it every split, repeatable. `None`: from the operating system.
+    pub seed: Option<u64>,
+    /// How long stable may take for a prediction.
+    pub stable_deadline: Duration,
+    /// The model that is stable at the very first start.
+    pub stable: String,
+    /// Notification targets.
+    pub notify: Vec<Target>,
+    /// Whether faults may be injected into a canary.
+    pub allow_injection: bool,
+    /// Whether labels are accepted, and for how long.
+    pub feedback: FeedbackPolicy,
+    /// What is kept of requests.
+    pub kept: Kept,
+}
