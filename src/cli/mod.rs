@@ -1,9 +1,13 @@
-//! The command line: one file a command.
+//! The command line: one file per command.
 //!
-//! Every flag is also an environment variable: those of `serve`, and the address of a server, as
-//! `SERIN_FLAG`, the others as `SERIN_COMMAND_FLAG`. Its doc comment is its manual. Exit codes: 0
-//! fine or pass, 1 fail, 2 an error in use, 3 inconclusive, so that `serin check` and `serin analyze`
-//! can gate a pipeline.
+//! - [`local`]: commands that run or prepare a server: serve, train, inspect, config.
+//! - [`remote`]: commands that talk to a running server.
+//! - [`lab`]: statistics without a server: analyze, power, simulate, replay.
+//! - [`demo`]: narrated demonstrations.
+//! - [`settings`]: the settings of a server.
+//!
+//! Every flag is also an environment variable: `SERIN_FLAG` for `serve` and for the address of a server,
+//! `SERIN_COMMAND_FLAG` for the others. Its doc comment is its help text. Exit codes: [`exit`].
 
 pub mod lab;
 pub mod local;
@@ -54,54 +58,54 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve predictions, and the canary's administration
+    /// Serve predictions, split traffic with a canary, and judge it
     Serve(Box<serve::ServeArgs>),
-    /// Live through canaries that are slow, healthy, failing, or climb by themselves, narrated
+    /// Run narrated demos: slow, healthy, failing and self-driving canaries
     Demo(demo::DemoArgs),
-    /// Train a model: the two demonstration models, or one from a CSV file
+    /// Train the two demo models, or a model from a CSV file
     Train(Box<train::TrainArgs>),
-    /// Print what is in a model file
+    /// Check a model file and print its contents
     Inspect(inspect::InspectArgs),
     /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait
     Analyze(analyze::AnalyzeArgs),
-    /// How many samples a comparison takes
+    /// Compute the sample size or power of a comparison
     Power(power::PowerArgs),
-    /// How often the judge would be wrong with this traffic, and how soon right
+    /// Simulate false-alarm rate and detection time for your traffic
     Simulate(Box<simulate::SimulateArgs>),
-    /// What a server is doing
+    /// Show the state of a server and its rollout
     Status(status::StatusArgs),
-    /// Put a model on trial
+    /// Deploy a model as the canary
     Deploy(deploy::DeployArgs),
-    /// Judge the canary; exit code 0 pass, 1 alert, 3 too little data
+    /// Check the canary's health; exit code 0 healthy, 1 alert, 3 not enough data
     Check(check::CheckArgs),
-    /// Make the canary stable
+    /// Promote the canary to stable
     Promote(promote::PromoteArgs),
-    /// Take the canary back
+    /// Roll back the canary
     Rollback(rollback::RollbackArgs),
-    /// Make the version before a promotion that is still watched stable again
+    /// Undo the latest promotion while it is still monitored
     Revert(revert::RevertArgs),
-    /// Put the rollout on hold
+    /// Pause the rollout
     Pause(pause::PauseArgs),
-    /// Let a paused rollout go on
+    /// Resume a paused rollout
     Resume(pause::PauseArgs),
-    /// What happened, and why
+    /// List what happened, and why
     History(history::HistoryArgs),
-    /// Recompute the verdicts of the journal, or ask what if the margins had been others; exit code 0
-    /// equal, 1 different, 3 evidence not kept
+    /// Recompute the verdicts in the journal, or test other margins on them; exit code 0
+    /// equal, 1 different, 3 no evidence stored
     Replay(replay::ReplayArgs),
-    /// Show the settings in force, or check a settings file
+    /// Show the effective settings, or check a settings file
     Config(config::ConfigArgs),
 }
 
 impl Cli {
-    /// The command that this process was started with. Ends the process with the manual, or with
-    /// what is wrong, if there is none.
+    /// Parses the arguments of this process. Prints the help text or the mistake and exits if there is
+    /// no command to run.
     pub fn from_process() -> Cli {
         let matches = Cli::with_environment().get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// The command line, with an environment variable for every flag that names none itself.
+    /// The command line, with an environment variable for every flag that does not name its own.
     fn with_environment() -> clap::Command {
         Cli::command().mut_subcommands(|command| {
             let prefix = format!("SERIN_{}", command.get_name().to_uppercase());
@@ -120,7 +124,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// When it cannot be carried out; the message says what, why, and what to do.
+    /// When the command fails; the message says what failed, why, and what to do.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve(args) => serve::run(&args),

@@ -1,4 +1,4 @@
-//! Which status code does an error have? The only file that knows.
+//! Errors as HTTP answers: the only file that knows status codes.
 //!
 //! Every error is an `application/problem+json` (RFC 9457) with two extra members: `code`, a stable
 //! word for programs, and `error`, the detail again, where clients of the Open Inference Protocol
@@ -32,7 +32,7 @@ pub struct Problem {
     code: &'static str,
     title: &'static str,
     detail: String,
-    /// The methods that would have been right.
+    /// The methods the route takes.
     allow: Option<String>,
 }
 
@@ -61,14 +61,14 @@ impl Problem {
             | serde_json::error::Category::Eof
             | serde_json::error::Category::Io => (StatusCode::BAD_REQUEST, "invalid_json"),
         };
-        let detail = format!("the body does not fit: {}", explained(&cause.to_string()));
-        Problem::new(status, code, "The body is not what this route takes", detail)
+        let detail = format!("invalid body: {}", explained(&cause.to_string()));
+        Problem::new(status, code, "Invalid body", detail)
     }
 
-    /// A field of the body is missing, too many, or out of range.
+    /// A field of the body is missing, unknown or out of range.
     pub fn field(detail: impl Into<String>) -> Problem {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Problem::new(status, "invalid_body", "The body is not what this route takes", detail.into())
+        Problem::new(status, "invalid_body", "Invalid body", detail.into())
     }
 
     /// The same problem with the path of the object it is in.
@@ -80,7 +80,7 @@ impl Problem {
 
     /// There is no body.
     pub fn empty_body(example: &str) -> Problem {
-        let detail = format!("the body is empty; send JSON like {example}");
+        let detail = format!("the body is empty; send JSON, for example {example}");
         Problem::new(StatusCode::BAD_REQUEST, "empty_body", "The body is empty", detail)
     }
 
@@ -91,13 +91,13 @@ impl Problem {
         Problem::new(status, "body_too_large", "The body is too large", detail)
     }
 
-    /// More analyses wait than there is memory for.
+    /// The queue of analyses is full.
     pub fn too_many_analyses() -> Problem {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_analyses",
-            "Too many analyses at once",
-            "too many analyses are waiting for their turn; try again later".to_owned(),
+            "Too many analyses",
+            "the queue of analyses is full; try again later".to_owned(),
         )
     }
 
@@ -105,16 +105,16 @@ impl Problem {
     pub fn too_slow(seconds: f64) -> Problem {
         let detail = format!("the body did not arrive within {seconds} s; send it again");
         let status = StatusCode::REQUEST_TIMEOUT;
-        Problem::new(status, "body_too_slow", "The body did not arrive in time", detail)
+        Problem::new(status, "body_too_slow", "The body took too long", detail)
     }
 
-    /// The body broke off.
+    /// The connection broke while the body was sent.
     pub fn broken(cause: &impl std::fmt::Display) -> Problem {
-        let detail = format!("the body broke off ({cause}); send it again");
-        Problem::new(StatusCode::BAD_REQUEST, "body_broken", "The body broke off", detail)
+        let detail = format!("the body is incomplete ({cause}); send it again");
+        Problem::new(StatusCode::BAD_REQUEST, "body_broken", "Incomplete body", detail)
     }
 
-    /// The body is of a type, or in an encoding, that is not taken.
+    /// The content type or encoding of the body is not supported.
     pub fn media_type(detail: String) -> Problem {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Problem::new(status, "unsupported_media_type", "The body is not plain JSON", detail)
@@ -123,69 +123,68 @@ impl Problem {
     /// A parameter of the query is unknown or out of range.
     pub fn query(detail: String) -> Problem {
         let status = StatusCode::BAD_REQUEST;
-        Problem::new(status, "invalid_query", "The query is not what this route takes", detail)
+        Problem::new(status, "invalid_query", "Invalid query", detail)
     }
 
-    /// A header of a prediction says what cannot be.
+    /// A header of a prediction has an invalid value.
     pub fn header(detail: String) -> Problem {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Problem::new(status, "invalid_header", "A header is not what this route takes", detail)
+        Problem::new(status, "invalid_header", "Invalid header", detail)
     }
 
     /// The `If-Match` header is not a revision.
     pub fn if_match(value: &str) -> Problem {
-        let detail = format!("If-Match {value:?} is no revision; give the ETag of /admin/status");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_if_match", "If-Match is no revision", detail)
+        let detail =
+            format!("If-Match: {value:?} is not a revision; use the ETag of /admin/status");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_if_match", "Invalid If-Match header", detail)
     }
 
-    /// Nothing is here.
+    /// No route has this path.
     pub fn no_route(path: &str) -> Problem {
         let detail = format!(
-            "there is nothing at {path}; predictions are at POST /predict, the status is at GET \
-             /admin/status"
+            "no route {path}; predictions are at POST /predict, the status is at GET /admin/status"
         );
-        Problem::new(StatusCode::NOT_FOUND, "no_such_route", "There is nothing here", detail)
+        Problem::new(StatusCode::NOT_FOUND, "no_such_route", "No such route", detail)
     }
 
-    /// Something is here, but not for this method.
+    /// The route does not take this method.
     pub fn method(method: &str, path: &str, allow: &str) -> Problem {
         let detail = format!("{path} does not take {method}; use {allow}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
-        let mut problem =
-            Problem::new(status, "method_not_allowed", "This route takes another method", detail);
+        let mut problem = Problem::new(status, "method_not_allowed", "Method not allowed", detail);
         problem.allow = Some(allow.to_owned());
         problem
     }
 
     /// The token is missing or wrong.
     pub fn unauthorized() -> Problem {
-        let detail = "this server asks for a token; send Authorization: Bearer TOKEN".to_owned();
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "A token is needed", detail)
+        let detail = "this server requires a token; send Authorization: Bearer TOKEN".to_owned();
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Token required", detail)
     }
 
-    /// Not for this caller.
+    /// The caller has no access.
     pub fn forbidden(detail: &str) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail.to_owned())
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "Access denied", detail.to_owned())
     }
 
     /// The server is about to stop.
     pub fn draining() -> Problem {
-        let detail = "this server is shutting down; ask another one".to_owned();
+        let detail = "this server is shutting down; send the request to another one".to_owned();
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "Shutting down", detail)
     }
 
-    /// Something broke that should not have.
+    /// A failure that is not the client's fault.
     pub fn internal(detail: impl Into<String>) -> Problem {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Problem::new(status, "internal", "The server failed", detail.into())
+        Problem::new(status, "internal", "Internal error", detail.into())
     }
 
-    /// Its word for programs, and its detail: for one of many things that were sent at once.
-    pub fn told(self) -> (&'static str, String) {
+    /// The code and the detail, for one item of a batch.
+    pub fn parts(self) -> (&'static str, String) {
         (self.code, self.detail)
     }
 
-    /// Whether the rest of the body is still on its way, so that the connection is of no more use.
+    /// Whether the rest of the body is still in flight, so that the connection cannot be reused.
     fn breaks_off(&self) -> bool {
         matches!(self.code, "body_too_large" | "body_too_slow" | "body_broken")
     }
@@ -217,16 +216,16 @@ impl Problem {
     }
 }
 
-/// Details quote what was sent. Whoever sends a megabyte does not get a megabyte back: the middle
-/// is left out, since what is wrong stands at the beginning and the remedy at the end.
+/// Details quote the request, so a long one loses its middle: the mistake is at the beginning, the
+/// remedy at the end.
 fn shortened(detail: String) -> String {
-    const KEPT_AT_EACH_END: usize = 1000;
+    const EACH_END: usize = 1000;
     let length = detail.chars().count();
-    if length <= 2 * KEPT_AT_EACH_END {
+    if length <= 2 * EACH_END {
         return detail;
     }
-    let begin: String = detail.chars().take(KEPT_AT_EACH_END).collect();
-    let end: String = detail.chars().skip(length - KEPT_AT_EACH_END).collect();
+    let begin: String = detail.chars().take(EACH_END).collect();
+    let end: String = detail.chars().skip(length - EACH_END).collect();
     format!("{begin} [...] {end}")
 }
 
@@ -243,7 +242,7 @@ impl From<PredictError> for Problem {
             PredictError::Stable(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stable_failed",
-                "The model gave no answer",
+                "The stable model failed",
                 detail,
             ),
         }
@@ -255,9 +254,12 @@ impl From<ReplayRecentError> for Problem {
         let detail = error.to_string();
         match error {
             ReplayRecentError::Refused(refusal) => refusal.into(),
-            ReplayRecentError::RingIsOff => {
-                Problem::new(StatusCode::CONFLICT, "ring_is_off", "No requests are kept", detail)
-            }
+            ReplayRecentError::RingIsOff => Problem::new(
+                StatusCode::CONFLICT,
+                "ring_is_off",
+                "Recent requests are not kept",
+                detail,
+            ),
         }
     }
 }
@@ -276,7 +278,7 @@ impl From<CommandError> for Problem {
             CommandError::PreviousLost { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "previous_lost",
-                "The version before is gone",
+                "The previous version is no longer available",
                 detail,
             ),
             CommandError::Contradiction { .. } => Problem::field(detail),
@@ -285,28 +287,26 @@ impl From<CommandError> for Problem {
             CommandError::PendingRollback(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "rollback_not_kept",
-                "The rollback took effect, and is not in the journal",
+                "The rollback took effect but is not yet in the journal",
                 detail,
             ),
             CommandError::Features { .. } => {
-                unprocessable("other_features", "The model takes other features than stable")
+                unprocessable("other_features", "The features differ from stable's")
             }
             CommandError::WarmUp { .. } => {
-                unprocessable("warm_up_failed", "The model failed before its first request")
+                unprocessable("warm_up_failed", "The model failed during warm-up")
             }
             CommandError::InjectionNotAllowed => Problem::new(
                 StatusCode::FORBIDDEN,
                 "injection_not_allowed",
-                "This server injects nothing",
+                "Fault injection is disabled",
                 detail,
             ),
-            CommandError::OutOfRange { .. } => {
-                unprocessable("invalid_body", "The body is not what this route takes")
-            }
+            CommandError::OutOfRange { .. } => unprocessable("invalid_body", "Invalid body"),
             CommandError::Revision { .. } => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 "revision_moved_on",
-                "The state has changed in the meantime",
+                "The state has changed",
                 detail,
             ),
         }
@@ -319,16 +319,14 @@ impl From<RegistryError> for Problem {
             RegistryError::Outside { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "path_outside",
-                "The path is not inside the models folder",
+                "The path is outside the models folder",
             ),
             RegistryError::NotFound { .. } => {
-                (StatusCode::NOT_FOUND, "no_such_model", "There is no such model")
+                (StatusCode::NOT_FOUND, "no_such_model", "No such model")
             }
-            RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "not_a_model",
-                "The file is no model, or a damaged one",
-            ),
+            RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "not_a_model", "Not a valid model file")
+            }
         };
         Problem::new(status, code, title, error.to_string())
     }
@@ -355,7 +353,7 @@ impl From<Refusal> for Problem {
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
             Refusal::AlreadyInitialized => (conflict, "already_initialized"),
         };
-        Problem::new(status, code, "This cannot happen now", refusal.to_string())
+        Problem::new(status, code, "Not possible in the current state", refusal.to_string())
     }
 }
 
@@ -365,7 +363,7 @@ impl From<StoreError> for Problem {
             StoreError::Conflict { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "revision_conflict",
-                "Someone else was faster",
+                "Concurrent change",
                 error.to_string(),
             ),
             StoreError::InUse { .. }
@@ -375,7 +373,7 @@ impl From<StoreError> for Problem {
             | StoreError::Sqlite(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_failed",
-                "The store failed; nothing was changed",
+                "The store failed; nothing changed",
                 error.to_string(),
             ),
         }
@@ -415,7 +413,7 @@ impl From<RecordError> for Problem {
             RecordError::TooManyMetrics { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "too_many_metrics",
-                "There are too many metrics already",
+                "Too many metrics",
                 error.to_string(),
             ),
         }
@@ -434,7 +432,7 @@ impl From<FeedbackError> for Problem {
             FeedbackError::Repeated => (StatusCode::CONFLICT, "repeated_feedback"),
             FeedbackError::Full { .. } => (StatusCode::SERVICE_UNAVAILABLE, "feedback_full"),
         };
-        Problem::new(status, code, "The label is not taken", error.to_string())
+        Problem::new(status, code, "Label not accepted", error.to_string())
     }
 }
 

@@ -16,15 +16,15 @@ use super::shared::Shared;
 use crate::service::Service;
 use crate::service::background::Background;
 
-/// How long a client may take to send the head of a request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a client may take to send the request headers.
+const HEADERS_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a connection may stay open without a request.
+/// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves until `shutdown` is done; then finishes what is under way and saves what was observed.
+/// Serves until `shutdown` completes, then finishes open requests and saves what was observed.
 ///
-/// Takes the listener from outside, so that whoever bound it knows its port.
+/// Takes a bound listener, so that the caller knows its port.
 ///
 /// # Errors
 /// When the operating system refuses a socket or a thread, or the last samples cannot be saved.
@@ -45,7 +45,7 @@ pub async fn run(
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
         .workers(workers)
         .max_connections(connections)
-        .client_request_timeout(HEAD_DEADLINE)
+        .client_request_timeout(HEADERS_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(drain_deadline)
         .disable_signals()

@@ -149,7 +149,7 @@ fn a_query_that_history_does_not_take_is_refused() {
     let app = TestApp::spawn_durable();
     for (query, named) in [
         ("limit=-1", &["limit"][..]),
-        ("limit=1001", &["limit = 1001", "0 to 1000"]),
+        ("limit=1001", &["limit: 1001", "0 to 1000"]),
         ("limit=ten", &["limit"]),
         ("limit=1.5", &["limit"]),
         ("limit=", &["limit"]),

@@ -102,7 +102,7 @@ fn a_body_of_another_shape_is_refused() {
         (
             br#"{"features": [1,1,1,1,1], "instances": [[1,1,1,1,1]]}"#,
             "features and instances",
-            bad(&["features and instances", "give one"]),
+            bad(&["features excludes instances", "send one"]),
         ),
         (br#"{"instances": []}"#, "no row", bad(&["instances", "0 rows", "1 to 10000"])),
         (br#"{"instances": [1, 2]}"#, "numbers for rows", bad(&["1"])),

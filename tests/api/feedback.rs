@@ -103,8 +103,8 @@ fn what_is_no_label_is_refused_by_name() {
         (of(&good, json!("1")), 422, "invalid_body", "outcome to be 0, 1, true or false"),
         (json!({ "prediction_id": good }), 422, "invalid_body", "outcome is missing"),
         (json!({ "outcome": 1 }), 422, "invalid_body", "prediction_id is missing"),
-        (json!({ "feedback": [] }), 422, "invalid_body", "give 1 to 1000"),
-        (json!({ "feedback": [], "outcome": 1 }), 422, "invalid_body", "beside"),
+        (json!({ "feedback": [] }), 422, "invalid_body", "send 1 to 1000"),
+        (json!({ "feedback": [], "outcome": 1 }), 422, "invalid_body", "excludes"),
         (json!({ "predictionid": good }), 422, "invalid_body", "predictionid"),
     ] {
         refuses(&app, &body, status, code, named);

@@ -56,8 +56,8 @@ fn what_cannot_be_injected_is_named() {
         (json!({ "delay_ms": -1 }), "-1"),
         (json!({ "error_rate": 1.5 }), "error_rate = 1.5 is out of range; give 0 to 1"),
         (json!({ "score_shift": -2 }), "score_shift = -2 is out of range; give -1 to 1"),
-        (json!({ "off": true, "delay_ms": 5 }), "off is given with something to inject"),
-        (json!({ "off": false }), "off = false"),
+        (json!({ "off": true, "delay_ms": 5 }), "off: true excludes every fault"),
+        (json!({ "off": false }), "off: false"),
         (json!({ "slow": 5 }), "slow"),
         (
             json!({ "delay_ms": 5, "segment": { "region": "north" } }),

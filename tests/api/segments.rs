@@ -138,7 +138,7 @@ fn segments_that_cannot_be_are_refused_and_forgotten() {
         app.post("/predict", &body).assert_refused(expected, "/predict", named);
     }
     let twice = r#"{"features":[1,1,1,1,1],"segments":{"region":"north","region":"north"}}"#;
-    let expected = refused(422, "invalid_body", &["segments has \"region\" twice"]);
+    let expected = refused(422, "invalid_body", &["segments: key \"region\" occurs twice"]);
     app.post_text("/predict", twice).assert_refused(expected, "/predict", "twice");
     assert_eq!(app.standing(), before);
     for fine in [json!({}), json!({ "region": "moon" }), json!({ "device": 17, "region": "north" })]

@@ -243,7 +243,7 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
     let mut planned = with("plan", plan());
     planned["shadow_percent"] = json!(50);
     for (body, named) in [
-        (with("shadow_percent", json!(101)), "shadow_percent = 101"),
+        (with("shadow_percent", json!(101)), "shadow_percent: 101"),
         (with("shadow_percent", json!(0.001)), "finer than 0.01"),
         (everything, "shadow_percent = 1 is out of range"),
         (planned, "shadow_percent goes with mode manual"),

@@ -1,4 +1,4 @@
-//! `serin inspect`: what a model file says about itself.
+//! `serin inspect`: contents of a model file.
 
 #![expect(clippy::print_stdout, reason = "the command line prints its result")]
 
@@ -20,16 +20,16 @@ use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::schema::FeatureKind;
 
-/// Most coefficients printed; `--json` has them all.
+/// Maximum number of coefficients printed; `--json` has them all.
 const COEFFICIENTS: usize = 12;
 
-/// Levels of a category printed in a line.
+/// Maximum number of levels printed for a category.
 const LEVELS: usize = 6;
 
-/// Check a model file in full and print its card.
+/// Check a model file and print its card: training data, quality, features, coefficients.
 #[derive(Args, Clone, Debug)]
 pub struct InspectArgs {
-    /// The model file.
+    /// Model file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
@@ -42,7 +42,7 @@ pub struct InspectArgs {
 ///
 /// # Errors
 ///
-/// What is wrong with the file.
+/// When the file is not a valid model file.
 pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let artifact =
         Artifact::read(&args.file).with_context(|| format!("inspect {}", args.file.display()))?;
@@ -55,7 +55,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A card in ten lines: what it is, what it was trained on, how good it is.
+/// A card in ten lines: kind, training data, quality on the holdout.
 pub(crate) fn summary(path: &Path, card: &Card) -> String {
     let (training, holdout) = (&card.training, &card.holdout);
     let mut facts = facts();
@@ -65,14 +65,14 @@ pub(crate) fn summary(path: &Path, card: &Card) -> String {
     let learned =
         format!("{} = {}", show::plain(&training.target), show::plain(&training.positive));
     facts.add_row([
-        "learned",
+        "target",
         &format!("{learned}, from {} of {} rows", training.training_rows, training.rows),
     ]);
     let held = format!(
         "{} rows ({}), seed {}, l2 {}",
         holdout.rows, training.holdout, training.seed, training.l2
     );
-    facts.add_row(["held out", &held]);
+    facts.add_row(["holdout", &held]);
     facts.add_row(["AUC", &format!("{:.4}  (0.5 is chance, 1 is perfect)", holdout.auc)]);
     facts.add_row(["log-loss", &format!("{:.4}", holdout.log_loss)]);
     facts.add_row(["Brier", &format!("{:.4}", holdout.brier)]);
@@ -91,7 +91,7 @@ pub(crate) fn summary(path: &Path, card: &Card) -> String {
     text
 }
 
-/// The rest of a card: features, coefficients, calibration.
+/// The details of a card: features, coefficients, calibration.
 fn details(card: &Card) -> String {
     let mut features = table(["feature", "kind", "values"]);
     for feature in card.features.features() {
@@ -145,27 +145,27 @@ fn details(card: &Card) -> String {
         "{}\n{features}\n {}\n\n{}\n{terms}\n{more}\n{}\n{calibration}",
         heading("Features, in order"),
         card.missing,
-        heading("Terms, the weightiest first (a number's is per standard deviation)"),
-        heading("Calibration on the held-out rows"),
+        heading("Terms, largest first (numbers: per standard deviation)"),
+        heading("Calibration on the holdout"),
     )
 }
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Bold on a terminal; `anstream` removes the codes elsewhere.
+/// Bold text on a terminal; `anstream` strips the codes elsewhere.
 fn heading(text: &str) -> String {
     let bold = Style::new().bold();
     format!("{bold}{text}{bold:#}")
 }
 
-/// Name and value, without lines.
+/// A table of names and values without borders.
 fn facts() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table
 }
 
-/// A table with a header and no frame.
+/// A table with a header.
 fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
@@ -181,7 +181,7 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-/// Four significant digits, for reading; `--json` has them all.
+/// Four significant digits; `--json` has them all.
 fn short(number: f64) -> String {
     let decimals = 3.0 - number.abs().max(1e-6).log10().floor();
     format!("{number:.*}", decimals.clamp(0.0, 9.0) as usize)

@@ -1,4 +1,8 @@
-//! The room `local`.
+//! Commands that run or prepare a server.
+//!
+//! - [`serve`]: the server.
+//! - [`train`], [`inspect`]: make a model file, and show what it contains.
+//! - [`config`]: show the settings, or check a settings file.
 
 pub mod config;
 pub mod inspect;

@@ -1,4 +1,4 @@
-//! `serin serve`: the server itself.
+//! `serin serve`: the server.
 
 use std::io::IsTerminal as _;
 use std::net::TcpListener;
@@ -30,38 +30,42 @@ use crate::store;
 pub struct ServeArgs {
     #[command(flatten)]
     given: Given,
-    /// Settings file [default: serin.toml, if there is one]
+    /// Settings file [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Write the address that is listened on into this file, once it is
+    /// Write the bound address to this file once listening
     #[arg(long, env = "SERIN_PORT_FILE", value_name = "FILE")]
     port_file: Option<PathBuf>,
-    /// How much to log: off, error, warn, info, debug or trace
+    /// Log level: off, error, warn, info, debug or trace
     #[arg(long, env = "SERIN_LOG", value_name = "LEVEL", default_value = "info")]
     log: LevelFilter,
-    /// How to log
+    /// Log format
     #[arg(long, env = "SERIN_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogFormat {
-    /// Lines for people
+    /// Readable lines
     Text,
-    /// Lines for programs
+    /// JSON lines
     Json,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// When the settings, the store, the models or the address do not allow it.
+/// When the settings are invalid, or the store, a model or the address is not available.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     start_log(args);
     let settings = Settings::new(&args.given, args.config.as_deref())?;
-    let cannot_listen =
-        || format!("cannot listen on {}; stop what is there, or give --listen", settings.listen);
-    // A first try, so that a mistaken start changes nothing in the store.
+    let cannot_listen = || {
+        format!(
+            "cannot listen on {}; stop the other process, or choose another address with --listen",
+            settings.listen
+        )
+    };
+    // Bind once before opening the store, so that a failed start leaves it unchanged.
     drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
     let store = store::open(&settings.store)?;
     let new = store.newest_sequence()? == 0;
@@ -72,7 +76,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let registry = Registry::new(&settings.models);
     let clock = Arc::new(SystemClock::default());
     let service = Arc::new(Service::start(settings.service.clone(), store, registry, clock)?);
-    // The address is taken last: whoever can connect finds a server that is ready.
+    // Bind last: a client that can connect finds a server that is ready.
     let listener = TcpListener::bind(&settings.listen).with_context(cannot_listen)?;
     let address = listener.local_addr()?;
     announce(&settings, &service, address, new);
@@ -88,7 +92,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::info!("stopping: finishing what is under way");
+            tracing::info!("stopping: finishing open requests");
         };
         let http = within_open_files(settings.http(address.ip()));
         http::run(listener, service, http, shutdown).await
@@ -97,28 +101,31 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same settings with no more connections than the operating system gives this process files,
-/// less what the store, the models and the log need.
+/// The settings with the connection limit lowered to the open-file limit of this process, minus a
+/// reserve for the store, the models and the log.
 fn within_open_files(http: http::Settings) -> http::Settings {
     const RESERVE: u64 = 64;
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let for_each = files.saturating_sub(RESERVE).max(1) / http.workers as u64;
-    let connections = usize::try_from(for_each)
-        .map_or(http.connections, |most| http.connections.min(most.max(1)));
+    let connections =
+        usize::try_from(for_each).map_or(http.connections, |max| http.connections.min(max.max(1)));
     if connections < http.connections {
-        tracing::info!(connections, "fewer connections for each worker, for want of open files");
+        tracing::info!(
+            connections,
+            "connection limit lowered to fit the open-file limit (ulimit -n)"
+        );
     }
     http::Settings { connections, ..http }
 }
 
 fn start_log(args: &ServeArgs) {
-    // Of the libraries only what may need attention.
+    // Libraries log warnings and errors only.
     let quiet = args.log.min(LevelFilter::WARN);
-    // Anybody can send a malformed head: a line for each would let strangers fill the disk.
-    let strangers = if args.log >= LevelFilter::DEBUG { args.log } else { LevelFilter::OFF };
+    // Anyone can send malformed requests: a line for each would let them fill the disk.
+    let malformed = if args.log >= LevelFilter::DEBUG { args.log } else { LevelFilter::OFF };
     let filter = Targets::new()
         .with_default(quiet)
-        .with_target("actix_http", strangers)
+        .with_target("actix_http", malformed)
         .with_target("serin", args.log);
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     let log = tracing_subscriber::registry().with(filter);
@@ -126,7 +133,7 @@ fn start_log(args: &ServeArgs) {
         LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
         LogFormat::Json => log.with(lines.json()).try_init(),
     };
-    // Only a second server in one process could find a log that is there already.
+    // Fails only if another server in this process has started the log.
     debug_assert!(started.is_ok(), "the log was started twice");
 }
 
@@ -143,22 +150,22 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
             canary = canary.name,
             traffic_percent = status.traffic_percent,
             samples = status.tracks.canary.requests,
-            "a rollout is under way; it goes on"
+            "continuing the rollout"
         );
     }
     let named = settings.service.stable.as_str();
     if !new && !settings.stable_is_default && !named.ends_with(&status.stable.file) {
         tracing::info!(
-            "the store knows {} as stable; --stable {named} is only for the first start",
+            "stable is {}, as recorded in the store; --stable {named} applies to the first start only",
             status.stable.version
         );
     }
     if !address.ip().is_loopback() && settings.admin_token.is_none() {
-        tracing::warn!("/admin is closed, because this address is not loopback; set --admin-token");
+        tracing::warn!("/admin is closed because this address is not loopback; set --admin-token");
     }
 }
 
-/// Whoever waits for the file never sees half of it.
+/// Replaces the file atomically, so that a reader never sees half of it.
 fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".tmp");

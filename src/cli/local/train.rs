@@ -1,6 +1,4 @@
-//! `serin train`: data to model files.
-//!
-//! Alone it trains the two default models on made-up data; with `--data` it trains one on a CSV file.
+//! `serin train`: the two default models on synthetic data, or one model on a CSV file.
 
 #![expect(clippy::print_stdout, reason = "the command line prints its result")]
 
@@ -21,54 +19,54 @@ use crate::model::train;
 use crate::model::training::Holdout;
 use crate::model::training::defaults;
 
-/// Train models: without --data the two default ones, with it one on a CSV file.
+/// Train the two default models, or with --data one model on a CSV file.
 #[derive(Args, Clone, Debug)]
 pub struct TrainArgs {
-    /// Folder to write to: model_v1.bin and model_v2.bin, or the --data file's name with .bin.
+    /// Output folder for model_v1.bin and model_v2.bin, or for the model named after the --data file.
     #[arg(long, env = "SERIN_MODELS", value_name = "DIR", default_value = "models")]
     pub models: PathBuf,
 
-    /// CSV file to train on: a header, one row a line, blanks where a value is not known.
+    /// CSV file to train on: a header, one row per line, missing values left blank.
     #[arg(long, value_name = "FILE", requires_all = ["target", "positive"])]
     pub data: Option<PathBuf>,
 
-    /// Column to learn.
+    /// Column to predict.
     #[arg(long, value_name = "COL", requires = "data")]
     pub target: Option<String>,
 
-    /// The target's value that counts as 1; every other counts as 0.
+    /// Value of the target that counts as 1; every other value counts as 0.
     #[arg(long, value_name = "VALUE", requires = "data")]
     pub positive: Option<String>,
 
-    /// Columns to leave out, such as identifiers; several after one flag, or separated by commas.
+    /// Columns to ignore, such as identifiers; separate several with spaces or commas.
     #[arg(long, value_name = "COL", num_args = 1.., value_delimiter = ',', requires = "data")]
     pub drop: Vec<String>,
 
-    /// Where to write the model trained on --data, instead of --models.
+    /// Output file for the model trained on --data, instead of a file in --models.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub out: Option<PathBuf>,
 
-    /// Penalty on the squared coefficients, above 0 (1 / C of scikit-learn).
+    /// L2 penalty on the coefficients, above 0 to 1e9 (1 / C of scikit-learn).
     #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
     pub l2: f64,
 
-    /// Share of the rows to hold out at random and judge the model on; 0.2 unless given.
+    /// Share of the rows held out at random for evaluation, between 0 and 1 [default: 0.2].
     #[arg(long, value_name = "SHARE", conflicts_with = "holdout_every")]
     pub test_fraction: Option<f64>,
 
-    /// Hold out every N-th row instead: those with index % N == N - 1.
+    /// Hold out every N-th row instead (index % N == N - 1); N is at least 2.
     #[arg(long, value_name = "N")]
     pub holdout_every: Option<usize>,
 
-    /// Seed of the random holdout and of the made-up data; the same seed gives the same bytes.
+    /// Random seed; the same seed and data give the same bytes.
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
-    /// Probability at and above which the label is 1.
+    /// Probability at and above which the label is 1, 0 to 1.
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
     pub threshold: f64,
 
-    /// Print JSON: for each model its path and its card.
+    /// Print JSON: path and card of each model.
     #[arg(long)]
     pub json: bool,
 }
@@ -88,7 +86,7 @@ impl TrainArgs {
 ///
 /// # Errors
 ///
-/// Whatever is wrong with the options, the data or the folder, worded for the terminal.
+/// When an option, the data or the output folder is invalid.
 pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let trained = match &args.data {
         None => train_defaults(args)?,
@@ -115,9 +113,13 @@ fn train_defaults(args: &TrainArgs) -> anyhow::Result<Vec<(PathBuf, Artifact)>> 
 }
 
 fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifact)> {
-    // clap demands these two beside --data; the words are for whoever calls this otherwise.
-    let target = args.target.clone().context("train: no --target; name the column to learn")?;
-    let positive = args.positive.clone().context("train: no --positive; name the value for 1")?;
+    // clap requires both with --data; the messages are for callers that build the arguments.
+    let target =
+        args.target.clone().context("train: --target is missing; name the column to predict")?;
+    let positive = args
+        .positive
+        .clone()
+        .context("train: --positive is missing; name the value that counts as 1")?;
     let options = DatasetOptions { target, positive, drop: args.drop.clone() };
     let what = || format!("train {}", data.display());
     let dataset = Dataset::from_csv(&data, &options).with_context(what)?;
@@ -125,13 +127,13 @@ fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifac
     let out = args.out.clone().unwrap_or_else(|| default_out(&data, &args.models));
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     }
     model.write(&out).with_context(|| out.display().to_string())?;
     Ok((out, model))
 }
 
-/// The data's name with `.bin`, in the models' folder.
+/// The name of the data file with `.bin`, in the models folder.
 fn default_out(data: &Path, models: &Path) -> PathBuf {
     let mut name = data.file_stem().unwrap_or_default().to_owned();
     name.push(".bin");

@@ -54,7 +54,7 @@ fn what_is_wrong_is_named() {
         ("[segments]\nregion = \"north\"", "a list of values"),
         ("[breaker]\nprobe_every = \"1ms\"", "breaker.probe_every = \"1ms\""),
         ("[breaker]\nprobe_every = \"soon\"", "breaker.probe_every = \"soon\""),
-        ("sticky_header = \"x user\"", "sticky_header = \"x user\""),
+        ("sticky_header = \"x user\"", "sticky_header: \"x user\""),
         ("[breaker]\nfailure = 3", "failure"),
         ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
         ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),

@@ -1,4 +1,10 @@
-//! The room `reading`.
+//! Reading requests.
+//!
+//! - [`body`]: plain JSON within limits of size and time.
+//! - [`fields`]: single fields, so that an error names them.
+//! - [`segments`]: the segments of a prediction.
+//! - [`headers`]: the key and the track of a prediction.
+//! - [`suggestion`]: suggestions for unknown fields and words.
 
 pub mod body;
 pub mod fields;

@@ -1,4 +1,4 @@
-//! Reading `segments` of a prediction: an object of short words or numbers.
+//! The `segments` of a prediction: an object of short texts or numbers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,15 +14,15 @@ use crate::canary::policy::segments::Segments;
 use crate::http::problem::Problem;
 use crate::service::serving::segment_slots::Named;
 
-/// What a request says of its segments.
+/// The segments of a request.
 #[derive(Debug, Default)]
-pub struct Asked<'a>(Named<'a>);
+pub struct RequestSegments<'a>(Named<'a>);
 
-impl<'a> Asked<'a> {
-    /// The same, if it may say so.
+impl<'a> RequestSegments<'a> {
+    /// The segments, if all are declared.
     ///
     /// # Errors
-    /// Names the first key or value that it may not.
+    /// Names the first key or value that is not allowed.
     pub fn checked(self, declared: &Segments) -> Result<Named<'a>, Problem> {
         let given = self.0.iter().map(|(key, value)| (&**key, &**value));
         declared.check(given).map_err(|cause| Problem::field(cause.to_string()))?;
@@ -30,9 +30,9 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Asked<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Asked<'a>, D::Error> {
-        deserializer.deserialize_map(Entries).map(Asked)
+impl<'de: 'a, 'a> Deserialize<'de> for RequestSegments<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RequestSegments<'a>, D::Error> {
+        deserializer.deserialize_map(Entries).map(RequestSegments)
     }
 }
 
@@ -47,7 +47,7 @@ impl<'de> Visitor<'de> for Entries {
     type Value = Named<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("segments to be an object, such as {\"region\": \"north\"},")
+        out.write_str("segments to be an object, for example {\"region\": \"north\"},")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<'de>, A::Error> {
@@ -55,13 +55,13 @@ impl<'de> Visitor<'de> for Entries {
         while let Some(Text(key)) = entries.next_key()? {
             if named.iter().any(|(other, _)| *other == key) {
                 return Err(A::Error::custom(format_args!(
-                    "segments has {:?} twice; give each key once",
+                    "segments: key {:?} occurs twice; send each key once",
                     key.chars().take(64).collect::<String>()
                 )));
             }
             if named.len() == MAX_KEYS {
                 return Err(A::Error::custom(format_args!(
-                    "segments has more than {MAX_KEYS} keys, and no more can be declared; leave some out"
+                    "segments: more than {MAX_KEYS} keys, the maximum that can be declared; omit some"
                 )));
             }
             let Value(value) = entries.next_value()?;
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-/// The value of a key: a text, or a number as it is written.
+/// The value of a key: a text, or a number as written.
 struct Value<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for OneValue {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a value of segments to be a text or a number, such as \"north\" or 7,")
+        out.write_str("a value of segments to be a text or a number, for example \"north\" or 7,")
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cow<'de, str>, E> {

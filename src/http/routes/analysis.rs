@@ -38,7 +38,7 @@ struct Record {
 }
 
 /// The default metric.
-pub const RECORDED_BY_DEFAULT: &str = "score";
+pub const DEFAULT_METRIC: &str = "score";
 
 const RECORD_EXAMPLE: &str = r#"{"version": "canary", "score": 0.87}"#;
 
@@ -54,13 +54,14 @@ async fn recorded(request: &HttpRequest, payload: Payload, shared: &Shared) -> R
         return Err(Problem::empty_body(RECORD_EXAMPLE));
     }
     let Record { version, score, metric, key } = body::parse(&bytes)?;
-    let missing =
-        |field| Problem::field(format!("{field} is missing; send JSON like {RECORD_EXAMPLE}"));
+    let missing = |field| {
+        Problem::field(format!("{field} is missing; send JSON, for example {RECORD_EXAMPLE}"))
+    };
     let track = track(&version.ok_or_else(|| missing("version"))?)?;
     let score = score.ok_or_else(|| missing("score"))?;
     let metric = metric_name(metric)?;
     check_key("key", key.as_deref())?;
-    // As in a prediction, no key is no key.
+    // As in a prediction, an empty key means no key.
     let key = key.as_deref().filter(|key| !key.is_empty());
     shared.service.recordings().record(track, metric, score, key)?;
     Ok(())
@@ -78,7 +79,7 @@ pub async fn reset(request: HttpRequest, payload: Payload, shared: Data<Shared>)
 }
 
 async fn cleared(request: &HttpRequest, payload: Payload, shared: &Shared) -> Result<(), Problem> {
-    // A browser sends a request without a body to any site without asking, and this one deletes.
+    // Browsers send a bodiless POST cross-site without a preflight, and this one deletes.
     access::same_site(request.headers())?;
     let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
     let Nothing {} = body::parse_or_default(&bytes)?;
@@ -91,14 +92,14 @@ fn track(version: &str) -> Result<Track, Problem> {
         "baseline" | "stable" => Ok(Track::Stable),
         "canary" => Ok(Track::Canary),
         other => Err(Problem::field(format!(
-            "version = {other:?} is none; give \"baseline\" (or \"stable\", which means the same) \
-             or \"canary\""
+            "version: {other:?} is not a version; use \"baseline\" (or its synonym \"stable\") or \
+             \"canary\""
         ))),
     }
 }
 
 fn metric_name(given: Option<String>) -> Result<MetricName, Problem> {
-    Ok(MetricName::new(given.as_deref().unwrap_or(RECORDED_BY_DEFAULT))?)
+    Ok(MetricName::new(given.as_deref().unwrap_or(DEFAULT_METRIC))?)
 }
 
 fn version<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

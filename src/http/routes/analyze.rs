@@ -11,7 +11,7 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::analysis::RECORDED_BY_DEFAULT;
+use super::analysis::DEFAULT_METRIC;
 use crate::canary::Analysis;
 use crate::canary::MetricName;
 use crate::canary::analysis::metric_table::Correction;
@@ -181,7 +181,7 @@ fn table(service: &Service, table: Table) -> Result<TableAnalysis, Problem> {
 
 impl Metric {
     fn name(&self) -> Result<MetricName, Problem> {
-        Ok(MetricName::new(self.metric.as_deref().unwrap_or(RECORDED_BY_DEFAULT))?)
+        Ok(MetricName::new(self.metric.as_deref().unwrap_or(DEFAULT_METRIC))?)
     }
 
     fn overrides(&self) -> Result<AnalysisOverrides, Problem> {

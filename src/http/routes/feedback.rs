@@ -1,4 +1,4 @@
-//! `POST /feedback`: what became of predictions, one or many. Open to whoever may predict.
+//! `POST /feedback`: actual outcomes of predictions, one or many. Open to every client of `/predict`.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::http::reading::body::ContentType;
 use crate::http::shared::Shared;
 use crate::service::reported::feedback::NOT_COUNTED;
 
-/// The body: one label, or many.
+/// The body: one label, or a list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Feedback {
@@ -37,13 +37,13 @@ struct Label {
     outcome: Outcome,
 }
 
-/// Whether the positive class came.
+/// Whether the outcome was the positive class.
 #[derive(Clone, Copy)]
 struct Outcome(bool);
 
-/// What became of many labels.
+/// The result of a list of labels.
 #[derive(Serialize)]
-struct Taken {
+struct Results {
     recorded: usize,
     not_counted: usize,
     refused: Vec<Refused>,
@@ -56,22 +56,22 @@ struct Refused {
     detail: String,
 }
 
-/// The most labels at once.
-const MAX_AT_ONCE: usize = 1000;
+/// Maximum number of labels in a request.
+const MAX_LABELS: usize = 1000;
 
 const EXAMPLE: &str = r#"{"prediction_id": "AQEKAC...", "outcome": 1}"#;
 
-/// Takes labels.
+/// Records labels.
 pub async fn feedback(
     request: HttpRequest,
     payload: Payload,
     shared: Data<Shared>,
 ) -> HttpResponse {
-    let outcome = taken(&request, payload, &shared).await;
+    let outcome = record(&request, payload, &shared).await;
     respond(&request, outcome)
 }
 
-async fn taken(
+async fn record(
     request: &HttpRequest,
     payload: Payload,
     shared: &Shared,
@@ -80,20 +80,20 @@ async fn taken(
     if bytes.is_empty() {
         return Err(Problem::empty_body(EXAMPLE));
     }
-    let missing = |field| Problem::field(format!("{field} is missing; send JSON like {EXAMPLE}"));
+    let missing =
+        |field| Problem::field(format!("{field} is missing; send JSON, for example {EXAMPLE}"));
     match body::parse(&bytes)? {
         Feedback { feedback: Some(labels), prediction_id: None, outcome: None } => {
-            if !(1..=MAX_AT_ONCE).contains(&labels.len()) {
+            if !(1..=MAX_LABELS).contains(&labels.len()) {
                 let count = labels.len();
                 return Err(Problem::field(format!(
-                    "feedback has {count} labels; give 1 to {MAX_AT_ONCE}, and the others in further \
-                     requests"
+                    "feedback: {count} labels; send 1 to {MAX_LABELS} per request"
                 )));
             }
             json(&many(shared, &labels), None)
         }
         Feedback { feedback: Some(_), .. } => Err(Problem::field(
-            "feedback is given beside prediction_id or outcome; give one label, or a list of them",
+            "feedback excludes prediction_id and outcome; send one label, or a list",
         )),
         Feedback { feedback: None, prediction_id, outcome } => {
             let id = prediction_id.ok_or_else(|| missing("prediction_id"))?;
@@ -109,20 +109,20 @@ async fn taken(
     }
 }
 
-/// Each label by itself: a bad one keeps no good one out.
-fn many(shared: &Shared, labels: &[Label]) -> Taken {
-    let mut taken = Taken { recorded: 0, not_counted: 0, refused: Vec::new() };
+/// Records each label on its own: an invalid one does not affect the others.
+fn many(shared: &Shared, labels: &[Label]) -> Results {
+    let mut results = Results { recorded: 0, not_counted: 0, refused: Vec::new() };
     for (index, Label { prediction_id, outcome }) in labels.iter().enumerate() {
         match shared.service.label(prediction_id, outcome.0) {
-            Ok(Some(_)) => taken.recorded += 1,
-            Ok(None) => taken.not_counted += 1,
+            Ok(Some(_)) => results.recorded += 1,
+            Ok(None) => results.not_counted += 1,
             Err(error) => {
-                let (code, detail) = Problem::from(error).told();
-                taken.refused.push(Refused { index, code, detail });
+                let (code, detail) = Problem::from(error).parts();
+                results.refused.push(Refused { index, code, detail });
             }
         }
     }
-    taken
+    results
 }
 
 impl<'de> Deserialize<'de> for Outcome {
@@ -137,7 +137,7 @@ impl Visitor<'_> for OutcomeVisitor {
     type Value = Outcome;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("outcome to be 0, 1, true or false: whether the positive class came,")
+        out.write_str("outcome to be 0, 1, true or false (whether the positive class occurred),")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Outcome, E> {

@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::body::ContentType;
 use crate::http::reading::fields::check_key;
-use crate::http::reading::segments::Asked as AskedSegments;
+use crate::http::reading::segments::RequestSegments;
 use crate::http::shared::Shared;
 use crate::model::Features;
 use crate::model::Output;
@@ -26,20 +26,20 @@ use crate::service::serving::predict::Request;
 /// The body of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked<'a> {
+struct Body<'a> {
     /// One row.
     #[serde(borrow)]
     features: Option<Features<'a>>,
-    /// Many rows, all for the same track.
+    /// Many rows, all answered by the same track.
     #[serde(borrow)]
     instances: Option<Vec<Features<'a>>>,
-    /// Whoever has the same key gets the same track.
+    /// Requests with the same key get the same track.
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
-    /// The segments it is in.
+    /// The segments of the request.
     #[serde(borrow, default)]
-    segments: AskedSegments<'a>,
-    /// PairSource back as it is.
+    segments: RequestSegments<'a>,
+    /// Returned unchanged in the answer.
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
 }
@@ -54,7 +54,7 @@ struct Answer<'a> {
     latency_ms: f64,
     prediction_id: &'a str,
     fallback: bool,
-    /// Only there if a tester has named the track.
+    /// Present if a tester chose the track.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     r#override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,12 +72,12 @@ enum Rows {
 struct Row {
     probability: f64,
     label: u8,
-    /// Of many rows each has its own. The only one's stands with the answer.
+    /// One per row; a single row's id is in the answer itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_id: Option<String>,
 }
 
-/// More rows at once would make an answer larger than a server can keep for every slow reader.
+/// Maximum number of rows: a larger answer could not be buffered for every slow reader.
 const MAX_ROWS: usize = 10_000;
 
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
@@ -99,40 +99,42 @@ async fn answer(
     if bytes.is_empty() {
         return Err(Problem::empty_body(EXAMPLE));
     }
-    let asked: Asked<'_> = body::parse(&bytes)?;
-    check_key("key", asked.key.as_deref())?;
-    check_key("id", asked.id.as_deref())?;
-    let segments = asked.segments.checked(shared.service.control.declared_segments())?;
+    let body: Body<'_> = body::parse(&bytes)?;
+    check_key("key", body.key.as_deref())?;
+    check_key("id", body.id.as_deref())?;
+    let segments = body.segments.checked(shared.service.control.declared_segments())?;
     let request_headers = &shared.settings.request_headers;
-    let key = request_headers.key(request.headers(), asked.key)?;
+    let key = request_headers.key(request.headers(), body.key)?;
     let track = request_headers.track(request.headers())?;
-    let single = asked.features.is_some();
-    let rows = match (asked.features, asked.instances) {
+    let single = body.features.is_some();
+    let rows = match (body.features, body.instances) {
         (Some(row), None) => vec![row],
         (None, Some(rows)) if (1..=MAX_ROWS).contains(&rows.len()) => rows,
         (None, Some(rows)) => {
             let count = rows.len();
             return Err(Problem::field(format!(
-                "instances has {count} rows; give 1 to {MAX_ROWS}, and the others in further requests"
+                "instances: {count} rows; send 1 to {MAX_ROWS} per request"
             )));
         }
         (None, None) => {
-            return Err(Problem::field(format!("features is missing; send JSON like {EXAMPLE}")));
+            return Err(Problem::field(format!(
+                "features is missing; send JSON, for example {EXAMPLE}"
+            )));
         }
         (Some(_), Some(_)) => {
-            return Err(Problem::field("features and instances are both given; give one of them"));
+            return Err(Problem::field("features excludes instances; send one of them"));
         }
     };
-    let asked_for = Request { rows, key, segments };
+    let inputs = Request { rows, key, segments };
     let prediction = match track {
-        None => shared.service.predict(asked_for).await?,
-        Some(track) => shared.service.predict_on(track, asked_for).await?,
+        None => shared.service.predict(inputs).await?,
+        Some(track) => shared.service.predict_on(track, inputs).await?,
     };
     let ids = shared.service.ids(&prediction);
-    written(&prediction, ids.as_ref(), single, track.is_some(), asked.id.as_deref())
+    answer_body(&prediction, ids.as_ref(), single, track.is_some(), body.id.as_deref())
 }
 
-fn written(
+fn answer_body(
     prediction: &Prediction,
     ids: Option<&Ids<'_>>,
     single: bool,
@@ -145,7 +147,7 @@ fn written(
         label: kind.label(output),
         prediction_id,
     };
-    // An id that no label is taken for is as good as any number.
+    // Without feedback the id only has to be unique.
     let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
     let of_row = |number: usize| match (number, ids) {
         (_, None) => None,
@@ -164,7 +166,7 @@ fn written(
         rows,
         model_used: prediction.track.name(),
         model_version: &prediction.answered_by().version.name,
-        // To the nanosecond: the clock knows no more.
+        // To the nanosecond, the resolution of the clock.
         latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
         prediction_id: &first,
         fallback: prediction.fallback,

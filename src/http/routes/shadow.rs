@@ -1,4 +1,4 @@
-//! What was seen of a canary in shadow: its worst disagreements, and the latest requests asked again.
+//! Shadow traffic: the largest disagreements, and a replay of recent requests.
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -20,12 +20,12 @@ use crate::service::serving::shadow::ReplayedRecent;
 
 /// The answer of `disagreements`.
 #[derive(Serialize)]
-struct Worst {
-    /// The rollout they are of; `null` if none has shadowed anything.
+struct Disagreements {
+    /// Their rollout; `null` if no rollout has shadow traffic.
     rollout: Option<u64>,
-    /// The largest difference first.
+    /// Largest difference first.
     disagreements: Vec<Disagreement>,
-    /// Features that are left out.
+    /// Features left out of the report.
     redacted: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ pub async fn disagreements(request: HttpRequest, shared: Data<Shared>) -> HttpRe
         shared,
         |service| {
             let (rollout, disagreements) = service.serving.shadow.disagreements();
-            Ok(Worst {
+            Ok(Disagreements {
                 rollout,
                 disagreements,
                 redacted: service.serving.shadow.redacted().to_vec(),
