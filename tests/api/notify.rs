@@ -170,13 +170,16 @@ fn a_target_that_cannot_be_is_refused_with_its_field() {
     for (text, named) in [
         (
             "url = \"http://example.org/hidden\"",
-            "notify[0].url = http://example.org would send in the clear",
+            "notify[0].url: http://example.org is another machine",
         ),
-        ("url = \"https://me:hidden@example.org/\"", "notify[0].url holds credentials"),
-        ("url = \"https://a/\"\nevents = [\"exploded\"]", "notify[0].events has \"exploded\""),
+        ("url = \"https://me:hidden@example.org/\"", "notify[0].url: contains credentials"),
+        (
+            "url = \"https://a/\"\nevents = [\"exploded\"]",
+            "notify[0].events: \"exploded\" is not an event",
+        ),
         (
             "url = \"https://a/\"\nsecret_env = \"NO_SUCH_NAME\"",
-            "notify[0].secret_env = \"NO_SUCH_NAME\" is not",
+            "notify[0].secret_env: the variable NO_SUCH_NAME is not set",
         ),
         ("url = \"https://a/\"\nformat = \"teams\"", "teams"),
         ("url = \"https://a/\"\nsecret = \"hidden\"", "secret_env"),

@@ -1,14 +1,14 @@
-//! When is one target told of which journal entry? In order, each until it is taken, at least once.
+//! Delivery of journal entries to one target: in order, at least once.
 //!
 //! ```text
-//! taken                  the next entry; how far it got is kept in the store
-//! not now                again after 1 s, 2 s, 4 s .. 5 min (each shortened by up to half at random, so
-//!                        that targets do not all come at once), or as late as the target asks
-//! not within 24 h        given up, and said so in the log
-//! never (3xx, 4xx)       given up at once
+//! accepted               save the progress, go on with the next entry
+//! failed                 retry after 1 s, 2 s, 4 s .. 5 min (each shortened by up to half at random, so
+//!                        that targets do not retry at the same moment), or as late as the target asks
+//! failing for 24 h       give up the entry, and log an error
+//! rejected (3xx, 4xx)    give up the entry at once
 //! ```
 //!
-//! It holds one page of the journal at most, however far behind a target is.
+//! At most [`PAGE`] entries are in memory, however far behind a target is.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,12 +19,10 @@ use rand::RngExt as _;
 
 use super::Notifications;
 use super::Subscription;
+use super::kinds::kind;
 use super::message::Notice;
-use super::message::body;
-use super::message::signature;
-use super::transport::Answer;
 use super::transport::HttpTransport;
-use super::transport::Message;
+use super::transport::Reply;
 use super::transport::Transport;
 use crate::canary::Entry;
 use crate::canary::Event;
@@ -35,34 +33,34 @@ use crate::store::StoreError;
 /// The first wait after a failure; each one after it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait, whatever the target asks for.
+/// The longest wait, even if the target asks for more.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// An entry that is older is given up at the next failure: nobody acts on it any more.
+/// The age at which an entry is given up at the next failure: it is no longer actionable.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// How often the journal is read without a wakeup: another process may have written to it.
 const UNASKED: Duration = Duration::from_secs(30);
 
-/// Entries that are held at once.
-const HELD: usize = 16;
+/// Entries read at once.
+const PAGE: usize = 16;
 
-/// Tells one target.
+/// Delivers to one target.
 pub(crate) struct Delivery {
     subscription: Arc<Subscription>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    post: Box<dyn Transport>,
-    /// Which journal it is, and how many rollouts it had begun by `after`; `None` before it was read.
+    transport: Box<dyn Transport>,
+    /// The journal's name and its rollouts up to `after`; `None` before the journal was read.
     journal: Option<Journal>,
-    /// The newest entry that needs no more telling.
+    /// The newest entry that is done: delivered, given up or not wanted.
     after: u64,
-    /// The same, as the store knows it.
-    kept: u64,
-    /// What comes next.
-    held: VecDeque<Entry>,
+    /// The same, as saved in the store.
+    saved: u64,
+    /// The next entries.
+    pending: VecDeque<Entry>,
     failures: u32,
-    /// On the steady clock.
+    /// The earliest time of the next attempt, on the steady clock.
     not_before: Duration,
 }
 
@@ -71,14 +69,14 @@ struct Journal {
     rollouts: u64,
 }
 
-/// What comes of one turn.
+/// The result of one turn.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Turn {
-    /// Something was done, and there may be more.
+    /// There may be more to do.
     GoOn,
-    /// There is nothing to tell.
+    /// Nothing to deliver.
     Idle,
-    /// Something failed; the next turn can do nothing before so long.
+    /// An attempt failed; the next one is due after this time.
     Wait(Duration),
 }
 
@@ -87,25 +85,25 @@ impl Delivery {
         subscription: Arc<Subscription>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        post: Box<dyn Transport>,
+        transport: Box<dyn Transport>,
     ) -> Delivery {
         let (after, not_before) = (subscription.begin, Duration::ZERO);
-        let held = VecDeque::new();
+        let pending = VecDeque::new();
         Delivery {
             subscription,
             store,
             clock,
-            post,
+            transport,
             journal: None,
             after,
-            kept: after,
-            held,
+            saved: after,
+            pending,
             failures: 0,
             not_before,
         }
     }
 
-    /// One for each target.
+    /// One delivery per target.
     pub(crate) fn all(
         notifications: &Notifications,
         store: &Arc<dyn Store>,
@@ -118,7 +116,7 @@ impl Delivery {
         notifications.subscriptions.iter().map(one).collect()
     }
 
-    /// Delivers everything that can be delivered now; how long until there may be more.
+    /// Delivers everything that can be delivered now, and returns how long to wait for more.
     pub(crate) fn deliver(&mut self) -> Duration {
         loop {
             match self.turn() {
@@ -129,7 +127,7 @@ impl Delivery {
         }
     }
 
-    /// Does the next thing there is to do.
+    /// Takes the next step.
     pub(crate) fn turn(&mut self) -> Turn {
         let left = self.not_before.saturating_sub(self.clock.steady());
         if !left.is_zero() {
@@ -145,11 +143,11 @@ impl Delivery {
         if self.journal.is_none() {
             self.journal = read_up_to(&*self.store, self.after)?;
         }
-        if self.held.is_empty() {
-            self.held.extend(self.store.entries(self.after, HELD)?);
+        if self.pending.is_empty() {
+            self.pending.extend(self.store.entries(self.after, PAGE)?);
         }
-        let (Some(journal), Some(entry)) = (&self.journal, self.held.front()) else {
-            self.keep();
+        let (Some(journal), Some(entry)) = (&self.journal, self.pending.front()) else {
+            self.save();
             return Ok(Turn::Idle);
         };
         let is_deployed = entry.event.starts_rollout();
@@ -161,34 +159,37 @@ impl Delivery {
         }
         let rollout = rollout_of(&entry.event, begun);
         let notice = Notice { entry, journal: &journal.id, rollout };
-        let (content_type, body) = body(&notice, target.format());
-        let signature = target.secret().map(|secret| signature(secret, body.as_bytes()));
-        let answer = self.post.send(target, &Message { content_type, body, signature });
+        let message = kind(target.format()).render(&notice);
+        let message = match target.secret() {
+            Some(secret) => message.signed(secret),
+            None => message,
+        };
+        let reply = self.transport.send(target, &message);
         let (sequence, event, name) =
             (entry.sequence, entry.event.name(), self.subscription.name());
-        match answer {
-            Answer::Taken => {
-                tracing::debug!(sequence, event, "{name} is told");
+        match reply {
+            Reply::Accepted => {
+                tracing::debug!(sequence, event, "delivered to {name}");
                 self.subscription.taken(sequence, self.clock.wall());
                 self.done(begun);
-                self.keep();
+                self.save();
             }
-            Answer::Later { why, .. } if is_older(entry, self.clock.wall()) => {
-                tracing::error!(sequence, event, "{name} could not be told in a day: {why}");
+            Reply::Retry { why, .. } if is_older(entry, self.clock.wall()) => {
+                tracing::error!(sequence, event, "gave up on {name} after 24 hours: {why}");
                 self.give_up(why, begun);
             }
-            Answer::Later { why, after } => return Ok(self.failed(why, after)),
-            Answer::Never(why) => {
-                tracing::error!(sequence, event, "{name} will not be told: {why}");
+            Reply::Retry { why, after } => return Ok(self.failed(why, after)),
+            Reply::Rejected(why) => {
+                tracing::error!(sequence, event, "{name} rejected the notification: {why}");
                 self.give_up(why, begun);
             }
         }
         Ok(Turn::GoOn)
     }
 
-    /// The first entry that is held needs no more telling.
+    /// Marks the first pending entry as done.
     fn done(&mut self, rollouts: u64) {
-        if let Some(entry) = self.held.pop_front() {
+        if let Some(entry) = self.pending.pop_front() {
             self.after = entry.sequence;
         }
         if let Some(journal) = &mut self.journal {
@@ -201,7 +202,7 @@ impl Delivery {
     fn give_up(&mut self, why: String, rollouts: u64) {
         self.subscription.gave_up(why);
         self.done(rollouts);
-        self.keep();
+        self.save();
     }
 
     fn failed(&mut self, why: String, after: Option<Duration>) -> Turn {
@@ -211,26 +212,25 @@ impl Delivery {
         self.failures = self.failures.saturating_add(1);
         self.not_before = self.clock.steady() + wait;
         let next_try = self.clock.wall().saturating_add(wait).unwrap_or(Timestamp::MAX);
-        // Once for each trouble, not once for each try.
+        // Logged once per problem, not once per attempt.
         if self.subscription.failed(&why, self.failures, next_try) {
             let name = self.subscription.name();
             tracing::warn!(
-                told_up_to = self.after,
-                "{name} cannot be told now: {why}; trying again"
+                delivered_up_to = self.after,
+                "cannot deliver to {name}: {why}; retrying"
             );
         }
         Turn::Wait(wait)
     }
 
-    /// Keeps how far it got. If the store cannot, a restart tells the target again, which may happen to it
-    /// in any case.
-    fn keep(&mut self) {
-        if self.kept == self.after {
+    /// Saves the progress. If that fails, a restart delivers again: deliveries are at least once anyway.
+    fn save(&mut self) {
+        if self.saved == self.after {
             return;
         }
         match self.store.save_delivered(&self.subscription.key, self.after) {
-            Ok(()) => self.kept = self.after,
-            Err(cause) => tracing::warn!(%cause, "how far a target was told is not kept"),
+            Ok(()) => self.saved = self.after,
+            Err(cause) => tracing::warn!(%cause, "cannot save the progress of notifications"),
         }
     }
 }
@@ -250,7 +250,7 @@ fn read_up_to(store: &dyn Store, last: u64) -> Result<Option<Journal>, StoreErro
     Ok(Some(journal))
 }
 
-/// A journal's name, from its first entry: when it was begun, with which artifact.
+/// A journal's name: a digest of its first entry.
 fn name_of(first: &Entry) -> String {
     let text = serde_json::to_string(first).unwrap_or_default();
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()

@@ -11,6 +11,7 @@
 //! decides ever waits for any of them.
 
 pub(crate) mod delivery;
+pub(crate) mod kinds;
 pub(crate) mod message;
 pub(crate) mod transport;
 

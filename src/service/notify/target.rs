@@ -1,7 +1,7 @@
-//! Who is told, and what of that cannot be? Only the configuration names a target, never a request.
+//! Notification targets from the configuration.
 //!
-//! The address of a webhook is often a secret itself, so nothing here shows more of it than scheme, host
-//! and port.
+//! The URL of a webhook is often a secret itself, so messages show scheme, host and port only. Only the
+//! configuration can name a target, never a request.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,33 +13,33 @@ use ureq::http::Uri;
 
 use crate::canary::Event;
 
-/// The most targets: each has a thread of its own.
+/// The most targets: each has a thread.
 pub const MAX_TARGETS: usize = 16;
 
-/// A shorter secret could be guessed. In bytes.
+/// The shortest secret in bytes; a shorter one could be guessed.
 pub const MIN_SECRET: usize = 16;
 
-/// The longest address, in bytes.
+/// The longest URL in bytes.
 const MAX_URL: usize = 2048;
 
-/// A target as the configuration gives it.
+/// A target in the configuration, not validated yet.
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenTarget {
-    /// Where it is: `https://HOST/PATH`, or `http://` on this machine.
+    /// `https://HOST/PATH`, or `http://` on this machine.
     pub url: String,
-    /// What it is sent.
+    /// The format of the messages.
     #[serde(default)]
     pub format: Format,
-    /// The events it is told of, as the journal names them; none given: all.
+    /// The events to send, by their journal names; all if empty.
     #[serde(default)]
     pub events: Vec<String>,
-    /// The environment variable that holds the secret which bodies are signed with.
+    /// The environment variable with the secret that signs the messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
 }
 
-/// The form of a notification.
+/// The format of a notification.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -50,7 +50,7 @@ pub enum Format {
     Slack,
 }
 
-/// A target that can be.
+/// A valid target.
 #[derive(Clone, PartialEq)]
 pub struct Target {
     url: String,
@@ -61,31 +61,31 @@ pub struct Target {
     secret: Option<Vec<u8>>,
 }
 
-/// A target that cannot be.
+/// Why a target is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
-    /// There are too many.
-    #[error("notify has {0} entries; give at most {MAX_TARGETS}")]
+    /// There are too many targets.
+    #[error("notify: {0} entries; allowed are at most {MAX_TARGETS}")]
     TooMany(usize),
-    /// Two are the same.
+    /// Two targets are the same.
     #[error(
-        "notify[{index}] has the url and the format of notify[{other}]; give them one entry with all its \
-         events"
+        "notify[{index}] has the same url and format as notify[{other}]; combine their events in one \
+         entry"
     )]
     Twice {
-        /// Which entry, counted from 0.
+        /// The entry, counted from 0.
         index: usize,
-        /// The one before it.
+        /// The earlier entry.
         other: usize,
     },
-    /// A field is not what it may be.
-    #[error("notify[{index}].{field} {problem}; {remedy}")]
+    /// A field is invalid.
+    #[error("notify[{index}].{field}: {problem}; {remedy}")]
     Field {
-        /// Which entry, counted from 0.
+        /// The entry, counted from 0.
         index: usize,
         /// The field.
         field: &'static str,
-        /// What is wrong; never the whole address, and never the secret.
+        /// What is wrong, without the whole URL or the secret.
         problem: String,
         /// What to do.
         remedy: String,
@@ -93,10 +93,10 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// The targets that a configuration gives, with the secrets that `secret` finds by their names.
+    /// Validates the configured targets; `secret` looks up environment variables.
     ///
     /// # Errors
-    /// Names the first field that cannot be.
+    /// Names the first invalid field.
     pub fn all(
         given: &[GivenTarget],
         secret: impl Fn(&str) -> Option<String>,
@@ -121,18 +121,18 @@ impl Target {
         let out = |field, problem: String, remedy: &str| {
             Err(TargetError::Field { index, field, problem, remedy: remedy.to_owned() })
         };
-        let remedy = "give https://HOST/PATH, or http:// with localhost, 127.0.0.1 or [::1]";
+        let remedy = "use https://HOST/PATH, or http:// with localhost, 127.0.0.1 or [::1]";
         if given.url.len() > MAX_URL {
-            let problem = format!("has {} bytes, allowed are {MAX_URL}", given.url.len());
+            let problem = format!("{} bytes; at most {MAX_URL} are allowed", given.url.len());
             return out("url", problem, remedy);
         }
         let uri: Option<Uri> = given.url.parse().ok();
         let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
         let Some((scheme, authority)) = parts else {
-            return out("url", "is no address".to_owned(), remedy);
+            return out("url", "not a URL".to_owned(), remedy);
         };
         if authority.as_str().contains('@') {
-            return out("url", "holds credentials".to_owned(), "sign with secret_env instead");
+            return out("url", "contains credentials".to_owned(), "use secret_env to sign instead");
         }
         let origin = format!("{scheme}://{authority}");
         let is_local = is_loopback(authority.host());
@@ -140,15 +140,15 @@ impl Target {
             "https" => {}
             "http" if is_local => {}
             "http" => {
-                let problem = format!("= {origin} would send in the clear to another machine");
+                let problem = format!("{origin} is another machine, and http is not encrypted");
                 return out("url", problem, remedy);
             }
-            _ => return out("url", format!("= {origin} has another scheme"), remedy),
+            _ => return out("url", format!("{origin} is neither https nor http"), remedy),
         }
         for event in &given.events {
             if !Event::NAMES.contains(&event.as_str()) {
-                let allowed = format!("give some of {}", Event::NAMES.join(", "));
-                return out("events", format!("has {event:?}, which never happens"), &allowed);
+                let allowed = format!("use names from {}", Event::NAMES.join(", "));
+                return out("events", format!("{event:?} is not an event"), &allowed);
             }
         }
         let secret = match &given.secret_env {
@@ -156,13 +156,13 @@ impl Target {
             Some(name) => match secret(name) {
                 Some(secret) if secret.len() >= MIN_SECRET => Some(secret.into_bytes()),
                 Some(secret) => {
-                    let problem = format!("= {name:?} holds {} bytes", secret.len());
-                    let remedy = format!("set it to {MIN_SECRET} random bytes or more");
+                    let problem = format!("the variable {name} has {} bytes", secret.len());
+                    let remedy = format!("set it to at least {MIN_SECRET} random bytes");
                     return out("secret_env", problem, &remedy);
                 }
                 None => {
-                    let problem = format!("= {name:?} is not in the environment");
-                    return out("secret_env", problem, "set this variable, or leave the field out");
+                    let problem = format!("the variable {name} is not set");
+                    return out("secret_env", problem, "set it, or remove the field");
                 }
             },
         };
@@ -170,7 +170,7 @@ impl Target {
         Ok(Target { url, origin, is_local, format, events, secret })
     }
 
-    /// The whole address, to be sent to and shown to nobody.
+    /// The whole URL, which must not be logged.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -185,23 +185,23 @@ impl Target {
         self.is_local
     }
 
-    /// What it is sent.
+    /// The format of the messages.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// What bodies are signed with.
+    /// The secret that signs the messages.
     pub(super) fn secret(&self) -> Option<&[u8]> {
         self.secret.as_deref()
     }
 
-    /// Whether it is told of this event.
+    /// Whether the target wants this event.
     pub(super) fn wants(&self, event: &Event) -> bool {
         self.events.is_empty() || self.events.iter().any(|name| name == event.name())
     }
 
-    /// What the store knows it by: a digest, because the address may be a secret. The same address in
-    /// another format is another target.
+    /// The target's key in the store: a digest, because the URL may be a secret. The same URL in another
+    /// format is another target.
     pub(super) fn key(&self) -> String {
         let mut digest = blake3::Hasher::new();
         digest.update(format!("{:?}\n{}", self.format, self.url).as_bytes());
@@ -209,8 +209,7 @@ impl Target {
     }
 }
 
-/// Only a name or number that can mean no other machine. Other names are looked up, and an answer may
-/// change.
+/// Whether the host is this machine. Other names need a lookup, whose result may change.
 fn is_loopback(host: &str) -> bool {
     let number = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_https_and_this_machine_can_be_told() {
+    fn only_https_and_this_machine_are_allowed() {
         for url in [
             "https://hooks.slack.com/services/T0/B0/secret",
             "https://example.org:8443/a?b=c",
@@ -277,13 +276,13 @@ mod tests {
             "",
         ] {
             let error = targets(&[given("https://a/"), given(url)]).unwrap_err();
-            assert!(error.starts_with("notify[1].url "), "{url}: {error}");
+            assert!(error.starts_with("notify[1].url: "), "{url}: {error}");
             assert!(!error.contains("secret") || error.contains("secret_env"), "{url}: {error}");
         }
     }
 
     #[test]
-    fn what_cannot_be_is_named_with_a_remedy() {
+    fn an_invalid_target_is_named_with_a_remedy() {
         let with = |change: fn(&mut GivenTarget)| {
             let mut one = given("https://a/");
             change(&mut one);
@@ -292,12 +291,15 @@ mod tests {
         for (outcome, named) in [
             (
                 with(|one| one.events = vec!["exploded".to_owned()]),
-                "notify[0].events has \"exploded\", which never happens; give some of initialized",
+                "notify[0].events: \"exploded\" is not an event; use names from initialized",
             ),
-            (with(|one| one.secret_env = Some("NONE".into())), "notify[0].secret_env = \"NONE\""),
-            (with(|one| one.secret_env = Some("SHORT".into())), "16 random bytes or more"),
-            (targets(&[given("https://a/"), given("https://a/")]), "notify[1] has the url"),
-            (targets(&vec![given("https://a/"); 17]), "notify has 17 entries; give at most 16"),
+            (
+                with(|one| one.secret_env = Some("NONE".into())),
+                "notify[0].secret_env: the variable NONE is not set",
+            ),
+            (with(|one| one.secret_env = Some("SHORT".into())), "at least 16 random bytes"),
+            (targets(&[given("https://a/"), given("https://a/")]), "notify[1] has the same url"),
+            (targets(&vec![given("https://a/"); 17]), "notify: 17 entries; allowed are at most 16"),
         ] {
             let error = outcome.unwrap_err();
             assert!(error.contains(named), "{named}: {error}");

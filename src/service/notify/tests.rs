@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::delivery::Delivery;
 use super::delivery::Turn;
+use super::message::Message;
 use super::target::GivenTarget;
-use super::transport::Answer;
-use super::transport::Message;
+use super::transport::Reply;
 use super::transport::Transport;
 use super::*;
 use crate::canary::Event;
@@ -23,18 +23,18 @@ use crate::store::memory::MemoryStore;
 
 /// What a target got, and what it answers next; it takes everything once the list is empty.
 #[derive(Clone, Default)]
-struct Doormat(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Answer>)>>);
+struct Doormat(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Reply>)>>);
 
 impl Transport for Doormat {
-    fn send(&self, _: &Target, message: &Message) -> Answer {
+    fn send(&self, _: &Target, message: &Message) -> Reply {
         let (got, answers) = &mut *self.0.lock();
         got.push(serde_json::from_str(&message.body).unwrap());
-        answers.pop_front().unwrap_or(Answer::Taken)
+        answers.pop_front().unwrap_or(Reply::Accepted)
     }
 }
 
 impl Doormat {
-    fn answers(&self, answers: &[Answer]) {
+    fn answers(&self, answers: &[Reply]) {
         self.0.lock().1.extend(answers.iter().cloned());
     }
 
@@ -93,8 +93,8 @@ fn happens(store: &Arc<dyn Store>, clock: &ManualClock) {
     store.append(store.newest_sequence().unwrap(), clock.wall(), &event).unwrap();
 }
 
-fn later() -> Answer {
-    Answer::Later { why: "it answered 500".to_owned(), after: None }
+fn later() -> Reply {
+    Reply::Retry { why: "it answered 500".to_owned(), after: None }
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_target_that_asks_for_time_gets_it_within_reason() {
         let (mut delivery, doormat, _) = delivery(&store, &clock, &[]);
         happens(&store, &clock);
         let after = Some(Duration::from_secs(asked));
-        doormat.answers(&[Answer::Later { why: "it answered 429".to_owned(), after }]);
+        doormat.answers(&[Reply::Retry { why: "it answered 429".to_owned(), after }]);
         assert_eq!(run(&mut delivery), Turn::Wait(Duration::from_secs(given)));
         clock.advance(Duration::from_secs(given));
         assert_eq!(run(&mut delivery), Turn::Idle);
@@ -190,7 +190,7 @@ fn what_cannot_be_told_is_given_up_and_does_not_stand_in_the_way() {
     let (mut delivery, doormat, notifications) = delivery(&store, &clock, &[]);
     happens(&store, &clock);
     happens(&store, &clock);
-    doormat.answers(&[Answer::Never("it answered 404".to_owned())]);
+    doormat.answers(&[Reply::Rejected("it answered 404".to_owned())]);
     assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.told, status.given_up, status.up_to), (1, 1, 2));
