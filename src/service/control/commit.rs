@@ -19,12 +19,11 @@ use crate::canary::rollout::apply::SamplesEffect;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
 use crate::canary::rollout::event::EvidenceBefore;
-use crate::service::serving::breaker::Breaker;
+use crate::service::serving::circuit_breaker::CircuitBreaker;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Recorder;
-use crate::service::serving::tripwire::Tripwire;
 use crate::store::StoreError;
 
 /// Whether this is a rollback, and its rollout still runs.
@@ -182,22 +181,12 @@ impl Control {
             let before =
                 old.canary.as_ref().filter(|canary_slot| canary_slot.rollout == rollout.id);
             let visits = before.map(|canary_slot| canary_slot.visits.clone());
-            let tripwire = before.map_or_else(
-                || Tripwire::of(rollout, &self.wakeup),
-                |canary_slot| canary_slot.tripwire.clone(),
+            let breaker = before.map_or_else(
+                || CircuitBreaker::of(rollout, &self.wakeup),
+                |canary_slot| canary_slot.breaker.clone(),
             );
-            let breaker = before
-                .map_or_else(|| Breaker::of(rollout), |canary_slot| canary_slot.breaker.clone());
             let canary = known(&rollout.canary)?;
-            Some(CanarySlot::new(
-                rollout,
-                canary,
-                state.slowdown,
-                visits,
-                tripwire,
-                breaker,
-                before,
-            ))
+            Some(CanarySlot::new(rollout, canary, state.slowdown, visits, breaker, before))
         });
         let previous = state.post_promotion.as_ref().and_then(|care| known(&care.previous));
         let recorder = match samples {

@@ -69,11 +69,11 @@ impl Control {
         observed: &Observed,
         judgement: &Judgement,
     ) -> Action {
-        let tripwire = live.canary.as_ref().and_then(|canary_slot| canary_slot.tripwire.as_ref());
+        let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
         let latency = observed.all().canary.latency;
         let enough = latency.count() >= FEWEST_FOR_P99;
         let seen = Observation {
-            tripped: tripwire.and_then(|wire| wire.reason()),
+            tripped: breaker.and_then(|it| it.trip_reason()).map(|reason| reason.to_string()),
             canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
         };

@@ -30,7 +30,7 @@ use crate::service::notify::Notifications;
 use crate::service::reported::Reported;
 use crate::service::reported::feedback::Feedback;
 use crate::service::serving::Serving;
-use crate::service::serving::breaker::Breaker;
+use crate::service::serving::circuit_breaker::CircuitBreaker;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
@@ -39,7 +39,6 @@ use crate::service::serving::recorder::Recorder;
 use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::serving::shadow::RedactError;
 use crate::service::serving::shadow::Shadow;
-use crate::service::serving::tripwire::Tripwire;
 use crate::service::settings::Settings;
 use crate::service::wakeup::Wakeup;
 use crate::store::Checkpoint;
@@ -239,9 +238,9 @@ fn assemble(
                 stable.schema().same_features(canary.schema()).is_ok()
             })
             .map(|loaded| {
-                let (visits, tripwire) = (visits(rollout, store), Tripwire::of(rollout, wakeup));
-                let breaker = Breaker::of(rollout);
-                CanarySlot::new(rollout, loaded, state.slowdown, visits, tripwire, breaker, None)
+                let (visits, breaker) =
+                    (visits(rollout, store), CircuitBreaker::of(rollout, wakeup));
+                CanarySlot::new(rollout, loaded, state.slowdown, visits, breaker, None)
             }),
         None => None,
     };

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::Breaker;
+use super::circuit_breaker::CircuitBreaker;
 use super::faults::Fault;
 use super::faults::Injector;
 use super::inference::Inference;
@@ -18,7 +18,6 @@ use super::seen_keys::KeyUse;
 use super::seen_keys::RolloutKeys;
 use super::seen_keys::SHADOW_SALT;
 use super::segment_slots::Places;
-use super::tripwire::Tripwire;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
@@ -64,11 +63,8 @@ pub struct CanarySlot {
     pub segments: Arc<Places>,
     /// Which of stable's requests it is asked in shadow; `None` if none.
     pub shadow: Option<Split>,
-    /// What takes the canary back at once; `None` if only a person does. Shared by the steps.
-    pub tripwire: Option<Arc<Tripwire>>,
-    /// What keeps users from waiting for a canary that only fails; `None` if it is turned off. Shared by
-    /// the steps.
-    pub breaker: Option<Arc<Breaker>>,
+    /// Keeps users from waiting for a canary that fails; `None` if it is off. Shared by the steps.
+    pub breaker: Option<Arc<CircuitBreaker>>,
     /// The injected delay of the slowdown.
     pub delay: Option<Duration>,
     /// What else is done to it on purpose.
@@ -99,8 +95,7 @@ impl CanarySlot {
         loaded: Arc<Loaded>,
         slowdown: Slowdown,
         visits: Option<Arc<RolloutKeys>>,
-        tripwire: Option<Arc<Tripwire>>,
-        breaker: Option<Arc<Breaker>>,
+        breaker: Option<Arc<CircuitBreaker>>,
         before: Option<&CanarySlot>,
     ) -> CanarySlot {
         CanarySlot {
@@ -119,7 +114,6 @@ impl CanarySlot {
                 |canary_slot| canary_slot.segments.clone(),
             ),
             closed: AtomicBool::new(false),
-            tripwire,
             breaker,
         }
     }
@@ -138,20 +132,14 @@ impl CanarySlot {
     /// The canary has answered a request that counts, after so many seconds a row.
     pub fn answered(&self, latency_seconds: f64) {
         if let Some(breaker) = &self.breaker {
-            breaker.answered();
-        }
-        if let Some(wire) = &self.tripwire {
-            wire.answered(latency_seconds);
+            breaker.answered(latency_seconds);
         }
     }
 
     /// It has failed at one, or was not asked, at this time of the steady clock.
     pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
-        if let Some(breaker) = self.breaker.as_ref().filter(|_| failure != Failure::BreakerOpen) {
-            breaker.failed(now);
-        }
-        if let Some(wire) = &self.tripwire {
-            wire.failed();
+        if let Some(breaker) = &self.breaker {
+            breaker.failed(failure, now);
         }
     }
 
@@ -176,7 +164,7 @@ impl CanarySlot {
     /// Whether it gets any.
     pub fn is_open(&self) -> bool {
         // A request that comes a moment too early is the shield's.
-        let is_tripped = self.tripwire.as_ref().is_some_and(|wire| wire.is_tripped());
+        let is_tripped = self.breaker.as_ref().is_some_and(|it| it.trip_reason().is_some());
         !is_tripped && !self.closed.load(Ordering::Relaxed)
     }
 }

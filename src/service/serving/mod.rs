@@ -3,10 +3,10 @@
 //! - [`live`]: the one value that a prediction reads; [`predict`]: one prediction; [`inference`] and `timed`:
 //!   running a model within its deadline.
 //! - [`recorder`], `segment_counts`: samples; [`seen_keys`], [`segment_slots`]: which key, which segment.
-//! - [`breaker`], [`tripwire`]: when the canary is not asked; [`faults`]: what is injected into it.
+//! - [`circuit_breaker`]: when the canary is not asked; [`faults`]: what is injected into it.
 //! - [`shadow`], `shadow_worker`, [`disagreements`], `recent_requests`: the canary asked in the background.
 
-pub mod breaker;
+pub mod circuit_breaker;
 pub mod disagreements;
 pub mod faults;
 pub mod inference;
@@ -20,7 +20,6 @@ pub mod segment_slots;
 pub mod shadow;
 pub(crate) mod shadow_worker;
 pub(crate) mod timed;
-pub mod tripwire;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -3,7 +3,7 @@
 //! ```text
 //! worker: stable answers ─▶ picked? ─▶ try_send (never waits) ─▶ queue ─▶ shadow thread: the canary,
 //!                                       full: counted, dropped                guarded, with its deadline
-//! shadow thread ─▶ pairs of the step ─▶ watch;   ─▶ tripwire;   ─▶ the worst disagreements
+//! shadow thread ─▶ pairs of the step ─▶ watch;   ─▶ breaker;   ─▶ the worst disagreements
 //! ```
 //!
 //! One thread asks, so a canary in shadow takes one core at most, and one that is slow is asked fewer

@@ -86,8 +86,8 @@ impl Serving {
             Ok(canary) => canary,
             Err(error) => {
                 live.recorder.record_pair_failure(error.failure);
-                if let Some(wire) = &canary_slot.tripwire {
-                    wire.failed();
+                if let Some(breaker) = &canary_slot.breaker {
+                    breaker.failed_in_shadow();
                 }
                 tracing::debug!(
                     version = canary_slot.loaded.version.name,
@@ -106,8 +106,8 @@ impl Serving {
             canary_seconds: per_row(latency, rows),
         };
         live.recorder.record_pair(&pair);
-        if let Some(wire) = &canary_slot.tripwire {
-            wire.answered_in_shadow();
+        if let Some(breaker) = &canary_slot.breaker {
+            breaker.answered_in_shadow();
         }
         let mut worst = self.shadow.disagreements.lock();
         worst.of_rollout(canary_slot.rollout);

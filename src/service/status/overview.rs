@@ -29,7 +29,7 @@ use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Phase;
 use crate::service::notify::TargetStatus;
-use crate::service::serving::breaker::BreakerStatus;
+use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 

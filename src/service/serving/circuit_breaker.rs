@@ -1,0 +1,305 @@
+//! Circuit breaker of the canary: opens when the canary fails, and trips for good when it must go.
+//!
+//! ```text
+//!            failures in a row
+//!   closed ────────────────────▶ open ──┐ a probe fails; at most one per interval
+//!     ▲                           │  ▲──┘
+//!     └──── the canary answers ───┘
+//!
+//!   closed or open ── a trigger of the plan ──▶ tripped, until the rollout ends
+//! ```
+//!
+//! # Trip conditions
+//!
+//! - *Open*, in both modes: `failures` of the policy in a row. Users then do not wait for a canary that does not
+//!   answer: stable answers their requests at once. These count as failures of the canary; otherwise a canary
+//!   that is not asked would look good.
+//! - *Tripped*, only in a rollout by plan: consecutive failures, failures among the last 64 requests, or 8 of
+//!   the last 64 answers above the ceiling of the p99 latency ([`Triggers`]). The canary gets no further
+//!   request, and the controller is woken to roll it back. No comparison with stable is needed.
+//!
+//! # Recovery conditions
+//!
+//! - *Open*: one request per `probe_every` is sent to the canary; the first that it answers closes the breaker.
+//! - *Tripped*: none. The rollout is rolled back.
+//!
+//! A canary that never fails and stays below the ceiling writes nothing here, so that workers do not wait for
+//! each other's cache lines. All accesses are relaxed: a request that is sent a moment too early or too late
+//! is answered by stable if the canary fails it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::canary::Rollout;
+use crate::canary::observed::samples::Failure;
+use crate::canary::policy::BreakerPolicy;
+use crate::canary::policy::Mode;
+use crate::canary::policy::plan::MAX_ABOVE_CEILING;
+use crate::canary::policy::plan::Triggers;
+use crate::canary::policy::plan::WINDOW;
+use crate::service::wakeup::Wakeup;
+use crate::text::durations::words;
+
+/// The circuit breaker of a rollout's canary. Shared by the steps of the rollout.
+pub struct CircuitBreaker {
+    policy: BreakerPolicy,
+    /// `None` if a person decides.
+    triggers: Option<Triggers>,
+    /// Failures since the last answer. Written by each failure, and by the first answer after it.
+    failures: AtomicU32,
+    /// When the next probe may be sent, in nanoseconds of the steady clock; [`CLOSED`] while all requests may.
+    probe_at: AtomicU64,
+    /// How often it has opened.
+    opened: AtomicU64,
+    /// The last outcomes, the newest in the lowest bit; 1 is a failure. Written by each failure, and by each of
+    /// the 64 answers after it.
+    recent: AtomicU64,
+    /// The last answers; 1 is one above the ceiling of the p99. Stays 0 without a ceiling.
+    slow: AtomicU64,
+    /// Set once.
+    tripped: OnceLock<TripReason>,
+    /// Wakes the controller.
+    wakeup: Arc<Wakeup>,
+}
+
+/// Larger than any time of the steady clock, which reaches it after 584 years.
+const CLOSED: u64 = u64::MAX;
+
+/// Why a breaker has tripped.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TripReason {
+    /// Failures among the last [`WINDOW`] requests.
+    Failures {
+        /// How many.
+        failed: u32,
+        /// How many of them were the newest.
+        in_a_row: u32,
+    },
+    /// Answers above the ceiling among the last [`WINDOW`].
+    SlowAnswers {
+        /// How many.
+        slow: u32,
+        /// The ceiling.
+        ceiling: Duration,
+    },
+}
+
+impl fmt::Display for TripReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            TripReason::Failures { failed, in_a_row } => write!(
+                f,
+                "a trigger fired: {failed} of the canary's last {WINDOW} requests failed, {in_a_row} of them \
+                 in a row at the end",
+            ),
+            TripReason::SlowAnswers { slow, ceiling } => write!(
+                f,
+                "a trigger fired: {slow} of the canary's last {WINDOW} answers took longer than {}, the \
+                 ceiling of its p99 latency",
+                words(ceiling),
+            ),
+        }
+    }
+}
+
+/// The state of a breaker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BreakerStatus {
+    /// Which requests the canary gets.
+    pub state: BreakerState,
+    /// Failures of the canary since it last answered.
+    pub failures_in_a_row: u32,
+    /// How often it has opened in this rollout, since the last restart.
+    pub opened: u64,
+    /// Why it has tripped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trip_reason: Option<TripReason>,
+}
+
+/// Which requests the canary gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Its share.
+    Closed,
+    /// Probes only.
+    Open,
+    /// None.
+    Tripped,
+}
+
+impl CircuitBreaker {
+    /// The breaker of a rollout; `None` if nothing can open or trip it.
+    pub fn of(rollout: &Rollout, wakeup: &Arc<Wakeup>) -> Option<Arc<CircuitBreaker>> {
+        let policy = rollout.policy.breaker;
+        let triggers = match rollout.mode() {
+            Mode::Manual => None,
+            Mode::Automatic => Some(rollout.policy.plan.triggers),
+        };
+        let is_off = policy.failures == 0 && triggers.is_none();
+        (!is_off).then(|| Arc::new(CircuitBreaker::new(policy, triggers, wakeup.clone())))
+    }
+
+    /// A closed breaker.
+    pub fn new(
+        policy: BreakerPolicy,
+        triggers: Option<Triggers>,
+        wakeup: Arc<Wakeup>,
+    ) -> CircuitBreaker {
+        CircuitBreaker {
+            policy,
+            triggers,
+            failures: AtomicU32::new(0),
+            probe_at: AtomicU64::new(CLOSED),
+            opened: AtomicU64::new(0),
+            recent: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            tripped: OnceLock::new(),
+            wakeup,
+        }
+    }
+
+    /// Whether a request may be sent to the canary at this time of the steady clock. The clock is read only
+    /// while the breaker is open.
+    pub fn admits(&self, now: impl FnOnce() -> Duration) -> bool {
+        let probe_at = self.probe_at.load(Ordering::Relaxed);
+        if probe_at == CLOSED {
+            return true;
+        }
+        let now = now();
+        // Of concurrent requests one probes.
+        let next = self.next_probe(now);
+        let relaxed = Ordering::Relaxed;
+        nanoseconds(now) >= probe_at
+            && self.probe_at.compare_exchange(probe_at, next, relaxed, relaxed).is_ok()
+    }
+
+    /// Why it has tripped; `None` if it has not.
+    pub fn trip_reason(&self) -> Option<TripReason> {
+        self.tripped.get().copied()
+    }
+
+    /// Counts an answer of the canary, with its latency per row.
+    pub fn answered(&self, latency_seconds: f64) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        if self.probe_at.load(Ordering::Relaxed) != CLOSED {
+            self.probe_at.store(CLOSED, Ordering::Relaxed);
+        }
+        let Some(triggers) = self.armed() else { return };
+        self.answered_in_shadow();
+        let Some(ceiling) = triggers.p99_ceiling else { return };
+        let is_slow = latency_seconds > ceiling.as_secs_f64();
+        if is_slow || self.slow.load(Ordering::Relaxed) != 0 {
+            let slow = shift(&self.slow, u64::from(is_slow)).count_ones();
+            if slow >= MAX_ABOVE_CEILING {
+                self.trip(TripReason::SlowAnswers { slow, ceiling });
+            }
+        }
+    }
+
+    /// Counts an answer in shadow, where latency is not that of users.
+    pub fn answered_in_shadow(&self) {
+        // Shifting a zero into zeros changes nothing.
+        if self.recent.load(Ordering::Relaxed) != 0 {
+            shift(&self.recent, 0);
+        }
+    }
+
+    /// Counts a failure at this time of the steady clock. A request that was not sent because the breaker is
+    /// open counts for the triggers alone.
+    pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
+        if self.policy.failures > 0 && failure != Failure::BreakerOpen {
+            self.count_consecutive(now);
+        }
+        self.failed_in_shadow();
+    }
+
+    /// Counts a failure in shadow: for the triggers alone, because no user waited.
+    pub fn failed_in_shadow(&self) {
+        let Some(triggers) = self.armed() else { return };
+        let recent = shift(&self.recent, 1);
+        let (failed, in_a_row) = (recent.count_ones(), recent.trailing_ones());
+        let reaches = |limit: u32, failures: u32| limit > 0 && failures >= limit;
+        if reaches(triggers.consecutive_failures, in_a_row)
+            || reaches(triggers.failures_in_window, failed)
+        {
+            self.trip(TripReason::Failures { failed, in_a_row });
+        }
+    }
+
+    /// Its state.
+    pub fn status(&self) -> BreakerStatus {
+        let trip_reason = self.trip_reason();
+        let is_closed = self.probe_at.load(Ordering::Relaxed) == CLOSED;
+        BreakerStatus {
+            state: match (trip_reason, is_closed) {
+                (Some(_), _) => BreakerState::Tripped,
+                (None, true) => BreakerState::Closed,
+                (None, false) => BreakerState::Open,
+            },
+            failures_in_a_row: self.failures.load(Ordering::Relaxed),
+            opened: self.opened.load(Ordering::Relaxed),
+            trip_reason,
+        }
+    }
+
+    /// The triggers, unless one has fired.
+    fn armed(&self) -> Option<&Triggers> {
+        self.triggers.as_ref().filter(|_| self.tripped.get().is_none())
+    }
+
+    fn trip(&self, reason: TripReason) {
+        // Of concurrent reasons the first one counts.
+        if self.tripped.set(reason).is_ok() {
+            self.wakeup.wake();
+        }
+    }
+
+    fn count_consecutive(&self, now: impl FnOnce() -> Duration) {
+        let relaxed = Ordering::Relaxed;
+        let one_more = |failures: u32| failures.checked_add(1);
+        // Beyond four billion it stays there.
+        let before = self.failures.fetch_update(relaxed, relaxed, one_more);
+        let failures = before.map_or(u32::MAX, |before| before.saturating_add(1));
+        if failures < self.policy.failures {
+            return;
+        }
+        let next = self.next_probe(now());
+        // It may be open already: then this was a probe, or was under way when it opened.
+        if self.probe_at.compare_exchange(CLOSED, next, relaxed, relaxed).is_ok() {
+            self.opened.fetch_add(1, relaxed);
+        }
+    }
+
+    fn next_probe(&self, now: Duration) -> u64 {
+        nanoseconds(now.saturating_add(self.policy.probe_every))
+    }
+}
+
+/// Shifts a bit into a window; the window with it.
+fn shift(window: &AtomicU64, bit: u64) -> u64 {
+    let shifted = |recent: u64| recent << 1 | bit;
+    let relaxed = Ordering::Relaxed;
+    let before = window.fetch_update(relaxed, relaxed, |recent| Some(shifted(recent)));
+    shifted(before.unwrap_or_else(|unchanged| unchanged))
+}
+
+/// Of a time that comes before [`CLOSED`].
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(CLOSED).min(CLOSED - 1)
+}
+
+#[cfg(test)]
+#[path = "circuit_breaker_tests.rs"]
+mod tests;

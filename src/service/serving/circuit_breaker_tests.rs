@@ -1,0 +1,151 @@
+//! Circuit breaker: when it opens, probes, closes and trips.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn status(state: BreakerState, failures_in_a_row: u32, opened: u64) -> BreakerStatus {
+    BreakerStatus { state, failures_in_a_row, opened, trip_reason: None }
+}
+
+/// One that never opens, with these triggers.
+fn tripping(triggers: Triggers) -> CircuitBreaker {
+    let policy = BreakerPolicy { failures: 0, probe_every: SECOND };
+    CircuitBreaker::new(policy, Some(triggers), Arc::default())
+}
+
+fn breaker(failures: u32) -> CircuitBreaker {
+    CircuitBreaker::new(BreakerPolicy { failures, probe_every: SECOND }, None, Arc::default())
+}
+
+/// What the breaker does to requests a tenth of a second apart that end like this: `.` answered,
+/// `x` failed, `-` not asked.
+fn lived_through(breaker: &CircuitBreaker, outcomes: &str) -> String {
+    let outcome = |(n, outcome): (u32, char)| {
+        let now = SECOND + n * SECOND / 10;
+        if !breaker.admits(|| now) {
+            return '-';
+        }
+        if outcome == 'x' {
+            breaker.failed(Failure::Error, || now);
+        } else {
+            breaker.answered(0.0);
+        }
+        outcome
+    };
+    (0..).zip(outcomes.chars()).map(outcome).collect()
+}
+
+#[test]
+fn failures_in_a_row_open_it_and_others_do_not() {
+    let breaker = breaker(3);
+    assert_eq!(lived_through(&breaker, "xx.xx.x.xx."), "xx.xx.x.xx.");
+    assert_eq!(breaker.status(), status(BreakerState::Closed, 0, 0));
+    assert_eq!(lived_through(&breaker, "xxxxxx"), "xxx---");
+    assert_eq!(breaker.status(), status(BreakerState::Open, 3, 1));
+}
+
+#[test]
+fn one_probe_an_interval_goes_until_one_is_answered() {
+    let breaker = breaker(2);
+    // Opens at 0.1 s: probes at 1.1 and 2.1 s.
+    let seen = lived_through(&breaker, "xxxxxxxxxxxxxxxxxxxxx....");
+    assert_eq!(seen, "xx---------x---------....");
+    assert_eq!(breaker.status(), status(BreakerState::Closed, 0, 1));
+}
+
+#[test]
+fn of_many_who_come_at_once_one_probes() {
+    let breaker = breaker(1);
+    breaker.failed(Failure::Error, || SECOND);
+    let probes: usize = std::thread::scope(|scope| {
+        let asking = || (0..1000).filter(|_| breaker.admits(|| 2 * SECOND)).count();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(asking)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(probes, 1);
+}
+
+#[test]
+fn a_closed_breaker_does_not_read_the_clock() {
+    let breaker = breaker(5);
+    assert!(breaker.admits(|| unreachable!("the clock was read")));
+    breaker.failed(Failure::Error, || unreachable!("the clock was read"));
+    breaker.answered(0.0);
+    assert!(breaker.admits(|| unreachable!("the clock was read")));
+}
+
+fn tripped_by(consecutive: u32, in_window: u32, outcomes: &str) -> Option<usize> {
+    let triggers = Triggers {
+        consecutive_failures: consecutive,
+        failures_in_window: in_window,
+        p99_ceiling: None,
+    };
+    let breaker = tripping(triggers);
+    for (n, outcome) in outcomes.chars().enumerate() {
+        if outcome == 'x' {
+            breaker.failed_in_shadow()
+        } else {
+            breaker.answered(60.0)
+        }
+        if breaker.trip_reason().is_some() {
+            return Some(n + 1);
+        }
+    }
+    None
+}
+
+#[test]
+fn failures_in_a_row_and_failures_among_the_last_trip_it() {
+    assert_eq!(tripped_by(3, 0, "xx.xx.xxx"), Some(9));
+    assert_eq!(tripped_by(0, 4, "x.x...x..x"), Some(10));
+    assert_eq!(tripped_by(0, 0, &"x".repeat(200)), None);
+    assert_eq!(tripped_by(64, 0, &"x".repeat(200)), Some(64));
+    // What is longer ago than the window is forgotten.
+    let apart = format!("x{}x", ".".repeat(63));
+    assert_eq!(tripped_by(0, 2, &apart), None);
+    let close = format!("x{}x", ".".repeat(62));
+    assert_eq!(tripped_by(0, 2, &close), Some(64));
+}
+
+/// After how many answers, of so many milliseconds each, a ceiling of 20 ms trips it; and why.
+fn slowed(latencies_ms: impl Iterator<Item = u32>) -> Option<(usize, String)> {
+    let ceiling = Some(Duration::from_millis(20));
+    let breaker = tripping(Triggers { p99_ceiling: ceiling, ..Triggers::default() });
+    for (n, latency) in latencies_ms.enumerate() {
+        breaker.answered(f64::from(latency) / 1e3);
+        if let Some(reason) = breaker.trip_reason() {
+            assert_eq!(breaker.wakeup.signals(), 1, "the controller was not woken");
+            return Some((n + 1, reason.to_string()));
+        }
+    }
+    None
+}
+
+#[test]
+fn eight_answers_of_sixty_four_above_the_ceiling_trip_it() {
+    let (answers, reason) = slowed([21; 100].into_iter()).unwrap();
+    assert_eq!(answers, 8);
+    assert_eq!(
+        reason,
+        "a trigger fired: 8 of the canary's last 64 answers took longer than 20ms, the ceiling of its \
+         p99 latency"
+    );
+    // At the ceiling is not above it.
+    assert_eq!(slowed([20; 1000].into_iter()), None);
+    let every = |n: u32| (0..1000).map(move |at| if at % n == 0 { 500 } else { 1 });
+    assert_eq!(slowed(every(9)).map(|(answers, _)| answers), Some(64));
+    assert_eq!(slowed(every(10)), None, "seven of any sixty-four");
+    assert_eq!(slowed(every(100)), None, "one of a hundred, as a p99 at the ceiling allows");
+}
+
+#[test]
+fn a_p99_at_the_ceiling_trips_hardly_any_window() {
+    // The chance of 8 or more of 64 if each is above with a chance of 1 %.
+    let chance = |above: u32| {
+        let ways: f64 = (0..above).map(|k| f64::from(WINDOW - k) / f64::from(k + 1)).product();
+        ways * 0.01_f64.powi(above as i32) * 0.99_f64.powi((WINDOW - above) as i32)
+    };
+    let all: f64 = (MAX_ABOVE_CEILING..=WINDOW).map(chance).sum();
+    assert!((2.6e-7..2.8e-7).contains(&all), "{all:e}");
+}
