@@ -1,4 +1,4 @@
-//! What does a prediction id say? All that its label needs, so that no prediction has to be kept.
+//! Prediction id: everything that a label of the prediction needs, so that no prediction is stored.
 //!
 //! ```text
 //! id    = 64 characters of URL-safe base64 = 48 bytes
@@ -7,9 +7,8 @@
 //! code  = SipHash-2-4 with 128 bits (Aumasson and Bernstein 2012, doi:10.1007/978-3-642-34931-7_28)
 //! ```
 //!
-//! Numbers are little-endian; a second is counted from 1970. The key makes an id impossible to forge,
-//! not to read: it tells nothing that the answer beside it did not. A number of its own makes two ids of
-//! the same prediction differ.
+//! Numbers are little-endian; seconds count from 1970. The key prevents forging an id, not reading it: an id
+//! reveals nothing that its response did not. The number makes two ids of equal predictions differ.
 
 use std::hash::Hasher;
 
@@ -22,46 +21,46 @@ use thiserror::Error;
 use super::weight::Weight;
 use crate::canary::traffic::track::Track;
 
-/// What a prediction id says.
+/// The content of a prediction id.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictionId {
-    /// The rollout that was under way; 0 for none.
+    /// The rollout at the time; 0 for none.
     pub rollout: u64,
-    /// The step of it.
+    /// Its step.
     pub step: u32,
-    /// The canary's share of traffic then.
+    /// The canary's share of traffic at the time.
     pub weight: Weight,
-    /// Who answered.
+    /// The track that answered.
     pub track: Track,
-    /// What its label is good for.
+    /// How its label is used.
     pub attribution: Attribution,
-    /// When, in seconds since 1970.
+    /// The time, in seconds since 1970.
     pub second: u64,
-    /// Any number, so that no two ids are alike.
+    /// A number that makes the id unique.
     pub number: u64,
     /// The predicted probability.
     pub score: f32,
 }
 
-/// What a label of a prediction is good for.
+/// How the label of a prediction is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribution {
-    /// It is shown and judged: a coin of its own chose the track.
+    /// Reported and judged: its track was assigned independently.
     Judged,
-    /// It is shown only: the coin was another prediction's, of the same key or the same request.
+    /// Reported only: its track follows from another prediction of the same key or request.
     Reported,
-    /// It says nothing of either track: stable stood in for the canary, or there was none.
+    /// Excluded: stable answered in place of the canary, or there was no canary.
     Excluded,
 }
 
-/// The key of this server's ids.
+/// The key that authenticates this server's ids.
 #[derive(Clone)]
 pub struct IdKey([u8; IdKey::BYTES]);
 
-/// Why a text is no id of this server's.
+/// Why a text is not an id of this server.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum IdError {
-    /// It has not even the form of one.
+    /// It does not have the form of an id.
     #[error(
         "prediction_id is not of the form that serin gives: {CHARACTERS} characters of A-Z, a-z, 0-9, - and \
          _; send it as the prediction's answer had it"
@@ -90,7 +89,7 @@ impl IdKey {
     /// The length of a key.
     pub const BYTES: usize = 16;
 
-    /// A key of these bytes, which nobody else may know.
+    /// A key of these bytes, which must stay secret.
     pub fn new(bytes: [u8; IdKey::BYTES]) -> IdKey {
         IdKey(bytes)
     }
@@ -103,7 +102,7 @@ impl IdKey {
 }
 
 impl PredictionId {
-    /// The id as it travels.
+    /// The id as text.
     pub fn written(&self, key: &IdKey) -> String {
         let mut bytes = [0; BYTES];
         let flags = match self.track {
@@ -134,15 +133,15 @@ impl PredictionId {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// What an id says, and a fingerprint of it: 64 bits that nobody without the key can choose.
+    /// The content of an id, and a fingerprint: 64 bits that cannot be chosen without the key.
     ///
     /// # Errors
-    /// When it is none, or not of this key.
+    /// When it is malformed, or made with another key.
     pub fn read(text: &str, key: &IdKey) -> Result<(PredictionId, u64), IdError> {
         let bytes = decoded(text).ok_or(IdError::Malformed)?;
         let (signed, code) = bytes.split_at(SIGNED);
         let expected = key.code(signed);
-        // In constant time, so that nobody learns a code byte by byte.
+        // In constant time, so that timing does not reveal the code byte by byte.
         let differs = expected.iter().zip(code).fold(0, |seen, (a, b)| seen | (a ^ b));
         if differs != 0 {
             return Err(IdError::Forged);
@@ -153,7 +152,7 @@ impl PredictionId {
             rest = after;
             part.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
         };
-        // Only this version has been signed so far, so what follows is as it was written.
+        // Only this version has ever been signed, so the rest is well-formed.
         let (_version, flags) = (number(1), number(1) as u8);
         let weight = Weight::from_basis_points(number(2) as u16).ok_or(IdError::Malformed)?;
         let (step, rollout, second) = (number(4) as u32, number(6), number(6));

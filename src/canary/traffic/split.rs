@@ -1,24 +1,23 @@
-//! Which requests go to the canary? Decided in constant time, without a lock.
+//! Traffic split: assigns each request to a track, in constant time and without a lock.
 //!
-//! **Without a key** the split is stratified. Take the track with the smaller share, p, and call its
-//! requests the picks: every 10,000 requests hold exactly `10,000 p` of them. These 10,000 are cut
-//! into consecutive strata of at least 20 requests, each with a fixed number of picks, and a keyed
-//! hash of the stratum's number says which of its requests they are, every choice being equally
-//! likely. So the share is right within one request at the end of each stratum (200 requests at
-//! 10 % give exactly 20), which independent coin flips do not achieve, and yet nobody without the
-//! salt can tell which requests of a stratum are picked, except from the answers: whoever sends nearly
-//! all requests and sees who answered knows that no pick is left.
+//! **Without a key** the split is stratified. Let p be the smaller of the two shares, and call the
+//! requests of that track picks: every 10,000 requests contain exactly `10,000 p` picks. They are cut
+//! into consecutive strata of at least 20 requests, each with a fixed number of picks; a keyed hash of
+//! the stratum's number selects them, every choice being equally likely. At the end of each stratum the
+//! share is exact to within one request (200 requests at 10 % give exactly 20), which independent coin
+//! flips do not achieve. Without the salt the picks are unpredictable, except for a client that sends
+//! nearly all requests and sees which version answered.
 //!
 //! ```text
 //! |picks among the first n requests - n p|  <  g (1 - p) + p        g = picks of the stratum of n
 //! ```
 //!
-//! where g is 1 up to 5 %, 2 at 10 %, 5 at 25 %, 10 at 50 %. Smaller strata would stay nearer to the
-//! share, but what a test assumes to be independent would depend more: within a stratum of m
-//! requests comparisons vary by up to m/(m - 1) as much, which is 1.05 for 20 and 2 for 2.
+//! where g is 1 up to 5 %, 2 at 10 %, 5 at 25 %, 10 at 50 %. Smaller strata would track the share more
+//! closely, at the cost of the independence that tests assume: within a stratum of m requests the variance
+//! of a comparison grows by up to m/(m - 1), which is 1.05 for 20 and 2 for 2.
 //!
 //! **With a key** a keyed hash of the key is compared with the weight. It is the same on every
-//! machine and in every release, and monotone: whoever is on the canary at 10 % stays at 25 %.
+//! machine and in every release, and monotone: a key on the canary at 10 % stays there at 25 %.
 //!
 //! The hash is SipHash-1-3 (Aumasson and Bernstein 2012, "SipHash: a fast short-input PRF",
 //! doi:10.1007/978-3-642-34931-7_28) with the rollout's random 128-bit salt as its key.
@@ -36,28 +35,28 @@ pub struct Split {
     weight: Weight,
     /// The track with the smaller share, to which the picks go.
     picked: Track,
-    /// How many of every 10,000 requests are picked. The k-th pick's *cell*, counted from 0, begins
+    /// The number of picks in every 10,000 requests. The k-th pick's *cell*, counted from 0, begins
     /// at request `(k 10,000 + phase) / picks`, rounded down; strata are made of whole cells.
     picks: u32,
-    /// How many a stratum has; the last one of every 10,000 requests takes what is left over.
+    /// The picks of a stratum; the last stratum of every 10,000 requests takes the remainder.
     picks_per_stratum: u32,
-    /// How many strata there are in 10,000 requests.
+    /// The number of strata in 10,000 requests.
     strata: u32,
     /// Shifts the uneven cells, so that a weight like 33.3 % does not favor the same places.
     phase: u32,
-    /// Hashes keys, with their purpose in it already: the same for every step.
+    /// The hasher of keys, which includes their purpose; the same at every step.
     keys: SipHasher13,
-    /// Hashes strata, likewise: different for each step.
+    /// The hasher of strata, which includes their purpose; different at each step.
     choices: SipHasher13,
 }
 
-/// The shares are exact over so many requests.
+/// The shares are exact over this many requests.
 const PERIOD: u32 = Weight::WHOLE as u32;
 
-/// Strata have at least so many requests.
+/// The minimum number of requests in a stratum.
 const MIN_STRATUM: u32 = 20;
 
-/// Some consecutive requests of which a fixed number is picked.
+/// Consecutive requests with a fixed number of picks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stratum {
     /// Its place among the strata of the period.
@@ -70,7 +69,7 @@ struct Stratum {
 
 impl Split {
     /// The split at `weight` under a salt that stays the same for the whole rollout, so that keys
-    /// keep their tracks. The picks without a key differ from step to step all the same.
+    /// keep their tracks. Picks without a key still differ from step to step.
     pub fn new(weight: Weight, salt: u128, step: u32) -> Split {
         let canary = u32::from(weight.basis_points());
         let (picked, picks) = if canary * 2 <= PERIOD {
@@ -109,7 +108,7 @@ impl Split {
         }
     }
 
-    /// The stratum of a request of the period. There is one, because something is picked.
+    /// The stratum of a request of the period. There is one whenever there are picks.
     fn stratum_of(&self, place: u32) -> Stratum {
         // The cell of a request is the last one that begins at or before it.
         let cell = ((place + 1) * self.picks - self.phase).div_ceil(PERIOD) - 1;
@@ -127,7 +126,7 @@ impl Split {
         keyed(self.choices, period * most_strata + u64::from(stratum.index))
     }
 
-    /// The track of whoever has this key.
+    /// The track of this key.
     pub fn assign_key(&self, key: &str) -> Track {
         let mut hasher = self.keys;
         hasher.write(key.as_bytes());

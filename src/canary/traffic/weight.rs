@@ -1,4 +1,4 @@
-//! How much of the traffic is the canary's: a share that is always between 0 and 100 %.
+//! The canary's share of traffic, always between 0 and 100 %.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// A share of traffic in basis points (hundredths of a percent), 0 to 10 000.
 ///
-/// Zero is a value like any other: no traffic. It never means "not set".
+/// Zero means no traffic; it never means "not set".
 ///
 /// ```
 /// use serin::canary::Weight;
@@ -42,7 +42,7 @@ impl Weight {
         {
             return Err(WeightError::OutOfRange { percent });
         }
-        // As far off as multiplying may be.
+        // The largest rounding error of the multiplication.
         if (basis_points - rounded).abs() > 1e-11 {
             return Err(WeightError::TooFine { percent });
         }
@@ -50,7 +50,7 @@ impl Weight {
         Ok(Weight(rounded as u16))
     }
 
-    /// Whether all traffic goes to one track, so that nothing is left to chance.
+    /// Whether all traffic goes to one track.
     pub fn is_certain(self) -> bool {
         self.0 == 0 || self.0 == Weight::WHOLE
     }
@@ -97,19 +97,19 @@ impl TryFrom<u16> for Weight {
     }
 }
 
-/// A share that is no share.
+/// A number that is not a valid share.
 #[derive(Debug, Error, PartialEq)]
 pub enum WeightError {
     /// Below 0, above 100, or not a number.
     #[error("{percent} is out of range; give a percentage from 0 to 100")]
     OutOfRange {
-        /// What was given.
+        /// The given number.
         percent: f64,
     },
-    /// Finer than serin splits.
+    /// Finer than a basis point.
     #[error("{percent} is finer than 0.01 percent; round it to two decimals")]
     TooFine {
-        /// What was given.
+        /// The given number.
         percent: f64,
     },
 }
