@@ -3,14 +3,14 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitor::Measured;
 use super::monitors::Monitors;
-use super::sample_ratio::RatioMeasured;
-use super::segment_monitors::SegmentMeasured;
+use super::monitors::metric::Measured;
+use super::monitors::sample_ratio::RatioMeasured;
+use super::monitors::segments::SegmentMeasured;
+use super::monitors::stalls::Stalls;
 use super::segment_scan::SegmentFinding;
 use super::segment_scan::SegmentScan;
 use super::sequential::SequentialVerdict;
-use super::stalls::Stalls;
 use super::verdict::Classification;
 use super::verdict::Concern;
 use super::verdict::MetricEvidence;
@@ -33,11 +33,9 @@ pub struct SequentialEvidence {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_segment: Vec<SegmentMeasured>,
     /// The tracks' shares of the requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<RatioMeasured>,
+    pub ratio: RatioMeasured,
     /// How often the machine itself was slow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stalls: Option<Stalls>,
+    pub stalls: Stalls,
     /// The conclusion from the metrics.
     pub conclusion: SequentialVerdict,
     /// The conclusion from the segments; `None` where none are declared.
@@ -151,7 +149,7 @@ impl SequentialEvidence {
 
     /// What a person should look at before the rollout continues.
     pub fn concerns(&self) -> Vec<Concern> {
-        let lost = self.ratio.filter(RatioMeasured::is_off).map(|_| Concern::SampleRatio);
+        let lost = self.ratio.is_off().then_some(Concern::SampleRatio);
         self.findings().iter().map(SegmentFinding::concern).chain(lost).collect()
     }
 

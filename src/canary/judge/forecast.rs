@@ -15,11 +15,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::ahead::Ahead;
+use self::ahead::Outlook;
 use self::growth::MAX;
-use self::outlook::Ahead;
-use self::outlook::Outlook;
 use self::outlook::outlook;
-use super::monitor::Measured;
+use super::monitors::metric::Measured;
 use super::sequential::SequentialVerdict;
 use super::verdict::Classification;
 use super::verdict::Verdict;
@@ -29,11 +29,10 @@ use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Source;
 use crate::canary::traffic::weight::Weight;
 
-pub(crate) mod growth;
-
-pub(crate) mod outlook;
-
-pub(crate) mod failures;
+mod ahead;
+mod failures;
+mod growth;
+mod outlook;
 
 /// What comes, if requests go on as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::growth::Growth;
 use super::*;
-use crate::canary::judge::monitor::Counts;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::monitors::metric::Counts;
 use crate::canary::judge::sentences;
 use crate::canary::judge::sequential::tests::second;
 use crate::canary::observed::increment::Increment;

@@ -1,17 +1,20 @@
-//! The room `judge`.
+//! The judge: from observations to a verdict.
+//!
+//! - [`monitors`]: the state of the sequential judge, updated at each tick.
+//! - [`sequential`] and [`segment_scan`]: its conclusions from the metrics and from the segments; together
+//!   they are its [`evidence`].
+//! - [`health_check`]: two fixed-horizon tests; [`judgement`]: what both judges say, with the reasons.
+//! - [`tick_log`], [`what_if`]: ticks kept to recompute a verdict, or to try another policy.
+//! - [`forecast`]: when to expect a verdict; [`sentences`]: all of this in words.
 
 pub mod evidence;
 pub mod forecast;
 pub mod health_check;
 pub mod judgement;
-pub(crate) mod monitor;
 pub mod monitors;
-pub mod sample_ratio;
-pub mod segment_monitors;
 pub mod segment_scan;
 pub mod sentences;
 pub mod sequential;
-pub mod stalls;
 pub mod tick_log;
 pub mod verdict;
 pub mod what_if;

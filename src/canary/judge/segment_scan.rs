@@ -13,9 +13,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitor::Counts;
-use super::monitor::Measured;
-use super::segment_monitors::SegmentMeasured;
+use super::monitors::metric::Counts;
+use super::monitors::metric::Measured;
+use super::monitors::segments::SegmentMeasured;
 use super::verdict::Concern;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;

@@ -260,24 +260,6 @@ fn evidence_by_segment_read_back_recomputes_to_the_bit() {
     assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
 }
 
-#[test]
-fn monitors_from_before_segments_were_watched_stay_what_they_were() {
-    let policy = JudgePolicy::default();
-    let mut old = serde_json::to_value(Monitors::new(&policy, &Default::default())).unwrap();
-    let fields = old.as_object_mut().unwrap();
-    assert!(!fields.contains_key("segments"));
-    for field in ["ratio", "stalls"] {
-        assert!(fields.remove(field).is_some(), "{field}");
-    }
-    let mut monitors: Monitors = serde_json::from_value(old).unwrap();
-    let tick = Traffic::new(SegmentHarm::Hold, 1).second(100, |_| STABLE);
-    monitors.tick(&tick);
-    let evidence = SequentialEvidence::new(&policy, &monitors);
-    assert_eq!((&evidence.ratio, &evidence.stalls, &evidence.segments), (&None, &None, &None));
-    let text = serde_json::to_string(&evidence).unwrap();
-    assert!(!text.contains("by_segment") && !text.contains("\"ratio\""), "{text}");
-}
-
 /// The figures of docs/statistics.md are those of 200 runs, which take minutes:
 /// `SERIN_SEGMENT_RUNS=200 cargo test --lib the_figures_of_segments -- --nocapture`.
 #[test]

@@ -8,11 +8,11 @@ use super::health_check::Evidence;
 use super::health_check::LatencyEvidence;
 use super::health_check::TrackInputs;
 use super::judgement::Judgement;
-use super::sample_ratio::RatioMeasured;
-use super::sample_ratio::Shares;
+use super::monitors::sample_ratio::RatioMeasured;
+use super::monitors::sample_ratio::Shares;
+use super::monitors::stalls::Stalls;
 use super::sequential;
 use super::sequential::SequentialVerdict;
-use super::stalls::Stalls;
 use super::verdict::Classification;
 use super::verdict::Concern;
 use super::verdict::MetricEvidence;
@@ -138,7 +138,7 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
 pub fn concern(watch: &SequentialEvidence, concern: &Concern) -> String {
     match concern {
         Concern::SampleRatio => {
-            watch.ratio.as_ref().and_then(sample_ratio).unwrap_or_else(|| "sample ratio".to_owned())
+            sample_ratio(&watch.ratio).unwrap_or_else(|| "sample ratio".to_owned())
         }
         Concern::Segment { segment, metric } => {
             let mut metrics = watch.policy.by_segment();

@@ -21,7 +21,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitor::Measured;
+use super::monitors::metric::Measured;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use super::verdict::Verdict;

@@ -105,19 +105,19 @@ impl Diagnostics {
                 findings: scan.findings.iter().map(|one| FindingStatus::new(watch, one)).collect(),
                 seen: scan.segments.iter().map(SeenStatus::new).collect(),
             }),
-            sample_ratio: watch.ratio.map(|ratio| RatioStatus {
-                is_off: ratio.is_off(),
-                canary: ratio.shares.canary,
-                stable: ratio.shares.stable,
-                expected_canary: ratio.shares.expected_canary,
-                p_value: ratio.evidence.always_valid_p(),
+            sample_ratio: Some(RatioStatus {
+                is_off: watch.ratio.is_off(),
+                canary: watch.ratio.shares.canary,
+                stable: watch.ratio.shares.stable,
+                expected_canary: watch.ratio.shares.expected_canary,
+                p_value: watch.ratio.evidence.always_valid_p(),
                 alpha: RATIO_ALPHA,
-                message: sentences::sample_ratio(&ratio),
+                message: sentences::sample_ratio(&watch.ratio),
             }),
-            machine: watch.stalls.map(|stalls| MachineStatus {
-                stalled_ticks: stalls.stalled,
-                ticks: stalls.compared,
-                message: sentences::stalls(&stalls),
+            machine: Some(MachineStatus {
+                stalled_ticks: watch.stalls.stalled,
+                ticks: watch.stalls.compared,
+                message: sentences::stalls(&watch.stalls),
             }),
         }
     }

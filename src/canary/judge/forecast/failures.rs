@@ -4,14 +4,14 @@
 //! e-values by known factors, so their growth follows from four rates without an approximation. Where
 //! nothing fails it is certain.
 
+use super::ahead::Ahead;
+use super::ahead::FOUR_OF_FIVE;
+use super::ahead::Outlook;
+use super::ahead::settled;
 use super::growth::Growth;
 use super::growth::bisect;
-use super::outlook::Ahead;
-use super::outlook::FOUR_OF_FIVE;
-use super::outlook::Outlook;
-use super::outlook::settled;
-use crate::canary::judge::monitor::Counts;
-use crate::canary::judge::monitor::Measured;
+use crate::canary::judge::monitors::metric::Counts;
+use crate::canary::judge::monitors::metric::Measured;
 use crate::canary::policy::metric::Metric;
 use crate::stats::sequential::MAX_LOSS;
 use crate::stats::sequential::RISK_RATIOS;

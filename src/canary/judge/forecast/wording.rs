@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Forecast;
 use super::Outcome;
 use crate::canary::judge::verdict::Verdict;
-use crate::canary::judge::monitor::Measured;
+use crate::canary::judge::monitors::metric::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;

@@ -1,4 +1,4 @@
-//! What has been learned of one metric? Its bets, and how much it has seen.
+//! Monitor of one metric: its e-processes and its counts.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::TrackCounts;
 
-/// What has been learned of one metric.
+/// The monitor of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Monitored {
@@ -39,38 +39,38 @@ enum OneMonitor {
     Pairs(Box<PairMonitor>),
 }
 
-/// How much was observed of a metric.
+/// How many samples of a metric were observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Samples of the trusted version; of failures: its requests; in shadow: pairs.
+    /// Stable's samples; for failures its requests, in shadow the pairs.
     pub stable: u64,
-    /// Samples of the version on trial.
+    /// The canary's samples.
     pub canary: u64,
-    /// The trusted version's failures; 0 of other metrics.
+    /// Stable's failures; 0 for other metrics.
     pub stable_failures: u64,
-    /// The failures of the version on trial.
+    /// The canary's failures; 0 for other metrics.
     pub canary_failures: u64,
 }
 
-/// The numbers that a metric is classified by.
+/// The numbers that classify a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The metric.
     pub metric: MetricName,
-    /// How much was observed of it.
+    /// How many samples were observed.
     pub counts: Counts,
-    /// The evidence against "no worse than is tolerated".
+    /// The e-process against "no worse than tolerated" (harm).
     pub harm: EProcess,
-    /// The evidence against "worse than is accepted".
+    /// The e-process against "worse than accepted" (non-inferiority).
     pub proven: EProcess,
     /// The effect on the mean: canary minus stable, in the metric's unit.
     pub effect: Score,
     /// Stable's recent mean.
     pub stable_mean: Option<f64>,
-    /// Of differences in shadow: the standard deviation of stable's recent values, in which their relative
-    /// margins are.
+    /// For differences in shadow: the standard deviation of stable's recent values, the unit of their
+    /// relative margins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_spread: Option<f64>,
 }
@@ -143,7 +143,7 @@ impl Monitored {
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
                 }
             }
-            // Each label is bet on with the share that drew its prediction, however late it comes.
+            // A label counts with the share at which its prediction was made, however late it arrives.
             Source::LogLoss => {
                 for LossIncrement { weight, stable, canary } in &increment.losses {
                     self.tick_values(weight.share(), &stable.log_loss, &canary.log_loss);
@@ -154,8 +154,8 @@ impl Monitored {
                     self.tick_values(weight.share(), &stable.brier, &canary.brier);
                 }
             }
-            // Each pair has a value of either, and values of one request rise and fall together, which
-            // makes the bet on two draws of even chance a cautious one.
+            // A pair has a value of each track. Values of the same request are positively correlated, so
+            // treating them as two independent draws at even odds is conservative.
             Source::ShadowLatency => {
                 let pairs = &increment.pairs;
                 self.tick_values(0.5, &pairs.stable_latency, &pairs.canary_latency);
@@ -166,7 +166,7 @@ impl Monitored {
         }
     }
 
-    /// Takes in what serin observed itself of these tracks. Recorded values are not of a request.
+    /// Takes in serin's own observations of these tracks; recorded values do not belong to a request.
     pub(crate) fn tick_tracks(
         &mut self,
         share: f64,
@@ -261,8 +261,8 @@ impl Monitored {
 }
 
 impl RecordedIncrement {
-    /// The canary's share of the values. Nobody but who recorded them knows the coin, so the share is
-    /// the one observed: right if within the tick any of the values could have been either's.
+    /// The canary's share of the values. The client that recorded them made the assignment, so serin uses
+    /// the observed share; that is valid if within a tick each value could have come from either track.
     fn share(&self) -> f64 {
         let (stable, canary) = (number(&self.stable) as f64, number(&self.canary) as f64);
         canary / (stable + canary).max(1.0)

@@ -1,16 +1,28 @@
-//! What has been learned of each metric, tick by tick? Constant in size, and a function of the policy,
-//! of what stable did before, and of the increments alone: the same ones give the same bytes.
+//! Monitors: the state of the sequential judge, updated at each tick.
+//!
+//! - [`metric`]: the e-processes and counts of one metric.
+//! - [`segments`]: the same for every segment of the traffic.
+//! - [`sample_ratio`]: whether the tracks got their shares of the requests.
+//! - [`stalls`]: whether the machine itself was slow.
+//!
+//! The state is constant in size and a function of the policy, stable's observations before the rollout,
+//! and the increments alone: equal increments give equal bytes.
+
+pub mod metric;
+pub mod sample_ratio;
+pub mod segments;
+pub mod stalls;
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitor::Monitored;
-use super::sample_ratio::RatioMeasured;
-use super::sample_ratio::RatioMonitor;
-use super::segment_monitors::SegmentMeasured;
-use super::segment_monitors::SegmentMonitors;
-use super::stalls::StallMonitor;
-use super::stalls::Stalls;
+use self::metric::Monitored;
+use self::sample_ratio::RatioMeasured;
+use self::sample_ratio::RatioMonitor;
+use self::segments::SegmentMeasured;
+use self::segments::SegmentMonitors;
+use self::stalls::StallMonitor;
+use self::stalls::Stalls;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
@@ -18,29 +30,24 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Source;
 use crate::canary::policy::segments::SegmentName;
 
-pub use super::monitor::Counts;
-pub use super::monitor::Measured;
+pub use self::metric::Counts;
+pub use self::metric::Measured;
 
-/// The state of the judge that may be asked at any time.
+/// The state of the sequential judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitors {
-    /// Which [`ALGORITHM`] takes increments in; left out in stores: the first.
-    #[serde(default = "first_algorithm", skip_serializing_if = "is_first_algorithm")]
+    /// The [`ALGORITHM`] that takes the increments in.
     algorithm: u32,
-    /// How many increments were taken in.
+    /// Increments taken in so far.
     ticks: u64,
     /// In the order of the policy's metrics.
     metrics: Vec<Monitored>,
     /// `None` where no segments are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     segments: Option<SegmentMonitors>,
-    /// `None` of monitors from before this was watched: replayed, they stay what they were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ratio: Option<RatioMonitor>,
-    /// `None` of monitors from before this was watched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stalls: Option<StallMonitor>,
+    ratio: RatioMonitor,
+    stalls: StallMonitor,
 }
 
 /// The version of the judge. Raise it when the same increments lead to different monitors or conclusions, so
@@ -49,7 +56,7 @@ pub struct Monitors {
 pub const ALGORITHM: u32 = 1;
 
 impl Monitors {
-    /// Monitors that have seen nothing but what stable did before the canary came.
+    /// Monitors before the first tick, which know stable's observations from before the rollout.
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Monitors {
         let metrics = policy.metrics.iter().map(|metric| Monitored::new(metric, before)).collect();
         Monitors {
@@ -57,13 +64,13 @@ impl Monitors {
             ticks: 0,
             metrics,
             segments: SegmentMonitors::of(policy),
-            ratio: Some(RatioMonitor::default()),
-            stalls: Some(StallMonitor::default()),
+            ratio: RatioMonitor::default(),
+            stalls: StallMonitor::default(),
         }
     }
 
-    /// Monitors that have seen what these had before their first tick, for another policy. `None` after
-    /// the first tick, or for a metric whose values these know nothing of.
+    /// The same monitors before the first tick, for another policy. `None` after the first tick, or if the
+    /// policy has a metric whose values these monitors do not know.
     pub fn anew(&self, policy: &JudgePolicy) -> Option<Monitors> {
         if self.ticks > 0 {
             return None;
@@ -74,7 +81,7 @@ impl Monitors {
             let of_this =
                 |one: &&Monitored| metric.source != Source::Recorded || one.name == metric.name;
             let known = known.find(of_this);
-            // Failures and labels have no past.
+            // Failures and labels have no history.
             match (metric.source, known) {
                 (Source::Failures | Source::LogLoss | Source::Brier | Source::ShadowLatency, _) => {
                     Some(Monitored::new(metric, &TrackSamples::default()))
@@ -94,17 +101,17 @@ impl Monitors {
         Some(Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) })
     }
 
-    /// Which [`ALGORITHM`] has taken in the ticks since the base that these were.
+    /// The [`ALGORITHM`] that has taken in the ticks since the snapshot.
     pub fn algorithm(&self) -> u32 {
         self.algorithm
     }
 
-    /// The same, as the algorithm of this program goes on with them.
+    /// The same monitors, continued with the algorithm of this program.
     pub fn taken_over(self) -> Monitors {
         Monitors { algorithm: ALGORITHM, ..self }
     }
 
-    /// How many increments were taken in.
+    /// Increments taken in so far.
     pub fn ticks(&self) -> u64 {
         self.ticks
     }
@@ -118,12 +125,8 @@ impl Monitors {
         if let Some(segments) = &mut self.segments {
             segments.tick(increment);
         }
-        if let Some(ratio) = &mut self.ratio {
-            ratio.tick(increment);
-        }
-        if let Some(stalls) = &mut self.stalls {
-            stalls.tick(increment);
-        }
+        self.ratio.tick(increment);
+        self.stalls.tick(increment);
     }
 
     /// The numbers to judge by.
@@ -141,23 +144,15 @@ impl Monitors {
         self.segments.iter().flat_map(SegmentMonitors::names)
     }
 
-    /// Whether all requests were counted.
-    pub fn ratio(&self) -> Option<RatioMeasured> {
-        self.ratio.as_ref().map(RatioMonitor::measured)
+    /// The tracks' shares of the requests.
+    pub fn ratio(&self) -> RatioMeasured {
+        self.ratio.measured()
     }
 
     /// How often the machine itself was slow.
-    pub fn stalls(&self) -> Option<Stalls> {
-        self.stalls.as_ref().map(StallMonitor::counts)
+    pub fn stalls(&self) -> Stalls {
+        self.stalls.counts()
     }
-}
-
-fn first_algorithm() -> u32 {
-    1
-}
-
-fn is_first_algorithm(algorithm: &u32) -> bool {
-    *algorithm == first_algorithm()
 }
 
 #[cfg(test)]
@@ -166,10 +161,10 @@ mod tests {
     use crate::canary::judge::evidence::SequentialEvidence;
     use crate::canary::judge::sequential::tests::second;
 
-    /// If this fails because the judge was changed on purpose, raise [`ALGORITHM`] and write down what it
-    /// comes to now. To nine digits: the last ones depend on the machine's logarithm.
+    /// If this fails because of an intended change of the judge, raise [`ALGORITHM`] and update the numbers.
+    /// Nine digits: the last ones depend on the machine's logarithm.
     #[test]
-    fn what_the_algorithm_comes_to_is_that_of_its_number() {
+    fn the_algorithm_gives_the_results_of_its_version() {
         let policy = JudgePolicy::default();
         let mut monitors = Monitors::new(&policy, &TrackSamples::default());
         (0..40).for_each(|number| monitors.tick(&second(number, 1.1, u64::from(number == 20))));

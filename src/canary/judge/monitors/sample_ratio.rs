@@ -1,9 +1,9 @@
-//! Did each track get the requests that it should have got, and were they all counted?
+//! Sample ratio: whether each track got its share of the requests, and all were counted.
 //!
-//! serin routes the requests itself and counts each that it has routed, also one whose client has given up
-//! on a slow canary. So a share that is off means that the count is broken, or the coin: a client chooses its
-//! keys by who has answered them. If a track's slow requests were lost, what is left would look fast: nothing
-//! should be promoted on such numbers.
+//! serin routes the requests itself and counts every routed one, even if its client gave up on a slow
+//! canary. A mismatch therefore means that the count or the assignment is broken, for example because a
+//! client chooses its keys by the version that answered. If a track's slow requests were lost, the rest
+//! would look fast, so nothing is promoted on such numbers.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,25 +13,25 @@ use crate::canary::policy::judge_policy::RATIO_ALPHA;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::SampleRatio;
 
-/// What has been learned of the shares.
+/// The monitor of the shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RatioMonitor {
     ratio: SampleRatio,
     seen: Shares,
-    /// The most requests of a tick.
+    /// The largest number of requests in a tick.
     busiest: u64,
 }
 
-/// The canary's requests, and how many they should be.
+/// Requests of both tracks, and the canary's expected number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
-    /// Requests of the version on trial. Of a key that comes back only the first counts.
+    /// The canary's requests, the first of each key.
     pub canary: u64,
-    /// Requests of the trusted version.
+    /// Stable's requests, the first of each key.
     pub stable: u64,
-    /// How many the canary should have of all these.
+    /// The expected number of canary requests among them.
     pub expected_canary: f64,
 }
 
@@ -39,14 +39,14 @@ pub struct Shares {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RatioMeasured {
-    /// What was counted.
+    /// The counts.
     pub shares: Shares,
-    /// The evidence that the shares are not the intended ones.
+    /// The evidence for a mismatch.
     pub evidence: EProcess,
 }
 
-/// How many of the busiest tick's requests may be under way: a tick is a second, and by default a canary
-/// has one second to answer.
+/// Ticks' worth of requests, at the busiest rate, that may be in flight: a tick is a second, and by default
+/// a canary has one second to answer.
 const TICKS_UNDER_WAY: u64 = 2;
 
 impl RatioMonitor {
@@ -74,7 +74,7 @@ impl RatioMonitor {
 }
 
 impl RatioMeasured {
-    /// Whether the shares are not the intended ones, for good.
+    /// Whether there is a mismatch. It stays, because the evidence never falls.
     pub fn is_off(&self) -> bool {
         self.evidence.reached(RATIO_ALPHA)
     }

@@ -1,13 +1,13 @@
-//! What has been learned of each segment, tick by tick?
+//! Monitors of the segments.
 //!
-//! Every segment has monitors of its own for the metrics that act and that serin observes itself. They
-//! are made when the segment first has a request, so what is declared and never comes costs nothing.
+//! Every segment has its own monitors for the metrics that act and that serin observes itself. They are
+//! created at the segment's first request, so a declared segment without traffic costs nothing.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitor::Measured;
-use super::monitor::Monitored;
+use super::metric::Measured;
+use super::metric::Monitored;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
@@ -18,9 +18,9 @@ use crate::canary::policy::segments::SegmentName;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SegmentMonitors {
-    /// What is judged in each.
+    /// The metrics judged in each segment.
     metrics: Vec<Metric>,
-    /// How many segments there can be.
+    /// How many segments there can be at most.
     most: usize,
     /// In ascending order of their names.
     segments: Vec<Segment>,
@@ -38,14 +38,14 @@ struct Segment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentMeasured {
-    /// Which.
+    /// The segment.
     pub segment: SegmentName,
-    /// Of each metric that is judged by segment.
+    /// The numbers of each metric judged by segment.
     pub metrics: Vec<Measured>,
 }
 
 impl SegmentMonitors {
-    /// Monitors that have seen nothing; `None` if nothing is declared or no metric can be judged so.
+    /// Empty monitors; `None` if no segment is declared or no metric is judged by segment.
     pub(crate) fn of(policy: &JudgePolicy) -> Option<SegmentMonitors> {
         let metrics: Vec<Metric> = policy.by_segment().cloned().collect();
         let most = policy.segments.count();
@@ -62,7 +62,7 @@ impl SegmentMonitors {
         for (name, observed) in &increment.segments {
             let place = match self.segments.binary_search_by(|one| one.name.cmp(name)) {
                 Ok(place) => place,
-                // Who counts the requests keeps to the bound; a restart that lost its names might not.
+                // The request counters keep the bound, but lose their names at a restart.
                 Err(_) if self.segments.len() >= self.most => continue,
                 Err(place) => {
                     let nothing = TrackSamples::default();

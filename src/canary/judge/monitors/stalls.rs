@@ -1,8 +1,8 @@
-//! Was the machine itself slow? Both tracks slow at once, compared with what was usual.
+//! Machine stalls: ticks in which both tracks are slow compared with stable's usual latency.
 //!
-//! Such a tick is counted and shown, and nothing else: its bets stand. They compare the tracks within the
-//! tick, so a stall that hits both moves neither; and leaving ticks out because of what was measured in
-//! them would choose the evidence by its outcome (docs/statistics.md).
+//! Stalls are counted and reported, and their ticks are judged like any other. The bets compare the tracks
+//! within a tick, so a stall that hits both favors neither; and leaving out ticks because of their
+//! measurements would select the evidence by its outcome (docs/statistics.md).
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::judge_policy::STALL_FACTOR;
 
-/// What is usual, and how often it was not so.
+/// Stable's usual latency, and the stalls so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StallMonitor {
@@ -21,24 +21,24 @@ pub(crate) struct StallMonitor {
     past: VecDeque<f64>,
 }
 
-/// How many ticks of how many fell into a stall.
+/// The number of stalls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stalls {
-    /// Ticks in which both tracks were slow at once.
+    /// Ticks in which both tracks were slow.
     pub stalled: u64,
-    /// Ticks that could be compared with those before them.
+    /// Ticks that had enough history to compare with.
     pub compared: u64,
 }
 
-/// The past is so many ticks: a minute. Half of it decides what is usual, so a new level is usual after
+/// The history covers a minute of ticks. Its median is the usual latency, so a new level becomes usual after
 /// half a minute.
 const MAX_PAST: usize = 60;
 
-/// With fewer ticks nothing is usual yet.
+/// Ticks needed before there is a usual latency.
 const MIN_PAST: usize = 10;
 
-/// A median of fewer latencies of stable's says little.
+/// Stable latencies needed for a meaningful median.
 const MIN_STABLE: u64 = 5;
 
 impl StallMonitor {
@@ -59,7 +59,7 @@ impl StallMonitor {
         self.past.push_back(stable);
     }
 
-    /// How often it was so.
+    /// The stalls so far.
     pub(crate) fn counts(&self) -> Stalls {
         self.counts
     }
@@ -74,7 +74,7 @@ impl StallMonitor {
     }
 }
 
-/// The median of values in ascending order with their counts, and how many they are.
+/// The median of counted values in ascending order, and the number of values.
 fn median(values: &[(f64, u64)]) -> Option<(f64, u64)> {
     let count = values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let mut so_far = 0_u64;
