@@ -194,6 +194,7 @@ impl Client {
     pub fn standing(&self) -> Value {
         let mut status = self.settled_status();
         status["uptime_seconds"].take();
+        status["totals"].take();
         status["at"].take();
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");

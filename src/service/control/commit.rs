@@ -198,7 +198,7 @@ impl Control {
         if let Some(rollout) = &state.rollout {
             self.serving.shadow.begin(rollout.id);
         }
-        self.serving.live.store(Arc::new(Live { stable, canary, previous, recorder }));
+        self.serving.install(Live { stable, canary, previous, recorder });
         // It may be another rollout's turn, with another interval.
         self.wakeup.wake();
     }

@@ -78,6 +78,7 @@ impl Control {
             as_of,
             quality: QualityStatus::of(&self.reported.feedback),
             notifications: self.notifications.status(),
+            totals: self.serving.totals(),
             shadow_waiting: self.serving.shadow.waiting(),
             now,
             uptime: self.clock.steady().saturating_sub(self.started),

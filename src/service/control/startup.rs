@@ -157,7 +157,7 @@ impl Control {
             // Not while a checkpoint of the old watch is being saved.
             let _not_saving = self.saved.lock();
             *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
-            self.serving.live.store(Arc::new(live));
+            self.serving.install(live);
             labelled(&state, &*self.store, &self.reported.feedback);
             // What was recorded before may have been of another rollout.
             self.reported.recordings.clear();

@@ -2,7 +2,7 @@
 //!
 //! - [`live`]: the one value that a prediction reads; [`predict`]: one prediction; [`inference`] and `timed`:
 //!   running a model within its deadline.
-//! - [`recorder`], `segment_counts`: samples; [`seen_keys`], [`segment_slots`]: which key, which segment.
+//! - [`recorder`], `segment_counts`: samples of a step; [`totals`]: counts that never fall; [`seen_keys`], [`segment_slots`]: which key, which segment.
 //! - [`circuit_breaker`]: when the canary is not asked; [`faults`]: what is injected into it.
 //! - [`shadow`], `shadow_worker`, [`disagreements`], `recent_requests`: the canary asked in the background.
 
@@ -14,12 +14,14 @@ pub mod live;
 pub mod predict;
 pub(crate) mod recent_requests;
 pub mod recorder;
+pub(crate) mod retired;
 pub mod seen_keys;
 pub(crate) mod segment_counts;
 pub mod segment_slots;
 pub mod shadow;
 pub(crate) mod shadow_worker;
 pub(crate) mod timed;
+pub mod totals;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +36,9 @@ use live::Live;
 use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
+use retired::Retired;
 use shadow::Shadow;
+use totals::Totals;
 
 /// What answers predictions. Workers share it and take no lock to read it.
 pub struct Serving {
@@ -45,6 +49,7 @@ pub struct Serving {
     pub shadow: Shadow,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stable_deadline: Duration,
+    retired: Retired,
     /// Set once, when the server stops accepting work.
     draining: AtomicBool,
 }
@@ -57,7 +62,7 @@ impl Serving {
         stable_deadline: Duration,
     ) -> Serving {
         let (live, draining) = (ArcSwap::from_pointee(live), false.into());
-        Serving { live, shadow, clock, stable_deadline, draining }
+        Serving { live, shadow, clock, stable_deadline, retired: Retired::default(), draining }
     }
 
     /// Answers a prediction request.
@@ -80,6 +85,20 @@ impl Serving {
     ) -> Result<Prediction, PredictError> {
         let (live, deadline) = (self.live.load(), self.stable_deadline);
         predict::predict_on(track, live, &*self.clock, deadline, request).await
+    }
+
+    /// Replaces what predictions read. Requests under way keep what they began with.
+    pub(crate) fn install(&self, live: Live) {
+        let recorder = live.recorder.clone();
+        self.retired.retire(|| {
+            let before = self.live.swap(Arc::new(live)).recorder.clone();
+            (!Arc::ptr_eq(&before, &recorder)).then_some(before)
+        });
+    }
+
+    /// Requests, failures and fallbacks since the process started.
+    pub fn totals(&self) -> Totals {
+        self.retired.with(|| self.live.load().recorder.totals())
     }
 
     /// Turns readiness off: no new work should come.

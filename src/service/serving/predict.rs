@@ -256,6 +256,9 @@ impl<'a> Asked<'a> {
             !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
         };
         let shadowing = canary_slot.filter(in_shadow);
+        if fallback {
+            self.live.recorder.record_fallback();
+        }
         let latency = latency + self.lost.unwrap_or_default();
         let answer = Answer { outputs, track: Track::Stable, latency, fallback, attribution };
         Ok((answer, shadowing))

@@ -14,12 +14,15 @@ use super::seen_keys::KeyUse;
 use super::segment_counts::SegmentCounts;
 use super::segment_slots::InSegments;
 use super::segment_slots::Places;
+use super::totals::Totals;
+use super::totals::TrackTotals;
 use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::samples::Failure;
+use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::segments::SegmentName;
 
 /// The samples of one step of one rollout, and how many of its requests were routed.
@@ -32,6 +35,8 @@ pub struct Recorder {
     pairs: Mutex<Option<Box<Pairs>>>,
     /// Requests that were to be shadowed and found the queue full.
     dropped: CachePadded<AtomicU64>,
+    /// Requests of the canary that stable answered. Written for each of them, and by nothing else.
+    fallbacks: CachePadded<AtomicU64>,
     /// What was observed before a restart. Never written after the start.
     before: Observed,
     /// The number of the next request without a key. Shared by all workers, because only one
@@ -109,7 +114,7 @@ impl Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
         let routed = CachePadded::new(AtomicU64::new(routed));
         let (pairs, dropped) = (Mutex::default(), CachePadded::default());
-        Recorder { shards, pairs, dropped, before, routed }
+        Recorder { shards, pairs, dropped, fallbacks: CachePadded::default(), before, routed }
     }
 
     /// The number of this request, counted from 0.
@@ -186,6 +191,29 @@ impl Recorder {
     /// How many were not.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request of the canary that stable has answered.
+    pub fn record_fallback(&self) {
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted since this recorder was made, without what was observed before a restart.
+    pub fn totals(&self) -> Totals {
+        let fallbacks = self.fallbacks.load(Ordering::Relaxed);
+        let mut totals = Totals { fallbacks, ..Totals::default() };
+        for shard in &self.shards {
+            let shard = shard.lock();
+            for samples in std::iter::once(&shard.first).chain(shard.repeated.as_deref()) {
+                let of = |track: &TrackSamples| TrackTotals {
+                    requests: track.requests,
+                    failures: track.failures,
+                };
+                let (stable, canary) = (of(&samples.stable), of(&samples.canary));
+                totals.add(&Totals { stable, canary, fallbacks: 0 });
+            }
+        }
+        totals
     }
 
     /// Everything observed so far.

@@ -32,6 +32,7 @@ use crate::service::notify::TargetStatus;
 use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::service::serving::totals::Totals;
 
 /// Everything at a glance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub struct Status {
     pub notifications: Vec<TargetStatus>,
     /// Faults injected into the canary.
     pub injection: Option<Injection>,
+    /// Counts since this process started; unlike `tracks` they never fall.
+    pub totals: Totals,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
 }
@@ -162,6 +165,7 @@ pub(crate) struct StatusInputs<'a> {
     pub(crate) notifications: Vec<TargetStatus>,
     /// Requests that wait to be sent to the canary in shadow.
     pub(crate) shadow_waiting: usize,
+    pub(crate) totals: Totals,
     pub(crate) now: Timestamp,
     pub(crate) uptime: Duration,
 }
@@ -222,6 +226,7 @@ impl Status {
             delay_ms: state.slowdown.delay_ms,
             notifications: inputs.notifications,
             injection: rollout.and_then(Rollout::injected).cloned(),
+            totals: inputs.totals,
             uptime_seconds: inputs.uptime.as_secs_f64(),
         }
     }

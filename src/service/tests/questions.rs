@@ -36,6 +36,31 @@ fn questions_leave_no_trace_in_the_evidence_log() {
 }
 
 #[test]
+fn totals_never_fall_when_steps_and_rollouts_change() {
+    let bench = Bench::new();
+    let service = bench.start();
+    answers(&service, 10);
+    deploy(&service, "model_v2.bin", 50.0);
+    answers(&service, 20);
+    let live = service.serving.live.load_full();
+    let weight = Weight::from_percent(25.0).unwrap();
+    service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
+    // A request that is still under way writes to the recorder of its step.
+    live.recorder.record_fallback();
+    answers(&service, 20);
+    service.command(roll_back(), None).unwrap();
+    live.recorder.record_fallback();
+    drop(live);
+    answers(&service, 5);
+    let status = service.status();
+    assert_eq!(status.tracks.stable.requests, 5);
+    let totals = status.totals;
+    assert_eq!((totals.stable.requests, totals.canary.requests), (40, 15));
+    assert_eq!(totals.fallbacks, 2);
+    assert_eq!(service.serving.totals(), totals);
+}
+
+#[test]
 fn a_question_counts_the_newest_samples_and_closes_no_tick() {
     let bench = Bench::new();
     let service = bench.start();

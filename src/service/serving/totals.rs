@@ -1,0 +1,37 @@
+//! Totals since the start of the process: unlike the samples of a step, they never fall.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::canary::observed::samples::Failures;
+
+/// What was counted since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Requests of stable.
+    pub stable: TrackTotals,
+    /// Requests of the canaries.
+    pub canary: TrackTotals,
+    /// Requests of the canaries that stable answered.
+    pub fallbacks: u64,
+}
+
+/// What was counted of one track.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackTotals {
+    /// Requests it was asked to answer.
+    pub requests: u64,
+    /// Those it did not answer, by kind.
+    pub failures: Failures,
+}
+
+impl Totals {
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: &Totals) {
+        for (into, from) in [(&mut self.stable, &other.stable), (&mut self.canary, &other.canary)] {
+            into.requests = into.requests.saturating_add(from.requests);
+            into.failures.merge(&from.failures);
+        }
+        self.fallbacks = self.fallbacks.saturating_add(other.fallbacks);
+    }
+}
