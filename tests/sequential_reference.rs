@@ -15,11 +15,6 @@ const TOLERANCE: f64 = 1e-9;
 
 #[test]
 fn normal_mixtures() {
-    for case in cases("normal_mixture") {
-        let (z, r) = (number(&case["z"]), number(&case["r"]));
-        close(log_e_two_sided(z, r), &case["loge_two"], &case);
-        close(log_e_one_sided(z, r), &case["loge_one"], &case);
-    }
     for case in cases("rho2") {
         let sides = if case["one_sided"].as_bool().unwrap() { 2.0 } else { 1.0 };
         let found = mixing_precision(number(&case["n_opt"]), sides * number(&case["alpha"]));
@@ -27,54 +22,7 @@ fn normal_mixtures() {
     }
     for case in cases("halfwidth") {
         let [se, r, alpha] = ["se", "r", "alpha"].map(|name| number(&case[name]));
-        close(half_width_one_sided(se, r, alpha).unwrap(), &case["one_sided"], &case);
         close(half_width_two_sided(se, r, alpha).unwrap(), &case["two_sided"], &case);
-    }
-}
-
-/// Assembled here: serin compares within ticks, not two means over time.
-#[test]
-fn confidence_sequences_of_two_means() {
-    for case in cases("asymp_two_sample") {
-        let args: Vec<f64> = case["args"].as_array().unwrap().iter().map(number).collect();
-        let [nc, mc, vc, ns, ms, vs, alpha] = args[..7] else { unreachable!() };
-        let tuned_for = args.get(7).copied().unwrap_or(1000.0);
-        let k = 1.0 + args.get(8).copied().unwrap_or(0.0);
-        let (difference, se) = (mc - k * ms, (vc / nc + k * k * vs / ns).sqrt());
-        let r = mixing_precision(tuned_for, 2.0 * alpha).unwrap() * nc * ns / (nc + ns);
-        let half_width = half_width_one_sided(se, r, alpha).unwrap();
-        close(difference - half_width, &case["lower"], &case);
-        close(difference + half_width, &case["upper"], &case);
-        close(log_e_one_sided(difference / se, r), &case["loge_worse"], &case);
-        close(log_e_one_sided(-difference / se, r), &case["loge_better"], &case);
-    }
-}
-
-#[test]
-fn bands_and_quantiles() {
-    for case in cases("dkw_lil_radius") {
-        let found = dkw_radius(case["n"].as_u64().unwrap(), number(&case["alpha"]));
-        close(found.unwrap(), &case["r"], &case);
-    }
-    for case in cases("quantile_cs_radius") {
-        let [p, alpha, tuned_for] = ["p", "alpha", "t_opt"].map(|name| number(&case[name]));
-        let n = case["n"].as_u64().unwrap();
-        let (below, above) = quantile_radii(n, p, alpha, tuned_for).unwrap();
-        close(below, &case["lo_hi"][0], &case);
-        close(above, &case["lo_hi"][1], &case);
-    }
-}
-
-#[test]
-fn tables_of_two_proportions() {
-    for case in cases("ui_beta_binomial") {
-        let [kc, nc, ks, ns] = ["kc", "nc", "ks", "ns"].map(|name| case[name].as_u64().unwrap());
-        close(log_e_two_proportions(kc, nc, ks, ns).unwrap(), &case["loge"], &case);
-    }
-    for case in cases("hypergeo") {
-        let [nc, xc, ns, xs] = ["nc", "xc", "ns", "xs"].map(|name| case[name].as_u64().unwrap());
-        let found = log_e_hypergeometric(nc, xc, ns, xs, number(&case["omega"]));
-        close(found.unwrap(), &case["loge"], &case);
     }
 }
 
@@ -120,7 +68,6 @@ fn score_and_bets_tick_by_tick() {
         close(effect, &tick["score_effect_se"][0], tick);
         close(error, &tick["score_effect_se"][1], tick);
         close(score.effective_samples(), &tick["score_neff"], tick);
-        close(score.log_e(0.05, 1000.0).unwrap(), &tick["score_loge"], tick);
         close(worse.log_e(), &tick["bet_worse_loge"], tick);
         close(better.log_e(), &tick["bet_better_loge"], tick);
     }
@@ -132,15 +79,8 @@ fn several_at_once() {
     let numbers =
         |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().map(number).collect() };
     let (log_e, alpha) = (numbers(&case["log_e"]), number(&case["alpha"]));
-    let expected = |value: &Value| -> Vec<bool> {
-        value.as_array().unwrap().iter().map(|x| x.as_bool().unwrap()).collect()
-    };
-    let bonferroni = &case["weighted_bonferroni"];
-    let rejected = weighted_bonferroni(&log_e, &numbers(&bonferroni["weights"]), alpha);
-    assert_eq!(rejected, expected(&bonferroni["reject"]));
-    assert_eq!(holm(&log_e, alpha), expected(&case["holm_e"]));
     let rejected = serin::stats::e_benjamini_hochberg(&log_e, alpha).unwrap();
-    assert_eq!(rejected, expected(&case["e_bh"]));
+    assert_eq!(serde_json::json!(rejected), case["e_bh"]);
 }
 
 fn reference() -> Value {

@@ -8,11 +8,9 @@ use serin::stats::Moments;
 use serin::stats::Points;
 use serin::stats::SharedBins;
 use serin::stats::cohens_d;
-use serin::stats::hedges_g;
 use serin::stats::kolmogorov_smirnov;
 use serin::stats::mann_whitney_u;
 use serin::stats::non_inferiority;
-use serin::stats::quantile_interval;
 use serin::stats::wasserstein_distance;
 
 use super::reference::TOLERANCE;
@@ -39,11 +37,7 @@ fn distances_between_distributions_agree_with_scipy() {
         let (canary, stable) = points(&case);
         let test = kolmogorov_smirnov(&canary, &stable).unwrap();
         assert_close(test.statistic(), &case["d"], TOLERANCE, &case);
-        let exact = [test.p_two_sided(), test.p_greater(), test.p_less()];
-        assert_each(&exact, &case["ks"], TOLERANCE, &case);
-        let asymptotic =
-            [test.p_two_sided_asymptotic(), test.p_greater_asymptotic(), test.p_less_asymptotic()];
-        assert_each(&asymptotic, &case["ks_asymptotic"], 1e-6, &case);
+        assert_each(&[test.p_two_sided()], &case["ks"], TOLERANCE, &case);
         let distance = wasserstein_distance(&canary, &stable).unwrap();
         assert_near(distance, &case["wasserstein"], 1e-3, &case);
     }
@@ -65,7 +59,6 @@ fn margins_and_effect_sizes_agree_with_scipy() {
             None => assert!(case["p_not_worse_relative"].is_null(), "{case}"),
         }
         assert_near(cohens_d(&canary, &stable).unwrap(), &case["cohen"], 1e-3, case);
-        assert_near(hedges_g(&canary, &stable).unwrap(), &case["hedges"], 1e-3, case);
     }
 }
 
@@ -74,24 +67,7 @@ fn drift_agrees_with_scipy() {
     for case in cases("generated").iter().filter(|case| !case["stability"].is_null()) {
         let (canary, stable) = points(case);
         let bins = SharedBins::by_value(&canary, &stable).unwrap();
-        assert_near(bins.jensen_shannon_distance(), &case["jensen_shannon"], 1e-3, case);
         assert_near(bins.population_stability_index(), &case["stability"], 1e-3, case);
-    }
-}
-
-#[test]
-fn intervals_of_quantiles_agree_with_scipy() {
-    for case in cases("generated") {
-        let (_, stable) = points(&case);
-        for (q, key) in [(0.5, "median"), (0.9, "p90")] {
-            let found = quantile_interval(&stable, q, 0.95).unwrap();
-            for (end, expected) in [(found.low, &case[key][0]), (found.high, &case[key][1])] {
-                match end {
-                    Some(end) => assert_near(end, expected, 1e-2, &case),
-                    None => assert!(expected.is_null(), "{case}"),
-                }
-            }
-        }
     }
 }
 

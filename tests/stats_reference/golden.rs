@@ -13,14 +13,11 @@ use serin::stats::Points;
 use serin::stats::ProportionDifference;
 use serin::stats::TwoSamplePower;
 use serin::stats::benjamini_hochberg;
-use serin::stats::bonferroni;
 use serin::stats::clopper_pearson_interval;
 use serin::stats::cohens_d;
 use serin::stats::e_benjamini_hochberg;
 use serin::stats::fisher_exact_greater;
-use serin::stats::fisher_exact_less;
 use serin::stats::fisher_exact_two_sided;
-use serin::stats::hedges_g;
 use serin::stats::holm;
 use serin::stats::kolmogorov_smirnov;
 use serin::stats::mann_whitney_u;
@@ -125,7 +122,6 @@ fn golden_distributions(case: &Value, canary: &Points, stable: &Points) {
     let expected = &case["results"]["mannwhitney"];
     let rank = mann_whitney_u(canary, stable).unwrap();
     assert_eq!(rank.u, number(&expected["U_x"]), "{name}");
-    assert_near(rank.cliffs_delta(), &expected["cliffs_delta_x_over_y"], 1.0, name);
     // The table has the normal distribution's p-values, and exact ones of small samples beside them.
     let prefix = if rank.is_exact() { "exact_p" } else { "p" };
     for (side, found) in
@@ -151,21 +147,9 @@ fn golden_distributions(case: &Value, canary: &Points, stable: &Points) {
 fn golden_kolmogorov_smirnov(case: &Value, test: &KolmogorovSmirnov) {
     let name = &case["name"];
     let expected = &case["results"]["ks"];
-    // scipy's sides are those of the distribution functions: its "less" is our greater.
-    for (side, statistic, exact, asymptotic) in [
-        ("two-sided", test.statistic(), test.p_two_sided(), test.p_two_sided_asymptotic()),
-        ("less", test.statistic_greater(), test.p_greater(), test.p_greater_asymptotic()),
-        ("greater", test.statistic_less(), test.p_less(), test.p_less_asymptotic()),
-    ] {
-        assert_near(statistic, &expected[format!("D_{side}")], 1.0, name);
-        if expected[format!("exact_fell_back_{side}")].is_null() {
-            assert_close(exact, &expected[format!("exact_p_{side}")], TOLERANCE, name);
-        }
-        let expected = &expected[format!("asymp_p_{side}")];
-        // Of one value against one, scipy's asymptotic value does not exist.
-        if !expected.is_null() {
-            assert_close(asymptotic, expected, 1e-6, name);
-        }
+    assert_near(test.statistic(), &expected["D_two-sided"], 1.0, name);
+    if expected["exact_fell_back_two-sided"].is_null() {
+        assert_close(test.p_two_sided(), &expected["exact_p_two-sided"], TOLERANCE, name);
     }
 }
 
@@ -181,32 +165,18 @@ fn golden_effect_sizes(case: &Value, canary: &Moments, stable: &Moments) {
         Some(d) => assert_near(d, cohen, 1e-6, name),
         None => assert!(expected["cohen_d_pooled"].is_null(), "{name}"),
     }
-    match hedges_g(canary, stable) {
-        Some(_) if name == "large_offset_1e9" => {}
-        Some(g) => assert_near(g, &expected["hedges_g_exact"], 1e-6, name),
-        None => assert!(expected["hedges_g_exact"].is_null(), "{name}"),
-    }
 }
 
 fn golden_proportions(case: &Value) {
     let [k_x, n_x, k_y, n_y] = ["k_x", "n_x", "k_y", "n_y"].map(|k| case[k].as_u64().unwrap());
     for (fisher, expected) in [
         (fisher_exact_greater(k_x, n_x, k_y, n_y), &case["fisher_p_greater"]),
-        (fisher_exact_less(k_x, n_x, k_y, n_y), &case["fisher_p_less"]),
         (fisher_exact_two_sided(k_x, n_x, k_y, n_y), &case["fisher_p_two-sided"]),
     ] {
         assert_close(fisher.unwrap(), expected, TOLERANCE, case);
     }
     let counts = ProportionDifference::new(k_x, n_x, k_y, n_y).unwrap();
     assert_near(counts.difference(), &case["diff"], 1e-6, case);
-    // Without any event statsmodels divides 0 by 0.
-    if !case["z_pooled"].is_null() {
-        assert_near(counts.z(), &case["z_pooled"], 1e-6, case);
-        assert_close(counts.p_two_sided(), &case["p_pooled_two-sided"], TOLERANCE, case);
-        assert_close(counts.p_greater(), &case["p_pooled_larger"], TOLERANCE, case);
-        assert_close(counts.p_less(), &case["p_pooled_smaller"], TOLERANCE, case);
-    }
-    assert_interval(counts.newcombe_interval(0.95), &case["newcombe95_diff"], case);
     for (k, n, track) in [(k_x, n_x, "x"), (k_y, n_y, "y")] {
         let wilson = wilson_interval(k, n, 0.95).unwrap();
         assert_interval(wilson, &case[format!("wilson95_{track}")], case);
@@ -217,11 +187,7 @@ fn golden_proportions(case: &Value) {
 
 fn golden_multiple_testing(case: &Value) {
     let p_values = numbers(&case["p"]);
-    for (adjusted, key) in [
-        (bonferroni(&p_values), "bonferroni"),
-        (holm(&p_values), "holm"),
-        (benjamini_hochberg(&p_values), "fdr_bh"),
-    ] {
+    for (adjusted, key) in [(holm(&p_values), "holm"), (benjamini_hochberg(&p_values), "fdr_bh")] {
         let expected = &case[key]["adjusted"];
         for (found, expected) in adjusted.unwrap().iter().zip(expected.as_array().unwrap()) {
             assert_close(*found, expected, TOLERANCE, case);

@@ -93,7 +93,6 @@ mod tests {
 
     use super::*;
     use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
-    use crate::stats::distributions::incomplete_beta::binomial_upper_tail;
 
     #[test]
     fn no_event_and_nothing_but_events_have_an_interval() {
@@ -145,7 +144,7 @@ mod tests {
             let tail = 0.5 * (1.0 - level);
             let (k, n) = (k as f64, n as f64);
             if k > 0.0 {
-                prop_assert!((binomial_upper_tail(k, n, low, 1.0 - low) / tail - 1.0).abs() < 1e-9);
+                prop_assert!((binomial_lower_tail(n - k, n, 1.0 - low, low) / tail - 1.0).abs() < 1e-9);
             }
             if k < n {
                 prop_assert!((binomial_lower_tail(k, n, high, 1.0 - high) / tail - 1.0).abs() < 1e-9);

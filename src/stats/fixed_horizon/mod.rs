@@ -12,7 +12,4 @@ pub(crate) mod multiplicity;
 pub(crate) mod non_inferiority;
 pub(crate) mod proportion_difference;
 pub(crate) mod quality;
-pub(crate) mod quantiles;
-pub(crate) mod resampled_mean;
-pub(crate) mod sample_ratio;
 pub(crate) mod welch;

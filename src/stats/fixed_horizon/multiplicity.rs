@@ -4,27 +4,8 @@
 //! smallest level at which the procedure would still reject that hypothesis: compare it with alpha
 //! as if it were the only one.
 
-/// Bonferroni: each p-value times their number. Controls the probability of any false rejection,
-/// however the tests depend on each other.
-///
-/// The answer is in the order of the input. `None` if a p-value is not within 0 to 1.
-///
-/// Dunn (1961), Journal of the American Statistical Association 56(293),
-/// doi:10.1080/01621459.1961.10482090.
-///
-/// ```
-/// use serin::stats::bonferroni;
-///
-/// // statsmodels: multipletests([0.01, 0.04, 0.03, 0.005], method="bonferroni")[1]
-/// assert_eq!(bonferroni(&[0.01, 0.04, 0.03, 0.005]).unwrap(), [0.04, 0.16, 0.12, 0.02]);
-/// ```
-pub fn bonferroni(p_values: &[f64]) -> Option<Vec<f64>> {
-    check(p_values)?;
-    let tests = p_values.len() as f64;
-    Some(p_values.iter().map(|p| (p * tests).min(1.0)).collect())
-}
-
-/// Holm's step-down procedure: as safe as [`bonferroni`], and never less powerful.
+/// Holm's step-down procedure: the probability of any false rejection is at most alpha, however the
+/// tests depend on each other.
 ///
 /// ```text
 /// adjusted p_(i) = max over j <= i of (m - j + 1) p_(j)        p_(1) <= p_(2) <= ... <= p_(m)
@@ -141,9 +122,9 @@ mod tests {
 
     #[test]
     fn no_test_needs_no_correction_and_no_number_has_none() {
-        assert_eq!(bonferroni(&[]), Some(vec![]));
+        assert_eq!(holm(&[]), Some(vec![]));
         assert_eq!(e_benjamini_hochberg(&[], 0.05), Some(vec![]));
-        for adjust in [bonferroni, holm, benjamini_hochberg] {
+        for adjust in [holm, benjamini_hochberg] {
             assert_eq!(adjust(&[0.7]), Some(vec![0.7]));
             for refused in [-0.1, 1.1, f64::NAN] {
                 assert_eq!(adjust(&[0.5, refused]), None);
@@ -158,13 +139,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_procedures_are_ordered_and_monotone(p_values in vec(0.0..=1.0_f64, 1..20)) {
-            let safest = bonferroni(&p_values).unwrap();
             let stepwise = holm(&p_values).unwrap();
             let discoveries = benjamini_hochberg(&p_values).unwrap();
             for (i, p) in p_values.iter().enumerate() {
                 prop_assert!(*p <= discoveries[i] * (1.0 + 1e-15));
                 prop_assert!(discoveries[i] <= stepwise[i] * (1.0 + 1e-15));
-                prop_assert!(stepwise[i] <= safest[i] * (1.0 + 1e-15));
+                prop_assert!(stepwise[i] <= p * p_values.len() as f64 * (1.0 + 1e-15));
                 for (j, other) in p_values.iter().enumerate().filter(|(_, other)| *other > p) {
                     prop_assert!(stepwise[i] <= stepwise[j], "{} {}", p, other);
                     prop_assert!(discoveries[i] <= discoveries[j], "{} {}", p, other);

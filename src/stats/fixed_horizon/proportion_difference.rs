@@ -1,6 +1,5 @@
-//! How much more often does the canary fail than stable, and between which bounds?
+//! Difference of two rates, with its interval and the test against a margin.
 
-use super::binomial_intervals::wilson;
 use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
@@ -8,23 +7,9 @@ use crate::stats::distributions::root::find_root;
 
 /// The events of canary and stable: how often something happened in how many observations.
 ///
-/// The tests and intervals below assume independent observations, and are approximations by the
-/// normal distribution; [`fisher_exact_greater`](super::fisher::fisher_exact_greater) is exact. They all
-/// have an answer at 0 events, and at 0 events against 0: z = 0, p = 1, and an interval around 0
-/// whose width says how little is known.
-///
-/// ```
-/// use serin::stats::ProportionDifference;
-///
-/// let errors = ProportionDifference::new(5, 50, 10, 450).unwrap();
-/// // statsmodels: proportions_ztest([5, 10], [50, 450], alternative="larger")
-/// assert!((errors.z() - 3.0585479463762786).abs() < 1e-12);
-/// assert!((errors.p_greater() - 0.0011120624258065).abs() < 1e-14);
-/// // statsmodels: confint_proportions_2indep(5, 50, 10, 450, method="newcomb")
-/// let (low, high) = errors.newcombe_interval(0.95);
-/// assert!((low - 0.018397016331659855).abs() < 1e-14);
-/// assert!((high - 0.1918288631595459).abs() < 1e-14);
-/// ```
+/// Tests and interval assume independent observations, and are normal approximations;
+/// [`fisher_exact_greater`](super::fisher::fisher_exact_greater) is exact. They work with 0 events, and
+/// with 0 against 0: the interval is then around 0, and its width says how little is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProportionDifference {
     k_canary: f64,
@@ -52,63 +37,6 @@ impl ProportionDifference {
         // As one fraction, so that equal rates differ by exactly 0.
         (self.k_canary * self.n_stable - self.k_stable * self.n_canary)
             / (self.n_canary * self.n_stable)
-    }
-
-    /// The score statistic: the difference in standard errors under equal rates.
-    ///
-    /// ```text
-    /// z = (p_c - p_s) / sqrt( p (1 - p) (1/n_c + 1/n_s) )        p = (k_c + k_s) / (n_c + n_s)
-    /// ```
-    ///
-    /// Its square is Pearson's chi-square without continuity correction. 0 where no or all
-    /// observations are events. An approximation: trust it from about five expected events a side.
-    ///
-    /// Pearson (1900), Philosophical Magazine 50(302), doi:10.1080/14786440009463897.
-    pub fn z(&self) -> f64 {
-        let pooled = (self.k_canary + self.k_stable) / (self.n_canary + self.n_stable);
-        let variance = pooled * (1.0 - pooled) * (1.0 / self.n_canary + 1.0 / self.n_stable);
-        if variance == 0.0 { 0.0 } else { self.difference() / variance.sqrt() }
-    }
-
-    /// The probability of a z at least this far from 0 if the rates are equal.
-    pub fn p_two_sided(&self) -> f64 {
-        if self.says_nothing() { 1.0 } else { (2.0 * normal_tail(self.z().abs())).min(1.0) }
-    }
-
-    /// The probability of a z at least this large if the canary's rate is not larger.
-    pub fn p_greater(&self) -> f64 {
-        if self.says_nothing() { 1.0 } else { normal_tail(self.z()) }
-    }
-
-    /// The probability of a z at least this small if the canary's rate is not smaller.
-    pub fn p_less(&self) -> f64 {
-        if self.says_nothing() { 1.0 } else { normal_tail(-self.z()) }
-    }
-
-    /// Newcombe's interval of the difference: Wilson's two intervals combined.
-    ///
-    /// ```text
-    /// low  = p_c - p_s - sqrt( (p_c - l_c)^2 + (u_s - p_s)^2 )
-    /// high = p_c - p_s + sqrt( (u_c - p_c)^2 + (p_s - l_s)^2 )
-    /// ```
-    ///
-    /// with l and u the ends of Wilson's intervals. A level of 0 or less gives the difference
-    /// itself; of 1 or more, or NaN, all differences.
-    ///
-    /// Newcombe (1998), method 10, Statistics in Medicine 17(8),
-    /// doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
-    pub fn newcombe_interval(&self, level: f64) -> (f64, f64) {
-        if let Some(limit) = self.limit(level) {
-            return limit;
-        }
-        let z = normal_quantile(0.5 * (1.0 - level));
-        let (low_canary, high_canary) = wilson(self.k_canary, self.n_canary, z);
-        let (low_stable, high_stable) = wilson(self.k_stable, self.n_stable, z);
-        let (canary, stable) = (self.rate_canary(), self.rate_stable());
-        let difference = self.difference();
-        let below = (canary - low_canary).hypot(high_stable - stable);
-        let above = (high_canary - canary).hypot(stable - low_stable);
-        (difference - below, difference + above)
     }
 
     /// Miettinen and Nurminen's interval: the differences that the score test does not reject.
@@ -195,20 +123,6 @@ impl ProportionDifference {
         }
     }
 
-    fn rate_canary(&self) -> f64 {
-        self.k_canary / self.n_canary
-    }
-
-    fn rate_stable(&self) -> f64 {
-        self.k_stable / self.n_stable
-    }
-
-    /// Without any event, or with nothing else, there is nothing to compare.
-    fn says_nothing(&self) -> bool {
-        let events = self.k_canary + self.k_stable;
-        events == 0.0 || events == self.n_canary + self.n_stable
-    }
-
     /// The interval at a level that needs no computation.
     fn limit(&self, level: f64) -> Option<(f64, f64)> {
         if level <= 0.0 {
@@ -231,17 +145,10 @@ mod tests {
     fn nothing_against_nothing_has_an_answer() {
         for (k_canary, k_stable) in [(0, 0), (10, 90)] {
             let nothing = ProportionDifference::new(k_canary, 10, k_stable, 90).unwrap();
-            assert_eq!((nothing.z(), nothing.difference()), (0.0, 0.0));
-            assert_eq!(
-                (nothing.p_two_sided(), nothing.p_greater(), nothing.p_less()),
-                (1.0, 1.0, 1.0)
-            );
-            for (low, high) in
-                [nothing.newcombe_interval(0.95), nothing.miettinen_nurminen_interval(0.95)]
-            {
-                assert!(low < -0.01 && high > 0.01, "{low} {high}");
-                assert!(low > -0.4 && high < 0.4, "{low} {high}");
-            }
+            assert_eq!(nothing.difference(), 0.0);
+            let (low, high) = nothing.miettinen_nurminen_interval(0.95);
+            assert!(low < -0.01 && high > 0.01, "{low} {high}");
+            assert!(low > -0.4 && high < 0.4, "{low} {high}");
         }
     }
 
@@ -258,14 +165,10 @@ mod tests {
     #[test]
     fn levels_outside_zero_to_one_have_their_limits() {
         let errors = ProportionDifference::new(1, 10, 2, 40).unwrap();
-        for interval in [
-            ProportionDifference::newcombe_interval,
-            ProportionDifference::miettinen_nurminen_interval,
-        ] {
-            assert_eq!(interval(&errors, 0.0), (errors.difference(), errors.difference()));
-            assert_eq!(interval(&errors, 1.0), (-1.0, 1.0));
-            assert_eq!(interval(&errors, f64::NAN), (-1.0, 1.0));
-        }
+        let interval = |level| errors.miettinen_nurminen_interval(level);
+        assert_eq!(interval(0.0), (errors.difference(), errors.difference()));
+        assert_eq!(interval(1.0), (-1.0, 1.0));
+        assert_eq!(interval(f64::NAN), (-1.0, 1.0));
     }
 
     #[test]
@@ -305,14 +208,11 @@ mod tests {
             let k_stable = (stable * n_stable as f64).round() as u64;
             let one = ProportionDifference::new(k_canary, n_canary, k_stable, n_stable).unwrap();
             let other = ProportionDifference::new(k_stable, n_stable, k_canary, n_canary).unwrap();
-            prop_assert!((one.z() + other.z()).abs() < 1e-9);
-            for (interval, mirrored) in [
-                (one.newcombe_interval(0.95), other.newcombe_interval(0.95)),
-                (one.miettinen_nurminen_interval(0.95), other.miettinen_nurminen_interval(0.95)),
-            ] {
-                prop_assert!((interval.0 + mirrored.1).abs() < 1e-9, "{:?} {:?}", interval, mirrored);
-                prop_assert!((interval.1 + mirrored.0).abs() < 1e-9, "{:?} {:?}", interval, mirrored);
-            }
+            let interval = one.miettinen_nurminen_interval(0.95);
+            let mirrored = other.miettinen_nurminen_interval(0.95);
+            prop_assert!((interval.0 + mirrored.1).abs() < 1e-9, "{:?} {:?}", interval, mirrored);
+            prop_assert!((interval.1 + mirrored.0).abs() < 1e-9, "{:?} {:?}", interval, mirrored);
+            prop_assert!((one.p_worse(0.1) + one.p_not_worse(0.1) - 1.0).abs() < 1e-12);
         }
     }
 }

@@ -2,4 +2,3 @@
 
 pub(crate) mod power;
 pub(crate) mod proportion_power;
-pub(crate) mod rank_power;

@@ -4,9 +4,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::is_random;
-use super::normal_mixture::half_width_two_sided;
-use super::normal_mixture::log_e_one_sided;
-use super::normal_mixture::mixing_precision;
 
 /// The score estimate of the canary's effect, from comparisons within each tick.
 ///
@@ -92,12 +89,30 @@ impl Score {
         let (low, high) = (effect - half_width, effect + half_width);
         Some(Interval { effect, standard_error, low, high })
     }
+}
 
-    /// ln E against "the canary's mean is not larger"; asymptotic, for comparison only.
-    pub fn log_e(&self, alpha: f64, tuned_for: f64) -> Option<f64> {
-        let r = mixing_precision(tuned_for, 2.0 * alpha)? * self.effective;
-        (self.variance > 0.0).then(|| log_e_one_sided(self.total / self.variance.sqrt(), r))
-    }
+/// The mixing precision rho^2 for which the boundary is tightest near `samples`.
+///
+/// ```text
+/// rho^2 = ( -2 ln alpha + ln(1 - 2 ln alpha) ) / samples
+/// ```
+///
+/// `None` unless 0 < alpha < 1 and `samples` is positive and finite.
+pub fn mixing_precision(samples: f64, alpha: f64) -> Option<f64> {
+    let usable = alpha > 0.0 && alpha < 1.0 && samples > 0.0 && samples.is_finite();
+    usable.then(|| (-2.0 * alpha.ln() + (-2.0 * alpha.ln()).ln_1p()) / samples)
+}
+
+/// Half the width of the two-sided confidence sequence, Robbins' normal mixture.
+///
+/// ```text
+/// se sqrt( (1 + r)/r ( ln(1 + r) + 2 ln(1/alpha) ) )        r = rho^2 n
+/// ```
+///
+/// `None` unless the standard error and r are positive and 0 < alpha < 1.
+pub fn half_width_two_sided(standard_error: f64, r: f64, alpha: f64) -> Option<f64> {
+    let usable = standard_error > 0.0 && r > 0.0 && r.is_finite() && alpha > 0.0 && alpha < 1.0;
+    usable.then(|| standard_error * ((1.0 + r) / r * (r.ln_1p() - 2.0 * alpha.ln())).sqrt())
 }
 
 #[cfg(test)]
@@ -129,8 +144,16 @@ mod tests {
         score.tick(0.5, f64::NAN, [(1.0, 1)], [(1.0, 1)]);
         assert_eq!(score, Score::default());
         score.tick(0.5, 1.0, [(1.0, 1)], [(1.0, 1)]);
-        assert_eq!(score.log_e(0.05, 1000.0), None);
+        assert_eq!(score.interval(0.05, 1000.0), None);
         score.tick(0.5, 1.0, [(f64::NAN, 1)], [(f64::INFINITY, 1)]);
         assert_eq!(score.effect(), Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn impossible_arguments_have_no_answer() {
+        assert_eq!(mixing_precision(0.0, 0.05), None);
+        assert_eq!(mixing_precision(100.0, 1.0), None);
+        assert_eq!(half_width_two_sided(0.0, 1.0, 0.05), None);
+        assert_eq!(half_width_two_sided(1.0, f64::NAN, 0.05), None);
     }
 }

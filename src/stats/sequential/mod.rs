@@ -25,8 +25,7 @@
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`ReferenceWindow`] and [`Reference`] (what a
 //! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
-//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`]; then what stands on its own:
-//! normal mixtures, quantile bands, 2 x 2 tables, several e-values at once.
+//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!
 //! Shafer, Shen, Vereshchagin and Vovk (2011), Statistical Science 26(1), doi:10.1214/10-STS347;
 //! Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70(3), doi:10.1287/opre.2021.2135;
@@ -60,19 +59,12 @@ pub(crate) mod sample_ratio;
 
 pub(crate) mod seen_keys;
 
-pub(crate) mod normal_mixture;
-
-pub(crate) mod bands;
-pub(crate) mod tables;
-
-pub(crate) mod several;
-
-pub use bands::dkw_radius;
-pub use bands::quantile_radii;
 pub use betting::Bet;
 pub use betting::Stake;
 pub use confidence_sequence::Interval;
 pub use confidence_sequence::Score;
+pub use confidence_sequence::half_width_two_sided;
+pub use confidence_sequence::mixing_precision;
 pub use e_process::EProcess;
 pub use events::Direction;
 pub use events::Events;
@@ -82,21 +74,12 @@ pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
 pub use monitor::Monitor;
-pub use normal_mixture::half_width_one_sided;
-pub use normal_mixture::half_width_two_sided;
-pub use normal_mixture::log_e_one_sided;
-pub use normal_mixture::log_e_two_sided;
-pub use normal_mixture::mixing_precision;
 pub use pair_monitor::PairMonitor;
 pub use paired::Paired;
 pub use reference::Reference;
 pub use reference::ReferenceWindow;
 pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
-pub use several::holm;
-pub use several::weighted_bonferroni;
-pub use tables::log_e_hypergeometric;
-pub use tables::log_e_two_proportions;
 pub use test::Test;
 pub use wealth::MAX_LOSS;
 pub use wealth::STAKE_SHARES;

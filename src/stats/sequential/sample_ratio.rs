@@ -101,7 +101,7 @@ fn log_e_sample_ratio(canary: f64, stable: f64, share: f64, concentration: f64) 
         - stable * (-share).ln_1p()
 }
 
-pub(super) fn ln_beta(a: f64, b: f64) -> f64 {
+fn ln_beta(a: f64, b: f64) -> f64 {
     ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
 }
 
