@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::betting::Bet;
-use super::betting::Stake;
-use super::log_mean_exp;
-use super::log_weighted_mean_exp;
+use super::bets::averages::log_mean_exp;
+use super::bets::averages::log_weighted_mean_exp;
+use super::bets::betting::Bet;
+use super::bets::betting::Stake;
 use super::recent_spread::RecentSpread;
 use super::reference::Feature;
 use super::reference::Reference;

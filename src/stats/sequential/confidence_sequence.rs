@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::is_random;
+use super::bets::averages::is_random;
 
 /// The score estimate of the canary's effect, from comparisons within each tick.
 ///

@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::betting::Bet;
-use super::betting::Stake;
+use super::bets::betting::Bet;
+use super::bets::betting::Stake;
+use super::bets::events::Direction;
+use super::bets::events::Events;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
-use super::events::Direction;
-use super::events::Events;
 use super::recent_mean::RecentMean;
 use super::recent_spread::RecentSpread;
 

@@ -33,18 +33,12 @@
 
 pub(crate) mod confidence_sequence;
 pub(crate) mod e_process;
-pub(crate) mod fixed_share;
 pub(crate) mod reference;
-
-pub(crate) mod wealth;
-
-pub(crate) mod betting;
-pub(crate) mod paired;
-
-pub(crate) mod events;
 
 pub(crate) mod recent_mean;
 pub(crate) mod recent_spread;
+
+pub(crate) mod bets;
 
 pub(crate) mod comparison;
 pub(crate) mod test;
@@ -59,60 +53,37 @@ pub(crate) mod sample_ratio;
 
 pub(crate) mod seen_keys;
 
-pub use betting::Bet;
-pub use betting::Stake;
+pub use bets::averages::log_mean_exp;
+pub use bets::averages::log_weighted_mean_exp;
+pub use bets::betting::Bet;
+pub use bets::betting::Stake;
+pub use bets::events::Direction;
+pub use bets::events::Events;
+pub use bets::events::RISK_RATIOS;
+pub use bets::events::RISK_SHARES;
+pub use bets::paired::Paired;
+pub use bets::wealth::MAX_LOSS;
+pub use bets::wealth::STAKE_SHARES;
+pub use bets::wealth::STAKE_SIZES;
+pub use bets::wealth::STAKES;
 pub use confidence_sequence::Interval;
 pub use confidence_sequence::Score;
 pub use confidence_sequence::half_width_two_sided;
 pub use confidence_sequence::mixing_precision;
 pub use e_process::EProcess;
-pub use events::Direction;
-pub use events::Events;
-pub use events::RISK_RATIOS;
-pub use events::RISK_SHARES;
 pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
 pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
-pub use paired::Paired;
 pub use reference::Reference;
 pub use reference::ReferenceWindow;
 pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
 pub use test::Test;
-pub use wealth::MAX_LOSS;
-pub use wealth::STAKE_SHARES;
-pub use wealth::STAKE_SIZES;
-pub use wealth::STAKES;
 
 pub use super::fixed_horizon::margin::Harm;
 pub use super::fixed_horizon::margin::Margin;
-
-/// ln of the mean of the e-values whose logarithms are given: an average of e-values is an e-value.
-///
-/// No values give 0: nothing was bet, and E = 1.
-pub fn log_mean_exp(logs: &[f64]) -> f64 {
-    let weight = 1.0 / logs.len().max(1) as f64;
-    log_weighted_mean_exp(logs, std::iter::repeat(weight))
-}
-
-/// ln of the weighted mean of the e-values whose logarithms are given; the weights sum to 1.
-pub fn log_weighted_mean_exp(logs: &[f64], weights: impl IntoIterator<Item = f64>) -> f64 {
-    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() {
-        return if logs.is_empty() { 0.0 } else { largest };
-    }
-    let sum: f64 =
-        logs.iter().zip(weights).map(|(log, weight)| weight * (log - largest).exp()).sum();
-    largest + sum.ln()
-}
-
-/// Whether a share leaves something to chance, so that there is something to bet on. The smallest
-/// weight is a basis point; far below it the stakes would lose their digits.
-fn is_random(share: f64) -> bool {
-    (1e-9..=1.0 - 1e-9).contains(&share)
-}
 
 #[cfg(test)]
 #[path = "expectation_tests.rs"]

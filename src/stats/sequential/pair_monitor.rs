@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::bets::averages::log_mean_exp;
+use super::bets::paired::Paired;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
-use super::log_mean_exp;
-use super::paired::Paired;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 

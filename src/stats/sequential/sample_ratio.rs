@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::Serialize;
 use statrs::function::gamma::ln_gamma;
 
+use super::bets::averages::is_random;
 use super::e_process::EProcess;
-use super::is_random;
 
 /// How sure the alternative is that the share is about the intended one, in requests. A share that
 /// is off by a fifth is then found within a few hundred of the canary's requests.

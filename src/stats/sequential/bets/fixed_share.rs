@@ -21,7 +21,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::log_weighted_mean_exp;
+use super::averages::log_weighted_mean_exp;
 
 /// The part that is kept as cash.
 const CASH: f64 = 0.05;

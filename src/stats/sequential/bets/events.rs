@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::averages::is_random;
+use super::averages::log_weighted_mean_exp;
 use super::fixed_share::FixedShare;
-use super::is_random;
-use super::log_weighted_mean_exp;
 
 /// Which side of the null hypothesis is bet on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

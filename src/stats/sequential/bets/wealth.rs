@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::averages::log_weighted_mean_exp;
 use super::fixed_share::FixedShare;
-use super::log_weighted_mean_exp;
 
 /// How many stakes are mixed.
 pub const STAKES: usize = 8;
@@ -44,14 +44,14 @@ const MAX_GAIN: f64 = 1e8;
 /// The logarithms of the eight wealths, each per unit that it began with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Wealth([f64; STAKES]);
+pub(crate) struct Wealth([f64; STAKES]);
 
 /// The stakes for one tick.
 ///
 /// ```text
 /// lambda_k = min( eta_k / scale, 0.9 / |worst| )            worst = the smallest possible outcome
 /// ```
-pub(super) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
+pub(crate) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
     let most = MAX_LOSS / worst.abs().max(1e-12);
     STAKE_SIZES.map(|eta| (eta / scale.max(1e-300)).min(most))
 }
@@ -59,7 +59,7 @@ pub(super) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
 impl Wealth {
     /// Multiplies each wealth by `(1 + lambda x)^count` for every outcome `(x, count)`, and says how
     /// many outcomes that were.
-    pub(super) fn play(
+    pub(crate) fn play(
         &mut self,
         lambda: &[f64; STAKES],
         outcomes: impl Iterator<Item = (f64, u64)>,
@@ -92,7 +92,7 @@ impl Wealth {
     }
 
     /// The logarithms of the wealths, to share them out.
-    pub(super) fn logs(&mut self) -> &mut [f64; STAKES] {
+    pub(crate) fn logs(&mut self) -> &mut [f64; STAKES] {
         &mut self.0
     }
 
@@ -104,12 +104,12 @@ impl Wealth {
     }
 
     /// Deals out a little of the wealth to all stakes, after so many further observations.
-    pub(super) fn share(&mut self, fixed_share: &mut FixedShare, observations: u64) {
+    pub(crate) fn share(&mut self, fixed_share: &mut FixedShare, observations: u64) {
         fixed_share.share(&mut self.0, &STAKE_SHARES, observations);
     }
 
     /// ln of what the unit has become.
-    pub(super) fn log_e(&self, fixed_share: Option<&FixedShare>) -> f64 {
+    pub(crate) fn log_e(&self, fixed_share: Option<&FixedShare>) -> f64 {
         match fixed_share {
             Some(fixed_share) => fixed_share.log_e(&self.0, &STAKE_SHARES),
             None => log_weighted_mean_exp(&self.0, STAKE_SHARES),

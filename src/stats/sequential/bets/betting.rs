@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::averages::is_random;
 use super::fixed_share::FixedShare;
-use super::is_random;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 
