@@ -4,6 +4,7 @@
 //! - [`tracks`], [`health`], [`plan`], [`checklist`], [`diagnostics`], [`shadow`], [`sequential`], [`quality`] and
 //!   [`post_promotion`]: its parts.
 //! - [`history`]: journal entries with their sentences.
+//! - [`report`]: all of it in words, for people.
 
 pub mod checklist;
 pub mod diagnostics;
@@ -13,6 +14,7 @@ pub mod overview;
 pub mod plan;
 pub mod post_promotion;
 pub mod quality;
+pub mod report;
 pub mod sequential;
 pub mod shadow;
 pub mod tracks;

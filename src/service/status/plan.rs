@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::report::words::duration;
 use crate::canary::Judgement;
 use crate::canary::Rollout;
 use crate::canary::judge::sentences;
@@ -21,6 +22,10 @@ pub struct PlanStatus {
     pub steps: Vec<StepStatus>,
     /// The deadline of the whole rollout.
     pub deadline_at: Option<Timestamp>,
+    /// Requests that each track needs at each step.
+    pub min_samples: u64,
+    /// When the warm-up ends, before which nothing is judged.
+    pub warm_up_until: Timestamp,
     /// What happens at the deadline.
     pub at_deadline: AtDeadline,
     /// Whether the promotion needs approval.
@@ -92,10 +97,28 @@ impl PlanStatus {
             position: rollout.position + 1,
             steps: plan.steps.iter().map(step).collect(),
             deadline_at: rollout.deadline_at,
+            min_samples: plan.min_samples,
+            warm_up_until: rollout.warm_until(),
             at_deadline: plan.at_deadline,
             approval: plan.approval,
             next,
             reasons,
         })
+    }
+
+    /// `1 % for 10 min, [5 %] for 10 min, 50 % until resumed`; the current step in brackets.
+    pub fn steps_in_words(&self) -> String {
+        let step = |(place, step): (usize, &StepStatus)| {
+            let share = match step.shadow_percent > 0.0 {
+                true => format!("{} % (shadow {} %)", step.percent, step.shadow_percent),
+                false => format!("{} %", step.percent),
+            };
+            let share = if place == self.position { format!("[{share}]") } else { share };
+            match step.bake_seconds {
+                Some(seconds) => format!("{share} for {}", duration(seconds)),
+                None => format!("{share} until resumed"),
+            }
+        };
+        (1..).zip(&self.steps).map(step).collect::<Vec<_>>().join(", ")
     }
 }

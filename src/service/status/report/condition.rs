@@ -1,0 +1,280 @@
+//! The headline of a report: how the rollout is doing, in a word and a sentence.
+
+use serde::Serialize;
+
+use super::rows::MetricRow;
+use super::rows::MetricState;
+use super::words::Times;
+use super::words::duration;
+use super::words::list;
+use crate::canary::Verdict;
+use crate::canary::policy::HarmAction;
+use crate::canary::rollout::state::Ended;
+use crate::canary::rollout::state::Outcome;
+use crate::service::serving::circuit_breaker::BreakerState;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::overview::RolloutStatus;
+use crate::service::status::overview::Status;
+use crate::service::status::plan::NextAction;
+
+/// How a rollout is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// No rollout yet.
+    Stable,
+    /// The last rollout was promoted.
+    Promoted,
+    /// The last rollout was promoted and is monitored.
+    Monitoring,
+    /// The last rollout was rolled back.
+    RolledBack,
+    /// The last promotion was undone.
+    Reverted,
+    /// Too little data to judge.
+    Waiting,
+    /// Enough data, and no conclusion yet.
+    Holding,
+    /// Every guardrail passes.
+    Healthy,
+    /// The canary does harm.
+    Harm,
+    /// The circuit breaker keeps requests from the canary.
+    BreakerOpen,
+    /// The rollout is on hold.
+    Paused,
+    /// The rollout waits for approval.
+    AwaitingApproval,
+}
+
+impl Condition {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Condition::Stable => "STABLE",
+            Condition::Promoted => "PROMOTED",
+            Condition::Monitoring => "MONITORING",
+            Condition::RolledBack => "ROLLED BACK",
+            Condition::Reverted => "REVERTED",
+            Condition::Waiting => "WAITING",
+            Condition::Holding => "HOLDING",
+            Condition::Healthy => "HEALTHY",
+            Condition::Harm => "HARM",
+            Condition::BreakerOpen => "BREAKER OPEN",
+            Condition::Paused => "PAUSED",
+            Condition::AwaitingApproval => "AWAITING APPROVAL",
+        }
+    }
+}
+
+/// A condition, and why.
+pub(super) struct Headline {
+    pub(super) condition: Condition,
+    /// The subject: who gets what.
+    pub(super) text: String,
+    /// One sentence.
+    pub(super) why: Option<String>,
+}
+
+/// Seconds for which the rate of requests is measured at least, once a rollout is that old.
+const RATE_SECONDS: f64 = 30.0;
+
+impl Headline {
+    pub(super) fn new(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
+        match (&status.rollout, &status.canary) {
+            (Some(rollout), Some(canary)) => {
+                let (condition, why) = running(status, rollout, rows);
+                let text = format!(
+                    "{} gets {} % of the traffic{}",
+                    canary.name,
+                    status.traffic_percent,
+                    shadow(status)
+                );
+                Headline { condition, text, why: Some(why) }
+            }
+            (None, _) | (_, None) => idle(status, times),
+        }
+    }
+}
+
+fn shadow(status: &Status) -> String {
+    match status.shadow.as_ref().map(|shadow| shadow.percent).filter(|percent| *percent > 0.0) {
+        Some(percent) => format!(" and {percent} % in shadow"),
+        None => String::new(),
+    }
+}
+
+fn idle(status: &Status, times: &Times) -> Headline {
+    let stable = &status.stable;
+    let since = format!("{} since {}", stable.version, times.time(stable.since));
+    let Some(last) = &status.last_rollout else {
+        let (condition, text) = (Condition::Stable, format!("{since}; no canary"));
+        return Headline { condition, text, why: None };
+    };
+    let Ended { canary, at, reason, outcome, .. } = last;
+    let (name, at) = (&canary.name, times.time(*at));
+    let answers = format!("{} answers all requests.", stable.version);
+    match (outcome, &status.post_promotion) {
+        (Outcome::RolledBack, _) => Headline {
+            condition: Condition::RolledBack,
+            text: format!("{name} at {at}: {reason}"),
+            why: Some(answers),
+        },
+        (Outcome::Reverted, _) => Headline {
+            condition: Condition::Reverted,
+            text: format!("{name} at {at}: {reason}"),
+            why: Some(answers),
+        },
+        (Outcome::Promoted, Some(monitored)) => {
+            let until = times.time(monitored.until);
+            let then = match monitored.action {
+                HarmAction::Revert => format!("reverts to {}", monitored.previous),
+                HarmAction::Report => "is reported".to_owned(),
+            };
+            Headline {
+                condition: Condition::Monitoring,
+                text: format!("{name}, promoted at {at}, by late labels until {until}"),
+                why: Some(match &monitored.harm {
+                    Some(harm) => harm.clone(),
+                    None => format!("No harm in late labels so far; harm {then}."),
+                }),
+            }
+        }
+        (Outcome::Promoted, None) => Headline {
+            condition: Condition::Promoted,
+            text: format!("{name} at {at}; it answers all requests"),
+            why: None,
+        },
+    }
+}
+
+fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Condition, String) {
+    let plan = rollout.plan.as_ref();
+    let health = status.health.as_ref();
+    match status.state {
+        RolloutState::Paused => {
+            return (Condition::Paused, concern(status).unwrap_or_else(|| "On hold.".to_owned()));
+        }
+        RolloutState::AwaitingApproval => {
+            let why = match rows.iter().any(MetricRow::is_open) {
+                true => "The step is over; not every guardrail passes yet.",
+                false => "The step is over and every guardrail passes.",
+            };
+            return (Condition::AwaitingApproval, why.to_owned());
+        }
+        RolloutState::Running | RolloutState::Idle => {}
+    }
+    let is_harm = health.is_some_and(|health| health.harm_is_shown);
+    if is_harm || plan.is_some_and(|plan| plan.next == NextAction::RollBack) {
+        return (Condition::Harm, harm(status, rollout, rows));
+    }
+    if let Some(breaker) = &status.breaker
+        && breaker.state == BreakerState::Open
+    {
+        let failures = breaker.failures_in_a_row;
+        let why = format!(
+            "The canary failed {failures} requests in a row; {} answers, only probes reach the canary.",
+            status.stable.version
+        );
+        return (Condition::BreakerOpen, why);
+    }
+    let is_in_shadow = status.shadow.as_ref().is_some_and(|shadow| shadow.percent > 0.0);
+    if status.traffic_percent == 0.0 && !is_in_shadow {
+        return (
+            Condition::Waiting,
+            "The canary gets no requests, so nothing is judged.".to_owned(),
+        );
+    }
+    let rate = health.and_then(|health| health.forecast.as_ref()).map(|it| &it.forecast);
+    let rate = rate.map_or(0.0, |forecast| forecast.requests_per_second);
+    let is_silent = rate == 0.0 && status.traffic_percent > 0.0;
+    if is_silent {
+        let time = match rollout.elapsed_seconds >= RATE_SECONDS {
+            true => format!("No requests for {RATE_SECONDS} s"),
+            false => "No requests yet".to_owned(),
+        };
+        return (
+            Condition::Waiting,
+            format!("{time}; serin neither promotes nor rolls back on silence."),
+        );
+    }
+    let warm_up =
+        plan.map_or(0.0, |plan| plan.warm_up_until.duration_since(status.at).as_secs_f64());
+    if warm_up > 0.0 {
+        let left = duration(warm_up);
+        return (
+            Condition::Waiting,
+            format!("Warming up for {left} more; nothing is judged before."),
+        );
+    }
+    if health.is_some_and(|health| health.verdict == Verdict::Promote) {
+        return (Condition::Healthy, "Every guardrail passes.".to_owned());
+    }
+    open(status, rows)
+}
+
+/// The metrics that are not decided, and how long it may take.
+fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
+    let of = |is_meant: fn(&&MetricRow) -> bool| -> Vec<String> {
+        rows.iter()
+            .filter(|row| row.is_open())
+            .filter(is_meant)
+            .map(|row| row.metric.clone())
+            .collect()
+    };
+    let lacking = of(|row| row.state == MetricState::Waiting && row.detail.is_some());
+    if !lacking.is_empty() {
+        return (Condition::Waiting, format!("Too few samples to judge {}.", list(&lacking)));
+    }
+    if let Some(concern) = concern(status) {
+        return (Condition::Holding, concern);
+    }
+    let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
+    let seconds = forecast.and_then(|it| it.forecast.verdict).and_then(|verdict| verdict.seconds);
+    let undecided = of(|_| true);
+    let verb = if undecided.len() == 1 { "is" } else { "are" };
+    let when = match seconds {
+        Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
+        Some(_) | None => "no end in sight at the present difference".to_owned(),
+    };
+    let why = match undecided.is_empty() {
+        true => format!("Every guardrail passes on its own; the step waits for a verdict: {when}."),
+        false => format!("{} {verb} not settled yet: {when}.", capitalized(&list(&undecided))),
+    };
+    (Condition::Holding, why)
+}
+
+/// What a person should look at: harm in a segment, lost requests.
+fn concern(status: &Status) -> Option<String> {
+    let diagnostics = &status.health.as_ref()?.diagnostics;
+    let findings = diagnostics.segments.iter().flat_map(|segments| &segments.findings);
+    let mut sentences = findings.map(|finding| finding.sentence.clone());
+    let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
+    sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))
+}
+
+/// What harm there is: the failing metrics, or the reason of the plan or the health check.
+fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String {
+    let failing = rows.iter().filter(|row| row.role.acts() && row.state == MetricState::Fail);
+    let failing: Vec<String> = failing
+        .map(|row| match (&row.difference, &row.allowed) {
+            (Some(difference), Some(allowed)) => {
+                format!("{} {difference} (allowed {allowed})", row.metric)
+            }
+            (_, None) | (None, _) => row.metric.clone(),
+        })
+        .collect();
+    if !failing.is_empty() {
+        return format!("{} against {}.", capitalized(&list(&failing)), status.stable.version);
+    }
+    let by_plan = rollout.plan.as_ref().and_then(|plan| plan.reasons.first());
+    let reasons = status.verdict.as_ref().and_then(|verdict| verdict.reasons.first());
+    let sentence =
+        concern(status).or_else(|| by_plan.or(reasons).map(|it| format!("{}.", capitalized(it))));
+    sentence.unwrap_or_else(|| "The canary does harm.".to_owned())
+}
+
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}

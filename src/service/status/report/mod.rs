@@ -1,0 +1,19 @@
+//! A status in words, for people: one value that the terminal and a web page render.
+//!
+//! - [`view`]: the report: headline, reason, next step, what is missing, notes.
+//! - [`rows`]: one row per metric: role, difference, interval, margin, state.
+//! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
+//! - [`words`]: times, durations and numbers as the report writes them.
+
+pub mod rows;
+pub mod view;
+pub mod words;
+
+mod condition;
+mod next;
+
+#[cfg(test)]
+mod tests;
+
+pub use condition::Condition;
+pub use view::Report;

@@ -1,0 +1,131 @@
+//! What happens next and when, and what it waits for.
+
+use super::condition::Condition;
+use super::rows::MetricRow;
+use super::rows::MetricState;
+use super::words::Times;
+use super::words::count;
+use super::words::duration;
+use super::words::list;
+use crate::canary::policy::plan::AtDeadline;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::overview::RolloutStatus;
+use crate::service::status::overview::Status;
+use crate::service::status::plan::NextAction;
+use crate::service::status::plan::PlanStatus;
+
+/// What happens next, in a sentence.
+pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> String {
+    match &status.rollout {
+        None => idle(status, condition, times),
+        Some(rollout) => match &rollout.plan {
+            None => by_hand(condition),
+            Some(plan) => by_plan(status, rollout, plan, times),
+        },
+    }
+}
+
+fn idle(status: &Status, condition: Condition, times: &Times) -> String {
+    let cool_down = status.last_rollout.as_ref().and_then(|last| last.cool_down_until);
+    match (condition, cool_down) {
+        (Condition::Monitoring, _) => "serin revert --reason TEXT undoes the promotion.".to_owned(),
+        (_, Some(until)) => {
+            format!("serin deploys by plan again from {}, or now by override.", times.time(until))
+        }
+        (_, None) => "serin deploy MODEL starts a rollout.".to_owned(),
+    }
+}
+
+fn by_hand(condition: Condition) -> String {
+    match condition {
+        Condition::Harm | Condition::BreakerOpen => "You decide: serin rollback.",
+        Condition::Healthy => "You decide: serin promote, or serin rollback.",
+        Condition::Paused => "You decide: serin resume, or serin rollback.",
+        Condition::Stable
+        | Condition::Promoted
+        | Condition::Monitoring
+        | Condition::RolledBack
+        | Condition::Reverted
+        | Condition::Waiting
+        | Condition::Holding
+        | Condition::AwaitingApproval => {
+            "You decide: serin promote once the guardrails pass, or serin rollback."
+        }
+    }
+    .to_owned()
+}
+
+fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
+    let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
+    let at_deadline = match (plan.at_deadline, deadline) {
+        (AtDeadline::RollBack, Some(deadline)) => format!("; rolled back at {deadline} otherwise"),
+        (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
+    };
+    match status.state {
+        RolloutState::Paused => {
+            return format!("You decide: serin resume, or serin rollback{at_deadline}.");
+        }
+        RolloutState::AwaitingApproval => {
+            return format!(
+                "You decide: serin resume continues, serin rollback ends it{at_deadline}."
+            );
+        }
+        RolloutState::Running | RolloutState::Idle => {}
+    }
+    let following = plan.steps.iter().find(|step| step.percent > status.traffic_percent);
+    let step = match following {
+        Some(step) => format!("{} %", step.percent),
+        None if plan.approval => "your approval, then promotion".to_owned(),
+        None => "promotion".to_owned(),
+    };
+    match plan.next {
+        NextAction::RollBack => "serin rolls it back now.".to_owned(),
+        NextAction::Hold => "serin pauses the rollout now, for you to decide.".to_owned(),
+        NextAction::Promote => "serin promotes it now.".to_owned(),
+        NextAction::AwaitApproval => "serin asks for your approval now.".to_owned(),
+        NextAction::Advance => format!("{step} now."),
+        NextAction::Wait => {
+            let left = rollout.remaining_bake_seconds;
+            let end = left.filter(|left| *left > 0.0).and_then(|_| {
+                let bake = std::time::Duration::try_from_secs_f64(rollout.bake_seconds?).ok()?;
+                rollout.step_started_at.checked_add(bake).ok()
+            });
+            let at = match (end, left) {
+                (Some(end), _) => format!(" at {} at the earliest", times.time(end)),
+                (None, Some(_)) => String::new(),
+                (None, None) => ", once you resume the rollout".to_owned(),
+            };
+            let condition = match following {
+                Some(step) if step.percent < 100.0 => "if no guardrail fails",
+                Some(_) | None => "once every guardrail passes",
+            };
+            format!("{step}{at} {condition}; 0 % as soon as harm is found.")
+        }
+    }
+}
+
+/// What the step waits for, in a sentence; `None` if for nothing.
+pub(super) fn missing(status: &Status, rows: &[MetricRow]) -> Option<String> {
+    let rollout = status.rollout.as_ref()?;
+    let mut missing: Vec<String> = Vec::new();
+    if let Some(plan) = &rollout.plan {
+        let left = |seen: u64| plan.min_samples.saturating_sub(seen);
+        let (canary, stable) = (&status.tracks.canary, &status.tracks.stable);
+        if left(canary.requests) > 0 && status.traffic_percent > 0.0 {
+            missing.push(count(left(canary.requests), "more canary request"));
+        }
+        if left(stable.requests) > 0 && status.traffic_percent < 100.0 {
+            missing.push(count(left(stable.requests), "more stable request"));
+        }
+    }
+    let lacking = rows.iter().filter(|row| row.is_open() && row.state == MetricState::Waiting);
+    let lacking =
+        lacking.filter_map(|row| Some(format!("{} ({})", row.metric, row.detail.clone()?)));
+    missing.extend(lacking);
+    if let (Some(left), Some(bake)) = (rollout.remaining_bake_seconds, rollout.bake_seconds)
+        && left > 0.0
+    {
+        missing.push(format!("{} of this step's {}", duration(left), duration(bake)));
+    }
+    (!missing.is_empty()).then(|| format!("Waiting for {}.", list(&missing)))
+}

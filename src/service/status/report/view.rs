@@ -1,0 +1,99 @@
+//! A status in words.
+
+use serde::Serialize;
+
+use super::condition::Condition;
+use super::condition::Headline;
+use super::next;
+use super::rows::MetricRow;
+use super::words::Times;
+use crate::canary::Metric;
+use crate::canary::judge::forecast::MetricForecast;
+use crate::canary::judge::verdict::MetricEvidence;
+use crate::service::status::overview::Status;
+
+/// The state of a rollout for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// How it is doing.
+    pub condition: Condition,
+    /// Which version gets what.
+    pub headline: String,
+    /// Why, in one sentence.
+    pub why: Option<String>,
+    /// What happens next and when.
+    pub next: String,
+    /// What it waits for.
+    pub missing: Option<String>,
+    /// A row per metric.
+    pub metrics: Vec<MetricRow>,
+    /// What else to know: injected faults, stalls of the machine, failing notifications.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The report of a status, with times as given.
+    pub fn new(status: &Status, times: &Times) -> Report {
+        let metrics = rows(status);
+        let Headline { condition, text, why } = Headline::new(status, &metrics, times);
+        Report {
+            condition,
+            headline: text,
+            why,
+            next: next::next(status, condition, times),
+            missing: next::missing(status, &metrics),
+            metrics,
+            notes: notes(status),
+        }
+    }
+}
+
+fn rows(status: &Status) -> Vec<MetricRow> {
+    let is_compared = status.traffic_percent > 0.0 && status.traffic_percent < 100.0;
+    match (&status.rollout, &status.health, &status.post_promotion) {
+        (Some(rollout), Some(health), _) => {
+            let evidence =
+                health.sequential.iter().flat_map(|it| &it.metrics).map(|it| &it.evidence);
+            let forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
+            table(&rollout.metrics, evidence, forecasts, is_compared)
+        }
+        (None, _, Some(promotion)) => {
+            let evidence =
+                promotion.sequential.iter().flat_map(|it| &it.metrics).map(|it| &it.evidence);
+            let rows = table(&promotion.metrics, evidence, std::iter::empty(), false);
+            let metrics = promotion.metrics.iter().zip(rows);
+            metrics.filter(|(metric, _)| metric.source.is_of_labels()).map(|it| it.1).collect()
+        }
+        (_, None, _) | (None, _, None) => Vec::new(),
+    }
+}
+
+fn table<'a>(
+    metrics: &[Metric],
+    evidence: impl Iterator<Item = &'a MetricEvidence>,
+    mut forecasts: impl Iterator<Item = &'a MetricForecast>,
+    is_compared: bool,
+) -> Vec<MetricRow> {
+    let judged = metrics.iter().zip(evidence);
+    judged.map(|(one, it)| MetricRow::new(one, it, forecasts.next(), is_compared)).collect()
+}
+
+fn notes(status: &Status) -> Vec<String> {
+    let mut notes: Vec<String> = status.note.iter().cloned().collect();
+    if status.simulate_slowdown {
+        notes.push(format!("Injected on purpose: {} ms of delay.", status.delay_ms));
+    }
+    if let Some(injection) = &status.injection {
+        notes.push(format!("Injected on purpose: {}.", injection.in_words()));
+    }
+    let machine = status.health.as_ref().and_then(|health| health.diagnostics.machine.as_ref());
+    if let Some(message) = machine.and_then(|machine| machine.message.as_ref()) {
+        notes.push(format!("Note: {message}."));
+    }
+    let failing = status.notifications.iter().filter(|target| target.failures > 0);
+    notes.extend(failing.filter_map(|target| {
+        let error = target.last_error.as_ref()?;
+        Some(format!("Notifications to {} fail: {error}", target.target))
+    }));
+    notes
+}
