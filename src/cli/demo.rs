@@ -1,7 +1,7 @@
-//! `serin demo`: scenarios of a canary, narrated, over real HTTP against a real server.
+//! `serin demo`: narrated scenarios over HTTP against a server in this process.
 //!
-//! Each step says what it expects before it looks, and the exit code is 0 only if every step showed
-//! what it must. Each scenario has a server and a store of its own, in a folder that is gone afterwards.
+//! Each scenario has its own server and store in a temporary folder. The exit code is 0 only if every
+//! check passed.
 
 pub(crate) mod own_server;
 
@@ -32,19 +32,19 @@ use story::Story;
 /// The flags of `serin demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
-    /// Which scenario to live through
+    /// Scenario to run
     #[arg(long, value_name = "SCENARIO", default_value = "all")]
     scenario: Chosen,
-    /// Predictions in each burst of traffic: a multiple of 20, because the canary gets two of twenty
+    /// Predictions in each burst of traffic, a multiple of 20: the canary gets 2 of 20
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = twenties)]
     requests: u64,
-    /// Delay of the slowed-down canary, in milliseconds
+    /// Delay of the slow canary, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 25,
           value_parser = clap::value_parser!(u64).range(2..=500))]
     delay_ms: u64,
 }
 
-/// What one can choose.
+/// The scenarios by name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Chosen {
     /// All of them, one after the other
@@ -53,18 +53,18 @@ enum Chosen {
     Slow,
     /// A healthy canary is promoted by a person
     Healthy,
-    /// A canary that begins to fail is taken back by serin
+    /// serin rolls back a canary that starts to fail
     Spike,
-    /// A healthy canary climbs by itself and is promoted
+    /// A healthy canary is promoted step by step, by its plan
     Ramp,
-    /// A canary that is slow in one region only is held, and the region is named
+    /// A canary that is slow in one region is paused, and the region is named
     Segment,
-    /// A canary whose scores are wrong is taken back before a user has met it
+    /// A canary with wrong scores is rolled back before it answers any user
     Shadow,
 }
 
 impl Chosen {
-    /// The scenarios that were chosen; of these, each tells one.
+    /// The scenarios to run.
     fn scenarios(self) -> Vec<Scenario> {
         match self {
             Chosen::All => Scenario::ALL.to_vec(),
@@ -78,7 +78,7 @@ impl Chosen {
     }
 }
 
-/// What can happen to a canary.
+/// A scenario.
 #[derive(Clone, Copy, Debug)]
 enum Scenario {
     Slow,
@@ -99,7 +99,7 @@ impl Scenario {
         Scenario::Shadow,
     ];
 
-    /// What its server has declared.
+    /// The segments of its server.
     fn segments(self) -> GivenSegments {
         match self {
             Scenario::Segment => by_plan::regions(),
@@ -123,7 +123,7 @@ impl Scenario {
     }
 }
 
-/// A number of requests of which exactly a tenth is the canary's.
+/// A number of requests of which exactly a tenth goes to the canary.
 fn twenties(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(n) if (200..=100_000).contains(&n) && n % 20 == 0 => Ok(n),
@@ -131,7 +131,7 @@ fn twenties(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Plays the scenarios that were chosen.
+/// Runs the scenarios.
 ///
 /// # Errors
 /// When the server cannot be started or stops answering.
@@ -140,30 +140,27 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
     anstream::println!(
-        "Each scenario has a server of its own, with model_v1 as stable. All that follows is plain \
-         HTTP;\n`serin serve` and curl do the same."
+        "Each scenario starts its own server with model_v1 as stable and talks to it over plain HTTP;\n\
+         serin serve and curl do the same."
     );
-    let (mut failed, mut steps) = (0, 0);
+    let (mut failed, mut checks) = (0, 0);
     for scenario in args.scenario.scenarios() {
         let server = Server::start(&models, &folder, scenario.segments())?;
         let client = Client::new(&server.url, None);
-        let mut story = Story { client, requests: args.requests, failed: 0, steps: 0 };
+        let mut story = Story { client, requests: args.requests, failed: 0, checks: 0 };
         scenario.play(&mut story, args)?;
-        (failed, steps) = (failed + story.failed, steps + story.steps);
-        // Its connections would keep the server from stopping.
+        (failed, checks) = (failed + story.failed, checks + story.checks);
+        // Open connections would keep the server from stopping.
         drop(story);
         server.stop()?;
     }
     if failed == 0 {
-        anstream::println!(
-            "\n{}",
-            styled(show::GOOD, format!("All {steps} steps showed what they must."))
-        );
+        anstream::println!("\n{}", styled(show::GOOD, format!("All {checks} checks passed.")));
         Ok(ExitCode::SUCCESS)
     } else {
         anstream::println!(
             "\n{}",
-            styled(show::BAD, format!("{failed} of {steps} steps did not show what they must."))
+            styled(show::BAD, format!("{failed} of {checks} checks failed."))
         );
         Ok(ExitCode::from(FAIL))
     }

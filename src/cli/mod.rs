@@ -41,6 +41,7 @@ use local::serve;
 use local::train;
 use remote::check;
 use remote::deploy;
+use remote::explain;
 use remote::history;
 use remote::pause;
 use remote::promote;
@@ -76,8 +77,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Deploy a model as the canary
     Deploy(deploy::DeployArgs),
-    /// Check the canary's health; exit code 0 healthy, 1 alert, 3 not enough data
+    /// Judge the canary; exit code 0 pass, 1 fail, 3 inconclusive
     Check(check::CheckArgs),
+    /// Explain one metric: margins, p-values, forecast
+    Explain(explain::ExplainArgs),
     /// Promote the canary to stable
     Promote(promote::PromoteArgs),
     /// Roll back the canary
@@ -137,6 +140,7 @@ impl Cli {
             Command::Status(args) => status::run(&args),
             Command::Deploy(args) => deploy::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Promote(args) => promote::run(&args),
             Command::Rollback(args) => rollback::run(&args),
             Command::Revert(args) => revert::run(&args),

@@ -4,9 +4,12 @@
 //! word for programs, and `error`, the detail again, where clients of the Open Inference Protocol
 //! look for it.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::reading::suggestion::explained;
@@ -36,16 +39,24 @@ pub struct Problem {
     allow: Option<String>,
 }
 
-/// The body of a problem.
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    instance: &'a str,
-    code: &'a str,
-    error: &'a str,
+/// The body of a problem (RFC 9457).
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProblemBody<'a> {
+    /// The problem type.
+    pub r#type: String,
+    /// The problem type in words.
+    pub title: Cow<'a, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong and what to do.
+    pub detail: Cow<'a, str>,
+    /// The path of the request.
+    pub instance: Cow<'a, str>,
+    /// The problem type for programs.
+    pub code: Cow<'a, str>,
+    /// The same as `detail`.
+    pub error: Cow<'a, str>,
 }
 
 impl Problem {
@@ -191,14 +202,14 @@ impl Problem {
 
     /// The response to a request for this path.
     pub fn response(&self, instance: &str) -> HttpResponse {
-        let body = Body {
+        let body = ProblemBody {
             r#type: format!("urn:serin:problem:{}", self.code),
-            title: self.title,
+            title: self.title.into(),
             status: self.status.as_u16(),
-            detail: &self.detail,
-            instance,
-            code: self.code,
-            error: &self.detail,
+            detail: (&self.detail).into(),
+            instance: instance.into(),
+            code: self.code.into(),
+            error: (&self.detail).into(),
         };
         let mut response = HttpResponse::build(self.status);
         if let Some(allow) = &self.allow {

@@ -1,66 +1,79 @@
-//! The scenario of a canary that is silently wrong, and that no user meets.
+//! Scenario of a canary with wrong scores that is found in shadow.
 
 use anyhow::Context;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::json;
 
 use super::story::Story;
+use crate::canary::rollout::state::Outcome;
 use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
 use crate::model::training::synthetic::Churn;
 use crate::model::training::synthetic::churn;
 
-/// More requests than it takes; then the story has gone wrong.
+/// More requests than it takes.
 const MAX_REQUESTS: usize = 4000;
 
-/// Requests between two looks at the status.
+/// Requests between two looks.
 const BETWEEN_LOOKS: usize = 50;
 
-/// Scores that have moved, while latency and errors are fine: found by comparing the answers to the same
-/// requests, before the canary has answered anybody.
+/// Shifted scores while latency and errors are fine: found by comparing both versions' answers to the same
+/// requests.
 ///
 /// # Errors
 /// When the server does not answer.
 pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
-    story.title("A canary that is silently wrong is found in shadow, before any user meets it");
-    story.say("model_v2 is deployed with a plan that begins in shadow: it answers nobody");
+    story.title("A canary with wrong scores is found in shadow, before it answers any user");
+    story.say("deploy model_v2 with a plan that starts in shadow: it answers no user");
     let plan = json!({
         "steps": [{ "weight": 0, "bake": "10m" }, { "weight": 10, "bake": "10m" }],
         "warm_up": "0s", "look": "200ms",
     });
     let body = json!({ "model_path": "models/model_v2.bin", "plan": plan });
     let status = story.post("deploy-canary", &body)?;
-    let shadows = status["traffic_percent"] == 0.0 && status["shadow"]["percent"] == 100.0;
-    story.expect("it is asked all of stable's requests in the background", shadows, &status);
-    story.say("its scores are 0.12 too high (POST /admin/inject); latency and errors are fine");
+    let percent = status.shadow.as_ref().map(|shadow| shadow.percent);
+    let is_in_shadow = status.traffic_percent == 0.0 && percent == Some(100.0);
+    story.expect("it gets all of stable's requests in the background", is_in_shadow, &status);
+    story.say("shift its scores by 0.12 (POST /admin/inject); latency and errors are fine");
     story.post("inject", &json!({ "score_shift": 0.12 }))?;
-    let (mut asked, mut by_canary, mut failed) = (0, 0, 0);
+    let (mut sent, mut by_canary, mut failed) = (0, 0, 0);
     let mut status = status;
     for customers in customers()?.chunks(BETWEEN_LOOKS) {
         for features in customers {
-            let reply = story.client.post("/predict", &json!({ "features": features }))?;
-            asked += 1;
-            by_canary += u64::from(reply.body["model_used"] == "canary");
-            failed += u64::from(!reply.ok);
+            sent += 1;
+            match story.predict(&json!({ "features": features }))? {
+                Some(predicted) => by_canary += u64::from(predicted.is_by_canary()),
+                None => failed += 1,
+            }
         }
-        status = story.client.get("/admin/status")?.done()?;
-        if status["canary"].is_null() {
+        status = story.status()?;
+        if status.canary.is_none() {
             break;
         }
     }
-    story.say(&format!("{asked} predictions: {by_canary} by the canary, {failed} failed"));
-    let last = &status["last_rollout"];
-    story.expect("serin has taken the canary back", last["outcome"] == "rolled_back", &status);
-    let reason = last["reason"].as_str().unwrap_or_default();
-    story.expect("because of its scores", reason.contains("shadow_score"), last);
-    story.expect("no user has met it", by_canary == 0 && failed == 0, &json!(by_canary));
-    let worst = story.client.get("/admin/disagreements")?.done()?;
-    let kept = worst["disagreements"].as_array().is_some_and(|kept| !kept.is_empty());
-    story.expect("the requests on which the two differ most are kept", kept, &worst);
+    story.say(&format!("{sent} predictions: {by_canary} by the canary, {failed} failed"));
+    let last = status.last_rollout.as_ref();
+    let is_rolled_back = last.is_some_and(|last| last.outcome == Outcome::RolledBack);
+    story.expect("serin has rolled the canary back", is_rolled_back, &status);
+    let by_score = last.is_some_and(|last| last.reason.contains("shadow_score"));
+    story.expect("because of its scores", by_score, &last);
+    story.expect("it has answered no user", by_canary == 0 && failed == 0, &by_canary);
+    let worst: Worst = story.client.get("/admin/disagreements")?.done()?;
+    let is_kept = !worst.disagreements.is_empty();
+    story.expect("the requests with the largest differences are kept", is_kept, &is_kept);
+    story.report()?;
     story.journal()
 }
 
-/// Customers of all kinds: what one asks again and again tells little.
+/// The field of the disagreements that the scenario reads.
+#[derive(Deserialize)]
+struct Worst {
+    disagreements: Vec<IgnoredAny>,
+}
+
+/// Varied customers: repeating one request would tell little.
 fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {

@@ -1,27 +1,40 @@
-//! Who tells a scenario: says, does, expects, counts.
+//! Narrator of a scenario: says what it does, does it, checks what must hold.
 
+use anyhow::bail;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::json;
 
-use super::super::show;
-use super::super::show::styled;
+use crate::canary::Track;
 use crate::cli::remote::client::Client;
+use crate::cli::remote::history;
+use crate::cli::remote::page::Page;
+use crate::cli::remote::status;
+use crate::cli::show;
+use crate::cli::show::styled;
+use crate::service::status::Status;
+use crate::service::status::health::HealthStatus;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::report::words::Times;
 
-/// A sensible customer.
+/// A typical customer.
 const FEATURES: [f64; 5] = [0.5, 1.2, 0.8, 0.3, 1.1];
 
-/// The narrator: says, does, expects, counts.
+/// The narrator of a scenario.
 pub struct Story {
-    /// Speaks to the server.
+    /// The client of the server.
     pub client: Client,
     /// Predictions in each burst of traffic.
     pub requests: u64,
-    /// What did not show what it must.
+    /// Failed checks.
     pub failed: u32,
-    /// What was expected so far.
-    pub steps: u32,
+    /// Checks so far.
+    pub checks: u32,
 }
 
 impl Story {
@@ -30,28 +43,60 @@ impl Story {
         anstream::println!("\n{}", styled(show::STRONG, title));
     }
 
-    /// Says what is done.
+    /// Says what happens.
     pub fn say(&self, what: &str) {
         anstream::println!("  {} {what}", styled(show::FAINT, "▸"));
     }
 
-    /// Counts what must hold, and shows what was seen if it does not.
-    pub fn expect(&mut self, what: &str, holds: bool, seen: &Value) {
-        self.steps += 1;
+    /// Checks that this holds, and shows what was seen if it does not.
+    pub fn expect(&mut self, what: &str, holds: bool, seen: &impl Serialize) {
+        self.checks += 1;
         if holds {
             anstream::println!("    {} {what}", styled(show::GOOD, "✓"));
         } else {
             self.failed += 1;
-            anstream::println!("    {} {what}\n      seen: {seen}", styled(show::BAD, "✗"));
+            anstream::println!(
+                "    {} {what}\n      seen: {}",
+                styled(show::BAD, "✗"),
+                json!(seen)
+            );
         }
     }
 
-    /// A command.
+    /// Carries out a command; the status after it.
     ///
     /// # Errors
     /// When it is refused.
-    pub fn post(&self, route: &str, body: &Value) -> anyhow::Result<Value> {
-        self.client.post(&format!("/admin/{route}"), body)?.done()
+    pub fn post(&self, route: &str, body: &Value) -> anyhow::Result<Status> {
+        let _: IgnoredAny = self.client.post(&format!("/admin/{route}"), body)?.done()?;
+        self.status()
+    }
+
+    /// The status now.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn status(&self) -> anyhow::Result<Status> {
+        self.client.get("/admin/status")?.done()
+    }
+
+    /// Whether a command is refused; it must be.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn expect_refusal(&mut self, what: &str, route: &str, body: &Value) -> anyhow::Result<()> {
+        let reply = self.client.post(&format!("/admin/{route}"), body)?;
+        self.expect(what, !reply.ok, &reply.body);
+        Ok(())
+    }
+
+    /// One prediction; `None` if it failed.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn predict(&self, body: &Value) -> anyhow::Result<Option<Predicted>> {
+        let reply = self.client.post("/predict", body)?;
+        if reply.ok { reply.done().map(Some) } else { Ok(None) }
     }
 
     /// The canary's samples in one burst of traffic.
@@ -59,18 +104,19 @@ impl Story {
         self.requests / 10
     }
 
-    /// Puts model_v2 on trial, by hand.
+    /// Deploys model_v2 without a plan.
     ///
     /// # Errors
     /// When the server does not answer.
     pub fn deploy(&mut self) -> anyhow::Result<()> {
-        self.say("model_v2 is deployed as canary with 10 % of the traffic");
+        self.say("deploy model_v2 as the canary with 10 % of the traffic");
         let status = self.post("deploy-canary", &json!({ "model_path": "models/model_v2.bin" }))?;
-        self.expect("model_v2 is on trial", status["canary"]["version"] == "model_v2", &status);
+        let canary = status.canary.as_ref().map(|canary| canary.name.as_str());
+        self.expect("model_v2 is the canary", canary == Some("model_v2"), &status);
         Ok(())
     }
 
-    /// A burst of traffic, of which so many predictions must be the canary's.
+    /// A burst of traffic; this number of predictions must come from the canary.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -79,9 +125,10 @@ impl Story {
         let bar = ProgressBar::new(self.requests).with_style(style).with_message("traffic");
         let (mut to_canary, mut failed) = (0, 0);
         for _ in 0..self.requests {
-            let reply = self.client.post("/predict", &json!({ "features": FEATURES }))?;
-            to_canary += u64::from(reply.body["model_used"] == "canary");
-            failed += u64::from(!reply.ok);
+            match self.predict(&json!({ "features": FEATURES }))? {
+                Some(predicted) => to_canary += u64::from(predicted.is_by_canary()),
+                None => failed += 1,
+            }
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -92,72 +139,85 @@ impl Story {
         };
         self.say(&format!("{} predictions: {by_stable} by stable{by_canary}", self.requests));
         let what = match expected {
-            0 => "stable answers every one of them".to_owned(),
-            expected => format!("the canary gets exactly its share, {expected}"),
+            0 => "stable answers all of them".to_owned(),
+            expected => format!("the canary gets exactly {expected}, its share"),
         };
         let exact = to_canary == expected && failed == 0;
         self.expect(&what, exact, &json!({ "canary": to_canary, "failed": failed }));
         Ok(())
     }
 
-    /// Asks the health check, which must say this.
+    /// Asks the health check, which must have this result.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn health(&mut self, expected: &str, status: &str) -> anyhow::Result<()> {
-        self.say("the health check is asked");
-        let health = self.client.get("/admin/check-canary-health")?.done()?;
-        for line in show::tracks(&health["stable"], Some(&health["canary"])) {
-            anstream::println!("      {line}");
-        }
-        anstream::println!("      {}", show::health_word(&show::text(&health["status"])));
-        for sentence in show::text(&health["message"]).split("; ") {
-            anstream::println!("{}", styled(show::FAINT, show::wrapped(sentence, "      ")));
-        }
-        self.expect(expected, health["status"] == status, &health);
+    pub fn health(&mut self, expected: &str, result: HealthStatus) -> anyhow::Result<()> {
+        self.say("ask the health check");
+        let status = self.status()?;
+        let Some(health) = &status.health else { bail!("there is no canary") };
+        let mut page = Page::new(show::width() - 4);
+        page.tracks(&status.tracks, true);
+        page.paragraph(&health.message);
+        self.print(&page);
+        self.expect(expected, health.status == result, health);
         Ok(())
     }
 
-    /// Sends traffic until the rollout is over or held, telling of each new share; what the users met.
-    /// The users come from these regions in turn; from nowhere if there are none.
+    /// Prints a page, indented.
+    fn print(&self, page: &Page) {
+        for line in &page.lines {
+            anstream::println!("    {line}");
+        }
+    }
+
+    /// Sends traffic until the rollout has ended or is paused. Users come from these regions in turn.
     ///
     /// # Errors
     /// When the server does not answer.
     pub fn traffic_until_decided(&self, regions: &[&str]) -> anyhow::Result<Met> {
         let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("  ▸ {msg}")?);
-        let mut met = Met::default();
-        let mut last = String::new();
         let mut regions = regions.iter().cycle();
-        let mut began = None;
+        let first = self.status()?;
+        let (began, mut predictions, mut failed, mut fallbacks) = (first.uptime_seconds, 0, 0, 0);
+        let (mut shares, mut status): (Vec<f64>, Status) = (Vec::new(), first);
         loop {
-            let status = self.client.get("/admin/status")?.done()?;
-            let percent = status["traffic_percent"].as_f64().unwrap_or_default();
-            let share = format!("the canary gets {percent} % of the traffic");
-            let is_over = status["canary"].is_null() || status["state"] == "paused";
-            if !is_over && share != last {
-                bar.suspend(|| self.say(&share));
-                met.shares.push(status["traffic_percent"].clone());
+            let is_over = status.canary.is_none() || status.state == RolloutState::Paused;
+            let percent = status.traffic_percent;
+            if !is_over && shares.last() != Some(&percent) {
+                bar.suspend(|| self.say(&format!("the canary gets {percent} % of the traffic")));
+                shares.push(percent);
             }
-            let uptime = status["uptime_seconds"].as_f64().unwrap_or_default();
-            met.seconds = uptime - *began.get_or_insert(uptime);
-            if is_over || met.seconds > MAX_SECONDS {
+            let seconds = status.uptime_seconds - began;
+            if is_over || seconds > MAX_SECONDS {
                 bar.finish_and_clear();
-                met.status = status;
-                return Ok(met);
+                return Ok(Met { shares, predictions, failed, fallbacks, seconds, status });
             }
-            last = share;
             for _ in 0..BETWEEN_LOOKS {
                 let mut body = json!({ "features": FEATURES });
                 if let Some(region) = regions.next() {
                     body["segments"] = json!({ "region": region });
                 }
-                let reply = self.client.post("/predict", &body)?;
-                met.predictions += 1;
-                met.failed += u64::from(!reply.ok);
-                met.fallbacks += u64::from(reply.body["fallback"] == true);
+                predictions += 1;
+                match self.predict(&body)? {
+                    Some(predicted) => fallbacks += u64::from(predicted.fallback),
+                    None => failed += 1,
+                }
             }
-            bar.set_message(format!("{} predictions", met.predictions));
+            bar.set_message(format!("{predictions} predictions"));
+            status = self.status()?;
         }
+    }
+
+    /// Prints the report of the server.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn report(&self) -> anyhow::Result<()> {
+        anstream::println!("\n  {}", styled(show::STRONG, "serin status"));
+        let status = self.status()?;
+        let times = Times { zone: TimeZone::system(), now: status.at };
+        self.print(&status::page(&status, &times, false, show::width() - 4));
+        Ok(())
     }
 
     /// Prints the journal.
@@ -166,35 +226,44 @@ impl Story {
     /// When the server does not answer.
     pub fn journal(&self) -> anyhow::Result<()> {
         let history = self.client.get("/admin/history")?.done()?;
-        anstream::println!("\n  {}", styled(show::STRONG, "What the journal has kept"));
-        for entry in history["entries"].as_array().into_iter().flatten() {
-            let sentence = show::wrapped(&show::text(&entry["sentence"]), "      ");
-            let sequence = entry["sequence"].as_u64().unwrap_or_default();
-            anstream::println!("  {sequence:>2}  {}", sentence.trim_start());
-        }
+        anstream::println!("\n  {}", styled(show::STRONG, "serin history"));
+        self.print(&history::page(&history, &TimeZone::system(), false, show::width() - 4));
         Ok(())
     }
 }
 
-/// A story that takes longer has gone wrong.
+/// A scenario that takes longer has gone wrong.
 const MAX_SECONDS: f64 = 40.0;
 
 /// Predictions between two looks at the status.
 const BETWEEN_LOOKS: u32 = 50;
 
-/// What the users of a rollout met.
-#[derive(Default)]
+/// The fields of a prediction that scenarios read.
+#[derive(Deserialize)]
+pub struct Predicted {
+    model_used: String,
+    fallback: bool,
+}
+
+impl Predicted {
+    /// Whether the canary answered.
+    pub fn is_by_canary(&self) -> bool {
+        self.model_used == Track::Canary.name()
+    }
+}
+
+/// What happened to the users of a rollout.
 pub struct Met {
-    /// The shares of the canary, in order.
-    pub shares: Vec<Value>,
-    /// How many predictions were asked for.
+    /// The shares of the canary in percent, in order.
+    pub shares: Vec<f64>,
+    /// Predictions requested.
     pub predictions: u64,
-    /// How many of them were not answered.
+    /// Predictions that failed.
     pub failed: u64,
-    /// How many of them stable answered for a canary that had failed.
+    /// Predictions that stable answered for a failing canary.
     pub fallbacks: u64,
-    /// How long it took, in seconds.
+    /// Duration in seconds.
     pub seconds: f64,
     /// The status at the end.
-    pub status: Value,
+    pub status: Status,
 }

@@ -2,12 +2,20 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 
 use super::client::ServerArgs;
+use super::page::Page;
+use crate::canary::Refusal;
+use crate::canary::Verdict;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
+use crate::cli::show::styled;
+use crate::service::status::Status;
+use crate::service::status::report::Report;
 
 /// The flags of `serin check`.
 #[derive(Args, Debug)]
@@ -16,33 +24,40 @@ pub struct CheckArgs {
     server: ServerArgs,
 }
 
-/// Prints the health check; exit code 0 if a promotion would pass, 1 for an alert or harm found at any
-/// time, 3 for too little data.
+/// Prints the judgement; exit code 0 if a promotion would be accepted, 1 for harm, 3 for too little
+/// evidence.
 ///
 /// # Errors
-/// When the server cannot be asked, or has no canary.
+/// When the server cannot be reached, or has no canary.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let health = args.server.client().get("/admin/check-canary-health")?.done()?;
-    let (word, code) = if health["harm_is_shown"] == true {
-        ("alert", FAIL)
-    } else if health["verdict"] == "promote" {
-        ("ok", 0)
+    let status: Status = args.server.client().get("/admin/status")?.done()?;
+    let health = status.health.as_ref().context(Refusal::NoCanary)?;
+    let (word, style, code) = if health.harm_is_shown {
+        ("FAIL", show::BAD, FAIL)
+    } else if health.verdict == Verdict::Promote {
+        ("PASS", show::GOOD, 0)
     } else {
-        ("insufficient_data", INCONCLUSIVE)
+        ("INCONCLUSIVE", show::WAIT, INCONCLUSIVE)
     };
     if args.server.json {
-        anstream::println!("{}", show::json(&health));
-    } else {
-        anstream::println!("{}", show::health_word(word));
-        for sentence in show::text(&health["message"]).split("; ") {
-            anstream::println!("{}", show::wrapped(sentence, "  "));
-        }
-        for line in show::watch(&health, "  ") {
-            anstream::println!("{line}");
-        }
-        for line in show::tracks(&health["stable"], Some(&health["canary"])) {
-            anstream::println!("{line}");
-        }
+        anstream::println!("{}", show::json(&json!(health)));
+        return Ok(ExitCode::from(code));
     }
+    let times = args.server.times(status.at);
+    if args.server.verbose {
+        anstream::println!("{}", styled(style, word));
+        super::status::page(&status, &times, true, show::width()).print();
+        return Ok(ExitCode::from(code));
+    }
+    let report = Report::new(&status, &times);
+    let mut page = Page::new(show::width());
+    page.labelled(word, style, &report.headline);
+    report.why.iter().for_each(|why| page.labelled("", style, why));
+    page.gap();
+    page.tracks(&status.tracks, true);
+    page.gap();
+    page.metrics(&report.metrics);
+    report.missing.iter().chain(&report.notes).for_each(|text| page.paragraph(text));
+    page.print();
     Ok(ExitCode::from(code))
 }

@@ -1,12 +1,19 @@
-//! How do the commands talk to a server? Over HTTP, like everybody else.
+//! HTTP client of the commands that talk to a server.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
+
+use crate::http::problem::ProblemBody;
+use crate::service::status::report::words::Times;
 
 /// Which server, and how to print its answer.
 #[derive(Args, Clone, Debug)]
@@ -14,12 +21,18 @@ pub struct ServerArgs {
     /// Address of the server
     #[arg(long, env = "SERIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
-    /// Token of its /admin
+    /// Admin token of the server
     #[arg(long, env = "SERIN_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Print p-values, thresholds and other details
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Print times in UTC instead of local time
+    #[arg(long)]
+    pub utc: bool,
 }
 
 /// The longest answer that is read, in bytes: each of a thousand entries of the journal may be long.
@@ -32,9 +45,9 @@ pub struct Client {
     token: Option<String>,
 }
 
-/// What a server answered.
+/// An answer.
 pub struct Reply {
-    /// Whether it did what was asked.
+    /// Whether it is a success.
     pub ok: bool,
     /// The body.
     pub body: Value,
@@ -53,10 +66,10 @@ impl Client {
         Client { agent, url, token: token.map(str::to_owned) }
     }
 
-    /// Asks for something.
+    /// Sends a GET request.
     ///
     /// # Errors
-    /// When the server cannot be reached, or does not answer like a serin.
+    /// When the server cannot be reached, or its answer is not JSON.
     pub fn get(&self, path: &str) -> anyhow::Result<Reply> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
@@ -65,10 +78,10 @@ impl Client {
         self.reply(request.call())
     }
 
-    /// Asks for something to be done.
+    /// Sends a POST request.
     ///
     /// # Errors
-    /// When the server cannot be reached, or does not answer like a serin.
+    /// When the server cannot be reached, or its answer is not JSON.
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
         let mut request = self
             .agent
@@ -85,37 +98,44 @@ impl Client {
         outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<Reply> {
         let mut response = outcome.with_context(|| {
-            format!("{}: no answer; start one with serin serve, or give --url", self.url)
+            format!("no answer from {}; start a server with serin serve, or pass --url", self.url)
         })?;
         let ok = response.status().is_success();
         let body = response.body_mut().with_config().limit(MAX_ANSWER);
         let text = body.read_to_string().with_context(|| self.url.clone())?;
         let body = serde_json::from_str(&text)
-            .with_context(|| format!("{} does not answer like a serin; check --url", self.url))?;
+            .with_context(|| format!("{} does not answer like serin; check --url", self.url))?;
         Ok(Reply { ok, body })
     }
 }
 
 impl Reply {
-    /// The body of an answer that is not a problem.
+    /// The answer, read as the type that the server writes.
     ///
     /// # Errors
-    /// When it is one.
-    pub fn done(self) -> anyhow::Result<Value> {
+    /// When the server refused, with its reason.
+    pub fn done<T: DeserializeOwned>(self) -> anyhow::Result<T> {
         if !self.ok {
-            bail!("{}", self.problem());
+            bail!("{}", self.problem().detail);
         }
-        Ok(self.body)
+        let answer = serde_json::from_value(self.body);
+        answer.context("the server's answer is not understood; is it the same version of serin?")
     }
 
-    /// What the server says is wrong.
-    pub fn problem(&self) -> &str {
-        self.body["detail"].as_str().unwrap_or("the server refused, and did not say why")
+    /// Why the server refused.
+    pub fn problem(&self) -> ProblemBody<'static> {
+        ProblemBody::deserialize(&self.body).unwrap_or_default()
     }
 }
 
 impl ServerArgs {
-    /// A client of the server that is meant.
+    /// How times are printed.
+    pub fn times(&self, now: Timestamp) -> Times {
+        let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+        Times { zone, now }
+    }
+
+    /// A client of this server.
     pub fn client(&self) -> Client {
         Client::new(&self.url, self.admin_token.as_deref())
     }

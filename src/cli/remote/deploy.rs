@@ -1,4 +1,4 @@
-//! `serin deploy`: put a model on trial.
+//! `serin deploy`: deploy a model as the canary.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,14 @@ use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::client::ServerArgs;
+use super::page::Page;
 use super::status;
 use crate::canary::policy::plan::Template;
 use crate::canary::policy::plan_overrides::GivenStep;
 use crate::cli::numbers::finite;
+use crate::cli::show;
+use crate::service::status::Status;
+use crate::service::status::report::words::duration;
 
 /// The flags of `serin deploy`.
 #[derive(Args, Debug)]
@@ -21,41 +25,41 @@ pub struct DeployArgs {
     /// Share of traffic, in percent
     #[arg(long, value_name = "PERCENT", value_parser = finite)]
     traffic: Option<f64>,
-    /// Share of stable's requests that the canary is asked in shadow, in percent; without --traffic, no
-    /// user meets it
+    /// Share of stable's requests that the canary also gets in shadow, in percent; without --traffic, it
+    /// answers no user
     #[arg(long, value_name = "PERCENT", value_parser = finite)]
     shadow: Option<f64>,
-    /// Minimum time of each step, like 30m
+    /// Recommended minimum duration, for example 30m
     #[arg(long, value_name = "DURATION")]
     bake: Option<String>,
-    /// Let serin drive the rollout by this plan
+    /// Let serin run the rollout by this plan
     #[arg(long, value_name = "TEMPLATE", value_parser = PossibleValuesParser::new(Template::ALL.map(Template::name)),
           conflicts_with_all = ["traffic", "shadow", "bake"])]
     plan: Option<String>,
-    /// Its steps, like 1%:10m,5%:10m,50%; a step without a time waits until it is resumed, and a first one
-    /// of 0% shadows
+    /// Steps of the plan, for example 1%:10m,5%:10m,50%; a step without a duration waits for serin resume,
+    /// and a first step of 0% is in shadow
     #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "shadow", "bake"])]
     steps: Option<String>,
-    /// After its promotion, wait so long for late labels, like 24h
+    /// Monitor late labels for this long after the promotion, for example 24h
     #[arg(long, value_name = "DURATION")]
     watch: Option<String>,
-    /// Go back to the version before if these show harm, instead of reporting it
+    /// Revert the promotion if late labels show harm, instead of reporting it
     #[arg(long)]
     revert: bool,
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Deploy it although it is in quarantine; needs --reason
+    /// Deploy it even if it is quarantined; needs --reason
     #[arg(long, requires = "reason")]
     override_quarantine: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// Deploys and prints the status.
+/// Deploys and prints the outcome.
 ///
 /// # Errors
-/// When the server cannot be asked, or refuses.
+/// When the server cannot be reached, or refuses.
 pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     let mut plan = serde_json::Map::new();
     if let Some(template) = &args.plan {
@@ -81,9 +85,43 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
         "reason": args.reason,
         "override_quarantine": args.override_quarantine,
     });
-    let status = args.server.client().post("/admin/deploy-canary", &body)?.done()?;
-    status::print(&status, args.server.json);
+    let reply = args.server.client().post("/admin/deploy-canary", &body)?;
+    if args.server.json || args.server.verbose {
+        return status::print_outcome(reply, &args.server);
+    }
+    let status: Status = reply.done()?;
+    let mut page = Page::new(show::width());
+    outcome(&status).iter().for_each(|line| page.paragraph(line));
+    page.print();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who gets what from now on, how long it takes, and how to follow it.
+fn outcome(status: &Status) -> Vec<String> {
+    let (Some(rollout), Some(canary)) = (&status.rollout, &status.canary) else {
+        return status.note.clone().into_iter().collect();
+    };
+    let percent = status.traffic_percent;
+    let shadow = status.shadow.as_ref().map(|shadow| shadow.percent).filter(|it| *it > 0.0);
+    let shadow = shadow.map(|it| format!(" and {it} % of stable's requests in shadow"));
+    let plan = rollout.plan.as_ref().map(|plan| format!(", plan: {}", plan.steps_in_words()));
+    let (shadow, steps) = (shadow.unwrap_or_default(), plan.unwrap_or_default());
+    let id = rollout.id;
+    let name = &canary.name;
+    let mut lines =
+        vec![format!("{name} gets {percent} % of the traffic{shadow} (rollout {id}{steps}).")];
+    lines.push(match &rollout.plan {
+        None => "You decide: serin promote once the guardrails pass, or serin rollback.".to_owned(),
+        Some(plan) => {
+            let bakes: f64 = plan.steps.iter().filter_map(|step| step.bake_seconds).sum();
+            let deadline = plan.deadline_at.map(|it| it.duration_since(rollout.started_at));
+            let deadline = deadline.map(|it| format!("; deadline {}", duration(it.as_secs_f64())));
+            format!("The plan takes at least {}{}.", duration(bakes), deadline.unwrap_or_default())
+        }
+    });
+    lines.extend(status.note.clone());
+    lines.push("Follow it: serin status --watch".to_owned());
+    lines
 }
 
 /// `1%:10m,5%` as the steps of a plan.
@@ -92,7 +130,7 @@ fn planned(steps: &str) -> anyhow::Result<Vec<GivenStep>> {
         let (share, bake) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
         let weight: f64 =
             finite(share.trim_end().strip_suffix('%').unwrap_or(share)).map_err(|_| {
-                anyhow!("--steps: {text:?} is no step; give a share and a time, like 5%:10m")
+                anyhow!("--steps: {text:?} is not a step; use a share and a duration, for example 5%:10m")
             })?;
         Ok(GivenStep { weight, shadow: None, bake: bake.map(|bake| bake.trim().to_owned()) })
     };

@@ -1,20 +1,26 @@
-//! `serin history`: what happened, and why.
+//! `serin history`: what happened, one line per event.
 
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::client::ServerArgs;
+use super::page::Page;
+use crate::canary::Event;
+use crate::canary::policy::Mode;
 use crate::cli::show;
-use crate::cli::show::styled;
+use crate::service::status::history::History;
+use crate::service::status::history::HistoryEntry;
 
 /// The flags of `serin history`.
 #[derive(Args, Debug)]
 pub struct HistoryArgs {
-    /// How many entries at most
+    /// Print at most this many entries
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// Begin after this revision; without it, the newest entries are shown
+    /// Print entries after this revision; without it, the newest entries
     #[arg(long, value_name = "REVISION")]
     after: Option<u64>,
     #[command(flatten)]
@@ -24,22 +30,124 @@ pub struct HistoryArgs {
 /// Prints the journal.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When the server cannot be reached.
 pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let after = args.after.map(|after| format!("&after={after}")).unwrap_or_default();
     let path = format!("/admin/history?limit={}{after}", args.limit);
-    let history = args.server.client().get(&path)?.done()?;
-    if args.server.json {
-        anstream::println!("{}", show::json(&history));
+    let reply = args.server.client().get(&path)?;
+    if args.server.json && reply.ok {
+        anstream::println!("{}", show::json(&reply.body));
         return Ok(ExitCode::SUCCESS);
     }
-    for entry in history["entries"].as_array().into_iter().flatten() {
-        anstream::println!(
-            "{:>4}  {}\n{}",
-            entry["sequence"].as_u64().unwrap_or_default(),
-            styled(show::FAINT, show::text(&entry["at"])),
-            show::wrapped(&show::text(&entry["sentence"]), "      "),
-        );
-    }
+    let server = &args.server;
+    let zone = server.times(Timestamp::UNIX_EPOCH).zone;
+    page(&reply.done()?, &zone, server.verbose, show::width()).print();
     Ok(ExitCode::SUCCESS)
+}
+
+/// The journal as a page of this width; verbose, with the evidence of each event.
+pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> Page {
+    let mut page = Page::new(width);
+    let mut line = Line::default();
+    let mut day = None;
+    let header = ["#", "time", "event", "version", "share", "by", "why"].map(str::to_owned);
+    let lines: Vec<_> = history.entries.iter().map(|entry| (entry, line.after(entry))).collect();
+    let widest = |cell: fn(&Line) -> &String, header: &str| {
+        let cells = lines.iter().map(|(_, line)| cell(line).chars().count());
+        cells.chain([header.len()]).max().unwrap_or(0)
+    };
+    let event = widest(|line| &line.event, &header[2]);
+    let version = widest(|line| &line.version, &header[3]);
+    for (entry, line) in &lines {
+        let at = entry.entry.at.to_zoned(zone.clone());
+        if day.replace(at.date()) != Some(at.date()) {
+            page.lines.push(show::styled(show::STRONG, at.strftime("%A, %B %-d, %Y (%Z)")));
+        }
+        let cells = format!(
+            "{:>4}  {}  {:event$}  {:version$}  {:>6}  {:6}  ",
+            entry.entry.sequence,
+            at.strftime("%H:%M:%S"),
+            line.event,
+            show::plain(&line.version),
+            line.share,
+            line.by,
+        );
+        let why = show::plain(&line.why);
+        let indent = " ".repeat(cells.chars().count());
+        let indented =
+            textwrap::Options::new(width).initial_indent(&cells).subsequent_indent(&indent);
+        page.lines.extend(textwrap::wrap(&why, indented).iter().map(|it| it.trim_end().to_owned()));
+        if verbose {
+            let indented = textwrap::Options::new(width)
+                .initial_indent("                ")
+                .subsequent_indent("                ");
+            let sentence = show::plain(&entry.sentence);
+            let wrapped = textwrap::wrap(&sentence, indented);
+            page.lines.extend(wrapped.iter().map(|it| show::styled(show::FAINT, it)));
+        }
+    }
+    page
+}
+
+/// One line: the event and its consequences.
+#[derive(Clone, Default)]
+struct Line {
+    event: String,
+    version: String,
+    share: String,
+    by: &'static str,
+    why: String,
+}
+
+impl Line {
+    /// The line of the next entry. Version and share are those that an earlier event has set.
+    fn after(&mut self, entry: &HistoryEntry) -> Line {
+        let event = &entry.entry.event;
+        let by = |mode: &Mode| match mode {
+            Mode::Manual => "person",
+            Mode::Automatic => "serin",
+        };
+        let given = |reason: &Option<String>| reason.clone().unwrap_or_default();
+        (self.by, self.why) = match event {
+            Event::Initialized { stable } => {
+                self.version.clone_from(&stable.name);
+                ("serin", "first stable model".to_owned())
+            }
+            Event::CanaryDeployed { canary, policy, reason, .. } => {
+                self.version.clone_from(&canary.name);
+                self.share = policy.weight.to_string();
+                ("person", given(reason))
+            }
+            Event::TrafficSet { weight, .. } => {
+                self.share = weight.to_string();
+                ("person", String::new())
+            }
+            Event::Advanced { judgement } => {
+                let inputs = &judgement.evidence.inputs;
+                let (canary, stable) = (inputs.canary.requests, inputs.stable.requests);
+                let seen = format!("{canary} canary and {stable} stable requests");
+                ("serin", format!("step {} over: {seen}", judgement.step))
+            }
+            Event::ApprovalAwaited { .. } => ("serin", "every step is over".to_owned()),
+            Event::Paused { reason: Some(reason), .. } => ("serin", reason.clone()),
+            Event::Paused { reason: None, .. }
+            | Event::Resumed { .. }
+            | Event::SlowdownSet { .. }
+            | Event::Injected { .. } => ("person", entry.sentence.clone()),
+            Event::Held { .. } | Event::HarmReported { .. } | Event::MonitoringEnded { .. } => {
+                ("serin", entry.sentence.clone())
+            }
+            Event::Promoted { forced, reason, by: who, .. } => {
+                self.share = "100 %".to_owned();
+                let forced = if *forced { "by override: " } else { "" };
+                (by(who), format!("{forced}{}", given(reason)))
+            }
+            Event::RolledBack { reason, by: who, .. } | Event::Reverted { reason, by: who, .. } => {
+                self.share = "0 %".to_owned();
+                (by(who), reason.clone())
+            }
+        };
+        self.event = event.name().trim_start_matches("canary_").replace('_', " ");
+        self.clone()
+    }
 }

@@ -1,4 +1,4 @@
-//! `serin pause` and `serin resume`: put the rollout on hold, and let it go on.
+//! `serin pause` and `serin resume`: put the rollout on hold, and continue it.
 
 use std::process::ExitCode;
 
@@ -15,12 +15,11 @@ pub struct PauseArgs {
     server: ServerArgs,
 }
 
-/// Posts to this route and prints the status.
+/// Posts to this route and prints the outcome.
 ///
 /// # Errors
-/// When the server cannot be asked, or has no canary.
+/// When the server cannot be reached, or has no canary.
 pub fn run(args: &PauseArgs, route: &str) -> anyhow::Result<ExitCode> {
-    let status = args.server.client().post(&format!("/admin/{route}"), &json!({}))?.done()?;
-    status::print(&status, args.server.json);
-    Ok(ExitCode::SUCCESS)
+    let reply = args.server.client().post(&format!("/admin/{route}"), &json!({}))?;
+    status::print_outcome(reply, &args.server)
 }

@@ -9,38 +9,36 @@ use super::client::ServerArgs;
 use super::status;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
-use crate::cli::show;
 
 /// The flags of `serin promote`.
 #[derive(Args, Debug)]
 pub struct PromoteArgs {
-    /// Promote although the judgement does not pass; needs --reason
+    /// Promote even if the judgement does not pass; needs --reason
     #[arg(long, requires = "reason")]
     force: bool,
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// Promotes and prints the status; exit code 1 when the canary does not pass or is paused, 3 when
-/// too little was seen.
+/// Promotes and prints the outcome; exit code 1 if the canary does not pass or is paused, 3 if there is
+/// too little evidence.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When the server cannot be reached.
 pub fn run(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "force": args.force, "reason": args.reason });
     let reply = args.server.client().post("/admin/promote-canary", &body)?;
-    let refused = match &*show::text(&reply.body["code"]) {
+    let refused = match &*reply.problem().code {
         "not_passing" | "paused" => Some(FAIL),
         "insufficient_data" => Some(INCONCLUSIVE),
         _ => None,
     };
     if let Some(code) = refused {
-        anstream::eprintln!("serin: not promoted: {}", reply.problem());
+        anstream::eprintln!("serin: not promoted: {}", reply.problem().detail);
         return Ok(ExitCode::from(code));
     }
-    status::print(&reply.done()?, args.server.json);
-    Ok(ExitCode::SUCCESS)
+    status::print_outcome(reply, &args.server)
 }

@@ -1,4 +1,4 @@
-//! `serin revert`: make the version before a promotion stable again.
+//! `serin revert`: undo a recent promotion while it is monitored.
 
 use std::process::ExitCode;
 
@@ -11,20 +11,19 @@ use super::status;
 /// The flags of `serin revert`.
 #[derive(Args, Debug)]
 pub struct RevertArgs {
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: String,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// Reverts and prints the status.
+/// Reverts and prints the outcome.
 ///
 /// # Errors
-/// When the server cannot be asked, or watches over no promotion.
+/// When the server cannot be reached, or monitors no promotion.
 pub fn run(args: &RevertArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "reason": args.reason });
-    let status = args.server.client().post("/admin/revert", &body)?.done()?;
-    status::print(&status, args.server.json);
-    Ok(ExitCode::SUCCESS)
+    let reply = args.server.client().post("/admin/revert", &body)?;
+    status::print_outcome(reply, &args.server)
 }

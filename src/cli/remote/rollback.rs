@@ -1,4 +1,4 @@
-//! `serin rollback`: take the canary back.
+//! `serin rollback`: roll the canary back.
 
 use std::process::ExitCode;
 
@@ -11,23 +11,22 @@ use super::status;
 /// The flags of `serin rollback`.
 #[derive(Args, Debug)]
 pub struct RollbackArgs {
-    /// Why, for the journal
+    /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Let this artifact come back only by override
+    /// Quarantine the artifact: it can be deployed again only by override
     #[arg(long)]
     quarantine: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// Rolls back and prints the status. Without a canary there is nothing to do, and that is fine.
+/// Rolls back and prints the outcome; without a canary there is nothing to do.
 ///
 /// # Errors
-/// When the server cannot be asked, or refuses.
+/// When the server cannot be reached, or refuses.
 pub fn run(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "reason": args.reason, "quarantine": args.quarantine });
-    let status = args.server.client().post("/admin/rollback-canary", &body)?.done()?;
-    status::print(&status, args.server.json);
-    Ok(ExitCode::SUCCESS)
+    let reply = args.server.client().post("/admin/rollback-canary", &body)?;
+    status::print_outcome(reply, &args.server)
 }

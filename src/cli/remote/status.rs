@@ -1,179 +1,158 @@
-//! `serin status`: what a server is doing.
+//! `serin status`: how the server and its rollout are doing.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 
+use super::client::Reply;
 use super::client::ServerArgs;
-use super::labels;
+use super::page::Page;
 use crate::cli::show;
-use crate::cli::show::styled;
+use crate::service::status::Status;
+use crate::service::status::report::Report;
+use crate::service::status::report::words::Times;
+use crate::service::status::sequential::MetricStatus;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
 
 /// The flags of `serin status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
+    /// Print it again every second until interrupted
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
 
+/// Clears the screen and moves the cursor home.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
 /// Prints the status.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When the server cannot be reached.
 pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let status = args.server.client().get("/admin/status")?.done()?;
-    print(&status, args.server.json);
+    let client = args.server.client();
+    loop {
+        let reply = client.get("/admin/status")?;
+        if args.server.json && reply.ok {
+            anstream::println!("{}", show::json(&reply.body));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let status: Status = reply.done()?;
+        let page = page(&status, &args.server.times(status.at), args.server.verbose, show::width());
+        if !args.watch {
+            page.print();
+            return Ok(ExitCode::SUCCESS);
+        }
+        anstream::print!("{CLEAR}");
+        page.print();
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Prints what a command has led to: headline, reason and next step.
+///
+/// # Errors
+/// When the server refused.
+pub fn print_outcome(reply: Reply, args: &ServerArgs) -> anyhow::Result<ExitCode> {
+    if args.json && reply.ok {
+        anstream::println!("{}", show::json(&reply.body));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status: Status = reply.done()?;
+    let times = args.times(status.at);
+    if args.verbose {
+        page(&status, &times, true, show::width()).print();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = Report::new(&status, &times);
+    let mut page = Page::new(show::width());
+    page.headline(&status, &report);
+    page.next(&report);
+    report.notes.iter().for_each(|note| page.paragraph(note));
+    page.print();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a status, however it was come by.
-pub fn print(status: &Value, json: bool) {
-    if json {
-        anstream::println!("{}", show::json(status));
-        return;
+/// The status as a page of this width.
+pub fn page(status: &Status, times: &Times, verbose: bool, width: usize) -> Page {
+    let report = Report::new(status, times);
+    let mut page = Page::new(width);
+    page.headline(status, &report);
+    page.next(&report);
+    let has_canary = status.rollout.is_some();
+    if has_canary || verbose {
+        page.gap();
+        page.tracks(&status.tracks, has_canary);
     }
-    let stable = &status["stable"];
-    anstream::println!(
-        "{}  {} {}",
-        styled(show::STRONG, "stable"),
-        show::text(&stable["version"]),
-        styled(show::FAINT, format!("since {}", show::text(&stable["since"]))),
-    );
-    if status["canary"].is_null() {
-        anstream::println!("{}  none", styled(show::STRONG, "canary"));
-        print_last(&status["last_rollout"]);
-        print_quarantine(&status["quarantine"]);
-        print_lines(&labels::post_promotion(status));
-        print_lines(&labels::quality(&status["quality"]));
-        print_slowdown(status);
-        print_lines(&show::tracks(&status["tracks"]["stable"], None));
-        return;
+    if !report.metrics.is_empty() {
+        page.gap();
+        page.metrics(&report.metrics);
     }
-    let rollout = &status["rollout"];
-    anstream::println!(
-        "{}  {} with {} % of the traffic, rollout {}, {} for {} of {}",
-        styled(show::STRONG, "canary"),
-        show::text(&status["canary"]["version"]),
-        status["traffic_percent"].as_f64().unwrap_or_default(),
-        rollout["id"],
-        show::text(&status["state"]),
-        show::duration(&rollout["elapsed_seconds"]),
-        show::duration(&rollout["bake_seconds"]),
-    );
-    print_plan(&rollout["plan"]);
-    print_slowdown(status);
-    let tracks = &status["tracks"];
-    print_lines(&show::tracks(&tracks["stable"], Some(&tracks["canary"])));
-    print_lines(&labels::quality(&status["quality"]));
-    print_lines(&labels::post_promotion(status));
-    if let Some(message) = status["shadow"]["message"].as_str() {
-        let percent = status["shadow"]["percent"].as_f64().unwrap_or_default();
-        let said = format!("shadow  {percent} % of stable's requests; {message}");
-        anstream::println!("{}", show::wrapped(&said, "        "));
+    let rest: Vec<&String> = report.missing.iter().chain(&report.notes).collect();
+    if !rest.is_empty() {
+        page.gap();
+        rest.into_iter().for_each(|text| page.paragraph(text));
     }
-    let health = &status["health"];
-    let word = show::health_word(&show::text(&health["status"]));
-    anstream::println!("{}  {word}", styled(show::STRONG, "health"));
-    for sentence in show::text(&health["message"]).split("; ") {
-        anstream::println!("{}", show::wrapped(sentence, "        "));
+    if verbose {
+        details(&mut page, status, times);
+    } else if let Some(first) = report.metrics.iter().find(|row| row.is_open()) {
+        page.paragraph(&format!("More: serin status -v, serin explain {}", first.metric));
+    } else if has_canary {
+        page.paragraph("More: serin status -v");
     }
-    print_lines(&show::watch(health, "        "));
-    for item in status["checklist"].as_array().into_iter().flatten() {
-        let mark = match item["done"].as_bool() {
-            Some(true) => styled(show::GOOD, "done"),
-            Some(false) | None => styled(show::WAIT, "open"),
+    page
+}
+
+/// Plan, p-values, forecast, shadow, labels, quarantine.
+fn details(page: &mut Page, status: &Status, times: &Times) {
+    page.quality(status);
+    let sequential = status.health.as_ref().and_then(|health| health.sequential.as_ref());
+    if let Some(sequential) = sequential {
+        let row = |one: &MetricStatus| {
+            let one = &one.evidence;
+            vec![
+                one.metric.to_string(),
+                probability(one.harm_p_value),
+                number(one.harm_threshold),
+                probability(one.proven_p_value),
+                number(one.proven_threshold),
+            ]
         };
-        anstream::println!("  {mark}  {}", show::text(&item["item"]));
+        let header = ["metric", "harm p", "fails below", "non-inferiority p", "passes below"];
+        page.gap();
+        page.table(&header, &sequential.metrics.iter().map(row).collect::<Vec<_>>(), &[0]);
     }
-}
-
-/// `1 % for 10 min > [5 %] for 10 min > 25 %`, and what it waits for.
-fn print_plan(plan: &Value) {
-    let (Some(steps), Some(position)) = (plan["steps"].as_array(), plan["position"].as_u64())
-    else {
-        return;
-    };
-    let steps: Vec<String> = steps
-        .iter()
-        .zip(1..)
-        .map(|(step, place)| {
-            let share = format!("{} %", step["percent"].as_f64().unwrap_or_default());
-            let shadow = step["shadow_percent"].as_f64().filter(|percent| *percent > 0.0);
-            let share = match shadow {
-                Some(percent) => format!("{share} (shadow {percent} %)"),
-                None => share,
-            };
-            let share = if place == position { format!("[{share}]") } else { share };
-            match step["bake_seconds"].is_null() {
-                true => format!("{share} until resumed"),
-                false => format!("{share} for {}", show::duration(&step["bake_seconds"])),
-            }
-        })
-        .collect();
-    anstream::println!("{}", show::wrapped(&format!("plan  {}", steps.join(" > ")), "        "));
-    let next = show::text(&plan["next"]).replace('_', " ");
-    anstream::println!("        next  {next}");
-    for reason in plan["reasons"].as_array().into_iter().flatten() {
-        anstream::println!("{}", show::wrapped(&show::text(reason), "          "));
+    page.gap();
+    if let Some(health) = &status.health {
+        page.labelled("Tests", show::STRONG, &health.message);
+        if let Some(forecast) = &health.forecast {
+            page.labelled("Forecast", show::STRONG, &forecast.message);
+        }
     }
-}
-
-fn print_slowdown(status: &Value) {
-    if status["simulate_slowdown"] == Value::Bool(true) {
-        let delay = format!("the canary is slowed down by {} ms on purpose", status["delay_ms"]);
-        anstream::println!("        {}", styled(show::WAIT, delay));
+    if let Some(shadow) = &status.shadow {
+        page.labelled("Shadow", show::STRONG, &shadow.message);
     }
-    let injection = &status["injection"];
-    if injection.is_object() {
-        let harm = format!(
-            "broken on purpose: {} ms of delay, {} of its requests fail, scores shifted by {}",
-            injection["delay_ms"], injection["error_rate"], injection["score_shift"],
-        );
-        anstream::println!("{}", show::wrapped(&styled(show::WAIT, harm), "        "));
+    if let Some(plan) = status.rollout.as_ref().and_then(|rollout| rollout.plan.as_ref()) {
+        page.labelled("Plan", show::STRONG, &plan.steps_in_words());
+        if let Some(deadline) = plan.deadline_at {
+            page.labelled("Deadline", show::STRONG, &times.time(deadline));
+        }
+        plan.reasons.iter().for_each(|reason| page.labelled("", show::STRONG, reason));
     }
-    if status["breaker"]["state"] == "open" {
-        let open = format!(
-            "not asked, but for probes: it has failed {} times in a row",
-            status["breaker"]["failures_in_a_row"],
-        );
-        anstream::println!("        {}", styled(show::BAD, open));
-    }
-}
-
-fn print_lines(lines: &[String]) {
-    for line in lines {
-        anstream::println!("{line}");
-    }
-}
-
-fn print_last(last: &Value) {
-    if last.is_null() {
-        return;
-    }
-    let outcome = match &*show::text(&last["outcome"]) {
-        "promoted" => styled(show::GOOD, "promoted"),
-        "reverted" => styled(show::BAD, "promoted and reverted"),
-        _ => styled(show::BAD, "rolled back"),
-    };
-    anstream::println!(
-        "{}    rollout {} of {} was {outcome}",
-        styled(show::STRONG, "last"),
-        last["rollout"],
-        show::text(&last["canary"]["version"]),
-    );
-    anstream::println!("{}", show::wrapped(&show::text(&last["reason"]), "        "));
-    if let Some(until) = last["cool_down_until"].as_str() {
-        let until = format!("until {until} nothing is deployed by plan");
-        anstream::println!("        {}", styled(show::WAIT, until));
-    }
-}
-
-/// What may not be deployed, and why.
-fn print_quarantine(quarantine: &Value) {
-    for (digest, reason) in quarantine.as_object().into_iter().flatten() {
+    let stable = &status.stable;
+    let digest: String = stable.digest.chars().take(12).collect();
+    let stable = format!("{} since {}, digest {digest}", stable.file, times.time(stable.since));
+    page.labelled("Stable", show::STRONG, &stable);
+    for (digest, reason) in &status.quarantine {
         let digest: String = digest.chars().take(12).collect();
-        let said = format!("quarantine  {digest}: {}", show::text(reason));
-        anstream::println!("{}", show::wrapped(&said, "        "));
+        page.labelled("Quarantine", show::STRONG, &format!("{digest}: {reason}"));
+    }
+    for target in &status.notifications {
+        let text = format!("{}: up to journal entry {}", target.target, target.up_to);
+        page.labelled("Notify", show::STRONG, &text);
     }
 }

@@ -11,9 +11,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::canary::HealthPolicy;
+use crate::canary::Verdict;
 use crate::canary::policy::segments::GivenSegments;
 use crate::cli::demo::own_server::Folder;
 use crate::cli::demo::own_server::Server;
@@ -25,6 +27,7 @@ use crate::model::ensure_default_models;
 use crate::model::training::defaults::DEFAULT_MODELS;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
+use crate::service::status::health::Health;
 use crate::stats::clopper_pearson_interval;
 
 /// The flags of a run on this machine.
@@ -119,12 +122,14 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
 /// One rollout of the stable model against itself.
 fn one(client: &Client, length: Duration) -> anyhow::Result<Seen> {
     let [model, _] = DEFAULT_MODELS;
-    client.post("/admin/deploy-canary", &json!({ "model_path": model }))?.done()?;
+    let body = json!({ "model_path": model });
+    let _: IgnoredAny = client.post("/admin/deploy-canary", &body)?.done()?;
     let clock = SystemClock::default();
     let (start, mut next_look) = (clock.steady(), Duration::from_secs(1).min(length));
     let mut seen = Seen::default();
     loop {
-        client.post("/predict", &json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1] }))?.done()?;
+        let body = json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1] });
+        let _: IgnoredAny = client.post("/predict", &body)?.done()?;
         seen.requests += 1;
         let elapsed = clock.steady().saturating_sub(start);
         if elapsed >= next_look {
@@ -135,18 +140,20 @@ fn one(client: &Client, length: Duration) -> anyhow::Result<Seen> {
             break;
         }
     }
-    client.post("/admin/rollback-canary", &json!({ "reason": "the run is over" }))?.done()?;
+    let body = json!({ "reason": "the run is over" });
+    let _: IgnoredAny = client.post("/admin/rollback-canary", &body)?.done()?;
     Ok(seen)
 }
 
 fn look(client: &Client, seen: &mut Seen) -> anyhow::Result<()> {
-    let health = client.get("/admin/check-canary-health")?.done()?;
-    seen.last_alert = health["status"] == "alert";
+    let health: Health = client.get("/admin/check-canary-health")?.done()?;
+    seen.last_alert = health.alert_triggered;
     seen.any_alert |= seen.last_alert;
-    seen.rollback |= health["sequential"]["verdict"] == "rollback";
-    seen.is_off |= health["sample_ratio"]["is_off"] == true;
-    let ticks = |field: &str| health["machine"][field].as_u64().unwrap_or_default();
-    (seen.stalled, seen.ticks) = (ticks("stalled_ticks"), ticks("ticks"));
+    seen.rollback |= health.sequential.is_some_and(|it| it.verdict == Verdict::Rollback);
+    seen.is_off |= health.diagnostics.sample_ratio.is_some_and(|ratio| ratio.is_off);
+    if let Some(machine) = health.diagnostics.machine {
+        (seen.stalled, seen.ticks) = (machine.stalled_ticks, machine.ticks);
+    }
     Ok(())
 }
 

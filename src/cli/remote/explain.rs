@@ -1,0 +1,100 @@
+//! `serin explain`: one metric with its margins, p-values and forecast.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::client::ServerArgs;
+use super::page::Page;
+use super::page::state;
+use crate::canary::judge::forecast::Outcome;
+use crate::canary::policy::metric::Role;
+use crate::cli::show;
+use crate::service::status::Status;
+use crate::service::status::report::Report;
+use crate::service::status::report::words::count;
+use crate::service::status::report::words::duration;
+use crate::text::numbers::grouped;
+use crate::text::numbers::number;
+use crate::text::numbers::probability;
+
+/// The flags of `serin explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// Metric of the rollout under way, for example latency
+    metric: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Prints everything about one metric.
+///
+/// # Errors
+/// When the server cannot be reached, or judges no such metric.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let status: Status = args.server.client().get("/admin/status")?.done()?;
+    let report = Report::new(&status, &args.server.times(status.at));
+    let Some(place) = report.metrics.iter().position(|row| row.metric == args.metric) else {
+        let names: Vec<&str> = report.metrics.iter().map(|row| row.metric.as_str()).collect();
+        match names.is_empty() {
+            true => bail!("no metric is judged now; deploy a canary first"),
+            false => bail!("metric {:?} is not judged; use {}", args.metric, names.join(", ")),
+        }
+    };
+    let row = &report.metrics[place];
+    if args.server.json {
+        anstream::println!("{}", show::json(&serde_json::json!(row)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut page = Page::new(show::width());
+    let role = match row.role {
+        Role::Guardrail => "a guardrail: harm rolls the canary back, and promotion needs a pass",
+        Role::Signal => "a signal: harm lowers the score and holds the rollout",
+        Role::Advisory => "advisory: shown, and never decides",
+    };
+    page.lines.push(format!("{}  {}", show::styled(show::STRONG, &row.metric), state(row)));
+    page.labelled("Role", show::STRONG, role);
+    let samples = format!(
+        "{} of the canary, {} of stable",
+        grouped(row.canary_samples),
+        grouped(row.stable_samples)
+    );
+    page.labelled("Samples", show::STRONG, &samples);
+    if let (Some(difference), Some(allowed)) = (&row.difference, &row.allowed) {
+        let interval = row.interval.as_ref().map(|it| format!(", interval {it}"));
+        let text = format!("{difference}{} (allowed {allowed})", interval.unwrap_or_default());
+        page.labelled("Effect", show::STRONG, &text);
+    }
+    let sequential = status.health.as_ref().and_then(|health| health.sequential.as_ref());
+    if let Some(one) = sequential.and_then(|it| it.metrics.get(place)).map(|it| &it.evidence) {
+        let harm = format!(
+            "if the harm p-value falls below {}; it is {}. The harm p-value tests \"no worse than tolerated\".",
+            number(one.harm_threshold),
+            probability(one.harm_p_value)
+        );
+        page.labelled("Fails", show::STRONG, &harm);
+        let pass = format!(
+            "if the non-inferiority p-value falls below {}; it is {}. It tests \"worse than accepted\".",
+            number(one.proven_threshold),
+            probability(one.proven_p_value)
+        );
+        page.labelled("Passes", show::STRONG, &pass);
+        page.labelled("", show::STRONG, "Both are valid at any time, however often they are read.");
+    }
+    let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
+    let forecast = forecast.and_then(|it| it.forecast.metrics.get(place));
+    if let Some(one) = forecast.filter(|one| one.requests != Some(0)) {
+        let outcome = match one.outcome {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::None => "no conclusion in sight at the present difference",
+        };
+        let requests = one.requests.map(|it| format!(" after {}", count(it, "more request")));
+        let time = one.seconds.map(|seconds| format!(", about {}", duration(seconds)));
+        let text = format!("{outcome}{}{}", requests.unwrap_or_default(), time.unwrap_or_default());
+        page.labelled("Forecast", show::STRONG, &text);
+    }
+    page.print();
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,224 @@
+//! A report as lines of a terminal: headline, tables, what is missing.
+
+use anstyle::Style;
+
+use crate::canary::policy::metric::Role;
+use crate::cli::show;
+use crate::cli::show::styled;
+use crate::service::status::Status;
+use crate::service::status::quality::TrackQuality;
+use crate::service::status::report::Condition;
+use crate::service::status::report::Report;
+use crate::service::status::report::rows::MetricRow;
+use crate::service::status::report::rows::MetricState;
+use crate::service::status::tracks::TrackStatus;
+use crate::service::status::tracks::Tracks;
+use crate::text::durations::duration;
+use crate::text::numbers::grouped;
+
+/// Lines and the width they fit in.
+pub struct Page {
+    width: usize,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+/// From this width on, tables have more columns.
+const WIDE: usize = 100;
+
+/// Labels stand left of this column.
+const INDENT: usize = 10;
+
+impl Page {
+    /// An empty page.
+    pub fn new(width: usize) -> Page {
+        Page { width, lines: Vec::new() }
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.lines.push(String::new());
+    }
+
+    /// A text behind a label; without a label, below the one before.
+    pub fn labelled(&mut self, label: &str, style: Style, text: &str) {
+        let text = show::plain(text);
+        let first = " ".repeat((label.len() + 2).max(INDENT));
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(&first)
+            .subsequent_indent("          ");
+        for (place, line) in textwrap::wrap(&text, options).into_iter().enumerate() {
+            let line = match line.strip_prefix(&first) {
+                Some(rest) if place == 0 && !label.is_empty() => {
+                    format!("{}{}{rest}", styled(style, label), &first[label.len()..])
+                }
+                Some(_) | None => line.into_owned(),
+            };
+            self.lines.push(line);
+        }
+    }
+
+    /// A paragraph from the left margin.
+    pub fn paragraph(&mut self, text: &str) {
+        let text = show::plain(text);
+        self.lines.extend(textwrap::wrap(&text, self.width).into_iter().map(|it| it.into_owned()));
+    }
+
+    /// Condition, subject and reason; the rollout on the right if there is room.
+    pub fn headline(&mut self, status: &Status, report: &Report) {
+        let place = status.rollout.as_ref().map(|rollout| {
+            let step = match &rollout.plan {
+                Some(plan) => format!(", step {} of {}", plan.position, plan.steps.len()),
+                None => String::new(),
+            };
+            format!("rollout {}{step}", rollout.id)
+        });
+        let word = report.condition.word();
+        let taken = (word.len() + 2).max(INDENT) + report.headline.chars().count();
+        let place = place.unwrap_or_default();
+        let room = self.width.min(80).saturating_sub(taken + place.len());
+        let text = match (place.is_empty(), room > 2) {
+            (true, _) => report.headline.clone(),
+            (false, true) => format!("{}{}{place}", report.headline, " ".repeat(room)),
+            (false, false) => format!("{}; {place}", report.headline),
+        };
+        self.labelled(word, style_of(report.condition), &text);
+        if let Some(why) = &report.why {
+            self.labelled("", Style::new(), why);
+        }
+    }
+
+    /// What happens next.
+    pub fn next(&mut self, report: &Report) {
+        self.labelled("Next", show::STRONG, &report.next);
+    }
+
+    /// What was observed of both versions; of stable alone without a canary.
+    pub fn tracks(&mut self, tracks: &Tracks, has_canary: bool) {
+        let is_wide = self.width >= WIDE;
+        let mut header = vec!["", "requests", "failed"];
+        header.extend(is_wide.then_some("mean"));
+        header.extend(["p50", "p95", "p99", "mean score"]);
+        let row = |name: &str, track: &TrackStatus| {
+            let ms = |value: Option<f64>| value.map_or_else(dash, |ms| duration(ms / 1e3));
+            let mut row = vec![name.to_owned(), grouped(track.requests), grouped(track.failures)];
+            row.extend(is_wide.then(|| ms(track.mean_ms)));
+            row.extend([ms(track.p50_ms), ms(track.p95_ms), ms(track.p99_ms)]);
+            row.push(track.mean_score.map_or_else(dash, |score| format!("{score:.3}")));
+            row
+        };
+        let mut rows = vec![row("stable", &tracks.stable)];
+        rows.extend(has_canary.then(|| row("canary", &tracks.canary)));
+        self.table(&header, &rows, &[0]);
+    }
+
+    /// A row per metric.
+    pub fn metrics(&mut self, rows: &[MetricRow]) {
+        if rows.is_empty() {
+            return;
+        }
+        let is_wide = self.width >= WIDE;
+        let mut header = vec!["metric", "role", "difference", "interval", "allowed"];
+        header.extend(is_wide.then_some(["canary", "stable"]).into_iter().flatten());
+        header.push("state");
+        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+        let cells = |row: &MetricRow| {
+            let mut cells = vec![row.metric.clone(), role(row.role).to_owned()];
+            cells.extend([&row.difference, &row.interval, &row.allowed].map(text));
+            if is_wide {
+                cells.extend([grouped(row.canary_samples), grouped(row.stable_samples)]);
+            }
+            cells.push(state(row));
+            cells
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+        self.table(&header, &rows, &[0, 1, header.len() - 1]);
+    }
+
+    /// Prediction quality by labels; nothing before the first label.
+    pub fn quality(&mut self, status: &Status) {
+        let Some(quality) = &status.quality else { return };
+        if quality.stable.labels + quality.canary.labels == 0 {
+            return;
+        }
+        let row = |name: &str, track: &TrackQuality| {
+            let numbers = [track.log_loss, track.brier, track.auc, track.calibration_error];
+            let numbers = numbers.map(|it| it.map_or_else(dash, |it| format!("{it:.4}")));
+            [vec![name.to_owned(), grouped(track.labels)], numbers.to_vec()].concat()
+        };
+        let header = ["", "labels", "log loss", "brier", "auc", "calibration"];
+        self.gap();
+        let rows = [row("stable", &quality.stable), row("canary", &quality.canary)];
+        self.table(&header, &rows, &[0]);
+    }
+
+    /// A table: these columns on the left, the others right-aligned.
+    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>], left: &[usize]) {
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let cells = cells.map(|cell| textwrap::core::display_width(cell));
+            cells.chain([header[column].len()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let line = |cells: &[String]| {
+            let mut line = String::new();
+            for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+                let pad = " ".repeat(width - textwrap::core::display_width(cell));
+                let gap = if column == 0 { "" } else { "   " };
+                line += &match left.contains(&column) {
+                    true => format!("{gap}{cell}{pad}"),
+                    false => format!("{gap}{pad}{cell}"),
+                };
+            }
+            line.trim_end().to_owned()
+        };
+        let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+        self.lines.push(styled(show::FAINT, line(&header)));
+        self.lines.extend(rows.iter().map(|row| line(row)));
+    }
+
+    /// Prints the page.
+    pub fn print(&self) {
+        for line in &self.lines {
+            anstream::println!("{line}");
+        }
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Guardrail => "guardrail",
+        Role::Signal => "signal",
+        Role::Advisory => "advisory",
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// The state in its color, with its detail.
+pub fn state(row: &MetricRow) -> String {
+    let style = match row.state {
+        MetricState::Pass => show::GOOD,
+        MetricState::Fail => show::BAD,
+        MetricState::Waiting | MetricState::Inconclusive => show::WAIT,
+        MetricState::Off => show::FAINT,
+    };
+    let word = styled(style, row.state.word());
+    row.detail.as_ref().map_or_else(|| word.clone(), |detail| format!("{word}: {detail}"))
+}
+
+fn style_of(condition: Condition) -> Style {
+    match condition {
+        Condition::Stable | Condition::Promoted | Condition::Healthy => show::GOOD,
+        Condition::Harm | Condition::BreakerOpen | Condition::RolledBack | Condition::Reverted => {
+            show::BAD
+        }
+        Condition::Monitoring
+        | Condition::Waiting
+        | Condition::Holding
+        | Condition::Paused
+        | Condition::AwaitingApproval => show::WAIT,
+    }
+}
