@@ -1,7 +1,7 @@
 //! Calibration: how often the judge rolls back a healthy canary, and how soon it rolls back a harmful one.
 //!
 //! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
-//! judged after every second, and prints the tables of docs/statistics.md. The same arguments give
+//! judged after every second, and prints the tables of docs/measurements.md. The same arguments give
 //! the same numbers on any number of threads. Exit code 1 if a healthy case is rolled back more often
 //! than 5 % (beyond three standard errors).
 //!

@@ -260,7 +260,7 @@ fn evidence_by_segment_read_back_recomputes_to_the_bit() {
     assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
 }
 
-/// The figures of docs/statistics.md are those of 200 runs, which take minutes:
+/// The figures of docs/measurements.md are those of 200 runs, which take minutes:
 /// `SERIN_SEGMENT_RUNS=200 cargo test --lib the_figures_of_segments -- --nocapture`.
 #[test]
 fn the_figures_of_segments() {
