@@ -104,7 +104,7 @@ fn a_target_that_fails_gets_each_event_in_the_end() {
         std::thread::sleep(Duration::from_millis(10));
     }
     let shown = app.status()["notifications"][0].clone();
-    assert_eq!((&shown["told"], &shown["given_up"]), (&json!(1), &json!(1)), "{shown}");
+    assert_eq!((&shown["delivered"], &shown["given_up"]), (&json!(1), &json!(1)), "{shown}");
 }
 
 #[test]

@@ -17,10 +17,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::RngExt as _;
 
-use super::Notifications;
-use super::Subscription;
 use super::kinds::kind;
 use super::message::Notice;
+use super::subscriptions::Notifications;
+use super::subscriptions::Subscription;
 use super::transport::HttpTransport;
 use super::transport::Reply;
 use super::transport::Transport;
@@ -39,7 +39,7 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 /// The age at which an entry is given up at the next failure: it is no longer actionable.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
-/// How often the journal is read without a wakeup: another process may have written to it.
+/// How often the journal is read without a wakeup, in case another process writes to it.
 const UNASKED: Duration = Duration::from_secs(30);
 
 /// Entries read at once.
@@ -165,12 +165,11 @@ impl Delivery {
             None => message,
         };
         let reply = self.transport.send(target, &message);
-        let (sequence, event, name) =
-            (entry.sequence, entry.event.name(), self.subscription.name());
+        let (sequence, event, name) = (entry.sequence, entry.event.name(), &self.subscription.name);
         match reply {
             Reply::Accepted => {
                 tracing::debug!(sequence, event, "delivered to {name}");
-                self.subscription.taken(sequence, self.clock.wall());
+                self.subscription.accepted(sequence, self.clock.wall());
                 self.done(begun);
                 self.save();
             }
@@ -214,7 +213,7 @@ impl Delivery {
         let next_try = self.clock.wall().saturating_add(wait).unwrap_or(Timestamp::MAX);
         // Logged once per problem, not once per attempt.
         if self.subscription.failed(&why, self.failures, next_try) {
-            let name = self.subscription.name();
+            let name = &self.subscription.name;
             tracing::warn!(
                 delivered_up_to = self.after,
                 "cannot deliver to {name}: {why}; retrying"

@@ -1,12 +1,18 @@
-//! Couriers with a target made of lists, a clock that is set, and a disk that fails.
+//! Delivery with a scripted target, a manual clock and a failing disk.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::delivery::Delivery;
 use super::delivery::Turn;
 use super::message::Message;
+use super::subscriptions::Notifications;
 use super::target::GivenTarget;
+use super::target::Target;
 use super::transport::Reply;
 use super::transport::Transport;
 use super::*;
@@ -19,13 +25,14 @@ use crate::service::control::error::CommandError;
 use crate::service::tests::Bench;
 use crate::service::tests::deploy;
 use crate::service::tests::roll_back;
+use crate::store::Store;
 use crate::store::memory::MemoryStore;
 
 /// What a target got, and what it answers next; it takes everything once the list is empty.
 #[derive(Clone, Default)]
-struct Doormat(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Reply>)>>);
+struct Receiver(Arc<Mutex<(Vec<serde_json::Value>, VecDeque<Reply>)>>);
 
-impl Transport for Doormat {
+impl Transport for Receiver {
     fn send(&self, _: &Target, message: &Message) -> Reply {
         let (got, answers) = &mut *self.0.lock();
         got.push(serde_json::from_str(&message.body).unwrap());
@@ -33,7 +40,7 @@ impl Transport for Doormat {
     }
 }
 
-impl Doormat {
+impl Receiver {
     fn answers(&self, answers: &[Reply]) {
         self.0.lock().1.extend(answers.iter().cloned());
     }
@@ -63,13 +70,13 @@ fn delivery(
     store: &Arc<dyn Store>,
     clock: &Arc<ManualClock>,
     events: &[&str],
-) -> (Delivery, Doormat, Notifications) {
+) -> (Delivery, Receiver, Notifications) {
     let notifications =
         Notifications::new(&targets(events), &**store, store.newest_sequence().unwrap());
-    let doormat = Doormat::default();
+    let receiver = Receiver::default();
     let one = notifications.subscriptions[0].clone();
-    let delivery = Delivery::new(one, store.clone(), clock.clone(), Box::new(doormat.clone()));
-    (delivery, doormat, notifications)
+    let delivery = Delivery::new(one, store.clone(), clock.clone(), Box::new(receiver.clone()));
+    (delivery, receiver, notifications)
 }
 
 /// Goes on until it waits or has nothing to do.
@@ -88,7 +95,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 /// One more entry.
-fn happens(store: &Arc<dyn Store>, clock: &ManualClock) {
+fn append_entry(store: &Arc<dyn Store>, clock: &ManualClock) {
     let event = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 5 } };
     store.append(store.newest_sequence().unwrap(), clock.wall(), &event).unwrap();
 }
@@ -98,10 +105,10 @@ fn later() -> Reply {
 }
 
 #[test]
-fn every_entry_is_told_once_in_order_with_its_rollout() {
+fn every_entry_is_delivered_once_in_order_with_its_rollout() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
-    let (mut delivery, doormat, notifications) = delivery(&store, &clock(), &[]);
+    let (mut delivery, receiver, notifications) = delivery(&store, &clock(), &[]);
     let service = bench.start();
     for _ in 0..2 {
         deploy(&service, "model_v2.bin", 10.0);
@@ -112,46 +119,46 @@ fn every_entry_is_told_once_in_order_with_its_rollout() {
     let of = |id| move |name: &str| (name.to_owned(), id);
     let lives = |id| ["canary_deployed", "paused", "rolled_back"].map(of(Some(id)));
     let expected = [[of(None)("initialized")].as_slice(), &lives(1), &lives(2)].concat();
-    assert_eq!(doormat.got(), expected);
+    assert_eq!(receiver.got(), expected);
     assert_eq!(run(&mut delivery), Turn::Idle);
-    assert!(doormat.got().is_empty());
+    assert!(receiver.got().is_empty());
     let status = notifications.status().remove(0);
-    assert_eq!((status.up_to, status.told, status.given_up), (7, 7, 0));
+    assert_eq!((status.up_to, status.delivered, status.given_up), (7, 7, 0));
 }
 
 #[test]
-fn a_restart_tells_what_was_missed_and_nothing_twice() {
+fn a_restart_delivers_missed_entries_and_none_twice() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
     // A target that is new hears of what comes, not of what has been.
-    let (mut first, doormat, _) = delivery(&store, &clock(), &[]);
+    let (mut first, receiver, _) = delivery(&store, &clock(), &[]);
     service.command(Command::Pause, None).unwrap();
     run(&mut first);
-    assert_eq!(doormat.names(), ["paused"]);
+    assert_eq!(receiver.names(), ["paused"]);
     drop(first);
     service.command(Command::Resume, None).unwrap();
     service.command(roll_back(), None).unwrap();
-    let (mut second, doormat, _) = delivery(&store, &clock(), &[]);
+    let (mut second, receiver, _) = delivery(&store, &clock(), &[]);
     run(&mut second);
     let rollout_1 = |name: &str| (name.to_owned(), Some(1));
-    assert_eq!(doormat.got(), [rollout_1("resumed"), rollout_1("rolled_back")]);
+    assert_eq!(receiver.got(), [rollout_1("resumed"), rollout_1("rolled_back")]);
 }
 
 #[test]
-fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
+fn retries_back_off_and_keep_the_order() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
-    let (mut delivery, doormat, notifications) = delivery(&store, &clock, &[]);
-    (0..3).for_each(|_| happens(&store, &clock));
-    doormat.answers(&vec![later(); 12]);
+    let (mut delivery, receiver, notifications) = delivery(&store, &clock, &[]);
+    (0..3).for_each(|_| append_entry(&store, &clock));
+    receiver.answers(&vec![later(); 12]);
     let mut waited = Vec::new();
     for failures in 1..=12 {
         let Turn::Wait(wait) = run(&mut delivery) else { panic!("it should wait") };
         // Whoever comes earlier is sent away without a request.
         clock.advance(wait / 2);
         assert!(matches!(run(&mut delivery), Turn::Wait(_)));
-        assert_eq!(doormat.got().len(), 1);
+        assert_eq!(receiver.got().len(), 1);
         let status = notifications.status().remove(0);
         assert_eq!((status.failures, status.up_to), (failures, 0));
         assert_eq!(status.last_error.as_deref(), Some("it answered 500"));
@@ -164,20 +171,20 @@ fn a_failing_target_is_tried_again_later_and_later_and_keeps_its_order() {
         assert!((most / 2.0..=most).contains(wait), "{waited:?}");
     }
     assert_eq!(run(&mut delivery), Turn::Idle);
-    assert_eq!(doormat.got().len(), 3);
+    assert_eq!(receiver.got().len(), 3);
     let status = notifications.status().remove(0);
-    assert_eq!((status.failures, status.told, status.up_to), (0, 3, 3));
+    assert_eq!((status.failures, status.delivered, status.up_to), (0, 3, 3));
     assert_eq!((status.last_error, status.next_try_at), (None, None));
 }
 
 #[test]
-fn a_target_that_asks_for_time_gets_it_within_reason() {
+fn retry_after_is_honored_up_to_the_longest_wait() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
     for (asked, given) in [(30, 30), (1_000_000_000, 300)] {
-        let (mut delivery, doormat, _) = delivery(&store, &clock, &[]);
-        happens(&store, &clock);
+        let (mut delivery, receiver, _) = delivery(&store, &clock, &[]);
+        append_entry(&store, &clock);
         let after = Some(Duration::from_secs(asked));
-        doormat.answers(&[Reply::Retry { why: "it answered 429".to_owned(), after }]);
+        receiver.answers(&[Reply::Retry { why: "it answered 429".to_owned(), after }]);
         assert_eq!(run(&mut delivery), Turn::Wait(Duration::from_secs(given)));
         clock.advance(Duration::from_secs(given));
         assert_eq!(run(&mut delivery), Turn::Idle);
@@ -185,54 +192,54 @@ fn a_target_that_asks_for_time_gets_it_within_reason() {
 }
 
 #[test]
-fn what_cannot_be_told_is_given_up_and_does_not_stand_in_the_way() {
+fn an_undeliverable_entry_is_given_up_and_the_next_is_delivered() {
     let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
-    let (mut delivery, doormat, notifications) = delivery(&store, &clock, &[]);
-    happens(&store, &clock);
-    happens(&store, &clock);
-    doormat.answers(&[Reply::Rejected("it answered 404".to_owned())]);
+    let (mut delivery, receiver, notifications) = delivery(&store, &clock, &[]);
+    append_entry(&store, &clock);
+    append_entry(&store, &clock);
+    receiver.answers(&[Reply::Rejected("it answered 404".to_owned())]);
     assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
-    assert_eq!((status.told, status.given_up, status.up_to), (1, 1, 2));
+    assert_eq!((status.delivered, status.given_up, status.up_to), (1, 1, 2));
     // The same after a day of trying, but nothing is given up untried.
-    happens(&store, &clock);
-    doormat.answers(&[later(), later()]);
+    append_entry(&store, &clock);
+    receiver.answers(&[later(), later()]);
     assert!(matches!(run(&mut delivery), Turn::Wait(_)));
     clock.advance(delivery::GIVE_UP + Duration::from_secs(1));
-    happens(&store, &clock);
+    append_entry(&store, &clock);
     assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
-    assert_eq!((status.told, status.given_up, status.up_to), (2, 2, 4));
-    happens(&store, &clock);
+    assert_eq!((status.delivered, status.given_up, status.up_to), (2, 2, 4));
+    append_entry(&store, &clock);
     clock.advance(2 * delivery::GIVE_UP);
     assert_eq!(run(&mut delivery), Turn::Idle);
-    assert_eq!(notifications.status().remove(0).told, 3);
+    assert_eq!(notifications.status().remove(0).delivered, 3);
 }
 
 #[test]
-fn a_target_hears_only_what_it_asked_for() {
+fn a_target_gets_only_the_events_it_wants() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
-    let (mut one, doormat, _) = delivery(&store, &clock(), &["rolled_back"]);
+    let (mut one, receiver, _) = delivery(&store, &clock(), &["rolled_back"]);
     deploy(&service, "model_v2.bin", 10.0);
     service.command(Command::Pause, None).unwrap();
     assert_eq!(run(&mut one), Turn::Idle);
-    assert!(doormat.got().is_empty());
+    assert!(receiver.got().is_empty());
     // What it did not ask for is not looked at again after a restart.
     assert_eq!(store.delivered().unwrap().values().copied().collect::<Vec<_>>(), [3]);
     service.command(roll_back(), None).unwrap();
     run(&mut one);
-    assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);
+    assert_eq!(receiver.got(), [("rolled_back".to_owned(), Some(1))]);
 }
 
 #[test]
-fn a_rollback_that_the_disk_could_not_take_is_told_once_it_is_written() {
+fn a_pending_rollback_is_delivered_once_it_is_written() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
-    let (mut delivery, doormat, _) = delivery(&store, &clock(), &[]);
+    let (mut delivery, receiver, _) = delivery(&store, &clock(), &[]);
     bench.store.full(true);
     let pending_rollback = service.command(roll_back(), None);
     assert!(
@@ -240,45 +247,45 @@ fn a_rollback_that_the_disk_could_not_take_is_told_once_it_is_written() {
         "{pending_rollback:?}"
     );
     assert_eq!(run(&mut delivery), Turn::Idle);
-    assert!(doormat.got().is_empty(), "it is not in the journal, and a restart would undo it");
+    assert!(receiver.got().is_empty(), "it is not in the journal, and a restart would undo it");
     bench.store.full(false);
     service.control.retry_rollback().unwrap();
     service.control.retry_rollback().unwrap();
     run(&mut delivery);
-    assert_eq!(doormat.names(), ["rolled_back"]);
+    assert_eq!(receiver.names(), ["rolled_back"]);
     assert_eq!(run(&mut delivery), Turn::Idle);
-    assert!(doormat.got().is_empty());
+    assert!(receiver.got().is_empty());
 }
 
 #[test]
-fn a_disk_that_keeps_no_progress_stops_no_notification() {
+fn a_disk_that_cannot_save_progress_stops_no_delivery() {
     let bench = Bench::new();
     let store: Arc<dyn Store> = bench.store.clone();
     let service = bench.start();
-    let (mut one, doormat, _) = delivery(&store, &clock(), &[]);
+    let (mut one, receiver, _) = delivery(&store, &clock(), &[]);
     deploy(&service, "model_v2.bin", 50.0);
     service.command(roll_back(), None).unwrap();
     bench.store.full(true);
     run(&mut one);
-    assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
+    assert_eq!(receiver.names(), ["canary_deployed", "rolled_back"]);
     bench.store.full(false);
     // At least once: what was not kept is told again.
-    let (mut two, doormat, _) = delivery(&store, &clock(), &[]);
+    let (mut two, receiver, _) = delivery(&store, &clock(), &[]);
     run(&mut two);
-    assert_eq!(doormat.names(), ["canary_deployed", "rolled_back"]);
+    assert_eq!(receiver.names(), ["canary_deployed", "rolled_back"]);
 }
 
 #[test]
-fn a_canary_that_is_lost_over_a_restart_is_told_even_to_a_new_target() {
+fn the_rollback_of_a_lost_canary_is_delivered_even_to_a_new_target() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
     bench.lose("model_v2.bin", &service);
     let service = bench.start_telling(targets(&[]));
     assert_eq!(service.status().canary, None);
-    let doormat = Doormat::default();
+    let receiver = Receiver::default();
     let one = service.notifications.subscriptions[0].clone();
-    let mut delivery = Delivery::new(one, bench.store.clone(), clock(), Box::new(doormat.clone()));
+    let mut delivery = Delivery::new(one, bench.store.clone(), clock(), Box::new(receiver.clone()));
     run(&mut delivery);
-    assert_eq!(doormat.got(), [("rolled_back".to_owned(), Some(1))]);
+    assert_eq!(receiver.got(), [("rolled_back".to_owned(), Some(1))]);
 }
