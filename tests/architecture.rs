@@ -6,9 +6,11 @@
 
 use std::path::Path;
 
+use graph::Graph;
 use rules::LAYERS;
 use rules::PROBLEM_FILE;
 use rules::ROLLOUT_FILE;
+use rules::ROOMS;
 use rules::questionable_length;
 use rules::violations;
 use source::Source;
@@ -16,6 +18,9 @@ use source::read_sources;
 
 #[path = "architecture/rules.rs"]
 mod rules;
+
+#[path = "architecture/graph.rs"]
+mod graph;
 
 #[path = "architecture/source.rs"]
 mod source;
@@ -35,12 +40,163 @@ fn the_source_keeps_to_the_architecture() {
     assert!(found.is_empty(), "\n{}\n{}\n", found.join("\n"), long.join("\n"));
 }
 
+/// Run with `--nocapture` to see every import between two files.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let graph = Graph::new(&read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap());
+    for import in &graph.imports {
+        println!("{} -> {}", import.from, import.to);
+    }
+    let circles: Vec<String> = graph.circles().into_iter().map(|circle| shown(&circle)).collect();
+    println!("{} imports, {} circles", graph.imports.len(), circles.len());
+    assert!(circles.is_empty(), "{} circles:\n{}\n", circles.len(), circles.join("\n\n"));
+}
+
+#[test]
+fn the_rooms_of_a_layer_import_one_way() {
+    let graph = Graph::new(&read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap());
+    let found = graph.against_the_rooms();
+    assert!(found.is_empty(), "{} imports:\n{}\n", found.len(), found.join("\n"));
+}
+
+#[test]
+fn no_folder_is_crowded() {
+    let graph = Graph::new(&read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap());
+    let found = graph.crowded_folders();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// (what is planted, the files, the circles and wrong-way imports that must be found)
+const PLANTED_GRAPHS: &[(&str, &[(&str, &str)], usize, usize)] = &[
+    (
+        "two files that import each other",
+        &[("stats/a.rs", "use super::b::B;"), ("stats/b.rs", "use crate::stats::a::A;")],
+        1,
+        0,
+    ),
+    (
+        "a circle of three through paths in passing",
+        &[
+            ("stats/a.rs", "fn f() { super::b::f() }"),
+            ("stats/b.rs", "fn f() { crate::stats::c::f() }"),
+            ("stats/c.rs", "use super::a::A;"),
+        ],
+        1,
+        0,
+    ),
+    (
+        "a circle through a re-export",
+        &[
+            ("stats/mod.rs", "mod a; mod b; pub use a::A;"),
+            ("stats/a.rs", "use super::b::B;"),
+            ("stats/b.rs", "use super::A;"),
+        ],
+        1,
+        0,
+    ),
+    (
+        "a module and its child",
+        &[("service/mod.rs", "use a::A; pub struct S;"), ("service/a.rs", "use super::S;")],
+        1,
+        0,
+    ),
+    (
+        "two circles",
+        &[
+            ("stats/a.rs", "use super::b::B;"),
+            ("stats/b.rs", "use super::a::A;"),
+            ("model/a.rs", "use super::b::B;"),
+            ("model/b.rs", "use super::a::A;"),
+        ],
+        2,
+        0,
+    ),
+    (
+        "a room that imports a later one",
+        &[("canary/traffic/a.rs", "use crate::canary::judge::b::B;"), ("canary/judge/b.rs", "")],
+        0,
+        1,
+    ),
+    (
+        "a later room through the layer's face",
+        &[
+            ("canary/mod.rs", "pub use rollout::state::State;"),
+            ("canary/policy/mod.rs", "use crate::canary::State;"),
+            ("canary/rollout/state.rs", ""),
+        ],
+        0,
+        1,
+    ),
+    (
+        "status that commands",
+        &[
+            ("service/status/a.rs", "use crate::service::control::b::f;"),
+            ("service/control/b.rs", ""),
+        ],
+        0,
+        1,
+    ),
+    (
+        "one way, tests aside",
+        &[
+            ("canary/judge/a.rs", "use crate::canary::traffic::b::B; use super::c::C;"),
+            ("canary/judge/c.rs", "#[cfg(test)] mod tests { use super::super::a::A; }"),
+            ("canary/judge/c_tests.rs", "use crate::canary::rollout::d::D;"),
+            ("canary/traffic/b.rs", "//! See [`crate::canary::judge::a`]."),
+            ("canary/rollout/d.rs", "use crate::canary::judge::c::C;"),
+            ("canary/mod.rs", "pub mod judge; pub use judge::a::A;"),
+        ],
+        0,
+        0,
+    ),
+];
+
+#[test]
+fn planted_circles_and_wrong_ways_are_found() {
+    for (what, files, circles, wrong_ways) in PLANTED_GRAPHS {
+        let sources: Vec<Source> = files.iter().map(|(path, code)| file(path, code)).collect();
+        let graph = Graph::new(&sources);
+        assert_eq!(graph.circles().len(), *circles, "{what}: {:?}", graph.imports);
+        assert_eq!(graph.against_the_rooms().len(), *wrong_ways, "{what}: {:?}", graph.imports);
+    }
+}
+
+#[test]
+fn a_crowded_folder_is_found() {
+    let files = |count: usize| -> Vec<Source> {
+        let named = |n: usize| file(&format!("stats/a{n}.rs"), "");
+        (0..count)
+            .map(named)
+            .chain([file("stats/mod.rs", ""), file("stats/a_tests.rs", "")])
+            .collect()
+    };
+    assert!(Graph::new(&files(14)).crowded_folders().is_empty());
+    assert_eq!(Graph::new(&files(15)).crowded_folders(), ["src/stats: 15 files, at most 14"]);
+}
+
+fn shown(circle: &[&graph::Import]) -> String {
+    let lines: Vec<String> = circle
+        .iter()
+        .map(|import| format!("{}:{} -> {} ({})", import.from, import.line, import.to, import.name))
+        .collect();
+    lines.join("\n")
+}
+
 /// Otherwise a renamed folder would turn its rule off without a word.
 #[test]
 fn every_rule_has_something_to_guard() {
     let sources = read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     for (layer, _) in LAYERS {
         assert!(sources.iter().any(|source| source.layer() == Some(layer)), "src/{layer} is empty");
+    }
+    for (layer, rooms) in ROOMS {
+        for (room, _) in rooms {
+            let folder = format!("src/{layer}/{room}/");
+            assert!(
+                sources.iter().any(|source| source.path.starts_with(&folder)),
+                "{folder} is empty"
+            );
+        }
     }
     for path in [PROBLEM_FILE, ROLLOUT_FILE] {
         assert!(sources.iter().any(|source| source.path == path), "{path} is gone");

@@ -13,6 +13,8 @@ pub struct PathUse {
     pub in_test: bool,
     /// Everything below it is imported (`*`), or it gets another name (`as`).
     pub whole: bool,
+    /// It stands in a `pub use`.
+    pub is_reexport: bool,
 }
 
 pub enum Target {
@@ -52,8 +54,11 @@ pub fn paths(tokens: &[Token], file_module: Vec<String>) -> Vec<PathUse> {
         }
         let mut module = file_module.clone();
         module.extend(inline.iter().map(|(name, _)| name.clone()));
+        let is_reexport = text == "use" && ["pub", ")"].contains(&before);
         let first = index + usize::from(text == "use" || text == "::");
+        let known = found.len();
         index = expand(tokens, first, Vec::new(), &module, &mut found).max(index + 1);
+        found[known..].iter_mut().for_each(|path| path.is_reexport = is_reexport);
     }
     found
 }
@@ -86,7 +91,13 @@ fn expand(
             if glob || next != "::" {
                 let (line, in_test) = (token.line, token.in_test);
                 let whole = glob || next == "as";
-                found.push(PathUse { target: resolve(&segments, module), line, in_test, whole });
+                found.push(PathUse {
+                    target: resolve(&segments, module),
+                    line,
+                    in_test,
+                    whole,
+                    is_reexport: false,
+                });
                 return if next == "as" { index + 2 } else { index };
             }
         } else {
@@ -95,7 +106,7 @@ fn expand(
             {
                 let (line, in_test) = (last.line, last.in_test);
                 let target = resolve(&segments, module);
-                found.push(PathUse { target, line, in_test, whole: false });
+                found.push(PathUse { target, line, in_test, whole: false, is_reexport: false });
             }
             return index;
         }

@@ -21,6 +21,59 @@ pub const LAYERS: [(&str, &[&str]); 9] = [
     ("cli", &["text", "stats", "canary", "simulation", "model", "store", "service", "http"]),
 ];
 
+/// The rooms of a layer, each with the rooms of the layer that it may import. A file outside every
+/// room (`service/clock.rs`, a layer's `mod.rs`) is not ruled here; the absence of circles holds for it, too.
+pub const ROOMS: [(&str, &[(&str, &[&str])]); 4] = [
+    (
+        "stats",
+        &[
+            ("summary", &[]),
+            ("distributions", &["summary"]),
+            ("fixed_horizon", &["summary", "distributions"]),
+            ("sequential", &["summary", "distributions", "fixed_horizon"]),
+            ("planning", &["summary", "distributions", "fixed_horizon"]),
+        ],
+    ),
+    (
+        "canary",
+        &[
+            ("traffic", &[]),
+            ("policy", &["traffic"]),
+            ("observed", &["traffic", "policy"]),
+            ("judge", &["traffic", "policy", "observed"]),
+            ("rollout", &["traffic", "policy", "observed", "judge"]),
+        ],
+    ),
+    (
+        "service",
+        &[
+            ("serving", &[]),
+            ("reported", &["serving"]),
+            ("notify", &["serving"]),
+            ("status", &["serving", "reported", "notify"]),
+            ("control", &["serving", "reported", "notify", "status"]),
+        ],
+    ),
+    ("http", &[("reading", &[]), ("routes", &["reading"])]),
+];
+
+/// The layer and the room in it: `src/canary/judge/verdict.rs` is in `canary`, `judge`.
+fn room(path: &str) -> Option<(&str, &str)> {
+    let (layer, rest) = path.strip_prefix("src/")?.split_once('/')?;
+    let (_, rooms) = ROOMS.iter().find(|(name, _)| *name == layer)?;
+    // A room that is still one file (`sequential.rs`) counts with its folder.
+    let name = rest.split(['/', '.']).next()?;
+    rooms.iter().any(|(room, _)| *room == name).then_some((layer, name))
+}
+
+/// Whether the order of the rooms lets one file import another. Between layers, [`LAYERS`] decides.
+pub fn may_import(from: &str, to: &str) -> bool {
+    let (Some((layer, from)), Some((other, to))) = (room(from), room(to)) else { return true };
+    let rooms = ROOMS.iter().find(|(name, _)| *name == layer).map(|(_, rooms)| *rooms);
+    let allowed = rooms.and_then(|rooms| rooms.iter().find(|(name, _)| *name == from));
+    layer != other || from == to || allowed.is_some_and(|(_, allowed)| allowed.contains(&to))
+}
+
 /// Time, seeds and data come into these as arguments, which is why they can be replayed.
 const PURE_LAYERS: [&str; 2] = ["stats", "canary"];
 const IMPURE_PATHS: [&[&str]; 8] = [
