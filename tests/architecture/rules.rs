@@ -39,6 +39,7 @@ pub const ROOMS: [(&str, &[(&str, &[&str])]); 4] = [
         &[
             ("traffic", &[]),
             ("policy", &["traffic"]),
+            ("analysis", &["policy"]),
             ("observed", &["traffic", "policy"]),
             ("judge", &["traffic", "policy", "observed"]),
             ("rollout", &["traffic", "policy", "observed", "judge"]),
