@@ -344,7 +344,7 @@ fn the_same_model_on_both_tracks_of_a_real_server_is_judged_on_this_machine() {
     let counted: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((ended.code, &counted["runs"]), (0, &Value::from(2)), "{}", ended.stderr);
     assert!(counted["requests"].as_u64().is_some_and(|requests| requests > 50), "{counted}");
-    assert_eq!(counted["sample_ratio_off"]["runs"], 0, "{counted}");
+    assert_eq!(counted["sample_ratio_mismatch"]["runs"], 0, "{counted}");
     // What belongs to simulated traffic means nothing here.
     for (arguments, named) in [
         ("--aa-live --svg picture.svg", "--svg"),

@@ -267,7 +267,7 @@ impl From<ReplayRecentError> for Problem {
             ReplayRecentError::Refused(refusal) => refusal.into(),
             ReplayRecentError::RingIsOff => Problem::new(
                 StatusCode::CONFLICT,
-                "ring_is_off",
+                "recent_requests_off",
                 "Recent requests are not kept",
                 detail,
             ),
@@ -297,12 +297,12 @@ impl From<CommandError> for Problem {
             CommandError::Store(error) => error.into(),
             CommandError::PendingRollback(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "rollback_not_kept",
+                "rollback_pending",
                 "The rollback took effect but is not yet in the journal",
                 detail,
             ),
             CommandError::Features { .. } => {
-                unprocessable("other_features", "The features differ from stable's")
+                unprocessable("features_differ", "The features differ from stable's")
             }
             CommandError::WarmUp { .. } => {
                 unprocessable("warm_up_failed", "The model failed during warm-up")
@@ -316,7 +316,7 @@ impl From<CommandError> for Problem {
             CommandError::OutOfRange { .. } => unprocessable("invalid_body", "Invalid body"),
             CommandError::Revision { .. } => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
-                "revision_moved_on",
+                "revision_changed",
                 "The state has changed",
                 detail,
             ),
@@ -351,14 +351,14 @@ impl From<Refusal> for Problem {
             Refusal::NoCanary => (conflict, "no_canary"),
             Refusal::OtherRollout { .. } => (conflict, "other_rollout"),
             Refusal::StaleJudgement => (conflict, "stale_judgement"),
-            Refusal::NotPassing { harm_is_shown: false, .. } => (conflict, "insufficient_data"),
-            Refusal::NotPassing { harm_is_shown: true, .. } => (conflict, "not_passing"),
+            Refusal::NotPassing { harm_detected: false, .. } => (conflict, "insufficient_data"),
+            Refusal::NotPassing { harm_detected: true, .. } => (conflict, "not_passing"),
             Refusal::IsPaused { .. } => (conflict, "paused"),
             Refusal::LastStep { .. } => (conflict, "last_step"),
             Refusal::NotByPlan { .. } => (conflict, "not_by_plan"),
             Refusal::NotApproved { .. } => (conflict, "not_approved"),
             Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
-            Refusal::UnderWatch { .. } => (conflict, "under_watch"),
+            Refusal::UnderWatch { .. } => (conflict, "promotion_monitored"),
             Refusal::NothingToRevert => (conflict, "nothing_to_revert"),
             Refusal::Quarantined { .. } => (conflict, "quarantined"),
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),

@@ -176,7 +176,7 @@ fn a_revision_that_is_none_or_another_is_refused() {
     app.deploy_canary().done();
     let before = app.standing();
     let none = |named| refused(400, "invalid_if_match", named);
-    let other = |named| refused(412, "revision_moved_on", named);
+    let other = |named| refused(412, "revision_changed", named);
     for (value, expected) in [
         ("garbage", none(&["garbage", "ETag"])),
         ("", none(&["ETag"])),

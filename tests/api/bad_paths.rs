@@ -149,7 +149,7 @@ fn a_model_of_other_features_is_refused() {
         (names.to_owned(), "often", &["support_calls", "same kind"]),
     ] {
         fs::write(app.models().join("other.bin"), trained(&header, word)).unwrap();
-        deploy_is_refused(&app, "other.bin", refused(422, "other_features", named));
+        deploy_is_refused(&app, "other.bin", refused(422, "features_differ", named));
     }
     assert_eq!(app.standing(), before);
 }

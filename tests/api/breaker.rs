@@ -25,7 +25,7 @@ fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: &str) -> TestA
 #[test]
 fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
     let app = app_with(Misbehavior::Hang, 3, "1h");
-    let closed = json!({ "state": "closed", "failures_in_a_row": 0, "opened": 0 });
+    let closed = json!({ "state": "closed", "consecutive_failures": 0, "opened": 0 });
     assert_eq!(app.status()["breaker"], closed);
     let answers: Vec<Value> = (0..200).map(|_| app.predict().done()).collect();
     let fallbacks = answers.iter().filter(|answer| answer["fallback"] == true).count();
@@ -34,7 +34,7 @@ fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
     assert_eq!(answers.iter().filter(waited).count(), 3);
 
     let status = app.status();
-    let open = json!({ "state": "open", "failures_in_a_row": 3, "opened": 1 });
+    let open = json!({ "state": "open", "consecutive_failures": 3, "opened": 1 });
     assert_eq!(status["breaker"], open);
     let canary = &status["tracks"]["canary"];
     let kinds = &canary["failures_by_kind"];
@@ -65,7 +65,7 @@ fn a_canary_that_is_well_again_is_asked_again() {
     app.post("/admin/inject", &json!({})).done();
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(app.predict_times(50), 50, "the first probe closes it");
-    let closed = json!({ "state": "closed", "failures_in_a_row": 0, "opened": 1 });
+    let closed = json!({ "state": "closed", "consecutive_failures": 0, "opened": 1 });
     assert_eq!(app.status()["breaker"], closed);
 }
 

@@ -140,7 +140,7 @@ fn a_write_on_an_old_revision_is_refused() {
     let paused = if_match(&seen);
     assert_eq!(paused.header("etag"), "\"3\"");
     let named = &["revision 3", "not 2", "retry"];
-    let expected = refused(412, "revision_moved_on", named);
+    let expected = refused(412, "revision_changed", named);
     if_match(&seen).assert_refused(expected, "/admin/pause-canary", "too late");
     assert_eq!(if_match("*").status, 200, "any revision will do");
     assert_eq!(app.toggle_slowdown().header("etag"), "\"4\"");

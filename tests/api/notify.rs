@@ -69,7 +69,7 @@ fn a_rollout_is_told_as_cloud_events_that_are_signed() {
     // What the status shows is no secret.
     let shown = app.status()["notifications"].clone();
     assert_eq!(shown[0]["target"], format!("http://{}", receiver.address));
-    assert_eq!(shown[0]["up_to"], 3);
+    assert_eq!(shown[0]["position"], 3);
     assert!(!shown.to_string().contains("hidden"), "{shown}");
 }
 
@@ -99,12 +99,12 @@ fn a_target_that_fails_gets_each_event_in_the_end() {
     assert_eq!(receiver.events(4), expected);
     assert!(receiver.got(4).iter().all(|one| one.head[0] == "post /hidden http/1.1"));
     let start = Instant::now();
-    while app.status()["notifications"][0]["up_to"] != 2 {
+    while app.status()["notifications"][0]["position"] != 2 {
         assert!(start.elapsed() < Duration::from_secs(20), "{}", app.status());
         std::thread::sleep(Duration::from_millis(10));
     }
     let shown = app.status()["notifications"][0].clone();
-    assert_eq!((&shown["delivered"], &shown["given_up"]), (&json!(1), &json!(1)), "{shown}");
+    assert_eq!((&shown["delivered"], &shown["abandoned"]), (&json!(1), &json!(1)), "{shown}");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_dead_target_delays_no_rollback_no_other_target_and_no_stop() {
     assert!(start.elapsed() < Duration::from_secs(9), "somebody waited for a dead target");
     let shown = app.status()["notifications"].clone();
     assert_eq!(shown[1]["last_error"], "no connection: connection refused", "{shown}");
-    assert_eq!((&shown[0]["up_to"], &shown[1]["up_to"]), (&json!(0), &json!(0)));
+    assert_eq!((&shown[0]["position"], &shown[1]["position"]), (&json!(0), &json!(0)));
     let start = Instant::now();
     drop(app.stop());
     assert!(start.elapsed() < Duration::from_secs(9), "the stop waited for a dead target");

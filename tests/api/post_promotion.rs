@@ -110,7 +110,7 @@ fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
     refuses(json!({}), 422, "reason_missing", "needs a reason");
     refuses(json!({ "why": "x" }), 422, "invalid_body", "why");
     let deploy = json!({ "model_path": "model_v1.bin" });
-    let expected = refused(409, "under_watch", &["override_quarantine"]);
+    let expected = refused(409, "promotion_monitored", &["override_quarantine"]);
     app.deploy_canary_with(&deploy).assert_refused(expected, "/admin/deploy-canary", "");
     let status = app.post(path, &json!({ "reason": "complaints" })).done();
     assert_eq!(status["stable"]["version"], "model_v1");

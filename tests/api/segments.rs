@@ -69,7 +69,7 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
     assert!(sentence.contains("segment region=north: failures: canary "), "{sentence}");
     let findings = status["health"]["segments"]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[0]["segment"]), (1, &json!("region=north")), "{status}");
-    assert_eq!(status["health"]["harm_is_shown"], true);
+    assert_eq!(status["health"]["harm_detected"], true);
     // After a resume the same finding does not hold the rollout again.
     app.resume_canary().done();
     std::thread::sleep(Duration::from_millis(500));
@@ -109,7 +109,7 @@ fn a_hundred_devices_take_the_room_of_those_declared_and_a_restart_keeps_their_p
     }
     assert_eq!(seen(&app), expected(3, 101));
     let ratio = app.settled_health()["sample_ratio"].clone();
-    assert_eq!(ratio["is_off"], false);
+    assert_eq!(ratio["mismatch"], false);
     assert_eq!(ratio["stable"].as_u64().unwrap() + ratio["canary"].as_u64().unwrap(), 106);
 }
 

@@ -256,7 +256,11 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
     }
     app.deploy_canary().done();
     let off = app.post("/admin/replay-recent", &json!({}));
-    off.assert_refused(refused(409, "ring_is_off", &["capacity"]), "/admin/replay-recent", "{}");
+    off.assert_refused(
+        refused(409, "recent_requests_off", &["capacity"]),
+        "/admin/replay-recent",
+        "{}",
+    );
     let body = json!({ "percent": 100, "shadow_percent": 1 });
     let reply = app.post("/admin/set-traffic", &body);
     let refusal = refused(422, "invalid_body", &["shadow_percent"]);

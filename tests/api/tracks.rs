@@ -139,7 +139,7 @@ fn a_tester_trips_nothing_and_gets_an_answer_whatever_the_canary_does() {
     }
     let status = app.status();
     assert_eq!(status["canary"]["version"], "bad", "no trigger has heard of it");
-    assert_eq!(status["breaker"]["failures_in_a_row"], 0);
+    assert_eq!(status["breaker"]["consecutive_failures"], 0);
     assert_eq!(status["tracks"]["canary"]["requests"], 0);
 }
 

@@ -71,7 +71,7 @@ impl Judgement {
 
     /// Whether either judge shows harm in a metric that acts; if not, a judgement that does not pass
     /// lacks data.
-    pub fn harm_is_shown(&self) -> bool {
+    pub fn harm_detected(&self) -> bool {
         let failed =
             |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
         let watch = self.watch.as_ref();

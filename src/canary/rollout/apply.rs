@@ -367,7 +367,7 @@ fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
     match judgement.verdict {
         Verdict::Promote => Ok(()),
         Verdict::Rollback | Verdict::Hold => Err(Refusal::NotPassing {
-            harm_is_shown: judgement.harm_is_shown(),
+            harm_detected: judgement.harm_detected(),
             why: sentences::why(judgement),
         }),
     }

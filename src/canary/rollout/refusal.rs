@@ -35,11 +35,11 @@ pub enum Refusal {
     #[error(
         "the canary does not pass ({}); {}, or override it with force and a reason",
         .why,
-        if *.harm_is_shown { "roll it back" } else { "wait for more evidence, roll it back" }
+        if *.harm_detected { "roll it back" } else { "wait for more evidence, roll it back" }
     )]
     NotPassing {
         /// Whether harm is shown, or evidence is missing.
-        harm_is_shown: bool,
+        harm_detected: bool,
         /// Why.
         why: String,
     },

@@ -32,7 +32,7 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let status: Status = args.server.client().get("/admin/status")?.done()?;
     let health = status.health.as_ref().context(Refusal::NoCanary)?;
-    let (word, style, code) = if health.harm_is_shown {
+    let (word, style, code) = if health.harm_detected {
         ("FAIL", show::BAD, FAIL)
     } else if health.verdict == Verdict::Promote {
         ("PASS", show::GOOD, 0)

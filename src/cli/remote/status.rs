@@ -152,7 +152,7 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
         page.labelled("Quarantine", show::STRONG, &format!("{digest}: {reason}"));
     }
     for target in &status.notifications {
-        let text = format!("{}: up to journal entry {}", target.target, target.up_to);
+        let text = format!("{}: up to journal entry {}", target.target, target.position);
         page.labelled("Notify", show::STRONG, &text);
     }
 }

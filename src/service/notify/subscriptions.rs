@@ -40,13 +40,13 @@ pub struct TargetStatus {
     /// The format of the messages.
     pub format: Format,
     /// The newest journal entry that is done: delivered, given up or not wanted.
-    pub up_to: u64,
+    pub position: u64,
     /// Entries delivered since this process started.
     pub delivered: u64,
     /// The time of the newest delivery.
     pub last_delivered_at: Option<Timestamp>,
     /// Entries given up since this process started.
-    pub given_up: u64,
+    pub abandoned: u64,
     /// Failed attempts at the current entry.
     pub failures: u32,
     /// The newest failure.
@@ -79,10 +79,10 @@ impl Notifications {
             let progress = Mutex::new(TargetStatus {
                 target: name.clone(),
                 format: target.format(),
-                up_to: begin,
+                position: begin,
                 delivered: 0,
                 last_delivered_at: None,
-                given_up: 0,
+                abandoned: 0,
                 failures: 0,
                 last_error: None,
                 next_try_at: None,
@@ -107,13 +107,13 @@ impl Notifications {
 impl Subscription {
     pub(crate) fn is_up_to(&self, sequence: u64) {
         let mut progress = self.progress.lock();
-        progress.up_to = sequence;
+        progress.position = sequence;
         (progress.failures, progress.next_try_at) = (0, None);
     }
 
     pub(crate) fn accepted(&self, sequence: u64, at: Timestamp) {
         let mut progress = self.progress.lock();
-        progress.up_to = sequence;
+        progress.position = sequence;
         progress.delivered += 1;
         progress.last_delivered_at = Some(at);
         progress.last_error = None;
@@ -121,7 +121,7 @@ impl Subscription {
 
     pub(crate) fn gave_up(&self, why: String) {
         let mut progress = self.progress.lock();
-        progress.given_up += 1;
+        progress.abandoned += 1;
         progress.last_error = Some(why);
     }
 

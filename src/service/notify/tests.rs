@@ -123,7 +123,7 @@ fn every_entry_is_delivered_once_in_order_with_its_rollout() {
     assert_eq!(run(&mut delivery), Turn::Idle);
     assert!(receiver.got().is_empty());
     let status = notifications.status().remove(0);
-    assert_eq!((status.up_to, status.delivered, status.given_up), (7, 7, 0));
+    assert_eq!((status.position, status.delivered, status.abandoned), (7, 7, 0));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn retries_back_off_and_keep_the_order() {
         assert!(matches!(run(&mut delivery), Turn::Wait(_)));
         assert_eq!(receiver.got().len(), 1);
         let status = notifications.status().remove(0);
-        assert_eq!((status.failures, status.up_to), (failures, 0));
+        assert_eq!((status.failures, status.position), (failures, 0));
         assert_eq!(status.last_error.as_deref(), Some("it answered 500"));
         assert!(status.next_try_at.is_some());
         clock.advance(wait);
@@ -173,7 +173,7 @@ fn retries_back_off_and_keep_the_order() {
     assert_eq!(run(&mut delivery), Turn::Idle);
     assert_eq!(receiver.got().len(), 3);
     let status = notifications.status().remove(0);
-    assert_eq!((status.failures, status.delivered, status.up_to), (0, 3, 3));
+    assert_eq!((status.failures, status.delivered, status.position), (0, 3, 3));
     assert_eq!((status.last_error, status.next_try_at), (None, None));
 }
 
@@ -200,7 +200,7 @@ fn an_undeliverable_entry_is_given_up_and_the_next_is_delivered() {
     receiver.answers(&[Reply::Rejected("it answered 404".to_owned())]);
     assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
-    assert_eq!((status.delivered, status.given_up, status.up_to), (1, 1, 2));
+    assert_eq!((status.delivered, status.abandoned, status.position), (1, 1, 2));
     // The same after a day of trying, but nothing is given up untried.
     append_entry(&store, &clock);
     receiver.answers(&[later(), later()]);
@@ -209,7 +209,7 @@ fn an_undeliverable_entry_is_given_up_and_the_next_is_delivered() {
     append_entry(&store, &clock);
     assert_eq!(run(&mut delivery), Turn::Idle);
     let status = notifications.status().remove(0);
-    assert_eq!((status.delivered, status.given_up, status.up_to), (2, 2, 4));
+    assert_eq!((status.delivered, status.abandoned, status.position), (2, 2, 4));
     append_entry(&store, &clock);
     clock.advance(2 * delivery::GIVE_UP);
     assert_eq!(run(&mut delivery), Turn::Idle);

@@ -117,7 +117,7 @@ pub struct BreakerStatus {
     /// Which requests the canary gets.
     pub state: BreakerState,
     /// Failures of the canary since it last answered.
-    pub failures_in_a_row: u32,
+    pub consecutive_failures: u32,
     /// How often it has opened in this rollout, since the last restart.
     pub opened: u64,
     /// Why it has tripped.
@@ -248,7 +248,7 @@ impl CircuitBreaker {
                 (None, true) => BreakerState::Closed,
                 (None, false) => BreakerState::Open,
             },
-            failures_in_a_row: self.failures.load(Ordering::Relaxed),
+            consecutive_failures: self.failures.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
             trip_reason,
         }

@@ -4,8 +4,8 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn status(state: BreakerState, failures_in_a_row: u32, opened: u64) -> BreakerStatus {
-    BreakerStatus { state, failures_in_a_row, opened, trip_reason: None }
+fn status(state: BreakerState, consecutive_failures: u32, opened: u64) -> BreakerStatus {
+    BreakerStatus { state, consecutive_failures, opened, trip_reason: None }
 }
 
 /// One that never opens, with these triggers.

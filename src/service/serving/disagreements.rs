@@ -28,11 +28,11 @@ pub struct Disagreement {
     /// The step of the rollout.
     pub step: u32,
     /// How often the same row was among the worst.
-    pub times: u64,
+    pub count: u64,
     /// Its features by name, but those that are redacted.
     pub features: Map<String, Json>,
     /// How many features are left out for want of room.
-    pub left_out: usize,
+    pub omitted: usize,
     /// Stable's answer.
     pub stable: Answer,
     /// The canary's.
@@ -61,7 +61,7 @@ impl Disagreement {
         pair: &Pair<'_>,
         place: usize,
     ) -> Disagreement {
-        let (features, left_out) = shown(schema, row, redact);
+        let (features, omitted) = shown(schema, row, redact);
         let answer = |probabilities: &[f64], threshold: f64| {
             let probability = probabilities.get(place).copied().unwrap_or_default();
             Answer { probability, label: u8::from(probability >= threshold) }
@@ -69,7 +69,7 @@ impl Disagreement {
         let stable = answer(pair.stable, pair.stable_threshold);
         let canary = answer(pair.canary, pair.canary_threshold);
         let difference = canary.probability - stable.probability;
-        Disagreement { at, step, times: 1, features, left_out, stable, canary, difference }
+        Disagreement { at, step, count: 1, features, omitted, stable, canary, difference }
     }
 
     fn is_same_as(&self, other: &Disagreement) -> bool {
@@ -79,7 +79,7 @@ impl Disagreement {
 
 /// The values by name, as far as there is room, and how many there is none for.
 fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json>, usize) {
-    let (mut features, mut bytes, mut left_out) = (Map::new(), 0, 0);
+    let (mut features, mut bytes, mut omitted) = (Map::new(), 0, 0);
     for (feature, value) in schema.features().iter().zip(row.values()) {
         if redact.contains(&feature.name) {
             continue;
@@ -95,13 +95,13 @@ fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json
         let text = value.as_str().map_or(0, str::len);
         let more = feature.name.len() + text + 16;
         if bytes + more > MAX_BYTES {
-            left_out += 1;
+            omitted += 1;
         } else {
             bytes += more;
             features.insert(feature.name.clone(), value);
         }
     }
-    (features, left_out)
+    (features, omitted)
 }
 
 /// The worst of one rollout, the largest difference first.
@@ -133,7 +133,7 @@ impl Disagreements {
     pub(crate) fn keep(&mut self, found: Option<Disagreement>) {
         let Some(found) = found else { return };
         if let Some(known) = self.worst.iter_mut().find(|known| known.is_same_as(&found)) {
-            known.times = known.times.saturating_add(1);
+            known.count = known.count.saturating_add(1);
             return;
         }
         let place =

@@ -194,7 +194,7 @@ fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
     // The same customer over and over is one of them.
     ask(&service, 500, nobody);
     work_off(&service);
-    assert_eq!(service.serving.shadow.disagreements().1[0].times, 2);
+    assert_eq!(service.serving.shadow.disagreements().1[0].count, 2);
     service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
     assert_eq!(service.serving.shadow.disagreements().1.len(), 10);
     service.deploy(shadowing("model_v1.bin", 100.0), None).unwrap();

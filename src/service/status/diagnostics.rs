@@ -69,7 +69,7 @@ pub struct SeenStatus {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RatioStatus {
     /// Whether they differ, so that comparisons cannot be trusted.
-    pub is_off: bool,
+    pub mismatch: bool,
     /// The canary's requests counted by the sequential judge.
     pub canary: u64,
     /// Stable's requests.
@@ -106,7 +106,7 @@ impl Diagnostics {
                 seen: scan.segments.iter().map(SeenStatus::new).collect(),
             }),
             sample_ratio: Some(RatioStatus {
-                is_off: watch.ratio.is_off(),
+                mismatch: watch.ratio.is_off(),
                 canary: watch.ratio.shares.canary,
                 stable: watch.ratio.shares.stable,
                 expected_canary: watch.ratio.shares.expected_canary,

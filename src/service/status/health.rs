@@ -31,7 +31,7 @@ pub struct Health {
     /// The verdict of both judges: `promote` means that a promotion would be accepted.
     pub verdict: Verdict,
     /// Whether either judge found harm in a metric that acts.
-    pub harm_is_shown: bool,
+    pub harm_detected: bool,
     /// The test on latency.
     pub test: Cow<'static, str>,
     /// Its statistic.
@@ -101,7 +101,7 @@ impl Health {
             status,
             message: sentences::reasons(judgement, &reasons).join("; "),
             verdict: judgement.verdict,
-            harm_is_shown: judgement.harm_is_shown(),
+            harm_detected: judgement.harm_detected(),
             test: "welch_t".into(),
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
             degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),

@@ -106,7 +106,7 @@ fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
     }
     service.tick();
     let health = service.health().unwrap();
-    assert!(health.harm_is_shown);
+    assert!(health.harm_detected);
     let brier = &health.sequential.unwrap().metrics[3];
     assert!(brier.sentence.contains("fails"), "{}", brier.sentence);
 }

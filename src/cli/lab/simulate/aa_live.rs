@@ -59,7 +59,7 @@ struct Counted {
     /// Runs that the watch would have taken back, looked at every second.
     watch_rollbacks: Share,
     /// Runs in which requests seemed to be lost.
-    sample_ratio_off: Share,
+    sample_ratio_mismatch: Share,
     /// Ticks in which the machine stalled.
     stalled_ticks: u64,
     /// Ticks that could be compared with those before them.
@@ -150,7 +150,7 @@ fn look(client: &Client, seen: &mut Seen) -> anyhow::Result<()> {
     seen.last_alert = health.alert_triggered;
     seen.any_alert |= seen.last_alert;
     seen.rollback |= health.sequential.is_some_and(|it| it.verdict == Verdict::Rollback);
-    seen.is_off |= health.diagnostics.sample_ratio.is_some_and(|ratio| ratio.is_off);
+    seen.is_off |= health.diagnostics.sample_ratio.is_some_and(|ratio| ratio.mismatch);
     if let Some(machine) = health.diagnostics.machine {
         (seen.stalled, seen.ticks) = (machine.stalled_ticks, machine.ticks);
     }
@@ -173,7 +173,7 @@ fn count(all: &[Seen], seconds: u64) -> Counted {
         health_alerts: share(|seen| seen.last_alert),
         health_alerts_at_any_look: share(|seen| seen.any_alert),
         watch_rollbacks: share(|seen| seen.rollback),
-        sample_ratio_off: share(|seen| seen.is_off),
+        sample_ratio_mismatch: share(|seen| seen.is_off),
         stalled_ticks: all.iter().map(|seen| seen.stalled).sum(),
         ticks: all.iter().map(|seen| seen.ticks).sum(),
     }
@@ -191,7 +191,7 @@ fn print(counted: &Counted) {
         ("false alerts of the health check, one look", &counted.health_alerts),
         ("the same, looked at every second", &counted.health_alerts_at_any_look),
         ("false rollbacks by the watch, every second", &counted.watch_rollbacks),
-        ("sample ratio off", &counted.sample_ratio_off),
+        ("sample ratio off", &counted.sample_ratio_mismatch),
     ] {
         let interval = format!("{} to {}", percent(share.low), percent(share.high));
         anstream::println!(

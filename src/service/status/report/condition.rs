@@ -164,14 +164,14 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
         }
         RolloutState::Running | RolloutState::Idle => {}
     }
-    let is_harm = health.is_some_and(|health| health.harm_is_shown);
+    let is_harm = health.is_some_and(|health| health.harm_detected);
     if is_harm || plan.is_some_and(|plan| plan.next == NextAction::RollBack) {
         return (Condition::Harm, harm(status, rollout, rows));
     }
     if let Some(breaker) = &status.breaker
         && breaker.state == BreakerState::Open
     {
-        let failures = breaker.failures_in_a_row;
+        let failures = breaker.consecutive_failures;
         let why = format!(
             "The canary failed {failures} requests in a row; {} answers, only probes reach the canary.",
             status.stable.version
