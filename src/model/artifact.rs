@@ -1,12 +1,11 @@
-//! A model file: from bytes to a model that may answer, and back.
+//! Model files.
 //!
-//! Loading is a series of refusals, each before the next costs anything: size, header, digest (all in
-//! the codec), then sense (the schema's promises, one coefficient per encoded column, finite numbers),
-//! then the probes: inputs made while training, whose outputs must come out again. What has passed is
-//! a model that computes what its trainer computed.
+//! Loading checks size, header and digest (in the codec), then the contents (invariants of the schema,
+//! one coefficient per encoded column, finite numbers), then the probes: inputs made in training whose
+//! outputs must be reproduced. A loaded model therefore computes what its trainer computed.
 //!
-//! An artifact contains no row of the training data (its probes are made from means, scales and
-//! levels), no path and no time.
+//! An artifact contains no row of the training data (probes are made from means, scales and levels), no
+//! path and no time.
 
 pub mod card;
 pub(crate) mod codec;
@@ -41,11 +40,11 @@ use super::schema::features::Features;
 use super::schema::features::Value;
 use super::schema::row::Row;
 
-/// How far a probe's output may be from what the trainer saw. The arithmetic is the same, so that
-/// only another machine's exponential function can differ, in the last bits.
+/// Tolerance of a probe's output. The arithmetic is the same; only the exponential function of another
+/// machine can differ, in the last bits.
 const PROBE_TOLERANCE: f64 = 1e-12;
 
-/// A checked artifact: its bytes, the model in them, and what it says about itself.
+/// A checked artifact: bytes, model and card.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     bytes: Arc<[u8]>,
@@ -55,12 +54,12 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Checks the bytes of an artifact in full and makes a model of them. Never panics, and allocates
-    /// in proportion to the bytes, whatever they claim.
+    /// Checks the bytes of an artifact in full. Never panics, and allocates in proportion to the bytes,
+    /// whatever lengths they declare.
     ///
     /// # Errors
     ///
-    /// [`ArtifactError`] says what is wrong with the bytes.
+    /// [`ArtifactError`] names the failed check.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
         let (payload, digest) = codec::decode(bytes)?;
         check_numbers(&payload)?;
@@ -85,23 +84,23 @@ impl Artifact {
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), probes, card })
     }
 
-    /// Reads and checks a file: a regular one, of at most 8 MiB. Messages leave the path to the caller.
+    /// Reads and checks a regular file of at most 8 MiB.
     ///
     /// # Errors
     ///
-    /// [`ArtifactError`], for the file as for its contents.
+    /// [`ArtifactError`]; its messages do not repeat the path.
     pub fn read(path: &Path) -> Result<Self, ArtifactError> {
         Self::from_bytes(&Self::read_bytes(path)?)
     }
 
-    /// The bytes of a file, not checked yet: a regular one, of at most 8 MiB.
+    /// The unchecked bytes of a regular file of at most 8 MiB.
     ///
     /// # Errors
     ///
-    /// [`ArtifactError`], for the file.
+    /// [`ArtifactError`], if the file cannot be read or is too large.
     pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ArtifactError> {
         let unreadable = |cause| ArtifactError::Unreadable { cause };
-        // Looked at before it is opened, since opening a pipe would wait for its writer.
+        // Checked before opening: opening a pipe would wait for a writer.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(ArtifactError::NotAFile);
         }
@@ -111,29 +110,29 @@ impl Artifact {
             return Err(ArtifactError::TooLarge { size });
         }
         let mut bytes = Vec::new();
-        // One byte more than allowed, so that a file that grew meanwhile is still refused.
+        // One byte beyond the limit, so that a file that grew meanwhile is still refused.
         let mut capped = file.take(MAX_ARTIFACT_BYTES as u64 + 1);
         capped.read_to_end(&mut bytes).map_err(unreadable)?;
         Ok(bytes)
     }
 
-    /// Writes the file so that a reader, or a crash, sees the old one or the new one and nothing else:
-    /// a temporary file beside it, flushed to disk, renamed, and the folder flushed.
+    /// Replaces the file atomically: writes a temporary file in the same folder, flushes it, renames it,
+    /// and flushes the folder.
     ///
     /// # Errors
     ///
     /// [`ArtifactError::Unwritable`] names the step that failed; the temporary file is then removed.
     pub fn write(&self, path: &Path) -> Result<(), ArtifactError> {
-        let temporary = temporary_beside(path);
-        let written = self.write_by_way_of(&temporary, path);
+        let temporary = temporary_path(path);
+        let written = self.write_via(&temporary, path);
         if written.is_err() {
-            // Best effort: the first error is the one worth telling.
+            // Best effort: the first error is the one to report.
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    fn write_by_way_of(&self, temporary: &Path, path: &Path) -> Result<(), ArtifactError> {
+    fn write_via(&self, temporary: &Path, path: &Path) -> Result<(), ArtifactError> {
         let failed = |step| move |cause| ArtifactError::Unwritable { step, cause };
         let mut file = File::create_new(temporary).map_err(failed("create a temporary file"))?;
         file.write_all(&self.bytes).map_err(failed("write"))?;
@@ -158,23 +157,23 @@ impl Artifact {
         Arc::clone(&self.model) as Arc<dyn Model>
     }
 
-    /// What the artifact says about itself.
+    /// The card.
     pub fn card(&self) -> &Card {
         &self.card
     }
 
-    /// The probes' inputs: rows that every model with these features can answer.
+    /// The inputs of the probes: valid rows for every model with these features.
     pub fn probe_rows(&self) -> &[Row<'static>] {
         &self.probes
     }
 
-    /// Makes an artifact of what was trained, by the same checks as any file.
+    /// Makes an artifact of a trained model, with the checks of a file.
     pub(super) fn seal(payload: &Payload) -> Result<Self, ArtifactError> {
         Self::from_bytes(&codec::encode(payload)?)
     }
 }
 
-/// The numbers that no other check looks at.
+/// Checks the numbers that no other check covers.
 fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
     let report = &payload.holdout;
     let measures = [report.base_rate, report.auc, report.log_loss, report.brier, report.accuracy];
@@ -192,7 +191,7 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
     }
 }
 
-/// Asks the model each probe, and gives their inputs back as rows.
+/// Replays the probes, and returns their inputs as rows.
 fn replay(
     model: &LogisticRegression,
     probes: Vec<Probe>,
@@ -207,7 +206,7 @@ fn replay(
             .map_err(|cause| ArtifactError::ProbeUnanswered { index, cause })?
             .score();
         let expected = probe.probability;
-        // Asked this way round, a NaN does not agree.
+        // Written so that NaN does not agree.
         let agrees = (computed - expected).abs() <= PROBE_TOLERANCE;
         if !agrees {
             return Err(ArtifactError::ProbeOutput { index, expected, computed });
@@ -227,15 +226,15 @@ impl From<ProbeValue> for Value<'static> {
     }
 }
 
-/// A name in the same folder that no other writer uses: process and count.
-fn temporary_beside(path: &Path) -> PathBuf {
+/// A path in the same folder that no other writer uses.
+fn temporary_path(path: &Path) -> PathBuf {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let count = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id()))
 }
 
-/// The folder a path is in; a bare file name is in the current one.
+/// The folder of a path; the current folder for a bare file name.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,9 +1,9 @@
-//! Training data: typed columns and a yes-or-no target, read from a CSV file.
+//! Training data: typed columns and a binary target, read from a CSV file.
 //!
 //! The file has a header; fields are trimmed; a blank field is a missing value. A column is numeric if
-//! every value in it is a finite number, and categorical otherwise. What would make a quietly useless
-//! model is an error with its line and a remedy: rows of another length, a column of numbers with one
-//! word in it, a column of identifiers, a target with one class.
+//! all its values are finite numbers, and categorical otherwise. Data that would silently make a useless
+//! model is an error with its line and a remedy: rows of different lengths, a numeric column with a few
+//! texts, a column of identifiers, a target with one class.
 
 pub(crate) mod error;
 pub(crate) mod reading;
@@ -19,25 +19,24 @@ use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 
-/// Most levels of a categorical column.
+/// Maximum number of levels of a categorical column.
 const MAX_LEVELS: usize = 1_000;
 
-/// A column with more levels than this, and more than half as many as rows, identifies the rows.
+/// A column with more levels than this, and more than half as many as rows, contains identifiers.
 const MIN_IDENTIFIER_LEVELS: usize = 20;
 
-/// Which column is to be learned, and which are to be left alone.
+/// Target of the training, and columns to ignore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetOptions {
-    /// The column to learn.
+    /// The column to predict.
     pub target: String,
-    /// The target's value that counts as 1; every other counts as 0.
+    /// The target's value that counts as 1; every other value counts as 0.
     pub positive: String,
-    /// Columns to leave out, such as identifiers.
+    /// Columns to ignore, such as identifiers.
     pub drop: Vec<String>,
 }
 
-/// Rows to train on, column by column. Both classes occur; there is at least one column; no column is
-/// without any value.
+/// Rows to train on, by column. Both classes occur, there is at least one column, and no column is empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     source: String,
@@ -57,12 +56,12 @@ pub struct Column {
     pub values: ColumnValues,
 }
 
-/// The values of a column; `None` is a blank.
+/// The values of a column; `None` if missing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ColumnValues {
     /// Finite numbers.
     Numeric(Vec<Option<f64>>),
-    /// Words.
+    /// Texts.
     Categorical(Vec<Option<String>>),
 }
 
@@ -71,7 +70,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`DatasetError`] names the line or the column and what to do.
+    /// [`DatasetError`] names the line or column and the remedy.
     pub fn from_csv(path: &Path, options: &DatasetOptions) -> Result<Self, DatasetError> {
         let mut table = Table::read(path)?;
         if table.lines.is_empty() {
@@ -105,7 +104,7 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Data from elsewhere. `source` says where from; columns and labels are of one length.
+    /// Data from another source, named by `source`; columns and labels have the same length.
     pub(super) fn new(
         source: String,
         target: String,
@@ -126,12 +125,12 @@ impl Dataset {
         Ok(Self { source, target, positive, columns, labels, warnings: Vec::new() })
     }
 
-    /// Where the data is from: a file's name without its folder, or what made it.
+    /// The file name without its folder, or the generator of the data.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The column that is learned.
+    /// The column to predict.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -151,7 +150,7 @@ impl Dataset {
         &self.labels
     }
 
-    /// What was odd while reading, but no error.
+    /// Warnings about the data.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -171,7 +170,7 @@ fn value(column: &Column, row: usize) -> Value<'_> {
     }
 }
 
-/// Takes the target out of the table; also the values that count as 0.
+/// Removes the target from the table; also returns the values that count as 0.
 fn take_labels(
     table: &mut Table,
     options: &DatasetOptions,
@@ -200,7 +199,7 @@ fn take_labels(
     Ok((labels, others.map(|value| (*value).to_owned()).collect()))
 }
 
-/// Decides a column's kind.
+/// A column with its kind.
 fn typed(name: String, fields: Vec<String>, lines: &[u64]) -> Result<Column, DatasetError> {
     let filled = || fields.iter().enumerate().filter(|(_, field)| !field.is_empty());
     let rows = filled().count();
@@ -210,7 +209,7 @@ fn typed(name: String, fields: Vec<String>, lines: &[u64]) -> Result<Column, Dat
     let number = |field: &str| field.parse::<f64>().ok();
     let parsed = filled().filter(|(_, field)| number(field).is_some()).count();
     let odd = filled().find(|(_, field)| !number(field).is_some_and(f64::is_finite));
-    // Nine numbers in ten, and the rest words: somebody's mark for a missing value.
+    // At least nine numbers in ten: the rest probably marks missing values.
     let mostly_numbers = parsed * 10 >= rows * 9;
     let values = match odd {
         None => {

@@ -83,18 +83,18 @@ pub trait Model: Send + Sync {
         rows.iter().map(|row| self.predict(row)).collect()
     }
 
-    /// Where a prediction may run.
+    /// Where the model may run.
     fn execution(&self) -> Execution {
         Execution::Pooled
     }
 }
 
-/// Where a model's arithmetic may run.
+/// Where a model may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Execution {
-    /// A row costs microseconds at most, whatever it contains: it may run on the request's thread.
+    /// On the request's thread: any row costs microseconds at most.
     Inline,
-    /// A row may take long: it belongs in a bounded pool with a deadline.
+    /// In a bounded pool with a deadline: a row may take long.
     Pooled,
 }
 
@@ -103,11 +103,11 @@ pub enum Execution {
 pub enum PredictError {
     /// The row was made by another schema.
     #[error(
-        "row: it does not fit the model's features ({problem}); make it with this model's own schema, \
+        "row: it does not match the model's features ({problem}); build it with this model's schema, \
          or one with the same features"
     )]
     ForeignRow {
-        /// What does not fit.
+        /// The mismatch.
         problem: String,
     },
 }

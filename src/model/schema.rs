@@ -1,9 +1,8 @@
-//! Which features a model takes: their names, their order, their kinds.
+//! Features of a model: names, order and kinds.
 //!
-//! A schema is made while training, travels in the artifact, and is the only way to a [`Row`].
-//! Two versions of a model may stand in for each other when their schemas have the
-//! [same features](Schema::same_features): the same names, order and kinds. Means and levels may
-//! differ, since each model was trained on its own data.
+//! Training learns the schema, the artifact stores it, and it is the only way to a [`Row`]. Two versions
+//! of a model can replace each other if they have the [same features](Schema::same_features). Means and
+//! levels may differ, since each model was trained on its own data.
 //!
 //! ```
 //! use serin::model::schema::{Feature, FeatureKind, Features, Schema};
@@ -49,31 +48,30 @@ use crate::text::lists::quoted;
 pub struct Feature {
     /// The column's name in the training data, and the key in a request.
     pub name: String,
-    /// Number or category, with what was learned about it.
+    /// Number or category, with what training learned about it.
     pub kind: FeatureKind,
 }
 
-/// What a feature's values are, and how they enter the model.
+/// Kind of a feature, and how its values enter the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
-    /// A number `x`, which the model sees as `(x - mean) / scale`. A missing one is filled with the mean.
+    /// A number `x`, encoded as `(x - mean) / scale`. A missing value is imputed with the mean.
     Numeric {
-        /// Mean of the training rows that have a value.
+        /// Mean of the training rows with a value.
         mean: f64,
         /// Population standard deviation of the filled training rows; 1 for a constant column.
         scale: f64,
     },
-    /// One of several words, which the model sees as one column of zeros and ones per level. A missing
-    /// or unseen one is all zeros: it adds nothing to the sum.
+    /// A category, one-hot encoded. A missing or unseen one is all zeros and adds nothing to the sum.
     Categorical {
-        /// The words seen while training, ascending.
+        /// The categories seen in training, sorted.
         levels: Vec<String>,
     },
 }
 
 impl FeatureKind {
-    /// How many columns the model sees for this feature.
+    /// Number of encoded columns.
     pub fn width(&self) -> usize {
         match self {
             Self::Numeric { .. } => 1,
@@ -96,17 +94,17 @@ impl fmt::Display for FeatureKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
     features: Vec<Feature>,
-    /// Positions of the features in ascending order of their names, for lookup by bisection: no hash
-    /// that a client could aim at.
+    /// Positions of the features sorted by name, for binary search: unlike a hash table, clients cannot
+    /// force collisions.
     by_name: Vec<usize>,
 }
 
 impl Schema {
-    /// Checks the features and makes a schema of them.
+    /// Checks the features.
     ///
     /// # Errors
     ///
-    /// [`SchemaError`] names the feature that breaks one of the type's promises.
+    /// [`SchemaError`] names the feature that breaks an invariant of the type.
     pub fn new(features: Vec<Feature>) -> Result<Self, SchemaError> {
         if features.is_empty() {
             return Err(SchemaError::Empty);
@@ -134,7 +132,7 @@ impl Schema {
         self.features.iter().map(|feature| feature.name.as_str())
     }
 
-    /// How many columns a model over these features sees: one per number, one per level.
+    /// Number of encoded columns: one per number, one per level.
     pub fn encoded_width(&self) -> usize {
         self.features.iter().map(|feature| feature.kind.width()).sum()
     }
@@ -143,7 +141,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// The first difference, worded for whoever offers `other` where `self` serves.
+    /// The first difference, with `self` as the expectation.
     pub fn same_features(&self, other: &Self) -> Result<(), SchemaDifference> {
         for (index, (ours, theirs)) in self.features.iter().zip(&other.features).enumerate() {
             if ours.name != theirs.name {
@@ -171,7 +169,7 @@ impl Schema {
         Ok(())
     }
 
-    /// The position of a name; `guess` is tried first, since most clients keep the schema's order.
+    /// The position of a name; `guess` is tried first, since most clients send schema order.
     fn position(&self, name: &str, guess: usize) -> Option<usize> {
         if self.features.get(guess).is_some_and(|feature| feature.name == name) {
             return Some(guess);
@@ -183,7 +181,7 @@ impl Schema {
     }
 }
 
-/// A schema is written as the list of its features.
+/// As the list of its features.
 impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.features.serialize(serializer)
@@ -236,11 +234,11 @@ mod tests {
         let bad_mean =
             Feature { name: "x".into(), kind: FeatureKind::Numeric { mean: f64::NAN, scale: 1.0 } };
         let cases = [
-            (vec![], "there are none"),
+            (vec![], "no features"),
             (vec![numeric(" ")], "blank"),
-            (vec![numeric("a"), numeric("b"), numeric("a")], "`a` stands twice"),
-            (vec![bad_scale], "its scale is 0"),
-            (vec![bad_mean], "its mean is NaN"),
+            (vec![numeric("a"), numeric("b"), numeric("a")], "`a` occurs twice"),
+            (vec![bad_scale], "scale 0"),
+            (vec![bad_mean], "mean NaN"),
             (vec![categorical("c", &[])], "no levels"),
             (vec![categorical("c", &["b", "b"])], "`b` repeats"),
             (vec![categorical("c", &["b", "a"])], "out of order"),
@@ -255,12 +253,12 @@ mod tests {
     fn the_first_difference_is_named_and_levels_and_means_are_none() {
         let ours = Schema::new(vec![numeric("a"), categorical("c", &["x"])]).unwrap();
         let cases = [
-            (vec![numeric("a")], "feature `c` is absent (1 features where 2"),
-            (vec![categorical("c", &["x"]), numeric("a")], "feature 1 is `c` where `a`"),
-            (vec![numeric("a"), numeric("c")], "feature `c` is numeric where categorical"),
+            (vec![numeric("a")], "feature `c` is missing (1 features, expected 2"),
+            (vec![categorical("c", &["x"]), numeric("a")], "feature 1 is `c`, expected `a`"),
+            (vec![numeric("a"), numeric("c")], "feature `c` is numeric, expected categorical"),
             (
                 vec![numeric("a"), categorical("c", &["x"]), numeric("d")],
-                "feature `d` is one too many",
+                "feature `d` is unexpected",
             ),
         ];
         for (features, expected) in cases {

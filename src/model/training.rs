@@ -1,8 +1,8 @@
-//! From data to an artifact: split, learn the schema, fit, judge on the holdout, seal.
+//! Training: split, learn the schema, fit, evaluate on the holdout, seal.
 //!
-//! The same data, options and seed give the same bytes. The model that is judged is the one that is
-//! written: it is not fitted again on all rows. The holdout is answered the way a server answers, row by
-//! row through the schema, so that the report is about what will run.
+//! The same data, options and seed give the same bytes. The evaluated model is the one that is written;
+//! it is not refitted on all rows. The holdout is predicted row by row through the schema, as a server
+//! does, so the report describes what will run.
 
 pub mod defaults;
 pub(crate) mod encoding;
@@ -32,23 +32,22 @@ pub use super::training::holdout_split::Holdout;
 use super::training::holdout_split::split;
 use crate::text::lists::listed;
 
-/// Inputs written into the artifact with their outputs: enough that each coefficient of a model of
-/// ordinary size takes part in several.
+/// Number of probes: enough that several use each coefficient of an ordinary model.
 const PROBES: usize = 16;
 
-/// Largest penalty: coefficients are then all but zero, and beyond it the arithmetic degrades.
+/// Maximum penalty: coefficients are nearly zero there, and the arithmetic degrades beyond it.
 const MAX_L2: f64 = 1e9;
 
-/// How to train.
+/// Options of the training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingOptions {
-    /// The penalty on the squared coefficients, `1 / C` of scikit-learn; above 0, at most 1e9.
+    /// L2 penalty, `1 / C` of scikit-learn; above 0, at most 1e9.
     pub l2: f64,
-    /// Which rows to hold out.
+    /// How rows are held out.
     pub holdout: Holdout,
     /// Seed of a random holdout.
     pub seed: u64,
-    /// The probability at and above which the label is 1; within 0 to 1.
+    /// The label is 1 at and above this probability, 0 to 1.
     pub threshold: f64,
 }
 
@@ -58,16 +57,16 @@ impl Default for TrainingOptions {
     }
 }
 
-/// Trains a logistic regression and seals it.
+/// Trains a logistic regression.
 ///
 /// # Errors
 ///
-/// [`TrainingError`] names the option or the column and what to do.
+/// [`TrainingError`] names the option or column and the remedy.
 pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, TrainingError> {
     check(options)?;
     let rows = split(dataset.labels().len(), options.holdout, options.seed);
     let training_labels = labels(dataset, &rows.training, "training")?;
-    let holdout_labels = labels(dataset, &rows.holdout, "held-out")?;
+    let holdout_labels = labels(dataset, &rows.holdout, "holdout")?;
 
     let (schema, constant) = encoding::learn_schema(dataset, &rows.training)?;
     if constant.len() == schema.features().len() {
@@ -78,12 +77,13 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
     let (intercept, coefficients) = (fitted.intercept, fitted.coefficients);
     let model =
         LogisticRegression::new(schema.clone(), intercept, &coefficients, options.threshold)?;
-    let holdout = judge(&model, dataset, &rows.holdout, &holdout_labels)?;
+    let holdout = evaluate(&model, dataset, &rows.holdout, &holdout_labels)?;
 
     let mut warnings = dataset.warnings().to_vec();
     if !constant.is_empty() {
         let names = listed(constant.iter().map(String::as_str));
-        warnings.push(format!("constant in the training rows, so without effect: {names}"));
+        warnings
+            .push(format!("constant in the training rows and therefore without effect: {names}"));
     }
     let training = TrainingDescription {
         source: dataset.source().to_owned(),
@@ -123,7 +123,7 @@ fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
     }
 }
 
-/// The labels of a part, which must be of both classes.
+/// The labels of a part, which must contain both classes.
 fn labels(
     dataset: &Dataset,
     rows: &[usize],
@@ -136,7 +136,7 @@ fn labels(
     Ok(labels)
 }
 
-fn judge(
+fn evaluate(
     model: &LogisticRegression,
     dataset: &Dataset,
     rows: &[usize],
@@ -148,12 +148,12 @@ fn judge(
     });
     let probabilities = answers.collect::<Result<Vec<f64>, TrainingError>>()?;
     report::report(labels, &probabilities, model.output().threshold())
-        .ok_or(TrainingError::OneClass { part: "held-out", rows: rows.len() })
+        .ok_or(TrainingError::OneClass { part: "holdout", rows: rows.len() })
 }
 
-/// Inputs made of what the schema knows (no row of the data), with the model's outputs. The first has
-/// every value missing; in the others numbers step through two standard deviations on either side of
-/// the mean, and categories through their levels, each feature at its own pace.
+/// Probes made from the schema, not from rows of the data. The first has every value missing; in the
+/// others numbers step through two standard deviations around the mean and categories through their
+/// levels, each feature at its own pace.
 fn probes(model: &LogisticRegression) -> Result<Vec<Probe>, TrainingError> {
     let probe = |step| {
         let features = model.schema().features().iter().enumerate();

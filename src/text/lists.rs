@@ -1,17 +1,16 @@
-//! How names, values and lists appear in messages.
+//! Names, values and lists in messages.
 //!
-//! Whatever a client or a file sent is shortened and escaped before it is quoted, so that a message
-//! stays one readable line in a log whatever it is about.
+//! Input from clients and files is shortened and escaped, so that a message stays one readable line.
 
 use strsim::osa_distance;
 
-/// Longest quotation, in characters: enough to recognize a value, too little to fill a log.
+/// Maximum quotation, in characters: enough to recognize a value, too little to fill a log.
 const QUOTED_CHARACTERS: usize = 40;
 
-/// Most names listed before "and N more".
+/// Maximum number of names before "and N more".
 const LISTED_NAMES: usize = 30;
 
-/// Longest name that gets a suggestion: the distance costs the product of both lengths.
+/// Maximum length of a name that gets a suggestion: the distance costs the product of both lengths.
 const SUGGESTED_BYTES: usize = 64;
 
 /// The text in backticks, control characters escaped, cut after 40 characters.
@@ -45,7 +44,7 @@ pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     shown.join(", ")
 }
 
-/// "; did you mean `x`?" when one of the names is within reach of a slip of the keyboard.
+/// " (did you mean `x`?)" if the name looks like a typo of a candidate, else nothing.
 pub(crate) fn did_you_mean<'n>(
     name: &str,
     candidates: impl IntoIterator<Item = &'n str>,
@@ -54,11 +53,11 @@ pub(crate) fn did_you_mean<'n>(
         .map_or_else(String::new, |near| format!(" (did you mean {}?)", quoted(near)))
 }
 
-/// How many names are compared at the most: a suggestion is a courtesy, not worth milliseconds.
+/// Maximum number of candidates, so that a suggestion costs less than a millisecond.
 const SUGGESTED_AMONG: usize = 200;
 
-/// The candidate with the smallest edit distance, two characters that changed places counted as one, if that
-/// is at most a third of the name's length.
+/// The candidate with the smallest edit distance (a transposition counts as one), if it is at most a
+/// third of the name's length.
 fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if name.len() > SUGGESTED_BYTES {
         return None;
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_keyboard_gets_a_suggestion_and_a_stranger_does_not() {
+    fn a_typo_gets_a_suggestion_and_another_word_does_not() {
         let names = ["tenure", "MonthlyCharges", "Contract"];
         assert_eq!(did_you_mean("tenrue", names), " (did you mean `tenure`?)");
         assert_eq!(did_you_mean("monthlycharges", names), " (did you mean `MonthlyCharges`?)");

@@ -144,8 +144,8 @@ fn a_model_of_other_features_is_refused() {
     for (header, word, named) in [
         (names.replace("usage", "use"), "0.25", &["feature 3", "use_ratio", "usage_ratio"][..]),
         (names.replace("tenure_years", "age"), "0.25", &["feature 1", "age", "tenure_years"]),
-        (names.replace(",support_calls", ""), "0.25", &["support_calls", "absent", "4"]),
-        (format!("{names},height"), "0.25", &["height", "one too many", "6"]),
+        (names.replace(",support_calls", ""), "0.25", &["support_calls", "missing", "4"]),
+        (format!("{names},height"), "0.25", &["height", "unexpected", "6"]),
         (names.to_owned(), "often", &["support_calls", "same kind"]),
     ] {
         fs::write(app.models().join("other.bin"), trained(&header, word)).unwrap();

@@ -129,7 +129,7 @@ fn features_that_do_not_fit_the_model_are_refused() {
             br#"{"features": {"tenure_years": 1, "charge_ratio": 1, "usage_ratio": 1,
                  "late_payment_share": 0}}"#,
             "a name left out",
-            bad(&["`support_calls` not sent", "null"]),
+            bad(&["`support_calls` missing", "null"]),
         ),
         (
             br#"{"features": {"tenure_year": 1, "charge_ratio": 1, "usage_ratio": 1,

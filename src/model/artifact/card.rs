@@ -1,4 +1,4 @@
-//! What a person, or a dashboard, reads about a model.
+//! Card of a model: its description for people and dashboards.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -8,10 +8,10 @@ use super::report::HoldoutReport;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Schema;
 
-/// How a missing or unseen value is treated; said in every card, since it is part of the model.
-pub const MISSING_RULE: &str = "a missing number is filled with its training mean; a missing or unseen category adds nothing to the sum";
+/// How missing and unseen values are treated, which is part of the model.
+pub const MISSING_RULE: &str = "missing numbers are imputed with the training mean; missing or unseen categories contribute nothing";
 
-/// Everything an artifact says about itself.
+/// Description of an artifact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Card {
     /// The kind of model.
@@ -24,22 +24,22 @@ pub struct Card {
     pub format_version: u32,
     /// The features, in order.
     pub features: Schema,
-    /// What happens to missing and unseen values.
+    /// How missing and unseen values are treated.
     pub missing: &'static str,
     /// The probability at and above which the label is 1.
     pub threshold: f64,
-    /// The log-odds of a row whose numbers are all at their means and whose categories are unseen.
+    /// The log-odds of a row with mean numbers and unseen categories.
     pub intercept: f64,
-    /// The terms of the sum, the weightiest first.
+    /// The terms of the sum, largest magnitude first.
     pub coefficients: Vec<Coefficient>,
     /// What the model was trained on.
     pub training: TrainingDescription,
-    /// How it does on rows it was not trained on.
+    /// Quality on the holdout.
     pub holdout: HoldoutReport,
 }
 
-/// One term of the sum, on the standardized scale: what one standard deviation more of a number, or
-/// the presence of a level, adds to the log-odds.
+/// A term of the sum on the standardized scale: what one standard deviation of a number, or a level,
+/// adds to the log-odds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Coefficient {
     /// The feature.
@@ -50,7 +50,7 @@ pub struct Coefficient {
     pub weight: f64,
 }
 
-/// The coefficients with their names, the largest magnitude first.
+/// The coefficients with their names, largest magnitude first.
 pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient> {
     let names = schema.features().iter().flat_map(|feature| match &feature.kind {
         FeatureKind::Numeric { .. } => vec![(feature.name.clone(), None)],
@@ -66,26 +66,26 @@ pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient>
     named
 }
 
-/// What a model was trained on, and how. No time and no path: the same data, seed and options give the
-/// same bytes on any day and in any folder.
+/// Data and options of the training. It contains no time and no path: the same data, seed and options
+/// give the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingDescription {
-    /// The file's name without its folder, or what made the data.
+    /// The file name without its folder, or the generator of the data.
     pub source: String,
     /// Rows in the data.
     pub rows: u64,
     /// Rows the coefficients were fitted on.
     pub training_rows: u64,
-    /// The column that was learned.
+    /// The column to predict.
     pub target: String,
     /// The target's value that counts as 1.
     pub positive: String,
     /// The penalty: `l2 / 2` times the sum of squared coefficients; 1 / C of scikit-learn.
     pub l2: f64,
-    /// Which rows were held out, in words.
+    /// How rows were held out.
     pub holdout: String,
     /// The seed of the split.
     pub seed: u64,
-    /// What the trainer found odd about the data.
+    /// Warnings about the data.
     pub warnings: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The bytes of an artifact: a header that guards, and the payload it guards.
+//! Byte format of an artifact: header and payload.
 //!
 //! ```text
 //! offset  bytes  field
@@ -9,9 +9,9 @@
 //!     52      n  payload: bincode 2, standard configuration
 //! ```
 //!
-//! This is the one file that knows bincode, whose authors no longer maintain it, so that replacing it
-//! is a matter of this file and a format version. Whether a payload makes sense is the artifact's
-//! question; here it is only whether the bytes are the ones that were written.
+//! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
+//! format version. This file checks that the bytes are the ones written; the artifact checks what they
+//! mean.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -34,17 +34,17 @@ const PREFIX_BYTES: usize = 20;
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Payloads up to this size (all that are met in practice) decode under [`SMALL_LIMIT`].
+/// Payloads up to this size (all in practice) are decoded with [`SMALL_LIMIT`].
 const SMALL_PAYLOAD_BYTES: usize = 64 << 10;
 
-/// What decoding may claim. It counts decoded sizes, up to eight times the encoded ones, and is what
-/// keeps a forged length of gigabytes from being allocated.
+/// Memory limit of decoding, in decoded bytes (up to eight times the encoded size). It stops a forged
+/// length from allocating gigabytes.
 const SMALL_LIMIT: usize = 1 << 20;
 
 /// The same for larger payloads.
 const LARGE_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
 
-/// What an artifact contains, before anybody has checked that it makes sense.
+/// The unchecked contents of an artifact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Payload {
     pub(crate) features: Vec<Feature>,
@@ -56,14 +56,14 @@ pub(crate) struct Payload {
     pub(crate) probes: Vec<Probe>,
 }
 
-/// An input, and the output the trainer saw for it.
+/// An input with its output in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probe {
     pub(crate) values: Vec<ProbeValue>,
     pub(crate) probability: f64,
 }
 
-/// A feature value in a form that bincode can read back (it cannot ask what comes next).
+/// A feature value that bincode can read back (it is not self-describing).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum ProbeValue {
     Number(f64),
@@ -90,8 +90,7 @@ pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The payload of an artifact's bytes, and its digest. Every check of the header comes before the
-/// first allocation.
+/// The payload and digest of an artifact's bytes. The header is checked before the first allocation.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
     if bytes.len() > MAX_ARTIFACT_BYTES {
         return Err(ArtifactError::TooLarge { size: bytes.len() as u64 });

@@ -1,4 +1,4 @@
-//! The BLAKE3 digest that names an artifact: in its file, in the journal, in quarantine.
+//! BLAKE3 digest, the identity of an artifact.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub const DIGEST_BYTES: usize = 32;
 pub struct Digest([u8; DIGEST_BYTES]);
 
 impl Digest {
-    /// The digest of the parts, one after the other.
+    /// The digest of the concatenated parts.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in parts {
@@ -36,7 +36,7 @@ impl Digest {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// A digest computed elsewhere.
+    /// A digest of these bytes.
     pub const fn from_bytes(bytes: [u8; DIGEST_BYTES]) -> Self {
         Self(bytes)
     }
@@ -46,7 +46,7 @@ impl Digest {
         &self.0
     }
 
-    /// The first twelve digits: enough to tell a person's models apart, not to identify one.
+    /// The first twelve digits, to tell models apart in output; not an identity.
     pub fn short(&self) -> String {
         let mut digits = self.to_string();
         digits.truncate(12);
@@ -84,7 +84,7 @@ impl FromStr for Digest {
     }
 }
 
-/// Lower-case digits only, so that a digest has one spelling.
+/// Lower case only, so that a digest has one spelling.
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -93,7 +93,7 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// A digest is written as a string of hexadecimal digits.
+/// As a string of hexadecimal digits.
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -107,11 +107,9 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// A text that is no digest.
+/// A text that is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "digest: {text} is no digest; allowed are 64 hexadecimal digits in lower case, these are {bytes} bytes"
-)]
+#[error("digest: {text} ({bytes} bytes) is not a digest; use 64 lower-case hexadecimal digits")]
 pub struct DigestError {
     text: String,
     bytes: usize,

@@ -1,4 +1,4 @@
-//! Why bytes are no artifact, or a file could not be read or written. Messages leave the path to the caller.
+//! Errors of model files. Messages do not repeat the path.
 
 use std::io;
 
@@ -12,21 +12,21 @@ use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::row::RowError;
 
-/// Why bytes are no artifact, or a file could not be read or written.
+/// Why bytes are not an artifact, or a file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum ArtifactError {
     /// The file cannot be opened or read.
-    #[error("it cannot be read ({cause}); check the path and its permissions")]
+    #[error("cannot be read ({cause}); check the path and its permissions")]
     Unreadable {
         /// The system's reason.
         cause: io::Error,
     },
-    /// A folder, a pipe, a device.
-    #[error("it is not a regular file; give the path of a file that `serin train` wrote")]
+    /// The path is a folder, a pipe or a device.
+    #[error("not a regular file; use a file that `serin train` wrote")]
     NotAFile,
     /// The file cannot be written.
     #[error(
-        "it cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
+        "cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
     )]
     Unwritable {
         /// The step that failed.
@@ -34,17 +34,17 @@ pub enum ArtifactError {
         /// The system's reason.
         cause: io::Error,
     },
-    /// More than 8 MiB.
+    /// The file is larger than 8 MiB.
     #[error(
-        "size: {size} bytes, allowed are {MAX_ARTIFACT_BYTES}; this is no model that serin trained"
+        "size: {size} bytes, the maximum is {MAX_ARTIFACT_BYTES}; use a file that `serin train` wrote"
     )]
     TooLarge {
         /// Size in bytes.
         size: u64,
     },
-    /// Not even a header.
+    /// The file is shorter than a header.
     #[error(
-        "size: {size} bytes, the header alone takes {header}; the file is cut short, copy or train it again"
+        "size: {size} bytes, the header alone has {header}; the file is truncated, copy it again or retrain"
     )]
     TooShort {
         /// Size in bytes.
@@ -52,22 +52,22 @@ pub enum ArtifactError {
         /// Size of the header in bytes.
         header: usize,
     },
-    /// Some other file.
+    /// The file has another format.
     #[error(
-        "magic: the first bytes are not `SERINMDL`, so this is not a model file; give one that `serin train` wrote"
+        "magic: the first bytes are not `SERINMDL`, so this is not a model file; use one that `serin train` wrote"
     )]
     Magic,
-    /// Written by another release, or damaged in the version.
+    /// Another release wrote the file, or the version is damaged.
     #[error(
-        "format version: {found}, this release reads {FORMAT_VERSION}; train the model again with this release, or use the release that wrote it"
+        "format version: {found}, this release reads {FORMAT_VERSION}; retrain the model with this release, or use the release that wrote it"
     )]
     Version {
         /// The version in the header.
         found: u32,
     },
-    /// Cut short, or something appended.
+    /// The file is truncated, or has extra bytes.
     #[error(
-        "payload length: the header says {declared} bytes and {found} follow it; the file is cut short or something was appended, copy or train it again"
+        "payload length: {declared} bytes declared, {found} found; the file is truncated or has extra bytes, copy it again or retrain"
     )]
     Length {
         /// Length in the header.
@@ -75,9 +75,9 @@ pub enum ArtifactError {
         /// Length found.
         found: u64,
     },
-    /// Changed since it was written.
+    /// The contents were changed.
     #[error(
-        "digest: the header says {stored} and the contents have {computed}; the file was changed after it was written, copy or train it again"
+        "digest: {stored} stored, {computed} computed; the file was changed, copy it again or retrain"
     )]
     Digest {
         /// Digest in the header.
@@ -85,34 +85,32 @@ pub enum ArtifactError {
         /// Digest of the contents.
         computed: Digest,
     },
-    /// The payload is not in the format.
-    #[error("payload: it does not decode ({problem}); the file was not written by `serin train`")]
+    /// The payload cannot be decoded.
+    #[error("payload: cannot be decoded ({problem}); use a file that `serin train` wrote")]
     Payload {
         /// The decoder's reason.
         problem: String,
     },
-    /// A number that is not finite.
-    #[error(
-        "{field}: it contains {value}, allowed are finite numbers; the file was not written by `serin train`"
-    )]
+    /// A number is not finite.
+    #[error("{field}: {value} is not finite; use a file that `serin train` wrote")]
     NotFinite {
-        /// Where.
+        /// The field.
         field: &'static str,
         /// The number.
         value: f64,
     },
-    /// Features that make no schema.
+    /// The features are not a schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// Coefficients that make no model.
+    /// The coefficients are not a model.
     #[error(transparent)]
     Model(#[from] LogisticError),
-    /// Nothing to check the model by.
-    #[error("probes: there are none, so the model cannot be checked; train it again")]
+    /// The file has no probes.
+    #[error("probes: none, so the model cannot be verified; retrain it")]
     NoProbes,
-    /// A probe the schema refuses.
+    /// The schema refuses a probe.
     #[error(
-        "probe {index}: the schema refuses its input ({cause}); the file was not written by `serin train`"
+        "probe {index}: the schema refuses its input ({cause}); use a file that `serin train` wrote"
     )]
     ProbeInput {
         /// Which probe, from 0.
@@ -120,24 +118,24 @@ pub enum ArtifactError {
         /// The schema's reason.
         cause: RowError,
     },
-    /// A probe the model does not answer.
-    #[error("probe {index}: the model gives no answer ({cause}); train the model again")]
+    /// The model fails on a probe.
+    #[error("probe {index}: the model fails ({cause}); retrain it")]
     ProbeUnanswered {
         /// Which probe, from 0.
         index: usize,
         /// The model's reason.
         cause: PredictError,
     },
-    /// A probe answered otherwise than while training.
+    /// The output of a probe differs from training.
     #[error(
-        "probe {index}: the model answers {computed}, its trainer saw {expected}; the file is forged, or this release computes otherwise: train the model again"
+        "probe {index}: output {computed}, expected {expected}; the file is forged, or this release computes differently: retrain the model"
     )]
     ProbeOutput {
         /// Which probe, from 0.
         index: usize,
-        /// What the trainer saw.
+        /// The output in training.
         expected: f64,
-        /// What comes out now.
+        /// The output now.
         computed: f64,
     },
 }

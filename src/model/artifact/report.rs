@@ -1,23 +1,23 @@
-//! How good a model is on rows it was not trained on.
+//! Quality of a model on the holdout.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Bins of the calibration table: ten of a tenth each, as reliability diagrams have them.
+/// Bins of the calibration table, as usual in reliability diagrams.
 const CALIBRATION_BINS: usize = 10;
 
 /// Probabilities are clipped this far from 0 and 1 for the log-loss, so that one confident mistake
 /// costs 34.5 and not infinity.
 const LOG_LOSS_CLIP: f64 = 1e-15;
 
-/// Measures over the holdout.
+/// Quality measures on the holdout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HoldoutReport {
     /// Rows held out.
     pub rows: u64,
-    /// How many of them are positive.
+    /// Positive rows.
     pub positives: u64,
-    /// Share of positives: what a model that knows nothing would predict.
+    /// Share of positives: the prediction of a model without features.
     pub base_rate: f64,
     /// Probability that a positive row scores above a negative one, ties counted half.
     pub auc: f64,
@@ -25,18 +25,18 @@ pub struct HoldoutReport {
     pub log_loss: f64,
     /// Mean squared difference between probability and outcome.
     pub brier: f64,
-    /// Share of rows on the right side of the threshold.
+    /// Share of rows with the right label.
     pub accuracy: f64,
-    /// Promised against observed, by tenths of probability.
+    /// Predicted and observed rates by tenths of probability.
     pub calibration: Vec<CalibrationBin>,
 }
 
 /// The rows whose probability lies in one tenth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
-    /// Lower end, included.
+    /// Lower end, inclusive.
     pub from: f64,
-    /// Upper end, excluded but for 1.
+    /// Upper end, exclusive except for 1.
     pub to: f64,
     /// Rows in the bin.
     pub rows: u64,
@@ -46,8 +46,7 @@ pub struct CalibrationBin {
     pub observed: f64,
 }
 
-/// Measures predictions against outcomes; `None` unless both outcomes occur, since there is then no
-/// order to judge.
+/// Compares predictions with outcomes; `None` unless both outcomes occur, since ranking needs both.
 ///
 /// # Example
 ///

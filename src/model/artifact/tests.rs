@@ -1,4 +1,4 @@
-//! What may not load, does not: damage, forgery, and files that are something else.
+//! Damaged, forged and foreign files are refused.
 
 use proptest::prelude::*;
 
@@ -87,7 +87,7 @@ fn every_truncation_and_every_appendix_is_refused() {
     let good = Artifact::seal(&payload()).unwrap().to_bytes().to_vec();
     for length in 0..good.len() {
         let message = refusal(&good[..length]);
-        let expected = if length < 52 { "the file is cut short" } else { "payload length: " };
+        let expected = if length < 52 { "the file is truncated" } else { "payload length: " };
         assert!(message.contains(expected), "{length} bytes: {message}");
     }
     for appendix in [&[0_u8][..], b"\n", b"SERINMDL", &[0xff; 1000]] {
@@ -100,33 +100,29 @@ fn every_truncation_and_every_appendix_is_refused() {
 fn a_forged_file_with_a_right_digest_is_refused_for_its_contents() {
     type Forgery = fn(&mut Payload);
     let cases: [(&str, Forgery); 18] = [
-        ("the intercept: it contains NaN", |p| p.intercept = f64::NAN),
-        ("a coefficient: it contains inf", |p| p.coefficients[1] = f64::INFINITY),
-        ("the holdout report: it contains NaN", |p| p.holdout.auc = f64::NAN),
-        ("the holdout report: it contains NaN", |p| p.holdout.calibration[3].observed = f64::NAN),
-        ("the l2 of the training: it contains NaN", |p| p.training.l2 = f64::NAN),
-        ("there are 2, the features need 3", |p| p.coefficients.truncate(2)),
-        ("there are 4, the features need 3", |p| p.coefficients.push(0.0)),
+        ("the intercept: NaN", |p| p.intercept = f64::NAN),
+        ("a coefficient: inf", |p| p.coefficients[1] = f64::INFINITY),
+        ("the holdout report: NaN", |p| p.holdout.auc = f64::NAN),
+        ("the holdout report: NaN", |p| p.holdout.calibration[3].observed = f64::NAN),
+        ("the l2 of the training: NaN", |p| p.training.l2 = f64::NAN),
+        ("2 found, 3 required", |p| p.coefficients.truncate(2)),
+        ("4 found, 3 required", |p| p.coefficients.push(0.0)),
         ("threshold: 1.5", |p| p.threshold = 1.5),
         ("threshold: NaN", |p| p.threshold = f64::NAN),
-        ("features: there are none", |p| p.features.clear()),
-        ("its scale is -1", |p| {
-            p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: -1.0 }
-        }),
-        ("its scale is 0", |p| p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: 0.0 }),
-        ("its mean is NaN", |p| {
-            p.features[0].kind = FeatureKind::Numeric { mean: f64::NAN, scale: 1.0 }
-        }),
+        ("features: no features", |p| p.features.clear()),
+        ("scale -1", |p| p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: -1.0 }),
+        ("scale 0", |p| p.features[0].kind = FeatureKind::Numeric { mean: 0.0, scale: 0.0 }),
+        ("mean NaN", |p| p.features[0].kind = FeatureKind::Numeric { mean: f64::NAN, scale: 1.0 }),
         ("out of order", |p| {
             let levels = vec!["yearly".to_owned(), "monthly".to_owned()];
             p.features[1].kind = FeatureKind::Categorical { levels };
         }),
-        ("probes: there are none", |p| p.probes.clear()),
+        ("probes: none", |p| p.probes.clear()),
         ("probe 0: the schema refuses its input", |p| p.probes[0].values.truncate(1)),
         ("probe 0: the schema refuses its input", |p| {
             p.probes[0].values[0] = ProbeValue::Number(f64::NAN)
         }),
-        ("its trainer saw", |p| p.probes[0].probability += 1e-11),
+        (", expected ", |p| p.probes[0].probability += 1e-11),
     ];
     for (expected, forge) in cases {
         let mut forged = payload();
@@ -140,7 +136,7 @@ fn a_forged_file_with_a_right_digest_is_refused_for_its_contents() {
 fn a_probe_that_answers_nan_is_refused() {
     let mut forged = payload();
     forged.probes[0].probability = f64::NAN;
-    assert!(refusal(&codec::encode(&forged).unwrap()).contains("its trainer saw NaN"));
+    assert!(refusal(&codec::encode(&forged).unwrap()).contains("expected NaN"));
 }
 
 #[test]
@@ -193,7 +189,7 @@ fn what_is_no_regular_file_of_reasonable_size_is_refused() {
     assert!(message(&large).starts_with(&format!("size: {size} bytes")));
     let empty = folder.path().join("empty.bin");
     File::create(&empty).unwrap();
-    assert!(message(&empty).contains("cut short"));
+    assert!(message(&empty).contains("truncated"));
 }
 
 #[test]

@@ -1,26 +1,24 @@
-//! Why a file is no training data, with its line or column and what to do.
+//! Errors of training data, with line or column and remedy.
 
 use thiserror::Error;
 
-/// Why a file is no training data.
+/// Why a file is not training data.
 #[derive(Debug, Error)]
 pub enum DatasetError {
     /// The file cannot be opened or read.
-    #[error("it cannot be read ({cause}); check the path and its permissions")]
+    #[error("cannot be read ({cause}); check the path and its permissions")]
     Unreadable {
         /// The system's reason.
         cause: std::io::Error,
     },
     /// The file is not text.
-    #[error("line {line}: it is not UTF-8 text; save the file as UTF-8")]
+    #[error("line {line}: not UTF-8; save the file as UTF-8")]
     NotUtf8 {
         /// The line.
         line: u64,
     },
-    /// A row with more or fewer fields than the header.
-    #[error(
-        "line {line}: it has {found} fields, the header has {expected}; mend or delete that line"
-    )]
+    /// A row has more or fewer fields than the header.
+    #[error("line {line}: {found} fields, the header has {expected}; fix or delete the line")]
     Ragged {
         /// The line.
         line: u64,
@@ -29,23 +27,23 @@ pub enum DatasetError {
         /// Fields in the header.
         expected: u64,
     },
-    /// A column without a name.
+    /// A column has no name.
     #[error("line 1: column {position} of the header has no name; name every column")]
     BlankHeader {
         /// Position, counted from 1.
         position: usize,
     },
-    /// Two columns of one name.
-    #[error("line 1: the header names column {name} twice; names must be unique")]
+    /// Two columns have the same name.
+    #[error("line 1: column {name} occurs twice; use unique names")]
     DuplicateHeader {
         /// The name.
         name: String,
     },
-    /// A header at most.
-    #[error("there are no rows; the file needs a header and at least one row for each class")]
+    /// The file has no rows.
+    #[error("no rows; the file needs a header and at least one row of each class")]
     NoRows,
-    /// An option names a column that is not there.
-    #[error("{option}: there is no column {name}{suggestion}; the columns are {names}")]
+    /// An option names an unknown column.
+    #[error("{option}: unknown column {name}{suggestion}; the columns are {names}")]
     UnknownColumn {
         /// The option.
         option: &'static str,
@@ -53,89 +51,87 @@ pub enum DatasetError {
         name: String,
         /// " (did you mean ..?)", or nothing.
         suggestion: String,
-        /// The names there are.
+        /// The names of the columns.
         names: String,
     },
-    /// The target is to be dropped.
+    /// The target is dropped.
     #[error("drop: {name} is the target; drop another column or choose another target")]
     TargetDropped {
         /// The name.
         name: String,
     },
-    /// A row whose outcome is not known.
-    #[error(
-        "line {line}: the target {target} is blank; delete the rows whose outcome is not known"
-    )]
+    /// The target of a row is missing.
+    #[error("line {line}: the target {target} is blank; delete rows with an unknown outcome")]
     BlankTarget {
         /// The target.
         target: String,
         /// The line.
         line: u64,
     },
-    /// No row is positive.
+    /// The positive value does not occur.
     #[error(
         "positive: the target {target} is never {positive}{suggestion}; its values are {values}"
     )]
     PositiveAbsent {
         /// The target.
         target: String,
-        /// The value asked for.
+        /// The positive value.
         positive: String,
         /// " (did you mean ..?)", or nothing.
         suggestion: String,
-        /// The values there are.
+        /// The values of the target.
         values: String,
     },
-    /// Nothing to tell apart.
+    /// The target has one class.
     #[error(
         "target {target}: all {rows} rows are of class {all}; training needs rows of both classes"
     )]
     OneClass {
         /// The target.
         target: String,
-        /// How many rows there are.
+        /// The number of rows.
         rows: usize,
-        /// The class they all have.
+        /// Their class.
         all: u8,
     },
-    /// Nothing to learn from.
-    #[error("no columns are left beside the target {target}; drop fewer")]
+    /// No feature is left.
+    #[error("no columns are left except the target {target}; drop fewer")]
     NoFeatures {
         /// The target.
         target: String,
     },
-    /// A column of blanks.
-    #[error("column {name}: every value is blank; leave it out with --drop")]
+    /// A column is empty.
+    #[error("column {name}: every value is blank; exclude it with --drop")]
     BlankColumn {
         /// The column.
         name: String,
     },
-    /// A column of numbers with something else in it.
+    /// A numeric column has a value that is not a finite number.
     #[error(
-        "line {line}: column {name} has {value} where nearly all values are finite numbers; write a blank for a value that is not known, or mend it"
+        "line {line}: column {name} has {value}, but nearly all its values are finite numbers; leave unknown values blank, or fix the value"
     )]
     OddNumber {
         /// The column.
         name: String,
-        /// The first such line.
+        /// The first line with such a value.
         line: u64,
-        /// The value there.
+        /// The value.
         value: String,
     },
-    /// A column of identifiers.
+    /// A column contains identifiers.
     #[error(
-        "column {name}: {levels} different words in {rows} rows, allowed are {max} and at most half as many as rows; it identifies rows rather than describing them, leave it out with --drop '{option}'"
+        "column {name}: {levels} different texts in {rows} rows, the maximum is {max} and half the rows; it looks like an identifier, exclude it with --drop '{option}'"
     )]
     TooManyLevels {
         /// The column.
         name: String,
-        /// How many words.
+        /// The number of levels.
         levels: usize,
-        /// In how many rows.
+        /// The number of rows.
         rows: usize,
         /// Maximum number of levels.
         max: usize,
-        /// The name, as the option takes it.
+        /// The name as --drop takes it.
         option: String,
     },
 }

@@ -1,4 +1,4 @@
-//! From a CSV file to named columns of trimmed text.
+//! CSV file as named columns of trimmed text.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -12,11 +12,11 @@ use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 
-/// A file's columns, and the line each row starts on.
+/// The columns of a file, and the line number of each row.
 pub(super) struct Table {
-    /// Names with their fields, in the order of the header.
+    /// Names and fields, in header order.
     pub(super) columns: Vec<(String, Vec<String>)>,
-    /// Line numbers, counted from 1, row by row.
+    /// Line number of each row, from 1.
     pub(super) lines: Vec<u64>,
 }
 
@@ -71,13 +71,13 @@ impl Table {
         }
     }
 
-    /// Takes a column out.
+    /// Removes a column.
     pub(super) fn take(&mut self, name: &str) -> Option<Vec<String>> {
         let index = self.columns.iter().position(|(other, _)| other == name)?;
         Some(self.columns.remove(index).1)
     }
 
-    /// The error for an option that names no column.
+    /// The error of an option that names an unknown column.
     pub(super) fn unknown(&self, option: &'static str, name: &str) -> DatasetError {
         let names = || self.columns.iter().map(|(name, _)| name.as_str());
         DatasetError::UnknownColumn {

@@ -1,4 +1,4 @@
-//! Files that are training data, and the many that are not.
+//! Files that are training data, and files that are not.
 
 use super::*;
 
@@ -44,13 +44,13 @@ fn a_target_of_three_values_is_learned_one_against_the_rest_with_a_warning() {
 #[test]
 fn what_is_no_training_data_is_refused_with_line_or_column_and_remedy() {
     let cases = [
-        ("", "there are no rows"),
-        ("x,churn\n", "there are no rows"),
+        ("", "no rows"),
+        ("x,churn\n", "no rows"),
         ("x,,churn\n1,2,Yes\n", "column 2 of the header has no name"),
-        ("x,x,churn\n1,2,Yes\n", "names column `x` twice"),
-        ("x,churn\n1,Yes\n2\n", "line 3: it has 1 fields, the header has 2"),
-        ("x,churn\n1,Yes\n2,No,9\n", "line 3: it has 3 fields"),
-        ("x,Churn\n1,Yes\n", "target: there is no column `churn` (did you mean `Churn`?)"),
+        ("x,x,churn\n1,2,Yes\n", "column `x` occurs twice"),
+        ("x,churn\n1,Yes\n2\n", "line 3: 1 fields, the header has 2"),
+        ("x,churn\n1,Yes\n2,No,9\n", "line 3: 3 fields"),
+        ("x,Churn\n1,Yes\n", "target: unknown column `churn` (did you mean `Churn`?)"),
         ("x,churn\n1,yes\n2,no\n", "never `Yes` (did you mean `yes`?); its values are `no`, `yes`"),
         ("x,churn\n1,Yes\n2,Yes\n", "all 2 rows are of class 1"),
         ("x,churn\n1,Yes\n2,\n", "line 3: the target `churn` is blank"),

@@ -1,4 +1,4 @@
-//! The arithmetic of a logistic regression, folded so that one row is one short sum.
+//! Logistic regression, with the standardization folded into the weights.
 //!
 //! ```text
 //! p = 1 / (1 + exp(-z))        z = b + sum over features of
@@ -6,10 +6,10 @@
 //!                                      w[level]                for a category, 0 if missing or unseen
 //! ```
 //!
-//! `b` and `w` are as trained, on the standardized scale, which is what a person compares. When the
-//! model is made they are folded onto the raw scale: a number costs one multiplication, a category one
-//! bisection among its levels. Many rows are the same loop, on purpose: a matrix product would sum in
-//! another order, and one row would then differ in its last bits from the same row among many.
+//! `b` and `w` are trained on the standardized scale, where they can be compared. Construction folds
+//! them onto the raw scale: a number costs one multiplication, a category one binary search among its
+//! levels. Batches use the same loop: a matrix product would sum in another order, so a row in a batch
+//! would differ from the same row alone in its last bits.
 
 use thiserror::Error;
 
@@ -24,8 +24,8 @@ use crate::model::schema::features::Value;
 use crate::model::schema::row::Row;
 use crate::text::lists::quoted;
 
-/// Up to so many features a row is worth no thread of its own: at 10 ns for a number and 50 ns for a
-/// category that is 13 microseconds at most.
+/// Models with more features run in the pool. At 10 ns per number and 50 ns per category the limit is
+/// 13 microseconds.
 const INLINE_FEATURES: usize = 256;
 
 /// A fitted logistic regression.
@@ -33,18 +33,18 @@ const INLINE_FEATURES: usize = 256;
 pub struct LogisticRegression {
     schema: Schema,
     threshold: f64,
-    /// The intercept less what standardizing subtracts.
+    /// The intercept minus what standardization subtracts.
     offset: f64,
-    /// One per feature, in the order of the schema.
+    /// One per feature, in schema order.
     terms: Vec<Term>,
 }
 
-/// What one feature adds to the sum.
+/// A feature's contribution to the sum.
 #[derive(Clone, Debug)]
 enum Term {
     /// `weight * x`, with `fill` for a missing `x`.
     Number { weight: f64, fill: f64 },
-    /// The level's weight; levels ascend.
+    /// The weight of the level; levels are sorted.
     Category { levels: Vec<(String, f64)> },
 }
 
@@ -53,8 +53,8 @@ impl LogisticRegression {
     ///
     /// # Errors
     ///
-    /// [`LogisticError`] when there are not as many coefficients as encoded columns, when a number is
-    /// not finite, or when the threshold is not within 0 to 1.
+    /// [`LogisticError`] when the number of coefficients differs from the encoded columns, a number is
+    /// not finite, or the threshold is not within 0 to 1.
     pub fn new(
         schema: Schema,
         intercept: f64,
@@ -110,7 +110,7 @@ impl LogisticRegression {
                     return Err(self.foreign_kind(index));
                 }
             };
-            // Opposite infinities would add up to NaN; finite ones cannot, however many there are.
+            // Clamped, since opposite infinities would add up to NaN.
             sum += addend.clamp(-MAX_ADDEND, MAX_ADDEND);
         }
         Ok(sum)
@@ -148,7 +148,7 @@ impl Model for LogisticRegression {
     }
 }
 
-/// Log-odds beyond this are a probability of 0 or 1 many times over.
+/// Far beyond the log-odds that round to a probability of 0 or 1.
 const MAX_ADDEND: f64 = 1e290;
 
 fn weight_of(levels: &[(String, f64)], text: &str) -> f64 {
@@ -164,31 +164,29 @@ fn finite(what: &str, value: f64) -> Result<f64, LogisticError> {
     }
 }
 
-/// Why coefficients make no model.
+/// Why coefficients are not a model.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LogisticError {
-    /// Not one coefficient per encoded column.
+    /// The number of coefficients differs from the encoded columns.
     #[error(
-        "coefficients: there are {found}, the features need {expected} (one per number, one per level); train the model again"
+        "coefficients: {found} found, {expected} required (one per number, one per level); retrain the model"
     )]
     Width {
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many there should be.
+        /// The number required.
         expected: usize,
     },
-    /// A number that is not finite, as given or once folded onto the raw scale.
-    #[error(
-        "{what}: it comes to {value} on the scale of the data, allowed are finite numbers; train the model again"
-    )]
+    /// A number is not finite, as given or on the raw scale.
+    #[error("{what}: {value} on the scale of the data is not finite; retrain the model")]
     NotFinite {
         /// Which number.
         what: String,
         /// Its value.
         value: f64,
     },
-    /// A threshold that no probability could be compared with.
-    #[error("threshold: {value} is not a probability; allowed are numbers from 0 to 1")]
+    /// The threshold is not a probability.
+    #[error("threshold: {value} is not a probability; use 0 to 1")]
     Threshold {
         /// The threshold.
         value: f64,
@@ -270,10 +268,10 @@ mod tests {
     #[test]
     fn coefficients_that_make_no_model_are_refused() {
         let cases = [
-            (0.0, vec![1.0], 0.5, "there are 1, the features need 3"),
-            (0.0, vec![1.0, 1.0, f64::NAN], 0.5, "the coefficient of `c`: it comes to NaN"),
+            (0.0, vec![1.0], 0.5, "1 found, 3 required"),
+            (0.0, vec![1.0, 1.0, f64::NAN], 0.5, "the coefficient of `c`: NaN"),
             (0.0, vec![f64::MAX, 0.0, 0.0], 0.5, "the coefficient of `x`"),
-            (f64::INFINITY, vec![0.0; 3], 0.5, "the intercept: it comes to inf"),
+            (f64::INFINITY, vec![0.0; 3], 0.5, "the intercept: inf"),
             (0.0, vec![0.0; 3], 1.5, "threshold: 1.5"),
             (0.0, vec![0.0; 3], f64::NAN, "threshold: NaN"),
         ];

@@ -1,3 +1,3 @@
-//! The room `kinds`.
+//! Kinds of models: one file per kind, each implementing [`Model`](super::Model).
 
 pub mod logistic;

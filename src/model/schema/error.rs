@@ -1,26 +1,24 @@
-//! Why features make no schema, and in what two schemas differ.
+//! Errors of a schema, and differences between two.
 
 use thiserror::Error;
 
-/// Why a list of features is no schema.
+/// Why a list of features is not a schema.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum SchemaError {
-    /// No feature at all.
-    #[error("features: there are none; a model needs at least one")]
+    /// The list is empty.
+    #[error("features: no features; a model needs at least one")]
     Empty,
-    /// A name of nothing but spaces.
-    #[error("features: a name is blank; every feature needs a name")]
+    /// A name is blank.
+    #[error("features: a name is blank; name every feature")]
     BlankName,
-    /// Two features of one name.
-    #[error("features: the name {name} stands twice; names must be unique")]
+    /// Two features have the same name.
+    #[error("features: the name {name} occurs twice; use unique names")]
     DuplicateName {
         /// The name.
         name: String,
     },
     /// The mean is not finite.
-    #[error(
-        "feature {name}: its mean is {value}, allowed are finite numbers; train the model again"
-    )]
+    #[error("feature {name}: mean {value} is not finite; retrain the model")]
     Mean {
         /// The feature.
         name: String,
@@ -28,23 +26,23 @@ pub enum SchemaError {
         value: f64,
     },
     /// The scale is not finite, or not positive.
-    #[error(
-        "feature {name}: its scale is {value}, allowed are finite numbers above 0; train the model again"
-    )]
+    #[error("feature {name}: scale {value} is not a finite number above 0; retrain the model")]
     Scale {
         /// The feature.
         name: String,
         /// Its scale.
         value: f64,
     },
-    /// A categorical feature without levels.
-    #[error("feature {name}: it has no levels; a categorical feature needs at least one")]
+    /// A categorical feature has no levels.
+    #[error("feature {name}: no levels; a categorical feature needs at least one")]
     NoLevels {
         /// The feature.
         name: String,
     },
-    /// Levels that repeat or are out of order.
-    #[error("feature {name}: level {level} repeats or is out of order; levels must ascend")]
+    /// The levels are not sorted and unique.
+    #[error(
+        "feature {name}: level {level} repeats or is out of order; levels must be sorted and unique"
+    )]
     Levels {
         /// The feature.
         name: String,
@@ -53,12 +51,12 @@ pub enum SchemaError {
     },
 }
 
-/// The first feature in which two schemas differ.
+/// The first difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum SchemaDifference {
-    /// Another name at a position.
+    /// The names at a position differ.
     #[error(
-        "feature {position} is {found} where {expected} is expected; train on the same columns in the same order"
+        "feature {position} is {found}, expected {expected}; train on the same columns in the same order"
     )]
     Name {
         /// Position, counted from 1.
@@ -68,10 +66,8 @@ pub enum SchemaDifference {
         /// The name found there.
         found: String,
     },
-    /// The same name, another kind.
-    #[error(
-        "feature {name} is {found} where {expected} is expected; train on columns of the same kind"
-    )]
+    /// The kinds of a feature differ.
+    #[error("feature {name} is {found}, expected {expected}; train on columns of the same kind")]
     Kind {
         /// The feature.
         name: String,
@@ -80,28 +76,28 @@ pub enum SchemaDifference {
         /// The kind found.
         found: String,
     },
-    /// The other schema ends early.
+    /// The other schema lacks a feature.
     #[error(
-        "feature {name} is absent ({found} features where {expected} are expected); train on the same columns"
+        "feature {name} is missing ({found} features, expected {expected}); train on the same columns"
     )]
     Absent {
-        /// The first feature that is absent.
+        /// The first missing feature.
         name: String,
-        /// How many are expected.
+        /// The number expected.
         expected: usize,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
-    /// The other schema goes on.
+    /// The other schema has more features.
     #[error(
-        "feature {name} is one too many ({found} features where {expected} are expected); train on the same columns"
+        "feature {name} is unexpected ({found} features, expected {expected}); train on the same columns"
     )]
     Extra {
-        /// The first feature too many.
+        /// The first unexpected feature.
         name: String,
-        /// How many are expected.
+        /// The number expected.
         expected: usize,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
 }

@@ -1,9 +1,8 @@
-//! What a client sends: values in the schema's order, or by name.
+//! Values of a request, in schema order or by name.
 //!
-//! The JSON is read straight into borrowed values: a string without escapes is a slice of the
-//! request's text. Which value is allowed where is the schema's business ([`Schema::row`]), not this
-//! file's; here only what can never be a feature (a boolean, a nested array, an object) is refused,
-//! with its place.
+//! JSON is read into borrowed values: a string without escapes is a slice of the request. This file
+//! refuses only what can never be a feature (a boolean, a nested array, an object); [`Schema::row`]
+//! checks the rest.
 //!
 //! [`Schema::row`]: super::Schema::row
 
@@ -26,14 +25,14 @@ use crate::text::lists::quoted;
 pub enum Value<'a> {
     /// A number.
     Number(f64),
-    /// A category's word.
+    /// A category.
     Text(Cow<'a, str>),
-    /// Not known; `null` in JSON.
+    /// Unknown; `null` in JSON.
     Missing,
 }
 
 impl Value<'_> {
-    /// The same value, owning its text.
+    /// The value with owned text.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Self::Number(number) => Value::Number(number),
@@ -43,7 +42,7 @@ impl Value<'_> {
     }
 }
 
-/// The values of one row as a client gives them, before a schema has looked at them.
+/// The unchecked values of a row.
 ///
 /// ```
 /// use serin::model::{Features, Value};
@@ -55,7 +54,7 @@ impl Value<'_> {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Features<'a> {
-    /// Values in the order of the schema.
+    /// Values in schema order.
     Ordered(Vec<Value<'a>>),
     /// Values by name, in any order.
     Named(Vec<(Cow<'a, str>, Value<'a>)>),
@@ -79,7 +78,7 @@ impl<'de> Visitor<'de> for FeaturesVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // A hint is only that: a hostile one must not size an allocation.
+        // Capped, since a client controls the hint.
         let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(8).min(64));
         while let Some(value) = seq.next_element_seed(ValueSeed(Place::Position(values.len())))? {
             values.push(value);
@@ -97,7 +96,7 @@ impl<'de> Visitor<'de> for FeaturesVisitor {
     }
 }
 
-/// Reads a key, borrowed from the text where it has no escapes.
+/// Reads a name, borrowed if it has no escapes.
 struct NameSeed;
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
@@ -124,14 +123,14 @@ impl<'de> Visitor<'de> for NameSeed {
     }
 }
 
-/// Where a value stands, so that its refusal can say so.
+/// Position of a value, for error messages.
 #[derive(Clone, Copy)]
 enum Place<'n> {
     Position(usize),
     Name(&'n str),
 }
 
-/// Reads one value, knowing its place.
+/// Reads one value, with its position for error messages.
 struct ValueSeed<'n>(Place<'n>);
 
 impl ValueSeed<'_> {
@@ -185,18 +184,18 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_bool<E: Error>(self, word: bool) -> Result<Self::Value, E> {
         Err(self.refuse(&format!(
-            "the boolean {word} is no feature value (1 or 0, or the training data's word for it)"
+            "the boolean {word} is not a feature value (use 1 or 0, or the text in the training data)"
         )))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Err(self.refuse("an array is no feature value (many rows go under `instances`)"))
+        Err(self.refuse("an array is not a feature value (send several rows as `instances`)"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Err(self.refuse("an object is no feature value"))
+        Err(self.refuse("an object is not a feature value"))
     }
 }
 
@@ -225,7 +224,7 @@ mod tests {
     fn what_can_never_be_a_feature_is_refused_with_its_place() {
         let cases = [
             ("[1, true]", "features[1]: the boolean true"),
-            ("[[1, 2]]", "features[0]: an array is no feature value"),
+            ("[[1, 2]]", "features[0]: an array is not a feature value"),
             (r#"{"tenure": {"years": 3}}"#, "feature `tenure`: an object"),
             (r#"{"tenure": false}"#, "feature `tenure`: the boolean false"),
             ("12", "expected features: an array of values"),

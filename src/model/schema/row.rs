@@ -1,8 +1,8 @@
-//! A row a model may trust: as many values as features, each of its feature's kind, each finite.
+//! A checked row: one finite value of the right kind per feature.
 //!
-//! What is missing and what is wrong are kept apart. `null` says that a value is not known, and the
-//! model has a rule for it (the training mean for a number, no level for a category). A name left out,
-//! misspelled or given twice is a mistake of the client, and is refused.
+//! A missing value is not an error: `null` means that it is unknown, and the model imputes it (numbers
+//! with the training mean, categories with no level). A missing, misspelled or repeated name is an error
+//! of the client.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 
-/// One row in the order of a schema, checked. Made by [`Schema::row`] only.
+/// A checked row in schema order; only [`Schema::row`] makes one.
 ///
-/// It keeps the words of categories as they were sent, not their numbers, so that a row checked by
-/// one model's schema serves every model with the same features, whatever levels that one knows.
+/// Categories stay text, so that a row works with every model that has the same features, whatever its
+/// levels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<'a> {
     values: Vec<Value<'a>>,
@@ -32,7 +32,7 @@ impl Row<'_> {
         &self.values
     }
 
-    /// The same row without the values at these places of the schema: they are not known.
+    /// The row with the values at these positions missing.
     #[must_use]
     pub fn without(mut self, places: &[usize]) -> Self {
         for place in places {
@@ -43,18 +43,18 @@ impl Row<'_> {
         self
     }
 
-    /// The same row, owning its text, for use after the request's text is gone.
+    /// The row with owned text, which outlives the request.
     pub fn into_owned(self) -> Row<'static> {
         Row { values: self.values.into_iter().map(Value::into_owned).collect() }
     }
 }
 
 impl Schema {
-    /// Checks what a client sent and puts it into the schema's order.
+    /// Checks a client's values and puts them into schema order.
     ///
     /// # Errors
     ///
-    /// [`RowError`] names the field, the value and what is expected there.
+    /// [`RowError`] names the field, the value and what is expected.
     pub fn row<'a>(&self, features: Features<'a>) -> Result<Row<'a>, RowError> {
         let values = match features {
             Features::Ordered(values) if values.len() == self.features().len() => values,
@@ -123,23 +123,23 @@ fn check(feature: &Feature, value: &Value<'_>) -> Result<(), RowError> {
     }
 }
 
-/// Why what a client sent is no row of this model.
+/// Why a client's values are not a row of this model.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum RowError {
-    /// Too few or too many values in an array.
+    /// An array has too few or too many values.
     #[error(
-        "features: {found} values were sent, the model takes {expected}, in this order: {names}; send null for one that is not known"
+        "features: {found} values, the model takes {expected}, in this order: {names}; send null for an unknown value"
     )]
     Count {
-        /// How many were sent.
+        /// The number sent.
         found: usize,
-        /// How many the model takes.
+        /// The number the model takes.
         expected: usize,
         /// The names, in order.
         names: String,
     },
-    /// A name the model does not have.
-    #[error("feature {name}: the model has no such feature{suggestion}; its features are {names}")]
+    /// The model has no feature of this name.
+    #[error("feature {name}: unknown feature{suggestion}; the model has {names}")]
     Unknown {
         /// The name sent.
         name: String,
@@ -148,21 +148,21 @@ pub enum RowError {
         /// The names the model has.
         names: String,
     },
-    /// A name given twice.
-    #[error("feature {name}: it was sent twice; send it once")]
+    /// A name occurs twice.
+    #[error("feature {name}: sent twice; send it once")]
     Duplicate {
         /// The name.
         name: String,
     },
-    /// Names left out.
-    #[error("features: {names} not sent; send each feature, null where the value is not known")]
+    /// Names are missing.
+    #[error("features: {names} missing; send every feature, null for an unknown value")]
     Absent {
-        /// The names left out.
+        /// The missing names.
         names: String,
     },
-    /// A string where the model takes a number.
+    /// The model takes a number and a text was sent.
     #[error(
-        "feature {name}: {value} is text where a number belongs; send it as a number without quotes, or null"
+        "feature {name}: {value} is text, expected a number; send a number without quotes, or null"
     )]
     TextForNumber {
         /// The feature.
@@ -170,9 +170,9 @@ pub enum RowError {
         /// The text sent.
         value: String,
     },
-    /// A number where the model takes a category.
+    /// The model takes a category and a number was sent.
     #[error(
-        "feature {name}: {value} is a number where a category belongs; send it as a string (known are {levels}), or null"
+        "feature {name}: {value} is a number, expected a category; send a string (known: {levels}), or null"
     )]
     NumberForCategory {
         /// The feature.
@@ -182,9 +182,9 @@ pub enum RowError {
         /// The levels the model knows.
         levels: String,
     },
-    /// Not a number, or infinite.
+    /// The number is NaN or infinite.
     #[error(
-        "feature {name}: {value} is not a finite number; send a finite one, or null where it is not known"
+        "feature {name}: {value} is not a finite number; send a finite number, or null if it is unknown"
     )]
     NotFinite {
         /// The feature.
@@ -234,19 +234,19 @@ mod tests {
     #[test]
     fn a_mistake_is_refused_with_field_value_and_remedy() {
         let cases = [
-            ("[1]", "1 values were sent, the model takes 3, in this order: `tenure`, `contract`"),
-            ("[]", "0 values were sent"),
-            (r#"[1, "yearly", 0, 0]"#, "4 values were sent"),
-            ("{}", "`tenure`, `contract`, `SeniorCitizen` not sent"),
-            (r#"{"tenure": 1, "contract": "yearly"}"#, "`SeniorCitizen` not sent; send each"),
+            ("[1]", "1 values, the model takes 3, in this order: `tenure`, `contract`"),
+            ("[]", "0 values, the model"),
+            (r#"[1, "yearly", 0, 0]"#, "4 values, the model"),
+            ("{}", "`tenure`, `contract`, `SeniorCitizen` missing"),
+            (r#"{"tenure": 1, "contract": "yearly"}"#, "`SeniorCitizen` missing; send every"),
             (
                 r#"{"tenure": 1, "Contract": "yearly", "SeniorCitizen": 0}"#,
-                "no such feature (did you mean `contract`?)",
+                "unknown feature (did you mean `contract`?)",
             ),
-            (r#"{"height": 1}"#, "no such feature; its features are `tenure`"),
-            (r#"{"tenure": 1, "tenure": 1, "contract": null}"#, "`tenure`: it was sent twice"),
-            (r#"["12", "yearly", 0]"#, "feature `tenure`: `12` is text where a number belongs"),
-            (r#"[12, 1, 0]"#, "feature `contract`: 1 is a number where a category belongs"),
+            (r#"{"height": 1}"#, "unknown feature; the model has `tenure`"),
+            (r#"{"tenure": 1, "tenure": 1, "contract": null}"#, "`tenure`: sent twice"),
+            (r#"["12", "yearly", 0]"#, "feature `tenure`: `12` is text, expected a number"),
+            (r#"[12, 1, 0]"#, "feature `contract`: 1 is a number, expected a category"),
         ];
         for (json, expected) in cases {
             let message = row(json).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The two models a fresh server starts with: a stable one, and a successor to try on it.
+//! Default models of a new server: a stable model and its successor.
 
 use std::io;
 use std::path::Path;
@@ -18,8 +18,8 @@ use crate::model::dataset::error::DatasetError;
 /// File names of the default models: the stable one and its successor.
 pub const DEFAULT_MODELS: [&str; 2] = ["model_v1.bin", "model_v2.bin"];
 
-/// Trains the default models that are missing from a folder and writes them; what is there is left
-/// alone, whatever it is. Gives the paths written.
+/// Trains and writes the default models that a folder lacks; existing files stay unchanged. Returns the
+/// paths written.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn ensure_default_models(folder: &Path) -> Result<Vec<PathBuf>, DefaultsErro
     write_models(folder, missing)
 }
 
-/// Trains both, each on its own data; the second's data and split have the seed after the first's.
+/// Trains both, each on its own data; the second uses the next seed.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub fn train_default_models(
     ])
 }
 
-/// Writes models into a folder, which is made if it is not there; gives the paths.
+/// Writes models into a folder, creating it if necessary. Returns the paths.
 ///
 /// # Errors
 ///
@@ -73,11 +73,11 @@ pub fn write_models(
     models.into_iter().map(write).collect()
 }
 
-/// Why the default models are not there.
+/// Why the default models cannot be made.
 #[derive(Debug, Error)]
 pub enum DefaultsError {
-    /// The folder cannot be made.
-    #[error("{path}: the folder cannot be made ({cause}); choose another with --models")]
+    /// The folder cannot be created.
+    #[error("{path}: cannot create the folder ({cause}); choose another with --models")]
     Folder {
         /// The folder.
         path: String,
@@ -92,7 +92,7 @@ pub enum DefaultsError {
         /// The reason.
         cause: Box<ArtifactError>,
     },
-    /// The data cannot be made.
+    /// The data cannot be generated.
     #[error(transparent)]
     Data(#[from] DatasetError),
     /// The models cannot be trained.

@@ -1,4 +1,4 @@
-//! From columns to a schema, and from rows to the matrix a solver takes.
+//! Schema of the columns, and rows as the matrix of the solver.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::model::schema::FeatureKind;
 use crate::model::schema::Schema;
 use crate::text::lists::quoted;
 
-/// Learns means, scales and levels from the given rows, which are the training rows: nothing about the
-/// holdout may enter the model. Also the names of columns that never vary.
+/// Learns means, scales and levels from the training rows only, so that nothing about the holdout enters
+/// the model. Also returns the names of constant columns.
 pub(crate) fn learn_schema(
     dataset: &Dataset,
     rows: &[usize],
@@ -41,7 +41,7 @@ fn learn_kind(column: &Column, rows: &[usize]) -> Result<(FeatureKind, bool), Tr
                 return Ok((FeatureKind::Numeric { mean: first, scale: 1.0 }, false));
             }
             let mean = known.iter().sum::<f64>() / known.len() as f64;
-            // Rows without a value are filled with the mean: they add nothing here but their count.
+            // Imputed rows equal the mean, so they add only to the count.
             let squares: f64 = known.iter().map(|number| (number - mean).powi(2)).sum();
             let scale = (squares / rows.len() as f64).sqrt();
             if !(mean.is_finite() && scale.is_finite() && scale > 0.0) {
@@ -63,7 +63,7 @@ fn learn_kind(column: &Column, rows: &[usize]) -> Result<(FeatureKind, bool), Tr
     }
 }
 
-/// The rows as the solver sees them: numbers standardized, categories as zeros and ones.
+/// The rows as a matrix: numbers standardized, categories one-hot encoded.
 pub(crate) fn matrix(dataset: &Dataset, schema: &Schema, rows: &[usize]) -> Array2<f64> {
     let mut matrix = Array2::zeros((rows.len(), schema.encoded_width()));
     let mut start = 0;

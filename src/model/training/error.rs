@@ -1,4 +1,4 @@
-//! Why there is no model, and what to do about it.
+//! Errors of training.
 
 use thiserror::Error;
 
@@ -8,12 +8,12 @@ use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::row::RowError;
 
-/// Why there is no model.
+/// Why training failed.
 #[derive(Debug, Error)]
 pub enum TrainingError {
-    /// A penalty that is none.
+    /// The penalty is out of range.
     #[error(
-        "l2: {value}, allowed are numbers above 0 and up to {max:e}; 1 is a good start (at 0 the levels of a category have no unique coefficients)"
+        "l2: {value} is out of range; use a number above 0 and up to {max:e}, for example 1 (at 0 the coefficients of a category are not unique)"
     )]
     L2 {
         /// The value.
@@ -21,80 +21,82 @@ pub enum TrainingError {
         /// The maximum.
         max: f64,
     },
-    /// A threshold that is no probability.
-    #[error("threshold: {value}, allowed are numbers from 0 to 1; 0.5 is usual")]
+    /// The threshold is not a probability.
+    #[error("threshold: {value} is out of range; use 0 to 1, for example 0.5")]
     Threshold {
         /// The value.
         value: f64,
     },
-    /// A share that leaves a part empty.
-    #[error("test fraction: {value}, allowed are numbers above 0 and below 1; 0.2 is usual")]
+    /// The test fraction is out of range.
+    #[error(
+        "test fraction: {value} is out of range; use a number above 0 and below 1, for example 0.2"
+    )]
     Fraction {
         /// The value.
         value: f64,
     },
-    /// A step that leaves nothing to train on.
-    #[error("holdout every: {value}, allowed are whole numbers from 2; 5 holds out a fifth")]
+    /// The holdout step is out of range.
+    #[error(
+        "holdout every: {value} is out of range; use a whole number from 2, for example 5 for a fifth"
+    )]
     Every {
         /// The value.
         value: usize,
     },
-    /// A part without both classes.
+    /// A part has one class.
     #[error(
-        "the {rows} {part} rows are not of both classes; use more rows, another seed or another share"
+        "the {rows} {part} rows do not contain both classes; use more rows, another seed or another share"
     )]
     OneClass {
         /// Which part.
         part: &'static str,
-        /// How many rows it has.
+        /// The number of rows.
         rows: usize,
     },
-    /// A column known in the holdout only.
+    /// A column has values in the holdout only.
     #[error(
-        "column {name}: it is blank in every training row; leave it out with --drop, or use another seed"
+        "column {name}: blank in every training row; exclude it with --drop, or use another seed"
     )]
     NoValues {
         /// The column.
         name: String,
     },
-    /// A column whose spread is not representable.
+    /// A column cannot be standardized.
     #[error(
-        "column {name}: its values are too large or too close together to be standardized; change its unit or leave it out with --drop"
+        "column {name}: the values are too large or too close together to standardize; change the unit or exclude it with --drop"
     )]
     Magnitude {
         /// The column.
         name: String,
     },
-    /// Constant columns only.
-    #[error(
-        "every column is constant in the training rows ({names}), so there is nothing to learn; add columns that vary"
-    )]
+    /// Every column is constant.
+    #[error("every column is constant in the training rows ({names}); add columns that vary")]
     NothingVaries {
         /// The columns.
         names: String,
     },
-    /// The solver gave up.
+    /// The solver failed.
     #[error("fit: the solver failed ({problem}); try a larger l2")]
     Solver {
-        /// Its reason.
+        /// The solver's reason.
         problem: String,
     },
-    /// The solver stopped short of the minimum.
+    /// The solver stopped before the minimum.
     #[error("fit: it did not converge (the remaining step is {step:e}); try a larger l2")]
     NotConverged {
-        /// How far from the minimum it stopped, about.
+        /// Approximate distance to the minimum.
         step: f64,
     },
-    /// What was learned makes no schema.
+    /// The columns are not a schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// What was fitted makes no model.
+    /// The coefficients are not a model.
     #[error(transparent)]
     Model(#[from] LogisticError),
     /// A row of the data does not fit its own schema.
     #[error(transparent)]
     Row(#[from] RowError),
-    /// The model gives no answer.
+    /// The model fails on a row.
     #[error(transparent)]
     Predict(#[from] PredictError),
     /// The artifact does not pass its own checks.

@@ -1,15 +1,13 @@
-//! From a matrix and outcomes to coefficients.
-//!
-//! The question is which coefficients `w` and intercept `b` minimize
+//! Fit of a logistic regression: the coefficients `w` and intercept `b` that minimize
 //!
 //! ```text
 //! sum over rows of log(1 + exp(-y (w x + b)))  +  l2 / 2 * |w|^2        y is +1 or -1
 //! ```
 //!
-//! linfa answers it with limited-memory BFGS. The intercept is not penalized (a test shows it), as in
-//! scikit-learn, whose `C` is `1 / l2`. Two habits of linfa's are corrected here: it takes the more
-//! frequent class for the positive one, and it reports success when it merely ran out of iterations, so
-//! that the gradient is computed once more and looked at.
+//! linfa minimizes it with limited-memory BFGS. The intercept is not penalized (a test shows it), as in
+//! scikit-learn, whose `C` is `1 / l2`. Two properties of linfa are corrected here: it treats the more
+//! frequent class as the positive one, and it reports success when it runs out of iterations, so the
+//! gradient is computed again and checked.
 
 use linfa::Dataset;
 use linfa::traits::Fit;
@@ -19,18 +17,17 @@ use ndarray::Array2;
 
 use super::error::TrainingError;
 
-/// Newton-like steps converge in tens; thousands mean that something is wrong.
+/// Newton-like steps converge in tens of iterations; thousands mean that something is wrong.
 const MAX_ITERATIONS: u64 = 5_000;
 
-/// Where the solver stops: length of the gradient for each row. (linfa's default is 1e-4 for all rows
-/// together, however many they are.)
+/// Gradient length per row at which the solver stops. (linfa's default is 1e-4 for all rows together.)
 const SOLVER_TOLERANCE: f64 = 1e-9;
 
-/// What is accepted as converged: a remaining step of about this size. The solver also stops when the
-/// cost no longer changes in double precision, some 1e-8 away from the minimum.
+/// Maximum remaining step of a converged fit. The solver also stops when the cost no longer changes in
+/// double precision, about 1e-8 from the minimum.
 const ACCEPTED_STEP: f64 = 1e-6;
 
-/// A fitted sum: the log-odds are `intercept + coefficients * x`.
+/// A fitted model: the log-odds are `intercept + coefficients * x`.
 pub(crate) struct Fitted {
     pub(crate) intercept: f64,
     pub(crate) coefficients: Vec<f64>,
@@ -51,7 +48,7 @@ pub(crate) fn fit(x: Array2<f64>, outcomes: &[bool], l2: f64) -> Result<Fitted, 
     let intercept = fitted.intercept() * sign;
 
     let step = remaining_step(dataset.records(), outcomes, l2, intercept, &coefficients);
-    // Asked this way round, a NaN has not converged.
+    // Written so that NaN has not converged.
     let converged = step <= ACCEPTED_STEP;
     if !converged {
         return Err(TrainingError::NotConverged { step });
@@ -59,8 +56,8 @@ pub(crate) fn fit(x: Array2<f64>, outcomes: &[bool], l2: f64) -> Result<Fitted, 
     Ok(Fitted { intercept, coefficients: coefficients.to_vec() })
 }
 
-/// Length of the cost's gradient, which is zero at the minimum, each part over the curvature it meets:
-/// a row gives every standardized column at most about 1, and the penalty gives the coefficients `l2`.
+/// Length of the cost's gradient, which is zero at the minimum, divided by a bound of the curvature: a
+/// row adds at most about 1 per standardized column, and the penalty adds `l2` per coefficient.
 fn remaining_step(
     x: &Array2<f64>,
     outcomes: &[bool],

@@ -1,13 +1,13 @@
-//! Which rows train and which are held out.
+//! Split into training rows and holdout.
 
 use std::fmt;
 
 use super::random::Stream;
 
-/// How rows are held out to judge the model on.
+/// How rows are held out for evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holdout {
-    /// This share of the rows, drawn at random by the seed; above 0 and below 1.
+    /// This share of the rows, drawn at random with the seed; above 0 and below 1.
     Fraction(f64),
     /// Every n-th row: those with `index % n == n - 1`; n at least 2.
     Every(usize),

@@ -1,4 +1,4 @@
-//! Seeded random draws that are the same in every release and on every machine.
+//! Seeded random draws, identical in every release and on every machine.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
@@ -18,7 +18,7 @@ impl Stream {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Uniform over `0 .. bound`: the high half of a product; its bias, `bound` in 2^64, is nothing here.
+    /// Uniform over `0 .. bound`: the high half of a product, with a negligible bias of `bound` in 2^64.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
     }
@@ -34,7 +34,7 @@ impl Stream {
         -mean * (1.0 - self.uniform()).ln()
     }
 
-    /// Puts the items into a random order (Fisher and Yates).
+    /// Shuffles the items (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

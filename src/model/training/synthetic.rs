@@ -1,10 +1,9 @@
-//! Made-up churn data, so that a fresh server has models to show.
+//! Synthetic churn data for the default models.
 //!
-//! Customers of a subscription, five numbers each, whose true chance of leaving is logistic in these
-//! numbers plus noise that no model can see. With the noise, the best possible area under the curve is
-//! about 0.8, as it is in real churn data. A customer like `[0.5, 1.2, 0.8, 0.3, 1.1]` (half a year
-//! in, paying a fifth more than most, using a little less than usual, three bills in ten late, a
-//! support call a month) is an ordinary one.
+//! Customers of a subscription with five numbers each. The true log-odds of leaving are linear in these
+//! numbers plus unobserved noise, which limits the area under the curve to about 0.8, as in real churn
+//! data. `[0.5, 1.2, 0.8, 0.3, 1.1]` is an ordinary customer: half a year in, paying a fifth more than
+//! most, using a little less than usual, three bills in ten late, a support call a month.
 
 use super::random::Stream;
 use crate::model::dataset::Column;
@@ -21,15 +20,14 @@ pub const FEATURES: [(&str, &str); 5] = [
     ("support_calls", "support calls a month, average of the last quarter"),
 ];
 
-/// What churn data to make.
+/// Options of the data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Churn {
-    /// How many customers.
+    /// Number of customers.
     pub rows: usize,
-    /// Seed of the draws.
+    /// Random seed.
     pub seed: u64,
-    /// How far the market has moved since the first data: 0 is then, 1 is a year on, when customers pay
-    /// somewhat more and mind the price somewhat more.
+    /// Drift since the first data, in years: customers pay somewhat more and are more sensitive to price.
     pub years_on: f64,
 }
 
@@ -45,11 +43,11 @@ impl Churn {
     }
 }
 
-/// Makes the data.
+/// Generates the data.
 ///
 /// # Errors
 ///
-/// [`DatasetError`] when there are so few rows that nobody, or everybody, leaves.
+/// [`DatasetError`] when there are too few rows for both classes.
 pub fn churn(churn: &Churn) -> Result<Dataset, DatasetError> {
     let mut stream = Stream::new(churn.seed);
     let mut columns: [Vec<Option<f64>>; 5] = Default::default();
@@ -71,20 +69,21 @@ pub fn churn(churn: &Churn) -> Result<Dataset, DatasetError> {
     Dataset::new(source, "churned".to_owned(), "yes".to_owned(), columns.collect(), left)
 }
 
-/// Standard deviation of what decides but is not recorded, in log-odds.
+/// Standard deviation of the unobserved noise, in log-odds.
 const UNSEEN: f64 = 0.5;
 
 fn customer(stream: &mut Stream, years_on: f64) -> [f64; 5] {
     let tenure = stream.exponential(2.0).min(12.0);
     let charge = (1.0 + 0.05 * years_on) * (0.3 * stream.normal()).exp();
     let usage = (0.35 * stream.normal()).exp();
-    // The square makes most customers punctual and a few notorious.
+    // The square makes most customers punctual and few often late.
     let late = stream.uniform().powi(2);
     let calls = stream.exponential(0.8);
     [tenure, charge, usage, late, calls]
 }
 
-/// The truth: long customers stay, dear plans, idle months, late bills and many calls go before leaving.
+/// The true model: long tenure keeps customers; high prices, low use, late bills and many calls precede
+/// leaving.
 fn log_odds([tenure, charge, usage, late, calls]: &[f64; 5], years_on: f64) -> f64 {
     let price = 1.3 + 0.3 * years_on;
     -1.45 - 0.55 * (tenure - 2.0) + price * (charge - 1.0) - 1.4 * (usage - 1.0)

@@ -60,9 +60,9 @@ fn blanks_are_filled_with_the_mean_of_the_training_rows() {
 fn what_cannot_be_trained_on_is_refused_with_its_column() {
     let word = |row: usize| Some(["a", "b"][row % 2]);
     let cases = [
-        (data(|row| (row % 5 == 4).then_some("a"), counted), "column `word`: it is blank in every"),
-        (data(word, |row| (row % 5 == 4).then_some(1.0)), "column `number`: it is blank in every"),
-        (data(word, |row| Some(row as f64 * 1e307)), "column `number`: its values are too large"),
+        (data(|row| (row % 5 == 4).then_some("a"), counted), "column `word`: blank in every"),
+        (data(word, |row| (row % 5 == 4).then_some(1.0)), "column `number`: blank in every"),
+        (data(word, |row| Some(row as f64 * 1e307)), "column `number`: the values are too large"),
         (data(|_| Some("a"), |_| Some(1.0)), "every column is constant"),
     ];
     for (data, expected) in cases {
@@ -76,7 +76,7 @@ fn a_part_without_both_classes_is_refused() {
     let options = TrainingOptions { holdout: Holdout::Fraction(0.01), ..fifths() };
     let message = train(&data(|row| Some(["a", "b"][row % 2]), counted), &options).unwrap_err();
     assert!(
-        message.to_string().contains("the 0 held-out rows are not of both classes"),
+        message.to_string().contains("the 0 holdout rows do not contain both classes"),
         "{message}"
     );
 }
