@@ -1,39 +1,94 @@
-//! The domain: what a rollout is, how traffic is split, what the evidence says, what may happen next.
+//! The domain: what a rollout is, how it is judged, and what may happen next.
 //!
-//! Everything here is a pure function or a plain value. Time, salts and data come in as arguments,
-//! so a year of rollouts can be replayed in a test within a second. Reading order:
+//! Pure functions and plain values: time, salts and data are arguments, so a test replays a year of
+//! rollouts within a second. The rooms in the order in which data flows, each importing only earlier ones:
 //!
-//! - [`weight`]: the canary's share of traffic, a checked type.
-//! - [`policy`]: every threshold serin decides by, and its default.
-//! - [`split`]: which requests go to the canary.
-//! - [`signals`]: what is observed of each track.
-//! - [`evidence`]: from two tracks of samples to numbers.
-//! - [`judge`]: from numbers to a verdict with reasons.
-//! - [`metric`], [`judge_policy`], [`given_policy`]: what is judged at all times, by which margins, and
-//!   how that is given; [`given_feedback`]: whether labels are taken.
-//! - [`segments`]: which parts of the traffic are judged on their own.
-//! - [`prediction_id`] and [`labels`]: what came of a prediction, and what that says of each track.
-//! - [`pairs`]: what both versions said to the same requests, in shadow.
-//! - [`increment`]: what a tick brings.
-//! - [`increment_codec`]: the same in few bytes.
-//! - [`monitors`]: what has been learned, tick by tick, and `monitored`: of one metric.
-//! - [`segment_monitors`]: the same by segment, and `segment_scan`: in which of them there is harm.
-//! - [`ratio`] and [`stalls`]: whether all requests were counted, and whether the machine itself was slow.
-//! - [`evidence_log`]: what is kept of the ticks, so that a verdict can be recomputed.
-//! - [`sequential_evidence`]: all of that together.
-//! - [`sequential`]: from that to a verdict that may be asked for as often as one likes.
-//! - [`what_if`]: when there would have been a verdict under another policy.
-//! - [`sentences`]: the same in plain English.
-//! - [`shadowed`]: what a shadow must have shown before users meet the canary.
-//! - [`forecast`]: how much longer until there is a verdict, and what could be found by then.
-//! - [`analysis`]: two samples of any number, compared once.
-//! - [`injection`]: what is broken on purpose.
-//! - [`state`] and [`event`]: what is known, and what can happen.
-//! - [`post_promotion`]: the watch after a promotion; [`given_after_promotion`]: how that is given.
-//! - [`refusal`]: why that cannot happen now.
-//! - [`rollout`]: the state machine, `apply(state, event) -> transition or refusal`.
-//! - [`journal`]: the append-only record, and `replay(journal) == state`.
-//! - [`narrative`]: what happened, in sentences.
+//! - [`traffic`]: which requests go to the canary.
+//! - [`policy`]: the settings of a rollout, from the metrics to the plan.
+//! - [`observed`]: what each track did.
+//! - [`judge`]: from observations to a verdict; [`analysis`]: two samples compared once.
+//! - [`rollout`]: the state machine, its events and the journal.
+//!
+//! # The driving loop
+//!
+//! At each tick the caller feeds what was observed to the monitors, judges, asks the plan for the next
+//! action, and applies the event of that action. The service does the same with a journal between the last
+//! two steps.
+//!
+//! ```
+//! use jiff::SignedDuration;
+//! use jiff::Timestamp;
+//! use serin::canary::Event;
+//! use serin::canary::Increment;
+//! use serin::canary::Judgement;
+//! use serin::canary::Monitors;
+//! use serin::canary::Policy;
+//! use serin::canary::Samples;
+//! use serin::canary::State;
+//! use serin::canary::Track;
+//! use serin::canary::Version;
+//! use serin::canary::judge::evidence::SequentialEvidence;
+//! use serin::canary::policy::Mode;
+//! use serin::canary::rollout::apply::Transition;
+//! use serin::canary::rollout::apply::apply;
+//! use serin::canary::rollout::next_action::Action;
+//! use serin::canary::rollout::next_action::Observation;
+//! use serin::canary::rollout::next_action::next_action;
+//! use serin::canary::traffic::weight::Weight;
+//!
+//! let version = |name: &str| Version { name: name.into(), file: name.into(), digest: name.into() };
+//! let weight = Weight::from_percent(10.0)?;
+//! let policy = Policy { mode: Mode::Automatic, weight, ..Policy::default() };
+//! let mut now = Timestamp::UNIX_EPOCH;
+//! let mut state = State::initial(version("v1"), now);
+//! let mut event = Event::CanaryDeployed {
+//!     canary: version("v2"),
+//!     policy: Box::new(policy.clone()),
+//!     salt: 7,
+//!     reason: None,
+//!     override_quarantine: false,
+//! };
+//! let mut monitors = Monitors::new(&policy.judge, &Default::default());
+//! let (mut earlier, mut samples) = (Samples::default(), Samples::default());
+//! loop {
+//!     // Apply: the new state, or a refusal that says why not.
+//!     if let Transition::Changed { state: next, .. } = apply(&state, &event, now)? {
+//!         state = *next;
+//!     }
+//!     let Some(rollout) = &state.rollout else { break };
+//!     event = loop {
+//!         // Tick: a second with 20 requests, the canary half as fast as stable.
+//!         now += SignedDuration::from_secs(1);
+//!         for request in 0..20 {
+//!             let track = if request % 10 == 0 { Track::Canary } else { Track::Stable };
+//!             let slower = if track == Track::Canary { 2.0 } else { 1.0 };
+//!             samples.of_mut(track).record(slower * (0.010 + 0.0001 * f64::from(request)), &[0.5]);
+//!         }
+//!         if let Some(increment) = Increment::between(rollout.weight(), &earlier, &samples) {
+//!             monitors.tick(&increment);
+//!         }
+//!         earlier = samples.clone();
+//!         // Judge.
+//!         let (id, step, digest) = (rollout.id, rollout.step, &rollout.canary.digest);
+//!         let evidence = SequentialEvidence::new(&policy.judge, &monitors);
+//!         let (mode, inputs) = (Mode::Automatic, (&samples).into());
+//!         let judgement =
+//!             Judgement::new(id, step, digest, policy.health, inputs, mode, Some(evidence));
+//!         // Next action.
+//!         match next_action(rollout, &judgement, &Observation::default(), now) {
+//!             Action::Wait(_) => {}
+//!             Action::RollBack(reason) => {
+//!                 let judgement = Some(Box::new(judgement));
+//!                 break Event::RolledBack { rollout: id, reason, quarantine: true, judgement, by: mode };
+//!             }
+//!             other => panic!("the canary is slow: {other:?}"),
+//!         }
+//!     };
+//! }
+//! assert_eq!(state.stable.name, "v1");
+//! assert!(state.quarantine.contains_key("v2"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod analysis;
 pub mod judge;
@@ -41,6 +96,7 @@ pub mod observed;
 pub mod policy;
 pub mod rollout;
 pub mod traffic;
+
 pub use analysis::two_samples::Analysis;
 pub use judge::forecast::Forecast;
 pub use judge::health_check::Evidence;

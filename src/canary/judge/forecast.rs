@@ -1,4 +1,4 @@
-//! How much longer until there is a verdict, and what could be found by then?
+//! Forecast: when to expect a verdict, and the effect that is detectable by then.
 //!
 //! ```text
 //! ln E(m) = ln mean over k of exp( now_k + m gain_k )      the eight stakes of a bet, m more samples
@@ -7,8 +7,8 @@
 //! failures:  gain_k from the rates of four kinds of requests (either track, answered or not)
 //! ```
 //!
-//! A metric fails or passes when `ln E` reaches its threshold, and the verdict is what the judge would
-//! say then. It is a forecast at the present rate and effect, no promise: nothing is decided by it.
+//! A metric fails or passes when `ln E` reaches its threshold, and the verdict is the judge's at that time.
+//! The forecast assumes the current request rate and effect; nothing is decided by it.
 
 use std::time::Duration;
 
@@ -34,15 +34,14 @@ mod failures;
 mod growth;
 mod outlook;
 
-/// What comes, if requests go on as they are.
+/// A forecast at the current request rate and effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// Requests of both tracks per second that can be judged: those without a key and the first of
-    /// each key.
+    /// Judged requests of both tracks per second: those without a key and the first of each key.
     pub requests_per_second: f64,
     /// In the order of the policy's metrics.
     pub metrics: Vec<MetricForecast>,
-    /// The first verdict other than to hold; `None` when none is in sight.
+    /// The first verdict other than hold; `None` if none is in sight.
     pub verdict: Option<VerdictForecast>,
     /// The canary's share.
     pub weight: Weight,
@@ -50,56 +49,55 @@ pub struct Forecast {
     pub remaining_bake_seconds: f64,
 }
 
-/// What comes of one metric.
+/// The forecast for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricForecast {
-    /// Which.
+    /// The metric.
     pub metric: MetricName,
     /// Whether there is an estimate of its effect.
     pub is_estimated: bool,
-    /// What it comes out as.
+    /// The expected outcome.
     pub outcome: Outcome,
-    /// After how many more requests of both tracks; 0 of what is decided, `None` without an outcome.
+    /// Further requests of both tracks until then; 0 if decided, `None` without an outcome.
     pub requests: Option<u64>,
-    /// After how many more seconds; `None` without an outcome or without traffic.
+    /// Further seconds until then; `None` without an outcome or without traffic.
     pub seconds: Option<f64>,
-    /// The smallest difference from stable, in the metric's unit and with what is tolerated, that
-    /// would be found as harm by the end of the bake in four of five canaries that have it. `None`
-    /// while the spread is unknown, or when there is no such difference.
+    /// The minimum detectable effect at the end of the bake at 80 % power, in the metric's unit and including
+    /// the tolerated margin. `None` while the spread is unknown, or if no effect is detectable.
     pub smallest_detectable: Option<f64>,
-    /// The same as a share of stable's mean, or of failures of stable's rate; `None` where that is 0.
+    /// The same relative to stable's mean or failure rate; `None` where that is 0.
     pub smallest_detectable_relative: Option<f64>,
 }
 
-/// What a metric comes out as.
+/// The expected outcome of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Proven to stay within what is accepted.
+    /// It passes.
     Pass,
-    /// Proven to do harm.
+    /// It fails.
     Fail,
     /// Neither is in sight.
     None,
 }
 
-/// The verdict that comes.
+/// The expected verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictForecast {
-    /// Which.
+    /// The verdict.
     pub verdict: Verdict,
-    /// After how many more requests of both tracks; 0: it may be asked for now.
+    /// Further requests of both tracks until then; 0 if it holds now.
     pub requests: u64,
-    /// After how many more seconds; `None` without traffic.
+    /// Further seconds until then; `None` without traffic.
     pub seconds: Option<f64>,
 }
 
-/// The traffic that the rate is measured by: of the last minutes, or of the whole step.
+/// The traffic from which the rate is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observed {
     /// Requests of both tracks.
     pub requests: u64,
-    /// How long they took to come.
+    /// The time they span.
     pub seconds: f64,
 }
 
@@ -110,9 +108,9 @@ impl Observed {
     }
 }
 
-/// What comes, at this weight, if rate and effects stay what they are.
+/// The forecast at this weight, if request rate and effects stay as they are.
 ///
-/// `measured` stands in the order of the policy's metrics, as [`Monitors::measured`] gives it.
+/// `measured` is in the order of the policy's metrics, as [`Monitors::measured`] gives it.
 ///
 /// [`Monitors::measured`]: super::monitors::Monitors::measured
 pub fn forecast(
@@ -184,7 +182,7 @@ pub fn forecast(
 }
 
 impl Outlook {
-    /// What comes first, and after how many requests.
+    /// The outcome that comes first, and after how many requests.
     fn outcome(&self) -> (Outcome, Option<u64>) {
         let pass_in = self.proof_in.zip(self.enough_in).map(|(proof, enough)| proof.max(enough));
         let (fails, passes) = (self.harm_in.and_then(whole), pass_in.and_then(whole));
@@ -197,13 +195,13 @@ impl Outlook {
     }
 }
 
-/// So many requests; `None` beyond what a forecast is.
+/// A number of requests; `None` beyond the horizon of a forecast.
 fn whole(requests: f64) -> Option<u64> {
     (0.0..=MAX).contains(&requests).then(|| requests.ceil() as u64)
 }
 
-/// The first verdict other than to hold: the judge is asked what it would say at each moment at which
-/// a metric has come out or has its samples.
+/// The first verdict other than hold: the judge's verdict at each time at which a metric is decided or has
+/// its samples.
 fn verdict(
     policy: &JudgePolicy,
     measured: &[Measured],
@@ -245,9 +243,8 @@ fn verdict(
     })
 }
 
-/// How many samples of a metric a request has brought: one latency and one score if it was answered,
-/// however many its rows, and few of what is recorded elsewhere. One before there are requests to tell
-/// by.
+/// Samples of a metric per request so far: about one for latency and score, fewer for recorded values. One
+/// before the first request.
 fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measured) -> f64 {
     let samples = |one: &Measured| one.counts.stable as f64 + one.counts.canary as f64;
     let requests = policy
@@ -259,7 +256,7 @@ fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measur
     if requests > 0.0 { samples(one) / requests } else { 1.0 }
 }
 
-/// What a difference is relative to.
+/// The reference of a relative difference.
 fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
     let counts = &measured.counts;
     let usual = if metric.source == Source::Failures {

@@ -164,213 +164,96 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
     found
 }
 
+/// The cases of a file: lines with `|`, cut at it into words, each with the policy line before it.
+fn cases(text: &str) -> Vec<(Vec<&str>, Vec<Vec<&str>>)> {
+    let (mut policy, mut cases) = (Vec::new(), Vec::new());
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        if line.contains('|') {
+            let parts = line.split('|').map(|part| part.split_whitespace().collect());
+            cases.push((policy.clone(), parts.collect()));
+        } else if line.starts_with(' ') {
+            policy.push(line);
+        } else {
+            policy = vec![line];
+        }
+    }
+    cases
+}
+
+fn classification(word: &str) -> Classification {
+    match word {
+        "pass" => Classification::Pass,
+        "fail" => Classification::Fail,
+        "open" => Classification::Inconclusive,
+        "none" => Classification::Insufficient,
+        _ => panic!("{word} is not a classification"),
+    }
+}
+
+fn verdict(word: &str) -> Verdict {
+    serde_json::from_value(word.into()).unwrap()
+}
+
 #[test]
 fn the_verdict_follows_from_roles_weights_and_scores() {
-    use Classification::Fail;
-    use Classification::Inconclusive;
-    use Classification::Insufficient;
-    use Classification::Pass;
-    let recorded = |name: &str, extra: &str| {
-        format!("[[metrics]]\nname = \"{name}\"\nharm = \"lower\"\n{extra}\n")
-    };
-    // The built-in three (score advises), then `a` and `b`.
-    let signals = recorded("a", "") + &recorded("b", "");
-    let heavy = recorded("a", "weight = 8") + &recorded("b", "");
-    let critical = recorded("a", "critical = true") + &recorded("b", "weight = 100");
-    let advisory = recorded("a", "role = \"advisory\"") + &recorded("b", "");
-    let lenient = format!("promote_score = 70\nrollback_score = 0\n{signals}");
-    type Case<'a> = (&'a str, &'a str, [Classification; 5], Verdict, Option<f64>);
-    let cases: [Case<'_>; 18] = [
-        ("all pass", &signals, [Pass; 5], Verdict::Promote, Some(100.0)),
-        ("nothing decided", &signals, [Inconclusive; 5], Verdict::Hold, None),
-        ("no samples", &signals, [Insufficient; 5], Verdict::Hold, None),
-        (
-            "one guardrail fails",
-            &signals,
-            [Fail, Pass, Pass, Pass, Pass],
-            Verdict::Rollback,
-            Some(75.0),
-        ),
-        (
-            "one guardrail open",
-            &signals,
-            [Inconclusive, Pass, Pass, Pass, Pass],
-            Verdict::Hold,
-            Some(100.0),
-        ),
-        (
-            "one guardrail unseen",
-            &signals,
-            [Pass, Insufficient, Pass, Pass, Pass],
-            Verdict::Hold,
-            Some(100.0),
-        ),
-        (
-            "advice is no reason",
-            &signals,
-            [Pass, Pass, Fail, Pass, Pass],
-            Verdict::Promote,
-            Some(100.0),
-        ),
-        (
-            "advice may be unseen",
-            &signals,
-            [Pass, Pass, Insufficient, Pass, Pass],
-            Verdict::Promote,
-            Some(100.0),
-        ),
-        ("a signal fails", &signals, [Pass, Pass, Pass, Fail, Pass], Verdict::Hold, Some(75.0)),
-        (
-            "two signals fail",
-            &signals,
-            [Pass, Pass, Pass, Fail, Fail],
-            Verdict::Rollback,
-            Some(50.0),
-        ),
-        (
-            "a signal fails early",
-            &signals,
-            [Inconclusive, Inconclusive, Pass, Fail, Inconclusive],
-            Verdict::Hold,
-            Some(0.0),
-        ),
-        (
-            "a signal is open",
-            &signals,
-            [Pass, Pass, Pass, Inconclusive, Pass],
-            Verdict::Promote,
-            Some(100.0),
-        ),
-        (
-            "a signal is unseen",
-            &signals,
-            [Pass, Pass, Pass, Insufficient, Pass],
-            Verdict::Hold,
-            Some(100.0),
-        ),
-        (
-            "a heavy signal fails",
-            &heavy,
-            [Pass, Pass, Pass, Fail, Pass],
-            Verdict::Rollback,
-            Some(300.0 / 11.0),
-        ),
-        (
-            "a critical signal fails",
-            &critical,
-            [Pass, Pass, Pass, Fail, Pass],
-            Verdict::Rollback,
-            Some(0.0),
-        ),
-        (
-            "an advisory one fails",
-            &advisory,
-            [Pass, Pass, Pass, Fail, Pass],
-            Verdict::Promote,
-            Some(100.0),
-        ),
-        (
-            "lenient: a signal fails",
-            &lenient,
-            [Pass, Pass, Pass, Fail, Pass],
-            Verdict::Promote,
-            Some(75.0),
-        ),
-        (
-            "lenient: a guardrail fails",
-            &lenient,
-            [Fail, Pass, Pass, Pass, Pass],
-            Verdict::Rollback,
-            Some(75.0),
-        ),
-    ];
-    for (name, toml, classifications, verdict, score) in cases {
-        let policy = policy(toml);
+    for (lines, case) in cases(include_str!("testdata/verdicts.txt")) {
+        let name = format!("{}: {}", lines[0], case[0].join(" "));
+        let mut toml = String::new();
+        if let Some((_, scores)) = lines[0].split_once('(') {
+            toml += &scores.trim_end_matches(')').replace(", ", "\n");
+        }
+        for line in &lines[1..] {
+            let (metric, extra) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            toml += &format!("\n[[metrics]]\nname = \"{metric}\"\nharm = \"lower\"\n{extra}\n");
+        }
+        let policy = policy(&toml);
+        let classifications: Vec<_> = case[1].iter().map(|word| classification(word)).collect();
+        assert_eq!(policy.metrics.len(), classifications.len(), "{name}");
         let numbers: Vec<Measured> = policy
             .metrics
             .iter()
-            .zip(classifications)
-            .map(|(metric, classification)| measured(metric, classification))
+            .zip(&classifications)
+            .map(|(metric, classification)| measured(metric, *classification))
             .collect();
         let found = SequentialVerdict::new(&policy, 7, &numbers);
         let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
         assert_eq!(got, classifications, "{name}");
-        assert_eq!((found.verdict, found.score), (verdict, score), "{name}: {found:?}");
+        assert_eq!(found.verdict, verdict(case[2][0]), "{name}: {found:?}");
+        let score = case[2][1].parse::<f64>().ok();
+        let is_same = match (found.score, score) {
+            (Some(found), Some(score)) => (found - score).abs() < 1e-6,
+            (found, score) => found == score,
+        };
+        assert!(is_same, "{name}: {score:?} {found:?}");
     }
 }
 
 #[test]
-fn degenerate_pairs_have_a_verdict() {
-    use Classification::Fail;
-    use Classification::Inconclusive;
-    use Classification::Insufficient;
-    use Classification::Pass;
-    let tenth = |seconds: u32, stable: f64, canary: f64| -> Vec<Increment> {
-        let track = |requests: u64, value: f64| TrackIncrement {
-            requests,
-            failures: 0,
-            latency: vec![(value, requests)],
-            score: vec![(0.5, requests)],
+fn constant_traffic_has_a_verdict() {
+    for (_, case) in cases(include_str!("testdata/traffic.txt")) {
+        let name = case[0].join(" ");
+        let number = |place: usize| -> f64 { case[1][place].parse().unwrap() };
+        let track = |requests: f64, failures: f64, latency: f64| {
+            let answered = (requests - failures) as u64;
+            TrackIncrement {
+                requests: requests as u64,
+                failures: failures as u64,
+                latency: vec![(latency, answered)],
+                score: vec![(0.5, answered)],
+            }
         };
-        let weight = Weight::from_percent(10.0).unwrap();
-        let one = Increment {
-            weight,
-            stable: track(90, stable),
-            canary: track(10, canary),
-            ..Increment::default()
-        };
-        vec![one; seconds as usize]
-    };
-    let only = |stable: u64, canary: u64, failures: u64| {
-        let track = |requests: u64, failures: u64| TrackIncrement {
-            requests,
-            failures,
-            latency: vec![(0.01, requests - failures)],
-            score: vec![(0.5, requests - failures)],
-        };
-        vec![Increment {
+        let second = Increment {
             weight: Weight::from_percent(10.0).unwrap(),
-            stable: track(stable, 0),
-            canary: track(canary, failures),
+            stable: track(number(1), 0.0, number(4)),
+            canary: track(number(2), number(3), number(5)),
             ..Increment::default()
-        }]
-    };
-    // (what, ticks, latency, failures, verdict)
-    let cases = [
-        ("nothing at all", vec![], Insufficient, Insufficient, Verdict::Hold),
-        ("one sample of stable's", only(1, 0, 0), Insufficient, Insufficient, Verdict::Hold),
-        ("one sample each", only(1, 1, 0), Insufficient, Insufficient, Verdict::Hold),
-        ("a canary without traffic", only(5000, 0, 0), Insufficient, Insufficient, Verdict::Hold),
-        ("a stable without traffic", only(0, 5000, 0), Insufficient, Insufficient, Verdict::Hold),
-        ("0 against 0 failures", tenth(600, 0.01, 0.01), Pass, Pass, Verdict::Promote),
-        (
-            "failures from a baseline of none",
-            only(90, 10, 3),
-            Insufficient,
-            Fail,
-            Verdict::Rollback,
-        ),
-        ("all fail", only(90, 10, 10), Insufficient, Fail, Verdict::Rollback),
-        ("equal constants", tenth(600, 0.02, 0.02), Pass, Pass, Verdict::Promote),
-        ("constants, the canary slower", tenth(600, 0.01, 0.02), Fail, Pass, Verdict::Rollback),
-        ("constants, the canary faster", tenth(600, 0.02, 0.01), Pass, Pass, Verdict::Promote),
-        (
-            "constants within what is tolerated",
-            tenth(600, 0.01, 0.0103),
-            Pass,
-            Pass,
-            Verdict::Promote,
-        ),
-        ("both take no time", tenth(600, 0.0, 0.0), Pass, Pass, Verdict::Promote),
-        ("from no time to some", tenth(600, 0.0, 0.02), Fail, Pass, Verdict::Rollback),
-        ("beyond the layout", tenth(600, 5000.0, 5000.0), Pass, Pass, Verdict::Promote),
-        ("few requests", tenth(2, 0.01, 0.01), Pass, Inconclusive, Verdict::Hold),
-    ];
-    for (name, ticks, latency, failures, verdict) in cases {
+        };
+        let ticks = vec![second; number(0) as usize];
         let found = concluded(&JudgePolicy::default(), ticks);
         let got: Vec<_> = found.metrics.iter().map(|one| one.classification).collect();
-        assert_eq!(got[..2], [latency, failures], "{name}: {found:#?}");
-        assert_eq!(found.verdict, verdict, "{name}: {found:?}");
+        let expected = [case[2][0], case[2][1]].map(classification);
+        assert_eq!(got[..2], expected, "{name}: {found:#?}");
+        assert_eq!(found.verdict, verdict(case[2][2]), "{name}: {found:?}");
         let message = sentences::verdict(&JudgePolicy::default(), &found);
         assert!(!message.contains("NaN") && !message.contains("inf"), "{name}: {message}");
         let text = serde_json::to_string(&found).unwrap();

@@ -1,14 +1,14 @@
-//! What must be kept of a rollout, so that any of its verdicts can be recomputed to the bit?
+//! Tick log: what is kept of a rollout to recompute any of its verdicts to the bit.
 //!
 //! ```text
-//! log     = chunks, one after the other
-//! chunk = a base (the monitors after so many ticks), and the ticks since
+//! log   = chunks, in order
+//! chunk = a snapshot (the monitors after some tick), and the ticks since
 //! ```
 //!
-//! The first base is what stable did before the canary came. Monitors are a function of their base and
-//! of the ticks, so [`replay`] gives those after any tick that is kept. Once a chunk is full, the
-//! monitors of that moment are the base of the next: the oldest chunk can then be forgotten, and what
-//! it told is folded into the base after it. That bounds the log, and the work of a replay.
+//! The first snapshot holds stable's observations from before the rollout. Monitors are a function of their
+//! snapshot and the ticks, so [`replay`] gives them after any tick that is kept. When a chunk is full, the
+//! current monitors become the snapshot of the next one. The oldest chunks can then be deleted, which
+//! bounds the log and the work of a replay.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -20,47 +20,47 @@ use super::monitors::Monitors;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment_codec::CodecError;
 
-/// One part of the log, in the order in which it came.
+/// One record of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogRecord {
-    /// A chunk begins. Whatever the log said of later ticks than this is no longer true.
+    /// The start of a chunk. It invalidates any later ticks that the log already has.
     Base(Box<Monitors>),
-    /// A tick was taken in.
+    /// A tick.
     Tick(LoggedTick),
 }
 
-/// A tick as it is kept.
+/// A tick as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedTick {
-    /// How many ticks the monitors have taken in with it.
+    /// Its number, counted from 1.
     pub number: u64,
     /// The step of the rollout.
     pub step: u32,
-    /// When it was closed, to the millisecond. Nothing is computed from it.
+    /// When it closed, to the millisecond. For display only.
     pub at: Timestamp,
-    /// What was observed, encoded.
+    /// The encoded increment.
     pub increment: Vec<u8>,
 }
 
-/// Which chunk of which rollout. Sorted, the older comes first.
+/// The key of a chunk; older chunks sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Chunk {
     /// The rollout.
     pub rollout: u64,
-    /// The ticks that its base has taken in.
+    /// The number of ticks in its snapshot.
     pub base: u64,
 }
 
-/// How much is kept.
+/// Limits of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// A chunk of more bytes is full.
+    /// A chunk with more bytes is full.
     pub chunk_bytes: u64,
-    /// Segments of one rollout.
+    /// Chunks of one rollout.
     pub chunks_per_rollout: usize,
-    /// Segments of all rollouts.
+    /// Chunks of all rollouts.
     pub chunks: usize,
-    /// Bytes that wait in memory for a disk that fails.
+    /// Bytes buffered in memory while the store fails.
     pub unsaved_bytes: u64,
 }
 

@@ -1,8 +1,8 @@
-//! When would there have been a verdict under another policy? The ticks of a rollout, taken in once more.
+//! What-if: the verdicts of a rollout's ticks under another policy.
 //!
-//! The ticks are what was observed, so they stay the same; the margins are part of the monitors, so these
-//! begin anew with what stable did before the first tick. What a rollout would have done with another
-//! verdict (ended earlier, seen more) is not known: the ticks end where it ended.
+//! The ticks are observations and stay the same. The margins are part of the monitors, so those start over
+//! from stable's observations before the first tick. How the rollout would have continued after another
+//! verdict is unknown: the ticks end where it ended.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,37 +16,37 @@ use super::tick_log::replay;
 use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 
-/// The verdicts of the watch over all ticks of a rollout.
+/// The verdicts of the sequential judge over all ticks of a rollout.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Course {
-    /// How many ticks there were.
+    /// The number of ticks.
     pub ticks: u64,
-    /// When it would first have said to roll back. It stays with that.
+    /// The first rollback verdict. It stays.
     pub rollback: Option<Moment>,
-    /// When it would first have said to promote.
+    /// The first promote verdict.
     pub promote: Option<Moment>,
-    /// What it said after the last tick.
+    /// The verdict after the last tick.
     pub end: Moment,
 }
 
-/// What the watch said after some tick.
+/// The verdict after one tick.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moment {
-    /// After so many ticks.
+    /// The number of ticks so far.
     pub tick: u64,
     /// The step of the rollout; 0 before the first tick.
     pub step: u32,
     /// When the tick was closed; `None` before the first.
     pub at: Option<Timestamp>,
-    /// What ought to become of the canary.
+    /// What should happen to the canary.
     pub verdict: Verdict,
     /// The evidence of each metric.
     pub conclusion: SequentialVerdict,
-    /// Requests that the canary had been asked by then, as far as they were judged.
+    /// Judged canary requests so far.
     pub canary_requests: u64,
 }
 
-/// A course that is followed tick by tick, so that a long log need not be in memory at once.
+/// A course under construction, tick by tick, so that a long log need not be in memory at once.
 pub struct Following {
     policy: JudgePolicy,
     monitors: Option<Monitors>,
@@ -55,8 +55,8 @@ pub struct Following {
 }
 
 impl Following {
-    /// Begins before the first tick of a rollout, whose base this is. `None` if that base has taken in
-    /// ticks, or knows nothing of a metric of the policy.
+    /// Starts before the first tick of a rollout with this snapshot. `None` if the snapshot has taken in ticks,
+    /// or does not know a metric of the policy.
     pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
         let monitors = base.anew(policy)?;
         let end = moment(SequentialEvidence::new(policy, &monitors), None, 0);
@@ -68,15 +68,15 @@ impl Following {
     /// Takes in the next ticks.
     ///
     /// # Errors
-    /// When one is missing or cannot be read.
+    /// When a tick is missing or cannot be read.
     pub fn follow(&mut self, ticks: &[LoggedTick]) -> Result<(), LogError> {
         for tick in ticks {
-            // Only an error leaves none, and it ends the following.
+            // `None` only after an error.
             let Some(before) = self.monitors.take() else { return Ok(()) };
             let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
             let evidence = SequentialEvidence::new(&self.policy, &monitors);
             self.monitors = Some(monitors);
-            // Latency has no failures, and a policy need not judge failures: the larger knows more.
+            // Latency misses failed requests, and a policy need not judge failures: take the larger.
             let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
             self.canary_requests = self.canary_requests.max(requests.unwrap_or(0));
             let now = moment(evidence, Some(tick), self.canary_requests);
@@ -94,7 +94,7 @@ impl Following {
         Ok(())
     }
 
-    /// What it came to.
+    /// The finished course.
     pub fn course(self) -> Course {
         self.course
     }

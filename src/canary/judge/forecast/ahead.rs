@@ -1,43 +1,43 @@
 //! Inputs and outputs of a forecast for one metric.
 
-/// What is to come, of one metric.
+/// The traffic to come, for one metric.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ahead {
-    /// The canary's share; more than 0 and less than 1.
+    /// The canary's share, between 0 and 1, exclusive.
     pub(crate) share: f64,
-    /// Samples that a request brings, on the track that answers it.
+    /// Samples per request.
     pub(crate) samples_per_request: f64,
     /// Requests of both tracks until the end of the bake.
     pub(crate) requests: f64,
 }
 
-/// After how many more requests of both tracks.
+/// Further requests of both tracks until something happens.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outlook {
-    /// Harm would be proven; `None`: not in sight.
+    /// Harm is shown; `None` if that is not in sight.
     pub(crate) harm_in: Option<f64>,
-    /// Its absence would be proven.
+    /// Non-inferiority is shown.
     pub(crate) proof_in: Option<f64>,
-    /// Both tracks would have the samples that the metric needs to pass.
+    /// Both tracks have the samples that the metric needs to pass.
     pub(crate) enough_in: Option<f64>,
-    /// The smallest difference that would be found as harm by the end of the bake.
+    /// The minimum detectable effect at the end of the bake.
     pub(crate) smallest_detectable: Option<f64>,
 }
 
-/// The distance, in standard errors, that four of five estimates do not fall short by.
+/// The 80 % quantile of the standard normal distribution: the power of the minimum detectable effect.
 pub(crate) const FOUR_OF_FIVE: f64 = 0.8416;
 
 impl Ahead {
-    /// Effective samples that a request brings.
+    /// Effective samples per request.
     pub(crate) fn information(&self) -> f64 {
         self.samples_per_request * self.share * (1.0 - self.share)
     }
 }
 
-/// The effect that is counted on: within its own noise little of it, far beyond as it is.
+/// The effect to extrapolate: shrunk within its own noise, unchanged far beyond it.
 ///
-/// Most canaries do no harm. Taken as it stands, the noise of the first minute would be taken for
-/// harm in every other forecast.
+/// Most canaries do no harm. Without the shrinkage, every other forecast of the first minute would predict
+/// harm from noise alone.
 pub(crate) fn settled(effect: f64, standard_error: f64) -> f64 {
     let square = (effect / standard_error).powi(2);
     if effect == 0.0 { 0.0 } else { effect * beyond_noise(square) }

@@ -1,8 +1,7 @@
-//! When does the metric of failures fail or pass, if both tracks go on failing as they do?
+//! Outlook of the failure metric: when it fails or passes if both tracks keep their failure rates.
 //!
-//! A request is one of four: of either track, answered or not. Each multiplies the wealths of both
-//! e-values by known factors, so their growth follows from four rates without an approximation. Where
-//! nothing fails it is certain.
+//! There are four kinds of requests: of either track, answered or failed. Each multiplies the wealths of
+//! both e-values by known factors, so their growth follows from four rates without approximation.
 
 use super::ahead::Ahead;
 use super::ahead::FOUR_OF_FIVE;
@@ -20,10 +19,10 @@ use crate::stats::sequential::STAKE_SHARES;
 use crate::stats::sequential::STAKE_SIZES;
 use crate::stats::sequential::STAKES;
 
-/// Stable's recent requests, from 512 to 1,024, that the scale of the bet is taken from.
+/// The typical number of stable's recent requests (512 to 1,024) that set the scale of the bet.
 const REMEMBERED: f64 = 768.0;
 
-/// How many requests there are of each kind, or how many of them come with a request.
+/// Requests of each kind: a count, or an expected number per request.
 #[derive(Clone, Copy, Debug)]
 struct Kinds {
     canary_answered: f64,
@@ -32,7 +31,7 @@ struct Kinds {
     stable_failed: f64,
 }
 
-/// The failure rates to count on.
+/// The expected failure rates.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
     canary: f64,
@@ -91,7 +90,7 @@ impl Kinds {
         }
     }
 
-    /// The sum over the requests of what one of each kind gains.
+    /// The sum of the gains over these requests.
     fn total(&self, gains: Kinds) -> f64 {
         self.canary_answered * gains.canary_answered
             + self.canary_failed * gains.canary_failed
@@ -101,12 +100,12 @@ impl Kinds {
 }
 
 impl Rates {
-    /// Both tracks' together, and about it the effect as far as it is more than noise.
+    /// The pooled rate, and around it the effect as far as it exceeds noise.
     fn of(measured: &Measured, share: f64) -> Rates {
         let seen = Kinds::seen(&measured.counts);
         let requests = measured.counts.canary as f64 + measured.counts.stable as f64;
         let pooled = (seen.canary_failed + seen.stable_failed) / requests.max(1.0);
-        // As for values: part of it as it stands, and what the rest is worth within its noise.
+        // As for values: a mixture of the plain effect and the shrunk one.
         let effect = measured.effect.effect().map_or(0.0, |(effect, error)| {
             let settled = settled(effect, error);
             let trust = if effect == 0.0 { 0.0 } else { settled / effect };
@@ -136,7 +135,7 @@ impl Growth {
     }
 }
 
-/// What the logarithm of wealth k against "fails no more often than the ratio allows" gains by each.
+/// Gains of the logarithm of wealth k against "fails no more often than the ratio allows".
 fn harm_gains(share: f64, allowed_ratio: f64, k: usize) -> Kinds {
     let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
     let either = mixed(allowed_ratio * RISK_RATIOS[k]) - mixed(allowed_ratio);
@@ -148,8 +147,8 @@ fn harm_gains(share: f64, allowed_ratio: f64, k: usize) -> Kinds {
     }
 }
 
-/// The same against "fails more often by the accepted difference at least": a bet on 1 if the canary
-/// answered, and on 1 less what is accepted if stable did.
+/// The same against "fails more often by at least the accepted difference": a bet on 1 if the canary
+/// answered, and on 1 minus the accepted difference if stable did.
 fn proof_gains(share: f64, accepted: f64, rates: Rates, remembered: f64, k: usize) -> Kinds {
     let highest = 1.0 - accepted;
     let mean = highest - rates.stable;
@@ -167,7 +166,7 @@ fn proof_gains(share: f64, accepted: f64, rates: Rates, remembered: f64, k: usiz
     }
 }
 
-/// How much more often the canary must fail for its harm to be found by the end of the bake.
+/// The minimum detectable increase of the failure rate at the end of the bake.
 fn smallest_detectable(
     ahead: Ahead,
     seen: Kinds,
@@ -191,7 +190,7 @@ fn smallest_detectable(
         return None;
     }
     let needed = bisect(0.0, canary, |failed| log_e(failed) < harm_at);
-    // Failures vary as Poisson's do, stable's as well.
+    // Failure counts of both tracks are approximately Poisson.
     let odds = share / (1.0 - share);
     let expected = bisect(0.0, canary, |failed| {
         failed - FOUR_OF_FIVE * (failed + odds * odds * stable_failed).sqrt() < needed
@@ -199,7 +198,7 @@ fn smallest_detectable(
     Some(expected / canary - rates.stable).filter(|_| expected < canary)
 }
 
-/// What the counts alone say that ln E of harm is, had the share always been this.
+/// ln E of harm from the counts alone, at a constant share.
 #[cfg(test)]
 pub(crate) fn log_e_of_harm(counts: &Counts, share: f64, allowed_ratio: f64) -> f64 {
     let seen = Kinds::seen(counts);

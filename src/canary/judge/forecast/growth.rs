@@ -1,14 +1,14 @@
-//! If requests go on as they are, after how many more does an e-value reach its threshold?
+//! Growth of an e-value: the number of further samples until it reaches its threshold.
 
 use crate::stats::sequential::STAKE_SHARES;
 use crate::stats::sequential::STAKE_SIZES;
 use crate::stats::sequential::STAKES;
 use crate::stats::sequential::log_weighted_mean_exp;
 
-/// More samples than this are no forecast.
+/// The horizon of a forecast, in samples.
 pub(crate) const MAX: f64 = 1e12;
 
-/// The logarithms of the eight wealths now, and what each gains by one more sample.
+/// The logarithms of the wealths of the eight stakes, and their gains per sample.
 ///
 /// ```text
 /// ln E(m) = ln of the sum over k of share_k exp(now_k + m gain_k)
@@ -39,15 +39,14 @@ impl Growth {
         }
     }
 
-    /// The same with ln E moved to what was observed: a change of the share on the way, say, is in
-    /// that number and not in the counts.
+    /// The same with ln E set to the observed value, which also reflects past changes of the share.
     pub(crate) fn moved_to(mut self, log_e: f64) -> Growth {
         let off = log_e.clamp(-MAX, MAX) - self.after(0.0);
         self.now = self.now.map(|log| log + off);
         self
     }
 
-    /// ln E after so many more samples.
+    /// ln E after this many further samples.
     pub(crate) fn after(&self, samples: f64) -> f64 {
         let mut logs = [0.0; STAKES];
         for ((log, now), gain) in logs.iter_mut().zip(self.now).zip(self.gain) {
@@ -56,12 +55,12 @@ impl Growth {
         log_weighted_mean_exp(&logs, self.shares)
     }
 
-    /// How many more samples until ln E reaches the threshold; `None` if it never does.
+    /// Further samples until ln E reaches the threshold; `None` if it never does.
     pub(crate) fn reaches(&self, threshold: f64) -> Option<f64> {
         if self.after(0.0) >= threshold {
             return Some(0.0);
         }
-        // Once a single stake holds so much, the sum is there.
+        // Once a single stake reaches this, so does the sum.
         let latest = self
             .now
             .iter()
@@ -74,9 +73,9 @@ impl Growth {
     }
 }
 
-/// The sum s, in standard deviations, with which so many effective samples come to this ln E.
+/// The sum s, in standard deviations, at which this many effective samples give this ln E.
 ///
-/// It is what the e-value itself says about the effect, whatever functions of the values it bets on.
+/// The effect that the e-value itself implies, whatever function of the values it bets on.
 pub(crate) fn implied_sum(samples: f64, log_e: f64) -> f64 {
     let log_e = log_e.clamp(-MAX, MAX);
     let (largest, its_share) = (STAKE_SIZES[STAKES - 1], STAKE_SHARES[STAKES - 1]);
@@ -85,7 +84,7 @@ pub(crate) fn implied_sum(samples: f64, log_e: f64) -> f64 {
     bisect(low, high, |sum| Growth::of_values(samples, sum, 0.0).after(0.0) < log_e)
 }
 
-/// Where a condition that holds below some point and not above it ceases to.
+/// The point above which a condition no longer holds.
 pub(crate) fn bisect(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
     // Each step halves the interval: after 100 it is as narrow as an f64 can tell.
     for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! When does one metric fail or pass, if its effect stays what it is?
+//! Outlook of one metric: when it fails or passes if its effect stays as it is.
 
 use super::ahead::Ahead;
 use super::ahead::FOUR_OF_FIVE;
@@ -28,7 +28,7 @@ pub(crate) fn outlook(
         Source::Latency | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
             values(metric, measured, ahead, harm_at, proof_at)
         }
-        // Pairs come as fast as the canary is asked in the background, which no share tells.
+        // The rate of pairs depends on the background queue, not on the share.
         Source::ShadowScore
         | Source::ShadowFlips
         | Source::ShadowFailures
@@ -87,9 +87,9 @@ fn values(
     }
 }
 
-/// Growth from what ln E is now, at a distance from the margin between two guesses: the one that the
-/// effect and its spread give, and the one that ln E itself gives. The latter knows what the bets
-/// make of the values (caps, ranks, tails), and counts as far as it is more than noise.
+/// Growth from the current ln E, at a distance from the margin between two estimates: one from the effect
+/// and its spread, one implied by ln E itself. The latter reflects what the bets make of the values (caps,
+/// ranks, tails), and is weighted by how far it exceeds noise.
 fn growth(samples: f64, log_e: f64, by_effect: f64) -> Growth {
     let sum = implied_sum(samples, log_e);
     let by_evidence = (sum / samples).clamp(-FARTHEST, FARTHEST);
@@ -102,7 +102,7 @@ fn growth(samples: f64, log_e: f64, by_effect: f64) -> Growth {
     Growth::of_values(samples, sum, distance)
 }
 
-/// More standard deviations from a margin than any stake tells apart.
+/// Standard deviations from a margin beyond which stakes no longer differ.
 const FARTHEST: f64 = 1e6;
 
 /// A margin in the metric's unit.
