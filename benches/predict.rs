@@ -28,7 +28,7 @@ use serin::service::background::Background;
 use serin::service::clock::SystemClock;
 use serin::service::control::registry::Registry;
 use serin::service::serving::predict::Request;
-use serin::service::serving::shadow::Kept;
+use serin::service::serving::shadow::queue::Kept;
 use serin::store;
 
 #[path = "shared/program.rs"]

@@ -24,7 +24,7 @@ use crate::service::control::registry::RegistryError;
 use crate::service::reported::feedback::FeedbackError;
 use crate::service::reported::recordings::RecordError;
 use crate::service::serving::predict::PredictError;
-use crate::service::serving::shadow::ReplayRecentError;
+use crate::service::serving::shadow::queue::ReplayRecentError;
 use crate::store::StoreError;
 use crate::text::durations::DurationError;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::notify::target::Target;
-use super::serving::shadow::Kept;
+use super::serving::shadow::queue::Kept;
 use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::clock::ManualClock;
 use super::notify::target::Target;
-use super::serving::shadow::Kept;
+use super::serving::shadow::queue::Kept;
 use super::*;
 use crate::canary::Chunk;
 use crate::canary::Event;

@@ -15,8 +15,8 @@ use crate::http::reading::body;
 use crate::http::reading::body::ContentType;
 use crate::http::reading::body::Nothing;
 use crate::http::shared::Shared;
-use crate::service::serving::disagreements::Disagreement;
-use crate::service::serving::shadow::ReplayedRecent;
+use crate::service::serving::shadow::disagreements::Disagreement;
+use crate::service::serving::shadow::queue::ReplayedRecent;
 
 /// The answer of `disagreements`.
 #[derive(Serialize)]

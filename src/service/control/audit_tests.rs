@@ -84,7 +84,7 @@ fn assert_the_state_is_the_log(store: &dyn Store) {
 fn on_sqlite(bench: &Bench, file: &Path) -> (Arc<SqliteStore>, Service) {
     let store = Arc::new(SqliteStore::open(file).unwrap());
     let service = bench.start_on(store.clone(), Arc::new(SystemClock::default()));
-    service.control.watch.lock().bounds = SMALL;
+    service.control.judge.lock().bounds = SMALL;
     (store, service)
 }
 
@@ -183,7 +183,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
 fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.control.watch.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
+    service.control.judge.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
     deploy(&service, "model_v2.bin", 20.0);
     for percent in [50.0, 25.0, 75.0, 20.0, 50.0, 25.0] {
         live_through(&service, 10);
@@ -207,7 +207,7 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
 fn rollouts_of_long_ago_are_forgotten() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
-    service.control.watch.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
+    service.control.judge.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
     for _ in 0..7 {
         deploy(&service, "model_v2.bin", 50.0);
         live_through(&service, 2);
@@ -244,7 +244,7 @@ fn without_its_evidence_a_rollback_goes_on_and_the_rest_waits() {
 fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
-    service.control.watch.lock().bounds = Bounds { unsaved_bytes: 500, ..SMALL };
+    service.control.judge.lock().bounds = Bounds { unsaved_bytes: 500, ..SMALL };
     deploy(&service, "model_v2.bin", 50.0);
     live_through(&service, 3);
     service.save_checkpoint().unwrap();

@@ -30,7 +30,7 @@ impl Control {
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
         let live = self.serving.live.load_full();
-        let mut watch = self.watch.lock();
+        let mut watch = self.judge.lock();
         // Without a canary labels may still come for one that was promoted.
         let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
             (Some(canary_slot), _) => {
@@ -80,7 +80,7 @@ impl Control {
         };
         self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.grown)?;
         self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
-        self.watch.lock().saved(rollout, to_save.so_far);
+        self.judge.lock().saved(rollout, to_save.so_far);
         *saved = now;
         if to_save.grown.iter().any(|part| matches!(part, LogRecord::Base(_))) {
             self.forget_chunks();
@@ -105,7 +105,7 @@ impl Control {
 
     /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
     fn forget_chunks(&self) {
-        let bounds = self.watch.lock().bounds;
+        let bounds = self.judge.lock().bounds;
         let forgotten = self
             .store
             .chunks(ReplicaId::ONLY)

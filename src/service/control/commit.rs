@@ -193,7 +193,7 @@ impl Control {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
         };
-        self.watch.lock().follow(state, &old, &self.reported, self.clock.wall());
+        self.judge.lock().follow(state, &old, &self.reported, self.clock.wall());
         self.reported.feedback.follow(state.judged());
         if let Some(rollout) = &state.rollout {
             self.serving.shadow.begin(rollout.id);

@@ -38,7 +38,7 @@ use crate::canary::policy::segments::Segments;
 use crate::store::Store;
 use ledger::Ledger;
 use registry::Registry;
-use sequential_judge::Watch;
+use sequential_judge::SequentialJudge;
 
 /// The one writer of state.
 pub struct Control {
@@ -47,7 +47,7 @@ pub struct Control {
     pub(crate) ledger: Mutex<Ledger>,
     /// Evidence of the running rollout. Written by each tick, read by questions. Taken after the ledger and
     /// `saved`, and before the locks of what is reported.
-    pub(crate) watch: Mutex<Watch>,
+    pub(crate) judge: Mutex<SequentialJudge>,
     /// What the newest checkpoint holds (rollout, step, requests), so that nothing is written twice. Held
     /// while one is written, so that they are written in order. Taken after the ledger.
     saved: Mutex<(u64, u32, u64)>,

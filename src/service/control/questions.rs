@@ -28,7 +28,7 @@ impl Control {
         let newest = self.newest_evidence(&live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
-        let forecast = self.watch.lock().forecast(rollout, self.clock.wall());
+        let forecast = self.judge.lock().forecast(rollout, self.clock.wall());
         Ok(Health::new(&judgement, &observed.all(), forecast, as_of))
     }
 
@@ -66,7 +66,7 @@ impl Control {
             (judgement, action)
         });
         let forecast =
-            state.rollout.as_ref().and_then(|rollout| self.watch.lock().forecast(rollout, now));
+            state.rollout.as_ref().and_then(|rollout| self.judge.lock().forecast(rollout, now));
         Status::new(StatusInputs {
             revision: ledger.revision,
             state,

@@ -28,7 +28,7 @@ use crate::service::serving::recorder::Observed;
 
 /// The judgement of the rollout under way, and up to where it has seen the samples.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct SequentialJudge {
     watched: Option<Watched>,
     /// How much is kept of what led to the judgement.
     pub(crate) bounds: Bounds,
@@ -74,7 +74,7 @@ pub(crate) struct ToSave {
     pub(crate) so_far: u64,
 }
 
-impl Watch {
+impl SequentialJudge {
     /// The watch over a rollout, with these monitors, which have seen these samples of its step.
     pub(crate) fn over(
         rollout: &Rollout,
@@ -82,7 +82,7 @@ impl Watch {
         unsaved: Unsaved,
         seen: Observed,
         at: Timestamp,
-    ) -> Watch {
+    ) -> SequentialJudge {
         let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
         let warm_until = rollout.warm_until();
         let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
@@ -102,11 +102,11 @@ impl Watch {
             rate: Rate::new(at),
             as_of: at,
         };
-        Watch { watched: Some(watched), bounds }
+        SequentialJudge { watched: Some(watched), bounds }
     }
 
     /// The same watch, now that the canary was promoted: only labels of earlier predictions still come.
-    pub(crate) fn post_promotion(mut self) -> Watch {
+    pub(crate) fn post_promotion(mut self) -> SequentialJudge {
         self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
         self
     }
@@ -255,8 +255,9 @@ impl Watch {
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let watch = Watch::over(rollout, monitors, unsaved, Observed::default(), at);
-                *self = Watch { bounds, ..watch };
+                let watch =
+                    SequentialJudge::over(rollout, monitors, unsaved, Observed::default(), at);
+                *self = SequentialJudge { bounds, ..watch };
             }
         }
     }

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::ledger::Salts;
 use super::registry::Registry;
 use super::registry::RegistryError;
-use super::sequential_judge::Watch;
+use super::sequential_judge::SequentialJudge;
 use crate::canary::Event;
 use crate::canary::Monitors;
 use crate::canary::Rollout;
@@ -37,8 +37,8 @@ use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Recorder;
 use crate::service::serving::seen_keys::RolloutKeys;
-use crate::service::serving::shadow::RedactError;
-use crate::service::serving::shadow::Shadow;
+use crate::service::serving::shadow::queue::RedactError;
+use crate::service::serving::shadow::queue::Shadow;
 use crate::service::settings::Settings;
 use crate::service::wakeup::Wakeup;
 use crate::store::Checkpoint;
@@ -114,7 +114,7 @@ impl Control {
         let serving = Serving::new(live, shadow, clock.clone(), settings.stable_deadline);
         let control = Control {
             ledger: Mutex::new(Ledger { state, revision, pending_rollback: None, salts }),
-            watch: Mutex::new(watch),
+            judge: Mutex::new(watch),
             saved: Mutex::default(),
             store,
             registry,
@@ -156,7 +156,7 @@ impl Control {
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old watch is being saved.
             let _not_saving = self.saved.lock();
-            *self.watch.lock() = watched(&state, &live, &*self.store, self.clock.wall());
+            *self.judge.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.serving.install(live);
             labelled(&state, &*self.store, &self.reported.feedback);
             // What was recorded before may have been of another rollout.
@@ -290,8 +290,8 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
 
 /// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
 /// from an earlier step, or starts from what stable did before.
-fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Watch {
-    let Some(rollout) = state.judged() else { return Watch::default() };
+fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> SequentialJudge {
+    let Some(rollout) = state.judged() else { return SequentialJudge::default() };
     let seen = live.recorder.observed();
     let kept = match store.checkpoint(ReplicaId::ONLY) {
         // What was not restored of the samples is not seen again, so nothing is known twice.
@@ -324,7 +324,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Wat
         begins()
     });
     let is_new = monitors.ticks() == 0;
-    let watch = Watch::over(rollout, monitors, unsaved, seen, now);
+    let watch = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
     if let Some(canary_slot) = &live.canary {
         canary_slot.segments.learn(watch.segments());
         if is_new {

@@ -13,7 +13,7 @@ impl Control {
 
     /// Closes a tick; the samples that it has seen.
     pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
-        let mut watch = self.watch.lock();
+        let mut watch = self.judge.lock();
         let at = self.clock.wall();
         let observed = live.recorder.observed();
         watch.tick(live, &observed, &self.reported, at);
@@ -22,6 +22,6 @@ impl Control {
 
     /// The newest evidence. Closes no tick.
     pub(crate) fn newest_evidence(&self, live: &Live) -> Option<Newest> {
-        self.watch.lock().newest(live)
+        self.judge.lock().newest(live)
     }
 }

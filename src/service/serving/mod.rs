@@ -4,22 +4,19 @@
 //!   running a model within its deadline.
 //! - [`recorder`], `segment_counts`: samples of a step; [`totals`]: counts that never fall; [`seen_keys`], [`segment_slots`]: which key, which segment.
 //! - [`circuit_breaker`]: when the canary is not asked; [`faults`]: what is injected into it.
-//! - [`shadow`], `shadow_worker`, [`disagreements`], `recent_requests`: the canary asked in the background.
+//! - [`shadow`]: the canary asked in the background.
 
 pub mod circuit_breaker;
-pub mod disagreements;
 pub mod faults;
 pub mod inference;
 pub mod live;
 pub mod predict;
-pub(crate) mod recent_requests;
 pub mod recorder;
 pub(crate) mod retired;
 pub mod seen_keys;
 pub(crate) mod segment_counts;
 pub mod segment_slots;
 pub mod shadow;
-pub(crate) mod shadow_worker;
 pub(crate) mod timed;
 pub mod totals;
 
@@ -37,7 +34,7 @@ use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
 use retired::Retired;
-use shadow::Shadow;
+use shadow::queue::Shadow;
 use totals::Totals;
 
 /// What answers predictions. Workers share it and take no lock to read it.

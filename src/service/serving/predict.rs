@@ -19,7 +19,7 @@ use super::live::Live;
 use super::live::Loaded;
 use super::segment_slots::InSegments;
 use super::segment_slots::Named;
-use super::shadow::Shadow;
+use super::shadow::queue::Shadow;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::observed::samples::Failure;

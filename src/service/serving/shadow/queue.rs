@@ -24,18 +24,18 @@ use thiserror::Error;
 
 use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
-use super::faults::Fault;
-use super::inference::Outputs;
-use super::live::CanarySlot;
 use super::recent_requests::Kept as KeptRequest;
 use super::recent_requests::RecentRequests;
 use super::recent_requests::bytes_of;
-use super::recorder::Recorder;
-use super::timed::Fitted;
 use crate::canary::Refusal;
 use crate::model::Output;
 use crate::model::Row;
 use crate::model::Schema;
+use crate::service::serving::faults::Fault;
+use crate::service::serving::inference::Outputs;
+use crate::service::serving::live::CanarySlot;
+use crate::service::serving::recorder::Recorder;
+use crate::service::serving::timed::Fitted;
 
 /// What is kept of requests, and what of them is not.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -253,5 +253,5 @@ impl Job {
 }
 
 #[cfg(test)]
-#[path = "shadow_tests.rs"]
+#[path = "queue_tests.rs"]
 mod tests;

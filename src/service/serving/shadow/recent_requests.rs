@@ -10,9 +10,9 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::recorder::thread_number;
 use crate::model::Row;
 use crate::model::Value;
+use crate::service::serving::recorder::thread_number;
 
 /// About how many bytes of requests are kept.
 pub(crate) const MAX_BYTES: usize = 32 << 20;

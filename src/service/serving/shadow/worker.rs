@@ -4,20 +4,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Serving;
 use super::disagreements::Disagreement;
-use super::faults::Fault;
-use super::inference::scores;
-use super::live::CanarySlot;
-use super::live::Live;
-use super::shadow::Job;
-use super::shadow::MAX_RING;
-use super::shadow::ReplayRecentError;
-use super::shadow::ReplayedRecent;
-use super::timed::per_row;
-use super::timed::timed;
+use super::queue::Job;
+use super::queue::MAX_RING;
+use super::queue::ReplayRecentError;
+use super::queue::ReplayedRecent;
 use crate::canary::Refusal;
 use crate::canary::observed::pairs::Pair;
+use crate::service::serving::Serving;
+use crate::service::serving::faults::Fault;
+use crate::service::serving::inference::scores;
+use crate::service::serving::live::CanarySlot;
+use crate::service::serving::live::Live;
+use crate::service::serving::timed::per_row;
+use crate::service::serving::timed::timed;
 
 /// How long the thread sleeps when the queue is empty and a request may come at any moment.
 const PAUSE: Duration = Duration::from_millis(2);
