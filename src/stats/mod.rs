@@ -1,37 +1,17 @@
 //! Numbers in, numbers out: the statistics of the canary.
 //!
-//! Nothing here reads a clock, a file or a random generator, and nothing of ours is imported:
-//! data, and later seeds, come in as arguments. Every function that compares takes the canary
-//! first and the stable model second, so a positive difference means that the canary's is larger.
+//! Nothing here reads a clock, a file or a random generator: data and random bits are arguments.
+//! Every function that compares takes the canary first and the stable model second, so a positive
+//! difference means that the canary's is larger.
 //! Too little data is `None`, never an error and never a favorable answer.
 //!
-//! In reading order:
+//! The rooms import one way, in this order:
 //!
-//! 1. What is recorded: [`Moments`] (count, mean, spread), [`Points`] (ascending values with
-//!    counts, what every test reads), [`Layout`] and [`Histogram`] (the distribution in constant
-//!    memory), [`Summary`] (moments and histogram of one signal).
-//! 2. What is asked:
-//!    - of means: [`welch_t_test`] (do they differ?), [`non_inferiority`] (by more than a [`Margin`]?),
-//!      [`cohens_d`] and [`hedges_g`] (how much, in standard deviations?);
-//!    - of distributions: [`mann_whitney_u`] (are the canary's values larger?),
-//!      [`kolmogorov_smirnov`] (is anything different?), [`wasserstein_distance`] and
-//!      [`SharedBins`] (how far have predictions drifted?);
-//!    - of quantiles: [`quantile_interval`] (where is the true one?), and of their difference, as of
-//!      the means', [`Bootstrap`];
-//!    - of rates: [`fisher_exact_greater`] (does the canary fail more often?),
-//!      [`ProportionDifference`] (how much more often?), [`wilson_interval`] and
-//!      [`clopper_pearson_interval`] (between which bounds?);
-//!    - of the whole: [`sample_ratio`] (was the traffic split as intended?), [`bonferroni`],
-//!      [`holm`], [`benjamini_hochberg`], [`e_benjamini_hochberg`] (what is left of several
-//!      answers?);
-//!    - of predictions whose outcomes are known: [`Quality`] (log-loss, Brier, AUC, calibration);
-//!    - before it starts: [`TwoSamplePower`], [`ProportionPower`], [`RankPower`] (how many requests
-//!      does an answer take?).
-//! 3. What may be asked after every tick: [`sequential`].
-//! 4. What these stand on: `student_t`, `noncentral_t`, `normal`, `incomplete_beta`, `kolmogorov`,
-//!    `lattice_paths`, `rank_distribution` (tail probabilities), `saddle_point` (exact binomial
-//!    terms), `resampled_mean` and `random_variates` (resampling, from random bits that come in as
-//!    an argument), `root` (where a monotone function is zero).
+//! - [`summary`]: recorded values: moments, histograms, distinct values with counts
+//! - [`distributions`]: tail probabilities
+//! - [`fixed_horizon`]: tests, effect sizes and intervals for one look
+//! - [`sequential`]: e-processes, valid after every tick
+//! - [`planning`]: sample sizes and power
 //!
 //! The expected values of the tests are scipy's and statsmodels', written by
 //! `scripts/reference_values.py` into `tests/reference/`.

@@ -1,4 +1,4 @@
-//! How likely is exactly this many successes, also when there are a billion trials?
+//! Binomial probabilities, accurate for a billion trials.
 //!
 //! The plain formula subtracts log-gammas of the size of n ln n and loses as many digits. Loader's
 //! saddle-point form writes the same probability exactly, as small corrections that are each

@@ -1,4 +1,4 @@
-//! How likely is a beta variable at most this large, and how likely are that many successes?
+//! Regularized incomplete beta function, its inverse, and binomial tails.
 //!
 //! Student's t, binomial tails and the exact interval of a proportion are all the regularized
 //! incomplete beta function I_x(a, b). Its continued fraction takes about sqrt(min(a, b)) terms, so

@@ -1,4 +1,4 @@
-//! How often do two shuffled samples drift apart as far as these did?
+//! Exact two-sample Kolmogorov-Smirnov p-values by counting lattice paths.
 //!
 //! Two samples of one distribution in ascending order are a random lattice path: a step to the
 //! right for a canary's value, a step up for one of stable's. The exact Kolmogorov-Smirnov p-value

@@ -1,4 +1,9 @@
-//! The room `distributions`.
+//! Tail probabilities and quantiles behind the tests.
+//!
+//! - `normal`, `student_t`, `noncentral_t`: of statistics
+//! - `binomial`, `incomplete_beta`: of counts
+//! - `rank_sum`, `lattice_paths`: exact, for Mann-Whitney and Kolmogorov-Smirnov
+//! - `root`: where a monotone function is zero
 
 pub(crate) mod binomial;
 pub(crate) mod incomplete_beta;

@@ -1,4 +1,4 @@
-//! How likely is a t statistic at least this large when the means really differ?
+//! Tail of the noncentral t distribution, for the power of t-tests.
 //!
 //! The power of a t-test is this tail. The usual series (Lenth's AS 243) loses its digits when the
 //! noncentrality is large. The definition itself is a smooth integral, and the trapezoidal rule on

@@ -1,4 +1,4 @@
-//! How is Mann-Whitney's U distributed when one sample is small and the other may be huge?
+//! Exact distribution of Mann-Whitney's U when one sample is small.
 //!
 //! ```text
 //! sum of P(U = u) q^u = product for i = 1..m of (1 - q^(n+i)) / (1 - q^i) * i / (n+i)

@@ -1,4 +1,4 @@
-//! Where does a function cross zero?
+//! Root finding for monotone functions.
 //!
 //! The ITP method (interpolate, truncate, project) needs at most one evaluation more than
 //! bisection and is about as fast as the secant method on smooth functions. Its worst case is what

@@ -1,4 +1,4 @@
-//! How likely is a Student t value at least this large?
+//! Tail and quantiles of Student's t distribution.
 //!
 //! The p-value of Welch's test is this tail, and it must keep its digits where it is tiny. `statrs`
 //! has the function, but its continued fraction stops after 140 terms and its log-gammas cancel:

@@ -1,4 +1,4 @@
-//! Between which bounds does the true rate lie, also when nothing has failed yet?
+//! Confidence intervals of one rate: Wilson and Clopper-Pearson.
 //!
 //! The textbook interval, p +- z sqrt(p (1-p) / n), has no width at 0 errors. These have.
 

@@ -1,4 +1,4 @@
-//! How uncertain is a difference, without assuming a distribution?
+//! Percentile bootstrap: intervals for differences of means and quantiles.
 //!
 //! The bootstrap lets the sample stand for the population: it draws samples from the sample and
 //! looks at how much their difference varies. It gives an interval for quantiles, where formulas
@@ -21,7 +21,7 @@ use crate::stats::summary::points::quantile_rank;
 /// 10,000 resamples is 3 % of the standard error for the ends of a 95 % interval.
 ///
 /// The random bits are an argument: the same bits give the same interval. A source of independent
-/// 64-bit numbers is needed, any modern generator; the stream is used up from where it stands.
+/// 64-bit numbers is needed, any modern generator.
 ///
 /// Assumes independent observations, and samples large enough to stand for their population: the
 /// interval is too narrow below some dozens of values, for extreme quantiles, and for means whose

@@ -1,4 +1,4 @@
-//! How far has a distribution moved, in one number?
+//! Drift measures: how far has a distribution moved, in one number?
 //!
 //! Drift of predictions is judged by size, not by p-value: with a million predictions every shift
 //! is significant. The measures need no test and no assumption; they compare shares.
@@ -168,7 +168,7 @@ impl SharedBins {
         checked_gamma_ur(0.5 * freedom, 0.5 * chi_square).unwrap_or(1.0)
     }
 
-    /// The shares of canary and stable after adding so many observations to every bin.
+    /// The shares of canary and stable, with `added` observations in every bin.
     fn shares(&self, added: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
         let all_added = added * self.counts.len() as f64;
         let sum = |side: fn(&(u64, u64)) -> u64| {

@@ -1,4 +1,4 @@
-//! How large is a difference of means, whatever its unit?
+//! Cohen's d: a difference of means in standard deviations.
 //!
 //! A p-value says whether there is a difference; with enough traffic there always is one.
 

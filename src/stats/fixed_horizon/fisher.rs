@@ -1,4 +1,4 @@
-//! Does the canary fail more often than stable?
+//! Fisher's exact test: does the canary fail more often than stable?
 //!
 //! Errors are rare, so normal approximations are at their worst exactly where it matters: no error
 //! yet, or the first few. Fisher's test is exact for any counts.

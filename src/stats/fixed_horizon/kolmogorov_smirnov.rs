@@ -1,4 +1,4 @@
-//! Do the two distributions differ anywhere at all: center, spread or tail?
+//! Kolmogorov-Smirnov test of two samples: does anything differ, center, spread or tail?
 //!
 //! The largest distance between the two cumulative distributions notices every kind of difference,
 //! and each less readily than a test made for that kind.

@@ -1,4 +1,4 @@
-//! Are the canary's values larger than stable's, whatever their distribution?
+//! Mann-Whitney U test: are the canary's values larger, whatever their distribution?
 //!
 //! The test asks about ranks, so an outlier counts as one value and no more. Its effect size reads
 //! aloud: how often is a request of the canary slower than one of stable?

@@ -1,4 +1,4 @@
-//! Which difference is harm, and how much of it is granted?
+//! Margins: which difference is harm, and how much of it is accepted.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -33,7 +33,7 @@ impl Margin {
         Self { relative, absolute: 0.0 }
     }
 
-    /// So many units of the values and nothing else.
+    /// An amount in the unit of the values and nothing else.
     pub const fn absolute(absolute: f64) -> Self {
         Self { relative: 0.0, absolute }
     }

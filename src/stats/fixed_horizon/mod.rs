@@ -1,4 +1,9 @@
-//! The room `fixed_horizon`.
+//! Tests, effect sizes and intervals for one look at two samples.
+//!
+//! - means: `welch`, `non_inferiority` (against a `margin`), `effect_size`
+//! - distributions: `mann_whitney`, `kolmogorov_smirnov`, `drift`
+//! - rates: `fisher`, `proportion_difference`, `binomial_intervals`
+//! - anything else: `bootstrap` (intervals), `quality` (predictions with outcomes), `multiplicity` (several tests)
 
 pub(crate) mod binomial_intervals;
 pub(crate) mod bootstrap;

@@ -1,4 +1,4 @@
-//! What is left of several p-values or e-values once it counts that there were several?
+//! Corrections for several tests: Holm, Benjamini-Hochberg, and e-BH.
 //!
 //! With twenty metrics at 5 % one false alarm is to be expected. An *adjusted* p-value is the
 //! smallest level at which the procedure would still reject that hypothesis: compare it with alpha

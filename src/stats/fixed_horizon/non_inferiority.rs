@@ -1,6 +1,6 @@
-//! Is the canary's mean not worse than stable's by more than is allowed?
+//! Non-inferiority test: is the canary's mean worse by less than a margin?
 //!
-//! "No significant difference" is no proof of anything: a handful of requests never differs
+//! "No significant difference" proves nothing: a handful of requests never differs
 //! significantly. Here the burden is the other way round: the canary must show that what it loses is
 //! less than the margin, and the interval shows how much it may lose.
 
@@ -98,7 +98,7 @@ pub struct NonInferiority {
 /// A margin with one part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Allowed {
-    /// So many units of the metric.
+    /// In units of the metric.
     Absolute(f64),
     /// So large a share of stable's mean.
     Relative(f64),

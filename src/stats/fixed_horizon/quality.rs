@@ -1,4 +1,4 @@
-//! How good are predicted probabilities, once it is known what came of them? In constant memory.
+//! Quality of predicted probabilities with known outcomes, in constant memory.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -62,7 +62,7 @@ impl Default for Quality {
 }
 
 impl Quality {
-    /// Adds a prediction and what came of it; ignores one that is no probability.
+    /// Adds a prediction and its outcome; ignores a prediction that is not a probability.
     pub fn record(&mut self, probability: f64, outcome: bool) {
         if !(0.0..=1.0).contains(&probability) {
             return;

@@ -1,4 +1,4 @@
-//! Do two means differ by more than chance, when the spreads may differ too?
+//! Welch's t-test: do two means differ when the variances may differ too?
 //!
 //! Welch's test is made for one look. Looked at again and again it raises more and more false alarms.
 

@@ -1,4 +1,4 @@
-//! How many requests does it take to notice a difference?
+//! Power of the two-sample t-test: how many requests does it take to detect a difference?
 //!
 //! Asked before a rollout, so that nobody waits for a verdict that the traffic cannot give. The
 //! answer is that of the two-sample t-test with equal variances, as statsmodels'
@@ -231,7 +231,7 @@ fn power_of(
     }
 }
 
-/// The sizes for so many observations of the canary, with the power at the whole numbers above.
+/// The sizes for a number of canary observations, with the power at the whole numbers above.
 pub(crate) fn whole_samples(
     canary: f64,
     ratio: f64,

@@ -1,4 +1,4 @@
-//! How many requests does it take to notice that errors became more frequent?
+//! Power of a difference of rates: how many requests does it take to detect more errors?
 //!
 //! ```text
 //! power = P(Z > (z sd_0 - (p_c - p_s) sqrt(n_c)) / sd_1)         z the (1 - alpha) normal quantile

@@ -1,4 +1,4 @@
-//! Does one function of the values differ between the tracks?
+//! Comparison of one function of the values between the tracks.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -65,11 +65,11 @@ impl Comparison {
     }
 
     /// The same bet, which notices a difference that begins late, too.
-    pub(super) fn vigilant(mut self) -> Self {
+    pub(super) fn with_fixed_share(mut self) -> Self {
         self.bets = match self.bets {
-            Bets::Up(_) => Bets::Up(Bet::vigilant()),
-            Bets::Down(_) => Bets::Down(Bet::vigilant()),
-            Bets::Both(..) => Bets::Both(Bet::vigilant(), Bet::vigilant()),
+            Bets::Up(_) => Bets::Up(Bet::with_fixed_share()),
+            Bets::Down(_) => Bets::Down(Bet::with_fixed_share()),
+            Bets::Both(..) => Bets::Both(Bet::with_fixed_share(), Bet::with_fixed_share()),
         };
         self
     }

@@ -1,4 +1,4 @@
-//! How large is the difference, with an interval that may be watched as it narrows?
+//! Confidence sequence: the size of the difference, with an interval that is valid at any time.
 
 use serde::Deserialize;
 use serde::Serialize;

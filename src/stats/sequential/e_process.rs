@@ -1,4 +1,4 @@
-//! How strong is the evidence now, and how strong was it at its strongest?
+//! E-process: the evidence now, and its maximum.
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Is the expectation of every e-value at most 1 where there is no difference?
+//! Every e-value has an expectation of at most 1 without a difference.
 //!
 //! Thousands of short, seeded runs each. A mean of e-values is dominated by its few largest, so the
 //! standard error is estimated from the sample and four of them are allowed. `make calibrate` asks

@@ -1,4 +1,4 @@
-//! Does the canary fail more often, and is it proven not to?
+//! Monitor of failures: does the canary fail more often, or is it proven not to?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -75,7 +75,7 @@ impl FailureMonitor {
         let difference = margins.accepted_difference;
         Self {
             accepted_difference: if (0.0..1.0).contains(&difference) { difference } else { 0.0 },
-            events: Events::new(Direction::Worse, margins.harmful_ratio).vigilant(),
+            events: Events::new(Direction::Worse, margins.harmful_ratio).with_fixed_share(),
             not_worse: Bet::default(),
             tracker: RecentSpread::default(),
             harm: EProcess::default(),

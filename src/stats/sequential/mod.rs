@@ -1,4 +1,4 @@
-//! What may be concluded now, however often one looks?
+//! Sequential statistics: valid after every tick, however often one looks.
 //!
 //! A p-value is right for one look. Looked at every second for an hour, Welch's test at 5 % raises a
 //! false alarm on up to every third healthy canary, and on every one of them while the ramp climbs and
@@ -15,7 +15,7 @@
 //! are compared within the tick against that share: a randomization test. Nothing is assumed of the
 //! distribution, of independence between ticks, or of stationarity. What a bet depends on (cap,
 //! ranks, center, stake) is fixed *before* the tick, from past ticks only. Where this fails, and by
-//! how much, stands with [`Bet`] (strata) and [`SeenKeys`] (sticky keys).
+//! how much, is documented at [`Bet`] (strata) and [`SeenKeys`] (sticky keys).
 //!
 //! State is constant in size, serializes without loss, and is a function of the tick increments
 //! alone: the same increments give the same bytes on the same build.

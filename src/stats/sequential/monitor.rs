@@ -1,4 +1,4 @@
-//! Does the canary do harm by this signal, and is it proven not to? Latency, scores, custom metrics.
+//! Monitor of one signal: harm, and proof of its absence. Latency, scores, custom metrics.
 
 use serde::Deserialize;
 use serde::Serialize;

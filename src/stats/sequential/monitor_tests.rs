@@ -1,4 +1,4 @@
-//! What does the judge of one signal do with ticks of every kind?
+//! The monitor of one signal under ticks of every kind.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

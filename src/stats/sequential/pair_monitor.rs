@@ -1,4 +1,4 @@
-//! Does the canary answer the same requests otherwise than stable does, and is it proven not to?
+//! Monitor of shadow pairs: does the canary answer the same requests differently?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -70,12 +70,12 @@ struct Spread {
 const BOUND: f64 = 1.0;
 
 impl PairMonitor {
-    /// A judge that has seen nothing. Up to `tolerated` a difference is no harm, and one proven to be
+    /// A monitor without data. A difference up to `tolerated` is not harm, and one proven to be
     /// within `accepted` counts as none.
     pub fn new(harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
         let side = |sign| Side {
             sign,
-            harm: Paired::new(BOUND, 0.0).vigilant(),
+            harm: Paired::new(BOUND, 0.0).with_fixed_share(),
             proven: Paired::new(BOUND, 0.0),
         };
         let sides = match harm {
@@ -108,7 +108,7 @@ impl PairMonitor {
     /// Takes in one tick: the differences, and stable's values, each with its count.
     pub fn tick(&mut self, differences: &[(f64, u64)], stable: &[(f64, u64)]) {
         let (tolerated, accepted) = (self.granted(self.tolerated), self.granted(self.accepted));
-        // Before the spread is known a margin of so many spreads is none.
+        // A margin in spreads needs a known spread.
         if let (Some(tolerated), Some(accepted)) = (tolerated, accepted) {
             for Side { sign, harm, proven } in &mut self.sides {
                 let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
@@ -196,7 +196,7 @@ mod tests {
         (mean + noise * bell, 1)
     }
 
-    /// How many of so many rollouts, looked at after each of 300 ticks of ten pairs, ever fail, and pass.
+    /// How many of `rollouts`, looked at after each of 300 ticks of ten pairs, ever fail, and pass.
     fn outcomes(runs: u64, mean: f64, noise: f64, alpha: f64) -> (u64, u64) {
         let (mut failed, mut passed) = (0, 0);
         for seed in 0..runs {

@@ -1,4 +1,4 @@
-//! Where does a signal of stable's lie of late?
+//! Recent mean of stable's values.
 
 use serde::Deserialize;
 use serde::Serialize;

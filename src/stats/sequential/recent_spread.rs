@@ -1,4 +1,4 @@
-//! Around which value, and how widely, did a function of the observations vary of late?
+//! Recent mean and spread of a function of the observations.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// adds 1/512 to the variance of the bet, at most.
 const MAX: f64 = 1024.0;
 
-/// The canary's difference counts from so many observations on as much as the guess of none.
+/// From this many observations on, the canary's difference outweighs the guess of none.
 const DOUBT: f64 = 20.0;
 
 /// Fewer of stable's observations than this say nothing yet.

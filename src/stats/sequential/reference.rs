@@ -1,4 +1,4 @@
-//! What is an observation measured with? A cap, ranks and thresholds, all taken from the past.
+//! Reference: the cap, ranks and thresholds taken from stable's past values.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::stats::summary::layout::Layout;
 use crate::stats::summary::moments::is_recordable;
 use crate::stats::summary::points::Points;
 
-/// So many values of stable's must be known before anything is measured with them. With fewer the
+/// Values of stable's needed before a reference exists. With fewer the
 /// cap and the ranks are crude, never invalid.
 const MIN: u64 = 20;
 
@@ -19,7 +19,7 @@ const MAX: u64 = 16_384;
 /// The frame is made again when the past has gained one part in this many.
 const FRESH_PARTS: u64 = 20;
 
-/// Ranks are told apart to one part in this many.
+/// Ranks are rounded to one part in this many.
 const KNOTS: usize = 128;
 
 /// The thresholds of the tail and of the whole-distribution tests, as quantiles of stable's past.

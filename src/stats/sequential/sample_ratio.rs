@@ -1,4 +1,4 @@
-//! Did the tracks get the traffic that they should have got?
+//! Sequential sample ratio test: did each track get its share of the traffic?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -50,7 +50,7 @@ impl SampleRatio {
         self.tick_with_others_under_way(share, canary, stable, 0);
     }
 
-    /// The same where requests are counted when they end, and up to so many, of both tracks together, may
+    /// The same where requests are counted when they end, and up to `open`, of both tracks together, may
     /// be under way since this share began. They count as it suits the intended share best, so the
     /// evidence is at most that of the true counts: late is not lost.
     pub fn tick_with_others_under_way(

@@ -1,9 +1,9 @@
-//! Has this key been here before? One bet for each key, where keys stay on their track.
+//! Keys seen before: each key is bet on once, because it stays on its track.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// So many slots; 32 kB.
+/// Number of slots; 32 kB.
 const SLOTS: u64 = 1 << 18;
 
 /// Which keys were observed, in constant memory.
@@ -38,7 +38,7 @@ impl SeenKeys {
         first
     }
 
-    /// Which bit of which word stands for a hash.
+    /// The word and bit of a hash.
     pub fn place(hash: u64) -> (usize, u64) {
         let slot = hash % SLOTS;
         ((slot / 64) as usize, 1 << (slot % 64))

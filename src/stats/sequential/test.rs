@@ -1,4 +1,4 @@
-//! Which functions of the values are compared, and with what weight?
+//! Tests of a monitor: which functions of the values are compared, and with what weight.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 
 /// What a [`Monitor`](super::monitor::Monitor) asks of the values.
 ///
-/// Whoever does not know what the harm will look like asks for all at once; whoever knows finds it
+/// If you do not know what the harm will look like, ask for all at once; if you do, you find it
 /// a little sooner by asking for that alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,7 +42,7 @@ impl Test {
     /// The bets against "the canary is worse by the margin at most". Their weights sum to 1. They
     /// notice harm that begins late, too.
     pub(super) fn harm(self, harm: Harm, margin: Margin) -> Vec<Comparison> {
-        self.all(harm, margin).into_iter().map(Comparison::vigilant).collect()
+        self.all(harm, margin).into_iter().map(Comparison::with_fixed_share).collect()
     }
 
     fn all(self, harm: Harm, margin: Margin) -> Vec<Comparison> {

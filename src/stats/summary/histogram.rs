@@ -1,4 +1,4 @@
-//! How are the values distributed, in constant memory?
+//! Histogram: the distribution of a signal in constant memory.
 //!
 //! [`Histogram`] counts values per bucket of a fixed [`Layout`]. Histograms of the same layout
 //! merge and subtract bucket by bucket and exactly, so the counts of several workers add up.
@@ -90,7 +90,7 @@ impl Histogram {
 
     /// What was added since `earlier`, a former state of the same histogram.
     ///
-    /// `None` when it is no former state: another layout, or more values in some bucket.
+    /// `None` when `earlier` is not an earlier state: another layout, or more values in some bucket.
     pub fn subtract(&self, earlier: &Self) -> Option<Self> {
         if self.layout != earlier.layout {
             return None;

@@ -1,4 +1,4 @@
-//! Which bucket of a histogram does a value fall into, and which value stands for a bucket?
+//! Bucket layouts of histograms.
 //!
 //! Three layouts cover what a model server measures. The **logarithmic** one keeps the relative
 //! error the same from a nanosecond to a quarter of an hour: it reads the bucket from the top bits
@@ -117,7 +117,7 @@ impl Layout {
         }
     }
 
-    /// The value that stands for a bucket: its middle; 0 for the bucket of zero and negative
+    /// The representative value of a bucket: its middle; 0 for the bucket of zero and negative
     /// values; the nearest bound of the range for the buckets outside it (for the logarithmic
     /// bucket between 0 and the lower bound, half of that bound). A number that no bucket has gives
     /// the value of the last one.

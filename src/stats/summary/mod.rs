@@ -1,4 +1,4 @@
-//! What is known of one signal of one track: exact moments and a bucketed distribution.
+//! Summary of one signal of one track: exact moments and a bucketed distribution.
 //!
 //! A [`Summary`] is what a worker records into, what workers merge, and what every test reads.
 //! Its memory is constant in the traffic, and summaries of the same layout add and subtract.

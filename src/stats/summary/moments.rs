@@ -1,4 +1,4 @@
-//! How many values were there, where is their center, and how far do they spread?
+//! Streaming moments: count, mean, variance and extremes.
 //!
 //! [`Moments`] holds the count, the mean, the sum of squared deviations, the smallest and the
 //! largest value: 48 bytes, exact up to rounding, whatever the traffic. Two of them merge into the

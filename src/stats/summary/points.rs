@@ -1,4 +1,4 @@
-//! Which values occurred, in ascending order, and how often each?
+//! Distinct values in ascending order, each with its count.
 //!
 //! Every test that compares whole distributions reads this one view. Live traffic gives it from
 //! the buckets of a histogram, `/analyze` and files from raw samples, so each test is written once.

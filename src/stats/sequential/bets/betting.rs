@@ -1,4 +1,4 @@
-//! Is a bounded quantity larger on the canary than on stable, tick after tick?
+//! Bet on a bounded quantity: is it larger on the canary than on stable?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -76,7 +76,7 @@ impl Bet {
     /// A bet that notices a difference that begins late, too: its stakes share their wealth, so that
     /// a long time without one does not ruin the bold ones. Found from the start, a difference takes a
     /// few percent more observations.
-    pub fn vigilant() -> Self {
+    pub fn with_fixed_share() -> Self {
         let mut wealth = Wealth::default();
         let fixed_share = Some(FixedShare::over(wealth.logs()));
         Self { wealth, fixed_share }

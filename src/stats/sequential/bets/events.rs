@@ -1,4 +1,4 @@
-//! Whose event was it? Errors, fallbacks, label flips: from the first event, and from zero.
+//! Bet on rare events: errors, fallbacks, label flips, from the first event on.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 ///
 /// Given an event, it is the canary's with probability `pi phi / (pi phi + 1 - pi)` under risk
 /// ratio phi, however rare events are. So nothing need be known of the rate, and a baseline without
-/// a single error blinds nobody.
+/// a single error does no harm.
 ///
 /// ```text
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
@@ -84,10 +84,10 @@ impl Events {
         Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], fixed_share: None }
     }
 
-    /// The same bet, which notices a risk that rises late, too; see [`Bet::vigilant`].
+    /// The same bet, which notices a risk that rises late, too; see [`Bet::with_fixed_share`].
     ///
-    /// [`Bet::vigilant`]: super::betting::Bet::vigilant
-    pub fn vigilant(mut self) -> Self {
+    /// [`Bet::with_fixed_share`]: super::betting::Bet::with_fixed_share
+    pub fn with_fixed_share(mut self) -> Self {
         self.fixed_share = Some(FixedShare::over(&mut self.log_wealth));
         self
     }

@@ -1,7 +1,7 @@
-//! How do gamblers notice what begins late?
+//! Fixed share: stakes redistribute wealth, so that late harm is found.
 //!
 //! After a day without a difference, every bold stake has lost nearly everything, and harm that begins
-//! then would go unnoticed for hours. So the gamblers share: with each observation a little of the
+//! then would go unnoticed for hours. So the stakes share: with each observation a little of the
 //! whole wealth is dealt out anew to all stakes, and some of it is kept as cash, which never loses.
 //!
 //! ```text
@@ -47,7 +47,7 @@ impl FixedShare {
         FixedShare { log_cash: CASH.ln(), seen: 0.0 }
     }
 
-    /// Deals out a little of the wealth, after so many further observations.
+    /// Redistributes a little of the wealth, after `observations` further observations.
     pub(crate) fn share<const N: usize>(
         &mut self,
         logs: &mut [f64; N],

@@ -1,4 +1,4 @@
-//! Does the canary answer the same request differently than stable does?
+//! Bet on paired differences: does the canary answer the same request differently?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -53,11 +53,11 @@ impl Paired {
         Self { bound, margin, wealth: Wealth::default(), fixed_share: None, count: 0, squares: 0.0 }
     }
 
-    /// The same bet, which notices a difference that begins late, too: see [`Bet::vigilant`].
+    /// The same bet, which notices a difference that begins late, too: see [`Bet::with_fixed_share`].
     ///
-    /// [`Bet::vigilant`]: super::betting::Bet::vigilant
+    /// [`Bet::with_fixed_share`]: super::betting::Bet::with_fixed_share
     #[must_use]
-    pub fn vigilant(mut self) -> Self {
+    pub fn with_fixed_share(mut self) -> Self {
         self.fixed_share = Some(FixedShare::over(self.wealth.logs()));
         self
     }
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_late_is_noticed_by_the_vigilant() {
+    fn what_begins_late_is_found_with_a_fixed_share() {
         let plain = Paired::new(1.0, 0.05);
-        let [plain, vigilant] = [plain, plain.vigilant()].map(|mut paired| {
+        let [plain, sharing] = [plain, plain.with_fixed_share()].map(|mut paired| {
             (0..2000).for_each(|_| paired.tick([(0.02, 5), (-0.02, 5)]));
             (0..60).for_each(|_| paired.tick([(0.16, 5), (0.12, 5)]));
             paired.log_e()
         });
-        assert!(vigilant > 5.0 && vigilant > plain + 1.0, "{vigilant} {plain}");
+        assert!(sharing > 5.0 && sharing > plain + 1.0, "{sharing} {plain}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What became of one unit of money, staked in eight ways?
+//! Wealth: one unit of money on eight stakes.
 //!
-//! Nobody knows the best stake beforehand, so eight gamblers share the unit, one for each size of
+//! The best stake is not known beforehand, so eight stakes share the unit, one for each size of
 //! effect, and the wealth is their sum. Against the best of them that costs at most the logarithm of
 //! its share, and mostly far less, because its neighbors win as well.
 
@@ -18,7 +18,7 @@ pub const STAKES: usize = 8;
 pub const STAKE_SIZES: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
 
 /// How much of the unit each stake begins with. Shifts of 0.08 standard deviations and more, which
-/// are found within some thousand requests, share three quarters of it; whoever waits for smaller
+/// are found within some thousand requests, share three quarters of it; waiting for smaller
 /// ones waits long in any case. Multiples of 1/64 sum to 1 to the bit.
 pub const STAKE_SHARES: [f64; STAKES] = [
     1.0 / 64.0,
@@ -31,14 +31,14 @@ pub const STAKE_SHARES: [f64; STAKES] = [
     9.0 / 64.0,
 ];
 
-/// The most of its wealth that a stake may lose by one observation, so that nobody goes broke.
+/// The most of its wealth that a stake may lose by one observation, so that no stake goes broke.
 pub const MAX_LOSS: f64 = 0.9;
 
 /// Factors between 0.1 and 2 are multiplied until there are this many, then the logarithm is taken:
 /// the product of 250 of them is a number that an `f64` holds to all its digits.
 const FACTORS_PER_LOGARITHM: u64 = 250;
 
-/// A gain beyond this many times the wealth is cut: cutting a gain never favors the gambler.
+/// A gain beyond this many times the wealth is cut: cutting a gain never increases the expectation.
 const MAX_GAIN: f64 = 1e8;
 
 /// The logarithms of the eight wealths, each per unit that it began with.
@@ -103,7 +103,7 @@ impl Wealth {
         }
     }
 
-    /// Deals out a little of the wealth to all stakes, after so many further observations.
+    /// Redistributes a little of the wealth to all stakes, after further observations.
     pub(crate) fn share(&mut self, fixed_share: &mut FixedShare, observations: u64) {
         fixed_share.share(&mut self.0, &STAKE_SHARES, observations);
     }
