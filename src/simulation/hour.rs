@@ -1,4 +1,4 @@
-//! What does one simulated hour end in?
+//! Simulation of one hour.
 
 use rand::Rng;
 use rand::RngExt;
@@ -80,9 +80,8 @@ fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples
     samples
 }
 
-/// The requests of one second. Which way each goes is drawn first, then its answer: nearly every draw
-/// misses the processor's first cache, and a loop that does nothing else has many misses under way at
-/// once.
+/// The requests of one second. First all tracks are drawn, then all answers: nearly every draw misses the
+/// first-level cache, and a tight loop keeps many misses in flight.
 #[derive(Default)]
 struct Second {
     /// The split counts a step's requests from 0.
@@ -95,7 +94,7 @@ struct Second {
 type Answer = Option<(f64, f64)>;
 
 impl Second {
-    /// How many requests they are.
+    /// The number of requests.
     fn draw(
         &mut self,
         scenario: &Scenario,
@@ -140,7 +139,7 @@ impl Second {
     }
 }
 
-/// One request's way.
+/// The track of one request, and its effects.
 struct Visit {
     track: Track,
     /// A factor to latency.
@@ -156,7 +155,7 @@ impl Visit {
     }
 }
 
-/// Who comes back; nobody where keys are not sticky.
+/// Returning users; none where keys are not sticky.
 struct Users {
     users: Vec<User>,
     seen: SeenKeys,
@@ -178,7 +177,7 @@ impl Users {
         Users { users: (0..count).map(|_| User::random(rng)).collect(), seen: SeenKeys::default() }
     }
 
-    /// Whoever is on the canary stays there as its share grows.
+    /// Users on the canary stay there as its share grows.
     fn assign(&mut self, split: &Split) {
         for (number, user) in self.users.iter_mut().enumerate() {
             user.track = split.assign_key(&format!("user-{number}"));

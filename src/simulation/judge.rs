@@ -1,7 +1,7 @@
-//! What does the judge make of the ticks of a simulated hour?
+//! The judge of a simulated hour.
 //!
-//! The one place where the simulation meets a judge. It is the server's own, under any policy: the one
-//! that is served, or the stricter one of the calibration.
+//! The only place where the simulation calls a judge: the server's own, under the served policy or the
+//! stricter one of the calibration.
 
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
@@ -14,7 +14,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::stats::Margin;
 
-/// The policy that forgives nothing: latency, failures and score are guardrails, and any difference is
+/// The policy without margins: latency, failures and score are guardrails, and any difference is
 /// harm. This is the hardest null hypothesis, and the policy of the calibration.
 ///
 /// Alpha must be more than 0 and less than 1, as [`HealthPolicy::checked`] has it.
@@ -49,28 +49,27 @@ pub struct Judge {
     policy: JudgePolicy,
     monitors: Monitors,
     measured: Vec<Measured>,
-    /// What of each metric bears on the verdict, as it was when the verdict was last asked for.
+    /// The state of each metric at the last verdict.
     known: Vec<Known>,
     verdict: Verdict,
 }
 
-/// Harm shown, its absence shown, samples enough.
+/// Whether harm is shown, non-inferiority is shown, and there are enough samples.
 type Known = [bool; 3];
 
 impl Judge {
-    /// A judge that has seen nothing but what stable did before the canary came.
+    /// A judge before the first tick, which knows stable's observations from before the canary.
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Judge {
         let monitors = Monitors::new(policy, before);
         let (measured, known) = (monitors.measured(), Vec::new());
         Judge { policy: policy.clone(), monitors, measured, known, verdict: Verdict::Hold }
     }
 
-    /// Takes in one tick, and looks.
+    /// Takes in one tick and updates the verdict.
     pub fn tick(&mut self, increment: &Increment) {
         self.monitors.tick(increment);
         self.measured = self.monitors.measured();
-        // The verdict comes with sentences and intervals, which cost more than the tick. It can only
-        // change when one of these does.
+        // Intervals make a verdict more expensive than a tick. It only changes when one of these does.
         let known = self.known();
         if known != self.known {
             let ticks = self.monitors.ticks();
@@ -93,7 +92,7 @@ impl Judge {
             .collect()
     }
 
-    /// What should become of the canary, as the whole policy says.
+    /// What should happen to the canary under the whole policy.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }

@@ -1,16 +1,15 @@
-//! How often is the judge wrong, and how soon is it right? Hours of made-up traffic tell.
+//! Simulation of the judge: false-alarm rate and detection time on synthetic traffic.
 //!
 //! An hour is simulated request by request: serin's own split routes it, latencies, scores and
-//! failures are drawn from a seeded generator, and the judge looks at every tick as it does in the
-//! server. Nothing waits, so an hour takes about a tenth of a second. The same scenario and seed
+//! failures come from a seeded generator, and the judge evaluates every tick as in the server. Time is
+//! simulated, so an hour takes about a tenth of a second. The same scenario and seed
 //! give the same hour on any machine and any number of threads.
 //!
-//! Of the server only `stats` and `canary` take part. That the server feeds its judge the same way is
-//! for the tests of `service` to show, not for these figures.
+//! Only `stats` and `canary` take part. The tests of `service` show that the server feeds its judge the
+//! same way.
 //!
-//! Reading order: [`shape`] (which latencies and scores), [`scenario`] (what happens in an hour),
-//! [`judge`] (who decides), [`outcome`] (what was reached, and when), [`hour`] (one hour), [`study`]
-//! (thousands of them).
+//! Reading order: [`shape`] (distributions), [`scenario`] (the settings of an hour), [`judge`],
+//! [`outcome`] (events and their times), [`hour`] (one hour), [`study`] (thousands of them).
 
 pub mod shape;
 

@@ -1,4 +1,4 @@
-//! What was reached in a simulated hour, and when first?
+//! Outcome of a simulated hour: the first time of each event.
 
 use statrs::distribution::ContinuousCDF;
 use statrs::distribution::Normal;
@@ -12,23 +12,23 @@ use crate::canary::policy::metric::Source;
 use crate::stats::Moments;
 use crate::stats::welch_t_test;
 
-/// When something was first reached.
+/// The first time of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
-    /// Whole seconds since the canary came, the one under way counted.
+    /// Seconds since the canary started, rounded up.
     pub second: u32,
-    /// Requests that the canary has had.
+    /// Canary requests so far.
     pub canary_requests: u64,
 }
 
-/// What one hour ended in; `None` is never.
+/// The outcome of one hour; `None` means never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The policy's verdict was to roll back.
+    /// The policy's verdict was rollback.
     pub rollback: Option<Moment>,
-    /// Every guardrail was proven to hold, before any rollback.
+    /// Every guardrail passed, before any rollback.
     pub promotion: Option<Moment>,
-    /// Latency alone did harm at the whole alpha.
+    /// Latency alone showed harm at the whole alpha.
     pub latency: Option<Moment>,
     /// Failures alone did.
     pub failures: Option<Moment>,
@@ -56,7 +56,7 @@ impl Outcome {
     }
 }
 
-/// What has come since the last look, of both tracks.
+/// Observations of both tracks since the last tick.
 #[derive(Default)]
 pub(super) struct Tick {
     /// What is bet on.
@@ -108,7 +108,7 @@ impl Tick {
 /// Looks at each tick, and notes what is reached.
 pub(super) struct Watch {
     judge: Judge,
-    /// The judge is asked nothing more; only Welch's test goes on.
+    /// The judge is finished; only Welch's test continues.
     is_resting: bool,
     alpha: f64,
     welch: [Moments; 2],

@@ -1,18 +1,18 @@
-//! What happens in a simulated hour: who answers how, which requests go where, who looks when?
+//! Scenario: the settings of a simulated hour.
 
 use super::shape::Shape;
 use crate::canary::JudgePolicy;
 use crate::canary::Weight;
 use crate::canary::policy::metric::Source;
 
-/// One hour, or however long it lasts, but for chance.
+/// The settings of an hour, which may also last longer or shorter.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// What stable does.
     pub stable: Behavior,
     /// What the canary does.
     pub canary: Behavior,
-    /// Until so many seconds have passed the canary does what stable does.
+    /// Seconds during which the canary behaves like stable.
     pub harm_after: u32,
     /// How requests find their track.
     pub routing: Routing,
@@ -24,7 +24,7 @@ pub struct Scenario {
     pub seconds: u32,
     /// The canary's shares, each for an equal part of the time. Without any there are no requests.
     pub weights: Vec<Weight>,
-    /// So many answers of stable's from before the canary are known to the judge when it comes.
+    /// Answers of stable from before the canary that the judge knows.
     pub remembered: u32,
     /// When the judge looks.
     pub look: Look,
@@ -52,10 +52,10 @@ pub enum Routing {
     Strata,
     /// The stratified split, and a client that sends a light and a heavy request in strict turn.
     Alternating,
-    /// Each request is of a random one of so many users. Users stay on their track, and each has a
-    /// speed and a score of its own.
+    /// Each request belongs to a random user. Users stay on their track, and each has its own speed and
+    /// score.
     Sticky {
-        /// How many users there are.
+        /// The number of users.
         users: usize,
         /// Which of their requests are bet on.
         visits: Visits,
@@ -84,9 +84,9 @@ pub enum Load {
 /// When does the judge look? Never across a change of the canary's share, as in the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// So many times in a second, and at the end of each.
+    /// This many times per second.
     TimesPerSecond(u32),
-    /// At the end of every so many seconds, and before a change of the share.
+    /// Every this many seconds, and before a change of the share.
     EverySeconds(u32),
 }
 

@@ -1,11 +1,11 @@
-//! Which latencies and scores does a simulated track have?
+//! Distributions of simulated latencies and scores.
 
 use std::sync::Arc;
 
 use statrs::distribution::ContinuousCDF;
 use statrs::distribution::Normal;
 
-/// So many equally likely values stand for a distribution: one 16-bit number draws one of them.
+/// The number of equally likely values of a distribution: a 16-bit number draws one of them.
 const VALUES: usize = 1 << 16;
 
 /// A distribution as its quantiles at (i + 1/2) / 65,536, in seconds for latencies.

@@ -1,4 +1,4 @@
-//! What do thousands of hours end in, together?
+//! Study: the outcomes of many simulated hours.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::AtomicU64;
@@ -10,14 +10,14 @@ use super::outcome::Moment;
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 
-/// So many hours of one scenario, each from a seed of its own.
+/// Hours of one scenario, each with its own seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Study {
-    /// How many hours. Fewer hours are the first of more.
+    /// The number of hours. A smaller study is a prefix of a larger one.
     pub replications: u32,
     /// Hour i, counted from 0, draws from the seed `seed 2^32 + i`.
     pub seed: u32,
-    /// On so many threads; the outcomes do not depend on it.
+    /// The number of threads; the outcomes do not depend on it.
     pub threads: usize,
 }
 
@@ -51,7 +51,7 @@ impl Study {
     }
 }
 
-/// In how many of the hours it happened.
+/// The number of hours in which it happened.
 pub fn count(outcomes: &[Outcome], what: impl Fn(&Outcome) -> Option<Moment>) -> usize {
     outcomes.iter().filter(|outcome| what(outcome).is_some()).count()
 }

@@ -1,5 +1,4 @@
-//! `serin replay`: is every verdict of the journal what its evidence comes to, and what if the policy had
-//! been another one?
+//! `serin replay`: recompute the verdicts of the journal, or try another policy.
 
 mod what_if;
 
@@ -39,7 +38,7 @@ pub struct ReplayArgs {
     what_if: WhatIfArgs,
 }
 
-/// Recomputes, or asks what would have been.
+/// Recomputes the verdicts, or tries another policy.
 ///
 /// # Errors
 /// When the store cannot be read, has no such rollout, or the other policy cannot be.

@@ -1,4 +1,4 @@
-//! `serin simulate`: how often would this policy be wrong with this traffic, and how soon right?
+//! `serin simulate`: false-alarm rate and detection time for this policy and traffic.
 
 mod traffic;
 
@@ -52,16 +52,16 @@ pub struct SimulateArgs {
     judging: Judging,
     #[command(flatten)]
     aa: AaLive,
-    /// How many canaries are simulated, healthy ones and as many with the regression
+    /// Number of simulated canaries: this many healthy ones, and as many with the regression
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Run")]
     replications: u32,
-    /// Chance begins here; the same seed gives the same figures
+    /// Random seed; the same seed gives the same results
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Run")]
     seed: u32,
-    /// Threads; the figures do not depend on it [default: one for each core]
+    /// Threads; the results do not depend on it [default: one per core]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
-    /// Draw the shares over time into this file
+    /// Write a chart of the results over time to this SVG file
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     svg: Option<PathBuf>,
     /// Print JSON
@@ -75,31 +75,31 @@ pub struct SimulateArgs {
 struct Judging {
     #[command(flatten)]
     looking: Looking,
-    /// served: the server's; strict: that of the calibration, where any difference is harm
+    /// served: the server's policy; strict: that of the calibration, where any difference is harm
     #[arg(long, value_name = "POLICY", default_value = "served")]
     policy: PolicyKind,
     /// Settings file, whose metrics are judged [default: serin.toml, if there is one]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Accepted probability of taking back a healthy canary [default: 0.05]
+    /// Accepted probability of rolling back a healthy canary [default: 0.05]
     #[arg(long, env = "SERIN_ALPHA", value_name = "P")]
     alpha: Option<f64>,
     /// Samples that each track needs before a metric can pass [default: 20]
     #[arg(long, env = "SERIN_MIN_SAMPLES", value_name = "N")]
     min_samples: Option<u64>,
-    /// Slowdown that is allowed, as a share of stable's mean latency [default: 0.05]
+    /// Allowed slowdown, as a share of stable's mean latency [default: 0.05]
     #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
     relative_margin: Option<f64>,
-    /// Slowdown that is allowed in any case, in milliseconds [default: 0.1]
+    /// Slowdown that is always allowed, in milliseconds [default: 0.1]
     #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
     absolute_margin_ms: Option<f64>,
-    /// Share of requests that a canary may fail more often than stable [default: 0.01]
+    /// Allowed excess of the canary's failure rate over stable's [default: 0.01]
     #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
     failure_margin: Option<f64>,
-    /// Score of 100 from which on a canary whose guardrails pass counts as good [default: 95]
+    /// Minimum score, of 100, for a promotion once every guardrail passes [default: 95]
     #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
     promote_score: Option<f64>,
-    /// A canary whose score can no longer rise above this counts as bad [default: 60]
+    /// Roll back if the score can no longer rise above this [default: 60]
     #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
     rollback_score: Option<f64>,
 }
@@ -215,7 +215,7 @@ impl Judging {
     }
 }
 
-/// The policy, unless it waits for values that nobody simulates.
+/// The policy, unless it needs values that are not simulated.
 fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
     let is_recorded =
         |metric: &&Metric| !Source::BUILT_IN.contains(&metric.source) && metric.role.acts();
@@ -229,7 +229,7 @@ fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
     Ok(policy)
 }
 
-/// Asked before the work, so that it is not done in vain.
+/// Checked before the work starts.
 fn writable(path: &Path) -> anyhow::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -1,8 +1,8 @@
-//! Is what the journal says of a rollout what its evidence comes to? Recomputed from the store alone.
+//! Audit: recomputes the verdicts of the journal from the evidence in the store.
 //!
-//! A verdict rests on two things: the numbers of the health check, which stand in its entry, and what the
-//! watch had learned, which the evidence log leads to. Both are taken under the policy that the rollout was
-//! deployed with, and the whole judgement is compared with what the journal has, byte for byte.
+//! A verdict rests on the inputs of the health check, which are in its journal entry, and on the state of the
+//! sequential judge, which the tick log reproduces. Both are judged under the policy of the deployment. The
+//! whole judgement, numbers and enums, must equal the one in the journal; sentences are not part of it.
 
 use std::sync::Arc;
 
@@ -38,10 +38,10 @@ pub enum ReplayError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There was none.
+    /// There is no such rollout.
     #[error("rollout {0} is not in the journal; name one that is")]
     NoRollout(u64),
-    /// So early a tick is no longer kept, or never was.
+    /// The log does not go back to this tick.
     #[error(
         "the evidence log of rollout {rollout} does not go back to tick {ticks}; only the newest of it \
          is kept"
@@ -49,7 +49,7 @@ pub enum ReplayError {
     NotKept {
         /// The rollout.
         rollout: u64,
-        /// The tick that was asked for.
+        /// The requested tick.
         ticks: u64,
     },
     /// A metric of another policy was not recorded.
@@ -66,20 +66,20 @@ pub enum ReplayError {
     Log(#[from] LogError),
 }
 
-/// One rollout as the journal tells it.
+/// One rollout in the journal.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// Counted from 1.
     pub rollout: u64,
-    /// What was on trial.
+    /// The canary.
     pub canary: Version,
-    /// What it was deployed with.
+    /// The policy of the deployment.
     pub policy: Box<Policy>,
     /// Its entries, from the deployment on.
     pub entries: Vec<Entry>,
 }
 
-/// A verdict of the journal beside its recomputation.
+/// A verdict of the journal and the result of its recomputation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recomputed {
     /// The rollout.
@@ -94,27 +94,27 @@ pub struct Recomputed {
     pub verdict: Verdict,
     /// After how many ticks of the watch; `None` of a judgement without one.
     pub ticks: Option<u64>,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
-    /// What differs, or why nothing can be said.
+    /// The difference, or the reason why there is no result.
     pub detail: Option<String>,
 }
 
-/// What came of a recomputation.
+/// The result of a recomputation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every byte is the same.
+    /// The judgements are equal.
     Equal,
-    /// Something is not.
+    /// The judgements differ.
     Differs,
-    /// The ticks that led there are not kept any more. The rest of the entry agrees with itself.
+    /// The ticks are no longer kept. The entry is consistent with itself.
     NotKept,
-    /// Something is not, but it was recorded by a serin that judges in another way.
+    /// The judgements differ, but another version of the judge recorded this one.
     OtherVersion,
 }
 
-/// The rollouts that a journal tells of.
+/// All rollouts of the journal.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -137,7 +137,7 @@ pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
 /// Every verdict of a rollout, recomputed.
 ///
 /// # Errors
-/// When the store cannot be read. What is missing or damaged in the evidence is an outcome, no error.
+/// When the store cannot be read. Missing or damaged evidence is a result, not an error.
 pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, StoreError> {
     let mut tape = Tape::new(store, told.rollout, &told.policy.judge);
     let mut outcomes = Vec::new();
@@ -172,7 +172,7 @@ pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, Sto
     Ok(outcomes)
 }
 
-/// What the watch would have said over all ticks of a rollout under this policy.
+/// The verdicts over all ticks of a rollout under another policy.
 ///
 /// # Errors
 /// When the beginning of the rollout is not kept, or the policy judges what was not recorded.
@@ -249,7 +249,7 @@ fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError
     Ok(segments)
 }
 
-/// The evidence log of a rollout, read forward: asking for later and later ticks takes each of them in once.
+/// The tick log of a rollout, read forward, so that ascending ticks are each taken in once.
 struct Tape<'a> {
     store: &'a dyn Store,
     rollout: u64,
@@ -269,7 +269,7 @@ impl<'a> Tape<'a> {
         Tape { store, rollout, policy, position: None }
     }
 
-    /// What the watch said after so many ticks, and by which algorithm.
+    /// The evidence after this many ticks, and the version of the judge.
     fn at(&mut self, ticks: u64) -> Result<(SequentialEvidence, u32), ReplayError> {
         let not_kept = || ReplayError::NotKept { rollout: self.rollout, ticks };
         let segments = segments_of(self.store, self.rollout)?;

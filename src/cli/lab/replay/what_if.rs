@@ -1,4 +1,4 @@
-//! What would the watch have said with other margins? Diagnostics what it did say, and what happened.
+//! `serin replay` with another policy: its verdicts next to those of the rollout.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,33 +29,31 @@ use crate::service::control::audit::Told;
 use crate::stats::Margin;
 use crate::store::Store;
 
-/// What is to be otherwise.
+/// The changes of the policy.
 #[derive(Args, Debug, Default)]
 pub struct WhatIfArgs {
-    /// What if so large a difference were no harm: like 5% of stable's mean; of failures, of stable's
-    /// rate; of the score, of 1
+    /// Tolerated difference, for example 5% (of stable's mean; for failures of stable's rate; for the score of 1)
     #[arg(long, value_name = "PERCENT")]
     tolerated: Option<String>,
-    /// What if a difference proven to be within this counted as none; of failures and of the score,
-    /// of all requests and of 1
+    /// Accepted difference, for example 10% (of stable's mean; for failures of all requests; for the score of 1)
     #[arg(long, value_name = "PERCENT")]
     accepted: Option<String>,
-    /// The metric whose margins these are [default: latency]
+    /// The metric of --tolerated and --accepted [default: latency]
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
-    /// What if the chance of a false rollback were this
+    /// Probability of a false rollback
     #[arg(long, value_name = "P")]
     alpha: Option<f64>,
-    /// What if each metric needed so many samples
+    /// Samples that each metric needs
     #[arg(long, value_name = "N")]
     min_samples: Option<u64>,
-    /// What if this were the policy: a TOML file with what a deployment takes as its policy
+    /// TOML file with the policy, in the format of a deployment's policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
 
 impl WhatIfArgs {
-    /// Whether anything is to be otherwise.
+    /// Whether anything is changed.
     pub fn is_given(&self) -> bool {
         let WhatIfArgs { tolerated, accepted, metric, alpha, min_samples, policy } = self;
         tolerated.is_some()
@@ -66,7 +64,7 @@ impl WhatIfArgs {
             || policy.is_some()
     }
 
-    /// The policy of the rollout with what is to be otherwise.
+    /// The policy of the rollout with these changes.
     fn over(&self, judge: &JudgePolicy, health: &HealthPolicy) -> anyhow::Result<JudgePolicy> {
         let mut health = *health;
         let mut judge = judge.clone();
@@ -133,7 +131,7 @@ impl WhatIfArgs {
     }
 }
 
-/// A metric of which nothing is changed.
+/// A metric without changes.
 fn as_it_is(name: &MetricName) -> GivenMetric {
     GivenMetric {
         name: name.clone(),
@@ -149,10 +147,10 @@ fn as_it_is(name: &MetricName) -> GivenMetric {
     }
 }
 
-/// Says what would have been.
+/// Prints the verdicts under the changed policy.
 ///
 /// # Errors
-/// When the policy cannot be, or the evidence cannot be read.
+/// When the policy is invalid or the evidence cannot be read.
 pub fn run(
     args: &WhatIfArgs,
     store: &dyn Store,

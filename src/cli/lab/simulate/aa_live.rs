@@ -1,7 +1,7 @@
-//! How often does this very machine raise a false alarm? The same artifact against itself, over real HTTP.
+//! A/A test on this machine: the same artifact on both tracks, over real HTTP.
 //!
-//! Simulated traffic knows no scheduler, no caches and no neighbors. Here a server of our own runs one model
-//! on both tracks, so whatever is found between them is false.
+//! Simulated traffic has no scheduler, caches or noisy neighbors. Here a local server runs one model on both
+//! tracks, so any difference that is found is a false alarm.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,18 +34,18 @@ use crate::stats::clopper_pearson_interval;
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "This machine")]
 pub struct AaLive {
-    /// Simulate nothing: run a server here, the same model on both tracks, and count the false alarms
+    /// Run an A/A test instead: a local server, the same model on both tracks
     #[arg(long, conflicts_with_all = ["replications", "seed", "threads", "svg", "policy", "config"])]
     pub aa_live: bool,
-    /// How many rollouts
+    /// Number of rollouts
     #[arg(long, value_name = "N", default_value_t = 20, requires = "aa_live")]
     aa_runs: u32,
-    /// How long each takes, in seconds
+    /// Duration of each, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 15, requires = "aa_live")]
     aa_seconds: u64,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Debug, Default, Serialize)]
 struct Counted {
     runs: u32,
@@ -56,9 +56,9 @@ struct Counted {
     health_alerts: Share,
     /// Runs whose health check raised an alert at any of the looks, one a second.
     health_alerts_at_any_look: Share,
-    /// Runs that the watch would have taken back, looked at every second.
+    /// Runs that the sequential judge would have rolled back, evaluated every second.
     watch_rollbacks: Share,
-    /// Runs in which requests seemed to be lost.
+    /// Runs with a sample ratio mismatch.
     sample_ratio_mismatch: Share,
     /// Ticks in which the machine stalled.
     stalled_ticks: u64,
@@ -66,7 +66,7 @@ struct Counted {
     ticks: u64,
 }
 
-/// So many of the runs, with the interval at 95 %.
+/// A number of runs, with the 95 % interval of their share.
 #[derive(Debug, Default, Serialize)]
 struct Share {
     runs: u32,
@@ -75,7 +75,7 @@ struct Share {
     high: f64,
 }
 
-/// What one rollout has shown.
+/// The result of one rollout.
 #[derive(Default)]
 struct Seen {
     last_alert: bool,
@@ -87,8 +87,8 @@ struct Seen {
     requests: u64,
 }
 
-/// Runs the rollouts and prints what they have shown. The exit code is 1 if the watch was wrong more often
-/// than alpha allows, beyond chance.
+/// Runs the rollouts and prints the results. The exit code is 1 if the sequential judge raised significantly
+/// more false alarms than alpha allows.
 ///
 /// # Errors
 /// When a flag is out of its range, or the server cannot be started or stops answering.

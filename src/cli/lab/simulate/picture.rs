@@ -1,4 +1,4 @@
-//! Which share of the canaries had been taken back or promoted by when? Drawn as an SVG.
+//! SVG chart: the share of canaries rolled back or promoted over time.
 //!
 //! The background is transparent and every color has about the same contrast on white and on black.
 //! The same report gives the same bytes.

@@ -1,4 +1,4 @@
-//! What is wrong with the canary that the flags of `serin simulate` describe?
+//! Regression of the simulated canary, from the flags of `serin simulate`.
 
 use anyhow::bail;
 use clap::Args;
@@ -15,22 +15,22 @@ use crate::text::numbers::percent;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Regression (without any, only healthy canaries are simulated)")]
 pub struct Regression {
-    /// Every answer slower by this part of its latency, like 10%
+    /// Slow every answer down by this share of its latency, for example 10%
     #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
     slower: Option<String>,
-    /// Every answer slower by so many milliseconds
+    /// Slow every answer down by this many milliseconds
     #[arg(long, value_name = "MS")]
     slower_ms: Option<f64>,
     /// The slowest 3 % of the answers twice as slow, and with them p99; the mean unchanged
     #[arg(long)]
     tail: bool,
-    /// Share of the canary's requests that fail, like 1% [default: that of stable]
+    /// Failure rate of the canary, for example 1% [default: stable's]
     #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
     canary_error_rate: Option<String>,
-    /// When it begins; until then the canary is healthy [default: from the start]
+    /// Start of the regression; until then the canary is healthy [default: from the start]
     #[arg(long, value_name = "DURATION")]
     harm_after: Option<String>,
-    /// Scores higher by so many of their standard deviations (0.15 around 0.5)
+    /// Shift of the scores, in standard deviations (0.15 around a mean of 0.5)
     #[arg(long, value_name = "D")]
     score_shift: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! How is a simulation told: as a table, as JSON, in one sentence?
+//! Report of a simulation: as a table, as JSON, and in one sentence.
 
 use serde_json::Value;
 use serde_json::json;
@@ -62,7 +62,7 @@ impl Report {
         anstream::println!("{}", wrapped(&self.conclusion()));
     }
 
-    /// What it is that was simulated.
+    /// The heading.
     pub fn small_print(&self) -> [String; 3] {
         [self.traffic.clone(), self.judging.clone(), self.scope()]
     }
@@ -112,7 +112,7 @@ impl Report {
         show::aligned(header, rows)
     }
 
-    /// What it comes to, in plain words.
+    /// The conclusion in a sentence.
     pub fn conclusion(&self) -> String {
         let false_rollbacks = self.healthy.rate(|outcome| outcome.rollback);
         let allowed = percent(self.alpha);
@@ -147,7 +147,7 @@ impl Report {
         )
     }
 
-    /// All of it for programs.
+    /// The report as JSON.
     pub fn json(&self) -> Value {
         let regression = self.regression.as_ref().map(|(words, run)| {
             let mut value = run.json();

@@ -1,4 +1,4 @@
-//! Which hour do the flags of `serin simulate` describe? Checked, flag by flag.
+//! Traffic of a simulation, from the flags of `serin simulate`.
 
 use std::time::Duration;
 
@@ -27,31 +27,31 @@ use crate::text::numbers::percent;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Traffic")]
 pub struct Traffic {
-    /// Requests in a second of usual load
+    /// Requests per second
     #[arg(long, value_name = "N", default_value_t = 100)]
     requests_per_second: u32,
     /// The canary's share of traffic, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     weight: f64,
-    /// Shares one after another, each for an equal part of the time: 10,25,50,75,90
+    /// Successive shares, each for an equal part of the time, for example 10,25,50,75,90
     #[arg(long, value_name = "PERCENTS", value_delimiter = ',', conflicts_with = "weight")]
     ramp: Vec<f64>,
-    /// How long the canary is watched
+    /// Duration of the canary
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     duration: String,
-    /// What the load does; restless: it drifts, swings, and is doubled for a while
+    /// Course of the load; restless: it drifts, oscillates, and doubles for a while
     #[arg(long, value_name = "LOAD", default_value = "steady")]
     load: LoadKind,
-    /// Sticky keys: each request is of a random one of N users, who stay on their track
+    /// Sticky keys: each request belongs to one of N users, who stay on their track
     #[arg(long, value_name = "N")]
     keys: Option<usize>,
-    /// Which requests of a user are bet on; every one is wrong, and shows why
+    /// Which requests of a user are judged; judging every one is invalid, and shows why
     #[arg(long, value_name = "VISITS", default_value = "first", requires = "keys")]
     visits: KeyUseKind,
-    /// A client that sends a light request (a fifth of the latency) and a heavy one (1.8 times) in turn
+    /// A client that alternates light requests (a fifth of the latency) and heavy ones (1.8 times)
     #[arg(long, conflicts_with = "keys")]
     strict_turn: bool,
-    /// Share of stable's requests that fail, like 0.1%
+    /// Failure rate of stable, for example 0.1%
     #[arg(long, value_name = "PERCENT%", default_value = "0.1%", allow_hyphen_values = true)]
     error_rate: String,
     /// Distribution of latencies
@@ -71,10 +71,10 @@ pub struct Traffic {
 /// When the judge looks, and what it knows beforehand.
 #[derive(Args, Debug)]
 pub struct Looking {
-    /// How often the judge looks: whole seconds, or a part that divides one, like 100ms
+    /// Interval between evaluations: whole seconds, or a fraction that divides a second, for example 100ms
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     look_every: String,
-    /// So many answers of stable's from before the canary are known to the judge
+    /// Answers of stable from before the canary that the judge knows
     #[arg(long, value_name = "N", default_value_t = 0)]
     remembered: u32,
 }

@@ -1,4 +1,4 @@
-//! How long would a simulation take, and is that still reasonable?
+//! Estimated run time of a simulation, and its limit.
 
 use anyhow::bail;
 
