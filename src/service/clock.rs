@@ -1,4 +1,4 @@
-//! What time is it? The only place that asks the machine.
+//! Clock: the only place that reads the machine's time.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-/// Tells the time: the wall clock for people, a steady one for durations.
+/// Time: the wall clock for people, a steady one for durations.
 pub trait Clock: Send + Sync {
     /// The time since some fixed moment; it never goes back.
     fn steady(&self) -> Duration;
@@ -36,7 +36,7 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
     fn wall(&self) -> Timestamp {
         let now = Timestamp::now();
-        // To the millisecond: more digits would only be noise to read.
+        // To the millisecond; more digits would be noise.
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }

@@ -1,9 +1,8 @@
-//! How does evidence survive a restart? It is saved every second while it grows, before a command
-//! that rests on it, and at shutdown: the samples, what was concluded from them, and the ticks that led
-//! there, all in one.
+//! Checkpoints: samples, monitors and new ticks, saved in one transaction.
 //!
-//! A crash loses what was observed since the last save: at most about [`INTERVAL`] of samples,
-//! never an event of the journal.
+//! Saved every second while evidence grows, before a command that rests on it, and at shutdown.
+//!
+//! A crash loses the samples since the last save, at most about [`INTERVAL`], and no event of the journal.
 
 use std::time::Duration;
 
@@ -18,20 +17,19 @@ use crate::store::KeyedSamples;
 use crate::store::ReplicaId;
 use crate::store::StoreError;
 
-/// How often samples are saved.
+/// How often the ticker closes a tick and saves.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Saves the samples of the rollout under way, if there are new ones, and the ticks since the last
-    /// save. Blocks.
+    /// Closes a tick and saves the samples and ticks since the last save, if there are any. Blocks.
     ///
     /// # Errors
-    /// When the store fails; all of it stays in memory, and the next call tries again.
+    /// When the store fails. Everything stays in memory, and the next call tries again.
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
         let live = self.serving.live.load_full();
         let mut watch = self.judge.lock();
-        // Without a canary labels may still come for one that was promoted.
+        // Without a canary, labels may still come for a promoted one.
         let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
             (Some(canary_slot), _) => {
                 (canary_slot.rollout, canary_slot.step, canary_slot.loaded.version.digest.clone())
@@ -46,12 +44,12 @@ impl Control {
             None => Observed::default(),
         };
         if !watch.tick(&live, &observed, &self.reported, at) {
-            // A command is about to install another step. The next save finds it.
+            // A command is about to install another step; the next save finds it.
             return Ok(());
         }
         let now = (rollout, step, observed.requests());
         let Some(to_save) = watch.to_save() else { return Ok(()) };
-        // Under the same lock, so that each label is either in a tick that is saved or still waits.
+        // Under the same lock, so that each label is either in a saved tick or still waits.
         let labels = self.reported.feedback.to_save(rollout);
         drop(watch);
         if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
@@ -103,7 +101,7 @@ impl Control {
         saved
     }
 
-    /// Keeps the evidence logs within their bounds. A failure costs space, nothing else.
+    /// Keeps the evidence log within its bounds. A failure costs only space.
     fn forget_chunks(&self) {
         let bounds = self.judge.lock().bounds;
         let forgotten = self

@@ -1,5 +1,4 @@
-//! What does an operator ask for, and which event is that? The event then takes effect in one way only:
-//! see `effect.rs`.
+//! Commands: what an operator may request, and the event that each becomes. `commit` makes it take effect.
 
 use std::time::Duration;
 
@@ -37,77 +36,77 @@ use crate::text::lists::is_one_line;
 
 pub use super::error::CommandError;
 
-/// A model that an operator wants on trial.
+/// A canary to deploy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deployment {
-    /// Its file.
+    /// The model file.
     pub model_path: String,
-    /// Its share of traffic, unless the default.
+    /// Its share of traffic; `None`: the default.
     pub weight: Option<Weight>,
-    /// The share of stable's requests that it is asked in shadow, unless none.
+    /// The share of stable's requests that it gets in shadow; `None`: none.
     pub shadow: Option<Weight>,
-    /// How long it is meant to last, unless the default.
+    /// How long the step bakes; `None`: the default.
     pub bake: Option<Duration>,
-    /// Who decides, unless the default.
+    /// Who decides; `None`: the default.
     pub mode: Option<Mode>,
-    /// What it does by itself otherwise than by default.
+    /// Overrides of the plan.
     pub plan: GivenPlan,
-    /// What is judged otherwise than by default.
+    /// Overrides of the metrics.
     pub judge: GivenJudgePolicy,
-    /// What happens after its promotion otherwise than by default.
+    /// Overrides of post-promotion monitoring.
     pub post_promotion: PostPromotionOverride,
-    /// Why.
+    /// The reason, for the journal.
     pub reason: Option<String>,
-    /// Whether a quarantine is to be passed over.
+    /// Whether to deploy it even if its artifact is quarantined.
     pub override_quarantine: bool,
 }
 
-/// What an operator wants done with the canary there is.
+/// A command to the running rollout.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Change the canary's share.
     SetTraffic {
         /// The new share.
         weight: Weight,
-        /// The share of stable's requests that it is asked in shadow.
+        /// The share of stable's requests that it gets in shadow.
         shadow: Weight,
     },
-    /// Put the rollout on hold.
+    /// Pause the rollout.
     Pause,
-    /// Let it go on.
+    /// Resume it.
     Resume,
     /// Turn the injected delay on or off; `None` flips it.
     SetSlowdown {
         /// On or off.
         enabled: Option<bool>,
-        /// How long, unless as before.
+        /// The delay; `None`: as before.
         delay_ms: Option<u32>,
     },
-    /// Break something in the canary on purpose, or nothing any more.
+    /// Inject a fault into the canary, or none any more.
     Inject(GivenInjection),
     /// Make the canary stable.
     Promote {
-        /// Whether to do so against the judgement; that takes a reason.
+        /// Whether to promote against the judgement, which needs a reason.
         force: bool,
-        /// Why.
+        /// The reason, for the journal.
         reason: Option<String>,
     },
     /// Make the version before the newest promotion stable again.
     Revert {
-        /// Why; it is needed.
+        /// The reason; required.
         reason: Option<String>,
     },
-    /// Take the canary back.
+    /// Roll the canary back.
     RollBack {
-        /// Why.
+        /// The reason, for the journal.
         reason: Option<String>,
-        /// Whether the artifact may come back only by override.
+        /// Whether to quarantine the artifact, so that only an override deploys it again.
         quarantine: bool,
     },
 }
 
 impl Control {
-    /// Puts a model on trial and returns the status after it. Blocks until the journal has it.
+    /// Deploys a canary and returns the new status. Blocks until the event is in the journal.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -116,7 +115,7 @@ impl Control {
         deployment: Deployment,
         if_revision: Option<u64>,
     ) -> Result<Status, CommandError> {
-        // Reading and warming up a model takes time: it is done before the others have to wait.
+        // Loading and warming up a model takes time, so it is done before the lock is taken.
         let candidate = self.prepare(&deployment.model_path)?;
         let policy = self.policy(&deployment)?;
         let reason = checked_reason(deployment.reason)?;
@@ -133,7 +132,7 @@ impl Control {
         Ok(Status { note, ..self.status_of(&ledger) })
     }
 
-    /// Carries out a command and returns the status after it. Blocks until the journal has it.
+    /// Executes a command and returns the new status. Blocks until the event is in the journal.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -149,7 +148,7 @@ impl Control {
         Ok(Status { note, ..self.status_of(&ledger) })
     }
 
-    /// The policy of a rollout: the server's with what the deployment says in its place.
+    /// The policy of a rollout: the server's, with the overrides of the deployment.
     fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
@@ -179,7 +178,7 @@ impl Control {
             }
             Mode::Manual => {
                 let shadow = deployment.shadow.unwrap_or_default();
-                // Whoever asks for a shadow and says nothing of users means that there are none.
+                // A shadow without a share of traffic means a share of 0.
                 let usual = if shadow.is_zero() { default.weight } else { Weight::ZERO };
                 (deployment.weight.unwrap_or(usual), shadow)
             }
@@ -203,7 +202,7 @@ impl Control {
         Ok(Policy { weight, shadow, bake, mode, plan, judge, post_promotion, ..default.clone() })
     }
 
-    /// Whether whatever is judged by labels gets any.
+    /// Refuses metrics of labels that act on a server that accepts no labels.
     fn check_labels(&self, judge: &JudgePolicy) -> Result<(), CommandError> {
         let waits = |metric: &&Metric| metric.source.is_of_labels() && metric.role.acts();
         match judge.metrics.iter().find(waits) {
@@ -218,7 +217,7 @@ impl Control {
         }
     }
 
-    /// The ledger, if it is at the revision that the caller has decided on.
+    /// The ledger, if it is at the revision that the caller expects.
     fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
         let mut ledger = self.ledger.lock();
         self.flush_pending_rollback(&mut ledger)?;
@@ -230,7 +229,7 @@ impl Control {
         }
     }
 
-    /// Finds, verifies and warms up a model that is to go on trial.
+    /// Finds, verifies and warms up a model that is to be deployed.
     fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
         let candidate = self.registry.candidate(model_path)?;
         let live = self.serving.live.load();
@@ -248,7 +247,7 @@ impl Control {
         Ok(candidate)
     }
 
-    /// The event that a command amounts to in this state.
+    /// The event that a command becomes in this state.
     fn event(&self, state: &State, command: Command) -> Result<Event, CommandError> {
         Ok(match command {
             Command::SetTraffic { weight, shadow } => {
@@ -284,7 +283,7 @@ impl Control {
             }
             Command::RollBack { reason, quarantine } => {
                 let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
-                // Nothing refuses it from here on, and nobody need meet the canary while it is judged.
+                // Nothing refuses a rollback from here on, so the canary gets no request while it is judged.
                 if let Some(canary_slot) = &self.serving.live.load().canary {
                     canary_slot.close();
                 }
@@ -300,7 +299,7 @@ impl Control {
         })
     }
 
-    /// What an injection amounts to. Nothing may be injected again at any time.
+    /// The event of an injection. Removing a fault is always allowed.
     fn injected(&self, state: &State, given: GivenInjection) -> Result<Event, CommandError> {
         let out = |InjectionError { field, value, allowed }| CommandError::OutOfRange {
             field,
@@ -349,7 +348,7 @@ impl Control {
     }
 }
 
-/// What whoever rolls back ought to know if there is nothing to roll back: it may have been promoted just now.
+/// A note for a rollback without a canary, which may have been promoted a moment ago.
 fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
     let Command::RollBack { quarantine, .. } = command else { return None };
     if state.rollout.is_some() {
@@ -373,7 +372,7 @@ fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
     Some(note)
 }
 
-/// Where the canary answers everything, stable answers nothing that it could be asked, too.
+/// Refuses a shadow while the canary has all traffic: stable then answers nothing that could be shadowed.
 fn check_shadow(weight: Weight, shadow: Weight) -> Result<(), CommandError> {
     if weight.basis_points() == Weight::WHOLE && !shadow.is_zero() {
         return Err(CommandError::OutOfRange {

@@ -1,7 +1,7 @@
-//! How does an event take effect? The only way to change anything: apply, append, then act.
+//! Commit: apply an event, append it to the journal, act on it. The only way to change state.
 //!
-//! A rollback alone does not wait: its canary gets no further request before the disk is asked, and it holds
-//! even if the journal cannot be written. Then it is kept, and written as soon as it can be.
+//! A rollback is the exception: its canary gets no further request even before the append, and the rollback
+//! holds if the append fails. It is then pending, and appended as soon as the store accepts it.
 
 use std::sync::Arc;
 
@@ -26,17 +26,17 @@ use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Recorder;
 use crate::store::StoreError;
 
-/// Whether this is a rollback, and its rollout still runs.
+/// Whether this is a rollback of the rollout that still runs.
 fn is_still_to_do(event: &Event, state: &State) -> bool {
     let running = state.rollout.as_ref().map(|rollout| rollout.id);
     event.is_rollback() && event.rollout() == running
 }
 
 impl Control {
-    /// Writes down a rollback that took effect when the journal could not be written.
+    /// Appends a rollback that is not in the journal yet.
     ///
     /// # Errors
-    /// When it still cannot.
+    /// When the store still fails.
     pub fn retry_rollback(&self) -> Result<(), CommandError> {
         self.flush_pending_rollback(&mut self.ledger.lock())
     }
@@ -52,8 +52,8 @@ impl Control {
                 tracing::info!(revision = ledger.revision, "the rollback is in the journal");
             }
             Err(StoreError::Conflict { .. }) => {
-                // It was written after all, or someone else has decided meanwhile: the journal is right,
-                // and goes on from the state before the rollback.
+                // It was appended after all, or another process has decided meanwhile. The journal is
+                // right and continues from the state before the rollback.
                 let event = event.clone();
                 let rolled_back = std::mem::replace(&mut ledger.state, before.clone());
                 if let Err(cause) = self.catch_up(ledger) {
@@ -76,7 +76,7 @@ impl Control {
         Ok(())
     }
 
-    /// Apply, append, act.
+    /// Applies, appends and acts.
     pub(crate) fn commit(
         &self,
         ledger: &mut Ledger,
@@ -108,8 +108,8 @@ impl Control {
                     followed?;
                     return Err(conflict.into());
                 }
-                // Following the journal has opened the canary_slot again. One that leads nowhere new is no reason to
-                // leave users with the canary.
+                // Following the journal has opened the slot again. If it leads nowhere new, users must not
+                // keep meeting the canary.
                 return if followed.is_ok() && ledger.revision > revision {
                     self.commit(ledger, event, None)
                 } else {
@@ -127,24 +127,23 @@ impl Control {
         Ok(())
     }
 
-    /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement
-    /// can be recomputed. A rollback happens even if that fails. A promotion and a change of weight can wait
-    /// until the disk is well.
+    /// Saves the ticks that an event's judgement rests on before the event itself, so that the judgement can
+    /// be recomputed. A rollback happens even if this fails; a promotion or a change of weight waits.
     fn save_evidence_of(&self, event: &Event) -> Result<(), StoreError> {
         match event.evidence_before() {
             EvidenceBefore::NotNeeded => Ok(()),
             EvidenceBefore::Required => self.save_checkpoint(),
             EvidenceBefore::BestEffort => {
                 if let Err(cause) = self.save_checkpoint() {
-                    tracing::error!(%cause, "the evidence of {} is not all kept", event.name());
+                    tracing::error!(%cause, "the evidence of {} is incomplete", event.name());
                 }
                 Ok(())
             }
         }
     }
 
-    /// What becomes of an event that the journal could not take. Nothing happens, but for a rollback:
-    /// users must not go on meeting a bad canary because a disk is full.
+    /// Handles an event that the journal did not accept. Only a rollback takes effect: a full disk must not
+    /// keep users on a bad canary.
     fn unjournalled(
         &self,
         ledger: &mut Ledger,
@@ -159,23 +158,22 @@ impl Control {
         self.install(&state, SamplesEffect::StartAnew, None);
         let before = std::mem::replace(&mut ledger.state, state);
         ledger.pending_rollback = Some(PendingRollback { event: event.clone(), at, before });
-        tracing::error!(%cause, "the canary gets no traffic, but its rollback is not kept");
+        tracing::error!(%cause, "the canary gets no traffic, but its rollback is not in the journal");
         CommandError::PendingRollback(cause)
     }
 
     /// Makes predictions follow the state.
     fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
         let old = self.serving.live.load();
-        // By name and file as well as by digest: one artifact may be deployed under two names, and
-        // whoever answers must answer under its own.
+        // By name and file as well as by digest, because one artifact may be deployed under two names and
+        // each answers under its own.
         let known = |version: &Version| -> Option<Arc<Loaded>> {
             let canary = old.canary.as_ref().map(|canary_slot| &canary_slot.loaded);
             let others = canary.into_iter().chain([&old.stable]).chain(&old.previous);
             let mut loaded = candidate.iter().chain(others);
             loaded.find(|loaded| loaded.version == *version).cloned()
         };
-        // A promotion makes the canary stable, and a revert the version that is kept for it, so all are among
-        // those already loaded.
+        // A promotion makes the canary stable, a revert the previous version: both are loaded.
         let stable = known(&state.stable).unwrap_or_else(|| old.stable.clone());
         let canary = state.rollout.as_ref().and_then(|rollout| {
             let before =
@@ -199,18 +197,18 @@ impl Control {
             self.serving.shadow.begin(rollout.id);
         }
         self.serving.install(Live { stable, canary, previous, recorder });
-        // It may be another rollout's turn, with another interval.
+        // The interval of looks may have changed.
         self.wakeup.wake();
     }
 
-    /// Keeps only the artifacts that a restart would need. A failure costs space, nothing else.
+    /// Keeps only the artifacts that a restart would need. A failure costs only space.
     fn forget_artifacts(&self, state: &State) {
         let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
         let previous = state.post_promotion.iter().map(|care| care.previous.digest.as_str());
         let stable = state.stable.digest.as_str();
         let needed: Vec<&str> = canary.chain(previous).chain([stable]).collect();
         if let Err(cause) = self.store.retain_artifacts(&needed) {
-            tracing::warn!(%cause, "artifacts that nobody needs are still in the store");
+            tracing::warn!(%cause, "unused artifacts are still in the store");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who drives a rollout by plan? One look after the other: judge, ask the plan what to do, do it.
+//! Controller of rollouts by plan: looks, judges, determines the next action, commits it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -17,16 +17,15 @@ use crate::canary::rollout::next_action::next_action;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 
-/// How often one looks whether there is a rollout by plan.
+/// How often it checks for a rollout by plan.
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Looks at the rollout under way, or at the promotion that is watched, and does what its plan says; what
-    /// that was, or `None` if there is none by plan. Blocks until the journal has it.
+    /// Looks at the running rollout or the monitored promotion and takes the next action. Returns it; `None`
+    /// without a rollout by plan. Blocks until the event is in the journal.
     ///
     /// # Errors
-    /// When the store fails. Nothing has changed then, but for a rollback, which takes effect in any case; the
-    /// next look tries again.
+    /// When the store fails. Only a rollback takes effect then; the next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
         let mut ledger = self.ledger.lock();
         self.flush_pending_rollback(&mut ledger)?;
@@ -61,7 +60,7 @@ impl Control {
         Ok(Some(action))
     }
 
-    /// What the plan says now.
+    /// The next action of the plan.
     pub(crate) fn next_action(
         &self,
         rollout: &Rollout,
@@ -80,7 +79,7 @@ impl Control {
         next_action(rollout, judgement, &seen, self.clock.wall())
     }
 
-    /// Looks once, and logs trouble that is new; how long until the next look.
+    /// Looks once and logs a new error; how long until the next look.
     pub(crate) fn drive(&self, trouble: &mut Option<String>) -> Duration {
         let now = trouble_of(|| self.look());
         if let Some(cause) = now.as_ref().filter(|_| now != *trouble) {
@@ -97,8 +96,8 @@ impl Control {
     }
 }
 
-/// What went wrong in a look. The next one comes even if this one panicked: a canary that nobody looks at any
-/// more is worse than an error in the log.
+/// The error of a look. A panic is caught, because a canary without a controller is worse than an error in
+/// the log.
 fn trouble_of<T>(look: impl FnOnce() -> Result<T, CommandError>) -> Option<String> {
     match std::panic::catch_unwind(AssertUnwindSafe(look)) {
         Ok(Ok(_)) => None,

@@ -1,4 +1,4 @@
-//! Why is a command not carried out? In sentences that say what to do instead.
+//! Command errors. Each message says what to do instead.
 
 use thiserror::Error;
 
@@ -11,13 +11,13 @@ use crate::model::SchemaDifference;
 use crate::service::serving::inference::InferenceError;
 use crate::store::StoreError;
 
-/// Why a command was not carried out. Nothing has changed then.
+/// Why a command was refused. Nothing has changed then, except in [`CommandError::PendingRollback`].
 #[derive(Debug, Error)]
 pub enum CommandError {
-    /// The file is not there, or no model.
+    /// The file does not exist or is not a model.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// Its features are not stable's.
+    /// Its features differ from stable's.
     #[error("{path:?} cannot be a canary of {stable}: {cause}; retrain it on the same features")]
     Features {
         /// The file.
@@ -27,12 +27,12 @@ pub enum CommandError {
         /// The difference.
         cause: SchemaDifference,
     },
-    /// It fails before the first user would see it.
+    /// It fails before the first user would meet it.
     #[error("{path:?} fails its warm-up ({}); it was not deployed", .cause.detail)]
     WarmUp {
         /// The file.
         path: String,
-        /// How.
+        /// The failure.
         cause: InferenceError,
     },
     /// A value of the command is out of range.
@@ -45,16 +45,16 @@ pub enum CommandError {
         /// What is allowed.
         allowed: String,
     },
-    /// The metrics it is to be judged by cannot be.
+    /// The metrics are invalid.
     #[error(transparent)]
     Judge(#[from] JudgePolicyError),
-    /// The plan cannot be.
+    /// The plan is invalid.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// What happens after a promotion cannot be.
+    /// The post-promotion policy is invalid.
     #[error(transparent)]
     PostPromotionPolicy(#[from] PostPromotionError),
-    /// There is nothing to revert to.
+    /// The version to revert to is lost.
     #[error(
         "{version} could not be loaded after the last start, so it cannot be reverted to; deploy it"
     )]
@@ -72,20 +72,18 @@ pub enum CommandError {
         /// What to give instead.
         instead: &'static str,
     },
-    /// Nothing may be broken here on purpose.
-    #[error(
-        "this server injects nothing; a test server that is started with --allow-injection does"
-    )]
+    /// Fault injection is off.
+    #[error("fault injection is off; start a test server with --allow-injection to use it")]
     InjectionNotAllowed,
-    /// It cannot happen in this state.
+    /// The state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The caller has decided on an older state.
+    /// The caller expects an older state.
     #[error("the state is at revision {actual}, not {expected}; look at the status and retry")]
     Revision {
-        /// What the caller had seen.
+        /// The revision that the caller expects.
         expected: u64,
-        /// What there is.
+        /// The current revision.
         actual: u64,
     },
     /// The journal could not be written.
@@ -93,7 +91,7 @@ pub enum CommandError {
     Store(#[from] StoreError),
     /// A rollback took effect, but the journal could not be written.
     #[error(
-        "the canary gets no traffic any more, but the journal does not have it yet: {0}; serin goes on \
+        "the canary gets no more traffic, but the rollback is not in the journal yet: {0}; serin keeps \
          trying, and until it succeeds a restart would bring the canary back"
     )]
     PendingRollback(StoreError),

@@ -1,4 +1,4 @@
-//! Who looks after a promotion? Each look judges the labels that came, and does what the policy says.
+//! Post-promotion monitoring: each look judges the labels received and acts as the policy says.
 
 use super::Control;
 use super::error::CommandError;
@@ -12,7 +12,7 @@ use crate::canary::rollout::state::PostPromotion;
 use crate::service::serving::recorder::Observed;
 
 impl Control {
-    /// Looks at the promotion that is watched, if one is, and does what is to be done.
+    /// Looks at the monitored promotion, if there is one, and acts.
     pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
         let Some(care) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
         let rollout = care.rollout.id;
@@ -49,17 +49,17 @@ impl Control {
         let none = Observed::default();
         let rollout = &care.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
-        // Nobody asks the health check: nothing is split, so there is nothing it could compare.
+        // Traffic is not split, so the health check has nothing to compare.
         let mode = Mode::Automatic;
         Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
     }
 
-    /// What a deployment that has ended a watch ought to say.
+    /// A note for a deployment that ends post-promotion monitoring.
     pub(crate) fn ended_watch(ledger: &Ledger) -> Option<String> {
         let care = ledger.state.post_promotion.as_deref()?;
         let rollout = &care.rollout;
         Some(format!(
-            "the watch over the promotion of {} (rollout {}) ended with this deployment, before {}; {} can no \
+            "monitoring of the promoted {} (rollout {}) ended with this deployment, before {}; {} can no \
              longer be reverted to",
             rollout.canary.name, rollout.id, care.until, care.previous.name
         ))

@@ -1,11 +1,10 @@
-//! How many requests come now? Over the last half minute or minute, so that a forecast follows the
-//! traffic and does not jump with every second.
+//! Request rate over the last 30 to 60 seconds, so that a forecast follows the traffic without jumping.
 
 use jiff::Timestamp;
 
 use crate::canary::judge::forecast::Observed;
 
-/// The window begins so long ago at least, once there was so much time, and at most twice as long.
+/// The shortest window; the longest is twice as long.
 const WINDOW_SECONDS: f64 = 30.0;
 
 /// Requests counted since two moments.
@@ -38,7 +37,7 @@ impl Rate {
         }
     }
 
-    /// What came of late.
+    /// Requests in the window, and its length.
     pub(crate) fn observed(&self, now: Timestamp) -> Observed {
         Observed { requests: self.earlier.requests, seconds: self.earlier.seconds(now) }
     }

@@ -1,4 +1,4 @@
-//! Which models are there? Finds artifacts in the models folder, and nothing outside it.
+//! Registry: the artifacts in the models folder, and nothing outside it.
 
 use std::path::Component;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub type Decode = dyn Fn(&[u8]) -> Result<Decoded, ArtifactError> + Send + Sync;
 
 /// What an artifact holds.
 pub struct Decoded {
-    /// The artifact's identity, in hexadecimal.
+    /// The artifact's digest, in hexadecimal.
     pub digest: String,
     /// The model.
     pub model: Arc<dyn Model>,
@@ -39,7 +39,7 @@ pub struct Decoded {
 
 /// An artifact that was found, read and verified.
 pub struct Candidate {
-    /// Its name, file and identity.
+    /// Its name, file and digest.
     pub version: Version,
     /// The bytes it was read from.
     pub bytes: Vec<u8>,
@@ -54,15 +54,15 @@ pub struct Listed {
     pub file: String,
     /// The version name it would be deployed under.
     pub version: String,
-    /// What is in it, if it is a model.
+    /// Its card, if it is a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<Card>,
-    /// Why it is none.
+    /// Why it is not a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// Why there is no such model.
+/// Why a model cannot be found or loaded.
 #[derive(Debug, Error)]
 pub enum RegistryError {
     /// The path is not one inside the models folder.
@@ -71,7 +71,7 @@ pub enum RegistryError {
              \"model_v2.bin\""
     )]
     Outside {
-        /// What was asked for.
+        /// The requested path.
         path: String,
         /// Why it is refused.
         why: &'static str,
@@ -79,12 +79,12 @@ pub enum RegistryError {
     /// No such file.
     #[error("there is no {path:?} in the models folder; {known}")]
     NotFound {
-        /// What was asked for.
+        /// The requested path.
         path: String,
-        /// What there is instead.
+        /// The files in the folder.
         known: String,
     },
-    /// What was kept for a version is another artifact.
+    /// The stored artifact of a version has another digest.
     #[error("the artifact kept for {version} has the digest {found}, not {expected}")]
     OtherDigest {
         /// The version.
@@ -94,10 +94,10 @@ pub enum RegistryError {
         /// The digest of what was found.
         found: String,
     },
-    /// The file is no model, or a damaged one.
+    /// The file is not a model, or is damaged.
     #[error("{path:?} cannot be deployed: {cause}")]
     NotAModel {
-        /// What was asked for.
+        /// The requested path.
         path: String,
         /// What is wrong with it.
         cause: ArtifactError,
@@ -110,7 +110,7 @@ impl Registry {
         Registry::with_decoder(folder, Box::new(decode))
     }
 
-    /// A registry that reads artifacts in its own way, for tests with models that misbehave.
+    /// A registry with its own decoder, for tests with models that misbehave.
     pub fn with_decoder(folder: impl Into<PathBuf>, decode: Box<Decode>) -> Registry {
         Registry { folder: folder.into(), decode, listing: Mutex::default() }
     }
@@ -119,7 +119,7 @@ impl Registry {
     /// at such a path with the folder's own name in front.
     ///
     /// # Errors
-    /// When the path leaves the folder, leads nowhere, or leads to something that is no model.
+    /// When the path leaves the folder, does not exist, or is not a model.
     pub fn candidate(&self, requested: &str) -> Result<Candidate, RegistryError> {
         let (relative, path) = self.find(requested)?;
         let not_a_model = |cause| RegistryError::NotAModel { path: requested.to_owned(), cause };
@@ -133,7 +133,7 @@ impl Registry {
         Ok(Candidate { loaded: load(version.clone(), decoded.model), version, bytes })
     }
 
-    /// The model of a known version from bytes kept elsewhere.
+    /// The model of a known version, from stored bytes.
     ///
     /// # Errors
     /// When the bytes are not that version's artifact.
@@ -152,7 +152,7 @@ impl Registry {
 
     /// Every artifact of the folder and its subfolders, by name.
     pub fn list(&self) -> Vec<Listed> {
-        // One list at a time: cards can be large, and many at once larger still.
+        // One list at a time, because cards can be large.
         let _turn = self.listing.lock();
         self.files()
             .into_iter()
@@ -167,15 +167,15 @@ impl Registry {
             .collect()
     }
 
-    /// The requested path relative to the folder, and where it leads. What stands there literally
-    /// comes first; then the folder's own name in front may be left out.
+    /// The requested path relative to the folder, and where it leads: first as given, then without the
+    /// folder's own name in front.
     fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
         let literal = inside(requested)?;
         let not_found = match self.resolve(requested, &literal) {
             Err(error @ RegistryError::NotFound { .. }) => error,
             outcome => return outcome.map(|path| (literal, path)),
         };
-        // "models/model_v2.bin" means the same wherever the folder really is, and so does its name.
+        // "models/model_v2.bin" and the folder's real name in front mean the same.
         let own = self.folder.file_name().unwrap_or_default();
         let rest = literal.strip_prefix("models").or_else(|_| literal.strip_prefix(own));
         match rest {
@@ -186,7 +186,7 @@ impl Registry {
         }
     }
 
-    /// Where the path leads, links followed; never outside the folder.
+    /// The resolved path, links followed; never outside the folder.
     fn resolve(&self, requested: &str, relative: &Path) -> Result<PathBuf, RegistryError> {
         let not_found =
             || RegistryError::NotFound { path: requested.to_owned(), known: self.known() };
@@ -237,7 +237,7 @@ impl Registry {
     }
 }
 
-/// The requested path relative to the folder; nothing on disk is looked at.
+/// The requested path relative to the folder, without reading the disk.
 fn inside(requested: &str) -> Result<PathBuf, RegistryError> {
     let outside = |why| RegistryError::Outside { path: requested.to_owned(), why };
     if requested.is_empty() {

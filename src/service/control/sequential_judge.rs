@@ -26,11 +26,11 @@ use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 
-/// The judgement of the rollout under way, and up to where it has seen the samples.
+/// The sequential judge of the running rollout, and up to which samples it has seen.
 #[derive(Default)]
 pub(crate) struct SequentialJudge {
     watched: Option<Watched>,
-    /// How much is kept of what led to the judgement.
+    /// How much of the evidence log is kept.
     pub(crate) bounds: Bounds,
 }
 
@@ -38,22 +38,22 @@ struct Watched {
     rollout: u64,
     step: u32,
     digest: String,
-    /// Whether it was promoted, so that only labels of earlier predictions can still come.
+    /// Whether it was promoted: then only labels of earlier predictions still come.
     is_promoted: bool,
     policy: JudgePolicy,
-    /// What is observed before enters no judgement.
+    /// Samples from before are not judged.
     warm_until: Timestamp,
-    /// Whether the last tick was of the warm-up.
+    /// Whether the last tick belonged to the warm-up.
     is_warm: bool,
-    /// The samples of the step that the last tick has seen.
+    /// The samples of the step up to the last tick.
     seen: Samples,
     /// The pairs, likewise.
     seen_pairs: Option<Pairs>,
     monitors: Monitors,
-    /// The ticks that the store does not have.
+    /// Ticks that are not in the store yet.
     unsaved: Unsaved,
     rate: Rate,
-    /// Everything recorded before this moment is in the evidence, or was left out of it on purpose.
+    /// Everything recorded before this moment is in the evidence or was left out deliberately.
     as_of: Timestamp,
 }
 
@@ -64,18 +64,18 @@ pub(crate) struct Newest {
     pub(crate) as_of: Timestamp,
 }
 
-/// What is to be saved of a judgement, all of it at once.
+/// What a checkpoint saves of the judge, in one transaction.
 pub(crate) struct ToSave {
-    /// The judgement.
+    /// Its monitors.
     pub(crate) monitors: Monitors,
-    /// What led to it since the last save.
+    /// The log since the last save.
     pub(crate) grown: Vec<LogRecord>,
-    /// Up to where that is.
+    /// The end of it.
     pub(crate) so_far: u64,
 }
 
 impl SequentialJudge {
-    /// The watch over a rollout, with these monitors, which have seen these samples of its step.
+    /// The judge of a rollout, with monitors that have seen these samples of its step.
     pub(crate) fn over(
         rollout: &Rollout,
         monitors: Monitors,
@@ -105,13 +105,13 @@ impl SequentialJudge {
         SequentialJudge { watched: Some(watched), bounds }
     }
 
-    /// The same watch, now that the canary was promoted: only labels of earlier predictions still come.
+    /// The same judge after the promotion: only labels of earlier predictions still come.
     pub(crate) fn post_promotion(mut self) -> SequentialJudge {
         self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
         self
     }
 
-    /// The rollout, step and artifact whose promotion is watched.
+    /// Rollout, step and artifact of the monitored promotion.
     pub(crate) fn promoted(&self) -> Option<(u64, u32, String)> {
         let watched = self.watched.as_ref().filter(|watched| watched.is_promoted)?;
         Some((watched.rollout, watched.step, watched.digest.clone()))
@@ -141,20 +141,20 @@ impl SequentialJudge {
         }
         let Some(canary_slot) = &live.canary else { return false };
         let Observed { first: samples, pairs, .. } = observed;
-        // Whoever looked earlier and comes later brings nothing new.
+        // Of two concurrent ticks, the one that read first and comes last brings nothing new.
         let increment = Increment::between(canary_slot.split.weight(), &watched.seen, samples)
             .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
-        // The tick in which the warm-up ends is of it.
+        // The tick in which the warm-up ends belongs to it.
         let is_warming = at < watched.warm_until || watched.is_warm;
         if increment.weight.is_certain() || is_warming {
-            // No coin falls, so what was recorded compares nothing; or nothing is judged yet.
+            // Without randomization recorded values compare nothing, and in the warm-up nothing is judged.
             reported.recordings.drop_waiting();
         } else {
             increment.recorded = reported.recordings.increments();
         }
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
-        // A label knows its own share, so it waits for no other one to end.
+        // A label carries its own share, so it does not wait for a change of share.
         increment.losses = reported.feedback.take_losses();
         watched.rate.count(increment.stable.requests + increment.canary.requests, at);
         if is_warming {
@@ -162,8 +162,8 @@ impl SequentialJudge {
             let rest = if watched.is_warm {
                 (samples.clone(), pairs.clone())
             } else {
-                // Whoever came so far was not judged, and is once. What comes before the samples are read
-                // anew is left out, rather than counted twice.
+                // Keys seen so far were not judged and are judged once. Samples until the next read are left
+                // out rather than counted twice.
                 canary_slot.visits.forget();
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
@@ -171,7 +171,7 @@ impl SequentialJudge {
             (watched.seen, watched.seen_pairs) = rest;
             return true;
         }
-        // Looking twice at the same samples changes nothing.
+        // A tick without new samples changes nothing.
         if !increment.is_empty() {
             watched.take_in(&increment, at, &self.bounds);
             (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
@@ -179,7 +179,7 @@ impl SequentialJudge {
         true
     }
 
-    /// Whether the judged step is the one that is being served, or was promoted.
+    /// Whether the judged step is being served, or was promoted.
     fn is_of(&self, live: &Live) -> bool {
         self.watched.as_ref().is_some_and(|watched| {
             let served = live.canary.as_ref().map(|slot| (slot.rollout, slot.step));
@@ -187,14 +187,14 @@ impl SequentialJudge {
         })
     }
 
-    /// The evidence of the newest tick; `None` if the step that is being served is not judged.
+    /// The evidence of the newest tick; `None` if the served step is not judged.
     pub(crate) fn newest(&self, live: &Live) -> Option<Newest> {
         let watched = self.watched.as_ref().filter(|_| self.is_of(live))?;
         let evidence = SequentialEvidence::new(&watched.policy, &watched.monitors);
         Some(Newest { evidence, as_of: watched.as_of })
     }
 
-    /// What comes, if requests go on as they did of late.
+    /// The forecast at the current request rate.
     pub(crate) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
         let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
         let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
@@ -203,7 +203,7 @@ impl SequentialJudge {
         Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
     }
 
-    /// The segments that were seen.
+    /// The segments seen.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
         self.watched.iter().flat_map(|watched| watched.monitors.segments())
     }
@@ -215,15 +215,15 @@ impl SequentialJudge {
         Some(ToSave { monitors: monitors.clone(), grown, so_far })
     }
 
-    /// That far, the log of this rollout is saved.
+    /// The log of this rollout is saved up to here.
     pub(crate) fn saved(&mut self, rollout: u64, so_far: u64) {
         if let Some(watched) = self.watched.as_mut().filter(|watched| watched.rollout == rollout) {
             watched.unsaved.saved(so_far);
         }
     }
 
-    /// Follows a change of state. The judgement of a rollout goes on from step to step, because each
-    /// tick knows its own share; a new rollout starts from what stable did before it.
+    /// Follows a change of state. The evidence of a rollout continues over its steps, because each tick knows
+    /// its own share. A new rollout starts from stable's samples before it.
     pub(crate) fn follow(
         &mut self,
         state: &State,
@@ -250,7 +250,7 @@ impl SequentialJudge {
                 }
             }
             Some(_) | None => {
-                // What was recorded of the last canary says nothing about this one.
+                // Values of the last canary say nothing about this one.
                 recordings.clear();
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
@@ -264,7 +264,7 @@ impl SequentialJudge {
 }
 
 impl Watched {
-    /// A tick: learned from, and written down.
+    /// Updates the monitors with a tick and logs it.
     fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
         self.monitors.tick(increment);
         let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);

@@ -1,4 +1,4 @@
-//! From a journal to a running service: replay, load, restore.
+//! Startup: replay the journal, load the models, restore the evidence.
 
 use std::sync::Arc;
 
@@ -53,13 +53,13 @@ pub enum StartError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The journal tells no possible history.
+    /// The journal is not a possible history.
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// The first stable model cannot be loaded.
     #[error("no stable model")]
     Registry(#[from] RegistryError),
-    /// The stable model that the journal names is neither in the store nor in the folder.
+    /// The stable model of the journal is neither in the store nor in the folder.
     #[error(
         "the stable model {name} ({digest}) is neither in the store nor, unchanged, at {file} in \
          the models folder; put the file back, or begin anew with another --store"
@@ -69,19 +69,19 @@ pub enum StartError {
         name: String,
         /// Its file.
         file: String,
-        /// Its identity.
+        /// Its digest.
         digest: String,
     },
-    /// What is to be redacted is unknown.
+    /// A feature to redact is unknown.
     #[error(transparent)]
     Redact(#[from] RedactError),
-    /// What had to be journalled at the start, such as the rollback of a canary that was lost, could not be.
+    /// An event of the start, such as the rollback of a lost canary, could not be committed.
     #[error("{0}")]
     Command(String),
 }
 
 impl Control {
-    /// Starts from what the store holds, or anew with the stable model of the settings.
+    /// Starts from the store, or with the stable model of the settings if the store is empty.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -92,7 +92,7 @@ impl Control {
         clock: Arc<dyn Clock>,
     ) -> Result<Control, StartError> {
         let (state, known) = replayed(&*store, None, 0)?;
-        // Before anything is written that somebody may want to hear of.
+        // Before the first event is written that a target may subscribe to.
         let notifications = Notifications::new(&settings.notify, &*store, known);
         let (state, revision) = match state {
             Some(state) => (state, known),
@@ -133,7 +133,7 @@ impl Control {
         Ok(control)
     }
 
-    /// Ends what was injected by a server that was allowed to, if this one is not.
+    /// Removes an injected fault if this server does not allow injection.
     fn end_forbidden_injection(&self) -> Result<(), StartError> {
         let mut ledger = self.ledger.lock();
         let injected = ledger.state.rollout.as_ref().filter(|it| it.injected().is_some());
@@ -144,7 +144,7 @@ impl Control {
         self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 
-    /// Follows a journal that someone else has written to.
+    /// Follows a journal that another process has written to.
     pub(crate) fn catch_up(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
         let damaged = |cause: String| {
             CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
@@ -154,12 +154,12 @@ impl Control {
         if let Some(state) = state {
             let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.wakeup)
                 .map_err(|e| damaged(e.to_string()))?;
-            // Not while a checkpoint of the old watch is being saved.
+            // Not while a checkpoint of the old evidence is being saved.
             let _not_saving = self.saved.lock();
             *self.judge.lock() = watched(&state, &live, &*self.store, self.clock.wall());
             self.serving.install(live);
             labelled(&state, &*self.store, &self.reported.feedback);
-            // What was recorded before may have been of another rollout.
+            // Values recorded so far may belong to another rollout.
             self.reported.recordings.clear();
             match &state.rollout {
                 Some(rollout) => {
@@ -217,8 +217,8 @@ fn first_state(
     Ok((follow(None, &entry)?, entry.sequence))
 }
 
-/// Loads what the state names, and goes on with the samples of its step. The canary is left out
-/// if it cannot be loaded.
+/// Loads the versions of the state and restores the samples of its step. A canary that cannot be loaded is
+/// left out.
 fn assemble(
     state: &State,
     store: &dyn Store,
@@ -279,7 +279,7 @@ fn load(
     }
 }
 
-/// The keys that were there before the restart, if any were.
+/// The keys seen before the restart, if any.
 fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
     let saved = store.checkpoint(ReplicaId::ONLY).ok()??;
     let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
@@ -288,13 +288,13 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
     Some(Arc::new(RolloutKeys::restored(rollout.salt, seen, shadowed)))
 }
 
-/// The watch over the samples that were restored. It goes on with what the checkpoint has concluded, be it
-/// from an earlier step, or starts from what stable did before.
+/// The sequential judge of the restored rollout. Continues from the checkpoint, even one of an earlier step,
+/// or starts from stable's samples before the rollout.
 fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> SequentialJudge {
     let Some(rollout) = state.judged() else { return SequentialJudge::default() };
     let seen = live.recorder.observed();
     let kept = match store.checkpoint(ReplicaId::ONLY) {
-        // What was not restored of the samples is not seen again, so nothing is known twice.
+        // Samples that were not restored do not come back, so nothing counts twice.
         Ok(Some(saved))
             if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest) =>
         {
@@ -307,14 +307,14 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Seq
         }
     };
     let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
-        // So it is after a crash in the first second of a rollout, too.
+        // Also the case after a crash in the first second of a rollout.
         tracing::info!(
             rollout = rollout.id,
-            "the watch knows nothing of this rollout, and starts anew"
+            "no evidence of this rollout was saved; the sequential judge starts anew"
         );
         Monitors::new(&rollout.policy.judge, &seen.first.stable)
     });
-    // What another algorithm has learned is a base for this one, not something this one could recompute.
+    // Evidence of another algorithm is a snapshot to continue from; this one could not recompute it.
     let is_of_this = monitors.algorithm() == ALGORITHM;
     let monitors = monitors.taken_over();
     let kept = if is_of_this { unsaved(store, rollout.id, &monitors) } else { Ok(None) };
@@ -328,15 +328,15 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Seq
     if let Some(canary_slot) = &live.canary {
         canary_slot.segments.learn(watch.segments());
         if is_new {
-            // Whoever came so far came in the warm-up.
+            // All keys so far came in the warm-up.
             canary_slot.visits.forget();
         }
     }
     if state.rollout.is_some() { watch } else { watch.post_promotion() }
 }
 
-/// Goes on with the labels of the checkpoint, if they are of the rollout that takes labels now. Labels that
-/// cannot be read are lost evidence, no reason not to serve.
+/// Restores the labels of the checkpoint, if they belong to the current rollout. Unreadable labels are lost
+/// evidence; the server starts without them.
 fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
     let rollout = state.judged();
     feedback.follow(rollout);
@@ -352,8 +352,7 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
     }
 }
 
-/// What the evidence log says was learned of a rollout: a failure is final, whatever becomes of the
-/// checkpoint.
+/// The monitors that the evidence log of a rollout leads to: a failure is final even if the checkpoint is lost.
 fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
     let segments = store.chunks(ReplicaId::ONLY).ok()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
@@ -363,15 +362,11 @@ fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
     );
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let monitors = tick_log::replay(base, &ticks, end).ok()?;
-    tracing::warn!(
-        rollout,
-        ticks = end,
-        "what the watch has learned is taken from the evidence log"
-    );
+    tracing::warn!(rollout, ticks = end, "the evidence is restored from the evidence log");
     Some(monitors)
 }
 
-/// The end of the log that led to these monitors; `None` if it does not lead to them.
+/// The end of the log, if it leads to these monitors.
 fn unsaved(
     store: &dyn Store,
     rollout: u64,
@@ -386,8 +381,8 @@ fn unsaved(
     Ok(leads_here.then(|| Unsaved::after(&ticks)))
 }
 
-/// The recorder of the current step, with the samples of its checkpoint if there is one. Samples
-/// that cannot be read are lost evidence, no reason not to serve.
+/// The recorder of the current step, with the samples of its checkpoint. Unreadable samples are lost
+/// evidence; the server starts without them.
 fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
     let Some(rollout) = &state.rollout else { return Recorder::new(workers) };
     match store.checkpoint(ReplicaId::ONLY) {

@@ -1,10 +1,9 @@
-//! What became of a prediction? A label comes with its prediction's id, which says all that is needed,
-//! so no prediction is kept: only which labels came, and what they say of each track.
+//! Feedback: labels of predictions.
 //!
-//! One rollout at a time takes labels: the one under way, or the promoted one that is still watched. A
-//! label counts once. What is remembered for that, 8 bytes a label, is saved with the checkpoint in one
-//! transaction with what was counted, so a crash forgets the labels of its last second whole: they may be
-//! sent again, and no label ever counts twice.
+//! A prediction id carries all that its label needs, so no prediction is kept. One rollout at a time accepts
+//! labels: the running one, or the promoted one that is still monitored. A label counts once: its fingerprint
+//! (8 bytes) is saved with the counts in one transaction, so that a crash forgets the labels of its last second
+//! entirely. They may be sent again, and no label counts twice.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -34,16 +33,16 @@ pub const MAX_LABELS: usize = 1_000_000;
 /// The name that the key of ids is kept by.
 const KEY: &str = "prediction_id_key";
 
-/// Why a label is not taken.
+/// Why a label is refused.
 #[derive(Debug, Error, PartialEq)]
 pub enum FeedbackError {
-    /// Nobody listens.
+    /// Feedback is off.
     #[error(
         "feedback is off on this server; to turn it on, set enabled = true under [feedback] in its \
          configuration"
     )]
     Disabled,
-    /// The id is none.
+    /// The id is invalid.
     #[error(transparent)]
     Id(#[from] IdError),
     /// The prediction is too old.
@@ -55,21 +54,21 @@ pub enum FeedbackError {
     Expired {
         /// When it was made.
         made: Timestamp,
-        /// How long labels are taken.
+        /// How long labels are accepted.
         expires: Duration,
     },
     /// Its rollout is over.
     #[error(
-        "rollout {rollout}, which the prediction was made in, is over, and nobody waits for its labels"
+        "rollout {rollout}, which the prediction was made in, is over, so its labels no longer count"
     )]
     Gone {
         /// Which.
         rollout: u64,
     },
-    /// It has a label already.
+    /// The prediction has a label already.
     #[error("this prediction has its label already; the first one counts, and none is changed")]
     Repeated,
-    /// There are too many.
+    /// The rollout has too many labels.
     #[error(
         "rollout {rollout} has {MAX_LABELS} labels, as many as are kept; further ones are not needed: \
          promote the canary or roll it back"
@@ -80,38 +79,38 @@ pub enum FeedbackError {
     },
 }
 
-/// Why a label that is taken counts for no track.
+/// Why an accepted label counts for neither track.
 pub const NOT_COUNTED: &str = "no track was drawn for this prediction: it was made outside of a rollout, \
                                or stable answered in the canary's place, or too late";
 
-/// Whoever takes labels.
+/// Receives labels.
 pub struct Feedback {
-    /// `None` if nobody does.
+    /// `None` if feedback is off.
     key: Option<IdKey>,
     expires: Duration,
-    /// Written by whoever sends labels, and by the tick that takes them; no prediction waits for it. Taken
-    /// after the watch.
+    /// Written by each label and by the tick that takes them; no prediction waits for it. Taken after the
+    /// sequential judge.
     known: Mutex<Known>,
 }
 
-/// What is known of the rollout that takes labels.
+/// The labels of the rollout that accepts them.
 #[derive(Default)]
 struct Known {
-    /// Which; 0 for none.
+    /// The rollout; 0: none.
     rollout: u64,
     /// Whether its policy judges losses.
     is_judged: bool,
-    /// Predictions made before this second enter no judgement.
+    /// Predictions from before this second are not judged.
     judged_from: u64,
     labels: Labels,
-    /// The fingerprints of the predictions that have a label. Chosen by nobody without the key, so two are
-    /// alike with probability 2^-64.
+    /// Fingerprints of labeled predictions. Without the key they cannot be chosen, so two collide with
+    /// probability 2^-64.
     seen: HashSet<u64>,
-    /// Those of them that the store does not have.
+    /// Those that are not in the store yet.
     unsaved: Vec<u64>,
 }
 
-/// What is to be saved of the labels.
+/// What a checkpoint saves of the labels.
 pub(crate) struct LabelsToSave {
     /// `None` if there are none.
     pub(crate) labels: Option<Labels>,
@@ -127,13 +126,13 @@ pub struct Ids<'a> {
 }
 
 impl Feedback {
-    /// As the policy says, with the store's key, which is made when there is none.
+    /// With the key of the store, which is created if there is none.
     pub(crate) fn new(policy: FeedbackPolicy, store: &dyn Store) -> Result<Feedback, StoreError> {
         let key = if policy.is_enabled { Some(kept_key(store)?) } else { None };
         Ok(Feedback { key, expires: policy.expires, known: Mutex::default() })
     }
 
-    /// From now on labels of this rollout are taken, and of no other.
+    /// Accepts labels of this rollout, and of no other.
     pub(crate) fn follow(&self, rollout: Option<&Rollout>) {
         let mut known = self.known.lock();
         let Some(rollout) = rollout else {
@@ -144,7 +143,7 @@ impl Feedback {
             *known = Known { rollout: rollout.id, ..Known::default() };
         }
         known.is_judged = rollout.judges_labels();
-        // The second that it falls into may be of both times, and is left out.
+        // The second in which the warm-up ends is left out.
         let judged_from = rollout.warm_until().as_second().saturating_add(1);
         known.judged_from = match rollout.warm_until() > rollout.started_at {
             true => u64::try_from(judged_from).unwrap_or(0),
@@ -152,7 +151,7 @@ impl Feedback {
         };
     }
 
-    /// Goes on with what is known of the labels of the rollout that is followed.
+    /// Restores the labels of the current rollout.
     pub(crate) fn restore(&self, labels: Labels, seen: Vec<u64>) {
         let mut known = self.known.lock();
         if labels.is_sound() {
@@ -163,7 +162,7 @@ impl Feedback {
         known.seen = seen.into_iter().collect();
     }
 
-    /// The ids of an answer; `None` if nobody takes labels.
+    /// The ids of an answer; `None` if feedback is off.
     pub(crate) fn ids<'a>(&'a self, prediction: &'a Prediction, now: Timestamp) -> Option<Ids<'a>> {
         let (rollout, step, weight) = prediction.drawn_in();
         let second = u64::try_from(now.as_second()).unwrap_or(0);
@@ -174,7 +173,7 @@ impl Feedback {
         Some(Ids { key: self.key.as_ref()?, first, outputs: &prediction.outputs })
     }
 
-    /// Takes a label; whom it counts for, if for anybody.
+    /// Accepts a label; the track that it counts for, if any.
     pub(crate) fn give(
         &self,
         id: &str,
@@ -185,7 +184,7 @@ impl Feedback {
         let (id, fingerprint) = PredictionId::read(id, key)?;
         let made = i64::try_from(id.second).ok().and_then(|it| Timestamp::from_second(it).ok());
         let made = made.ok_or(IdError::Malformed)?;
-        // Whoever sets the clock back has young predictions, not old ones.
+        // After the clock was set back predictions are young, not old.
         let age = Duration::try_from(now.duration_since(made)).unwrap_or(Duration::ZERO);
         if age > self.expires {
             return Err(FeedbackError::Expired { made, expires: self.expires });
@@ -209,19 +208,19 @@ impl Feedback {
         Ok(known.labels.record(&id, outcome, is_judged).then_some(id.track))
     }
 
-    /// What the judge has not taken yet. Nothing waits afterward.
+    /// Takes the losses that wait for the judge.
     pub(crate) fn take_losses(&self) -> Vec<LossIncrement> {
         std::mem::take(&mut self.known.lock().labels.waiting)
     }
 
-    /// The labels so far of the rollout that takes them; `None` if none does.
+    /// The labels of the current rollout; `None` without one.
     pub(crate) fn labels(&self) -> Option<(u64, Labels)> {
         self.key.as_ref()?;
         let known = self.known.lock();
         (known.rollout != 0).then(|| (known.rollout, known.labels.clone()))
     }
 
-    /// What is to be saved of the labels of this rollout.
+    /// What a checkpoint saves of the labels of this rollout.
     pub(crate) fn to_save(&self, rollout: u64) -> LabelsToSave {
         let known = self.known.lock();
         if known.rollout != rollout || known.seen.is_empty() {
@@ -230,7 +229,7 @@ impl Feedback {
         LabelsToSave { labels: Some(known.labels.clone()), new: known.unsaved.clone() }
     }
 
-    /// So many of the new labels are saved.
+    /// The first `count` new labels are saved.
     pub(crate) fn saved(&self, rollout: u64, count: usize) {
         let mut known = self.known.lock();
         if known.rollout == rollout {
@@ -241,8 +240,8 @@ impl Feedback {
 }
 
 impl Ids<'_> {
-    /// The id of a row, counted from 0. Of the rows of a request the first one alone is judged: one coin
-    /// was thrown for all of them.
+    /// The id of a row, counted from 0. Only the first row of a request is judged, because the request was
+    /// randomized as a whole.
     pub fn of_row(&self, row: usize) -> String {
         let attribution = match self.first.attribution {
             Attribution::Judged if row > 0 => Attribution::Reported,

@@ -1,11 +1,9 @@
-//! Which recorded values wait for the judge? Those of the metrics that the policy of the rollout judges,
-//! until there are enough of both tracks to be compared.
+//! Recorded values that wait for the judge until there are enough of both tracks.
 //!
-//! Nobody flips a coin for a recorded value, so it is compared with the others of its tick, whose
-//! share is the one observed. A tick with values of one track alone would compare nothing, and one
-//! with a single value of each hardly anything: so values wait until there are [`MIN_VALUES`] of both, but
-//! never over a change of the canary's share. Whoever comes back stays on one track, so of a key only
-//! the first value of each metric waits.
+//! serin does not randomize recorded values, so each is compared with the others of its tick at the observed
+//! share. A tick with few values compares little, so values wait until there are [`MIN_VALUES`] of both tracks,
+//! but never over a change of the canary's share. A key stays on one track, so only the first value of each key
+//! and metric waits.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +15,7 @@ use crate::service::serving::seen_keys::Visits;
 use crate::stats::Histogram;
 use crate::stats::Layout;
 
-/// So many values of each track make a tick.
+/// Values of each track that make a tick.
 pub const MIN_VALUES: u64 = 10;
 
 /// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
@@ -33,9 +31,9 @@ pub struct Pending(BTreeMap<MetricName, Judged>);
 /// One metric.
 struct Judged {
     waiting: Waiting,
-    /// The keys that a value was judged for in this rollout.
+    /// Keys with a judged value in this rollout.
     judged: Visits,
-    /// Those that one waits for. A value that is dropped leaves its key the next one.
+    /// Keys with a waiting value. If that is dropped, the key's next value counts.
     awaited: Visits,
     salt: u128,
 }
@@ -52,7 +50,7 @@ impl Default for Waiting {
 }
 
 impl Pending {
-    /// Nothing waits, and values of these metrics will. The salt is that of the rollout.
+    /// Collects values of these metrics, with the salt of the rollout.
     pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
         let visits = || Visits::new(salt);
         let waiting = Waiting::default;
@@ -60,7 +58,7 @@ impl Pending {
         Pending(metrics.into_iter().map(|name| (name, judged())).collect())
     }
 
-    /// Whether a value could be told apart from others, should its metric be judged.
+    /// Whether a value is in the range that can be judged, if its metric is.
     pub fn takes(&self, metric: &MetricName, value: f64) -> bool {
         let in_range = value == 0.0 || (MIN_MAGNITUDE..=MAX_MAGNITUDE).contains(&value.abs());
         in_range || !self.judges(metric)
@@ -81,7 +79,7 @@ impl Pending {
         }
     }
 
-    /// The metrics that have enough of both tracks, which then wait for nothing.
+    /// Takes the metrics that have enough of both tracks.
     pub fn take(&mut self) -> BTreeMap<MetricName, RecordedIncrement> {
         let enough = |Judged { waiting, .. }: &Judged| {
             waiting.stable.count() >= MIN_VALUES && waiting.canary.count() >= MIN_VALUES
@@ -101,7 +99,7 @@ impl Pending {
             .collect()
     }
 
-    /// Forgets the values and the keys they came with, not the metrics and not the keys that were judged.
+    /// Drops the waiting values and their keys; metrics and judged keys stay.
     pub fn clear(&mut self) {
         for Judged { waiting, awaited, salt, .. } in self.0.values_mut() {
             *waiting = Waiting::default();

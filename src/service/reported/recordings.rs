@@ -1,12 +1,12 @@
-//! Which numbers were measured elsewhere, by metric and track? Kept in memory of limited size.
+//! Recorded values, measured by clients, by metric and track; in bounded memory.
 //!
 //! Up to [`MAX_KEPT`] values of a metric and track are kept as they are. From then on those kept are
 //! a uniform random sample of all (Vitter's algorithm R), so that every test stays valid as it is,
-//! whatever the numbers look like: a histogram would have to know their range beforehand. What is
-//! lost is only sharpness that nobody can use: two samples of 10,000 show a Cohen's d of 0.06 with a
+//! whatever the distribution: a histogram would have to know the range beforehand. The loss of power
+//! is irrelevant: two samples of 10,000 show a Cohen's d of 0.06 with a
 //! power of 99 %, and the smallest effect that decides by default is 0.2.
 //!
-//! A restart loses them, and so does the deployment of another canary.
+//! A restart or the deployment of another canary clears them.
 //!
 //! Vitter (1985), "Random sampling with a reservoir", ACM Transactions on Mathematical Software 11(1),
 //! doi:10.1145/3147.3165.
@@ -35,14 +35,13 @@ use crate::stats::is_recordable;
 /// test compares exactly.
 pub const MAX_KEPT: usize = 10_000;
 
-/// The most metrics, so that names made by mistake (one a request, say) cannot fill the memory: all
-/// together take at most 10.3 MB.
+/// The most metrics, so that generated names cannot fill the memory: together at most 10.3 MB.
 pub const MAX_METRICS: usize = 64;
 
 /// Why a number was not recorded.
 #[derive(Debug, Error, PartialEq)]
 pub enum RecordError {
-    /// The name is none.
+    /// The name is invalid.
     #[error(transparent)]
     Name(#[from] MetricNameError),
     /// The number cannot be compared with others.
@@ -51,7 +50,7 @@ pub enum RecordError {
          absolute value"
     )]
     Score(f64),
-    /// The number cannot be judged, and its metric is.
+    /// The number of a judged metric cannot be judged.
     #[error(
         "score = {score:e} of the judged metric {metric} is out of range; give 0, or {:e} to \
          {:e} in absolute value: choose another unit",
@@ -78,14 +77,14 @@ pub enum RecordError {
 /// What was recorded.
 #[derive(Default)]
 pub struct Recordings {
-    /// Written by every request that records; the lock is held while one value is put in its place,
-    /// or while 20,000 are copied for an analysis.
+    /// Written by each request that records. The lock is held to store one value, or to copy 20,000 for an
+    /// analysis.
     metrics: Mutex<BTreeMap<MetricName, Metric>>,
-    /// What waits for the judge. Taken after `metrics` and before nothing, and held as shortly.
+    /// Values that wait for the judge. Taken last, after `metrics`.
     pending: Mutex<Pending>,
 }
 
-/// How much was recorded of everything, and of each metric.
+/// Counts of recorded values, in total and by metric.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RecordedCounts {
     /// Values of each track, of all metrics together.
@@ -96,7 +95,7 @@ pub struct RecordedCounts {
 }
 
 impl Recordings {
-    /// Adds a number. Of a key the judge takes the first one alone.
+    /// Adds a number. Of each key the judge takes only the first.
     ///
     /// # Errors
     /// When it cannot be compared with others, or its metric would be one too many.
@@ -112,7 +111,7 @@ impl Recordings {
         }
         let mut metrics = self.metrics.lock();
         let mut pending = self.pending.lock();
-        // Names that nobody judges must not keep out one that somebody does.
+        // Unjudged metrics must not keep out a judged one.
         let is_new = !metrics.contains_key(&metric) && !pending.judges(&metric);
         if is_new && metrics.len() >= MAX_METRICS {
             return Err(RecordError::TooManyMetrics { name: metric.to_string() });
@@ -147,25 +146,25 @@ impl Recordings {
         counts
     }
 
-    /// Forgets what an analysis would compare. What waits for the judge stays: whoever clears may have
-    /// seen the values, and must not choose which of them are judged.
+    /// Clears the values for analyses. Those that wait for the judge stay: a caller that has seen the values must
+    /// not choose which of them are judged.
     pub fn clear(&self) {
-        // The memory is given back after the lock.
+        // Dropped after the lock.
         let _forgotten = std::mem::take(&mut *self.metrics.lock());
     }
 
-    /// From now on values of these metrics wait for the judge, and no earlier ones.
+    /// Collects values of these metrics for the judge from now on.
     pub fn judge(&self, metrics: impl IntoIterator<Item = MetricName>, salt: u128) {
         *self.pending.lock() = Pending::of(metrics, salt);
     }
 
-    /// Lets nothing wait any more that came while the canary's share was another one, or left nothing
-    /// to chance: within a tick all values must have had the same chance.
+    /// Drops waiting values from another share, or from a share without randomization: all values of a tick must
+    /// have had the same chance.
     pub fn drop_waiting(&self) {
         self.pending.lock().clear();
     }
 
-    /// What the judge has not taken in yet, of the metrics that have enough of both tracks.
+    /// Takes the waiting values of the metrics that have enough of both tracks.
     pub fn increments(&self) -> BTreeMap<MetricName, RecordedIncrement> {
         self.pending.lock().take()
     }
@@ -191,8 +190,8 @@ impl Metric {
 struct Reservoir {
     kept: Vec<f64>,
     measured: u64,
-    /// Which value gives way. Seeded alike everywhere: the choice must not depend on the values,
-    /// and it need not be secret, because whoever records could send any values anyway.
+    /// Chooses the value to replace. The seed is fixed: the choice must not depend on the values, and need not be
+    /// secret, because a client could send any values anyway.
     random: Xoshiro256PlusPlus,
 }
 

@@ -1,4 +1,4 @@
-//! Which harm does this request of the canary's meet on purpose?
+//! Fault injection: what is done to a canary prediction deliberately.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -12,10 +12,10 @@ use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::Segments;
 use crate::model::OutputKind;
 
-/// What is done to one prediction.
+/// The fault of one prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
-    /// How much longer it takes.
+    /// The delay.
     pub delay: Duration,
     /// Whether it fails.
     pub fails: bool,
@@ -24,10 +24,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Nothing is done to it.
+    /// No fault.
     pub const NONE: Fault = Fault { delay: Duration::ZERO, fails: false, score_shift: 0.0 };
 
-    /// Whether nothing is.
+    /// Whether there is no fault.
     pub fn is_none(&self) -> bool {
         *self == Fault::NONE
     }
@@ -43,30 +43,28 @@ impl Fault {
     }
 }
 
-/// Harms the requests of a canary.
+/// Injects faults into the requests of a canary.
 pub struct Injector {
     injection: Injection,
-    /// Which requests fail, drawn as requests are drawn for the canary: of every stratum exactly the
-    /// rate, at places that nobody can guess.
+    /// Which requests fail, drawn as the split draws: exactly the rate of each stratum, unpredictably.
     errors: Split,
-    /// The requests that could have failed so far. Shared by the workers, which only a canary that is
-    /// being harmed has to bear.
+    /// Requests that could have failed so far. Shared by the workers; only a canary with a fault pays for it.
     asked: AtomicU64,
 }
 
 impl Injector {
-    /// That of a rollout; `None` if nothing is injected.
+    /// The injector of a rollout; `None` without a fault.
     pub fn of(rollout: &Rollout) -> Option<Injector> {
         let injection = rollout.injection.clone();
         if injection.is_none() {
             return None;
         }
-        // Another salt, so that who fails has nothing to do with who was drawn.
+        // Another salt, so that failures are independent of the split.
         let errors = Split::new(injection.error_rate(), !rollout.salt, rollout.step);
         Some(Injector { injection, errors, asked: AtomicU64::new(0) })
     }
 
-    /// What happens to the next request with these segments.
+    /// The fault of the next request with these segments.
     pub fn fault(&self, segments: Segments<'_>) -> Fault {
         if !self.injection.is_meant(segments) {
             return Fault::NONE;
@@ -98,7 +96,7 @@ mod tests {
         assert_eq!(shifted(fault, &[0.25, 0.75, 0.9, 1.0]), [0.5, 1.0, 1.0, 1.0]);
         let fault = Fault { score_shift: -0.25, ..Fault::NONE };
         assert_eq!(shifted(fault, &[0.0, 0.1, 0.25, 0.5]), [0.0, 0.0, 0.0, 0.25]);
-        // Not a bit of what nobody touches changes.
+        // Without a shift no bit changes.
         assert_eq!(shifted(Fault::NONE, &[0.1 + 0.2]), [0.1 + 0.2]);
     }
 }

@@ -1,9 +1,8 @@
-//! How is a model run so that nothing it does can hurt the server?
+//! Inference: runs a model so that it cannot hurt the server.
 //!
-//! A panic is caught, a number that is no probability is refused, and time is limited. A model
-//! whose work is small and bounded (a logistic regression) runs on the request's own thread; any
-//! other runs on a few threads of its own, where a prediction that hangs can be abandoned. Those
-//! threads are the bound on the harm: when all of them hang, further predictions fail at once.
+//! Panics are caught, invalid outputs are refused, and time is limited. A model with small, bounded work (a
+//! logistic regression) runs on the request's thread. Any other runs on a few threads of its own, where a
+//! hanging prediction can be abandoned; when all of them hang, further predictions fail at once.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -37,12 +36,12 @@ pub(crate) fn scores(outputs: &[Output]) -> SmallVec<[f64; 1]> {
     outputs.iter().map(|output| output.score()).collect()
 }
 
-/// A failed prediction: which kind, and what the model said.
+/// A failed prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InferenceError {
-    /// The kind, as it is counted.
+    /// The kind, for the counts.
     pub failure: Failure,
-    /// The model's own words, for the log.
+    /// The model's message, for the log.
     pub detail: String,
 }
 
@@ -68,7 +67,7 @@ impl Inference {
         &*self.model
     }
 
-    /// The outputs for these rows, if the model runs on this thread; `None` if it has to be waited for.
+    /// The outputs for these rows, if the model runs on this thread; `None` if it runs on its own.
     pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Outputs, InferenceError>> {
         self.pool.is_none().then(|| guarded(&*self.model, rows))
     }
@@ -88,11 +87,11 @@ impl Inference {
         }
     }
 
-    /// Runs a row without values often enough that the first user does not pay for cold caches.
-    /// Blocks; not for a thread that drives futures.
+    /// Warms caches with a row of missing values, so that the first user does not pay for it. Blocks; not
+    /// for a thread that drives futures.
     ///
     /// # Errors
-    /// When the model fails: then it must not go on trial.
+    /// When the model fails: it must not be deployed.
     pub fn warm_up(&self, deadline: Duration) -> Result<(), InferenceError> {
         let error = |detail: String| InferenceError { failure: Failure::Error, detail };
         let schema = self.model.schema();
@@ -112,7 +111,7 @@ impl Inference {
     }
 }
 
-/// Enough to fill caches and branch predictors; a slow model is warm after far fewer.
+/// Enough to fill caches and branch predictors.
 const WARM_UP_RUNS: usize = 50;
 
 /// Runs the model on this thread; a panic becomes a value.
@@ -122,7 +121,7 @@ fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Outputs, InferenceErro
         rows => model.predict_many(rows).map(Outputs::from_vec),
     };
     GUARDED.set(true);
-    // Models are read-only while they predict, so nothing half-changed can be seen afterwards.
+    // Models are read-only while they predict, so a panic leaves no half-changed state.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(false);
     let error = |failure, detail| Err(InferenceError { failure, detail });
@@ -155,7 +154,7 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics that are caught and counted anyway from being printed thousands of times.
+/// Keeps caught panics, which are counted, out of the log.
 fn silence_caught_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -168,8 +167,7 @@ fn silence_caught_panics() {
     });
 }
 
-/// A few threads for one model, which end when it is dropped (or, if they hang, never: they are
-/// abandoned with it).
+/// A few threads for one model. They end when it is dropped; hanging ones are abandoned.
 struct Pool {
     jobs: SyncSender<Job>,
 }
@@ -180,9 +178,9 @@ struct Job {
 }
 
 impl Pool {
-    /// How many predictions may hang at once before the model counts as occupied.
+    /// Predictions that may hang before the model is busy.
     const THREADS: usize = 4;
-    /// How many may wait for a thread.
+    /// Predictions that may wait for a thread.
     const QUEUE: usize = 64;
 
     fn new(model: &Arc<dyn Model>) -> Pool {
@@ -202,9 +200,9 @@ impl Pool {
         loop {
             let job = queue.lock().recv();
             let Ok(job) = job else { return };
-            // Whoever asked has given up: the work would be for nothing.
+            // Skips requests that were given up.
             if !job.answer.is_closed() {
-                // An asker that gives up meanwhile drops its end; there is nobody to tell then.
+                // The receiver is gone if the request was given up meanwhile.
                 let _ = job.answer.send(guarded(model, &job.rows));
             }
         }
@@ -216,7 +214,7 @@ impl Pool {
         let failed =
             |failure: Failure, detail: &str| InferenceError { failure, detail: detail.to_owned() };
         self.jobs.try_send(Job { rows, answer }).map_err(|refused| match refused {
-            TrySendError::Full(_) => failed(Failure::Busy, "every inference thread is occupied"),
+            TrySendError::Full(_) => failed(Failure::Busy, "all inference threads are busy"),
             TrySendError::Disconnected(_) => failed(Failure::Busy, "no inference thread is left"),
         })?;
         match tokio::time::timeout(deadline, answered).await {

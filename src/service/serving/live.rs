@@ -1,8 +1,8 @@
-//! What /predict reads: one immutable value, replaced whole.
+//! Live: the one immutable value that a prediction reads, replaced whole.
 //!
-//! Every command that changes what users get installs a new [`Live`]. A request that is under way
-//! keeps the one it began with, recorder included, so a late answer cannot contaminate the samples
-//! of the next step, and a rollback is one pointer swap.
+//! Each commit that changes what users get installs a new [`Live`]. A request under way keeps the one it
+//! began with, recorder included: a late answer cannot contaminate the samples of the next step, and a
+//! rollback is one pointer swap.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,13 +27,13 @@ use crate::canary::policy::fault::Segments;
 use crate::canary::rollout::state::Slowdown;
 use crate::canary::traffic::prediction_id::Attribution;
 
-/// Who answers now, and where what is observed goes.
+/// The versions that answer, and the recorder of their samples.
 pub struct Live {
-    /// The trusted version.
+    /// The stable version.
     pub stable: Arc<Loaded>,
-    /// The version on trial, with its share.
+    /// The canary, with its share.
     pub canary: Option<CanarySlot>,
-    /// The version that was stable before the promotion that is watched.
+    /// The version that was stable before the monitored promotion.
     pub previous: Option<Arc<Loaded>>,
     /// The samples since the current step began.
     pub recorder: Arc<Recorder>,
@@ -41,55 +41,55 @@ pub struct Live {
 
 /// A model version that is ready to answer.
 pub struct Loaded {
-    /// Which.
+    /// Its name, file and digest.
     pub version: Version,
     /// The means to run it.
     pub inference: Inference,
 }
 
-/// The canary's canary_slot.
+/// The canary's slot in a [`Live`].
 pub struct CanarySlot {
     /// The rollout.
     pub rollout: u64,
-    /// The step of it.
+    /// Its step.
     pub step: u32,
-    /// The version on trial.
+    /// The canary.
     pub loaded: Arc<Loaded>,
-    /// Who goes where.
+    /// Which requests it gets.
     pub split: Split,
-    /// Which keys were there before, in this rollout. Shared by its steps.
+    /// Keys seen in this rollout. Shared by its steps.
     pub visits: Arc<RolloutKeys>,
-    /// Which segments there are. Shared by its steps.
+    /// The segments of this rollout. Shared by its steps.
     pub segments: Arc<Places>,
-    /// Which of stable's requests it is asked in shadow; `None` if none.
+    /// Which of stable's requests it gets in shadow; `None`: none.
     pub shadow: Option<Split>,
     /// Keeps users from waiting for a canary that fails; `None` if it is off. Shared by the steps.
     pub breaker: Option<Arc<CircuitBreaker>>,
     /// The injected delay of the slowdown.
     pub delay: Option<Duration>,
-    /// What else is done to it on purpose.
+    /// The other injected faults.
     pub injector: Option<Injector>,
     /// How long a canary prediction may take, delay included.
     pub deadline: Duration,
-    /// Set when the canary is taken back, before the disk is asked: users come first.
+    /// Set by a rollback before the append, because users come first.
     closed: AtomicBool,
 }
 
-/// Where a request goes.
+/// The assignment of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assigned {
-    /// Who answers.
+    /// The track that answers.
     pub track: Track,
-    /// Whether its key was there before.
+    /// Whether its key was seen before.
     pub visit: KeyUse,
-    /// What its label would be good for, if whoever is asked answers.
+    /// What its label counts for, if that track answers.
     pub attribution: Attribution,
     /// Its number among those without a key.
     number: Option<u64>,
 }
 
 impl CanarySlot {
-    /// The canary_slot of a rollout's canary.
+    /// The slot of a rollout's canary.
     pub fn new(
         rollout: &Rollout,
         loaded: Arc<Loaded>,
@@ -118,33 +118,32 @@ impl CanarySlot {
         }
     }
 
-    /// What is done on purpose to the next request with these segments.
+    /// The fault injected into the next request with these segments.
     pub fn fault(&self, segments: Segments<'_>) -> Fault {
         let injected = self.injector.as_ref().map_or(Fault::NONE, |it| it.fault(segments));
         Fault { delay: injected.delay + self.delay.unwrap_or_default(), ..injected }
     }
 
-    /// Whether a request that is the canary's may go to it at this time of the steady clock.
+    /// Whether the breaker admits a request at this time of the steady clock.
     pub fn admits(&self, now: impl FnOnce() -> Duration) -> bool {
         self.breaker.as_ref().is_none_or(|breaker| breaker.admits(now))
     }
 
-    /// The canary has answered a request that counts, after so many seconds a row.
+    /// Counts an answer of the canary, with its latency per row.
     pub fn answered(&self, latency_seconds: f64) {
         if let Some(breaker) = &self.breaker {
             breaker.answered(latency_seconds);
         }
     }
 
-    /// It has failed at one, or was not asked, at this time of the steady clock.
+    /// Counts a failure of the canary at this time of the steady clock.
     pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
         if let Some(breaker) = &self.breaker {
             breaker.failed(failure, now);
         }
     }
 
-    /// Whether stable's answer to this request is to be compared with the canary's: of a key only the first,
-    /// because what follows says the same.
+    /// Whether this request is shadowed. Of a key only the first one is, because the others say the same.
     pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
         let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
         let picked = match (key, assigned.number) {
@@ -156,38 +155,38 @@ impl CanarySlot {
         picked == Track::Canary && key.is_none_or(is_new)
     }
 
-    /// From now on the canary gets no request.
+    /// Stops all requests to the canary.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it gets any.
+    /// Whether the canary gets requests.
     pub fn is_open(&self) -> bool {
-        // A request that comes a moment too early is the shield's.
+        // If a request slips through, stable still answers it should the canary fail.
         let is_tripped = self.breaker.as_ref().is_some_and(|it| it.trip_reason().is_some());
         !is_tripped && !self.closed.load(Ordering::Relaxed)
     }
 }
 
 impl Assigned {
-    /// To stable, and its label says nothing of either track.
+    /// An assignment to stable whose label counts for neither track.
     fn apart(visit: KeyUse) -> Assigned {
         Assigned { track: Track::Stable, visit, attribution: Attribution::Excluded, number: None }
     }
 }
 
 impl Live {
-    /// Where the next request goes.
+    /// Assigns the next request.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
         let Some(canary_slot) = &self.canary else {
             return Assigned::apart(KeyUse::First);
         };
-        // Stable answers what the split would have given the canary, so it is compared with nothing.
+        // Stable answers what the split would have given the canary, so the answer is not comparable.
         if !canary_slot.is_open() {
             return Assigned::apart(KeyUse::Repeated);
         }
         let (track, visit, number) = match key {
-            // Where nothing is left to chance nothing is bet, and the coin of this key is still to fall.
+            // Without randomization nothing is judged, so the key does not count as seen.
             Some(key) if canary_slot.split.weight().is_certain() => {
                 (canary_slot.split.assign_key(key), KeyUse::First, None)
             }

@@ -1,4 +1,4 @@
-//! One prediction: assign, infer, record, and never let the user feel the canary.
+//! One prediction: assign a track, run the model, record the outcome. Stable answers if the canary fails.
 
 mod tester;
 
@@ -36,17 +36,17 @@ use super::timed::per_row;
 use super::timed::timed;
 pub use tester::predict_on;
 
-/// What is asked: one row or many, and for whom.
+/// A prediction request: one row or many.
 pub struct Request<'a> {
-    /// The rows, in the order they are to be answered.
+    /// The rows, in the order of the answer.
     pub rows: Vec<Features<'a>>,
-    /// Whoever has the same key gets the same track.
+    /// Requests with the same key get the same track.
     pub key: Option<Cow<'a, str>>,
-    /// The segments it is in.
+    /// Its segments.
     pub segments: Named<'a>,
 }
 
-/// What is answered.
+/// The answer to a request.
 pub struct Prediction {
     /// The model's output for each row.
     pub outputs: Outputs,
@@ -54,12 +54,12 @@ pub struct Prediction {
     pub track: Track,
     /// From the start of the inference to its answer; with a fallback, from the canary's start.
     pub latency: Duration,
-    /// Whether stable stepped in for a canary that failed.
+    /// Whether stable answered because the canary failed.
     pub fallback: bool,
-    /// What its label would be good for.
+    /// What its label counts for.
     pub attribution: Attribution,
-    /// Kept instead of a clone of the version: two workers that count references to the same version
-    /// would wait for each other's cache.
+    /// Kept instead of a clone of the version: workers that count references to the same version would
+    /// contend for its cache line.
     live: Guard<Arc<Live>>,
 }
 
@@ -81,7 +81,7 @@ impl Prediction {
     }
 }
 
-/// Why there is no answer.
+/// Why a prediction fails.
 #[derive(Debug, Error)]
 pub enum PredictError {
     /// A row does not fit the model.
@@ -94,7 +94,7 @@ pub enum PredictError {
         /// What is wrong with it.
         cause: RowError,
     },
-    /// The stable model failed, and there is nobody behind it.
+    /// The stable model failed, and no other one can answer.
     #[error("the stable model {}; the failure is counted, try again", .0.failure)]
     Stable(InferenceError),
 }
@@ -106,8 +106,8 @@ fn position(row: usize, rows: usize) -> String {
 /// Answers a request from this `Live`.
 ///
 /// # Errors
-/// When a row does not fit the model, or stable itself fails. A canary's failure is no error: it
-/// is counted, and stable answers.
+/// When a row does not fit the model, or stable itself fails. A failure of the canary is not an error: it is
+/// counted, and stable answers.
 pub async fn predict(
     live: Guard<Arc<Live>>,
     clock: &dyn Clock,
@@ -146,17 +146,17 @@ pub async fn predict(
     Ok(answer.of(live))
 }
 
-/// A request under way: whose it is, and what has come of it.
+/// A request under way: its assignment and its outcome so far.
 struct Asked<'a> {
     live: &'a Live,
     key: Option<&'a str>,
     segments: InSegments,
     assigned: Assigned,
-    /// How long the canary took to fail; zero if it was not even asked, `None` if it has not failed.
+    /// How long the canary took to fail; zero if it was not asked, `None` if it has not failed.
     lost: Option<Duration>,
 }
 
-/// A prediction, but for what it was made from.
+/// A prediction without the `Live` it was made from.
 struct Answer {
     outputs: Outputs,
     track: Track,
@@ -181,12 +181,12 @@ impl<'a> Asked<'a> {
         Asked { live, key, segments, assigned: live.assign(key), lost: None }
     }
 
-    /// The canary_slot, if the request is the canary's.
+    /// The canary's slot, if the request is assigned to the canary.
     fn canarys(&self) -> Option<&'a CanarySlot> {
         self.live.canary.as_ref().filter(|_| self.assigned.track == Track::Canary)
     }
 
-    /// The canary has answered, or failed: then stable is to be asked.
+    /// Records the canary's outcome; `None` if it failed, and stable has to answer.
     fn canary_has(
         &mut self,
         canary_slot: &CanarySlot,
@@ -205,7 +205,7 @@ impl<'a> Asked<'a> {
             Err(error) => {
                 let visit = self.assigned.visit;
                 self.live.recorder.record_failure(Track::Canary, visit, error.failure);
-                // A burst of one segment may have opened the breaker: the others have nothing to do with it.
+                // One segment's failures may have opened the breaker; they say nothing about others.
                 if error.failure != Failure::BreakerOpen {
                     self.live.recorder.record_failure_in(&self.segments, Track::Canary, visit);
                 }
@@ -221,10 +221,10 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Stable has answered, or failed. With the canary_slot whose canary is to be asked the same in shadow.
+    /// Records stable's outcome; with the slot of the canary that gets the same request in shadow.
     ///
-    /// A request that was the canary's does not become a sample of stable: the two tracks are
-    /// comparable only as the split has drawn them.
+    /// A request assigned to the canary does not become a sample of stable: the tracks are comparable only
+    /// as the split has drawn them.
     fn stable_has(
         &self,
         (latency, outcome): Timed,
@@ -240,11 +240,11 @@ impl<'a> Asked<'a> {
             PredictError::Stable(error)
         })?;
         let canary_slot = self.live.canary.as_ref();
-        // The tracks are compared by one measure: what would have been too late of the canary's is
-        // so of stable's, although the user gets it.
+        // Both tracks are measured alike: what would be too late for the canary counts as late for
+        // stable, although the user gets the answer.
         let is_late =
             latency > canary_slot.map_or(stable_deadline, |canary_slot| canary_slot.deadline);
-        // The canary's label of a late answer would have been nobody's, so this is, too.
+        // A late answer of the canary has no label, so a late one of stable has none either.
         let attribution =
             if fallback || is_late { Attribution::Excluded } else { self.assigned.attribution };
         if !fallback && is_late {
@@ -264,7 +264,7 @@ impl<'a> Asked<'a> {
         Ok((answer, shadowing))
     }
 
-    /// Counts an answer; in its segments, if it is in any, its predictions only if a policy says that they act.
+    /// Counts an answer, and in its segments. Scores count by segment only if a policy judges them.
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
         let scores = scores(outputs);
         let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
@@ -279,7 +279,7 @@ impl<'a> Asked<'a> {
         recorder.record_in(&self.segments, track, visit, latency_seconds, scores);
     }
 
-    /// Counts a failure of stable's.
+    /// Counts a failure of stable.
     fn record_failure(&self, failure: Failure) {
         let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
         recorder.record_failure(Track::Stable, visit, failure);
@@ -287,8 +287,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The rows in the order of the schema. Stable's schema stands for both: a canary with other
-/// features is never deployed.
+/// The rows in the order of the schema. Stable's schema is the canary's too: a canary with other features is
+/// never deployed.
 fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictError> {
     let schema = live.stable.inference.model().schema();
     let count = rows.len();
@@ -301,6 +301,6 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictEr
 }
 
 fn not_asked() -> InferenceError {
-    let detail = "it had failed too often in a row".to_owned();
+    let detail = "the circuit breaker is open".to_owned();
     InferenceError { failure: Failure::BreakerOpen, detail }
 }

@@ -1,5 +1,5 @@
-//! Where do the workers write what they observe? Each into its own shard, so that no two of them
-//! wait for each other; whoever judges merges the shards.
+//! Recorder: each worker writes samples into its own shard, so that workers do not wait for each other.
+//! Readers merge the shards.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,41 +27,40 @@ use crate::canary::policy::segments::SegmentName;
 
 /// The samples of one step of one rollout, and how many of its requests were routed.
 pub struct Recorder {
-    /// Written by one thread each while requests run, and read by whoever merges: the lock is
-    /// hardly ever contended, and it costs 17 ns where an atomic per number would cost more.
+    /// Each is written by one thread, and read by ticks and questions. The lock is rarely contended and costs
+    /// 17 ns; an atomic per number would cost more.
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    /// What both versions said to the same requests. Written by the one thread that asks the canary in
-    /// shadow; there only once a pair has come.
+    /// Answers of both versions to the same requests. Written by the shadow thread; `None` before the first.
     pairs: Mutex<Option<Box<Pairs>>>,
-    /// Requests that were to be shadowed and found the queue full.
+    /// Requests that were not shadowed because the queue was full.
     dropped: CachePadded<AtomicU64>,
     /// Requests of the canary that stable answered. Written for each of them, and by nothing else.
     fallbacks: CachePadded<AtomicU64>,
-    /// What was observed before a restart. Never written after the start.
+    /// Samples from before a restart. Never written after the start.
     before: Observed,
-    /// The number of the next request without a key. Shared by all workers, because only one
-    /// count for all of them gives the exact share.
+    /// The number of the next request without a key. Shared by all workers, because only one count for all
+    /// gives the exact share.
     routed: CachePadded<AtomicU64>,
 }
 
-/// What one thread observed.
+/// The samples of one thread.
 #[derive(Default)]
 struct Shard {
     first: Samples,
-    /// There only once a key has come back.
+    /// `None` before a key repeats.
     repeated: Option<Box<Samples>>,
-    /// By segment, since the last tick; there only while requests name segments.
+    /// By segment, since the last tick; `None` while no request names a segment.
     segments: Option<Box<SegmentCounts>>,
 }
 
-/// What was observed of all requests, parted by whether their key had been there before.
+/// The samples of all requests, by whether their key was seen before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Of first visits and of requests without a key: each was a flip of the coin.
+    /// Of first uses of a key and of requests without one: each was randomized by itself.
     pub first: Samples,
-    /// Of keys that had been there before; `None` if no key has come back.
+    /// Of repeated keys; `None` if none repeated.
     pub repeated: Option<Samples>,
-    /// What both versions said to the same requests; `None` if nothing was shadowed.
+    /// Answers of both versions to the same requests; `None` without a shadow.
     pub pairs: Option<Pairs>,
 }
 
@@ -75,13 +74,13 @@ impl Observed {
         all
     }
 
-    /// How many requests that were.
+    /// The number of requests.
     pub fn requests(&self) -> u64 {
         let repeated = self.repeated.as_ref().map_or(0, Samples::requests);
         self.first.requests().saturating_add(repeated)
     }
 
-    /// Whether the parts were made with the same buckets as a recorder's, and add up.
+    /// Whether the parts have a recorder's buckets and add up.
     fn is_sound(&self) -> bool {
         let sound =
             |samples: &Samples| Samples::default().merge(samples).is_ok() && samples.adds_up();
@@ -104,8 +103,7 @@ impl Recorder {
         Recorder::made(threads, Observed::default(), 0)
     }
 
-    /// A recorder that goes on from a checkpoint; `None` if that was made with other buckets, or
-    /// does not add up.
+    /// A recorder that continues from a checkpoint; `None` if that has other buckets or does not add up.
     pub fn restored(threads: usize, before: Observed, routed: u64) -> Option<Recorder> {
         before.is_sound().then(|| Recorder::made(threads, before, routed))
     }
@@ -138,7 +136,7 @@ impl Recorder {
         self.shard().lock().of_mut(visit).of_mut(track).record_failure(failure);
     }
 
-    /// Counts an answered request in its segments. Only what is judged: of a key that comes back, nothing.
+    /// Counts an answered request in its segments, unless its key repeats: that is not judged.
     pub fn record_in(
         &self,
         segments: &InSegments,
@@ -161,7 +159,7 @@ impl Recorder {
         }
     }
 
-    /// What was observed by segment since this was last asked.
+    /// The samples by segment since the last call.
     pub fn take_segments(&self, places: &Places) -> BTreeMap<SegmentName, SegmentIncrement> {
         let mut all = SegmentCounts::default();
         for shard in &self.shards {
@@ -183,12 +181,12 @@ impl Recorder {
         self.pairs.lock().get_or_insert_default().record_failure(failure);
     }
 
-    /// Counts a request that was to be shadowed and was not.
+    /// Counts a request that was not shadowed because the queue was full.
     pub fn drop_pair(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were not.
+    /// How many requests were dropped.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! Has this key been here before, in this rollout? Asked by every keyed request, without a lock.
+//! Seen keys of a rollout. Read by each request with a key, without a lock.
 //!
-//! A sticky key is one flip of the coin, however often it comes, so only its first request is judged
-//! at all times (see [`SeenKeys`]). The rest are counted and shown.
+//! A sticky key is randomized once, however often it comes, so only its first request is judged (see
+//! [`SeenKeys`]). The others are counted and reported.
 
 use std::hash::Hasher;
 use std::sync::atomic::AtomicU64;
@@ -14,25 +14,25 @@ use crate::stats::sequential::SeenKeys;
 /// Whether a request is the first of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
-    /// It is, or it has no key.
+    /// Its key is new, or it has none.
     First,
-    /// Its key has been here before, or shares its slot with one that has.
+    /// Its key was seen before, or shares its slot with one that was.
     Repeated,
 }
 
-/// Who has been there in a rollout. Shared by its steps.
+/// The keys seen in a rollout. Shared by its steps.
 pub struct RolloutKeys {
-    /// Keys whose request went to either track.
+    /// Keys of requests that either track answered.
     pub answered: Visits,
-    /// Keys whose request was put to the canary in shadow.
+    /// Keys of shadowed requests.
     pub shadowed: Visits,
 }
 
-/// What is shadowed is drawn otherwise than who goes to the canary.
+/// Makes the draw of shadowed requests independent of the split.
 pub const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
 
 impl RolloutKeys {
-    /// These have been there, in a rollout with this salt.
+    /// The keys seen before a restart, in a rollout with this salt.
     pub fn restored(salt: u128, answered: SeenKeys, shadowed: SeenKeys) -> RolloutKeys {
         RolloutKeys {
             answered: Visits::restored(salt, answered),
@@ -40,33 +40,33 @@ impl RolloutKeys {
         }
     }
 
-    /// Nobody has been there.
+    /// No keys.
     pub fn new(salt: u128) -> RolloutKeys {
         RolloutKeys::restored(salt, SeenKeys::default(), SeenKeys::default())
     }
 
-    /// Whoever has been there comes for the first time again.
+    /// Forgets all keys.
     pub fn forget(&self) {
         self.answered.forget();
         self.shadowed.forget();
     }
 }
 
-/// Keys of which it is known whether they have come.
+/// A set of seen keys.
 pub struct Visits {
-    /// Bits of [`SeenKeys`]. Written by workers with relaxed atomics: each bit stands for itself.
+    /// Bits of [`SeenKeys`]. Written by workers with relaxed atomics, because the bits are independent.
     words: Box<[AtomicU64]>,
-    /// Hashes keys otherwise than the split does, so that who is judged says nothing about the track.
+    /// Another hash than the split's, so that being judged is independent of the track.
     hasher: SipHasher13,
 }
 
 impl Visits {
-    /// Nobody has been here.
+    /// No keys.
     pub fn new(salt: u128) -> Visits {
         Visits::restored(salt, SeenKeys::default())
     }
 
-    /// These have been here.
+    /// These keys.
     pub fn restored(salt: u128, seen: SeenKeys) -> Visits {
         let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
         let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
@@ -74,13 +74,13 @@ impl Visits {
         Visits { words, hasher }
     }
 
-    /// Whether it has been here, or shares its slot with one that has.
+    /// Whether the key was seen, or shares its slot with one that was.
     pub fn knows(&self, key: &str) -> bool {
         let (word, mask) = self.place(key);
         self.words.get(word).is_none_or(|word| word.load(Ordering::Relaxed) & mask != 0)
     }
 
-    /// Whoever has been there has been here. The salts are the same.
+    /// Adds the keys of another set with the same salt.
     pub fn add(&self, others: &Visits) {
         for (word, other) in self.words.iter().zip(&others.words) {
             word.fetch_or(other.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -93,11 +93,11 @@ impl Visits {
         SeenKeys::place(hasher.finish())
     }
 
-    /// Notes a visit.
+    /// Marks a key as seen; whether it was new.
     pub fn visit(&self, key: &str) -> KeyUse {
         let (word, mask) = self.place(key);
         let Some(word) = self.words.get(word) else { return KeyUse::Repeated };
-        // Read first: once everybody has been here, workers do not take the cache line from each other.
+        // Read first: once all keys were seen, workers do not contend for the cache line.
         if word.load(Ordering::Relaxed) & mask != 0 {
             return KeyUse::Repeated;
         }
@@ -105,14 +105,14 @@ impl Visits {
         if before & mask == 0 { KeyUse::First } else { KeyUse::Repeated }
     }
 
-    /// Nobody has been here: what was observed until now is not judged.
+    /// Forgets all keys: samples so far are not judged.
     pub fn forget(&self) {
         for word in &self.words {
             word.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Who has been here.
+    /// The seen keys.
     pub fn seen(&self) -> SeenKeys {
         let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
         SeenKeys::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_here_before_a_restart_is_known_after_it() {
+    fn keys_seen_before_a_restart_are_known_after_it() {
         let before = Visits::new(7);
         assert_eq!(before.visit("anna"), KeyUse::First);
         let after = Visits::restored(7, before.seen());

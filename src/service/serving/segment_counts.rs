@@ -1,8 +1,6 @@
-//! What was observed in each segment since the last tick? One worker's part of it.
+//! Counts by segment since the last tick, of one worker.
 //!
-//! Unlike the samples of a step these are no histograms but the few buckets that were hit, and they are
-//! taken away with each tick: 68 segments of histograms would take 7 MB for each worker. Never more than a
-//! number for each bucket that there is.
+//! Only the buckets that were hit, taken by each tick: histograms of 68 segments would take 7 MB per worker.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +14,7 @@ use crate::stats::is_recordable;
 use super::segment_slots::InSegments;
 use super::segment_slots::Places;
 
-/// What one worker observed, by the place of the segment.
+/// The counts of one worker, by the place of the segment.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentCounts(BTreeMap<usize, [Counts; 2]>);
 
@@ -24,7 +22,7 @@ pub(crate) struct SegmentCounts(BTreeMap<usize, [Counts; 2]>);
 struct Counts {
     requests: u64,
     failures: u64,
-    /// How many fell into which bucket.
+    /// Counts by bucket.
     latency: BTreeMap<usize, u64>,
     score: BTreeMap<usize, u64>,
 }
@@ -49,7 +47,7 @@ impl SegmentCounts {
         }
     }
 
-    /// Counts a request that was not answered.
+    /// Counts a failed request.
     pub(crate) fn record_failure(&mut self, segments: &InSegments, track: Track) {
         for place in segments.iter() {
             let counts = self.of_mut(place, track);
@@ -58,7 +56,7 @@ impl SegmentCounts {
         }
     }
 
-    /// Adds what another worker observed.
+    /// Adds the counts of another worker.
     pub(crate) fn add(&mut self, other: SegmentCounts) {
         for (place, tracks) in other.0 {
             for (into, from) in self.0.entry(place).or_default().iter_mut().zip(tracks) {
@@ -74,7 +72,7 @@ impl SegmentCounts {
         }
     }
 
-    /// The same as a tick takes it in.
+    /// The increments for a tick.
     pub(crate) fn increments(self, places: &Places) -> BTreeMap<SegmentName, SegmentIncrement> {
         let increment = |(place, [stable, canary]): (usize, [Counts; 2])| {
             let (stable, canary) = (stable.increment(), canary.increment());

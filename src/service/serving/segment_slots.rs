@@ -1,8 +1,8 @@
-//! Which segments is a request in? Asked by every request that names one, without a lock.
+//! Segments of a request, found without a lock.
 //!
-//! A segment has a *place*, a small number, for as long as a rollout lasts: the values of a key in the order
-//! in which they were declared or appeared, then all others. A request finds its places by comparing
-//! a handful of words; only the first request of a new value writes anything.
+//! A segment has a *place*, a small number, during a rollout: the values of a key in the order of their
+//! declaration or appearance, then all others. A request finds its places by comparing a few words; only the
+//! first request of a new value writes.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -15,21 +15,21 @@ use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::segments::Values;
 use crate::canary::policy::segments::Word;
 
-/// What a request says: keys with their values.
+/// The segments that a request names: keys with values.
 pub type Named<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// The segments of one rollout. Shared by its steps.
 #[derive(Debug, Default)]
 pub struct Places {
     keys: Vec<KeyPlaces>,
-    /// Whether the predictions of a segment are judged, or only its latency and failures.
+    /// Whether scores are judged by segment, or only latency and failures.
     pub(crate) scores: bool,
 }
 
 #[derive(Debug)]
 struct KeyPlaces {
     name: Word,
-    /// The place of its first value; that of all others comes after its last one.
+    /// The place of its first value; all others share the place after the last one.
     first: usize,
     /// Filled from the front. Read by every request that names the key, written once for each value.
     values: Box<[OnceLock<Word>]>,
@@ -56,7 +56,7 @@ impl Places {
         Places { keys, scores }
     }
 
-    /// Where a request with these segments is; keys that the rollout does not know are left out.
+    /// The places of a request with these segments, without keys that the rollout does not know.
     pub fn find(&self, named: &Named<'_>) -> InSegments {
         let mut found = InSegments::default();
         for (name, value) in named {
@@ -78,7 +78,7 @@ impl Places {
         Some(SegmentName { key: key.name.clone(), value })
     }
 
-    /// Gives these segments their places, so that a restart counts them where they were counted before.
+    /// Gives these segments their places, so that counts continue after a restart.
     pub fn learn<'a>(&self, names: impl IntoIterator<Item = &'a SegmentName>) {
         for SegmentName { key, value } in names {
             if let Some(key) = self.keys.iter().find(|one| one.name == *key) {
@@ -98,7 +98,7 @@ impl KeyPlaces {
             let word = match slot.get() {
                 Some(word) => word,
                 None => match Word::new(value) {
-                    // Of two that write at once one waits for the other's few bytes, and reads them.
+                    // Of two concurrent writers, one waits for the other and reads its value.
                     Ok(word) => slot.get_or_init(|| word),
                     Err(_) => return others,
                 },
@@ -119,7 +119,7 @@ fn values(key: &Key) -> Box<[OnceLock<Word>]> {
 }
 
 impl InSegments {
-    /// Whether it is in none.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -1,4 +1,4 @@
-//! How long does a version take to answer? Both tracks are measured by the same two clock reads.
+//! Timed inference: both tracks are measured by the same two clock reads.
 
 use std::time::Duration;
 
@@ -15,11 +15,10 @@ use crate::service::clock::Clock;
 /// Rows that fit the schema. Most requests have one, which needs no allocation.
 pub(crate) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
 
-/// How long it took, and what came of it.
+/// The latency and the outcome.
 pub(crate) type Timed = (Duration, Result<Outputs, InferenceError>);
 
-/// A version's answer within its deadline, and how long it took. An injected delay counts: it plays a slow
-/// model.
+/// Runs a version within its deadline and measures it. An injected delay counts: it simulates a slow model.
 pub(crate) async fn timed(
     loaded: &Loaded,
     clock: &dyn Clock,
@@ -33,14 +32,14 @@ pub(crate) async fn timed(
     {
         outcome
     } else {
-        // In a box, so that a request that need not wait does not carry what waiting takes.
+        // Boxed, so that a request that does not wait does not carry the state of waiting.
         Box::pin(waited_for(loaded, clock, fault, deadline, rows)).await
     };
     let latency = clock.steady().saturating_sub(started);
     (latency, if latency > deadline { outcome.and(Err(late(deadline))) } else { outcome })
 }
 
-/// The answer of a version that something is done to, or that runs on threads of its own.
+/// The answer of a version with a fault, or of one that runs on its own threads.
 async fn waited_for(
     loaded: &Loaded,
     clock: &dyn Clock,

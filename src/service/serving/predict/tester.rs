@@ -1,5 +1,4 @@
-//! What does a tester get who names a track? That track's answer, and nothing of it is counted: not
-//! as a sample, not by the split, not by whatever takes a canary back.
+//! Predictions of testers, who name the track. They count neither as samples nor for split and breaker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,7 @@ use crate::service::serving::faults::Fault;
 use crate::service::serving::live::Live;
 use crate::service::serving::timed::timed;
 
-/// Answers a request from the track that a tester has named, or from stable if that is the canary and
-/// there is none. Whoever asks for a canary that fails gets stable's answer like everybody else.
+/// Answers a request from the named track; from stable if there is no canary, or if the canary fails.
 ///
 /// # Errors
 /// As [`predict`](super::predict).
@@ -31,9 +29,9 @@ pub async fn predict_on(
 ) -> Result<Prediction, PredictError> {
     let rows = fit(&live, request.rows)?;
     let (mut fallback, mut lost) = (false, Duration::ZERO);
-    // Labels of testers' requests count as little as the requests.
+    // Labels of testers' requests do not count either.
     let attribution = Attribution::Excluded;
-    // One that is being taken back is gone for testers, too.
+    // A canary that is being rolled back is gone for testers too.
     let canary = live.canary.as_ref().filter(|canary_slot| canary_slot.is_open());
     if let (Track::Canary, Some(canary_slot)) = (track, canary) {
         let fault = canary_slot.fault(&request.segments);

@@ -1,15 +1,14 @@
-//! What would the canary have said? Asked in the background, of requests that stable has answered.
+//! Shadow queue: requests that stable has answered and the canary is to answer in the background.
 //!
 //! ```text
 //! worker: stable answers ─▶ picked? ─▶ try_send (never waits) ─▶ queue ─▶ shadow thread: the canary,
 //!                                       full: counted, dropped                guarded, with its deadline
-//! shadow thread ─▶ pairs of the step ─▶ watch;   ─▶ breaker;   ─▶ the worst disagreements
+//! shadow thread ─▶ pairs of the step ─▶ judge;   ─▶ breaker;   ─▶ the worst disagreements
 //! ```
 //!
-//! One thread asks, so a canary in shadow takes one core at most, and one that is slow is asked fewer
-//! requests, not later. The thread looks after its queue by itself: a worker that had to wake it would pay
-//! for that with its own request's time. A pair belongs to the step in which its request came; one that
-//! comes after it is thrown away.
+//! One thread asks, so a canary in shadow takes at most one core, and a slow one gets fewer requests, not later
+//! ones. The thread polls, because waking it would cost the workers time. A pair belongs to the step of its
+//! request; one that comes after the step is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,73 +36,72 @@ use crate::service::serving::live::CanarySlot;
 use crate::service::serving::recorder::Recorder;
 use crate::service::serving::timed::Fitted;
 
-/// What is kept of requests, and what of them is not.
+/// What is kept of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
-    /// Features that are left out of whatever is kept.
+    /// Features that are never kept.
     pub redact: Vec<String>,
-    /// How many of the latest requests are kept; 0: none.
+    /// How many recent requests are kept; 0: none.
     pub ring: usize,
 }
 
-/// The largest ring: with the 32 MiB that `ring.rs` keeps it takes some 64 MiB at most.
+/// The largest ring: with the 32 MiB of `recent_requests` it takes at most about 64 MiB.
 pub const MAX_RING: usize = 100_000;
 
-/// Requests that may wait: some hundred milliseconds' worth at full speed.
+/// Requests that may wait: about 100 ms at full speed.
 const QUEUE: usize = 4096;
 
 /// Bytes of requests that may wait.
 const MAX_WAITING_BYTES: u64 = 16 << 20;
 
-/// A request in the count of those that wait; below it stand their bytes, of which there are never so many.
+/// One request in `load`. The lower bits count bytes, of which there are always fewer.
 const ONE_JOB: u64 = 1 << 40;
 
-/// A feature that there is not.
+/// A feature to redact that does not exist.
 #[derive(Debug, Error)]
 #[error(
-    "shadow.redact names {name:?}, which is no feature of the stable model, so nothing would be left out; \
-     its features are {features}"
+    "shadow.redact: {name:?} is not a feature of the stable model; its features are {features}"
 )]
 pub struct RedactError {
     name: String,
     features: String,
 }
 
-/// Why nothing is asked again.
+/// Why recent requests are not replayed.
 #[derive(Debug, Error)]
 pub enum ReplayRecentError {
     /// There is no canary.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No request is kept.
+    /// No requests are kept.
     #[error("no requests are kept; set capacity under [ring] in serin.toml, and restart")]
     RingIsOff,
 }
 
-/// What came of asking the latest requests again.
+/// The outcome of a replay of recent requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ReplayedRecent {
-    /// The rollout whose canary is asked.
+    /// The rollout of the canary.
     pub rollout: u64,
     /// Requests that are kept.
     pub kept: usize,
-    /// Those of them that both versions are now asked, in the background.
+    /// Those that both versions now answer in the background.
     pub queued: usize,
-    /// Those that this rollout has been compared by already.
+    /// Those that this rollout has compared already.
     pub already_compared: usize,
 }
 
-/// A request that the canary is to be asked.
+/// A request for the canary.
 pub(crate) struct Job {
     pub(crate) rollout: u64,
     /// The step it belongs to; `None`: any of the rollout.
     pub(crate) step: Option<u32>,
     pub(crate) rows: Rows,
-    /// What stable said, and the seconds that it took for a row; `None`: it is asked, too.
+    /// Stable's outputs and its seconds per row; `None`: stable is asked too.
     pub(crate) stable: Option<(Outputs, f64)>,
-    /// What is done to it on purpose.
+    /// The injected fault.
     pub(crate) fault: Fault,
-    /// What it takes in the queue.
+    /// Its size in the queue.
     bytes: u64,
 }
 
@@ -121,27 +119,26 @@ impl Rows {
     }
 }
 
-/// What waits for the shadow thread, and what is kept of what it found.
+/// Requests that wait for the shadow thread, and the disagreements it found.
 pub struct Shadow {
     queue: SyncSender<Job>,
     /// Read by the shadow thread alone.
     waiting: Mutex<Receiver<Job>>,
-    /// How many wait, times [`ONE_JOB`], and what they take: one number, so that a worker changes one.
-    /// Away from the rest, which predictions read.
+    /// Waiting requests times [`ONE_JOB`] plus their bytes: one number, so that a worker writes once. On its own
+    /// cache line.
     load: CachePadded<AtomicU64>,
     pub(crate) disagreements: Mutex<Disagreements>,
     pub(crate) ring: RecentRequests,
     pub(crate) redact: Vec<String>,
-    /// Kept requests that are asked again. Taken when nothing else waits.
+    /// Recent requests to replay. Taken when the queue is empty.
     pub(crate) again: Mutex<Vec<KeptRequest>>,
 }
 
 impl Shadow {
-    /// Nothing waits.
+    /// An empty queue.
     ///
     /// # Errors
-    /// When something is to be redacted that is no feature of this schema: a typing error would keep
-    /// what nobody wants kept.
+    /// When a feature to redact is not in this schema: a typing error would keep what must not be kept.
     pub(crate) fn new(kept: &Kept, workers: usize, schema: &Schema) -> Result<Shadow, RedactError> {
         let Kept { redact, ring } = kept;
         let place = |name: &String| {
@@ -165,19 +162,19 @@ impl Shadow {
         })
     }
 
-    /// A rollout has begun, or goes on: what was kept of another one is of no more use.
+    /// Begins or continues a rollout: disagreements of another one are forgotten.
     pub(crate) fn begin(&self, rollout: u64) {
         self.disagreements.lock().of_rollout(rollout);
     }
 
-    /// Keeps a request, if any are kept. `compared_in`: the rollout that compares it in shadow anyway.
+    /// Keeps a request, if any are kept. `compared_in`: the rollout that shadows it anyway.
     pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: Option<u64>) {
         if self.ring.is_on() {
             self.ring.keep(rows, compared_in.unwrap_or(0));
         }
     }
 
-    /// Hands a request over, or counts it as dropped. Never waits.
+    /// Queues a request, or counts it as dropped. Never waits.
     pub(crate) fn offer(
         &self,
         canary_slot: &CanarySlot,
@@ -188,7 +185,7 @@ impl Shadow {
     ) {
         let bytes = bytes_of(&rows) as u64;
         let load = ONE_JOB + bytes;
-        // Counted first, so that whoever takes it out finds it counted.
+        // Counted first, so that the thread that takes it finds it counted.
         let before = self.load.fetch_add(load, Ordering::Relaxed);
         if before % ONE_JOB + bytes > MAX_WAITING_BYTES || before / ONE_JOB >= QUEUE as u64 {
             self.load.fetch_sub(load, Ordering::Relaxed);
@@ -215,18 +212,18 @@ impl Shadow {
         fresh.saturating_add(self.again.lock().len())
     }
 
-    /// Where canary and stable differed most, the largest difference first.
+    /// The worst disagreements, the largest first.
     pub fn disagreements(&self) -> (Option<u64>, Vec<Disagreement>) {
         let kept = self.disagreements.lock();
         (kept.rollout(), kept.all().to_vec())
     }
 
-    /// Features that are left out of whatever is kept.
+    /// Features that are never kept.
     pub fn redacted(&self) -> &[String] {
         &self.redact
     }
 
-    /// The next request: those that users have just sent come first.
+    /// The next request; those of users come first.
     pub(crate) fn next(&self) -> Option<Job> {
         if let Ok(job) = self.waiting.lock().try_recv() {
             self.load.fetch_sub(ONE_JOB + job.bytes, Ordering::Relaxed);
@@ -245,7 +242,7 @@ impl Shadow {
 }
 
 impl Job {
-    /// Whether it is to be asked of this canary now.
+    /// Whether this canary is to answer it.
     pub(crate) fn is_of(&self, canary_slot: &CanarySlot) -> bool {
         let is_of_step = self.step.is_none_or(|step| step == canary_slot.step);
         self.rollout == canary_slot.rollout && is_of_step && canary_slot.is_open()

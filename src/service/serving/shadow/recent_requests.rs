@@ -1,8 +1,7 @@
-//! Which were the latest requests? Kept only if somebody asks for it, to be asked again of a canary that no
-//! user has met.
+//! Recent requests, kept if configured, to be replayed to a canary before users meet it.
 //!
-//! Each worker keeps what it has answered, so none waits for another. A request that finds its own part in
-//! use, because somebody reads it, is not kept.
+//! Each worker keeps its own, so that workers do not wait for each other. A request whose part is being read is
+//! not kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use crate::service::serving::recorder::thread_number;
 /// About how many bytes of requests are kept.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
 
-/// A request that is kept.
+/// A kept request.
 pub(crate) struct Kept {
-    /// Without the values that are redacted.
+    /// Without redacted values.
     pub(crate) rows: Arc<Vec<Row<'static>>>,
     bytes: usize,
-    /// The rollout that was compared by it last; 0: none.
+    /// The last rollout that compared it; 0: none.
     pub(crate) compared_in: u64,
 }
 
@@ -43,7 +42,7 @@ struct Part {
 }
 
 impl RecentRequests {
-    /// A ring of so many requests; none at all for 0.
+    /// Room for this many requests; 0: off.
     pub(crate) fn new(capacity: usize, workers: usize, redacted: Vec<usize>) -> RecentRequests {
         let parts = workers.clamp(1, capacity.max(1));
         RecentRequests {
@@ -77,8 +76,7 @@ impl RecentRequests {
         part.requests.push_back(Kept { rows, bytes, compared_in });
     }
 
-    /// How many are kept, and up to so many of them that this rollout was not compared by yet. From now on
-    /// it was.
+    /// How many are kept, and up to `room` of them that this rollout has not compared; they count as compared.
     pub(crate) fn take_for(&self, rollout: u64, room: usize) -> (usize, Vec<Kept>) {
         let (mut all, mut taken) = (0, Vec::new());
         for part in &self.parts {
@@ -97,7 +95,7 @@ impl RecentRequests {
     }
 }
 
-/// About what these rows take.
+/// About how many bytes these rows take.
 pub(crate) fn bytes_of(rows: &[Row<'_>]) -> usize {
     let of_row = |row: &Row<'_>| {
         let text = row.values().iter().map(|value| match value {

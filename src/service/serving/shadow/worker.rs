@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const IDLE: Duration = Duration::from_millis(50);
 
 impl Serving {
-    /// Has both versions asked the requests that are kept, each once a rollout, in the background.
+    /// Replays the recent requests to both versions in the background, each once per rollout.
     ///
     /// # Errors
     /// Without a canary, or when no requests are kept.
@@ -45,7 +45,7 @@ impl Serving {
         Ok(ReplayedRecent { rollout, kept, queued, already_compared: kept.saturating_sub(queued) })
     }
 
-    /// Asks the canary what waits, until nothing does or until it is told to stop; how many that were.
+    /// Sends the waiting requests to the canary until none waits or `stop` is set; how many.
     pub(crate) fn work_off(&self, runtime: &tokio::runtime::Runtime, stop: &AtomicBool) -> usize {
         runtime.block_on(async {
             let mut asked = 0;
