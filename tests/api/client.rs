@@ -196,6 +196,7 @@ impl Client {
         status["uptime_seconds"].take();
         status["totals"].take();
         status["at"].take();
+        status["report"].take();
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");
             rollout.remove("remaining_bake_seconds");

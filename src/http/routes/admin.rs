@@ -10,7 +10,9 @@ use serde_json::json;
 use crate::http::answer::ask;
 use crate::http::problem::Problem;
 use crate::http::shared::Shared;
+use crate::service::Service;
 use crate::service::status::history::History;
+use crate::service::status::report::Reported;
 
 /// The query of `history`.
 #[derive(Deserialize)]
@@ -30,7 +32,8 @@ pub async fn health(request: HttpRequest, shared: Data<Shared>) -> HttpResponse 
 
 /// `GET /admin/status`
 pub async fn status(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    ask(request, shared, |service| Ok(service.status()), |status| Some(status.revision)).await
+    let reported = |service: &Service| Ok(Reported::from(service.status()));
+    ask(request, shared, reported, |reported| Some(reported.status.revision)).await
 }
 
 /// `GET /admin/models`

@@ -32,6 +32,7 @@ use crate::service::CommandError;
 use crate::service::Deployment;
 use crate::service::Service;
 use crate::service::status::Status;
+use crate::service::status::report::Reported;
 use crate::text::durations::parsed_duration;
 
 /// The body of a command.
@@ -46,6 +47,12 @@ pub trait CommandBody: DeserializeOwned {
     fn command(self) -> Result<Command, Problem>;
 }
 
+/// The status after a command, with its report.
+fn reported(status: Status) -> Result<HttpResponse, Problem> {
+    let revision = status.revision;
+    json(&Reported::from(status), Some(revision))
+}
+
 /// Runs a command.
 pub async fn command<B: CommandBody>(
     request: HttpRequest,
@@ -54,7 +61,7 @@ pub async fn command<B: CommandBody>(
 ) -> HttpResponse {
     let parse = |bytes: &[u8]| parsed::<B>(bytes, B::EXAMPLE)?.command();
     let outcome = run(&request, payload, shared, parse, Service::command).await;
-    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
+    respond(&request, outcome.and_then(reported))
 }
 
 /// The body of `promote-canary`.
@@ -229,7 +236,7 @@ const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
 pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
     let parse = |bytes: &[u8]| deployment(parsed(bytes, Some(DEPLOY_EXAMPLE))?);
     let outcome = run(&request, payload, shared, parse, Service::deploy).await;
-    respond(&request, outcome.and_then(|status| json(&status, Some(status.revision))))
+    respond(&request, outcome.and_then(reported))
 }
 
 fn deployment(body: Deploy) -> Result<Deployment, Problem> {

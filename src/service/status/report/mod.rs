@@ -17,3 +17,4 @@ mod tests;
 
 pub use condition::Condition;
 pub use view::Report;
+pub use view::Reported;

@@ -1,5 +1,6 @@
 //! A status in words.
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::condition::Condition;
@@ -29,6 +30,23 @@ pub struct Report {
     pub metrics: Vec<MetricRow>,
     /// What else to know: injected faults, stalls of the machine, failing notifications.
     pub notes: Vec<String>,
+}
+
+/// A status with its report; times are in UTC.
+#[derive(Serialize)]
+pub struct Reported {
+    /// The status.
+    #[serde(flatten)]
+    pub status: Status,
+    /// The same in words.
+    pub report: Report,
+}
+
+impl From<Status> for Reported {
+    fn from(status: Status) -> Reported {
+        let times = Times { zone: TimeZone::UTC, now: status.at };
+        Reported { report: Report::new(&status, &times), status }
+    }
 }
 
 impl Report {
