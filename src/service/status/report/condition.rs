@@ -237,9 +237,15 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
         Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
         Some(_) | None => "no end in sight at the present difference".to_owned(),
     };
-    let why = match undecided.is_empty() {
-        true => format!("Every guardrail passes on its own; the step waits for a verdict: {when}."),
-        false => format!("{} {verb} not settled yet: {when}.", capitalized(&list(&undecided))),
+    let reason = status.verdict.as_ref().and_then(|verdict| verdict.reasons.first());
+    let why = match (undecided.is_empty(), status.traffic_percent, reason) {
+        (false, _, _) => {
+            format!("{} {verb} not settled yet: {when}.", capitalized(&list(&undecided)))
+        }
+        (true, 0.0, _) => "Nothing is open in shadow; the other metrics need traffic.".to_owned(),
+        (true, 100.0, _) => "The canary gets all requests: nothing to compare it with.".to_owned(),
+        (true, _, Some(reason)) => format!("{}.", capitalized(reason)),
+        (true, _, None) => "No verdict yet.".to_owned(),
     };
     (Condition::Holding, why)
 }
