@@ -358,7 +358,7 @@ impl From<Refusal> for Problem {
             Refusal::NotByPlan { .. } => (conflict, "not_by_plan"),
             Refusal::NotApproved { .. } => (conflict, "not_approved"),
             Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
-            Refusal::UnderWatch { .. } => (conflict, "promotion_monitored"),
+            Refusal::PromotionMonitored { .. } => (conflict, "promotion_monitored"),
             Refusal::NothingToRevert => (conflict, "nothing_to_revert"),
             Refusal::Quarantined { .. } => (conflict, "quarantined"),
             Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),

@@ -105,7 +105,7 @@ fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
         let reply = app.post(path, &body);
         reply.assert_refused(refused(status, code, &[named]), path, &body.to_string());
     };
-    refuses(json!({ "reason": "none" }), 409, "nothing_to_revert", "no promotion is watched");
+    refuses(json!({ "reason": "none" }), 409, "nothing_to_revert", "no promotion is monitored");
     promoted(&app, "revert");
     refuses(json!({}), 422, "reason_missing", "needs a reason");
     refuses(json!({ "why": "x" }), 422, "invalid_body", "why");
@@ -115,7 +115,7 @@ fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
     let status = app.post(path, &json!({ "reason": "complaints" })).done();
     assert_eq!(status["stable"]["version"], "model_v1");
     assert_eq!(status["last_rollout"]["reason"], "complaints");
-    refuses(json!({ "reason": "again" }), 409, "nothing_to_revert", "no promotion is watched");
+    refuses(json!({ "reason": "again" }), 409, "nothing_to_revert", "no promotion is monitored");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn a_file_that_is_no_store_is_refused_and_left_alone() {
     for (file, why) in [
         (&text, "not an SQLite file"),
         (&other, "another program's database"),
-        (&newer, "schema 99, made by a newer serin"),
+        (&newer, "schema 99, written by a newer serin"),
     ] {
         let before = fs::read(file).unwrap();
         let error = store::open(&Location::Sqlite(file.clone())).err().unwrap().to_string();

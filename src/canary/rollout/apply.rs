@@ -1,4 +1,4 @@
-//! What may happen to a rollout, and what becomes of it: the state machine.
+//! State machine of rollouts.
 //!
 //! ```text
 //!            CanaryDeployed            Paused, Held, ApprovalAwaited
@@ -8,12 +8,12 @@
 //!    └──── Promoted, RolledBack ┘
 //! ```
 //!
-//! Idle is watched for a while after a promotion, if its policy says so: HarmReported leaves it so,
-//! Reverted, MonitoringEnded and CanaryDeployed end that.
+//! After a promotion, idle includes monitoring for a while if the policy says so. HarmReported leaves it
+//! on; Reverted, MonitoringEnded and CanaryDeployed end it.
 //!
 //! [`apply`] is the only way from one [`State`] to the next, for live commands and for replay
-//! alike. It checks the event against the state, and it performs nothing: what the service has to
-//! do with its samples comes back as a value. Deliberately absent: a clock, a store, a default arm.
+//! alike. It has no effects: what to do with the samples comes back as a value. Deliberately absent: a
+//! clock, a store, a default arm.
 
 use std::collections::BTreeSet;
 
@@ -35,30 +35,30 @@ use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 
-/// What [`apply`] makes of an event.
+/// The result of [`apply`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transition {
-    /// The event is to be journalled; this is the state after it.
+    /// The event changes the state and belongs in the journal.
     Changed {
         /// The state after the event.
         state: Box<State>,
-        /// What the service has to do with its samples.
+        /// What to do with the samples.
         samples: SamplesEffect,
     },
-    /// All is as the event would have it already: nothing to journal.
+    /// The state is already as the event says: nothing to journal.
     Unchanged,
 }
 
-/// What becomes of the samples collected so far.
+/// What happens to the samples collected so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplesEffect {
-    /// They go on being collected.
+    /// Keep collecting.
     Keep,
-    /// They belong to the past; collecting starts from nothing.
+    /// Discard them and start from zero.
     StartAnew,
 }
 
-/// The state after `event`, or why it cannot happen now.
+/// The state after `event`, or why the event is not possible now.
 ///
 /// # Errors
 /// See [`Refusal`].
@@ -70,7 +70,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 let canary = rollout.canary.name.clone();
                 return Err(Refusal::CanaryActive { canary, rollout: rollout.id });
             }
-            state.check_not_watched(reason.as_deref(), *override_quarantine, at)?;
+            state.check_not_monitored(reason.as_deref(), *override_quarantine, at)?;
             check_quarantine(state, canary, reason.as_deref(), *override_quarantine)?;
             let deadline_at = match policy.mode {
                 Mode::Manual => None,
@@ -160,17 +160,17 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let running = named(state, *rollout)?;
             let mut next = running.clone();
             next.approved = match running.phase {
-                // Whoever ends a pause has not agreed to leave a step that waits for a person.
+                // Ending a pause does not approve a step that waits for approval.
                 Phase::Paused => running.approved,
                 Phase::AwaitingApproval => true,
-                // Of such a step one may say at any time that it may go on once it has what it needs.
+                // A step without a bake time can be approved in advance.
                 Phase::Running => running.approved || running.bake().is_none(),
             };
             next.phase = Phase::Running;
             if next == *running {
                 return Ok(Transition::Unchanged);
             }
-            // Whoever resumes what took too long gives it as long again.
+            // Resuming an overdue rollout restarts its deadline.
             if running.deadline_at.is_some_and(|deadline| deadline <= at) {
                 next.deadline_at = at.saturating_add(running.policy.plan.deadline).ok();
             }
@@ -230,21 +230,21 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             changed(next, SamplesEffect::StartAnew)
         }
         Event::HarmReported { judgement } => {
-            let care = state.care_of(judgement.rollout)?;
-            check_current(&care.rollout, judgement)?;
-            if care.is_reported {
+            let promotion = state.monitored(judgement.rollout)?;
+            check_current(&promotion.rollout, judgement)?;
+            if promotion.is_reported {
                 return Ok(Transition::Unchanged);
             }
-            let care = PostPromotion { is_reported: true, ..care.clone() };
-            let post_promotion = Some(Box::new(care));
+            let promotion = PostPromotion { is_reported: true, ..promotion.clone() };
+            let post_promotion = Some(Box::new(promotion));
             changed(State { post_promotion, ..state.clone() }, SamplesEffect::Keep)
         }
         Event::Reverted { rollout, reason, judgement: _, by } => {
-            let care = state.care_of(*rollout)?;
-            changed(state.reverted(care, reason, *by, at), SamplesEffect::StartAnew)
+            let promotion = state.monitored(*rollout)?;
+            changed(state.reverted(promotion, reason, *by, at), SamplesEffect::StartAnew)
         }
         Event::MonitoringEnded { rollout } => {
-            state.care_of(*rollout)?;
+            state.monitored(*rollout)?;
             changed(State { post_promotion: None, ..state.clone() }, SamplesEffect::Keep)
         }
     }
@@ -274,7 +274,7 @@ fn turn(state: &State, rollout: u64, phase: Phase) -> Result<Transition, Refusal
     changed(with_rollout(state, Rollout { phase, ..running.clone() }), SamplesEffect::Keep)
 }
 
-/// The state after a rollout, whatever became of it: no canary, and the delay is off.
+/// The state after the end of a rollout: no canary, and the delay is off.
 fn ended(
     state: &State,
     rollout: &Rollout,
@@ -283,7 +283,7 @@ fn ended(
     at: Timestamp,
 ) -> State {
     let canary = rollout.canary.clone();
-    // One that lasts is not ended by what people do by hand meanwhile.
+    // A manual rollout in between does not end a cool-down.
     let cool_down_until = state.cool_down_until(at);
     State {
         rollout: None,
@@ -361,7 +361,7 @@ fn check_current(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
 fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal> {
     match running.phase {
         Phase::Paused => return Err(Refusal::IsPaused { rollout: running.id }),
-        // A person who promotes agrees.
+        // Promoting by hand approves.
         Phase::Running | Phase::AwaitingApproval => {}
     }
     match judgement.verdict {

@@ -1,4 +1,4 @@
-//! What holds in any history, possible or not?
+//! Invariants of random histories, possible or not.
 
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
-//! The append-only record: every event in order, and the state that follows from it.
+//! Journal: all events in order, and the state that follows from them.
 //!
-//! An event is appended before anything is done about it, so whatever was acknowledged is here.
-//! Start-up is [`replay`].
+//! An event is appended before it takes effect, so the journal has every acknowledged command. Startup
+//! is a [`replay`].
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,11 +17,11 @@ use super::state::State;
 /// One event with its place in the journal and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Counted from 1, without gaps. The newest is the state's revision.
+    /// Counted from 1 without gaps; the newest is the revision of the state.
     pub sequence: u64,
-    /// When it was decided.
+    /// When the event was decided.
     pub at: Timestamp,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -29,7 +29,7 @@ pub struct Entry {
 /// The state that these entries lead to; `None` for an empty journal.
 ///
 /// # Errors
-/// When the entries are not a history that could have happened.
+/// When an entry is not possible in the state before it.
 pub fn replay<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
 ) -> Result<Option<State>, ReplayError> {
@@ -39,7 +39,7 @@ pub fn replay<'a>(
 /// The state after one more entry.
 ///
 /// # Errors
-/// When the entry cannot have happened in this state.
+/// When the entry is not possible in this state.
 pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError> {
     let sequence = entry.sequence;
     let Some(state) = state else {
@@ -55,17 +55,17 @@ pub fn follow(state: Option<State>, entry: &Entry) -> Result<State, ReplayError>
     }
 }
 
-/// A journal that tells no possible history.
+/// Why a journal cannot be replayed.
 #[derive(Debug, Error, PartialEq)]
 pub enum ReplayError {
-    /// The first entry is not the first event.
-    #[error("journal entry {sequence} comes before the journal was begun; restore a backup")]
+    /// The journal does not begin with `initialized`.
+    #[error("journal entry {sequence} must be initialized, the first event; restore a backup")]
     NoBeginning {
         /// The entry.
         sequence: u64,
     },
-    /// An entry cannot follow the ones before it.
-    #[error("journal entry {sequence} cannot have happened: {refusal}; restore a backup")]
+    /// An entry is not possible after the ones before it.
+    #[error("journal entry {sequence} is not possible: {refusal}; restore a backup")]
     Impossible {
         /// The entry.
         sequence: u64,

@@ -1,4 +1,10 @@
-//! The room `rollout`.
+//! The rollout: what can happen to it, and what happens next.
+//!
+//! - [`state`], [`event`] and [`refusal`]: the data.
+//! - [`apply`]: the state machine, the only way from one state to the next.
+//! - [`journal`]: events in order; a replay gives the state. [`narrative`]: events in sentences.
+//! - [`next_action`]: what a rollout by plan does now.
+//! - [`post_promotion`]: the same for a promoted version.
 
 pub mod apply;
 pub mod event;

@@ -1,4 +1,4 @@
-//! What happened, in one sentence with the numbers: for the log and the history.
+//! Narrative: each journal event as one sentence, for the log, the history and notifications.
 
 use super::event::Event;
 use super::post_promotion::failing;
@@ -7,19 +7,23 @@ use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
 use crate::canary::traffic::weight::Weight;
 
-/// What the metrics of labels that have failed say; if none has, the reasons.
+/// The failed metrics of labels; without any, the reasons of the judgement.
 fn failed(judgement: &Judgement) -> Vec<String> {
     let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();
     if said.is_empty() { vec![sentences::why(judgement)] } else { said }
 }
 
-/// What is said of a shadow, if there is one.
+/// The shadow share, if there is one.
 fn in_shadow(share: Weight) -> String {
-    if share.is_zero() { String::new() } else { format!(", and {share} of stable's in shadow") }
+    if share.is_zero() {
+        String::new()
+    } else {
+        format!(" and {share} of stable's requests as shadow traffic")
+    }
 }
 
 impl Event {
-    /// What happened, for people.
+    /// The event in one sentence, rendered from its numbers.
     pub fn sentence(&self) -> String {
         match self {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
@@ -30,11 +34,13 @@ impl Event {
                     Mode::Manual => String::new(),
                     Mode::Automatic => {
                         let steps = policy.plan.steps.iter().map(|step| step.weight.to_string());
-                        format!(", by plan: {}", steps.collect::<Vec<_>>().join(", "))
+                        format!(", plan {}", steps.collect::<Vec<_>>().join(", "))
                     }
                 };
                 let (name, weight) = (&canary.name, policy.weight);
-                format!("{name} is the canary with {weight} of the traffic{shadow}{how}{why}")
+                format!(
+                    "{name} is deployed as canary with {weight} of the traffic{shadow}{how}{why}"
+                )
             }
             Event::TrafficSet { rollout, weight, shadow, .. } => {
                 let shadow = in_shadow(*shadow);
@@ -43,7 +49,7 @@ impl Event {
             Event::Advanced { judgement } => {
                 let inputs = &judgement.evidence.inputs;
                 format!(
-                    "rollout {}: step {} is over after {} requests of the canary and {} of stable: {}",
+                    "rollout {}: step {} completed after {} canary and {} stable requests: {}",
                     judgement.rollout,
                     judgement.step,
                     inputs.canary.requests,
@@ -53,7 +59,7 @@ impl Event {
             }
             Event::ApprovalAwaited { judgement } => {
                 let seen = sentences::why(judgement);
-                format!("rollout {} waits for a person to agree: {seen}", judgement.rollout)
+                format!("rollout {} waits for approval: {seen}", judgement.rollout)
             }
             Event::Paused { rollout, reason } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -61,18 +67,18 @@ impl Event {
             }
             Event::Held { judgement, concerns } => {
                 let reason = sentences::concerns(judgement, concerns);
-                format!("rollout {} is held for a person to decide: {reason}", judgement.rollout)
+                format!("rollout {} is paused until a person decides: {reason}", judgement.rollout)
             }
-            Event::Resumed { rollout } => format!("rollout {rollout} goes on"),
+            Event::Resumed { rollout } => format!("rollout {rollout} is resumed"),
             Event::SlowdownSet { slowdown } if slowdown.enabled => {
-                format!("the canary is slowed down by {} ms on purpose", slowdown.delay_ms)
+                format!("a delay of {} ms is injected into the canary", slowdown.delay_ms)
             }
-            Event::SlowdownSet { .. } => "the canary is not slowed down".to_owned(),
+            Event::SlowdownSet { .. } => "the injected delay is off".to_owned(),
             Event::Injected { rollout, injection } if injection.is_none() => {
-                format!("rollout {rollout}: nothing is injected any more")
+                format!("rollout {rollout}: the injected fault is removed")
             }
             Event::Injected { rollout, injection } => {
-                format!("rollout {rollout}: injected on purpose: {}", injection.in_words())
+                format!("rollout {rollout}: fault injected: {}", injection.in_words())
             }
             Event::Promoted { judgement, forced, reason, by } => {
                 let how = match (forced, by) {
@@ -87,19 +93,17 @@ impl Event {
             Event::RolledBack { rollout, reason, judgement, by, .. } => {
                 let (how, judgement) = match by {
                     Mode::Manual => ("", judgement.as_ref()),
-                    // Its reason is what was judged.
+                    // The reason already states the judgement.
                     Mode::Automatic => (" by serin", None),
                 };
                 let seen = judgement
-                    .map(|judgement| format!("; the judgement was: {}", sentences::why(judgement)))
+                    .map(|judgement| format!("; judgement: {}", sentences::why(judgement)))
                     .unwrap_or_default();
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }
             Event::HarmReported { judgement } => {
                 let (rollout, seen) = (judgement.rollout, failed(judgement).join("; "));
-                format!(
-                    "rollout {rollout}, which was promoted, does harm as late labels show: {seen}"
-                )
+                format!("late labels show that promoted rollout {rollout} is worse: {seen}")
             }
             Event::Reverted { rollout, reason, by, .. } => {
                 let how = match by {
@@ -109,7 +113,7 @@ impl Event {
                 format!("the promotion of rollout {rollout} is reverted{how} ({reason})")
             }
             Event::MonitoringEnded { rollout } => {
-                format!("the watch over the promotion of rollout {rollout} is over")
+                format!("monitoring of promoted rollout {rollout} ended")
             }
         }
     }

@@ -35,34 +35,34 @@ use crate::text::durations::words;
 /// What a rollout does now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Nothing, for these reasons.
+    /// Wait; what is missing.
     Wait(Vec<String>),
-    /// The next step.
+    /// Go to the next step.
     Advance,
-    /// Ask a person.
+    /// Ask for approval.
     AwaitApproval,
-    /// Make the canary stable.
+    /// Promote the canary.
     Promote,
-    /// Take it back: why.
+    /// Roll back, with the reason.
     RollBack(String),
-    /// Leave it to a person: why.
+    /// Pause until a person decides, with the reason.
     Hold(String),
-    /// Show a person these: harm in a segment, requests that were lost.
+    /// Pause until a person has seen these concerns.
     HoldFor(Vec<Concern>),
 }
 
-/// What the judge does not say but the plan wants to know.
+/// Observations of the step that are not part of the judgement.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// Why a trigger has fired, if one has.
+    /// Why a trigger fired, if one did.
     pub tripped: Option<String>,
     /// The canary's p99 latency at this step, in seconds, if there are enough samples.
     pub canary_p99_seconds: Option<f64>,
-    /// Requests that the canary was asked in shadow at this step.
+    /// Shadow requests the canary answered at this step.
     pub shadowed: u64,
 }
 
-/// What a rollout by plan does now. The judgement is of the step under way.
+/// The next action of a rollout by plan, given the judgement of its current step.
 pub fn next_action(
     rollout: &Rollout,
     judgement: &Judgement,
@@ -81,12 +81,14 @@ pub fn next_action(
     }
     match rollout.phase {
         Phase::Paused => return Action::Wait(vec![paused(rollout)]),
-        // Whatever is new, whoever is about to agree should see it.
+        // A person who is about to approve must see new concerns.
         Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
             return Action::HoldFor(new_concerns(rollout, judgement));
         }
         Phase::AwaitingApproval => {
-            return Action::Wait(vec!["waiting for a person; resume it to go on".to_owned()]);
+            return Action::Wait(vec![
+                "waiting for approval; resume the rollout to continue".to_owned(),
+            ]);
         }
         Phase::Running => {}
     }
@@ -96,28 +98,31 @@ pub fn next_action(
     }
     let mut missing = step_lacks(rollout, judgement, observed, now);
     let following = rollout.following_step().map(|(_, step)| step);
-    // At 100 % there is no stable to compare with: all must be proven before.
-    let must_be_proven = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
-    if must_be_proven && judgement.verdict != Verdict::Promote {
+    // At 100 % there is no stable to compare with, so every guardrail must pass before.
+    let must_pass = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
+    if must_pass && judgement.verdict != Verdict::Promote {
         missing.extend(sentences::reasons(judgement, &judgement.reasons));
     }
     if !missing.is_empty() {
         return Action::Wait(missing);
     }
     let needs_a_person = rollout.bake().is_none() || (following.is_none() && plan.approval);
+    if needs_a_person && !rollout.approved {
+        return Action::AwaitApproval;
+    }
     match following {
-        _ if needs_a_person && !rollout.approved => Action::AwaitApproval,
         Some(_) => Action::Advance,
         None => Action::Promote,
     }
 }
 
-/// What becomes of a rollout that takes too long. Nothing lasts for ever: what is held and forgotten goes.
+/// The action at the deadline. A rollout that is paused and forgotten is rolled back after the same time
+/// again, so that none lasts forever.
 fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     let plan = &rollout.policy.plan;
     let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
     let lacking = match rollout.phase {
-        Phase::AwaitingApproval => "nobody agreed to go on",
+        Phase::AwaitingApproval => "no approval",
         Phase::Running | Phase::Paused => "no verdict",
     };
     let reason = format!("{lacking} within {}", words(plan.deadline));
@@ -125,7 +130,7 @@ fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     match (plan.at_deadline, rollout.phase) {
         (AtDeadline::RollBack, _) => Some(Action::RollBack(reason)),
         (AtDeadline::Hold, _) if is_forgotten => {
-            let reason = format!("{reason}, and nobody decided within as long again");
+            let reason = format!("{reason}, and no decision within the same time again");
             Some(Action::RollBack(reason))
         }
         (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
@@ -133,7 +138,7 @@ fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     }
 }
 
-/// What becomes of a pause.
+/// What a paused rollout waits for.
 fn paused(rollout: &Rollout) -> String {
     let plan = &rollout.policy.plan;
     let hold = match plan.at_deadline {
@@ -141,16 +146,18 @@ fn paused(rollout: &Rollout) -> String {
         AtDeadline::RollBack => Duration::ZERO,
     };
     let end = rollout.deadline_at.and_then(|deadline| deadline.saturating_add(hold).ok());
-    let end = end.map_or_else(String::new, |end| format!(" before {end:.0}, or it is rolled back"));
-    format!("paused; resume it to go on{end}")
+    let end =
+        end.map_or_else(String::new, |end| format!(" before {end:.0}, when serin rolls it back"));
+    format!("paused; resume the rollout{end}")
 }
 
-/// What a person should look at and has not been shown.
+/// The concerns that no person has seen yet.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
     let concerns = judgement.watch.iter().flat_map(SequentialEvidence::concerns);
     concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
+/// Why the canary must go at once, whatever stable does.
 fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
     if let Some(tripped) = &observed.tripped {
         return Some(tripped.clone());
@@ -165,7 +172,7 @@ fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
     })
 }
 
-/// What this step still waits for.
+/// What the step still waits for.
 fn step_lacks(
     rollout: &Rollout,
     judgement: &Judgement,
@@ -177,15 +184,15 @@ fn step_lacks(
     if let Ok(left) = Duration::try_from(rollout.warm_until().duration_since(now))
         && !left.is_zero()
     {
-        missing.push(format!("the warm-up lasts {} more, and nothing is judged", words(left)));
+        missing.push(format!("{} of the warm-up left", words(left)));
     }
     if rollout.weight().is_zero() && rollout.shadow().is_zero() {
-        missing.push("the canary has neither users nor a shadow; give it traffic".to_owned());
+        missing.push("the canary has no traffic and no shadow traffic; give it some".to_owned());
     }
     if let Some(left) = rollout.bake().map(|bake| bake.saturating_sub(rollout.elapsed(now)))
         && !left.is_zero()
     {
-        missing.push(format!("the step bakes {} more", words(left)));
+        missing.push(format!("{} of the bake time left", words(left)));
     }
     let inputs = &judgement.evidence.inputs;
     let weight = rollout.weight();
@@ -195,32 +202,29 @@ fn step_lacks(
     ];
     for (track, seen, is_idle) in tracks {
         if !is_idle && seen < plan.min_samples {
-            missing.push(format!(
-                "{track} has {seen} of the {} samples this step needs",
-                plan.min_samples
-            ));
+            missing.push(format!("{track} has {seen} of {} samples", plan.min_samples));
         }
     }
     let shadows = !rollout.shadow().is_zero();
     if shadows && observed.shadowed < plan.min_samples {
         missing.push(format!(
-            "the canary was asked {} of the {} requests in shadow that this step needs",
+            "the canary has {} of {} shadow requests",
             observed.shadowed, plan.min_samples
         ));
     }
     if let Some(watch) = &judgement.watch {
         if weight.is_zero() {
-            // Nothing is recorded of a canary that answers nobody.
+            // A canary without users has no recorded values.
             missing.extend(sentences::reasons(judgement, &watch.harms()));
         } else {
-            // What a person should look at, one has: the ramp goes on, and the promotion takes force.
+            // A person has seen the concerns, so the steps continue; a promotion needs force.
             missing.extend(sentences::reasons(judgement, &watch.metric_objections()));
         }
         if shadows {
             missing.extend(sentences::reasons(judgement, &watch.not_passed_in_shadow()));
         }
     } else if shadows || !weight.is_certain() {
-        missing.push("nothing is judged; the evidence is missing".to_owned());
+        missing.push("there is no evidence yet".to_owned());
     }
     missing
 }

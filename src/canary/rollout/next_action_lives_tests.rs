@@ -1,4 +1,4 @@
-//! What holds in any life of a rollout, whatever befalls it?
+//! Invariants of random rollouts: steps, pauses, failures and commands in any order.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;

@@ -1,4 +1,4 @@
-//! What does a plan do in every situation?
+//! The next action in every situation of a plan.
 
 use std::sync::LazyLock;
 
@@ -113,17 +113,17 @@ fn every_situation_of_a_step() {
     use Verdict::Rollback;
     // (the step, the verdict, requests of each track, seconds, what is done)
     for (position, verdict, requests, seconds, done) in [
-        (0, Hold, 0, 0, "wait: the step bakes 1m more; canary has 0 of the 100 samples"),
-        (0, Hold, 500, 59, "wait: the step bakes 1s more"),
-        (0, Hold, 99, 60, "wait: canary has 99 of the 100 samples this step needs; stable has 99"),
+        (0, Hold, 0, 0, "wait: 1m of the bake time left; canary has 0 of 100 samples"),
+        (0, Hold, 500, 59, "wait: 1s of the bake time left"),
+        (0, Hold, 99, 60, "wait: canary has 99 of 100 samples; stable has 99"),
         (0, Hold, 100, 60, "advance"),
         (0, Promote, 100, 60, "advance"),
-        (0, Promote, 100, 59, "wait: the step bakes"),
+        (0, Promote, 100, 59, "wait: 1s of the bake time left"),
         (0, Rollback, 0, 0, "roll back: the sequential judge has no evidence"),
         (0, Rollback, 100, 60, "roll back: the sequential judge has no evidence"),
         (1, Hold, 5000, 300, "wait: the sequential judge has no evidence"),
-        (1, Promote, 5000, 119, "wait: the step bakes 1s more"),
-        (1, Promote, 0, 300, "wait: canary has 0 of the 100"),
+        (1, Promote, 5000, 119, "wait: 1s of the bake time left"),
+        (1, Promote, 0, 300, "wait: canary has 0 of 100"),
         (1, Promote, 5000, 300, "promote"),
         (0, Hold, 0, 600, "roll back: no verdict within 10m"),
         (1, Hold, 5000, 600, "roll back: no verdict within 10m"),
@@ -192,7 +192,7 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
     state = after(&state, &asked, at(9));
     assert_eq!(
         act(&state, Verdict::Promote, 500),
-        "wait: waiting for a person; resume it to go on"
+        "wait: waiting for approval; resume the rollout to continue"
     );
     state = after(&state, &Event::Resumed { rollout: 1 }, at(10));
     assert_eq!(act(&state, Verdict::Hold, 10), "advance");
@@ -238,7 +238,7 @@ fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
     let held = Event::Paused { rollout: 1, reason: Some("late".into()) };
     state = after(&state, &held, at(600));
     assert!(act(&state, 1199).starts_with("wait: paused"));
-    let forgotten = "roll back: no verdict within 10m, and nobody decided within as long again";
+    let forgotten = "roll back: no verdict within 10m, and no decision within the same time again";
     assert_eq!(act(&state, 1200), forgotten);
     state = after(&state, &Event::Resumed { rollout: 1 }, at(1100));
     assert!(act(&state, 1699).starts_with("wait"));
@@ -291,7 +291,7 @@ fn a_person_who_took_the_traffic_away_is_not_overruled() {
         let judgement = judged(rollout, Verdict::Promote, 1000);
         word(next_action(rollout, &judgement, &Observation::default(), at(100)))
     };
-    assert_eq!(act(&nobody), "wait: the canary has neither users nor a shadow; give it traffic");
+    assert_eq!(act(&nobody), "wait: the canary has no traffic and no shadow traffic; give it some");
     // With fewer it climbs again.
     let few = after(&state, &to(&state, 1.0), at(40));
     let (position, step) = few.rollout.as_ref().unwrap().following_step().unwrap();
@@ -305,7 +305,7 @@ fn nothing_advances_while_it_is_warming_up() {
     let rollout = running(&plan);
     let judgement = judged(&rollout, Verdict::Promote, 1000);
     let act = |second| word(next_action(&rollout, &judgement, &Observation::default(), at(second)));
-    assert_eq!(act(89), "wait: the warm-up lasts 1s more, and nothing is judged");
+    assert_eq!(act(89), "wait: 1s of the warm-up left");
     assert_eq!(act(90), "advance");
 }
 

@@ -1,8 +1,8 @@
-//! What happens after a promotion? Labels come late, so its predictions are judged for a while longer, with
-//! the version before it kept ready, and what they show is reported or undone.
+//! Post-promotion monitoring: late labels are judged for a while after a promotion.
 //!
-//! Nothing is split any more: what is judged are the labels of predictions that both versions made before
-//! the promotion. Only metrics of labels are heard, because nothing else can say anything new.
+//! Traffic is no longer split, so the evidence is the labels of predictions that both versions made before
+//! the promotion; only metrics of labels count. The previous version stays ready, and harm is reported or
+//! reverted as the policy says.
 
 use jiff::Timestamp;
 
@@ -20,21 +20,21 @@ use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
 
-/// What is to be done now.
+/// The next action of the monitoring.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PostPromotionAction {
-    /// Nothing.
+    /// Wait.
     Wait,
-    /// To end the watch: its time is over.
+    /// End the monitoring: its time is over.
     End,
-    /// To say that the promoted version does harm.
+    /// Report that the promoted version is worse.
     Report,
-    /// To make the previous version stable again, for this reason.
+    /// Make the previous version stable again, with the reason.
     Revert(String),
 }
 
 impl PostPromotion {
-    /// The watch after a promotion; `None` if the policy has none.
+    /// The monitoring of a promotion; `None` if the policy has none.
     pub fn of(
         rollout: &Rollout,
         previous: &Version,
@@ -55,17 +55,16 @@ impl PostPromotion {
         })
     }
 
-    /// What harm the labels show that was not overruled, in a sentence.
+    /// The harm that the labels show, without metrics that a person overruled, in a sentence.
     pub fn harm(&self, judgement: &Judgement) -> Option<String> {
         let failing = failing(judgement);
         let new = failing.into_iter().filter(|(metric, _)| !self.overruled.contains(&metric.name));
         let sentences: Vec<String> = new.map(|(_, sentence)| sentence).collect();
-        (!sentences.is_empty())
-            .then(|| format!("labels show that it does harm: {}", sentences.join("; ")))
+        (!sentences.is_empty()).then(|| format!("late labels show harm: {}", sentences.join("; ")))
     }
 
-    /// What is to be done now, with this judgement of all labels so far. `is_ready`: whether the previous
-    /// version is there to go back to; what cannot be reverted is reported.
+    /// The next action, given the judgement of all labels so far. `is_ready`: whether the previous version
+    /// is loaded; harm that cannot be reverted is reported.
     pub fn next(
         &self,
         judgement: &Judgement,
@@ -85,7 +84,7 @@ impl PostPromotion {
     }
 }
 
-/// The metrics of labels that act and have failed, each with its sentence.
+/// The failed guardrails and signals of labels, each with its sentence.
 pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
     let Some(watch) = &judgement.watch else { return Vec::new() };
     let evidence = watch.policy.metrics.iter().zip(&watch.conclusion.metrics);
@@ -99,76 +98,77 @@ pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
 }
 
 impl State {
-    /// The rollout whose evidence goes on: the one under way, or the promoted one that is still watched.
+    /// The rollout that collects evidence: the current one, or the promoted one during monitoring.
     pub fn judged(&self) -> Option<&Rollout> {
-        let watched = self.post_promotion.as_deref().map(|care| &care.rollout);
+        let watched = self.post_promotion.as_deref().map(|promotion| &promotion.rollout);
         self.rollout.as_ref().or(watched)
     }
 
-    /// The watch over the promotion of this rollout.
+    /// The monitoring of this rollout.
     ///
     /// # Errors
-    /// When none, or another one's, lasts.
-    pub fn care_of(&self, rollout: u64) -> Result<&PostPromotion, Refusal> {
-        let care = self.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
-        if care.rollout.id != rollout {
-            return Err(Refusal::OtherRollout { meant: rollout, running: care.rollout.id });
+    /// When no rollout or another one is monitored.
+    pub fn monitored(&self, rollout: u64) -> Result<&PostPromotion, Refusal> {
+        let promotion = self.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
+        if promotion.rollout.id != rollout {
+            return Err(Refusal::OtherRollout { meant: rollout, running: promotion.rollout.id });
         }
-        Ok(care)
+        Ok(promotion)
     }
 
-    /// Whether a deployment may end the watch that lasts: one that only reports it ends; one that would
-    /// revert takes an override with a reason.
-    pub(crate) fn check_not_watched(
+    /// Whether a deployment can end the monitoring: if it would revert, only with an override and a reason.
+    pub(crate) fn check_not_monitored(
         &self,
         reason: Option<&str>,
         is_override: bool,
         at: Timestamp,
     ) -> Result<(), Refusal> {
-        let Some(care) = self.post_promotion.as_deref().filter(|care| at < care.until) else {
+        let Some(promotion) =
+            self.post_promotion.as_deref().filter(|promotion| at < promotion.until)
+        else {
             return Ok(());
         };
-        match care.rollout.policy.post_promotion.action {
+        match promotion.rollout.policy.post_promotion.action {
             HarmAction::Report => Ok(()),
             HarmAction::Revert if is_override && reason.is_some() => Ok(()),
             HarmAction::Revert if is_override => Err(Refusal::ReasonMissing),
-            HarmAction::Revert => Err(Refusal::UnderWatch {
-                version: care.rollout.canary.name.clone(),
-                until: care.until,
+            HarmAction::Revert => Err(Refusal::PromotionMonitored {
+                version: promotion.rollout.canary.name.clone(),
+                until: promotion.until,
             }),
         }
     }
 
-    /// The state once the version before the promotion is stable again.
+    /// The state after a revert: the previous version is stable again.
     pub(crate) fn reverted(
         &self,
-        care: &PostPromotion,
+        promotion: &PostPromotion,
         reason: &str,
         by: Mode,
         at: Timestamp,
     ) -> State {
         let mut next = self.clone();
-        let promoted = care.rollout.canary.clone();
-        // One artifact may have been deployed beside itself, and stable is never in quarantine for it.
-        if promoted.digest != care.previous.digest {
+        let promoted = promotion.rollout.canary.clone();
+        // An artifact can be deployed as its own canary; stable must not be quarantined.
+        if promoted.digest != promotion.previous.digest {
             next.quarantine.insert(promoted.digest.clone(), reason.to_owned());
         }
         let cool_down_until = match by {
             Mode::Manual => self.cool_down_until(at),
             Mode::Automatic => {
-                let until = at.saturating_add(care.rollout.policy.plan.cool_down).ok();
+                let until = at.saturating_add(promotion.rollout.policy.plan.cool_down).ok();
                 until.max(self.cool_down_until(at))
             }
         };
         next.last = Some(Ended {
-            rollout: care.rollout.id,
+            rollout: promotion.rollout.id,
             canary: promoted,
             outcome: Outcome::Reverted,
             at,
             reason: reason.to_owned(),
             cool_down_until,
         });
-        (next.stable, next.stable_since) = (care.previous.clone(), at);
+        (next.stable, next.stable_since) = (promotion.previous.clone(), at);
         next.post_promotion = None;
         next
     }

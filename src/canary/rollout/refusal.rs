@@ -1,12 +1,12 @@
-//! Why can an event not happen in a state? In sentences that say what to do instead.
+//! Refusals: why an event is not possible in a state, and what to do instead.
 
 use jiff::Timestamp;
 use thiserror::Error;
 
-/// Why an event cannot happen in this state.
+/// Why an event is not possible in this state.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum Refusal {
-    /// Only one canary at a time.
+    /// Only one canary can be active.
     #[error(
         "canary {canary} (rollout {rollout}) is active; promote it or roll it back before \
          deploying another"
@@ -17,98 +17,96 @@ pub enum Refusal {
         /// Its rollout.
         rollout: u64,
     },
-    /// There is nothing to do it to.
+    /// The event needs a canary.
     #[error("no canary is active; deploy one first")]
     NoCanary,
-    /// The event was meant for another rollout or step than the one under way.
-    #[error("rollout {meant} is not the one under way ({running}); look at the status and retry")]
+    /// The event names another rollout than the current one.
+    #[error("rollout {meant} is not the current rollout ({running}); read the status and retry")]
     OtherRollout {
         /// The rollout the event names.
         meant: u64,
-        /// The rollout under way.
+        /// The current rollout.
         running: u64,
     },
-    /// The judgement is of an earlier step or of another artifact.
-    #[error("the judgement is stale: it is not of the current step and artifact; judge again")]
+    /// The judgement belongs to an earlier step or another artifact.
+    #[error("the judgement is stale: the step or the artifact has changed; evaluate again")]
     StaleJudgement,
-    /// The judgement does not pass.
+    /// The canary does not pass.
     #[error(
-        "the canary does not pass ({}); {}, or override it with force and a reason",
+        "the canary does not pass ({}); {}, or override with force and a reason",
         .why,
-        if *.harm_detected { "roll it back" } else { "wait for more evidence, roll it back" }
+        if *.harm_detected { "roll it back" } else { "wait for more evidence, or roll it back" }
     )]
     NotPassing {
-        /// Whether harm is shown, or evidence is missing.
+        /// Whether harm is shown; otherwise evidence is missing.
         harm_detected: bool,
         /// Why.
         why: String,
     },
-    /// The rollout is on hold.
-    #[error("rollout {rollout} is paused; resume it first, or override it with force and a reason")]
+    /// The rollout is paused.
+    #[error("rollout {rollout} is paused; resume it first, or override with force and a reason")]
     IsPaused {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
     /// The plan has no further step.
     #[error("rollout {rollout} is at the last step of its plan")]
     LastStep {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
-    /// A person decides.
-    #[error("rollout {rollout} is by hand; no plan drives it")]
+    /// The rollout has no plan.
+    #[error("rollout {rollout} is manual and has no plan; use set-traffic or promote")]
     NotByPlan {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
-    /// The plan does not end here.
-    #[error(
-        "rollout {rollout} is not at the end of its plan, or nobody has agreed to its promotion"
-    )]
+    /// The plan has further steps, or needs approval.
+    #[error("rollout {rollout} has further steps or needs approval; resume it to approve")]
     NotApproved {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
-    /// serin has just taken a canary back.
+    /// serin has just rolled back a canary.
     #[error(
-        "serin took the last canary back; the next rollout by plan may begin at {until}; to begin it now, \
-         pass override_quarantine with a reason"
+        "serin rolled back the last canary, and the next rollout by plan can start at {until}; to start it \
+         now, pass override_quarantine with a reason"
     )]
     CoolingDown {
-        /// When it may begin.
+        /// The earliest start.
         until: Timestamp,
     },
-    /// serin may still revert the newest promotion.
+    /// serin would revert the newest promotion if late labels showed harm.
     #[error(
-        "the promotion of {version} is watched until {until}, and would be reverted if late labels showed \
-         harm; revert it, wait, or end the watch with override_quarantine and a reason"
+        "the promotion of {version} is monitored until {until}; revert it, wait, or end the monitoring with \
+         override_quarantine and a reason"
     )]
-    UnderWatch {
+    PromotionMonitored {
         /// The promoted version.
         version: String,
-        /// When the watch ends.
+        /// The end of the monitoring.
         until: Timestamp,
     },
-    /// No promotion is watched.
+    /// No promotion is being monitored.
     #[error(
-        "no promotion is watched, so the version before it is not kept; deploy the one you want instead"
+        "no promotion is monitored, so the previous version is not kept; deploy the version you want instead"
     )]
     NothingToRevert,
-    /// This artifact may not come back.
+    /// The artifact is quarantined.
     #[error(
-        "artifact {digest} is in quarantine ({reason}); to deploy it all the same, pass \
-         override_quarantine with a reason"
+        "artifact {digest} is in quarantine ({reason}); to deploy it anyway, pass override_quarantine \
+         with a reason"
     )]
     Quarantined {
         /// The artifact.
         digest: String,
-        /// Why it is there.
+        /// Why it was quarantined.
         reason: String,
     },
-    /// An override or a revert must say why.
-    #[error("this needs a reason, for the journal; give one line")]
+    /// An override or a revert needs a reason.
+    #[error("reason is missing: the journal needs one line that says why")]
     ReasonMissing,
-    /// The first event was there already.
-    #[error("the journal has a first event already")]
+    /// The journal already has its first event.
+    #[error("the journal already has its first event")]
     AlreadyInitialized,
 }

@@ -1,4 +1,4 @@
-//! A 128-bit salt as hexadecimal text, because JSON numbers hold no 128 bits.
+//! Serde format of a 128-bit salt: hexadecimal text, because JSON numbers do not have 128 bits.
 
 use serde::Deserialize;
 use serde::Deserializer;

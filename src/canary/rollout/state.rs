@@ -1,4 +1,4 @@
-//! What is known at any moment: who is trusted, who is on trial, and how the last trial ended.
+//! State: the stable version, the current rollout, and how the last one ended.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::canary::policy::metric::Source;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::traffic::weight::Weight;
 
-/// A model version: its name, the file it was deployed from, and what is in that file.
+/// A model version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Version {
@@ -32,135 +32,133 @@ pub struct Version {
     pub digest: String,
 }
 
-/// Everything that must survive a restart, evidence aside.
+/// Everything that follows from the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// The version that is trusted. There is always exactly one.
+    /// The stable version. There is always exactly one.
     pub stable: Version,
-    /// Since when.
+    /// Since when it is stable.
     pub stable_since: Timestamp,
-    /// The attempt to replace it, if one is under way.
+    /// The current rollout.
     pub rollout: Option<Rollout>,
-    /// How the attempt before ended.
+    /// How the previous rollout ended.
     pub last: Option<Ended>,
     /// The injected delay.
     pub slowdown: Slowdown,
-    /// Artifacts that may not come back, by digest, with the reason.
+    /// Quarantined artifacts by digest, with the reason.
     pub quarantine: BTreeMap<String, String>,
-    /// How many rollouts were begun.
+    /// Rollouts started so far.
     pub rollouts: u64,
-    /// The newest promotion, while it is watched. Only without a rollout under way.
+    /// The newest promotion while it is monitored. Never together with a rollout.
     #[serde(default)]
     pub post_promotion: Option<Box<PostPromotion>>,
 }
 
-/// A promotion that is still watched.
+/// A promotion under monitoring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PostPromotion {
     /// The rollout, as it was when it was promoted.
     pub rollout: Rollout,
-    /// The version that was stable before, ready to be so again.
+    /// The previous stable version, ready for a revert.
     pub previous: Version,
-    /// When the watch ends.
+    /// The end of the monitoring.
     pub until: Timestamp,
-    /// Metrics whose harm was known when a person promoted all the same.
+    /// Metrics whose harm was known when a person promoted anyway.
     pub overruled: Vec<MetricName>,
     /// Whether harm was reported.
     pub is_reported: bool,
 }
 
-/// One attempt to replace stable.
+/// One attempt to replace stable with a canary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
     /// Counted from 1.
     pub id: u64,
-    /// The version on trial.
+    /// The canary version.
     pub canary: Version,
-    /// Its policy, as it was when it was deployed; the weight is the one in force now.
+    /// The policy of the deployment, with the current weight.
     pub policy: Policy,
-    /// The salt of its split.
+    /// The salt of its traffic split.
     #[serde(with = "super::salt")]
     pub salt: u128,
     /// When it was deployed.
     pub started_at: Timestamp,
-    /// Counted from 1; every change of weight begins a step, and evidence starts anew with it.
+    /// Counted from 1; every change of weight starts a step with new evidence.
     pub step: u32,
-    /// When this step began.
+    /// When this step started.
     pub step_started_at: Timestamp,
-    /// Whether it goes on, and who has to say so.
+    /// Whether it runs, or waits for a person.
     pub phase: Phase,
-    /// Which step of its plan it is at, counted from 0; without a plan 0.
+    /// The index of the plan's current step; 0 without a plan.
     #[serde(default)]
     pub position: usize,
-    /// Whether a person has agreed to leave this step of the plan.
+    /// Whether a person has approved leaving this step.
     #[serde(default)]
     pub approved: bool,
-    /// When a rollout by plan has taken too long.
+    /// The deadline of a rollout by plan.
     #[serde(default)]
     pub deadline_at: Option<Timestamp>,
-    /// What serin has held it for, by name; a person has seen it or is to.
+    /// The concerns serin has paused it for; they do not pause it again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub concerns: BTreeSet<Concern>,
-    /// What is broken in the canary on purpose.
+    /// The fault injected into the canary.
     #[serde(default)]
     pub injection: Injection,
 }
 
-/// Whether a rollout goes on.
+/// Whether a rollout runs or waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It goes on.
+    /// It runs.
     Running,
-    /// A person has put it on hold: it keeps its weight, and nothing but a rollback or a named override
-    /// ends it.
+    /// Paused: it keeps its weight until it is resumed, rolled back, or promoted by override.
     Paused,
-    /// The plan waits for a person: it keeps its weight until one resumes it, promotes it, or rolls it
-    /// back.
+    /// Waiting for approval: it keeps its weight until it is resumed, promoted or rolled back.
     AwaitingApproval,
 }
 
 /// A delay injected into the canary's predictions, for demonstrations and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slowdown {
-    /// Whether it is on.
+    /// Whether the delay is on.
     pub enabled: bool,
-    /// How long it is, in milliseconds.
+    /// The delay in milliseconds.
     pub delay_ms: u32,
 }
 
 /// How a rollout ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
-    /// Which.
+    /// The rollout.
     pub rollout: u64,
-    /// The version that was on trial.
+    /// The canary version.
     pub canary: Version,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// When.
     pub at: Timestamp,
     /// Why.
     pub reason: String,
-    /// Until when no other rollout by plan begins: there if serin took this one back.
+    /// The earliest start of the next rollout by plan, if serin rolled this one back.
     #[serde(default)]
     pub cool_down_until: Option<Timestamp>,
 }
 
-/// What became of a canary.
+/// The outcome of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is stable now.
+    /// The canary became stable.
     Promoted,
-    /// It was taken back.
+    /// The canary was rolled back.
     RolledBack,
-    /// It was promoted, and then taken back.
+    /// The canary was promoted, and the promotion reverted.
     Reverted,
 }
 
 impl Slowdown {
-    /// No delay; the next one is as long as the default unless it is told otherwise.
+    /// No delay, with the default duration for the next one.
     pub const OFF: Slowdown = Slowdown { enabled: false, delay_ms: DEFAULT_DELAY_MS };
 }
 
@@ -179,7 +177,7 @@ impl State {
         }
     }
 
-    /// The rollout under way.
+    /// The current rollout.
     ///
     /// # Errors
     /// When there is none.
@@ -187,7 +185,7 @@ impl State {
         self.rollout.as_ref().ok_or(Refusal::NoCanary)
     }
 
-    /// Until when nothing is deployed by plan, if that is later than this.
+    /// The end of the cool-down, if it is after `at`.
     pub fn cool_down_until(&self, at: Timestamp) -> Option<Timestamp> {
         let until = self.last.as_ref().and_then(|last| last.cool_down_until);
         until.filter(|until| at < *until)
@@ -195,28 +193,28 @@ impl State {
 }
 
 impl Rollout {
-    /// The canary's share of traffic now.
+    /// The canary's current share of traffic.
     pub fn weight(&self) -> Weight {
         self.policy.weight
     }
 
-    /// The share of stable's requests that the canary is asked in shadow now.
+    /// The current shadow share.
     pub fn shadow(&self) -> Weight {
         self.policy.shadow
     }
 
-    /// How long the canary has been on trial at this step.
+    /// How long this step has lasted.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
         now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)
     }
 
-    /// The metrics that are judged by values measured elsewhere.
+    /// The metrics with recorded values.
     pub fn recorded_metrics(&self) -> impl Iterator<Item = MetricName> + '_ {
         let metrics = self.policy.judge.metrics.iter();
         metrics.filter(|metric| metric.source == Source::Recorded).map(|metric| metric.name.clone())
     }
 
-    /// Whether anything is judged by what became of predictions.
+    /// Whether any metric uses labels.
     pub fn judges_labels(&self) -> bool {
         self.policy.judge.metrics.iter().any(|metric| metric.source.is_of_labels())
     }
@@ -226,19 +224,19 @@ impl Rollout {
         self.policy.mode
     }
 
-    /// What is broken in the canary on purpose, if anything is.
+    /// The injected fault, if there is one.
     pub fn injected(&self) -> Option<&Injection> {
         Some(&self.injection).filter(|injection| !injection.is_none())
     }
 
-    /// The next step of the plan and its place: the next whose share is larger, because a person may have
-    /// changed the share meanwhile.
+    /// The next step of the plan with its index: the next with a larger share, because a person may have
+    /// changed the share.
     pub fn following_step(&self) -> Option<(usize, PlannedStep)> {
         let mut steps = self.policy.plan.steps.iter().copied().enumerate();
         steps.find(|(_, step)| step.weight > self.weight())
     }
 
-    /// What is observed before this enters no judgement.
+    /// The end of the warm-up; observations before it are not judged.
     pub fn warm_until(&self) -> Timestamp {
         match self.policy.mode {
             Mode::Manual => self.started_at,
@@ -248,7 +246,7 @@ impl Rollout {
         }
     }
 
-    /// How long this step lasts at least; `None` until a person lets it go on.
+    /// The bake time of this step; `None` if it waits for approval instead.
     pub fn bake(&self) -> Option<Duration> {
         match self.policy.mode {
             Mode::Manual => Some(self.policy.bake),

@@ -152,7 +152,7 @@ fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
     assert_eq!(service.status().stable.version, "model_v2");
     let revert = Command::Revert { reason: Some("too late".to_owned()) };
     let error = service.command(revert, None).unwrap_err().to_string();
-    assert!(error.contains("no promotion is watched"), "{error}");
+    assert!(error.contains("no promotion is monitored"), "{error}");
     let digest = |name: &str| {
         let listed = service.control.registry().list();
         let one = listed.into_iter().find(|it| it.file == name).unwrap();
@@ -179,7 +179,7 @@ fn a_person_may_revert_with_a_reason_and_a_deployment_must_not_end_the_watch_by_
     service.command(revert(), None).unwrap();
     assert_eq!(answers(&service, 5), [("stable", "model_v1".to_owned())]);
     let error = refused(service.command(revert(), None));
-    assert!(error.contains("no promotion is watched"), "{error}");
+    assert!(error.contains("no promotion is monitored"), "{error}");
 }
 
 #[test]
