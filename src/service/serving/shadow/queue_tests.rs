@@ -255,6 +255,10 @@ fn a_rollout_deployed_without_a_shadow_shows_pairs_and_is_not_judged_by_them() {
     let status = service.status();
     let shadow = status.shadow.unwrap();
     assert_eq!((shadow.pairs, shadow.judged), (100, false));
-    assert!(shadow.message.contains("shown and not judged"), "{}", shadow.message);
+    assert!(
+        shadow.message.contains("not judged, because the rollout was deployed without a shadow"),
+        "{}",
+        shadow.message
+    );
     assert_eq!(status.health.unwrap().sequential.unwrap().metrics.len(), 3);
 }
