@@ -88,24 +88,6 @@ pub enum PowerError {
     /// No traffic gives as many observations.
     #[error("more than 1e15 observations are needed: ask for a larger effect or less power")]
     TooManySamples,
-    /// No effect in the range is noticed with so few observations.
-    #[error(
-        "even an effect of 100 standard deviations is noticed only with probability {power}: \
-         collect more observations or allow a larger alpha"
-    )]
-    NothingDetectable {
-        /// The power at the largest effect.
-        power: f64,
-    },
-    /// Not even a rate of 1 is noticed with so few observations.
-    #[error(
-        "even a rate of 1 is noticed only with probability {power}: collect more observations or \
-         allow a larger alpha; a rate below stable's is not searched for"
-    )]
-    NoRateDetectable {
-        /// The power at a rate of 1.
-        power: f64,
-    },
     /// Not even complete separation is noticed with so few observations.
     #[error(
         "even values that are all larger than stable's are noticed only with probability {power}: \
@@ -176,39 +158,6 @@ pub fn power_at(
     check_effect(effect_size)?;
     check_alpha(alpha)?;
     Ok(power_of(n_canary, n_stable, effect_size, alpha, alternative))
-}
-
-/// The smallest effect, in standard deviations, that these samples notice with this power.
-///
-/// ```
-/// use serin::stats::Alternative;
-/// use serin::stats::minimum_detectable_effect;
-///
-/// // scipy: brentq(lambda d: nct.sf(t.isf(0.05, 998), 998, d * sqrt(90)) - 0.8, 0.1, 0.5)
-/// let effect = minimum_detectable_effect(100.0, 900.0, 0.05, 0.8, Alternative::Greater)?;
-/// assert!((effect - 0.26227528378169884).abs() < 1e-12);
-/// # Ok::<(), serin::stats::PowerError>(())
-/// ```
-pub fn minimum_detectable_effect(
-    n_canary: f64,
-    n_stable: f64,
-    alpha: f64,
-    power: f64,
-    alternative: Alternative,
-) -> Result<f64, PowerError> {
-    check_samples(n_canary, n_stable)?;
-    check_alpha(alpha)?;
-    check_power(power, alpha)?;
-    let power_for = |effect: f64| power_of(n_canary, n_stable, effect, alpha, alternative);
-    let largest = power_for(MAX_EFFECT);
-    if largest < power {
-        return Err(PowerError::NothingDetectable { power: largest });
-    }
-    if power_for(MIN_EFFECT) >= power {
-        return Ok(MIN_EFFECT);
-    }
-    let excess = |ln_effect: f64| power_for(ln_effect.exp()) - power;
-    Ok(find_root(MIN_EFFECT.ln(), MAX_EFFECT.ln(), 1e-13, excess).exp())
 }
 
 fn power_of(
@@ -324,20 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_effect_is_the_one_the_samples_were_planned_for() {
-        for ratio in [0.1, 1.0, 9.0, 99.0] {
-            for alternative in [Alternative::TwoSided, Alternative::Greater] {
-                let plan = TwoSamplePower { allocation_ratio: ratio, alternative, ..PLAN };
-                let sizes = plan.required_samples().unwrap();
-                let (canary, stable) = (sizes.canary, sizes.stable);
-                let effect =
-                    minimum_detectable_effect(canary, stable, 0.05, 0.8, alternative).unwrap();
-                assert!((effect / PLAN.effect_size - 1.0).abs() < 1e-9, "{effect}");
-            }
-        }
-    }
-
-    #[test]
     fn arguments_outside_their_range_are_named() {
         let plans = [
             (TwoSamplePower { effect_size: 0.0, ..PLAN }, "effect_size is 0: expected 1e-9 to"),
@@ -376,7 +311,5 @@ mod tests {
                 }
             }
         }
-        let undetectable = minimum_detectable_effect(2.0, 2.0, 1e-300, 0.8, Alternative::Greater);
-        assert!(matches!(undetectable, Err(PowerError::NothingDetectable { .. })));
     }
 }

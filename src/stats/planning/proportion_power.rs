@@ -24,7 +24,6 @@ use super::power::whole_samples;
 use crate::stats::Alternative;
 use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
-use crate::stats::distributions::root::find_root;
 
 /// Which rates a comparison should be able to tell apart.
 ///
@@ -160,39 +159,6 @@ pub fn proportion_power_at(
     Ok(plan.power_of(n_canary).min(1.0))
 }
 
-/// The smallest rate of the canary above stable's that these samples notice with this power.
-///
-/// ```
-/// use serin::stats::Alternative;
-/// use serin::stats::minimum_detectable_rate;
-/// use serin::stats::proportion_power_at;
-///
-/// let rate = minimum_detectable_rate(1000.0, 9000.0, 0.01, 0.05, 0.8, Alternative::Greater)?;
-/// // statsmodels: brentq(lambda d: power_proportions_2indep(d, 0.01, 1000, 9.0, 0.05,
-/// //                     alternative="larger").power - 0.8, 0.001, 0.5) + 0.01
-/// assert!((rate - 0.019489075742861184).abs() < 1e-9);
-/// # Ok::<(), serin::stats::PowerError>(())
-/// ```
-pub fn minimum_detectable_rate(
-    n_canary: f64,
-    n_stable: f64,
-    stable_rate: f64,
-    alpha: f64,
-    power: f64,
-    alternative: Alternative,
-) -> Result<f64, PowerError> {
-    check_power(power, alpha)?;
-    let reached =
-        |rate: f64| proportion_power_at(n_canary, n_stable, rate, stable_rate, alpha, alternative);
-    // Checks the other arguments too.
-    let most = reached(1.0)?;
-    if most < power || alternative == Alternative::Less {
-        return Err(PowerError::NoRateDetectable { power: most });
-    }
-    let excess = |rate: f64| reached(rate).unwrap_or(0.0) - power;
-    Ok(find_root(stable_rate, 1.0, 1e-15, excess))
-}
-
 fn check_rate(field: &'static str, rate: f64) -> Result<(), PowerError> {
     check(field, rate, 0.0, 1.0, "0 to 1")
 }
@@ -244,22 +210,5 @@ mod tests {
         }
         let tiny = ProportionPower { canary_rate: 0.5 + 1e-9, stable_rate: 0.5, ..PLAN };
         assert_eq!(tiny.required_samples(), Err(PowerError::TooManySamples));
-    }
-
-    #[test]
-    fn the_smallest_rate_is_the_one_the_samples_were_planned_for() {
-        // Two-sided, the sample size leaves out the far tail.
-        for (alternative, tolerance) in
-            [(Alternative::Greater, 1e-9), (Alternative::TwoSided, 2e-4)]
-        {
-            let sizes = ProportionPower { alternative, ..PLAN }.required_samples().unwrap();
-            let (canary, stable) = (sizes.canary, sizes.stable);
-            let rate =
-                minimum_detectable_rate(canary, stable, 0.01, 0.05, 0.8, alternative).unwrap();
-            assert!((rate - 0.05).abs() < tolerance, "{rate}");
-        }
-        let none = minimum_detectable_rate(2.0, 2.0, 0.9, 0.05, 0.8, Alternative::Greater);
-        assert!(matches!(none, Err(PowerError::NoRateDetectable { .. })), "{none:?}");
-        assert_eq!(proportion_power_at(9.0, 9.0, 0.0, 0.0, 0.05, Alternative::Greater), Ok(0.0));
     }
 }
