@@ -52,7 +52,7 @@ fn failures_take_what_the_library_says() {
 fn what_does_not_fit_together_is_an_error_in_use() {
     for (flags, named) in [
         (vec!["--error-rate", "1%"], "canary-error-rate"),
-        (vec!["--error-rate", "1", "--canary-error-rate", "2%"], "--error-rate = \"1\""),
+        (vec!["--error-rate", "1", "--canary-error-rate", "2%"], "--error-rate: \"1\""),
         (vec!["--error-rate", "1%", "--canary-error-rate", "200%"], "0% to 100%"),
         (vec!["--error-rate", "1%", "--canary-error-rate", "2%", "--std-ms", "1"], "std-ms"),
         (vec!["--traffic", "0"], "leaves a track empty"),

@@ -1,33 +1,33 @@
-//! Which numbers may a flag hold?
+//! Numbers in flags: percentages and ranges.
 
 use anyhow::Context;
 use anyhow::bail;
 
-/// A percentage as people write it, with its sign, as a share.
+/// A percentage such as `5%` as a share.
 ///
 /// # Errors
 /// Names the flag, its value, and what is allowed.
-pub fn percentage(flag: &str, text: &str, most: f64) -> anyhow::Result<f64> {
+pub fn percentage(flag: &str, text: &str, max: f64) -> anyhow::Result<f64> {
     text.trim()
         .strip_suffix('%')
         .and_then(|number| number.trim().parse::<f64>().ok())
-        .filter(|percent| (0.0..=most).contains(percent))
+        .filter(|percent| (0.0..=max).contains(percent))
         .map(|percent| percent / 100.0)
         .with_context(|| {
-            format!("--{flag} = {text:?} is no percentage; give one from 0% to {most}%, like 1%")
+            format!("--{flag}: {text:?} is not a percentage; use 0% to {max}%, for example 1%")
         })
 }
 
-/// A number that JSON can carry.
+/// A finite number, as JSON requires.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not finite.
 pub fn finite(text: &str) -> Result<f64, String> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-    number.ok_or_else(|| "it is no number".to_owned())
+    number.ok_or_else(|| "not a finite number".to_owned())
 }
 
-/// The value of a flag, if it is allowed.
+/// The value of a flag, if it is in range.
 ///
 /// # Errors
 /// Names the flag, its value, and what is allowed.
@@ -37,7 +37,7 @@ where
 {
     // Written so that NaN is out of range.
     if !(value >= low && value <= high) {
-        bail!("--{flag} = {value} is out of range; give {low} to {high}");
+        bail!("--{flag}: {value} is out of range; use {low} to {high}");
     }
     Ok(value)
 }

@@ -181,11 +181,11 @@ fn what_cannot_be_replayed_is_refused_with_a_remedy() {
     assert!(!database.exists(), "reading makes no store");
     let app = recorded();
     for (args, named) in [
-        (vec!["--rollout", "9"], "--rollout = 9 is not in the journal; give 1 to 2"),
-        (vec!["--tolerated", "5"], "--tolerated = \"5\" is no percentage"),
+        (vec!["--rollout", "9"], "--rollout: 9 is not in the journal; use 1 to 2"),
+        (vec!["--tolerated", "5"], "--tolerated: \"5\" is not a percentage"),
         (
             vec!["--tolerated", "5%", "--metric", "speed"],
-            "--metric = \"speed\" was not judged; give latency",
+            "--metric: \"speed\" was not judged; use latency",
         ),
         (vec!["--alpha", "2"], "alpha = 2 is out of range"),
         (vec!["--min-samples", "1"], "min_samples = 1"),

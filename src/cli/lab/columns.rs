@@ -68,14 +68,14 @@ impl TextFile {
 fn parsed(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
-        bail!("there are no values; give at least one");
+        bail!("there are no values; use at least one");
     }
     let values = match text.trim_start().bytes().next() {
         Some(b'[' | b'{') => of_json(text, column)?,
         _ => of_lines(text, column)?,
     };
     if values.is_empty() {
-        bail!("there are no values; give at least one");
+        bail!("there are no values; use at least one");
     }
     Ok(values)
 }
@@ -83,7 +83,7 @@ fn parsed(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
 fn of_json(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
     let elements: Vec<Value> = serde_json::from_str(text).map_err(|cause| {
         anyhow::anyhow!(
-            "it begins like JSON, but is no array of numbers ({cause}); give [0.87, 0.85]"
+            "it begins like JSON but is not an array of numbers ({cause}); use [0.87, 0.85]"
         )
     })?;
     let mut values = Vec::with_capacity(elements.len());
@@ -113,7 +113,7 @@ fn of_json(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
                 Value::String(text) => format!("the text {}", quoted(text)),
                 other => quoted(&other.to_string()),
             };
-            format!("{} is {what}; give numbers without quotes", place())
+            format!("{} is {what}; use numbers without quotes", place())
         })?;
         values.push(comparable(number, place)?);
     }
@@ -321,7 +321,7 @@ mod tests {
             ("[1, NaN]", None, "line 1 column"),
             ("[1, 1e999]", None, "out of range"),
             ("[1, 1e200]", None, "element 2 of the array: 1e200 cannot"),
-            ("{\"a\": 1}", None, "no array of numbers"),
+            ("{\"a\": 1}", None, "not an array of numbers"),
             ("[{\"score\": 1}]", None, "choose a field with --column"),
             ("[{\"score\": 1}]", Some("scor"), "did you mean `score`?"),
             ("[1]", Some("score"), "leave --column out"),

@@ -69,7 +69,7 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         return of_rates(args, stable, canary);
     }
     if !(args.std_ms > 0.0 && args.std_ms.is_finite()) {
-        anyhow::bail!("--std-ms = {} is out of range; give a number above 0", args.std_ms);
+        anyhow::bail!("--std-ms: {} is out of range; use a number above 0", args.std_ms);
     }
     let weight = args.weight()?;
     let asked = TwoSamplePower {
@@ -177,7 +177,7 @@ impl PowerArgs {
         let weight = Weight::from_percent(self.traffic).context("--traffic")?;
         if weight.share() <= 0.0 || weight.share() >= 1.0 {
             anyhow::bail!(
-                "--traffic = {} leaves a track empty; give more than 0 and less than 100",
+                "--traffic: {} leaves a track empty; use more than 0 and less than 100",
                 self.traffic
             );
         }

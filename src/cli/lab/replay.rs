@@ -53,7 +53,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     if let Some(rollout) = args.rollout {
         rollouts.retain(|told| told.rollout == rollout);
         if rollouts.is_empty() {
-            bail!("--rollout = {rollout} is not in the journal; give 1 to {last}");
+            bail!("--rollout: {rollout} is not in the journal; use 1 to {last}");
         }
     }
     if args.what_if.is_given() {

@@ -190,7 +190,7 @@ impl Judging {
                     fixed.iter().find_map(|(flag, given)| Some((flag, (*given)?)))
                 {
                     bail!(
-                        "--{flag} = {given} has no effect under --policy strict, of which all but \
+                        "--{flag}: {given} has no effect under --policy strict, of which all but \
                          alpha is fixed; leave it out, or give --policy served"
                     );
                 }
@@ -222,7 +222,7 @@ fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
     if let Some(metric) = policy.metrics.iter().find(is_recorded) {
         bail!(
             "metric {} is measured elsewhere, and its values are not simulated, so nothing would \
-             ever be promoted; give a --config that leaves it out, or makes it advisory",
+             ever be promoted; use a --config that leaves it out, or makes it advisory",
             metric.name
         );
     }
@@ -236,10 +236,7 @@ fn writable(path: &Path) -> anyhow::Result<()> {
         _ => Path::new("."),
     };
     if path.is_dir() || !folder.is_dir() {
-        bail!(
-            "--svg = {} cannot be written; give a file in a folder that is there",
-            path.display()
-        );
+        bail!("--svg: {} cannot be written; use a file in an existing folder", path.display());
     }
     Ok(())
 }

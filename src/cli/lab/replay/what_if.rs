@@ -93,12 +93,12 @@ impl WhatIfArgs {
             let Some(metric) = named else {
                 let names: Vec<&str> =
                     judge.metrics.iter().map(|metric| metric.name.as_str()).collect();
-                bail!("--metric = {meant:?} was not judged; give {}", names.join(", "));
+                bail!("--metric: {meant:?} was not judged; use {}", names.join(", "));
             };
             let metrics = vec![self.margins(metric)?];
             judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
         } else if self.metric.is_some() {
-            bail!("--metric says whose margin is meant; give --tolerated or --accepted with it");
+            bail!("--metric says whose margin is meant; use --tolerated or --accepted with it");
         }
         Ok(judge)
     }

@@ -78,7 +78,7 @@ impl Regression {
         if words.is_empty() {
             if let Some(text) = &self.harm_after {
                 bail!(
-                    "--harm-after = {text:?} says when a regression begins, and there is none; give \
+                    "--harm-after: {text:?} sets when a regression begins, but there is none; use \
                      one, like --slower 10%, or leave it out"
                 );
             }
@@ -89,14 +89,14 @@ impl Regression {
             let seconds = parsed_duration("harm-after", text)?.as_secs();
             if seconds >= u64::from(scenario.seconds) {
                 bail!(
-                    "--harm-after = {text} is no less than the duration; give less, or no harm begins"
+                    "--harm-after: {text} is not less than the duration; use less, or no harm begins"
                 );
             }
             scenario.harm_after = seconds as u32;
             words.push_str(&format!(" after {seconds} s"));
         }
         if scenario.differing().is_empty() {
-            bail!("the regression ({words}) changes nothing; give a larger one, or none");
+            bail!("the regression ({words}) changes nothing; use a larger one, or none");
         }
         Ok(Some((scenario, words)))
     }

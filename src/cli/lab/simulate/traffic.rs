@@ -143,7 +143,7 @@ impl Traffic {
         };
         if percents.len() > 100 || percents.len() > seconds as usize {
             bail!(
-                "--ramp has {} shares for {seconds} s; give at most 100, each for a second or more",
+                "--ramp has {} shares for {seconds} s; use at most 100, each for a second or more",
                 percents.len()
             );
         }
@@ -151,7 +151,7 @@ impl Traffic {
             let weight = Weight::from_percent(*percent).with_context(|| format!("--{flag}"))?;
             if weight.share() <= 0.0 || weight.share() >= 1.0 {
                 bail!(
-                    "--{flag} = {percent} leaves a track empty; give more than 0 and less than 100"
+                    "--{flag}: {percent} leaves a track empty; use more than 0 and less than 100"
                 );
             }
             Ok(weight)
@@ -181,7 +181,7 @@ impl Traffic {
             && let Some(std_ms) = self.latency_std_ms
         {
             bail!(
-                "--latency-std-ms = {std_ms} has no effect on a fixed shape; leave it out, or give \
+                "--latency-std-ms: {std_ms} has no effect on a fixed shape; leave it out, or give \
                  --latency normal or lognormal"
             );
         }
@@ -258,7 +258,7 @@ impl Looking {
             Ok(Look::TimesPerSecond((second / nanos) as u32))
         } else {
             bail!(
-                "--look-every = {:?} is out of range; give whole seconds up to the duration \
+                "--look-every: {:?} is out of range; use whole seconds up to the duration \
                  ({seconds} s), or a part that divides a second, 10ms or more, like 100ms",
                 self.look_every
             )
@@ -279,7 +279,7 @@ fn whole_seconds(flag: &'static str, text: &str) -> anyhow::Result<u32> {
     let duration = parsed_duration(flag, text).with_context(|| format!("--{flag}"))?;
     let allowed = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
     if duration.subsec_nanos() != 0 || !allowed.contains(&duration) {
-        bail!("--{flag} = {text:?} is out of range; give whole seconds from 10s to 168h");
+        bail!("--{flag}: {text:?} is out of range; use whole seconds from 10s to 168h");
     }
     Ok(duration.as_secs() as u32)
 }

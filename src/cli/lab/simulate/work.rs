@@ -53,8 +53,8 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
             "a shorter --duration or fewer --requests-per-second".to_owned()
         };
         bail!(
-            "--replications = {replications} would take about {:.0} hours on one core, and 24 are \
-             allowed; give {fewer}",
+            "--replications: {replications} would take about {:.0} hours on one core, and 24 are \
+             allowed; use {fewer}",
             total / 3600.0
         );
     }
