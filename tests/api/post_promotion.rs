@@ -123,7 +123,7 @@ fn a_watch_that_could_show_nothing_is_refused() {
     let app = TestApp::spawn();
     for (after, named) in [
         (json!({ "watch": "1h" }), "nothing to judge by"),
-        (json!({ "watch": "soon" }), "watch = \"soon\""),
+        (json!({ "watch": "soon" }), "watch: \"soon\""),
         (json!({ "action": "undo" }), "undo"),
     ] {
         let body = json!({ "model_path": "model_v2.bin", "post_promotion": after });
