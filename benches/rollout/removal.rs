@@ -16,7 +16,6 @@ use std::time::Instant;
 use crossbeam_utils::CachePadded;
 use serin::canary::Track;
 use serin::canary::Weight;
-use serin::cli::settings::Given;
 use serin::cli::settings::Settings;
 use serin::model::Features;
 use serin::model::Value;
@@ -26,6 +25,7 @@ use serin::service::Service;
 use serin::service::clock::SystemClock;
 use serin::service::serving::predict::Request;
 use serin::store;
+use serin::store::Location;
 
 use super::Fallible;
 use super::now;
@@ -48,11 +48,9 @@ struct Last {
 pub fn measure(folder: &Folder) -> Fallible<bool> {
     let cores = thread::available_parallelism()?.get();
     let threads = cores.saturating_sub(1).max(1);
-    let given =
-        Given { store: Some("memory:".to_owned()), workers: Some(threads), ..Given::default() };
-    let settings = Settings::without_file(&given)?;
+    let settings = Settings { store: Location::Memory, workers: threads, ..Settings::default() };
     let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
-    let service = Service::start(settings.service.clone(), store, folder.registry()?, clock)?;
+    let service = Service::start(settings.service()?, store, folder.registry()?, clock)?;
     let lasts: Vec<CachePadded<Last>> = (0..threads).map(|_| CachePadded::default()).collect();
     let (start, enough) = (now(), AtomicBool::new(false));
     let rolled_back = thread::scope(|scope| {

@@ -10,7 +10,6 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serin::cli::settings::Given;
 use serin::cli::settings::Settings;
 use serin::http;
 use serin::model::Artifact;
@@ -27,6 +26,7 @@ use serin::service::clock::SystemClock;
 use serin::service::control::registry::Decoded;
 use serin::service::control::registry::Registry;
 use serin::store;
+use serin::store::Location;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -117,21 +117,20 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Folder, stable: &str) -> Fallible<Server> {
-        let given = Given {
-            store: Some("memory:".to_owned()),
-            stable: Some(stable.to_owned()),
-            workers: Some(1),
+        let settings = Settings {
+            store: Location::Memory,
+            stable: stable.to_owned(),
+            workers: 1,
             allow_injection: true,
-            ..Given::default()
+            ..Settings::default()
         };
-        let settings = Settings::without_file(&given)?;
         let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
         let service =
-            Arc::new(Service::start(settings.service.clone(), store, folder.registry()?, clock)?);
+            Arc::new(Service::start(settings.service()?, store, folder.registry()?, clock)?);
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let (http_settings, serving) = (settings.http(address.ip()), service.clone());
+        let (http_settings, serving) = (settings.http(address.ip())?, service.clone());
         let thread = thread::spawn(move || {
             // A dropped sender also means stop.
             let shutdown = async { drop(stopped.await) };

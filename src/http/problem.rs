@@ -12,12 +12,10 @@ use actix_web::http::header;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::reading::suggestion::explained;
 use crate::canary::Refusal;
 use crate::canary::analysis::metric_table::TableError;
 use crate::canary::analysis::options::OptionError;
 use crate::canary::policy::metric::MetricNameError;
-use crate::canary::policy::metric_overrides::JudgePolicyError;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
 use crate::service::control::registry::RegistryError;
@@ -27,6 +25,7 @@ use crate::service::serving::predict::PredictError;
 use crate::service::serving::shadow::queue::ReplayRecentError;
 use crate::store::StoreError;
 use crate::text::durations::DurationError;
+use crate::text::fields::FieldError;
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl Problem {
             | serde_json::error::Category::Eof
             | serde_json::error::Category::Io => (StatusCode::BAD_REQUEST, "invalid_json"),
         };
-        let detail = format!("invalid body: {}", explained(&cause.to_string()));
+        let detail = format!("invalid body: {cause}");
         Problem::new(status, code, "Invalid body", detail)
     }
 
@@ -283,9 +282,7 @@ impl From<CommandError> for Problem {
         };
         match error {
             CommandError::Registry(error) => error.into(),
-            CommandError::Judge(error) => error.into(),
-            CommandError::Plan(error) => Problem::field(error.to_string()),
-            CommandError::PostPromotionPolicy(error) => Problem::field(error.to_string()),
+            CommandError::Field(error) => error.into(),
             CommandError::PreviousLost { .. } => Problem::new(
                 StatusCode::CONFLICT,
                 "previous_lost",
@@ -313,7 +310,6 @@ impl From<CommandError> for Problem {
                 "Fault injection is disabled",
                 detail,
             ),
-            CommandError::OutOfRange { .. } => unprocessable("invalid_body", "Invalid body"),
             CommandError::Revision { .. } => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 "revision_changed",
@@ -409,8 +405,8 @@ impl From<MetricNameError> for Problem {
     }
 }
 
-impl From<JudgePolicyError> for Problem {
-    fn from(error: JudgePolicyError) -> Problem {
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
         Problem::field(error.to_string())
     }
 }

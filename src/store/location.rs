@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::Store;
@@ -13,7 +15,8 @@ use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 
 /// Where the store is, as `--store` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Location {
     /// Nothing survives the process.
     Memory,
@@ -39,6 +42,20 @@ impl FromStr for Location {
             }
             Some(_) | None => Err(LocationError(text.to_owned())),
         }
+    }
+}
+
+impl TryFrom<String> for Location {
+    type Error = LocationError;
+
+    fn try_from(text: String) -> Result<Location, LocationError> {
+        text.parse()
+    }
+}
+
+impl From<Location> for String {
+    fn from(location: Location) -> String {
+        location.to_string()
     }
 }
 

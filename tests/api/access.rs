@@ -26,7 +26,9 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 #[test]
 fn with_a_token_every_admin_route_asks_for_it() {
-    let app = Setup::new().given(|given| given.admin_token = Some(TOKEN.to_owned())).spawn();
+    let app = Setup::new()
+        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+        .spawn();
     let before = app.standing();
     let close_calls = [
         ("", "no token"),
@@ -54,7 +56,9 @@ fn with_a_token_every_admin_route_asks_for_it() {
 
 #[test]
 fn with_a_token_even_what_is_not_there_asks_for_it_and_predictions_do_not() {
-    let app = Setup::new().given(|given| given.admin_token = Some(TOKEN.to_owned())).spawn();
+    let app = Setup::new()
+        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+        .spawn();
     let stranger = Client::new(app.address, None);
     for path in ["/admin/nothing", "/admin/", "/admin/status/"] {
         assert_eq!(stranger.get(path).status, 401, "{path}");
@@ -110,7 +114,7 @@ fn a_page_whose_name_leads_here_may_not_use_admin() {
 
 #[test]
 fn on_the_network_without_a_token_admin_is_closed_and_predictions_are_open() {
-    let app = Setup::new().given(|given| given.listen = Some("0.0.0.0:0".to_owned())).spawn();
+    let app = Setup::new().given(|given| given.listen = "0.0.0.0:0".to_owned()).spawn();
     for route in ADMIN_ROUTES {
         let path = route.split(' ').next_back().unwrap();
         let expected = refused(403, "forbidden", &["--admin-token", "--listen"]);
@@ -123,8 +127,8 @@ fn on_the_network_without_a_token_admin_is_closed_and_predictions_are_open() {
 fn on_the_network_with_a_token_admin_is_open_to_who_has_it() {
     let app = Setup::new()
         .given(|given| {
-            given.listen = Some("0.0.0.0:0".to_owned());
-            given.admin_token = Some(TOKEN.to_owned());
+            given.listen = "0.0.0.0:0".to_owned();
+            given.admin_token = Some(TOKEN.to_owned().try_into().unwrap());
         })
         .spawn();
     app.deploy_canary().done();

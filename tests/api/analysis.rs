@@ -344,9 +344,7 @@ fn other_methods_bodies_and_sites_are_refused() {
 /// predictions meanwhile.
 #[test]
 fn a_large_analysis_holds_no_prediction_up() {
-    let app = Setup::new()
-        .given(|given| (given.workers, given.body_limit) = (Some(1), Some(8 << 20)))
-        .spawn();
+    let app = Setup::new().given(|given| (given.workers, given.body_limit) = (1, 8 << 20)).spawn();
     let client = app.client();
     let values = |shift: f64| -> Vec<f64> {
         (0..100_000_u32).map(|i| (f64::from(i) * 0.618_033_988_75).fract() + shift).collect()

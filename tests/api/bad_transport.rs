@@ -129,7 +129,7 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
 
 #[test]
 fn the_limit_is_the_operators_to_set() {
-    let app = Setup::new().given(|given| given.body_limit = Some(100)).spawn();
+    let app = Setup::new().given(|given| given.body_limit = 100).spawn();
     let body = |length: usize| format!("{:length$}", json!({ "features": CUSTOMER }).to_string());
     app.post_text("/predict", body(100)).done();
     let expected = refused(413, "body_too_large", &["100 bytes"]);
@@ -138,7 +138,7 @@ fn the_limit_is_the_operators_to_set() {
 
 #[test]
 fn a_body_that_stalls_is_refused_in_time() {
-    let app = Setup::new().given(|given| given.body_deadline = Some("300ms".to_owned())).spawn();
+    let app = Setup::new().given(|given| given.body_deadline = Duration::from_millis(300)).spawn();
     let before = app.standing();
     let whole = raw::written(app.address, "POST /predict", &[], br#"{"features": [1,1,1,1,1]}"#);
     let begin = Instant::now();
@@ -157,8 +157,8 @@ fn a_body_that_stalls_is_refused_in_time() {
 fn many_stalled_bodies_keep_nobody_waiting() {
     let app = Setup::new()
         .given(|given| {
-            given.body_deadline = Some("5s".to_owned());
-            given.workers = Some(2);
+            given.body_deadline = Duration::from_secs(5);
+            given.workers = 2;
         })
         .spawn();
     let whole = raw::written(app.address, "POST /predict", &[], br#"{"features": [1,1,1,1,1]}"#);

@@ -1,5 +1,7 @@
 //! Circuit breaker: only a few users wait for a canary that always fails.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 
@@ -8,13 +10,13 @@ use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 
-fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: &str) -> TestApp {
+fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: Duration) -> TestApp {
     let app = Setup::new()
         .model("bad.bin", misbehavior.artifact())
         .given(|given| {
-            given.canary_deadline = Some("50ms".to_owned());
-            given.breaker.failures = Some(failures);
-            given.breaker.probe_every = Some(probe_every.to_owned());
+            given.canary_deadline = Duration::from_millis(50);
+            given.breaker.failures = failures;
+            given.breaker.probe_every = probe_every;
             given.allow_injection = true;
         })
         .spawn();
@@ -24,7 +26,7 @@ fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: &str) -> TestA
 
 #[test]
 fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
-    let app = app_with(Misbehavior::Hang, 3, "1h");
+    let app = app_with(Misbehavior::Hang, 3, Duration::from_secs(3600));
     let closed = json!({ "state": "closed", "consecutive_failures": 0, "opened": 0 });
     assert_eq!(app.status()["breaker"], closed);
     let answers: Vec<Value> = (0..200).map(|_| app.predict().done()).collect();
@@ -53,7 +55,7 @@ fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
 fn a_canary_that_is_well_again_is_asked_again() {
     let app = Setup::new()
         .given(|given| {
-            given.breaker.probe_every = Some("10ms".to_owned());
+            given.breaker.probe_every = Duration::from_millis(10);
             given.allow_injection = true;
         })
         .spawn();
@@ -71,7 +73,7 @@ fn a_canary_that_is_well_again_is_asked_again() {
 
 #[test]
 fn without_a_breaker_every_request_is_tried() {
-    let app = app_with(Misbehavior::Panic, 0, "1h");
+    let app = app_with(Misbehavior::Panic, 0, Duration::from_secs(3600));
     app.predict_times(100);
     let status = app.status();
     assert_eq!(status["breaker"], Value::Null);
@@ -80,7 +82,7 @@ fn without_a_breaker_every_request_is_tried() {
 
 #[test]
 fn a_rollout_by_plan_is_taken_back_by_what_its_open_breaker_counts() {
-    let app = app_with(Misbehavior::Hang, 5, "1h");
+    let app = app_with(Misbehavior::Hang, 5, Duration::from_secs(3600));
     app.rollback_canary().done();
     // With a look every hour, only the trigger can roll back.
     let plan = json!({

@@ -54,19 +54,26 @@ fn what_is_shown_can_be_used_as_a_file_and_names_the_templates() {
     std::fs::write(folder.path().join("serin.toml"), "workers = 3\nadmin_token = \"hidden\"\n")
         .unwrap();
     let shown = text(&config(folder.path(), &["show", "--bake", "10m"]));
-    assert!(shown.starts_with("# Set, and not shown: admin_token.\n"), "{shown}");
-    for expected in
-        ["workers = 3", "bake = \"10m\"", "template = \"careful\"", "template = \"fast\""]
-    {
+    assert!(shown.starts_with("# admin_token is set and not shown (serin.toml)\n"), "{shown}");
+    for expected in [
+        "workers = 3  # serin.toml",
+        "bake = \"10m\"  # --bake",
+        "template = \"careful\"",
+        "template = \"fast\"",
+    ] {
         assert!(shown.contains(expected), "{expected}\n{shown}");
     }
     assert!(!shown.contains("hidden"), "{shown}");
     std::fs::write(folder.path().join("serin.toml"), &shown).unwrap();
     let again = text(&config(folder.path(), &["show"]));
-    assert_eq!(again, shown.split_once('\n').unwrap().1);
+    let values = |text: &str| {
+        text.lines().filter_map(|l| Some(l.split_once("  # ")?.0.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&again), values(&shown));
     let all: Value =
         serde_json::from_slice(&config(folder.path(), &["show", "--json"]).stdout).unwrap();
     assert_eq!(all["settings"]["workers"], 3);
+    assert_eq!(all["origins"]["workers"], "serin.toml");
     assert_eq!(all["templates"]["fast"]["steps"][0]["weight"], 10.0);
     assert_eq!(config(folder.path(), &["check"]).status.code(), Some(0));
 }
@@ -80,9 +87,9 @@ fn a_check_tells_everything_that_is_wrong() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for expected in [
-        "wrokers: ",
-        "alpha: alpha = 7",
-        "plan.mim_samples: ",
+        "other.toml, line 1, column 1: wrokers: ",
+        "other.toml, line 2, column 1: alpha: 7 is out of range",
+        "line 4, column 1: plan.mim_samples: ",
         "did you mean `min_samples`?",
         "3 problems",
     ] {

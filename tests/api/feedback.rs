@@ -1,9 +1,11 @@
 //! Labels: each counts once, for the track its prediction was assigned to, across restarts. Forged, expired and
 //! late ones are refused.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
-use serin::canary::policy::feedback_overrides::GivenFeedback;
+use serin::canary::FeedbackPolicy;
 
 use crate::harness::Setup;
 use crate::harness::TestApp;
@@ -173,7 +175,7 @@ fn a_rollout_that_is_over_takes_no_labels() {
 
 #[test]
 fn a_label_comes_in_time_or_not_at_all() {
-    let expires = GivenFeedback { expires: Some("1s".into()), ..GivenFeedback::default() };
+    let expires = FeedbackPolicy { expires: Duration::from_secs(1), ..FeedbackPolicy::default() };
     let app = Setup::new().given(|given| given.feedback = expires).spawn();
     half(&app);
     let old = id(&one(&app));
@@ -201,7 +203,7 @@ fn what_stable_answers_outside_of_a_rollout_or_in_the_canarys_place_counts_for_n
 
 #[test]
 fn where_labels_are_off_they_are_refused_and_answers_keep_an_id() {
-    let off = GivenFeedback { enabled: Some(false), ..GivenFeedback::default() };
+    let off = FeedbackPolicy { is_enabled: false, ..FeedbackPolicy::default() };
     let app = Setup::new().given(|given| given.feedback = off).spawn();
     let id = id(&one(&app));
     assert_eq!(id.len(), 32);

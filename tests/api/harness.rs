@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serin::cli::settings::Given;
+use serin::cli::settings::Secret;
 use serin::cli::settings::Settings;
 use serin::http;
 use serin::model::ensure_default_models;
@@ -48,7 +48,7 @@ struct Running {
 /// The configuration of a server, kept for a restart.
 pub struct Setup {
     folder: TempDir,
-    given: Given,
+    settings: Settings,
     /// Where models that hang wait until the test ends.
     hold: Arc<Hold>,
 }
@@ -66,7 +66,7 @@ impl TestApp {
 
     /// Another client, with connections of its own, for another thread.
     pub fn client(&self) -> Client {
-        Client::new(self.address, self.setup().given.admin_token.as_deref())
+        Client::new(self.address, self.setup().token())
     }
 
     /// The models folder.
@@ -132,23 +132,23 @@ impl Setup {
     }
 
     fn bare() -> Setup {
-        let given = Given {
-            listen: Some("127.0.0.1:0".to_owned()),
-            store: Some("memory:".to_owned()),
-            ..Given::default()
+        let settings = Settings {
+            listen: "127.0.0.1:0".to_owned(),
+            store: Location::Memory,
+            ..Settings::default()
         };
-        Setup { folder: tempfile::tempdir().unwrap(), given, hold: Arc::default() }
+        Setup { folder: tempfile::tempdir().unwrap(), settings, hold: Arc::default() }
     }
 
     /// With a store in a file.
     pub fn durable(self) -> Setup {
-        let store = format!("sqlite:{}", self.database().display());
-        self.given(|given| given.store = Some(store))
+        let store = Location::Sqlite(self.database());
+        self.given(|settings| settings.store = store)
     }
 
     /// With other settings, as the flags of `serin serve` give them.
-    pub fn given(mut self, change: impl FnOnce(&mut Given)) -> Setup {
-        change(&mut self.given);
+    pub fn given(mut self, change: impl FnOnce(&mut Settings)) -> Setup {
+        change(&mut self.settings);
         self
     }
 
@@ -168,13 +168,17 @@ impl Setup {
         self.folder.path().join("serin.db")
     }
 
+    fn token(&self) -> Option<&str> {
+        self.settings.admin_token.as_ref().map(Secret::reveal)
+    }
+
     /// Starts the server.
     pub fn spawn(self) -> TestApp {
         // Ignores a `serin.toml` in the developer's folder.
-        let settings = Settings::without_file(&self.given).unwrap();
+        let settings = &self.settings;
         let decode = misbehaving::decoder(self.hold.clone());
         let service = Service::start(
-            settings.service.clone(),
+            settings.service().unwrap(),
             store_once_free(&settings.store),
             Registry::with_decoder(self.models(), decode),
             Arc::new(SystemClock::default()),
@@ -182,7 +186,7 @@ impl Setup {
         let service = Arc::new(service.unwrap());
         let listener = TcpListener::bind(&settings.listen).unwrap();
         let bound = listener.local_addr().unwrap();
-        let http_settings = settings.http(bound.ip());
+        let http_settings = settings.http(bound.ip()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             // A dropped sender also means stop.
@@ -191,7 +195,7 @@ impl Setup {
             actix_web::rt::System::new().block_on(serving)
         });
         let address = SocketAddr::from(([127, 0, 0, 1], bound.port()));
-        let client = Client::new(address, self.given.admin_token.as_deref());
+        let client = Client::new(address, self.token());
         TestApp { address, setup: Some(self), client, running: Some(Running { stop, thread }) }
     }
 }

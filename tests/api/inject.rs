@@ -14,7 +14,7 @@ const INJECT: &str = "/admin/inject";
 fn allowing() -> Setup {
     Setup::new().given(|given| {
         given.allow_injection = true;
-        given.breaker.failures = Some(0);
+        given.breaker.failures = 0;
     })
 }
 
@@ -52,16 +52,16 @@ fn what_cannot_be_injected_is_named() {
     let app = with_canary(10);
     let before = app.standing();
     for (body, named) in [
-        (json!({ "delay_ms": 60_001 }), "delay_ms = 60001 is out of range; give 0 to 60000"),
+        (json!({ "delay_ms": 60_001 }), "delay_ms: 60001 is out of range; use 0 to 60000"),
         (json!({ "delay_ms": -1 }), "-1"),
-        (json!({ "error_rate": 1.5 }), "error_rate = 1.5 is out of range; give 0 to 1"),
-        (json!({ "score_shift": -2 }), "score_shift = -2 is out of range; give -1 to 1"),
+        (json!({ "error_rate": 1.5 }), "error_rate: 1.5 is out of range; use 0 to 1"),
+        (json!({ "score_shift": -2 }), "score_shift: -2 is out of range; use -1 to 1"),
         (json!({ "off": true, "delay_ms": 5 }), "off: true excludes every fault"),
         (json!({ "off": false }), "off: false"),
         (json!({ "slow": 5 }), "slow"),
         (
             json!({ "delay_ms": 5, "segment": { "region": "north" } }),
-            "segment = region is out of range; give none, because [segments] in serin.toml declares none",
+            "segment: region is out of range; use none, because [segments] in serin.toml declares none",
         ),
     ] {
         let reply = inject(&app, &body);

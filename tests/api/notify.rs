@@ -8,7 +8,8 @@ use std::time::Instant;
 use ring::hmac;
 use serde_json::Value;
 use serde_json::json;
-use serin::cli::settings::Settings;
+use serin::cli::settings::flags::Flags;
+use serin::cli::settings::layers::Layers;
 use serin::service::notify::target::Format;
 use serin::service::notify::target::GivenTarget;
 
@@ -188,7 +189,9 @@ fn a_target_that_cannot_be_is_refused_with_its_field() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("serin.toml");
         std::fs::write(&file, format!("[[notify]]\n{text}\n")).unwrap();
-        let error = Settings::new(&Default::default(), Some(&file)).unwrap_err();
+        let layers = Layers::new(Flags::default(), Some(&file)).unwrap();
+        let service = layers.settings().and_then(|settings| Ok(settings.service()?));
+        let error = service.unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains(named), "{text}: {error}");
     }

@@ -138,7 +138,7 @@ fn two_hundred_predictions_at_ten_percent_give_exactly_twenty_canary_samples() {
 
 #[test]
 fn the_share_is_exact_from_many_clients_at_once_too() {
-    let app = Setup::new().given(|given| given.workers = Some(4)).spawn();
+    let app = Setup::new().given(|given| given.workers = 4).spawn();
     for _ in 0..10 {
         app.deploy_canary().done();
         let canary: usize = std::thread::scope(|scope| {

@@ -187,7 +187,7 @@ fn what_cannot_be_replayed_is_refused_with_a_remedy() {
             vec!["--tolerated", "5%", "--metric", "speed"],
             "--metric: \"speed\" was not judged; use latency",
         ),
-        (vec!["--alpha", "2"], "alpha = 2 is out of range"),
+        (vec!["--alpha", "2"], "--alpha: 2 is out of range"),
         (vec!["--min-samples", "1"], "min_samples = 1"),
         (vec!["--policy", "none.toml"], "cannot read none.toml"),
     ] {

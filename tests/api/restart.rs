@@ -81,7 +81,7 @@ fn failures_of_a_broken_canary_are_remembered() {
         .durable()
         .model("bad.bin", Misbehavior::Panic.artifact())
         // Without the breaker, which a restart would close.
-        .given(|given| given.breaker.failures = Some(0))
+        .given(|given| given.breaker.failures = 0)
         .spawn();
     app.deploy_canary_with(&json!({ "model_path": "bad.bin" })).done();
     app.predict_times(200);
@@ -143,7 +143,7 @@ fn quarantine_and_history_survive_a_restart() {
 
 #[test]
 fn requests_under_way_are_answered_and_counted_before_the_end() {
-    let slow = |setup: Setup| setup.given(|given| given.canary_deadline = Some("20s".to_owned()));
+    let slow = |setup: Setup| setup.given(|given| given.canary_deadline = Duration::from_secs(20));
     let app = slow(Setup::new().durable()).spawn();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 100 })).done();
     app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 600 })).done();

@@ -38,7 +38,7 @@ fn seen(app: &TestApp) -> Vec<(String, u64)> {
 fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
     // Without the breaker, which a burst of failures in the north would open for every region.
     let app = declared("region = ['north', 'south', 'east', 'west']")
-        .given(|given| given.breaker.failures = Some(0))
+        .given(|given| given.breaker.failures = 0)
         .model("bad.bin", Misbehavior::ErrorBelowZero.artifact())
         .spawn();
     let plan = json!({

@@ -202,7 +202,7 @@ fn the_latest_requests_are_asked_again() {
     let setup = Setup::new().given(|given| {
         given.ring.capacity = 1000;
         given.shadow.redact = vec!["late_payment_share".to_owned()];
-        given.workers = Some(1);
+        given.workers = 1;
     });
     let app = setup.spawn();
     (0..300).for_each(|number| drop(ask(&app, number)));
@@ -245,7 +245,7 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
     for (body, named) in [
         (with("shadow_percent", json!(101)), "shadow_percent: 101"),
         (with("shadow_percent", json!(0.001)), "finer than 0.01"),
-        (everything, "shadow_percent = 1 is out of range"),
+        (everything, "shadow_percent: 1 is out of range"),
         (planned, "shadow_percent goes with mode manual"),
         (with("policy", shadow_score), "metric shadow_score is judged in shadow"),
         (with("steps", json!([{ "weight": 0 }])), "steps has no share of users"),

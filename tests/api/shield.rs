@@ -1,6 +1,8 @@
 //! Protection of users: with a canary that panics, hangs or returns wrong numbers, none of 10,000 predictions
 //! fails, and every failure counts against the canary.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 
@@ -122,9 +124,9 @@ fn app_with(misbehavior: Misbehavior) -> TestApp {
     Setup::new()
         .model("bad.bin", misbehavior.artifact())
         .given(|given| {
-            given.canary_deadline = Some("50ms".to_owned());
+            given.canary_deadline = Duration::from_millis(50);
             // Every failure has its kind.
-            given.breaker.failures = Some(0);
+            given.breaker.failures = 0;
         })
         .spawn()
 }
@@ -148,8 +150,8 @@ fn a_stable_that_breaks_is_a_503_and_the_server_goes_on() {
         let app = Setup::new()
             .model("bad.bin", misbehavior.artifact())
             .given(|given| {
-                given.stable = Some("bad.bin".to_owned());
-                given.stable_deadline = Some("50ms".to_owned());
+                given.stable = "bad.bin".to_owned();
+                given.stable_deadline = Duration::from_millis(50);
             })
             .spawn();
         for _ in 0..3 {

@@ -11,7 +11,7 @@ use crate::canary::judge::sequential::tests::second;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::health::HealthPolicy;
-use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::stats::sequential::Bet;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::Score;
@@ -20,7 +20,7 @@ use crate::stats::sequential::Stake;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn policy(toml: &str) -> JudgePolicy {
-    let given: GivenJudgePolicy = toml::from_str(toml).unwrap();
+    let given: JudgePolicyOverride = toml::from_str(toml).unwrap();
     JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
 }
 

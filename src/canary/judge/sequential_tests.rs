@@ -10,7 +10,7 @@ use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::metric::MetricName;
-use crate::canary::policy::metric_overrides::GivenJudgePolicy;
+use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::Score;
@@ -41,7 +41,7 @@ pub(in crate::canary) fn second(number: u32, factor: f64, failures: u64) -> Incr
 }
 
 fn policy(toml: &str) -> JudgePolicy {
-    let given: GivenJudgePolicy = toml::from_str(toml).unwrap();
+    let given: JudgePolicyOverride = toml::from_str(toml).unwrap();
     JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
 }
 

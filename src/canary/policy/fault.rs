@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::Serialize;
-use thiserror::Error;
 
 use super::MAX_DELAY_MS;
 use crate::canary::traffic::weight::Weight;
+use crate::text::fields::FieldError;
 
 /// The segments of one request: names with their values.
 pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
@@ -16,13 +16,13 @@ pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
 /// A harm that a canary is given on purpose. Every value is within its range.
 ///
 /// ```
-/// use serin::canary::policy::fault::{GivenInjection, Injection};
-/// let given = GivenInjection { error_rate: Some(0.2), ..GivenInjection::default() };
+/// use serin::canary::policy::fault::{InjectionFields, Injection};
+/// let given = InjectionFields { error_rate: Some(0.2), ..InjectionFields::default() };
 /// assert_eq!(Injection::try_from(given)?.error_rate().percent(), 20.0);
-/// # Ok::<(), serin::canary::policy::fault::InjectionError>(())
+/// # Ok::<(), serin::text::fields::FieldError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "GivenInjection", into = "GivenInjection")]
+#[serde(try_from = "InjectionFields", into = "InjectionFields")]
 pub struct Injection {
     delay_ms: u32,
     error_rate: Weight,
@@ -33,7 +33,7 @@ pub struct Injection {
 /// An injection as it is given; what is left out is not injected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct GivenInjection {
+pub struct InjectionFields {
     /// How much longer the canary takes, in milliseconds.
     pub delay_ms: Option<u32>,
     /// Which share of its requests it fails, 0 to 1, to the ten-thousandth.
@@ -43,18 +43,6 @@ pub struct GivenInjection {
     /// Only requests with all of these segments are harmed; with none, all are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub segment: BTreeMap<String, String>,
-}
-
-/// A harm that cannot be injected.
-#[derive(Clone, Debug, Error, PartialEq)]
-#[error("{field} = {value} is out of range; give {allowed}")]
-pub struct InjectionError {
-    /// The field.
-    pub field: &'static str,
-    /// What was given.
-    pub value: String,
-    /// What is allowed.
-    pub allowed: String,
 }
 
 impl Injection {
@@ -109,14 +97,14 @@ impl Injection {
     }
 }
 
-impl TryFrom<GivenInjection> for Injection {
-    type Error = InjectionError;
+impl TryFrom<InjectionFields> for Injection {
+    type Error = FieldError;
 
-    fn try_from(given: GivenInjection) -> Result<Injection, InjectionError> {
-        let out = |field, value: String, allowed: &str| {
-            Err(InjectionError { field, value, allowed: allowed.to_owned() })
+    fn try_from(given: InjectionFields) -> Result<Injection, FieldError> {
+        let out = |field: &str, value: String, allowed: &str| {
+            Err(FieldError::out_of_range(field, value, allowed))
         };
-        let GivenInjection { delay_ms, error_rate, score_shift, segment } = given;
+        let InjectionFields { delay_ms, error_rate, score_shift, segment } = given;
         let (delay_ms, rate) = (delay_ms.unwrap_or(0), error_rate.unwrap_or(0.0));
         let score_shift = score_shift.unwrap_or(0.0);
         if delay_ms > MAX_DELAY_MS {
@@ -139,9 +127,9 @@ impl TryFrom<GivenInjection> for Injection {
     }
 }
 
-impl From<Injection> for GivenInjection {
-    fn from(injection: Injection) -> GivenInjection {
-        GivenInjection {
+impl From<Injection> for InjectionFields {
+    fn from(injection: Injection) -> InjectionFields {
+        InjectionFields {
             delay_ms: Some(injection.delay_ms),
             error_rate: Some(injection.error_rate.share()),
             score_shift: Some(injection.score_shift),
@@ -155,7 +143,7 @@ mod tests {
     use super::*;
 
     fn given(text: &str) -> Result<Injection, String> {
-        let given: GivenInjection = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let given: InjectionFields = serde_json::from_str(text).map_err(|e| e.to_string())?;
         Injection::try_from(given).map_err(|e| e.to_string())
     }
 
@@ -174,11 +162,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_named() {
         for (text, named) in [
-            (r#"{"delay_ms": 60001}"#, "delay_ms = 60001 is out of range; give 0 to 60000"),
-            (r#"{"error_rate": 1.1}"#, "error_rate = 1.1 is out of range; give 0 to 1"),
-            (r#"{"error_rate": -0.1}"#, "error_rate = -0.1"),
+            (r#"{"delay_ms": 60001}"#, "delay_ms: 60001 is out of range; use 0 to 60000"),
+            (r#"{"error_rate": 1.1}"#, "error_rate: 1.1 is out of range; use 0 to 1"),
+            (r#"{"error_rate": -0.1}"#, "error_rate: -0.1"),
             (r#"{"error_rate": 0.00001}"#, "four decimals"),
-            (r#"{"score_shift": 1.5}"#, "score_shift = 1.5 is out of range; give -1 to 1"),
+            (r#"{"score_shift": 1.5}"#, "score_shift: 1.5 is out of range; use -1 to 1"),
             (r#"{"segment": {"region": "north"}}"#, "delay_ms, error_rate or score_shift"),
             (r#"{"eror_rate": 0.1}"#, "eror_rate"),
         ] {
@@ -191,7 +179,7 @@ mod tests {
     fn every_rate_that_can_be_given_can_be_written_and_read() {
         for basis_points in 0..=Weight::WHOLE {
             let rate = f64::from(basis_points) / f64::from(Weight::WHOLE);
-            let asked = GivenInjection { error_rate: Some(rate), ..GivenInjection::default() };
+            let asked = InjectionFields { error_rate: Some(rate), ..InjectionFields::default() };
             let injection = Injection::try_from(asked).unwrap();
             assert_eq!(injection.error_rate().basis_points(), basis_points);
             let text = serde_json::to_string(&injection).unwrap();

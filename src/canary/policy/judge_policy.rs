@@ -8,14 +8,16 @@ use super::metric::MAX_METRICS;
 use super::metric::Metric;
 use super::metric::Role;
 use super::metric::Source;
-use super::metric_overrides::GivenJudgePolicy;
-use super::metric_overrides::GivenMetric;
-use super::metric_overrides::JudgePolicyError;
+use super::metric_overrides::JudgePolicyOverride;
+use super::metric_overrides::MetricOverride;
+use super::metric_overrides::harm_missing;
+use super::metric_overrides::no_guardrail;
 use super::segments::SegmentHarm;
 use super::segments::Segments;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
+use crate::text::fields::FieldError;
 
 /// What the judge that may be asked at any time decides by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,8 +74,8 @@ impl JudgePolicy {
     /// Names the first field that cannot be.
     pub fn new(
         health: &HealthPolicy,
-        given: &GivenJudgePolicy,
-    ) -> Result<JudgePolicy, JudgePolicyError> {
+        given: &JudgePolicyOverride,
+    ) -> Result<JudgePolicy, FieldError> {
         let (alpha, metrics) = (health.alpha, built_in(health));
         JudgePolicy { alpha, metrics, ..JudgePolicy::default() }.changed(health, given)
     }
@@ -85,15 +87,18 @@ impl JudgePolicy {
     pub fn changed(
         &self,
         health: &HealthPolicy,
-        given: &GivenJudgePolicy,
-    ) -> Result<JudgePolicy, JudgePolicyError> {
+        given: &JudgePolicyOverride,
+    ) -> Result<JudgePolicy, FieldError> {
         if given.metrics.len() > MAX_METRICS {
-            return Err(JudgePolicyError::TooMany(given.metrics.len()));
+            return Err(too_many(given.metrics.len()));
         }
         let mut metrics = self.metrics.clone();
         for (place, one) in given.metrics.iter().enumerate() {
             if given.metrics[..place].iter().any(|other| other.name == one.name) {
-                return Err(JudgePolicyError::Twice(one.name.to_string()));
+                return Err(FieldError::new(
+                    "metrics",
+                    format!("{} appears twice; give each metric one entry", one.name),
+                ));
             }
             let place = metrics.iter().position(|metric| metric.name == one.name);
             let before = place.map(|place| metrics[place].source);
@@ -109,14 +114,16 @@ impl JudgePolicy {
             }
         }
         if metrics.len() > MAX_METRICS {
-            return Err(JudgePolicyError::TooMany(metrics.len()));
+            return Err(too_many(metrics.len()));
         }
         if !metrics.iter().any(|metric| metric.role == Role::Guardrail) {
-            return Err(JudgePolicyError::NoGuardrail);
+            return Err(no_guardrail());
         }
         let promote_score = given.promote_score.unwrap_or(self.promote_score);
         let rollback_score = given.rollback_score.unwrap_or(self.rollback_score);
-        let out = |field, value, allowed| Err(JudgePolicyError::Score { field, value, allowed });
+        let out = |field: &str, value: f64, allowed: &str| {
+            Err(FieldError::out_of_range(field, value, allowed))
+        };
         if !(promote_score > 0.0 && promote_score <= 100.0) {
             return out("promote_score", promote_score, "more than 0 and at most 100");
         }
@@ -264,11 +271,16 @@ pub(crate) fn in_shadow(health: &HealthPolicy) -> Vec<Metric> {
     ]
 }
 
+fn too_many(count: usize) -> FieldError {
+    let message = format!("{count} entries, the built-in ones included; use at most {MAX_METRICS}");
+    FieldError::new("metrics", message)
+}
+
 fn default_of(
     source: Source,
-    given: &GivenMetric,
+    given: &MetricOverride,
     health: &HealthPolicy,
-) -> Result<Metric, JudgePolicyError> {
+) -> Result<Metric, FieldError> {
     let mut observed = built_in(health).into_iter().chain(in_shadow(health));
     let built_in = observed.find(|metric| metric.source == source);
     if let Some(metric) = built_in {
@@ -284,7 +296,7 @@ fn default_of(
         // ranks and tails, and may be better for it.
         return Ok(Metric { test: Test::Mean, ..signal(Harm::Higher) });
     }
-    let harm = given.harm.ok_or_else(|| JudgePolicyError::HarmMissing(given.name.to_string()))?;
+    let harm = given.harm.ok_or_else(|| harm_missing(&given.name))?;
     Ok(signal(harm))
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::canary::policy::shadow_metrics::PairSource;
 
-fn policy(toml: &str) -> Result<JudgePolicy, JudgePolicyError> {
+fn policy(toml: &str) -> Result<JudgePolicy, FieldError> {
     JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())
 }
 
@@ -78,7 +78,7 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
         policy.metrics.iter().map(|metric| (metric.name.to_string(), metric.role)).collect()
     };
     let default = JudgePolicy::default();
-    let given = GivenJudgePolicy::default();
+    let given = JudgePolicyOverride::default();
     assert_eq!(default.clone().of_rollout(&health, &given, PairSource::Never), Ok(default.clone()));
     let shadowing = default.clone().of_rollout(&health, &given, PairSource::InShadow).unwrap();
     let [score, flips, failures, latency] = &names(&shadowing)[3..] else { panic!() };
@@ -105,7 +105,7 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
     let again = named.clone().of_rollout(&health, &given, PairSource::WhenAskedAgain).unwrap();
     assert_eq!(names(&again).len(), 4);
     let refused = named.of_rollout(&health, &given, PairSource::Never);
-    assert_eq!(refused, Err(JudgePolicyError::NothingShadowed("shadow_flips".to_owned())));
+    assert_eq!(refused.unwrap_err().path, "metrics.shadow_flips");
 }
 
 #[test]
@@ -160,5 +160,5 @@ fn what_cannot_be_is_named_with_a_remedy() {
     }
     let many: String =
         (0..14).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
-    assert_eq!(policy(&many), Err(JudgePolicyError::TooMany(17)));
+    assert!(policy(&many).unwrap_err().to_string().contains("17 entries"));
 }

@@ -1,9 +1,8 @@
 //! What is judged, as a configuration or a deployment gives it, and what of that cannot be?
 
 use serde::Deserialize;
-use thiserror::Error;
+use serde::Serialize;
 
-use super::metric::MAX_METRICS;
 use super::metric::Metric;
 use super::metric::MetricName;
 use super::metric::Role;
@@ -12,11 +11,12 @@ use super::segments::SegmentHarm;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
+use crate::text::fields::FieldError;
 
 /// A metric as it is given; what is left out has the default of its source.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GivenMetric {
+pub struct MetricOverride {
     /// `latency`, `failures`, `score`, `log_loss`, `brier`, or the name that values are recorded under.
     pub name: MetricName,
     /// See [`Metric::source`]; only to judge recorded values named like a built-in metric.
@@ -30,10 +30,10 @@ pub struct GivenMetric {
     pub role: Option<Role>,
     /// See [`Metric::tolerated`].
     #[serde(default)]
-    pub tolerated: Option<GivenMargin>,
+    pub tolerated: Option<Margin>,
     /// See [`Metric::accepted`].
     #[serde(default)]
-    pub accepted: Option<GivenMargin>,
+    pub accepted: Option<Margin>,
     /// See [`Metric::weight`].
     #[serde(default)]
     pub weight: Option<f64>,
@@ -48,22 +48,12 @@ pub struct GivenMetric {
     pub test: Option<Test>,
 }
 
-/// A margin as it is given: what is left out is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GivenMargin {
-    /// As a share of stable's value.
-    pub relative: f64,
-    /// In the unit of the metric: seconds for latency.
-    pub absolute: f64,
-}
-
 /// The whole policy as it is given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct GivenJudgePolicy {
+pub struct JudgePolicyOverride {
     /// Changes to built-in metrics, and metrics of recorded values.
-    pub metrics: Vec<GivenMetric>,
+    pub metrics: Vec<MetricOverride>,
     /// See [`promote_score`](super::judge_policy::JudgePolicy::promote_score).
     pub promote_score: Option<f64>,
     /// See [`rollback_score`](super::judge_policy::JudgePolicy::rollback_score).
@@ -72,90 +62,52 @@ pub struct GivenJudgePolicy {
     pub segment_harm: Option<SegmentHarm>,
 }
 
-/// A policy that cannot be.
-#[derive(Clone, Debug, Error, PartialEq)]
-pub enum JudgePolicyError {
-    /// A number is outside its range.
-    #[error("{field} = {value} of metric {metric} is out of range; give {allowed}")]
-    OutOfRange {
-        /// The metric.
-        metric: String,
-        /// The field.
-        field: &'static str,
-        /// What was given.
-        value: String,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// A number of the whole is outside its range.
-    #[error("{field} = {value} is out of range; give {allowed}")]
-    Score {
-        /// The field.
-        field: &'static str,
-        /// What was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-    /// A name stands twice.
-    #[error("metrics has {0} twice; give each metric one entry")]
-    Twice(String),
-    /// Nobody knows which difference of recorded values is harm.
-    #[error(
-        "metric {0} has no harm; say which difference is: higher (a cost), lower (a revenue) or \
-         either{hint}", hint = if_only_shown(.0)
-    )]
-    HarmMissing(String),
-    /// There are too many.
-    #[error("metrics has {0} entries, the built-in ones included; give at most {MAX_METRICS}")]
-    TooMany(usize),
-    /// It would wait for pairs forever.
-    #[error(
-        "metric {0} is judged in shadow, and this rollout shadows nothing; give shadow_percent, or a step \
-         with a shadow (or keep requests to ask again: [ring] in serin.toml)"
-    )]
-    NothingShadowed(String),
-    /// Nothing could ever roll back.
-    #[error("no metric is a guardrail, so nothing would guard users; give one the role guardrail")]
-    NoGuardrail,
+/// No metric is a guardrail.
+pub(super) fn no_guardrail() -> FieldError {
+    let message = "none is a guardrail, so nothing protects users; give one the role guardrail";
+    FieldError::new("metrics", message)
 }
 
-/// What to name instead of what serin shows of labels and does not judge.
+/// A recorded metric does not say which difference is harm.
+pub(super) fn harm_missing(name: &MetricName) -> FieldError {
+    let hint = if_only_shown(name.as_str());
+    FieldError::new(
+        format!("metrics.{name}"),
+        format!("harm is missing; set it to higher (a cost), lower (a revenue) or either{hint}"),
+    )
+}
+
+/// What to use instead of metrics of labels that are shown and not judged.
 fn if_only_shown(name: &str) -> &'static str {
     match name {
         "auc" | "calibration" | "calibration_error" => {
-            " (what serin itself knows of labels is judged as log_loss and brier, which suffer from bad ranking \
-             and from bad calibration alike)"
+            " (labels are judged by log_loss and brier, which get worse with bad ranking and with bad \
+             calibration)"
         }
         _ => "",
     }
 }
 
-impl GivenMetric {
+impl MetricOverride {
     /// The default with what is given in its place.
     ///
     /// # Errors
     /// Names the first field that cannot be.
-    pub(crate) fn over(&self, default: Metric) -> Result<Metric, JudgePolicyError> {
+    pub(crate) fn over(&self, default: Metric) -> Result<Metric, FieldError> {
         let metric = Metric {
             name: self.name.clone(),
             source: default.source,
             harm: self.harm.unwrap_or(default.harm),
             role: self.role.unwrap_or(default.role),
-            tolerated: self.tolerated.map_or(default.tolerated, Margin::from),
-            accepted: self.accepted.map_or(default.accepted, Margin::from),
+            tolerated: self.tolerated.unwrap_or(default.tolerated),
+            accepted: self.accepted.unwrap_or(default.accepted),
             weight: self.weight.unwrap_or(default.weight),
             critical: self.critical.unwrap_or(default.critical),
             min_samples: self.min_samples.unwrap_or(default.min_samples),
             test: self.test.unwrap_or(default.test),
         };
-        let out = |field, value: String, allowed| {
-            Err(JudgePolicyError::OutOfRange {
-                metric: self.name.to_string(),
-                field,
-                value,
-                allowed,
-            })
+        let out = |field: &str, value: String, allowed: &str| {
+            Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
         };
         let Metric { tolerated, accepted, weight, .. } = metric;
         let parts = [
@@ -212,10 +164,9 @@ impl GivenMetric {
     }
 
     /// Pairs are judged by their differences, which lie between -1 and 1.
-    fn check_shadow(&self, metric: &Metric) -> Result<(), JudgePolicyError> {
-        let out = |field, value: String, allowed| {
-            let metric = self.name.to_string();
-            Err(JudgePolicyError::OutOfRange { metric, field, value, allowed })
+    fn check_shadow(&self, metric: &Metric) -> Result<(), FieldError> {
+        let out = |field: &str, value: String, allowed: &str| {
+            Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
         };
         let Metric { tolerated, accepted, .. } = metric;
         let (is_score, is_latency) =
@@ -244,11 +195,5 @@ impl GivenMetric {
             }
         }
         Ok(())
-    }
-}
-
-impl From<GivenMargin> for Margin {
-    fn from(given: GivenMargin) -> Margin {
-        Margin { relative: given.relative, absolute: given.absolute }
     }
 }

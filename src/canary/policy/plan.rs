@@ -6,44 +6,75 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::traffic::weight::Weight;
+use crate::text::ranges::DurationWithin;
+use crate::text::ranges::HOUR;
+use crate::text::ranges::MILLISECOND;
+use crate::text::ranges::MONTH;
+use crate::text::ranges::OptionalDurationWithin;
+use crate::text::ranges::SECOND;
+use crate::text::ranges::integer;
+use crate::text::ranges::samples;
 
 /// What a rollout does by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Plan {
-    /// The canary's shares, in order; never empty, and they rise. Only the first may be 0, and then it
-    /// shadows.
+    /// The canary's shares in rising order, at least one. Only the first may be 0; then it shadows.
     pub steps: Vec<PlannedStep>,
-    /// What is observed for so long after the deployment enters no judgement: caches fill.
+    /// Time after the deployment that is excluded from judgement, so that caches can fill.
+    #[serde(with = "DurationWithin::<0, HOUR>")]
     pub warm_up: Duration,
     /// Samples that each track needs at each step before the next. A track whose share is 0 % or whose
     /// partner's is 100 % needs none.
+    #[serde(deserialize_with = "samples")]
     pub min_samples: u64,
-    /// How often the evidence is looked at.
+    /// Interval between looks at the evidence.
+    #[serde(with = "DurationWithin::<{ 100 * MILLISECOND }, HOUR>")]
     pub look: Duration,
-    /// How long the whole may take.
+    /// Time limit of the whole rollout.
+    #[serde(with = "DurationWithin::<SECOND, MONTH>")]
     pub deadline: Duration,
-    /// What happens then.
+    /// What happens at the deadline.
     pub at_deadline: AtDeadline,
-    /// Whether a person has to agree before the promotion.
+    /// Whether a person has to approve the promotion.
     pub approval: bool,
-    /// How long after a rollback by serin the next rollout by plan may begin.
+    /// Minimum time between a rollback by serin and the next automatic rollout.
+    #[serde(with = "DurationWithin::<0, MONTH>")]
     pub cool_down: Duration,
-    /// What takes the canary back at once, between two looks.
+    /// Limits that roll the canary back at once, between two looks.
     pub triggers: Triggers,
 }
 
 /// One share and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "StepFields")]
 pub struct PlannedStep {
     /// The canary's share.
     pub weight: Weight,
-    /// The share of stable's requests that the canary is asked in shadow.
-    #[serde(default, skip_serializing_if = "Weight::is_zero")]
+    /// The share of stable's requests that are mirrored to the canary. Left out, all of them while the
+    /// weight is 0, and none later.
+    #[serde(skip_serializing_if = "Weight::is_zero")]
     pub shadow: Weight,
-    /// How long it lasts at least; `None` until a person resumes the rollout.
+    /// Minimum duration; `None`: until a person resumes the rollout.
+    #[serde(with = "OptionalDurationWithin::<0, MONTH>", skip_serializing_if = "Option::is_none")]
     pub bake: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a step like {\"weight\": 5, \"bake\": \"10m\"}")]
+struct StepFields {
+    weight: Weight,
+    shadow: Option<Weight>,
+    #[serde(default, with = "OptionalDurationWithin::<0, MONTH>")]
+    bake: Option<Duration>,
+}
+
+impl From<StepFields> for PlannedStep {
+    fn from(StepFields { weight, shadow, bake }: StepFields) -> PlannedStep {
+        let all = Weight::from_basis_points(Weight::WHOLE).unwrap_or_default();
+        let default = if weight.is_zero() { all } else { Weight::ZERO };
+        PlannedStep { weight, shadow: shadow.unwrap_or(default), bake }
+    }
 }
 
 /// What becomes of a rollout that takes too long.
@@ -57,17 +88,19 @@ pub enum AtDeadline {
     RollBack,
 }
 
-/// What takes the canary back without waiting for a look. Absolute, so that nothing need be known of
-/// stable; harm that is less drastic is for the judge.
+/// Limits that roll the canary back without waiting for a look. They are absolute, so they need no
+/// data of stable; lesser harm is left to the judge.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Triggers {
-    /// So many failures of the canary's in a row; 0 turns it off.
+    /// Consecutive failures of the canary; 0 turns it off.
     pub consecutive_failures: u32,
-    /// So many failures among the canary's last [`WINDOW`] requests; 0 turns it off.
+    /// Failures among the canary's last [`WINDOW`] requests; 0 turns it off.
+    #[serde(deserialize_with = "integer::<0, { WINDOW as u64 }, _, _>")]
     pub failures_in_window: u32,
-    /// A p99 latency of the canary's above this, from [`FEWEST_FOR_P99`] samples of the step on, checked at
-    /// each look; and [`MAX_ABOVE_CEILING`] of its last [`WINDOW`] answers above this, between two looks.
+    /// Ceiling of the canary's p99 latency: checked at each look from [`FEWEST_FOR_P99`] samples of the step
+    /// on, and by [`MAX_ABOVE_CEILING`] of the last [`WINDOW`] answers above it between two looks.
+    #[serde(with = "OptionalDurationWithin::<1, HOUR>", skip_serializing_if = "Option::is_none")]
     pub p99_ceiling: Option<Duration>,
 }
 

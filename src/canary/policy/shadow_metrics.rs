@@ -5,8 +5,9 @@ use super::judge_policy::JudgePolicy;
 use super::judge_policy::in_shadow;
 use super::metric::Metric;
 use super::metric::Role;
-use super::metric_overrides::GivenJudgePolicy;
-use super::metric_overrides::JudgePolicyError;
+use super::metric_overrides::JudgePolicyOverride;
+use super::metric_overrides::no_guardrail;
+use crate::text::fields::FieldError;
 
 /// Whence pairs come, if any do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +30,9 @@ impl JudgePolicy {
     pub fn of_rollout(
         mut self,
         health: &HealthPolicy,
-        given: &GivenJudgePolicy,
+        given: &JudgePolicyOverride,
         comes: PairSource,
-    ) -> Result<JudgePolicy, JudgePolicyError> {
+    ) -> Result<JudgePolicy, FieldError> {
         let is_given = |metric: &&Metric| given.metrics.iter().any(|it| it.name == metric.name);
         let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
         let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
@@ -48,13 +49,17 @@ impl JudgePolicy {
             }
             (PairSource::WhenAskedAgain, Some(_)) => return Ok(self),
             (PairSource::Never, Some(named)) => {
-                return Err(JudgePolicyError::NothingShadowed(named));
+                return Err(FieldError::new(
+                    format!("metrics.{named}"),
+                    "judged in shadow, but this rollout does not shadow; set shadow_percent, or give a step a \
+                     shadow (or keep recent requests: [ring] in serin.toml)",
+                ));
             }
             (PairSource::WhenAskedAgain | PairSource::Never, None) => {}
         }
         self.metrics.retain(|metric| !metric.source.is_shadow());
         if !self.metrics.iter().any(|metric| metric.role == Role::Guardrail) {
-            return Err(JudgePolicyError::NoGuardrail);
+            return Err(no_guardrail());
         }
         Ok(self)
     }

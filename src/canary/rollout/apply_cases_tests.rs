@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::canary::policy::HarmAction;
-use crate::canary::policy::PostPromotionPolicy;
 use crate::canary::policy::plan::Plan;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::policy::plan::Template;
+use crate::canary::policy::post_promotion::HarmAction;
+use crate::canary::policy::post_promotion::PostPromotionPolicy;
 
 #[test]
 fn every_event_in_every_state_of_a_manual_rollout() {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::canary::policy::HarmAction;
-use crate::canary::policy::PostPromotionPolicy;
+use crate::canary::policy::post_promotion::HarmAction;
+use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::replay;
@@ -47,8 +47,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             },
             1 => Event::TrafficSet {
                 rollout,
-                weight: Weight::try_from(basis_points).unwrap(),
-                shadow: Weight::try_from(10_000 - basis_points).unwrap(),
+                weight: Weight::from_basis_points(basis_points).unwrap(),
+                shadow: Weight::from_basis_points(10_000 - basis_points).unwrap(),
                 judgement,
             },
             2 => Event::Paused { rollout, reason: None },

@@ -5,7 +5,7 @@ use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
 use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::Policy;
-use crate::canary::policy::fault::GivenInjection;
+use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::health::HealthPolicy;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Moments;
@@ -142,7 +142,7 @@ fn held(judgement: Box<Judgement>) -> Event {
 }
 
 fn injected(rollout: u64, delay_ms: u32) -> Event {
-    let given = GivenInjection { delay_ms: Some(delay_ms), ..GivenInjection::default() };
+    let given = InjectionFields { delay_ms: Some(delay_ms), ..InjectionFields::default() };
     Event::Injected { rollout, injection: Injection::try_from(given).unwrap() }
 }
 

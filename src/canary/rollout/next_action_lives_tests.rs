@@ -6,8 +6,8 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::canary::judge::verdict::Classification;
-use crate::canary::policy::HarmAction;
-use crate::canary::policy::PostPromotionPolicy;
+use crate::canary::policy::post_promotion::HarmAction;
+use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::replay;
 use crate::canary::rollout::post_promotion::PostPromotionAction;

@@ -16,9 +16,9 @@ use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Classification;
-use crate::canary::policy::HarmAction;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
+use crate::canary::policy::post_promotion::HarmAction;
 
 /// The next action of the monitoring.
 #[derive(Clone, Debug, PartialEq)]

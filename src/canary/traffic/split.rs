@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn at_every_weight_strata_are_long_enough_and_no_prefix_is_farther_off_than_stated() {
         for basis_points in 1..10_000_u16 {
-            let split = Split::new(Weight::try_from(basis_points).unwrap(), 99, 3);
+            let split = Split::new(Weight::from_basis_points(basis_points).unwrap(), 99, 3);
             let share = f64::from(split.picks) / f64::from(PERIOD);
             let (mut begin, mut before) = (0, 0);
             for stratum in strata(&split) {
@@ -267,7 +267,7 @@ mod tests {
         fn every_prefix_has_its_share_and_every_whole_period_has_it_exactly(
             basis_points in 0_u16..=10_000, salt: u128,
         ) {
-            let split = Split::new(Weight::try_from(basis_points).unwrap(), salt, 1);
+            let split = Split::new(Weight::from_basis_points(basis_points).unwrap(), salt, 1);
             let smaller = split.weight().share().min(1.0 - split.weight().share());
             let mut seen = 0.0;
             for n in 0..20_000_u64 {
@@ -286,14 +286,14 @@ mod tests {
         ) {
             let (low, high) = (low.min(high), low.max(high));
             let at = |basis_points| {
-                Split::new(Weight::try_from(basis_points).unwrap(), salt, 1).assign_key(&key)
+                Split::new(Weight::from_basis_points(basis_points).unwrap(), salt, 1).assign_key(&key)
             };
             if at(low) == Track::Canary { prop_assert_eq!(at(high), Track::Canary); }
         }
 
         #[test]
         fn any_request_number_has_a_track(n: u64, basis_points in 0_u16..=10_000, salt: u128) {
-            let _ = Split::new(Weight::try_from(basis_points).unwrap(), salt, 1).assign(n);
+            let _ = Split::new(Weight::from_basis_points(basis_points).unwrap(), salt, 1).assign(n);
         }
     }
 

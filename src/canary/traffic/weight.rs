@@ -17,7 +17,7 @@ use thiserror::Error;
 /// # Ok::<(), serin::canary::traffic::weight::WeightError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "u16", into = "u16")]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Weight(u16);
 
 impl Weight {
@@ -82,18 +82,17 @@ impl fmt::Display for Weight {
     }
 }
 
-impl From<Weight> for u16 {
-    fn from(weight: Weight) -> u16 {
-        weight.0
+impl From<Weight> for f64 {
+    fn from(weight: Weight) -> f64 {
+        weight.percent()
     }
 }
 
-impl TryFrom<u16> for Weight {
+impl TryFrom<f64> for Weight {
     type Error = WeightError;
 
-    fn try_from(basis_points: u16) -> Result<Weight, WeightError> {
-        Weight::from_basis_points(basis_points)
-            .ok_or(WeightError::OutOfRange { percent: f64::from(basis_points) / 100.0 })
+    fn try_from(percent: f64) -> Result<Weight, WeightError> {
+        Weight::from_percent(percent)
     }
 }
 
@@ -121,7 +120,7 @@ mod tests {
     #[test]
     fn percent_and_basis_points_agree() {
         for basis_points in 0..=Weight::WHOLE {
-            let weight = Weight::try_from(basis_points).unwrap();
+            let weight = Weight::from_basis_points(basis_points).unwrap();
             assert_eq!(Weight::from_percent(weight.percent()).unwrap(), weight);
         }
     }
@@ -138,7 +137,7 @@ mod tests {
             assert_eq!(Weight::from_percent(percent), Err(WeightError::TooFine { percent }));
         }
         assert_eq!(Weight::from_percent(0.005), Err(WeightError::TooFine { percent: 0.005 }));
-        assert!(Weight::try_from(10_001).is_err());
+        assert_eq!(Weight::from_basis_points(10_001), None);
     }
 
     #[test]

@@ -11,13 +11,13 @@ use anyhow::anyhow;
 use tokio::sync::oneshot;
 
 use crate::canary::policy::segments::GivenSegments;
-use crate::cli::settings::Given;
 use crate::cli::settings::Settings;
 use crate::http;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::registry::Registry;
 use crate::store;
+use crate::store::Location;
 
 /// What a shell expects of a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -38,23 +38,22 @@ impl Server {
         folder: &Folder,
         segments: GivenSegments,
     ) -> anyhow::Result<Server> {
-        let given = Given {
-            store: Some("memory:".to_owned()),
-            models: Some(models.to_owned()),
+        let settings = Settings {
+            store: Location::Memory,
+            models: models.to_owned(),
             allow_injection: true,
             segments,
-            ..Given::default()
+            ..Settings::default()
         };
-        let settings = Settings::without_file(&given)?;
         let service = Service::start(
-            settings.service.clone(),
+            settings.service()?,
             store::open(&settings.store)?,
             Registry::new(models),
             Arc::new(SystemClock::default()),
         )?;
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
         let address = listener.local_addr()?;
-        let http_settings = settings.http(address.ip());
+        let http_settings = settings.http(address.ip())?;
         let (stop, stopped) = oneshot::channel();
         let path = folder.0.clone();
         let thread = std::thread::spawn(move || {

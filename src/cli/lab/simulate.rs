@@ -34,8 +34,8 @@ use crate::canary::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::cli::numbers::in_range;
-use crate::cli::settings::Given;
-use crate::cli::settings::Settings;
+use crate::cli::settings::flags::Flags;
+use crate::cli::settings::layers::Layers;
 use crate::cli::show;
 use crate::simulation::Scenario;
 use crate::simulation::strict_policy;
@@ -164,17 +164,15 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 
 impl Judging {
     fn policy(&self) -> anyhow::Result<JudgePolicy> {
-        let given = Given {
-            alpha: self.alpha,
-            min_samples: self.min_samples,
-            relative_margin: self.relative_margin,
-            absolute_margin_ms: self.absolute_margin_ms,
-            failure_margin: self.failure_margin,
-            promote_score: self.promote_score,
-            rollback_score: self.rollback_score,
-            ..Given::default()
-        };
-        let served = Settings::new(&given, self.config.as_deref())?.service.policy.judge;
+        let flags = Flags::default()
+            .with("alpha", self.alpha)
+            .with("min_samples", self.min_samples.map(|samples| samples as f64))
+            .with("relative_margin", self.relative_margin)
+            .with("absolute_margin_ms", self.absolute_margin_ms)
+            .with("failure_margin", self.failure_margin)
+            .with("promote_score", self.promote_score)
+            .with("rollback_score", self.rollback_score);
+        let served = Layers::new(flags, self.config.as_deref())?.settings()?.policy()?.judge;
         match self.policy {
             PolicyKind::Served => all_simulated(served),
             PolicyKind::Strict => {

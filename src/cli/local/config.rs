@@ -1,20 +1,19 @@
-//! `serin config`: what are the settings, and what is wrong with a file of them?
+//! `serin config`: shows the settings in force, or checks a settings file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use clap::Subcommand;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::canary::policy::plan::Template;
-use crate::canary::policy::plan_overrides::GivenPlan;
 use crate::cli::exit::FAIL;
-use crate::cli::settings::DEFAULT_FILE;
-use crate::cli::settings::Given;
 use crate::cli::settings::Settings;
-use crate::cli::settings::checked::problems;
+use crate::cli::settings::flags::Flags;
+use crate::cli::settings::layers::DEFAULT_FILE;
+use crate::cli::settings::layers::Layers;
 use crate::cli::show;
 
 /// What to do with the settings.
@@ -26,9 +25,9 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the settings in force, as a settings file with every default
+    /// Print the settings in force as a settings file, with every default and the origin of each value
     Show(Box<ShowArgs>),
-    /// Say what is wrong with a settings file, all at once; exit code 0 nothing, 1 something
+    /// Check a settings file and report its mistakes; exit code 0 none, 1 some
     Check(CheckArgs),
 }
 
@@ -36,7 +35,7 @@ enum Command {
 #[derive(Args, Debug)]
 struct ShowArgs {
     #[command(flatten)]
-    given: Given,
+    flags: Flags,
     /// Settings file [default: serin.toml, if there is one]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -59,7 +58,7 @@ struct CheckArgs {
 /// Shows or checks.
 ///
 /// # Errors
-/// When a file cannot be read, or the settings to be shown cannot be.
+/// When a file cannot be read, or the settings to show do not fit.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Show(args) => print(args),
@@ -68,21 +67,43 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::new(&args.given, args.config.as_deref())?;
-    let (shown, redacted) = settings.shown();
+    let layers = Layers::new(args.flags.clone(), args.config.as_deref())?;
+    let settings = layers.settings()?;
+    let (shown, redacted) = shown(&settings)?;
     let templates = Template::ALL.map(|template| (template.name(), template.plan()));
-    let templates = templates.map(|(name, plan)| (name, GivenPlan::from(&plan)));
     if args.json {
-        let templates: serde_json::Map<String, serde_json::Value> =
+        let origins: serde_json::Map<String, Value> = leaves(&shown, "")
+            .into_iter()
+            .map(|path| (path.clone(), Value::String(layers.origin(&path))))
+            .collect();
+        let templates: serde_json::Map<String, Value> =
             templates.into_iter().map(|(name, plan)| (name.to_owned(), json!(plan))).collect();
-        let all = json!({ "settings": shown, "templates": templates, "redacted": redacted });
+        let all = json!({
+            "settings": shown, "origins": origins, "templates": templates, "redacted": redacted,
+        });
         anstream::println!("{}", show::json(&all));
         return Ok(ExitCode::SUCCESS);
     }
-    if !redacted.is_empty() {
-        anstream::println!("# Set, and not shown: {}.", redacted.join(", "));
+    for path in &redacted {
+        anstream::println!("# {path} is set and not shown ({})", layers.origin(path));
     }
-    anstream::print!("{}", toml::to_string(&shown)?);
+    let mut section = String::new();
+    for line in toml::to_string(&toml::Table::try_from(&shown)?)?.lines() {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).to_owned();
+        }
+        let path = match (line.split_once(" = "), section.as_str()) {
+            (None, _) => None,
+            (Some((key, _)), "") => Some(key.to_owned()),
+            (Some(("name", name)), "metrics") => {
+                Some(format!("metrics.{}", name.trim_matches('"')))
+            }
+            (Some(_), "metrics") => None,
+            (Some((key, _)), section) => Some(format!("{section}.{key}")),
+        };
+        let origin = path.map(|path| format!("  # {}", layers.origin(&path)));
+        anstream::println!("{line}{}", origin.unwrap_or_default());
+    }
     // As comments, so that what is printed is a settings file.
     for (name, plan) in templates {
         anstream::println!("\n# template = {name:?} in [plan] stands for:");
@@ -93,22 +114,48 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The settings as the file would give them, with all metrics, and the names of those that are secret.
+fn shown(settings: &Settings) -> anyhow::Result<(Value, Vec<String>)> {
+    let mut shown = serde_json::to_value(settings)?;
+    shown["metrics"] = json!(settings.policy()?.judge.metrics);
+    let mut redacted = Vec::new();
+    if settings.admin_token.is_some() {
+        redacted.push("admin_token".to_owned());
+    }
+    for (index, target) in settings.notify.iter().enumerate() {
+        // The path of a webhook is often its only secret. Its number keeps two on one host apart.
+        let origin: Vec<&str> = target.url.splitn(4, '/').take(3).collect();
+        shown["notify"][index]["url"] = json!(format!("{}/...{}", origin.join("/"), index + 1));
+        redacted.push(format!("notify[{index}].url"));
+    }
+    if let Some(fields) = shown.as_object_mut() {
+        // TOML knows neither null nor numbers above 2^63.
+        fields.retain(|_, value| !value.is_null() && (!value.is_u64() || value.is_i64()));
+    }
+    Ok((shown, redacted))
+}
+
+/// The paths of all values; a list is one value.
+fn leaves(value: &Value, path: &str) -> Vec<String> {
+    let Value::Object(fields) = value else { return vec![path.to_owned()] };
+    let dot = if path.is_empty() { "" } else { "." };
+    fields.iter().flat_map(|(key, value)| leaves(value, &format!("{path}{dot}{key}"))).collect()
+}
+
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let mistakes = Layers::new(Flags::default(), Some(&args.file))?.mistakes();
     let file = args.file.display();
-    let text = std::fs::read_to_string(&args.file)
-        .with_context(|| format!("cannot read {file}; name the settings file"))?;
-    let problems = problems(&text);
     if args.json {
-        anstream::println!("{}", show::json(&json!({ "problems": problems })));
+        anstream::println!("{}", show::json(&json!({ "problems": mistakes })));
     } else {
-        for problem in &problems {
-            anstream::println!("{}", show::plain(problem));
+        for mistake in &mistakes {
+            anstream::println!("{}", show::plain(mistake));
         }
-        match problems.len() {
-            0 => anstream::println!("nothing is wrong with {file}"),
+        match mistakes.len() {
+            0 => anstream::println!("{file}: no problems"),
             1 => anstream::println!("{file}: 1 problem"),
             many => anstream::println!("{file}: {many} problems"),
         }
     }
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) })
+    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) })
 }

@@ -16,8 +16,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::settings::Given;
 use crate::cli::settings::Settings;
+use crate::cli::settings::flags::Flags;
+use crate::cli::settings::layers::Layers;
 use crate::http;
 use crate::model::ensure_default_models;
 use crate::service::Service;
@@ -29,7 +30,7 @@ use crate::store;
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     #[command(flatten)]
-    given: Given,
+    flags: Flags,
     /// Settings file [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -58,7 +59,7 @@ enum LogFormat {
 /// When the settings are invalid, or the store, a model or the address is not available.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     start_log(args);
-    let settings = Settings::new(&args.given, args.config.as_deref())?;
+    let settings = Layers::new(args.flags.clone(), args.config.as_deref())?.settings()?;
     let cannot_listen = || {
         format!(
             "cannot listen on {}; stop the other process, or choose another address with --listen",
@@ -69,13 +70,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
     let store = store::open(&settings.store)?;
     let new = store.newest_sequence()? == 0;
-    if settings.stable_is_default && new {
+    if settings.stable_is_default() && new {
         ensure_default_models(&settings.models)
             .with_context(|| format!("cannot train models into {}", settings.models.display()))?;
     }
     let registry = Registry::new(&settings.models);
     let clock = Arc::new(SystemClock::default());
-    let service = Arc::new(Service::start(settings.service.clone(), store, registry, clock)?);
+    let service = Arc::new(Service::start(settings.service()?, store, registry, clock)?);
     // Bind last: a client that can connect finds a server that is ready.
     let listener = TcpListener::bind(&settings.listen).with_context(cannot_listen)?;
     let address = listener.local_addr()?;
@@ -84,6 +85,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         write_whole(file, &address.to_string())
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
+    let http = within_open_files(settings.http(address.ip())?);
     actix_web::rt::System::new().block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -94,7 +96,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             }
             tracing::info!("stopping: finishing open requests");
         };
-        let http = within_open_files(settings.http(address.ip()));
         http::run(listener, service, http, shutdown).await
     })?;
     tracing::info!("stopped");
@@ -142,7 +143,7 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
     tracing::info!(
         stable = status.stable.version,
         store = %settings.store,
-        workers = settings.service.workers,
+        workers = settings.workers,
         "serin listens on http://{address}"
     );
     if let Some(canary) = &status.canary {
@@ -153,8 +154,8 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
             "continuing the rollout"
         );
     }
-    let named = settings.service.stable.as_str();
-    if !new && !settings.stable_is_default && !named.ends_with(&status.stable.file) {
+    let named = settings.stable.as_str();
+    if !new && !settings.stable_is_default() && !named.ends_with(&status.stable.file) {
         tracing::info!(
             "stable is {}, as recorded in the store; --stable {named} applies to the first start only",
             status.stable.version

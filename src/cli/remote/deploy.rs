@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use serde_json::Value;
 use serde_json::json;
 
 use super::client::ServerArgs;
 use super::page::Page;
 use super::status;
 use crate::canary::policy::plan::Template;
-use crate::canary::policy::plan_overrides::GivenStep;
 use crate::cli::numbers::finite;
 use crate::cli::show;
 use crate::service::status::Status;
@@ -125,14 +125,14 @@ fn outcome(status: &Status) -> Vec<String> {
 }
 
 /// `1%:10m,5%` as the steps of a plan.
-fn planned(steps: &str) -> anyhow::Result<Vec<GivenStep>> {
+fn planned(steps: &str) -> anyhow::Result<Vec<Value>> {
     let step = |text: &str| {
         let (share, bake) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
         let weight: f64 =
             finite(share.trim_end().strip_suffix('%').unwrap_or(share)).map_err(|_| {
                 anyhow!("--steps: {text:?} is not a step; use a share and a duration, for example 5%:10m")
             })?;
-        Ok(GivenStep { weight, shadow: None, bake: bake.map(|bake| bake.trim().to_owned()) })
+        Ok(json!({ "weight": weight, "bake": bake.map(str::trim) }))
     };
     steps.split(',').map(step).collect()
 }

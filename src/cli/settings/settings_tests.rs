@@ -1,24 +1,44 @@
-//! Are settings read as they are written, and refused by name?
+//! Settings are read as they are written, and mistakes are named with their place.
 
+use std::path::Path;
+
+use clap::Args as _;
+use clap::Command;
+use clap::FromArgMatches as _;
+
+use super::flags::Flags;
+use super::layers::Layers;
 use super::*;
 
-fn file(text: &str) -> anyhow::Result<Settings> {
+/// The layers of these arguments over a file with this text.
+fn layers(arguments: &[&str], text: &str) -> Layers {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("serin.toml");
     std::fs::write(&path, text).unwrap();
-    Settings::new(&Given::default(), Some(&path))
+    let command = Flags::augment_args(Command::new("serin").no_binary_name(true));
+    let flags = Flags::from_arg_matches(&command.get_matches_from(arguments)).unwrap();
+    Layers::new(flags, Some(&path)).unwrap()
+}
+
+fn file(text: &str) -> anyhow::Result<Settings> {
+    layers(&[], text).settings()
 }
 
 #[test]
 fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("serin.toml");
-    std::fs::write(&path, "workers = 3\nbake = \"10m\"\n").unwrap();
-    let flags = Given { workers: Some(2), ..Given::default() };
-    let settings = Settings::new(&flags, Some(&path)).unwrap();
-    assert_eq!(settings.service.workers, 2);
-    assert_eq!(settings.service.policy.bake, Duration::from_secs(600));
+    let text = "workers = 3\nbake = \"10m\"\n[plan]\nlook = \"2s\"\n";
+    let arguments = ["--workers", "2", "--admin-token", "12345", "--seed", "18446744073709551615"];
+    let layers = layers(&arguments, text);
+    let settings = layers.settings().unwrap();
+    assert_eq!(settings.workers, 2);
+    assert_eq!(settings.bake, Duration::from_secs(600));
     assert_eq!(settings.listen, "127.0.0.1:8000");
+    assert_eq!(settings.admin_token.unwrap().reveal(), "12345");
+    assert_eq!(settings.seed, Some(u64::MAX));
+    assert_eq!(layers.origin("workers"), "--workers");
+    assert!(layers.origin("bake").ends_with("serin.toml"));
+    assert!(layers.origin("plan.look").ends_with("serin.toml"));
+    assert_eq!(layers.origin("plan.deadline"), "default");
 }
 
 #[test]
@@ -27,91 +47,100 @@ fn what_is_wrong_is_named() {
         ("wrokers = 3", "unknown field `wrokers` (did you mean `workers`?)"),
         ("mode = \"manuel\"", "did you mean `manual`?"),
         ("[plan]\ntemplate = \"carefull\"", "did you mean `careful`?"),
-        ("listen = \"127.0.0.1:99999\"", "no address; give --listen HOST:PORT"),
-        ("listen = \"here\"", "listen = \"here\""),
-        ("workers = 0", "workers = 0"),
-        ("workers = \"two\"", "workers"),
-        ("bake = \"soon\"", "bake = \"soon\""),
-        ("canary_deadline = \"-1s\"", "canary_deadline"),
-        ("stable_deadline = \"0s\"", "stable_deadline = \"0s\""),
-        ("alpha = 1.5", "alpha = 1.5"),
-        ("min_samples = 1", "min_samples = 1"),
-        ("relative_margin = -1.0", "relative_margin = -1"),
-        ("traffic_percent = 101.0", "101"),
+        ("listen = \"127.0.0.1:99999\"", "listen: \"127.0.0.1:99999\" is not an address"),
+        ("workers = 0", "workers: 0 is out of range; use 1 to 1024"),
+        ("workers = \"two\"", "expected a whole number"),
+        ("bake = \"soon\"", "bake: \"soon\" is not a duration; use 0s to 720h"),
+        ("canary_deadline = \"-1s\"", "canary_deadline: "),
+        ("stable_deadline = \"0s\"", "stable_deadline: \"0s\" is out of range; use 1ms to 720h"),
+        ("alpha = 1.5", "alpha: 1.5 is out of range"),
+        ("alpha = nan", "alpha: not a finite number"),
+        ("min_samples = 1", "min_samples: 1 is out of range; use 2 or more"),
+        ("relative_margin = -1.0", "relative_margin: -1 is out of range; use 0 or more"),
+        ("traffic_percent = 101.0", "traffic_percent: 101 is out of range"),
         ("store = \"redis://here\"", "redis://here"),
-        ("admin_token = \"\"", "admin_token"),
-        ("body_limit = 1", "body_limit = 1"),
-        ("[feedback]\nexpires = \"0s\"", "expires = \"0s\""),
-        ("[feedback]\nexpiry = \"1h\"", "expiry"),
+        ("admin_token = \"\"", "admin_token: "),
+        ("body_limit = 1", "body_limit: 1 is out of range"),
+        ("[feedback]\nexpires = \"0s\"", "feedback.expires: \"0s\" is out of range"),
+        ("[feedback]\nexpiry = \"1h\"", "feedback.expiry: "),
         ("[post_promotion]\nwatch = \"1h\"", "nothing to judge by"),
         ("[post_promotion]\naction = \"undo\"", "undo"),
         ("[post_promotion]\naction = \"revert\"", "needs a watch"),
-        ("ring = { capacity = 100001 }", "ring.capacity = 100001"),
+        ("ring = { capacity = 100001 }", "ring.capacity: 100001 is out of range"),
         ("shadow = { redacted = [] }", "redacted"),
-        ("rollback_score = 99.0", "rollback_score = 99"),
-        ("segment_harm = \"promote\"", "give hold or roll_back"),
+        ("rollback_score = 99.0", "rollback_score: 99 is out of range"),
+        ("segment_harm = \"promote\"", "`hold` or `roll_back`"),
         ("[segments]\nregion = []", "segments.region has 0 values"),
         ("[segments]\nregion = \"north\"", "a list of values"),
-        ("[breaker]\nprobe_every = \"1ms\"", "breaker.probe_every = \"1ms\""),
-        ("[breaker]\nprobe_every = \"soon\"", "breaker.probe_every = \"soon\""),
-        ("sticky_header = \"x user\"", "sticky_header: \"x user\""),
-        ("[breaker]\nfailure = 3", "failure"),
-        ("[[metrics]]\nname = \"latency\"\nmarign = 1", "marign"),
-        ("[[metrics]]\nname = \"revenue\"", "metric revenue has no harm"),
-        ("[[metrics]]\nname = \"auc\"", "judged as log_loss and brier"),
+        ("[breaker]\nprobe_every = \"1ms\"", "breaker.probe_every: \"1ms\" is out of range"),
+        ("sticky_header = \"x user\"", "x user"),
+        ("[breaker]\nfailure = 3", "did you mean `failures`?"),
+        ("[[metrics]]\nname = \"latency\"\nmarign = 1", "metrics[0].marign: "),
+        ("[[metrics]]\nname = \"revenue\"", "metrics.revenue: harm is missing"),
+        ("[[metrics]]\nname = \"auc\"", "judged by log_loss and brier"),
         ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),
     ] {
         let error = format!("{:#}", file(text).unwrap_err());
-        assert!(error.contains(named), "{text}: {error}");
+        assert!(error.contains(named) && error.contains("serin.toml"), "{text}: {error}");
     }
+    let error = layers(&["--bake", "soon"], "").settings().unwrap_err().to_string();
+    assert!(error.starts_with("--bake: bake: \"soon\" is not a duration"), "{error}");
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_line() {
+    let text = "wrokers = 2\nalpha = 7.0\n[plan]\nmim_samples = 5\nlook = \"1ms\"\n\
+                [[metrics]]\nname = \"latency\"\nmarign = 1\n[[notify]]\nformat = \"slack\"\n";
+    let found = layers(&[], text).mistakes();
+    for (place, field) in [
+        ("line 1, column 1", "wrokers: "),
+        ("line 2, column 1", "alpha: 7 is out of range"),
+        ("line 4, column 1", "plan.mim_samples: "),
+        ("line 5, column 1", "plan.look: "),
+        ("line 8, column 1", "metrics[0].marign: "),
+        ("line ", "notify[0]: missing field `url`"),
+    ] {
+        let hit = |one: &String| one.contains(place) && one.contains(field);
+        assert!(found.iter().any(hit), "{place}: {field}\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), 6, "{}", found.join("\n"));
+    let broken = layers(&[], "workers = 2\nalpha = = 3").mistakes();
+    assert!(broken.len() == 1 && broken[0].contains("line 2"), "{broken:?}");
+    let contradiction = layers(&[], "promote_score = 50.0\nrollback_score = 60.0").mistakes();
+    assert_eq!(contradiction.len(), 1, "{contradiction:?}");
+    let secret = "[[notify]]\nurl = \"https://a/\"\nsecret_env = \"NOT_SET_ANYWHERE\"";
+    assert_eq!(layers(&[], secret).mistakes(), Vec::<String>::new());
 }
 
 #[test]
 fn segments_are_declared_in_the_file() {
     let text = "segment_harm = \"roll_back\"\n[segments]\nregion = [\"north\", \"south\"]\n\
                 device = { most = 8 }";
-    let segments = file(text).unwrap().service.policy.judge.segments;
+    let segments = file(text).unwrap().policy().unwrap().judge.segments;
     assert_eq!((segments.count(), segments.harm), (12, SegmentHarm::RollBack));
 }
 
 #[test]
-fn what_is_shown_is_a_file_that_comes_to_the_same() {
-    for text in [
-        "",
-        "seed = 7\nmode = \"automatic\"\nabsolute_margin_ms = 0.3\nbake = \"90s\"\n\
-         [plan]\ntemplate = \"careful\"\nlook = \"1500ms\"\ntriggers = { p99_ceiling = \"20ms\" }\n\
-         [[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"",
-        "segment_harm = \"roll_back\"\nsticky_header = \"x-user\"\nallow_injection = true\n\
-         [segments]\nregion = [\"north\", 7]\ndevice = { most = 3 }\n\
-         [shadow]\nredact = [\"x\"]\n[ring]\ncapacity = 9\n[breaker]\nprobe_every = \"250ms\"\n[feedback]\nexpires = \"2h\"\n\
-         [post_promotion]\nwatch = \"1h\"\naction = \"revert\"\n\
-         [[metrics]]\nname = \"log_loss\"\nrole = \"guardrail\"",
-    ] {
-        let settings = file(text).unwrap();
-        let shown = toml::to_string(&settings.shown().0).unwrap();
-        let again = file(&shown).unwrap();
-        assert_eq!(again.service.policy, settings.service.policy, "{shown}");
-        assert_eq!(again.service.kept, settings.service.kept, "{shown}");
-        assert_eq!(toml::to_string(&again.shown().0).unwrap(), shown);
-    }
+fn settings_are_written_as_they_are_read() {
+    let text = "seed = 7\nmode = \"automatic\"\nabsolute_margin_ms = 0.3\nbake = \"90s\"\n\
+                [plan]\ntemplate = \"careful\"\nlook = \"1500ms\"\n\
+                triggers = { p99_ceiling = \"20ms\" }\n[ring]\ncapacity = 9\n\
+                [[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"";
+    let settings = file(text).unwrap();
+    let written = serde_json::to_value(&settings).unwrap();
+    let again: Settings = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(again.policy().unwrap(), settings.policy().unwrap());
+    assert_eq!(serde_json::to_value(&again).unwrap(), written);
 }
 
 #[test]
-fn no_secret_is_shown() {
-    let text = "admin_token = \"hidden\"\n[[notify]]\nurl = \"https://a.example/hidden\"";
-    let (shown, redacted) = file(text).unwrap().shown();
-    let shown = toml::to_string(&shown).unwrap();
-    assert!(!shown.contains("hidden") && shown.contains("https://a.example/..."), "{shown}");
-    assert_eq!(redacted, ["admin_token", "notify[0].url"]);
-    // Two on one host stay two, so that what is shown can be read.
-    let text =
-        "[[notify]]\nurl = \"https://a.example/x\"\n[[notify]]\nurl = \"https://a.example/y\"";
-    let shown = toml::to_string(&file(text).unwrap().shown().0).unwrap();
-    assert_eq!(file(&shown).unwrap().service.notify.len(), 2, "{shown}");
+fn no_secret_is_printed() {
+    let settings = file("admin_token = \"hidden\"").unwrap();
+    let printed = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
+    assert!(!printed.contains("hidden"), "{printed}");
 }
 
 #[test]
 fn a_named_file_that_is_missing_is_an_error() {
-    let missing = Path::new("no/such/serin.toml");
-    assert!(Settings::new(&Given::default(), Some(missing)).is_err());
+    assert!(Layers::new(Flags::default(), Some(Path::new("no/such/serin.toml"))).is_err());
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
+use crate::text::fields;
 
 /// Whether a body must say that it is JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,19 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::field("the body is an array; send an object that names its fields"));
     }
-    serde_json::from_slice(bytes).map_err(|cause| Problem::json(&cause))
+    serde_json::from_slice(bytes).map_err(|cause| problem::<T>(bytes, &cause))
+}
+
+/// What is wrong with a body. The path of the field is found by reading again, so that good bodies cost
+/// nothing more.
+fn problem<'a, T: Deserialize<'a>>(bytes: &'a [u8], cause: &serde_json::Error) -> Problem {
+    if !cause.is_data() {
+        return Problem::json(cause);
+    }
+    match fields::read::<T, _>(&mut serde_json::Deserializer::from_slice(bytes)) {
+        Err(error) => error.into(),
+        Ok(_) => Problem::json(cause),
+    }
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -4,10 +4,8 @@
 //! - [`fields`]: single fields, so that an error names them.
 //! - [`segments`]: the segments of a prediction.
 //! - [`headers`]: the key and the track of a prediction.
-//! - [`suggestion`]: suggestions for unknown fields and words.
 
 pub mod body;
 pub mod fields;
 pub mod headers;
 pub(crate) mod segments;
-pub mod suggestion;

@@ -15,11 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
-use crate::canary::policy::fault::GivenInjection;
-use crate::canary::policy::metric_overrides::GivenJudgePolicy;
-use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::canary::policy::plan_overrides::GivenStep;
-use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
+use crate::canary::policy::fault::InjectionFields;
+use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::http::answer::blocking;
 use crate::http::answer::json;
 use crate::http::answer::respond;
@@ -34,6 +31,7 @@ use crate::service::Service;
 use crate::service::status::Status;
 use crate::service::status::report::Reported;
 use crate::text::durations::parsed_duration;
+use crate::text::fields::Changes;
 
 /// The body of a command.
 pub trait CommandBody: DeserializeOwned {
@@ -164,10 +162,10 @@ pub struct Inject {
 impl CommandBody for Inject {
     fn command(self) -> Result<Command, Problem> {
         let Inject { delay_ms, error_rate, score_shift, segment, off } = self;
-        let given = GivenInjection { delay_ms, error_rate, score_shift, segment };
+        let given = InjectionFields { delay_ms, error_rate, score_shift, segment };
         match off {
             Some(false) => Err(Problem::field("off: false has no effect; omit it")),
-            Some(true) if given != GivenInjection::default() => {
+            Some(true) if given != InjectionFields::default() => {
                 Err(Problem::field("off: true excludes every fault; send one or the other"))
             }
             Some(true) | None => Ok(Command::Inject(given)),
@@ -218,13 +216,13 @@ struct Deploy {
     bake: Option<String>,
     mode: Option<Mode>,
     #[serde(default)]
-    plan: GivenPlan,
+    plan: Changes,
     /// The same as `plan.steps`.
-    steps: Option<Vec<GivenStep>>,
+    steps: Option<serde_json::Value>,
     #[serde(default)]
-    policy: GivenJudgePolicy,
+    policy: JudgePolicyOverride,
     #[serde(default)]
-    post_promotion: PostPromotionOverride,
+    post_promotion: Changes,
     reason: Option<String>,
     #[serde(default)]
     override_quarantine: bool,
@@ -241,8 +239,8 @@ pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>
 
 fn deployment(body: Deploy) -> Result<Deployment, Problem> {
     let mut plan = body.plan;
-    if body.steps.is_some() {
-        plan.steps = body.steps;
+    if let Some(steps) = body.steps {
+        plan.insert("steps".to_owned(), steps);
     }
     let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
     Ok(Deployment {

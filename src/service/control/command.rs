@@ -21,17 +21,16 @@ use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
-use crate::canary::policy::fault::GivenInjection;
 use crate::canary::policy::fault::Injection;
-use crate::canary::policy::fault::InjectionError;
-use crate::canary::policy::metric_overrides::GivenJudgePolicy;
-use crate::canary::policy::plan_overrides::GivenPlan;
-use crate::canary::policy::post_promotion_overrides::PostPromotionOverride;
+use crate::canary::policy::fault::InjectionFields;
+use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::policy::shadow_metrics::PairSource;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
+use crate::text::fields::Changes;
+use crate::text::fields::FieldError;
 use crate::text::lists::is_one_line;
 
 pub use super::error::CommandError;
@@ -50,11 +49,11 @@ pub struct Deployment {
     /// Who decides; `None`: the default.
     pub mode: Option<Mode>,
     /// Overrides of the plan.
-    pub plan: GivenPlan,
+    pub plan: Changes,
     /// Overrides of the metrics.
-    pub judge: GivenJudgePolicy,
+    pub judge: JudgePolicyOverride,
     /// Overrides of post-promotion monitoring.
-    pub post_promotion: PostPromotionOverride,
+    pub post_promotion: Changes,
     /// The reason, for the journal.
     pub reason: Option<String>,
     /// Whether to deploy it even if its artifact is quarantined.
@@ -83,7 +82,7 @@ pub enum Command {
         delay_ms: Option<u32>,
     },
     /// Inject a fault into the canary, or none any more.
-    Inject(GivenInjection),
+    Inject(InjectionFields),
     /// Make the canary stable.
     Promote {
         /// Whether to promote against the judgement, which needs a reason.
@@ -152,15 +151,15 @@ impl Control {
     fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
-        let post_promotion = deployment.post_promotion.over(default.post_promotion, &judge)?;
+        let post_promotion = default.post_promotion.changed(&deployment.post_promotion, &judge)?;
         self.check_labels(&judge)?;
-        let implied = if deployment.plan.is_given() { Mode::Automatic } else { default.mode };
+        let implied = if !deployment.plan.is_empty() { Mode::Automatic } else { default.mode };
         let mode = deployment.mode.unwrap_or(implied);
-        let plan = deployment.plan.over(&default.plan)?;
+        let plan = default.plan.changed(&deployment.plan).map_err(|error| error.within("plan"))?;
         let contradiction =
             |given, mode, instead| Err(CommandError::Contradiction { given, mode, instead });
         let (weight, shadow) = match mode {
-            Mode::Manual if deployment.plan.is_given() => {
+            Mode::Manual if !deployment.plan.is_empty() => {
                 let instead = "leave out the mode, or the plan";
                 return contradiction("a plan", "automatic", instead);
             }
@@ -206,13 +205,14 @@ impl Control {
     fn check_labels(&self, judge: &JudgePolicy) -> Result<(), CommandError> {
         let waits = |metric: &&Metric| metric.source.is_of_labels() && metric.role.acts();
         match judge.metrics.iter().find(waits) {
-            Some(metric) if !self.settings.feedback.is_enabled => Err(CommandError::OutOfRange {
-                field: "metrics",
-                value: metric.name.to_string(),
-                allowed: "metrics of labels only where labels are taken: set enabled = true under \
-                          [feedback], or make it advisory"
-                    .to_owned(),
-            }),
+            Some(metric) if !self.settings.feedback.is_enabled => {
+                Err(CommandError::Field(FieldError::out_of_range(
+                    "metrics",
+                    metric.name.to_string(),
+                    "metrics of labels only where labels are taken: set enabled = true under \
+                          [feedback], or make it advisory",
+                )))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -300,13 +300,8 @@ impl Control {
     }
 
     /// The event of an injection. Removing a fault is always allowed.
-    fn injected(&self, state: &State, given: GivenInjection) -> Result<Event, CommandError> {
-        let out = |InjectionError { field, value, allowed }| CommandError::OutOfRange {
-            field,
-            value,
-            allowed,
-        };
-        let injection = Injection::try_from(given).map_err(out)?;
+    fn injected(&self, state: &State, given: InjectionFields) -> Result<Event, CommandError> {
+        let injection = Injection::try_from(given)?;
         if !injection.is_none() && !self.settings.allow_injection {
             return Err(CommandError::InjectionNotAllowed);
         }
@@ -314,15 +309,15 @@ impl Control {
         let is_known = |name: &String| declared.iter().any(|key| key.name.as_str() == name);
         if let Some(name) = injection.segment().keys().find(|name| !is_known(name)) {
             let names: Vec<&str> = declared.iter().map(|key| key.name.as_str()).collect();
-            return Err(CommandError::OutOfRange {
-                field: "segment",
-                value: name.clone(),
-                allowed: if names.is_empty() {
+            return Err(CommandError::Field(FieldError::out_of_range(
+                "segment",
+                name.clone(),
+                if names.is_empty() {
                     "none, because [segments] in serin.toml declares none".to_owned()
                 } else {
                     names.join(", ")
                 },
-            });
+            )));
         }
         Ok(Event::Injected { rollout: state.running()?.id, injection })
     }
@@ -375,27 +370,31 @@ fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
 /// Refuses a shadow while the canary has all traffic: stable then answers nothing that could be shadowed.
 fn check_shadow(weight: Weight, shadow: Weight) -> Result<(), CommandError> {
     if weight.basis_points() == Weight::WHOLE && !shadow.is_zero() {
-        return Err(CommandError::OutOfRange {
-            field: "shadow_percent",
-            value: shadow.percent().to_string(),
-            allowed: "0 while the canary has all traffic: stable answers nothing there".to_owned(),
-        });
+        return Err(CommandError::Field(FieldError::out_of_range(
+            "shadow_percent",
+            shadow.percent().to_string(),
+            "0 while the canary has all traffic: stable answers nothing there",
+        )));
     }
     Ok(())
 }
 
 fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError> {
     match reason {
-        Some(reason) if reason.len() > MAX_REASON_BYTES => Err(CommandError::OutOfRange {
-            field: "reason",
-            value: format!("a text of {} bytes", reason.len()),
-            allowed: format!("at most {MAX_REASON_BYTES} bytes"),
-        }),
-        Some(reason) if !is_one_line(&reason) => Err(CommandError::OutOfRange {
-            field: "reason",
-            value: format!("{reason:?}"),
-            allowed: "one line of text without control characters".to_owned(),
-        }),
+        Some(reason) if reason.len() > MAX_REASON_BYTES => {
+            Err(CommandError::Field(FieldError::out_of_range(
+                "reason",
+                format!("a text of {} bytes", reason.len()),
+                format!("at most {MAX_REASON_BYTES} bytes"),
+            )))
+        }
+        Some(reason) if !is_one_line(&reason) => {
+            Err(CommandError::Field(FieldError::out_of_range(
+                "reason",
+                format!("{reason:?}"),
+                "one line of text without control characters",
+            )))
+        }
         Some(reason) if reason.trim().is_empty() => Ok(None),
         reason => Ok(reason),
     }
@@ -403,11 +402,11 @@ fn checked_reason(reason: Option<String>) -> Result<Option<String>, CommandError
 
 fn checked_delay(delay_ms: u32) -> Result<u32, CommandError> {
     if delay_ms > MAX_DELAY_MS {
-        return Err(CommandError::OutOfRange {
-            field: "delay_ms",
-            value: delay_ms.to_string(),
-            allowed: format!("0 to {MAX_DELAY_MS} (default {DEFAULT_DELAY_MS})"),
-        });
+        return Err(CommandError::Field(FieldError::out_of_range(
+            "delay_ms",
+            delay_ms.to_string(),
+            format!("0 to {MAX_DELAY_MS} (default {DEFAULT_DELAY_MS})"),
+        )));
     }
     Ok(delay_ms)
 }

@@ -4,12 +4,10 @@ use thiserror::Error;
 
 use super::registry::RegistryError;
 use crate::canary::Refusal;
-use crate::canary::policy::metric_overrides::JudgePolicyError;
-use crate::canary::policy::plan_overrides::PlanError;
-use crate::canary::policy::post_promotion_overrides::PostPromotionError;
 use crate::model::SchemaDifference;
 use crate::service::serving::inference::InferenceError;
 use crate::store::StoreError;
+use crate::text::fields::FieldError;
 
 /// Why a command was refused. Nothing has changed then, except in [`CommandError::PendingRollback`].
 #[derive(Debug, Error)]
@@ -35,25 +33,9 @@ pub enum CommandError {
         /// The failure.
         cause: InferenceError,
     },
-    /// A value of the command is out of range.
-    #[error("{field} = {value} is out of range; give {allowed}")]
-    OutOfRange {
-        /// The field.
-        field: &'static str,
-        /// What was given.
-        value: String,
-        /// What is allowed.
-        allowed: String,
-    },
-    /// The metrics are invalid.
+    /// A field of the command does not fit.
     #[error(transparent)]
-    Judge(#[from] JudgePolicyError),
-    /// The plan is invalid.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The post-promotion policy is invalid.
-    #[error(transparent)]
-    PostPromotionPolicy(#[from] PostPromotionError),
+    Field(#[from] FieldError),
     /// The version to revert to is lost.
     #[error(
         "{version} could not be loaded after the last start, so it cannot be reverted to; deploy it"

@@ -40,8 +40,8 @@ use serde::Serialize;
 
 use crate::canary::Rollout;
 use crate::canary::observed::samples::Failure;
-use crate::canary::policy::BreakerPolicy;
 use crate::canary::policy::Mode;
+use crate::canary::policy::breaker::BreakerPolicy;
 use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
 use crate::canary::policy::plan::WINDOW;

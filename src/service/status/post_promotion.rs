@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::sequential::SequentialStatus;
 use crate::canary::Judgement;
 use crate::canary::Metric;
-use crate::canary::policy::HarmAction;
+use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::PostPromotion;
 
 /// A promotion that is still monitored.

@@ -19,7 +19,7 @@ pub enum Harm {
 ///
 /// The direction of harm gives the sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Margin {
     /// As a share of stable's value: 0.1 allows 10 %.
     pub relative: f64,

@@ -16,9 +16,8 @@ use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Moment;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Source;
-use crate::canary::policy::metric_overrides::GivenJudgePolicy;
-use crate::canary::policy::metric_overrides::GivenMargin;
-use crate::canary::policy::metric_overrides::GivenMetric;
+use crate::canary::policy::metric_overrides::JudgePolicyOverride;
+use crate::canary::policy::metric_overrides::MetricOverride;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers::percentage;
 use crate::cli::show;
@@ -28,6 +27,7 @@ use crate::service::control::audit::ReplayError;
 use crate::service::control::audit::Told;
 use crate::stats::Margin;
 use crate::store::Store;
+use crate::text::fields::FieldError;
 
 /// The changes of the policy.
 #[derive(Args, Debug, Default)]
@@ -69,23 +69,28 @@ impl WhatIfArgs {
         let mut health = *health;
         let mut judge = judge.clone();
         if let Some(alpha) = self.alpha {
-            health = HealthPolicy { alpha, ..health }.checked()?;
+            if !(alpha > 0.0 && alpha < 1.0) {
+                let allowed = "more than 0 and less than 1";
+                return Err(FieldError::out_of_range("--alpha", alpha, allowed).into());
+            }
+            health.alpha = alpha;
             judge.alpha = alpha;
         }
         if let Some(file) = &self.policy {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read {}; check --policy", file.display()))?;
-            let given: GivenJudgePolicy = toml::from_str(&text)
+            let given: JudgePolicyOverride = toml::from_str(&text)
                 .with_context(|| format!("{} is no policy", file.display()))?;
             judge = judge.changed(&health, &given)?;
         }
         if let Some(min_samples) = self.min_samples {
-            let metrics = judge.metrics.iter().map(|metric| GivenMetric {
+            let metrics = judge.metrics.iter().map(|metric| MetricOverride {
                 min_samples: Some(min_samples),
                 ..as_it_is(&metric.name)
             });
             let metrics = metrics.collect();
-            judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
+            judge =
+                judge.changed(&health, &JudgePolicyOverride { metrics, ..Default::default() })?;
         }
         if self.tolerated.is_some() || self.accepted.is_some() {
             let meant = self.metric.as_deref().unwrap_or("latency");
@@ -96,20 +101,21 @@ impl WhatIfArgs {
                 bail!("--metric: {meant:?} was not judged; use {}", names.join(", "));
             };
             let metrics = vec![self.margins(metric)?];
-            judge = judge.changed(&health, &GivenJudgePolicy { metrics, ..Default::default() })?;
+            judge =
+                judge.changed(&health, &JudgePolicyOverride { metrics, ..Default::default() })?;
         } else if self.metric.is_some() {
             bail!("--metric says whose margin is meant; use --tolerated or --accepted with it");
         }
         Ok(judge)
     }
 
-    fn margins(&self, metric: &Metric) -> anyhow::Result<GivenMetric> {
+    fn margins(&self, metric: &Metric) -> anyhow::Result<MetricOverride> {
         let margin = |flag, text: &Option<String>, before: Margin, is_absolute| {
             let share = text.as_ref().map(|text| percentage(flag, text, 1000.0)).transpose()?;
             Ok::<_, anyhow::Error>(share.map(|share| match is_absolute {
-                true => GivenMargin { relative: 0.0, absolute: share },
+                true => Margin { relative: 0.0, absolute: share },
                 // The fixed part stays: of latency, what nobody can feel.
-                false => GivenMargin { relative: share, absolute: before.absolute },
+                false => Margin { relative: share, absolute: before.absolute },
             }))
         };
         let (of_tolerated, of_accepted) = match metric.source {
@@ -123,7 +129,7 @@ impl WhatIfArgs {
                 (true, true)
             }
         };
-        Ok(GivenMetric {
+        Ok(MetricOverride {
             tolerated: margin("tolerated", &self.tolerated, metric.tolerated, of_tolerated)?,
             accepted: margin("accepted", &self.accepted, metric.accepted, of_accepted)?,
             ..as_it_is(&metric.name)
@@ -132,8 +138,8 @@ impl WhatIfArgs {
 }
 
 /// A metric without changes.
-fn as_it_is(name: &MetricName) -> GivenMetric {
-    GivenMetric {
+fn as_it_is(name: &MetricName) -> MetricOverride {
+    MetricOverride {
         name: name.clone(),
         source: None,
         harm: None,

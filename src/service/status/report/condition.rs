@@ -8,7 +8,7 @@ use super::words::Times;
 use super::words::duration;
 use super::words::list;
 use crate::canary::Verdict;
-use crate::canary::policy::HarmAction;
+use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
 use crate::service::serving::circuit_breaker::BreakerState;

@@ -1,0 +1,236 @@
+//! Layers of the settings: defaults, the file, environment variables and flags.
+//!
+//! The file is `serin.toml` in the working folder, if there is one, or the one named with `--config`.
+//! Unknown keys are errors. Every error tells where the value comes from: a flag, a variable, or a line of
+//! the file.
+
+use std::ops::Range;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use anyhow::anyhow;
+use serde_json::Map;
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+
+use super::Settings;
+use super::flags::Flags;
+use crate::canary::Plan;
+use crate::text::fields::FieldError;
+use crate::text::fields::read;
+
+/// The settings file by default.
+pub const DEFAULT_FILE: &str = "serin.toml";
+
+/// Mistakes that are reported at once.
+const MAX_MISTAKES: usize = 50;
+
+/// Where each setting comes from.
+#[derive(Debug, Default)]
+pub struct Layers {
+    file: Option<File>,
+    flags: Flags,
+}
+
+/// A settings file as it was read.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    text: String,
+}
+
+impl Layers {
+    /// These flags over this file, or over `serin.toml` if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn new(flags: Flags, file: Option<&Path>) -> anyhow::Result<Layers> {
+        let default = Path::new(DEFAULT_FILE);
+        let path = file.or_else(|| default.exists().then_some(default));
+        let file = path.map(|path| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}; check the path", path.display()))?;
+            anyhow::Ok(File { path: path.to_owned(), text })
+        });
+        Ok(Layers { file: file.transpose()?, flags })
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    /// Names the first setting that does not fit, its origin, and what is allowed.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let merged = self.merged().map_err(|error| anyhow!(self.located(&error)))?;
+        let settings = settings(merged).and_then(|it| it.policy().map(|_| it));
+        settings.map_err(|error| anyhow!(self.located(&error)))
+    }
+
+    /// The mistakes in the settings, each with its place: all fields that do not fit by themselves, then the
+    /// first contradiction between fields. Secrets in the environment are not looked up.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut merged = match self.merged() {
+            Ok(merged) => merged,
+            Err(error) => return vec![self.located(&error)],
+        };
+        let (mut mistakes, mut removed) = (Vec::new(), String::new());
+        while mistakes.len() < MAX_MISTAKES {
+            let any_secret = |_: &str| Some("a secret that is long enough".to_owned());
+            let checked = settings(merged.clone());
+            let error = match checked.as_ref().map(|settings| settings.service_with(any_secret)) {
+                Ok(Ok(_)) => break,
+                Ok(Err(contradiction)) => {
+                    mistakes.push(self.located(&contradiction));
+                    break;
+                }
+                Err(error) => error,
+            };
+            // A field that was removed because it does not fit is not missing.
+            if !(error.message.starts_with("missing field") && removed.starts_with(&error.path)) {
+                mistakes.push(self.located(error));
+            }
+            removed.clone_from(&error.path);
+            if !remove(&mut merged, &error.path) {
+                break;
+            }
+        }
+        mistakes
+    }
+
+    /// Where the value of a setting comes from: `--bake`, `SERIN_BAKE`, the path of the file, or `default`.
+    pub fn origin(&self, path: &str) -> String {
+        let top = path.split(['.', '[']).next().unwrap_or_default();
+        if let Some(given) = self.flags.0.iter().rfind(|given| given.key == top) {
+            return given.origin.clone();
+        }
+        match &self.file {
+            Some(file) if file.has(path) => file.path.display().to_string(),
+            Some(_) | None => "default".to_owned(),
+        }
+    }
+
+    fn merged(&self) -> Result<Value, FieldError> {
+        let mut merged = self.file.as_ref().map_or(Ok(Map::new()), File::fields)?;
+        for given in &self.flags.0 {
+            merged.insert(given.key.to_owned(), given.value.clone());
+        }
+        Ok(Value::Object(merged))
+    }
+
+    /// A mistake with its place in front: `serin.toml, line 3, column 8: bake: ...`.
+    fn located(&self, error: &FieldError) -> String {
+        let top = error.path.split(['.', '[']).next().unwrap_or_default();
+        if let Some(given) = self.flags.0.iter().rfind(|given| given.key == top) {
+            return format!("{}: {error}", given.origin);
+        }
+        let place = self.file.as_ref().and_then(|file| file.place(&error.path));
+        place.map_or_else(|| error.to_string(), |place| format!("{place}: {error}"))
+    }
+}
+
+/// The settings of these fields. A plan may begin with a template.
+fn settings(mut fields: Value) -> Result<Settings, FieldError> {
+    if let Some(Value::Object(changes)) = fields.get("plan") {
+        let plan = Plan::default().changed(changes).map_err(|error| error.within("plan"))?;
+        fields["plan"] = serde_json::to_value(plan).unwrap_or_default();
+    }
+    read(fields)
+}
+
+impl File {
+    fn fields(&self) -> Result<Map<String, Value>, FieldError> {
+        let table: toml::Table = self.text.parse().map_err(|cause: toml::de::Error| {
+            FieldError::new("", format!("not TOML: {}", cause.message()))
+        })?;
+        let infinite = not_finite(&toml::Value::Table(table.clone()), String::new());
+        if let Some(path) = infinite {
+            return Err(FieldError::new(path, "not a finite number; use another"));
+        }
+        match serde_json::to_value(table) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(_) => Ok(Map::new()),
+            Err(cause) => Err(FieldError::new("", cause.to_string())),
+        }
+    }
+
+    /// The file with the line and column of a field, or of the nearest table around it.
+    fn place(&self, path: &str) -> Option<String> {
+        let span = match DeTable::parse(&self.text) {
+            Ok(table) => find(table.get_ref(), path).map(|(span, _)| span),
+            Err(cause) => cause.span(),
+        };
+        let name = self.path.display();
+        let Some(before) = span.and_then(|span| self.text.get(..span.start)) else {
+            return Some(name.to_string());
+        };
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        Some(format!("{name}, line {line}, column {column}"))
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let table = DeTable::parse(&self.text);
+        table.is_ok_and(|table| find(table.get_ref(), path).is_some_and(|(_, whole)| whole))
+    }
+}
+
+/// The place of the deepest part of a path that is there, and whether that is the whole path.
+fn find(table: &DeTable<'_>, path: &str) -> Option<(Range<usize>, bool)> {
+    let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    let (key, mut value) = table.get_key_value(steps.next()?)?;
+    let mut span = key.span();
+    for step in steps {
+        let next = match value.get_ref() {
+            DeValue::Table(table) => {
+                table.get_key_value(step).map(|(key, value)| (key.span(), value))
+            }
+            DeValue::Array(values) => {
+                // Metrics are named, others are counted.
+                let is_named = |value: &&Spanned<DeValue<'_>>| {
+                    value
+                        .get_ref()
+                        .get("name")
+                        .is_some_and(|name| name.get_ref().as_str() == Some(step))
+                };
+                let counted = step.parse().ok().and_then(|index: usize| values.get(index));
+                counted.or_else(|| values.iter().find(is_named)).map(|value| (value.span(), value))
+            }
+            _ => None,
+        };
+        let Some(next) = next else { return Some((span, false)) };
+        (span, value) = next;
+    }
+    Some((span, true))
+}
+
+/// Removes the field that a path leads to; of an entry in a list, the whole list. Whether it was there.
+fn remove(fields: &mut Value, path: &str) -> bool {
+    let list = path.ends_with(']').then(|| path.rfind('[')).flatten();
+    let path = list.map_or(path, |end| &path[..end]);
+    let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let pointer: String = parent
+        .split(['.', '['])
+        .filter(|step| !step.is_empty())
+        .map(|step| format!("/{}", step.trim_end_matches(']')))
+        .collect();
+    let parent = fields.pointer_mut(&pointer).and_then(Value::as_object_mut);
+    parent.is_some_and(|fields| fields.remove(key).is_some())
+}
+
+/// The path of the first number that JSON cannot hold.
+fn not_finite(value: &toml::Value, path: String) -> Option<String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => Some(path),
+        toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            not_finite(value, format!("{path}{dot}{key}"))
+        }),
+        toml::Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .find_map(|(n, value)| not_finite(value, format!("{path}[{n}]"))),
+        _ => None,
+    }
+}
