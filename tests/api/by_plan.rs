@@ -61,8 +61,8 @@ fn an_equal_canary_walks_the_steps_and_is_promoted() {
     assert_eq!(status["last_rollout"]["outcome"], "promoted");
     let sentences: Vec<String> =
         app.history().iter().map(|entry| entry["sentence"].as_str().unwrap().to_owned()).collect();
-    assert!(sentences[1].ends_with("20 % of the traffic, by plan: 20 %, 50 %"), "{sentences:?}");
-    assert!(sentences[2].contains("step 1 is over after "), "{sentences:?}");
+    assert!(sentences[1].ends_with("20 % of the traffic, plan 20 %, 50 %"), "{sentences:?}");
+    assert!(sentences[2].contains("step 1 completed after "), "{sentences:?}");
     assert!(sentences[3].contains("is promoted by serin: every guardrail passes"), "{sentences:?}");
 }
 

@@ -155,7 +155,7 @@ fn an_injection_survives_a_restart_unless_the_server_no_longer_allows_it() {
     assert_eq!(app.status()["injection"], Value::Null);
     assert_eq!(app.predict_times(20), 20);
     let last = app.history().pop().unwrap();
-    assert!(last["sentence"].as_str().unwrap().contains("nothing is injected any more"));
+    assert!(last["sentence"].as_str().unwrap().contains("the injected fault is removed"));
     // Ending an injection is always allowed, even if there is none.
     inject(&app, &json!({})).done();
 }

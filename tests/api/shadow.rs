@@ -137,7 +137,7 @@ fn without_pairs_a_shadow_is_not_left() {
     let next = &app.status()["rollout"]["plan"];
     assert_eq!((&next["position"], &next["next"]), (&json!(1), &json!("wait")));
     let reasons = next["reasons"].to_string();
-    assert!(reasons.contains("the canary was asked 0 of the 50 requests in shadow"), "{reasons}");
+    assert!(reasons.contains("the canary has 0 of 50 shadow requests"), "{reasons}");
     assert!(reasons.contains("shadow_score: 0 pairs in shadow"), "{reasons}");
 }
 
@@ -181,7 +181,7 @@ fn by_hand_a_shadow_is_begun_and_ended() {
     let status = app.post("/admin/set-traffic", &both).done();
     assert_eq!(status["shadow"]["percent"], 50.0);
     let last = app.history().pop().unwrap();
-    let sentence = "rollout 1: the canary gets 10 % of the traffic, and 50 % of stable's in shadow";
+    let sentence = "rollout 1: the canary gets 10 % of the traffic and 50 % of stable's requests as shadow traffic";
     assert_eq!(last["sentence"], sentence);
 }
 
