@@ -47,7 +47,8 @@ pub use training::train;
 /// # Example
 ///
 /// ```
-/// use serin::model::{Features, Model, TrainingOptions, Value, synthetic, train};
+/// use serin::model::training::synthetic;
+/// use serin::model::{Features, Model, TrainingOptions, Value, train};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let data = synthetic::churn(&synthetic::Churn { rows: 500, ..synthetic::Churn::v1(7) })?;
