@@ -167,7 +167,8 @@ mod tests {
     fn nineteen_samples_are_too_few() {
         let judgement = judged(track(0, &around(1.0, 180)), track(0, &around(26.0, 19)));
         assert_eq!(judgement.verdict, Verdict::Hold);
-        let expected = "waiting for data: canary 19, stable 180 of 20 answered requests";
+        let expected =
+            "waiting for data: canary 19, stable 180 answered requests, needs 20 of each";
         assert_eq!(sentences::why(&judgement), expected);
     }
 

@@ -203,7 +203,7 @@ fn failure_difference(evidence: &Evidence, conclusion: &str) -> String {
 
 fn too_few_samples(policy: &HealthPolicy, evidence: &Evidence) -> String {
     format!(
-        "waiting for data: canary {}, stable {} of {} answered requests",
+        "waiting for data: canary {}, stable {} answered requests, needs {} of each",
         evidence.inputs.canary.latency.count(),
         evidence.inputs.stable.latency.count(),
         policy.min_samples,

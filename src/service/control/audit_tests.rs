@@ -15,6 +15,7 @@ use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
 use crate::service::control::command::Deployment;
 use crate::service::control::error::CommandError;
+use crate::service::status::sequential::SequentialStatus;
 use crate::service::tests::Bench;
 use crate::service::tests::answers;
 use crate::service::tests::deploy;
@@ -158,7 +159,8 @@ fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown()
     drop(service);
     drop(store);
     let (_store, service) = on_sqlite(&bench, &file);
-    let shown = judgements(&service).remove(0).watch.unwrap().conclusion;
+    let shown = judgements(&service).remove(0).watch.unwrap();
+    let shown = SequentialStatus::new(&shown.policy, &shown.conclusion);
     assert_eq!(service.health().unwrap().sequential.map(|now| json(&now)), Some(json(&shown)));
 }
 
