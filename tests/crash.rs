@@ -3,7 +3,7 @@
 //! The real binary is killed 200 times (`SERIN_CRASHES` changes that) at random moments while one
 //! client gives commands and another predicts. After each restart the state must be the last one
 //! acknowledged, or the one that the single command under way would have led to; of the evidence
-//! at most what came since the last save may be missing; and the evidence log that is left must
+//! at most what came since the last save may be missing; and the tick log that is left must
 //! lead to the judgement that is left.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]

@@ -1,4 +1,4 @@
-//! Evidence log of a store: what each verdict can be recomputed from.
+//! Tick log of a store: what each verdict can be recomputed from.
 
 use super::error::StoreError;
 use super::replica::ReplicaId;
@@ -6,7 +6,7 @@ use crate::canary::Chunk;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 
-/// The evidence logs of all rollouts. They grow with [`Progress`](super::Progress), in the same
+/// The tick logs of all rollouts. They grow with [`Progress`](super::Progress), in the same
 /// transaction as the checkpoint, so that both always agree.
 pub trait EvidenceLog: Send + Sync {
     /// The chunks of all rollouts, in ascending order.
@@ -36,6 +36,6 @@ pub trait EvidenceLog: Send + Sync {
 
 /// The error for a tick without a snapshot before it.
 pub(super) fn no_snapshot() -> StoreError {
-    let (what, cause) = ("an evidence log".to_owned(), "a tick without a snapshot".to_owned());
+    let (what, cause) = ("an tick log".to_owned(), "a tick without a snapshot".to_owned());
     StoreError::Damaged { what, cause }
 }

@@ -22,7 +22,7 @@ pub trait Progress: Send + Sync {
     /// See [`StoreError`].
     fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Replaces the checkpoint of a replica, appends to the evidence log of its rollout, and adds the new
+    /// Replaces the checkpoint of a replica, appends to the tick log of its rollout, and adds the new
     /// labels to those of the rollout; labels of other rollouts are deleted. All of it is saved or none.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ pub struct Checkpoint {
     pub samples: Samples,
     /// Samples by key; `None` if no request had a key.
     pub keys: Option<KeyedSamples>,
-    /// The monitors after the newest tick; a replay of the evidence log gives the same.
+    /// The monitors after the newest tick; a replay of the tick log gives the same.
     pub monitors: Option<Monitors>,
     /// The labels of its predictions; `None` if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

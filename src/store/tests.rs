@@ -211,7 +211,7 @@ fn the_newest_checkpoint_is_kept() {
 }
 
 #[test]
-fn an_evidence_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
+fn a_tick_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
     on_each(|store| {
         let save = |rollout, grown: &[LogRecord]| {
             store.save_checkpoint(ONLY, &checkpoint(rollout, 1), grown)

@@ -1,4 +1,4 @@
-//! Does the evidence log of a killed server lead to the judgement that it has saved?
+//! Does the tick log of a killed server lead to the judgement that it has saved?
 
 use std::fs;
 use std::path::Path;

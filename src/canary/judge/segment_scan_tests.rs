@@ -242,7 +242,7 @@ fn evidence_by_segment_read_back_recomputes_to_the_bit() {
     let only_there = |place| if place == 3 { failing } else { STABLE };
     for _ in 0..60 {
         let tick = traffic.second(100, only_there);
-        // By way of the evidence log.
+        // By way of the tick log.
         let read = Increment::from_bytes(&tick.to_bytes()).unwrap();
         assert_eq!(read, tick);
         traffic.monitors.tick(&read);

@@ -85,9 +85,7 @@ impl Default for Bounds {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum LogError {
     /// The log does not reach that far.
-    #[error(
-        "the evidence log ends with tick {newest}, before tick {asked}; ask for an earlier one"
-    )]
+    #[error("the tick log ends with tick {newest}, before tick {asked}; ask for an earlier one")]
     NotYet {
         /// The newest tick.
         newest: u64,
@@ -95,7 +93,7 @@ pub enum LogError {
         asked: u64,
     },
     /// A tick is missing.
-    #[error("the evidence log has tick {found} where tick {expected} belongs; restore a backup")]
+    #[error("the tick log has tick {found} where tick {expected} belongs; restore a backup")]
     Gap {
         /// The next one.
         expected: u64,
@@ -103,7 +101,7 @@ pub enum LogError {
         found: u64,
     },
     /// A tick cannot be read.
-    #[error("tick {number} of the evidence log cannot be read: {cause}; restore a backup")]
+    #[error("tick {number} of the tick log cannot be read: {cause}; restore a backup")]
     Damaged {
         /// Which.
         number: u64,

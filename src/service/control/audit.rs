@@ -43,7 +43,7 @@ pub enum ReplayError {
     NoRollout(u64),
     /// The log does not go back to this tick.
     #[error(
-        "the evidence log of rollout {rollout} does not go back to tick {ticks}; only the newest of it \
+        "the tick log of rollout {rollout} does not go back to tick {ticks}; only the newest of it \
          is kept"
     )]
     NotKept {

@@ -101,7 +101,7 @@ impl Control {
         saved
     }
 
-    /// Keeps the evidence log within its bounds. A failure costs only space.
+    /// Keeps the tick log within its bounds. A failure costs only space.
     fn forget_chunks(&self) {
         let bounds = self.judge.lock().bounds;
         let forgotten = self

@@ -30,7 +30,7 @@ use crate::service::serving::recorder::Observed;
 #[derive(Default)]
 pub(crate) struct SequentialJudge {
     watched: Option<Watched>,
-    /// How much of the evidence log is kept.
+    /// How much of the tick log is kept.
     pub(crate) bounds: Bounds,
 }
 

@@ -320,7 +320,7 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Seq
     let kept = if is_of_this { unsaved(store, rollout.id, &monitors) } else { Ok(None) };
     let begins = || Unsaved::beginning(&monitors);
     let unsaved = kept.map(|kept| kept.unwrap_or_else(begins)).unwrap_or_else(|cause| {
-        tracing::warn!(%cause, "the evidence log cannot be read; it begins anew");
+        tracing::warn!(%cause, "the tick log cannot be read; it begins anew");
         begins()
     });
     let is_new = monitors.ticks() == 0;
@@ -352,7 +352,7 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
     }
 }
 
-/// The monitors that the evidence log of a rollout leads to: a failure is final even if the checkpoint is lost.
+/// The monitors that the tick log of a rollout leads to: a failure is final even if the checkpoint is lost.
 fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
     let segments = store.chunks(ReplicaId::ONLY).ok()?;
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
@@ -362,7 +362,7 @@ fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
     );
     let end = ticks.last().map_or(newest.base, |tick| tick.number);
     let monitors = tick_log::replay(base, &ticks, end).ok()?;
-    tracing::warn!(rollout, ticks = end, "the evidence is restored from the evidence log");
+    tracing::warn!(rollout, ticks = end, "the evidence is restored from the tick log");
     Some(monitors)
 }
 

@@ -1,4 +1,4 @@
-//! Segments of a running service: over steps, restarts and the evidence log.
+//! Segments of a running service: over steps, restarts and the tick log.
 
 use super::*;
 use crate::canary::policy::segments::SegmentHarm;

@@ -170,7 +170,7 @@ fn what_the_watch_has_found_outlives_the_checkpoint() {
     service.save_checkpoint().unwrap();
     bench.store.has_lost_its_checkpoint.store(true, Ordering::SeqCst);
     let restarted = bench.start();
-    assert_eq!(said(&restarted), before, "the evidence log knows");
+    assert_eq!(said(&restarted), before, "the tick log knows");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) fn by_brier(percent: f64) -> Deployment {
     Deployment { judge: toml::from_str(judge).unwrap(), ..deployment("model_v2.bin", percent) }
 }
 
-/// What the evidence log holds of losses.
+/// What the tick log holds of losses.
 fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
     let segments = bench.store.chunks(ReplicaId::ONLY).unwrap();
     let ticks = segments

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Ticks and bytes of everything that the store keeps as evidence.
-fn evidence_log(bench: &Bench) -> (usize, usize) {
+fn tick_log(bench: &Bench) -> (usize, usize) {
     let chunks = bench.store.chunks(ReplicaId::ONLY).unwrap();
     let ticks: Vec<LoggedTick> = chunks
         .into_iter()
@@ -13,7 +13,7 @@ fn evidence_log(bench: &Bench) -> (usize, usize) {
 }
 
 #[test]
-fn questions_leave_no_trace_in_the_evidence_log() {
+fn questions_leave_no_trace_in_the_tick_log() {
     let [asked, unasked] = [10, 0].map(|pages| {
         let bench = Bench::new();
         let service = bench.start();
@@ -29,7 +29,7 @@ fn questions_leave_no_trace_in_the_evidence_log() {
         let health = service.health().unwrap();
         assert_eq!(health.as_of, Some(bench.clock.wall()));
         assert_eq!(health.sequential.unwrap().ticks, 5);
-        evidence_log(&bench)
+        tick_log(&bench)
     });
     assert_eq!(asked, unasked);
     assert_eq!(asked.0, 5);

@@ -34,7 +34,7 @@ impl EvidenceLog for SqliteStore {
         let key = [replica.0, chunk.rollout, chunk.base];
         let text: Option<String> =
             self.connection.lock().query_row(select, key, |row| row.get(0)).optional()?;
-        let what = format!("a snapshot of the evidence log of rollout {}", chunk.rollout);
+        let what = format!("a snapshot of the tick log of rollout {}", chunk.rollout);
         text.map(|text| from_json(&what, &text)).transpose()
     }
 
@@ -50,8 +50,7 @@ impl EvidenceLog for SqliteStore {
         rows.map(|row| {
             let (number, step, at_ms, increment) = row?;
             let at = Timestamp::from_millisecond(at_ms).map_err(|cause| {
-                let what =
-                    format!("tick {number} of the evidence log of rollout {}", chunk.rollout);
+                let what = format!("tick {number} of the tick log of rollout {}", chunk.rollout);
                 StoreError::Damaged { what, cause: cause.to_string() }
             })?;
             Ok(LoggedTick { number, step, at, increment })
