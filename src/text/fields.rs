@@ -69,8 +69,18 @@ where
 /// The field that a parser complains of.
 pub fn field_error<E: Display>(error: &serde_path_to_error::Error<E>) -> FieldError {
     let path = error.path().to_string();
-    let path = if path == "." { String::new() } else { path };
+    let path = if path == "." { String::new() } else { shortened(&path) };
     FieldError { path, message: plain(&error.inner().to_string()) }
+}
+
+/// A path that fits into a message even if a client has sent a name of 100 kB.
+fn shortened(path: &str) -> String {
+    const MAX_CHARACTERS: usize = 100;
+    let mut shown: String = path.chars().take(MAX_CHARACTERS).collect();
+    if shown.len() < path.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The default with these fields in place of its own; objects are merged field by field.

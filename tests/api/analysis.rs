@@ -296,7 +296,7 @@ fn bad_questions_are_refused_with_field_value_and_remedy() {
             (r#"{"margin": 1, "effect_threshold": 0.2}"#, bad(&["margin and effect_threshold"])),
             (r#"{"weight": 2}"#, bad(&["weight", "metrics"])),
             (r#"{"metrics": []}"#, bad(&["metrics: 0", "1 to 64"])),
-            (r#"{"metrics": 5}"#, bad(&["`5`", "sequence"])),
+            (r#"{"metrics": 5}"#, bad(&["`5`", "a list"])),
             (r#"{"metrics": [{}]}"#, bad(&["metrics[0]: metric is missing"])),
             (r#"{"metrics": [{"metric": "a"}, {"metric": "a"}]}"#, bad(&["\"a\" is given twice"])),
             (r#"{"metrics": [{"metric": "a", "canary": [1]}]}"#, bad(&["metrics[0]: baseline is"])),

@@ -108,7 +108,11 @@ fn a_body_of_another_shape_is_refused() {
         (br#"{"instances": [1, 2]}"#, "numbers for rows", bad(&["1"])),
         (long_key.as_bytes(), "a long key", bad(&["key", "257", "256", "shorter"])),
         (long_id.as_bytes(), "a long id", bad(&["id", "257", "256", "shorter"])),
-        (br#"{"features": [1,1,1,1,1], "key": 5}"#, "a number for a key", bad(&["5", "string"])),
+        (
+            br#"{"features": [1,1,1,1,1], "key": 5}"#,
+            "a number for a key",
+            bad(&["5", "text in quotes"]),
+        ),
     ]);
 }
 

@@ -176,7 +176,7 @@ fn a_plan_that_cannot_be_is_refused_with_its_field() {
     let app = TestApp::spawn();
     let with = |plan: Value| json!({ "model_path": "model_v2.bin", "plan": plan });
     for (body, named) in [
-        (with(json!({ "steps": [] })), "steps has 0 entries"),
+        (with(json!({ "steps": [] })), "plan.steps: 0 entries"),
         (
             with(json!({ "steps": [{ "weight": 10 }, { "weight": 5 }] })),
             "plan.steps[1].weight: 5 %",

@@ -107,7 +107,7 @@ fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
     };
     refuses(json!({ "reason": "none" }), 409, "nothing_to_revert", "no promotion is monitored");
     promoted(&app, "revert");
-    refuses(json!({}), 422, "reason_missing", "needs a reason");
+    refuses(json!({}), 422, "reason_missing", "reason is missing");
     refuses(json!({ "why": "x" }), 422, "invalid_body", "why");
     let deploy = json!({ "model_path": "model_v1.bin" });
     let expected = refused(409, "promotion_monitored", &["override_quarantine"]);

@@ -118,7 +118,7 @@ fn a_changed_entry_and_changed_evidence_are_noticed() {
 fn what_is_not_kept_or_was_judged_in_another_way_is_said_to_be() {
     let setup = recorded().stop();
     let database = setup.database();
-    let version = "UPDATE evidence_base SET monitors = json_set(monitors, '$.algorithm', 99)
+    let version = "UPDATE evidence_snapshot SET monitors = json_set(monitors, '$.algorithm', 99)
                    WHERE rollout = 2";
     let entry = "UPDATE journal SET event = \
                  json_set(event, '$.judgement.watch.conclusion.score', 12.5) \
@@ -131,7 +131,7 @@ fn what_is_not_kept_or_was_judged_in_another_way_is_said_to_be() {
     let detail = all["verdicts"][3]["detail"].as_str().unwrap();
     assert!(detail.starts_with("recorded by judge version 99, this is 1"), "{detail}");
 
-    change(&database, "DELETE FROM evidence_base WHERE rollout = 1");
+    change(&database, "DELETE FROM evidence_snapshot WHERE rollout = 1");
     let all = answer(&replay(&database, &["--json", "--rollout", "1"]), 3);
     assert_eq!((&all["not_kept"], &all["differ"]), (&json!(3), &json!(0)), "{all}");
     let what_if = replay(&database, &["--rollout", "1", "--tolerated", "5%"]);
@@ -161,8 +161,8 @@ fn what_if_the_margin_had_been_another_one() {
     let narrow = answer(&replay(&database, &["--json", "--tolerated", "0%", "--alpha", "0.5"]), 0);
     let tick = |course: &str| narrow[course]["rollback"]["tick"].as_u64().unwrap();
     assert!(tick("what_if") <= tick("as_it_was"), "{narrow}");
-    // What was deployed comes to what was said, at a tick between the first that said so and the last: others
-    // look, too, and a request that was under way at the verdict is one tick more.
+    // The deployed policy gives the verdict of the journal, at a tick between the first with this verdict and the
+    // last: a request in flight at the verdict adds one tick.
     let all = answer(&replay(&database, &["--json", "--rollout", "2"]), 0);
     let said = all["verdicts"].as_array().unwrap().last().unwrap();
     assert_eq!((&said["event"], &said["outcome"]), (&json!("rolled_back"), &json!("equal")));
@@ -188,7 +188,7 @@ fn what_cannot_be_replayed_is_refused_with_a_remedy() {
             "--metric: \"speed\" was not judged; use latency",
         ),
         (vec!["--alpha", "2"], "--alpha: 2 is out of range"),
-        (vec!["--min-samples", "1"], "min_samples = 1"),
+        (vec!["--min-samples", "1"], "min_samples: 1"),
         (vec!["--policy", "none.toml"], "cannot read none.toml"),
     ] {
         let output = replay(&app.database(), &args);

@@ -247,8 +247,8 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
         (with("shadow_percent", json!(0.001)), "finer than 0.01"),
         (everything, "shadow_percent: 1 is out of range"),
         (planned, "shadow_percent goes with mode manual"),
-        (with("policy", shadow_score), "metric shadow_score is judged in shadow"),
-        (with("steps", json!([{ "weight": 0 }])), "steps has no share of users"),
+        (with("policy", shadow_score), "metrics.shadow_score: judged in shadow"),
+        (with("steps", json!([{ "weight": 0 }])), "no step sends users to the canary"),
     ] {
         let refusal = refused(422, "invalid_body", std::slice::from_ref(&named));
         let reply = app.deploy_canary_with(&body);

@@ -123,7 +123,8 @@ impl Layers {
     fn located(&self, error: &FieldError) -> String {
         let top = error.path.split(['.', '[']).next().unwrap_or_default();
         if let Some(given) = self.flags.0.iter().rfind(|given| given.key == top) {
-            return format!("{}: {error}", given.origin);
+            let inner = if error.path == top { error.message.clone() } else { error.to_string() };
+            return format!("{}: {inner}", given.origin);
         }
         let place = self.file.as_ref().and_then(|file| file.place(&error.path));
         place.map_or_else(|| error.to_string(), |place| format!("{place}: {error}"))

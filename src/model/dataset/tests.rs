@@ -59,7 +59,7 @@ fn what_is_no_training_data_is_refused_with_line_or_column_and_remedy() {
         ("x,churn\n1,Yes\ninf,No\n", "line 3: column `x` has `inf`"),
         ("x,churn\n1,Yes\nNaN,No\n", "line 3: column `x` has `NaN`"),
         ("x,churn\n1,Yes\n1e999,No\n", "line 3: column `x` has `1e999`"),
-        ("x,churn\n\"unclosed,Yes\n2,No\n", "it has 1 fields"),
+        ("x,churn\n\"unclosed,Yes\n2,No\n", "line 2: 1 fields"),
     ];
     for (content, expected) in cases {
         let message = read(content).unwrap_err().to_string();
@@ -74,7 +74,7 @@ fn a_column_of_identifiers_is_refused_with_the_option_that_drops_it() {
         content += &format!("customer-{row},{row},{}\n", if row % 2 == 0 { "Yes" } else { "No" });
     }
     let message = read(&content).unwrap_err().to_string();
-    assert!(message.contains("column `id`: 30 different words in 30 rows"), "{message}");
+    assert!(message.contains("column `id`: 30 different texts in 30 rows"), "{message}");
     assert!(message.contains("--drop 'id'"), "{message}");
 
     let drop = vec!["id".to_owned()];
@@ -91,15 +91,18 @@ fn one_word_in_a_column_of_numbers_is_found_by_its_line() {
     content += "n/a,No\n";
     let message = read(&content).unwrap_err().to_string();
     assert!(message.contains("line 22: column `x` has `n/a`"), "{message}");
-    assert!(message.contains("write a blank"), "{message}");
+    assert!(message.contains("leave unknown values blank"), "{message}");
 }
 
 #[test]
 fn dropping_what_is_not_there_or_is_the_target_is_refused() {
     let cases = [
-        (vec!["idd".to_owned()], "drop: there is no column `idd` (did you mean `id`?)"),
+        (
+            vec!["idd".to_owned()],
+            "drop: unknown column `idd` (did you mean `id`?); the columns are `id`, `x`",
+        ),
         (vec!["churn".to_owned()], "drop: `churn` is the target"),
-        (vec!["id".to_owned(), "id".to_owned()], "drop: there is no column `id`"),
+        (vec!["id".to_owned(), "id".to_owned()], "drop: unknown column `id`"),
         (vec!["id".to_owned(), "x".to_owned()], "no columns are left"),
     ];
     for (drop, expected) in cases {
@@ -113,9 +116,9 @@ fn dropping_what_is_not_there_or_is_the_target_is_refused() {
 #[test]
 fn a_file_that_is_absent_or_not_text_is_refused() {
     let absent = Dataset::from_csv(Path::new("/nowhere/rows.csv"), &options());
-    assert!(absent.unwrap_err().to_string().starts_with("it cannot be read"));
+    assert!(absent.unwrap_err().to_string().starts_with("cannot be read"));
     let folder = Dataset::from_csv(&std::env::temp_dir(), &options());
     assert!(folder.unwrap_err().to_string().contains("cannot be read"));
     let latin = read_with(b"x,churn\n1,Yes\n\xe9,No\n", &options());
-    assert!(latin.unwrap_err().to_string().contains("line 3: it is not UTF-8"));
+    assert!(latin.unwrap_err().to_string().contains("line 3: not UTF-8"));
 }
