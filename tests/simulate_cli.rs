@@ -300,10 +300,10 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
         ("--latency-sigma 1", "--latency-sigma describes --latency lognormal"),
         ("--score-shift 9", "--score-shift: 9"),
         ("--slower-ms inf", "--slower-ms: inf"),
-        ("--alpha 0", "alpha = 0 is out of range"),
+        ("--alpha 0", "--alpha: 0 is out of range"),
         ("--policy strict --relative-margin 0.1", "no effect under --policy strict"),
         ("--policy strict --min-samples 30", "--min-samples: 30 has no effect under"),
-        ("--min-samples 1", "min_samples = 1"),
+        ("--min-samples 1", "--min-samples: 1 is out of range"),
         ("--config no/such/file", "check --config"),
         ("--svg no/such/file.svg", "--svg: no/such/file.svg cannot be written"),
     ] {

@@ -34,7 +34,7 @@ use crate::stats::summary::points::merged;
 ///
 /// ```
 /// use serin::stats::Points;
-/// use serin::stats::fixed_horizon::kolmogorov_smirnov;
+/// use serin::stats::kolmogorov_smirnov;
 ///
 /// let canary = Points::from_samples(&[12.0, 15.5, 11.0, 14.0, 13.0]);
 /// let stable = Points::from_samples(&[10.0, 11.5, 9.0, 12.5, 10.5, 11.2]);

@@ -44,7 +44,6 @@ use crate::stats::summary::points::merged;
 /// // scipy.stats.mannwhitneyu(canary, stable, alternative="greater")
 /// assert_eq!(test.u, 26.0);
 /// assert!((test.p_greater() - 0.025974025974025976).abs() < 1e-14);
-/// assert!((test.probability_of_superiority() - 26.0 / 30.0).abs() < 1e-15);
 /// ```
 pub fn mann_whitney_u(canary: &Points, stable: &Points) -> Option<MannWhitney> {
     let (n_canary, n_stable) = (canary.total(), stable.total());

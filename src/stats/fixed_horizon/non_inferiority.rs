@@ -42,7 +42,7 @@ use crate::stats::summary::moments::Moments;
 /// use serin::stats::Harm;
 /// use serin::stats::Margin;
 /// use serin::stats::Moments;
-/// use serin::stats::fixed_horizon::non_inferiority;
+/// use serin::stats::non_inferiority;
 ///
 /// let canary: Moments = [12.0, 15.0, 11.0, 14.0, 13.0].into_iter().collect();
 /// let stable: Moments = [10.0, 11.0, 9.0, 12.0, 10.0, 11.0].into_iter().collect();
