@@ -155,7 +155,7 @@ fn what_cannot_be_is_named_with_a_remedy() {
         (
             "[[metrics]]\nname = \"latency\"\nrole = \"advisory\"\n[[metrics]]\nname = \
              \"failures\"\nrole = \"signal\"",
-            "no metric is a guardrail",
+            "metrics: none is a guardrail",
         ),
     ] {
         let error = policy(toml).unwrap_err().to_string();

@@ -84,7 +84,7 @@ fn what_is_wrong_is_named() {
         assert!(error.contains(named) && error.contains("serin.toml"), "{text}: {error}");
     }
     let error = layers(&["--bake", "soon"], "").settings().unwrap_err().to_string();
-    assert!(error.starts_with("--bake: bake: \"soon\" is not a duration"), "{error}");
+    assert!(error.starts_with("--bake: \"soon\" is not a duration"), "{error}");
 }
 
 #[test]
