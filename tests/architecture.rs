@@ -66,8 +66,11 @@ fn no_folder_is_crowded() {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
+/// A path and its code.
+type PlantedFile = (&'static str, &'static str);
+
 /// (what is planted, the files, the circles and wrong-way imports that must be found)
-const PLANTED_GRAPHS: &[(&str, &[(&str, &str)], usize, usize)] = &[
+const PLANTED_GRAPHS: &[(&str, &[PlantedFile], usize, usize)] = &[
     (
         "two files that import each other",
         &[("stats/a.rs", "use super::b::B;"), ("stats/b.rs", "use crate::stats::a::A;")],

@@ -84,7 +84,7 @@ impl Background {
         // Last, so that the final events are delivered too. All at once, because each may take its time.
         self.notify.iter().for_each(Worker::request_stop);
         let stop = |one: Worker| one.stop(Some(NOTIFY_PATIENCE));
-        let notified = self.notify.into_iter().map(stop).collect::<io::Result<()>>();
+        let notified = self.notify.into_iter().try_for_each(stop);
         saved.and(driven).and(shadowed).and(ticked).and(notified)
     }
 }

@@ -21,9 +21,12 @@ pub const LAYERS: [(&str, &[&str]); 9] = [
     ("cli", &["text", "stats", "canary", "simulation", "model", "store", "service", "http"]),
 ];
 
+/// A room, and the rooms of its layer that it may import.
+type Room = (&'static str, &'static [&'static str]);
+
 /// The rooms of a layer, each with the rooms of the layer that it may import. A file outside every
 /// room (`service/clock.rs`, a layer's `mod.rs`) is not ruled here; the absence of circles holds for it, too.
-pub const ROOMS: [(&str, &[(&str, &[&str])]); 4] = [
+pub const ROOMS: [(&str, &[Room]); 4] = [
     (
         "stats",
         &[
