@@ -116,7 +116,7 @@ fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
         (&["--store", "sqlite:serin.db"], &["serin.db", "in use by another serin", "--store"]),
         (&["--store", "sqlite:notes.txt"], &["notes.txt", "--store"]),
         (&["--store", "sqlite:no/such/folder/serin.db"], &["no/such/folder", "check the path"]),
-        (&["--admin-token", ""], &["admin_token"]),
+        (&["--admin-token", ""], &["--admin-token: empty"]),
     ] {
         let mut command = serin(folder.path());
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
