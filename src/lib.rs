@@ -11,14 +11,15 @@
 //!                                                        store
 //! ```
 //!
-//! A folder imports only what stands above it here: `stats <- canary <- { model, store } <-
-//! service <- http <- cli`. `model` imports nothing of ours, and `model` and `store` never see each
-//! other. `simulation` stands aside: `stats <- canary <- simulation <- cli`, so that the server never
-//! sees it. `stats` and `canary` hold no clock, no thread, no file and no random generator.
+//! Layers import downward only: `text <- stats <- canary <- { model, store } <- service <- http <- cli`. `model`
+//! imports only `text`, and `model` and `store` never see each other. `simulation` is a side branch that only
+//! `cli` sees: `canary <- simulation <- cli`. Inside the layers, rooms import one way as well, and no two files
+//! import each other in a circle. `stats` and `canary` contain no clock, thread, file or random generator.
 //! `tests/architecture.rs` enforces this.
 //!
-//! Read in this order: [`canary::rollout`] (what may happen), [`service::live`] (what a prediction
-//! reads), [`service::predict`], [`service::command`], then whatever you need.
+//! Read in this order: [`canary`] (its driving loop is an example), [`canary::rollout`] (what may happen),
+//! [`service::serving::live`] (what a prediction reads), [`service::serving::predict`],
+//! [`service::control::command`], then what you need.
 
 pub mod text;
 

@@ -17,9 +17,7 @@ use crate::stats::Margin;
 /// The policy without margins: latency, failures and score are guardrails, and any difference is
 /// harm. This is the hardest null hypothesis, and the policy of the calibration.
 ///
-/// Alpha must be more than 0 and less than 1, as [`HealthPolicy::checked`] has it.
-///
-/// [`HealthPolicy::checked`]: crate::canary::HealthPolicy::checked
+/// Alpha must be more than 0 and less than 1.
 pub fn strict_policy(alpha: f64) -> JudgePolicy {
     let mut policy = JudgePolicy { alpha, ..JudgePolicy::default() };
     for metric in &mut policy.metrics {
