@@ -25,7 +25,10 @@ fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
     for (name, scenario) in &cases {
         let outcomes = replicate(scenario, 9000);
         let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
-        assert!(rollbacks <= MAX_FALSE_ROLLBACKS, "{name}: {rollbacks} of {HOURS} were taken back");
+        assert!(
+            rollbacks <= MAX_FALSE_ROLLBACKS,
+            "{name}: {rollbacks} of {HOURS} were rolled back"
+        );
         let promotions = study::count(&outcomes, |outcome| outcome.promotion);
         assert!(promotions >= 50, "{name}: {promotions} of {HOURS} were promoted");
         let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.promotion);
@@ -41,7 +44,7 @@ fn sticky_keys_are_judged_by_their_first_request() {
     let Some((_, scenario)) = found else { panic!("the case of sticky keys is gone") };
     let outcomes = replicate(scenario, 9001);
     let rollbacks = study::count(&outcomes, |outcome| outcome.rollback);
-    assert!(rollbacks <= MAX_FALSE_ROLLBACKS, "{rollbacks} were taken back");
+    assert!(rollbacks <= MAX_FALSE_ROLLBACKS, "{rollbacks} were rolled back");
 }
 
 #[test]

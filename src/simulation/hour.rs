@@ -256,6 +256,6 @@ mod tests {
             assert!(seconds.is_some_and(|second| second <= 185), "seed {seed}: {seconds:?}");
             found += usize::from(by_then(outcome.rollback).is_none() && outcome.rollback.is_some());
         }
-        assert!(found >= 6, "{found} of 8 were taken back after the harm began");
+        assert!(found >= 6, "{found} of 8 were rolled back after the harm began");
     }
 }

@@ -89,7 +89,7 @@ fn a_slow_canary_is_taken_back_and_may_not_come_back_at_once() {
 #[test]
 fn a_failing_canary_is_off_at_once_and_fails_nobody() {
     let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
-    // Nobody looks for an hour: only the trigger can take it back.
+    // With a look every hour, only the trigger can roll back.
     let mut plan = short_plan();
     plan["look"] = json!("1h");
     plan["deadline"] = json!("24h");
@@ -110,7 +110,7 @@ fn a_failing_canary_is_off_at_once_and_fails_nobody() {
 #[test]
 fn a_canary_above_its_ceiling_is_off_after_eight_answers() {
     let app = TestApp::spawn();
-    // Nobody looks for an hour: only the trigger can take it back.
+    // With a look every hour, only the trigger can roll back.
     let mut plan = short_plan();
     plan["look"] = json!("1h");
     plan["deadline"] = json!("24h");

@@ -13,7 +13,7 @@ use super::picture::Picture;
 use super::picture::Rollout;
 use super::traffic::Traffic;
 
-/// The injected delay that nobody has set; the end of a rollout takes it back to this.
+/// The default injected delay; the end of a rollout resets it to this.
 const DEFAULT_DELAY_MS: u64 = 25;
 
 /// A command.

@@ -16,7 +16,7 @@ pub struct HealthPolicy {
     /// waits for more evidence; and, where stable has no traffic to compare with, this share of
     /// them at all. Default 0.01.
     pub failure_margin: f64,
-    /// A slowdown below this is no harm either, in seconds. Default 0.0001: nobody feels 0.1 ms,
+    /// Absolute slowdown allowed as well, in seconds. Default 0.0001: no user notices 0.1 ms,
     /// and two logistic regressions do differ by 40 ns.
     pub absolute_margin_seconds: f64,
 }

@@ -107,14 +107,14 @@ pub struct Triggers {
 /// How many of the canary's last requests the trigger looks back on.
 pub const WINDOW: u32 = 64;
 
-/// So many of the canary's last [`WINDOW`] answers above the ceiling of its p99 take it back. If exactly 1 % of
+/// This many of the canary's last [`WINDOW`] answers above the p99 ceiling roll it back. If exactly 1 % of
 /// them are, each on its own, 64 have 8 or more with a chance of 2.7e-7.
 pub const MAX_ABOVE_CEILING: u32 = 8;
 
 /// A p99 of fewer samples is their largest.
 pub const FEWEST_FOR_P99: u64 = 200;
 
-/// The longest plan: nobody watches more steps, and a typing error shows.
+/// Upper limit for the steps of a plan; more is probably a typing error.
 pub const MAX_STEPS: usize = 50;
 
 impl Default for Triggers {

@@ -73,7 +73,7 @@ fn tick(random: &mut StdRng, canary: Canary) -> Increment {
     increment.with_pairs(None, Some(&pairs)).unwrap()
 }
 
-/// Rollouts of so many ticks, looked at after each: how many were taken back, and how many passed.
+/// Runs rollouts of this many ticks with a look after each. Returns how many were rolled back and how many passed.
 fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
     let policy = shadowing();
     let (mut taken_back, mut passed) = (0, 0);

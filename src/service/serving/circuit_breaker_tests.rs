@@ -108,7 +108,7 @@ fn failures_in_a_row_and_failures_among_the_last_trip_it() {
     assert_eq!(tripped_by(0, 2, &close), Some(64));
 }
 
-/// After how many answers, of so many milliseconds each, a ceiling of 20 ms trips it; and why.
+/// Records answers of this latency until a ceiling of 20 ms trips the breaker. Returns their number and the reason.
 fn slowed(latencies_ms: impl Iterator<Item = u32>) -> Option<(usize, String)> {
     let ceiling = Some(Duration::from_millis(20));
     let breaker = tripping(Triggers { p99_ceiling: ceiling, ..Triggers::default() });

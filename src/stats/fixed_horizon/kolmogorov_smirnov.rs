@@ -185,7 +185,7 @@ mod tests {
         let larger = kolmogorov_smirnov(&points(20_000, 0.02), &points(7_000, 0.0)).unwrap();
         assert!(!larger.is_exact());
         assert_eq!(larger.p_two_sided(), larger.limit_law());
-        // Of few values beside many, the exact one is still affordable.
+        // With few values on one side and many on the other, the exact law is still affordable.
         assert!(kolmogorov_smirnov(&points(20_000, 0.0), &points(50, 0.0)).unwrap().is_exact());
     }
 

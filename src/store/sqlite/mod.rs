@@ -1,7 +1,7 @@
-//! SQLite store: one file beside the server, the default.
+//! SQLite store: one file, the default.
 //!
 //! A write-ahead log with `synchronous = FULL` makes an append durable before it is acknowledged. A lock
-//! file beside the database prevents a second serin from opening it; the operating system releases it
+//! file next to the database prevents a second serin from opening it; the operating system releases it
 //! however the first one ends. `connection` opens the file and has the schema; each trait of the store
 //! has a file.
 
