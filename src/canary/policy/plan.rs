@@ -98,7 +98,7 @@ pub struct Triggers {
     /// Failures among the canary's last [`WINDOW`] requests; 0 turns it off.
     #[serde(deserialize_with = "integer::<0, { WINDOW as u64 }, _, _>")]
     pub failures_in_window: u32,
-    /// Ceiling of the canary's p99 latency: checked at each look from [`FEWEST_FOR_P99`] samples of the step
+    /// Ceiling of the canary's p99 latency: checked at each look from [`MIN_SAMPLES_FOR_P99`] samples of the step
     /// on, and by [`MAX_ABOVE_CEILING`] of the last [`WINDOW`] answers above it between two looks.
     #[serde(with = "OptionalDurationWithin::<1, HOUR>", skip_serializing_if = "Option::is_none")]
     pub p99_ceiling: Option<Duration>,
@@ -112,7 +112,7 @@ pub const WINDOW: u32 = 64;
 pub const MAX_ABOVE_CEILING: u32 = 8;
 
 /// A p99 of fewer samples is their largest.
-pub const FEWEST_FOR_P99: u64 = 200;
+pub const MIN_SAMPLES_FOR_P99: u64 = 200;
 
 /// Upper limit for the steps of a plan; more is probably a typing error.
 pub const MAX_STEPS: usize = 50;

@@ -10,7 +10,7 @@ use crate::canary::Judgement;
 use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::policy::Mode;
-use crate::canary::policy::plan::FEWEST_FOR_P99;
+use crate::canary::policy::plan::MIN_SAMPLES_FOR_P99;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::Observation;
 use crate::canary::rollout::next_action::next_action;
@@ -70,7 +70,7 @@ impl Control {
     ) -> Action {
         let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
         let latency = observed.all().canary.latency;
-        let enough = latency.count() >= FEWEST_FOR_P99;
+        let enough = latency.count() >= MIN_SAMPLES_FOR_P99;
         let seen = Observation {
             tripped: breaker.and_then(|it| it.trip_reason()).map(|reason| reason.to_string()),
             canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
