@@ -199,7 +199,7 @@ fn a_plan_that_cannot_be_is_refused_with_its_field() {
 }
 
 #[test]
-fn whoever_came_in_the_warm_up_is_judged_after_it() {
+fn a_key_seen_in_the_warm_up_is_judged_once_after_it() {
     let app = TestApp::spawn();
     let mut plan = short_plan();
     plan["warm_up"] = json!("700ms");
@@ -216,6 +216,8 @@ fn whoever_came_in_the_warm_up_is_judged_after_it() {
     }
     let samples = &app.settled_status()["health"]["sequential"]["metrics"][0]["samples"];
     let of = |track: &str| samples[track].as_u64().unwrap();
-    // Each of them once, however often they came.
-    assert_eq!(of("canary") + of("stable"), 40, "{samples}");
+    let judged = of("canary") + of("stable");
+    // Each key once, however often it came. The one request that may be under way when the warm-up ends is left
+    // out rather than counted twice.
+    assert!((39..=40).contains(&judged), "{samples}");
 }
