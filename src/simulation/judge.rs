@@ -23,18 +23,11 @@ pub fn strict_policy(alpha: f64) -> JudgePolicy {
     for metric in &mut policy.metrics {
         metric.role = Role::Guardrail;
         metric.tolerated = Margin::default();
-        metric.accepted = match metric.source {
-            Source::Latency => Margin { relative: 0.1, absolute: 0.0 },
-            Source::Failures => Margin { relative: 0.0, absolute: 0.005 },
-            Source::Score
-            | Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowScore
-            | Source::ShadowFlips
-            | Source::ShadowFailures
-            | Source::ShadowLatency => metric.accepted,
-        };
+        if metric.source == Source::Latency {
+            metric.accepted = Margin::relative(0.1);
+        } else if metric.source == Source::Failures {
+            metric.accepted = Margin::absolute(0.005);
+        }
         // A variance needs two; beyond that the evidence speaks for itself.
         metric.min_samples = 2;
     }
@@ -165,6 +158,6 @@ mod tests {
     fn a_judge_that_has_seen_nothing_holds() {
         let judge = Judge::new(&JudgePolicy::default(), &TrackSamples::default());
         assert_eq!(judge.verdict(), Verdict::Hold);
-        assert!(!Source::BUILT_IN.iter().any(|source| judge.is_harmful_alone(*source)));
+        assert!(!Source::ALL.into_iter().any(|source| judge.is_harmful_alone(source)));
     }
 }

@@ -41,18 +41,12 @@ pub struct Outcome {
 impl Outcome {
     /// When a metric of this source alone did harm. Recorded values and labels are not simulated.
     pub fn alone(&self, source: Source) -> Option<Moment> {
-        match source {
-            Source::Latency => self.latency,
-            Source::Failures => self.failures,
-            Source::Score => self.score,
-            Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowScore
-            | Source::ShadowFlips
-            | Source::ShadowFailures
-            | Source::ShadowLatency => None,
-        }
+        let simulated = [
+            (Source::Latency, self.latency),
+            (Source::Failures, self.failures),
+            (Source::Score, self.score),
+        ];
+        simulated.into_iter().find(|(one, _)| *one == source).and_then(|(_, moment)| moment)
     }
 }
 

@@ -104,19 +104,13 @@ pub enum Until {
 impl Scenario {
     /// The sources of metrics in which the tracks differ: none, if the canary is healthy.
     pub fn differing(&self) -> Vec<Source> {
-        let differs = |source: &Source| match source {
-            Source::Latency => self.stable.latency != self.canary.latency,
-            Source::Failures => self.stable.failure_rate != self.canary.failure_rate,
-            Source::Score => self.stable.scores != self.canary.scores,
-            Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowScore
-            | Source::ShadowFlips
-            | Source::ShadowFailures
-            | Source::ShadowLatency => false,
-        };
-        Source::BUILT_IN.into_iter().filter(differs).collect()
+        let (stable, canary) = (&self.stable, &self.canary);
+        let simulated = [
+            (Source::Latency, stable.latency != canary.latency),
+            (Source::Failures, stable.failure_rate != canary.failure_rate),
+            (Source::Score, stable.scores != canary.scores),
+        ];
+        simulated.into_iter().filter(|(_, differs)| *differs).map(|(source, _)| source).collect()
     }
 }
 

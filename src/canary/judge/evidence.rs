@@ -19,7 +19,6 @@ use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
-use crate::canary::policy::metric::Source;
 use crate::canary::policy::segments::SegmentHarm;
 
 /// The evidence of the sequential judge. The conclusions follow from the numbers and the policy.
@@ -104,7 +103,7 @@ impl SequentialEvidence {
         self.metrics_where(|metric, classification| match classification {
             Classification::Fail => metric.role.acts(),
             Classification::Insufficient => {
-                metric.role == Role::Guardrail && !Source::BUILT_IN.contains(&metric.source)
+                metric.role == Role::Guardrail && !metric.source.is_of_requests()
             }
             Classification::Pass | Classification::Inconclusive => false,
         })

@@ -1,7 +1,6 @@
 //! Renders evidence as sentences, for the status, the history, notifications and the terminal.
 //!
-//! Nothing here is stored: the journal keeps numbers and enums. The short forms leave out the statistics;
-//! [`metric_in_detail`] adds the p-values.
+//! Nothing here is stored: the journal keeps numbers and enums.
 
 use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
@@ -26,12 +25,14 @@ use crate::canary::policy::metric::Role;
 use crate::text::durations::duration;
 use crate::text::numbers::number;
 
+mod comparison;
 mod forecast;
 mod metric;
 
+pub use comparison::Comparison;
+pub use comparison::Margins;
 pub use forecast::forecast;
 pub use metric::metric;
-pub use metric::metric_in_detail;
 
 /// At most this many sentences are listed at once; the evidence holds all of them.
 const MAX_SENTENCES: usize = 5;

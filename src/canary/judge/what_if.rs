@@ -58,7 +58,7 @@ impl Following {
     /// Starts before the first tick of a rollout with this snapshot. `None` if the snapshot has taken in ticks,
     /// or does not know a metric of the policy.
     pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
-        let monitors = base.anew(policy)?;
+        let monitors = base.restarted(policy)?;
         let end = moment(SequentialEvidence::new(policy, &monitors), None, 0);
         let course = Course { ticks: 0, rollback: None, promote: None, end };
         let monitors = Some(monitors);
@@ -165,7 +165,7 @@ mod tests {
         }
         for (one, other) in [(0.05, 0.2), (0.2, 0.0)] {
             let [one, other] = [one, other].map(tolerating);
-            let anew = Monitors::new(&one, &before.stable).anew(&other).unwrap();
+            let anew = Monitors::new(&one, &before.stable).restarted(&other).unwrap();
             assert_eq!(anew, Monitors::new(&other, &before.stable));
         }
     }
@@ -174,11 +174,11 @@ mod tests {
     fn what_was_never_recorded_cannot_be_judged_afterwards() {
         let base = Monitors::new(&JudgePolicy::default(), &Default::default());
         let revenue = policy("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"");
-        assert_eq!(base.anew(&revenue), None);
-        assert!(Monitors::new(&revenue, &Default::default()).anew(&revenue).is_some());
+        assert_eq!(base.restarted(&revenue), None);
+        assert!(Monitors::new(&revenue, &Default::default()).restarted(&revenue).is_some());
         let mut later = base.clone();
         later.tick(&second(1, 1.0, 0));
-        assert_eq!(later.anew(&JudgePolicy::default()), None, "it has seen a tick");
+        assert_eq!(later.restarted(&JudgePolicy::default()), None, "it has seen a tick");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What does a configuration come to, and what of it cannot be?
 
 use super::*;
-use crate::canary::policy::shadow_metrics::PairSource;
+use crate::stats::Harm;
+use crate::stats::Margin;
+use crate::stats::sequential::Test;
 
 fn policy(toml: &str) -> Result<JudgePolicy, FieldError> {
     JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(toml).unwrap())

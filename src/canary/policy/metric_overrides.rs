@@ -1,19 +1,22 @@
-//! What is judged, as a configuration or a deployment gives it, and what of that cannot be?
+//! Changes to the judge policy, as a configuration or a deployment gives them.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::metric::Metric;
 use super::metric::MetricName;
-use super::metric::Role;
-use super::metric::Source;
 use super::segments::SegmentHarm;
+use super::source::Direction;
+use super::source::MarginKind;
+use super::source::MonitorKind;
+use super::source::Role;
+use super::source::Source;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
 
-/// A metric as it is given; what is left out has the default of its source.
+/// Changes to one metric; what is left out keeps the default of its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricOverride {
@@ -48,7 +51,7 @@ pub struct MetricOverride {
     pub test: Option<Test>,
 }
 
-/// The whole policy as it is given.
+/// Changes to the policy.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgePolicyOverride {
@@ -62,37 +65,11 @@ pub struct JudgePolicyOverride {
     pub segment_harm: Option<SegmentHarm>,
 }
 
-/// No metric is a guardrail.
-pub(super) fn no_guardrail() -> FieldError {
-    let message = "none is a guardrail, so nothing protects users; give one the role guardrail";
-    FieldError::new("metrics", message)
-}
-
-/// A recorded metric does not say which difference is harm.
-pub(super) fn harm_missing(name: &MetricName) -> FieldError {
-    let hint = if_only_shown(name.as_str());
-    FieldError::new(
-        format!("metrics.{name}"),
-        format!("harm is missing; set it to higher (a cost), lower (a revenue) or either{hint}"),
-    )
-}
-
-/// What to use instead of metrics of labels that are shown and not judged.
-fn if_only_shown(name: &str) -> &'static str {
-    match name {
-        "auc" | "calibration" | "calibration_error" => {
-            " (labels are judged by log_loss and brier, which get worse with bad ranking and with bad \
-             calibration)"
-        }
-        _ => "",
-    }
-}
-
 impl MetricOverride {
-    /// The default with what is given in its place.
+    /// The metric with these changes.
     ///
     /// # Errors
-    /// Names the first field that cannot be.
+    /// Names the first field that is out of range.
     pub(crate) fn over(&self, default: Metric) -> Result<Metric, FieldError> {
         let metric = Metric {
             name: self.name.clone(),
@@ -130,17 +107,34 @@ impl MetricOverride {
         if metric.critical && metric.role == Role::Advisory {
             return out("critical", "true".to_owned(), "false, or another role than advisory");
         }
-        let only_higher = metric.source == Source::Failures || metric.source.is_of_labels();
-        if only_higher && metric.harm != Harm::Higher {
-            return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
+        let properties = metric.source.properties();
+        if let Direction::Fixed(harm) = properties.harm
+            && metric.harm != harm
+        {
+            return out("harm", word(metric.harm), &word(harm));
         }
-        if metric.source.is_shadow() {
-            self.check_shadow(&metric)?;
-        }
-        if metric.source == Source::Failures {
-            if metric.test != Test::Combined {
-                return out("test", format!("{:?}", metric.test).to_lowercase(), "combined");
+        match properties.monitor {
+            MonitorKind::Failures | MonitorKind::Pairs if metric.test != Test::Combined => {
+                return out("test", word(metric.test), "combined");
             }
+            MonitorKind::Failures | MonitorKind::Pairs | MonitorKind::Values(_) => {}
+        }
+        if let MonitorKind::Pairs = properties.monitor {
+            // Differences of pairs lie between -1 and 1.
+            for (field, value) in [parts[1], parts[3]] {
+                if value >= 1.0 {
+                    return out(field, value.to_string(), "less than 1");
+                }
+            }
+        }
+        if properties.margin == MarginKind::Absolute {
+            for (field, value) in [parts[0], parts[2]] {
+                if value != 0.0 {
+                    return out(field, value.to_string(), "0; of shares the absolute part counts");
+                }
+            }
+        }
+        if properties.margin == MarginKind::OfFailureRate {
             if tolerated.absolute != 0.0 {
                 let allowed = "0; of failures a ratio is tolerated: tolerated.relative = 0.5 is half \
                                as many again";
@@ -163,37 +157,29 @@ impl MetricOverride {
         Ok(metric)
     }
 
-    /// Pairs are judged by their differences, which lie between -1 and 1.
-    fn check_shadow(&self, metric: &Metric) -> Result<(), FieldError> {
-        let out = |field: &str, value: String, allowed: &str| {
-            Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
+    /// The direction of harm of a metric whose source has no default.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub(super) fn required_harm(&self) -> Result<Harm, FieldError> {
+        let hint = match self.name.as_str() {
+            "auc" | "calibration" | "calibration_error" => {
+                " (labels are judged by log_loss and brier, which get worse with bad ranking and with bad \
+                 calibration)"
+            }
+            _ => "",
         };
-        let Metric { tolerated, accepted, .. } = metric;
-        let (is_score, is_latency) =
-            (metric.source == Source::ShadowScore, metric.source == Source::ShadowLatency);
-        if !is_score && metric.harm != Harm::Higher {
-            return out("harm", format!("{:?}", metric.harm).to_lowercase(), "higher");
-        }
-        if is_latency {
-            return Ok(());
-        }
-        if metric.test != Test::Combined {
-            return out("test", format!("{:?}", metric.test).to_lowercase(), "combined");
-        }
-        for (field, value) in
-            [("tolerated.absolute", tolerated.absolute), ("accepted.absolute", accepted.absolute)]
-        {
-            if value >= 1.0 {
-                return out(field, value.to_string(), "less than 1");
-            }
-        }
-        for (field, value) in
-            [("tolerated.relative", tolerated.relative), ("accepted.relative", accepted.relative)]
-        {
-            if !is_score && value != 0.0 {
-                return out(field, value.to_string(), "0; of shares the absolute part counts");
-            }
-        }
-        Ok(())
+        self.harm.ok_or_else(|| {
+            FieldError::new(
+                format!("metrics.{}", self.name),
+                format!(
+                    "harm is missing; set it to higher (a cost), lower (a revenue) or either{hint}"
+                ),
+            )
+        })
     }
+}
+
+fn word(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
 }

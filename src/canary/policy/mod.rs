@@ -2,7 +2,8 @@
 //!
 //! - [`Policy`]: the whole; [`plan`] and [`plan_changes`]: the steps of a rollout that serin drives.
 //! - [`health`]: the health check; [`breaker`]: the circuit breaker for the canary.
-//! - [`judge_policy`], [`metric`], [`metric_overrides`], [`shadow_metrics`]: what the sequential judge judges.
+//! - [`source`]: everything about a metric source; [`metric`], [`metric_overrides`], [`judge_policy`]: the metrics
+//!   of the sequential judge and its thresholds.
 //! - [`segments`]: slices of traffic; [`feedback`]: labels; [`post_promotion`]: after a promotion.
 //! - [`fault`]: faults injected on purpose.
 
@@ -17,7 +18,7 @@ pub mod plan;
 pub mod plan_changes;
 pub mod post_promotion;
 pub mod segments;
-pub mod shadow_metrics;
+pub mod source;
 
 use std::time::Duration;
 

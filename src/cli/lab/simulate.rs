@@ -32,7 +32,6 @@ use self::traffic::Traffic;
 use crate::canary::JudgePolicy;
 use crate::canary::Metric;
 use crate::canary::policy::metric::Role;
-use crate::canary::policy::metric::Source;
 use crate::cli::numbers::in_range;
 use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::Layers;
@@ -215,8 +214,7 @@ impl Judging {
 
 /// The policy, unless it needs values that are not simulated.
 fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
-    let is_recorded =
-        |metric: &&Metric| !Source::BUILT_IN.contains(&metric.source) && metric.role.acts();
+    let is_recorded = |metric: &&Metric| !metric.source.is_of_requests() && metric.role.acts();
     if let Some(metric) = policy.metrics.iter().find(is_recorded) {
         bail!(
             "metric {} is measured elsewhere, and its values are not simulated, so nothing would \

@@ -11,7 +11,7 @@ use super::growth::implied_sum;
 use crate::canary::judge::monitors::metric::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::Source;
+use crate::canary::policy::source::MonitorKind;
 use crate::stats::Harm;
 use crate::stats::Margin;
 
@@ -23,16 +23,14 @@ pub(crate) fn outlook(
     ahead: Ahead,
 ) -> Outlook {
     let (harm_at, proof_at) = (-policy.harm_alpha(metric).ln(), -policy.alpha.ln());
-    let outlook = match metric.source {
-        Source::Failures => failures::outlook(metric, measured, ahead, harm_at, proof_at),
-        Source::Latency | Source::Score | Source::Recorded | Source::LogLoss | Source::Brier => {
-            values(metric, measured, ahead, harm_at, proof_at)
-        }
-        // The rate of pairs depends on the background queue, not on the share.
-        Source::ShadowScore
-        | Source::ShadowFlips
-        | Source::ShadowFailures
-        | Source::ShadowLatency => return Outlook::default(),
+    // The rate of pairs depends on the background queue, not on the share.
+    if metric.source.is_shadow() {
+        return Outlook::default();
+    }
+    let outlook = match metric.source.properties().monitor {
+        MonitorKind::Failures => failures::outlook(metric, measured, ahead, harm_at, proof_at),
+        MonitorKind::Values(_) => values(metric, measured, ahead, harm_at, proof_at),
+        MonitorKind::Pairs => return Outlook::default(),
     };
     Outlook { enough_in: enough_in(metric, measured, ahead), ..outlook }
 }

@@ -6,13 +6,15 @@ use serde::Serialize;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
-use crate::canary::observed::labels;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
-use crate::canary::policy::metric::Source;
-use crate::stats::Layout;
+use crate::canary::policy::source::History;
+use crate::canary::policy::source::MarginKind;
+use crate::canary::policy::source::MonitorKind;
+use crate::canary::policy::source::Source;
+use crate::stats::Points;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
@@ -75,45 +77,55 @@ pub struct Measured {
     pub stable_spread: Option<f64>,
 }
 
+/// The observations of one tick, in the whole traffic or in one segment.
+#[derive(Clone, Copy)]
+pub(crate) struct Tick<'a> {
+    /// The canary's share of the requests.
+    pub(crate) share: f64,
+    pub(crate) stable: &'a TrackIncrement,
+    pub(crate) canary: &'a TrackIncrement,
+    /// Observations that do not belong to a segment: recorded values, labels, pairs.
+    pub(crate) unsegmented: &'a Increment,
+}
+
 impl Monitored {
     pub(crate) fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
-        let values = |layout| {
-            let Metric { harm, test, tolerated, accepted, .. } = *metric;
-            Box::new(Monitor::new(layout, harm, test, tolerated, accepted))
+        let Metric { harm, test, tolerated, accepted, .. } = *metric;
+        let properties = metric.source.properties();
+        let past = match properties.history {
+            History::None => None,
+            History::Latency => Some(before.latency.points()),
+            History::Score => Some(before.score.points()),
         };
-        let monitor = match metric.source {
-            Source::Latency => {
-                let mut monitor = values(Layout::SECONDS);
-                monitor.remember(before.latency.points().as_slice());
+        let past = past.as_ref().map(Points::as_slice);
+        let monitor = match properties.monitor {
+            MonitorKind::Values(layout) => {
+                let mut monitor = Box::new(Monitor::new(layout, harm, test, tolerated, accepted));
+                past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Values(monitor)
             }
-            Source::Score => {
-                let mut monitor = values(Layout::UNIT_INTERVAL);
-                monitor.remember(before.score.points().as_slice());
-                OneMonitor::Values(monitor)
-            }
-            Source::Recorded => OneMonitor::Values(values(Layout::ANY)),
-            Source::LogLoss => OneMonitor::Values(values(labels::LOG_LOSS)),
-            Source::Brier => OneMonitor::Values(values(labels::BRIER)),
-            Source::ShadowLatency => OneMonitor::Values(values(Layout::SECONDS)),
-            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
-                let Metric { harm, tolerated, accepted, .. } = *metric;
+            MonitorKind::Pairs => {
                 let mut monitor = Box::new(PairMonitor::new(harm, tolerated, accepted));
-                monitor.remember(before.score.points().as_slice());
+                past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Pairs(monitor)
             }
-            Source::Failures => {
+            MonitorKind::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
-                    harmful_ratio: 1.0 + metric.tolerated.relative,
-                    accepted_difference: metric.accepted.absolute,
+                    harmful_ratio: 1.0 + tolerated.relative,
+                    accepted_difference: accepted.absolute,
                 })))
             }
         };
+        Monitored::with(metric, monitor)
+    }
+
+    fn with(metric: &Metric, monitor: OneMonitor) -> Monitored {
         let counts = Counts::default();
         Monitored { name: metric.name.clone(), source: metric.source, counts, monitor }
     }
 
-    pub(crate) fn anew(&self, metric: &Metric) -> Option<Monitored> {
+    /// A monitor for a metric of the same source that has learned what this one has before its first tick.
+    pub(crate) fn restarted(&self, metric: &Metric) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
         let monitor = match &self.monitor {
             OneMonitor::Values(monitor) => {
@@ -122,68 +134,46 @@ impl Monitored {
             OneMonitor::Pairs(monitor) => {
                 OneMonitor::Pairs(Box::new(monitor.anew(harm, tolerated, accepted)))
             }
-            OneMonitor::Failures(_) => return None,
+            OneMonitor::Failures(_) => return Monitored::new(metric, &TrackSamples::default()),
         };
-        Some(Monitored {
-            name: metric.name.clone(),
-            source: metric.source,
-            counts: Counts::default(),
-            monitor,
-        })
+        Monitored::with(metric, monitor)
     }
 
-    pub(crate) fn tick(&mut self, increment: &Increment) {
+    /// Takes in the values that a tick has for the source of this metric.
+    pub(crate) fn tick(&mut self, tick: Tick<'_>) {
+        let Tick { share, stable, canary, unsegmented } = tick;
+        let pairs = &unsegmented.pairs;
         match self.source {
-            Source::Latency | Source::Failures | Source::Score => {
-                let share = increment.weight.share();
-                self.tick_tracks(share, &increment.stable, &increment.canary);
-            }
+            Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
+            Source::Failures => self.tick_failures(share, stable, canary),
+            Source::Score => self.tick_values(share, &stable.score, &canary.score),
             Source::Recorded => {
-                if let Some(recorded) = increment.recorded.get(&self.name) {
+                if let Some(recorded) = unsegmented.recorded.get(&self.name) {
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
                 }
             }
             // A label counts with the share at which its prediction was made, however late it arrives.
             Source::LogLoss => {
-                for LossIncrement { weight, stable, canary } in &increment.losses {
+                for LossIncrement { weight, stable, canary } in &unsegmented.losses {
                     self.tick_values(weight.share(), &stable.log_loss, &canary.log_loss);
                 }
             }
             Source::Brier => {
-                for LossIncrement { weight, stable, canary } in &increment.losses {
+                for LossIncrement { weight, stable, canary } in &unsegmented.losses {
                     self.tick_values(weight.share(), &stable.brier, &canary.brier);
                 }
+            }
+            Source::ShadowScore => self.tick_pairs(&pairs.differences, 0, tick),
+            Source::ShadowFlips => self.tick_pairs(&pairs.flips, 0, tick),
+            Source::ShadowFailures => {
+                let outcomes = [(1.0, pairs.failures), (0.0, pairs.answered())];
+                self.tick_pairs(&outcomes, pairs.failures, tick);
             }
             // A pair has a value of each track. Values of the same request are positively correlated, so
             // treating them as two independent draws at even odds is conservative.
             Source::ShadowLatency => {
-                let pairs = &increment.pairs;
                 self.tick_values(0.5, &pairs.stable_latency, &pairs.canary_latency);
             }
-            Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
-                self.tick_pairs(increment);
-            }
-        }
-    }
-
-    /// Takes in serin's own observations of these tracks; recorded values do not belong to a request.
-    pub(crate) fn tick_tracks(
-        &mut self,
-        share: f64,
-        stable: &TrackIncrement,
-        canary: &TrackIncrement,
-    ) {
-        match self.source {
-            Source::Failures => self.tick_failures(share, stable, canary),
-            Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
-            Source::Score => self.tick_values(share, &stable.score, &canary.score),
-            Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowScore
-            | Source::ShadowFlips
-            | Source::ShadowFailures
-            | Source::ShadowLatency => {}
         }
     }
 
@@ -211,52 +201,37 @@ impl Monitored {
         }
     }
 
-    fn tick_pairs(&mut self, increment: &Increment) {
-        let (pairs, counts) = (&increment.pairs, &mut self.counts);
-        let (answered, failed) = (pairs.answered(), pairs.failures);
-        let is_failures = self.source == Source::ShadowFailures;
-        let seen = if is_failures { answered.saturating_add(failed) } else { answered };
+    fn tick_pairs(&mut self, differences: &[(f64, u64)], failures: u64, tick: Tick<'_>) {
+        let (counts, seen) = (&mut self.counts, number(differences));
         counts.stable = counts.stable.saturating_add(seen);
         counts.canary = counts.canary.saturating_add(seen);
-        if is_failures {
-            counts.canary_failures = counts.canary_failures.saturating_add(failed);
-        }
-        let outcomes = [(1.0, failed), (0.0, answered)];
-        let differences = match self.source {
-            Source::ShadowScore => &pairs.differences[..],
-            Source::ShadowFlips => &pairs.flips,
-            Source::Latency
-            | Source::Failures
-            | Source::Score
-            | Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowFailures
-            | Source::ShadowLatency => &outcomes,
-        };
+        counts.canary_failures = counts.canary_failures.saturating_add(failures);
         if let OneMonitor::Pairs(monitor) = &mut self.monitor {
-            monitor.tick(differences, &increment.stable.score);
+            monitor.tick(differences, &tick.stable.score);
         }
     }
 
     pub(crate) fn measured(&self) -> Measured {
-        let stable_spread = match (&self.monitor, self.source) {
-            (OneMonitor::Pairs(monitor), Source::ShadowScore) => monitor.spread(),
-            (OneMonitor::Pairs(_) | OneMonitor::Values(_) | OneMonitor::Failures(_), _) => None,
+        let (harm, proven, effect) = match &self.monitor {
+            OneMonitor::Values(one) => (one.harm(), one.proven(), one.effect()),
+            OneMonitor::Failures(one) => (one.harm(), one.proven(), one.effect()),
+            OneMonitor::Pairs(one) => (one.harm(), one.proven(), one.effect()),
         };
-        let (harm, proven, effect, stable_mean) = match &self.monitor {
-            OneMonitor::Values(monitor) => {
-                (*monitor.harm(), *monitor.proven(), *monitor.effect(), monitor.center())
-            }
-            OneMonitor::Failures(monitor) => {
-                (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
-            }
-            OneMonitor::Pairs(monitor) => {
-                (*monitor.harm(), *monitor.proven(), *monitor.effect(), None)
-            }
+        let (stable_mean, spread) = match &self.monitor {
+            OneMonitor::Values(one) => (one.center(), None),
+            OneMonitor::Failures(_) => (None, None),
+            OneMonitor::Pairs(one) => (None, one.spread()),
         };
-        let (metric, counts) = (self.name.clone(), self.counts);
-        Measured { metric, counts, harm, proven, effect, stable_mean, stable_spread }
+        let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
+        Measured {
+            metric: self.name.clone(),
+            counts: self.counts,
+            harm: *harm,
+            proven: *proven,
+            effect: *effect,
+            stable_mean,
+            stable_spread: spread.filter(|_| is_of_spread),
+        }
     }
 }
 
@@ -272,3 +247,7 @@ impl RecordedIncrement {
 fn number(values: &[(f64, u64)]) -> u64 {
     values.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }
+
+#[cfg(test)]
+#[path = "metric_tests.rs"]
+mod tests;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use self::metric::Monitored;
+use self::metric::Tick;
 use self::sample_ratio::RatioMeasured;
 use self::sample_ratio::RatioMonitor;
 use self::segments::SegmentMeasured;
@@ -27,8 +28,9 @@ use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::Source;
 use crate::canary::policy::segments::SegmentName;
+use crate::canary::policy::source::History;
+use crate::canary::policy::source::Origin;
 
 pub use self::metric::Counts;
 pub use self::metric::Measured;
@@ -71,33 +73,22 @@ impl Monitors {
 
     /// The same monitors before the first tick, for another policy. `None` after the first tick, or if the
     /// policy has a metric whose values these monitors do not know.
-    pub fn anew(&self, policy: &JudgePolicy) -> Option<Monitors> {
+    pub fn restarted(&self, policy: &JudgePolicy) -> Option<Monitors> {
         if self.ticks > 0 {
             return None;
         }
-        let anew = |metric: &Metric| {
-            let same = |one: &&Monitored| one.source == metric.source;
-            let mut known = self.metrics.iter().filter(same);
-            let of_this =
-                |one: &&Monitored| metric.source != Source::Recorded || one.name == metric.name;
-            let known = known.find(of_this);
-            // Failures and labels have no history.
-            match (metric.source, known) {
-                (Source::Failures | Source::LogLoss | Source::Brier | Source::ShadowLatency, _) => {
-                    Some(Monitored::new(metric, &TrackSamples::default()))
-                }
-                (
-                    Source::Latency
-                    | Source::Score
-                    | Source::Recorded
-                    | Source::ShadowScore
-                    | Source::ShadowFlips
-                    | Source::ShadowFailures,
-                    known,
-                ) => known?.anew(metric),
+        let restarted = |metric: &Metric| {
+            let properties = metric.source.properties();
+            let is_recorded = properties.origin == Origin::Recorded;
+            if properties.history == History::None && !is_recorded {
+                return Some(Monitored::new(metric, &TrackSamples::default()));
             }
+            let is_known = |one: &&Monitored| {
+                one.source == metric.source && (!is_recorded || one.name == metric.name)
+            };
+            self.metrics.iter().find(is_known).map(|known| known.restarted(metric))
         };
-        let metrics = policy.metrics.iter().map(anew).collect::<Option<_>>()?;
+        let metrics = policy.metrics.iter().map(restarted).collect::<Option<_>>()?;
         Some(Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) })
     }
 
@@ -119,8 +110,10 @@ impl Monitors {
     /// Takes in one tick.
     pub fn tick(&mut self, increment: &Increment) {
         self.ticks += 1;
+        let Increment { weight, stable, canary, .. } = increment;
+        let tick = Tick { share: weight.share(), stable, canary, unsegmented: increment };
         for metric in &mut self.metrics {
-            metric.tick(increment);
+            metric.tick(tick);
         }
         if let Some(segments) = &mut self.segments {
             segments.tick(increment);

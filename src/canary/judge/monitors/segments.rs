@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::metric::Measured;
 use super::metric::Monitored;
+use super::metric::Tick;
 use crate::canary::observed::increment::Increment;
+use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
@@ -20,8 +22,8 @@ use crate::canary::policy::segments::SegmentName;
 pub(crate) struct SegmentMonitors {
     /// The metrics judged in each segment.
     metrics: Vec<Metric>,
-    /// How many segments there can be at most.
-    most: usize,
+    /// The maximum number of segments.
+    max_segments: usize,
     /// In ascending order of their names.
     segments: Vec<Segment>,
 }
@@ -48,10 +50,10 @@ impl SegmentMonitors {
     /// Empty monitors; `None` if no segment is declared or no metric is judged by segment.
     pub(crate) fn of(policy: &JudgePolicy) -> Option<SegmentMonitors> {
         let metrics: Vec<Metric> = policy.by_segment().cloned().collect();
-        let most = policy.segments.count();
-        (most > 0 && !metrics.is_empty()).then(|| SegmentMonitors {
+        let max_segments = policy.segments.count();
+        (max_segments > 0 && !metrics.is_empty()).then(|| SegmentMonitors {
             metrics,
-            most,
+            max_segments,
             segments: Vec::new(),
         })
     }
@@ -59,22 +61,25 @@ impl SegmentMonitors {
     /// Takes in one tick.
     pub(crate) fn tick(&mut self, increment: &Increment) {
         let share = increment.weight.share();
+        let nothing = Increment::default();
         for (name, observed) in &increment.segments {
             let place = match self.segments.binary_search_by(|one| one.name.cmp(name)) {
                 Ok(place) => place,
                 // The request counters keep the bound, but lose their names at a restart.
-                Err(_) if self.segments.len() >= self.most => continue,
+                Err(_) if self.segments.len() >= self.max_segments => continue,
                 Err(place) => {
-                    let nothing = TrackSamples::default();
-                    let new = |metric| Monitored::new(metric, &nothing);
+                    let before = TrackSamples::default();
+                    let new = |metric| Monitored::new(metric, &before);
                     let metrics = self.metrics.iter().map(new).collect();
                     self.segments.insert(place, Segment { name: name.clone(), metrics });
                     place
                 }
             };
+            let SegmentIncrement { stable, canary } = observed;
+            let tick = Tick { share, stable, canary, unsegmented: &nothing };
             for metric in self.segments.get_mut(place).into_iter().flat_map(|one| &mut one.metrics)
             {
-                metric.tick_tracks(share, &observed.stable, &observed.canary);
+                metric.tick(tick);
             }
         }
     }

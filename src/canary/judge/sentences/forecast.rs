@@ -7,7 +7,7 @@ use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
-use crate::canary::policy::metric::Source;
+use crate::canary::policy::source::Unit;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Harm;
 use crate::text::durations::duration;
@@ -121,11 +121,13 @@ fn detectable(policy: &JudgePolicy, forecast: &Forecast) -> String {
 
 fn effect(metric: &Metric, forecast: &MetricForecast) -> Option<String> {
     let smallest = forecast.smallest_detectable?;
-    let size = match (metric.source, forecast.smallest_detectable_relative) {
-        (Source::Failures, _) => format!("{} points", rounded(100.0 * smallest)),
-        (Source::Latency, None) => duration(smallest),
-        (Source::Score, _) | (_, None) => rounded(smallest),
-        (_, Some(relative)) => format!("{} %", rounded(100.0 * relative)),
+    let size = match (metric.source.properties().unit, forecast.smallest_detectable_relative) {
+        (Unit::Share, _) => format!("{} points", rounded(100.0 * smallest)),
+        (Unit::Seconds, None) => duration(smallest),
+        (Unit::Probability, _) | (Unit::Number, None) => rounded(smallest),
+        (Unit::Seconds | Unit::Number, Some(relative)) => {
+            format!("{} %", rounded(100.0 * relative))
+        }
     };
     let sign = match metric.harm {
         Harm::Higher => "+",

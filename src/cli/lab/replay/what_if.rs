@@ -15,9 +15,10 @@ use crate::canary::judge::sentences;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Moment;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::Source;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::policy::metric_overrides::MetricOverride;
+use crate::canary::policy::source::MarginKind;
+use crate::canary::policy::source::Unit;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers::percentage;
 use crate::cli::show;
@@ -118,17 +119,9 @@ impl WhatIfArgs {
                 false => Margin { relative: share, absolute: before.absolute },
             }))
         };
-        let (of_tolerated, of_accepted) = match metric.source {
-            Source::Latency
-            | Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowLatency => (false, false),
-            Source::Failures => (false, true),
-            Source::Score | Source::ShadowScore | Source::ShadowFlips | Source::ShadowFailures => {
-                (true, true)
-            }
-        };
+        let properties = metric.source.properties();
+        let of_accepted = matches!(properties.unit, Unit::Share | Unit::Probability);
+        let of_tolerated = of_accepted && properties.margin != MarginKind::OfFailureRate;
         Ok(MetricOverride {
             tolerated: margin("tolerated", &self.tolerated, metric.tolerated, of_tolerated)?,
             accepted: margin("accepted", &self.accepted, metric.accepted, of_accepted)?,

@@ -5,12 +5,13 @@ use serde::Serialize;
 use crate::canary::Metric;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::sentences::Comparison;
+use crate::canary::judge::sentences::Margins;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
-use crate::canary::policy::metric::Source;
+use crate::canary::policy::source::Origin;
 use crate::stats::Harm;
-use crate::stats::Margin;
 
 /// One metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -90,28 +91,12 @@ impl MetricRow {
         let (Some(effect), true) = (evidence.effect, seen > 0) else { return row };
         let margins = Margins::new(metric, evidence);
         let margin = if state == MetricState::Fail { margins.tolerated } else { margins.accepted };
-        let bounds = evidence.interval.filter(|bounds| margins.agree(metric.harm, state, *bounds));
-        let unit = Unit::new(metric, evidence, margin);
-        let size = bounds.iter().flatten().chain([&effect]).fold(0.0, |a: f64, b| a.max(b.abs()));
-        let decimals = decimals(size / unit.size);
-        let signed = |x: f64| format!("{:+.decimals$}", unit.scaled(x));
-        let sign = match metric.harm {
-            Harm::Higher => "+",
-            Harm::Lower => "-",
-            Harm::Either => "±",
-        };
-        let allowed = if margin == 0.0 {
-            "0".to_owned()
-        } else {
-            let value = margin / unit.size;
-            format!("{sign}{:.*} {}", decimals_of(value), value, unit.name).trim().to_owned()
-        };
+        let bounds = evidence.interval.filter(|bounds| agree(margins, metric.harm, state, *bounds));
+        let it = Comparison::new(metric, evidence, effect, bounds, margin);
         MetricRow {
-            difference: Some(format!("{} {}", signed(effect), unit.name).trim().to_owned()),
-            interval: bounds.map(|[low, high]| {
-                format!("{} .. {} {}", signed(low), signed(high), unit.name).trim().to_owned()
-            }),
-            allowed: Some(allowed),
+            difference: Some(it.difference),
+            interval: it.interval,
+            allowed: Some(it.allowed),
             ..row
         }
     }
@@ -138,14 +123,11 @@ fn state(
             Some(Outcome::Pass | Outcome::Fail) | None => (MetricState::Waiting, None),
         },
         Classification::Insufficient if counts.canary == 0 => {
-            let missing = if metric.source.is_of_labels() {
-                Some("no labels")
-            } else if metric.source == Source::Recorded {
-                Some("nothing recorded")
-            } else if !metric.source.is_shadow() && !is_compared {
-                Some("no traffic to compare")
-            } else {
-                None
+            let missing = match metric.source.properties().origin {
+                Origin::Labels => Some("no labels"),
+                Origin::Recorded => Some("nothing recorded"),
+                Origin::Requests if !is_compared => Some("no traffic to compare"),
+                Origin::Requests | Origin::Shadow => None,
             };
             match missing {
                 Some(missing) if metric.role == Role::Guardrail && is_compared => {
@@ -164,107 +146,19 @@ fn state(
     }
 }
 
-/// The margins of a metric in its unit, as differences from stable.
-struct Margins {
-    tolerated: f64,
-    accepted: f64,
-}
-
-impl Margins {
-    fn new(metric: &Metric, evidence: &MetricEvidence) -> Margins {
-        let counts = &evidence.samples;
-        let usual = match metric.source {
-            Source::Failures => counts.stable_failures as f64 / counts.stable.max(1) as f64,
-            Source::ShadowScore => evidence.stable_spread.unwrap_or(0.0),
-            Source::Latency
-            | Source::Score
-            | Source::Recorded
-            | Source::LogLoss
-            | Source::Brier
-            | Source::ShadowFlips
-            | Source::ShadowFailures
-            | Source::ShadowLatency => evidence.stable_mean.unwrap_or(0.0).abs(),
-        };
-        let amount = |margin: Margin| margin.relative * usual + margin.absolute;
-        Margins { tolerated: amount(metric.tolerated), accepted: amount(metric.accepted) }
-    }
-
-    /// Whether a reader who compares the interval with the margins comes to the same state. The interval is
-    /// that of the mean; the state rests on e-processes that may be of ranks or clipped values.
-    fn agree(&self, harm: Harm, state: MetricState, [low, high]: [f64; 2]) -> bool {
-        let (worst, best) = match harm {
-            Harm::Higher => (high, low),
-            Harm::Lower => (-low, -high),
-            Harm::Either => (high.max(-low), low.max(-high)),
-        };
-        match state {
-            MetricState::Pass => worst <= self.accepted,
-            MetricState::Fail => best > self.tolerated,
-            MetricState::Waiting | MetricState::Inconclusive | MetricState::Off => {
-                worst > self.accepted && best <= self.tolerated
-            }
-        }
-    }
-}
-
-/// The unit of a row: the same for difference, interval and margin.
-struct Unit {
-    /// One of it, in the metric's unit.
-    size: f64,
-    name: &'static str,
-    /// The bounds of the metric, in its unit.
-    most: f64,
-}
-
-impl Unit {
-    fn new(metric: &Metric, evidence: &MetricEvidence, margin: f64) -> Unit {
-        let plain = |name| Unit { size: 1.0, name, most: f64::INFINITY };
-        let effect = evidence.effect.unwrap_or(0.0).abs();
-        // Beyond tenfold a percentage is harder to read than the difference.
-        let mean = evidence.stable_mean.filter(|mean| *mean > 0.0);
-        let mean = mean.filter(|mean| effect.max(margin) < 10.0 * mean);
-        match (metric.source, mean) {
-            (Source::Failures | Source::ShadowFlips | Source::ShadowFailures, _) => {
-                Unit { size: 0.01, name: "pt", most: 1.0 }
-            }
-            (Source::ShadowScore, _) => match evidence.stable_spread.filter(|sd| *sd > 0.0) {
-                Some(spread) => Unit { size: spread, ..plain("sd") },
-                None => plain(""),
-            },
-            (Source::Score, _) => plain(""),
-            (_, Some(mean)) => Unit { size: mean / 100.0, ..plain("%") },
-            (source, None) if source.is_in_seconds() => match effect.max(margin) {
-                s if s >= 1.0 => plain("s"),
-                s if s >= 1e-3 => Unit { size: 1e-3, ..plain("ms") },
-                s if s >= 1e-6 => Unit { size: 1e-6, ..plain("µs") },
-                _ => Unit { size: 1e-9, ..plain("ns") },
-            },
-            (_, None) => plain(""),
-        }
-    }
-
-    fn scaled(&self, value: f64) -> f64 {
-        value.clamp(-self.most, self.most) / self.size
-    }
-}
-
-/// Decimals that give three significant digits, four decimals at most.
-fn decimals(size: f64) -> usize {
-    match size {
-        s if s >= 99.95 => 0,
-        s if s >= 9.995 => 1,
-        s if s >= 0.9995 => 2,
-        s if s >= 0.09995 => 3,
-        _ => 4,
-    }
-}
-
-/// The same without zeros at the end: a margin is usually a round number.
-fn decimals_of(value: f64) -> usize {
-    let most = decimals(value.abs());
-    let is_exact = |places: &usize| {
-        let unit = 10_f64.powi(*places as i32);
-        ((value * unit).round() / unit - value).abs() < 1e-9 * value.abs()
+/// Whether a reader who compares the interval with the margins comes to the same state. The interval is that of
+/// the mean; the state rests on e-processes that may be of ranks or clipped values.
+fn agree(margins: Margins, harm: Harm, state: MetricState, [low, high]: [f64; 2]) -> bool {
+    let (worst, best) = match harm {
+        Harm::Higher => (high, low),
+        Harm::Lower => (-low, -high),
+        Harm::Either => (high.max(-low), low.max(-high)),
     };
-    (0..most).find(is_exact).unwrap_or(most)
+    match state {
+        MetricState::Pass => worst <= margins.accepted,
+        MetricState::Fail => best > margins.tolerated,
+        MetricState::Waiting | MetricState::Inconclusive | MetricState::Off => {
+            worst > margins.accepted && best <= margins.tolerated
+        }
+    }
 }
