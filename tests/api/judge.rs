@@ -85,7 +85,7 @@ fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal
     app.rollback_canary().done();
     let entry = app.history().pop().unwrap();
     let judgement: Judgement = serde_json::from_value(entry["judgement"].clone()).unwrap();
-    assert!(judgement.watch.is_some());
+    assert!(judgement.sequential.is_some());
     let bytes = |judgement: &Judgement| serde_json::to_vec(judgement).unwrap();
     assert_eq!(bytes(&judgement.recomputed()), bytes(&judgement));
 }

@@ -96,9 +96,9 @@ fn a_changed_entry_and_changed_evidence_are_noticed() {
         (
             format!(
                 "UPDATE journal SET event = \
-                 json_set(event, '$.judgement.watch.conclusion.metrics[0].harm_p_value', 0.5) WHERE {last}"
+                 json_set(event, '$.judgement.sequential.conclusion.metrics[0].harm_p_value', 0.5) WHERE {last}"
             ),
-            "judgement.watch.conclusion.metrics[0].harm_p_value is 0.5 in the journal",
+            "judgement.sequential.conclusion.metrics[0].harm_p_value is 0.5 in the journal",
         ),
         (
             "DELETE FROM evidence_tick WHERE rollout = 2 AND number = 1".to_owned(),
@@ -121,7 +121,7 @@ fn what_is_not_kept_or_was_judged_in_another_way_is_said_to_be() {
     let version = "UPDATE evidence_snapshot SET monitors = json_set(monitors, '$.algorithm', 99)
                    WHERE rollout = 2";
     let entry = "UPDATE journal SET event = \
-                 json_set(event, '$.judgement.watch.conclusion.score', 12.5) \
+                 json_set(event, '$.judgement.sequential.conclusion.score', 12.5) \
                  WHERE sequence = (SELECT max(sequence) FROM journal)";
     change(&database, version);
     assert_eq!(answer(&replay(&database, &["--json"]), 0)["equal"], 4, "the same is the same");

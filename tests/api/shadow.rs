@@ -123,7 +123,7 @@ fn a_retrained_model_passes_its_shadow_and_is_promoted() {
     let advanced = "advanced";
     assert_eq!(events(&app), ["initialized", "canary_deployed", advanced, advanced, "promoted"]);
     let journal = app.history();
-    let metrics = &journal[2]["judgement"]["watch"]["conclusion"]["metrics"];
+    let metrics = &journal[2]["judgement"]["sequential"]["conclusion"]["metrics"];
     for metric in metrics.as_array().unwrap().iter().skip(3).take(3) {
         assert_eq!(metric["classification"], "pass", "{metric}");
     }

@@ -40,7 +40,7 @@ pub struct Judgement {
     pub mode: Mode,
     /// The evidence of the sequential judge; `None` if it had none.
     #[serde(default)]
-    pub watch: Option<SequentialEvidence>,
+    pub sequential: Option<SequentialEvidence>,
     /// The conclusion.
     pub verdict: Verdict,
     /// Why.
@@ -56,17 +56,17 @@ impl Judgement {
         policy: HealthPolicy,
         inputs: Inputs,
         mode: Mode,
-        watch: Option<SequentialEvidence>,
+        sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let evidence = gather(&policy, inputs);
-        let (verdict, reasons) = match (mode, &watch) {
+        let (verdict, reasons) = match (mode, &sequential) {
             (Mode::Manual, None) => judge(&policy, &evidence),
-            (Mode::Manual, Some(watch)) => combined(judge(&policy, &evidence), watch),
-            (Mode::Automatic, Some(watch)) => watch.verdict(),
+            (Mode::Manual, Some(sequential)) => combined(judge(&policy, &evidence), sequential),
+            (Mode::Automatic, Some(sequential)) => sequential.verdict(),
             (Mode::Automatic, None) => (Verdict::Hold, vec![Reason::NoEvidence]),
         };
         let digest = digest.to_owned();
-        Judgement { rollout, step, digest, policy, evidence, mode, watch, verdict, reasons }
+        Judgement { rollout, step, digest, policy, evidence, mode, sequential, verdict, reasons }
     }
 
     /// Whether either judge shows harm in a metric that acts; if not, a judgement that does not pass
@@ -74,10 +74,11 @@ impl Judgement {
     pub fn harm_detected(&self) -> bool {
         let failed =
             |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
-        let watch = self.watch.as_ref();
+        let sequential = self.sequential.as_ref();
         self.verdict == Verdict::Rollback
-            || watch.is_some_and(|watch| {
-                !watch.findings().is_empty() || watch.conclusion.metrics.iter().any(failed)
+            || sequential.is_some_and(|sequential| {
+                !sequential.findings().is_empty()
+                    || sequential.conclusion.metrics.iter().any(failed)
             })
     }
 
@@ -88,18 +89,20 @@ impl Judgement {
 
     /// This judgement, computed again from its own inputs and thresholds.
     pub fn recomputed(&self) -> Judgement {
-        let watch = self.watch.clone().map(SequentialEvidence::recomputed);
+        let sequential = self.sequential.clone().map(SequentialEvidence::recomputed);
         let Judgement { rollout, step, digest, policy, evidence, mode, .. } = self;
-        Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, *mode, watch)
+        Judgement::new(*rollout, *step, digest, *policy, evidence.inputs, *mode, sequential)
     }
 }
 
 /// The verdict of the health check once the sequential judge is heard as well.
-fn combined(health: (Verdict, Vec<Reason>), watch: &SequentialEvidence) -> (Verdict, Vec<Reason>) {
+fn combined(
+    health: (Verdict, Vec<Reason>),
+    sequential: &SequentialEvidence,
+) -> (Verdict, Vec<Reason>) {
     let (verdict, mut reasons) = health;
-    let objections = watch.objections();
-    let (sequential, why) = watch.verdict();
-    if sequential == Verdict::Rollback {
+    let objections = sequential.objections();
+    if let (Verdict::Rollback, why) = sequential.verdict() {
         if verdict != Verdict::Rollback {
             reasons.clear();
         }
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_that_nobody_feels_is_no_harm() {
+    fn a_difference_that_users_do_not_notice_is_not_harm() {
         // 0.08 ms on 1 ms: highly significant, more than 5 %, less than 0.1 ms.
         let judgement = judged(track(0, &around(1.0, 5000)), track(0, &around(1.08, 500)));
         assert!(judgement.evidence.latency.unwrap().p_value < 1e-6);
@@ -189,16 +192,16 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_fails_everybody_is_harm_without_a_stable_to_compare_with() {
+    fn a_canary_that_fails_every_request_is_harm_without_stable_traffic() {
         let judgement = judged(track(0, &[]), track(150, &[]));
         assert_eq!(judgement.verdict, Verdict::Rollback);
-        // And one failure among many is none.
+        // One failure among many is not.
         let judgement = judged(track(0, &[]), track(1, &around(1.0, 150)));
         assert_eq!(judgement.verdict, Verdict::Hold);
     }
 
     #[test]
-    fn failures_that_may_be_chance_are_no_pass() {
+    fn failures_that_may_be_chance_do_not_pass() {
         let judgement = judged(track(0, &around(1.0, 24)), track(4, &around(1.0, 20)));
         assert!(judgement.evidence.failures.p_value >= 0.05);
         assert_eq!(judgement.verdict, Verdict::Hold);
@@ -225,8 +228,8 @@ mod tests {
         assert_eq!(slower.verdict, Verdict::Rollback);
     }
 
-    /// What the watch says after some seconds in which the canary was slower by this factor.
-    fn watch(factor: f64) -> SequentialEvidence {
+    /// The evidence after 60 seconds in which the canary was slower by this factor.
+    fn sequential(factor: f64) -> SequentialEvidence {
         let policy = JudgePolicy::default();
         let mut monitors = Monitors::new(&policy, &Default::default());
         for second in 0..60 {
@@ -253,7 +256,7 @@ mod tests {
                 health,
                 inputs(canary_ms),
                 Mode::Manual,
-                Some(watch(factor)),
+                Some(sequential(factor)),
             );
             assert_eq!(judgement.verdict, verdict, "{canary_ms} {factor}");
             let at_once = if canary_ms > 1.0 { Verdict::Rollback } else { Verdict::Promote };
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_a_canary_at_any_time_holds_its_promotion() {
+    fn an_objection_of_the_sequential_judge_holds_the_promotion() {
         let revenue = crate::canary::judge::sequential::tests::revenue;
         let inputs =
             Inputs { stable: track(0, &around(1.0, 180)), canary: track(0, &around(1.0, 20)) };
@@ -289,9 +292,16 @@ mod tests {
                 }
                 monitors.tick(&tick);
             }
-            let watch = Some(SequentialEvidence::new(&policy, &monitors));
-            let judgement =
-                Judgement::new(1, 1, "d", HealthPolicy::default(), inputs, Mode::Manual, watch);
+            let sequential = Some(SequentialEvidence::new(&policy, &monitors));
+            let judgement = Judgement::new(
+                1,
+                1,
+                "d",
+                HealthPolicy::default(),
+                inputs,
+                Mode::Manual,
+                sequential,
+            );
             let reasons = sentences::why(&judgement);
             assert_eq!(judgement.verdict, verdict, "{role} {loss:?}: {reasons}");
             assert!(reasons.contains(reason), "{role} {loss:?}: {reasons}");
@@ -319,8 +329,8 @@ mod tests {
                     canary: track(3, &around(canary_ms, 20)),
                 };
                 let health = HealthPolicy::default();
-                let watch = Some(watch(factor));
-                let judgement = Judgement::new(1, 1, "d", health, inputs, mode, watch);
+                let sequential = Some(sequential(factor));
+                let judgement = Judgement::new(1, 1, "d", health, inputs, mode, sequential);
                 let value = serde_json::to_value(&judgement).unwrap();
                 let mut found = Vec::new();
                 strings(&value, &mut found);

@@ -145,22 +145,22 @@ fn failures_in_one_segment_of_eight_are_found_and_named() {
             let mut traffic = Traffic::new(harm, seed);
             let failing = Harm { failure_rate: 0.20, slower: 1.0 };
             let only_there = |place| if place == 3 { failing } else { STABLE };
-            let (after, watch) = traffic.first_finding(600, only_there).unwrap();
-            let first = &watch.findings()[0];
+            let (after, sequential) = traffic.first_finding(600, only_there).unwrap();
+            let first = &sequential.findings()[0];
             let concern = first.concern();
-            assert_eq!(watch.findings().len(), 1);
+            assert_eq!(sequential.findings().len(), 1);
             assert_eq!(first.metric.as_str(), "failures");
             assert!(
-                sentences::concern(&watch, &concern)
+                sentences::concern(&sequential, &concern)
                     .starts_with("segment place=3: failures: canary ")
             );
-            let (verdict, reasons) = watch.verdict();
+            let (verdict, reasons) = sequential.verdict();
             let expected = match harm {
                 SegmentHarm::Hold => Verdict::Hold,
                 SegmentHarm::RollBack => Verdict::Rollback,
             };
             // The whole may show it at the same moment, and then it is a rollback in any case.
-            if watch.conclusion.verdict == Verdict::Hold {
+            if sequential.conclusion.verdict == Verdict::Hold {
                 assert_eq!(verdict, expected);
             }
             assert!(reasons.contains(&Reason::Concern(concern)));
@@ -178,13 +178,13 @@ fn slowness_that_the_whole_does_not_show_is_found_and_named() {
     for seed in 0..10 {
         let mut traffic = Traffic::new(SegmentHarm::Hold, seed);
         let slow = Harm { failure_rate: 0.01, slower: 2.0 };
-        let (after, watch) = traffic.first_finding(600, |place| hidden(place, slow)).unwrap();
-        let first = &watch.findings()[0];
+        let (after, sequential) = traffic.first_finding(600, |place| hidden(place, slow)).unwrap();
+        let first = &sequential.findings()[0];
         assert_eq!(
             (first.segment.to_string().as_str(), first.metric.as_str()),
             ("place=3", "latency")
         );
-        assert_eq!(watch.conclusion.verdict, Verdict::Hold, "{:?}", watch.conclusion);
+        assert_eq!(sequential.conclusion.verdict, Verdict::Hold, "{:?}", sequential.conclusion);
         requests.push(after);
     }
     requests.sort_unstable();
@@ -284,9 +284,9 @@ fn the_figures_of_segments() {
         let mut whole = 0;
         for seed in 0..runs / 2 {
             let mut traffic = Traffic::new(SegmentHarm::Hold, 9000 + seed);
-            let (after, watch) = traffic.first_finding(3600, canary).unwrap();
-            assert_eq!(watch.findings()[0].segment.to_string(), "place=3", "{what}");
-            whole += u32::from(watch.conclusion.verdict == Verdict::Rollback);
+            let (after, sequential) = traffic.first_finding(3600, canary).unwrap();
+            assert_eq!(sequential.findings()[0].segment.to_string(), "place=3", "{what}");
+            whole += u32::from(sequential.conclusion.verdict == Verdict::Rollback);
             requests.push(after);
         }
         requests.sort_unstable();

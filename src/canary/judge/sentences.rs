@@ -61,13 +61,13 @@ pub fn concerns(judgement: &Judgement, concerns: &[Concern]) -> String {
 
 /// One reason of a judgement.
 pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
-    let Judgement { policy, evidence, watch, .. } = judgement;
+    let Judgement { policy, evidence, sequential, .. } = judgement;
     let latency = |conclusion| match &evidence.latency {
         Some(latency) => latency_difference(evidence, latency, conclusion),
         None => too_few_samples(policy, evidence),
     };
     let with_watch = |render: &dyn Fn(&SequentialEvidence) -> String| {
-        watch.as_ref().map_or_else(|| NO_EVIDENCE.to_owned(), render)
+        sequential.as_ref().map_or_else(|| NO_EVIDENCE.to_owned(), render)
     };
     match reason {
         Reason::FailsMoreOften => failure_difference(evidence, "more than chance explains"),
@@ -78,13 +78,15 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         }
         Reason::LatencyIsFine => latency("no harmful difference"),
         Reason::FailuresAreFine => failure_difference(evidence, "no harmful difference"),
-        Reason::Metrics => with_watch(&|watch| verdict(&watch.policy, &watch.conclusion)),
-        Reason::Metric(name) => with_watch(&|watch| {
-            let mut metrics = watch.metrics();
+        Reason::Metrics => {
+            with_watch(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
+        }
+        Reason::Metric(name) => with_watch(&|sequential| {
+            let mut metrics = sequential.metrics();
             let meant = metrics.find(|(metric, _)| metric.name == *name);
             meant.map_or_else(|| name.to_string(), |(one, evidence)| metric(one, evidence))
         }),
-        Reason::Concern(one) => with_watch(&|watch| concern(watch, one)),
+        Reason::Concern(one) => with_watch(&|sequential| concern(sequential, one)),
         Reason::NoEvidence => NO_EVIDENCE.to_owned(),
     }
 }
@@ -136,22 +138,22 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
 }
 
 /// One concern of the sequential judge.
-pub fn concern(watch: &SequentialEvidence, concern: &Concern) -> String {
+pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
     match concern {
         Concern::SampleRatio => {
-            sample_ratio(&watch.ratio).unwrap_or_else(|| "sample ratio".to_owned())
+            sample_ratio(&sequential.ratio).unwrap_or_else(|| "sample ratio".to_owned())
         }
         Concern::Segment { segment, metric } => {
-            let mut metrics = watch.policy.by_segment();
+            let mut metrics = sequential.policy.by_segment();
             let meant = metrics.find(|one| one.name == *metric);
-            let mut segments = watch.by_segment.iter();
+            let mut segments = sequential.by_segment.iter();
             let measured = segments.find(|one| one.segment == *segment);
             let measured = measured
                 .and_then(|one| one.metrics.iter().find(|measured| measured.metric == *metric));
             let Some((meant, measured)) = meant.zip(measured) else {
                 return format!("segment {segment}: {metric}");
             };
-            let evidence = sequential::evidence(&watch.policy, meant, measured);
+            let evidence = sequential::evidence(&sequential.policy, meant, measured);
             format!("segment {segment}: {metric}: {}", metric::observed(meant, &evidence))
         }
     }

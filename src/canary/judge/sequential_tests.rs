@@ -54,7 +54,7 @@ fn concluded(
     SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured())
 }
 
-fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> SequentialVerdict {
+fn judged(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> SequentialVerdict {
     concluded(
         &JudgePolicy::default(),
         (0..seconds).map(|number| second(number, factor, failing(number))),
@@ -63,14 +63,14 @@ fn watched(seconds: u32, factor: f64, failing: impl Fn(u32) -> u64) -> Sequentia
 
 #[test]
 fn an_equal_canary_is_promoted_and_never_rolled_back() {
-    let found = watched(600, 1.0, |_| 0);
+    let found = judged(600, 1.0, |_| 0);
     assert_eq!(found.verdict, Verdict::Promote, "{found:?}");
     assert_eq!((found.score, found.ticks), (Some(100.0), 600));
 }
 
 #[test]
 fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
-    let found = watched(30, 1.5, |_| 0);
+    let found = judged(30, 1.5, |_| 0);
     assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
     let policy = JudgePolicy::default();
     let short =
@@ -99,7 +99,7 @@ fn harm_that_begins_after_half_an_hour_is_found_within_a_minute() {
 
 #[test]
 fn a_canary_that_fails_is_rolled_back_within_seconds() {
-    let found = watched(3, 1.0, |_| 1);
+    let found = judged(3, 1.0, |_| 1);
     assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
     let message = sentences::verdict(&JudgePolicy::default(), &found);
     assert!(message.contains("canary 3 of 30, stable 0 of 270"), "{message}");
@@ -107,7 +107,7 @@ fn a_canary_that_fails_is_rolled_back_within_seconds() {
 
 #[test]
 fn a_slowdown_within_the_margin_is_no_harm() {
-    let found = watched(600, 1.03, |_| 0);
+    let found = judged(600, 1.03, |_| 0);
     assert_ne!(found.verdict, Verdict::Rollback, "{found:?}");
 }
 

@@ -153,7 +153,7 @@ fn paused(rollout: &Rollout) -> String {
 
 /// The concerns that no person has seen yet.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
-    let concerns = judgement.watch.iter().flat_map(SequentialEvidence::concerns);
+    let concerns = judgement.sequential.iter().flat_map(SequentialEvidence::concerns);
     concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
@@ -212,16 +212,16 @@ fn step_lacks(
             observed.shadowed, plan.min_samples
         ));
     }
-    if let Some(watch) = &judgement.watch {
+    if let Some(sequential) = &judgement.sequential {
         if weight.is_zero() {
             // A canary without users has no recorded values.
-            missing.extend(sentences::reasons(judgement, &watch.harms()));
+            missing.extend(sentences::reasons(judgement, &sequential.harms()));
         } else {
             // A person has seen the concerns, so the steps continue; a promotion needs force.
-            missing.extend(sentences::reasons(judgement, &watch.metric_objections()));
+            missing.extend(sentences::reasons(judgement, &sequential.metric_objections()));
         }
         if shadows {
-            missing.extend(sentences::reasons(judgement, &watch.not_passed_in_shadow()));
+            missing.extend(sentences::reasons(judgement, &sequential.not_passed_in_shadow()));
         }
     } else if shadows || !weight.is_certain() {
         missing.push("there is no evidence yet".to_owned());

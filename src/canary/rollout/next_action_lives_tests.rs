@@ -128,8 +128,10 @@ fn post_promotion(second: u64) -> PostPromotionPolicy {
 
 /// The metric of labels fails in it, whatever the evidence.
 fn show_harm(judgement: &mut Judgement) {
-    let Some(watch) = &mut judgement.watch else { unreachable!() };
-    for (metric, evidence) in watch.policy.metrics.iter().zip(&mut watch.conclusion.metrics) {
+    let Some(sequential) = &mut judgement.sequential else { unreachable!() };
+    for (metric, evidence) in
+        sequential.policy.metrics.iter().zip(&mut sequential.conclusion.metrics)
+    {
         if metric.source.is_of_labels() {
             evidence.classification = Classification::Fail;
         }

@@ -68,11 +68,11 @@ static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
 
 /// A judgement of nothing. Made once, because monitors are large and tests many.
 static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
-    let watch = SequentialEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
+    let sequential = SequentialEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
     let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
     let inputs = Inputs { stable: nothing, canary: nothing };
     let health = HealthPolicy::default();
-    Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(watch))
+    Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(sequential))
 });
 
 /// A judgement with this verdict after so many requests of each track, whatever the evidence.
@@ -341,7 +341,7 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
     let look = |state: &State, values: &[&str]| {
         let rollout = state.rollout.as_ref().unwrap();
         let mut judgement = judged(rollout, Verdict::Hold, 200);
-        judgement.watch.as_mut().unwrap().segments = found(values);
+        judgement.sequential.as_mut().unwrap().segments = found(values);
         (next_action(rollout, &judgement, &Observation::default(), at(200)), Box::new(judgement))
     };
     for seen in [&["north"][..], &["north", "south"]] {

@@ -86,8 +86,8 @@ impl PostPromotion {
 
 /// The failed guardrails and signals of labels, each with its sentence.
 pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
-    let Some(watch) = &judgement.watch else { return Vec::new() };
-    let evidence = watch.policy.metrics.iter().zip(&watch.conclusion.metrics);
+    let Some(sequential) = &judgement.sequential else { return Vec::new() };
+    let evidence = sequential.policy.metrics.iter().zip(&sequential.conclusion.metrics);
     evidence
         .filter(|(metric, evidence)| {
             let hears = metric.source.is_of_labels() && metric.role.acts();

@@ -49,9 +49,17 @@ fn judged(rollout: &Rollout, canary_brier: f64) -> Judgement {
         monitors.tick(&Increment { losses, ..Increment::default() });
     }
     let (health, inputs) = (HealthPolicy::default(), (&Samples::default()).into());
-    let watch = SequentialEvidence::new(policy, &monitors);
+    let sequential = SequentialEvidence::new(policy, &monitors);
     let digest = &rollout.canary.digest;
-    Judgement::new(rollout.id, rollout.step, digest, health, inputs, Mode::Automatic, Some(watch))
+    Judgement::new(
+        rollout.id,
+        rollout.step,
+        digest,
+        health,
+        inputs,
+        Mode::Automatic,
+        Some(sequential),
+    )
 }
 
 fn after(state: &State, event: &Event, second: i64) -> State {

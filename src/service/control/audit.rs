@@ -92,7 +92,7 @@ pub struct Recomputed {
     pub event: &'static str,
     /// The verdict that the journal has.
     pub verdict: Verdict,
-    /// After how many ticks of the watch; `None` of a judgement without one.
+    /// The ticks of the sequential judge; `None` for a judgement without its evidence.
     pub ticks: Option<u64>,
     /// The result.
     pub outcome: Outcome,
@@ -143,11 +143,11 @@ pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, Sto
     let mut outcomes = Vec::new();
     for entry in &told.entries {
         let Some(judgement) = entry.event.judgement() else { continue };
-        let ticks = judgement.watch.as_ref().map(|watch| watch.conclusion.ticks);
+        let ticks = judgement.sequential.as_ref().map(|sequential| sequential.conclusion.ticks);
         let (outcome, detail) = match ticks.map(|ticks| tape.at(ticks)) {
             None => compared(judgement, &again(told, entry, judgement, None), ALGORITHM),
-            Some(Ok((watch, algorithm))) => {
-                compared(judgement, &again(told, entry, judgement, Some(watch)), algorithm)
+            Some(Ok((sequential, algorithm))) => {
+                compared(judgement, &again(told, entry, judgement, Some(sequential)), algorithm)
             }
             Some(Err(ReplayError::Store(cause))) => return Err(cause),
             Some(Err(
@@ -193,17 +193,26 @@ pub fn course(
     Ok(following.course())
 }
 
-/// The judgement that follows from the policy of the deployment, the inputs of the entry, and the watch.
+/// The judgement that follows from the policy of the deployment, the inputs of the entry, and the evidence of the
+/// sequential judge.
 fn again(
     told: &Told,
     entry: &Entry,
     judgement: &Judgement,
-    watch: Option<SequentialEvidence>,
+    sequential: Option<SequentialEvidence>,
 ) -> Judgement {
     // After a promotion the labels alone are heard, whoever promoted.
     let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { told.policy.mode };
     let (policy, inputs) = (told.policy.health, judgement.evidence.inputs);
-    Judgement::new(told.rollout, judgement.step, &told.canary.digest, policy, inputs, mode, watch)
+    Judgement::new(
+        told.rollout,
+        judgement.step,
+        &told.canary.digest,
+        policy,
+        inputs,
+        mode,
+        sequential,
+    )
 }
 
 fn compared(entry: &Judgement, again: &Judgement, algorithm: u32) -> (Outcome, Option<String>) {
@@ -302,7 +311,7 @@ impl<'a> Tape<'a> {
 }
 
 impl Control {
-    /// What the watch said of a rollout after so many ticks, to the bit: from the policy in the journal,
+    /// What the sequential judge said of a rollout after so many ticks, to the bit: from the policy in the journal,
     /// a base and the ticks since. Blocks for up to about a second.
     ///
     /// # Errors

@@ -61,8 +61,8 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayError> {
-    let ticks = judgement.watch.as_ref().unwrap().conclusion.ticks;
-    service.control.replayed(judgement.rollout, ticks).map(|watch| json(&watch))
+    let ticks = judgement.sequential.as_ref().unwrap().conclusion.ticks;
+    service.control.replayed(judgement.rollout, ticks).map(|sequential| json(&sequential))
 }
 
 /// What the checkpoint has concluded is what the log of its rollout comes to, from every base.
@@ -135,15 +135,15 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     let judgements = judgements(&service);
     assert_eq!(judgements.len(), 5);
     for judgement in &judgements {
-        let watch = json(judgement.watch.as_ref().unwrap());
-        assert_eq!(replay_of(&service, judgement).unwrap(), watch);
+        let sequential = json(judgement.sequential.as_ref().unwrap());
+        assert_eq!(replay_of(&service, judgement).unwrap(), sequential);
         assert_eq!(json(&judgement.recomputed()), json(judgement));
     }
-    let revenue = &judgements[4].watch.as_ref().unwrap().conclusion.metrics[3];
+    let revenue = &judgements[4].sequential.as_ref().unwrap().conclusion.metrics[3];
     assert!(revenue.samples.canary > 100, "recorded values are in the log: {revenue:?}");
-    let ticks = |judgement: &Judgement| judgement.watch.as_ref().unwrap().conclusion.ticks;
+    let ticks = |judgement: &Judgement| judgement.sequential.as_ref().unwrap().conclusion.ticks;
     assert!(ticks(&judgements[3]) > 50 && ticks(&judgements[4]) >= 20);
-    let latency = &judgements[3].watch.as_ref().unwrap().conclusion.metrics[0];
+    let latency = &judgements[3].sequential.as_ref().unwrap().conclusion.metrics[0];
     assert!(latency.harm_p_value < 0.01, "the slow canary was seen: {latency:?}");
 }
 
@@ -159,7 +159,7 @@ fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown()
     drop(service);
     drop(store);
     let (_store, service) = on_sqlite(&bench, &file);
-    let shown = judgements(&service).remove(0).watch.unwrap();
+    let shown = judgements(&service).remove(0).sequential.unwrap();
     let shown = SequentialStatus::new(&shown.policy, &shown.conclusion);
     assert_eq!(service.health().unwrap().sequential.map(|now| json(&now)), Some(json(&shown)));
 }
@@ -195,7 +195,7 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
     assert_the_state_is_the_log(&*store);
     let judgements = judgements(&service);
     let last = judgements.last().unwrap();
-    assert_eq!(replay_of(&service, last).unwrap(), json(last.watch.as_ref().unwrap()));
+    assert_eq!(replay_of(&service, last).unwrap(), json(last.sequential.as_ref().unwrap()));
     let first = replay_of(&service, &judgements[0]);
     assert!(matches!(first, Err(ReplayError::NotKept { rollout: 1, .. })), "{first:?}");
     assert!(matches!(
@@ -259,9 +259,9 @@ fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
     assert!(service.control.replayed(1, 3).is_ok());
     set_traffic(&service, 20.0).unwrap();
     let judgement = judgements(&service).remove(0);
-    let watch = judgement.watch.as_ref().unwrap();
-    assert_eq!(watch.conclusion.ticks, 23);
-    assert_eq!(replay_of(&service, &judgement).unwrap(), json(watch));
+    let sequential = judgement.sequential.as_ref().unwrap();
+    assert_eq!(sequential.conclusion.ticks, 23);
+    assert_eq!(replay_of(&service, &judgement).unwrap(), json(sequential));
     assert!(
         service.control.replayed(1, 10).is_err(),
         "what could not be saved is lost, and said to be"
@@ -295,7 +295,7 @@ fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
         ALGORITHM
     );
     for judgement in judgements(&service) {
-        let watch = json(judgement.watch.as_ref().unwrap());
-        assert_eq!(replay_of(&service, &judgement).unwrap(), watch);
+        let sequential = json(judgement.sequential.as_ref().unwrap());
+        assert_eq!(replay_of(&service, &judgement).unwrap(), sequential);
     }
 }

@@ -335,11 +335,11 @@ impl Control {
         &self,
         rollout: &Rollout,
         observed: &Observed,
-        watch: Option<SequentialEvidence>,
+        sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
-        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), watch)
+        Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), sequential)
     }
 }
 

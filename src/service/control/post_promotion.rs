@@ -44,14 +44,22 @@ impl Control {
     pub(crate) fn judged_after(
         &self,
         care: &PostPromotion,
-        watch: Option<SequentialEvidence>,
+        sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let none = Observed::default();
         let rollout = &care.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         // Traffic is not split, so the health check has nothing to compare.
         let mode = Mode::Automatic;
-        Judgement::new(rollout.id, rollout.step, digest, policy, (&none.first).into(), mode, watch)
+        Judgement::new(
+            rollout.id,
+            rollout.step,
+            digest,
+            policy,
+            (&none.first).into(),
+            mode,
+            sequential,
+        )
     }
 
     /// A note for a deployment that ends post-promotion monitoring.

@@ -27,8 +27,8 @@ pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<Checkli
     let inputs = &judgement.evidence.inputs;
     let enough = judgement.evidence.latency.is_some();
     let (at_once, reasons) = judgement.health();
-    let watch = judgement.watch.as_ref();
-    let objections = watch.map_or_else(Vec::new, |watch| watch.objections());
+    let sequential = judgement.sequential.as_ref();
+    let objections = sequential.map_or_else(Vec::new, |sequential| sequential.objections());
     let running = rollout.phase != Phase::Paused;
     vec![
         ChecklistItem {
@@ -49,8 +49,8 @@ pub(crate) fn checklist(rollout: &Rollout, judgement: &Judgement) -> Vec<Checkli
         ChecklistItem {
             item: "no objection from the sequential judge".into(),
             done: objections.is_empty(),
-            detail: watch.map_or_else(String::new, |watch| {
-                sentences::reasons(judgement, &watch.verdict().1).join("; ")
+            detail: sequential.map_or_else(String::new, |sequential| {
+                sentences::reasons(judgement, &sequential.verdict().1).join("; ")
             }),
         },
         ChecklistItem {

@@ -97,38 +97,42 @@ pub struct MachineStatus {
 
 impl Diagnostics {
     /// The diagnostics of this evidence.
-    pub(crate) fn new(watch: &SequentialEvidence) -> Diagnostics {
+    pub(crate) fn new(sequential: &SequentialEvidence) -> Diagnostics {
         Diagnostics {
-            segments: watch.segments.as_ref().map(|scan| SegmentsStatus {
+            segments: sequential.segments.as_ref().map(|scan| SegmentsStatus {
                 alpha: scan.alpha,
                 hypotheses: scan.hypotheses,
-                findings: scan.findings.iter().map(|one| FindingStatus::new(watch, one)).collect(),
+                findings: scan
+                    .findings
+                    .iter()
+                    .map(|one| FindingStatus::new(sequential, one))
+                    .collect(),
                 seen: scan.segments.iter().map(SeenStatus::new).collect(),
             }),
             sample_ratio: Some(RatioStatus {
-                mismatch: watch.ratio.is_off(),
-                canary: watch.ratio.shares.canary,
-                stable: watch.ratio.shares.stable,
-                expected_canary: watch.ratio.shares.expected_canary,
-                p_value: watch.ratio.evidence.always_valid_p(),
+                mismatch: sequential.ratio.is_off(),
+                canary: sequential.ratio.shares.canary,
+                stable: sequential.ratio.shares.stable,
+                expected_canary: sequential.ratio.shares.expected_canary,
+                p_value: sequential.ratio.evidence.always_valid_p(),
                 alpha: RATIO_ALPHA,
-                message: sentences::sample_ratio(&watch.ratio),
+                message: sentences::sample_ratio(&sequential.ratio),
             }),
             machine: Some(MachineStatus {
-                stalled_ticks: watch.stalls.stalled,
-                ticks: watch.stalls.compared,
-                message: sentences::stalls(&watch.stalls),
+                stalled_ticks: sequential.stalls.stalled,
+                ticks: sequential.stalls.compared,
+                message: sentences::stalls(&sequential.stalls),
             }),
         }
     }
 }
 
 impl FindingStatus {
-    fn new(watch: &SequentialEvidence, finding: &SegmentFinding) -> FindingStatus {
+    fn new(sequential: &SequentialEvidence, finding: &SegmentFinding) -> FindingStatus {
         FindingStatus {
             segment: finding.segment.to_string(),
             metric: finding.metric.to_string(),
-            sentence: sentences::concern(watch, &finding.concern()),
+            sentence: sentences::concern(sequential, &finding.concern()),
         }
     }
 }

@@ -115,14 +115,13 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
-            sequential: judgement
-                .watch
-                .as_ref()
-                .map(|watch| SequentialStatus::new(&watch.policy, &watch.conclusion)),
-            diagnostics: judgement.watch.as_ref().map(Diagnostics::new).unwrap_or_default(),
+            sequential: judgement.sequential.as_ref().map(|sequential| {
+                SequentialStatus::new(&sequential.policy, &sequential.conclusion)
+            }),
+            diagnostics: judgement.sequential.as_ref().map(Diagnostics::new).unwrap_or_default(),
             forecast: forecast
-                .zip(judgement.watch.as_ref())
-                .map(|(forecast, watch)| ForecastStatus::new(&watch.policy, forecast)),
+                .zip(judgement.sequential.as_ref())
+                .map(|(forecast, sequential)| ForecastStatus::new(&sequential.policy, forecast)),
             as_of,
             stable,
             canary,

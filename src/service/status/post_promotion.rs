@@ -45,9 +45,9 @@ impl PostPromotionStatus {
             action: promotion.rollout.policy.post_promotion.action,
             harm: promotion.harm(&judgement),
             metrics: promotion.rollout.policy.judge.metrics.clone(),
-            sequential: judgement
-                .watch
-                .map(|watch| SequentialStatus::new(&watch.policy, &watch.conclusion)),
+            sequential: judgement.sequential.map(|sequential| {
+                SequentialStatus::new(&sequential.policy, &sequential.conclusion)
+            }),
             as_of,
         }
     }

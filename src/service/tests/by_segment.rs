@@ -56,13 +56,14 @@ fn what_is_said_of_segments_is_recomputed_to_the_bit_over_steps_and_restarts() {
         entries.iter().filter_map(|entry| entry.event.judgement()).cloned().collect();
     assert_eq!(judgements.len(), 4);
     for judgement in judgements {
-        let watch = judgement.watch.clone().unwrap();
-        let scan = watch.segments.as_ref().unwrap();
+        let sequential = judgement.sequential.clone().unwrap();
+        let scan = sequential.segments.as_ref().unwrap();
         // Two devices and all others, two regions and all others; latency and failures.
         assert_eq!((scan.hypotheses, scan.segments.len()), (12, 12));
-        let replayed = service.control.replayed(judgement.rollout, watch.conclusion.ticks).unwrap();
-        let json = |watch| serde_json::to_string(watch).unwrap();
-        assert_eq!(json(&replayed), json(&watch));
+        let replayed =
+            service.control.replayed(judgement.rollout, sequential.conclusion.ticks).unwrap();
+        let json = |sequential| serde_json::to_string(sequential).unwrap();
+        assert_eq!(json(&replayed), json(&sequential));
         assert_eq!(judgement.recomputed(), judgement);
     }
 }

@@ -71,8 +71,8 @@ fn late_labels_that_show_harm_bring_the_version_before_back() {
         panic!("{:?}", entry.event)
     };
     assert_eq!(&judgement.recomputed(), &**judgement);
-    let watch = judgement.watch.as_ref().unwrap();
-    assert_eq!(&service.control.replayed(1, watch.conclusion.ticks).unwrap(), watch);
+    let sequential = judgement.sequential.as_ref().unwrap();
+    assert_eq!(&service.control.replayed(1, sequential.conclusion.ticks).unwrap(), sequential);
     assert_recomputed(&bench, &["promoted", "reverted"]);
     // It may not come back, and nothing is kept of it.
     assert!(service.deploy(by_brier(50.0), None).unwrap_err().to_string().contains("quarantine"));

@@ -84,9 +84,9 @@ fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
             let found = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
             is_harmful |= found.verdict == Verdict::Rollback;
         }
-        let watch = SequentialEvidence::new(&policy, &monitors);
+        let sequential = SequentialEvidence::new(&policy, &monitors);
         taken_back += u64::from(is_harmful);
-        passed += u64::from(!is_harmful && watch.not_passed_in_shadow().is_empty());
+        passed += u64::from(!is_harmful && sequential.not_passed_in_shadow().is_empty());
     }
     (taken_back, passed)
 }
@@ -128,9 +128,9 @@ fn sentences_name_pairs_and_margins() {
     let mut random = StdRng::seed_from_u64(1);
     let shifted = Canary { shift: 0.95, noise: 0.1, failures: 0.0 };
     (0..40).for_each(|_| monitors.tick(&tick(&mut random, shifted)));
-    let watch = SequentialEvidence::new(&policy, &monitors);
-    assert!(watch.judges_a_shadow());
-    let harms = watch.metrics().filter(|(_, one)| one.classification == Classification::Fail);
+    let sequential = SequentialEvidence::new(&policy, &monitors);
+    assert!(sequential.judges_a_shadow());
+    let harms = sequential.metrics().filter(|(_, one)| one.classification == Classification::Fail);
     let harms: Vec<String> = harms.map(|(metric, one)| sentences::metric(metric, one)).collect();
     let harms = harms.join("; ");
     for said in [
@@ -142,10 +142,10 @@ fn sentences_name_pairs_and_margins() {
     ] {
         assert!(harms.contains(said), "{said}: {harms}");
     }
-    let latency = watch.conclusion.metrics.last().unwrap();
+    let latency = sequential.conclusion.metrics.last().unwrap();
     assert_eq!(latency.metric.as_str(), "shadow_latency");
     assert_eq!(latency.classification, Classification::Pass, "{latency:?}");
-    let failures = sentences::metric(&policy.metrics[5], &watch.conclusion.metrics[5]);
+    let failures = sentences::metric(&policy.metrics[5], &sequential.conclusion.metrics[5]);
     assert!(failures.starts_with("shadow_failures: 800 pairs in shadow"), "{failures}");
 }
 

@@ -171,7 +171,10 @@ pub fn run(
         Err(cause) => return Err(cause.into()),
     };
     let judged = told.entries.iter().filter_map(|entry| entry.event.judgement());
-    let ticks = judged.filter_map(|it| it.watch.as_ref()).map(|watch| watch.conclusion.ticks).max();
+    let ticks = judged
+        .filter_map(|it| it.sequential.as_ref())
+        .map(|sequential| sequential.conclusion.ticks)
+        .max();
     if let Some(ticks) = ticks.filter(|ticks| *ticks > was.ticks) {
         anstream::eprintln!(
             "serin: a verdict of rollout {rollout} rests on {ticks} ticks, and {} are kept; what would have been \
@@ -195,7 +198,7 @@ pub fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let name = styled(show::STRONG, show::plain(&told.canary.name));
-    anstream::println!("rollout {rollout}: {name}, {} ticks of the watch", was.ticks);
+    anstream::println!("rollout {rollout}: {name}, {} ticks of the sequential judge", was.ticks);
     let row = |what: &str, course: &Course| {
         let end = json!(course.end.verdict);
         let end = show::text(&end).into_owned();

@@ -83,7 +83,7 @@ fn judged(judgement: &Judgement) -> Value {
         "reasons": sentences::reasons(judgement, &judgement.reasons),
         "step": judgement.step,
         "tracks": { "stable": track(&inputs.stable), "canary": track(&inputs.canary) },
-        "metrics": judgement.watch.as_ref().map(|watch| &watch.conclusion.metrics),
+        "metrics": judgement.sequential.as_ref().map(|sequential| &sequential.conclusion.metrics),
     })
 }
 
