@@ -1,13 +1,14 @@
 //! Access to `/admin`.
 //!
-//! On a loopback address everyone on this machine has access; elsewhere only holders of the token. Pages
-//! of other sites, which a user's browser may load, never have access.
+//! On a loopback address every process on this machine has access; elsewhere only clients with the
+//! token. Web pages of other sites never have access.
 
 use std::net::IpAddr;
 
 use actix_web::http::header;
 use actix_web::http::header::HeaderMap;
 
+use super::problem::Kind;
 use super::problem::Problem;
 
 /// Who may use `/admin`.
@@ -35,12 +36,14 @@ impl Access {
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         same_site(headers)?;
         match self {
-            Access::Open if is_rebound(headers) => Err(Problem::forbidden(
+            Access::Open if is_rebound(headers) => Err(Problem::new(
+                Kind::Forbidden,
                 "Host: a server without a token answers /admin only under an IP address or localhost; \
                  use http://127.0.0.1, or start the server with --admin-token",
             )),
             Access::Open => Ok(()),
-            Access::Closed => Err(Problem::forbidden(
+            Access::Closed => Err(Problem::new(
+                Kind::Forbidden,
                 "this server listens to the network without a token, so /admin is closed; start it \
                  with --admin-token, or with --listen on a loopback address",
             )),
@@ -53,7 +56,10 @@ impl Access {
                 // Hashes compare in constant time, so the token cannot be guessed byte by byte.
                 match given {
                     Some(given) if blake3::hash(given.as_bytes()) == *expected => Ok(()),
-                    Some(_) | None => Err(Problem::unauthorized()),
+                    Some(_) | None => Err(Problem::new(
+                        Kind::Unauthorized,
+                        "this server requires a token; send Authorization: Bearer TOKEN",
+                    )),
                 }
             }
         }
@@ -66,7 +72,8 @@ impl Access {
 /// When the headers say so.
 pub fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
     if is_cross_site(headers) {
-        return Err(Problem::forbidden(
+        return Err(Problem::new(
+            Kind::Forbidden,
             "requests from pages of other sites are not allowed; use curl or the serin command",
         ));
     }

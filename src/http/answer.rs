@@ -1,65 +1,141 @@
-//! Answers: blocking work runs on its own thread, and the result becomes JSON.
+//! Handlers: what they are called with, and the JSON that they answer.
+
+use std::future::Future;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
+use actix_web::Resource;
+use actix_web::Route;
+use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::web;
+use actix_web::web::Bytes;
 use actix_web::web::Data;
+use actix_web::web::Payload;
 use serde::Serialize;
 
+use super::problem::Kind;
 use super::problem::Problem;
+use super::reading::body;
+use super::reading::body::ContentType;
 use super::shared::Shared;
 use crate::service::Service;
 
-/// Answers a question about the service, with the revision as `ETag` if there is one.
-pub async fn ask<T: Serialize + Send + 'static>(
-    request: HttpRequest,
-    shared: Data<Shared>,
-    question: impl FnOnce(&Service) -> Result<T, Problem> + Send + 'static,
-    revision: impl FnOnce(&T) -> Option<u64>,
-) -> HttpResponse {
-    let service = shared.service.clone();
-    let outcome = blocking(move || question(&service)).await;
-    respond(&request, outcome.and_then(|answer| json(&answer, revision(&answer))))
+/// A response, or the problem that becomes one.
+pub type Answer = Result<HttpResponse, Problem>;
+
+/// A request as handlers see it.
+pub struct Call {
+    /// The request without its body.
+    pub request: HttpRequest,
+    /// The body; empty for GET.
+    pub body: Bytes,
+    /// The state that all handlers share.
+    pub shared: Data<Shared>,
 }
 
-/// Runs work that waits or computes for long on a thread that handles no connections.
-///
-/// # Errors
-/// Those of the work, and when no thread can be had.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    web::block(work)
-        .await
-        .map_err(|_| Problem::internal("the server is too busy; nothing was changed, try again"))?
+/// A resource that is read.
+pub fn get<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
+    resource(path, Method::GET, route(Method::GET, None, handle))
 }
 
-/// The response, or the problem's.
-pub fn respond(request: &HttpRequest, outcome: Result<HttpResponse, Problem>) -> HttpResponse {
-    outcome.unwrap_or_else(|problem| problem.response(request.path()))
+/// A resource that is read, also by HEAD.
+pub fn probe<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
+    get(path, handle).route(route(Method::HEAD, None, handle))
 }
 
-/// A response with this body, and with this revision as its `ETag`.
-///
-/// # Errors
-/// When the answer cannot be written as JSON.
-pub fn json<T: Serialize>(answer: &T, revision: Option<u64>) -> Result<HttpResponse, Problem> {
-    let mut response = HttpResponse::Ok();
-    if let Some(revision) = revision {
-        response.insert_header((header::ETAG, format!("\"{revision}\"")));
+/// A resource that is posted to.
+pub fn post<F: Future<Output = Answer> + 'static>(
+    path: &str,
+    content_type: ContentType,
+    handle: fn(Call) -> F,
+) -> Resource {
+    resource(path, Method::POST, route(Method::POST, Some(content_type), handle))
+}
+
+fn route<F: Future<Output = Answer> + 'static>(
+    method: Method,
+    content_type: Option<ContentType>,
+    handle: fn(Call) -> F,
+) -> Route {
+    let answered = async move |request: &HttpRequest, payload, shared: Data<Shared>| {
+        let body = match content_type {
+            Some(required) => body::read(request, payload, required, &shared.settings).await?,
+            None => Bytes::new(),
+        };
+        handle(Call { request: request.clone(), body, shared }).await
+    };
+    web::method(method).to(
+        move |request: HttpRequest, payload: Payload, shared: Data<Shared>| async move {
+            let answer = answered(&request, payload, shared).await;
+            answer.unwrap_or_else(|problem| problem.response(request.path()))
+        },
+    )
+}
+
+/// A resource that refuses other methods than its own.
+fn resource(path: &str, allowed: Method, route: Route) -> Resource {
+    web::resource(path).route(route).default_service(web::to(move |request: HttpRequest| {
+        let response = wrong_method(&request, &allowed);
+        async move { response }
+    }))
+}
+
+fn wrong_method(request: &HttpRequest, allowed: &Method) -> HttpResponse {
+    let (method, path) = (request.method(), request.path());
+    let detail = format!("{path} does not take {method}; use {allowed}");
+    let mut response = Problem::new(Kind::MethodNotAllowed, detail).response(path);
+    if let Ok(allowed) = allowed.as_str().parse() {
+        response.headers_mut().insert(header::ALLOW, allowed);
     }
-    Ok(response.insert_header(header::ContentType::json()).body(line(answer)?))
+    response
 }
 
-/// JSON on a line of its own, so that a terminal shows each answer on one.
+impl Call {
+    /// What the service says, on a thread that handles no connections: it may wait for the disk, or
+    /// compute for long.
+    ///
+    /// # Errors
+    /// Those of the service, and when no thread is available.
+    pub async fn ask<T, E>(
+        &self,
+        question: impl FnOnce(&Service) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        Problem: From<E>,
+    {
+        let service = self.shared.service.clone();
+        let outcome = web::block(move || question(&service)).await.map_err(|_| {
+            Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
+        })?;
+        Ok(outcome?)
+    }
+}
+
+/// A response with this body: JSON on a line of its own, so that a terminal shows each answer on one.
 ///
 /// # Errors
 /// When the answer cannot be written as JSON.
-pub fn line<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
+pub fn json<T: Serialize>(answer: &T) -> Answer {
     let mut body = Vec::with_capacity(256);
-    serde_json::to_writer(&mut body, answer)
-        .map_err(|cause| Problem::internal(format!("the answer could not be written: {cause}")))?;
+    serde_json::to_writer(&mut body, answer).map_err(|cause| {
+        Problem::new(Kind::Internal, format_args!("the answer could not be written: {cause}"))
+    })?;
     body.push(b'\n');
-    Ok(body)
+    Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(body))
+}
+
+/// [`json`] with this revision as its `ETag`.
+///
+/// # Errors
+/// When the answer cannot be written as JSON.
+pub fn json_at<T: Serialize>(revision: u64, answer: &T) -> Answer {
+    let mut response = json(answer)?;
+    let tag = header::HeaderValue::from_str(&format!("\"{revision}\""));
+    if let Ok(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
 }

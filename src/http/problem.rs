@@ -5,6 +5,7 @@
 //! look for it.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -13,9 +14,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::Refusal;
-use crate::canary::analysis::metric_table::TableError;
-use crate::canary::analysis::options::OptionError;
-use crate::canary::policy::metric::MetricNameError;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
 use crate::service::control::registry::RegistryError;
@@ -24,18 +22,127 @@ use crate::service::reported::recordings::RecordError;
 use crate::service::serving::predict::PredictError;
 use crate::service::serving::shadow::queue::ReplayRecentError;
 use crate::store::StoreError;
-use crate::text::durations::DurationError;
-use crate::text::fields::FieldError;
+
+/// Declares the kinds of problems: under their status, each with its code and title.
+macro_rules! kinds {
+    ($($status:ident { $($kind:ident: $code:literal, $title:expr;)* })*) => {
+        /// The kind of a problem. It decides the status, the code and the title.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($($kind,)*)*
+        }
+
+        impl Kind {
+            fn row(self) -> (StatusCode, &'static str, &'static str) {
+                match self {
+                    $($(Kind::$kind => (StatusCode::$status, $code, $title),)*)*
+                }
+            }
+        }
+    };
+}
+
+const NOT_NOW: &str = "Not possible in the current state";
+const NO_LABEL: &str = "Label not accepted";
+
+kinds! {
+    BAD_REQUEST {
+        InvalidJson: "invalid_json", "Invalid body";
+        EmptyBody: "empty_body", "The body is empty";
+        BodyBroken: "body_broken", "Incomplete body";
+        InvalidQuery: "invalid_query", "Invalid query";
+        InvalidIfMatch: "invalid_if_match", "Invalid If-Match header";
+    }
+    UNAUTHORIZED {
+        Unauthorized: "unauthorized", "Token required";
+    }
+    FORBIDDEN {
+        Forbidden: "forbidden", "Access denied";
+        InjectionNotAllowed: "injection_not_allowed", "Fault injection is disabled";
+    }
+    NOT_FOUND {
+        NoSuchRoute: "no_such_route", "No such route";
+        NoSuchModel: "no_such_model", "No such model";
+    }
+    METHOD_NOT_ALLOWED {
+        MethodNotAllowed: "method_not_allowed", "Method not allowed";
+    }
+    REQUEST_TIMEOUT {
+        BodyTooSlow: "body_too_slow", "The body took too long";
+    }
+    CONFLICT {
+        CanaryActive: "canary_active", NOT_NOW;
+        NoCanary: "no_canary", NOT_NOW;
+        OtherRollout: "other_rollout", NOT_NOW;
+        StaleJudgement: "stale_judgement", NOT_NOW;
+        InsufficientData: "insufficient_data", NOT_NOW;
+        NotPassing: "not_passing", NOT_NOW;
+        Paused: "paused", NOT_NOW;
+        LastStep: "last_step", NOT_NOW;
+        NotByPlan: "not_by_plan", NOT_NOW;
+        NotApproved: "not_approved", NOT_NOW;
+        CoolingDown: "cooling_down", NOT_NOW;
+        PromotionMonitored: "promotion_monitored", NOT_NOW;
+        NothingToRevert: "nothing_to_revert", NOT_NOW;
+        Quarantined: "quarantined", NOT_NOW;
+        AlreadyInitialized: "already_initialized", NOT_NOW;
+        PreviousLost: "previous_lost", "The previous version is no longer available";
+        RevisionConflict: "revision_conflict", "Concurrent change";
+        RecentRequestsOff: "recent_requests_off", "Recent requests are not kept";
+        TooManyMetrics: "too_many_metrics", "Too many metrics";
+        FeedbackDisabled: "feedback_disabled", NO_LABEL;
+        RepeatedFeedback: "repeated_feedback", NO_LABEL;
+    }
+    GONE {
+        FeedbackExpired: "feedback_expired", NO_LABEL;
+        RolloutGone: "rollout_gone", NO_LABEL;
+    }
+    PRECONDITION_FAILED {
+        RevisionChanged: "revision_changed", "The state has changed";
+    }
+    PAYLOAD_TOO_LARGE {
+        BodyTooLarge: "body_too_large", "The body is too large";
+    }
+    UNSUPPORTED_MEDIA_TYPE {
+        UnsupportedMediaType: "unsupported_media_type", "The body is not plain JSON";
+    }
+    UNPROCESSABLE_ENTITY {
+        InvalidBody: "invalid_body", "Invalid body";
+        InvalidHeader: "invalid_header", "Invalid header";
+        InvalidFeatures: "invalid_features", "The features do not fit the model";
+        PathOutside: "path_outside", "The path is outside the models folder";
+        NotAModel: "not_a_model", "Not a valid model file";
+        FeaturesDiffer: "features_differ", "The features differ from stable's";
+        WarmUpFailed: "warm_up_failed", "The model failed during warm-up";
+        ReasonMissing: "reason_missing", NOT_NOW;
+        MalformedId: "malformed_id", NO_LABEL;
+        ForgedId: "forged_id", NO_LABEL;
+    }
+    INTERNAL_SERVER_ERROR {
+        Internal: "internal", "Internal error";
+    }
+    SERVICE_UNAVAILABLE {
+        Draining: "draining", "Shutting down";
+        StableFailed: "stable_failed", "The stable model failed";
+        StoreFailed: "store_failed", "The store failed; nothing changed";
+        RollbackPending: "rollback_pending", "The rollback took effect but is not yet in the journal";
+        TooManyAnalyses: "too_many_analyses", "Too many analyses";
+        FeedbackFull: "feedback_full", NO_LABEL;
+    }
+}
+
+impl Kind {
+    /// The word for programs.
+    pub(crate) fn code(self) -> &'static str {
+        self.row().1
+    }
+}
 
 /// An error on its way to the client.
 #[derive(Debug)]
 pub struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
+    kind: Kind,
     detail: String,
-    /// The methods the route takes.
-    allow: Option<String>,
 }
 
 /// The body of a problem (RFC 9457).
@@ -59,165 +166,45 @@ pub struct ProblemBody<'a> {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Problem {
-        Problem { status, code, title, detail: shortened(detail), allow: None }
-    }
-
-    /// The body is not JSON of the right shape.
-    pub fn json(cause: &serde_json::Error) -> Problem {
-        let (status, code) = match cause.classify() {
-            serde_json::error::Category::Data => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
-            serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof
-            | serde_json::error::Category::Io => (StatusCode::BAD_REQUEST, "invalid_json"),
-        };
-        let detail = format!("invalid body: {cause}");
-        Problem::new(status, code, "Invalid body", detail)
+    /// A problem with what is wrong and what to do.
+    pub(crate) fn new(kind: Kind, detail: impl Display) -> Problem {
+        Problem { kind, detail: shortened(detail.to_string()) }
     }
 
     /// A field of the body is missing, unknown or out of range.
-    pub fn field(detail: impl Into<String>) -> Problem {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Problem::new(status, "invalid_body", "Invalid body", detail.into())
+    pub(crate) fn field(detail: impl Display) -> Problem {
+        Problem::new(Kind::InvalidBody, detail)
+    }
+
+    /// A field without which the body says nothing.
+    pub(crate) fn missing(field: &str, example: &str) -> Problem {
+        Problem::field(format_args!("{field} is missing; send JSON, for example {example}"))
     }
 
     /// The same problem with the path of the object it is in.
     #[must_use]
-    pub fn within(mut self, path: &str) -> Problem {
-        self.detail = shortened(format!("{path}: {}", self.detail));
-        self
-    }
-
-    /// There is no body.
-    pub fn empty_body(example: &str) -> Problem {
-        let detail = format!("the body is empty; send JSON, for example {example}");
-        Problem::new(StatusCode::BAD_REQUEST, "empty_body", "The body is empty", detail)
-    }
-
-    /// The body is larger than allowed.
-    pub fn too_large(limit: usize) -> Problem {
-        let detail = format!("the body is larger than {limit} bytes; send fewer rows at once");
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        Problem::new(status, "body_too_large", "The body is too large", detail)
-    }
-
-    /// The queue of analyses is full.
-    pub fn too_many_analyses() -> Problem {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_analyses",
-            "Too many analyses",
-            "the queue of analyses is full; try again later".to_owned(),
-        )
-    }
-
-    /// The body did not arrive in time.
-    pub fn too_slow(seconds: f64) -> Problem {
-        let detail = format!("the body did not arrive within {seconds} s; send it again");
-        let status = StatusCode::REQUEST_TIMEOUT;
-        Problem::new(status, "body_too_slow", "The body took too long", detail)
-    }
-
-    /// The connection broke while the body was sent.
-    pub fn broken(cause: &impl std::fmt::Display) -> Problem {
-        let detail = format!("the body is incomplete ({cause}); send it again");
-        Problem::new(StatusCode::BAD_REQUEST, "body_broken", "Incomplete body", detail)
-    }
-
-    /// The content type or encoding of the body is not supported.
-    pub fn media_type(detail: String) -> Problem {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Problem::new(status, "unsupported_media_type", "The body is not plain JSON", detail)
-    }
-
-    /// A parameter of the query is unknown or out of range.
-    pub fn query(detail: String) -> Problem {
-        let status = StatusCode::BAD_REQUEST;
-        Problem::new(status, "invalid_query", "Invalid query", detail)
-    }
-
-    /// A header of a prediction has an invalid value.
-    pub fn header(detail: String) -> Problem {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Problem::new(status, "invalid_header", "Invalid header", detail)
-    }
-
-    /// The `If-Match` header is not a revision.
-    pub fn if_match(value: &str) -> Problem {
-        let detail =
-            format!("If-Match: {value:?} is not a revision; use the ETag of /admin/status");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_if_match", "Invalid If-Match header", detail)
-    }
-
-    /// No route has this path.
-    pub fn no_route(path: &str) -> Problem {
-        let detail = format!(
-            "no route {path}; predictions are at POST /predict, the status is at GET /admin/status"
-        );
-        Problem::new(StatusCode::NOT_FOUND, "no_such_route", "No such route", detail)
-    }
-
-    /// The route does not take this method.
-    pub fn method(method: &str, path: &str, allow: &str) -> Problem {
-        let detail = format!("{path} does not take {method}; use {allow}");
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        let mut problem = Problem::new(status, "method_not_allowed", "Method not allowed", detail);
-        problem.allow = Some(allow.to_owned());
-        problem
-    }
-
-    /// The token is missing or wrong.
-    pub fn unauthorized() -> Problem {
-        let detail = "this server requires a token; send Authorization: Bearer TOKEN".to_owned();
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Token required", detail)
-    }
-
-    /// The caller has no access.
-    pub fn forbidden(detail: &str) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "forbidden", "Access denied", detail.to_owned())
-    }
-
-    /// The server is about to stop.
-    pub fn draining() -> Problem {
-        let detail = "this server is shutting down; send the request to another one".to_owned();
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "Shutting down", detail)
-    }
-
-    /// A failure that is not the client's fault.
-    pub fn internal(detail: impl Into<String>) -> Problem {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Problem::new(status, "internal", "Internal error", detail.into())
-    }
-
-    /// The code and the detail, for one item of a batch.
-    pub fn parts(self) -> (&'static str, String) {
-        (self.code, self.detail)
-    }
-
-    /// Whether the rest of the body is still in flight, so that the connection cannot be reused.
-    fn breaks_off(&self) -> bool {
-        matches!(self.code, "body_too_large" | "body_too_slow" | "body_broken")
+    pub(crate) fn within(self, path: &str) -> Problem {
+        Problem::new(self.kind, format_args!("{path}: {}", self.detail))
     }
 
     /// The response to a request for this path.
     pub fn response(&self, instance: &str) -> HttpResponse {
+        let (status, code, title) = self.kind.row();
         let body = ProblemBody {
-            r#type: format!("urn:serin:problem:{}", self.code),
-            title: self.title.into(),
-            status: self.status.as_u16(),
+            r#type: format!("urn:serin:problem:{code}"),
+            title: title.into(),
+            status: status.as_u16(),
             detail: (&self.detail).into(),
             instance: instance.into(),
-            code: self.code.into(),
+            code: code.into(),
             error: (&self.detail).into(),
         };
-        let mut response = HttpResponse::build(self.status);
-        if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_str()));
-        }
-        if self.breaks_off() {
+        let mut response = HttpResponse::build(status);
+        // The rest of the body is still in flight, so the connection cannot be reused.
+        if matches!(self.kind, Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyBroken) {
             response.force_close();
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.kind == Kind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response
@@ -239,212 +226,119 @@ fn shortened(detail: String) -> String {
     format!("{begin} [...] {end}")
 }
 
-impl From<PredictError> for Problem {
-    fn from(error: PredictError) -> Problem {
-        let detail = error.to_string();
-        match error {
-            PredictError::Row { .. } => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_features",
-                "The features do not fit the model",
-                detail,
-            ),
-            PredictError::Stable(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "stable_failed",
-                "The stable model failed",
-                detail,
-            ),
+/// An error of the layers below, by its kind.
+pub(crate) trait Classified: Display {
+    fn kind(&self) -> Kind;
+}
+
+impl<E: Classified> From<E> for Problem {
+    fn from(error: E) -> Problem {
+        Problem::new(error.kind(), error)
+    }
+}
+
+impl Classified for PredictError {
+    fn kind(&self) -> Kind {
+        match self {
+            PredictError::Row { .. } => Kind::InvalidFeatures,
+            PredictError::Stable(_) => Kind::StableFailed,
         }
     }
 }
 
-impl From<ReplayRecentError> for Problem {
-    fn from(error: ReplayRecentError) -> Problem {
-        let detail = error.to_string();
-        match error {
-            ReplayRecentError::Refused(refusal) => refusal.into(),
-            ReplayRecentError::RingIsOff => Problem::new(
-                StatusCode::CONFLICT,
-                "recent_requests_off",
-                "Recent requests are not kept",
-                detail,
-            ),
+impl Classified for ReplayRecentError {
+    fn kind(&self) -> Kind {
+        match self {
+            ReplayRecentError::Refused(refusal) => refusal.kind(),
+            ReplayRecentError::RingIsOff => Kind::RecentRequestsOff,
         }
     }
 }
 
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Problem {
-        let detail = error.to_string();
-        let unprocessable = |code, title| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, detail.clone())
-        };
-        match error {
-            CommandError::Registry(error) => error.into(),
-            CommandError::Field(error) => error.into(),
-            CommandError::PreviousLost { .. } => Problem::new(
-                StatusCode::CONFLICT,
-                "previous_lost",
-                "The previous version is no longer available",
-                detail,
-            ),
-            CommandError::Contradiction { .. } => Problem::field(detail),
-            CommandError::Refused(refusal) => refusal.into(),
-            CommandError::Store(error) => error.into(),
-            CommandError::PendingRollback(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "rollback_pending",
-                "The rollback took effect but is not yet in the journal",
-                detail,
-            ),
-            CommandError::Features { .. } => {
-                unprocessable("features_differ", "The features differ from stable's")
-            }
-            CommandError::WarmUp { .. } => {
-                unprocessable("warm_up_failed", "The model failed during warm-up")
-            }
-            CommandError::InjectionNotAllowed => Problem::new(
-                StatusCode::FORBIDDEN,
-                "injection_not_allowed",
-                "Fault injection is disabled",
-                detail,
-            ),
-            CommandError::Revision { .. } => Problem::new(
-                StatusCode::PRECONDITION_FAILED,
-                "revision_changed",
-                "The state has changed",
-                detail,
-            ),
+impl Classified for CommandError {
+    fn kind(&self) -> Kind {
+        match self {
+            CommandError::Registry(error) => error.kind(),
+            CommandError::Field(_) | CommandError::Contradiction { .. } => Kind::InvalidBody,
+            CommandError::PreviousLost { .. } => Kind::PreviousLost,
+            CommandError::Refused(refusal) => refusal.kind(),
+            CommandError::Store(error) => error.kind(),
+            CommandError::PendingRollback(_) => Kind::RollbackPending,
+            CommandError::Features { .. } => Kind::FeaturesDiffer,
+            CommandError::WarmUp { .. } => Kind::WarmUpFailed,
+            CommandError::InjectionNotAllowed => Kind::InjectionNotAllowed,
+            CommandError::Revision { .. } => Kind::RevisionChanged,
         }
     }
 }
 
-impl From<RegistryError> for Problem {
-    fn from(error: RegistryError) -> Problem {
-        let (status, code, title) = match &error {
-            RegistryError::Outside { .. } => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "path_outside",
-                "The path is outside the models folder",
-            ),
-            RegistryError::NotFound { .. } => {
-                (StatusCode::NOT_FOUND, "no_such_model", "No such model")
-            }
-            RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "not_a_model", "Not a valid model file")
-            }
-        };
-        Problem::new(status, code, title, error.to_string())
+impl Classified for RegistryError {
+    fn kind(&self) -> Kind {
+        match self {
+            RegistryError::Outside { .. } => Kind::PathOutside,
+            RegistryError::NotFound { .. } => Kind::NoSuchModel,
+            RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => Kind::NotAModel,
+        }
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Problem {
-        let conflict = StatusCode::CONFLICT;
-        let (status, code) = match &refusal {
-            Refusal::CanaryActive { .. } => (conflict, "canary_active"),
-            Refusal::NoCanary => (conflict, "no_canary"),
-            Refusal::OtherRollout { .. } => (conflict, "other_rollout"),
-            Refusal::StaleJudgement => (conflict, "stale_judgement"),
-            Refusal::NotPassing { harm_detected: false, .. } => (conflict, "insufficient_data"),
-            Refusal::NotPassing { harm_detected: true, .. } => (conflict, "not_passing"),
-            Refusal::IsPaused { .. } => (conflict, "paused"),
-            Refusal::LastStep { .. } => (conflict, "last_step"),
-            Refusal::NotByPlan { .. } => (conflict, "not_by_plan"),
-            Refusal::NotApproved { .. } => (conflict, "not_approved"),
-            Refusal::CoolingDown { .. } => (conflict, "cooling_down"),
-            Refusal::PromotionMonitored { .. } => (conflict, "promotion_monitored"),
-            Refusal::NothingToRevert => (conflict, "nothing_to_revert"),
-            Refusal::Quarantined { .. } => (conflict, "quarantined"),
-            Refusal::ReasonMissing => (StatusCode::UNPROCESSABLE_ENTITY, "reason_missing"),
-            Refusal::AlreadyInitialized => (conflict, "already_initialized"),
-        };
-        Problem::new(status, code, "Not possible in the current state", refusal.to_string())
+impl Classified for Refusal {
+    fn kind(&self) -> Kind {
+        match self {
+            Refusal::CanaryActive { .. } => Kind::CanaryActive,
+            Refusal::NoCanary => Kind::NoCanary,
+            Refusal::OtherRollout { .. } => Kind::OtherRollout,
+            Refusal::StaleJudgement => Kind::StaleJudgement,
+            Refusal::NotPassing { harm_detected: false, .. } => Kind::InsufficientData,
+            Refusal::NotPassing { harm_detected: true, .. } => Kind::NotPassing,
+            Refusal::IsPaused { .. } => Kind::Paused,
+            Refusal::LastStep { .. } => Kind::LastStep,
+            Refusal::NotByPlan { .. } => Kind::NotByPlan,
+            Refusal::NotApproved { .. } => Kind::NotApproved,
+            Refusal::CoolingDown { .. } => Kind::CoolingDown,
+            Refusal::PromotionMonitored { .. } => Kind::PromotionMonitored,
+            Refusal::NothingToRevert => Kind::NothingToRevert,
+            Refusal::Quarantined { .. } => Kind::Quarantined,
+            Refusal::ReasonMissing => Kind::ReasonMissing,
+            Refusal::AlreadyInitialized => Kind::AlreadyInitialized,
+        }
     }
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Problem {
-        match &error {
-            StoreError::Conflict { .. } => Problem::new(
-                StatusCode::CONFLICT,
-                "revision_conflict",
-                "Concurrent change",
-                error.to_string(),
-            ),
+impl Classified for StoreError {
+    fn kind(&self) -> Kind {
+        match self {
+            StoreError::Conflict { .. } => Kind::RevisionConflict,
             StoreError::InUse { .. }
             | StoreError::Open { .. }
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }
-            | StoreError::Sqlite(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_failed",
-                "The store failed; nothing changed",
-                error.to_string(),
-            ),
+            | StoreError::Sqlite(_) => Kind::StoreFailed,
         }
     }
 }
 
-impl From<OptionError> for Problem {
-    fn from(error: OptionError) -> Problem {
-        Problem::field(error.to_string())
-    }
-}
-
-impl From<TableError> for Problem {
-    fn from(error: TableError) -> Problem {
-        Problem::field(error.to_string())
-    }
-}
-
-impl From<MetricNameError> for Problem {
-    fn from(error: MetricNameError) -> Problem {
-        Problem::field(error.to_string())
-    }
-}
-
-impl From<FieldError> for Problem {
-    fn from(error: FieldError) -> Problem {
-        Problem::field(error.to_string())
-    }
-}
-
-impl From<RecordError> for Problem {
-    fn from(error: RecordError) -> Problem {
-        match &error {
+impl Classified for RecordError {
+    fn kind(&self) -> Kind {
+        match self {
             RecordError::Name(_) | RecordError::Score(_) | RecordError::NotJudged { .. } => {
-                Problem::field(error.to_string())
+                Kind::InvalidBody
             }
-            RecordError::TooManyMetrics { .. } => Problem::new(
-                StatusCode::CONFLICT,
-                "too_many_metrics",
-                "Too many metrics",
-                error.to_string(),
-            ),
+            RecordError::TooManyMetrics { .. } => Kind::TooManyMetrics,
         }
     }
 }
 
-impl From<FeedbackError> for Problem {
-    fn from(error: FeedbackError) -> Problem {
-        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
-        let (status, code) = match &error {
-            FeedbackError::Disabled => (StatusCode::CONFLICT, "feedback_disabled"),
-            FeedbackError::Id(IdError::Malformed) => (unprocessable, "malformed_id"),
-            FeedbackError::Id(IdError::Forged) => (unprocessable, "forged_id"),
-            FeedbackError::Expired { .. } => (StatusCode::GONE, "feedback_expired"),
-            FeedbackError::Gone { .. } => (StatusCode::GONE, "rollout_gone"),
-            FeedbackError::Repeated => (StatusCode::CONFLICT, "repeated_feedback"),
-            FeedbackError::Full { .. } => (StatusCode::SERVICE_UNAVAILABLE, "feedback_full"),
-        };
-        Problem::new(status, code, "Label not accepted", error.to_string())
-    }
-}
-
-impl From<DurationError> for Problem {
-    fn from(error: DurationError) -> Problem {
-        Problem::field(error.to_string())
+impl Classified for FeedbackError {
+    fn kind(&self) -> Kind {
+        match self {
+            FeedbackError::Disabled => Kind::FeedbackDisabled,
+            FeedbackError::Id(IdError::Malformed) => Kind::MalformedId,
+            FeedbackError::Id(IdError::Forged) => Kind::ForgedId,
+            FeedbackError::Expired { .. } => Kind::FeedbackExpired,
+            FeedbackError::Gone { .. } => Kind::RolloutGone,
+            FeedbackError::Repeated => Kind::RepeatedFeedback,
+            FeedbackError::Full { .. } => Kind::FeedbackFull,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
+use super::problem::Kind;
 use super::problem::Problem;
 use super::settings::Settings;
 use crate::service::Service;
@@ -42,9 +43,12 @@ impl Default for AnalysisQueue {
 }
 
 impl AnalysisQueue {
-    /// Waits until an analysis may run; it may as long as the permit is held.
+    /// Waits for a permit to run an analysis.
     pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let _place = self.waiting.try_acquire().map_err(|_| Problem::too_many_analyses())?;
-        self.running.clone().acquire_owned().await.map_err(|_| Problem::too_many_analyses())
+        let full = || {
+            Problem::new(Kind::TooManyAnalyses, "the queue of analyses is full; try again later")
+        };
+        let _place = self.waiting.try_acquire().map_err(|_| full())?;
+        self.running.clone().acquire_owned().await.map_err(|_| full())
     }
 }

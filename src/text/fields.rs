@@ -1,4 +1,4 @@
-//! Fields of settings and bodies: reads them, and names the one that is wrong.
+//! Fields of settings and bodies: reads them, with errors that name the field.
 
 use std::error::Error;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::lists::did_you_mean;
 /// Fields that replace those of a default.
 pub type Changes = serde_json::Map<String, Value>;
 
-/// A field that is missing, unknown or not what it may be.
+/// A field that is missing, unknown or invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// The field, such as `plan.steps[0].weight`; empty for the whole.
@@ -48,7 +48,7 @@ impl FieldError {
         FieldError::new(path, format!("{value} is out of range; use {allowed}"))
     }
 
-    /// The same field, seen from outside the section that it is in.
+    /// The same field with the path of the section that it is in.
     pub fn within(self, section: &str) -> FieldError {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         FieldError { path: format!("{section}{dot}{}", self.path), ..self }
@@ -66,14 +66,14 @@ where
     serde_path_to_error::deserialize(from).map_err(|error| field_error(&error))
 }
 
-/// The field that a parser complains of.
+/// The field that a parser rejects.
 pub fn field_error<E: Display>(error: &serde_path_to_error::Error<E>) -> FieldError {
     let path = error.path().to_string();
     let path = if path == "." { String::new() } else { shortened(&path) };
     FieldError { path, message: plain(&error.inner().to_string()) }
 }
 
-/// A path that fits into a message even if a client has sent a name of 100 kB.
+/// A path that fits into a message, even if a client sends a name of 100 kB.
 fn shortened(path: &str) -> String {
     const MAX_CHARACTERS: usize = 100;
     let mut shown: String = path.chars().take(MAX_CHARACTERS).collect();
@@ -114,26 +114,38 @@ fn merge(into: &mut Value, change: &Value) {
 fn plain(message: &str) -> String {
     // The position is that of the end of the value; the path says more.
     let message = message.rsplit_once(" at line ").map_or(message, |(before, _)| before);
-    if message.starts_with("unknown field `") || message.starts_with("unknown variant `") {
+    let Some((mistake, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    if mistake.starts_with("unknown ") {
         // Every second piece is between backticks: the unknown word, then the known ones.
         let mut words = message.split('`').skip(1).step_by(2);
         let meant = words.next().map(|word| did_you_mean(word, words)).unwrap_or_default();
-        return message.replacen(", expected ", &format!("{meant}, expected "), 1);
+        return format!("{mistake}{meant}; use {expected}");
     }
-    let Some((before, expected)) = message.split_once(", expected ") else {
-        return message.to_owned();
+    let Some((kind, value)) = mistake.split_once(": ") else { return message.to_owned() };
+    let value = match value {
+        "sequence" => "a list",
+        "map" => "an object",
+        // `integer `5`` or `string "5"`: the value shows its type.
+        _ => value.strip_prefix("string ").or(value.split('`').nth(1)).unwrap_or(value),
     };
-    let expected = match expected {
-        "f64" => "a number without quotes, such as 0.87",
-        "u64" | "u32" | "usize" => "a whole number of 0 or more",
-        "a boolean" => "true or false",
-        "a string" | "string" => "text in quotes",
-        "a sequence" => "a list",
-        "a map" => "an object",
-        _ if expected.starts_with("struct ") => "an object of named fields",
-        _ => expected,
+    let (noun, remedy) = match expected {
+        "f64" => ("a number", "a number without quotes, for example 0.87"),
+        "u64" | "usize" => ("a whole number", "a whole number of 0 or more"),
+        "u32" => ("a whole number", "a whole number from 0 to 4294967295"),
+        "a boolean" => ("true or false", "true or false without quotes"),
+        "a string" | "string" => ("a text", "a text in quotes"),
+        "a sequence" => ("a list", "a list in brackets"),
+        _ if expected == "a map" || expected.starts_with("struct ") => {
+            ("an object", "an object with named fields")
+        }
+        _ => return format!("{value} does not fit; use {expected}"),
     };
-    format!("{before}, expected {expected}")
+    if kind == "invalid value" {
+        return format!("{value} is out of range; use {remedy}");
+    }
+    format!("{value} is not {noun}; use {remedy}")
 }
 
 #[cfg(test)]
@@ -172,19 +184,27 @@ mod tests {
         for (change, said) in [
             (
                 json!({"smaples": 1}),
-                "smaples: unknown field `smaples` (did you mean `samples`?), expected `samples` or `inner`",
+                "smaples: unknown field `smaples` (did you mean `samples`?); use `samples` or `inner`",
             ),
             (
                 json!({"samples": "two"}),
-                "samples: invalid type: string \"two\", expected a whole number of 0 or more",
+                "samples: \"two\" is not a whole number; use a whole number of 0 or more",
             ),
             (
                 json!({"inner": {"list": [1, null]}}),
-                "inner.list[1]: invalid type: null, expected a number without quotes, such as 0.87",
+                "inner.list[1]: null is not a number; use a number without quotes, for example 0.87",
+            ),
+            (
+                json!({"samples": -3}),
+                "samples: -3 is out of range; use a whole number of 0 or more",
+            ),
+            (
+                json!({"samples": 2.5}),
+                "samples: 2.5 is not a whole number; use a whole number of 0 or more",
             ),
             (
                 json!({"inner": null}),
-                "inner: invalid type: null, expected an object of named fields",
+                "inner: null is not an object; use an object with named fields",
             ),
         ] {
             let error = overlay(&Section::default(), &changes(change)).unwrap_err();

@@ -82,7 +82,7 @@ fn a_value_out_of_its_range_is_refused() {
         (r#""traffic_percent": -1"#, range(&["percent", "-1", "0 to 100"])),
         (r#""traffic_percent": 101"#, range(&["percent", "101", "0 to 100"])),
         (r#""traffic_percent": 100.001"#, range(&["percent", "100.001", "0 to 100"])),
-        (r#""traffic_percent": 0.001"#, range(&["percent", "0.001", "round it"])),
+        (r#""traffic_percent": 0.001"#, range(&["percent", "0.001", "two decimals"])),
         (r#""traffic_percent": "10""#, range(&["\"10\"", "a number"])),
         (r#""traffic_percent": NaN"#, refused(400, "invalid_json", &["line 1 column"])),
         (r#""traffic_percent": 1e999"#, refused(400, "invalid_json", &["out of range"])),

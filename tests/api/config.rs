@@ -35,10 +35,7 @@ fn a_body_with_a_typing_error_is_refused_with_what_was_meant() {
             json!({ "model_path": "model_v2.bin", "policy": { "promot_score": 5 } }),
             "`promot_score` (did you mean `promote_score`?)",
         ),
-        (
-            json!({ "model_path": "model_v2.bin", "mode": "auto" }),
-            "expected `manual` or `automatic`",
-        ),
+        (json!({ "model_path": "model_v2.bin", "mode": "auto" }), "use `manual` or `automatic`"),
         (json!({ "x".repeat(100_000): 1 }), "unknown field"),
     ] {
         let reply = app.deploy_canary_with(&body);

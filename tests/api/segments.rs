@@ -128,8 +128,8 @@ fn segments_that_cannot_be_are_refused_and_forgotten() {
         (json!({ "region": ["north"] }), "a text or a number"),
         (json!({ "region": { "a": 1 } }), "a text or a number"),
         (json!({ "region": true }), "a text or a number"),
-        (json!("north"), "segments to be an object"),
-        (json!(null), "segments to be an object"),
+        (json!("north"), "use an object, for example"),
+        (json!(null), "use an object, for example"),
         (json!({ "a": 1, "b": 1, "c": 1, "d": 1, "e": 1 }), "more than 4 keys"),
     ];
     for (segments, named) in cases {

@@ -83,7 +83,7 @@ fn the_header_means_the_same_as_the_key_in_the_body_which_goes_first() {
 fn a_header_that_can_be_no_key_is_refused() {
     let app = sticky();
     let long = "x".repeat(257);
-    let expected = refused(422, "invalid_body", &["header x-user-id has 257 bytes", "256"]);
+    let expected = refused(422, "invalid_body", &["header x-user-id: 257 bytes", "256"]);
     with_header(&app, "x-user-id", &long, &row()).assert_refused(expected, "/predict", "long");
     with_header(&app, "x-user-id", &long[1..], &row()).done();
     let head = b"POST /predict HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-user-id: \xff\xfe\r\n"

@@ -100,13 +100,13 @@ impl TryFrom<f64> for Weight {
 #[derive(Debug, Error, PartialEq)]
 pub enum WeightError {
     /// Below 0, above 100, or not a number.
-    #[error("{percent} is out of range; give a percentage from 0 to 100")]
+    #[error("{percent} is out of range; use 0 to 100")]
     OutOfRange {
         /// The given number.
         percent: f64,
     },
     /// Finer than a basis point.
-    #[error("{percent} is finer than 0.01 percent; round it to two decimals")]
+    #[error("{percent} is finer than 0.01; use at most two decimals, for example 33.33")]
     TooFine {
         /// The given number.
         percent: f64,

@@ -49,7 +49,7 @@ fn what_is_wrong_is_named() {
         ("[plan]\ntemplate = \"carefull\"", "did you mean `careful`?"),
         ("listen = \"127.0.0.1:99999\"", "listen: \"127.0.0.1:99999\" is not an address"),
         ("workers = 0", "workers: 0 is out of range; use 1 to 1024"),
-        ("workers = \"two\"", "expected a whole number"),
+        ("workers = \"two\"", "\"two\" is not a whole number"),
         ("bake = \"soon\"", "bake: \"soon\" is not a duration; use 0s to 720h"),
         ("canary_deadline = \"-1s\"", "canary_deadline: "),
         ("stable_deadline = \"0s\"", "stable_deadline: \"0s\" is out of range; use 1ms to 720h"),

@@ -7,6 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::web::Payload;
 use serde::Deserialize;
 
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
 use crate::text::fields;
@@ -16,8 +17,7 @@ use crate::text::fields;
 pub enum ContentType {
     /// A `Content-Type` may be missing.
     Optional,
-    /// It must be there with every body, so that no web page can send one without the browser
-    /// asking first.
+    /// It must be sent with every body, so that a web page cannot send one without a preflight.
     Required,
 }
 
@@ -40,66 +40,89 @@ pub async fn read(
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
-        let detail = format!("Content-Encoding {encoding:?} is not taken; send plain JSON");
-        return Err(Problem::media_type(detail));
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format_args!("Content-Encoding: {encoding:?} is not supported; send plain JSON"),
+        ));
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let too_large = || {
+        let limit = settings.body_limit;
+        Problem::new(
+            Kind::BodyTooLarge,
+            format_args!("the body is larger than {limit} bytes; send fewer rows at once"),
+        )
+    };
     if declared.is_some_and(|length: usize| length > settings.body_limit) {
-        return Err(Problem::too_large(settings.body_limit));
+        return Err(too_large());
     }
-    // A page of another site can send a body without a type, and without asking, so its browser's
-    // Origin makes the type required.
+    // A page of another site can send a body without a type and without a preflight, so a request with
+    // an Origin must name the type.
     let must_be_named =
         content_type == ContentType::Required || headers.contains_key(header::ORIGIN);
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
     let reading = payload.to_bytes_limited(settings.body_limit);
     let bytes = match tokio::time::timeout(settings.body_deadline, reading).await {
-        Err(_) => return Err(Problem::too_slow(settings.body_deadline.as_secs_f64())),
-        Ok(Err(_)) => return Err(Problem::too_large(settings.body_limit)),
-        Ok(Ok(Err(cause))) => return Err(Problem::broken(&cause)),
+        Err(_) => {
+            let seconds = settings.body_deadline.as_secs_f64();
+            return Err(Problem::new(
+                Kind::BodyTooSlow,
+                format_args!("the body did not arrive within {seconds} s; send it again"),
+            ));
+        }
+        Ok(Err(_)) => return Err(too_large()),
+        Ok(Ok(Err(cause))) => {
+            return Err(Problem::new(
+                Kind::BodyBroken,
+                format_args!("the body is incomplete ({cause}); send it again"),
+            ));
+        }
         Ok(Ok(Ok(bytes))) => bytes,
     };
     match given {
-        Some(given) if !is_json(given) => Err(Problem::media_type(format!(
-            "Content-Type {given:?} is not taken; send application/json"
-        ))),
-        None if must_be_named && !bytes.is_empty() => {
-            Err(Problem::media_type("Content-Type is missing; send application/json".to_owned()))
-        }
+        Some(given) if !is_json(given) => Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format_args!("Content-Type: {given:?} is not supported; send application/json"),
+        )),
+        None if must_be_named && !bytes.is_empty() => Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            "Content-Type is missing; send application/json",
+        )),
         Some(_) | None => Ok(bytes),
     }
 }
 
-/// The body as JSON; an empty one stands for `{}`.
+/// The body as JSON, where an empty body means `{}`.
 ///
 /// # Errors
-/// When it is not JSON of the type's shape.
+/// See [`parse`].
 pub fn parse_or_default<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
-    parse(if bytes.is_empty() { b"{}" } else { bytes })
+    parse(if bytes.is_empty() { b"{}" } else { bytes }, "{}")
 }
 
-/// The body as JSON.
+/// The body as JSON. A client that sends none gets the example.
 ///
 /// # Errors
 /// When it is not a JSON object of the type's shape.
-pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
-    // serde would take the fields' values in an array, too, in an order that is no contract.
+pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], example: &str) -> Result<T, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::new(
+            Kind::EmptyBody,
+            format_args!("the body is empty; send JSON, for example {example}"),
+        ));
+    }
+    // serde also reads a struct from an array of its fields, whose order is not a contract.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::field("the body is an array; send an object that names its fields"));
     }
-    serde_json::from_slice(bytes).map_err(|cause| problem::<T>(bytes, &cause))
-}
-
-/// What is wrong with a body. The path of the field is found by reading again, so that good bodies cost
-/// nothing more.
-fn problem<'a, T: Deserialize<'a>>(bytes: &'a [u8], cause: &serde_json::Error) -> Problem {
-    if !cause.is_data() {
-        return Problem::json(cause);
-    }
-    match fields::read::<T, _>(&mut serde_json::Deserializer::from_slice(bytes)) {
-        Err(error) => error.into(),
-        Ok(_) => Problem::json(cause),
-    }
+    serde_json::from_slice(bytes).map_err(|cause| {
+        if !cause.is_data() {
+            return Problem::new(Kind::InvalidJson, format_args!("invalid body: {cause}"));
+        }
+        // Reading again finds the path of the field, so that valid bodies pay nothing for it.
+        let again = fields::read::<T, _>(&mut serde_json::Deserializer::from_slice(bytes));
+        again.map_or_else(Problem::field, |_| Problem::field(cause))
+    })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -115,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_known_by_its_type() {
+    fn json_is_recognized_by_its_type() {
         for json in
             ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "a/b+json"]
         {

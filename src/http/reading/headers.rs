@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::fields::check_key;
 use crate::canary::Track;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 
 /// Which headers of a prediction are read.
@@ -69,15 +70,17 @@ impl RequestHeaders {
         let (None, Some(name)) = (&in_body, &self.sticky_header) else { return Ok(in_body) };
         let Some(value) = only(headers, name.as_str())? else { return Ok(None) };
         let Ok(key) = str::from_utf8(value.as_bytes()) else {
-            let detail = format!("header {name}: {value:?} is not UTF-8; send UTF-8 text");
-            return Err(Problem::header(detail));
+            return Err(Problem::new(
+                Kind::InvalidHeader,
+                format_args!("header {name}: {value:?} is not UTF-8; send UTF-8 text"),
+            ));
         };
         check_key(&format!("header {name}"), Some(key))?;
         Ok(Some(key).filter(|key| !key.is_empty()).map(Cow::Borrowed))
     }
 
-    /// The track a tester asks for. Unless the settings allow it, the header is ignored: users cannot
-    /// choose a version, and a proxy that sends it breaks nothing.
+    /// The track a tester asks for. Unless the settings allow it, the header is ignored, so that users
+    /// cannot choose a version.
     ///
     /// # Errors
     /// When the value is not a track.
@@ -88,24 +91,25 @@ impl RequestHeaders {
         let wanted = |value: &HeaderValue| {
             let tracks = [Track::Stable, Track::Canary];
             tracks.into_iter().find(|track| value == track.name()).ok_or_else(|| {
-                let detail =
-                    format!("{TRACK_HEADER}: {value:?} is not a track; send stable or canary");
-                Problem::header(detail)
+                Problem::new(
+                    Kind::InvalidHeader,
+                    format_args!("{TRACK_HEADER}: {value:?} is not a track; send stable or canary"),
+                )
             })
         };
         only(headers, TRACK_HEADER)?.map(wanted).transpose()
     }
 }
 
-/// The value of a header. Repeated headers must agree, since nothing tells which one to trust.
+/// The value of a header. Repeated headers must agree, since either could be the wrong one.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut values = headers.get_all(name);
     let Some(first) = values.next() else { return Ok(None) };
     match values.find(|value| *value != first) {
-        Some(other) => {
-            let detail = format!("header {name}: sent as {first:?} and as {other:?}; send it once");
-            Err(Problem::header(detail))
-        }
+        Some(other) => Err(Problem::new(
+            Kind::InvalidHeader,
+            format_args!("header {name}: sent as {first:?} and as {other:?}; send it once"),
+        )),
         None => Ok(Some(first)),
     }
 }

@@ -25,7 +25,7 @@ impl<'a> RequestSegments<'a> {
     /// Names the first key or value that is not allowed.
     pub fn checked(self, declared: &Segments) -> Result<Named<'a>, Problem> {
         let given = self.0.iter().map(|(key, value)| (&**key, &**value));
-        declared.check(given).map_err(|cause| Problem::field(cause.to_string()))?;
+        declared.check(given).map_err(Problem::field)?;
         Ok(self.0)
     }
 }
@@ -47,7 +47,7 @@ impl<'de> Visitor<'de> for Entries {
     type Value = Named<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("segments to be an object, for example {\"region\": \"north\"},")
+        out.write_str("an object, for example {\"region\": \"north\"}")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<'de>, A::Error> {
@@ -55,13 +55,13 @@ impl<'de> Visitor<'de> for Entries {
         while let Some(Text(key)) = entries.next_key()? {
             if named.iter().any(|(other, _)| *other == key) {
                 return Err(A::Error::custom(format_args!(
-                    "segments: key {:?} occurs twice; send each key once",
+                    "key {:?} occurs twice; send each key once",
                     key.chars().take(64).collect::<String>()
                 )));
             }
             if named.len() == MAX_KEYS {
                 return Err(A::Error::custom(format_args!(
-                    "segments: more than {MAX_KEYS} keys, the maximum that can be declared; omit some"
+                    "more than {MAX_KEYS} keys; send only declared ones"
                 )));
             }
             let Value(value) = entries.next_value()?;
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for OneValue {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a value of segments to be a text or a number, for example \"north\" or 7,")
+        out.write_str("a text or a number, for example \"north\" or 7")
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cow<'de, str>, E> {

@@ -1,15 +1,15 @@
 //! Reports under `/admin`: health, status, models and history. None of them changes anything.
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::web::Data;
 use actix_web::web::Query;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::http::answer::ask;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json;
+use crate::http::answer::json_at;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
-use crate::http::shared::Shared;
 use crate::service::Service;
 use crate::service::status::history::History;
 use crate::service::status::report::Reported;
@@ -26,56 +26,44 @@ const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
 /// `GET /admin/check-canary-health`
-pub async fn health(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    ask(request, shared, |service| Ok(service.health()?), |_| None).await
+pub async fn health(call: Call) -> Answer {
+    json(&call.ask(Service::health).await?)
 }
 
 /// `GET /admin/status`
-pub async fn status(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    let reported = |service: &Service| Ok(Reported::from(service.status()));
-    ask(request, shared, reported, |reported| Some(reported.status.revision)).await
+pub async fn status(call: Call) -> Answer {
+    let reported = |service: &Service| Ok::<_, Problem>(Reported::from(service.status()));
+    let reported = call.ask(reported).await?;
+    json_at(reported.status.revision, &reported)
 }
 
 /// `GET /admin/models`
-pub async fn models(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    ask(
-        request,
-        shared,
-        |service| Ok(json!({ "models": service.control.registry().list() })),
-        |_| None,
-    )
-    .await
+pub async fn models(call: Call) -> Answer {
+    let listed = |service: &Service| Ok::<_, Problem>(service.control.registry().list());
+    json(&json!({ "models": call.ask(listed).await? }))
 }
 
 /// `GET /admin/history?limit=&after=`
-pub async fn history(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    let (limit, after) = match page(request.query_string()) {
-        Ok(page) => page,
-        Err(problem) => return problem.response(request.path()),
-    };
-    ask(
-        request,
-        shared,
-        move |service| {
-            let entries = match after {
-                Some(after) => service.history(after, limit)?,
-                None => service.newest_history(limit)?,
-            };
-            Ok(History::new(entries))
-        },
-        |_| None,
-    )
-    .await
+pub async fn history(call: Call) -> Answer {
+    let (limit, after) = page(call.request.query_string())?;
+    let history = call.ask(move |service| {
+        let entries = match after {
+            Some(after) => service.history(after, limit),
+            None => service.newest_history(limit),
+        };
+        entries.map(History::new)
+    });
+    json(&history.await?)
 }
 
 fn page(query: &str) -> Result<(usize, Option<u64>), Problem> {
-    let Page { limit, after } =
-        Query::from_query(query).map(Query::into_inner).map_err(|cause| {
-            Problem::query(format!("{cause}; use whole numbers for limit and after"))
-        })?;
+    let invalid = |detail: String| Problem::new(Kind::InvalidQuery, detail);
+    let Page { limit, after } = Query::from_query(query)
+        .map(Query::into_inner)
+        .map_err(|cause| invalid(format!("{cause}; use whole numbers for limit and after")))?;
     let limit = limit.unwrap_or(DEFAULT_PAGE);
     if limit > MAX_PAGE {
-        return Err(Problem::query(format!("limit: {limit} is out of range; use 0 to {MAX_PAGE}")));
+        return Err(invalid(format!("limit: {limit} is out of range; use 0 to {MAX_PAGE}")));
     }
     Ok((limit, after))
 }

@@ -5,10 +5,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
-use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::Data;
-use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,13 +14,12 @@ use crate::canary::Weight;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
-use crate::http::answer::blocking;
-use crate::http::answer::json;
-use crate::http::answer::respond;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json_at;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
-use crate::http::reading::body::ContentType;
-use crate::http::shared::Shared;
 use crate::service::Command;
 use crate::service::CommandError;
 use crate::service::Deployment;
@@ -45,21 +41,15 @@ pub trait CommandBody: DeserializeOwned {
     fn command(self) -> Result<Command, Problem>;
 }
 
-/// The status after a command, with its report.
-fn reported(status: Status) -> Result<HttpResponse, Problem> {
-    let revision = status.revision;
-    json(&Reported::from(status), Some(revision))
+/// Runs a command.
+pub async fn command<B: CommandBody>(call: Call) -> Answer {
+    let command = order::<B>(&call.body, B::EXAMPLE)?.command()?;
+    reported(run(&call, command, Service::command).await?)
 }
 
-/// Runs a command.
-pub async fn command<B: CommandBody>(
-    request: HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-) -> HttpResponse {
-    let parse = |bytes: &[u8]| parsed::<B>(bytes, B::EXAMPLE)?.command();
-    let outcome = run(&request, payload, shared, parse, Service::command).await;
-    respond(&request, outcome.and_then(reported))
+/// The status after a command, with its report.
+fn reported(status: Status) -> Answer {
+    json_at(status.revision, &Reported::from(status))
 }
 
 /// The body of `promote-canary`.
@@ -189,21 +179,12 @@ struct SlowdownAnswer {
 }
 
 /// `POST /admin/toggle-slowdown`
-pub async fn toggle_slowdown(
-    request: HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-) -> HttpResponse {
-    let parse = |bytes: &[u8]| {
-        let Slowdown { enabled, delay_ms } = parsed(bytes, None)?;
-        Ok(Command::SetSlowdown { enabled, delay_ms })
-    };
-    let outcome = run(&request, payload, shared, parse, Service::command).await;
-    let answer = outcome.and_then(|status| {
-        let (simulate_slowdown, delay_ms) = (status.simulate_slowdown, status.delay_ms);
-        json(&SlowdownAnswer { simulate_slowdown, delay_ms }, Some(status.revision))
-    });
-    respond(&request, answer)
+pub async fn toggle_slowdown(call: Call) -> Answer {
+    let Slowdown { enabled, delay_ms } = order(&call.body, None)?;
+    let command = Command::SetSlowdown { enabled, delay_ms };
+    let status = run(&call, command, Service::command).await?;
+    let (simulate_slowdown, delay_ms) = (status.simulate_slowdown, status.delay_ms);
+    json_at(status.revision, &SlowdownAnswer { simulate_slowdown, delay_ms })
 }
 
 /// The body of `deploy-canary`. Every field but the path overrides the configuration.
@@ -231,10 +212,9 @@ struct Deploy {
 const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
 
 /// `POST /admin/deploy-canary`
-pub async fn deploy(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
-    let parse = |bytes: &[u8]| deployment(parsed(bytes, Some(DEPLOY_EXAMPLE))?);
-    let outcome = run(&request, payload, shared, parse, Service::deploy).await;
-    respond(&request, outcome.and_then(reported))
+pub async fn deploy(call: Call) -> Answer {
+    let deployment = deployment(order(&call.body, Some(DEPLOY_EXAMPLE))?)?;
+    reported(run(&call, deployment, Service::deploy).await?)
 }
 
 fn deployment(body: Deploy) -> Result<Deployment, Problem> {
@@ -242,7 +222,12 @@ fn deployment(body: Deploy) -> Result<Deployment, Problem> {
     if let Some(steps) = body.steps {
         plan.insert("steps".to_owned(), steps);
     }
-    let bake = body.bake.as_deref().map(|bake| parsed_duration("bake", bake)).transpose()?;
+    let bake = body
+        .bake
+        .as_deref()
+        .map(|bake| parsed_duration("bake", bake))
+        .transpose()
+        .map_err(Problem::field)?;
     Ok(Deployment {
         model_path: body.model_path,
         weight: share("traffic_percent", body.traffic_percent)?,
@@ -257,31 +242,27 @@ fn deployment(body: Deploy) -> Result<Deployment, Problem> {
     })
 }
 
-fn parsed<T: DeserializeOwned>(bytes: &[u8], example: Option<&str>) -> Result<T, Problem> {
+fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
+    let weight = percent.map(Weight::from_percent).transpose();
+    weight.map_err(|cause| Problem::field(format_args!("{field}: {cause}")))
+}
+
+/// The order in a body; without an example an empty body means `{}`.
+fn order<T: DeserializeOwned>(body: &[u8], example: Option<&str>) -> Result<T, Problem> {
     match example {
-        Some(example) if bytes.is_empty() => Err(Problem::empty_body(example)),
-        Some(_) | None => body::parse_or_default(bytes),
+        Some(example) => body::parse(body, example),
+        None => body::parse_or_default(body),
     }
 }
 
-fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
-    let weight = percent.map(Weight::from_percent).transpose();
-    weight.map_err(|cause| Problem::field(format!("{field}: {cause}")))
-}
-
-/// Reads an order, and carries it out if the revision is the one the client expects.
+/// Carries out an order if the revision is the one that the client expects.
 async fn run<T: Send + 'static>(
-    request: &HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-    parse: impl FnOnce(&[u8]) -> Result<T, Problem>,
+    call: &Call,
+    order: T,
     act: fn(&Service, T, Option<u64>) -> Result<Status, CommandError>,
 ) -> Result<Status, Problem> {
-    let if_revision = if_match(request)?;
-    let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
-    let order = parse(&bytes)?;
-    let service = shared.service.clone();
-    blocking(move || Ok(act(&service, order, if_revision)?)).await
+    let if_revision = if_match(&call.request)?;
+    call.ask(move |service| act(service, order, if_revision)).await
 }
 
 /// The revision in `If-Match`, as an entity tag or a bare number.
@@ -294,5 +275,8 @@ fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     let quoted = text.strip_prefix("W/").unwrap_or(text);
     let digits = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
     let revision = if digits.bytes().all(|b| b.is_ascii_digit()) { digits } else { "" }.parse();
-    revision.map(Some).map_err(|_| Problem::if_match(text))
+    revision.map(Some).map_err(|_| {
+        let detail = format!("If-Match: {text:?} is not a revision; use the ETag of /admin/status");
+        Problem::new(Kind::InvalidIfMatch, detail)
+    })
 }

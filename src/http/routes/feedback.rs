@@ -1,22 +1,15 @@
 //! `POST /feedback`: actual outcomes of predictions, one or many. Open to every client of `/predict`.
 
-use std::fmt;
-
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::web::Data;
-use actix_web::web::Payload;
 use serde::Deserialize;
-use serde::Deserializer;
 use serde::Serialize;
-use serde::de::Visitor;
 use serde_json::json;
 
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
 use crate::http::answer::json;
-use crate::http::answer::respond;
+use crate::http::problem::Classified;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
-use crate::http::reading::body::ContentType;
 use crate::http::shared::Shared;
 use crate::service::reported::feedback::NOT_COUNTED;
 
@@ -38,8 +31,35 @@ struct Label {
 }
 
 /// Whether the outcome was the positive class.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "GivenOutcome")]
 struct Outcome(bool);
+
+/// An outcome as clients write it.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "not an outcome; use 0, 1, true or false (whether the positive class occurred)"
+)]
+enum GivenOutcome {
+    Bool(bool),
+    Number(f64),
+}
+
+impl TryFrom<GivenOutcome> for Outcome {
+    type Error = String;
+
+    fn try_from(given: GivenOutcome) -> Result<Outcome, String> {
+        match given {
+            GivenOutcome::Bool(outcome) => Ok(Outcome(outcome)),
+            GivenOutcome::Number(0.0) => Ok(Outcome(false)),
+            GivenOutcome::Number(1.0) => Ok(Outcome(true)),
+            GivenOutcome::Number(other) => {
+                Err(format!("{other} is not an outcome; use 0, 1, true or false"))
+            }
+        }
+    }
+}
 
 /// The result of a list of labels.
 #[derive(Serialize)]
@@ -62,35 +82,18 @@ const MAX_LABELS: usize = 1000;
 const EXAMPLE: &str = r#"{"prediction_id": "AQEKAC...", "outcome": 1}"#;
 
 /// Records labels.
-pub async fn feedback(
-    request: HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-) -> HttpResponse {
-    let outcome = record(&request, payload, &shared).await;
-    respond(&request, outcome)
-}
-
-async fn record(
-    request: &HttpRequest,
-    payload: Payload,
-    shared: &Shared,
-) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
-    if bytes.is_empty() {
-        return Err(Problem::empty_body(EXAMPLE));
-    }
-    let missing =
-        |field| Problem::field(format!("{field} is missing; send JSON, for example {EXAMPLE}"));
-    match body::parse(&bytes)? {
+pub async fn feedback(call: Call) -> Answer {
+    let shared = &call.shared;
+    let missing = |field| Problem::missing(field, EXAMPLE);
+    match body::parse(&call.body, EXAMPLE)? {
         Feedback { feedback: Some(labels), prediction_id: None, outcome: None } => {
             if !(1..=MAX_LABELS).contains(&labels.len()) {
                 let count = labels.len();
-                return Err(Problem::field(format!(
+                return Err(Problem::field(format_args!(
                     "feedback: {count} labels; send 1 to {MAX_LABELS} per request"
                 )));
             }
-            json(&many(shared, &labels), None)
+            json(&many(shared, &labels))
         }
         Feedback { feedback: Some(_), .. } => Err(Problem::field(
             "feedback excludes prediction_id and outcome; send one label, or a list",
@@ -104,7 +107,7 @@ async fn record(
                     json!({ "status": "not_counted", "counts_for": null, "reason": NOT_COUNTED })
                 }
             };
-            json(&answer, None)
+            json(&answer)
         }
     }
 }
@@ -117,45 +120,10 @@ fn many(shared: &Shared, labels: &[Label]) -> Results {
             Ok(Some(_)) => results.recorded += 1,
             Ok(None) => results.not_counted += 1,
             Err(error) => {
-                let (code, detail) = Problem::from(error).parts();
+                let (code, detail) = (error.kind().code(), error.to_string());
                 results.refused.push(Refused { index, code, detail });
             }
         }
     }
     results
-}
-
-impl<'de> Deserialize<'de> for Outcome {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Outcome, D::Error> {
-        from.deserialize_any(OutcomeVisitor)
-    }
-}
-
-struct OutcomeVisitor;
-
-impl Visitor<'_> for OutcomeVisitor {
-    type Value = Outcome;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("outcome to be 0, 1, true or false (whether the positive class occurred),")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Outcome, E> {
-        Ok(Outcome(value))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Outcome, E> {
-        match value {
-            0 => Ok(Outcome(false)),
-            1 => Ok(Outcome(true)),
-            _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(value), &self)),
-        }
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Outcome, E> {
-        if value == 0.0 || value == 1.0 {
-            return Ok(Outcome(value == 1.0));
-        }
-        Err(E::invalid_value(serde::de::Unexpected::Float(value), &self))
-    }
 }

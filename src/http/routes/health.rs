@@ -1,27 +1,27 @@
 //! `GET /livez`, `GET /readyz`: probes of an orchestrator.
 
-use actix_web::HttpRequest;
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
-use crate::http::shared::Shared;
 
 /// Whether the process runs.
-pub async fn livez() -> HttpResponse {
+pub async fn livez(_: Call) -> Answer {
     ok()
 }
 
 /// Whether the server takes requests: until it shuts down, since a stable model is loaded before it
 /// listens.
-pub async fn readyz(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    if shared.service.serving.is_ready() {
-        ok()
-    } else {
-        Problem::draining().response(request.path())
+pub async fn readyz(call: Call) -> Answer {
+    if call.shared.service.serving.is_ready() {
+        return ok();
     }
+    let detail = "this server is shutting down; send the request to another one";
+    Err(Problem::new(Kind::Draining, detail))
 }
 
-fn ok() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+fn ok() -> Answer {
+    Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n"))
 }

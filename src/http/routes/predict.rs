@@ -2,21 +2,16 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::http::header::ContentType as ContentTypeHeader;
-use actix_web::web::Data;
-use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::http::answer::line;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
-use crate::http::reading::body::ContentType;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::segments::RequestSegments;
-use crate::http::shared::Shared;
 use crate::model::Features;
 use crate::model::Output;
 use crate::service::reported::feedback::Ids;
@@ -44,9 +39,9 @@ struct Body<'a> {
     id: Option<Cow<'a, str>>,
 }
 
-/// The answer.
+/// The body of the answer.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Answered<'a> {
     #[serde(flatten)]
     rows: Rows,
     model_used: &'static str,
@@ -83,23 +78,9 @@ const MAX_ROWS: usize = 10_000;
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
 
 /// Answers a prediction request.
-pub async fn predict(request: HttpRequest, payload: Payload, shared: Data<Shared>) -> HttpResponse {
-    match answer(&request, payload, &shared).await {
-        Ok(body) => HttpResponse::Ok().insert_header(ContentTypeHeader::json()).body(body),
-        Err(problem) => problem.response(request.path()),
-    }
-}
-
-async fn answer(
-    request: &HttpRequest,
-    payload: Payload,
-    shared: &Shared,
-) -> Result<Vec<u8>, Problem> {
-    let bytes = body::read(request, payload, ContentType::Optional, &shared.settings).await?;
-    if bytes.is_empty() {
-        return Err(Problem::empty_body(EXAMPLE));
-    }
-    let body: Body<'_> = body::parse(&bytes)?;
+pub async fn predict(call: Call) -> Answer {
+    let body: Body<'_> = body::parse(&call.body, EXAMPLE)?;
+    let Call { request, shared, .. } = &call;
     check_key("key", body.key.as_deref())?;
     check_key("id", body.id.as_deref())?;
     let segments = body.segments.checked(shared.service.control.declared_segments())?;
@@ -112,15 +93,11 @@ async fn answer(
         (None, Some(rows)) if (1..=MAX_ROWS).contains(&rows.len()) => rows,
         (None, Some(rows)) => {
             let count = rows.len();
-            return Err(Problem::field(format!(
+            return Err(Problem::field(format_args!(
                 "instances: {count} rows; send 1 to {MAX_ROWS} per request"
             )));
         }
-        (None, None) => {
-            return Err(Problem::field(format!(
-                "features is missing; send JSON, for example {EXAMPLE}"
-            )));
-        }
+        (None, None) => return Err(Problem::missing("features", EXAMPLE)),
         (Some(_), Some(_)) => {
             return Err(Problem::field("features excludes instances; send one of them"));
         }
@@ -140,7 +117,7 @@ fn answer_body(
     single: bool,
     is_override: bool,
     id: Option<&str>,
-) -> Result<Vec<u8>, Problem> {
+) -> Answer {
     let kind = prediction.answered_by().inference.model().output();
     let row = |&output: &Output, prediction_id| Row {
         probability: output.score(),
@@ -162,7 +139,7 @@ fn answer_body(
             Rows::Many { predictions }
         }
     };
-    let answer = Answer {
+    json(&Answered {
         rows,
         model_used: prediction.track.name(),
         model_version: &prediction.answered_by().version.name,
@@ -172,6 +149,5 @@ fn answer_body(
         fallback: prediction.fallback,
         r#override: is_override,
         id,
-    };
-    line(&answer)
+    })
 }

@@ -1,22 +1,13 @@
 //! Shadow traffic: the largest disagreements, and a replay of recent requests.
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::web::Data;
-use actix_web::web::Payload;
 use serde::Serialize;
 
-use crate::http::answer::ask;
-use crate::http::answer::blocking;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
 use crate::http::answer::json;
-use crate::http::answer::respond;
-use crate::http::problem::Problem;
 use crate::http::reading::body;
-use crate::http::reading::body::ContentType;
 use crate::http::reading::body::Nothing;
-use crate::http::shared::Shared;
 use crate::service::serving::shadow::disagreements::Disagreement;
-use crate::service::serving::shadow::queue::ReplayedRecent;
 
 /// The answer of `disagreements`.
 #[derive(Serialize)]
@@ -30,40 +21,14 @@ struct Disagreements {
 }
 
 /// `GET /admin/disagreements`
-pub async fn disagreements(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    ask(
-        request,
-        shared,
-        |service| {
-            let (rollout, disagreements) = service.serving.shadow.disagreements();
-            Ok(Disagreements {
-                rollout,
-                disagreements,
-                redacted: service.serving.shadow.redacted().to_vec(),
-            })
-        },
-        |_| None,
-    )
-    .await
+pub async fn disagreements(call: Call) -> Answer {
+    let shadow = &call.shared.service.serving.shadow;
+    let (rollout, disagreements) = shadow.disagreements();
+    json(&Disagreements { rollout, disagreements, redacted: shadow.redacted().to_vec() })
 }
 
 /// `POST /admin/replay-recent`
-pub async fn replay_recent(
-    request: HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-) -> HttpResponse {
-    let outcome = replayed(&request, payload, shared).await;
-    respond(&request, outcome.and_then(|answer| json(&answer, None)))
-}
-
-async fn replayed(
-    request: &HttpRequest,
-    payload: Payload,
-    shared: Data<Shared>,
-) -> Result<ReplayedRecent, Problem> {
-    let bytes = body::read(request, payload, ContentType::Required, &shared.settings).await?;
-    let Nothing {} = body::parse_or_default(&bytes)?;
-    let service = shared.service.clone();
-    blocking(move || Ok(service.serving.replay_recent()?)).await
+pub async fn replay_recent(call: Call) -> Answer {
+    let Nothing {} = body::parse_or_default(&call.body)?;
+    json(&call.ask(|service| service.serving.replay_recent()).await?)
 }

@@ -72,9 +72,7 @@ impl<'de> Visitor<'de> for FeaturesVisitor {
     type Value = Features<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "features: an array of values in the model's order, or an object of values by name",
-        )
+        f.write_str("an array of values in the model's order, or an object of values by name")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -227,9 +225,9 @@ mod tests {
             ("[[1, 2]]", "features[0]: an array is not a feature value"),
             (r#"{"tenure": {"years": 3}}"#, "feature `tenure`: an object"),
             (r#"{"tenure": false}"#, "feature `tenure`: the boolean false"),
-            ("12", "expected features: an array of values"),
-            ("\"text\"", "expected features: an array of values"),
-            ("null", "expected features: an array of values"),
+            ("12", "expected an array of values"),
+            ("\"text\"", "expected an array of values"),
+            ("null", "expected an array of values"),
             ("[1e999]", "number out of range"),
             ("[NaN]", "expected value"),
         ];

@@ -45,15 +45,12 @@ pub enum RecordError {
     #[error(transparent)]
     Name(#[from] MetricNameError),
     /// The number cannot be compared with others.
-    #[error(
-        "score = {0:e} is out of range; give a finite number of at most {MAX_MAGNITUDE:e} in \
-         absolute value"
-    )]
+    #[error("score: {0:e} is out of range; use -{MAX_MAGNITUDE:e} to {MAX_MAGNITUDE:e}")]
     Score(f64),
     /// The number of a judged metric cannot be judged.
     #[error(
-        "score = {score:e} of the judged metric {metric} is out of range; give 0, or {:e} to \
-         {:e} in absolute value: choose another unit",
+        "score: {score:e} is out of range for the judged metric {metric}; use another unit, in which \
+         values are 0 or from {:e} to {:e} in absolute value",
         pending::MIN_MAGNITUDE,
         pending::MAX_MAGNITUDE
     )]
@@ -65,8 +62,8 @@ pub enum RecordError {
     },
     /// There are too many metrics already.
     #[error(
-        "metric = {name:?} would be one more than the {MAX_METRICS} that are kept; use one of the \
-         names there are, or clear them with POST /reset"
+        "metric: {name:?} would exceed the limit of {MAX_METRICS} metrics; use a recorded name, or \
+         delete the recorded values with POST /reset"
     )]
     TooManyMetrics {
         /// The new one.
