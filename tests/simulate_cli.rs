@@ -230,7 +230,7 @@ fn the_picture_is_well_formed_and_the_same_each_time() {
     assert_ne!(places(&one), places(&other));
     assert_well_formed(&one);
     for text in
-        ["regression, taken back: 100.0 %", "healthy, promoted", "share of canaries", "30 %"]
+        ["regression, rolled back: 100.0 %", "healthy, promoted", "share of canaries", "30 %"]
     {
         assert!(one.contains(text), "{text} is missing in {one}");
     }

@@ -1,4 +1,4 @@
-//! The look of the commands: color on a terminal, plain text in a pipe, JSON on demand.
+//! Output of the commands: color on a terminal, plain text in a pipe, JSON for programs.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use anstyle::AnsiColor;
 use anstyle::Style;
 use comfy_table::Table;
 use comfy_table::presets;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::text::lists::is_one_line;
 
@@ -26,9 +26,13 @@ pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// JSON for programs.
-pub fn json(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+/// Prints JSON for programs.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    anstream::println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
 }
 
 /// A table as lines: names on the left, numbers aligned on the right.
@@ -58,11 +62,6 @@ pub fn wrapped(text: &str, indent: &str) -> String {
     let options =
         textwrap::Options::new(width() - 2).initial_indent(indent).subsequent_indent(indent);
     textwrap::fill(text, options)
-}
-
-/// A text, or a dash; control characters are escaped.
-pub fn text(value: &Value) -> Cow<'_, str> {
-    plain(value.as_str().unwrap_or("-"))
 }
 
 /// A text from outside with its control characters escaped, so that it cannot move the cursor.

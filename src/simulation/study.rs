@@ -5,19 +5,22 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread;
 
+use serde::Serialize;
+
 use super::hour::simulate;
 use super::outcome::Moment;
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 
 /// Hours of one scenario, each with its own seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Study {
     /// The number of hours. A smaller study is a prefix of a larger one.
     pub replications: u32,
     /// Hour i, counted from 0, draws from the seed `seed 2^32 + i`.
     pub seed: u32,
     /// The number of threads; the outcomes do not depend on it.
+    #[serde(skip)]
     pub threads: usize,
 }
 
@@ -57,7 +60,7 @@ pub fn count(outcomes: &[Outcome], what: impl Fn(&Outcome) -> Option<Moment>) ->
 }
 
 /// Median and p95 over all hours; `None` where it had not happened by the end of the hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
     /// Half of the hours took no longer.
     pub median: Option<u64>,

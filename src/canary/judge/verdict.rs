@@ -20,6 +20,17 @@ pub enum Verdict {
     Hold,
 }
 
+impl Verdict {
+    /// The verdict as JSON names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Promote => "promote",
+            Verdict::Rollback => "rollback",
+            Verdict::Hold => "hold",
+        }
+    }
+}
+
 /// The conclusion about one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

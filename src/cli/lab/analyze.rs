@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
 
 use super::columns;
 use super::columns::STANDARD_INPUT;
@@ -118,7 +117,7 @@ fn single(args: &AnalyzeArgs) -> anyhow::Result<Decision> {
     let (baseline, canary) = (sample(&args.baseline)?, sample(&args.canary)?);
     let analysis = analyzed(&baseline, &canary, options);
     if args.json {
-        anstream::println!("{}", show::json(&json!(analysis)));
+        show::json(&analysis)?;
     } else {
         print(&analysis, &baseline, &canary);
     }
@@ -148,7 +147,7 @@ fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
         .with_context(|| format!("--metrics {}", path.escape_debug()))?;
     let analysis = analyzed_table(metrics, options)?;
     if args.json {
-        anstream::println!("{}", show::json(&json!(analysis)));
+        show::json(&analysis)?;
     } else {
         print_table(&analysis);
     }

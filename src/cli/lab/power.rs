@@ -87,7 +87,7 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
             "effect_size": asked.effect_size, "equal_groups": sizes(&equal), "split": sizes(&split),
             "traffic_percent": weight.percent(), "requests": requests(&split, weight),
         });
-        anstream::println!("{}", show::json(&answer));
+        show::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     anstream::println!(
@@ -141,7 +141,7 @@ fn of_rates(args: &PowerArgs, stable: &str, canary: &str) -> anyhow::Result<Exit
             "equal_groups": sizes(&equal), "split": sizes(&split),
             "traffic_percent": weight.percent(), "requests": requests(&split, weight),
         });
-        anstream::println!("{}", show::json(&answer));
+        show::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     anstream::println!(

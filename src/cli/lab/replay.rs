@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use self::what_if::WhatIfArgs;
 use crate::cli::exit::FAIL;
@@ -38,17 +38,27 @@ pub struct ReplayArgs {
     what_if: WhatIfArgs,
 }
 
+/// The result of all recomputations.
+#[derive(Serialize)]
+struct Summary {
+    verdicts: Vec<Recomputed>,
+    equal: usize,
+    differ: usize,
+    not_kept: usize,
+    other_version: usize,
+}
+
 /// Recomputes the verdicts, or tries another policy.
 ///
 /// # Errors
-/// When the store cannot be read, has no such rollout, or the other policy cannot be.
+/// When the store cannot be read, has no such rollout, or the other policy is invalid.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let location: Location = args.store.parse()?;
     let store = store::open_to_read(&location)?;
     let mut rollouts = audit::rollouts(&*store)?;
     let last = rollouts.len() as u64;
     if last == 0 {
-        bail!("{location} has no rollout yet; name another store with --store");
+        bail!("{location} has no rollout yet; use another store with --store");
     }
     if let Some(rollout) = args.rollout {
         rollouts.retain(|told| told.rollout == rollout);
@@ -64,35 +74,51 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn recompute(store: &dyn Store, rollouts: &[Told], is_json: bool) -> anyhow::Result<ExitCode> {
-    let mut all = Vec::new();
+    let mut verdicts = Vec::new();
     for told in rollouts {
         let recomputed = audit::recomputed(store, told)?;
         if !is_json {
             print(told, &recomputed);
         }
-        all.extend(recomputed);
+        verdicts.extend(recomputed);
     }
-    let count = |outcome| all.iter().filter(|one| one.outcome == outcome).count();
-    let [equal, differ, not_kept, other] =
-        [Outcome::Equal, Outcome::Differs, Outcome::NotKept, Outcome::OtherVersion].map(count);
+    let count = |outcome| verdicts.iter().filter(|one| one.outcome == outcome).count();
+    let summary = Summary {
+        equal: count(Outcome::Equal),
+        differ: count(Outcome::Differs),
+        not_kept: count(Outcome::NotKept),
+        other_version: count(Outcome::OtherVersion),
+        verdicts,
+    };
     if is_json {
-        let summary = json!({
-            "verdicts": all, "equal": equal, "differ": differ, "not_kept": not_kept,
-            "other_version": other,
-        });
-        anstream::println!("{}", show::json(&summary));
+        show::json(&summary)?;
     } else {
-        anstream::println!(
-            "{} verdicts: {equal} equal to the byte, {differ} differ, {not_kept} without their \
-             evidence, {other} of another version",
-            all.len(),
-        );
+        anstream::println!("{}", summary.sentence());
     }
-    Ok(match (differ, not_kept + other) {
-        (0, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(INCONCLUSIVE),
-        (_, _) => ExitCode::from(FAIL),
+    Ok(match &summary {
+        Summary { differ: 1.., .. } => ExitCode::from(FAIL),
+        Summary { not_kept: 0, other_version: 0, .. } => ExitCode::SUCCESS,
+        Summary { .. } => ExitCode::from(INCONCLUSIVE),
     })
+}
+
+impl Summary {
+    fn sentence(&self) -> String {
+        let total = self.verdicts.len();
+        let verdicts = if total == 1 { "verdict" } else { "verdicts" };
+        if self.equal == total {
+            return format!("{total} {verdicts} recomputed: all equal to the journal");
+        }
+        let parts = [
+            (self.equal, "equal"),
+            (self.differ, "different"),
+            (self.not_kept, "not recomputable because the ticks are no longer stored"),
+            (self.other_version, "given by another version of the judge"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+        format!("{total} {verdicts} recomputed: {}", parts.join(", "))
+    }
 }
 
 fn print(told: &Told, recomputed: &[Recomputed]) {
@@ -107,9 +133,9 @@ fn print(told: &Told, recomputed: &[Recomputed]) {
             format!("  {}", one.event),
             one.sequence.to_string(),
             one.at.to_string(),
-            word(&json!(one.verdict)),
+            one.verdict.word().to_owned(),
             one.ticks.map_or_else(|| "-".to_owned(), |ticks| ticks.to_string()),
-            word(&json!(one.outcome)),
+            outcome(one.outcome).to_owned(),
         ]
     });
     let header = ["  event", "entry", "time", "verdict", "ticks", "recomputed"];
@@ -125,7 +151,11 @@ fn print(told: &Told, recomputed: &[Recomputed]) {
     anstream::println!();
 }
 
-/// A word of the API as people write it.
-fn word(value: &serde_json::Value) -> String {
-    show::text(value).replace('_', " ")
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Equal => "equal",
+        Outcome::Differs => "different",
+        Outcome::NotKept => "not stored",
+        Outcome::OtherVersion => "other version",
+    }
 }

@@ -1,16 +1,11 @@
 //! `serin simulate`: false-alarm rate and detection time for this policy and traffic.
 
-mod traffic;
-
 mod aa_live;
-
-mod regression;
-
-mod work;
-
-mod report;
-
 mod picture;
+mod regression;
+mod report;
+mod traffic;
+mod work;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,7 +28,8 @@ use crate::canary::JudgePolicy;
 use crate::canary::Metric;
 use crate::canary::policy::metric::Role;
 use crate::cli::numbers::in_range;
-use crate::cli::settings::flags::Flags;
+use crate::cli::settings::flags::JudgeFlags;
+use crate::cli::settings::flags::Override;
 use crate::cli::settings::layers::Layers;
 use crate::cli::show;
 use crate::simulation::Scenario;
@@ -68,7 +64,7 @@ pub struct SimulateArgs {
     json: bool,
 }
 
-/// What the judge decides by. The names, the environment and the file are those of `serin serve`.
+/// What the judge decides by.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Judge")]
 struct Judging {
@@ -77,30 +73,11 @@ struct Judging {
     /// served: the server's policy; strict: that of the calibration, where any difference is harm
     #[arg(long, value_name = "POLICY", default_value = "served")]
     policy: PolicyKind,
-    /// Settings file, whose metrics are judged [default: serin.toml, if there is one]
+    /// Settings file with the policy [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Accepted probability of rolling back a healthy canary [default: 0.05]
-    #[arg(long, env = "SERIN_ALPHA", value_name = "P")]
-    alpha: Option<f64>,
-    /// Samples that each track needs before a metric can pass [default: 20]
-    #[arg(long, env = "SERIN_MIN_SAMPLES", value_name = "N")]
-    min_samples: Option<u64>,
-    /// Allowed slowdown, as a share of stable's mean latency [default: 0.05]
-    #[arg(long, env = "SERIN_RELATIVE_MARGIN", value_name = "SHARE")]
-    relative_margin: Option<f64>,
-    /// Slowdown that is always allowed, in milliseconds [default: 0.1]
-    #[arg(long, env = "SERIN_ABSOLUTE_MARGIN_MS", value_name = "MS")]
-    absolute_margin_ms: Option<f64>,
-    /// Allowed excess of the canary's failure rate over stable's [default: 0.01]
-    #[arg(long, env = "SERIN_FAILURE_MARGIN", value_name = "SHARE")]
-    failure_margin: Option<f64>,
-    /// Minimum score, of 100, for a promotion once every guardrail passes [default: 95]
-    #[arg(long, env = "SERIN_PROMOTE_SCORE", value_name = "SCORE")]
-    promote_score: Option<f64>,
-    /// Roll back if the score can no longer rise above this [default: 60]
-    #[arg(long, env = "SERIN_ROLLBACK_SCORE", value_name = "SCORE")]
-    rollback_score: Option<f64>,
+    #[command(flatten)]
+    flags: JudgeFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -109,11 +86,10 @@ enum PolicyKind {
     Strict,
 }
 
-/// Simulates healthy canaries, and as many with the regression if one is given, and prints how they
-/// ended.
+/// Simulates healthy canaries, and as many with the regression if one is given, and prints the outcomes.
 ///
 /// # Errors
-/// When a flag is out of its range, the work is too much, or the picture cannot be written.
+/// When a flag is out of its range, the work is too much, or the chart cannot be written.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.aa.aa_live {
         return aa_live::run(&args.aa, args.json);
@@ -138,19 +114,20 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let report = Report {
         traffic: args.traffic.describe(&healthy),
         judging: format!("{}, {}", args.judging.describe(&policy), args.judging.looking.describe()),
-        study,
-        seconds: healthy.seconds,
         alpha: policy.alpha,
-        healthy: Run { outcomes: simulated(&healthy), differing: Vec::new() },
-        regression: regression.map(|(scenario, words)| {
-            let differing = scenario.differing();
-            (words, Run { outcomes: simulated(&scenario), differing })
+        duration_seconds: healthy.seconds,
+        study,
+        healthy: Run::new(simulated(&healthy), None, &[]),
+        with_regression: regression.map(|(scenario, words)| {
+            Run::new(simulated(&scenario), Some(words), &scenario.differing())
         }),
+        conclusion: String::new(),
     };
+    let report = report.concluded();
     bar.finish_and_clear();
 
     if args.json {
-        anstream::println!("{}", show::json(&report.json()));
+        show::json(&report)?;
     } else {
         report.print();
     }
@@ -163,36 +140,16 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 
 impl Judging {
     fn policy(&self) -> anyhow::Result<JudgePolicy> {
-        let flags = Flags::default()
-            .with("alpha", self.alpha)
-            .with("min_samples", self.min_samples.map(|samples| samples as f64))
-            .with("relative_margin", self.relative_margin)
-            .with("absolute_margin_ms", self.absolute_margin_ms)
-            .with("failure_margin", self.failure_margin)
-            .with("promote_score", self.promote_score)
-            .with("rollback_score", self.rollback_score);
+        let flags = self.flags.0.clone();
+        let changed = flags.given().find(|given| given.key != "alpha").cloned();
         let served = Layers::new(flags, self.config.as_deref())?.settings()?.policy()?.judge;
-        match self.policy {
-            PolicyKind::Served => all_simulated(served),
-            PolicyKind::Strict => {
-                let fixed = [
-                    ("min-samples", self.min_samples.map(|samples| samples as f64)),
-                    ("relative-margin", self.relative_margin),
-                    ("absolute-margin-ms", self.absolute_margin_ms),
-                    ("failure-margin", self.failure_margin),
-                    ("promote-score", self.promote_score),
-                    ("rollback-score", self.rollback_score),
-                ];
-                if let Some((flag, given)) =
-                    fixed.iter().find_map(|(flag, given)| Some((flag, (*given)?)))
-                {
-                    bail!(
-                        "--{flag}: {given} has no effect under --policy strict, of which all but \
-                         alpha is fixed; leave it out, or give --policy served"
-                    );
-                }
-                Ok(strict_policy(served.alpha))
-            }
+        match (self.policy, changed) {
+            (PolicyKind::Served, _) => all_simulated(served),
+            (PolicyKind::Strict, None) => Ok(strict_policy(served.alpha)),
+            (PolicyKind::Strict, Some(Override { origin, value, .. })) => bail!(
+                "{origin}: {value} has no effect under --policy strict, which fixes everything but alpha; \
+                 leave it out, or use --policy served"
+            ),
         }
     }
 
@@ -212,13 +169,13 @@ impl Judging {
     }
 }
 
-/// The policy, unless it needs values that are not simulated.
+/// The policy, unless it needs recorded values or labels, which are not simulated.
 fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
     let is_recorded = |metric: &&Metric| !metric.source.is_of_requests() && metric.role.acts();
     if let Some(metric) = policy.metrics.iter().find(is_recorded) {
         bail!(
-            "metric {} is measured elsewhere, and its values are not simulated, so nothing would \
-             ever be promoted; use a --config that leaves it out, or makes it advisory",
+            "metric {} is measured elsewhere and cannot be simulated, so no canary would be promoted; use a \
+             --config without it, or with the role advisory",
             metric.name
         );
     }

@@ -81,7 +81,7 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         let all = json!({
             "settings": shown, "origins": origins, "templates": templates, "redacted": redacted,
         });
-        anstream::println!("{}", show::json(&all));
+        show::json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
     for path in &redacted {
@@ -146,7 +146,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mistakes = Layers::new(Flags::default(), Some(&args.file))?.mistakes();
     let file = args.file.display();
     if args.json {
-        anstream::println!("{}", show::json(&json!({ "problems": mistakes })));
+        show::json(&json!({ "problems": mistakes }))?;
     } else {
         for mistake in &mistakes {
             anstream::println!("{}", show::plain(mistake));

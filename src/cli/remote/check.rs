@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
 
 use super::client::ServerArgs;
 use super::page::Page;
@@ -40,7 +39,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         ("INCONCLUSIVE", show::WAIT, INCONCLUSIVE)
     };
     if args.server.json {
-        anstream::println!("{}", show::json(&json!(health)));
+        show::json(health)?;
         return Ok(ExitCode::from(code));
     }
     let times = args.server.times(status.at);

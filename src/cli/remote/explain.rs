@@ -44,7 +44,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     let row = &report.metrics[place];
     if args.server.json {
-        anstream::println!("{}", show::json(&serde_json::json!(row)));
+        show::json(row)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut page = Page::new(show::width());

@@ -36,7 +36,7 @@ pub fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let path = format!("/admin/history?limit={}{after}", args.limit);
     let reply = args.server.client().get(&path)?;
     if args.server.json && reply.ok {
-        anstream::println!("{}", show::json(&reply.body));
+        show::json(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
     let server = &args.server;

@@ -38,7 +38,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     loop {
         let reply = client.get("/admin/status")?;
         if args.server.json && reply.ok {
-            anstream::println!("{}", show::json(&reply.body));
+            show::json(&reply.body)?;
             return Ok(ExitCode::SUCCESS);
         }
         let status: Status = reply.done()?;
@@ -59,7 +59,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 /// When the server refused.
 pub fn print_outcome(reply: Reply, args: &ServerArgs) -> anyhow::Result<ExitCode> {
     if args.json && reply.ok {
-        anstream::println!("{}", show::json(&reply.body));
+        show::json(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
     let status: Status = reply.done()?;

@@ -14,38 +14,25 @@ use super::FLAGS;
 use super::Flag;
 use super::Settings;
 
-/// The settings that the command line and the environment give.
+/// Settings from the command line and the environment.
 #[derive(Clone, Debug, Default)]
-pub struct Flags(pub(super) Vec<Override>);
+pub struct Flags(Vec<Override>);
 
 /// One of them.
 #[derive(Clone, Debug)]
-pub(super) struct Override {
-    pub(super) key: &'static str,
-    pub(super) value: Value,
+pub struct Override {
+    /// The key of the setting.
+    pub key: &'static str,
+    /// Its value.
+    pub value: Value,
     /// `--bake` or `SERIN_BAKE`.
-    pub(super) origin: String,
+    pub origin: String,
 }
 
 impl Flags {
-    /// The same with a number from another flag, if it is given.
-    #[must_use]
-    pub fn with(mut self, key: &'static str, value: Option<f64>) -> Flags {
-        let value = value.map(|number| match number {
-            whole if whole.fract() == 0.0 && (0.0..1e15).contains(&whole) => {
-                Value::from(whole as u64)
-            }
-            _ => Value::from(number),
-        });
-        self.0.extend(value.map(|value| Override { key, value, origin: flag_name(key) }));
-        self
-    }
-}
-
-impl FromArgMatches for Flags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, Error> {
+    fn of(matches: &ArgMatches, included: fn(&&Flag) -> bool) -> Flags {
         let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
-        let given = FLAGS.iter().filter_map(|flag| {
+        let given = FLAGS.iter().filter(included).filter_map(|flag| {
             let origin = match matches.value_source(flag.key)? {
                 ValueSource::CommandLine => flag_name(flag.key),
                 ValueSource::EnvVariable => variable_name(flag.key),
@@ -58,7 +45,57 @@ impl FromArgMatches for Flags {
             // A switch that is off in the environment leaves the decision to the file.
             (value != Value::Bool(false)).then_some(Override { key: flag.key, value, origin })
         });
-        Ok(Flags(given.collect()))
+        Flags(given.collect())
+    }
+
+    /// The settings that are given.
+    pub fn given(&self) -> impl DoubleEndedIterator<Item = &Override> {
+        self.0.iter()
+    }
+}
+
+/// The settings of the judge, for commands that judge without a server.
+#[derive(Clone, Debug, Default)]
+pub struct JudgeFlags(pub Flags);
+
+const JUDGE_KEYS: [&str; 7] = [
+    "alpha",
+    "min_samples",
+    "relative_margin",
+    "failure_margin",
+    "absolute_margin_ms",
+    "promote_score",
+    "rollback_score",
+];
+
+fn is_of_judge(flag: &&Flag) -> bool {
+    JUDGE_KEYS.contains(&flag.key)
+}
+
+impl FromArgMatches for JudgeFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<JudgeFlags, Error> {
+        Ok(JudgeFlags(Flags::of(matches, is_of_judge)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = JudgeFlags::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for JudgeFlags {
+    fn augment_args(command: Command) -> Command {
+        with_arguments(command, is_of_judge)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        JudgeFlags::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, Error> {
+        Ok(Flags::of(matches, |_| true))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -69,13 +106,17 @@ impl FromArgMatches for Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
-        command.args(FLAGS.iter().map(|flag| argument(flag, &defaults[flag.key])))
+        with_arguments(command, |_| true)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Flags::augment_args(command)
     }
+}
+
+fn with_arguments(command: Command, included: fn(&&Flag) -> bool) -> Command {
+    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    command.args(FLAGS.iter().filter(included).map(|flag| argument(flag, &defaults[flag.key])))
 }
 
 fn argument(flag: &Flag, default: &Value) -> Arg {
@@ -99,8 +140,8 @@ fn argument(flag: &Flag, default: &Value) -> Arg {
     }
 }
 
-/// The text as the type that the setting has. A text that is not of this type stays a text, and is refused
-/// when the settings are read.
+/// The text as a value of the setting's type; otherwise it stays a text, which is refused when the settings
+/// are read.
 fn typed(flag: &Flag, default: &Value, text: &str) -> Value {
     let is_number = default.is_number() || flag.value == "N";
     let whole = || text.parse::<u64>().ok().map(Value::from);

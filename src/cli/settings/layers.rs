@@ -102,7 +102,7 @@ impl Layers {
     /// Where the value of a setting comes from: `--bake`, `SERIN_BAKE`, the path of the file, or `default`.
     pub fn origin(&self, path: &str) -> String {
         let top = path.split(['.', '[']).next().unwrap_or_default();
-        if let Some(given) = self.flags.0.iter().rfind(|given| given.key == top) {
+        if let Some(given) = self.flags.given().rfind(|given| given.key == top) {
             return given.origin.clone();
         }
         match &self.file {
@@ -113,7 +113,7 @@ impl Layers {
 
     fn merged(&self) -> Result<Value, FieldError> {
         let mut merged = self.file.as_ref().map_or(Ok(Map::new()), File::fields)?;
-        for given in &self.flags.0 {
+        for given in self.flags.given() {
             merged.insert(given.key.to_owned(), given.value.clone());
         }
         Ok(Value::Object(merged))
@@ -122,7 +122,7 @@ impl Layers {
     /// A mistake with its place in front: `serin.toml, line 3, column 8: bake: ...`.
     fn located(&self, error: &FieldError) -> String {
         let top = error.path.split(['.', '[']).next().unwrap_or_default();
-        if let Some(given) = self.flags.0.iter().rfind(|given| given.key == top) {
+        if let Some(given) = self.flags.given().rfind(|given| given.key == top) {
             let inner = if error.path == top { error.message.clone() } else { error.to_string() };
             return format!("{}: {inner}", given.origin);
         }

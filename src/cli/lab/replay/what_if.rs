@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
+use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::canary::HealthPolicy;
 use crate::canary::JudgePolicy;
@@ -21,17 +22,20 @@ use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::Unit;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers::percentage;
+use crate::cli::remote::history;
 use crate::cli::show;
 use crate::cli::show::styled;
 use crate::service::control::audit;
 use crate::service::control::audit::ReplayError;
 use crate::service::control::audit::Told;
+use crate::service::status::history::History;
+use crate::service::status::history::HistoryEntry;
 use crate::stats::Margin;
 use crate::store::Store;
 use crate::text::fields::FieldError;
 
 /// The changes of the policy.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 pub struct WhatIfArgs {
     /// Tolerated difference, for example 5% (of stable's mean; for failures of stable's rate; for the score of 1)
     #[arg(long, value_name = "PERCENT")]
@@ -56,13 +60,7 @@ pub struct WhatIfArgs {
 impl WhatIfArgs {
     /// Whether anything is changed.
     pub fn is_given(&self) -> bool {
-        let WhatIfArgs { tolerated, accepted, metric, alpha, min_samples, policy } = self;
-        tolerated.is_some()
-            || metric.is_some()
-            || accepted.is_some()
-            || alpha.is_some()
-            || min_samples.is_some()
-            || policy.is_some()
+        *self != WhatIfArgs::default()
     }
 
     /// The policy of the rollout with these changes.
@@ -81,41 +79,45 @@ impl WhatIfArgs {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read {}; check --policy", file.display()))?;
             let given: JudgePolicyOverride = toml::from_str(&text)
-                .with_context(|| format!("{} is no policy", file.display()))?;
+                .with_context(|| format!("--policy: {} is not a policy", file.display()))?;
             judge = judge.changed(&health, &given)?;
         }
-        if let Some(min_samples) = self.min_samples {
-            let metrics = judge.metrics.iter().map(|metric| MetricOverride {
-                min_samples: Some(min_samples),
-                ..as_it_is(&metric.name)
-            });
-            let metrics = metrics.collect();
-            judge =
-                judge.changed(&health, &JudgePolicyOverride { metrics, ..Default::default() })?;
-        }
-        if self.tolerated.is_some() || self.accepted.is_some() {
-            let meant = self.metric.as_deref().unwrap_or("latency");
-            let named = judge.metrics.iter().find(|metric| metric.name.as_str() == meant);
-            let Some(metric) = named else {
-                let names: Vec<&str> =
-                    judge.metrics.iter().map(|metric| metric.name.as_str()).collect();
-                bail!("--metric: {meant:?} was not judged; use {}", names.join(", "));
-            };
-            let metrics = vec![self.margins(metric)?];
-            judge =
-                judge.changed(&health, &JudgePolicyOverride { metrics, ..Default::default() })?;
-        } else if self.metric.is_some() {
-            bail!("--metric says whose margin is meant; use --tolerated or --accepted with it");
-        }
-        Ok(judge)
+        let meant = self.meant(&judge)?.cloned();
+        let metrics = judge.metrics.iter().map(|metric| {
+            let changes =
+                MetricOverride { min_samples: self.min_samples, ..as_it_is(&metric.name) };
+            match &meant {
+                Some(meant) if meant.name == metric.name => self.margins(metric, changes),
+                Some(_) | None => Ok(changes),
+            }
+        });
+        let metrics = metrics.collect::<anyhow::Result<_>>()?;
+        Ok(judge.changed(&health, &JudgePolicyOverride { metrics, ..Default::default() })?)
     }
 
-    fn margins(&self, metric: &Metric) -> anyhow::Result<MetricOverride> {
+    /// The metric of `--tolerated` and `--accepted`.
+    fn meant<'p>(&self, judge: &'p JudgePolicy) -> anyhow::Result<Option<&'p Metric>> {
+        if self.tolerated.is_none() && self.accepted.is_none() {
+            if self.metric.is_some() {
+                bail!("--metric needs a margin; use --tolerated or --accepted with it");
+            }
+            return Ok(None);
+        }
+        let meant = self.metric.as_deref().unwrap_or("latency");
+        let mut metrics = judge.metrics.iter();
+        let found = metrics.clone().find(|metric| metric.name.as_str() == meant);
+        found.map(Some).with_context(|| {
+            let names: Vec<&str> = metrics.by_ref().map(|metric| metric.name.as_str()).collect();
+            format!("--metric: {meant:?} was not judged; use {}", names.join(", "))
+        })
+    }
+
+    fn margins(&self, metric: &Metric, changes: MetricOverride) -> anyhow::Result<MetricOverride> {
         let margin = |flag, text: &Option<String>, before: Margin, is_absolute| {
             let share = text.as_ref().map(|text| percentage(flag, text, 1000.0)).transpose()?;
             Ok::<_, anyhow::Error>(share.map(|share| match is_absolute {
                 true => Margin { relative: 0.0, absolute: share },
-                // The fixed part stays: of latency, what nobody can feel.
+                // The fixed part stays: the slowdown that users cannot notice.
                 false => Margin { relative: share, absolute: before.absolute },
             }))
         };
@@ -125,7 +127,7 @@ impl WhatIfArgs {
         Ok(MetricOverride {
             tolerated: margin("tolerated", &self.tolerated, metric.tolerated, of_tolerated)?,
             accepted: margin("accepted", &self.accepted, metric.accepted, of_accepted)?,
-            ..as_it_is(&metric.name)
+            ..changes
         })
     }
 }
@@ -146,6 +148,16 @@ fn as_it_is(name: &MetricName) -> MetricOverride {
     }
 }
 
+/// The answer as JSON.
+#[derive(Serialize)]
+struct Answer<'a> {
+    rollout: u64,
+    policy: &'a JudgePolicy,
+    as_it_was: &'a Course,
+    what_if: &'a Course,
+    happened: &'a [HistoryEntry],
+}
+
 /// Prints the verdicts under the changed policy.
 ///
 /// # Errors
@@ -156,6 +168,7 @@ pub fn run(
     told: &Told,
     is_json: bool,
 ) -> anyhow::Result<ExitCode> {
+    const NEEDS_ALL: &str = "a what-if needs all ticks since the deployment";
     let (rollout, judge) = (told.rollout, &told.policy.judge);
     let changed = args.over(judge, &told.policy.health)?;
     let courses = audit::course(store, rollout, judge)
@@ -163,9 +176,7 @@ pub fn run(
     let (was, would) = match courses {
         Ok(courses) => courses,
         Err(cause @ ReplayError::NotKept { .. }) => {
-            anstream::eprintln!(
-                "serin: {cause}; what would have been follows only from all ticks since the deployment"
-            );
+            anstream::eprintln!("serin: {cause}; {NEEDS_ALL}");
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
         Err(cause) => return Err(cause.into()),
@@ -177,63 +188,45 @@ pub fn run(
         .max();
     if let Some(ticks) = ticks.filter(|ticks| *ticks > was.ticks) {
         anstream::eprintln!(
-            "serin: a verdict of rollout {rollout} rests on {ticks} ticks, and {} are kept; what would have been \
-             follows only from all of them",
+            "serin: a verdict of rollout {rollout} was given after {ticks} ticks, but only {} are stored; {NEEDS_ALL}",
             was.ticks,
         );
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
+    let history = History::new(told.entries.clone());
     if is_json {
-        let happened = told.entries.iter().map(|entry| {
-            let (at, event) = (entry.at, entry.event.name());
-            let sentence = entry.event.sentence();
-            json!({ "sequence": entry.sequence, "at": at, "event": event, "sentence": sentence })
-        });
-        let happened: Vec<_> = happened.collect();
-        let answer = json!({
-            "rollout": rollout, "policy": changed, "as_it_was": was, "what_if": would,
-            "happened": happened,
-        });
-        anstream::println!("{}", show::json(&answer));
+        show::json(&Answer {
+            rollout,
+            policy: &changed,
+            as_it_was: &was,
+            what_if: &would,
+            happened: &history.entries,
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let name = styled(show::STRONG, show::plain(&told.canary.name));
-    anstream::println!("rollout {rollout}: {name}, {} ticks of the sequential judge", was.ticks);
+    anstream::println!("rollout {rollout}: {name}, {} ticks", was.ticks);
     let row = |what: &str, course: &Course| {
-        let end = json!(course.end.verdict);
-        let end = show::text(&end).into_owned();
+        let end = course.end.verdict.word().to_owned();
         [what.to_owned(), first(course.rollback.as_ref()), first(course.promote.as_ref()), end]
     };
     let header = ["", "first rollback", "first promote", "at the end"];
     for line in show::aligned(header, [row("as it was", &was), row("what if", &would)]) {
         anstream::println!("{line}");
     }
-    let reasons = [("first rollback", &would.rollback), ("first promote", &would.promote)];
-    for (what, moment) in reasons {
-        if let Some(moment) = moment {
-            anstream::println!("\n{what}, what if (step {}):", moment.step);
-            anstream::println!(
-                "{}",
-                show::wrapped(
-                    &show::plain(&sentences::verdict(&changed, &moment.conclusion)),
-                    "  "
-                )
-            );
-        }
-    }
+    let mut moments = vec![("First rollback", &would.rollback), ("First promote", &would.promote)];
+    let end = Some(would.end.clone());
     if would.rollback.is_none() && would.promote.is_none() {
-        anstream::println!("\nat the end, what if:");
-        anstream::println!(
-            "{}",
-            show::wrapped(&show::plain(&sentences::verdict(&changed, &would.end.conclusion)), "  ")
-        );
+        moments = vec![("At the end", &end)];
     }
-    anstream::println!("\nwhat happened:");
-    for entry in &told.entries {
-        let sentence = entry.event.sentence();
-        let text = format!("{} {}", entry.at, show::plain(&sentence));
-        anstream::println!("{}", show::wrapped(&text, "  "));
+    for (what, moment) in moments {
+        let Some(moment) = moment else { continue };
+        let sentence = sentences::verdict(&changed, &moment.conclusion);
+        anstream::println!("\n{what} with these changes (step {}):", moment.step);
+        anstream::println!("{}", show::wrapped(&show::plain(&sentence), "  "));
     }
+    anstream::println!("\nWhat happened:");
+    history::page(&history, &TimeZone::system(), false, show::width()).print();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -111,7 +111,7 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     server.stop()?;
     let counted = count(&all, seconds);
     if json {
-        anstream::println!("{}", show::json(&serde_json::to_value(&counted)?));
+        show::json(&counted)?;
     } else {
         print(&counted);
     }

@@ -1,7 +1,7 @@
 //! SVG chart: the share of canaries rolled back or promoted over time.
 //!
-//! The background is transparent and every color has about the same contrast on white and on black.
-//! The same report gives the same bytes.
+//! The background is transparent; every color has about the same contrast on white and on black. The
+//! same report gives the same bytes.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const TEXT: &str = "#767676";
 const BAD: &str = "#d55e00";
 const GOOD: &str = "#2e86de";
 
-/// Characters of the small print that fit a line.
+/// Characters of the small print in a line.
 const COLUMNS: usize = 118;
 const LINE: f64 = 17.0;
 
@@ -51,7 +51,7 @@ pub fn svg(report: &Report) -> String {
          width=\"{WIDTH}\" height=\"{height}\" role=\"img\" font-family=\"system-ui, 'Segoe UI', \
          Helvetica, Arial, sans-serif\" font-size=\"13\" fill=\"{TEXT}\">\n"
     );
-    let title = "Canaries taken back and promoted, over time";
+    let title = "Canaries rolled back and promoted over time";
     element(&mut svg, "title", "", title);
     text(&mut svg, (LEFT, 26.0), "font-size=\"17\" font-weight=\"600\"", title);
     for (line, y) in small_print.iter().zip(0_u16..) {
@@ -59,7 +59,7 @@ pub fn svg(report: &Report) -> String {
     }
     axes(&mut svg, report, top, bottom);
     for (curve, place) in curves.iter().zip(0_u16..) {
-        draw(&mut svg, curve, report.seconds, bottom);
+        draw(&mut svg, curve, report.duration_seconds, bottom);
         let x = LEFT + f64::from(place % 2) * 390.0;
         let y = legend + 20.0 * f64::from(place / 2);
         let (from, to) = (x, x + 34.0);
@@ -82,15 +82,15 @@ fn curves(report: &Report) -> Vec<Curve> {
     let promotion: fn(&Outcome) -> Option<Moment> = |outcome| outcome.promotion;
     let healthy = report.healthy.outcomes.as_slice();
     let mut curves = vec![
-        curve("healthy, taken back", BAD, "2 3", healthy, rollback),
+        curve("healthy, rolled back", BAD, "2 3", healthy, rollback),
         curve("healthy, promoted", GOOD, "2 3", healthy, promotion),
     ];
-    if let Some((_, run)) = &report.regression {
+    if let Some(run) = &report.with_regression {
         let outcomes = run.outcomes.as_slice();
-        curves.push(curve("regression, taken back", BAD, "none", outcomes, rollback));
+        curves.push(curve("regression, rolled back", BAD, "none", outcomes, rollback));
         curves.push(curve("regression, promoted", GOOD, "none", outcomes, promotion));
     }
-    curves.push(curve("healthy, by repeated Welch", TEXT, "7 4", healthy, |o| o.welch));
+    curves.push(curve("healthy, repeated Welch", TEXT, "7 4", healthy, |o| o.welch));
     curves
 }
 
@@ -119,8 +119,8 @@ fn axes(svg: &mut String, report: &Report, top: f64, bottom: f64) {
         line(svg, (LEFT, y), (RIGHT, y), &grid);
         text(svg, (LEFT - 8.0, y + 4.0), "text-anchor=\"end\"", &format!("{percent} %"));
     }
-    for (seconds, name) in TIMES.iter().filter(|(seconds, _)| *seconds <= report.seconds) {
-        let x = place_of(*seconds, report.seconds);
+    for (seconds, name) in TIMES.iter().filter(|(seconds, _)| *seconds <= report.duration_seconds) {
+        let x = place_of(*seconds, report.duration_seconds);
         line(svg, (x, top), (x, bottom), &grid);
         text(svg, (x, bottom + 18.0), "text-anchor=\"middle\"", name);
     }
@@ -129,7 +129,7 @@ fn axes(svg: &mut String, report: &Report, top: f64, bottom: f64) {
     let alpha = format!("alpha {} %", percent(report.alpha));
     text(svg, (RIGHT - 4.0, y - 5.0), "text-anchor=\"end\" font-size=\"11\"", &alpha);
     let middle = (LEFT + RIGHT) / 2.0;
-    let time = "time since the canary came (logarithmic)";
+    let time = "time since the deployment (logarithmic)";
     text(svg, (middle, bottom + 38.0), "text-anchor=\"middle\"", time);
     let y = (top + bottom) / 2.0;
     let turned = format!("text-anchor=\"middle\" transform=\"rotate(-90 16 {y:.1})\"");
@@ -141,7 +141,7 @@ fn draw(svg: &mut String, curve: &Curve, seconds: u32, bottom: f64) {
     let mut drawn = LEFT;
     for (index, (second, hours)) in curve.points.iter().enumerate() {
         let x = place_of(*second, seconds);
-        // What falls within half a pixel is one step, so that the file stays small.
+        // Points within half a pixel become one step, so that the file stays small.
         if x - drawn < 0.5 && index > 0 && index + 1 < curve.points.len() {
             continue;
         }
@@ -161,7 +161,7 @@ impl Curve {
     }
 }
 
-/// Where a second lies between the edges: 1 on the left one, the last on the right one.
+/// The position of a second: 1 at the left edge, the last at the right edge.
 fn place_of(second: u32, seconds: u32) -> f64 {
     let position = f64::from(second.max(1)).ln() / f64::from(seconds.max(2)).ln();
     LEFT + (RIGHT - LEFT) * position
@@ -196,7 +196,7 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // XML has no place for these, escaped or not.
+            // XML does not allow these, escaped or not.
             c if c.is_control() => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }

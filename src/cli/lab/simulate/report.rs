@@ -1,9 +1,8 @@
 //! Report of a simulation: as a table, as JSON, and in one sentence.
 
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 
-use crate::canary::policy::metric::Source;
+use crate::canary::policy::source::Source;
 use crate::cli::show;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
@@ -14,40 +13,84 @@ use crate::stats::wilson_interval;
 use crate::text::numbers::percent;
 
 /// What was simulated, and how it ended.
+#[derive(Serialize)]
 pub struct Report {
     /// The traffic in words.
     pub traffic: String,
     /// The judge in words.
     pub judging: String,
-    /// How many hours, from which seed.
-    pub study: Study,
-    /// How long each lasted at most.
-    pub seconds: u32,
     /// The accepted probability of a false rollback.
     pub alpha: f64,
-    /// Canaries no different from stable.
+    /// How long each hour lasted at most.
+    pub duration_seconds: u32,
+    /// How many hours, from which seed.
+    #[serde(flatten)]
+    pub study: Study,
+    /// Canaries like stable.
     pub healthy: Run,
-    /// Canaries with a regression, and what that is in words.
-    pub regression: Option<(String, Run)>,
+    /// Canaries with a regression.
+    pub with_regression: Option<Run>,
+    /// All of it in a sentence.
+    pub conclusion: String,
 }
 
 /// The outcomes of one scenario.
+#[derive(Serialize)]
 pub struct Run {
     /// In the order of their seeds.
+    #[serde(skip)]
     pub outcomes: Vec<Outcome>,
-    /// The sources of metrics in which the tracks differ. An hour of harm ends before the others are decided.
-    pub differing: Vec<Source>,
+    /// The regression in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regression: Option<String>,
+    rolled_back: Ended,
+    promoted: Ended,
+    repeated_welch: Ended,
+    alone: Alone,
+    /// Regressions that were not rolled back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<Rate>,
+}
+
+/// How often something happened, and how soon.
+#[derive(Serialize)]
+struct Ended {
+    #[serde(flatten)]
+    rate: Rate,
+    until: Until,
+}
+
+#[derive(Serialize)]
+struct Until {
+    seconds: Quantiles,
+    canary_requests: Quantiles,
+}
+
+/// How often each metric alone was found harmful; `None` if the hours ended before that was decided.
+#[derive(Serialize)]
+struct Alone {
+    latency: Option<Rate>,
+    failures: Option<Rate>,
+    score: Option<Rate>,
 }
 
 /// In how many hours something happened.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize)]
 struct Rate {
     hours: usize,
-    of: usize,
+    share: f64,
+    /// Wilson's interval: what more hours could have shown.
+    interval_95: [f64; 2],
 }
 
 impl Report {
-    /// The heading, the table and the conclusion, as lines that fit 80 columns.
+    /// Sums up: sets the conclusion.
+    #[must_use]
+    pub fn concluded(self) -> Report {
+        Report { conclusion: self.sentence(), ..self }
+    }
+
+    /// Prints the heading, the table and the conclusion, in at most 80 columns.
     pub fn print(&self) {
         for text in self.small_print() {
             anstream::println!("{}", wrapped(&text));
@@ -56,194 +99,137 @@ impl Report {
         for line in self.table() {
             anstream::println!("  {line}");
         }
-        anstream::println!(
-            "\n  In brackets: 95 % intervals of what more canaries could have shown.\n"
-        );
-        anstream::println!("{}", wrapped(&self.conclusion()));
+        anstream::println!("\n  In parentheses: 95 % intervals.\n");
+        anstream::println!("{}", wrapped(&self.conclusion));
     }
 
     /// The heading.
     pub fn small_print(&self) -> [String; 3] {
-        [self.traffic.clone(), self.judging.clone(), self.scope()]
-    }
-
-    fn scope(&self) -> String {
-        let regression = match &self.regression {
-            Some((words, _)) => format!(", and as many {words}"),
+        let regression = match self.regression() {
+            Some(words) => format!(", and as many {words}"),
             None => String::new(),
         };
         let Study { replications, seed, .. } = self.study;
-        format!("{replications} healthy canaries{regression}; seed {seed}")
+        let scope = format!("{replications} healthy canaries{regression}; seed {seed}");
+        [self.traffic.clone(), self.judging.clone(), scope]
     }
 
-    fn runs(&self) -> Vec<&Run> {
-        [&self.healthy].into_iter().chain(self.regression.iter().map(|(_, run)| run)).collect()
+    fn regression(&self) -> Option<&str> {
+        self.with_regression.as_ref()?.regression.as_deref()
     }
 
     fn table(&self) -> Vec<String> {
-        let runs = self.runs();
+        let runs: Vec<&Run> = [&self.healthy].into_iter().chain(&self.with_regression).collect();
         let header = ["", "healthy", "regression"].into_iter().take(1 + runs.len());
         let row = |name: &str, cell: &dyn Fn(&Run) -> String| -> Vec<String> {
             [name.to_owned()].into_iter().chain(runs.iter().map(|run| cell(run))).collect()
         };
         let mut rows = vec![
-            row("rolled back", &|run| run.rate(|outcome| outcome.rollback).text()),
-            row("  latency alone", &|run| run.alone(Source::Latency)),
-            row("  failures alone", &|run| run.alone(Source::Failures)),
-            row("  score alone", &|run| run.alone(Source::Score)),
-            row("promoted", &|run| run.rate(|outcome| outcome.promotion).text()),
+            row("rolled back", &|run| run.rolled_back.rate.text()),
+            row("  latency alone", &|run| text(run.alone.latency)),
+            row("  failures alone", &|run| text(run.alone.failures)),
+            row("  score alone", &|run| text(run.alone.score)),
+            row("promoted", &|run| run.promoted.rate.text()),
         ];
-        if self.regression.is_some() {
-            rows.push(row("missed", &|run| {
-                if run.differing.is_empty() { dash() } else { run.missed().text() }
-            }));
+        if self.with_regression.is_some() {
+            rows.push(row("missed", &|run| text(run.missed)));
         }
         rows.extend([
-            row("repeated Welch alarms", &|run| run.rate(|outcome| outcome.welch).text()),
-            row("seconds to rollback", &|run| times(run.seconds(|outcome| outcome.rollback))),
-            row("canary requests to rollback", &|run| {
-                times(study::canary_requests(&run.outcomes, |outcome| outcome.rollback))
-            }),
-            row("  to repeated Welch", &|run| {
-                times(study::canary_requests(&run.outcomes, |outcome| outcome.welch))
-            }),
-            row("seconds to promotion", &|run| times(run.seconds(|outcome| outcome.promotion))),
+            row("repeated Welch alarms", &|run| run.repeated_welch.rate.text()),
+            row("seconds to rollback", &|run| times(run.rolled_back.until.seconds)),
+            row("canary requests to rollback", &|run| times(run.rolled_back.until.canary_requests)),
+            row("  to repeated Welch", &|run| times(run.repeated_welch.until.canary_requests)),
+            row("seconds to promotion", &|run| times(run.promoted.until.seconds)),
         ]);
         show::aligned(header, rows)
     }
 
-    /// The conclusion in a sentence.
-    pub fn conclusion(&self) -> String {
-        let false_rollbacks = self.healthy.rate(|outcome| outcome.rollback);
+    fn sentence(&self) -> String {
+        let Run { rolled_back, promoted, repeated_welch, .. } = &self.healthy;
         let allowed = percent(self.alpha);
-        let beyond = match false_rollbacks.interval() {
-            (low, _) if low > self.alpha => format!("more than the {allowed} % that are allowed"),
+        let bound = match rolled_back.rate.interval_95 {
+            [low, _] if low > self.alpha => format!("more than the {allowed} % that are allowed"),
             _ => format!("{allowed} % are allowed"),
         };
-        let welch = self.healthy.rate(|outcome| outcome.welch);
         let healthy = format!(
-            "Of healthy canaries {:.1} % are taken back ({beyond}) and {:.1} % promoted; Welch's test, \
-             repeated, would take back {:.0} %.",
-            false_rollbacks.percent(),
-            self.healthy.rate(|outcome| outcome.promotion).percent(),
-            welch.percent(),
+            "Of healthy canaries {:.1} % are rolled back ({bound}) and {:.1} % promoted; repeating Welch's test \
+             would roll back {:.0} %.",
+            rolled_back.rate.percent(),
+            promoted.rate.percent(),
+            repeated_welch.rate.percent(),
         );
-        let Some((words, run)) = &self.regression else { return healthy };
-        let found = run.rate(|outcome| outcome.rollback);
-        let seconds = run.seconds(|outcome| outcome.rollback).median;
-        let requests = study::canary_requests(&run.outcomes, |outcome| outcome.rollback).median;
-        let median = match (seconds, requests) {
-            (Some(seconds), Some(requests)) => {
-                format!(", half of them within {seconds} s and {requests} requests of the canary's")
-            }
-            _ => String::new(),
+        let Some(run @ Run { rolled_back, promoted, .. }) = &self.with_regression else {
+            return healthy;
         };
+        let median =
+            match (rolled_back.until.seconds.median, rolled_back.until.canary_requests.median) {
+                (Some(seconds), Some(requests)) => {
+                    format!(", half of them within {seconds} s and {requests} canary requests")
+                }
+                _ => String::new(),
+            };
         format!(
-            "Of canaries with this regression ({words}) {:.1} % are taken back{median}; {:.1} % are missed; \
+            "Of canaries with this regression ({}) {:.1} % are rolled back{median}; {:.1} % are missed; \
              {:.1} % get the verdict promote first. {healthy}",
-            found.percent(),
-            run.missed().percent(),
-            run.rate(|outcome| outcome.promotion).percent(),
+            run.regression.as_deref().unwrap_or_default(),
+            rolled_back.rate.percent(),
+            100.0 - rolled_back.rate.percent(),
+            promoted.rate.percent(),
         )
-    }
-
-    /// The report as JSON.
-    pub fn json(&self) -> Value {
-        let regression = self.regression.as_ref().map(|(words, run)| {
-            let mut value = run.json();
-            value["regression"] = json!(words);
-            value["missed"] = run.missed().json();
-            value
-        });
-        json!({
-            "traffic": self.traffic,
-            "judging": self.judging,
-            "alpha": self.alpha,
-            "duration_seconds": self.seconds,
-            "replications": self.study.replications,
-            "seed": self.study.seed,
-            "healthy": self.healthy.json(),
-            "with_regression": regression,
-            "conclusion": self.conclusion(),
-        })
     }
 }
 
 impl Run {
-    fn rate(&self, what: impl Fn(&Outcome) -> Option<Moment>) -> Rate {
-        Rate { hours: study::count(&self.outcomes, what), of: self.outcomes.len() }
-    }
-
-    fn missed(&self) -> Rate {
-        let found = self.rate(|outcome| outcome.rollback);
-        Rate { hours: found.of - found.hours, ..found }
-    }
-
-    /// A source's own rate, if the hours went on until it was decided.
-    fn alone_rate(&self, source: Source) -> Option<Rate> {
-        (self.differing.is_empty() || self.differing.contains(&source))
-            .then(|| self.rate(|outcome| outcome.alone(source)))
-    }
-
-    fn alone(&self, source: Source) -> String {
-        self.alone_rate(source).map_or_else(dash, |rate| rate.text())
-    }
-
-    fn seconds(&self, what: impl Fn(&Outcome) -> Option<Moment>) -> Quantiles {
-        study::seconds(&self.outcomes, what)
-    }
-
-    fn json(&self) -> Value {
-        let moments = |what: fn(&Outcome) -> Option<Moment>| {
-            let quantiles =
-                |Quantiles { median, p95 }: Quantiles| json!({ "median": median, "p95": p95 });
-            json!({
-                "seconds": quantiles(study::seconds(&self.outcomes, what)),
-                "canary_requests": quantiles(study::canary_requests(&self.outcomes, what)),
-            })
-        };
-        let event = |what: fn(&Outcome) -> Option<Moment>| {
-            let mut value = self.rate(what).json();
-            value["until"] = moments(what);
-            value
-        };
-        let alone = |source| self.alone_rate(source).map(Rate::json);
-        json!({
-            "rolled_back": event(|outcome| outcome.rollback),
-            "promoted": event(|outcome| outcome.promotion),
-            "repeated_welch": event(|outcome| outcome.welch),
-            "alone": {
-                "latency": alone(Source::Latency),
-                "failures": alone(Source::Failures),
-                "score": alone(Source::Score),
+    /// The outcomes of healthy canaries, or of canaries with a regression in these sources.
+    pub fn new(outcomes: Vec<Outcome>, regression: Option<String>, differing: &[Source]) -> Run {
+        let rate = |hours| Rate::new(hours, outcomes.len());
+        let ended = |what: fn(&Outcome) -> Option<Moment>| Ended {
+            rate: rate(study::count(&outcomes, what)),
+            until: Until {
+                seconds: study::seconds(&outcomes, what),
+                canary_requests: study::canary_requests(&outcomes, what),
             },
-        })
+        };
+        // An hour with a regression ends before the other sources are decided.
+        let alone = |source| {
+            let is_decided = differing.is_empty() || differing.contains(&source);
+            is_decided.then(|| rate(study::count(&outcomes, |outcome| outcome.alone(source))))
+        };
+        let rolled_back = ended(|outcome| outcome.rollback);
+        Run {
+            missed: regression.as_ref().map(|_| rate(outcomes.len() - rolled_back.rate.hours)),
+            promoted: ended(|outcome| outcome.promotion),
+            repeated_welch: ended(|outcome| outcome.welch),
+            alone: Alone {
+                latency: alone(Source::Latency),
+                failures: alone(Source::Failures),
+                score: alone(Source::Score),
+            },
+            rolled_back,
+            regression,
+            outcomes,
+        }
     }
 }
 
 impl Rate {
-    fn share(self) -> f64 {
-        self.hours as f64 / self.of as f64
+    fn new(hours: usize, of: usize) -> Rate {
+        let (low, high) = wilson_interval(hours as u64, of as u64, 0.95).unwrap_or((0.0, 1.0));
+        Rate { hours, share: hours as f64 / of as f64, interval_95: [low, high] }
     }
 
     fn percent(self) -> f64 {
-        100.0 * self.share()
-    }
-
-    /// Wilson's, at 95 %: what more hours could have shown.
-    fn interval(self) -> (f64, f64) {
-        wilson_interval(self.hours as u64, self.of as u64, 0.95).unwrap_or((0.0, 1.0))
+        100.0 * self.share
     }
 
     fn text(self) -> String {
-        let (low, high) = self.interval();
-        format!("{:.1} % ({:.1}-{:.1})", self.percent(), 100.0 * low, 100.0 * high)
+        let [low, high] = self.interval_95.map(|end| 100.0 * end);
+        format!("{:.1} % ({low:.1}-{high:.1})", self.percent())
     }
+}
 
-    fn json(self) -> Value {
-        let (low, high) = self.interval();
-        json!({ "hours": self.hours, "share": self.share(), "interval_95": [low, high] })
-    }
+fn text(rate: Option<Rate>) -> String {
+    rate.map_or_else(|| "-".to_owned(), Rate::text)
 }
 
 /// Median and 95th percentile.
@@ -255,11 +241,7 @@ fn times(Quantiles { median, p95 }: Quantiles) -> String {
     }
 }
 
-/// Lines that fit 80 columns on any terminal that has them.
+/// At most 80 columns, fewer on a narrower terminal.
 fn wrapped(text: &str) -> String {
     textwrap::fill(text, textwrap::termwidth().min(80))
-}
-
-fn dash() -> String {
-    "-".to_owned()
 }
