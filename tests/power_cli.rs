@@ -30,12 +30,26 @@ fn a_slowdown_of_ten_milliseconds_takes_37_samples_a_group() {
 }
 
 #[test]
+fn a_margin_takes_the_samples_of_a_one_sided_test_of_the_distance_from_it() {
+    let equal = text(&serin(&["--margin", "5", "--std-ms", "15", "--json"]));
+    let distance = ["--difference-ms", "5", "--std-ms", "15", "--sides", "one", "--json"];
+    assert_eq!(equal, text(&serin(&distance)));
+    let slower = text(&serin(&["--margin", "15", "--difference-ms", "5", "--std-ms", "15"]));
+    // statsmodels: TTestIndPower().solve_power(10 / 15, None, 0.05, 0.8, 1.0, "larger") = 28.52
+    assert!(slower.contains("29 samples each"), "{slower}");
+    let failures = text(&serin(&["--margin", "1%", "--error-rate", "1%"]));
+    // Farrington and Manning: 1035.13 at one canary request in ten
+    assert!(failures.contains("1036 canary"), "{failures}");
+}
+
+#[test]
 fn failures_take_what_the_library_says() {
     let flags = ["--error-rate", "1%", "--canary-error-rate", "2%", "--json"];
     let said: Value = serde_json::from_str(&text(&serin(&flags))).unwrap();
     let asked = ProportionPower {
         canary_rate: 0.02,
         stable_rate: 0.01,
+        margin: 0.0,
         alpha: 0.05,
         power: 0.8,
         allocation_ratio: 9.0,
@@ -56,6 +70,10 @@ fn what_does_not_fit_together_is_an_error_in_use() {
         (vec!["--error-rate", "1%", "--canary-error-rate", "200%"], "0% to 100%"),
         (vec!["--error-rate", "1%", "--canary-error-rate", "2%", "--std-ms", "1"], "std-ms"),
         (vec!["--traffic", "0"], "leaves a track empty"),
+        (vec!["--margin", "5", "--difference-ms", "5"], "--margin: 5 is out of range"),
+        (vec!["--margin", "5", "--sides", "two"], "cannot be used with"),
+        (vec!["--margin", "5", "--error-rate", "1%"], "--margin: \"5\" is not a percentage"),
+        (vec!["--margin", "5%"], "--margin: \"5%\" is not a number of milliseconds"),
     ] {
         let output = serin(&flags);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -56,6 +56,7 @@ fn several_tests_at_once_agree_with_statsmodels() {
 fn the_power_to_notice_a_rate_agrees_with_statsmodels() {
     for case in cases("rate_power") {
         let plan = ProportionPower {
+            margin: 0.0,
             canary_rate: number(&case["canary_rate"]),
             stable_rate: number(&case["stable_rate"]),
             alpha: number(&case["alpha"]),

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use anyhow::anyhow;
+use anyhow::bail;
 use clap::Args;
 use clap::ValueEnum;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::canary::HealthPolicy;
 use crate::canary::Weight;
@@ -22,20 +23,24 @@ use crate::text::numbers::percent;
 /// The flags of `serin power`.
 #[derive(Args, Debug)]
 pub struct PowerArgs {
-    /// Slowdown to be noticed, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10.0)]
-    difference_ms: f64,
+    /// Slowdown to detect, in milliseconds [default: 10, or 0 with --margin]
+    #[arg(long, value_name = "MS")]
+    difference_ms: Option<f64>,
     /// Standard deviation of latency, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 15.0)]
     std_ms: f64,
-    /// In place of a slowdown: share of stable's requests that fail, like 1%
-    #[arg(long, value_name = "PERCENT%", requires = "canary_error_rate",
-          conflicts_with_all = ["difference_ms", "std_ms"])]
+    /// Show non-inferiority instead: the canary is worse by less than this, in milliseconds, or in
+    /// percentage points of failures, for example 0.5%. The test is one-sided; --difference-ms or
+    /// --canary-error-rate is then how much worse the canary really is
+    #[arg(long, value_name = "MS|PERCENT%", conflicts_with = "sides")]
+    margin: Option<String>,
+    /// Compare failures instead of latencies: stable's failure rate, for example 1%
+    #[arg(long, value_name = "PERCENT%", conflicts_with_all = ["difference_ms", "std_ms"])]
     error_rate: Option<String>,
-    /// Share of the canary's requests that fail, which is to be noticed, like 2%
+    /// The canary's failure rate to detect, for example 2% [default with --margin: stable's]
     #[arg(long, value_name = "PERCENT%", requires = "error_rate")]
     canary_error_rate: Option<String>,
-    /// Probability of noticing it
+    /// Probability of detecting it
     #[arg(long, value_name = "P", default_value_t = 0.8)]
     power: f64,
     /// Significance level
@@ -44,7 +49,7 @@ pub struct PowerArgs {
     /// The canary's share of traffic, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     traffic: f64,
-    /// Whether only a worse canary counts, or a better one too
+    /// One-sided (only a worse canary counts) or two-sided test
     #[arg(long, value_name = "SIDES", default_value = "two")]
     sides: Sides,
     /// Print JSON
@@ -54,10 +59,40 @@ pub struct PowerArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Sides {
-    /// Worse only
+    /// Worse
     One,
     /// Worse or better
     Two,
+}
+
+/// What should be detected; the allocation ratio is 1.
+enum Plan {
+    Latency(TwoSamplePower),
+    Failures(ProportionPower),
+}
+
+/// The answer as JSON.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect_size: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stable_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary_rate: Option<f64>,
+    equal_groups: Sizes,
+    split: Sizes,
+    traffic_percent: f64,
+    requests: u64,
+}
+
+#[derive(Serialize)]
+struct Sizes {
+    canary: u64,
+    stable: u64,
+    power: f64,
+    canary_exact: f64,
+    stable_exact: f64,
 }
 
 /// Prints the sample sizes for equal groups and for the real split.
@@ -65,118 +100,130 @@ enum Sides {
 /// # Errors
 /// When a number is out of its range.
 pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
-    if let (Some(stable), Some(canary)) = (&args.error_rate, &args.canary_error_rate) {
-        return of_rates(args, stable, canary);
-    }
-    if !(args.std_ms > 0.0 && args.std_ms.is_finite()) {
-        anyhow::bail!("--std-ms: {} is out of range; use a number above 0", args.std_ms);
-    }
     let weight = args.weight()?;
-    let asked = TwoSamplePower {
-        effect_size: args.difference_ms / args.std_ms,
-        alpha: args.alpha,
-        power: args.power,
-        allocation_ratio: 1.0,
-        alternative: args.sides.alternative(),
-    };
-    let equal = asked.required_samples()?;
-    let allocation_ratio = (1.0 - weight.share()) / weight.share();
-    let split = whole_split(&TwoSamplePower { allocation_ratio, ..asked })?;
+    let (plan, question) = args.plan()?;
+    let equal = plan.sizes(1.0)?;
+    let split = plan.sizes((1.0 - weight.share()) / weight.share())?;
+    let requests = requests(&split, weight);
     if args.json {
-        let answer = json!({
-            "effect_size": asked.effect_size, "equal_groups": sizes(&equal), "split": sizes(&split),
-            "traffic_percent": weight.percent(), "requests": requests(&split, weight),
-        });
-        show::json(&answer)?;
+        show::json(&plan.answer(&equal, &split, weight))?;
         return Ok(ExitCode::SUCCESS);
     }
-    anstream::println!(
-        "To notice a slowdown of {} ms (standard deviation {} ms, effect size {:.3}) with \
-         probability {} at level {}:",
-        args.difference_ms,
-        args.std_ms,
-        asked.effect_size,
-        args.power,
-        args.alpha,
-    );
-    let fewer = (equal.canary_ceil - 1).max(2);
-    anstream::println!(
-        "  equal groups   {} samples each: the formula gives {:.2}, and {} would have {:.1} % power, \
-         {} have {:.1} %",
-        show::styled(show::STRONG, equal.canary_ceil),
-        equal.canary,
-        fewer,
-        power_at(fewer as f64, fewer as f64, asked.effect_size, asked.alpha, asked.alternative)?
-            * 100.0,
-        equal.canary_ceil,
-        equal.achieved_power * 100.0,
-    );
-    tell_split(&split, weight, "samples", "requests");
-    let needed = HealthPolicy::default().min_samples;
-    if split.canary_ceil.min(split.stable_ceil) < needed {
-        anstream::println!(
-            "  The health check asks for {needed} samples of each track all the same."
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The same for failures.
-fn of_rates(args: &PowerArgs, stable: &str, canary: &str) -> anyhow::Result<ExitCode> {
-    let weight = args.weight()?;
-    let asked = ProportionPower {
-        canary_rate: percentage("canary-error-rate", canary, 100.0)?,
-        stable_rate: percentage("error-rate", stable, 100.0)?,
-        alpha: args.alpha,
-        power: args.power,
-        allocation_ratio: 1.0,
-        alternative: args.sides.alternative(),
+    let unit = match plan {
+        Plan::Latency(_) => "samples",
+        Plan::Failures(_) => "requests",
     };
-    let equal = asked.required_samples()?;
-    let allocation_ratio = (1.0 - weight.share()) / weight.share();
-    let split = ProportionPower { allocation_ratio, ..asked }.required_samples()?;
-    if args.json {
-        let answer = json!({
-            "stable_rate": asked.stable_rate, "canary_rate": asked.canary_rate,
-            "equal_groups": sizes(&equal), "split": sizes(&split),
-            "traffic_percent": weight.percent(), "requests": requests(&split, weight),
-        });
-        show::json(&answer)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    anstream::println!("{question} with probability {} at level {}:", args.power, args.alpha);
     anstream::println!(
-        "To notice that {} % fail in place of {} %, with probability {} at level {}:",
-        percent(asked.canary_rate),
-        percent(asked.stable_rate),
-        args.power,
-        args.alpha,
-    );
-    anstream::println!(
-        "  equal groups   {} requests each (power {:.1} %)",
+        "  equal groups   {} {unit} each (power {:.1} %)",
         show::styled(show::STRONG, equal.canary_ceil),
         equal.achieved_power * 100.0,
     );
-    tell_split(&split, weight, "requests", "in all");
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell_split(split: &SampleSizes, weight: Weight, unit: &str, of_all: &str) {
     anstream::println!(
-        "  {:<14} {} canary + {} stable {unit} (power {:.1} %), about {} {of_all}",
+        "  {:<14} {} canary + {} stable {unit} (power {:.1} %), about {requests} requests in total",
         format!("{weight} canary"),
         show::styled(show::STRONG, split.canary_ceil),
         show::styled(show::STRONG, split.stable_ceil),
         split.achieved_power * 100.0,
-        requests(split, weight),
     );
+    let needed = HealthPolicy::default().min_samples;
+    if matches!(plan, Plan::Latency(_)) && split.canary_ceil.min(split.stable_ceil) < needed {
+        anstream::println!("  The health check needs {needed} samples of each track in any case.");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl PowerArgs {
-    /// The canary's share, if it leaves both tracks something.
+    /// The plan, and the question that it answers.
+    fn plan(&self) -> anyhow::Result<(Plan, String)> {
+        match &self.error_rate {
+            Some(stable) => self.of_failures(stable),
+            None => self.of_latency(),
+        }
+    }
+
+    fn of_latency(&self) -> anyhow::Result<(Plan, String)> {
+        let PowerArgs { alpha, power, std_ms, .. } = *self;
+        if !(std_ms > 0.0 && std_ms.is_finite()) {
+            bail!("--std-ms: {std_ms} is out of range; use a number above 0");
+        }
+        let (distance, question) = match &self.margin {
+            None => {
+                let slowdown = self.difference_ms.unwrap_or(10.0);
+                (slowdown, format!("To detect a slowdown of {slowdown} ms"))
+            }
+            Some(text) => {
+                let margin: f64 = text.trim().parse().map_err(|_| {
+                    anyhow!(
+                        "--margin: {text:?} is not a number of milliseconds; use one, for example 5"
+                    )
+                })?;
+                let slowdown = self.difference_ms.unwrap_or(0.0);
+                if slowdown >= margin {
+                    bail!(
+                        "--margin: {margin} is out of range; use more than the real slowdown of {slowdown} ms"
+                    );
+                }
+                let question = format!(
+                    "To show that a canary that is {slowdown} ms slower is slower by less than {margin} ms"
+                );
+                (margin - slowdown, question)
+            }
+        };
+        let effect_size = distance / std_ms;
+        let (allocation_ratio, alternative) = (1.0, self.alternative());
+        let plan = TwoSamplePower { effect_size, alpha, power, allocation_ratio, alternative };
+        let question =
+            format!("{question} (standard deviation {std_ms} ms, effect size {effect_size:.3})");
+        Ok((Plan::Latency(plan), question))
+    }
+
+    fn of_failures(&self, stable: &str) -> anyhow::Result<(Plan, String)> {
+        let stable_rate = percentage("error-rate", stable, 100.0)?;
+        let margin = self.margin.as_ref().map(|text| percentage("margin", text, 100.0));
+        let margin = margin.transpose()?;
+        let canary_rate = match (&self.canary_error_rate, margin) {
+            (Some(canary), _) => percentage("canary-error-rate", canary, 100.0)?,
+            (None, Some(_)) => stable_rate,
+            (None, None) => {
+                bail!("--canary-error-rate is missing; use the rate to detect, for example 2%")
+            }
+        };
+        let [shown_canary, shown_stable] = [canary_rate, stable_rate].map(percent);
+        let question = match margin.map(percent) {
+            None => {
+                format!("To detect a failure rate of {shown_canary} % instead of {shown_stable} %")
+            }
+            Some(margin) => format!(
+                "To show that a failure rate of {shown_canary} % exceeds stable's {shown_stable} % by less than \
+                 {margin} percentage points"
+            ),
+        };
+        let plan = ProportionPower {
+            canary_rate,
+            stable_rate,
+            margin: margin.unwrap_or(0.0),
+            alpha: self.alpha,
+            power: self.power,
+            allocation_ratio: 1.0,
+            alternative: self.alternative(),
+        };
+        Ok((Plan::Failures(plan), question))
+    }
+
+    fn alternative(&self) -> Alternative {
+        match (&self.margin, self.sides) {
+            (Some(_), _) => Alternative::Less,
+            (None, Sides::One) => Alternative::Greater,
+            (None, Sides::Two) => Alternative::TwoSided,
+        }
+    }
+
+    /// The canary's share, if it leaves requests for both tracks.
     fn weight(&self) -> anyhow::Result<Weight> {
         let weight = Weight::from_percent(self.traffic).context("--traffic")?;
         if weight.share() <= 0.0 || weight.share() >= 1.0 {
-            anyhow::bail!(
+            bail!(
                 "--traffic: {} leaves a track empty; use more than 0 and less than 100",
                 self.traffic
             );
@@ -185,35 +232,55 @@ impl PowerArgs {
     }
 }
 
-impl Sides {
-    fn alternative(self) -> Alternative {
-        match self {
-            Sides::One => Alternative::Greater,
-            Sides::Two => Alternative::TwoSided,
+impl Plan {
+    /// The samples with this many of stable's for each of the canary's.
+    fn sizes(&self, allocation_ratio: f64) -> anyhow::Result<SampleSizes> {
+        match *self {
+            Plan::Latency(plan) if allocation_ratio == 1.0 => Ok(plan.required_samples()?),
+            Plan::Latency(plan) => whole_sizes(&TwoSamplePower { allocation_ratio, ..plan }),
+            Plan::Failures(plan) => {
+                Ok(ProportionPower { allocation_ratio, ..plan }.required_samples()?)
+            }
+        }
+    }
+
+    fn answer(&self, equal: &SampleSizes, split: &SampleSizes, weight: Weight) -> Answer {
+        let (effect_size, rates) = match self {
+            Plan::Latency(plan) => (Some(plan.effect_size), None),
+            Plan::Failures(plan) => (None, Some((plan.stable_rate, plan.canary_rate))),
+        };
+        Answer {
+            effect_size,
+            stable_rate: rates.map(|(stable, _)| stable),
+            canary_rate: rates.map(|(_, canary)| canary),
+            equal_groups: Sizes::new(equal),
+            split: Sizes::new(split),
+            traffic_percent: weight.percent(),
+            requests: requests(split, weight),
         }
     }
 }
 
-fn sizes(sizes: &SampleSizes) -> Value {
-    json!({
-        "canary": sizes.canary_ceil, "stable": sizes.stable_ceil, "power": sizes.achieved_power,
-        "canary_exact": sizes.canary, "stable_exact": sizes.stable,
-    })
+impl Sizes {
+    fn new(sizes: &SampleSizes) -> Sizes {
+        Sizes {
+            canary: sizes.canary_ceil,
+            stable: sizes.stable_ceil,
+            power: sizes.achieved_power,
+            canary_exact: sizes.canary,
+            stable_exact: sizes.stable,
+        }
+    }
 }
 
-/// The sizes for the split. A canary sample cannot be split, so its number is rounded up; stable's is
-/// rounded down if what that adds to the power is enough.
-fn whole_split(asked: &TwoSamplePower) -> anyhow::Result<SampleSizes> {
-    let sizes = asked.required_samples()?;
+/// The sizes in whole samples. The canary's number is rounded up; stable's is rounded down if the power
+/// is still enough.
+fn whole_sizes(plan: &TwoSamplePower) -> anyhow::Result<SampleSizes> {
+    let sizes = plan.required_samples()?;
     let fewer = sizes.stable.floor().max(2.0);
-    let power = power_at(
-        sizes.canary_ceil as f64,
-        fewer,
-        asked.effect_size,
-        asked.alpha,
-        asked.alternative,
-    )?;
-    if power < asked.power {
+    let canary = sizes.canary_ceil as f64;
+    let power = power_at(canary, fewer, plan.effect_size, plan.alpha, plan.alternative)?;
+    if power < plan.power {
         return Ok(sizes);
     }
     Ok(SampleSizes { stable_ceil: fewer as u64, achieved_power: power, ..sizes })

@@ -32,6 +32,16 @@ impl ProportionDifference {
         Some(Self { k_canary, n_canary, k_stable, n_stable })
     }
 
+    /// The expected counts at these rates, with `ratio` observations of stable's for each of the canary's.
+    pub(crate) fn expected(canary_rate: f64, stable_rate: f64, ratio: f64) -> Self {
+        Self {
+            k_canary: canary_rate,
+            n_canary: 1.0,
+            k_stable: stable_rate * ratio,
+            n_stable: ratio,
+        }
+    }
+
     /// The canary's rate minus stable's.
     pub fn difference(&self) -> f64 {
         // As one fraction, so that equal rates differ by exactly 0.
@@ -105,7 +115,7 @@ impl ProportionDifference {
     ///
     /// The closed form, a root of a cubic, loses its digits where two roots meet; the slope of the
     /// log-likelihood only falls, so that its zero is found without it.
-    fn most_likely_stable_rate(&self, d: f64) -> f64 {
+    pub(crate) fn most_likely_stable_rate(&self, d: f64) -> f64 {
         let (low, high) = ((-d).max(0.0), (1.0 - d).min(1.0));
         let ratio = |count: f64, rate: f64| if count == 0.0 { 0.0 } else { count / rate };
         let slope = |stable: f64| {

@@ -1,10 +1,15 @@
-//! Power of a difference of rates: how many requests does it take to detect more errors?
+//! Power of a difference of rates: how many requests does it take to detect more errors, or to show that
+//! there are not more of them than a margin allows?
 //!
 //! ```text
-//! power = P(Z > (z sd_0 - (p_c - p_s) sqrt(n_c)) / sd_1)         z the (1 - alpha) normal quantile
-//! sd_0 = sqrt( p (1-p) (1 + 1/r) )                    under equal rates, p = (p_c + r p_s) / (1 + r)
-//! sd_1 = sqrt( p_c (1-p_c) + p_s (1-p_s) / r )        r = n_s / n_c
+//! power = P(Z > (z sd_0 - (p_c - p_s - m) sqrt(n_c)) / sd_1)     z the (1 - alpha) normal quantile
+//! sd_0 = sqrt( q_c (1-q_c) + q_s (1-q_s) / r )        r = n_s / n_c
+//! sd_1 = sqrt( p_c (1-p_c) + p_s (1-p_s) / r )
 //! ```
+//!
+//! where m is the margin (0: any difference), and q_s, q_c = q_s + m are the most likely rates that differ by
+//! the margin; without one q_c = q_s = (p_c + r p_s) / (1 + r). Non-inferiority claims the opposite,
+//! p_c - p_s < m, with the signs of both differences changed.
 //!
 //! This is the power of the score test ([`ProportionDifference`](crate::stats::fixed_horizon::proportion_difference::ProportionDifference)), as
 //! statsmodels' `power_proportions_2indep` gives it; two-sided z is the (1 - alpha/2) quantile, and
@@ -12,7 +17,8 @@
 //! below about five expected events a side Fisher's test needs more than it says.
 //!
 //! Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, 3rd edition,
-//! chapter 4, doi:10.1002/0471445428.
+//! chapter 4, doi:10.1002/0471445428; with a margin Farrington and Manning (1990), Statistics in Medicine
+//! 9(12), doi:10.1002/sim.4780091208.
 
 use super::power::PowerError;
 use super::power::SampleSizes;
@@ -24,6 +30,7 @@ use super::power::whole_samples;
 use crate::stats::Alternative;
 use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
+use crate::stats::fixed_horizon::proportion_difference::ProportionDifference;
 
 /// Which rates a comparison should be able to tell apart.
 ///
@@ -35,6 +42,7 @@ use crate::stats::distributions::normal::normal_tail;
 /// let plan = ProportionPower {
 ///     canary_rate: 0.02,
 ///     stable_rate: 0.01,
+///     margin: 0.0,
 ///     alpha: 0.05,
 ///     power: 0.8,
 ///     allocation_ratio: 9.0,
@@ -48,10 +56,13 @@ use crate::stats::distributions::normal::normal_tail;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProportionPower {
-    /// The canary's rate, 0 to 1 and not stable's.
+    /// The canary's rate, 0 to 1.
     pub canary_rate: f64,
     /// Stable's rate, 0 to 1.
     pub stable_rate: f64,
+    /// The difference to compare with, 0 to less than 1: 0 to detect any difference. `Less` with a margin is
+    /// non-inferiority: the canary's rate is larger by less than the margin.
+    pub margin: f64,
     /// The probability of a false alarm, 1e-300 to 0.5.
     pub alpha: f64,
     /// The probability of noticing the difference, above alpha and at most 1 - 1e-9.
@@ -63,8 +74,8 @@ pub struct ProportionPower {
 }
 
 impl ProportionPower {
-    /// The smallest samples with the power asked for. `Greater` with a smaller rate of the canary,
-    /// or `Less` with a larger one, is refused: no samples suffice.
+    /// The smallest samples with this power. `Greater` with a difference below the margin, or `Less` with one
+    /// above it, is refused: no samples suffice.
     pub fn required_samples(&self) -> Result<SampleSizes, PowerError> {
         let ratio = self.allocation_ratio;
         check_rate("canary_rate", self.canary_rate)?;
@@ -72,7 +83,8 @@ impl ProportionPower {
         check_alpha(self.alpha)?;
         check_power(self.power, self.alpha)?;
         check("allocation_ratio", ratio, 1e-6, 1e6, "1e-6 to 1e6")?;
-        let difference = self.canary_rate - self.stable_rate;
+        check("margin", self.margin, 0.0, 1.0 - 1e-9, "0 to less than 1")?;
+        let difference = self.canary_rate - self.stable_rate - self.margin;
         let claimed = match self.alternative {
             Alternative::Greater => difference > 0.0,
             Alternative::Less => difference < 0.0,
@@ -82,13 +94,14 @@ impl ProportionPower {
             return Err(PowerError::OutOfRange {
                 field: "canary_rate",
                 value: self.canary_rate,
-                expected: "a rate that differs from stable's in the direction of the alternative",
+                expected: "a rate that differs from stable's by more than the margin, in the direction of the \
+                           alternative",
             });
         }
-        let (under_equality, as_they_are) = self.deviations();
+        let (under_the_null, as_they_are) = self.deviations();
         let tail = if self.alternative == Alternative::TwoSided { 0.5 } else { 1.0 } * self.alpha;
         let reach =
-            normal_quantile(tail) * under_equality - normal_quantile(self.power) * as_they_are;
+            normal_quantile(tail) * under_the_null - normal_quantile(self.power) * as_they_are;
         let fewest = (1.0 / ratio).max(1.0);
         let canary = (reach.max(0.0) / difference).powi(2).max(fewest);
         whole_samples(canary, ratio, |n_canary, n_stable| {
@@ -97,10 +110,10 @@ impl ProportionPower {
     }
 
     fn power_of(&self, n_canary: f64) -> f64 {
-        let (under_equality, as_they_are) = self.deviations();
-        let shift = (self.canary_rate - self.stable_rate) * n_canary.sqrt();
+        let (under_the_null, as_they_are) = self.deviations();
+        let shift = (self.canary_rate - self.stable_rate - self.margin) * n_canary.sqrt();
         let beyond = |tail: f64, shift: f64| {
-            let gap = normal_quantile(tail) * under_equality - shift;
+            let gap = normal_quantile(tail) * under_the_null - shift;
             // Rates of 0 and 1 leave nothing to chance.
             if as_they_are > 0.0 {
                 normal_tail(gap / as_they_are)
@@ -119,13 +132,18 @@ impl ProportionPower {
         }
     }
 
-    /// The difference's standard deviation times sqrt(n_c), if the rates are equal and as they are.
+    /// The difference's standard deviation times sqrt(n_c), if the rates differ by the margin and as they are.
     fn deviations(&self) -> (f64, f64) {
         let (canary, stable, ratio) = (self.canary_rate, self.stable_rate, self.allocation_ratio);
-        let pooled = (canary + stable * ratio) / (1.0 + ratio);
-        let under_equality = (pooled * (1.0 - pooled) * (1.0 + 1.0 / ratio)).sqrt();
-        let as_they_are = (canary * (1.0 - canary) + stable * (1.0 - stable) / ratio).sqrt();
-        (under_equality, as_they_are)
+        let null = match self.margin {
+            0.0 => (canary + stable * ratio) / (1.0 + ratio),
+            margin => ProportionDifference::expected(canary, stable, ratio)
+                .most_likely_stable_rate(margin),
+        };
+        let deviation = |canary: f64, stable: f64| {
+            (canary * (1.0 - canary) + stable * (1.0 - stable) / ratio).max(0.0).sqrt()
+        };
+        (deviation(null + self.margin, null), deviation(canary, stable))
     }
 }
 
@@ -153,9 +171,16 @@ pub fn proportion_power_at(
     check_rate("stable_rate", stable_rate)?;
     check_alpha(alpha)?;
     let allocation_ratio = n_stable / n_canary;
-    let power = 1.0;
-    let plan =
-        ProportionPower { canary_rate, stable_rate, alpha, power, allocation_ratio, alternative };
+    let (margin, power) = (0.0, 1.0);
+    let plan = ProportionPower {
+        canary_rate,
+        stable_rate,
+        margin,
+        alpha,
+        power,
+        allocation_ratio,
+        alternative,
+    };
     Ok(plan.power_of(n_canary).min(1.0))
 }
 
@@ -170,6 +195,7 @@ mod tests {
     const PLAN: ProportionPower = ProportionPower {
         canary_rate: 0.05,
         stable_rate: 0.01,
+        margin: 0.0,
         alpha: 0.05,
         power: 0.8,
         allocation_ratio: 9.0,
@@ -192,6 +218,34 @@ mod tests {
             ..PLAN
         };
         assert!(less.required_samples().unwrap().achieved_power >= 0.8);
+    }
+
+    #[test]
+    fn a_margin_takes_the_samples_of_farrington_and_manning() {
+        // Computed in Python with the paper's closed form of q_c and q_s, the root of a cubic.
+        for (canary_rate, stable_rate, allocation_ratio, margin, alpha, power, canary) in [
+            (0.01, 0.01, 9.0, 0.01, 0.05, 0.8, 1035.1341983368302),
+            (0.1, 0.1, 1.0, 0.05, 0.025, 0.9, 774.588878041675),
+            (0.05, 0.02, 4.0, 0.08, 0.05, 0.8, 191.98622838988194),
+            (0.65, 0.85, 1.0, 0.1, 0.05, 0.8, 25.84490177265284),
+        ] {
+            let alternative = Alternative::Less;
+            let plan = ProportionPower {
+                canary_rate,
+                stable_rate,
+                margin,
+                alpha,
+                power,
+                allocation_ratio,
+                alternative,
+            };
+            let sizes = plan.required_samples().unwrap();
+            assert!((sizes.canary / canary - 1.0).abs() < 1e-9, "{plan:?} {sizes:?}");
+            assert!(sizes.achieved_power >= power - 1e-9, "{plan:?} {sizes:?}");
+        }
+        let worse = ProportionPower { margin: 0.02, alternative: Alternative::Less, ..PLAN };
+        let message = worse.required_samples().unwrap_err().to_string();
+        assert!(message.starts_with("canary_rate is 0.05"), "{message}");
     }
 
     #[test]
