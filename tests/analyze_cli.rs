@@ -1,4 +1,4 @@
-//! `serin analyze` as a person and a pipeline meet it: exit codes, words, files.
+//! `serin analyze`: exit codes, output, files.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
@@ -25,7 +25,7 @@ fn serin(folder: &Path, arguments: &[&str], input: &str) -> Ended {
     let (input_kind, output) = (Stdio::piped(), Stdio::piped());
     let mut child =
         command.stdin(input_kind).stdout(output).stderr(Stdio::piped()).spawn().unwrap();
-    // A program that has ended, or that reads no input, closes this pipe: both are its right.
+    // The pipe is closed if the program has ended or reads no input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Ended {
@@ -35,7 +35,7 @@ fn serin(folder: &Path, arguments: &[&str], input: &str) -> Ended {
     }
 }
 
-/// Sixty values that spread over a tenth from here, one a line.
+/// Sixty values within 0.1 above `from`, one per line.
 fn lines(from: f64) -> String {
     (0..60_u32).fold(String::new(), |mut text, i| {
         writeln!(text, "{:.4}", from + 0.1 * (f64::from(i) * 0.618_034).fract()).unwrap();
@@ -67,7 +67,7 @@ fn the_exit_code_is_the_decision() {
         let ended = serin(folder.path(), arguments, "");
         assert_eq!((ended.code, ended.stderr.as_str()), (code, ""), "{arguments:?}");
         assert!(ended.stdout.starts_with(word), "{arguments:?}: {}", ended.stdout);
-        assert!(!ended.stdout.contains('\u{1b}'), "no colors but on a terminal");
+        assert!(!ended.stdout.contains('\u{1b}'), "colors only on a terminal");
         let json = serin(folder.path(), &[arguments, &["--json"]].concat(), "");
         assert_eq!(json.code, code, "{arguments:?}");
         assert_eq!(serde_json::from_str::<Value>(&json.stdout).unwrap()["decision"], word);
@@ -124,7 +124,7 @@ fn every_form_and_standard_input_give_the_same_numbers() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_an_error_in_use() {
+fn files_that_cannot_be_compared_are_usage_errors() {
     let folder = folder();
     let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
     write("ragged.csv", b"a,b\n1,2\n3\n");
@@ -133,8 +133,8 @@ fn what_cannot_be_compared_is_an_error_in_use() {
     write("binary.txt", b"0.5\n\xff\xfe\n");
     write("words.txt", b"score\nhigh\n");
     for (arguments, named) in [
-        (&["low.txt", "missing.txt"][..], &["missing.txt", "cannot read it", "check the path"][..]),
-        (&["low.txt", "."], &["cannot read it"]),
+        (&["low.txt", "missing.txt"][..], &["cannot read missing.txt", "check the path"][..]),
+        (&["low.txt", "."], &["cannot read ."]),
         (&["low.txt", "empty.txt"], &["empty.txt", "no values"]),
         (&["low.txt", "-"], &["standard input", "no values"]),
         (&["low.txt", "nan.txt"], &["nan.txt", "line 2", "NaN"]),
@@ -168,7 +168,7 @@ fn what_cannot_be_compared_is_an_error_in_use() {
 }
 
 #[test]
-fn a_margin_promotes_what_is_not_worse() {
+fn with_a_margin_a_canary_that_is_not_worse_is_promoted() {
     let folder = folder();
     for (arguments, code) in [
         (&["high.txt", "low.txt", "--margin", "20%"][..], 0),
@@ -220,12 +220,16 @@ fn a_file_of_metrics_compares_columns() {
         assert_eq!(json["metrics"][0]["metric"], "latency_ms");
     }
     for (text, named) in [
-        ("better\nlower\n", "`metric` is missing"),
+        ("better\nlower\n", "line 2: missing field `metric`"),
         ("metric,margn\nconverted,1\n", "did you mean `margin`?"),
+        ("metric,weight\nconverted,heavy\n", "weight: \"heavy\" is not a number"),
         ("metric\nlatency\n", "line 2"),
-        ("metric,better\nconverted,up\n", "use higher or lower"),
+        ("metric,better\nconverted,up\n", "better: \"up\" is not a direction; use higher or lower"),
         ("metric,weight\nconverted,0\n", "weight: 0 is out of range"),
-        ("metric,critical\nconverted,maybe\n", "use yes or no"),
+        (
+            "metric,critical\nconverted,maybe\n",
+            "critical: \"maybe\" is not an answer; use yes or no",
+        ),
         ("metric,margin\nconverted,x\n", "margin: x is out of range"),
         ("metric\n", "metrics: 0 are given"),
     ] {

@@ -111,7 +111,7 @@ fn merge(into: &mut Value, change: &Value) {
 }
 
 /// What a parser says, in the words of settings and JSON rather than of Rust.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     // The position is that of the end of the value; the path says more.
     let message = message.rsplit_once(" at line ").map_or(message, |(before, _)| before);
     let Some((mistake, expected)) = message.rsplit_once(", expected ") else {

@@ -1,8 +1,7 @@
-//! From a file to numbers: a column of a CSV file, a JSON array, or one number a line.
+//! Numbers of a file: a column of a CSV file, a JSON array, or one number per line.
 //!
-//! A value that is missing or no number is an error with its line, never skipped: which values are
-//! left out is a decision, and not this program's. A first line that may be names or values is an
-//! error, too.
+//! A value that is missing or not a number is an error with its line and never skipped: the user decides
+//! which values are left out. So is a first line that could be names or values.
 
 use std::io::Read;
 
@@ -10,10 +9,12 @@ use anyhow::Context;
 use anyhow::bail;
 use csv::ErrorKind;
 use csv::StringRecord;
+use serde_json::Map;
 use serde_json::Value;
 
 use crate::stats::MAX_MAGNITUDE;
 use crate::stats::is_recordable;
+use crate::text::fields;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
@@ -38,13 +39,13 @@ pub fn read(path: &str) -> anyhow::Result<TextFile> {
         "standard input".to_owned()
     } else {
         bytes = std::fs::read(path).with_context(|| {
-            format!("{}: cannot read it; check the path and its permissions", path.escape_debug())
+            format!("cannot read {}; check the path and its permissions", path.escape_debug())
         })?;
         path.escape_debug().to_string()
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
-        anyhow::anyhow!("{shown}: line {line}: it is not UTF-8 text; save the file as UTF-8")
+        anyhow::anyhow!("{shown}: line {line}: not UTF-8 text; save the file as UTF-8")
     })?;
     Ok(TextFile { shown, text })
 }
@@ -81,43 +82,32 @@ fn parsed(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
 }
 
 fn of_json(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
-    let elements: Vec<Value> = serde_json::from_str(text).map_err(|cause| {
-        anyhow::anyhow!(
-            "it begins like JSON but is not an array of numbers ({cause}); use [0.87, 0.85]"
-        )
-    })?;
-    let mut values = Vec::with_capacity(elements.len());
-    for (index, element) in elements.iter().enumerate() {
-        let place = || format!("element {} of the array", index + 1);
-        let found = match (element, column) {
-            (Value::Object(fields), Some(name)) => fields.get(name).with_context(|| {
-                let names = || fields.keys().map(String::as_str);
-                let near = did_you_mean(name, names());
-                format!(
-                    "--column: {} has no {}{near}; it has {}",
-                    place(),
-                    quoted(name),
-                    listed(names())
-                )
-            })?,
-            (Value::Object(_), None) => {
-                bail!("{} is an object; choose a field with --column", place())
-            }
-            (_, Some(name)) => {
-                bail!("--column {}: {} is no object; leave --column out", quoted(name), place())
-            }
-            (element, None) => element,
-        };
-        let number = found.as_f64().with_context(|| {
-            let what = match found {
-                Value::String(text) => format!("the text {}", quoted(text)),
-                other => quoted(&other.to_string()),
-            };
-            format!("{} is {what}; use numbers without quotes", place())
-        })?;
-        values.push(comparable(number, place)?);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let values: Vec<f64> = match column {
+        None => fields::read(&mut json)
+            .context("not a JSON array of numbers; for objects choose a field with --column")?,
+        Some(name) => {
+            let rows: Vec<Map<String, Value>> = fields::read(&mut json)
+                .context("not a JSON array of objects; leave out --column for numbers")?;
+            let rows = rows.iter().enumerate();
+            rows.map(|(index, row)| of_object(row, name).with_context(|| format!("[{index}]")))
+                .collect::<anyhow::Result<_>>()?
+        }
+    };
+    json.end().context("not a single JSON array")?;
+    for (index, value) in values.iter().enumerate() {
+        comparable(*value, || format!("[{index}]"))?;
     }
     Ok(values)
+}
+
+fn of_object(row: &Map<String, Value>, name: &str) -> anyhow::Result<f64> {
+    let names = || row.keys().map(String::as_str);
+    let value = row.get(name).with_context(|| {
+        let near = did_you_mean(name, names());
+        format!("--column: {} is not a field{near}; use one of {}", quoted(name), listed(names()))
+    })?;
+    Ok(fields::read(value).map_err(|error| error.within(name))?)
 }
 
 fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
@@ -147,11 +137,11 @@ fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
         let field = record.get(chosen.index).unwrap_or_default();
         let place = || format!("line {}{}", line(), chosen.named());
         if field.is_empty() {
-            bail!("{}: the value is blank; mend or delete that line", place());
+            bail!("{}: the value is blank; correct or delete the line", place());
         }
         let number = field.parse().map_err(|_| {
             anyhow::anyhow!(
-                "{}: {} is no number; write it like 0.87 or 1e-3",
+                "{}: {} is not a number; use for example 0.87 or 1e-3",
                 place(),
                 quoted(field)
             )
@@ -169,57 +159,49 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// By the first line and what was asked for: a name or, counted from 1, a position.
+    /// The column with this name or this position from 1, or the only one.
     fn new(first: &StringRecord, column: Option<&str>) -> anyhow::Result<Chosen> {
         let is_number = |field: &str| field.parse::<f64>().is_ok();
         let has_names = first.iter().any(|field| !field.is_empty() && !is_number(field));
         let columns = first.len();
-        let chosen = |index: usize| {
-            if has_names && is_number(&first[index]) {
-                bail!(
-                    "{} may be a name or the first value, for not all beside it are numbers; if it is \
-                     a value, put a line of names above it, and if it is a name, give it another, \
-                     like x{0}",
-                    quoted(&first[index])
-                );
+        let index = match column {
+            None if columns > 1 && has_names => {
+                bail!("there are {columns} columns; choose one with --column: {}", listed(first))
             }
-            let header = has_names.then(|| first[index].to_owned());
-            Ok(Chosen { index, header })
-        };
-        let Some(column) = column else {
-            // A number with a slip in it is no name: read as one, it would be lost without a word.
-            let like_a_number = |c: char| c.is_ascii_digit() || "+-.".contains(c);
-            return match columns {
-                1 if has_names && first[0].starts_with(like_a_number) => {
-                    Ok(Chosen { index: 0, header: None })
-                }
-                1 => chosen(0),
-                _ if has_names => {
-                    bail!(
-                        "there are {columns} columns; choose one with --column: {}",
+            None if columns > 1 => {
+                bail!("there are {columns} columns; choose one with --column 1 to {columns}")
+            }
+            // A mistyped number is not a name: as a name it would be dropped silently.
+            None if first[0].starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
+                return Ok(Chosen { index: 0, header: None });
+            }
+            None => 0,
+            Some(column) => {
+                let named = first.iter().position(|name| has_names && name == column);
+                let counted = || column.parse::<usize>().ok().filter(|n| (1..=columns).contains(n));
+                named.or_else(|| counted().map(|n| n - 1)).with_context(|| match has_names {
+                    true => format!(
+                        "--column: {} is not a column{}; use one of {}, or 1 to {columns}",
+                        quoted(column),
+                        did_you_mean(column, first),
                         listed(first)
-                    )
-                }
-                _ => bail!("there are {columns} columns; choose one with --column 1 to {columns}"),
-            };
+                    ),
+                    false => format!(
+                        "--column: {} is not a column; use 1 to {columns}, because the first line holds \
+                         numbers, not names",
+                        quoted(column)
+                    ),
+                })?
+            }
         };
-        if let Some(index) = first.iter().position(|name| has_names && name == column) {
-            return chosen(index);
+        if has_names && is_number(&first[index]) {
+            bail!(
+                "{} could be a name or the first value, because other fields of the line are not numbers; \
+                 add a line of names, or rename the column",
+                quoted(&first[index])
+            );
         }
-        match column.parse::<usize>() {
-            Ok(position) if (1..=columns).contains(&position) => chosen(position - 1),
-            _ if has_names => bail!(
-                "--column: there is no column {}{}; the columns are {}, or 1 to {columns}",
-                quoted(column),
-                did_you_mean(column, first),
-                listed(first)
-            ),
-            _ => bail!(
-                "--column: there is no column {}; the first line holds numbers, not names, so give \
-                 1 to {columns}",
-                quoted(column)
-            ),
-        }
+        Ok(Chosen { index, header: has_names.then(|| first[index].to_owned()) })
     }
 
     fn named(&self) -> String {
@@ -231,14 +213,10 @@ fn comparable(number: f64, place: impl Fn() -> String) -> anyhow::Result<f64> {
     if is_recordable(number) {
         return Ok(number);
     }
-    bail!(
-        "{}: {number:e} cannot be compared; mend or delete it (numbers are finite and at most \
-         {MAX_MAGNITUDE:e})",
-        place()
-    )
+    bail!("{}: {number:e} is out of range; use -{MAX_MAGNITUDE:e} to {MAX_MAGNITUDE:e}", place())
 }
 
-/// What separates the fields of the first line.
+/// The separator of the first line.
 fn delimiter(text: &str) -> u8 {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     [b'\t', b';'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter)).unwrap_or(b',')
@@ -249,16 +227,14 @@ fn refusal(text: &str, error: csv::Error) -> anyhow::Error {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let line = pos.map_or(1, |at| line_at(text.as_bytes(), at.byte() as usize));
             anyhow::anyhow!(
-                "line {line}: it has {len} fields, the first line has {expected_len}; mend or delete \
-                 that line"
+                "line {line} has {len} fields, but the first line has {expected_len}; correct or delete it"
             )
         }
-        other => anyhow::anyhow!("it is no CSV file ({other:?}); check the file"),
+        other => anyhow::anyhow!("not a CSV file ({other:?}); check the file"),
     }
 }
 
-/// The line that what begins at this byte stands on, counted from 1; blank lines before it belong to
-/// nobody.
+/// The line of the record that begins at this byte, from 1, skipping blank lines.
 fn line_at(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
     let blank = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
@@ -291,40 +267,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_column_of_numbers_is_named_with_its_line() {
+    fn invalid_files_are_refused_with_the_line() {
         for (text, column, named) in [
             ("", None, "no values"),
             (" \n\n", None, "no values"),
             ("score\n", None, "no values"),
             ("[]", None, "no values"),
-            ("1\n2\n\n\nx\n", None, "line 5: `x` is no number"),
-            ("1\n0,5\n", None, "line 2: it has 2 fields, the first line has 1"),
-            ("0.8x\n1\n", None, "line 1: `0.8x` is no number"),
+            ("1\n2\n\n\nx\n", None, "line 5: `x` is not a number"),
+            ("1\n0,5\n", None, "line 2 has 2 fields, but the first line has 1"),
+            ("0.8x\n1\n", None, "line 1: `0.8x` is not a number"),
             ("1\n \n2\n", None, "line 2: the value is blank"),
-            ("1\nNaN\n", None, "line 2: NaN cannot be compared"),
-            ("1\n-inf\n", None, "line 2: -inf cannot be compared"),
-            ("1\n1e999\n", None, "line 2: inf cannot be compared"),
-            ("1\n1e200\n", None, "line 2: 1e200 cannot be compared"),
-            ("a,b\n1,2\n3\n", Some("a"), "line 3: it has 1 fields, the first line has 2"),
+            ("1\nNaN\n", None, "line 2: NaN is out of range"),
+            ("1\n-inf\n", None, "line 2: -inf is out of range"),
+            ("1\n1e999\n", None, "line 2: inf is out of range"),
+            ("1\n1e200\n", None, "line 2: 1e200 is out of range"),
+            ("a,b\n1,2\n3\n", Some("a"), "line 3 has 1 fields, but the first line has 2"),
             ("a,b\n1,2\n,2\n", Some("a"), "line 3, column `a`: the value is blank"),
-            ("a,b\n1,2\n\n7,8x\n", Some("b"), "line 4, column `b`: `8x` is no number"),
+            ("a,b\n1,2\n\n7,8x\n", Some("b"), "line 4, column `b`: `8x` is not a number"),
             ("a,b\n1,2\n", None, "line 1: there are 2 columns; choose one with --column: `a`, `b`"),
             ("1,2\n", None, "choose one with --column 1 to 2"),
             ("score,id\n1,2\n", Some("scorre"), "did you mean `score`?"),
-            ("score,id\n1,2\n", Some("3"), "there is no column `3`; the columns are `score`, `id`"),
-            ("score,id\n1,2\n", Some("0"), "there is no column `0`"),
+            ("score,id\n1,2\n", Some("3"), "`3` is not a column; use one of `score`, `id`"),
+            ("score,id\n1,2\n", Some("0"), "`0` is not a column"),
             ("1,2\n", Some("score"), "holds numbers, not names"),
-            ("a,0.5\nb,-1\nc,2\n", Some("2"), "line 1: `0.5` may be a name or the first value"),
-            ("a,2\nb,3\n", Some("2"), "line 1: `2` may be a name or the first value"),
-            ("[1, \"2\"]", None, "element 2 of the array is the text `2`"),
-            ("[1, null]", None, "element 2 of the array is `null`"),
-            ("[1, NaN]", None, "line 1 column"),
+            ("a,0.5\nb,-1\nc,2\n", Some("2"), "line 1: `0.5` could be a name or the first value"),
+            ("a,2\nb,3\n", Some("2"), "line 1: `2` could be a name or the first value"),
+            ("[1, \"2\"]", None, "[1]: \"2\" is not a number"),
+            ("[1, null]", None, "[1]: null is not a number"),
+            ("[1, NaN]", None, "[1]: expected value"),
             ("[1, 1e999]", None, "out of range"),
-            ("[1, 1e200]", None, "element 2 of the array: 1e200 cannot"),
-            ("{\"a\": 1}", None, "not an array of numbers"),
+            ("[1, 1e200]", None, "[1]: 1e200 is out of range"),
+            ("{\"a\": 1}", None, "not a JSON array of numbers"),
             ("[{\"score\": 1}]", None, "choose a field with --column"),
             ("[{\"score\": 1}]", Some("scor"), "did you mean `score`?"),
-            ("[1]", Some("score"), "leave --column out"),
+            ("[1] 2", None, "not a single JSON array"),
+            (r#"[{"score": "1"}]"#, Some("score"), "[0]: score: \"1\" is not a number"),
+            ("[1]", Some("score"), "leave out --column"),
         ] {
             let error = format!("{:#}", parsed(text, column).unwrap_err());
             assert!(error.contains(named), "{text:?}: {named:?} is not in {error:?}");

@@ -1,4 +1,4 @@
-//! The file behind `serin analyze --metrics`: one line per metric, with its options.
+//! The file of `serin analyze --metrics`: one line per metric, with its options.
 //!
 //! ```csv
 //! metric,better,margin,weight,critical
@@ -6,12 +6,16 @@
 //! converted,higher,0.01,1,yes
 //! ```
 //!
-//! `metric` names a column of the data files. Every other column may be missing, and every other
-//! cell blank: the option then has its default.
+//! `metric` names a column of the data files. Other columns may be missing and other cells blank: the
+//! option then has its default.
 
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
+use csv::DeserializeErrorKind;
+use csv::ErrorKind;
 use csv::StringRecord;
+use serde::Deserialize;
 
 use super::columns::TextFile;
 use crate::canary::MetricName;
@@ -19,13 +23,20 @@ use crate::canary::analysis::metric_table::TableMetric;
 use crate::canary::analysis::options::AnalysisOverrides;
 use crate::canary::analysis::options::MarginText;
 use crate::canary::analysis::sample::Sample;
-use crate::text::lists::did_you_mean;
-use crate::text::lists::listed;
-use crate::text::lists::quoted;
+use crate::text::fields::plain;
 
-/// The columns of the file.
-const COLUMNS: [&str; 7] =
-    ["metric", "better", "margin", "effect_threshold", "min_samples", "weight", "critical"];
+/// A line of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    metric: String,
+    better: Option<String>,
+    margin: Option<String>,
+    effect_threshold: Option<f64>,
+    min_samples: Option<u64>,
+    weight: Option<f64>,
+    critical: Option<String>,
+}
 
 /// The metrics of the file, with their values from the data files.
 ///
@@ -39,75 +50,55 @@ pub fn metrics(
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file.text().as_bytes());
     let header = reader.headers()?.clone();
-    if let Some(other) = header.iter().find(|name| !COLUMNS.contains(name)) {
-        bail!(
-            "line 1: there is no option {}{}; use {}",
-            quoted(other),
-            did_you_mean(other, COLUMNS),
-            listed(COLUMNS)
-        );
-    }
-    if !header.iter().any(|name| name == "metric") {
-        bail!("line 1: the column `metric` is missing; it names a column of the data files");
-    }
-    let mut found = Vec::new();
-    for record in reader.records() {
+    let rows = reader.records().map(|record| {
         let record = record?;
         let line = record.position().map_or(1, csv::Position::line);
-        let cell = |name: &str| cell(&header, &record, name);
-        let metric = metric(cell, baseline, canary).with_context(|| format!("line {line}"))?;
-        found.push(metric);
-    }
-    Ok(found)
+        let row =
+            record.deserialize(Some(&header)).map_err(|error| mistake(&error, &header, &record));
+        row.and_then(|row| metric(row, baseline, canary)).with_context(|| format!("line {line}"))
+    });
+    rows.collect()
 }
 
-/// The cell of a column, if there is one that is not blank.
-fn cell(header: &StringRecord, record: &StringRecord, name: &str) -> Option<String> {
-    let index = header.iter().position(|column| column == name)?;
-    record.get(index).filter(|cell| !cell.is_empty()).map(str::to_owned)
-}
-
-fn metric(
-    cell: impl Fn(&str) -> Option<String>,
-    baseline: &TextFile,
-    canary: &TextFile,
-) -> anyhow::Result<TableMetric> {
-    let column = cell("metric").context("metric is blank; name a column of the data files")?;
-    let sample = |file: &TextFile| -> anyhow::Result<Sample> {
-        Ok(Sample::of(&file.numbers(Some(&column))?)?)
+fn mistake(error: &csv::Error, header: &StringRecord, record: &StringRecord) -> anyhow::Error {
+    let ErrorKind::Deserialize { err, .. } = error.kind() else { return anyhow!("{error}") };
+    let Some(index) = err.field().map(|index| index as usize) else {
+        return anyhow!("{}", plain(&err.kind().to_string()));
     };
-    let margin = cell("margin").map(|text| text.parse::<MarginText>()).transpose()?;
+    let [field, value] = [header, record].map(|cells| cells.get(index).unwrap_or_default());
+    match err.kind() {
+        DeserializeErrorKind::ParseFloat(_) => {
+            anyhow!("{field}: {value:?} is not a number; use for example 0.2")
+        }
+        DeserializeErrorKind::ParseInt(_) => {
+            anyhow!("{field}: {value:?} is not a whole number; use for example 30")
+        }
+        other => anyhow!("{field}: {}", plain(&other.to_string())),
+    }
+}
+
+fn metric(row: Row, baseline: &TextFile, canary: &TextFile) -> anyhow::Result<TableMetric> {
+    let sample = |file: &TextFile| -> anyhow::Result<Sample> {
+        Ok(Sample::of(&file.numbers(Some(&row.metric))?)?)
+    };
+    let margin = row.margin.map(|text| text.parse::<MarginText>()).transpose()?;
     let given = AnalysisOverrides {
         p_threshold: None,
-        effect_threshold: number(cell("effect_threshold"), "effect_threshold")?,
-        min_samples: cell("min_samples")
-            .map(|text| {
-                text.parse().with_context(|| format!("min_samples: {text} is not a whole number"))
-            })
-            .transpose()?,
-        higher_is_better: match cell("better").as_deref() {
+        effect_threshold: row.effect_threshold,
+        min_samples: row.min_samples,
+        higher_is_better: match row.better.as_deref() {
             None | Some("higher") => None,
             Some("lower") => Some(false),
-            Some(other) => {
-                bail!("better: {} is not a direction; use higher or lower", quoted(other))
-            }
+            Some(other) => bail!("better: {other:?} is not a direction; use higher or lower"),
         },
         margin: margin.map(|margin| margin.0),
     };
-    let is_critical = match cell("critical").as_deref() {
-        None | Some("no" | "false") => false,
-        Some("yes" | "true") => true,
-        Some(other) => bail!("critical: {} is not an answer; use yes or no", quoted(other)),
+    let name = MetricName::new(&row.metric)?;
+    let metric = TableMetric::new(name, sample(baseline)?, sample(canary)?, given)?;
+    let is_critical = match row.critical.as_deref() {
+        None | Some("no") => false,
+        Some("yes") => true,
+        Some(other) => bail!("critical: {other:?} is not an answer; use yes or no"),
     };
-    let metric =
-        TableMetric::new(MetricName::new(&column)?, sample(baseline)?, sample(canary)?, given)?;
-    let weight = number(cell("weight"), "weight")?.unwrap_or(1.0);
-    Ok(metric.critical(is_critical).weighing(weight)?)
-}
-
-fn number(cell: Option<String>, name: &str) -> anyhow::Result<Option<f64>> {
-    cell.map(|text| {
-        text.parse().with_context(|| format!("{name}: {} is not a number", quoted(&text)))
-    })
-    .transpose()
+    Ok(metric.critical(is_critical).weighing(row.weight.unwrap_or(1.0))?)
 }
