@@ -1,17 +1,17 @@
 //! `serin train`: the two default models on synthetic data, or one model on a CSV file.
 
-#![expect(clippy::print_stdout, reason = "the command line prints its result")]
-
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use super::inspect;
+use crate::cli::show;
 use crate::model::Artifact;
+use crate::model::Card;
 use crate::model::Dataset;
 use crate::model::TrainingOptions;
 use crate::model::dataset::DatasetOptions;
@@ -82,10 +82,20 @@ impl TrainArgs {
     }
 }
 
+#[derive(Serialize)]
+struct TrainedModels<'a> {
+    models: Vec<Trained<'a>>,
+}
+
+#[derive(Serialize)]
+struct Trained<'a> {
+    path: &'a Path,
+    card: &'a Card,
+}
+
 /// Trains, writes, and prints a report.
 ///
 /// # Errors
-///
 /// When an option, the data or the output folder is invalid.
 pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let trained = match &args.data {
@@ -93,11 +103,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         Some(data) => vec![train_on(data.clone(), args)?],
     };
     if args.json {
-        let models: Vec<_> = trained
-            .iter()
-            .map(|(path, model)| json!({"path": path.display().to_string(), "card": model.card()}))
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "models": models }))?);
+        let models = trained.iter();
+        let models = models.map(|(path, model)| Trained { path, card: model.card() }).collect();
+        show::json(&TrainedModels { models })?;
     } else {
         for (path, model) in &trained {
             anstream::println!("{}", inspect::summary(path, model.card()));
@@ -113,13 +121,9 @@ fn train_defaults(args: &TrainArgs) -> anyhow::Result<Vec<(PathBuf, Artifact)>> 
 }
 
 fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifact)> {
-    // clap requires both with --data; the messages are for callers that build the arguments.
-    let target =
-        args.target.clone().context("train: --target is missing; name the column to predict")?;
-    let positive = args
-        .positive
-        .clone()
-        .context("train: --positive is missing; name the value that counts as 1")?;
+    // clap requires both with --data.
+    let target = args.target.clone().context("--target is missing; use the column to predict")?;
+    let positive = args.positive.clone().context("--positive is missing; use the value of a 1")?;
     let options = DatasetOptions { target, positive, drop: args.drop.clone() };
     let what = || format!("train {}", data.display());
     let dataset = Dataset::from_csv(&data, &options).with_context(what)?;
