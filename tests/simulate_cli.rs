@@ -1,5 +1,4 @@
-//! `serin simulate` as a person and a script meet it: the same figures for the same seed, tables, JSON,
-//! pictures, and what is refused.
+//! `serin simulate`: reproducible figures, table, JSON, chart, and refused flags.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
@@ -59,11 +58,11 @@ fn json(arguments: &str) -> Value {
 const SMALL: &str = "--duration 5m --replications 8 --slower 30%";
 
 #[test]
-fn the_seed_alone_decides_on_any_number_of_threads() {
+fn the_seed_alone_determines_the_results_on_any_number_of_threads() {
     let one = serin(&format!("{SMALL} --threads 1 --seed 7"));
     assert_eq!(one.code, 0, "{}", one.stderr);
     assert_eq!(one.stdout, serin(&format!("{SMALL} --threads 3 --seed 7")).stdout);
-    // What is printed names the seed, so that only the figures tell whether it counts.
+    // The output names the seed, so only the figures show whether it matters.
     let [seven, eight] = [7, 8].map(|seed| json(&format!("{SMALL} --seed {seed}")));
     for run in ["healthy", "with_regression"] {
         assert_ne!(seven[run], eight[run], "{run}");
@@ -71,7 +70,7 @@ fn the_seed_alone_decides_on_any_number_of_threads() {
 }
 
 #[test]
-fn the_table_fits_eighty_columns_and_says_what_it_comes_to() {
+fn the_table_fits_eighty_columns_and_ends_with_a_conclusion() {
     let folder = tempfile::tempdir().unwrap();
     let ramp = "--ramp 10,25,50,75,90 --load restless --latency lognormal --score-shift -0.2 \
                 --slower 100% --duration 5m --replications 8";
@@ -79,7 +78,7 @@ fn the_table_fits_eighty_columns_and_says_what_it_comes_to() {
     for (arguments, regression) in [(SMALL, true), (ramp, true), (healthy, false)] {
         let ended = serin_with(&[("COLUMNS", "80")], folder.path(), arguments);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
-        assert_eq!(ended.stderr, "", "no progress bar where nobody looks");
+        assert_eq!(ended.stderr, "", "no progress bar without a terminal");
         let widest = ended.stdout.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}: {}", ended.stdout);
         for row in ["rolled back", "promoted", "repeated Welch alarms", "seconds to rollback"] {
@@ -92,7 +91,7 @@ fn the_table_fits_eighty_columns_and_says_what_it_comes_to() {
 }
 
 #[test]
-fn json_holds_both_runs_and_only_the_healthy_one_without_a_regression() {
+fn json_has_both_runs_and_without_a_regression_only_the_healthy_one() {
     let both = json(SMALL);
     assert_eq!(both["with_regression"]["rolled_back"]["share"], 1.0, "{both}");
     assert_eq!(both["with_regression"]["missed"]["hours"], 0);
@@ -152,7 +151,7 @@ fn assert_gives(run: &Value, outcomes: &[Outcome], name: &str) {
 }
 
 #[test]
-fn the_command_gives_what_the_library_gives() {
+fn the_command_gives_the_results_of_the_library() {
     let (steady, flags) = strict(600);
     let mut scenario = Scenario {
         load: Load::Restless,
@@ -174,7 +173,7 @@ fn the_command_gives_what_the_library_gives() {
 }
 
 #[test]
-fn each_kind_of_client_is_that_of_the_library() {
+fn every_kind_of_client_gives_the_results_of_the_library() {
     let (steady, flags) = strict(300);
     let without = outcomes(&steady);
     let sticky = |visits| Routing::Sticky { users: 800, visits };
@@ -191,7 +190,7 @@ fn each_kind_of_client_is_that_of_the_library() {
 }
 
 #[test]
-fn a_tail_and_a_late_beginning_are_those_of_the_library() {
+fn a_tail_and_a_late_start_give_the_results_of_the_library() {
     let (steady, flags) = strict(300);
     let regression = |latency: Shape, harm_after| {
         let mut scenario = Scenario { harm_after, until: Until::Compared, ..steady.clone() };
@@ -216,7 +215,7 @@ fn a_tail_and_a_late_beginning_are_those_of_the_library() {
 }
 
 #[test]
-fn the_picture_is_well_formed_and_the_same_each_time() {
+fn the_chart_is_well_formed_and_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let picture = |name: &str, seed: u32| {
         let ended =
@@ -226,7 +225,7 @@ fn the_picture_is_well_formed_and_the_same_each_time() {
     };
     let (one, same, other) = (picture("one", 1), picture("same", 1), picture("other", 2));
     assert_eq!(one, same);
-    // The small print names the seed, and may push the curves down.
+    // The heading names the seed, and may shift the curves.
     assert_ne!(places(&one), places(&other));
     assert_well_formed(&one);
     for text in
@@ -262,7 +261,7 @@ fn assert_well_formed(svg: &str) {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
+fn invalid_flags_are_refused_with_value_and_remedy() {
     for (arguments, named) in [
         ("--slower 10", "--slower: \"10\" is not a percentage; use 0% to 10000%, for example 1%"),
         (
@@ -270,8 +269,8 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
             "--harm-after: \"5m\" sets when a regression begins, but there is none",
         ),
         ("--harm-after nonsense", "--harm-after: \"nonsense\" sets when a regression begins"),
-        ("--slower 10% --harm-after nonsense", "harm-after: \"nonsense\""),
-        ("--slower 10% --harm-after 1h", "--harm-after: 1h is not less than the duration"),
+        ("--slower 10% --harm-after nonsense", "--harm-after: \"nonsense\" is not a duration"),
+        ("--slower 10% --harm-after 1h", "--harm-after: 1h is out of range"),
         ("--tail --latency lognormal --latency-sigma 2", "--tail cannot leave the mean"),
         ("--visits every", "--keys"),
         ("--keys 10 --strict-turn", "cannot be used with"),
@@ -284,7 +283,7 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
         ("--ramp 10,100", "--ramp: 100 leaves a track empty"),
         ("--weight 10 --ramp 10,20", "cannot be used with"),
         ("--duration 1s", "--duration: \"1s\" is out of range; use whole seconds"),
-        ("--duration soon", "duration: \"soon\""),
+        ("--duration soon", "--duration: \"soon\" is not a duration"),
         ("--look-every 300ms", "--look-every: \"300ms\" is out of range; use whole seconds"),
         ("--look-every 0s", "--look-every"),
         ("--look-every 2h", "--look-every: \"2h\""),
@@ -297,7 +296,7 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
         ("--keys 1", "--keys: 1"),
         ("--latency pareto --latency-std-ms 10", "--latency-std-ms: 10 has no effect"),
         ("--latency-std-ms 40", "--latency-std-ms: 40 is out of range; use 0.05 to 25"),
-        ("--latency-sigma 1", "--latency-sigma describes --latency lognormal"),
+        ("--latency-sigma 1", "--latency-sigma needs --latency lognormal"),
         ("--score-shift 9", "--score-shift: 9"),
         ("--slower-ms inf", "--slower-ms: inf"),
         ("--alpha 0", "--alpha: 0 is out of range"),
@@ -315,7 +314,7 @@ fn what_cannot_be_is_refused_with_its_name_its_value_and_a_remedy() {
 }
 
 #[test]
-fn the_environment_and_the_settings_file_of_the_server_count() {
+fn the_environment_and_settings_file_of_the_server_apply() {
     let folder = tempfile::tempdir().unwrap();
     let small = "--duration 1m --replications 2 --json";
     let found = |variables: &[(&str, &str)]| -> Value {
@@ -338,14 +337,14 @@ fn the_environment_and_the_settings_file_of_the_server_count() {
 }
 
 #[test]
-fn the_same_model_on_both_tracks_of_a_real_server_is_judged_on_this_machine() {
+fn an_a_a_test_runs_the_same_model_on_both_tracks_of_a_real_server() {
     let folder = tempfile::tempdir().unwrap();
     let ended = serin_with(&[], folder.path(), "--aa-live --aa-runs 2 --aa-seconds 1 --json");
     let counted: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((ended.code, &counted["runs"]), (0, &Value::from(2)), "{}", ended.stderr);
     assert!(counted["requests"].as_u64().is_some_and(|requests| requests > 50), "{counted}");
     assert_eq!(counted["sample_ratio_mismatch"]["runs"], 0, "{counted}");
-    // What belongs to simulated traffic means nothing here.
+    // Flags of simulated traffic do not apply.
     for (arguments, named) in [
         ("--aa-live --svg picture.svg", "--svg"),
         ("--aa-live --aa-runs 0", "--aa-runs: 0 is out of range"),

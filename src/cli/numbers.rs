@@ -1,7 +1,13 @@
 //! Numbers in flags: percentages and ranges.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
+
+use crate::text::ranges::MONTH;
+use crate::text::ranges::duration_within;
 
 /// A percentage such as `5%` as a share.
 ///
@@ -16,6 +22,14 @@ pub fn percentage(flag: &str, text: &str, max: f64) -> anyhow::Result<f64> {
         .with_context(|| {
             format!("--{flag}: {text:?} is not a percentage; use 0% to {max}%, for example 1%")
         })
+}
+
+/// A duration such as `1h 30m`, at most a month.
+///
+/// # Errors
+/// Names the flag, its value, and what is allowed.
+pub fn duration(flag: &str, text: &str) -> anyhow::Result<Duration> {
+    duration_within(text, 0, MONTH).map_err(|message| anyhow!("--{flag}: {message}"))
 }
 
 /// A finite number, as JSON requires.

@@ -1,8 +1,9 @@
-//! HTTP: translates requests into calls of the service, and answers into JSON. It decides nothing.
+//! HTTP: translates requests into calls of the service, and results into JSON. It decides nothing.
 //!
 //! - [`routes`]: all routes, and one file per group of handlers.
 //! - [`reading`]: bodies, fields and headers of a request.
-//! - [`answer`] and [`problem`]: JSON answers, and every error with its status code.
+//! - [`answer`]: what handlers take and answer.
+//! - [`problem`]: every error with its status code.
 //! - [`access`] and [`guard`]: who may use `/admin`.
 //! - [`server`]: listening, and stopping without losing anything.
 

@@ -1,32 +1,8 @@
-//! Durations as text: how they are read and written.
+//! Durations as text.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use thiserror::Error;
-
-/// Upper limit of every duration in a setting or request, a month: longer ones are typing errors.
-pub const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// A duration as people write it: `250ms`, `1h 30m`.
-///
-/// # Errors
-/// When the text is not a duration, or is not within 0s to 720h.
-pub fn parsed_duration(field: &'static str, text: &str) -> Result<Duration, DurationError> {
-    let parsed: Option<Duration> =
-        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    parsed
-        .filter(|duration| *duration <= MAX_DURATION)
-        .ok_or_else(|| DurationError { field, text: text.to_owned() })
-}
-
-/// A text that is not a duration.
-#[derive(Debug, Error, PartialEq)]
-#[error("{field}: {text:?} is not a duration; use 0s to 720h, for example 250ms or 1h 30m")]
-pub struct DurationError {
-    field: &'static str,
-    text: String,
-}
 
 /// A measured duration: three significant digits in the unit that suits them.
 ///

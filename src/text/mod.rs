@@ -1,10 +1,10 @@
-//! Text: how names, numbers and durations are read and written, everywhere in serin.
+//! Text: how names, numbers and durations are read and written.
 //!
 //! - [`lists`]: quoting, listing and suggesting names in messages.
 //! - [`numbers`]: values, probabilities, differences and percentages.
-//! - [`durations`]: parsing durations, and writing settings and measurements.
+//! - [`durations`]: writing durations of settings and measurements.
 //! - [`fields`]: reading settings and bodies, with errors that name the field.
-//! - [`ranges`]: fields that are read within a range.
+//! - [`ranges`]: reading durations and numbers within a range.
 
 pub mod durations;
 pub mod fields;

@@ -1,4 +1,4 @@
-//! Ranges of fields: what serde reads is checked where the field is declared.
+//! Ranges of fields, checked while serde reads them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -58,16 +58,24 @@ impl<const MIN: u64, const MAX: u64> DurationWithin<MIN, MAX> {
     /// When it is not a duration, or out of range.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
-        let parsed: Option<Duration> =
-            text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-        let [min, max] = [MIN, MAX].map(Duration::from_micros);
-        let range = format!("{} to {}", exactly(min), hours(max));
-        match parsed {
-            Some(duration) if (min..=max).contains(&duration) => Ok(duration),
-            Some(_) => Err(out_of_range(format_args!("{text:?}"), range)),
-            None => Err(D::Error::custom(format_args!(
-                "{text:?} is not a duration; use {range}, for example 250ms or 1h 30m"
-            ))),
+        duration_within(&text, MIN, MAX).map_err(D::Error::custom)
+    }
+}
+
+/// A duration from `min` to `max` microseconds.
+///
+/// # Errors
+/// When the text is not a duration, or out of range.
+pub fn duration_within(text: &str, min: u64, max: u64) -> Result<Duration, String> {
+    let parsed: Option<Duration> =
+        text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    let [min, max] = [min, max].map(Duration::from_micros);
+    let range = format!("{} to {}", exactly(min), hours(max));
+    match parsed {
+        Some(duration) if (min..=max).contains(&duration) => Ok(duration),
+        Some(_) => Err(format!("{text:?} is out of range; use {range}")),
+        None => {
+            Err(format!("{text:?} is not a duration; use {range}, for example 250ms or 1h 30m"))
         }
     }
 }

@@ -51,11 +51,6 @@ impl RequestHeaders {
         self.sticky_header.as_ref().map(HeaderName::as_str)
     }
 
-    /// Whether a tester may choose the track.
-    pub fn allows_track_header(&self) -> bool {
-        self.allow_track_header
-    }
-
     /// The key of the request: from the body, else from the header.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Reading requests.
 //!
 //! - [`body`]: plain JSON within limits of size and time.
-//! - [`fields`]: single fields, so that an error names them.
+//! - [`fields`]: rules of single fields.
 //! - `segments`: the segments of a prediction.
 //! - [`headers`]: the key and the track of a prediction.
 

@@ -8,6 +8,7 @@ use serde::Deserializer;
 use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::Visitor;
+use serde_json::Number;
 
 use crate::canary::policy::segments::MAX_KEYS;
 use crate::canary::policy::segments::Segments;
@@ -64,7 +65,10 @@ impl<'de> Visitor<'de> for Entries {
                     "more than {MAX_KEYS} keys; send only declared ones"
                 )));
             }
-            let Value(value) = entries.next_value()?;
+            let value = match entries.next_value()? {
+                Value::Text(text) => text,
+                Value::Number(number) => Cow::Owned(number.to_string()),
+            };
             named.push((key, value));
         }
         Ok(named)
@@ -72,40 +76,9 @@ impl<'de> Visitor<'de> for Entries {
 }
 
 /// The value of a key: a text, or a number as written.
-struct Value<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value<'a>, D::Error> {
-        deserializer.deserialize_any(OneValue).map(Value)
-    }
-}
-
-struct OneValue;
-
-impl<'de> Visitor<'de> for OneValue {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a text or a number, for example \"north\" or 7")
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(value.to_owned()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(value.to_string()))
-    }
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "not a value; use a text or a number, for example \"north\" or 7")]
+enum Value<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Number(Number),
 }

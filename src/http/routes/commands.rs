@@ -1,8 +1,7 @@
 //! Commands under `/admin`: each body becomes a command, and the answer is the new status.
-//!
-//! A command may wait for the disk, so it runs on a thread that handles no connections.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -20,126 +19,93 @@ use crate::http::answer::json_at;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
+use crate::http::reading::body::Nothing;
 use crate::service::Command;
 use crate::service::CommandError;
 use crate::service::Deployment;
 use crate::service::Service;
 use crate::service::status::Status;
 use crate::service::status::report::Reported;
-use crate::text::durations::parsed_duration;
 use crate::text::fields::Changes;
-
-/// The body of a command.
-pub trait CommandBody: DeserializeOwned {
-    /// An example for the client that sent no body; `None` if an empty body means `{}`.
-    const EXAMPLE: Option<&str> = None;
-
-    /// The command.
-    ///
-    /// # Errors
-    /// When a field is out of range.
-    fn command(self) -> Result<Command, Problem>;
-}
-
-/// Runs a command.
-pub async fn command<B: CommandBody>(call: Call) -> Answer {
-    let command = order::<B>(&call.body, B::EXAMPLE)?.command()?;
-    reported(run(&call, command, Service::command).await?)
-}
-
-/// The status after a command, with its report.
-fn reported(status: Status) -> Answer {
-    json_at(status.revision, &Reported::from(status))
-}
+use crate::text::ranges::MONTH;
+use crate::text::ranges::OptionalDurationWithin;
 
 /// The body of `promote-canary`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Promote {
+struct Promote {
     #[serde(default)]
     force: bool,
     reason: Option<String>,
 }
 
-impl CommandBody for Promote {
-    fn command(self) -> Result<Command, Problem> {
-        Ok(Command::Promote { force: self.force, reason: self.reason })
-    }
+/// `POST /admin/promote-canary`
+pub async fn promote(call: Call) -> Answer {
+    let Promote { force, reason } = order(&call, None)?;
+    command(&call, Command::Promote { force, reason }).await
 }
 
 /// The body of `rollback-canary`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RollBack {
+struct RollBack {
     reason: Option<String>,
     #[serde(default)]
     quarantine: bool,
 }
 
-impl CommandBody for RollBack {
-    fn command(self) -> Result<Command, Problem> {
-        Ok(Command::RollBack { reason: self.reason, quarantine: self.quarantine })
-    }
+/// `POST /admin/rollback-canary`
+pub async fn roll_back(call: Call) -> Answer {
+    let RollBack { reason, quarantine } = order(&call, None)?;
+    command(&call, Command::RollBack { reason, quarantine }).await
 }
 
 /// The body of `revert`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Revert {
+struct Revert {
     reason: Option<String>,
 }
 
-impl CommandBody for Revert {
-    fn command(self) -> Result<Command, Problem> {
-        Ok(Command::Revert { reason: self.reason })
-    }
+/// `POST /admin/revert`
+pub async fn revert(call: Call) -> Answer {
+    let Revert { reason } = order(&call, None)?;
+    command(&call, Command::Revert { reason }).await
 }
 
-/// The body of `pause-canary`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pause {}
-
-impl CommandBody for Pause {
-    fn command(self) -> Result<Command, Problem> {
-        Ok(Command::Pause)
-    }
+/// `POST /admin/pause-canary`
+pub async fn pause(call: Call) -> Answer {
+    let Nothing {} = order(&call, None)?;
+    command(&call, Command::Pause).await
 }
 
-/// The body of `resume-canary`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Resume {}
-
-impl CommandBody for Resume {
-    fn command(self) -> Result<Command, Problem> {
-        Ok(Command::Resume)
-    }
+/// `POST /admin/resume-canary`
+pub async fn resume(call: Call) -> Answer {
+    let Nothing {} = order(&call, None)?;
+    command(&call, Command::Resume).await
 }
 
 /// The body of `set-traffic`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SetTraffic {
+struct SetTraffic {
     percent: f64,
     /// 0 by default.
     shadow_percent: Option<f64>,
 }
 
-impl CommandBody for SetTraffic {
-    const EXAMPLE: Option<&str> = Some(r#"{"percent": 25}"#);
-
-    fn command(self) -> Result<Command, Problem> {
-        let weight = share("percent", Some(self.percent))?.unwrap_or_default();
-        let shadow = share("shadow_percent", self.shadow_percent)?.unwrap_or_default();
-        Ok(Command::SetTraffic { weight, shadow })
-    }
+/// `POST /admin/set-traffic`
+pub async fn set_traffic(call: Call) -> Answer {
+    let body: SetTraffic = order(&call, Some(r#"{"percent": 25}"#))?;
+    let weight = share("percent", Some(body.percent))?.unwrap_or_default();
+    let shadow = share("shadow_percent", body.shadow_percent)?.unwrap_or_default();
+    command(&call, Command::SetTraffic { weight, shadow }).await
 }
 
 /// The body of `inject`. It replaces the faults of an earlier request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Inject {
+struct Inject {
     delay_ms: Option<u32>,
     error_rate: Option<f64>,
     score_shift: Option<f64>,
@@ -149,17 +115,16 @@ pub struct Inject {
     off: Option<bool>,
 }
 
-impl CommandBody for Inject {
-    fn command(self) -> Result<Command, Problem> {
-        let Inject { delay_ms, error_rate, score_shift, segment, off } = self;
-        let given = InjectionFields { delay_ms, error_rate, score_shift, segment };
-        match off {
-            Some(false) => Err(Problem::field("off: false has no effect; omit it")),
-            Some(true) if given != InjectionFields::default() => {
-                Err(Problem::field("off: true excludes every fault; send one or the other"))
-            }
-            Some(true) | None => Ok(Command::Inject(given)),
+/// `POST /admin/inject`
+pub async fn inject(call: Call) -> Answer {
+    let Inject { delay_ms, error_rate, score_shift, segment, off } = order(&call, None)?;
+    let given = InjectionFields { delay_ms, error_rate, score_shift, segment };
+    match off {
+        Some(false) => Err(Problem::field("off: false has no effect; omit it")),
+        Some(true) if given != InjectionFields::default() => {
+            Err(Problem::field("off: true excludes every fault; send one or the other"))
         }
+        Some(true) | None => command(&call, Command::Inject(given)).await,
     }
 }
 
@@ -180,7 +145,7 @@ struct SlowdownAnswer {
 
 /// `POST /admin/toggle-slowdown`
 pub async fn toggle_slowdown(call: Call) -> Answer {
-    let Slowdown { enabled, delay_ms } = order(&call.body, None)?;
+    let Slowdown { enabled, delay_ms } = order(&call, None)?;
     let command = Command::SetSlowdown { enabled, delay_ms };
     let status = run(&call, command, Service::command).await?;
     let (simulate_slowdown, delay_ms) = (status.simulate_slowdown, status.delay_ms);
@@ -194,7 +159,8 @@ struct Deploy {
     model_path: String,
     traffic_percent: Option<f64>,
     shadow_percent: Option<f64>,
-    bake: Option<String>,
+    #[serde(default, with = "OptionalDurationWithin::<0, MONTH>")]
+    bake: Option<Duration>,
     mode: Option<Mode>,
     #[serde(default)]
     plan: Changes,
@@ -213,7 +179,7 @@ const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
 
 /// `POST /admin/deploy-canary`
 pub async fn deploy(call: Call) -> Answer {
-    let deployment = deployment(order(&call.body, Some(DEPLOY_EXAMPLE))?)?;
+    let deployment = deployment(order(&call, Some(DEPLOY_EXAMPLE))?)?;
     reported(run(&call, deployment, Service::deploy).await?)
 }
 
@@ -222,17 +188,11 @@ fn deployment(body: Deploy) -> Result<Deployment, Problem> {
     if let Some(steps) = body.steps {
         plan.insert("steps".to_owned(), steps);
     }
-    let bake = body
-        .bake
-        .as_deref()
-        .map(|bake| parsed_duration("bake", bake))
-        .transpose()
-        .map_err(Problem::field)?;
     Ok(Deployment {
         model_path: body.model_path,
         weight: share("traffic_percent", body.traffic_percent)?,
         shadow: share("shadow_percent", body.shadow_percent)?,
-        bake,
+        bake: body.bake,
         mode: body.mode,
         plan,
         judge: body.policy,
@@ -247,12 +207,22 @@ fn share(field: &str, percent: Option<f64>) -> Result<Option<Weight>, Problem> {
     weight.map_err(|cause| Problem::field(format_args!("{field}: {cause}")))
 }
 
-/// The order in a body; without an example an empty body means `{}`.
-fn order<T: DeserializeOwned>(body: &[u8], example: Option<&str>) -> Result<T, Problem> {
+/// The order in the body; without an example an empty body means `{}`.
+fn order<T: DeserializeOwned>(call: &Call, example: Option<&str>) -> Result<T, Problem> {
     match example {
-        Some(example) => body::parse(body, example),
-        None => body::parse_or_default(body),
+        Some(example) => body::parse(&call.body, example),
+        None => body::parse_or_default(&call.body),
     }
+}
+
+/// Runs a command; the answer is the status after it.
+async fn command(call: &Call, command: Command) -> Answer {
+    reported(run(call, command, Service::command).await?)
+}
+
+/// The status with its report.
+fn reported(status: Status) -> Answer {
+    json_at(status.revision, &Reported::from(status))
 }
 
 /// Carries out an order if the revision is the one that the client expects.

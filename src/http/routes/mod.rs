@@ -2,7 +2,7 @@
 //!
 //! - [`predict`], [`feedback`]: open to clients of the model.
 //! - [`analysis`]: values measured elsewhere: `/record`, `/analyze`, `/status`, `/reset`.
-//! - [`commands`]: `POST /admin/...`. A new command is a body with its [`commands::CommandBody`], and a line here.
+//! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
 //! - [`health`]: probes of an orchestrator.
 
@@ -27,14 +27,6 @@ use super::guard::guard;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body::ContentType;
-use commands::Inject;
-use commands::Pause;
-use commands::Promote;
-use commands::Resume;
-use commands::Revert;
-use commands::RollBack;
-use commands::SetTraffic;
-use commands::command;
 
 /// All routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -52,13 +44,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::scope("/admin")
                 .wrap(from_fn(guard))
                 .service(post("/deploy-canary", required, commands::deploy))
-                .service(post("/promote-canary", required, command::<Promote>))
-                .service(post("/rollback-canary", required, command::<RollBack>))
-                .service(post("/revert", required, command::<Revert>))
-                .service(post("/pause-canary", required, command::<Pause>))
-                .service(post("/resume-canary", required, command::<Resume>))
-                .service(post("/set-traffic", required, command::<SetTraffic>))
-                .service(post("/inject", required, command::<Inject>))
+                .service(post("/promote-canary", required, commands::promote))
+                .service(post("/rollback-canary", required, commands::roll_back))
+                .service(post("/revert", required, commands::revert))
+                .service(post("/pause-canary", required, commands::pause))
+                .service(post("/resume-canary", required, commands::resume))
+                .service(post("/set-traffic", required, commands::set_traffic))
+                .service(post("/inject", required, commands::inject))
                 .service(post("/toggle-slowdown", required, commands::toggle_slowdown))
                 .service(get("/check-canary-health", admin::health))
                 .service(get("/status", admin::status))

@@ -3,17 +3,17 @@
 use anyhow::bail;
 use clap::Args;
 
+use crate::cli::numbers::duration;
 use crate::cli::numbers::in_range;
 use crate::cli::numbers::percentage;
 use crate::simulation::Scenario;
 use crate::simulation::Until;
 use crate::simulation::shape::SCORE_STD_DEV;
-use crate::text::durations::parsed_duration;
 use crate::text::numbers::percent;
 
-/// What is wrong with the canary.
+/// The regression of the canary.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Regression (without any, only healthy canaries are simulated)")]
+#[command(next_help_heading = "Regression (by default, only healthy canaries are simulated)")]
 pub struct Regression {
     /// Slow every answer down by this share of its latency, for example 10%
     #[arg(long, value_name = "PERCENT%", allow_hyphen_values = true)]
@@ -21,7 +21,7 @@ pub struct Regression {
     /// Slow every answer down by this many milliseconds
     #[arg(long, value_name = "MS")]
     slower_ms: Option<f64>,
-    /// The slowest 3 % of the answers twice as slow, and with them p99; the mean unchanged
+    /// Double the slowest 3 % of the latencies, and with them p99; the mean stays
     #[arg(long)]
     tail: bool,
     /// Failure rate of the canary, for example 1% [default: stable's]
@@ -36,7 +36,7 @@ pub struct Regression {
 }
 
 impl Regression {
-    /// The same hour with what is wrong with the canary, and that in words; `None` if nothing is.
+    /// The same scenario with the regression, and the regression in words; `None` without one.
     ///
     /// # Errors
     /// Names the flag, its value, and what is allowed.
@@ -59,8 +59,8 @@ impl Regression {
             let Some(latency) = canary.latency.with_p99_doubled() else {
                 bail!(
                     "--tail cannot leave the mean of these latencies unchanged: their slowest 3 % are \
-                     half of the sum or more; leave it out, or give narrower ones, like --latency \
-                     lognormal --latency-sigma 1.5"
+                     half of the sum or more; leave it out, or use a narrower distribution, for example \
+                     --latency lognormal --latency-sigma 1.5"
                 );
             };
             canary.latency = latency;
@@ -79,24 +79,22 @@ impl Regression {
             if let Some(text) = &self.harm_after {
                 bail!(
                     "--harm-after: {text:?} sets when a regression begins, but there is none; use \
-                     one, like --slower 10%, or leave it out"
+                     one, for example --slower 10%, or leave it out"
                 );
             }
             return Ok(None);
         }
         let mut words = words.join(", ");
         if let Some(text) = &self.harm_after {
-            let seconds = parsed_duration("harm-after", text)?.as_secs();
+            let seconds = duration("harm-after", text)?.as_secs();
             if seconds >= u64::from(scenario.seconds) {
-                bail!(
-                    "--harm-after: {text} is not less than the duration; use less, or no harm begins"
-                );
+                bail!("--harm-after: {text} is out of range; use less than the duration");
             }
             scenario.harm_after = seconds as u32;
             words.push_str(&format!(" after {seconds} s"));
         }
         if scenario.differing().is_empty() {
-            bail!("the regression ({words}) changes nothing; use a larger one, or none");
+            bail!("the regression ({words}) changes nothing; use a larger one, or leave it out");
         }
         Ok(Some((scenario, words)))
     }

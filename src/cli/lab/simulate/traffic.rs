@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use crate::canary::JudgePolicy;
 use crate::canary::Weight;
+use crate::cli::numbers::duration;
 use crate::cli::numbers::in_range;
 use crate::cli::numbers::percentage;
 use crate::simulation::Behavior;
@@ -20,10 +21,9 @@ use crate::simulation::Shape;
 use crate::simulation::Until;
 use crate::simulation::Visits;
 use crate::simulation::shape::lognormal_sigma;
-use crate::text::durations::parsed_duration;
 use crate::text::numbers::percent;
 
-/// What both tracks meet.
+/// The traffic of both tracks.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Traffic")]
 pub struct Traffic {
@@ -39,16 +39,16 @@ pub struct Traffic {
     /// Duration of the canary
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     duration: String,
-    /// Course of the load; restless: it drifts, oscillates, and doubles for a while
+    /// Load: steady, or restless (it drifts, oscillates, and doubles for a while)
     #[arg(long, value_name = "LOAD", default_value = "steady")]
     load: LoadKind,
     /// Sticky keys: each request belongs to one of N users, who stay on their track
     #[arg(long, value_name = "N")]
     keys: Option<usize>,
-    /// Which requests of a user are judged; judging every one is invalid, and shows why
+    /// Which requests of a user are judged; judging every one is invalid and raises false alarms
     #[arg(long, value_name = "VISITS", default_value = "first", requires = "keys")]
     visits: KeyUseKind,
-    /// A client that alternates light requests (a fifth of the latency) and heavy ones (1.8 times)
+    /// A client that alternates light requests (0.2 times the latency) and heavy ones (1.8 times)
     #[arg(long, conflicts_with = "keys")]
     strict_turn: bool,
     /// Failure rate of stable, for example 0.1%
@@ -60,30 +60,30 @@ pub struct Traffic {
     /// Mean latency, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 50.0)]
     latency_ms: f64,
-    /// Standard deviation of a normal or lognormal latency [default: 0.3 of the mean; the mean]
+    /// Standard deviation of the latency [default: normal: 0.3 of the mean, lognormal: the mean]
     #[arg(long, value_name = "MS")]
     latency_std_ms: Option<f64>,
-    /// Standard deviation of a lognormal latency's logarithm, instead
+    /// Standard deviation of the logarithm of a lognormal latency, instead of --latency-std-ms
     #[arg(long, value_name = "SIGMA", conflicts_with = "latency_std_ms")]
     latency_sigma: Option<f64>,
 }
 
-/// When the judge looks, and what it knows beforehand.
+/// When the judge evaluates, and what it knows beforehand.
 #[derive(Args, Debug)]
 pub struct Looking {
     /// Interval between evaluations: whole seconds, or a fraction that divides a second, for example 100ms
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     look_every: String,
-    /// Answers of stable from before the canary that the judge knows
+    /// Number of stable's answers from before the deployment that the judge knows
     #[arg(long, value_name = "N", default_value_t = 0)]
     remembered: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum LatencyKind {
-    /// Never below a fiftieth of the mean
+    /// Normal, but at least a fiftieth of the mean
     Normal,
-    /// Standard deviation = mean
+    /// Lognormal; by default the standard deviation is the mean
     Lognormal,
     /// Lognormal with sigma 1.5: the standard deviation is 2.9 times the mean
     Heavy,
@@ -104,7 +104,7 @@ enum KeyUseKind {
 }
 
 impl Traffic {
-    /// An hour of a canary that is no different from stable.
+    /// A scenario in which the canary behaves like stable.
     ///
     /// # Errors
     /// Names the flag, its value, and what is allowed.
@@ -175,17 +175,17 @@ impl Traffic {
         let mean_ms = in_range("latency-ms", self.latency_ms, 0.001, 60_000.0)?;
         let mean = mean_ms / 1e3;
         if self.latency_sigma.is_some() && self.latency != LatencyKind::Lognormal {
-            bail!("--latency-sigma describes --latency lognormal; leave it out, or give that");
+            bail!("--latency-sigma needs --latency lognormal; leave it out, or use that");
         }
         if matches!(self.latency, LatencyKind::Heavy | LatencyKind::Pareto)
             && let Some(std_ms) = self.latency_std_ms
         {
             bail!(
-                "--latency-std-ms: {std_ms} has no effect on a fixed shape; leave it out, or give \
+                "--latency-std-ms: {std_ms} has no effect on a fixed shape; leave it out, or use \
                  --latency normal or lognormal"
             );
         }
-        // Beyond half its mean a normal latency would often be negative.
+        // Above half the mean, a normal latency would often be negative.
         let most = if self.latency == LatencyKind::Normal { 0.5 } else { 5.0 };
         let std_ms = self
             .latency_std_ms
@@ -222,12 +222,12 @@ impl Traffic {
         };
         let clients = match scenario.routing {
             Routing::Strata => String::new(),
-            Routing::Alternating => "; light and heavy requests in strict turn".to_owned(),
+            Routing::Alternating => "; light and heavy requests alternating".to_owned(),
             Routing::Sticky { users, visits: Visits::First } => {
-                format!("; {users} users with sticky keys, first visits bet on")
+                format!("; {users} users with sticky keys, first requests judged")
             }
             Routing::Sticky { users, visits: Visits::Every } => {
-                format!("; {users} users with sticky keys, every visit bet on")
+                format!("; {users} users with sticky keys, every request judged")
             }
         };
         let load = match scenario.load {
@@ -248,7 +248,7 @@ impl Traffic {
 
 impl Looking {
     fn look(&self, seconds: u32) -> anyhow::Result<Look> {
-        let every = parsed_duration("look-every", &self.look_every).context("--look-every")?;
+        let every = duration("look-every", &self.look_every)?;
         let second = Duration::from_secs(1).as_nanos();
         let nanos = every.as_nanos();
         let least = Duration::from_millis(10);
@@ -269,14 +269,14 @@ impl Looking {
     pub fn describe(&self) -> String {
         let known = match self.remembered {
             0 => String::new(),
-            some => format!(", knowing {some} answers of stable's from before"),
+            some => format!(", knowing {some} earlier answers of stable"),
         };
-        format!("looking every {}{known}", self.look_every.trim())
+        format!("evaluated every {}{known}", self.look_every.trim())
     }
 }
 
-fn whole_seconds(flag: &'static str, text: &str) -> anyhow::Result<u32> {
-    let duration = parsed_duration(flag, text).with_context(|| format!("--{flag}"))?;
+fn whole_seconds(flag: &str, text: &str) -> anyhow::Result<u32> {
+    let duration = duration(flag, text)?;
     let allowed = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
     if duration.subsec_nanos() != 0 || !allowed.contains(&duration) {
         bail!("--{flag}: {text:?} is out of range; use whole seconds from 10s to 168h");
