@@ -80,19 +80,10 @@ struct Answer {
     stable_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary_rate: Option<f64>,
-    equal_groups: Sizes,
-    split: Sizes,
+    equal_groups: SampleSizes,
+    split: SampleSizes,
     traffic_percent: f64,
     requests: u64,
-}
-
-#[derive(Serialize)]
-struct Sizes {
-    canary: u64,
-    stable: u64,
-    power: f64,
-    canary_exact: f64,
-    stable_exact: f64,
 }
 
 /// Prints the sample sizes for equal groups and for the real split.
@@ -106,7 +97,19 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
     let split = plan.sizes((1.0 - weight.share()) / weight.share())?;
     let requests = requests(&split, weight);
     if args.json {
-        show::json(&plan.answer(&equal, &split, weight))?;
+        let (effect_size, rates) = match plan {
+            Plan::Latency(plan) => (Some(plan.effect_size), None),
+            Plan::Failures(plan) => (None, Some((plan.stable_rate, plan.canary_rate))),
+        };
+        show::json(&Answer {
+            effect_size,
+            stable_rate: rates.map(|(stable, _)| stable),
+            canary_rate: rates.map(|(_, canary)| canary),
+            equal_groups: equal,
+            split,
+            traffic_percent: weight.percent(),
+            requests,
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let unit = match plan {
@@ -241,34 +244,6 @@ impl Plan {
             Plan::Failures(plan) => {
                 Ok(ProportionPower { allocation_ratio, ..plan }.required_samples()?)
             }
-        }
-    }
-
-    fn answer(&self, equal: &SampleSizes, split: &SampleSizes, weight: Weight) -> Answer {
-        let (effect_size, rates) = match self {
-            Plan::Latency(plan) => (Some(plan.effect_size), None),
-            Plan::Failures(plan) => (None, Some((plan.stable_rate, plan.canary_rate))),
-        };
-        Answer {
-            effect_size,
-            stable_rate: rates.map(|(stable, _)| stable),
-            canary_rate: rates.map(|(_, canary)| canary),
-            equal_groups: Sizes::new(equal),
-            split: Sizes::new(split),
-            traffic_percent: weight.percent(),
-            requests: requests(split, weight),
-        }
-    }
-}
-
-impl Sizes {
-    fn new(sizes: &SampleSizes) -> Sizes {
-        Sizes {
-            canary: sizes.canary_ceil,
-            stable: sizes.stable_ceil,
-            power: sizes.achieved_power,
-            canary_exact: sizes.canary,
-            stable_exact: sizes.stable,
         }
     }
 }

@@ -17,6 +17,8 @@
 //!
 //! Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, 2nd edition, chapter 2.
 
+use serde::Serialize;
+
 use crate::stats::Alternative;
 use crate::stats::distributions::noncentral_t::noncentral_t_tail;
 use crate::stats::distributions::root::find_root;
@@ -58,17 +60,22 @@ pub struct TwoSamplePower {
 }
 
 /// How many observations each track needs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SampleSizes {
     /// The canary's observations as a fraction, where the power is exactly as asked.
+    #[serde(rename = "canary_exact")]
     pub canary: f64,
     /// Stable's observations: the canary's times the allocation ratio.
+    #[serde(rename = "stable_exact")]
     pub stable: f64,
     /// The canary's observations, rounded up.
+    #[serde(rename = "canary")]
     pub canary_ceil: u64,
     /// Stable's observations, rounded up.
+    #[serde(rename = "stable")]
     pub stable_ceil: u64,
     /// The power at the rounded numbers.
+    #[serde(rename = "power")]
     pub achieved_power: f64,
 }
 
