@@ -1,4 +1,4 @@
-//! Does `serin power` say how many requests a comparison takes, for latencies and for failures?
+//! `serin power`: sample sizes for latencies and failures, with and without a margin.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
@@ -13,7 +13,7 @@ use serin::stats::ProportionPower;
 mod executable;
 
 fn serin(arguments: &[&str]) -> Output {
-    // It reads no file, so that any folder will do.
+    // It reads no file.
     executable::serin(Path::new(".")).arg("power").args(arguments).output().unwrap()
 }
 
@@ -23,14 +23,14 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn a_slowdown_of_ten_milliseconds_takes_37_samples_a_group() {
+fn a_slowdown_of_ten_milliseconds_needs_37_samples_per_group() {
     let said = text(&serin(&["--difference-ms", "10", "--std-ms", "15"]));
     assert!(said.contains("37 samples each"), "{said}");
     assert!(said.contains("20 canary + 178 stable"), "{said}");
 }
 
 #[test]
-fn a_margin_takes_the_samples_of_a_one_sided_test_of_the_distance_from_it() {
+fn a_margin_needs_the_samples_of_a_one_sided_test_of_the_distance_from_it() {
     let equal = text(&serin(&["--margin", "5", "--std-ms", "15", "--json"]));
     let distance = ["--difference-ms", "5", "--std-ms", "15", "--sides", "one", "--json"];
     assert_eq!(equal, text(&serin(&distance)));
@@ -43,7 +43,7 @@ fn a_margin_takes_the_samples_of_a_one_sided_test_of_the_distance_from_it() {
 }
 
 #[test]
-fn failures_take_what_the_library_says() {
+fn failures_need_the_samples_of_the_library() {
     let flags = ["--error-rate", "1%", "--canary-error-rate", "2%", "--json"];
     let said: Value = serde_json::from_str(&text(&serin(&flags))).unwrap();
     let asked = ProportionPower {
@@ -63,7 +63,7 @@ fn failures_take_what_the_library_says() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_an_error_in_use() {
+fn contradicting_flags_are_usage_errors() {
     for (flags, named) in [
         (vec!["--error-rate", "1%"], "canary-error-rate"),
         (vec!["--error-rate", "1", "--canary-error-rate", "2%"], "--error-rate: \"1\""),

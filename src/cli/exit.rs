@@ -1,9 +1,9 @@
 //! Exit codes besides 0, so that `serin check` and `serin analyze` can gate a pipeline.
 
-/// The answer is no.
+/// The answer is negative.
 pub const FAIL: u8 = 1;
 
-/// The command was used wrongly, or could not do its work.
+/// The command was used wrongly or failed.
 pub const USAGE_ERROR: u8 = 2;
 
 /// There is not enough evidence for an answer.

@@ -6,8 +6,8 @@
 //! - [`demo`]: narrated demonstrations.
 //! - [`settings`]: the settings of a server.
 //!
-//! Every flag is also an environment variable: `SERIN_FLAG` for `serve` and for the address of a server,
-//! `SERIN_COMMAND_FLAG` for the others. Its doc comment is its help text. Exit codes: [`exit`].
+//! Every flag has an environment variable: `SERIN_FLAG` for `serve` and for the address of a server,
+//! `SERIN_COMMAND_FLAG` for the others. Its doc comment is its help. Exit codes: [`exit`].
 
 pub mod lab;
 pub mod local;
@@ -69,7 +69,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait
     Analyze(analyze::AnalyzeArgs),
-    /// Compute the sample size or power of a comparison
+    /// Compute how many samples a comparison needs
     Power(power::PowerArgs),
     /// Simulate false-alarm rate and detection time for your traffic
     Simulate(Box<simulate::SimulateArgs>),
@@ -93,7 +93,7 @@ enum Command {
     Resume(pause::PauseArgs),
     /// List what happened, and why
     History(history::HistoryArgs),
-    /// Recompute the verdicts in the journal, or test other margins on them; exit code 0
+    /// Recompute the verdicts in the journal, or try another policy on them; exit code 0
     /// equal, 1 different, 3 no evidence stored
     Replay(replay::ReplayArgs),
     /// Show the effective settings, or check a settings file
@@ -101,14 +101,14 @@ enum Command {
 }
 
 impl Cli {
-    /// Parses the arguments of this process. Prints the help text or the mistake and exits if there is
-    /// no command to run.
+    /// Parses the arguments of this process. Without a command to run it prints the help or the error, and
+    /// exits.
     pub fn from_process() -> Cli {
         let matches = Cli::with_environment().get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// The command line, with an environment variable for every flag that does not name its own.
+    /// The command line, with an environment variable for every flag.
     fn with_environment() -> clap::Command {
         Cli::command().mut_subcommands(|command| {
             let prefix = format!("SERIN_{}", command.get_name().to_uppercase());

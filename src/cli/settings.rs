@@ -1,7 +1,7 @@
-//! Settings of the server: name, type, default, help and flag of each, in one list.
+//! Settings of the server in one list: name, type, default, help and flag of each.
 //!
-//! A flag wins over its environment variable, that over the settings file, and that over the default; see
-//! [`layers`].
+//! A flag overrides its environment variable, which overrides the settings file, which overrides the
+//! default; see [`layers`].
 
 pub mod flags;
 pub mod layers;
@@ -46,13 +46,13 @@ use crate::text::ranges::margin;
 use crate::text::ranges::samples;
 use crate::text::ranges::share;
 
-/// A setting that is a flag, too. Flag, variable and key of the file have the same name.
+/// A setting with a flag. Flag, variable and key of the file have the same name.
 pub(crate) struct Flag {
     /// The key in the file.
     pub(crate) key: &'static str,
-    /// What the manual calls its value; empty for a switch.
+    /// The name of its value in the help; empty for a switch.
     pub(crate) value: &'static str,
-    /// Its manual.
+    /// Its help.
     pub(crate) help: &'static str,
 }
 
@@ -64,7 +64,7 @@ macro_rules! settings {
         $(#[serde($($serde:tt)*)])?
         $key:ident: $kind:ty = $default:expr $(, flag $value:literal)?;
     )*) => {
-        /// Everything that can be set for a server.
+        /// All settings of a server.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Settings {$(
@@ -79,7 +79,7 @@ macro_rules! settings {
             }
         }
 
-        /// The settings that are flags, too.
+        /// The settings with a flag.
         pub(crate) const FLAGS: &[Flag] = &[$($(
             Flag { key: stringify!($key), value: $value, help: $help },
         )?)*];
@@ -92,9 +92,9 @@ settings! {
     listen: String = "127.0.0.1:8000".to_owned(), flag "HOST:PORT";
     /// Folder of the model files
     models: PathBuf = PathBuf::from("models"), flag "FOLDER";
-    /// Stable model at the first start; later the store knows [default: model_v1.bin, trained if missing]
+    /// Stable model at the first start; later starts read it from the store [default: model_v1.bin, trained if missing]
     stable: String = DEFAULT_STABLE.to_owned(), flag "FILE";
-    /// Where state is kept: sqlite:FILE, or memory: to keep nothing across restarts
+    /// Store of the state: sqlite:FILE, or memory: to keep nothing across restarts
     store: Location = Location::Sqlite(PathBuf::from("serin.db")), flag "STORE";
     /// Threads that answer requests [default: one for each core]
     #[serde(deserialize_with = "integer::<1, 1024, _, _>")]
@@ -104,11 +104,11 @@ settings! {
     /// Bearer token that /admin requires; without one, /admin answers only on a loopback address
     #[serde(skip_serializing)]
     admin_token: Option<Secret> = None, flag "TOKEN";
-    /// Share of traffic that a canary gets unless its deployment says otherwise, in percent
+    /// Default share of traffic of a canary, in percent
     traffic_percent: Weight = Policy::default().weight, flag "PERCENT";
     /// Let POST /admin/inject break a canary on purpose, for tests and demonstrations
     allow_injection: bool = false, flag "";
-    /// Header of /predict whose value is the key of a request that has none in its body
+    /// Header of /predict that supplies the key of a request without one in its body
     #[serde(deserialize_with = "header_name")]
     sticky_header: Option<String> = None, flag "NAME";
     /// Let testers choose the track of a prediction with the header x-serin-track
@@ -137,7 +137,7 @@ settings! {
     /// Significance level of the health check, and of the sequential judge as a whole
     #[serde(deserialize_with = "share")]
     alpha: f64 = HealthPolicy::default().alpha, flag "P";
-    /// Samples that the health check needs of each track
+    /// Latency samples of each track that the health check needs
     #[serde(deserialize_with = "samples")]
     min_samples: u64 = HealthPolicy::default().min_samples, flag "N";
     /// Allowed slowdown, as a share of stable's mean latency
@@ -149,15 +149,15 @@ settings! {
     /// Slowdown that is allowed in any case, in milliseconds
     #[serde(deserialize_with = "margin")]
     absolute_margin_ms: f64 = HealthPolicy::default().absolute_margin_seconds * 1e3, flag "MS";
-    /// Score of 100 from which a canary whose guardrails pass is promoted
+    /// Minimum score, of 100, for a promotion once every guardrail passes
     promote_score: f64 = JudgePolicy::default().promote_score, flag "SCORE";
-    /// A canary whose score can no longer rise above this is rolled back
+    /// Roll back a canary whose score can no longer rise above this
     rollback_score: f64 = JudgePolicy::default().rollback_score, flag "SCORE";
     /// Who promotes and rolls back: manual or automatic
     mode: Mode = Mode::Manual, flag "MODE";
-    /// What harm in a segment leads to: hold or roll_back
+    /// Response to harm in a segment: hold or roll_back
     segment_harm: SegmentHarm = SegmentHarm::Hold, flag "EFFECT";
-    /// Metrics that are judged differently than by default, and recorded metrics.
+    /// Changes to the built-in metrics, and recorded metrics.
     metrics: Vec<MetricOverride> = Vec::new();
     /// Steps and limits of automatic rollouts.
     plan: Plan = Plan::default();
@@ -171,9 +171,9 @@ settings! {
     post_promotion: PostPromotionPolicy = PostPromotionPolicy::default();
     /// Labels.
     feedback: FeedbackPolicy = FeedbackPolicy::default();
-    /// What is kept of requests in shadow.
+    /// What is stored of shadowed requests.
     shadow: ShadowSettings = ShadowSettings::default();
-    /// The most recent requests, kept to be replayed in shadow.
+    /// The most recent requests, stored to be replayed in shadow.
     ring: RingSettings = RingSettings::default();
 }
 
@@ -196,13 +196,13 @@ pub struct RingSettings {
     pub capacity: usize,
 }
 
-/// A text that is never printed.
+/// A secret, which is never printed.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text, for comparison alone.
+    /// The text, only for comparison.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -213,7 +213,9 @@ impl TryFrom<String> for Secret {
 
     fn try_from(text: String) -> Result<Secret, &'static str> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("empty or not visible ASCII; use another token, or leave the setting out");
+            return Err(
+                "the token is empty or not visible ASCII; use another one, or leave the setting out",
+            );
         }
         Ok(Secret(text))
     }
@@ -316,7 +318,7 @@ impl Settings {
     }
 }
 
-/// Whether the host exists is known only when it is tried.
+/// Checks the form; whether the host exists shows when the server binds.
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let listen = String::deserialize(from)?;
     let is_address = listen

@@ -6,9 +6,9 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::judge::Judge;
+use super::outcome::Observer;
 use super::outcome::Outcome;
 use super::outcome::Tick;
-use super::outcome::Watch;
 use super::scenario::Routing;
 use super::scenario::Scenario;
 use super::scenario::Until;
@@ -19,7 +19,7 @@ use crate::canary::Track;
 use crate::canary::observed::samples::TrackSamples;
 use crate::stats::sequential::SeenKeys;
 
-/// One hour, made by the seed alone.
+/// Simulates one hour; the seed alone determines it.
 pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let salt = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
@@ -29,7 +29,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let mut users = Users::random(scenario.routing, &mut rng);
     let before = remembered(scenario, &mut rng);
     let judge = Judge::new(&scenario.policy, &before);
-    let mut watch = Watch::new(judge, scenario.policy.alpha);
+    let mut observer = Observer::new(judge, scenario.policy.alpha);
     let differing = scenario.differing();
     let mut tick = Tick::default();
     for (step, split) in splits.iter().enumerate() {
@@ -41,25 +41,25 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
             let requests = second_of.draw(scenario, split, second, &mut users, &mut rng);
             for (request, (visit, answer)) in (0..).zip(second_of.requests()) {
                 if scenario.look.is_before(request, requests) {
-                    watch.look(weight, &mut tick, second);
+                    observer.look(weight, &mut tick, second);
                 }
-                tick.add(visit.track, visit.is_bet_on, answer);
+                tick.add(visit.track, visit.is_judged, answer);
             }
             if scenario.look.is_after(second - begin) || second + 1 == end {
-                watch.look(weight, &mut tick, second);
+                observer.look(weight, &mut tick, second);
             }
-            let outcome = watch.outcome();
+            let outcome = observer.outcome();
             let is_decided = outcome.rollback.is_some()
                 && differing.iter().all(|source| outcome.alone(*source).is_some());
             match scenario.until {
                 Until::Decided if is_decided => return *outcome,
                 Until::Compared if is_decided && outcome.welch.is_some() => return *outcome,
-                Until::Compared if is_decided => watch.rest(),
+                Until::Compared if is_decided => observer.rest(),
                 Until::Over | Until::Decided | Until::Compared => {}
             }
         }
     }
-    *watch.outcome()
+    *observer.outcome()
 }
 
 /// The first second of a step; the steps are equally long.
@@ -80,8 +80,8 @@ fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples
     samples
 }
 
-/// The requests of one second. First all tracks are drawn, then all answers: nearly every draw misses the
-/// first-level cache, and a tight loop keeps many misses in flight.
+/// The requests of one second. All tracks are drawn before all answers: nearly every draw of an answer misses
+/// the first-level cache, and a tight loop keeps many misses in flight.
 #[derive(Default)]
 struct Second {
     /// The split counts a step's requests from 0.
@@ -110,10 +110,10 @@ impl Second {
         for _ in 0..requests {
             let bits = rng.next_u64();
             let visit = match scenario.routing {
-                Routing::Strata => Visit::of_anybody(split, self.number),
+                Routing::Strata => Visit::without_key(split, self.number),
                 Routing::Alternating => {
                     let speed = if self.number.is_multiple_of(2) { 0.2 } else { 1.8 };
-                    Visit { speed, ..Visit::of_anybody(split, self.number) }
+                    Visit { speed, ..Visit::without_key(split, self.number) }
                 }
                 Routing::Sticky { visits, .. } => users.visit(visits, rng),
             };
@@ -146,16 +146,16 @@ struct Visit {
     speed: f64,
     /// Added to the score.
     bonus: f64,
-    is_bet_on: bool,
+    is_judged: bool,
 }
 
 impl Visit {
-    fn of_anybody(split: &Split, number: u64) -> Visit {
-        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_bet_on: true }
+    fn without_key(split: &Split, number: u64) -> Visit {
+        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_judged: true }
     }
 }
 
-/// Returning users; none where keys are not sticky.
+/// Users with sticky keys; empty for other routings.
 struct Users {
     users: Vec<User>,
     seen: SeenKeys,
@@ -186,17 +186,17 @@ impl Users {
 
     fn visit(&mut self, visits: Visits, rng: &mut Xoshiro256PlusPlus) -> Visit {
         let user = &self.users[rng.random_range(0..self.users.len())];
-        let is_bet_on = match visits {
+        let is_judged = match visits {
             Visits::First => self.seen.is_first(user.hash),
             Visits::Every => true,
         };
-        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_bet_on }
+        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_judged }
     }
 }
 
 impl User {
     fn random(rng: &mut Xoshiro256PlusPlus) -> Self {
-        // The sum of twelve uniform numbers is nearly normal.
+        // The sum of twelve uniform numbers is approximately normal.
         let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
         let (speed, bonus) = ((0.5 * normal()).exp(), 0.1 * normal());
         Self { track: Track::Stable, speed, bonus, hash: rng.next_u64() }
@@ -214,7 +214,7 @@ mod tests {
     use crate::simulation::scenario::Look;
 
     #[test]
-    fn until_harm_begins_the_canary_is_healthy_and_then_it_is_found_at_once() {
+    fn a_canary_is_healthy_until_its_harm_begins_and_then_found_at_once() {
         let behavior = Behavior {
             latency: Shape::lognormal(0.050, 0.8),
             scores: Shape::scores(),
@@ -251,7 +251,7 @@ mod tests {
             ] {
                 assert_eq!(by_then(what(&outcome)), by_then(what(&expected)), "seed {seed}");
             }
-            assert_eq!(by_then(outcome.failures), None, "seed {seed}: nobody failed by then");
+            assert_eq!(by_then(outcome.failures), None, "seed {seed}: no request failed by then");
             let seconds = outcome.failures.map(|moment| moment.second);
             assert!(seconds.is_some_and(|second| second <= 185), "seed {seed}: {seconds:?}");
             found += usize::from(by_then(outcome.rollback).is_none() && outcome.rollback.is_some());

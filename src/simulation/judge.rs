@@ -28,7 +28,7 @@ pub fn strict_policy(alpha: f64) -> JudgePolicy {
         } else if metric.source == Source::Failures {
             metric.accepted = Margin::absolute(0.005);
         }
-        // A variance needs two; beyond that the evidence speaks for itself.
+        // A variance needs two.
         metric.min_samples = 2;
     }
     policy
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_the_servers_at_every_tick() {
+    fn the_verdict_equals_that_of_the_server_at_every_tick() {
         let before = TrackSamples::default();
         let mut seen = Vec::new();
         for policy in [JudgePolicy::default(), strict_policy(0.05)] {
@@ -141,12 +141,12 @@ mod tests {
             }
         }
         for verdict in [Verdict::Rollback, Verdict::Promote, Verdict::Hold] {
-            assert!(seen.contains(&verdict), "{verdict:?} never came up");
+            assert!(seen.contains(&verdict), "{verdict:?} did not occur");
         }
     }
 
     #[test]
-    fn the_strict_policy_forgives_nothing_and_shares_alpha_by_three() {
+    fn the_strict_policy_has_no_margins_and_splits_alpha_by_three() {
         let policy = strict_policy(0.05);
         for metric in &policy.metrics {
             assert_eq!((metric.tolerated.relative, metric.tolerated.absolute), (0.0, 0.0));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_that_has_seen_nothing_holds() {
+    fn a_judge_without_observations_holds() {
         let judge = Judge::new(&JudgePolicy::default(), &TrackSamples::default());
         assert_eq!(judge.verdict(), Verdict::Hold);
         assert!(!Source::ALL.into_iter().any(|source| judge.is_harmful_alone(source)));

@@ -5,8 +5,8 @@
 //! simulated, so an hour takes about a tenth of a second. The same scenario and seed
 //! give the same hour on any machine and any number of threads.
 //!
-//! Only `stats` and `canary` take part. The tests of `service` show that the server feeds its judge the
-//! same way.
+//! Uses only `stats` and `canary`. Tests in `service` verify that the server feeds its judge in the same
+//! way.
 //!
 //! Reading order: [`shape`] (distributions), [`scenario`] (the settings of an hour), [`judge`],
 //! [`outcome`] (events and their times), [`hour`] (one hour), [`study`] (thousands of them).

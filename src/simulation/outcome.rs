@@ -28,11 +28,11 @@ pub struct Outcome {
     pub rollback: Option<Moment>,
     /// Every guardrail passed, before any rollback.
     pub promotion: Option<Moment>,
-    /// Latency alone showed harm at the whole alpha.
+    /// Latency alone, judged at the whole alpha, was found harmful.
     pub latency: Option<Moment>,
-    /// Failures alone did.
+    /// The same for failures.
     pub failures: Option<Moment>,
-    /// The score alone did.
+    /// The same for the score.
     pub score: Option<Moment>,
     /// Welch's test was significant and the canary slower, at any look.
     pub welch: Option<Moment>,
@@ -53,9 +53,9 @@ impl Outcome {
 /// Observations of both tracks since the last tick.
 #[derive(Default)]
 pub(super) struct Tick {
-    /// What is bet on.
+    /// The judged requests.
     increment: Increment,
-    /// Every request, bet on or not: what Welch sees.
+    /// Every request, judged or not: the input of Welch's test.
     canary_latencies: Moments,
     stable_latencies: Moments,
     canary_requests: u64,
@@ -63,7 +63,7 @@ pub(super) struct Tick {
 
 impl Tick {
     /// One request; `answer` is its latency and score, `None` a failure.
-    pub(super) fn add(&mut self, track: Track, is_bet_on: bool, answer: Option<(f64, f64)>) {
+    pub(super) fn add(&mut self, track: Track, is_judged: bool, answer: Option<(f64, f64)>) {
         let (increment, latencies) = match track {
             Track::Canary => {
                 self.canary_requests += 1;
@@ -74,7 +74,7 @@ impl Tick {
         if let Some((latency, _)) = answer {
             latencies.record(latency);
         }
-        if !is_bet_on {
+        if !is_judged {
             return;
         }
         increment.requests += 1;
@@ -99,26 +99,26 @@ impl Tick {
     }
 }
 
-/// Looks at each tick, and notes what is reached.
-pub(super) struct Watch {
+/// Evaluates each tick, and records the first time of each event.
+pub(super) struct Observer {
     judge: Judge,
-    /// The judge is finished; only Welch's test continues.
+    /// The judge has decided; only Welch's test continues.
     is_resting: bool,
     alpha: f64,
     welch: [Moments; 2],
-    /// A statistic below this is not significant, whatever the degrees of freedom: the t distribution
-    /// has thicker tails than the normal one. Spares most looks the p-value.
+    /// A statistic below this is not significant at any degrees of freedom, because the t distribution has
+    /// heavier tails than the normal one. Saves most looks the p-value.
     least_statistic: f64,
     canary_requests: u64,
     outcome: Outcome,
 }
 
-/// Welch's test is asked from so many values a side on, as by the health check.
-const MIN: u64 = 20;
+/// Minimum number of values a side for Welch's test, as in the health check.
+const MIN_SAMPLES: u64 = 20;
 
-impl Watch {
-    pub(super) fn new(judge: Judge, alpha: f64) -> Watch {
-        Watch {
+impl Observer {
+    pub(super) fn new(judge: Judge, alpha: f64) -> Observer {
+        Observer {
             judge,
             is_resting: false,
             alpha,
@@ -137,7 +137,7 @@ impl Watch {
         self.is_resting = true;
     }
 
-    /// A look at the end of a tick, which is empty afterward.
+    /// Evaluates at the end of a tick, and empties it.
     pub(super) fn look(&mut self, weight: Weight, tick: &mut Tick, second: u32) {
         if !self.is_resting {
             tick.increment.weight = weight;
@@ -162,7 +162,8 @@ impl Watch {
         first(&mut outcome.failures, self.judge.is_harmful_alone(Source::Failures));
         first(&mut outcome.score, self.judge.is_harmful_alone(Source::Score));
         let [canary, stable] = &self.welch;
-        if outcome.welch.is_none() && canary.count() >= MIN && stable.count() >= MIN {
+        if outcome.welch.is_none() && canary.count() >= MIN_SAMPLES && stable.count() >= MIN_SAMPLES
+        {
             let is_slower = welch_t_test(canary, stable).is_some_and(|test| {
                 test.statistic > self.least_statistic && test.p_two_sided() < self.alpha
             });

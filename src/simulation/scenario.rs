@@ -5,36 +5,36 @@ use crate::canary::JudgePolicy;
 use crate::canary::Weight;
 use crate::canary::policy::metric::Source;
 
-/// The settings of an hour, which may also last longer or shorter.
+/// The settings of an hour, which may be longer or shorter.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What stable does.
+    /// Behavior of stable.
     pub stable: Behavior,
-    /// What the canary does.
+    /// Behavior of the canary.
     pub canary: Behavior,
     /// Seconds during which the canary behaves like stable.
     pub harm_after: u32,
-    /// How requests find their track.
+    /// How requests are routed.
     pub routing: Routing,
-    /// What the load does, and with it the latencies and failures of both tracks.
+    /// The load, which also scales the latencies and failures of both tracks.
     pub load: Load,
-    /// Requests in a second of usual load.
+    /// Requests per second at normal load.
     pub requests_per_second: u32,
-    /// How long it lasts.
+    /// Duration.
     pub seconds: u32,
-    /// The canary's shares, each for an equal part of the time. Without any there are no requests.
+    /// The canary's shares, each for an equal part of the time. If empty, there are no requests.
     pub weights: Vec<Weight>,
-    /// Answers of stable from before the canary that the judge knows.
+    /// Number of stable's answers from before the deployment that the judge knows.
     pub remembered: u32,
-    /// When the judge looks.
+    /// When the judge evaluates.
     pub look: Look,
     /// When the simulation ends.
     pub until: Until,
-    /// What the judge decides by.
+    /// The policy of the judge.
     pub policy: JudgePolicy,
 }
 
-/// What one track does.
+/// Behavior of one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behavior {
     /// In seconds.
@@ -45,43 +45,43 @@ pub struct Behavior {
     pub failure_rate: f64,
 }
 
-/// How requests find their track.
+/// How requests are routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// The stratified split.
     Strata,
-    /// The stratified split, and a client that sends a light and a heavy request in strict turn.
+    /// The stratified split, and a client that alternates light and heavy requests.
     Alternating,
     /// Each request belongs to a random user. Users stay on their track, and each has its own speed and
     /// score.
     Sticky {
         /// The number of users.
         users: usize,
-        /// Which of their requests are bet on.
+        /// Which of their requests are judged.
         visits: Visits,
     },
 }
 
-/// Which requests of a user who stays on one track are bet on?
+/// Which requests of a user with a sticky key are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visits {
-    /// The first one: that is the only coin flip.
+    /// The first one: only it was assigned at random.
     First,
-    /// Every one, which is wrong: it counts one user many times.
+    /// Every one, which is invalid: it counts one user many times.
     Every,
 }
 
-/// What the load does.
+/// The load over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Nothing.
+    /// Constant.
     Steady,
-    /// Climbs from -20 % to +20 %, swings by 30 % six times, and is doubled for a twelfth of the time,
-    /// in the middle.
+    /// Rises from -20 % to +20 %, oscillates by 30 % six times, and doubles for a twelfth of the time in the
+    /// middle.
     Restless,
 }
 
-/// When does the judge look? Never across a change of the canary's share, as in the server.
+/// When the judge evaluates. Never across a change of the canary's share, as in the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// This many times per second.
@@ -90,19 +90,19 @@ pub enum Look {
     EverySeconds(u32),
 }
 
-/// When does a simulated hour end?
+/// When a simulated hour ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// When it is over.
+    /// After its duration.
     Over,
-    /// When the policy has rolled back and each source that differs does harm alone, too.
+    /// Once the policy has rolled back and each source that differs has been found harmful alone.
     Decided,
-    /// When, besides, Welch's test has raised its alarm. The judge rests once it has decided.
+    /// Once Welch's test has raised its alarm, too. The judge stops once it has decided.
     Compared,
 }
 
 impl Scenario {
-    /// The sources of metrics in which the tracks differ: none, if the canary is healthy.
+    /// The sources of metrics in which the tracks differ; none if the canary is healthy.
     pub fn differing(&self) -> Vec<Source> {
         let (stable, canary) = (&self.stable, &self.canary);
         let simulated = [
@@ -115,13 +115,13 @@ impl Scenario {
 }
 
 impl Load {
-    /// The load in a second, as a multiple of the usual one.
+    /// The load in a second, as a multiple of the normal one.
     pub fn at(self, second: u32, seconds: u32) -> f64 {
         let Load::Restless = self else { return 1.0 };
         let part = f64::from(second) / f64::from(seconds.max(1));
         let drift = 0.2 * (2.0 * part - 1.0);
         let swing = 0.3 * (part * 6.0 * std::f64::consts::TAU).sin();
-        // Of an hour the seconds 2000 to 2300: across the middle step of a ramp of five.
+        // Seconds 2000 to 2300 of an hour: in the middle step of a ramp of five.
         let of_hour = u64::from(second) * 3600 / u64::from(seconds.max(1));
         let incident = if (2000..2300).contains(&of_hour) { 2.0 } else { 1.0 };
         (1.0 + drift + swing) * incident
@@ -129,7 +129,7 @@ impl Load {
 }
 
 impl Look {
-    /// Whether the judge looks before this request of a second with so many.
+    /// Whether the judge evaluates before this request of a second with `requests`.
     pub(super) fn is_before(self, request: u32, requests: u32) -> bool {
         let Look::TimesPerSecond(times) = self else { return false };
         let part =
@@ -137,7 +137,7 @@ impl Look {
         request > 0 && part(request) > part(request - 1)
     }
 
-    /// Whether the judge looks at the end of this second of a step.
+    /// Whether the judge evaluates at the end of this second of a step.
     pub(super) fn is_after(self, second_of_step: u32) -> bool {
         match self {
             Look::TimesPerSecond(_) => true,

@@ -25,8 +25,7 @@ pub struct Study {
 }
 
 impl Study {
-    /// The outcomes in the order of their seeds. `after_each` is called after each hour, from the
-    /// thread that simulated it.
+    /// The outcomes in the order of their seeds. The thread that simulated an hour calls `after_each`.
     pub fn outcomes(&self, scenario: &Scenario, after_each: impl Fn() + Sync) -> Vec<Outcome> {
         let next = AtomicU64::new(0);
         let work = || {
@@ -54,7 +53,7 @@ impl Study {
     }
 }
 
-/// The number of hours in which it happened.
+/// The number of hours in which an event happened.
 pub fn count(outcomes: &[Outcome], what: impl Fn(&Outcome) -> Option<Moment>) -> usize {
     outcomes.iter().filter(|outcome| what(outcome).is_some()).count()
 }
@@ -91,8 +90,8 @@ fn quantiles(outcomes: &[Outcome], value: impl Fn(&Outcome) -> Option<u64>) -> Q
     Quantiles { median: at(0.5), p95: at(0.95) }
 }
 
-/// How many hours it had happened in by the end of each second that it first happened in: (second,
-/// hours so far), ascending.
+/// Number of hours in which it had happened by a second, for each second in which it first happened in some
+/// hour: (second, hours so far), ascending.
 pub fn cumulative(
     outcomes: &[Outcome],
     what: impl Fn(&Outcome) -> Option<Moment>,

@@ -51,26 +51,26 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all =
           ["column", "lower_is_better", "margin", "effect_threshold", "min_samples"])]
     metrics: Option<String>,
-    /// A smaller value is better, as for a latency or a cost
+    /// A lower value is better, as for a latency or a cost
     #[arg(long)]
     lower_is_better: bool,
-    /// How much worse the canary's mean may be: 5% of the baseline's, or 3 in the unit of the values.
-    /// Promote once it is shown not to be worse by that
+    /// Test non-inferiority instead: how much worse the canary's mean may be, for example 5% of the
+    /// baseline's, or 3 in the unit of the values
     #[arg(long, value_name = "PERCENT%|AMOUNT")]
     margin: Option<String>,
-    /// A smaller p-value is significant [default: 0.05]
+    /// Significance level [default: 0.05]
     #[arg(long, value_name = "P")]
     p_threshold: Option<f64>,
-    /// The smallest Cohen's d that matters [default: 0.2]
+    /// Smallest Cohen's d that matters [default: 0.2]
     #[arg(long, value_name = "D")]
     effect_threshold: Option<f64>,
-    /// Values that each file needs; with fewer, the answer is to wait [default: 30]
+    /// Values that each file needs; with fewer, the decision is wait [default: 30]
     #[arg(long, value_name = "N")]
     min_samples: Option<u64>,
-    /// With --metrics: correct the p-values by holm, benjamini_hochberg or none [default: holm]
+    /// With --metrics: correction of the p-values: holm, benjamini_hochberg or none [default: holm]
     #[arg(long, value_name = "METHOD", requires = "metrics")]
     correction: Option<String>,
-    /// With --metrics: promote from this score on [default: 95]
+    /// With --metrics: minimum score for promote [default: 95]
     #[arg(long, value_name = "SCORE", requires = "metrics")]
     promote_score: Option<f64>,
     /// With --metrics: roll back if the score can no longer exceed this [default: 60]
@@ -88,7 +88,7 @@ pub struct AnalyzeArgs {
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let files = [Some(&args.baseline), Some(&args.canary), args.metrics.as_ref()];
     if files.into_iter().flatten().filter(|path| *path == STANDARD_INPUT).count() > 1 {
-        bail!("standard input can be read once; use a file for the others");
+        bail!("standard input can be read only once; use files for the others");
     }
     let decision = match &args.metrics {
         Some(path) => several(args, path)?,
@@ -162,7 +162,7 @@ fn flag(error: OptionError) -> anyhow::Error {
             anyhow::anyhow!("--{flag}: {value} is out of range; use {allowed}")
         }
         OptionError::MarginAndEffect => anyhow::anyhow!(
-            "--margin and --effect-threshold are both given; use --margin to show that the canary is \
+            "--margin and --effect-threshold exclude each other; use --margin to show that the canary is \
              not worse, or --effect-threshold to look for a difference"
         ),
     }
@@ -192,17 +192,17 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
     }
 }
 
-fn print_decision(decision: Decision, beside: &str, reason: &str) {
+fn print_decision(decision: Decision, suffix: &str, reason: &str) {
     let style = match decision {
         Decision::Promote => show::GOOD,
         Decision::Rollback => show::BAD,
         Decision::Wait => show::WAIT,
     };
-    anstream::println!("{}{beside}", show::styled(style, decision.word()));
+    anstream::println!("{}{suffix}", show::styled(style, decision.word()));
     anstream::println!("{}\n", show::wrapped(reason, "  "));
 }
 
-/// The statistics by name; none below the minimum of samples.
+/// The statistics by name; empty with too few samples.
 fn statistics(stats: &AnalysisStats) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let Some(interval) = stats.bootstrap_ci_95 else { return lines };

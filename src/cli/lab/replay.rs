@@ -1,4 +1,4 @@
-//! `serin replay`: recompute the verdicts of the journal, or try another policy.
+//! `serin replay`: recomputes the verdicts of the journal, or tries another policy.
 
 mod what_if;
 
@@ -25,10 +25,10 @@ use crate::store::Store;
 /// The flags of `serin replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// The store, which is only read; a server may be running on it
+    /// Store to read; a server may be running on it
     #[arg(long, env = "SERIN_STORE", value_name = "STORE", default_value = "sqlite:serin.db")]
     store: String,
-    /// Which rollout, counted from 1 [default: all of them; with another policy, the newest]
+    /// Number of the rollout, from 1 [default: all; with another policy, the newest]
     #[arg(long, value_name = "N")]
     rollout: Option<u64>,
     /// Print JSON
@@ -125,7 +125,7 @@ fn print(told: &Told, recomputed: &[Recomputed]) {
     let name = styled(show::STRONG, show::plain(&told.canary.name));
     anstream::println!("rollout {}: {name}", told.rollout);
     if recomputed.is_empty() {
-        anstream::println!("  no verdict is in the journal yet\n");
+        anstream::println!("  no verdicts yet\n");
         return;
     }
     let rows = recomputed.iter().map(|one| {

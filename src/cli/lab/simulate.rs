@@ -47,7 +47,7 @@ pub struct SimulateArgs {
     judging: Judging,
     #[command(flatten)]
     aa: AaLive,
-    /// Number of simulated canaries: this many healthy ones, and as many with the regression
+    /// Number of healthy canaries, and of canaries with the regression
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Run")]
     replications: u32,
     /// Random seed; the same seed gives the same results
@@ -70,7 +70,7 @@ pub struct SimulateArgs {
 struct Judging {
     #[command(flatten)]
     looking: Looking,
-    /// served: the server's policy; strict: that of the calibration, where any difference is harm
+    /// Policy: served (the server's) or strict (any difference is harm, as in the calibration)
     #[arg(long, value_name = "POLICY", default_value = "served")]
     policy: PolicyKind,
     /// Settings file with the policy [default: serin.toml, if it exists]

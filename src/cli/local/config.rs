@@ -1,4 +1,4 @@
-//! `serin config`: shows the settings in force, or checks a settings file.
+//! `serin config`: shows the effective settings, or checks a settings file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the settings in force as a settings file, with every default and the origin of each value
+    /// Print the effective settings as a settings file, with every default and the origin of each value
     Show(Box<ShowArgs>),
     /// Check a settings file and report its mistakes; exit code 0 none, 1 some
     Check(CheckArgs),
@@ -36,7 +36,7 @@ enum Command {
 struct ShowArgs {
     #[command(flatten)]
     flags: Flags,
-    /// Settings file [default: serin.toml, if there is one]
+    /// Settings file [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON
@@ -58,7 +58,7 @@ struct CheckArgs {
 /// Shows or checks.
 ///
 /// # Errors
-/// When a file cannot be read, or the settings to show do not fit.
+/// When a file cannot be read, or the settings to show are invalid.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Show(args) => print(args),
@@ -104,9 +104,9 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         let origin = path.map(|path| format!("  # {}", layers.origin(&path)));
         anstream::println!("{line}{}", origin.unwrap_or_default());
     }
-    // As comments, so that what is printed is a settings file.
+    // As comments, so that the output is a settings file.
     for (name, plan) in templates {
-        anstream::println!("\n# template = {name:?} in [plan] stands for:");
+        anstream::println!("\n# template = {name:?} in [plan] means:");
         for line in toml::to_string(&plan)?.lines().filter(|line| !line.is_empty()) {
             anstream::println!("#   {line}");
         }
@@ -114,7 +114,7 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The settings as the file would give them, with all metrics, and the names of those that are secret.
+/// The settings as in a settings file, with all metrics, and the names of the secret ones.
 fn shown(settings: &Settings) -> anyhow::Result<(Value, Vec<String>)> {
     let mut shown = serde_json::to_value(settings)?;
     shown["metrics"] = json!(settings.policy()?.judge.metrics);
@@ -123,13 +123,13 @@ fn shown(settings: &Settings) -> anyhow::Result<(Value, Vec<String>)> {
         redacted.push("admin_token".to_owned());
     }
     for (index, target) in settings.notify.iter().enumerate() {
-        // The path of a webhook is often its only secret. Its number keeps two on one host apart.
+        // The path of a webhook is often its only secret. The number distinguishes two on one host.
         let origin: Vec<&str> = target.url.splitn(4, '/').take(3).collect();
         shown["notify"][index]["url"] = json!(format!("{}/...{}", origin.join("/"), index + 1));
         redacted.push(format!("notify[{index}].url"));
     }
     if let Some(fields) = shown.as_object_mut() {
-        // TOML knows neither null nor numbers above 2^63.
+        // TOML has neither null nor numbers above 2^63.
         fields.retain(|_, value| !value.is_null() && (!value.is_u64() || value.is_i64()));
     }
     Ok((shown, redacted))

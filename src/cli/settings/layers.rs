@@ -1,8 +1,8 @@
 //! Layers of the settings: defaults, the file, environment variables and flags.
 //!
 //! The file is `serin.toml` in the working folder, if there is one, or the one named with `--config`.
-//! Unknown keys are errors. Every error tells where the value comes from: a flag, a variable, or a line of
-//! the file.
+//! Unknown keys are errors. Every error names the origin of the value: a flag, a variable, or a line of the
+//! file.
 
 use std::ops::Range;
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::text::fields::read;
 /// The settings file by default.
 pub const DEFAULT_FILE: &str = "serin.toml";
 
-/// Mistakes that are reported at once.
+/// Maximum number of mistakes in a report.
 const MAX_MISTAKES: usize = 50;
 
 /// Where each setting comes from.
@@ -61,15 +61,15 @@ impl Layers {
     /// The settings.
     ///
     /// # Errors
-    /// Names the first setting that does not fit, its origin, and what is allowed.
+    /// Names the first invalid setting, its origin, and what is allowed.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let merged = self.merged().map_err(|error| anyhow!(self.located(&error)))?;
         let settings = settings(merged).and_then(|it| it.policy().map(|_| it));
         settings.map_err(|error| anyhow!(self.located(&error)))
     }
 
-    /// The mistakes in the settings, each with its place: all fields that do not fit by themselves, then the
-    /// first contradiction between fields. Secrets in the environment are not looked up.
+    /// The mistakes in the settings, each with its place: all invalid fields, then the first contradiction
+    /// between fields. Secrets in the environment are not read.
     pub fn mistakes(&self) -> Vec<String> {
         let mut merged = match self.merged() {
             Ok(merged) => merged,
@@ -87,7 +87,7 @@ impl Layers {
                 }
                 Err(error) => error,
             };
-            // A field that was removed because it does not fit is not missing.
+            // A field that was removed because it is invalid is not missing.
             if !(error.message.starts_with("missing field") && removed.starts_with(&error.path)) {
                 mistakes.push(self.located(error));
             }
@@ -147,7 +147,7 @@ impl File {
         })?;
         let infinite = not_finite(&toml::Value::Table(table.clone()), String::new());
         if let Some(path) = infinite {
-            return Err(FieldError::new(path, "not a finite number; use another"));
+            return Err(FieldError::new(path, "not a finite number; use a finite one"));
         }
         match serde_json::to_value(table) {
             Ok(Value::Object(fields)) => Ok(fields),
@@ -177,7 +177,7 @@ impl File {
     }
 }
 
-/// The place of the deepest part of a path that is there, and whether that is the whole path.
+/// The place of the deepest existing part of a path, and whether that is the whole path.
 fn find(table: &DeTable<'_>, path: &str) -> Option<(Range<usize>, bool)> {
     let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
     let (key, mut value) = table.get_key_value(steps.next()?)?;
@@ -188,7 +188,7 @@ fn find(table: &DeTable<'_>, path: &str) -> Option<(Range<usize>, bool)> {
                 table.get_key_value(step).map(|(key, value)| (key.span(), value))
             }
             DeValue::Array(values) => {
-                // Metrics are named, others are counted.
+                // Metrics are found by name, other entries by position.
                 let is_named = |value: &&Spanned<DeValue<'_>>| {
                     value
                         .get_ref()
@@ -206,7 +206,7 @@ fn find(table: &DeTable<'_>, path: &str) -> Option<(Range<usize>, bool)> {
     Some((span, true))
 }
 
-/// Removes the field that a path leads to; of an entry in a list, the whole list. Whether it was there.
+/// Removes the field at a path; for an entry in a list, the whole list. Returns whether it existed.
 fn remove(fields: &mut Value, path: &str) -> bool {
     let list = path.ends_with(']').then(|| path.rfind('[')).flatten();
     let path = list.map_or(path, |end| &path[..end]);

@@ -1,4 +1,4 @@
-//! `serin replay` with another policy: its verdicts next to those of the rollout.
+//! `serin replay` with another policy: its verdicts next to those that were given.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,14 +36,15 @@ use crate::text::fields::FieldError;
 
 /// The changes of the policy.
 #[derive(Args, Debug, Default, PartialEq)]
+#[command(next_help_heading = "What if the policy had been different")]
 pub struct WhatIfArgs {
-    /// Tolerated difference, for example 5% (of stable's mean; for failures of stable's rate; for the score of 1)
+    /// Tolerated difference, for example 5%: of stable's mean, for failures of stable's rate, for scores of 1
     #[arg(long, value_name = "PERCENT")]
     tolerated: Option<String>,
-    /// Accepted difference, for example 10% (of stable's mean; for failures of all requests; for the score of 1)
+    /// Accepted difference, for example 10%: of stable's mean, for failures of all requests, for scores of 1
     #[arg(long, value_name = "PERCENT")]
     accepted: Option<String>,
-    /// The metric of --tolerated and --accepted [default: latency]
+    /// Metric of --tolerated and --accepted [default: latency]
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
     /// Probability of a false rollback
@@ -52,7 +53,7 @@ pub struct WhatIfArgs {
     /// Samples that each metric needs
     #[arg(long, value_name = "N")]
     min_samples: Option<u64>,
-    /// TOML file with the policy, in the format of a deployment's policy
+    /// TOML file with changes, in the format of a deployment's policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -82,12 +83,12 @@ impl WhatIfArgs {
                 .with_context(|| format!("--policy: {} is not a policy", file.display()))?;
             judge = judge.changed(&health, &given)?;
         }
-        let meant = self.meant(&judge)?.cloned();
+        let chosen = self.chosen(&judge)?.cloned();
         let metrics = judge.metrics.iter().map(|metric| {
             let changes =
                 MetricOverride { min_samples: self.min_samples, ..as_it_is(&metric.name) };
-            match &meant {
-                Some(meant) if meant.name == metric.name => self.margins(metric, changes),
+            match &chosen {
+                Some(chosen) if chosen.name == metric.name => self.margins(metric, changes),
                 Some(_) | None => Ok(changes),
             }
         });
@@ -96,19 +97,19 @@ impl WhatIfArgs {
     }
 
     /// The metric of `--tolerated` and `--accepted`.
-    fn meant<'p>(&self, judge: &'p JudgePolicy) -> anyhow::Result<Option<&'p Metric>> {
+    fn chosen<'p>(&self, judge: &'p JudgePolicy) -> anyhow::Result<Option<&'p Metric>> {
         if self.tolerated.is_none() && self.accepted.is_none() {
             if self.metric.is_some() {
                 bail!("--metric needs a margin; use --tolerated or --accepted with it");
             }
             return Ok(None);
         }
-        let meant = self.metric.as_deref().unwrap_or("latency");
+        let chosen = self.metric.as_deref().unwrap_or("latency");
         let mut metrics = judge.metrics.iter();
-        let found = metrics.clone().find(|metric| metric.name.as_str() == meant);
+        let found = metrics.clone().find(|metric| metric.name.as_str() == chosen);
         found.map(Some).with_context(|| {
             let names: Vec<&str> = metrics.by_ref().map(|metric| metric.name.as_str()).collect();
-            format!("--metric: {meant:?} was not judged; use {}", names.join(", "))
+            format!("--metric: {chosen:?} was not judged; use {}", names.join(", "))
         })
     }
 

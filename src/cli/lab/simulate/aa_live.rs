@@ -30,11 +30,11 @@ use crate::service::clock::SystemClock;
 use crate::service::status::health::Health;
 use crate::stats::clopper_pearson_interval;
 
-/// The flags of a run on this machine.
+/// The flags of an A/A test.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "This machine")]
+#[command(next_help_heading = "A/A test on this machine")]
 pub struct AaLive {
-    /// Run an A/A test instead: a local server, the same model on both tracks
+    /// Run an A/A test instead of a simulation: a local server with the same model on both tracks
     #[arg(long, conflicts_with_all = ["replications", "seed", "threads", "svg", "policy", "config"])]
     pub aa_live: bool,
     /// Number of rollouts
@@ -57,7 +57,7 @@ struct Counted {
     /// Runs whose health check raised an alert at any of the looks, one a second.
     health_alerts_at_any_look: Share,
     /// Runs that the sequential judge would have rolled back, evaluated every second.
-    watch_rollbacks: Share,
+    sequential_rollbacks: Share,
     /// Runs with a sample ratio mismatch.
     sample_ratio_mismatch: Share,
     /// Ticks in which the machine stalled.
@@ -87,8 +87,8 @@ struct Seen {
     requests: u64,
 }
 
-/// Runs the rollouts and prints the results. The exit code is 1 if the sequential judge raised significantly
-/// more false alarms than alpha allows.
+/// Runs the rollouts and prints the results. The exit code is 1 if the sequential judge raised
+/// significantly more false alarms than alpha allows.
 ///
 /// # Errors
 /// When a flag is out of its range, or the server cannot be started or stops answering.
@@ -115,7 +115,7 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         print(&counted);
     }
-    let is_wrong = counted.watch_rollbacks.low > counted.alpha;
+    let is_wrong = counted.sequential_rollbacks.low > counted.alpha;
     Ok(if is_wrong { ExitCode::from(FAIL) } else { ExitCode::SUCCESS })
 }
 
@@ -172,7 +172,7 @@ fn count(all: &[Seen], seconds: u64) -> Counted {
         alpha: HealthPolicy::default().alpha,
         health_alerts: share(|seen| seen.last_alert),
         health_alerts_at_any_look: share(|seen| seen.any_alert),
-        watch_rollbacks: share(|seen| seen.rollback),
+        sequential_rollbacks: share(|seen| seen.rollback),
         sample_ratio_mismatch: share(|seen| seen.is_off),
         stalled_ticks: all.iter().map(|seen| seen.stalled).sum(),
         ticks: all.iter().map(|seen| seen.ticks).sum(),
@@ -189,9 +189,9 @@ fn print(counted: &Counted) {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     for (what, share) in [
         ("false alerts of the health check, one look", &counted.health_alerts),
-        ("the same, looked at every second", &counted.health_alerts_at_any_look),
-        ("false rollbacks by the watch, every second", &counted.watch_rollbacks),
-        ("sample ratio off", &counted.sample_ratio_mismatch),
+        ("the same, with a look every second", &counted.health_alerts_at_any_look),
+        ("false rollbacks of the sequential judge", &counted.sequential_rollbacks),
+        ("sample ratio mismatch", &counted.sample_ratio_mismatch),
     ] {
         let interval = format!("{} to {}", percent(share.low), percent(share.high));
         anstream::println!(
@@ -201,7 +201,7 @@ fn print(counted: &Counted) {
             percent(share.share),
         );
     }
-    // Shorter rollouts have no past to compare with.
+    // Only longer rollouts have earlier ticks to compare with.
     if counted.ticks > 0 {
         anstream::println!(
             "  ticks while the machine stalled              {:>3} of {}",
@@ -210,7 +210,7 @@ fn print(counted: &Counted) {
         );
     }
     anstream::println!(
-        "accepted are {} for the watch, over the whole of a rollout, and about as much for one look",
+        "alpha is {}: for the sequential judge over a whole rollout, for the health check about that at one look",
         percent(counted.alpha),
     );
 }

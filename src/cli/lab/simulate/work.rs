@@ -6,22 +6,22 @@ use crate::simulation::Look;
 use crate::simulation::Routing;
 use crate::simulation::Scenario;
 
-/// One core's work on one request and on one look, in nanoseconds: an hour of 100 requests a second took
-/// 105 ms with a look a second and 441 ms with ten. They need not be right to more than a factor.
+/// One core's time for one request and for one look, in nanoseconds: an hour of 100 requests per second
+/// took 105 ms with one look per second and 441 ms with ten. A rough estimate is enough.
 const REQUEST_NS: f64 = 190.0;
 const LOOK_NS: f64 = 10_400.0;
 
-/// The same for drawing a user, or putting one on a track: an hour with 5,000 of them took 22 ms in all,
-/// so this is too much rather than too little.
+/// The same for drawing a user or assigning one to a track: an hour with 5,000 of them took 22 ms in total,
+/// so this is an upper estimate.
 const USER_NS: f64 = 2000.0;
 
-/// The most work for one command, on one core: a day. A typing error shows at once.
+/// The limit for one command, on one core: a day, so that a typing error is reported at once.
 const MAX_SECONDS: f64 = 24.0 * 3600.0;
 
-/// A thread keeps the requests between two looks in memory, about a hundred bytes each.
+/// Maximum number of requests between two looks: a thread keeps them in memory, about 100 bytes each.
 const MAX_REQUESTS_A_LOOK: f64 = 1e6;
 
-/// Nothing, if so many hours of each of the runs can be waited for.
+/// Checks that the simulation ends within a day.
 ///
 /// # Errors
 /// Names the estimate, and what to do.
@@ -34,8 +34,8 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
     };
     if a_look > MAX_REQUESTS_A_LOOK {
         bail!(
-            "{a_look:.0} requests between two looks are too many to keep; look more often \
-             (--look-every), or give fewer --requests-per-second"
+            "{a_look:.0} requests between two looks do not fit into memory; look more often \
+             (--look-every), or use fewer --requests-per-second"
         );
     }
     let users = match scenario.routing {
