@@ -17,7 +17,7 @@ use crate::cli::show::styled;
 use crate::service::control::audit;
 use crate::service::control::audit::Outcome;
 use crate::service::control::audit::Recomputed;
-use crate::service::control::audit::Told;
+use crate::service::control::audit::RolloutRecord;
 use crate::store;
 use crate::store::Location;
 use crate::store::Store;
@@ -61,24 +61,28 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         bail!("{location} has no rollout yet; use another store with --store");
     }
     if let Some(rollout) = args.rollout {
-        rollouts.retain(|told| told.rollout == rollout);
+        rollouts.retain(|record| record.rollout == rollout);
         if rollouts.is_empty() {
             bail!("--rollout: {rollout} is not in the journal; use 1 to {last}");
         }
     }
     if args.what_if.is_given() {
-        let told = rollouts.last().context("there is no rollout")?;
-        return what_if::run(&args.what_if, &*store, told, args.json);
+        let record = rollouts.last().context("there is no rollout")?;
+        return what_if::run(&args.what_if, &*store, record, args.json);
     }
     recompute(&*store, &rollouts, args.json)
 }
 
-fn recompute(store: &dyn Store, rollouts: &[Told], is_json: bool) -> anyhow::Result<ExitCode> {
+fn recompute(
+    store: &dyn Store,
+    rollouts: &[RolloutRecord],
+    is_json: bool,
+) -> anyhow::Result<ExitCode> {
     let mut verdicts = Vec::new();
-    for told in rollouts {
-        let recomputed = audit::recomputed(store, told)?;
+    for record in rollouts {
+        let recomputed = audit::recomputed(store, record)?;
         if !is_json {
-            print(told, &recomputed);
+            print(record, &recomputed);
         }
         verdicts.extend(recomputed);
     }
@@ -121,9 +125,9 @@ impl Summary {
     }
 }
 
-fn print(told: &Told, recomputed: &[Recomputed]) {
-    let name = styled(show::STRONG, show::plain(&told.canary.name));
-    anstream::println!("rollout {}: {name}", told.rollout);
+fn print(record: &RolloutRecord, recomputed: &[Recomputed]) {
+    let name = styled(show::STRONG, show::plain(&record.canary.name));
+    anstream::println!("rollout {}: {name}", record.rollout);
     if recomputed.is_empty() {
         anstream::println!("  no verdicts yet\n");
         return;

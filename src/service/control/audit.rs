@@ -68,7 +68,7 @@ pub enum ReplayError {
 
 /// One rollout in the journal.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct RolloutRecord {
     /// Counted from 1.
     pub rollout: u64,
     /// The canary.
@@ -118,14 +118,14 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
-    let mut rollouts = Vec::<Told>::new();
+pub fn rollouts(store: &dyn Store) -> Result<Vec<RolloutRecord>, StoreError> {
+    let mut rollouts = Vec::<RolloutRecord>::new();
     for entry in store.entries_from(0) {
         let entry = entry?;
         if let Event::CanaryDeployed { canary, policy, .. } = &entry.event {
             let (canary, policy) = (canary.clone(), policy.clone());
             let rollout = rollouts.len() as u64 + 1;
-            rollouts.push(Told { rollout, canary, policy, entries: Vec::new() });
+            rollouts.push(RolloutRecord { rollout, canary, policy, entries: Vec::new() });
         }
         if let Some(rollout) = rollouts.last_mut() {
             rollout.entries.push(entry);
@@ -138,16 +138,19 @@ pub fn rollouts(store: &dyn Store) -> Result<Vec<Told>, StoreError> {
 ///
 /// # Errors
 /// When the store cannot be read. Missing or damaged evidence is a result, not an error.
-pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, StoreError> {
-    let mut tape = Tape::new(store, told.rollout, &told.policy.judge);
+pub fn recomputed(
+    store: &dyn Store,
+    record: &RolloutRecord,
+) -> Result<Vec<Recomputed>, StoreError> {
+    let mut tape = Tape::new(store, record.rollout, &record.policy.judge);
     let mut outcomes = Vec::new();
-    for entry in &told.entries {
+    for entry in &record.entries {
         let Some(judgement) = entry.event.judgement() else { continue };
         let ticks = judgement.sequential.as_ref().map(|sequential| sequential.conclusion.ticks);
         let (outcome, detail) = match ticks.map(|ticks| tape.at(ticks)) {
-            None => compared(judgement, &again(told, entry, judgement, None), ALGORITHM),
+            None => compared(judgement, &again(record, entry, judgement, None), ALGORITHM),
             Some(Ok((sequential, algorithm))) => {
-                compared(judgement, &again(told, entry, judgement, Some(sequential)), algorithm)
+                compared(judgement, &again(record, entry, judgement, Some(sequential)), algorithm)
             }
             Some(Err(ReplayError::Store(cause))) => return Err(cause),
             Some(Err(
@@ -159,7 +162,7 @@ pub fn recomputed(store: &dyn Store, told: &Told) -> Result<Vec<Recomputed>, Sto
             Some(Err(cause)) => (Outcome::Differs, Some(cause.to_string())),
         };
         outcomes.push(Recomputed {
-            rollout: told.rollout,
+            rollout: record.rollout,
             sequence: entry.sequence,
             at: entry.at,
             event: entry.event.name(),
@@ -196,18 +199,18 @@ pub fn course(
 /// The judgement that follows from the policy of the deployment, the inputs of the entry, and the evidence of the
 /// sequential judge.
 fn again(
-    told: &Told,
+    record: &RolloutRecord,
     entry: &Entry,
     judgement: &Judgement,
     sequential: Option<SequentialEvidence>,
 ) -> Judgement {
     // After a promotion the labels alone are heard, whoever promoted.
-    let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { told.policy.mode };
-    let (policy, inputs) = (told.policy.health, judgement.evidence.inputs);
+    let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { record.policy.mode };
+    let (policy, inputs) = (record.policy.health, judgement.evidence.inputs);
     Judgement::new(
-        told.rollout,
+        record.rollout,
         judgement.step,
-        &told.canary.digest,
+        &record.canary.digest,
         policy,
         inputs,
         mode,
@@ -319,9 +322,9 @@ impl Control {
     pub fn replayed(&self, rollout: u64, ticks: u64) -> Result<SequentialEvidence, ReplayError> {
         let store = Arc::clone(&self.store);
         let rollouts = rollouts(&*store)?;
-        let told = rollouts.iter().find(|told| told.rollout == rollout);
-        let told = told.ok_or(ReplayError::NoRollout(rollout))?;
-        Tape::new(&*store, rollout, &told.policy.judge).at(ticks).map(|(evidence, _)| evidence)
+        let record = rollouts.iter().find(|record| record.rollout == rollout);
+        let record = record.ok_or(ReplayError::NoRollout(rollout))?;
+        Tape::new(&*store, rollout, &record.policy.judge).at(ticks).map(|(evidence, _)| evidence)
     }
 }
 

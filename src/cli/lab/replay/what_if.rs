@@ -27,7 +27,7 @@ use crate::cli::show;
 use crate::cli::show::styled;
 use crate::service::control::audit;
 use crate::service::control::audit::ReplayError;
-use crate::service::control::audit::Told;
+use crate::service::control::audit::RolloutRecord;
 use crate::service::status::history::History;
 use crate::service::status::history::HistoryEntry;
 use crate::stats::Margin;
@@ -166,12 +166,12 @@ struct Answer<'a> {
 pub fn run(
     args: &WhatIfArgs,
     store: &dyn Store,
-    told: &Told,
+    record: &RolloutRecord,
     is_json: bool,
 ) -> anyhow::Result<ExitCode> {
     const NEEDS_ALL: &str = "a what-if needs all ticks since the deployment";
-    let (rollout, judge) = (told.rollout, &told.policy.judge);
-    let changed = args.over(judge, &told.policy.health)?;
+    let (rollout, judge) = (record.rollout, &record.policy.judge);
+    let changed = args.over(judge, &record.policy.health)?;
     let courses = audit::course(store, rollout, judge)
         .and_then(|was| Ok((was, audit::course(store, rollout, &changed)?)));
     let (was, would) = match courses {
@@ -182,7 +182,7 @@ pub fn run(
         }
         Err(cause) => return Err(cause.into()),
     };
-    let judged = told.entries.iter().filter_map(|entry| entry.event.judgement());
+    let judged = record.entries.iter().filter_map(|entry| entry.event.judgement());
     let ticks = judged
         .filter_map(|it| it.sequential.as_ref())
         .map(|sequential| sequential.conclusion.ticks)
@@ -194,7 +194,7 @@ pub fn run(
         );
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
-    let history = History::new(told.entries.clone());
+    let history = History::new(record.entries.clone());
     if is_json {
         show::json(&Answer {
             rollout,
@@ -205,7 +205,7 @@ pub fn run(
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let name = styled(show::STRONG, show::plain(&told.canary.name));
+    let name = styled(show::STRONG, show::plain(&record.canary.name));
     anstream::println!("rollout {rollout}: {name}, {} ticks", was.ticks);
     let row = |what: &str, course: &Course| {
         let end = course.end.verdict.word().to_owned();
