@@ -303,7 +303,7 @@ fn invalid_flags_are_refused_with_value_and_remedy() {
         ("--policy strict --relative-margin 0.1", "no effect under --policy strict"),
         ("--policy strict --min-samples 30", "--min-samples: 30 has no effect under"),
         ("--min-samples 1", "--min-samples: 1 is out of range"),
-        ("--config no/such/file", "check --config"),
+        ("--config no/such/file", "cannot read no/such/file; check the path"),
         ("--svg no/such/file.svg", "--svg: no/such/file.svg cannot be written"),
     ] {
         let ended = serin(arguments);

@@ -168,7 +168,7 @@ impl PowerArgs {
                     );
                 }
                 let question = format!(
-                    "To show that a canary that is {slowdown} ms slower is slower by less than {margin} ms"
+                    "To show that the canary is slower by less than {margin} ms, if it is {slowdown} ms slower"
                 );
                 (margin - slowdown, question)
             }
@@ -198,8 +198,8 @@ impl PowerArgs {
                 format!("To detect a failure rate of {shown_canary} % instead of {shown_stable} %")
             }
             Some(margin) => format!(
-                "To show that a failure rate of {shown_canary} % exceeds stable's {shown_stable} % by less than \
-                 {margin} percentage points"
+                "To show that the canary's failure rate exceeds stable's by less than {margin} percentage points, if \
+                 they are {shown_canary} % and {shown_stable} %"
             ),
         };
         let plan = ProportionPower {

@@ -107,7 +107,7 @@ fn details(card: &Card) -> String {
                 format!("{}{more}", show::plain(&shown.join(", ")))
             }
         };
-        [show::plain(&feature.name).into_owned(), feature.kind.to_string(), values]
+        format!("{}: {}, {values}", show::plain(&feature.name), feature.kind)
     });
     let terms = card.coefficients.iter().take(COEFFICIENTS).map(|term| {
         let level = term.level.as_ref().map(|level| format!(" = {level}")).unwrap_or_default();
@@ -128,7 +128,7 @@ fn details(card: &Card) -> String {
     if rest > 0 {
         terms.push(format!("and {rest} smaller ones (--json has all)"));
     }
-    let mut features = show::aligned(["feature", "kind", "values"], features);
+    let mut features: Vec<String> = features.collect();
     features.push(card.missing.to_string());
     let header = ["predicted", "rows", "mean predicted", "observed"];
     [

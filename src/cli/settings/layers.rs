@@ -51,8 +51,9 @@ impl Layers {
         let default = Path::new(DEFAULT_FILE);
         let path = file.or_else(|| default.exists().then_some(default));
         let file = path.map(|path| {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}; check --config", path.display()))?;
+            let text = std::fs::read_to_string(path).with_context(|| {
+                format!("cannot read {}; check the path of the settings file", path.display())
+            })?;
             anyhow::Ok(File { path: path.to_owned(), text })
         });
         Ok(Layers { file: file.transpose()?, flags })
