@@ -46,9 +46,9 @@ pub struct AaLive {
 }
 
 /// The results.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 struct Counted {
-    runs: u32,
+    runs: usize,
     seconds_each: u64,
     requests: u64,
     alpha: f64,
@@ -67,9 +67,9 @@ struct Counted {
 }
 
 /// A number of runs, with the 95 % interval of their share.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 struct Share {
-    runs: u32,
+    runs: u64,
     share: f64,
     low: f64,
     high: f64,
@@ -81,7 +81,7 @@ struct Seen {
     last_alert: bool,
     any_alert: bool,
     rollback: bool,
-    is_off: bool,
+    mismatch: bool,
     stalled: u64,
     ticks: u64,
     requests: u64,
@@ -150,30 +150,28 @@ fn look(client: &Client, seen: &mut Seen) -> anyhow::Result<()> {
     seen.last_alert = health.alert_triggered;
     seen.any_alert |= seen.last_alert;
     seen.rollback |= health.sequential.is_some_and(|it| it.verdict == Verdict::Rollback);
-    seen.is_off |= health.diagnostics.sample_ratio.is_some_and(|ratio| ratio.mismatch);
+    seen.mismatch |= health.diagnostics.sample_ratio.is_some_and(|ratio| ratio.mismatch);
     if let Some(machine) = health.diagnostics.machine {
         (seen.stalled, seen.ticks) = (machine.stalled_ticks, machine.ticks);
     }
     Ok(())
 }
 
-fn count(all: &[Seen], seconds: u64) -> Counted {
-    let runs = all.len() as u32;
+fn count(all: &[Seen], seconds_each: u64) -> Counted {
     let share = |is_such: fn(&Seen) -> bool| {
-        let such = all.iter().filter(|seen| is_such(seen)).count() as u32;
-        let interval = clopper_pearson_interval(u64::from(such), u64::from(runs), 0.95);
-        let (low, high) = interval.unwrap_or((0.0, 1.0));
-        Share { runs: such, share: f64::from(such) / f64::from(runs.max(1)), low, high }
+        let (runs, of) = (all.iter().filter(|seen| is_such(seen)).count() as u64, all.len() as u64);
+        let (low, high) = clopper_pearson_interval(runs, of, 0.95).unwrap_or((0.0, 1.0));
+        Share { runs, share: runs as f64 / of.max(1) as f64, low, high }
     };
     Counted {
-        runs,
-        seconds_each: seconds,
+        runs: all.len(),
+        seconds_each,
         requests: all.iter().map(|seen| seen.requests).sum(),
         alpha: HealthPolicy::default().alpha,
         health_alerts: share(|seen| seen.last_alert),
         health_alerts_at_any_look: share(|seen| seen.any_alert),
         sequential_rollbacks: share(|seen| seen.rollback),
-        sample_ratio_mismatch: share(|seen| seen.is_off),
+        sample_ratio_mismatch: share(|seen| seen.mismatch),
         stalled_ticks: all.iter().map(|seen| seen.stalled).sum(),
         ticks: all.iter().map(|seen| seen.ticks).sum(),
     }

@@ -27,11 +27,11 @@ const MAX_REQUESTS_A_LOOK: f64 = 1e6;
 /// Names the estimate, and what to do.
 pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::Result<()> {
     let per_second = f64::from(scenario.requests_per_second);
-    let seconds = f64::from(scenario.seconds);
-    let (looks, a_look) = match scenario.look {
-        Look::TimesPerSecond(times) => (seconds * f64::from(times), per_second / f64::from(times)),
-        Look::EverySeconds(every) => (seconds / f64::from(every), per_second * f64::from(every)),
+    let looks_per_second = match scenario.look {
+        Look::TimesPerSecond(times) => f64::from(times),
+        Look::EverySeconds(every) => 1.0 / f64::from(every),
     };
+    let a_look = per_second / looks_per_second;
     if a_look > MAX_REQUESTS_A_LOOK {
         bail!(
             "{a_look:.0} requests between two looks do not fit into memory; look more often \
@@ -42,19 +42,13 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
         Routing::Strata | Routing::Alternating => 0.0,
         Routing::Sticky { users, .. } => users as f64 * (scenario.weights.len() + 1) as f64,
     };
-    let hour_ns = REQUEST_NS * per_second * seconds + LOOK_NS * looks + USER_NS * users;
-    let hours = f64::from(replications) * runs as f64;
-    let total = 1e-9 * hour_ns * hours;
+    let second_ns = REQUEST_NS * per_second + LOOK_NS * looks_per_second;
+    let hour_ns = second_ns * f64::from(scenario.seconds) + USER_NS * users;
+    let total = 1e-9 * hour_ns * f64::from(replications) * runs as f64;
     if total > MAX_SECONDS {
-        let affordable = (f64::from(replications) * MAX_SECONDS / total).floor();
-        let fewer = if affordable >= 1.0 {
-            format!("--replications {affordable} or less")
-        } else {
-            "a shorter --duration or fewer --requests-per-second".to_owned()
-        };
         bail!(
             "--replications: {replications} would take about {:.0} hours on one core, and 24 are \
-             allowed; use {fewer}",
+             allowed; use fewer, a shorter --duration or fewer --requests-per-second",
             total / 3600.0
         );
     }
