@@ -109,9 +109,9 @@ fn recompute(
 impl Summary {
     fn sentence(&self) -> String {
         let total = self.verdicts.len();
-        let verdicts = if total == 1 { "verdict" } else { "verdicts" };
+        let (verdicts, all) = if total == 1 { ("verdict", "") } else { ("verdicts", "all ") };
         if self.equal == total {
-            return format!("{total} {verdicts} recomputed: all equal to the journal");
+            return format!("{total} {verdicts} recomputed: {all}equal to the journal");
         }
         let parts = [
             (self.equal, "equal"),
