@@ -231,7 +231,7 @@ fn a_file_of_metrics_compares_columns() {
             "critical: \"maybe\" is not an answer; use yes or no",
         ),
         ("metric,margin\nconverted,x\n", "margin: x is out of range"),
-        ("metric\n", "metrics: 0 are given"),
+        ("metric\n", "metrics: 0 metrics; use 1 to 64"),
     ] {
         write("bad.csv", text);
         let ended = serin(folder.path(), &["before.csv", "same.csv", "--metrics", "bad.csv"], "");

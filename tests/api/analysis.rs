@@ -304,9 +304,9 @@ fn bad_questions_are_refused_with_field_value_and_remedy() {
             (r#"{"metrics": []}"#, bad(&["metrics: 0", "1 to 64"])),
             (r#"{"metrics": 5}"#, bad(&["metrics: 5 is not a list"])),
             (r#"{"metrics": [{}]}"#, bad(&["metrics[0]: metric is missing"])),
-            (r#"{"metrics": [{"metric": "a"}, {"metric": "a"}]}"#, bad(&["\"a\" is given twice"])),
+            (r#"{"metrics": [{"metric": "a"}, {"metric": "a"}]}"#, bad(&["\"a\" appears twice"])),
             (r#"{"metrics": [{"metric": "a", "canary": [1]}]}"#, bad(&["metrics[0]: baseline is"])),
-            (r#"{"metrics": [{"metric": "a", "p_threshold": 0.1}]}"#, bad(&["beside metrics"])),
+            (r#"{"metrics": [{"metric": "a", "p_threshold": 0.1}]}"#, bad(&["next to metrics"])),
             (r#"{"metrics": [{"metric": "a", "weight": 0}]}"#, bad(&["\"a\"", "weight: 0 is"])),
             (r#"{"metrics": [{"metric": "a"}], "correction": "bonferroni"}"#, bad(&["`holm`"])),
             (

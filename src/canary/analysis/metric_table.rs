@@ -176,7 +176,7 @@ pub enum TableError {
     },
     /// A `p_threshold` of one metric.
     #[error(
-        "metric {:?}: p_threshold holds for all metrics together; give it beside metrics",
+        "metric {:?}: p_threshold applies to all metrics together; send it next to metrics",
         name.as_str()
     )]
     ThresholdOfMetric {
@@ -184,13 +184,13 @@ pub enum TableError {
         name: MetricName,
     },
     /// Two metrics of one name.
-    #[error("metric {:?} is given twice; give each metric once", name.as_str())]
+    #[error("metric {:?} appears twice; send each metric once", name.as_str())]
     Twice {
         /// The metric.
         name: MetricName,
     },
     /// None, or too many.
-    #[error("metrics: {given} are given; use 1 to {MAX_TABLE_METRICS}")]
+    #[error("metrics: {given} metrics; use 1 to {MAX_TABLE_METRICS}")]
     Count {
         /// How many metrics there are.
         given: usize,
@@ -247,7 +247,7 @@ pub struct MetricAnalysis {
 /// on the other metrics.
 ///
 /// # Errors
-/// When there is no metric, more than [`MAX_TABLE_METRICS`], or one is given twice.
+/// When there is no metric, more than [`MAX_TABLE_METRICS`], or one appears twice.
 pub fn analyze_table<R: FnMut() -> u64>(
     metrics: Vec<TableMetric>,
     options: TableOptions,

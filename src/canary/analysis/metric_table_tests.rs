@@ -109,16 +109,16 @@ fn impossible_tables_are_refused_with_a_remedy() {
     let options = TableOptions::checked(TableOverrides::default()).unwrap();
     let table = |metrics| analyze_table(metrics, options, random).unwrap_err().to_string();
     assert!(table(Vec::new()).contains("use 1 to 64"));
-    assert!(table(vec![guarded("a", 0.0), guarded("a", 0.0)]).contains("\"a\" is given twice"));
+    assert!(table(vec![guarded("a", 0.0), guarded("a", 0.0)]).contains("\"a\" appears twice"));
     let many = (0..65).map(|i| guarded(&format!("m{i}"), 0.0)).collect();
-    assert!(table(many).contains("65 are given"));
+    assert!(table(many).contains("65 metrics"));
     for weight in [0.0, -1.0, f64::INFINITY, f64::NAN] {
         assert!(guarded("a", 0.0).weighing(weight).is_err(), "{weight}");
     }
     let own = AnalysisOverrides { p_threshold: Some(0.1), ..Default::default() };
     let name = MetricName::new("a").unwrap();
     let error = TableMetric::new(name, spread(0.0), spread(0.0), own).unwrap_err();
-    assert!(error.to_string().contains("give it beside metrics"), "{error}");
+    assert!(error.to_string().contains("send it next to metrics"), "{error}");
     for given in [
         TableOverrides { p_threshold: Some(0.0), ..Default::default() },
         TableOverrides { promote_score: Some(101.0), ..Default::default() },

@@ -154,7 +154,7 @@ fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
     Ok(analysis.decision)
 }
 
-/// The error with the flag in place of the field.
+/// The error with the flag instead of the field.
 fn flag(error: OptionError) -> anyhow::Error {
     match error {
         OptionError::OutOfRange { field, value, allowed } => {

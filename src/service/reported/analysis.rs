@@ -28,7 +28,7 @@ pub fn analyzed(baseline: &Sample, canary: &Sample, options: AnalysisOptions) ->
 /// Compares several metrics, each as [`analyzed`] does.
 ///
 /// # Errors
-/// When there is no metric, too many, or one is given twice.
+/// When there is no metric, too many, or one appears twice.
 pub fn analyzed_table(
     metrics: Vec<TableMetric>,
     options: TableOptions,
