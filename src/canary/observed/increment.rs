@@ -1,7 +1,14 @@
-//! What was observed between two moments of one step: what a tick of the judge takes in.
+//! Increment: what was observed between two moments of one step. The judge takes in one per tick.
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::increment_codec::Any;
+use super::increment_codec::Gaps;
+use super::increment_codec::Seconds;
+use super::increment_codec::UnitInterval;
 use super::labels::LossIncrement;
 use super::pairs::Pairs;
 use super::pairs::PairsIncrement;
@@ -12,60 +19,64 @@ use crate::canary::policy::segments::SegmentName;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Summary;
 
-/// What both tracks observed while the canary's share was this.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The observations of one tick.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Increment {
     /// The canary's share of traffic during the tick.
     pub weight: Weight,
-    /// Of the trusted version.
+    /// Stable.
     pub stable: TrackIncrement,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackIncrement,
-    /// Values that were measured elsewhere, by metric.
+    /// Values that clients recorded, by metric.
     pub recorded: BTreeMap<MetricName, RecordedIncrement>,
-    /// What was observed of the requests that named a segment, by segment. A request counts in one
-    /// segment of each key it names, and may have ended a moment before or after the tick's others.
+    /// Requests that named a segment, by segment. A request counts in one segment of each key it names, and
+    /// may have ended a moment before or after the tick's others.
     pub segments: BTreeMap<SegmentName, SegmentIncrement>,
-    /// What labels that came meanwhile say of predictions, each at the share that drew it.
+    /// Losses of predictions whose labels arrived, by the weight at the time of the prediction.
     pub losses: Vec<LossIncrement>,
-    /// What both versions said to the same requests, in shadow.
+    /// Pairs of answers in shadow.
     pub pairs: PairsIncrement,
 }
 
-/// What one track observed. Values stand with their counts, each as the middle of its bucket.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrackIncrement {
-    /// Requests that it was asked to answer.
+    /// Requests assigned to the track.
     pub requests: u64,
-    /// Those that it did not answer.
+    /// Requests that it failed to answer.
     pub failures: u64,
-    /// Seconds.
+    /// Latencies in seconds.
+    #[serde(with = "Gaps::<Seconds>")]
     pub latency: Vec<(f64, u64)>,
     /// Predicted probabilities.
+    #[serde(with = "Gaps::<UnitInterval>")]
     pub score: Vec<(f64, u64)>,
 }
 
-/// What both tracks observed in one segment.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Observations of one segment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SegmentIncrement {
-    /// Of the trusted version.
+    /// Stable.
     pub stable: TrackIncrement,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackIncrement,
 }
 
-/// Values of one metric that were measured elsewhere.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Recorded values of one metric, as in [`TrackIncrement`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordedIncrement {
-    /// The trusted version's.
+    /// Stable.
+    #[serde(with = "Gaps::<Any>")]
     pub stable: Vec<(f64, u64)>,
-    /// The version's on trial.
+    /// The canary.
+    #[serde(with = "Gaps::<Any>")]
     pub canary: Vec<(f64, u64)>,
 }
 
 impl Increment {
-    /// What came between two moments of one step; `None` if the first is not the earlier one, because
-    /// of two who looked at once the other was quicker.
+    /// The requests between two moments of one step; `None` if `earlier` is not earlier, which happens when
+    /// two ticks are closed at the same time.
     pub fn between(weight: Weight, earlier: &Samples, now: &Samples) -> Option<Increment> {
         Some(Increment {
             weight,
@@ -75,8 +86,7 @@ impl Increment {
         })
     }
 
-    /// The same with the pairs that came between the two moments; `None` if the first is not the earlier
-    /// one.
+    /// Adds the pairs between the two moments; `None` if `earlier` is not earlier.
     pub fn with_pairs(self, earlier: Option<&Pairs>, now: Option<&Pairs>) -> Option<Increment> {
         let pairs = match (earlier, now) {
             (None, None) => PairsIncrement::default(),
@@ -89,9 +99,7 @@ impl Increment {
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
-        let nothing_elsewhere = self.recorded.is_empty() && self.losses.is_empty();
-        let no_part = self.segments.is_empty() && self.pairs.is_empty();
-        self.stable.requests == 0 && self.canary.requests == 0 && nothing_elsewhere && no_part
+        *self == Increment { weight: self.weight, ..Increment::default() }
     }
 }
 
@@ -117,7 +125,7 @@ mod tests {
     use crate::canary::traffic::track::Track;
 
     #[test]
-    fn an_increment_is_what_came_since() {
+    fn an_increment_is_the_difference_of_two_samples() {
         let mut samples = Samples::default();
         samples.of_mut(Track::Stable).record(0.010, &[0.25]);
         samples.of_mut(Track::Canary).record_failure(Failure::Error);

@@ -1,14 +1,25 @@
-//! Is every increment read as it was written, and nothing else?
+//! Increments are read as they were written; damaged bytes are an error.
 
 use proptest::collection::btree_map;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::canary::observed::increment::RecordedIncrement;
+use crate::canary::observed::increment::SegmentIncrement;
+use crate::canary::observed::increment::TrackIncrement;
+use crate::canary::observed::labels;
+use crate::canary::observed::labels::LossIncrement;
+use crate::canary::observed::labels::TrackLosses;
+use crate::canary::observed::pairs::PairsIncrement;
 use crate::canary::observed::samples::Samples;
+use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::segments::SegmentName;
+use crate::canary::policy::segments::Word;
 use crate::canary::traffic::track::Track;
+use crate::canary::traffic::weight::Weight;
 
-/// A second with 100 requests, 10 of them the canary's, of about 50 ms and spread as widely.
+/// A second with 100 requests, 10 of them the canary's, with latencies from 40 to 320 ms.
 fn second() -> Increment {
     let mut samples = Samples::default();
     for n in 0_u32..100 {
@@ -21,99 +32,99 @@ fn second() -> Increment {
 }
 
 #[test]
-fn a_second_of_a_hundred_requests_takes_some_two_hundred_bytes() {
+fn a_second_of_a_hundred_requests_takes_about_two_hundred_bytes() {
     let bytes = second().to_bytes();
     assert!((150..300).contains(&bytes.len()), "{}", bytes.len());
     assert_eq!(Increment::from_bytes(&bytes), Ok(second()));
 }
 
 #[test]
-fn values_that_are_no_middles_come_back_too() {
-    let latency = vec![(0.0123, 1), (0.2, 0), (0.2, 3), (-1.0, 1), (1e300, u64::MAX)];
-    let stable = TrackIncrement { latency, score: vec![(0.0, 1)], ..TrackIncrement::default() };
-    let increment = Increment { stable, ..Increment::default() };
-    assert_eq!(Increment::from_bytes(&increment.to_bytes()), Ok(increment));
-}
-
-#[test]
-fn what_is_observed_by_segment_comes_back_and_without_it_nothing_is_written_of_it() {
-    let mut increment = second();
-    let old = increment.to_bytes();
-    assert_eq!(old[0], 1);
-    let (stable, canary) = (increment.stable.clone(), increment.canary.clone());
-    let name =
-        |value| SegmentName { key: Word::new("region").unwrap(), value: Word::new(value).unwrap() };
-    increment.segments.insert(name("north"), SegmentIncrement { stable, canary });
-    increment.segments.insert(name("other"), SegmentIncrement::default());
-    let bytes = increment.to_bytes();
-    assert_eq!((bytes[0], &bytes[1..old.len()]), (2, &old[1..]));
-    assert_eq!(Increment::from_bytes(&bytes), Ok(increment));
-    for place in 0..bytes.len() {
-        assert!(Increment::from_bytes(&bytes[..place]).is_err(), "cut at {place}");
+fn bytes_that_are_cut_off_or_too_long_are_an_error() {
+    let bytes = second().to_bytes();
+    for length in 0..bytes.len() {
+        assert!(Increment::from_bytes(&bytes[..length]).is_err(), "cut off at {length}");
     }
+    let error = Increment::from_bytes(&[&bytes[..], &[0]].concat()).unwrap_err().to_string();
+    assert!(error.contains("1 bytes too many"), "{error}");
 }
 
 #[test]
-fn every_damaged_byte_and_every_other_length_is_refused_or_says_something_else() {
+fn every_flipped_bit_is_an_error_or_another_increment() {
     let (increment, bytes) = (second(), second().to_bytes());
-    for place in 0..bytes.len() {
-        assert!(Increment::from_bytes(&bytes[..place]).is_err(), "cut at {place}");
+    // The weight, a number of 8 bytes, is read rounded to a basis point.
+    for place in 8..bytes.len() {
         for bit in 0..8 {
             let mut damaged = bytes.clone();
             damaged[place] ^= 1 << bit;
             assert_ne!(Increment::from_bytes(&damaged), Ok(increment.clone()));
         }
     }
-    assert_eq!(Increment::from_bytes(&[&bytes[..], &[0]].concat()), Err(CodecError::OtherEncoding));
 }
 
 #[test]
-fn bytes_that_ask_for_too_much_are_refused_by_name() {
-    let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    for (bytes, cause) in [
-        (&[][..], "ends"),
-        (&[3], "version 3"),
-        (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 0], "a part"),
-        (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 1, 1, b' '], "a segment"),
-        // No parts is version 1.
-        (&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
-        (&[1, 0xff, 0xff, 0x7f], "weight"),
-        (&[&[1, 0, 0, 0], &most[..]].concat(), "ends"),
-        (&[&[1, 0, 0, 0], &most[..9], &[2]].concat(), "a number"),
-        (&[1, 0, 0, 0, 2, 0x80, 0x80, 0x10], "a bucket"),
-        (&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, b' ', 0, 0], "a name"),
-        (&[1, 0x80, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0], "encoded"),
+fn numbers_out_of_range_and_lengths_without_content_are_errors() {
+    const HUGE: [u8; 10] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+    let weight = 10.0_f64.to_le_bytes();
+    for (rest, case) in [
+        (&[0, 0][..], "no latencies"),
+        (&[&[0, 0], &HUGE[..]].concat(), "2^64 - 1 latencies"),
+        (&[&[0, 0, 1], &HUGE[..]].concat(), "a bucket out of range"),
+        (&[0, 0, 1, 1], "a value without its count"),
+        (&[&HUGE[..9], &[2]].concat(), "a number of 65 bits"),
+        (&[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, b' ', 0, 0, 0, 0, 0, 0, 0, 0, 0], "a name with a space"),
     ] {
-        let error = Increment::from_bytes(bytes).unwrap_err().to_string();
-        assert!(error.contains(cause), "{bytes:?}: {error}");
+        let bytes = [&weight[..], rest].concat();
+        assert!(Increment::from_bytes(&bytes).is_err(), "{case}");
     }
+    let empty = [&weight[..], &[0; 16]].concat();
+    assert!(Increment::from_bytes(&empty).unwrap().is_empty());
+    let weight = 101.0_f64.to_le_bytes();
+    assert!(Increment::from_bytes(&[&weight[..], &[0; 16]].concat()).is_err());
 }
 
 proptest! {
     #[test]
-    fn whatever_can_be_observed_comes_back_to_the_bit(increment in any_increment()) {
-        let bytes = increment.to_bytes();
-        let read = Increment::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(read.to_bytes(), bytes);
-        prop_assert_eq!(read, increment);
+    fn every_increment_is_read_back_to_the_bit(increment in any_increment()) {
+        prop_assert_eq!(Increment::from_bytes(&increment.to_bytes()).unwrap(), increment);
     }
 
     #[test]
-    fn any_bytes_are_an_increment_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-        let versioned = [&[WITHOUT_PARTS, 10][..], &bytes].concat();
-        let with_parts = [&[WITH_PARTS, 10][..], &bytes].concat();
-        for bytes in [bytes, versioned, with_parts] {
+    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
+        let after_weight = [&10.0_f64.to_le_bytes()[..], &bytes].concat();
+        for bytes in [bytes, after_weight] {
             if let Ok(increment) = Increment::from_bytes(&bytes) {
-                prop_assert_eq!(increment.to_bytes(), bytes);
+                prop_assert!(Increment::from_bytes(&increment.to_bytes()).is_ok());
             }
         }
+    }
+}
+
+/// Whether the value is the middle of a bucket.
+fn is_middle(layout: Layout, value: f64) -> bool {
+    layout.value(layout.bucket(value)).to_bits() == value.to_bits()
+}
+
+#[test]
+fn the_middle_of_every_bucket_that_can_be_observed_is_in_that_bucket() {
+    for (layout, outside) in [
+        (Layout::SECONDS, 0),
+        (Layout::ANY, 0),
+        (Layout::UNIT_INTERVAL, 2),
+        (Layout::DIFFERENCE, 2),
+    ] {
+        let others = (0..layout.buckets()).filter(|one| !is_middle(layout, layout.value(*one)));
+        assert_eq!(others.count(), outside, "{layout:?}");
     }
 }
 
 fn any_increment() -> impl Strategy<Value = Increment> {
     let middles = |layout: Layout| {
         btree_map(0..layout.buckets(), prop_oneof![Just(1_u64), any::<u64>()], 0..40).prop_map(
-            move |counts| counts.into_iter().map(|(bucket, n)| (layout.value(bucket), n)).collect(),
+            move |counts| {
+                let values = counts.into_iter().map(|(bucket, n)| (layout.value(bucket), n));
+                // The buckets outside 0 to 1 stay empty: scores are checked before they are counted.
+                values.filter(|(value, _)| is_middle(layout, *value)).collect()
+            },
         )
     };
     let track = move || {

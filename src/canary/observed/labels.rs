@@ -1,11 +1,14 @@
-//! What do labels say of each track? Its quality, to be shown, and its losses, for the judge.
+//! Labels of a rollout: the quality of each track for display, and its losses for the judge.
 //!
-//! A label belongs to the share that drew its prediction, however late it comes, so losses are kept by
-//! share until the judge takes them.
+//! A label counts with the weight at the time of its prediction, however late it arrives, so losses are kept
+//! by weight until the judge takes them.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::increment_codec::Gaps;
+use super::increment_codec::Seconds;
+use super::increment_codec::UnitInterval;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::PredictionId;
 use crate::canary::traffic::track::Track;
@@ -15,50 +18,52 @@ use crate::stats::Quality;
 use crate::stats::brier;
 use crate::stats::log_loss;
 
-/// What the labels of one rollout say.
+/// Labels of one rollout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {
-    /// Of the trusted version.
+    /// Quality of stable.
     pub stable: Quality,
-    /// Of the version on trial.
+    /// Quality of the canary.
     pub canary: Quality,
-    /// Labels that count for neither.
-    pub apart: u64,
-    /// What the judge has not taken yet, by ascending share.
+    /// Labels that count for neither track.
+    pub excluded: u64,
+    /// Losses that the judge has not taken yet, by ascending weight.
     pub waiting: Vec<LossIncrement>,
 }
 
-/// The losses of predictions that were drawn at one share.
+/// Losses of predictions made at one weight.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossIncrement {
     /// The canary's share of traffic when the predictions were made.
     pub weight: Weight,
-    /// Of the trusted version.
+    /// Stable.
     pub stable: TrackLosses,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackLosses,
 }
 
-/// The losses of one track, ascending, with their counts, each as the middle of its bucket.
+/// Losses of one track with their counts; each is the middle of its bucket, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrackLosses {
     /// Logarithmic losses, in nats.
+    #[serde(with = "Gaps::<Seconds>")]
     pub log_loss: Vec<(f64, u64)>,
     /// Brier scores.
+    #[serde(with = "Gaps::<UnitInterval>")]
     pub brier: Vec<(f64, u64)>,
 }
 
-/// The buckets of logarithmic losses: those of durations, which tell apart what differs by 0.8 %, from a
-/// billionth to a thousand.
+/// The buckets of logarithmic losses: those of durations, from a billionth to a thousand with a relative error
+/// of at most 0.4 %.
 pub const LOG_LOSS: Layout = Layout::SECONDS;
 /// The buckets of Brier scores.
 pub const BRIER: Layout = Layout::UNIT_INTERVAL;
 
 impl Labels {
-    /// What is known of a track.
+    /// The quality of a track.
     pub fn of(&self, track: Track) -> &Quality {
         match track {
             Track::Stable => &self.stable,
@@ -66,13 +71,13 @@ impl Labels {
         }
     }
 
-    /// Takes in a label. It waits for the judge if `is_judged` and the prediction's own coin was one.
-    /// Whether it counts for a track.
+    /// Takes in a label; whether it counts for a track. Its loss waits for the judge if `is_judged` and the
+    /// prediction's track was assigned at random.
     pub fn record(&mut self, id: &PredictionId, outcome: bool, is_judged: bool) -> bool {
         let score = f64::from(id.score);
         match id.attribution {
             Attribution::Excluded => {
-                self.apart = self.apart.saturating_add(1);
+                self.excluded = self.excluded.saturating_add(1);
                 return false;
             }
             Attribution::Judged | Attribution::Reported => {}
@@ -90,7 +95,7 @@ impl Labels {
         true
     }
 
-    /// Whether it was made with the buckets that are used now.
+    /// Whether its buckets are those of the current layout.
     pub fn is_sound(&self) -> bool {
         self.stable.is_sound() && self.canary.is_sound()
     }
@@ -113,7 +118,7 @@ impl LossIncrement {
     }
 }
 
-/// Adds a value to ascending middles of buckets: no more of them than the layout has buckets.
+/// Adds a value to ascending middles of buckets.
 fn add(values: &mut Vec<(f64, u64)>, layout: Layout, value: f64) {
     let middle = layout.value(layout.bucket(value));
     let place = values.partition_point(|(other, _)| *other < middle);
@@ -135,15 +140,15 @@ mod tests {
     use crate::canary::policy::health::HealthPolicy;
     use crate::canary::policy::judge_policy::JudgePolicy;
 
-    /// Labels that come up to 40 ticks late, over two changes of the share, judged each tick; the canary's
-    /// predictions are wrong so much more often. Whether the log-loss, and the Brier score, ever fails.
-    fn fails(seed: u64, more_often: f64) -> [bool; 2] {
+    /// Labels that arrive up to 40 ticks late, over two changes of weight, judged at each tick. `wrong` is the
+    /// share of the canary's predictions that are inverted. Whether log-loss and Brier score ever fail.
+    fn fails(seed: u64, wrong: f64) -> [bool; 2] {
         let mut random = SplitMix64::seed_from_u64(seed);
         let mut uniform = || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        let given = "[[metrics]]\nname = \"log_loss\"\n[[metrics]]\nname = \"brier\"";
-        let given = toml::from_str(given).unwrap();
-        let mut policy = JudgePolicy::new(&HealthPolicy::default(), &given).unwrap();
-        // These two alone: the others would see nothing, and take their time.
+        let metrics = "[[metrics]]\nname = \"log_loss\"\n[[metrics]]\nname = \"brier\"";
+        let metrics = toml::from_str(metrics).unwrap();
+        let mut policy = JudgePolicy::new(&HealthPolicy::default(), &metrics).unwrap();
+        // The default metrics would see no data and only take time.
         policy.metrics.drain(..3);
         let mut monitors = Monitors::new(&policy, &Default::default());
         let mut due: Vec<Vec<(PredictionId, bool)>> = vec![Vec::new(); 140];
@@ -154,8 +159,8 @@ mod tests {
                 let is_canary = uniform() < f64::from(share) / 10_000.0;
                 let track = if is_canary { Track::Canary } else { Track::Stable };
                 let score = uniform();
-                let wrong = is_canary && uniform() < more_often;
-                let outcome = (uniform() < score) != wrong;
+                let is_inverted = is_canary && uniform() < wrong;
+                let outcome = (uniform() < score) != is_inverted;
                 let mut one = id(share, track, Attribution::Judged);
                 one.score = score as f32;
                 due[tick + (uniform() * 40.0) as usize].push((one, outcome));
@@ -173,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn late_labels_over_changes_of_the_share_raise_false_alarms_as_rarely_as_alpha_allows() {
+    fn late_labels_over_changes_of_weight_raise_no_more_false_alarms_than_alpha() {
         let mut alarms = [0; 2];
         let mut found = [0; 2];
         for seed in 0..200 {
@@ -186,7 +191,7 @@ mod tests {
                 }
             }
         }
-        // Of 200, at alpha 0.05, 10 at most are expected; 19 or more happen by chance once in 200 times.
+        // At alpha 0.05 at most 10 of 200 are expected; 19 or more happen by chance once in 200 times.
         assert!(alarms.iter().all(|alarms| *alarms < 19), "{alarms:?} of 200");
         assert!(found.iter().all(|found| *found >= 18), "{found:?} of 20");
     }
@@ -198,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_waits_at_the_share_of_its_prediction() {
+    fn a_label_waits_at_the_weight_of_its_prediction() {
         let mut labels = Labels::default();
         for (share, track) in [
             (5000, Track::Canary),
@@ -218,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_coin_chose_is_shown_and_not_judged_and_what_stands_apart_is_neither() {
+    fn labels_without_random_assignment_are_shown_but_not_judged() {
         let mut labels = Labels::default();
         assert!(labels.record(&id(1000, Track::Canary, Attribution::Reported), true, true));
         assert!(labels.record(&id(10_000, Track::Canary, Attribution::Judged), true, true));
         assert!(labels.record(&id(1000, Track::Canary, Attribution::Judged), false, false));
         assert!(!labels.record(&id(1000, Track::Stable, Attribution::Excluded), true, true));
-        assert_eq!((labels.canary.count(), labels.stable.count(), labels.apart), (3, 0, 1));
+        assert_eq!((labels.canary.count(), labels.stable.count(), labels.excluded), (3, 0, 1));
         assert!(labels.waiting.is_empty());
     }
 }

@@ -1,4 +1,8 @@
-//! The room `observed`.
+//! Observations of each track, in constant memory.
+//!
+//! - [`samples`]: requests, failures, latencies and scores since the step began.
+//! - [`pairs`]: answers of both versions in shadow. [`labels`]: outcomes that clients report later.
+//! - [`increment`]: what a tick of the judge takes in, and [`increment_codec`]: its bytes in the tick log.
 
 pub mod increment;
 pub mod increment_codec;

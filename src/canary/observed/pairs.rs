@@ -1,43 +1,45 @@
-//! What did both versions say to the same requests? The summary of a shadow: constant in size, and
-//! those of two times merge.
+//! Pairs: the answers of both versions to the same requests, summarized in constant memory.
 //!
-//! In shadow a request is answered by stable, and the canary is asked the same in the background. Such
-//! a *pair* tells more than two answers to two requests, because what is peculiar to the request cancels.
+//! In shadow, stable answers a request and the canary gets a copy in the background. Such a *pair* is more
+//! informative than two answers to two requests, because the request's own difficulty cancels.
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::increment_codec::Difference;
+use super::increment_codec::Gaps;
+use super::increment_codec::Seconds;
 use super::samples::Failure;
 use super::samples::Failures;
 use crate::stats::Layout;
 use crate::stats::LayoutMismatch;
 use crate::stats::Summary;
 
-/// One request and what both versions said to it.
+/// The answers of both versions to one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair<'a> {
     /// Stable's probabilities, one for each row.
     pub stable: &'a [f64],
     /// The canary's, in the same order.
     pub canary: &'a [f64],
-    /// At and above it stable's label is 1.
+    /// Stable's label is 1 from this score on.
     pub stable_threshold: f64,
-    /// At and above it the canary's label is 1.
+    /// The canary's label is 1 from this score on.
     pub canary_threshold: f64,
-    /// Seconds that stable took for a row.
+    /// Stable's latency per row, in seconds.
     pub stable_seconds: f64,
-    /// Seconds that the canary took for a row.
+    /// The canary's latency per row, in seconds.
     pub canary_seconds: f64,
 }
 
 impl Pair<'_> {
-    /// The mean difference of the rows, canary less stable; 0 without rows.
+    /// The mean difference of the rows, canary minus stable; 0 without rows.
     pub fn difference(&self) -> f64 {
         let rows = self.stable.iter().zip(self.canary);
         rows.map(|(stable, canary)| canary - stable).sum::<f64>() / self.rows()
     }
 
-    /// The row that differs most, and its difference.
+    /// The row with the largest difference, and the difference.
     pub fn largest(&self) -> Option<(usize, f64)> {
         let rows = self.stable.iter().zip(self.canary).map(|(stable, canary)| canary - stable);
         rows.enumerate().max_by(|(_, one), (_, other)| one.abs().total_cmp(&other.abs()))
@@ -60,21 +62,21 @@ impl Pair<'_> {
     }
 }
 
-/// What was seen of all pairs. The rows of a request are one value: they came by one decision.
+/// Summary of all pairs. The rows of a request make one value, because they were assigned together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pairs {
     /// Requests that stable had answered and the canary failed.
     pub failures: Failures,
-    /// Probabilities, canary less stable.
+    /// Probabilities, canary minus stable.
     pub differences: Summary,
     /// Shares of rows whose label differs.
     pub flips: Summary,
-    /// The largest difference of any row, as it is.
+    /// The largest difference of any row, not rounded to a bucket.
     pub largest: f64,
-    /// Seconds a row.
+    /// Stable's latencies per row, in seconds.
     pub stable_latency: Summary,
-    /// Seconds a row.
+    /// The canary's latencies per row, in seconds.
     pub canary_latency: Summary,
 }
 
@@ -110,7 +112,7 @@ impl Pairs {
         self.failures.count(failure);
     }
 
-    /// Pairs: requests that both have answered.
+    /// Requests that both versions answered.
     pub fn answered(&self) -> u64 {
         self.differences.count()
     }
@@ -136,7 +138,7 @@ impl Pairs {
         Ok(())
     }
 
-    /// Whether it has the buckets of new ones, and each pair every part.
+    /// Whether its buckets are those of the current layout, and every pair has all its values.
     pub fn is_sound(&self) -> bool {
         let answered = self.answered();
         let counts = [&self.flips, &self.stable_latency, &self.canary_latency].map(Summary::count);
@@ -146,23 +148,27 @@ impl Pairs {
     }
 }
 
-/// What came between two moments. Values stand with their counts, each as the middle of its bucket.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The pairs between two moments. Values have counts; each is the middle of its bucket, in ascending order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PairsIncrement {
     /// Requests that the canary failed.
     pub failures: u64,
     /// Differences of the pairs.
+    #[serde(with = "Gaps::<Difference>")]
     pub differences: Vec<(f64, u64)>,
     /// Their shares of flipped labels.
+    #[serde(with = "Gaps::<Difference>")]
     pub flips: Vec<(f64, u64)>,
-    /// Stable's seconds.
+    /// Stable's latencies in seconds.
+    #[serde(with = "Gaps::<Seconds>")]
     pub stable_latency: Vec<(f64, u64)>,
-    /// The canary's seconds.
+    /// The canary's latencies in seconds.
+    #[serde(with = "Gaps::<Seconds>")]
     pub canary_latency: Vec<(f64, u64)>,
 }
 
 impl PairsIncrement {
-    /// What came between; `None` if the first is not the earlier one.
+    /// The pairs between two moments; `None` if `earlier` is not earlier.
     pub fn between(earlier: &Pairs, now: &Pairs) -> Option<PairsIncrement> {
         let since = |earlier: &Summary, now: &Summary| {
             let since = now.histogram().subtract(earlier.histogram())?;
@@ -182,7 +188,7 @@ impl PairsIncrement {
         *self == PairsIncrement::default()
     }
 
-    /// Pairs: requests that both have answered.
+    /// Requests that both versions answered.
     pub fn answered(&self) -> u64 {
         self.differences.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
@@ -204,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_of_a_request_are_one_pair_and_each_version_has_its_own_threshold() {
+    fn the_rows_of_a_request_make_one_pair_and_each_version_uses_its_own_threshold() {
         let mut pairs = Pairs::default();
         pairs.record(&pair(&[0.4, 0.6, 0.1, 0.45], &[0.45, 0.2, 0.1, 0.45]));
         pairs.record(&pair(&[0.9], &[0.9]));
         pairs.record_failure(Failure::Panic);
         assert_eq!((pairs.answered(), pairs.asked()), (2, 3));
-        // 0.4 and 0.45 are labels 0 of stable's and 1 of the canary's.
+        // Scores 0.4 and 0.45 are label 0 for stable and label 1 for the canary.
         assert_eq!(pairs.flips.mean(), Some(0.375));
         assert!((pairs.differences.mean().unwrap() + 0.35 / 8.0).abs() < 1e-12);
         assert!((pairs.largest + 0.4).abs() < 1e-12);
@@ -220,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_answers_differ_by_nothing_at_all() {
+    fn equal_answers_have_a_difference_of_exactly_zero() {
         let mut pairs = Pairs::default();
         (0..100).for_each(|n| {
             pairs.record(&pair(&[f64::from(n) / 99.0; 3], &[f64::from(n) / 99.0; 3]))

@@ -1,5 +1,5 @@
-//! What is observed of each track: how many requests, how many failed and how, how long they took
-//! and what was predicted. Memory is constant in traffic, and samples of several workers merge.
+//! Samples of each track: requests, failures by kind, latencies and scores. Constant in memory; samples of
+//! several workers merge.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ pub enum Failure {
     Error,
     /// The model panicked.
     Panic,
-    /// The model returned NaN, an infinity, or a number that is no probability.
+    /// The model returned NaN, an infinity, or a number outside 0 to 1.
     NotAProbability,
     /// The model did not answer in time.
     Deadline,
     /// Earlier predictions still occupy every inference thread.
     Busy,
-    /// It had failed so often in a row that it was not asked.
+    /// The circuit breaker was open, so the model was not called.
     BreakerOpen,
 }
 
@@ -34,15 +34,15 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Failure::Error => "returned an error",
             Failure::Panic => "panicked",
-            Failure::NotAProbability => "returned a number that is no probability",
+            Failure::NotAProbability => "returned a number that is not a probability",
             Failure::Deadline => "missed its deadline",
             Failure::Busy => "had every inference thread occupied",
-            Failure::BreakerOpen => "was not asked, because its breaker is open",
+            Failure::BreakerOpen => "was not called, because its circuit breaker is open",
         })
     }
 }
 
-/// How many predictions failed in which way.
+/// Failed predictions by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failures {
@@ -57,12 +57,11 @@ pub struct Failures {
     /// See [`Failure::Busy`].
     pub busy: u64,
     /// See [`Failure::BreakerOpen`].
-    #[serde(default)]
     pub breaker_open: u64,
 }
 
 impl Failures {
-    /// All of them.
+    /// The sum of all kinds.
     pub fn total(&self) -> u64 {
         let Failures { error, panic, not_a_probability, deadline, busy, breaker_open } = *self;
         [error, panic, not_a_probability, deadline, busy, breaker_open]
@@ -91,21 +90,21 @@ impl Failures {
     }
 }
 
-/// What was observed of one track.
+/// Samples of one track.
 ///
-/// A request that failed counts in `requests` and `failures`; its latency and score do not count,
-/// because a deadline would cut the one and there is no other.
+/// A failed request counts in `requests` and `failures`. It has no latency, which a deadline would cut off,
+/// and no score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrackSamples {
-    /// Requests that this track was asked to answer.
+    /// Requests assigned to the track.
     pub requests: u64,
-    /// Those of them that it did not answer.
+    /// Requests that it failed to answer.
     pub failures: Failures,
-    /// Seconds from the start of the inference to its answer, injected delays included.
+    /// Seconds from the start of the inference to the answer, injected delays included.
     pub latency: Summary,
-    /// The mean of the probabilities predicted for the rows of a request: one value for each request,
-    /// as of latency, because its rows went the same way by the same draw of the coin.
+    /// The mean of the probabilities predicted for the rows of a request: one value per request, because its
+    /// rows were assigned to the track together.
     pub score: Summary,
 }
 
@@ -136,7 +135,7 @@ impl TrackSamples {
         self.failures.count(failure);
     }
 
-    /// Adds what another worker observed.
+    /// Adds the samples of another worker.
     ///
     /// # Errors
     /// When the other's histograms have other buckets.
@@ -149,13 +148,13 @@ impl TrackSamples {
     }
 }
 
-/// What was observed of both tracks since the current step began.
+/// Samples of both tracks since the current step began.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Samples {
-    /// Of the trusted version.
+    /// Stable.
     pub stable: TrackSamples,
-    /// Of the version on trial.
+    /// The canary.
     pub canary: TrackSamples,
 }
 
@@ -176,7 +175,7 @@ impl Samples {
         }
     }
 
-    /// Adds what another worker observed.
+    /// Adds the samples of another worker.
     ///
     /// # Errors
     /// When the other's histograms have other buckets.
@@ -185,7 +184,7 @@ impl Samples {
         self.canary.merge(&other.canary)
     }
 
-    /// Whether every request is either answered or failed, as [`TrackSamples`] promises.
+    /// Whether every request was either answered or failed.
     pub fn adds_up(&self) -> bool {
         [&self.stable, &self.canary].into_iter().all(|track| {
             track.latency.count().checked_add(track.failures.total()) == Some(track.requests)
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_survive_being_written_and_read() {
+    fn samples_are_read_back_as_written() {
         let mut samples = Samples::default();
         for n in 0..100 {
             samples.of_mut(Track::Stable).record(f64::from(n) * 1e-6, &[f64::from(n) / 100.0]);
@@ -241,17 +240,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<Samples>(&text).unwrap(), samples);
     }
 
-    #[test]
-    fn failures_that_were_saved_before_there_was_a_breaker_can_be_read() {
-        let old = r#"{"error":1,"panic":0,"not_a_probability":0,"deadline":2,"busy":0}"#;
-        let failures: Failures = serde_json::from_str(old).unwrap();
-        assert_eq!((failures.total(), failures.breaker_open), (3, 0));
-    }
-
     proptest! {
-        // A checkpoint or a journal entry that cannot be read back would keep serin from starting.
+        // serin could not start with a checkpoint or a journal entry that it cannot read.
         #[test]
-        fn whatever_was_merged_can_be_read_back(
+        fn merged_samples_can_be_read_back(
             latencies in prop::collection::vec(prop::collection::vec(any_latency(), 0..40), 1..6),
         ) {
             let mut merged = Samples::default();

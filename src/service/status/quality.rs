@@ -48,7 +48,7 @@ impl QualityStatus {
             rollout,
             stable: TrackQuality::new(&labels.stable),
             canary: TrackQuality::new(&labels.canary),
-            not_counted: labels.apart,
+            not_counted: labels.excluded,
         })
     }
 }

@@ -23,8 +23,8 @@ pub struct SqliteStore {
 /// Marks the file as serin's ("srin"), so that serin never writes to another program's database.
 const APPLICATION_ID: i64 = 0x7372_696e;
 
-/// The version of the tables below, as the file states it. Versions 1 to 4 were never released.
-const SCHEMA_VERSION: i64 = 5;
+/// The version of the tables below, as the file states it. Versions 1 to 5 were never released.
+const SCHEMA_VERSION: i64 = 6;
 
 /// Ticks are stored in the order they arrive, so that a chunk is read and deleted in one stretch. Not
 /// `WITHOUT ROWID`: that would give each tick of more than 1 kB a page of 4 kB.
