@@ -77,9 +77,9 @@
 //!         // Next action.
 //!         match next_action(rollout, &judgement, &Observation::default(), now) {
 //!             Action::Wait(_) => {}
-//!             Action::RollBack(reason) => {
+//!             Action::RollBack(cause) => {
 //!                 let judgement = Some(Box::new(judgement));
-//!                 break Event::RolledBack { rollout: id, reason, quarantine: true, judgement, by: mode };
+//!                 break Event::RolledBack { rollout: id, cause, quarantine: true, judgement, by: mode };
 //!             }
 //!             other => panic!("the canary is slow: {other:?}"),
 //!         }

@@ -155,7 +155,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             changed(with_rollout(state, next), SamplesEffect::Keep)
         }
-        Event::Paused { rollout, reason: _ } => turn(state, *rollout, Phase::Paused),
+        Event::Paused { rollout, cause: _ } => turn(state, *rollout, Phase::Paused),
         Event::Resumed { rollout } => {
             let running = named(state, *rollout)?;
             let mut next = running.clone();
@@ -210,14 +210,15 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 PostPromotion::of(running, &state.stable, judgement, at).map(Box::new);
             changed(next, SamplesEffect::StartAnew)
         }
-        Event::RolledBack { rollout, reason, quarantine, judgement: _, by } => {
+        Event::RolledBack { rollout, cause, quarantine, judgement, by } => {
             if state.rollout.is_none() {
                 return Ok(Transition::Unchanged);
             }
             let running = named(state, *rollout)?;
+            let reason = cause.sentence(judgement.as_deref());
             let mut next = ended(state, running, Outcome::RolledBack, reason.clone(), at);
             if *quarantine {
-                next.quarantine.insert(running.canary.digest.clone(), reason.clone());
+                next.quarantine.insert(running.canary.digest.clone(), reason);
             }
             match by {
                 Mode::Manual => {}
@@ -239,9 +240,10 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let post_promotion = Some(Box::new(promotion));
             changed(State { post_promotion, ..state.clone() }, SamplesEffect::Keep)
         }
-        Event::Reverted { rollout, reason, judgement: _, by } => {
+        Event::Reverted { rollout, cause, judgement, by } => {
             let promotion = state.monitored(*rollout)?;
-            changed(state.reverted(promotion, reason, *by, at), SamplesEffect::StartAnew)
+            let reason = cause.sentence(judgement.as_deref());
+            changed(state.reverted(promotion, &reason, *by, at), SamplesEffect::StartAnew)
         }
         Event::MonitoringEnded { rollout } => {
             state.monitored(*rollout)?;

@@ -88,7 +88,7 @@ fn event(text: &str) -> Event {
         }
         "advance" => Event::Advanced { judgement },
         "await_approval" => Event::ApprovalAwaited { judgement },
-        "pause" => Event::Paused { rollout, reason: None },
+        "pause" => Event::Paused { rollout, cause: None },
         "hold" => held(judgement),
         "resume" => Event::Resumed { rollout },
         "slow_down" => Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 25 } },
@@ -96,11 +96,11 @@ fn event(text: &str) -> Event {
         "inject" => injected(rollout, if has("nothing") { 0 } else { 5 }),
         "promote" => Event::Promoted { judgement, forced: has("force"), reason, by },
         "roll_back" => {
-            let (reason, quarantine) = ("bad".to_owned(), has("quarantine"));
-            Event::RolledBack { rollout, reason, quarantine, judgement: None, by }
+            let (cause, quarantine) = (Cause::Person(None), has("quarantine"));
+            Event::RolledBack { rollout, cause, quarantine, judgement: None, by }
         }
         "report_harm" => Event::HarmReported { judgement },
-        "revert" => Event::Reverted { rollout, reason: "bad".to_owned(), judgement: None, by },
+        "revert" => Event::Reverted { rollout, cause: Cause::Person(None), judgement: None, by },
         "end_monitoring" => Event::MonitoringEnded { rollout },
         other => panic!("{other} is not an event"),
     }

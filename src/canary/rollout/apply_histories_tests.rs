@@ -51,7 +51,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 shadow: Weight::from_basis_points(10_000 - basis_points).unwrap(),
                 judgement,
             },
-            2 => Event::Paused { rollout, reason: None },
+            2 => Event::Paused { rollout, cause: None },
             3 => Event::Resumed { rollout },
             4 => Event::SlowdownSet { slowdown: Slowdown { enabled: flag, delay_ms: 5 } },
             5 => Event::Promoted {
@@ -62,7 +62,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             },
             6 => Event::RolledBack {
                 rollout,
-                reason: "because".into(),
+                cause: Cause::Person(None),
                 quarantine: flag,
                 judgement: None,
                 by: Mode::Manual,
@@ -71,7 +71,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             7 => Event::HarmReported { judgement },
             8 => Event::Reverted {
                 rollout,
-                reason: "because".into(),
+                cause: Cause::Person(None),
                 judgement: None,
                 by: if flag { Mode::Automatic } else { Mode::Manual },
             },
@@ -125,7 +125,7 @@ proptest! {
             if let Some(rollout) = &next.rollout {
                 let back = Event::RolledBack {
                     rollout: rollout.id,
-                    reason: "any time".into(),
+                    cause: Cause::Person(None),
                     quarantine: false,
                     judgement: None,
  by: Mode::Manual,

@@ -7,6 +7,7 @@ use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::health::HealthPolicy;
+use crate::canary::rollout::cause::Cause;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Moments;
 
@@ -95,7 +96,7 @@ fn the_end_of_a_rollout_turns_the_slowdown_off() {
     let ends = [
         Event::RolledBack {
             rollout: 1,
-            reason: "slow".into(),
+            cause: Cause::Person(None),
             quarantine: false,
             judgement: None,
             by: Mode::Manual,
@@ -120,7 +121,7 @@ fn an_override_lifts_the_quarantine_it_overrides() {
         deployed("v2"),
         Event::RolledBack {
             rollout: 1,
-            reason: "bad".into(),
+            cause: Cause::Person(None),
             quarantine: true,
             judgement: None,
             by: Mode::Manual,

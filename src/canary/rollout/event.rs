@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::cause::Cause;
 use super::state::Slowdown;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
@@ -63,8 +64,8 @@ pub enum Event {
     Paused {
         /// The rollout.
         rollout: u64,
-        /// The reason, if serin paused it.
-        reason: Option<String>,
+        /// The cause, if serin paused it.
+        cause: Option<Cause>,
     },
     /// serin paused a rollout by plan because of new concerns; a person decides.
     Held {
@@ -105,8 +106,8 @@ pub enum Event {
     RolledBack {
         /// The rollout.
         rollout: u64,
-        /// The reason.
-        reason: String,
+        /// The cause.
+        cause: Cause,
         /// Whether its artifact is quarantined: deployed again only by override.
         quarantine: bool,
         /// The judgement at that time, if there was one.
@@ -123,8 +124,8 @@ pub enum Event {
     Reverted {
         /// The promoted rollout.
         rollout: u64,
-        /// The reason.
-        reason: String,
+        /// The cause.
+        cause: Cause,
         /// The judgement of the labels.
         judgement: Option<Box<Judgement>>,
         /// Who decided.

@@ -1,12 +1,13 @@
-//! The rollout: what can happen to it, and what happens next.
+//! State machine of rollouts, and what a rollout by plan does next.
 //!
-//! - [`state`], [`event`] and [`refusal`]: the data.
+//! - [`state`], [`event`], [`cause`] and [`refusal`]: the data.
 //! - [`apply`]: the state machine, the only way from one state to the next.
 //! - [`journal`]: events in order; a replay gives the state. [`narrative`]: events in sentences.
-//! - [`next_action`]: what a rollout by plan does now.
+//! - [`next_action`]: what a rollout by plan does at a look.
 //! - [`post_promotion`]: the same for a promoted version.
 
 pub mod apply;
+pub mod cause;
 pub mod event;
 pub mod journal;
 pub mod narrative;

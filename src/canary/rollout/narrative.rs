@@ -1,16 +1,82 @@
 //! Narrative: each journal event as one sentence, for the log, the history and notifications.
 
+use std::fmt;
+
+use super::cause::Cause;
+use super::cause::Missing;
+use super::cause::TripReason;
 use super::event::Event;
 use super::post_promotion::failing;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
+use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::plan::WINDOW;
 use crate::canary::traffic::weight::Weight;
+use crate::text::durations::duration;
+use crate::text::durations::words;
 
-/// The failed metrics of labels; without any, the reasons of the judgement.
-fn failed(judgement: &Judgement) -> Vec<String> {
-    let said: Vec<String> = failing(judgement).into_iter().map(|(_, sentence)| sentence).collect();
-    if said.is_empty() { vec![sentences::why(judgement)] } else { said }
+/// The failed metrics of labels that are meant; without any, the reasons of the judgement.
+fn failed(judgement: &Judgement, is_meant: impl Fn(&MetricName) -> bool) -> String {
+    let meant = failing(judgement).into_iter().filter(|(metric, _)| is_meant(&metric.name));
+    let failed: Vec<String> =
+        meant.map(|(metric, evidence)| sentences::metric(metric, evidence)).collect();
+    if failed.is_empty() { sentences::why(judgement) } else { failed.join("; ") }
+}
+
+impl Cause {
+    /// The cause in words, with the numbers of the judgement that the event carries.
+    pub fn sentence(&self, judgement: Option<&Judgement>) -> String {
+        match self {
+            Cause::Person(reason) => reason.clone().unwrap_or_else(|| "by hand".to_owned()),
+            Cause::Trigger(reason) => reason.to_string(),
+            Cause::LatencyCeiling { p99_seconds, ceiling } => format!(
+                "the canary's p99 latency is {}, above the ceiling of {}",
+                duration(*p99_seconds),
+                words(*ceiling),
+            ),
+            Cause::Harm => judgement.map_or_else(|| "harm was found".to_owned(), sentences::why),
+            Cause::LateHarm(metrics) => {
+                let seen = judgement
+                    .map(|judgement| failed(judgement, |metric| metrics.contains(metric)))
+                    .map(|failed| format!(": {failed}"));
+                format!("late labels show harm{}", seen.unwrap_or_default())
+            }
+            Cause::Deadline { missing, limit, is_forgotten } => {
+                let missing = match missing {
+                    Missing::Approval => "no approval",
+                    Missing::Verdict => "no verdict",
+                };
+                let again = match is_forgotten {
+                    true => ", and no decision within the same time again",
+                    false => "",
+                };
+                format!("{missing} within {}{again}", words(*limit))
+            }
+            Cause::ArtifactLost => {
+                "the canary's artifact is neither in the store nor, unchanged, in the models folder"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for TripReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            TripReason::Failures { failed, in_a_row } => write!(
+                f,
+                "a trigger fired: {failed} of the canary's last {WINDOW} requests failed, the newest \
+                 {in_a_row} of them in a row",
+            ),
+            TripReason::SlowAnswers { slow, ceiling } => write!(
+                f,
+                "a trigger fired: {slow} of the canary's last {WINDOW} answers took longer than {}, the \
+                 ceiling of its p99 latency",
+                words(ceiling),
+            ),
+        }
+    }
 }
 
 /// The shadow share, if there is one.
@@ -61,8 +127,9 @@ impl Event {
                 let seen = sentences::why(judgement);
                 format!("rollout {} waits for approval: {seen}", judgement.rollout)
             }
-            Event::Paused { rollout, reason } => {
-                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            Event::Paused { rollout, cause } => {
+                let why = cause.as_ref().map(|cause| format!(": {}", cause.sentence(None)));
+                let why = why.unwrap_or_default();
                 format!("rollout {rollout} is paused{why}")
             }
             Event::Held { judgement, concerns } => {
@@ -90,10 +157,11 @@ impl Event {
                 let seen = sentences::why(judgement);
                 format!("rollout {} is promoted{how}{why}: {seen}", judgement.rollout)
             }
-            Event::RolledBack { rollout, reason, judgement, by, .. } => {
+            Event::RolledBack { rollout, cause, judgement, by, .. } => {
+                let reason = cause.sentence(judgement.as_deref());
                 let (how, judgement) = match by {
                     Mode::Manual => ("", judgement.as_ref()),
-                    // The reason already states the judgement.
+                    // The cause already states the judgement.
                     Mode::Automatic => (" by serin", None),
                 };
                 let seen = judgement
@@ -102,10 +170,11 @@ impl Event {
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }
             Event::HarmReported { judgement } => {
-                let (rollout, seen) = (judgement.rollout, failed(judgement).join("; "));
+                let (rollout, seen) = (judgement.rollout, failed(judgement, |_| true));
                 format!("late labels show that promoted rollout {rollout} is worse: {seen}")
             }
-            Event::Reverted { rollout, reason, by, .. } => {
+            Event::Reverted { rollout, cause, judgement, by } => {
+                let reason = cause.sentence(judgement.as_deref());
                 let how = match by {
                     Mode::Manual => "",
                     Mode::Automatic => " by serin",

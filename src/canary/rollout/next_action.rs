@@ -3,8 +3,8 @@
 //! ```text
 //! on each evaluation
 //!   a trigger fired, or a metric shows harm   roll back and quarantine
-//!   the deadline has passed                   hold or roll back, as the plan says; a hold that nobody
-//!                                             ends within the same time again is rolled back
+//!   the deadline has passed                   hold or roll back, as the plan says; a hold without a
+//!                                             decision within the same time again is rolled back
 //!   there is a new concern                    hold until resumed
 //!   the step is not complete                  wait, with what is missing
 //!   the step is complete                      advance
@@ -19,6 +19,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cause::Cause;
+use super::cause::Missing;
+use super::cause::TripReason;
 use super::state::Phase;
 use super::state::Rollout;
 use crate::canary::judge::evidence::SequentialEvidence;
@@ -29,7 +32,6 @@ use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::Plan;
 use crate::canary::traffic::weight::Weight;
-use crate::text::durations::duration;
 use crate::text::durations::words;
 
 /// What a rollout does now.
@@ -43,10 +45,10 @@ pub enum Action {
     AwaitApproval,
     /// Promote the canary.
     Promote,
-    /// Roll back, with the reason.
-    RollBack(String),
-    /// Pause until a person decides, with the reason.
-    Hold(String),
+    /// Roll back.
+    RollBack(Cause),
+    /// Pause until a person decides.
+    Hold(Cause),
     /// Pause until a person has seen these concerns.
     HoldFor(Vec<Concern>),
 }
@@ -55,7 +57,7 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
     /// Why a trigger fired, if one did.
-    pub tripped: Option<String>,
+    pub tripped: Option<TripReason>,
     /// The canary's p99 latency at this step, in seconds, if there are enough samples.
     pub canary_p99_seconds: Option<f64>,
     /// Shadow requests the canary answered at this step.
@@ -70,11 +72,11 @@ pub fn next_action(
     now: Timestamp,
 ) -> Action {
     let plan = &rollout.policy.plan;
-    if let Some(reason) = drastic(plan, observed) {
-        return Action::RollBack(reason);
+    if let Some(cause) = triggered(plan, observed) {
+        return Action::RollBack(cause);
     }
     if judgement.verdict == Verdict::Rollback {
-        return Action::RollBack(sentences::why(judgement));
+        return Action::RollBack(Cause::Harm);
     }
     if let Some(action) = overdue(rollout, now) {
         return action;
@@ -121,19 +123,18 @@ pub fn next_action(
 fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     let plan = &rollout.policy.plan;
     let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
-    let lacking = match rollout.phase {
-        Phase::AwaitingApproval => "no approval",
-        Phase::Running | Phase::Paused => "no verdict",
+    let missing = match rollout.phase {
+        Phase::AwaitingApproval => Missing::Approval,
+        Phase::Running | Phase::Paused => Missing::Verdict,
     };
-    let reason = format!("{lacking} within {}", words(plan.deadline));
+    let cause = |is_forgotten| Cause::Deadline { missing, limit: plan.deadline, is_forgotten };
     let is_forgotten = deadline.saturating_add(plan.deadline).is_ok_and(|end| now >= end);
     match (plan.at_deadline, rollout.phase) {
-        (AtDeadline::RollBack, _) => Some(Action::RollBack(reason)),
-        (AtDeadline::Hold, _) if is_forgotten => {
-            let reason = format!("{reason}, and no decision within the same time again");
-            Some(Action::RollBack(reason))
+        (AtDeadline::RollBack, _) => Some(Action::RollBack(cause(false))),
+        (AtDeadline::Hold, _) if is_forgotten => Some(Action::RollBack(cause(true))),
+        (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => {
+            Some(Action::Hold(cause(false)))
         }
-        (AtDeadline::Hold, Phase::Running | Phase::AwaitingApproval) => Some(Action::Hold(reason)),
         (AtDeadline::Hold, Phase::Paused) => None,
     }
 }
@@ -151,28 +152,22 @@ fn paused(rollout: &Rollout) -> String {
     format!("paused; resume the rollout{end}")
 }
 
-/// The concerns that no person has seen yet.
+/// The concerns that have not paused the rollout yet.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
     let concerns = judgement.sequential.iter().flat_map(SequentialEvidence::concerns);
     concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
-/// Why the canary must go at once, whatever stable does.
-fn drastic(plan: &Plan, observed: &Observation) -> Option<String> {
-    if let Some(tripped) = &observed.tripped {
-        return Some(tripped.clone());
+/// The trigger that rolls the canary back without a comparison with stable.
+fn triggered(plan: &Plan, observed: &Observation) -> Option<Cause> {
+    if let Some(tripped) = observed.tripped {
+        return Some(Cause::Trigger(tripped));
     }
-    let (ceiling, p99) = (plan.triggers.p99_ceiling?, observed.canary_p99_seconds?);
-    (p99 > ceiling.as_secs_f64()).then(|| {
-        format!(
-            "the canary's p99 latency is {}, above the ceiling of {}",
-            duration(p99),
-            words(ceiling),
-        )
-    })
+    let (ceiling, p99_seconds) = (plan.triggers.p99_ceiling?, observed.canary_p99_seconds?);
+    (p99_seconds > ceiling.as_secs_f64()).then_some(Cause::LatencyCeiling { p99_seconds, ceiling })
 }
 
-/// What the step still waits for.
+/// What is missing to complete the step.
 fn step_lacks(
     rollout: &Rollout,
     judgement: &Judgement,

@@ -5,7 +5,9 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::canary::judge::judgement::tests::prose;
 use crate::canary::judge::verdict::Classification;
+use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
@@ -91,15 +93,15 @@ fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
         Action::Advance => Some(Event::Advanced { judgement }),
         Action::AwaitApproval => Some(Event::ApprovalAwaited { judgement }),
         Action::Promote => Some(Event::Promoted { judgement, forced: false, reason: None, by }),
-        Action::RollBack(reason) => Some(Event::RolledBack {
+        Action::RollBack(cause) => Some(Event::RolledBack {
             rollout,
-            reason: reason.clone(),
+            cause: cause.clone(),
             quarantine: true,
             judgement: Some(judgement),
             by,
         }),
         Action::HoldFor(concerns) => Some(Event::Held { judgement, concerns: concerns.clone() }),
-        Action::Hold(reason) => Some(Event::Paused { rollout, reason: Some(reason.clone()) }),
+        Action::Hold(cause) => Some(Event::Paused { rollout, cause: Some(cause.clone()) }),
     }
 }
 
@@ -112,8 +114,8 @@ fn look(
 ) -> Option<(Action, Option<Event>)> {
     let rollout = state.rollout.as_ref()?;
     let judgement = judged(rollout, verdict, requests);
-    let seen =
-        Observation { tripped: tripped.then(|| "it failed".to_owned()), ..Observation::default() };
+    let reason = TripReason::Failures { failed: 10, in_a_row: 10 };
+    let seen = Observation { tripped: tripped.then_some(reason), ..Observation::default() };
     let action = next_action(rollout, &judgement, &seen, now);
     let event = event_of(&action, judgement);
     Some((action, event))
@@ -138,6 +140,45 @@ fn show_harm(judgement: &mut Judgement) {
     }
 }
 
+// So a changed sentence changes no journal entry.
+#[test]
+fn the_journal_of_a_rollout_holds_causes_and_no_prose_of_serin() {
+    let plan = plan();
+    let rollout = running(&plan);
+    let judgement = || judged(&rollout, Verdict::Rollback, 150);
+    let limit = Duration::from_secs(600);
+    let causes = [
+        Cause::Trigger(TripReason::Failures { failed: 10, in_a_row: 3 }),
+        Cause::Trigger(TripReason::SlowAnswers { slow: 8, ceiling: limit }),
+        Cause::LatencyCeiling { p99_seconds: 0.3, ceiling: limit },
+        Cause::Harm,
+        Cause::LateHarm(vec![MetricName::new("brier").unwrap()]),
+        Cause::Deadline { missing: Missing::Verdict, limit, is_forgotten: false },
+        Cause::Deadline { missing: Missing::Approval, limit, is_forgotten: true },
+        Cause::ArtifactLost,
+    ];
+    let concerns = vec![Concern::SampleRatio];
+    let mut events = vec![deployed("v2", &plan), Event::MonitoringEnded { rollout: 1 }];
+    for action in [Action::Advance, Action::AwaitApproval, Action::Promote] {
+        events.extend(event_of(&action, judgement()));
+    }
+    events.extend(event_of(&Action::HoldFor(concerns), judgement()));
+    events.push(Event::HarmReported { judgement: Box::new(judgement()) });
+    for cause in causes {
+        assert!(cause.sentence(None).contains(' '));
+        events.extend(event_of(&Action::Hold(cause.clone()), judgement()));
+        events.extend(event_of(&Action::RollBack(cause.clone()), judgement()));
+        let (rollout, judgement, by) = (1, Some(Box::new(judgement())), Mode::Automatic);
+        events.push(Event::Reverted { rollout, cause, judgement, by });
+    }
+    for event in events {
+        assert_eq!(prose(&event), Vec::<String>::new(), "{}", event.name());
+        assert!(event.sentence().contains(' '));
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+    }
+}
+
 /// What the service makes of a look at a promotion.
 fn cared(care: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
     let mut judgement = judged(&care.rollout, Verdict::Hold, 0);
@@ -149,9 +190,9 @@ fn cared(care: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
         PostPromotionAction::Wait => None,
         PostPromotionAction::End => Some(Event::MonitoringEnded { rollout }),
         PostPromotionAction::Report => Some(Event::HarmReported { judgement }),
-        PostPromotionAction::Revert(reason) => {
+        PostPromotionAction::Revert(cause) => {
             let by = Mode::Automatic;
-            Some(Event::Reverted { rollout, reason, judgement: Some(judgement), by })
+            Some(Event::Reverted { rollout, cause, judgement: Some(judgement), by })
         }
     }
 }
@@ -191,11 +232,11 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
             }
             Fate::Revert => Some(Event::Reverted {
                 rollout: state.post_promotion.as_ref().map_or(0, |care| care.rollout.id),
-                reason: "by hand".into(),
+                cause: Cause::Person(None),
                 judgement: None,
                 by: Mode::Manual,
             }),
-            Fate::Pause => Some(Event::Paused { rollout: id, reason: None }),
+            Fate::Pause => Some(Event::Paused { rollout: id, cause: None }),
             Fate::Resume => Some(Event::Resumed { rollout: id }),
             Fate::SetTraffic(weight) => judgement(Verdict::Hold).map(|judgement| {
                 let weight = Weight::from_basis_points(weight).unwrap_or_default();
@@ -203,7 +244,7 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
             }),
             Fate::RollBack => Some(Event::RolledBack {
                 rollout: id,
-                reason: "by hand".into(),
+                cause: Cause::Person(None),
                 quarantine: false,
                 judgement: None,
                 by: Mode::Manual,
@@ -253,7 +294,7 @@ fn check(
         prop_assert_eq!(&care.rollout.canary, &after.stable);
         let back = Event::Reverted {
             rollout: care.rollout.id,
-            reason: "any time".into(),
+            cause: Cause::Person(None),
             judgement: None,
             by: Mode::Manual,
         };
@@ -275,7 +316,7 @@ fn check(
         }
         let back = Event::RolledBack {
             rollout: rollout.id,
-            reason: "any time".into(),
+            cause: Cause::Person(None),
             quarantine: false,
             judgement: None,
             by: Mode::Manual,
@@ -315,13 +356,13 @@ fn check(
             let digest = was.map(|was| was.canary.digest.clone()).unwrap_or_default();
             prop_assert!(after.quarantine.contains_key(&digest));
         }
-        Event::Reverted { reason, by, .. } => {
+        Event::Reverted { cause, by, .. } => {
             let care = before.post_promotion.as_ref();
             prop_assert_eq!(care.map(|care| &care.previous), Some(&after.stable));
             if *by == Mode::Automatic {
                 let action = care.map(|care| care.rollout.policy.post_promotion.action);
                 prop_assert_eq!(action, Some(HarmAction::Revert));
-                prop_assert!(reason.contains("labels show"));
+                prop_assert!(matches!(cause, Cause::LateHarm(_)));
             }
             prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(Outcome::Reverted));
         }

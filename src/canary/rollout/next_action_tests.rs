@@ -100,8 +100,8 @@ fn running(plan: &Plan) -> Rollout {
 fn word(action: Action) -> String {
     match action {
         Action::Wait(reasons) => format!("wait: {}", reasons.join("; ")),
-        Action::RollBack(reason) => format!("roll back: {reason}"),
-        Action::Hold(reason) => format!("hold: {reason}"),
+        Action::RollBack(cause) => format!("roll back: {}", cause.sentence(None)),
+        Action::Hold(cause) => format!("hold: {}", cause.sentence(None)),
         other => format!("{other:?}").to_lowercase(),
     }
 }
@@ -149,13 +149,15 @@ fn a_paused_or_waiting_rollout_is_still_guarded() {
         assert!(act(Verdict::Promote, 300, &none).starts_with("wait"), "{phase:?}");
         assert!(act(Verdict::Rollback, 1, &none).starts_with("roll back"), "{phase:?}");
         assert!(act(Verdict::Hold, 600, &none).starts_with("roll back"), "{phase:?}");
-        let tripped = Observation { tripped: Some("10 failed".into()), ..none.clone() };
-        assert_eq!(act(Verdict::Promote, 1, &tripped), "roll back: 10 failed");
+        let reason = TripReason::Failures { failed: 12, in_a_row: 10 };
+        let tripped = Observation { tripped: Some(reason), ..none.clone() };
+        let expected = "roll back: a trigger fired: 12 of the canary's last 64 requests failed";
+        assert!(act(Verdict::Promote, 1, &tripped).starts_with(expected), "{phase:?}");
     }
 }
 
 #[test]
-fn a_ceiling_takes_the_canary_back_whatever_stable_does() {
+fn a_canary_above_the_latency_ceiling_is_rolled_back_whatever_stable_does() {
     let ceiling = Some(Duration::from_millis(50));
     let triggers = Triggers { p99_ceiling: ceiling, ..Triggers::default() };
     let rollout = running(&Plan { triggers, ..plan() });
@@ -226,7 +228,7 @@ fn nothing_goes_to_everybody_unproven() {
 }
 
 #[test]
-fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
+fn a_deadline_that_holds_gives_a_person_the_same_time_again() {
     let plan = Plan { at_deadline: AtDeadline::Hold, ..plan() };
     let mut state = after(&State::initial(version("v1"), at(0)), &deployed("v2", &plan), at(0));
     let act = |state: &State, seconds| {
@@ -235,7 +237,7 @@ fn a_deadline_that_holds_holds_once_and_gives_a_person_as_long_again() {
         word(next_action(rollout, &judgement, &Observation::default(), at(seconds)))
     };
     assert_eq!(act(&state, 600), "hold: no verdict within 10m");
-    let held = Event::Paused { rollout: 1, reason: Some("late".into()) };
+    let held = Event::Paused { rollout: 1, cause: Some(Cause::Harm) };
     state = after(&state, &held, at(600));
     assert!(act(&state, 1199).starts_with("wait: paused"));
     let forgotten = "roll back: no verdict within 10m, and no decision within the same time again";
@@ -285,13 +287,16 @@ fn a_person_who_took_the_traffic_away_is_not_overruled() {
         state = after(&state, &advanced, at(second));
     }
     // At the last step, and all is proven: without users it is neither promoted nor given some.
-    let nobody = after(&state, &to(&state, 0.0), at(40));
+    let without_users = after(&state, &to(&state, 0.0), at(40));
     let act = |state: &State| {
         let rollout = state.rollout.as_ref().unwrap();
         let judgement = judged(rollout, Verdict::Promote, 1000);
         word(next_action(rollout, &judgement, &Observation::default(), at(100)))
     };
-    assert_eq!(act(&nobody), "wait: the canary has no traffic and no shadow traffic; give it some");
+    assert_eq!(
+        act(&without_users),
+        "wait: the canary has no traffic and no shadow traffic; give it some"
+    );
     // With fewer it climbs again.
     let few = after(&state, &to(&state, 1.0), at(40));
     let (position, step) = few.rollout.as_ref().unwrap().following_step().unwrap();

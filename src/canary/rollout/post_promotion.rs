@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use super::cause::Cause;
 use super::refusal::Refusal;
 use super::state::Ended;
 use super::state::Outcome;
@@ -14,10 +15,11 @@ use super::state::Rollout;
 use super::state::State;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
-use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Classification;
+use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::post_promotion::HarmAction;
 
 /// The next action of the monitoring.
@@ -29,8 +31,8 @@ pub enum PostPromotionAction {
     End,
     /// Report that the promoted version is worse.
     Report,
-    /// Make the previous version stable again, with the reason.
-    Revert(String),
+    /// Make the previous version stable again.
+    Revert(Cause),
 }
 
 impl PostPromotion {
@@ -55,12 +57,11 @@ impl PostPromotion {
         })
     }
 
-    /// The harm that the labels show, without metrics that a person overruled, in a sentence.
-    pub fn harm(&self, judgement: &Judgement) -> Option<String> {
-        let failing = failing(judgement);
-        let new = failing.into_iter().filter(|(metric, _)| !self.overruled.contains(&metric.name));
-        let sentences: Vec<String> = new.map(|(_, sentence)| sentence).collect();
-        (!sentences.is_empty()).then(|| format!("late labels show harm: {}", sentences.join("; ")))
+    /// The harm that the labels show, without metrics that a person overruled.
+    pub fn harm(&self, judgement: &Judgement) -> Option<Cause> {
+        let names = failing(judgement).into_iter().map(|(metric, _)| metric.name.clone());
+        let new: Vec<MetricName> = names.filter(|name| !self.overruled.contains(name)).collect();
+        (!new.is_empty()).then_some(Cause::LateHarm(new))
     }
 
     /// The next action, given the judgement of all labels so far. `is_ready`: whether the previous version
@@ -74,7 +75,7 @@ impl PostPromotion {
         let action = self.rollout.policy.post_promotion.action;
         let remedy = if is_ready { action } else { HarmAction::Report };
         match (self.harm(judgement), remedy) {
-            (Some(reason), HarmAction::Revert) => PostPromotionAction::Revert(reason),
+            (Some(cause), HarmAction::Revert) => PostPromotionAction::Revert(cause),
             (Some(_), HarmAction::Report) if !self.is_reported => PostPromotionAction::Report,
             (Some(_), HarmAction::Report) | (None, _) if now >= self.until => {
                 PostPromotionAction::End
@@ -84,8 +85,8 @@ impl PostPromotion {
     }
 }
 
-/// The failed guardrails and signals of labels, each with its sentence.
-pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
+/// The failed guardrails and signals of labels.
+pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, &MetricEvidence)> {
     let Some(sequential) = &judgement.sequential else { return Vec::new() };
     let evidence = sequential.policy.metrics.iter().zip(&sequential.conclusion.metrics);
     evidence
@@ -93,15 +94,14 @@ pub(crate) fn failing(judgement: &Judgement) -> Vec<(&Metric, String)> {
             let hears = metric.source.is_of_labels() && metric.role.acts();
             hears && evidence.classification == Classification::Fail
         })
-        .map(|(metric, evidence)| (metric, sentences::metric(metric, evidence)))
         .collect()
 }
 
 impl State {
     /// The rollout that collects evidence: the current one, or the promoted one during monitoring.
     pub fn judged(&self) -> Option<&Rollout> {
-        let watched = self.post_promotion.as_deref().map(|promotion| &promotion.rollout);
-        self.rollout.as_ref().or(watched)
+        let promoted = self.post_promotion.as_deref().map(|promotion| &promotion.rollout);
+        self.rollout.as_ref().or(promoted)
     }
 
     /// The monitoring of this rollout.

@@ -93,8 +93,9 @@ fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
     let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     assert_eq!(next(&state, 0.0, 69), PostPromotionAction::Wait);
     assert_eq!(next(&state, 0.0, 70), PostPromotionAction::End);
-    let PostPromotionAction::Revert(reason) = next(&state, 0.3, 11) else { panic!("no revert") };
-    assert!(reason.contains("brier"), "{reason}");
+    let brier = MetricName::new("brier").unwrap();
+    let cause = Cause::LateHarm(vec![brier]);
+    assert_eq!(next(&state, 0.3, 11), PostPromotionAction::Revert(cause));
 
     let state = promoted(policy(HarmAction::Report, "signal"), 0.0);
     assert_eq!(next(&state, 0.3, 11), PostPromotionAction::Report);
@@ -124,7 +125,7 @@ fn a_revert_shortens_no_cool_down() {
     let long = Some(at(1_000_000));
     state.last.as_mut().unwrap().cool_down_until = long;
     for by in [Mode::Manual, Mode::Automatic] {
-        let event = Event::Reverted { rollout: 1, reason: "bad".into(), judgement: None, by };
+        let event = Event::Reverted { rollout: 1, cause: Cause::Person(None), judgement: None, by };
         assert_eq!(after(&state, &event, 20).last.unwrap().cool_down_until, long, "{by:?}");
     }
 }
@@ -143,7 +144,7 @@ fn a_revert_is_of_the_promotion_that_is_watched() {
     let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let reverted = |rollout| Event::Reverted {
         rollout,
-        reason: "bad".into(),
+        cause: Cause::Person(None),
         judgement: None,
         by: Mode::Automatic,
     };

@@ -129,8 +129,8 @@ impl Line {
                 ("serin", format!("step {} over: {seen}", judgement.step))
             }
             Event::ApprovalAwaited { .. } => ("serin", "every step is over".to_owned()),
-            Event::Paused { reason: Some(reason), .. } => ("serin", reason.clone()),
-            Event::Paused { reason: None, .. }
+            Event::Paused { cause: Some(cause), .. } => ("serin", cause.sentence(None)),
+            Event::Paused { cause: None, .. }
             | Event::Resumed { .. }
             | Event::SlowdownSet { .. }
             | Event::Injected { .. } => ("person", entry.sentence.clone()),
@@ -142,9 +142,10 @@ impl Line {
                 let forced = if *forced { "by override: " } else { "" };
                 (by(who), format!("{forced}{}", given(reason)))
             }
-            Event::RolledBack { reason, by: who, .. } | Event::Reverted { reason, by: who, .. } => {
+            Event::RolledBack { cause, judgement, by: who, .. }
+            | Event::Reverted { cause, judgement, by: who, .. } => {
                 self.share = "0 %".to_owned();
-                (by(who), reason.clone())
+                (by(who), cause.sentence(judgement.as_deref()))
             }
         };
         self.event = event.name().trim_start_matches("canary_").replace('_', " ");

@@ -25,6 +25,7 @@ use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::judge_policy::PairSource;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
+use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::serving::recorder::Observed;
@@ -256,7 +257,7 @@ impl Control {
                 let judgement = Box::new(self.judgement(running));
                 Event::TrafficSet { rollout: running.id, weight, shadow, judgement }
             }
-            Command::Pause => Event::Paused { rollout: state.running()?.id, reason: None },
+            Command::Pause => Event::Paused { rollout: state.running()?.id, cause: None },
             Command::Resume => Event::Resumed { rollout: state.running()?.id },
             Command::SetSlowdown { enabled, delay_ms } => {
                 let slowdown = Slowdown {
@@ -274,15 +275,16 @@ impl Control {
             },
             Command::Revert { reason } => {
                 let care = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
+                let reason = checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?;
                 Event::Reverted {
                     rollout: care.rollout.id,
-                    reason: checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?,
+                    cause: Cause::Person(Some(reason)),
                     judgement: Some(Box::new(self.judged_after_tick(care))),
                     by: Mode::Manual,
                 }
             }
             Command::RollBack { reason, quarantine } => {
-                let reason = checked_reason(reason)?.unwrap_or_else(|| "by hand".to_owned());
+                let cause = Cause::Person(checked_reason(reason)?);
                 // Nothing refuses a rollback from here on, so the canary gets no request while it is judged.
                 if let Some(canary_slot) = &self.serving.live.load().canary {
                     canary_slot.close();
@@ -290,7 +292,7 @@ impl Control {
                 let running = state.rollout.as_ref();
                 Event::RolledBack {
                     rollout: running.map_or(0, |rollout| rollout.id),
-                    reason,
+                    cause,
                     quarantine,
                     judgement: running.map(|rollout| Box::new(self.judgement(rollout))),
                     by: Mode::Manual,

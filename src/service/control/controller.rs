@@ -46,15 +46,15 @@ impl Control {
             Action::Advance => Event::Advanced { judgement },
             Action::AwaitApproval => Event::ApprovalAwaited { judgement },
             Action::Promote => Event::Promoted { judgement, forced: false, reason: None, by },
-            Action::RollBack(reason) => Event::RolledBack {
+            Action::RollBack(cause) => Event::RolledBack {
                 rollout,
-                reason: reason.clone(),
+                cause: cause.clone(),
                 quarantine: true,
                 judgement: Some(judgement),
                 by,
             },
             Action::HoldFor(concerns) => Event::Held { judgement, concerns: concerns.clone() },
-            Action::Hold(reason) => Event::Paused { rollout, reason: Some(reason.clone()) },
+            Action::Hold(cause) => Event::Paused { rollout, cause: Some(cause.clone()) },
         };
         self.commit(&mut ledger, &event, None)?;
         Ok(Some(action))
@@ -72,7 +72,7 @@ impl Control {
         let latency = observed.all().canary.latency;
         let enough = latency.count() >= MIN_SAMPLES_FOR_P99;
         let seen = Observation {
-            tripped: breaker.and_then(|it| it.trip_reason()).map(|reason| reason.to_string()),
+            tripped: breaker.and_then(|it| it.trip_reason()),
             canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
         };

@@ -25,9 +25,9 @@ impl Control {
             PostPromotionAction::Wait => return Ok(()),
             PostPromotionAction::End => Event::MonitoringEnded { rollout },
             PostPromotionAction::Report => Event::HarmReported { judgement },
-            PostPromotionAction::Revert(reason) => {
+            PostPromotionAction::Revert(cause) => {
                 let by = Mode::Automatic;
-                Event::Reverted { rollout, reason, judgement: Some(judgement), by }
+                Event::Reverted { rollout, cause, judgement: Some(judgement), by }
             }
         };
         self.commit(ledger, &event, None)

@@ -23,6 +23,7 @@ use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
+use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::follow;
 use crate::service::clock::Clock;
@@ -178,10 +179,7 @@ impl Control {
         let Some(rollout) = &ledger.state.rollout else { return Ok(()) };
         let event = Event::RolledBack {
             rollout: rollout.id,
-            reason: format!(
-                "the artifact of {} is neither in the store nor, unchanged, in the models folder",
-                rollout.canary.name
-            ),
+            cause: Cause::ArtifactLost,
             quarantine: false,
             judgement: None,
             by: Mode::Automatic,

@@ -27,7 +27,6 @@
 //! each other's cache lines. All accesses are relaxed: a request that is sent a moment too early or too late
 //! is answered by stable if the canary fails it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
@@ -44,9 +43,8 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::breaker::BreakerPolicy;
 use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
-use crate::canary::policy::plan::WINDOW;
+use crate::canary::rollout::cause::TripReason;
 use crate::service::wakeup::Wakeup;
-use crate::text::durations::words;
 
 /// The circuit breaker of a rollout's canary. Shared by the steps of the rollout.
 pub struct CircuitBreaker {
@@ -72,44 +70,6 @@ pub struct CircuitBreaker {
 
 /// Larger than any time of the steady clock, which reaches it after 584 years.
 const CLOSED: u64 = u64::MAX;
-
-/// Why a breaker has tripped.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum TripReason {
-    /// Failures among the last [`WINDOW`] requests.
-    Failures {
-        /// How many.
-        failed: u32,
-        /// How many of them were the newest.
-        in_a_row: u32,
-    },
-    /// Answers above the ceiling among the last [`WINDOW`].
-    SlowAnswers {
-        /// How many.
-        slow: u32,
-        /// The ceiling.
-        ceiling: Duration,
-    },
-}
-
-impl fmt::Display for TripReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            TripReason::Failures { failed, in_a_row } => write!(
-                f,
-                "a trigger fired: {failed} of the canary's last {WINDOW} requests failed, {in_a_row} of them \
-                 in a row at the end",
-            ),
-            TripReason::SlowAnswers { slow, ceiling } => write!(
-                f,
-                "a trigger fired: {slow} of the canary's last {WINDOW} answers took longer than {}, the \
-                 ceiling of its p99 latency",
-                words(ceiling),
-            ),
-        }
-    }
-}
 
 /// The state of a breaker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Circuit breaker: when it opens, probes, closes and trips.
 
 use super::*;
+use crate::canary::policy::plan::WINDOW;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -82,8 +82,10 @@ impl PlanStatus {
             Action::Advance => (NextAction::Advance, Vec::new()),
             Action::AwaitApproval => (NextAction::AwaitApproval, Vec::new()),
             Action::Promote => (NextAction::Promote, Vec::new()),
-            Action::RollBack(reason) => (NextAction::RollBack, vec![reason.clone()]),
-            Action::Hold(reason) => (NextAction::Hold, vec![reason.clone()]),
+            Action::RollBack(cause) => {
+                (NextAction::RollBack, vec![cause.sentence(Some(judgement))])
+            }
+            Action::Hold(cause) => (NextAction::Hold, vec![cause.sentence(Some(judgement))]),
             Action::HoldFor(concerns) => {
                 (NextAction::Hold, vec![sentences::concerns(judgement, concerns)])
             }

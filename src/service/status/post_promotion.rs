@@ -43,7 +43,7 @@ impl PostPromotionStatus {
             previous: promotion.previous.name.clone(),
             until: promotion.until,
             action: promotion.rollout.policy.post_promotion.action,
-            harm: promotion.harm(&judgement),
+            harm: promotion.harm(&judgement).map(|cause| cause.sentence(Some(&judgement))),
             metrics: promotion.rollout.policy.judge.metrics.clone(),
             sequential: judgement.sequential.map(|sequential| {
                 SequentialStatus::new(&sequential.policy, &sequential.conclusion)

@@ -92,11 +92,12 @@ mod tests {
     use super::*;
     use crate::canary::Entry;
     use crate::canary::policy::Mode;
+    use crate::canary::rollout::cause::Cause;
 
     fn rolled_back() -> Entry {
         let event = Event::RolledBack {
             rollout: 3,
-            reason: "too slow".to_owned(),
+            cause: Cause::Person(None),
             quarantine: true,
             judgement: None,
             by: Mode::Automatic,
