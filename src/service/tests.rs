@@ -33,7 +33,7 @@ use crate::store::EvidenceLog;
 use crate::store::Journal;
 use crate::store::Progress;
 use crate::store::ReplicaId;
-use crate::store::memory::MemoryStore;
+use crate::store::sqlite::SqliteStore;
 
 mod judging;
 
@@ -50,7 +50,7 @@ mod questions;
 /// A store whose disk can be full, or full for evidence alone.
 #[derive(Default)]
 pub(super) struct Disk {
-    pub(super) inner: MemoryStore,
+    pub(super) inner: SqliteStore,
     full: AtomicBool,
     /// Whoever holds it makes the disk wait.
     slow: Mutex<()>,

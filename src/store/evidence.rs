@@ -33,9 +33,3 @@ pub trait EvidenceLog: Send + Sync {
     /// See [`StoreError`].
     fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError>;
 }
-
-/// The error for a tick without a snapshot before it.
-pub(super) fn no_snapshot() -> StoreError {
-    let (what, cause) = ("an tick log".to_owned(), "a tick without a snapshot".to_owned());
-    StoreError::Damaged { what, cause }
-}

@@ -11,7 +11,6 @@ use thiserror::Error;
 
 use super::Store;
 use super::error::StoreError;
-use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 
 /// Where the store is, as `--store` takes it.
@@ -73,10 +72,10 @@ impl fmt::Display for Location {
 /// # Errors
 /// See [`StoreError`].
 pub fn open(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match location {
-        Location::Memory => Arc::new(MemoryStore::default()),
-        Location::Sqlite(file) => Arc::new(SqliteStore::open(file)?),
-    })
+    Ok(Arc::new(match location {
+        Location::Memory => SqliteStore::in_memory()?,
+        Location::Sqlite(file) => SqliteStore::open(file)?,
+    }))
 }
 
 /// Opens a store to read it, even while a serin writes to it.

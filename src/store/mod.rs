@@ -5,8 +5,8 @@
 //! - [`Artifacts`]: the model files of stable and canary.
 //! - [`Progress`]: checkpoints of the current step, and how far notifications were delivered.
 //!
-//! A [`Store`] is all four; `memory` and `sqlite` implement it. Checkpoints and evidence are keyed by
-//! replica. A store decides nothing, and its calls block: the service makes them off the threads that
+//! A [`Store`] is all four; `sqlite` implements it, in a file or in memory. Checkpoints and evidence are keyed
+//! by replica. A store decides nothing, and its calls block: the service makes them off the threads that
 //! answer predictions.
 
 mod artifacts;
@@ -14,7 +14,6 @@ mod error;
 mod evidence;
 mod journal;
 mod location;
-pub mod memory;
 mod progress;
 mod replica;
 pub mod sqlite;

@@ -1,10 +1,9 @@
-//! One suite for every store, and the tests of the SQLite file.
+//! One suite for every store, and tests of the SQLite file.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::*;
 use crate::canary::Chunk;
@@ -29,23 +28,23 @@ fn slowdown(delay_ms: u32) -> Event {
     Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms } }
 }
 
-/// Monitors that have taken in so many ticks.
+/// Monitors after this number of ticks.
 fn monitors(ticks: u64) -> Monitors {
     let mut monitors = Monitors::new(&Default::default(), &Default::default());
     (0..ticks).for_each(|_| monitors.tick(&Default::default()));
     monitors
 }
 
-fn base(ticks: u64) -> LogRecord {
-    LogRecord::Base(Box::new(monitors(ticks)))
+fn snapshot(ticks: u64) -> LogRecord {
+    LogRecord::Snapshot(Box::new(monitors(ticks)))
 }
 
 fn tick(number: u64) -> LoggedTick {
     LoggedTick { number, step: 1, at: at(number as i64), increment: vec![number as u8; 300] }
 }
 
-fn numbers(store: &dyn Store, rollout: u64, base: u64) -> Vec<u64> {
-    let ticks = store.ticks(ONLY, Chunk { rollout, base }).unwrap();
+fn numbers(store: &dyn Store, rollout: u64, start: u64) -> Vec<u64> {
+    let ticks = store.ticks(ONLY, Chunk { rollout, start }).unwrap();
     ticks.iter().map(|tick| tick.number).collect()
 }
 
@@ -68,9 +67,9 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
     }
 }
 
-/// Runs a test on every kind of store.
+/// Runs a test on a store in memory and on a file.
 fn on_each(test: impl Fn(&dyn Store)) {
-    test(&MemoryStore::default());
+    test(&SqliteStore::default());
     let folder = tempfile::tempdir().unwrap();
     test(&SqliteStore::open(&folder.path().join("serin.db")).unwrap());
 }
@@ -109,7 +108,7 @@ fn a_journal_with_a_gap_is_damaged() {
 
 #[test]
 fn a_journal_of_several_pages_is_read_to_its_end() {
-    let store = MemoryStore::default();
+    let store = SqliteStore::default();
     for n in 0..2500 {
         store.append(n, at(0), &slowdown(1)).unwrap();
     }
@@ -163,7 +162,7 @@ fn of_two_writers_who_saw_the_same_journal_one_succeeds() {
 fn of_many_writers_at_once_exactly_one_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let stores: [Box<dyn Store>; 2] = [
-        Box::new(MemoryStore::default()),
+        Box::new(SqliteStore::default()),
         Box::new(SqliteStore::open(&folder.path().join("serin.db")).unwrap()),
     ];
     for store in &stores {
@@ -181,13 +180,13 @@ fn of_many_writers_at_once_exactly_one_succeeds() {
 fn replicas_do_not_see_each_others_evidence() {
     on_each(|store| {
         let other = ReplicaId(1);
-        store.save_checkpoint(ONLY, &checkpoint(1, 5), &[base(0)]).unwrap();
+        store.save_checkpoint(ONLY, &checkpoint(1, 5), &[snapshot(0)]).unwrap();
         let new_labels = vec![9];
         let two = Checkpoint { new_labels, ..checkpoint(1, 7) };
-        store.save_checkpoint(other, &two, &[base(0), LogRecord::Tick(tick(1))]).unwrap();
+        store.save_checkpoint(other, &two, &[snapshot(0), LogRecord::Tick(tick(1))]).unwrap();
         assert_eq!(store.checkpoint(ONLY).unwrap(), Some(checkpoint(1, 5)));
         assert_eq!(store.checkpoint(other).unwrap(), Some(checkpoint(1, 7)));
-        let chunk = Chunk { rollout: 1, base: 0 };
+        let chunk = Chunk { rollout: 1, start: 0 };
         assert_eq!(store.ticks(ONLY, chunk).unwrap(), []);
         assert_eq!(store.ticks(other, chunk).unwrap(), [tick(1)]);
         assert_eq!(
@@ -218,11 +217,11 @@ fn a_tick_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
         };
         assert!(matches!(save(7, &[LogRecord::Tick(tick(1))]), Err(StoreError::Damaged { .. })));
         assert_eq!(store.checkpoint(ONLY).unwrap(), None, "either both or none");
-        save(7, &[base(0), LogRecord::Tick(tick(1))]).unwrap();
-        save(7, &[LogRecord::Tick(tick(2)), base(2), LogRecord::Tick(tick(3))]).unwrap();
+        save(7, &[snapshot(0), LogRecord::Tick(tick(1))]).unwrap();
+        save(7, &[LogRecord::Tick(tick(2)), snapshot(2), LogRecord::Tick(tick(3))]).unwrap();
         save(7, &[LogRecord::Tick(tick(4))]).unwrap();
-        save(8, &[base(0)]).unwrap();
-        let chunk = |rollout, base| Chunk { rollout, base };
+        save(8, &[snapshot(0)]).unwrap();
+        let chunk = |rollout, start| Chunk { rollout, start };
         assert_eq!(store.chunks(ONLY).unwrap(), [chunk(7, 0), chunk(7, 2), chunk(8, 0)]);
         assert_eq!(store.snapshot(ONLY, chunk(7, 2)).unwrap(), Some(monitors(2)));
         assert_eq!(store.snapshot(ONLY, chunk(7, 1)).unwrap(), None);
@@ -236,15 +235,15 @@ fn a_tick_log_grows_with_the_checkpoint_and_comes_back_as_it_was() {
 #[test]
 fn a_snapshot_replaces_everything_after_it() {
     on_each(|store| {
-        let grown = [base(0), LogRecord::Tick(tick(1)), LogRecord::Tick(tick(2)), base(2)];
+        let grown = [snapshot(0), LogRecord::Tick(tick(1)), LogRecord::Tick(tick(2)), snapshot(2)];
         for rollout in [7, 8] {
             store.save_checkpoint(ONLY, &checkpoint(rollout, 1), &grown).unwrap();
         }
         store
-            .save_checkpoint(ONLY, &checkpoint(7, 1), &[base(1), LogRecord::Tick(tick(2))])
+            .save_checkpoint(ONLY, &checkpoint(7, 1), &[snapshot(1), LogRecord::Tick(tick(2))])
             .unwrap();
         assert_eq!((numbers(store, 7, 0), numbers(store, 7, 1)), (vec![1], vec![2]));
-        assert_eq!(store.snapshot(ONLY, Chunk { rollout: 7, base: 2 }).unwrap(), None);
+        assert_eq!(store.snapshot(ONLY, Chunk { rollout: 7, start: 2 }).unwrap(), None);
         assert_eq!(numbers(store, 8, 0), [1, 2], "other rollouts are not concerned");
         assert_eq!(store.chunks(ONLY).unwrap().len(), 4);
     });
@@ -253,9 +252,9 @@ fn a_snapshot_replaces_everything_after_it() {
 #[test]
 fn a_deleted_chunk_leaves_the_others() {
     on_each(|store| {
-        let grown = [base(0), LogRecord::Tick(tick(1)), base(1), LogRecord::Tick(tick(2))];
+        let grown = [snapshot(0), LogRecord::Tick(tick(1)), snapshot(1), LogRecord::Tick(tick(2))];
         store.save_checkpoint(ONLY, &checkpoint(7, 1), &grown).unwrap();
-        let (first, second) = (Chunk { rollout: 7, base: 0 }, Chunk { rollout: 7, base: 1 });
+        let (first, second) = (Chunk { rollout: 7, start: 0 }, Chunk { rollout: 7, start: 1 });
         store.forget_chunks(ONLY, &[first]).unwrap();
         assert_eq!(store.chunks(ONLY).unwrap(), [second]);
         assert!(store.ticks(ONLY, first).unwrap().is_empty());
@@ -365,7 +364,7 @@ fn labels_are_kept_with_the_checkpoint_of_their_rollout_alone() {
         let save = |rollout, new_labels| {
             let labels = Some(Labels::default());
             let one = Checkpoint { labels, new_labels, ..checkpoint(rollout, 1) };
-            store.save_checkpoint(ONLY, &one, &[base(0)]).unwrap();
+            store.save_checkpoint(ONLY, &one, &[snapshot(0)]).unwrap();
             assert_eq!(
                 store.checkpoint(ONLY).unwrap(),
                 Some(Checkpoint { new_labels: Vec::new(), ..one })

@@ -25,7 +25,7 @@ pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
         store.snapshot(ReplicaId::ONLY, newest).unwrap().unwrap(),
         store.ticks(ReplicaId::ONLY, newest).unwrap(),
     );
-    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let end = ticks.last().map_or(newest.start, |tick| tick.number);
     let replayed = tick_log::replay(base, &ticks, end).unwrap();
     let bytes = |monitors| serde_json::to_vec(monitors).unwrap();
     assert!(bytes(&replayed) == bytes(&saved.monitors.unwrap()), "{at}: tick {end} of {newest:?}");

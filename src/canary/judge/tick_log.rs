@@ -1,4 +1,4 @@
-//! Tick log: what is kept of a rollout to recompute any of its verdicts to the bit.
+//! Tick log: the observations of a rollout, kept to recompute any of its verdicts to the bit.
 //!
 //! ```text
 //! log   = chunks, in order
@@ -24,7 +24,7 @@ use crate::canary::observed::increment_codec::CodecError;
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogRecord {
     /// The start of a chunk. It invalidates any later ticks that the log already has.
-    Base(Box<Monitors>),
+    Snapshot(Box<Monitors>),
     /// A tick.
     Tick(LoggedTick),
 }
@@ -47,8 +47,8 @@ pub struct LoggedTick {
 pub struct Chunk {
     /// The rollout.
     pub rollout: u64,
-    /// The number of ticks in its snapshot.
-    pub base: u64,
+    /// The number of ticks before it, which its snapshot holds.
+    pub start: u64,
 }
 
 /// Limits of the log.
@@ -95,23 +95,23 @@ pub enum LogError {
     /// A tick is missing.
     #[error("the tick log has tick {found} where tick {expected} belongs; restore a backup")]
     Gap {
-        /// The next one.
+        /// The tick that belongs there.
         expected: u64,
-        /// What is there.
+        /// The tick that is there.
         found: u64,
     },
     /// A tick cannot be read.
     #[error("tick {number} of the tick log cannot be read: {cause}; restore a backup")]
     Damaged {
-        /// Which.
+        /// The tick.
         number: u64,
-        /// Why.
+        /// The cause.
         cause: CodecError,
     },
 }
 
 impl LoggedTick {
-    /// What a tick of its own takes beside its increment: number, step, time, and their place in a table.
+    /// Bytes of a tick in addition to its increment: number, step, time, and the row of the table.
     const OVERHEAD_BYTES: u64 = 48;
 
     /// The tick after which the monitors have taken in `number`.
@@ -120,18 +120,18 @@ impl LoggedTick {
         LoggedTick { number, step, at, increment: increment.to_bytes() }
     }
 
-    /// About what it takes on a disk.
+    /// Its approximate size on disk.
     pub fn bytes(&self) -> u64 {
         self.increment.len() as u64 + LoggedTick::OVERHEAD_BYTES
     }
 }
 
-/// The monitors after `up_to` ticks, from those of a base and the ticks that came next.
+/// The monitors after `up_to` ticks, from a snapshot and the ticks after it.
 ///
 /// # Errors
 /// When one of these ticks is missing or cannot be read.
-pub fn replay(base: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monitors, LogError> {
-    let mut monitors = base;
+pub fn replay(snapshot: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monitors, LogError> {
+    let mut monitors = snapshot;
     for tick in ticks.iter().take_while(|tick| tick.number <= up_to) {
         let expected = monitors.ticks() + 1;
         if tick.number != expected {
@@ -145,7 +145,7 @@ pub fn replay(base: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monito
     if newest == up_to { Ok(monitors) } else { Err(LogError::NotYet { newest, asked: up_to }) }
 }
 
-/// Which of these chunks, in ascending order, are more than is kept: the oldest.
+/// The oldest of these chunks, given in ascending order, that are beyond the bounds.
 pub fn surplus(chunks: &[Chunk], bounds: &Bounds) -> Vec<Chunk> {
     let mut kept = 0;
     let mut kept_of: BTreeMap<u64, usize> = BTreeMap::new();
@@ -159,55 +159,55 @@ pub fn surplus(chunks: &[Chunk], bounds: &Bounds) -> Vec<Chunk> {
     chunks.iter().rev().filter(is_surplus).copied().collect()
 }
 
-/// The end of a log that is not saved yet.
+/// The part of a log that is not saved yet.
 #[derive(Debug, Default)]
 pub struct Unsaved {
     parts: VecDeque<LogRecord>,
-    /// How many parts came before these.
+    /// The number of records before these.
     before: u64,
-    /// Bytes of these parts.
+    /// Bytes of these records.
     bytes: u64,
-    /// Bytes of the chunk under way, saved or not.
+    /// Bytes of the current chunk, saved or not.
     chunk_bytes: u64,
 }
 
 impl Unsaved {
-    /// A log that begins with these monitors.
-    pub fn beginning(base: &Monitors) -> Unsaved {
-        let parts = VecDeque::from([LogRecord::Base(Box::new(base.clone()))]);
+    /// A log that begins with this snapshot.
+    pub fn beginning(snapshot: &Monitors) -> Unsaved {
+        let parts = VecDeque::from([LogRecord::Snapshot(Box::new(snapshot.clone()))]);
         Unsaved { parts, ..Unsaved::default() }
     }
 
-    /// A log that is saved, and whose newest chunk has these ticks.
+    /// A saved log whose newest chunk has these ticks.
     pub fn after(ticks: &[LoggedTick]) -> Unsaved {
         let chunk_bytes = ticks.iter().map(LoggedTick::bytes).sum();
         Unsaved { chunk_bytes, ..Unsaved::default() }
     }
 
-    /// Adds a tick, which the monitors have taken in.
+    /// Adds a tick that the monitors have taken in.
     pub fn push(&mut self, tick: LoggedTick, monitors: &Monitors, bounds: &Bounds) {
         self.bytes += tick.bytes();
         self.chunk_bytes += tick.bytes();
         self.parts.push_back(LogRecord::Tick(tick));
         let is_too_much = self.bytes > bounds.unsaved_bytes;
         if is_too_much {
-            // The judgement goes on; what led to it can no longer be told from before this tick.
+            // The judge goes on, but verdicts before this tick can no longer be recomputed.
             self.before += self.parts.len() as u64;
             self.parts.clear();
             self.bytes = 0;
         }
         if is_too_much || self.chunk_bytes > bounds.chunk_bytes {
             self.chunk_bytes = 0;
-            self.parts.push_back(LogRecord::Base(Box::new(monitors.clone())));
+            self.parts.push_back(LogRecord::Snapshot(Box::new(monitors.clone())));
         }
     }
 
-    /// What is to be saved, and how far that is.
+    /// The records to save, and the position of their end.
     pub fn parts(&self) -> (Vec<LogRecord>, u64) {
         (self.parts.iter().cloned().collect(), self.before + self.parts.len() as u64)
     }
 
-    /// Everything that far is saved.
+    /// Forgets the records up to a position, which are saved.
     pub fn saved(&mut self, so_far: u64) {
         while self.before < so_far
             && let Some(part) = self.parts.pop_front()
@@ -215,7 +215,7 @@ impl Unsaved {
             self.before += 1;
             match part {
                 LogRecord::Tick(tick) => self.bytes -= tick.bytes(),
-                LogRecord::Base(_) => {}
+                LogRecord::Snapshot(_) => {}
             }
         }
     }
@@ -233,7 +233,7 @@ mod tests {
         Timestamp::from_second(number as i64).unwrap()
     }
 
-    /// A second in which both tracks did much the same.
+    /// A second in which both tracks behave alike.
     fn second(number: u64) -> Increment {
         let mut samples = Samples::default();
         for n in 0..20_u64 {
@@ -249,7 +249,7 @@ mod tests {
         Monitors::new(&JudgePolicy::default(), &Default::default())
     }
 
-    /// Each of these monitors has taken in one second more.
+    /// Monitors after each second, and the ticks.
     fn history(seconds: u64) -> (Vec<Monitors>, Vec<LoggedTick>) {
         let mut monitors = vec![beginning()];
         let ticks = (1..=seconds).map(|number| {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_gives_the_same_bytes_from_any_base() {
+    fn a_replay_gives_the_same_bytes_from_any_snapshot() {
         let (monitors, ticks) = history(40);
         for (base, up_to) in [(0, 0), (0, 1), (0, 40), (17, 17), (17, 30), (39, 40)] {
             let text = bytes(&monitors[base]);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_damaged_is_named() {
+    fn missing_and_damaged_ticks_are_named() {
         let (_, mut ticks) = history(5);
         assert_eq!(replay(beginning(), &ticks, 6), Err(LogError::NotYet { newest: 5, asked: 6 }));
         assert_eq!(
@@ -295,13 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_waits_no_longer_and_what_came_meanwhile_does() {
+    fn saved_records_are_forgotten_and_newer_ones_still_wait() {
         let (monitors, ticks) = history(4);
         let bounds = Bounds::default();
         let mut unsaved = Unsaved::beginning(&monitors[0]);
         unsaved.push(ticks[0].clone(), &monitors[1], &bounds);
         let (parts, so_far) = unsaved.parts();
-        assert_eq!(parts[0], LogRecord::Base(Box::new(monitors[0].clone())));
+        assert_eq!(parts[0], LogRecord::Snapshot(Box::new(monitors[0].clone())));
         unsaved.push(ticks[1].clone(), &monitors[2], &bounds);
         unsaved.saved(so_far);
         assert_eq!(unsaved.parts().0, [LogRecord::Tick(ticks[1].clone())]);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_segment_is_folded_into_the_base_of_the_next() {
+    fn a_full_chunk_leads_to_the_snapshot_of_the_next() {
         let (monitors, ticks) = history(60);
         let bounds = Bounds { chunk_bytes: 1000, ..Bounds::default() };
         let mut unsaved = Unsaved::beginning(&monitors[0]);
@@ -322,7 +322,7 @@ mod tests {
         let mut chunks: Vec<(Monitors, Vec<LoggedTick>)> = Vec::new();
         for part in unsaved.parts().0 {
             match part {
-                LogRecord::Base(base) => chunks.push((*base, Vec::new())),
+                LogRecord::Snapshot(start) => chunks.push((*start, Vec::new())),
                 LogRecord::Tick(tick) => chunks.last_mut().unwrap().1.push(tick),
             }
         }
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_fails_for_long_costs_the_log_and_not_the_memory() {
+    fn while_the_disk_fails_the_buffer_stays_small_and_the_log_starts_again() {
         let (monitors, ticks) = history(60);
         let bounds = Bounds { unsaved_bytes: 1000, ..Bounds::default() };
         let mut unsaved = Unsaved::beginning(&monitors[0]);
@@ -344,18 +344,18 @@ mod tests {
             unsaved.push(tick.clone(), after, &bounds);
             assert!(unsaved.bytes <= 1000 && unsaved.parts.len() < 20);
         }
-        // What was being saved in the meantime is no longer among what waits.
+        // The records being saved meanwhile are no longer among those that wait.
         unsaved.saved(so_far);
         let (parts, _) = unsaved.parts();
-        let LogRecord::Base(base) = &parts[0] else { panic!("a base comes first: {parts:?}") };
-        let rest: Vec<LoggedTick> = ticks[base.ticks() as usize..].to_vec();
-        assert_eq!(replay((**base).clone(), &rest, 60), Ok(monitors[60].clone()));
+        let LogRecord::Snapshot(start) = &parts[0] else { panic!("no snapshot first: {parts:?}") };
+        let rest: Vec<LoggedTick> = ticks[start.ticks() as usize..].to_vec();
+        assert_eq!(replay((**start).clone(), &rest, 60), Ok(monitors[60].clone()));
     }
 
     #[test]
-    fn the_oldest_segments_are_forgotten_first() {
-        let of = |rollout, bases: &[u64]| -> Vec<Chunk> {
-            bases.iter().map(|base| Chunk { rollout, base: *base }).collect()
+    fn the_oldest_chunks_are_forgotten_first() {
+        let of = |rollout, starts: &[u64]| -> Vec<Chunk> {
+            starts.iter().map(|start| Chunk { rollout, start: *start }).collect()
         };
         let chunks = [of(1, &[0]), of(2, &[0, 5, 9]), of(3, &[0, 7, 8, 9])].concat();
         let bounds = |of_a_rollout, chunks| Bounds {

@@ -186,7 +186,7 @@ pub fn course(
 ) -> Result<Course, ReplayError> {
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
     let segments = segments_of(store, rollout)?;
-    let first = segments.first().filter(|segment| segment.base == 0).ok_or_else(not_kept)?;
+    let first = segments.first().filter(|segment| segment.start == 0).ok_or_else(not_kept)?;
     let base = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
     let mut following =
         Following::beginning(&base, policy).ok_or(ReplayError::NotRecorded { rollout })?;
@@ -288,8 +288,8 @@ impl<'a> Tape<'a> {
         // At the seam of two segments, the earlier one led there.
         let segment = *segments
             .iter()
-            .rfind(|segment| segment.base < ticks)
-            .or_else(|| segments.iter().rfind(|segment| segment.base == ticks))
+            .rfind(|segment| segment.start < ticks)
+            .or_else(|| segments.iter().rfind(|segment| segment.start == ticks))
             .ok_or_else(not_kept)?;
         let reusable = self
             .position

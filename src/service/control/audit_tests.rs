@@ -76,7 +76,7 @@ fn assert_the_state_is_the_log(store: &dyn Store) {
         let base = store.snapshot(ReplicaId::ONLY, *segment).unwrap().unwrap();
         assert!(folded.is_none_or(|folded| folded == base), "{segment:?} is not what came before");
         let ticks = store.ticks(ReplicaId::ONLY, *segment).unwrap();
-        let end = ticks.last().map_or(segment.base, |tick| tick.number);
+        let end = ticks.last().map_or(segment.start, |tick| tick.number);
         folded = Some(tick_log::replay(base, &ticks, end).unwrap());
     }
     assert_eq!(json(&folded.unwrap()), json(&monitors));
@@ -289,7 +289,7 @@ fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
     live_through(&service, 3);
     set_traffic(&service, 50.0).unwrap();
     let segments = store.chunks(ReplicaId::ONLY).unwrap();
-    assert_eq!(segments.iter().map(|one| one.base).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(segments.iter().map(|one| one.start).collect::<Vec<_>>(), [0, 3]);
     assert_eq!(
         store.snapshot(ReplicaId::ONLY, segments[1]).unwrap().unwrap().algorithm(),
         ALGORITHM

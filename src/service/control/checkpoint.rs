@@ -80,7 +80,7 @@ impl Control {
         self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
         self.judge.lock().saved(rollout, to_save.so_far);
         *saved = now;
-        if to_save.grown.iter().any(|part| matches!(part, LogRecord::Base(_))) {
+        if to_save.grown.iter().any(|part| matches!(part, LogRecord::Snapshot(_))) {
             self.forget_chunks();
         }
         Ok(())

@@ -358,7 +358,7 @@ fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
         store.snapshot(ReplicaId::ONLY, newest).ok()??,
         store.ticks(ReplicaId::ONLY, newest).ok()?,
     );
-    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let end = ticks.last().map_or(newest.start, |tick| tick.number);
     let monitors = tick_log::replay(base, &ticks, end).ok()?;
     tracing::warn!(rollout, ticks = end, "the evidence is restored from the tick log");
     Some(monitors)
@@ -374,7 +374,7 @@ fn unsaved(
     let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
     let Some(newest) = newest else { return Ok(None) };
     let ticks = store.ticks(ReplicaId::ONLY, newest)?;
-    let end = ticks.last().map_or(newest.base, |tick| tick.number);
+    let end = ticks.last().map_or(newest.start, |tick| tick.number);
     let leads_here = end == monitors.ticks();
     Ok(leads_here.then(|| Unsaved::after(&ticks)))
 }

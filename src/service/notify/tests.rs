@@ -26,7 +26,7 @@ use crate::service::tests::Bench;
 use crate::service::tests::deploy;
 use crate::service::tests::roll_back;
 use crate::store::Store;
-use crate::store::memory::MemoryStore;
+use crate::store::sqlite::SqliteStore;
 
 /// What a target got, and what it answers next; it takes everything once the list is empty.
 #[derive(Clone, Default)]
@@ -148,7 +148,7 @@ fn a_restart_delivers_missed_entries_and_none_twice() {
 
 #[test]
 fn retries_back_off_and_keep_the_order() {
-    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(SqliteStore::default()), clock());
     let (mut delivery, receiver, notifications) = delivery(&store, &clock, &[]);
     (0..3).for_each(|_| append_entry(&store, &clock));
     receiver.answers(&vec![later(); 12]);
@@ -179,7 +179,7 @@ fn retries_back_off_and_keep_the_order() {
 
 #[test]
 fn retry_after_is_honored_up_to_the_longest_wait() {
-    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(SqliteStore::default()), clock());
     for (asked, given) in [(30, 30), (1_000_000_000, 300)] {
         let (mut delivery, receiver, _) = delivery(&store, &clock, &[]);
         append_entry(&store, &clock);
@@ -193,7 +193,7 @@ fn retry_after_is_honored_up_to_the_longest_wait() {
 
 #[test]
 fn an_undeliverable_entry_is_given_up_and_the_next_is_delivered() {
-    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::default()), clock());
+    let (store, clock): (Arc<dyn Store>, _) = (Arc::new(SqliteStore::default()), clock());
     let (mut delivery, receiver, notifications) = delivery(&store, &clock, &[]);
     append_entry(&store, &clock);
     append_entry(&store, &clock);

@@ -12,11 +12,11 @@ use rusqlite::OpenFlags;
 
 use crate::store::error::StoreError;
 
-/// A store in one SQLite file.
+/// A store in one SQLite file, or in memory.
 pub struct SqliteStore {
     /// One connection: writes are rare, and SQLite allows one writer at a time.
     pub(super) connection: Mutex<Connection>,
-    /// Held until the store is dropped; then another serin can open the file. `None` if read-only.
+    /// Held until the store is dropped; then another serin can open the file. `None` if read-only or in memory.
     _lock: Option<File>,
 }
 
@@ -45,19 +45,19 @@ const SCHEMA: &str = "
     CREATE TABLE evidence_snapshot (
         replica  INTEGER NOT NULL,
         rollout  INTEGER NOT NULL,
-        base     INTEGER NOT NULL,
+        start    INTEGER NOT NULL,
         monitors TEXT NOT NULL,
-        PRIMARY KEY (replica, rollout, base)
+        PRIMARY KEY (replica, rollout, start)
     ) STRICT;
     CREATE TABLE evidence_tick (
         replica   INTEGER NOT NULL,
         rollout   INTEGER NOT NULL,
-        base      INTEGER NOT NULL,
+        start     INTEGER NOT NULL,
         number    INTEGER NOT NULL,
         step      INTEGER NOT NULL,
         at_ms     INTEGER NOT NULL,
         increment BLOB NOT NULL,
-        PRIMARY KEY (replica, rollout, base, number)
+        PRIMARY KEY (replica, rollout, start, number)
     ) STRICT;
     CREATE TABLE label (
         replica     INTEGER NOT NULL,
@@ -90,6 +90,16 @@ impl SqliteStore {
         let connection = connect(file, flags).and_then(prepare);
         let connection = connection.map_err(|cause| cause.at(path))?;
         Ok(SqliteStore { connection: Mutex::new(connection), _lock: Some(lock) })
+    }
+
+    /// A store in memory, lost when the process ends.
+    ///
+    /// # Errors
+    /// When SQLite cannot create it.
+    pub fn in_memory() -> Result<SqliteStore, StoreError> {
+        let mut connection = Connection::open_in_memory()?;
+        create_tables(&mut connection)?;
+        Ok(SqliteStore { connection: Mutex::new(connection), _lock: None })
     }
 
     /// Opens the file to read its contents at this moment, even while a serin writes to it.
@@ -201,13 +211,22 @@ fn prepare(mut connection: Connection) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     match schema {
         Schema::Current => {}
-        Schema::None => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()?;
-        }
+        Schema::None => create_tables(&mut connection)?,
     }
     Ok(connection)
+}
+
+fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+impl Default for SqliteStore {
+    fn default() -> SqliteStore {
+        SqliteStore::in_memory().unwrap()
+    }
 }

@@ -15,23 +15,22 @@ use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::store::error::StoreError;
 use crate::store::evidence::EvidenceLog;
-use crate::store::evidence::no_snapshot;
 use crate::store::replica::ReplicaId;
 
 impl EvidenceLog for SqliteStore {
     fn chunks(&self, replica: ReplicaId) -> Result<Vec<Chunk>, StoreError> {
         let connection = self.connection.lock();
         let mut select = connection.prepare_cached(
-            "SELECT rollout, base FROM evidence_snapshot WHERE replica = ?1 ORDER BY rollout, base",
+            "SELECT rollout, start FROM evidence_snapshot WHERE replica = ?1 ORDER BY rollout, start",
         )?;
-        let chunk = |row: &Row<'_>| Ok(Chunk { rollout: row.get(0)?, base: row.get(1)? });
+        let chunk = |row: &Row<'_>| Ok(Chunk { rollout: row.get(0)?, start: row.get(1)? });
         Ok(select.query_map([replica.0], chunk)?.collect::<rusqlite::Result<_>>()?)
     }
 
     fn snapshot(&self, replica: ReplicaId, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
         let select = "SELECT monitors FROM evidence_snapshot
-                      WHERE replica = ?1 AND rollout = ?2 AND base = ?3";
-        let key = [replica.0, chunk.rollout, chunk.base];
+                      WHERE replica = ?1 AND rollout = ?2 AND start = ?3";
+        let key = [replica.0, chunk.rollout, chunk.start];
         let text: Option<String> =
             self.connection.lock().query_row(select, key, |row| row.get(0)).optional()?;
         let what = format!("a snapshot of the tick log of rollout {}", chunk.rollout);
@@ -42,9 +41,9 @@ impl EvidenceLog for SqliteStore {
         let connection = self.connection.lock();
         let mut select = connection.prepare_cached(
             "SELECT number, step, at_ms, increment FROM evidence_tick
-             WHERE replica = ?1 AND rollout = ?2 AND base = ?3 ORDER BY number",
+             WHERE replica = ?1 AND rollout = ?2 AND start = ?3 ORDER BY number",
         )?;
-        let rows = select.query_map([replica.0, chunk.rollout, chunk.base], |row| {
+        let rows = select.query_map([replica.0, chunk.rollout, chunk.start], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
         rows.map(|row| {
@@ -63,10 +62,10 @@ impl EvidenceLog for SqliteStore {
         let transaction = connection.transaction()?;
         for table in ["evidence_snapshot", "evidence_tick"] {
             let mut delete = transaction.prepare_cached(&format!(
-                "DELETE FROM {table} WHERE replica = ?1 AND rollout = ?2 AND base = ?3"
+                "DELETE FROM {table} WHERE replica = ?1 AND rollout = ?2 AND start = ?3"
             ))?;
             for chunk in chunks {
-                delete.execute([replica.0, chunk.rollout, chunk.base])?;
+                delete.execute([replica.0, chunk.rollout, chunk.start])?;
             }
         }
         transaction.commit()?;
@@ -82,16 +81,16 @@ pub(super) fn append(
     rollout: u64,
     records: &[LogRecord],
 ) -> Result<(), StoreError> {
-    let newest = "SELECT max(base) FROM evidence_snapshot WHERE replica = ?1 AND rollout = ?2";
-    let mut base: Option<u64> =
+    let newest = "SELECT max(start) FROM evidence_snapshot WHERE replica = ?1 AND rollout = ?2";
+    let mut start: Option<u64> =
         connection.prepare_cached(newest)?.query_row([replica.0, rollout], |row| row.get(0))?;
     for record in records {
         match record {
-            LogRecord::Base(monitors) => {
+            LogRecord::Snapshot(monitors) => {
                 let ticks = monitors.ticks();
                 for later in [
-                    "evidence_snapshot WHERE base >= ?3",
-                    "evidence_tick WHERE base >= ?3",
+                    "evidence_snapshot WHERE start >= ?3",
+                    "evidence_tick WHERE start >= ?3",
                     "evidence_tick WHERE number > ?3",
                 ] {
                     connection.execute(
@@ -103,17 +102,20 @@ pub(super) fn append(
                     "INSERT INTO evidence_snapshot VALUES (?1, ?2, ?3, ?4)",
                     params![replica.0, rollout, ticks, to_json("monitors", monitors)?],
                 )?;
-                base = Some(ticks);
+                start = Some(ticks);
             }
             LogRecord::Tick(LoggedTick { number, step, at, increment }) => {
-                let base = base.ok_or_else(no_snapshot)?;
+                let start = start.ok_or_else(|| StoreError::Damaged {
+                    what: "a tick log".to_owned(),
+                    cause: "a tick without a snapshot".to_owned(),
+                })?;
                 let at_ms = at.as_millisecond();
                 // A save whose success was not reported is tried again.
                 connection
                     .prepare_cached(
                         "INSERT OR REPLACE INTO evidence_tick VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
-                    .execute(params![replica.0, rollout, base, number, step, at_ms, increment])?;
+                    .execute(params![replica.0, rollout, start, number, step, at_ms, increment])?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! SQLite store: one file, the default.
+//! SQLite store: one file (the default), or memory for tests and demos.
 //!
 //! A write-ahead log with `synchronous = FULL` makes an append durable before it is acknowledged. A lock
 //! file next to the database prevents a second serin from opening it; the operating system releases it
