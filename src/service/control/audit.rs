@@ -38,13 +38,12 @@ pub enum ReplayError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such rollout.
+    /// The journal has no such rollout.
     #[error("rollout {0} is not in the journal; name one that is")]
     NoRollout(u64),
     /// The log does not go back to this tick.
     #[error(
-        "the tick log of rollout {rollout} does not go back to tick {ticks}; only the newest of it \
-         is kept"
+        "the tick log of rollout {rollout} does not go back to tick {ticks}; only its newest chunks are kept"
     )]
     NotKept {
         /// The rollout.
@@ -84,13 +83,13 @@ pub struct RolloutRecord {
 pub struct Recomputed {
     /// The rollout.
     pub rollout: u64,
-    /// The journal entry.
+    /// The sequence of the journal entry.
     pub sequence: u64,
     /// When it was written.
     pub at: Timestamp,
-    /// What happened.
+    /// The name of the event.
     pub event: &'static str,
-    /// The verdict that the journal has.
+    /// The verdict in the journal.
     pub verdict: Verdict,
     /// The ticks of the sequential judge; `None` for a judgement without its evidence.
     pub ticks: Option<u64>,
@@ -114,7 +113,7 @@ pub enum Outcome {
     OtherVersion,
 }
 
-/// All rollouts of the journal.
+/// The rollouts of the journal.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -185,13 +184,13 @@ pub fn course(
     policy: &JudgePolicy,
 ) -> Result<Course, ReplayError> {
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
-    let segments = segments_of(store, rollout)?;
-    let first = segments.first().filter(|segment| segment.start == 0).ok_or_else(not_kept)?;
-    let base = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
+    let chunks = chunks_of(store, rollout)?;
+    let first = chunks.first().filter(|chunk| chunk.start == 0).ok_or_else(not_kept)?;
+    let snapshot = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
     let mut following =
-        Following::beginning(&base, policy).ok_or(ReplayError::NotRecorded { rollout })?;
-    for segment in segments {
-        following.follow(&store.ticks(ReplicaId::ONLY, segment)?)?;
+        Following::beginning(&snapshot, policy).ok_or(ReplayError::NotRecorded { rollout })?;
+    for chunk in chunks {
+        following.follow(&store.ticks(ReplicaId::ONLY, chunk)?)?;
     }
     Ok(following.course())
 }
@@ -204,7 +203,7 @@ fn again(
     judgement: &Judgement,
     sequential: Option<SequentialEvidence>,
 ) -> Judgement {
-    // After a promotion the labels alone are heard, whoever promoted.
+    // After a promotion only labels are judged, in either mode.
     let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { record.policy.mode };
     let (policy, inputs) = (record.policy.health, judgement.evidence.inputs);
     Judgement::new(
@@ -219,7 +218,7 @@ fn again(
 }
 
 fn compared(entry: &Judgement, again: &Judgement, algorithm: u32) -> (Outcome, Option<String>) {
-    // As texts, which is what the journal holds: they tell apart what comparing numbers would not.
+    // As text, which is what the journal holds: it also distinguishes 0 from -0.
     let [was, is] = [entry, again].map(|one| serde_json::to_string(one).unwrap_or_default());
     if was == is {
         return (Outcome::Equal, None);
@@ -255,10 +254,10 @@ fn difference(place: &str, was: &serde_json::Value, is: &serde_json::Value) -> S
     }
 }
 
-fn segments_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError> {
-    let mut segments = store.chunks(ReplicaId::ONLY)?;
-    segments.retain(|segment| segment.rollout == rollout);
-    Ok(segments)
+fn chunks_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError> {
+    let mut chunks = store.chunks(ReplicaId::ONLY)?;
+    chunks.retain(|chunk| chunk.rollout == rollout);
+    Ok(chunks)
 }
 
 /// The tick log of a rollout, read forward, so that ascending ticks are each taken in once.
@@ -270,7 +269,7 @@ struct Tape<'a> {
 }
 
 struct Position {
-    segment: Chunk,
+    chunk: Chunk,
     algorithm: u32,
     monitors: Monitors,
     ticks: Vec<LoggedTick>,
@@ -284,45 +283,44 @@ impl<'a> Tape<'a> {
     /// The evidence after this many ticks, and the version of the judge.
     fn at(&mut self, ticks: u64) -> Result<(SequentialEvidence, u32), ReplayError> {
         let not_kept = || ReplayError::NotKept { rollout: self.rollout, ticks };
-        let segments = segments_of(self.store, self.rollout)?;
-        // At the seam of two segments, the earlier one led there.
-        let segment = *segments
+        let chunks = chunks_of(self.store, self.rollout)?;
+        // At the boundary of two chunks, the earlier one has the tick.
+        let chunk = *chunks
             .iter()
-            .rfind(|segment| segment.start < ticks)
-            .or_else(|| segments.iter().rfind(|segment| segment.start == ticks))
+            .rfind(|chunk| chunk.start < ticks)
+            .or_else(|| chunks.iter().rfind(|chunk| chunk.start == ticks))
             .ok_or_else(not_kept)?;
         let reusable = self
             .position
             .take()
-            .filter(|position| position.segment == segment && position.monitors.ticks() <= ticks);
+            .filter(|position| position.chunk == chunk && position.monitors.ticks() <= ticks);
         let Position { algorithm, monitors, ticks: logged, .. } = match reusable {
             Some(position) => position,
             None => {
-                let monitors =
-                    self.store.snapshot(ReplicaId::ONLY, segment)?.ok_or_else(not_kept)?;
+                let monitors = self.store.snapshot(ReplicaId::ONLY, chunk)?.ok_or_else(not_kept)?;
                 let (algorithm, ticks) =
-                    (monitors.algorithm(), self.store.ticks(ReplicaId::ONLY, segment)?);
-                Position { segment, algorithm, monitors, ticks }
+                    (monitors.algorithm(), self.store.ticks(ReplicaId::ONLY, chunk)?);
+                Position { chunk, algorithm, monitors, ticks }
             }
         };
         let next = logged.partition_point(|tick| tick.number <= monitors.ticks());
         let monitors = tick_log::replay(monitors, &logged[next..], ticks)?;
         let evidence = SequentialEvidence::new(self.policy, &monitors);
-        self.position = Some(Position { segment, algorithm, monitors, ticks: logged });
+        self.position = Some(Position { chunk, algorithm, monitors, ticks: logged });
         Ok((evidence, algorithm))
     }
 }
 
 impl Control {
-    /// What the sequential judge said of a rollout after so many ticks, to the bit: from the policy in the journal,
-    /// a base and the ticks since. Blocks for up to about a second.
+    /// The evidence of the sequential judge after this many ticks of a rollout, recomputed from the policy in the
+    /// journal and the tick log. Blocks for up to about a second.
     ///
     /// # Errors
     /// See [`ReplayError`].
     pub fn replayed(&self, rollout: u64, ticks: u64) -> Result<SequentialEvidence, ReplayError> {
         let store = Arc::clone(&self.store);
         let rollouts = rollouts(&*store)?;
-        let record = rollouts.iter().find(|record| record.rollout == rollout);
+        let record = rollouts.iter().find(|it| it.rollout == rollout);
         let record = record.ok_or(ReplayError::NoRollout(rollout))?;
         Tape::new(&*store, rollout, &record.policy.judge).at(ticks).map(|(evidence, _)| evidence)
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::canary::HealthPolicy;
 use crate::canary::Verdict;
-use crate::canary::policy::segments::GivenSegments;
+use crate::canary::policy::segments::SegmentSettings;
 use crate::cli::demo::own_server::Folder;
 use crate::cli::demo::own_server::Server;
 use crate::cli::exit::FAIL;
@@ -98,7 +98,7 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     let folder = Folder::new("aa")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the model")?;
-    let server = Server::start(&models, &folder, GivenSegments::new())?;
+    let server = Server::start(&models, &folder, SegmentSettings::new())?;
     let client = Client::new(&server.url, None);
     let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
     let bar = ProgressBar::new(u64::from(runs)).with_style(style).with_message("rollouts");
