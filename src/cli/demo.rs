@@ -25,7 +25,7 @@ use super::exit::FAIL;
 use super::remote::client::Client;
 use super::show;
 use super::show::styled;
-use crate::canary::policy::segments::GivenSegments;
+use crate::canary::policy::segments::SegmentSettings;
 use crate::model::ensure_default_models;
 use story::Story;
 
@@ -100,14 +100,14 @@ impl Scenario {
     ];
 
     /// The segments of its server.
-    fn segments(self) -> GivenSegments {
+    fn segments(self) -> SegmentSettings {
         match self {
             Scenario::Segment => by_plan::regions(),
             Scenario::Slow
             | Scenario::Healthy
             | Scenario::Spike
             | Scenario::Ramp
-            | Scenario::Shadow => GivenSegments::new(),
+            | Scenario::Shadow => SegmentSettings::new(),
         }
     }
 

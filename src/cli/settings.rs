@@ -25,8 +25,8 @@ use crate::canary::policy::breaker::BreakerPolicy;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::policy::metric_overrides::MetricOverride;
 use crate::canary::policy::post_promotion::PostPromotionPolicy;
-use crate::canary::policy::segments::GivenSegments;
 use crate::canary::policy::segments::SegmentHarm;
+use crate::canary::policy::segments::SegmentSettings;
 use crate::canary::policy::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
@@ -164,7 +164,7 @@ settings! {
     /// Webhooks that are notified of events.
     notify: Vec<GivenTarget> = Vec::new();
     /// Slices of traffic that are judged separately.
-    segments: GivenSegments = GivenSegments::new();
+    segments: SegmentSettings = SegmentSettings::new();
     /// Circuit breaker for the canary.
     breaker: BreakerPolicy = BreakerPolicy::default();
     /// Monitoring after a promotion.

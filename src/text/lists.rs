@@ -74,6 +74,16 @@ fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
+/// Limit of the length of a name, in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Whether the text can name a metric, a segment key or a segment value: 1 to 64 letters (a-z, A-Z), digits, `_`,
+/// `.` or `-`.
+pub fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(fits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,10 +120,10 @@ fn segments_that_cannot_be_are_refused_and_forgotten() {
     let before = app.standing();
     let long = "x".repeat(100);
     let cases = [
-        (json!({ "color": "red" }), "segments.color is not declared; declared are device, region"),
-        (json!({ "region": "" }), "segments.region = \"\" is no name or value"),
-        (json!({ "region": "a b" }), "give 1 to 64 letters"),
-        (json!({ "region": long }), "give 1 to 64 letters"),
+        (json!({ "color": "red" }), "segments.color: not declared; use one of device, region"),
+        (json!({ "region": "" }), "segments.region: \"\" is not a name or value"),
+        (json!({ "region": "a b" }), "use 1 to 64 letters"),
+        (json!({ "region": long }), "use 1 to 64 letters"),
         (json!({ "region": null }), "a text or a number"),
         (json!({ "region": ["north"] }), "a text or a number"),
         (json!({ "region": { "a": 1 } }), "a text or a number"),

@@ -10,6 +10,8 @@ use super::health::HealthPolicy;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
+use crate::text::lists::MAX_NAME_BYTES;
+use crate::text::lists::is_name;
 
 pub use super::source::Role;
 pub use super::source::Source;
@@ -51,9 +53,6 @@ pub struct MetricName(String);
 /// The most metrics of a policy: each costs microseconds per second and about 100 kB.
 pub const MAX_METRICS: usize = 16;
 
-/// The longest name of a metric, in bytes.
-pub const MAX_NAME_BYTES: usize = 64;
-
 /// A text that is not a metric name.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
@@ -68,8 +67,7 @@ impl MetricName {
     /// # Errors
     /// When it is empty, too long, or has other characters.
     pub fn new(name: &str) -> Result<MetricName, MetricNameError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits) {
+        if is_name(name) {
             Ok(MetricName(name.to_owned()))
         } else {
             Err(MetricNameError(name.to_owned()))

@@ -1,7 +1,7 @@
-//! Which parts of the traffic are judged on their own? Declared keys, each with few values.
+//! Segments: parts of the traffic that are also judged on their own, by declared keys with few values.
 //!
-//! A *segment* is one value of one key, `region=north`. What is declared is bounded, so memory and the
-//! number of hypotheses are known before the first request: values beyond the bound are `other`.
+//! A *segment* is one value of one key, `region=north`. Keys and values are bounded, so memory and the number of
+//! hypotheses are known before the first request: values beyond the bound are `other`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,36 +10,36 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
-/// The most keys that can be declared.
+use crate::text::lists::MAX_NAME_BYTES;
+use crate::text::lists::is_name;
+
+/// Limit of declared keys.
 pub const MAX_KEYS: usize = 4;
 
-/// The most values of a key, `other` not counted. All segments there can be are four times seventeen.
+/// Limit of the values of a key without `other`. With four keys there are at most 4 x 17 segments.
 pub const MAX_VALUES: usize = 16;
 
-/// The longest key or value, in bytes.
-pub const MAX_BYTES: usize = 64;
-
-/// What stands for every value that has no place of its own.
+/// The value of all requests whose own value has no segment.
 pub const OTHER: &str = "other";
 
-/// The declared keys, and what harm in a segment leads to.
+/// Declared keys, and what harm in a segment leads to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segments {
     /// In the order of their names; at most [`MAX_KEYS`].
     pub keys: Vec<Key>,
-    /// What a finding leads to.
+    /// What harm in a segment leads to.
     pub harm: SegmentHarm,
 }
 
-/// What a finding leads to.
+/// What harm in a segment leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentHarm {
-    /// The ramp stops, the promotion is refused, and a person decides.
+    /// The rollout is held, a promotion is refused, and a person decides.
     #[default]
     Hold,
-    /// The canary is taken back. The segments then take half of alpha from the other metrics.
+    /// The canary is rolled back. The segments then take half of alpha from the other metrics.
     RollBack,
 }
 
@@ -53,13 +53,13 @@ pub struct Key {
     pub values: Values,
 }
 
-/// The values of a key that have a place of their own.
+/// The values of a key that have a segment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// These.
+    /// The listed values.
     Listed(Vec<Word>),
-    /// The first so many that appear in a rollout.
+    /// The first values that appear in a rollout, up to this number.
     First(usize),
 }
 
@@ -78,95 +78,96 @@ pub struct SegmentName {
     pub value: Word,
 }
 
-/// Keys as a configuration gives them.
-pub type GivenSegments = BTreeMap<String, GivenValues>;
+/// `[segments]` of the settings.
+pub type SegmentSettings = BTreeMap<String, ValueSettings>;
 
-/// The values of a key as a configuration gives them.
+/// The values of a key in the settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a list of values, such as [\"north\", \"south\"], or { most = 8 }")]
-pub enum GivenValues {
-    /// These.
-    Listed(Vec<GivenValue>),
-    /// The first so many that appear.
-    First(Most),
+pub enum ValueSettings {
+    /// `["north", "south"]`
+    Listed(Vec<TextOrNumber>),
+    /// `{ most = 8 }`
+    First(ValueLimit),
 }
 
-/// A bound as a configuration gives it.
+/// A number of values.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Most {
-    /// How many values have a place of their own.
+pub struct ValueLimit {
+    /// How many values have a segment.
     pub most: usize,
 }
 
-/// A value as a configuration gives it.
+/// A value in the settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a text or a whole number")]
-pub enum GivenValue {
+pub enum TextOrNumber {
     /// A text.
     Text(String),
     /// A whole number.
     Number(i64),
 }
 
-/// Keys that cannot be declared so.
+/// Settings of segments that are not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SegmentsError {
-    /// There are too many.
-    #[error("segments has {0} keys; give at most {MAX_KEYS}")]
+    /// There are too many keys.
+    #[error("segments: {0} keys; use at most {MAX_KEYS}")]
     Keys(usize),
-    /// A key or value is no word.
+    /// A key or value is not a word.
     #[error("segments: {0}")]
     Word(#[from] WordError),
     /// A key has no value, or too many.
-    #[error("segments.{key} has {count} values; give 1 to {MAX_VALUES}; all others are `{OTHER}`")]
+    #[error("segments.{key}: {count} values; use 1 to {MAX_VALUES}; all others are `{OTHER}`")]
     Values {
         /// The key.
         key: Word,
         /// How many.
         count: usize,
     },
-    /// A value stands twice.
-    #[error("segments.{key} has {value} twice; give each value once")]
+    /// A value is listed twice.
+    #[error("segments.{key}: {value} is listed twice; list each value once")]
     Twice {
         /// The key.
         key: Word,
         /// The value.
         value: Word,
     },
-    /// A value means all the rest already.
-    #[error("segments.{0} lists `{OTHER}`, which stands for all the rest anyway; leave it out")]
+    /// The name of all other values is listed.
+    #[error("segments.{0}: `{OTHER}` stands for all values that are not listed; leave it out")]
     Other(Word),
 }
 
-/// A text that is no word.
+/// A text that is not a word.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
-    "{text:?} is no name or value; give 1 to {MAX_BYTES} letters (a-z, A-Z), digits, _, . or -"
+    "{text:?} is not a name or value; use 1 to {MAX_NAME_BYTES} letters (a-z, A-Z), digits, _, . or -"
 )]
 pub struct WordError {
     text: String,
 }
 
-/// What a request says of its segments, and cannot.
+/// Segments of a request that are not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NoSegment {
-    /// Nothing is declared.
+    /// The key is not declared.
     #[error(
-        "segments.{0} is not declared, and nothing else is; declare it under [segments] in serin.toml, or \
-         leave segments out"
+        "segments.{key}: not declared; {}",
+        if .declared.is_empty() {
+            "declare it under [segments] in serin.toml, or leave segments out".to_owned()
+        } else {
+            format!("use one of {declared}, or leave segments out")
+        }
     )]
-    NothingDeclared(String),
-    /// Something else is declared.
-    #[error("segments.{key} is not declared; declared are {declared}; give those, or none")]
     NotDeclared {
-        /// The key that was given.
+        /// The key.
         key: String,
-        /// The declared ones.
+        /// The declared keys.
         declared: String,
     },
-    /// The value is no word.
-    #[error("segments.{key} = {cause}, or a number")]
+    /// The value is not a word.
+    #[error("segments.{key}: {cause}, or a number")]
     Value {
         /// The key.
         key: String,
@@ -176,16 +177,16 @@ pub enum NoSegment {
 }
 
 impl Word {
-    /// The word, if it is one.
+    /// A valid word.
     ///
     /// # Errors
     /// When it is empty, too long, or has other characters.
     pub fn new(text: &str) -> Result<Word, WordError> {
-        if Word::fits(text) {
+        if is_name(text) {
             return Ok(Word(text.to_owned()));
         }
-        // What is shown is short, whatever was sent.
-        let shown = text.chars().take(MAX_BYTES + 1).collect();
+        // The message is short, whatever was sent.
+        let shown = text.chars().take(MAX_NAME_BYTES + 1).collect();
         Err(WordError { text: shown })
     }
 
@@ -197,11 +198,6 @@ impl Word {
     /// [`OTHER`].
     pub fn other() -> Word {
         Word(OTHER.to_owned())
-    }
-
-    fn fits(text: &str) -> bool {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(fits)
     }
 }
 
@@ -226,7 +222,7 @@ impl fmt::Display for SegmentName {
 }
 
 impl Key {
-    /// How many segments it makes, that of all other values included.
+    /// The number of its segments, including `other`.
     pub fn segments(&self) -> usize {
         1 + match &self.values {
             Values::Listed(values) => values.len(),
@@ -236,19 +232,19 @@ impl Key {
 }
 
 impl Segments {
-    /// What a configuration declares.
+    /// The segments that the settings declare.
     ///
     /// # Errors
-    /// Names the first key or value that cannot be.
-    pub fn new(given: &GivenSegments, harm: SegmentHarm) -> Result<Segments, SegmentsError> {
-        if given.len() > MAX_KEYS {
-            return Err(SegmentsError::Keys(given.len()));
+    /// Names the first key or value that is not valid.
+    pub fn new(settings: &SegmentSettings, harm: SegmentHarm) -> Result<Segments, SegmentsError> {
+        if settings.len() > MAX_KEYS {
+            return Err(SegmentsError::Keys(settings.len()));
         }
-        let keys = given.iter().map(|(name, values)| {
+        let keys = settings.iter().map(|(name, values)| {
             let name = Word::new(name)?;
             let (count, values) = match values {
-                GivenValues::First(Most { most }) => (*most, Values::First(*most)),
-                GivenValues::Listed(values) => {
+                ValueSettings::First(ValueLimit { most }) => (*most, Values::First(*most)),
+                ValueSettings::Listed(values) => {
                     (values.len(), Values::Listed(listed(&name, values)?))
                 }
             };
@@ -260,46 +256,32 @@ impl Segments {
         Ok(Segments { keys: keys.collect::<Result<_, _>>()?, harm })
     }
 
-    /// As a configuration would give them, without what a finding leads to.
-    pub fn given(&self) -> GivenSegments {
-        let values = |values: &Values| match values {
-            Values::First(most) => GivenValues::First(Most { most: *most }),
-            Values::Listed(words) => GivenValues::Listed(
-                words.iter().map(|word| GivenValue::Text(word.as_str().to_owned())).collect(),
-            ),
-        };
-        self.keys.iter().map(|key| (key.name.as_str().to_owned(), values(&key.values))).collect()
-    }
-
     /// Whether nothing is declared.
     pub fn is_off(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// How many segments there can be.
+    /// The number of segments.
     pub fn count(&self) -> usize {
         self.keys.iter().map(Key::segments).sum()
     }
 
-    /// Whether a request may say this of its segments.
+    /// Checks the segments that a request names.
     ///
     /// # Errors
-    /// Names the first key or value that it may not.
+    /// Names the first key or value that is not valid.
     pub fn check<'a>(
         &self,
-        given: impl IntoIterator<Item = (&'a str, &'a str)>,
+        named: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), NoSegment> {
-        for (key, value) in given {
-            // What is shown is short, whatever was sent.
-            let shown = || key.chars().take(MAX_BYTES).collect::<String>();
-            if self.is_off() {
-                return Err(NoSegment::NothingDeclared(shown()));
-            }
+        for (key, value) in named {
+            // The message is short, whatever was sent.
+            let shown = || key.chars().take(MAX_NAME_BYTES).collect::<String>();
             if !self.keys.iter().any(|declared| declared.name.as_str() == key) {
                 let names: Vec<&str> = self.keys.iter().map(|key| key.name.as_str()).collect();
                 return Err(NoSegment::NotDeclared { key: shown(), declared: names.join(", ") });
             }
-            if !Word::fits(value) {
+            if !is_name(value) {
                 Word::new(value).map_err(|cause| NoSegment::Value { key: shown(), cause })?;
             }
         }
@@ -307,12 +289,12 @@ impl Segments {
     }
 }
 
-fn listed(key: &Word, given: &[GivenValue]) -> Result<Vec<Word>, SegmentsError> {
-    let mut values: Vec<Word> = Vec::with_capacity(given.len().min(MAX_VALUES));
-    for one in given {
+fn listed(key: &Word, settings: &[TextOrNumber]) -> Result<Vec<Word>, SegmentsError> {
+    let mut values: Vec<Word> = Vec::with_capacity(settings.len().min(MAX_VALUES));
+    for one in settings {
         let value = match one {
-            GivenValue::Text(text) => Word::new(text)?,
-            GivenValue::Number(number) => Word::new(&number.to_string())?,
+            TextOrNumber::Text(text) => Word::new(text)?,
+            TextOrNumber::Number(number) => Word::new(&number.to_string())?,
         };
         if value.as_str() == OTHER {
             return Err(SegmentsError::Other(key.clone()));
@@ -334,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_values_and_a_bound_both_leave_room_for_the_others() {
+    fn listed_values_and_a_limit_both_add_a_segment_for_the_others() {
         let segments = declared("region = ['north', 'south']\ndevice = { most = 8 }").unwrap();
         assert_eq!(segments.count(), 3 + 9);
         assert_eq!(declared("shard = [1, 2, 3]").unwrap().count(), 4);
@@ -342,40 +324,40 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_declared_is_named() {
+    fn errors_in_the_settings_name_the_key() {
         for (toml, named) in [
-            ("a = [1]\nb = [1]\nc = [1]\nd = [1]\ne = [1]", "5 keys; give at most 4"),
-            ("region = []", "segments.region has 0 values; give 1 to 16"),
-            ("device = { most = 17 }", "segments.device has 17 values"),
-            ("region = ['north', 'north']", "north twice"),
-            ("region = ['north pole']", "\"north pole\" is no name"),
-            ("region = ['other']", "segments.region lists `other`"),
+            ("a = [1]\nb = [1]\nc = [1]\nd = [1]\ne = [1]", "5 keys; use at most 4"),
+            ("region = []", "segments.region: 0 values; use 1 to 16"),
+            ("device = { most = 17 }", "segments.device: 17 values"),
+            ("region = ['north', 'north']", "north is listed twice"),
+            ("region = ['north pole']", "\"north pole\" is not a name"),
+            ("region = ['other']", "segments.region: `other` stands for"),
             ("'a b' = ['x']", "\"a b\""),
         ] {
             let error = declared(toml).unwrap_err().to_string();
             assert!(error.contains(named), "{toml}: {error}");
         }
         for toml in ["region = 'north'", "device = { least = 3 }", "device = { most = -1 }"] {
-            let error = toml::from_str::<GivenSegments>(toml).unwrap_err().to_string();
+            let error = toml::from_str::<SegmentSettings>(toml).unwrap_err().to_string();
             assert!(error.contains("a list of values"), "{toml}: {error}");
         }
     }
 
     #[test]
-    fn a_request_may_say_only_what_is_declared() {
+    fn a_request_may_name_only_declared_keys() {
         let off = Segments::default();
         assert_eq!(off.check([]), Ok(()));
         let error = off.check([("region", "north")]).unwrap_err().to_string();
         assert!(error.contains("declare it under [segments]"), "{error}");
         let segments = declared("region = ['north']\ndevice = { most = 2 }").unwrap();
-        // A value that is not listed is one of the others.
+        // A value that is not listed belongs to `other`.
         assert_eq!(segments.check([("region", "moon"), ("device", "17.5")]), Ok(()));
         let long = "x".repeat(1000);
         for (key, value, named) in [
-            ("regoin", "north", "declared are device, region"),
-            (&*long, "north", "is not declared"),
-            ("region", "", "segments.region = \"\" is no name or value"),
-            ("region", &*long, "give 1 to 64"),
+            ("regoin", "north", "use one of device, region"),
+            (&*long, "north", "not declared"),
+            ("region", "", "segments.region: \"\" is not a name or value"),
+            ("region", &*long, "use 1 to 64"),
             ("region", "a\nb", "letters"),
         ] {
             let error = segments.check([(key, value)]).unwrap_err().to_string();

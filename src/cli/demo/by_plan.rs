@@ -6,9 +6,9 @@ use serde_json::json;
 use super::story::Met;
 use super::story::Story;
 use crate::canary::policy::Mode;
-use crate::canary::policy::segments::GivenSegments;
-use crate::canary::policy::segments::GivenValue;
-use crate::canary::policy::segments::GivenValues;
+use crate::canary::policy::segments::SegmentSettings;
+use crate::canary::policy::segments::TextOrNumber;
+use crate::canary::policy::segments::ValueSettings;
 use crate::canary::rollout::state::Outcome;
 use crate::service::status::overview::RolloutState;
 
@@ -16,9 +16,9 @@ use crate::service::status::overview::RolloutState;
 const REGIONS: [&str; 4] = ["north", "south", "east", "west"];
 
 /// `region = ["north", ...]`, as the settings declare it.
-pub fn regions() -> GivenSegments {
-    let values = REGIONS.map(|region| GivenValue::Text(region.to_owned()));
-    GivenSegments::from([("region".to_owned(), GivenValues::Listed(values.to_vec()))])
+pub fn regions() -> SegmentSettings {
+    let values = REGIONS.map(|region| TextOrNumber::Text(region.to_owned()));
+    SegmentSettings::from([("region".to_owned(), ValueSettings::Listed(values.to_vec()))])
 }
 
 /// A canary that starts to fail, and is rolled back at once.

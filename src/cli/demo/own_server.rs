@@ -10,7 +10,7 @@ use anyhow::Context;
 use anyhow::anyhow;
 use tokio::sync::oneshot;
 
-use crate::canary::policy::segments::GivenSegments;
+use crate::canary::policy::segments::SegmentSettings;
 use crate::cli::settings::Settings;
 use crate::http;
 use crate::service::Service;
@@ -36,7 +36,7 @@ impl Server {
     pub(crate) fn start(
         models: &Path,
         folder: &Folder,
-        segments: GivenSegments,
+        segments: SegmentSettings,
     ) -> anyhow::Result<Server> {
         let settings = Settings {
             store: Location::Memory,
