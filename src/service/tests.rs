@@ -37,7 +37,7 @@ use crate::store::sqlite::SqliteStore;
 
 mod judging;
 
-mod taken_back;
+mod rollback;
 
 mod labels;
 
@@ -47,15 +47,15 @@ mod by_segment;
 
 mod questions;
 
-/// A store whose disk can be full, or full for evidence alone.
+/// A store that can fail: as a whole, for evidence only, or for checkpoints.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) inner: SqliteStore,
     full: AtomicBool,
-    /// Whoever holds it makes the disk wait.
+    /// While it is locked, the disk waits.
     slow: Mutex<()>,
     pub(super) keeps_no_evidence: AtomicBool,
-    /// Whether its journal is shorter than whoever writes believes, as after a backup was put in its place.
+    /// Whether its journal is shorter than the writer expects, as after a backup was restored.
     is_behind: AtomicBool,
     /// Whether the checkpoint is gone.
     has_lost_its_checkpoint: AtomicBool,
@@ -314,7 +314,7 @@ fn a_listed_path_is_the_file_that_is_deployed() {
 }
 
 #[test]
-fn samples_that_do_not_add_up_are_not_gone_on_with() {
+fn samples_that_do_not_add_up_are_discarded() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
@@ -341,7 +341,7 @@ fn an_unreadable_checkpoint_starts_new_samples() {
 }
 
 #[test]
-fn an_artifact_that_is_another_one_than_its_digest_says_is_not_served() {
+fn an_artifact_with_another_digest_is_not_served() {
     let bench = Bench::new();
     let status = bench.start().status();
     let (v1, v2) = (status.stable.digest, std::fs::read(bench.path("model_v2.bin")).unwrap());
@@ -378,7 +378,7 @@ fn a_canary_whose_artifact_is_lost_is_rolled_back_at_the_start() {
 }
 
 #[test]
-fn whoever_loses_the_race_for_the_journal_follows_the_winner() {
+fn the_writer_that_loses_the_race_for_the_journal_follows_the_winner() {
     let bench = Bench::new();
     let (one, two) = (bench.start(), bench.start());
     deploy(&one, "model_v2.bin", 100.0);
@@ -390,7 +390,7 @@ fn whoever_loses_the_race_for_the_journal_follows_the_winner() {
 }
 
 #[test]
-fn a_rollback_that_loses_the_race_takes_the_canary_back_all_the_same() {
+fn a_rollback_that_loses_the_race_still_takes_effect() {
     let bench = Bench::new();
     let (one, two) = (bench.start(), bench.start());
     deploy(&one, "model_v2.bin", 100.0);
@@ -405,7 +405,7 @@ fn a_rollback_that_loses_the_race_takes_the_canary_back_all_the_same() {
 }
 
 #[test]
-fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
+fn a_key_seen_in_the_warm_up_is_new_after_it_even_after_a_restart() {
     for down in [60, 3] {
         let bench = Bench::new();
         let service = bench.start();
@@ -435,7 +435,7 @@ fn whoever_came_in_a_warm_up_is_new_after_it_even_over_a_restart() {
 }
 
 #[test]
-fn whoever_rolls_back_what_is_not_there_is_told_so() {
+fn a_rollback_without_a_canary_says_that_nothing_happened() {
     let bench = Bench::new();
     let service = bench.start();
     let rollback = || {
@@ -444,7 +444,7 @@ fn whoever_rolls_back_what_is_not_there_is_told_so() {
     };
     assert_eq!(
         rollback(),
-        "no canary was there, so nothing was rolled back and nothing was put into quarantine"
+        "no canary is active, so nothing was rolled back and nothing was quarantined"
     );
     deploy(&service, "model_v2.bin", 10.0);
     let force = Command::Promote { force: true, reason: Some("urgent".to_owned()) };
@@ -456,7 +456,7 @@ fn whoever_rolls_back_what_is_not_there_is_told_so() {
 }
 
 #[test]
-fn time_is_told_by_the_clock_that_was_given() {
+fn all_times_come_from_the_given_clock() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
@@ -468,7 +468,7 @@ fn time_is_told_by_the_clock_that_was_given() {
 }
 
 #[test]
-fn a_missing_folder_of_models_is_an_error_that_says_what_to_do() {
+fn a_missing_models_folder_is_an_error_with_a_remedy() {
     let registry = Registry::new(Path::new("no/such/folder"));
     let error = registry.candidate("model_v1.bin").err().unwrap().to_string();
     assert!(error.contains("serin train"), "{error}");

@@ -185,11 +185,11 @@ fn a_plan_that_cannot_be_is_refused_with_its_field() {
         (with(json!({ "bake": "1h" })), "unknown field `bake`"),
         (
             json!({ "model_path": "model_v2.bin", "mode": "manual", "plan": short_plan() }),
-            "a plan goes with mode automatic",
+            "a plan is only for mode automatic",
         ),
         (
             json!({ "model_path": "model_v2.bin", "mode": "automatic", "traffic_percent": 5 }),
-            "traffic_percent goes with mode manual",
+            "traffic_percent is only for mode manual",
         ),
         (json!({ "model_path": "model_v2.bin", "mode": "bold" }), "automatic"),
     ] {

@@ -246,7 +246,7 @@ fn what_cannot_be_shadowed_is_refused_with_its_field() {
         (with("shadow_percent", json!(101)), "shadow_percent: 101"),
         (with("shadow_percent", json!(0.001)), "finer than 0.01"),
         (everything, "shadow_percent: 1 is out of range"),
-        (planned, "shadow_percent goes with mode manual"),
+        (planned, "shadow_percent is only for mode manual"),
         (with("policy", shadow_score), "metrics.shadow_score: judged in shadow"),
         (with("steps", json!([{ "weight": 0 }])), "no step sends users to the canary"),
     ] {

@@ -31,7 +31,7 @@ enum Fate {
     RollBack,
     Promote(Verdict, bool),
     Deploy(&'static str, bool),
-    /// A look at the promotion that is watched, at labels that show harm or do not.
+    /// A look at the monitored promotion, with labels that show harm or do not.
     Labels(bool),
     /// A person takes the promotion back.
     Revert,

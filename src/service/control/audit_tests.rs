@@ -1,4 +1,4 @@
-//! Verdicts recomputed from the store: over steps, restarts, full segments, and disks that fail.
+//! Verdicts recomputed from the store: over steps, restarts, full chunks, and failing disks.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
-/// Some ten ticks of ten requests to a segment.
+/// About ten ticks of ten requests per chunk.
 const SMALL: Bounds =
     Bounds { chunk_bytes: 700, chunks_per_rollout: 100, chunks: 200, unsaved_bytes: 9000 };
 
@@ -42,7 +42,7 @@ fn slow_down(service: &Service) {
     service.command(slow, None).unwrap();
 }
 
-/// Real predictions, and a look every ten of them.
+/// Ten predictions per tick.
 fn live_through(service: &Service, ticks: u32) {
     for _ in 0..ticks {
         answers(service, 10);
@@ -65,7 +65,7 @@ fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayE
     service.control.replayed(judgement.rollout, ticks).map(|sequential| json(&sequential))
 }
 
-/// What the checkpoint has concluded is what the log of its rollout comes to, from every base.
+/// The monitors of the checkpoint equal those that the tick log leads to, from every snapshot.
 fn assert_the_state_is_the_log(store: &dyn Store) {
     let saved = store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let monitors = saved.monitors.unwrap();
@@ -165,9 +165,11 @@ fn a_crash_right_after_a_step_begins_keeps_what_the_steps_before_it_have_shown()
 }
 
 #[test]
-fn however_many_look_at_once_every_request_is_judged_once() {
+fn with_concurrent_ticks_and_saves_every_request_is_judged_once() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
+    // A save that takes as long as all ticks must not overflow the buffer, which starts the log again.
+    service.control.judge.lock().bounds.unsaved_bytes = Bounds::default().unsaved_bytes;
     deploy(&service, "model_v2.bin", 50.0);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -182,7 +184,7 @@ fn however_many_look_at_once_every_request_is_judged_once() {
 }
 
 #[test]
-fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
+fn the_newest_verdicts_of_a_long_rollout_can_be_recomputed() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
     service.control.judge.lock().bounds = Bounds { chunks_per_rollout: 3, ..SMALL };
@@ -206,7 +208,7 @@ fn of_a_long_rollout_the_newest_verdicts_can_be_recomputed() {
 }
 
 #[test]
-fn rollouts_of_long_ago_are_forgotten() {
+fn the_evidence_of_old_rollouts_is_deleted() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let (store, service) = on_sqlite(&bench, &folder.path().join("serin.db"));
     service.control.judge.lock().bounds = Bounds { chunks: 4, ..Bounds::default() };
@@ -224,7 +226,7 @@ fn rollouts_of_long_ago_are_forgotten() {
 }
 
 #[test]
-fn without_its_evidence_a_rollback_goes_on_and_the_rest_waits() {
+fn without_saved_evidence_a_rollback_happens_and_other_events_wait() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     deploy(&service, "model_v2.bin", 50.0);

@@ -28,9 +28,9 @@ impl Control {
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
         let live = self.serving.live.load_full();
-        let mut watch = self.judge.lock();
-        // Without a canary, labels may still come for a promoted one.
-        let (rollout, step, digest) = match (&live.canary, watch.promoted()) {
+        let mut judge = self.judge.lock();
+        // Without a canary, labels may still arrive for a promoted one.
+        let (rollout, step, digest) = match (&live.canary, judge.promoted()) {
             (Some(canary_slot), _) => {
                 (canary_slot.rollout, canary_slot.step, canary_slot.loaded.version.digest.clone())
             }
@@ -43,16 +43,16 @@ impl Control {
             Some(_) => live.recorder.observed(),
             None => Observed::default(),
         };
-        if !watch.tick(&live, &observed, &self.reported, at) {
+        if !judge.tick(&live, &observed, &self.reported, at) {
             // A command is about to install another step; the next save finds it.
             return Ok(());
         }
         let now = (rollout, step, observed.requests());
-        let Some(to_save) = watch.to_save() else { return Ok(()) };
+        let Some(to_save) = judge.to_save() else { return Ok(()) };
         // Under the same lock, so that each label is either in a saved tick or still waits.
         let labels = self.reported.feedback.to_save(rollout);
-        drop(watch);
-        if *saved == now && to_save.grown.is_empty() && labels.new.is_empty() {
+        drop(judge);
+        if *saved == now && to_save.records.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
         let seen = |of: fn(&RolloutKeys) -> &Visits| {
@@ -76,11 +76,11 @@ impl Control {
             new_labels: labels.new,
             pairs: observed.pairs,
         };
-        self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.grown)?;
+        self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.records)?;
         self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
-        self.judge.lock().saved(rollout, to_save.so_far);
+        self.judge.lock().saved(rollout, to_save.position);
         *saved = now;
-        if to_save.grown.iter().any(|part| matches!(part, LogRecord::Snapshot(_))) {
+        if to_save.records.iter().any(|part| matches!(part, LogRecord::Snapshot(_))) {
             self.forget_chunks();
         }
         Ok(())

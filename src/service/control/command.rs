@@ -82,7 +82,7 @@ pub enum Command {
         /// The delay; `None`: as before.
         delay_ms: Option<u32>,
     },
-    /// Inject a fault into the canary, or none any more.
+    /// Inject a fault into the canary, or remove it.
     Inject(InjectionFields),
     /// Make the canary stable.
     Promote {
@@ -127,7 +127,7 @@ impl Control {
             reason,
             override_quarantine: deployment.override_quarantine,
         };
-        let note = Control::ended_watch(&ledger);
+        let note = Control::monitoring_note(&ledger);
         self.commit(&mut ledger, &event, Some(candidate))?;
         Ok(Status { note, ..self.status_of(&ledger) })
     }
@@ -165,15 +165,15 @@ impl Control {
                 return contradiction("a plan", "automatic", instead);
             }
             Mode::Automatic if deployment.weight.is_some() => {
-                let instead = "the steps of the plan say the shares: give steps";
+                let instead = "set the weights in the steps of the plan";
                 return contradiction("traffic_percent", "manual", instead);
             }
             Mode::Automatic if deployment.shadow.is_some() => {
-                let instead = "the steps of the plan say what they shadow: give steps";
+                let instead = "set the shadow shares in the steps of the plan";
                 return contradiction("shadow_percent", "manual", instead);
             }
             Mode::Automatic if deployment.bake.is_some() => {
-                let instead = "the steps of the plan say how long they bake: give steps";
+                let instead = "set the bake times in the steps of the plan";
                 return contradiction("bake", "manual", instead);
             }
             Mode::Manual => {
@@ -192,12 +192,12 @@ impl Control {
             Mode::Manual => !shadow.is_zero(),
             Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
         };
-        let comes = match (shadows, self.settings.kept.ring) {
+        let pairs = match (shadows, self.settings.kept.ring) {
             (true, _) => PairSource::InShadow,
             (false, 0) => PairSource::Never,
             (false, _) => PairSource::WhenAskedAgain,
         };
-        let judge = judge.of_rollout(&default.health, &deployment.judge, comes)?;
+        let judge = judge.of_rollout(&default.health, &deployment.judge, pairs)?;
         let bake = deployment.bake.unwrap_or(default.bake);
         Ok(Policy { weight, shadow, bake, mode, plan, judge, post_promotion, ..default.clone() })
     }
@@ -210,8 +210,7 @@ impl Control {
                 Err(CommandError::Field(FieldError::out_of_range(
                     "metrics",
                     metric.name.to_string(),
-                    "metrics of labels only where labels are taken: set enabled = true under \
-                          [feedback], or make it advisory",
+                    "metrics of labels only with labels: set enabled = true under [feedback], or make it advisory",
                 )))
             }
             Some(_) | None => Ok(()),
@@ -274,12 +273,12 @@ impl Control {
                 by: Mode::Manual,
             },
             Command::Revert { reason } => {
-                let care = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
+                let promotion = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
                 let reason = checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?;
                 Event::Reverted {
-                    rollout: care.rollout.id,
+                    rollout: promotion.rollout.id,
                     cause: Cause::Person(Some(reason)),
-                    judgement: Some(Box::new(self.judged_after_tick(care))),
+                    judgement: Some(Box::new(self.judged_after_tick(promotion))),
                     by: Mode::Manual,
                 }
             }
@@ -351,19 +350,19 @@ fn nothing_to_roll_back(state: &State, command: &Command) -> Option<String> {
     if state.rollout.is_some() {
         return None;
     }
-    let mut note = "no canary was there, so nothing was rolled back".to_owned();
+    let mut note = "no canary is active, so nothing was rolled back".to_owned();
     if *quarantine {
-        note.push_str(" and nothing was put into quarantine");
+        note.push_str(" and nothing was quarantined");
     }
-    if let Some(care) = state.post_promotion.as_deref() {
-        let (canary, previous) = (&care.rollout.canary.name, &care.previous.name);
+    if let Some(promotion) = state.post_promotion.as_deref() {
+        let (canary, previous) = (&promotion.rollout.canary.name, &promotion.previous.name);
         note.push_str(&format!(
-            "; {canary} was promoted and is watched: revert the promotion to have {previous} back"
+            "; {canary} was promoted and is monitored; revert the promotion to return to {previous}"
         ));
     } else if let Some(last) = state.last.as_ref().filter(|it| it.outcome == Outcome::Promoted) {
         let (canary, at) = (&last.canary.name, last.at);
         note.push_str(&format!(
-            "; {canary} was promoted at {at}: deploy the version before and promote it to have it back"
+            "; {canary} was promoted at {at}; to return to the previous version, deploy and promote it"
         ));
     }
     Some(note)
@@ -375,7 +374,7 @@ fn check_shadow(weight: Weight, shadow: Weight) -> Result<(), CommandError> {
         return Err(CommandError::Field(FieldError::out_of_range(
             "shadow_percent",
             shadow.percent().to_string(),
-            "0 while the canary has all traffic: stable answers nothing there",
+            "0 while the canary has all traffic, because stable answers nothing",
         )));
     }
     Ok(())

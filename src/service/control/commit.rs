@@ -186,7 +186,8 @@ impl Control {
             let canary = known(&rollout.canary)?;
             Some(CanarySlot::new(rollout, canary, state.slowdown, visits, breaker, before))
         });
-        let previous = state.post_promotion.as_ref().and_then(|care| known(&care.previous));
+        let previous =
+            state.post_promotion.as_ref().and_then(|promotion| known(&promotion.previous));
         let recorder = match samples {
             SamplesEffect::Keep => old.recorder.clone(),
             SamplesEffect::StartAnew => Arc::new(Recorder::new(self.settings.workers)),
@@ -204,7 +205,8 @@ impl Control {
     /// Keeps only the artifacts that a restart would need. A failure costs only space.
     fn forget_artifacts(&self, state: &State) {
         let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
-        let previous = state.post_promotion.iter().map(|care| care.previous.digest.as_str());
+        let previous =
+            state.post_promotion.iter().map(|promotion| promotion.previous.digest.as_str());
         let stable = state.stable.digest.as_str();
         let needed: Vec<&str> = canary.chain(previous).chain([stable]).collect();
         if let Err(cause) = self.store.retain_artifacts(&needed) {

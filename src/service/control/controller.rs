@@ -111,9 +111,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_that_fails_or_panics_is_told_and_not_the_last() {
+    fn a_look_that_fails_or_panics_is_logged_and_the_next_one_happens() {
         assert_eq!(trouble_of(|| Ok(())), None);
-        assert!(trouble_of::<()>(|| panic!("a bug")).is_some_and(|told| told.contains("panicked")));
+        assert!(
+            trouble_of::<()>(|| panic!("a bug")).is_some_and(|cause| cause.contains("panicked"))
+        );
         let failed =
             || Err::<(), _>(crate::store::StoreError::Conflict { expected: 1, actual: 2 }.into());
         assert!(trouble_of(failed).is_some());

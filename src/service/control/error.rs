@@ -25,7 +25,7 @@ pub enum CommandError {
         /// The difference.
         cause: SchemaDifference,
     },
-    /// It fails before the first user would meet it.
+    /// It fails its warm-up.
     #[error("{path:?} fails its warm-up ({}); it was not deployed", .cause.detail)]
     WarmUp {
         /// The file.
@@ -36,22 +36,22 @@ pub enum CommandError {
     /// A field of the command does not fit.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// The version to revert to is lost.
+    /// The previous version could not be loaded.
     #[error(
-        "{version} could not be loaded after the last start, so it cannot be reverted to; deploy it"
+        "{version} could not be loaded at the last start, so the promotion cannot be reverted; deploy it instead"
     )]
     PreviousLost {
         /// The version before the promotion.
         version: String,
     },
     /// Two fields contradict each other.
-    #[error("{given} goes with mode {mode}; {instead}")]
+    #[error("{given} is only for mode {mode}; {instead}")]
     Contradiction {
         /// The field.
         given: &'static str,
         /// The mode it goes with.
         mode: &'static str,
-        /// What to give instead.
+        /// What to do instead.
         instead: &'static str,
     },
     /// Fault injection is off.
@@ -61,7 +61,7 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The caller expects an older state.
-    #[error("the state is at revision {actual}, not {expected}; look at the status and retry")]
+    #[error("the state is at revision {actual}, not {expected}; read the status and retry")]
     Revision {
         /// The revision that the caller expects.
         expected: u64,

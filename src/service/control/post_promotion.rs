@@ -14,10 +14,10 @@ use crate::service::serving::recorder::Observed;
 impl Control {
     /// Looks at the monitored promotion, if there is one, and acts.
     pub(crate) fn look_after(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
-        let Some(care) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
-        let rollout = care.rollout.id;
-        let judgement = Box::new(self.judged_after_tick(care));
-        let event = match care.next(
+        let Some(promotion) = ledger.state.post_promotion.as_deref() else { return Ok(()) };
+        let rollout = promotion.rollout.id;
+        let judgement = Box::new(self.judged_after_tick(promotion));
+        let event = match promotion.next(
             &judgement,
             self.serving.live.load().previous.is_some(),
             self.clock.wall(),
@@ -34,20 +34,20 @@ impl Control {
     }
 
     /// The judgement that a decision after a promotion rests on: closes a tick first.
-    pub(crate) fn judged_after_tick(&self, care: &PostPromotion) -> Judgement {
+    pub(crate) fn judged_after_tick(&self, promotion: &PostPromotion) -> Judgement {
         let live = self.serving.live.load();
         self.closed_tick(&live);
-        self.judged_after(care, self.newest_evidence(&live).map(|it| it.evidence))
+        self.judged_after(promotion, self.newest_evidence(&live).map(|it| it.evidence))
     }
 
     /// The judgement of a promoted version on this evidence, by the labels alone.
     pub(crate) fn judged_after(
         &self,
-        care: &PostPromotion,
+        promotion: &PostPromotion,
         sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let none = Observed::default();
-        let rollout = &care.rollout;
+        let rollout = &promotion.rollout;
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         // Traffic is not split, so the health check has nothing to compare.
         let mode = Mode::Automatic;
@@ -63,13 +63,13 @@ impl Control {
     }
 
     /// A note for a deployment that ends post-promotion monitoring.
-    pub(crate) fn ended_watch(ledger: &Ledger) -> Option<String> {
-        let care = ledger.state.post_promotion.as_deref()?;
-        let rollout = &care.rollout;
+    pub(crate) fn monitoring_note(ledger: &Ledger) -> Option<String> {
+        let promotion = ledger.state.post_promotion.as_deref()?;
+        let rollout = &promotion.rollout;
         Some(format!(
             "monitoring of the promoted {} (rollout {}) ended with this deployment, before {}; {} can no \
              longer be reverted to",
-            rollout.canary.name, rollout.id, care.until, care.previous.name
+            rollout.canary.name, rollout.id, promotion.until, promotion.previous.name
         ))
     }
 }

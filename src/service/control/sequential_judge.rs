@@ -29,12 +29,12 @@ use crate::service::serving::recorder::Observed;
 /// The sequential judge of the running rollout, and up to which samples it has seen.
 #[derive(Default)]
 pub(crate) struct SequentialJudge {
-    watched: Option<Watched>,
+    judged: Option<Judged>,
     /// How much of the tick log is kept.
     pub(crate) bounds: Bounds,
 }
 
-struct Watched {
+struct Judged {
     rollout: u64,
     step: u32,
     digest: String,
@@ -47,7 +47,7 @@ struct Watched {
     is_warm: bool,
     /// The samples of the step up to the last tick.
     seen: Samples,
-    /// The pairs, likewise.
+    /// The pairs of the step up to the last tick.
     seen_pairs: Option<Pairs>,
     monitors: Monitors,
     /// Ticks that are not in the store yet.
@@ -68,10 +68,10 @@ pub(crate) struct Newest {
 pub(crate) struct ToSave {
     /// Its monitors.
     pub(crate) monitors: Monitors,
-    /// The log since the last save.
-    pub(crate) grown: Vec<LogRecord>,
-    /// The end of it.
-    pub(crate) so_far: u64,
+    /// The records since the last save.
+    pub(crate) records: Vec<LogRecord>,
+    /// The position of their end.
+    pub(crate) position: u64,
 }
 
 impl SequentialJudge {
@@ -87,7 +87,7 @@ impl SequentialJudge {
         let warm_until = rollout.warm_until();
         let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
         let (seen, seen_pairs) = (seen.first, seen.pairs);
-        let watched = Watched {
+        let judged = Judged {
             rollout: id,
             step,
             digest,
@@ -102,19 +102,19 @@ impl SequentialJudge {
             rate: Rate::new(at),
             as_of: at,
         };
-        SequentialJudge { watched: Some(watched), bounds }
+        SequentialJudge { judged: Some(judged), bounds }
     }
 
     /// The same judge after the promotion: only labels of earlier predictions still come.
     pub(crate) fn post_promotion(mut self) -> SequentialJudge {
-        self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
+        self.judged.iter_mut().for_each(|judged| judged.is_promoted = true);
         self
     }
 
     /// Rollout, step and artifact of the monitored promotion.
     pub(crate) fn promoted(&self) -> Option<(u64, u32, String)> {
-        let watched = self.watched.as_ref().filter(|watched| watched.is_promoted)?;
-        Some((watched.rollout, watched.step, watched.digest.clone()))
+        let judged = self.judged.as_ref().filter(|judged| judged.is_promoted)?;
+        Some((judged.rollout, judged.step, judged.digest.clone()))
     }
 
     /// Closes a tick with everything recorded before `at`; whether these samples are of the judged step.
@@ -130,23 +130,23 @@ impl SequentialJudge {
         if !self.is_of(live) {
             return false;
         }
-        let Some(watched) = &mut self.watched else { return false };
-        watched.as_of = watched.as_of.max(at);
-        if watched.is_promoted {
+        let Some(judged) = &mut self.judged else { return false };
+        judged.as_of = judged.as_of.max(at);
+        if judged.is_promoted {
             let losses = reported.feedback.take_losses();
             if !losses.is_empty() {
-                watched.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
+                judged.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
             }
             return true;
         }
         let Some(canary_slot) = &live.canary else { return false };
         let Observed { first: samples, pairs, .. } = observed;
-        // Of two concurrent ticks, the one that read first and comes last brings nothing new.
-        let increment = Increment::between(canary_slot.split.weight(), &watched.seen, samples)
-            .and_then(|it| it.with_pairs(watched.seen_pairs.as_ref(), pairs.as_ref()));
+        // Of two concurrent ticks, the one that read first and closes last adds nothing.
+        let increment = Increment::between(canary_slot.split.weight(), &judged.seen, samples)
+            .and_then(|it| it.with_pairs(judged.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
         // The tick in which the warm-up ends belongs to it.
-        let is_warming = at < watched.warm_until || watched.is_warm;
+        let is_warming = at < judged.warm_until || judged.is_warm;
         if increment.weight.is_certain() || is_warming {
             // Without randomization recorded values compare nothing, and in the warm-up nothing is judged.
             reported.recordings.drop_waiting();
@@ -156,10 +156,10 @@ impl SequentialJudge {
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label carries its own share, so it does not wait for a change of share.
         increment.losses = reported.feedback.take_losses();
-        watched.rate.count(increment.stable.requests + increment.canary.requests, at);
+        judged.rate.count(increment.stable.requests + increment.canary.requests, at);
         if is_warming {
-            watched.is_warm = at < watched.warm_until;
-            let rest = if watched.is_warm {
+            judged.is_warm = at < judged.warm_until;
+            let rest = if judged.is_warm {
                 (samples.clone(), pairs.clone())
             } else {
                 // Keys seen so far were not judged and are judged once. Samples until the next read are left
@@ -168,57 +168,57 @@ impl SequentialJudge {
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
             };
-            (watched.seen, watched.seen_pairs) = rest;
+            (judged.seen, judged.seen_pairs) = rest;
             return true;
         }
         // A tick without new samples changes nothing.
         if !increment.is_empty() {
-            watched.take_in(&increment, at, &self.bounds);
-            (watched.seen, watched.seen_pairs) = (samples.clone(), pairs.clone());
+            judged.take_in(&increment, at, &self.bounds);
+            (judged.seen, judged.seen_pairs) = (samples.clone(), pairs.clone());
         }
         true
     }
 
     /// Whether the judged step is being served, or was promoted.
     fn is_of(&self, live: &Live) -> bool {
-        self.watched.as_ref().is_some_and(|watched| {
+        self.judged.as_ref().is_some_and(|judged| {
             let served = live.canary.as_ref().map(|slot| (slot.rollout, slot.step));
-            watched.is_promoted || served == Some((watched.rollout, watched.step))
+            judged.is_promoted || served == Some((judged.rollout, judged.step))
         })
     }
 
     /// The evidence of the newest tick; `None` if the served step is not judged.
     pub(crate) fn newest(&self, live: &Live) -> Option<Newest> {
-        let watched = self.watched.as_ref().filter(|_| self.is_of(live))?;
-        let evidence = SequentialEvidence::new(&watched.policy, &watched.monitors);
-        Some(Newest { evidence, as_of: watched.as_of })
+        let judged = self.judged.as_ref().filter(|_| self.is_of(live))?;
+        let evidence = SequentialEvidence::new(&judged.policy, &judged.monitors);
+        Some(Newest { evidence, as_of: judged.as_of })
     }
 
     /// The forecast at the current request rate.
     pub(crate) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
-        let watched = self.watched.as_ref().filter(|watched| watched.rollout == rollout.id)?;
+        let judged = self.judged.as_ref().filter(|judged| judged.rollout == rollout.id)?;
         let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
-        let observed = watched.rate.observed(now);
-        let measured = watched.monitors.measured();
-        Some(forecast(&watched.policy, &measured, rollout.weight(), observed, left))
+        let observed = judged.rate.observed(now);
+        let measured = judged.monitors.measured();
+        Some(forecast(&judged.policy, &measured, rollout.weight(), observed, left))
     }
 
     /// The segments seen.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
-        self.watched.iter().flat_map(|watched| watched.monitors.segments())
+        self.judged.iter().flat_map(|judged| judged.monitors.segments())
     }
 
-    /// What is to be saved.
+    /// The monitors and records to save.
     pub(crate) fn to_save(&self) -> Option<ToSave> {
-        let Watched { monitors, unsaved, .. } = self.watched.as_ref()?;
-        let (grown, so_far) = unsaved.parts();
-        Some(ToSave { monitors: monitors.clone(), grown, so_far })
+        let Judged { monitors, unsaved, .. } = self.judged.as_ref()?;
+        let (records, position) = unsaved.parts();
+        Some(ToSave { monitors: monitors.clone(), records, position })
     }
 
-    /// The log of this rollout is saved up to here.
-    pub(crate) fn saved(&mut self, rollout: u64, so_far: u64) {
-        if let Some(watched) = self.watched.as_mut().filter(|watched| watched.rollout == rollout) {
-            watched.unsaved.saved(so_far);
+    /// Forgets the records of this rollout up to a position, which are saved.
+    pub(crate) fn saved(&mut self, rollout: u64, position: u64) {
+        if let Some(judged) = self.judged.as_mut().filter(|judged| judged.rollout == rollout) {
+            judged.unsaved.saved(position);
         }
     }
 
@@ -235,17 +235,17 @@ impl SequentialJudge {
         let last = before.recorder.observed();
         self.tick(before, &last, reported, at);
         let Some(rollout) = &state.rollout else {
-            let goes_on = state.post_promotion.as_ref().map(|care| care.rollout.id);
-            self.watched = self.watched.take().filter(|it| Some(it.rollout) == goes_on);
-            self.watched.iter_mut().for_each(|watched| watched.is_promoted = true);
+            let goes_on = state.post_promotion.as_ref().map(|promotion| promotion.rollout.id);
+            self.judged = self.judged.take().filter(|it| Some(it.rollout) == goes_on);
+            self.judged.iter_mut().for_each(|judged| judged.is_promoted = true);
             recordings.judge([], 0);
             return;
         };
-        match &mut self.watched {
-            Some(watched) if watched.rollout == rollout.id => {
-                if watched.step != rollout.step {
-                    (watched.step, watched.seen) = (rollout.step, Samples::default());
-                    watched.seen_pairs = None;
+        match &mut self.judged {
+            Some(judged) if judged.rollout == rollout.id => {
+                if judged.step != rollout.step {
+                    (judged.step, judged.seen) = (rollout.step, Samples::default());
+                    judged.seen_pairs = None;
                     recordings.drop_waiting();
                 }
             }
@@ -255,15 +255,15 @@ impl SequentialJudge {
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
                 let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let watch =
+                let judge =
                     SequentialJudge::over(rollout, monitors, unsaved, Observed::default(), at);
-                *self = SequentialJudge { bounds, ..watch };
+                *self = SequentialJudge { bounds, ..judge };
             }
         }
     }
 }
 
-impl Watched {
+impl Judged {
     /// Updates the monitors with a tick and logs it.
     fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
         self.monitors.tick(increment);

@@ -103,7 +103,7 @@ impl Control {
         let live = assemble(&state, &*store, &registry, &settings, &wakeup)?;
         let shadow =
             Shadow::new(&settings.kept, settings.workers, live.stable.inference.model().schema())?;
-        let watch = watched(&state, &live, &*store, clock.wall());
+        let judge = restored_judge(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let feedback = Feedback::new(settings.feedback, &*store)?;
         labelled(&state, &*store, &feedback);
@@ -115,7 +115,7 @@ impl Control {
         let serving = Serving::new(live, shadow, clock.clone(), settings.stable_deadline);
         let control = Control {
             ledger: Mutex::new(Ledger { state, revision, pending_rollback: None, salts }),
-            judge: Mutex::new(watch),
+            judge: Mutex::new(judge),
             saved: Mutex::default(),
             store,
             registry,
@@ -157,7 +157,7 @@ impl Control {
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old evidence is being saved.
             let _not_saving = self.saved.lock();
-            *self.judge.lock() = watched(&state, &live, &*self.store, self.clock.wall());
+            *self.judge.lock() = restored_judge(&state, &live, &*self.store, self.clock.wall());
             self.serving.install(live);
             labelled(&state, &*self.store, &self.reported.feedback);
             // Values recorded so far may belong to another rollout.
@@ -243,12 +243,12 @@ fn assemble(
         None => None,
     };
     let previous = match &state.post_promotion {
-        Some(care) => load(&care.previous, store, registry)?,
+        Some(promotion) => load(&promotion.previous, store, registry)?,
         None => None,
     };
     if previous.is_none() && state.post_promotion.is_some() {
         tracing::error!(
-            "the version before the newest promotion is lost, and cannot be reverted to"
+            "the version before the newest promotion is lost; the promotion cannot be reverted"
         );
     }
     let recorder = Arc::new(restored(state, store, settings.workers));
@@ -288,7 +288,12 @@ fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
 
 /// The sequential judge of the restored rollout. Continues from the checkpoint, even one of an earlier step,
 /// or starts from stable's samples before the rollout.
-fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> SequentialJudge {
+fn restored_judge(
+    state: &State,
+    live: &Live,
+    store: &dyn Store,
+    now: Timestamp,
+) -> SequentialJudge {
     let Some(rollout) = state.judged() else { return SequentialJudge::default() };
     let seen = live.recorder.observed();
     let kept = match store.checkpoint(ReplicaId::ONLY) {
@@ -322,15 +327,15 @@ fn watched(state: &State, live: &Live, store: &dyn Store, now: Timestamp) -> Seq
         begins()
     });
     let is_new = monitors.ticks() == 0;
-    let watch = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
+    let judge = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
     if let Some(canary_slot) = &live.canary {
-        canary_slot.segments.learn(watch.segments());
+        canary_slot.segments.learn(judge.segments());
         if is_new {
             // All keys so far came in the warm-up.
             canary_slot.visits.forget();
         }
     }
-    if state.rollout.is_some() { watch } else { watch.post_promotion() }
+    if state.rollout.is_some() { judge } else { judge.post_promotion() }
 }
 
 /// Restores the labels of the checkpoint, if they belong to the current rollout. Unreadable labels are lost
@@ -352,14 +357,14 @@ fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
 
 /// The monitors that the tick log of a rollout leads to: a failure is final even if the checkpoint is lost.
 fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
-    let segments = store.chunks(ReplicaId::ONLY).ok()?;
-    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout)?;
-    let (base, ticks) = (
+    let chunks = store.chunks(ReplicaId::ONLY).ok()?;
+    let newest = chunks.into_iter().rfind(|chunk| chunk.rollout == rollout)?;
+    let (snapshot, ticks) = (
         store.snapshot(ReplicaId::ONLY, newest).ok()??,
         store.ticks(ReplicaId::ONLY, newest).ok()?,
     );
     let end = ticks.last().map_or(newest.start, |tick| tick.number);
-    let monitors = tick_log::replay(base, &ticks, end).ok()?;
+    let monitors = tick_log::replay(snapshot, &ticks, end).ok()?;
     tracing::warn!(rollout, ticks = end, "the evidence is restored from the tick log");
     Some(monitors)
 }
@@ -370,8 +375,8 @@ fn unsaved(
     rollout: u64,
     monitors: &Monitors,
 ) -> Result<Option<Unsaved>, StoreError> {
-    let segments = store.chunks(ReplicaId::ONLY)?;
-    let newest = segments.into_iter().rfind(|segment| segment.rollout == rollout);
+    let chunks = store.chunks(ReplicaId::ONLY)?;
+    let newest = chunks.into_iter().rfind(|chunk| chunk.rollout == rollout);
     let Some(newest) = newest else { return Ok(None) };
     let ticks = store.ticks(ReplicaId::ONLY, newest)?;
     let end = ticks.last().map_or(newest.start, |tick| tick.number);

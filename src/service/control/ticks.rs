@@ -11,12 +11,12 @@ impl Control {
         self.closed_tick(&self.serving.live.load());
     }
 
-    /// Closes a tick; the samples that it has seen.
+    /// Closes a tick and returns the samples so far.
     pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
-        let mut watch = self.judge.lock();
+        let mut judge = self.judge.lock();
         let at = self.clock.wall();
         let observed = live.recorder.observed();
-        watch.tick(live, &observed, &self.reported, at);
+        judge.tick(live, &observed, &self.reported, at);
         observed
     }
 

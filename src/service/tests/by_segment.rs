@@ -31,7 +31,7 @@ fn answers_in(service: &Service, regions: &[&str], times: usize) {
 }
 
 #[test]
-fn what_is_said_of_segments_is_recomputed_to_the_bit_over_steps_and_restarts() {
+fn evidence_by_segment_is_recomputed_to_the_bit_over_steps_and_restarts() {
     let bench = Bench::new();
     let mut service = start(&bench);
     deploy(&service, "model_v2.bin", 20.0);

@@ -4,7 +4,7 @@ use super::*;
 use crate::service::clock::SystemClock;
 
 #[test]
-fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
+fn the_sequential_judge_continues_after_a_restart_and_from_step_to_step() {
     let bench = Bench::new();
     // By a clock that stands still the slowdown would take no time.
     let start = || bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
@@ -38,7 +38,7 @@ fn the_always_valid_judgement_goes_on_after_a_restart_and_from_step_to_step() {
 }
 
 #[test]
-fn a_key_is_judged_by_its_first_request_alone_over_steps_and_restarts() {
+fn only_the_first_request_of_a_key_is_judged_over_steps_and_restarts() {
     let bench = Bench::new();
     let mut service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
@@ -107,7 +107,7 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
 }
 
 #[test]
-fn a_key_that_came_before_any_coin_fell_is_judged_when_one_does() {
+fn a_key_seen_without_random_assignment_is_judged_once_it_is_assigned() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 0.0);
@@ -147,7 +147,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
 }
 
 #[test]
-fn what_the_watch_has_found_outlives_the_checkpoint() {
+fn a_failure_of_the_sequential_judge_outlives_the_checkpoint() {
     let bench = Bench::new();
     let service = bench.start();
     let judge =
@@ -174,7 +174,7 @@ fn what_the_watch_has_found_outlives_the_checkpoint() {
 }
 
 #[test]
-fn a_judged_value_that_cannot_be_told_from_others_is_refused() {
+fn a_recorded_value_outside_the_distinguishable_range_is_refused() {
     let bench = Bench::new();
     let service = bench.start();
     let record = |value: f64| {

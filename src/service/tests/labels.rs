@@ -62,7 +62,7 @@ fn brier_samples(service: &Service) -> (u64, u64) {
 }
 
 #[test]
-fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
+fn a_late_label_is_judged_at_the_weight_of_its_prediction() {
     let bench = Bench::new();
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();
@@ -92,7 +92,7 @@ fn a_late_label_is_judged_at_the_share_that_drew_its_prediction() {
 }
 
 #[test]
-fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
+fn worse_predictions_are_harm_and_without_labels_there_is_no_promotion() {
     let bench = Bench::new();
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();
@@ -114,7 +114,7 @@ fn worse_predictions_are_harm_and_without_labels_nobody_is_promoted() {
 }
 
 #[test]
-fn a_key_and_a_share_without_a_coin_are_shown_and_not_judged() {
+fn labels_of_repeated_keys_and_certain_weights_are_shown_but_not_judged() {
     let bench = Bench::new();
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();
@@ -133,7 +133,7 @@ fn a_key_and_a_share_without_a_coin_are_shown_and_not_judged() {
 }
 
 #[test]
-fn a_crash_forgets_the_labels_of_the_last_second_whole_and_no_label_counts_twice() {
+fn a_crash_loses_at_most_the_labels_of_the_last_second_and_counts_none_twice() {
     let bench = Bench::new();
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();

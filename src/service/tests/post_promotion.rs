@@ -8,7 +8,7 @@ use crate::canary::policy::Mode;
 use crate::service::control::audit;
 use crate::service::reported::feedback::FeedbackError;
 
-/// A canary that was promoted and is watched for an hour, and predictions of before.
+/// A promotion that is monitored for an hour, and predictions from before it.
 fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
     let service = bench.start();
     let after = format!("watch = \"1h\"\naction = \"{action}\"");
@@ -50,7 +50,7 @@ fn assert_recomputed(bench: &Bench, events: &[&str]) {
 }
 
 #[test]
-fn late_labels_that_show_harm_bring_the_version_before_back() {
+fn late_labels_that_show_harm_revert_the_promotion() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "revert");
     assert_eq!(answers(&service, 10), [("stable", "model_v2".to_owned())]);
@@ -80,7 +80,7 @@ fn late_labels_that_show_harm_bring_the_version_before_back() {
 }
 
 #[test]
-fn the_version_before_is_still_there_after_a_restart_without_its_file() {
+fn the_previous_version_survives_a_restart_without_its_file() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "revert");
     let (first, second) = predictions.split_at(20);
@@ -100,7 +100,7 @@ fn the_version_before_is_still_there_after_a_restart_without_its_file() {
 }
 
 #[test]
-fn what_cannot_be_reverted_any_more_is_reported() {
+fn harm_that_cannot_be_reverted_is_reported() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "revert");
     bench.lose("model_v1.bin", &service);
@@ -113,7 +113,7 @@ fn what_cannot_be_reverted_any_more_is_reported() {
 }
 
 #[test]
-fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
+fn with_the_action_report_harm_is_reported_once() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "report");
     show_harm(&service, &predictions);
@@ -132,7 +132,7 @@ fn harm_is_reported_once_where_that_is_all_that_was_asked_for() {
 }
 
 #[test]
-fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
+fn harmless_labels_change_nothing_and_the_monitoring_ends_in_time() {
     let bench = Bench::new();
     let (service, predictions) = promoted(&bench, "revert");
     for (n, one) in predictions.iter().enumerate() {
@@ -162,7 +162,7 @@ fn harmless_labels_change_nothing_and_the_watch_ends_in_time() {
 }
 
 #[test]
-fn a_person_may_revert_with_a_reason_and_a_deployment_must_not_end_the_watch_by_accident() {
+fn a_person_may_revert_with_a_reason_and_a_deployment_does_not_end_the_monitoring_silently() {
     let bench = Bench::new();
     let (service, _) = promoted(&bench, "revert");
     let refused =
@@ -183,7 +183,7 @@ fn a_person_may_revert_with_a_reason_and_a_deployment_must_not_end_the_watch_by_
 }
 
 #[test]
-fn an_override_with_a_reason_ends_the_watch() {
+fn an_override_with_a_reason_ends_the_monitoring() {
     let bench = Bench::new();
     let (service, _) = promoted(&bench, "revert");
     let again = Deployment {
@@ -195,7 +195,7 @@ fn an_override_with_a_reason_ends_the_watch() {
 }
 
 #[test]
-fn a_watch_needs_something_to_judge_by() {
+fn monitoring_needs_a_metric_of_labels() {
     let bench = Bench::new();
     let service = bench.start();
     let watch = toml::from_str("watch = \"1h\"").unwrap();

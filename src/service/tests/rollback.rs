@@ -1,11 +1,11 @@
-//! Taking a canary back from a disk that is full, or slow.
+//! Rollbacks while the disk is full or slow.
 
 use super::*;
 use crate::canary::Verdict;
 use crate::service::status::overview::RolloutState;
 
 #[test]
-fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept() {
+fn a_rollback_takes_effect_on_a_full_disk_and_reports_that_it_is_not_journaled() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 100.0);
@@ -32,7 +32,7 @@ fn a_rollback_takes_effect_even_if_the_disk_is_full_and_says_that_it_is_not_kept
 }
 
 #[test]
-fn a_rollback_that_is_not_kept_is_written_before_anything_else_or_by_itself() {
+fn a_pending_rollback_is_journaled_before_the_next_command_or_by_retry() {
     for by_itself in [true, false] {
         let bench = Bench::new();
         let service = bench.start();
@@ -63,7 +63,7 @@ fn a_rollback_that_is_not_kept_is_written_before_anything_else_or_by_itself() {
 }
 
 #[test]
-fn users_do_not_wait_for_the_disk_when_a_canary_is_taken_back() {
+fn users_do_not_wait_for_the_disk_during_a_rollback() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 100.0);
@@ -88,7 +88,7 @@ fn deploy_judged_by_cost(service: &Service, percent: f64) {
 }
 
 #[test]
-fn a_rollback_that_was_written_after_all_is_not_written_twice() {
+fn a_rollback_that_was_journaled_after_all_is_not_journaled_twice() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
@@ -106,7 +106,7 @@ fn a_rollback_that_was_written_after_all_is_not_written_twice() {
 }
 
 #[test]
-fn what_is_recorded_where_no_coin_falls_compares_nothing() {
+fn values_recorded_without_random_assignment_are_not_compared() {
     let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
     let service = bench.start();
     deploy_judged_by_cost(&service, 0.0);
@@ -138,7 +138,7 @@ fn what_is_recorded_where_no_coin_falls_compares_nothing() {
 }
 
 #[test]
-fn names_that_nobody_judges_keep_out_none_that_somebody_does() {
+fn metrics_that_are_not_judged_leave_room_for_those_that_are() {
     let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
     let service = bench.start();
     deploy_judged_by_cost(&service, 50.0);
@@ -151,7 +151,7 @@ fn names_that_nobody_judges_keep_out_none_that_somebody_does() {
 }
 
 #[test]
-fn a_journal_that_is_behind_leaves_no_user_with_the_canary() {
+fn a_rollback_takes_effect_even_if_the_journal_is_behind() {
     let bench = Bench::new();
     let service = bench.start();
     deploy(&service, "model_v2.bin", 100.0);
