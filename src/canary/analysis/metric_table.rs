@@ -60,18 +60,9 @@ impl Correction {
     }
 }
 
-/// How the verdicts on several metrics become one decision.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TableOptions {
-    p_threshold: f64,
-    correction: Correction,
-    promote_score: f64,
-    rollback_score: f64,
-}
-
-/// The options a user gave; the others keep their defaults.
+/// How the verdicts on several metrics become one decision; what is `None` has its default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TableOverrides {
+pub struct TableOptions {
     /// The level for all metrics together. Default 0.05.
     pub p_threshold: Option<f64>,
     /// Default `holm`.
@@ -82,82 +73,21 @@ pub struct TableOverrides {
     pub rollback_score: Option<f64>,
 }
 
-impl TableOptions {
-    /// Fills in the defaults.
-    ///
-    /// # Errors
-    /// When an option is out of its range.
-    pub fn checked(given: TableOverrides) -> Result<TableOptions, TableError> {
-        let options = TableOptions {
-            p_threshold: given.p_threshold.unwrap_or(0.05),
-            correction: given.correction.unwrap_or_default(),
-            promote_score: given.promote_score.unwrap_or(95.0),
-            rollback_score: given.rollback_score.unwrap_or(60.0),
-        };
-        let TableOptions { p_threshold, promote_score, rollback_score, .. } = options;
-        check_p_threshold(p_threshold)?;
-        let scores = 0.0..=100.0;
-        if !scores.contains(&promote_score) {
-            let allowed = "0 to 100, for example 95";
-            return Err(OptionError::range("promote_score", promote_score, allowed).into());
-        }
-        if !(scores.contains(&rollback_score) && rollback_score < promote_score) {
-            let allowed = "0 to 100 and less than promote_score, for example 60";
-            return Err(OptionError::range("rollback_score", rollback_score, allowed).into());
-        }
-        Ok(options)
-    }
-}
-
 /// One metric of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableMetric {
-    name: MetricName,
-    baseline: Sample,
-    canary: Sample,
-    options: AnalysisOptions,
-    weight: f64,
-    is_critical: bool,
-}
-
-impl TableMetric {
-    /// A metric that counts once, and is not critical. Its `p_threshold` is the table's.
-    ///
-    /// # Errors
-    /// When an option is out of its range, or belongs to the table.
-    pub fn new(
-        name: MetricName,
-        baseline: Sample,
-        canary: Sample,
-        given: AnalysisOverrides,
-    ) -> Result<TableMetric, TableError> {
-        let options = match given.p_threshold {
-            Some(_) => return Err(TableError::ThresholdOfMetric { name }),
-            None => AnalysisOptions::checked(given)
-                .map_err(|cause| TableError::Metric { name: name.clone(), cause })?,
-        };
-        Ok(TableMetric { name, baseline, canary, options, weight: 1.0, is_critical: false })
-    }
-
-    /// The weight of the metric in the score.
-    ///
-    /// # Errors
-    /// When it is not positive and finite.
-    pub fn weighing(mut self, weight: f64) -> Result<TableMetric, TableError> {
-        if !(weight > 0.0 && weight.is_finite()) {
-            let cause = OptionError::range("weight", weight, "more than 0, for example 2");
-            return Err(TableError::Metric { name: self.name, cause });
-        }
-        self.weight = weight;
-        Ok(self)
-    }
-
-    /// Whether the failure of this metric alone rolls back.
-    #[must_use]
-    pub fn critical(mut self, is_critical: bool) -> TableMetric {
-        self.is_critical = is_critical;
-        self
-    }
+    /// Its name.
+    pub name: MetricName,
+    /// The baseline's values.
+    pub baseline: Sample,
+    /// The canary's values.
+    pub canary: Sample,
+    /// Its options; `p_threshold` is the table's.
+    pub options: AnalysisOverrides,
+    /// Its weight in the score. Default 1.
+    pub weight: Option<f64>,
+    /// Whether its failure alone rolls back.
+    pub is_critical: bool,
 }
 
 /// A table that cannot be analyzed.
@@ -247,7 +177,7 @@ pub struct MetricAnalysis {
 /// on the other metrics.
 ///
 /// # Errors
-/// When there is no metric, more than [`MAX_TABLE_METRICS`], or one appears twice.
+/// When there is no metric, more than [`MAX_TABLE_METRICS`], one is given twice, or an option is out of its range.
 pub fn analyze_table<R: FnMut() -> u64>(
     metrics: Vec<TableMetric>,
     options: TableOptions,
@@ -260,14 +190,17 @@ pub fn analyze_table<R: FnMut() -> u64>(
     if let Some(i) = (0..metrics.len()).find(|i| is_repeated(*i)) {
         return Err(TableError::Twice { name: metrics[i].name.clone() });
     }
-    let TableOptions { p_threshold, correction, .. } = options;
+    let p_threshold = options.p_threshold.unwrap_or(0.05);
+    let correction = options.correction.unwrap_or_default();
+    let scores = Scores::checked(options)?;
+    check_p_threshold(p_threshold)?;
     let prepared: Vec<Prepared> = metrics
         .iter()
         .map(|metric| {
-            let options = AnalysisOptions { p_threshold, ..metric.options };
-            Prepared::of(&metric.baseline, &metric.canary, options, random())
+            let options = metric.checked(p_threshold)?;
+            Ok(Prepared::of(&metric.baseline, &metric.canary, options, random()))
         })
-        .collect();
+        .collect::<Result<_, TableError>>()?;
     let family = prepared.iter().flat_map(Prepared::p_values).collect();
     let mut adjusted = correction.adjusted(family).into_iter();
     let metrics: Vec<MetricAnalysis> = metrics
@@ -278,19 +211,60 @@ pub fn analyze_table<R: FnMut() -> u64>(
             let adjusted_pvalue = adjusted.by_ref().take(tests).reduce(f64::min);
             MetricAnalysis {
                 metric: metric.name,
-                weight: metric.weight,
+                weight: metric.weight.unwrap_or(DEFAULT_WEIGHT),
                 critical: metric.is_critical,
                 adjusted_pvalue,
                 analysis: prepared.concluded(adjusted_pvalue.unwrap_or(1.0), correction.name()),
             }
         })
         .collect();
-    let (decision, reason, score) = decided(&metrics, options);
+    let (decision, reason, score) = decided(&metrics, scores);
     Ok(TableAnalysis { decision, reason, score, correction, p_threshold, metrics })
 }
 
-fn decided(metrics: &[MetricAnalysis], options: TableOptions) -> (Decision, String, f64) {
-    let TableOptions { promote_score, rollback_score, .. } = options;
+const DEFAULT_WEIGHT: f64 = 1.0;
+
+impl TableMetric {
+    fn checked(&self, p_threshold: f64) -> Result<AnalysisOptions, TableError> {
+        if self.options.p_threshold.is_some() {
+            return Err(TableError::ThresholdOfMetric { name: self.name.clone() });
+        }
+        let within = |cause| TableError::Metric { name: self.name.clone(), cause };
+        let weight = self.weight.unwrap_or(DEFAULT_WEIGHT);
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err(within(OptionError::range("weight", weight, "more than 0, for example 2")));
+        }
+        let given = AnalysisOverrides { p_threshold: Some(p_threshold), ..self.options };
+        AnalysisOptions::checked(given).map_err(within)
+    }
+}
+
+/// The thresholds of the score.
+#[derive(Clone, Copy)]
+struct Scores {
+    promote_score: f64,
+    rollback_score: f64,
+}
+
+impl Scores {
+    fn checked(given: TableOptions) -> Result<Scores, OptionError> {
+        let promote_score = given.promote_score.unwrap_or(95.0);
+        let rollback_score = given.rollback_score.unwrap_or(60.0);
+        let scores = 0.0..=100.0;
+        if !scores.contains(&promote_score) {
+            let allowed = "0 to 100, for example 95";
+            return Err(OptionError::range("promote_score", promote_score, allowed));
+        }
+        if !(scores.contains(&rollback_score) && rollback_score < promote_score) {
+            let allowed = "0 to 100 and less than promote_score, for example 60";
+            return Err(OptionError::range("rollback_score", rollback_score, allowed));
+        }
+        Ok(Scores { promote_score, rollback_score })
+    }
+}
+
+fn decided(metrics: &[MetricAnalysis], scores: Scores) -> (Decision, String, f64) {
+    let Scores { promote_score, rollback_score } = scores;
     let of = |verdict| metrics.iter().filter(move |metric| metric.analysis.verdict == verdict);
     let all: f64 = metrics.iter().map(|metric| metric.weight).sum();
     let share = |verdict| 100.0 * of(verdict).map(|metric| metric.weight).sum::<f64>() / all;

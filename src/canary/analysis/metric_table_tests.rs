@@ -20,9 +20,9 @@ fn spread(shift: f64) -> Sample {
     Sample::of(&values).unwrap()
 }
 
-fn metric(name: &str, shift: f64, given: AnalysisOverrides) -> TableMetric {
-    let name = MetricName::new(name).unwrap();
-    TableMetric::new(name, spread(0.0), spread(shift), given).unwrap()
+fn metric(name: &str, shift: f64, options: AnalysisOverrides) -> TableMetric {
+    let (name, baseline, canary) = (MetricName::new(name).unwrap(), spread(0.0), spread(shift));
+    TableMetric { name, baseline, canary, options, weight: None, is_critical: false }
 }
 
 /// A metric that may be worse by 0.1.
@@ -35,12 +35,12 @@ fn guarded(name: &str, shift: f64) -> TableMetric {
     metric(name, shift, given)
 }
 
-fn analyzed(metrics: Vec<TableMetric>, given: TableOverrides) -> TableAnalysis {
-    analyze_table(metrics, TableOptions::checked(given).unwrap(), random).unwrap()
+fn analyzed(metrics: Vec<TableMetric>, options: TableOptions) -> TableAnalysis {
+    analyze_table(metrics, options, random).unwrap()
 }
 
 fn decision(metrics: Vec<TableMetric>) -> (Decision, f64) {
-    let table = analyzed(metrics, TableOverrides::default());
+    let table = analyzed(metrics, TableOptions::default());
     (table.decision, table.score)
 }
 
@@ -51,9 +51,12 @@ fn the_score_is_the_weight_that_passes() {
     // 25 of 100 fail: 75 can still be reached.
     assert_eq!(decision(vec![pass("a"), pass("b"), pass("c"), fail("d")]), (Decision::Wait, 75.0));
     assert_eq!(decision(vec![pass("a"), fail("b")]), (Decision::Rollback, 50.0));
-    let heavy = pass("a").weighing(39.0).unwrap();
+    let heavy = TableMetric { weight: Some(39.0), ..pass("a") };
     assert_eq!(decision(vec![heavy.clone(), fail("b")]), (Decision::Promote, 97.5));
-    assert_eq!(decision(vec![heavy, fail("b").critical(true)]), (Decision::Rollback, 0.0));
+    assert_eq!(
+        decision(vec![heavy, TableMetric { is_critical: true, ..fail("b") }]),
+        (Decision::Rollback, 0.0)
+    );
     // 0.09 worse is neither within the margin of 0.1 nor beyond it.
     assert_eq!(decision(vec![pass("a"), guarded("b", 0.09)]), (Decision::Wait, 50.0));
 }
@@ -61,7 +64,7 @@ fn the_score_is_the_weight_that_passes() {
 #[test]
 fn one_metric_is_the_analysis_of_two_samples() {
     let none = AnalysisOverrides { margin: Some(Margin::absolute(0.1)), ..Default::default() };
-    let table = analyzed(vec![metric("a", 0.2, none)], TableOverrides::default());
+    let table = analyzed(vec![metric("a", 0.2, none)], TableOptions::default());
     let options = AnalysisOptions::checked(none).unwrap();
     let alone = super::super::two_samples::analyze(&spread(0.0), &spread(0.2), options, random());
     assert_eq!(table.metrics[0].analysis.stats, alone.stats);
@@ -81,7 +84,7 @@ fn a_correction_takes_the_other_metrics_into_account() {
         (Correction::Holm, MetricVerdict::Inconclusive),
         (Correction::BenjaminiHochberg, MetricVerdict::Inconclusive),
     ] {
-        let given = TableOverrides { correction: Some(correction), ..Default::default() };
+        let given = TableOptions { correction: Some(correction), ..Default::default() };
         let table = analyzed(metrics(), given);
         let first = &table.metrics[0];
         assert_eq!(first.analysis.verdict, verdict, "{correction:?}: {}", first.analysis.reason);
@@ -95,10 +98,10 @@ fn a_correction_takes_the_other_metrics_into_account() {
 
 #[test]
 fn too_few_values_leave_a_metric_waiting() {
-    let few = Sample::of(&[1.0, 2.0]).unwrap();
-    let name = MetricName::new("few").unwrap();
-    let few = TableMetric::new(name, few.clone(), few, AnalysisOverrides::default()).unwrap();
-    let table = analyzed(vec![guarded("a", 0.0), few], TableOverrides::default());
+    let sample = Sample::of(&[1.0, 2.0]).unwrap();
+    let (baseline, canary) = (sample.clone(), sample);
+    let few = TableMetric { baseline, canary, ..metric("few", 0.0, Default::default()) };
+    let table = analyzed(vec![guarded("a", 0.0), few], TableOptions::default());
     assert_eq!(table.metrics[1].analysis.verdict, MetricVerdict::Waiting);
     assert_eq!((table.decision, table.metrics[1].adjusted_pvalue), (Decision::Wait, None));
     assert!(table.reason.contains("not settled: few"), "{}", table.reason);
@@ -106,26 +109,27 @@ fn too_few_values_leave_a_metric_waiting() {
 
 #[test]
 fn impossible_tables_are_refused_with_a_remedy() {
-    let options = TableOptions::checked(TableOverrides::default()).unwrap();
-    let table = |metrics| analyze_table(metrics, options, random).unwrap_err().to_string();
+    let refused =
+        |metrics, options| analyze_table(metrics, options, random).unwrap_err().to_string();
+    let table = |metrics| refused(metrics, TableOptions::default());
     assert!(table(Vec::new()).contains("use 1 to 64"));
     assert!(table(vec![guarded("a", 0.0), guarded("a", 0.0)]).contains("\"a\" appears twice"));
     let many = (0..65).map(|i| guarded(&format!("m{i}"), 0.0)).collect();
     assert!(table(many).contains("65 metrics"));
     for weight in [0.0, -1.0, f64::INFINITY, f64::NAN] {
-        assert!(guarded("a", 0.0).weighing(weight).is_err(), "{weight}");
+        let metric = TableMetric { weight: Some(weight), ..guarded("a", 0.0) };
+        assert!(table(vec![metric]).contains("weight: "), "{weight}");
     }
     let own = AnalysisOverrides { p_threshold: Some(0.1), ..Default::default() };
-    let name = MetricName::new("a").unwrap();
-    let error = TableMetric::new(name, spread(0.0), spread(0.0), own).unwrap_err();
-    assert!(error.to_string().contains("send it next to metrics"), "{error}");
+    let error = table(vec![metric("a", 0.0, own)]);
+    assert!(error.contains("send it next to metrics"), "{error}");
     for given in [
-        TableOverrides { p_threshold: Some(0.0), ..Default::default() },
-        TableOverrides { promote_score: Some(101.0), ..Default::default() },
-        TableOverrides { rollback_score: Some(95.0), ..Default::default() },
-        TableOverrides { rollback_score: Some(f64::NAN), ..Default::default() },
+        TableOptions { p_threshold: Some(0.0), ..Default::default() },
+        TableOptions { promote_score: Some(101.0), ..Default::default() },
+        TableOptions { rollback_score: Some(95.0), ..Default::default() },
+        TableOptions { rollback_score: Some(f64::NAN), ..Default::default() },
     ] {
-        let error = TableOptions::checked(given).unwrap_err().to_string();
+        let error = refused(vec![guarded("a", 0.0)], given);
         assert!(error.contains("is out of range; use "), "{error}");
     }
 }

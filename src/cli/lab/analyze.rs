@@ -14,7 +14,6 @@ use crate::canary::analysis::metric_table::Correction;
 use crate::canary::analysis::metric_table::MetricAnalysis;
 use crate::canary::analysis::metric_table::TableAnalysis;
 use crate::canary::analysis::metric_table::TableOptions;
-use crate::canary::analysis::metric_table::TableOverrides;
 use crate::canary::analysis::options::AnalysisOptions;
 use crate::canary::analysis::options::AnalysisOverrides;
 use crate::canary::analysis::options::MarginText;
@@ -136,12 +135,12 @@ fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
             })
         })
         .transpose()?;
-    let options = TableOptions::checked(TableOverrides {
+    let options = TableOptions {
         p_threshold: args.p_threshold,
         correction,
         promote_score: args.promote_score,
         rollback_score: args.rollback_score,
-    })?;
+    };
     let (baseline, canary) = (columns::read(&args.baseline)?, columns::read(&args.canary)?);
     let metrics = metrics_file::metrics(&columns::read(path)?, &baseline, &canary)
         .with_context(|| format!("--metrics {}", path.escape_debug()))?;

@@ -82,7 +82,7 @@ fn metric(row: Row, baseline: &TextFile, canary: &TextFile) -> anyhow::Result<Ta
         Ok(Sample::of(&file.numbers(Some(&row.metric))?)?)
     };
     let margin = row.margin.map(|text| text.parse::<MarginText>()).transpose()?;
-    let given = AnalysisOverrides {
+    let options = AnalysisOverrides {
         p_threshold: None,
         effect_threshold: row.effect_threshold,
         min_samples: row.min_samples,
@@ -94,11 +94,11 @@ fn metric(row: Row, baseline: &TextFile, canary: &TextFile) -> anyhow::Result<Ta
         margin: margin.map(|margin| margin.0),
     };
     let name = MetricName::new(&row.metric)?;
-    let metric = TableMetric::new(name, sample(baseline)?, sample(canary)?, given)?;
+    let (baseline, canary) = (sample(baseline)?, sample(canary)?);
     let is_critical = match row.critical.as_deref() {
         None | Some("no") => false,
         Some("yes") => true,
         Some(other) => bail!("critical: {other:?} is not an answer; use yes or no"),
     };
-    Ok(metric.critical(is_critical).weighing(row.weight.unwrap_or(1.0))?)
+    Ok(TableMetric { name, baseline, canary, options, weight: row.weight, is_critical })
 }

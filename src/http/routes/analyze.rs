@@ -12,7 +12,6 @@ use crate::canary::analysis::metric_table::Correction;
 use crate::canary::analysis::metric_table::TableAnalysis;
 use crate::canary::analysis::metric_table::TableMetric;
 use crate::canary::analysis::metric_table::TableOptions;
-use crate::canary::analysis::metric_table::TableOverrides;
 use crate::canary::analysis::options::AnalysisOptions;
 use crate::canary::analysis::options::AnalysisOverrides;
 use crate::canary::analysis::options::MarginText;
@@ -138,13 +137,12 @@ fn single(service: &Service, metric: Metric) -> Result<Analysis, Problem> {
 }
 
 fn table(service: &Service, table: Table) -> Result<TableAnalysis, Problem> {
-    let options = TableOptions::checked(TableOverrides {
+    let options = TableOptions {
         p_threshold: table.p_threshold,
         correction: table.correction,
         promote_score: table.promote_score,
         rollback_score: table.rollback_score,
-    })
-    .map_err(Problem::field)?;
+    };
     let metrics = table.metrics.into_iter().enumerate().map(|(index, metric)| {
         let within = |problem: Problem| problem.within(&format!("metrics[{index}]"));
         if metric.metric.is_none() {
@@ -155,13 +153,9 @@ fn table(service: &Service, table: Table) -> Result<TableAnalysis, Problem> {
             Some(values) => values,
             None => service.recordings().samples(&name),
         };
-        let given = metric.overrides().map_err(within)?;
-        TableMetric::new(name, baseline, canary, given)
-            .and_then(|one| {
-                one.critical(metric.critical.unwrap_or(false))
-                    .weighing(metric.weight.unwrap_or(1.0))
-            })
-            .map_err(Problem::field)
+        let options = metric.overrides().map_err(within)?;
+        let (weight, is_critical) = (metric.weight, metric.critical.unwrap_or(false));
+        Ok(TableMetric { name, baseline, canary, options, weight, is_critical })
     });
     let metrics: Vec<TableMetric> = metrics.collect::<Result<_, Problem>>()?;
     analyzed_table(metrics, options).map_err(Problem::field)
