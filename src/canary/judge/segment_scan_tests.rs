@@ -1,4 +1,4 @@
-//! Which harm is found in which segment, and how often wrongly?
+//! Segment scan: requests until harm is found, and false findings.
 
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -52,7 +52,7 @@ impl Traffic {
         Traffic { policy, monitors, split, rng, number: 0 }
     }
 
-    /// A second of so many requests.
+    /// A second with this many requests.
     pub(in crate::canary) fn second(
         &mut self,
         requests: usize,
@@ -94,7 +94,8 @@ impl Traffic {
         SequentialEvidence::new(&self.policy, &self.monitors)
     }
 
-    /// After how many requests something was found, and what, within so many seconds of 100 requests.
+    /// The number of requests until the first finding and the evidence then; `None` after these seconds of 100
+    /// requests.
     fn first_finding(
         &mut self,
         seconds: usize,
@@ -113,7 +114,7 @@ impl Traffic {
     }
 }
 
-/// As a histogram tells them: ascending, equal ones together.
+/// Sorts the latencies as a histogram does: ascending, equal ones merged.
 fn sort(track: &mut TrackIncrement) {
     track.latency.sort_by(|left, right| left.0.total_cmp(&right.0));
     track.latency.dedup_by(|later, earlier| {
@@ -128,7 +129,7 @@ fn name(place: usize) -> SegmentName {
     SegmentName { key: word("place"), value: word(&place.to_string()) }
 }
 
-/// Harm in one segment that the other seven make up for, so that the whole shows none.
+/// Harm in one segment that the other seven make up for, so that the overall mean shows none.
 fn hidden(place: usize, harm: Harm) -> Harm {
     if place == 3 {
         return harm;
@@ -173,7 +174,7 @@ fn failures_in_one_segment_of_eight_are_found_and_named() {
 }
 
 #[test]
-fn slowness_that_the_whole_does_not_show_is_found_and_named() {
+fn slowness_that_the_overall_mean_hides_is_found_and_named() {
     let mut requests = Vec::new();
     for seed in 0..10 {
         let mut traffic = Traffic::new(SegmentHarm::Hold, seed);
@@ -195,7 +196,7 @@ fn slowness_that_the_whole_does_not_show_is_found_and_named() {
 /// The chance of any finding is at most 5 %, looked at every second; of 60 such runs more than 8 have
 /// one with a chance of one in a hundred.
 #[test]
-fn an_equal_canary_is_hardly_ever_found_in_any_segment() {
+fn an_equal_canary_rarely_has_a_finding() {
     let found = (0..60)
         .filter(|seed| {
             let mut traffic = Traffic::new(SegmentHarm::Hold, 1000 + seed);
@@ -211,7 +212,7 @@ fn an_equal_canary_is_hardly_ever_found_in_any_segment() {
 }
 
 #[test]
-fn where_a_finding_takes_back_the_segments_have_half_of_alpha_and_the_rest_the_other() {
+fn where_a_finding_rolls_back_segments_and_metrics_share_alpha() {
     let hold = Traffic::new(SegmentHarm::Hold, 1).policy;
     let back = Traffic::new(SegmentHarm::RollBack, 1).policy;
     let acting = |policy: &JudgePolicy| -> f64 {
@@ -222,7 +223,7 @@ fn where_a_finding_takes_back_the_segments_have_half_of_alpha_and_the_rest_the_o
 }
 
 #[test]
-fn segments_that_have_not_come_count_from_the_beginning() {
+fn segments_without_requests_count_as_hypotheses() {
     let mut traffic = Traffic::new(SegmentHarm::Hold, 1);
     let scan = traffic.evidence().segments.unwrap();
     // Eight values and all others, latency and failures.

@@ -106,13 +106,13 @@ fn a_canary_that_fails_is_rolled_back_within_seconds() {
 }
 
 #[test]
-fn a_slowdown_within_the_margin_is_no_harm() {
+fn a_slowdown_within_the_margin_is_not_harm() {
     let found = judged(600, 1.03, |_| 0);
     assert_ne!(found.verdict, Verdict::Rollback, "{found:?}");
 }
 
 #[test]
-fn a_margin_far_above_the_latencies_blinds_nobody() {
+fn a_margin_far_above_the_latencies_does_not_hide_a_slow_canary() {
     // Stable takes some hundred nanoseconds, 100 µs are tolerated, the canary takes 25 ms.
     let policy = JudgePolicy::default();
     let mut monitors = Monitors::new(&policy, &TrackSamples::default());
@@ -131,7 +131,7 @@ fn a_margin_far_above_the_latencies_blinds_nobody() {
 }
 
 #[test]
-fn the_state_read_back_goes_on_to_the_same_bytes() {
+fn monitors_read_back_continue_to_the_same_bytes() {
     let mut original = Monitors::new(&JudgePolicy::default(), &TrackSamples::default());
     (0..20).for_each(|number| original.tick(&second(number, 1.2, u64::from(number % 7 == 3))));
     let text = serde_json::to_string(&original).unwrap();

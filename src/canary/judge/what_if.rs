@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_margin_rolls_nothing_back_and_a_narrower_one_does_so_earlier() {
+    fn a_wider_margin_does_not_roll_back_and_a_narrower_one_does_so_earlier() {
         let first = |policy| course(1.1, policy).rollback.map(|moment| moment.tick);
         let (none, five, fifty) = (tolerating(0.0), tolerating(0.05), tolerating(0.5));
         let (none, five) = (first(&none).unwrap(), first(&five).unwrap());
@@ -158,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn monitors_that_begin_anew_are_those_that_began_so() {
+    fn restarted_monitors_equal_new_ones() {
         let mut before = crate::canary::observed::samples::Samples::default();
         for n in 0..500 {
             before.stable.record(0.010 + f64::from(n % 17) * 1e-4, &[f64::from(n % 10) / 10.0]);
         }
         for (one, other) in [(0.05, 0.2), (0.2, 0.0)] {
             let [one, other] = [one, other].map(tolerating);
-            let anew = Monitors::new(&one, &before.stable).restarted(&other).unwrap();
-            assert_eq!(anew, Monitors::new(&other, &before.stable));
+            let restarted = Monitors::new(&one, &before.stable).restarted(&other).unwrap();
+            assert_eq!(restarted, Monitors::new(&other, &before.stable));
         }
     }
 

@@ -3,21 +3,20 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// When the health check raises an alert: the thresholds of the two tests.
+/// The thresholds of both tests.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthPolicy {
     /// Significance level of each test. Default 0.05.
     pub alpha: f64,
-    /// Latency samples that each track must have before it is judged. Default 20.
+    /// Latency samples that each track needs before it is judged. Default 20.
     pub min_samples: u64,
-    /// A slowdown below this share of stable's mean latency is no harm. Default 0.05.
+    /// A slowdown up to this share of stable's mean latency is allowed. Default 0.05.
     pub relative_margin: f64,
-    /// A canary may fail this share of its requests more often than stable before its promotion
-    /// waits for more evidence; and, where stable has no traffic to compare with, this share of
-    /// them at all. Default 0.01.
+    /// The promotion of a canary whose failure rate exceeds stable's by more than this waits for more evidence.
+    /// Where stable has no traffic to compare with, this is the allowed rate itself. Default 0.01.
     pub failure_margin: f64,
-    /// Absolute slowdown allowed as well, in seconds. Default 0.0001: no user notices 0.1 ms,
-    /// and two logistic regressions do differ by 40 ns.
+    /// A slowdown up to this is allowed as well, in seconds. Default 0.0001: users do not notice 0.1 ms, and two
+    /// logistic regressions differ by 40 ns.
     pub absolute_margin_seconds: f64,
 }
 
@@ -34,7 +33,7 @@ impl Default for HealthPolicy {
 }
 
 impl HealthPolicy {
-    /// The mean slowdown that is allowed, in seconds, given stable's mean: the larger margin.
+    /// The allowed mean slowdown at this mean of stable, in seconds: the larger of both margins.
     pub fn margin_seconds(&self, stable_mean_seconds: f64) -> f64 {
         (self.relative_margin * stable_mean_seconds).max(self.absolute_margin_seconds)
     }
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_margin_counts() {
+    fn the_larger_margin_applies() {
         let health = HealthPolicy::default();
         assert_eq!(health.margin_seconds(0.000_000_050), 0.0001);
         assert_eq!(health.margin_seconds(0.125), 0.05 * 0.125);

@@ -1,4 +1,4 @@
-//! What does a configuration come to, and what of it cannot be?
+//! Judge policies from a configuration: defaults, changes, and what is refused.
 
 use super::*;
 use crate::stats::Harm;
@@ -14,7 +14,7 @@ fn harm_alphas(policy: &JudgePolicy) -> Vec<f64> {
 }
 
 #[test]
-fn the_default_guards_latency_and_failures_and_watches_the_score() {
+fn the_default_guards_latency_and_failures_and_reports_the_score() {
     let default = JudgePolicy::default();
     assert_eq!(policy(""), Ok(default.clone()));
     let roles: Vec<_> = default.metrics.iter().map(|m| (m.name.as_str(), m.role)).collect();
@@ -25,7 +25,7 @@ fn the_default_guards_latency_and_failures_and_watches_the_score() {
 }
 
 #[test]
-fn a_change_of_one_field_leaves_recorded_values_named_like_a_built_in_metric_what_they_are() {
+fn recorded_values_named_like_a_built_in_metric_stay_recorded_when_one_field_changes() {
     let recorded = "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\n\
                     role = \"guardrail\"";
     let before = policy(recorded).unwrap();
@@ -37,7 +37,7 @@ fn a_change_of_one_field_leaves_recorded_values_named_like_a_built_in_metric_wha
 }
 
 #[test]
-fn what_is_given_changes_the_built_in_metric_or_adds_one() {
+fn an_override_changes_a_built_in_metric_or_adds_one() {
     let policy = policy(
         r#"
         promote_score = 80
@@ -64,7 +64,7 @@ fn what_is_given_changes_the_built_in_metric_or_adds_one() {
 }
 
 #[test]
-fn a_loss_is_judged_by_its_mean_once_it_is_named() {
+fn a_loss_is_judged_by_its_mean() {
     let judged = policy("[[metrics]]\nname = \"log_loss\"\nrole = \"guardrail\"").unwrap();
     let metric = &judged.metrics[3];
     assert_eq!((metric.source, metric.harm), (Source::LogLoss, Harm::Higher));
@@ -74,7 +74,7 @@ fn a_loss_is_judged_by_its_mean_once_it_is_named() {
 }
 
 #[test]
-fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
+fn only_a_rollout_that_shadows_is_judged_by_pairs() {
     let health = HealthPolicy::default();
     let names = |policy: &JudgePolicy| -> Vec<(String, Role)> {
         policy.metrics.iter().map(|metric| (metric.name.to_string(), metric.role)).collect()
@@ -91,7 +91,7 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
     }
     assert_eq!((latency.0.as_str(), latency.1), ("shadow_latency", Role::Advisory));
     assert_eq!(harm_alphas(&shadowing)[..2], [0.01, 0.01]);
-    // What is configured counts where there is a shadow, and is no hindrance where there is none.
+    // Configured shadow metrics apply to a rollout that shadows, and are ignored by one that does not.
     let toml = "[[metrics]]\nname = \"shadow_flips\"\nrole = \"signal\"\n\
                 accepted = { absolute = 0.3 }";
     let configured = policy(toml).unwrap();
@@ -111,7 +111,7 @@ fn only_a_rollout_that_shadows_is_judged_by_its_pairs() {
 }
 
 #[test]
-fn recorded_scores_can_be_judged_in_place_of_predicted_ones() {
+fn recorded_scores_can_replace_predicted_ones() {
     let policy = policy(
         "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
     )
@@ -120,7 +120,7 @@ fn recorded_scores_can_be_judged_in_place_of_predicted_ones() {
 }
 
 #[test]
-fn what_cannot_be_is_named_with_a_remedy() {
+fn an_invalid_value_is_named_with_a_remedy() {
     for (toml, named) in [
         ("[[metrics]]\nname = \"a\"", "higher"),
         ("[[metrics]]\nname = \"latency\"\n[[metrics]]\nname = \"latency\"", "twice"),

@@ -74,7 +74,7 @@ fn tick(random: &mut StdRng, canary: Canary) -> Increment {
 /// Runs rollouts of this many ticks with a look after each. Returns how many were rolled back and how many passed.
 fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
     let policy = shadowing();
-    let (mut taken_back, mut passed) = (0, 0);
+    let (mut rolled_back, mut passed) = (0, 0);
     for seed in 0..rollouts {
         let mut random = StdRng::seed_from_u64(seed);
         let mut monitors = Monitors::new(&policy, &Default::default());
@@ -85,16 +85,16 @@ fn outcomes(rollouts: u64, ticks: u64, canary: Canary) -> (u64, u64) {
             is_harmful |= found.verdict == Verdict::Rollback;
         }
         let sequential = SequentialEvidence::new(&policy, &monitors);
-        taken_back += u64::from(is_harmful);
+        rolled_back += u64::from(is_harmful);
         passed += u64::from(!is_harmful && sequential.not_passed_in_shadow().is_empty());
     }
-    (taken_back, passed)
+    (rolled_back, passed)
 }
 
 const EQUAL: Canary = Canary { shift: 0.0, noise: 0.0, failures: 0.0 };
 
 #[test]
-fn an_equal_canary_and_a_retrained_one_pass_and_are_not_taken_back() {
+fn an_equal_canary_and_a_retrained_one_pass_and_are_not_rolled_back() {
     assert_eq!(outcomes(20, 40, EQUAL), (0, 20));
     // As two models of two samples of some thousand rows: 4 % of the labels differ.
     let retrained = Canary { shift: 0.1, noise: 0.2, ..EQUAL };
@@ -102,10 +102,10 @@ fn an_equal_canary_and_a_retrained_one_pass_and_are_not_taken_back() {
 }
 
 #[test]
-fn a_noisy_canary_of_the_same_mean_is_taken_back_less_often_than_alpha() {
+fn a_noisy_canary_with_the_same_mean_is_rolled_back_less_often_than_alpha() {
     // 10 % of the labels differ: as many as are tolerated.
-    let (taken_back, _) = outcomes(100, 150, Canary { noise: 0.5, ..EQUAL });
-    assert!(taken_back <= 5, "{taken_back} of 100");
+    let (rolled_back, _) = outcomes(100, 150, Canary { noise: 0.5, ..EQUAL });
+    assert!(rolled_back <= 5, "{rolled_back} of 100");
 }
 
 #[test]

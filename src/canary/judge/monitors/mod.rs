@@ -52,9 +52,9 @@ pub struct Monitors {
     stalls: StallMonitor,
 }
 
-/// The version of the judge. Raise it when the same increments lead to different monitors or conclusions, so
-/// that a verdict of another version can be told from one that was tampered with. A test pins its results.
-/// Sentences are not part of it.
+/// The version of the judge. Raise it when the same increments lead to different monitors or conclusions, to
+/// distinguish a verdict of another version from one that was tampered with. A test pins its results. Sentences
+/// are not part of it.
 pub const ALGORITHM: u32 = 1;
 
 impl Monitors {
@@ -71,8 +71,8 @@ impl Monitors {
         }
     }
 
-    /// The same monitors before the first tick, for another policy. `None` after the first tick, or if the
-    /// policy has a metric whose values these monitors do not know.
+    /// Monitors for another policy, with what these have learned before their first tick. `None` after the first
+    /// tick, or if the policy has a metric whose values these monitors do not know.
     pub fn restarted(&self, policy: &JudgePolicy) -> Option<Monitors> {
         if self.ticks > 0 {
             return None;
@@ -97,7 +97,7 @@ impl Monitors {
         self.algorithm
     }
 
-    /// The same monitors, continued with the algorithm of this program.
+    /// The same monitors, continued with the current algorithm.
     pub fn taken_over(self) -> Monitors {
         Monitors { algorithm: ALGORITHM, ..self }
     }

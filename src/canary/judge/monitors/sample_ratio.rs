@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_are_only_late_are_not_lost() {
+    fn late_requests_are_not_counted_as_lost() {
         let mut monitor = RatioMonitor::default();
         // The canary takes a second longer: its first hundred requests are under way for good.
         monitor.tick(&tick(10.0, 900, 0));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_coin_falls_nothing_is_expected() {
+    fn without_random_assignment_nothing_is_expected() {
         let mut monitor = RatioMonitor::default();
         (0..100).for_each(|_| monitor.tick(&tick(100.0, 1000, 0)));
         assert_eq!(monitor.measured().shares, Shares::default());

@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_slow_is_usual_after_half_a_minute() {
+    fn a_lasting_slowdown_becomes_usual_after_half_a_minute() {
         let quiet = (0..60).map(|number| stalled(number, 1.0, 1.0));
         let slow = (60..200).map(|number| stalled(number, 10.0, 10.0));
         assert_eq!(counted(quiet.chain(slow)).stalled, 30);
     }
 
     #[test]
-    fn too_little_is_no_stall() {
+    fn too_few_samples_are_not_a_stall() {
         let few = |number: u32| {
             let mut tick = stalled(number, if number > 50 { 10.0 } else { 1.0 }, 10.0);
             tick.stable.latency.truncate(4);
