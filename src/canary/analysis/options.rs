@@ -1,7 +1,5 @@
 //! Options of a two-sample analysis.
 
-use std::str::FromStr;
-
 use thiserror::Error;
 
 use crate::stats::MAX_MAGNITUDE;
@@ -93,25 +91,18 @@ pub(super) fn check_p_threshold(p_threshold: f64) -> Result<(), OptionError> {
 }
 
 /// A margin as users write it: `5%` of the baseline's mean, or `3` in the unit of the values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MarginText(pub Margin);
-
-impl FromStr for MarginText {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<MarginText, OptionError> {
-        let (number, is_percentage) = match text.trim().strip_suffix('%') {
-            Some(percentage) => (percentage.trim_end(), true),
-            None => (text.trim(), false),
-        };
-        let number: f64 = number.parse().map_err(|_| OptionError::margin(text))?;
-        let margin =
-            if is_percentage { Margin::relative(number / 100.0) } else { Margin::absolute(number) };
-        Ok(MarginText(margin))
+///
+/// # Errors
+/// When it is not a number.
+pub fn parsed_margin(text: &str) -> Result<Margin, OptionError> {
+    let parsed = |number: &str| number.trim().parse::<f64>().map_err(|_| OptionError::margin(text));
+    match text.trim().strip_suffix('%') {
+        Some(percentage) => Ok(Margin::relative(parsed(percentage)? / 100.0)),
+        None => Ok(Margin::absolute(parsed(text)?)),
     }
 }
 
-/// The inverse of [`MarginText`].
+/// The inverse of [`parsed_margin`].
 pub fn margin_text(margin: Margin) -> String {
     if margin.relative == 0.0 {
         return margin.absolute.to_string();
@@ -171,11 +162,11 @@ mod tests {
             ("0", Margin::absolute(0.0)),
             ("1e-3", Margin::absolute(0.001)),
         ] {
-            assert_eq!(text.parse(), Ok(MarginText(margin)), "{text}");
-            assert_eq!(margin_text(margin).parse(), Ok(MarginText(margin)), "{text}");
+            assert_eq!(parsed_margin(text), Ok(margin), "{text}");
+            assert_eq!(parsed_margin(&margin_text(margin)), Ok(margin), "{text}");
         }
         for text in ["", "%", "5 percent", "a%"] {
-            let error = text.parse::<MarginText>().unwrap_err().to_string();
+            let error = parsed_margin(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("margin: {text} is out of range; use")), "{error}");
         }
     }

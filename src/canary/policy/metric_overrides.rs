@@ -23,31 +23,22 @@ pub struct MetricOverride {
     /// `latency`, `failures`, `score`, `log_loss`, `brier`, or the name that values are recorded under.
     pub name: MetricName,
     /// See [`Metric::source`]; only to judge recorded values named like a built-in metric.
-    #[serde(default)]
     pub source: Option<Source>,
     /// See [`Metric::harm`]; without a default for recorded values.
-    #[serde(default)]
     pub harm: Option<Harm>,
     /// See [`Metric::role`].
-    #[serde(default)]
     pub role: Option<Role>,
     /// See [`Metric::tolerated`].
-    #[serde(default)]
     pub tolerated: Option<Margin>,
     /// See [`Metric::accepted`].
-    #[serde(default)]
     pub accepted: Option<Margin>,
     /// See [`Metric::weight`].
-    #[serde(default)]
     pub weight: Option<f64>,
     /// See [`Metric::critical`].
-    #[serde(default)]
     pub critical: Option<bool>,
     /// See [`Metric::min_samples`].
-    #[serde(default)]
     pub min_samples: Option<u64>,
     /// See [`Metric::test`].
-    #[serde(default)]
     pub test: Option<Test>,
 }
 

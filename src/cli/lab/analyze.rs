@@ -16,8 +16,8 @@ use crate::canary::analysis::metric_table::TableAnalysis;
 use crate::canary::analysis::metric_table::TableOptions;
 use crate::canary::analysis::options::AnalysisOptions;
 use crate::canary::analysis::options::AnalysisOverrides;
-use crate::canary::analysis::options::MarginText;
 use crate::canary::analysis::options::OptionError;
+use crate::canary::analysis::options::parsed_margin;
 use crate::canary::analysis::sample::Sample;
 use crate::canary::analysis::statistics::AnalysisStats;
 use crate::canary::analysis::statistics::Drift;
@@ -101,13 +101,13 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn single(args: &AnalyzeArgs) -> anyhow::Result<Decision> {
-    let margin = args.margin.as_deref().map(str::parse::<MarginText>).transpose().map_err(flag)?;
+    let margin = args.margin.as_deref().map(parsed_margin).transpose().map_err(flag)?;
     let options = AnalysisOptions::checked(AnalysisOverrides {
         p_threshold: args.p_threshold,
         effect_threshold: args.effect_threshold,
         min_samples: args.min_samples,
         higher_is_better: Some(!args.lower_is_better),
-        margin: margin.map(|margin| margin.0),
+        margin,
     })
     .map_err(flag)?;
     let sample = |path: &str| -> anyhow::Result<Sample> {

@@ -21,7 +21,7 @@ use super::columns::TextFile;
 use crate::canary::MetricName;
 use crate::canary::analysis::metric_table::TableMetric;
 use crate::canary::analysis::options::AnalysisOverrides;
-use crate::canary::analysis::options::MarginText;
+use crate::canary::analysis::options::parsed_margin;
 use crate::canary::analysis::sample::Sample;
 use crate::text::fields::plain;
 
@@ -81,7 +81,7 @@ fn metric(row: Row, baseline: &TextFile, canary: &TextFile) -> anyhow::Result<Ta
     let sample = |file: &TextFile| -> anyhow::Result<Sample> {
         Ok(Sample::of(&file.numbers(Some(&row.metric))?)?)
     };
-    let margin = row.margin.map(|text| text.parse::<MarginText>()).transpose()?;
+    let margin = row.margin.map(|text| parsed_margin(&text)).transpose()?;
     let options = AnalysisOverrides {
         p_threshold: None,
         effect_threshold: row.effect_threshold,
@@ -91,7 +91,7 @@ fn metric(row: Row, baseline: &TextFile, canary: &TextFile) -> anyhow::Result<Ta
             Some("lower") => Some(false),
             Some(other) => bail!("better: {other:?} is not a direction; use higher or lower"),
         },
-        margin: margin.map(|margin| margin.0),
+        margin,
     };
     let name = MetricName::new(&row.metric)?;
     let (baseline, canary) = (sample(baseline)?, sample(canary)?);

@@ -14,7 +14,7 @@ use crate::canary::analysis::metric_table::TableMetric;
 use crate::canary::analysis::metric_table::TableOptions;
 use crate::canary::analysis::options::AnalysisOptions;
 use crate::canary::analysis::options::AnalysisOverrides;
-use crate::canary::analysis::options::MarginText;
+use crate::canary::analysis::options::parsed_margin;
 use crate::canary::analysis::sample::Sample;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
@@ -165,7 +165,7 @@ impl Metric {
     fn overrides(&self) -> Result<AnalysisOverrides, Problem> {
         let margin = self.margin.as_ref().map(|margin| match margin {
             MarginBody::Number(number) => Ok(Margin::absolute(*number)),
-            MarginBody::Text(text) => text.parse::<MarginText>().map(|margin| margin.0),
+            MarginBody::Text(text) => parsed_margin(text),
         });
         Ok(AnalysisOverrides {
             p_threshold: self.p_threshold,
