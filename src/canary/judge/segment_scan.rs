@@ -13,7 +13,6 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitors::metric::Counts;
 use super::monitors::metric::Measured;
 use super::monitors::segments::SegmentMeasured;
 use super::verdict::Concern;
@@ -32,8 +31,6 @@ pub struct SegmentScan {
     pub hypotheses: usize,
     /// Segments with harm, the strongest evidence first.
     pub findings: Vec<SegmentFinding>,
-    /// Every segment that had a request, by metric.
-    pub segments: Vec<SegmentSeen>,
 }
 
 /// Harm in a segment.
@@ -43,27 +40,6 @@ pub struct SegmentFinding {
     pub segment: SegmentName,
     /// The metric that shows the harm.
     pub metric: MetricName,
-    /// The e-value against "no worse than tolerated" when it was found, as a logarithm to base 10.
-    pub log10_e_value: f64,
-    /// What the weakest of the findings needs, as a logarithm to base 10.
-    pub log10_threshold: f64,
-}
-
-/// The observations of one metric in one segment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SegmentSeen {
-    /// The segment.
-    pub segment: SegmentName,
-    /// The metric.
-    pub metric: MetricName,
-    /// How many samples were observed.
-    pub samples: Counts,
-    /// Canary minus stable in the metric's unit (seconds, a share of requests, a probability).
-    pub effect: Option<f64>,
-    /// Stable's recent mean, to express the effect as a ratio.
-    pub stable_mean: Option<f64>,
-    /// The current e-value against "no worse than tolerated", as a logarithm to base 10.
-    pub log10_e_value: f64,
 }
 
 impl SegmentScan {
@@ -77,10 +53,7 @@ impl SegmentScan {
         let alpha = policy.segment_alpha();
         let tested: Vec<(&SegmentName, &Measured)> = measured
             .iter()
-            .flat_map(|one| {
-                let pairs = metrics.iter().zip(&one.metrics);
-                pairs.map(|(_, measured)| (&one.segment, measured))
-            })
+            .flat_map(|one| one.metrics.iter().map(|measured| (&one.segment, measured)))
             .collect();
         let mut ln_e_values: Vec<f64> = tested.iter().map(|one| one.1.harm.log_e()).collect();
         // A segment without requests has placed no bet, so E = 1. It counts from the start, so that a
@@ -88,33 +61,13 @@ impl SegmentScan {
         ln_e_values.resize(hypotheses.max(tested.len()), 0.0);
         let rejected = e_benjamini_hochberg(&ln_e_values, alpha).unwrap_or_default();
         let mut found: Vec<_> =
-            tested.iter().zip(rejected).filter(|(_, is_found)| *is_found).map(|it| it.0).collect();
-        found.sort_by(|left, right| right.1.harm.log_e().total_cmp(&left.1.harm.log_e()));
-        let threshold = ln_e_values.len() as f64 / (found.len().max(1) as f64 * alpha);
-        Some(SegmentScan {
-            alpha,
-            hypotheses,
-            findings: found
-                .into_iter()
-                .map(|(segment, measured)| SegmentFinding {
-                    segment: (*segment).clone(),
-                    metric: measured.metric.clone(),
-                    log10_e_value: log10_e_value(measured),
-                    log10_threshold: threshold.log10(),
-                })
-                .collect(),
-            segments: tested
-                .into_iter()
-                .map(|(segment, measured)| SegmentSeen {
-                    segment: segment.clone(),
-                    metric: measured.metric.clone(),
-                    samples: measured.counts,
-                    effect: measured.effect.effect().map(|(effect, _)| effect),
-                    stable_mean: measured.stable_mean,
-                    log10_e_value: log10_e_value(measured),
-                })
-                .collect(),
-        })
+            tested.into_iter().zip(rejected).filter(|(_, is_found)| *is_found).collect();
+        found.sort_by(|(left, _), (right, _)| right.1.harm.log_e().total_cmp(&left.1.harm.log_e()));
+        let finding = |((segment, measured), _): ((&SegmentName, &Measured), bool)| {
+            SegmentFinding { segment: segment.clone(), metric: measured.metric.clone() }
+        };
+        let findings = found.into_iter().map(finding).collect();
+        Some(SegmentScan { alpha, hypotheses, findings })
     }
 }
 
@@ -123,10 +76,6 @@ impl SegmentFinding {
     pub fn concern(&self) -> Concern {
         Concern::Segment { segment: self.segment.clone(), metric: self.metric.clone() }
     }
-}
-
-fn log10_e_value(measured: &Measured) -> f64 {
-    measured.harm.log_e() / std::f64::consts::LN_10
 }
 
 #[cfg(test)]

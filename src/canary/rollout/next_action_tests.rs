@@ -331,11 +331,9 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
                 value: Word::new(value).unwrap(),
             },
             metric: MetricName::new("latency").unwrap(),
-            log10_e_value: 9.0,
-            log10_threshold: 3.0,
         };
         let findings = values.iter().map(finding).collect();
-        Some(SegmentScan { alpha: 0.05, hypotheses: 6, findings, segments: Vec::new() })
+        Some(SegmentScan { alpha: 0.05, hypotheses: 6, findings })
     };
     let after = |state: &State, event: &Event| match apply(state, event, at(61)).unwrap() {
         Transition::Changed { state, .. } => *state,

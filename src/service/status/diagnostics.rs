@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::monitors::segments::SegmentMeasured;
 use crate::canary::judge::segment_scan::SegmentFinding;
-use crate::canary::judge::segment_scan::SegmentSeen;
 use crate::canary::judge::sentences;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
@@ -107,7 +107,7 @@ impl Diagnostics {
                     .iter()
                     .map(|one| FindingStatus::new(sequential, one))
                     .collect(),
-                seen: scan.segments.iter().map(SeenStatus::new).collect(),
+                seen: sequential.by_segment.iter().flat_map(SeenStatus::of_segment).collect(),
             }),
             sample_ratio: Some(RatioStatus {
                 mismatch: sequential.ratio.is_off(),
@@ -138,16 +138,19 @@ impl FindingStatus {
 }
 
 impl SeenStatus {
-    fn new(seen: &SegmentSeen) -> SeenStatus {
-        SeenStatus {
-            segment: seen.segment.to_string(),
-            metric: seen.metric.to_string(),
-            stable: seen.samples.stable,
-            canary: seen.samples.canary,
-            stable_failures: seen.samples.stable_failures,
-            canary_failures: seen.samples.canary_failures,
-            effect: seen.effect,
-            log10_e_value: (seen.log10_e_value * 100.0).round() / 100.0,
-        }
+    fn of_segment(one: &SegmentMeasured) -> impl Iterator<Item = SeenStatus> {
+        one.metrics.iter().map(|measured| {
+            let log10_e_value = measured.harm.log_e() / std::f64::consts::LN_10;
+            SeenStatus {
+                segment: one.segment.to_string(),
+                metric: measured.metric.to_string(),
+                stable: measured.counts.stable,
+                canary: measured.counts.canary,
+                stable_failures: measured.counts.stable_failures,
+                canary_failures: measured.counts.canary_failures,
+                effect: measured.effect.effect().map(|(effect, _)| effect),
+                log10_e_value: (log10_e_value * 100.0).round() / 100.0,
+            }
+        })
     }
 }

@@ -59,7 +59,7 @@ fn evidence_by_segment_is_recomputed_to_the_bit_over_steps_and_restarts() {
         let sequential = judgement.sequential.clone().unwrap();
         let scan = sequential.segments.as_ref().unwrap();
         // Two devices and all others, two regions and all others; latency and failures.
-        assert_eq!((scan.hypotheses, scan.segments.len()), (12, 12));
+        assert_eq!((scan.hypotheses, sequential.by_segment.len()), (12, 6));
         let replayed =
             service.control.replayed(judgement.rollout, sequential.conclusion.ticks).unwrap();
         let json = |sequential| serde_json::to_string(sequential).unwrap();
