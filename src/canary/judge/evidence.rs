@@ -87,15 +87,15 @@ impl SequentialEvidence {
         }
     }
 
-    /// What stands against a promotion: objections of the metrics, and concerns.
+    /// The objections to a promotion: those of the metrics, and the concerns.
     pub fn objections(&self) -> Vec<Reason> {
         let mut objections = self.metric_objections();
         objections.extend(self.concerns().into_iter().map(Reason::Concern));
         objections
     }
 
-    /// The metrics that stand against a promotion: those with shown harm, unless the score outweighs it,
-    /// and guardrails that wait for recorded values or labels.
+    /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, and
+    /// guardrails that wait for recorded values or labels.
     pub(crate) fn metric_objections(&self) -> Vec<Reason> {
         if self.conclusion.verdict == Verdict::Promote {
             return Vec::new();
@@ -127,11 +127,6 @@ impl SequentialEvidence {
                     Classification::Pass | Classification::Fail => false,
                 }
         })
-    }
-
-    /// Whether any metric is judged in shadow.
-    pub fn judges_a_shadow(&self) -> bool {
-        self.policy.metrics.iter().any(|metric| metric.source.is_shadow())
     }
 
     fn metrics_where(&self, is_meant: impl Fn(&Metric, Classification) -> bool) -> Vec<Reason> {
