@@ -33,20 +33,6 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// A difference: three significant digits with a sign.
-pub fn signed(value: f64) -> String {
-    let decimals = match value.abs() {
-        v if v >= 99.95 => 0,
-        v if v >= 9.995 => 1,
-        v if v >= 0.9995 => 2,
-        v if v >= 0.09995 => 3,
-        v if v >= 0.009995 => 4,
-        0.0 => 0,
-        _ => return format!("{value:+.2e}"),
-    };
-    format!("{value:+.decimals$}")
-}
-
 /// A share as a percentage, without the rounding error of the multiplication.
 pub fn percent(share: f64) -> f64 {
     (share * 1e8).round() / 1e6
@@ -78,28 +64,4 @@ pub fn two_digits(number: f64) -> f64 {
     }
     let unit = 10_f64.powf(number.abs().log10().floor() - 1.0);
     (number / unit).round() * unit
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_has_three_digits_and_a_sign_whatever_its_size() {
-        for (value, said) in [
-            (1234.0, "+1234"),
-            (-99.96, "-100"),
-            (12.34, "+12.3"),
-            (9.996, "+10.0"),
-            (-1.234, "-1.23"),
-            (0.9996, "+1.00"),
-            (0.9994, "+0.999"),
-            (0.1234, "+0.123"),
-            (-0.01234, "-0.0123"),
-            (0.001_234, "+1.23e-3"),
-            (0.0, "+0"),
-        ] {
-            assert_eq!(signed(value), said);
-        }
-    }
 }

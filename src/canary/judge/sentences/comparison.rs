@@ -45,7 +45,8 @@ impl Margins {
 }
 
 impl Comparison {
-    /// This effect, interval and margin. The effect has three significant digits, the interval as many decimals.
+    /// This effect, interval and margin. The larger of effect and interval has
+    /// three significant digits.
     pub fn new(
         metric: &Metric,
         evidence: &MetricEvidence,
@@ -56,7 +57,10 @@ impl Comparison {
         let unit = Scale::new(metric, evidence, effect.abs().max(margin));
         let size = interval.iter().flatten().chain([&effect]).fold(0.0, |a: f64, b| a.max(b.abs()));
         let decimals = decimals(size / unit.size);
-        let signed = |x: f64| format!("{:+.decimals$}", unit.scaled(x));
+        let signed = |x: f64| match unit.scaled(x) {
+            small if small != 0.0 && size < 1e-3 * unit.size => format!("{small:+.2e}"),
+            scaled => format!("{scaled:+.decimals$}"),
+        };
         let with_unit = |text: String| format!("{text} {}", unit.name).trim_end().to_owned();
         let sign = match metric.harm {
             Harm::Higher => "+",
