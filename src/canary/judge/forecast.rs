@@ -1,23 +1,18 @@
 //! Forecast: when to expect a verdict, and the effect that is detectable by then.
 //!
-//! ```text
-//! ln E(m) = ln mean over k of exp( now_k + m gain_k )      the eight stakes of a bet, m more samples
-//! values:    gain_k = eta_k d - eta_k^2 / 2       per effective sample, d the distance of the effect
-//!                                                 from the margin, in standard deviations
-//! failures:  gain_k from the rates of four kinds of requests (either track, answered or not)
-//! ```
-//!
-//! A metric fails or passes when `ln E` reaches its threshold, and the verdict is the judge's at that time.
-//! The forecast assumes the current request rate and effect; nothing is decided by it.
+//! A metric fails or passes when `ln E` reaches its threshold. It is expected to grow as it has so far and as the best
+//! stake of a bet grows at the current effect; the more it exceeds noise, the more its own growth counts
+//! (docs/statistics.md). The verdict is the judge's at that time. The forecast assumes the current request rate and
+//! effect; nothing is decided by it.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use self::ahead::Ahead;
-use self::ahead::Outlook;
-use self::growth::MAX;
+use self::outlook::Ahead;
+use self::outlook::MAX;
+use self::outlook::Outlook;
 use self::outlook::outlook;
 use super::monitors::metric::Measured;
 use super::sequential::SequentialVerdict;
@@ -29,9 +24,6 @@ use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Source;
 use crate::canary::traffic::weight::Weight;
 
-mod ahead;
-mod failures;
-mod growth;
 mod outlook;
 
 /// A forecast at the current request rate and effect.
@@ -92,22 +84,6 @@ pub struct VerdictForecast {
     pub seconds: Option<f64>,
 }
 
-/// The traffic from which the rate is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// Requests of both tracks.
-    pub requests: u64,
-    /// The time they span.
-    pub seconds: f64,
-}
-
-impl Observed {
-    fn requests_per_second(&self) -> f64 {
-        let rate = self.requests as f64 / self.seconds;
-        if self.seconds > 0.0 && rate.is_finite() { rate } else { 0.0 }
-    }
-}
-
 /// The forecast at this weight, if request rate and effects stay as they are.
 ///
 /// `measured` is in the order of the policy's metrics, as [`Monitors::measured`] gives it.
@@ -117,10 +93,9 @@ pub fn forecast(
     policy: &JudgePolicy,
     measured: &[Measured],
     weight: Weight,
-    observed: Observed,
+    requests_per_second: f64,
     remaining_bake: Duration,
 ) -> Forecast {
-    let requests_per_second = observed.requests_per_second();
     let requests = (requests_per_second * remaining_bake.as_secs_f64()).min(MAX);
     let now = SequentialVerdict::new(policy, 0, measured);
     let outlooks: Vec<Outlook> = policy

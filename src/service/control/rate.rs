@@ -2,8 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::canary::judge::forecast::Observed;
-
 /// The shortest window; the longest is twice as long.
 const WINDOW_SECONDS: f64 = 30.0;
 
@@ -37,9 +35,12 @@ impl Rate {
         }
     }
 
-    /// Requests in the window, and its length.
-    pub(crate) fn observed(&self, now: Timestamp) -> Observed {
-        Observed { requests: self.earlier.requests, seconds: self.earlier.seconds(now) }
+    /// Requests per second in the window; 0 before any time has passed.
+    pub(crate) fn per_second(&self, now: Timestamp) -> f64 {
+        match self.earlier.seconds(now) {
+            0.0 => 0.0,
+            seconds => self.earlier.requests as f64 / seconds,
+        }
     }
 }
 
@@ -57,16 +58,12 @@ mod tests {
     fn the_rate_is_that_of_the_last_minute() {
         let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
         let mut rate = Rate::new(at(0));
-        let per_second = |rate: &Rate, second: i64| {
-            let observed = rate.observed(at(second));
-            observed.requests as f64 / observed.seconds
-        };
         (1..=10).for_each(|second| rate.count(100, at(second)));
-        assert_eq!(per_second(&rate, 10), 100.0);
+        assert_eq!(rate.per_second(at(10)), 100.0);
         (11..=600).for_each(|second| rate.count(7, at(second)));
-        assert_eq!(per_second(&rate, 600), 7.0);
+        assert_eq!(rate.per_second(at(600)), 7.0);
         (601..=660).for_each(|second| rate.count(0, at(second)));
-        assert_eq!(per_second(&rate, 660), 0.0);
-        assert_eq!(Rate::new(at(5)).observed(at(1)).seconds, 0.0, "a clock that was set back");
+        assert_eq!(rate.per_second(at(660)), 0.0);
+        assert_eq!(Rate::new(at(5)).per_second(at(1)), 0.0, "a clock that was set back");
     }
 }

@@ -198,9 +198,9 @@ impl SequentialJudge {
     pub(crate) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
         let judged = self.judged.as_ref().filter(|judged| judged.rollout == rollout.id)?;
         let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
-        let observed = judged.rate.observed(now);
+        let requests_per_second = judged.rate.per_second(now);
         let measured = judged.monitors.measured();
-        Some(forecast(&judged.policy, &measured, rollout.weight(), observed, left))
+        Some(forecast(&judged.policy, &measured, rollout.weight(), requests_per_second, left))
     }
 
     /// The segments seen.

@@ -1,38 +1,95 @@
 //! Outlook of one metric: when it fails or passes if its effect stays as it is.
 
-use super::ahead::Ahead;
-use super::ahead::FOUR_OF_FIVE;
-use super::ahead::Outlook;
-use super::ahead::beyond_noise;
-use super::ahead::settled;
-use super::failures;
-use super::growth::Growth;
-use super::growth::implied_sum;
 use crate::canary::judge::monitors::metric::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::stats::sequential::MAX_LOSS;
+use crate::stats::sequential::RISK_RATIOS;
+use crate::stats::sequential::RISK_SHARES;
+use crate::stats::sequential::STAKE_SHARES;
+use crate::stats::sequential::STAKE_SIZES;
+use crate::stats::sequential::STAKES;
+
+/// The traffic to come, for one metric.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    /// The canary's share, between 0 and 1, exclusive.
+    pub(super) share: f64,
+    /// Samples per request.
+    pub(super) samples_per_request: f64,
+    /// Requests of both tracks until the end of the bake.
+    pub(super) requests: f64,
+}
+
+/// Further requests of both tracks until something happens; `None` if that is not in sight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outlook {
+    /// Harm is shown.
+    pub(super) harm_in: Option<f64>,
+    /// Non-inferiority is shown.
+    pub(super) proof_in: Option<f64>,
+    /// Both tracks have the samples that the metric needs to pass.
+    pub(super) enough_in: Option<f64>,
+    /// The minimum detectable effect at the end of the bake.
+    pub(super) smallest_detectable: Option<f64>,
+}
+
+/// The horizon of a forecast, in requests.
+pub(super) const MAX: f64 = 1e12;
+
+/// What ln E loses because the best of the eight stakes and its neighbors start with about 30 % of the wealth.
+const MIXTURE_COST: f64 = 1.2;
+
+/// The 80 % quantile of the standard normal distribution: the power of the minimum detectable effect.
+const FOUR_OF_FIVE: f64 = 0.8416;
+
+const MAX_STAKE: f64 = STAKE_SIZES[STAKES - 1];
+
+/// The typical number of stable's recent requests (512 to 1,024) that set the scale of a bet on failures.
+const REMEMBERED: f64 = 768.0;
+
+/// The expected growth of a metric's evidence.
+#[derive(Clone, Copy, Debug)]
+struct Growth {
+    harm: Pace,
+    proof: Pace,
+    smallest_detectable: Option<f64>,
+}
+
+/// The growth of ln E per request, and what it loses at the start.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    per_request: f64,
+    cost: f64,
+}
 
 /// The outlook of a metric.
-pub(crate) fn outlook(
+pub(super) fn outlook(
     policy: &JudgePolicy,
     metric: &Metric,
     measured: &Measured,
     ahead: Ahead,
 ) -> Outlook {
     let (harm_at, proof_at) = (-policy.harm_alpha(metric).ln(), -policy.alpha.ln());
-    // The rate of pairs depends on the background queue, not on the share.
-    if metric.source.is_shadow() {
-        return Outlook::default();
-    }
-    let outlook = match metric.source.properties().monitor {
-        MonitorKind::Failures => failures::outlook(metric, measured, ahead, harm_at, proof_at),
-        MonitorKind::Values(_) => values(metric, measured, ahead, harm_at, proof_at),
-        MonitorKind::Pairs => return Outlook::default(),
+    let growth = match metric.source.properties().monitor {
+        // The rate of pairs depends on the background queue, not on the share.
+        _ if metric.source.is_shadow() => return Outlook::default(),
+        MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
+        MonitorKind::Values(_) | MonitorKind::Pairs => values(metric, measured, ahead, harm_at),
     };
-    Outlook { enough_in: enough_in(metric, measured, ahead), ..outlook }
+    let enough_in = enough_in(metric, measured, ahead);
+    let Some(growth) = growth else { return Outlook { enough_in, ..Outlook::default() } };
+    let counts = &measured.counts;
+    let requests = (counts.stable as f64 + counts.canary as f64) / ahead.samples_per_request;
+    Outlook {
+        harm_in: reached_in(measured.harm.log_e(), growth.harm, requests, harm_at),
+        proof_in: reached_in(measured.proven.log_e(), growth.proof, requests, proof_at),
+        enough_in,
+        smallest_detectable: growth.smallest_detectable,
+    }
 }
 
 fn enough_in(metric: &Metric, measured: &Measured, ahead: Ahead) -> Option<f64> {
@@ -47,63 +104,127 @@ fn enough_in(metric: &Metric, measured: &Measured, ahead: Ahead) -> Option<f64> 
     if nothing_lacks { Some(0.0) } else { Some(stable.max(canary)).filter(|x| x.is_finite()) }
 }
 
-fn values(
-    metric: &Metric,
-    measured: &Measured,
-    ahead: Ahead,
-    harm_at: f64,
-    proof_at: f64,
-) -> Outlook {
+/// Further requests until ln E reaches the threshold, at a growth per request between two estimates: the expected
+/// one, and the one so far, which also reflects what the bets make of the values (caps, ranks, tails). The
+/// latter counts by how far ln E exceeds noise.
+fn reached_in(log_e: f64, expected: Pace, requests: f64, threshold: f64) -> Option<f64> {
+    if log_e >= threshold {
+        return Some(0.0);
+    }
+    // Without an effect ln E ends between 0 and the logarithm of the smallest initial part, 1/64.
+    let beyond_noise = if log_e < 0.0 { (log_e + 64_f64.ln()).min(0.0) } else { log_e };
+    let trust = trust(2.0 * beyond_noise.abs());
+    let so_far = (beyond_noise + expected.cost) / requests.max(1.0);
+    let growth = trust * so_far + (1.0 - trust) * expected.per_request;
+    let missing = threshold - log_e + (1.0 - trust) * expected.cost;
+    (growth > 0.0).then(|| missing / growth)
+}
+
+/// Values: ln E grows by `eta d - eta^2 / 2` per effective sample at the best stake eta.
+fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> Option<Growth> {
+    let (effect, standard_error) = measured.effect.effect()?;
     let samples = measured.effect.effective_samples();
-    let Some((effect, standard_error)) = measured.effect.effect() else {
-        return Outlook::default();
-    };
     let deviation = standard_error * samples.sqrt();
     let worse = match metric.harm {
         Harm::Higher => settled(effect, standard_error),
         Harm::Lower => -settled(effect, standard_error),
         Harm::Either => settled(effect, standard_error).abs(),
     };
-    let tolerated = amount(metric.tolerated, measured.stable_mean);
-    let accepted = amount(metric.accepted, measured.stable_mean);
-    let information = ahead.information();
-    let until = |log_e: f64, distance: f64, threshold: f64| {
-        let after = growth(samples, log_e, distance / deviation).reaches(threshold)?;
-        Some(after / information).filter(|requests| requests.is_finite())
+    let amount = |margin: Margin| {
+        margin.absolute + margin.relative * measured.stable_mean.unwrap_or(0.0).abs()
     };
-    Outlook {
-        harm_in: until(measured.harm.log_e(), worse - tolerated, harm_at),
-        proof_in: until(measured.proven.log_e(), accepted - worse, proof_at),
-        enough_in: None,
-        smallest_detectable: (deviation > 0.0).then(|| {
-            let by_then = samples + ahead.requests * information;
-            // Of two directions only one half is bet on each.
-            let sides = if metric.harm == Harm::Either { 2.0_f64 } else { 1.0 };
-            let needed = implied_sum(by_then, harm_at + sides.ln());
-            tolerated + deviation * (needed + FOUR_OF_FIVE * by_then.sqrt()) / by_then
-        }),
+    let (tolerated, accepted) = (amount(metric.tolerated), amount(metric.accepted));
+    let per_request = ahead.samples_per_request * ahead.share * (1.0 - ahead.share);
+    let pace = |distance: f64| Pace {
+        per_request: per_request * best_growth(distance / deviation, MAX_STAKE),
+        cost: MIXTURE_COST,
+    };
+    let smallest_detectable = (deviation > 0.0).then(|| {
+        let by_then = samples + ahead.requests * per_request;
+        // Of two directions each gets half of the bets.
+        let sides = if metric.harm == Harm::Either { 2.0_f64 } else { 1.0 };
+        let stakes = STAKE_SIZES.into_iter().zip(STAKE_SHARES);
+        let needed = smallest(stakes.map(|(stake, share)| {
+            (harm_at + (sides / share).ln()) / stake + 0.5 * stake * by_then
+        }));
+        tolerated + deviation * (needed + FOUR_OF_FIVE * by_then.sqrt()) / by_then
+    });
+    Some(Growth {
+        harm: pace(worse - tolerated),
+        proof: pace(accepted - worse),
+        smallest_detectable,
+    })
+}
+
+/// Failures: ln E of harm grows by the gain of the best ratio; ln E of non-inferiority as for values, with a limited
+/// loss.
+fn failures(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> Growth {
+    let (share, counts) = (ahead.share, &measured.counts);
+    let (stable, canary) = (counts.stable as f64, counts.canary as f64);
+    let failed = counts.stable_failures as f64 + counts.canary_failures as f64;
+    let pooled = failed / (stable + canary).max(1.0);
+    let effect = measured.effect.effect().map_or(0.0, |(effect, error)| settled(effect, error));
+    let canary_rate = (pooled + (1.0 - share) * effect).clamp(0.0, 1.0);
+    let stable_rate = (pooled - share * effect).clamp(0.0, 1.0);
+    // What a bet on this ratio of the failure rates loses per failure of either track.
+    let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
+    let allowed = 1.0 + metric.tolerated.relative;
+    let loss = |ratio: f64| mixed(allowed * ratio) - mixed(allowed);
+    let harm = RISK_RATIOS.map(|ratio| {
+        let failures = share * canary_rate + (1.0 - share) * stable_rate;
+        share * canary_rate * ratio.ln() - failures * loss(ratio)
+    });
+    let accepted = metric.accepted.absolute;
+    let variance = stable_rate * (1.0 - stable_rate);
+    let deviation = variance.max(0.25 / (stable.min(REMEMBERED) + 1.0)).sqrt();
+    let max_stake = MAX_STAKE.min(MAX_LOSS * deviation / (1.0 - share));
+    let distance = (accepted - canary_rate + stable_rate) / deviation;
+    let smallest_detectable = (canary + share * ahead.requests >= 1.0).then(|| {
+        let canary = canary + share * ahead.requests;
+        let stable_failures = (stable + (1.0 - share) * ahead.requests) * stable_rate;
+        let bets = RISK_RATIOS.into_iter().zip(RISK_SHARES);
+        let needed = smallest(bets.map(|(ratio, part)| {
+            (harm_at - part.ln() + stable_failures * loss(ratio)) / (ratio.ln() - loss(ratio))
+        }));
+        // Failure counts of both tracks are approximately Poisson.
+        let odds = share / (1.0 - share);
+        let (z, noise) = (FOUR_OF_FIVE, odds * odds * stable_failures);
+        let expected = needed + 0.5 * z * z + z * (needed + noise + 0.25 * z * z).sqrt();
+        (expected < canary).then(|| expected / canary - stable_rate)
+    });
+    Growth {
+        harm: Pace { per_request: harm.into_iter().fold(0.0, f64::max), cost: MIXTURE_COST },
+        proof: Pace {
+            per_request: share * (1.0 - share) * best_growth(distance, max_stake),
+            // Nearly all stakes are limited, and so all are the best one.
+            cost: if distance > max_stake { 0.0 } else { MIXTURE_COST },
+        },
+        smallest_detectable: smallest_detectable.flatten(),
     }
 }
 
-/// Growth from the current ln E, at a distance from the margin between two estimates: one from the effect
-/// and its spread, one implied by ln E itself. The latter reflects what the bets make of the values (caps,
-/// ranks, tails), and is weighted by how far it exceeds noise.
-fn growth(samples: f64, log_e: f64, by_effect: f64) -> Growth {
-    let sum = implied_sum(samples, log_e);
-    let by_evidence = (sum / samples).clamp(-FARTHEST, FARTHEST);
-    let trust = beyond_noise(samples * by_evidence * by_evidence);
-    let distance = if by_effect.is_finite() {
-        trust * by_evidence + (1.0 - trust) * by_effect.clamp(-FARTHEST, FARTHEST)
-    } else {
-        by_evidence
-    };
-    Growth::of_values(samples, sum, distance)
+/// The growth of ln E per effective sample at a distance from the margin, in standard deviations.
+fn best_growth(distance: f64, max_stake: f64) -> f64 {
+    // Farther away the limited loss of a bet keeps it from growing faster.
+    let distance = distance.clamp(0.0, 3.0);
+    let stake = distance.min(max_stake);
+    stake * distance - 0.5 * stake * stake
 }
 
-/// Standard deviations from a margin beyond which stakes no longer differ.
-const FARTHEST: f64 = 1e6;
+fn smallest(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(f64::INFINITY, f64::min)
+}
 
-/// A margin in the metric's unit.
-fn amount(margin: Margin, stable_mean: Option<f64>) -> f64 {
-    margin.absolute + margin.relative * stable_mean.unwrap_or(0.0).abs()
+/// The effect to extrapolate: shrunk within its own noise, unchanged far beyond it.
+///
+/// Most canaries do no harm. Without the shrinkage, every other forecast of the first minute would predict
+/// harm from noise alone.
+fn settled(effect: f64, standard_error: f64) -> f64 {
+    if effect == 0.0 { 0.0 } else { effect * trust((effect / standard_error).powi(2)) }
+}
+
+/// How far to trust an estimate, by the square of its distance from 0 in standard errors: 1/2 at one
+/// standard error, 4/5 at two.
+fn trust(square: f64) -> f64 {
+    if square.is_infinite() { 1.0 } else { square / (1.0 + square) }
 }
