@@ -33,7 +33,7 @@ fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_a_sentence() {
     assert!(number("harm_p_value") < number("harm_threshold"), "{latency:#}");
     assert!(number("effect") > 0.004, "{latency:#}");
     let sentence = latency["sentence"].as_str().unwrap();
-    for part in ["latency: +", " against stable (interval +", "fails, tolerated +"] {
+    for part in ["latency: +", " against stable (interval ", "fails, tolerated +"] {
         assert!(sentence.contains(part), "{part} is not in {sentence}");
     }
     assert_eq!(health["sequential"]["verdict"], "rollback");
