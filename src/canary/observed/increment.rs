@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::increment_codec::Any;
-use super::increment_codec::Gaps;
-use super::increment_codec::Seconds;
-use super::increment_codec::UnitInterval;
+use super::gaps::Any;
+use super::gaps::Gaps;
+use super::gaps::Seconds;
+use super::gaps::UnitInterval;
 use super::labels::LossIncrement;
 use super::pairs::Pairs;
 use super::pairs::PairsIncrement;

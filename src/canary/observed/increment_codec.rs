@@ -1,30 +1,19 @@
-//! Byte format of increments in the tick log: `postcard`, with values as gaps between buckets.
+//! Byte format of increments in the tick log: `postcard`, with values as `gaps` between buckets.
 //!
 //! ```text
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
 //!             losses by weight, pairs: in the order of the fields
-//! values    = for each, ascending: 2 (empty buckets since the one before) + (1 if the count is not 1),
-//!             and the count if it is not 1
 //! ```
 //!
-//! Whole numbers are LEB128 varints, so most values take one byte. The bucket gives the value back to the
-//! bit, because every observed value is the middle of a bucket of its layout. A second of 100 requests takes
-//! 232 bytes. A change of the format needs a new schema version of the store.
+//! Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
+//! change of the format needs a new schema version of the store.
 //!
 //! `postcard` (MIT or Apache-2.0, format stable since 2022) adds itself, `cobs` and `embedded-io` to the build. `bincode`,
 //! which reads model files, writes larger varints (3 bytes from 251 on) and is no longer maintained.
 
-use std::marker::PhantomData;
-
-use serde::Deserialize;
-use serde::Deserializer;
-use serde::Serialize;
-use serde::Serializer;
-use serde::de::Error;
 use thiserror::Error;
 
 use super::increment::Increment;
-use crate::stats::Layout;
 
 /// Bytes that are not an increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -48,83 +37,6 @@ impl Increment {
             Ok((_, rest)) => Err(CodecError(format!("{} bytes too many", rest.len()))),
             Err(cause) => Err(CodecError(cause.to_string())),
         }
-    }
-}
-
-/// Serde format of values with counts: ascending middles of the buckets of a layout.
-pub(super) struct Gaps<L>(PhantomData<L>);
-
-/// A layout by type, for [`Gaps`].
-pub(super) trait Buckets {
-    /// The layout.
-    const LAYOUT: Layout;
-}
-
-/// [`Layout::SECONDS`].
-pub(super) struct Seconds;
-
-/// [`Layout::UNIT_INTERVAL`].
-pub(super) struct UnitInterval;
-
-/// [`Layout::DIFFERENCE`].
-pub(super) struct Difference;
-
-/// [`Layout::ANY`].
-pub(super) struct Any;
-
-impl Buckets for Seconds {
-    const LAYOUT: Layout = Layout::SECONDS;
-}
-
-impl Buckets for UnitInterval {
-    const LAYOUT: Layout = Layout::UNIT_INTERVAL;
-}
-
-impl Buckets for Difference {
-    const LAYOUT: Layout = Layout::DIFFERENCE;
-}
-
-impl Buckets for Any {
-    const LAYOUT: Layout = Layout::ANY;
-}
-
-impl<L: Buckets> Gaps<L> {
-    /// Writes the values.
-    pub(super) fn serialize<S: Serializer>(
-        values: &[(f64, u64)],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        let mut numbers = Vec::with_capacity(values.len());
-        let mut next = 0;
-        for (value, count) in values {
-            let bucket = L::LAYOUT.bucket(*value);
-            numbers.push(2 * bucket.saturating_sub(next) as u64 + u64::from(*count != 1));
-            if *count != 1 {
-                numbers.push(*count);
-            }
-            next = bucket + 1;
-        }
-        numbers.serialize(to)
-    }
-
-    /// Reads the values.
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<(f64, u64)>, D::Error> {
-        let numbers = Vec::<u64>::deserialize(from)?;
-        let mut values = Vec::with_capacity(numbers.len());
-        let mut numbers = numbers.into_iter();
-        let mut next = 0;
-        while let Some(number) = numbers.next() {
-            let bucket = usize::try_from(number / 2).ok().and_then(|gap| gap.checked_add(next));
-            let bucket = bucket.filter(|bucket| *bucket < L::LAYOUT.buckets());
-            let bucket = bucket.ok_or_else(|| D::Error::custom("a bucket is out of range"))?;
-            let count = if number % 2 == 0 { Some(1) } else { numbers.next() };
-            let count = count.ok_or_else(|| D::Error::custom("a count is missing"))?;
-            values.push((L::LAYOUT.value(bucket), count));
-            next = bucket + 1;
-        }
-        Ok(values)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::segments::Word;
 use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
+use crate::stats::Layout;
 
 /// A second with 100 requests, 10 of them the canary's, with latencies from 40 to 320 ms.
 fn second() -> Increment {

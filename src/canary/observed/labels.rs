@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::increment_codec::Gaps;
-use super::increment_codec::Seconds;
-use super::increment_codec::UnitInterval;
+use super::gaps::Gaps;
+use super::gaps::Seconds;
+use super::gaps::UnitInterval;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::PredictionId;
 use crate::canary::traffic::track::Track;

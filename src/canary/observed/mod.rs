@@ -2,8 +2,10 @@
 //!
 //! - [`samples`]: requests, failures, latencies and scores since the step began.
 //! - [`pairs`]: answers of both versions in shadow. [`labels`]: outcomes that clients report later.
-//! - [`increment`]: what a tick of the judge takes in, and [`increment_codec`]: its bytes in the tick log.
+//! - [`increment`]: what a tick of the judge takes in, and [`increment_codec`]: its bytes in the tick log, with
+//!   `gaps`: the format of values.
 
+pub(crate) mod gaps;
 pub mod increment;
 pub mod increment_codec;
 pub mod labels;

@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::increment_codec::Difference;
-use super::increment_codec::Gaps;
-use super::increment_codec::Seconds;
+use super::gaps::Difference;
+use super::gaps::Gaps;
+use super::gaps::Seconds;
 use super::samples::Failure;
 use super::samples::Failures;
 use crate::stats::Layout;
