@@ -277,11 +277,19 @@ fn load(
     }
 }
 
+/// The newest checkpoint, if it belongs to this rollout. An unreadable one is lost evidence; the server starts
+/// without it.
+fn checkpoint_of(rollout: &Rollout, store: &dyn Store) -> Option<Checkpoint> {
+    let saved = store.checkpoint(ReplicaId::ONLY).unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "the newest checkpoint cannot be read");
+        None
+    });
+    saved.filter(|it| (it.rollout, &it.digest) == (rollout.id, &rollout.canary.digest))
+}
+
 /// The keys seen before the restart, if any.
 fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
-    let saved = store.checkpoint(ReplicaId::ONLY).ok()??;
-    let of_this = saved.rollout == rollout.id && saved.digest == rollout.canary.digest;
-    let KeyedSamples { seen, shadowed, .. } = saved.keys.filter(|_| of_this)?;
+    let KeyedSamples { seen, shadowed, .. } = checkpoint_of(rollout, store)?.keys?;
     let shadowed = shadowed.unwrap_or_default();
     Some(Arc::new(RolloutKeys::restored(rollout.salt, seen, shadowed)))
 }
@@ -296,19 +304,8 @@ fn restored_judge(
 ) -> SequentialJudge {
     let Some(rollout) = state.judged() else { return SequentialJudge::default() };
     let seen = live.recorder.observed();
-    let kept = match store.checkpoint(ReplicaId::ONLY) {
-        // Samples that were not restored do not come back, so nothing counts twice.
-        Ok(Some(saved))
-            if (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest) =>
-        {
-            saved.monitors
-        }
-        Ok(_) => None,
-        Err(cause) => {
-            tracing::warn!(%cause, "the newest checkpoint cannot be read");
-            None
-        }
-    };
+    // Samples that were not restored are lost, so nothing counts twice.
+    let kept = checkpoint_of(rollout, store).and_then(|saved| saved.monitors);
     let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
         // Also the case after a crash in the first second of a rollout.
         tracing::info!(
@@ -338,19 +335,14 @@ fn restored_judge(
     if state.rollout.is_some() { judge } else { judge.post_promotion() }
 }
 
-/// Restores the labels of the checkpoint, if they belong to the current rollout. Unreadable labels are lost
-/// evidence; the server starts without them.
+/// Restores the labels of the checkpoint, if they belong to the current rollout.
 fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
     let rollout = state.judged();
     feedback.follow(rollout);
     let Some(rollout) = rollout else { return };
-    let of_this =
-        |saved: &Checkpoint| (saved.rollout, &saved.digest) == (rollout.id, &rollout.canary.digest);
-    let saved = store.checkpoint(ReplicaId::ONLY).map(|saved| saved.filter(of_this)?.labels);
-    match saved.and_then(|saved| {
-        Ok((saved.unwrap_or_default(), store.labels(ReplicaId::ONLY, rollout.id)?))
-    }) {
-        Ok((labels, seen)) => feedback.restore(labels, seen),
+    let labels = checkpoint_of(rollout, store).and_then(|saved| saved.labels);
+    match store.labels(ReplicaId::ONLY, rollout.id) {
+        Ok(seen) => feedback.restore(labels.unwrap_or_default(), seen),
         Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
     }
 }
@@ -384,26 +376,16 @@ fn unsaved(
     Ok(leads_here.then(|| Unsaved::after(&ticks)))
 }
 
-/// The recorder of the current step, with the samples of its checkpoint. Unreadable samples are lost
-/// evidence; the server starts without them.
+/// The recorder of the current step, with the samples of its checkpoint.
 fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
-    let Some(rollout) = &state.rollout else { return Recorder::new(workers) };
-    match store.checkpoint(ReplicaId::ONLY) {
-        Ok(Some(saved))
-            if (saved.rollout, saved.step) == (rollout.id, rollout.step)
-                && saved.digest == rollout.canary.digest =>
-        {
-            let repeated = saved.keys.and_then(|keys| keys.repeated);
-            let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
-            Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
-                tracing::warn!("the samples of the current step do not add up; they start anew");
-                Recorder::new(workers)
-            })
-        }
-        Ok(_) => Recorder::new(workers),
-        Err(cause) => {
-            tracing::warn!(%cause, "the samples of the current step are lost");
-            Recorder::new(workers)
-        }
-    }
+    let saved = state.rollout.as_ref().and_then(|rollout| {
+        checkpoint_of(rollout, store).filter(|saved| saved.step == rollout.step)
+    });
+    let Some(saved) = saved else { return Recorder::new(workers) };
+    let repeated = saved.keys.and_then(|keys| keys.repeated);
+    let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
+    Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
+        tracing::warn!("the samples of the current step do not add up; they are discarded");
+        Recorder::new(workers)
+    })
 }
