@@ -97,7 +97,7 @@ fn what_is_no_label_is_refused_by_name() {
     let forged = String::from_utf8(forged).unwrap();
     let of = |id: &str, outcome: Value| json!({ "prediction_id": id, "outcome": outcome });
     for (body, status, code, named) in [
-        (of(&forged, json!(1)), 422, "forged_id", "not given by this server"),
+        (of(&forged, json!(1)), 422, "forged_id", "not issued by this server"),
         (of("abc", json!(1)), 422, "malformed_id", "64 characters"),
         (of(&format!("{good}="), json!(1)), 422, "malformed_id", "64 characters"),
         (of(&good, json!(2)), 422, "invalid_body", "use 0, 1, true or false"),

@@ -1,4 +1,4 @@
-//! What is broken in a canary on purpose, so that one can watch it being found out?
+//! Faults injected into a canary on purpose, to see how serin finds them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use crate::text::fields::FieldError;
 /// The segments of one request: names with their values.
 pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
 
-/// A harm that a canary is given on purpose. Every value is within its range.
+/// A fault injected into a canary. Every value is within its range.
 ///
 /// ```
 /// use serin::canary::policy::fault::{InjectionFields, Injection};
-/// let given = InjectionFields { error_rate: Some(0.2), ..InjectionFields::default() };
-/// assert_eq!(Injection::try_from(given)?.error_rate().percent(), 20.0);
+/// let fields = InjectionFields { error_rate: Some(0.2), ..InjectionFields::default() };
+/// assert_eq!(Injection::try_from(fields)?.error_rate().percent(), 20.0);
 /// # Ok::<(), serin::text::fields::FieldError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,17 +30,17 @@ pub struct Injection {
     segment: BTreeMap<String, String>,
 }
 
-/// An injection as it is given; what is left out is not injected.
+/// The fields of an injection; absent fields inject nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InjectionFields {
-    /// How much longer the canary takes, in milliseconds.
+    /// Delay of the canary's predictions, in milliseconds.
     pub delay_ms: Option<u32>,
-    /// Which share of its requests it fails, 0 to 1, to the ten-thousandth.
+    /// Share of the canary's requests that fail, 0 to 1, with at most four decimals.
     pub error_rate: Option<f64>,
-    /// What is added to its probabilities, -1 to 1; they stay within 0 and 1.
+    /// Added to the canary's probabilities, -1 to 1; the sum stays within 0 and 1.
     pub score_shift: Option<f64>,
-    /// Only requests with all of these segments are harmed; with none, all are.
+    /// Only requests in all of these segments are affected; without segments, all requests are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub segment: BTreeMap<String, String>,
 }
@@ -51,34 +51,34 @@ impl Injection {
         self.delay_ms == 0 && self.error_rate == Weight::ZERO && self.score_shift == 0.0
     }
 
-    /// How much longer the canary takes, in milliseconds.
+    /// Delay of the canary's predictions, in milliseconds.
     pub fn delay_ms(&self) -> u32 {
         self.delay_ms
     }
 
-    /// Which share of its requests it fails.
+    /// Share of the canary's requests that fail.
     pub fn error_rate(&self) -> Weight {
         self.error_rate
     }
 
-    /// What is added to its probabilities.
+    /// Added to the canary's probabilities.
     pub fn score_shift(&self) -> f64 {
         self.score_shift
     }
 
-    /// The segments that are harmed; none for all requests.
+    /// The affected segments; empty for all requests.
     pub fn segment(&self) -> &BTreeMap<String, String> {
         &self.segment
     }
 
-    /// Whether a request with these segments is harmed.
+    /// Whether a request with these segments is affected.
     pub fn is_meant(&self, segments: Segments<'_>) -> bool {
         let is_in =
             |name: &str, value: &str| segments.iter().any(|it| it.0 == name && it.1 == value);
         self.segment.iter().all(|(name, value)| is_in(name, value))
     }
 
-    /// The harm in words; empty if there is none.
+    /// The fault in words; empty if there is none.
     pub fn in_words(&self) -> String {
         let mut harms = Vec::new();
         if self.delay_ms > 0 {
@@ -110,7 +110,7 @@ impl TryFrom<InjectionFields> for Injection {
         if delay_ms > MAX_DELAY_MS {
             return out("delay_ms", delay_ms.to_string(), &format!("0 to {MAX_DELAY_MS}"));
         }
-        // 100 times a share like 0.07 is not quite a whole percent; what is finer stays refused.
+        // 100 times a share like 0.07 is not quite a whole percent; finer shares are still refused.
         let percent = (rate * 1e8).round() / 1e6;
         let Ok(error_rate) = Weight::from_percent(percent) else {
             return out("error_rate", rate.to_string(), "0 to 1, with at most four decimals");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_not_injected() {
+    fn absent_fields_inject_nothing() {
         assert!(given("{}").unwrap().is_none());
         assert!(given(r#"{"delay_ms": 0, "error_rate": 0.0}"#).unwrap().is_none());
         let all = given(r#"{"delay_ms": 5, "error_rate": 0.07, "score_shift": -0.1}"#).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn errors_name_the_field() {
         for (text, named) in [
             (r#"{"delay_ms": 60001}"#, "delay_ms: 60001 is out of range; use 0 to 60000"),
             (r#"{"error_rate": 1.1}"#, "error_rate: 1.1 is out of range; use 0 to 1"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rate_that_can_be_given_can_be_written_and_read() {
+    fn every_rate_is_read_back_as_written() {
         for basis_points in 0..=Weight::WHOLE {
             let rate = f64::from(basis_points) / f64::from(Weight::WHOLE);
             let asked = InjectionFields { error_rate: Some(rate), ..InjectionFields::default() };
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_harm_of_a_segment_meets_only_requests_with_all_of_it() {
+    fn a_fault_of_segments_affects_only_requests_in_all_of_them() {
         let text = r#"{"delay_ms": 1, "segment": {"region": "north", "device": "phone"}}"#;
         let injection = given(text).unwrap();
         let (north, phone) = (("region".into(), "north".into()), ("device".into(), "phone".into()));

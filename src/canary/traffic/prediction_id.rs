@@ -62,14 +62,14 @@ pub struct IdKey([u8; IdKey::BYTES]);
 pub enum IdError {
     /// It does not have the form of an id.
     #[error(
-        "prediction_id is not of the form that serin gives: {CHARACTERS} characters of A-Z, a-z, 0-9, - and \
-         _; send it as the prediction's answer had it"
+        "prediction_id: not {CHARACTERS} characters of A-Z, a-z, 0-9, - and _; send the id of the prediction's \
+         answer unchanged"
     )]
     Malformed,
     /// Its code does not match.
     #[error(
-        "prediction_id was not given by this server, or was changed; send it as the prediction's answer \
-         had it, to the server with the same store"
+        "prediction_id: not issued by this server, or changed; send the id of the prediction's answer unchanged, \
+         to the server with the same store"
     )]
     Forged,
 }
@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_comes_back_as_it_was_given_and_with_no_other_key(id in any_id()) {
+        fn an_id_is_read_back_with_the_same_key_only(id in any_id()) {
             let text = id.written(&key(1));
             prop_assert_eq!(text.len(), CHARACTERS);
             prop_assert_eq!(PredictionId::read(&text, &key(1)).unwrap().0, id);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_safe_in_an_address_and_other_forms_of_base64_are_none() {
+    fn an_id_is_url_safe_and_other_forms_of_base64_are_refused() {
         let id = PredictionId {
             rollout: 3,
             step: 2,
