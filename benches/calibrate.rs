@@ -265,14 +265,9 @@ fn tell_cost() {
         started.elapsed().as_secs_f64() * 1e9 / 20_000.0
     };
     let mut latency =
-        Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, Margin::default(), margin);
-    let mut score = Monitor::new(
-        Layout::UNIT_INTERVAL,
-        Harm::Either,
-        Test::Combined,
-        Margin::default(),
-        margin,
-    );
+        Monitor::new(Layout::Seconds, Harm::Higher, Test::Combined, Margin::default(), margin);
+    let mut score =
+        Monitor::new(Layout::UnitInterval, Harm::Either, Test::Combined, Margin::default(), margin);
     let mut failures = FailureMonitor::new(FailureMargins::default());
     let latency_ns = time(Box::new(|| latency.tick(0.1, &canary, &stable)));
     let score_ns = time(Box::new(|| score.tick(0.1, &canary, &stable)));

@@ -70,7 +70,7 @@ impl Size {
 /// The whole state, by metric.
 pub fn sizes(traffic: &Traffic) -> Fallible<Vec<Size>> {
     let (few, many) = (&traffic.stable.few, &traffic.stable.samples);
-    let (seconds, unit) = (Layout::SECONDS, Layout::UNIT_INTERVAL);
+    let (seconds, unit) = (Layout::Seconds, Layout::UnitInterval);
     let arrays = |values: fn(&Recorded) -> &[f64]| [&traffic.canary, &traffic.stable].map(values);
     let latency = Monitor::new(seconds, Harm::Higher, Test::Combined, Margin::default(), ACCEPTED);
     let latency = watched(latency, seconds, arrays(|track| &track.latency));

@@ -77,7 +77,7 @@ impl Traffic {
                 counts.requests += 1;
                 counts.failures += u64::from(failed);
                 if !failed {
-                    let middle = Layout::SECONDS.value(Layout::SECONDS.bucket(latency));
+                    let middle = Layout::Seconds.value(Layout::Seconds.bucket(latency));
                     counts.latency.push((middle, 1));
                 }
             }

@@ -26,32 +26,32 @@ pub(super) trait Buckets {
     const LAYOUT: Layout;
 }
 
-/// [`Layout::SECONDS`].
+/// [`Layout::Seconds`].
 pub(super) struct Seconds;
 
-/// [`Layout::UNIT_INTERVAL`].
+/// [`Layout::UnitInterval`].
 pub(super) struct UnitInterval;
 
-/// [`Layout::DIFFERENCE`].
+/// [`Layout::Difference`].
 pub(super) struct Difference;
 
-/// [`Layout::ANY`].
+/// [`Layout::Any`].
 pub(super) struct Any;
 
 impl Buckets for Seconds {
-    const LAYOUT: Layout = Layout::SECONDS;
+    const LAYOUT: Layout = Layout::Seconds;
 }
 
 impl Buckets for UnitInterval {
-    const LAYOUT: Layout = Layout::UNIT_INTERVAL;
+    const LAYOUT: Layout = Layout::UnitInterval;
 }
 
 impl Buckets for Difference {
-    const LAYOUT: Layout = Layout::DIFFERENCE;
+    const LAYOUT: Layout = Layout::Difference;
 }
 
 impl Buckets for Any {
-    const LAYOUT: Layout = Layout::ANY;
+    const LAYOUT: Layout = Layout::Any;
 }
 
 impl<L: Buckets> Gaps<L> {

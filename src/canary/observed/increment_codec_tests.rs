@@ -107,12 +107,9 @@ fn is_middle(layout: Layout, value: f64) -> bool {
 
 #[test]
 fn the_middle_of_every_bucket_that_can_be_observed_is_in_that_bucket() {
-    for (layout, outside) in [
-        (Layout::SECONDS, 0),
-        (Layout::ANY, 0),
-        (Layout::UNIT_INTERVAL, 2),
-        (Layout::DIFFERENCE, 2),
-    ] {
+    for (layout, outside) in
+        [(Layout::Seconds, 0), (Layout::Any, 0), (Layout::UnitInterval, 2), (Layout::Difference, 2)]
+    {
         let others = (0..layout.buckets()).filter(|one| !is_middle(layout, layout.value(*one)));
         assert_eq!(others.count(), outside, "{layout:?}");
     }
@@ -129,12 +126,12 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         )
     };
     let track = move || {
-        let values = (middles(Layout::SECONDS), middles(Layout::UNIT_INTERVAL));
+        let values = (middles(Layout::Seconds), middles(Layout::UnitInterval));
         (any::<u64>(), any::<u64>(), values).prop_map(|(requests, failures, (latency, score))| {
             TrackIncrement { requests, failures, latency, score }
         })
     };
-    let recorded = (middles(Layout::ANY), middles(Layout::ANY))
+    let recorded = (middles(Layout::Any), middles(Layout::Any))
         .prop_map(|(stable, canary)| RecordedIncrement { stable, canary });
     let name = "[a-zA-Z0-9_.-]{1,64}".prop_map(|name| MetricName::new(&name).unwrap());
     let word = || "[a-zA-Z0-9_.-]{1,64}".prop_map(|word| Word::new(&word).unwrap());
@@ -151,8 +148,8 @@ fn any_increment() -> impl Strategy<Value = Increment> {
             let weight = Weight::from_basis_points(weight).unwrap();
             LossIncrement { weight, stable, canary }
         });
-    let differences = (middles(Layout::DIFFERENCE), middles(Layout::DIFFERENCE));
-    let latencies = (middles(Layout::SECONDS), middles(Layout::SECONDS));
+    let differences = (middles(Layout::Difference), middles(Layout::Difference));
+    let latencies = (middles(Layout::Seconds), middles(Layout::Seconds));
     let pairs = (any::<u64>(), differences, latencies).prop_map(
         |(failures, (differences, flips), (stable_latency, canary_latency))| PairsIncrement {
             failures,

@@ -58,9 +58,9 @@ pub struct TrackLosses {
 
 /// The buckets of logarithmic losses: those of durations, from a billionth to a thousand with a relative error
 /// of at most 0.4 %.
-pub const LOG_LOSS: Layout = Layout::SECONDS;
+pub const LOG_LOSS: Layout = Layout::Seconds;
 /// The buckets of Brier scores.
-pub const BRIER: Layout = Layout::UNIT_INTERVAL;
+pub const BRIER: Layout = Layout::UnitInterval;
 
 impl Labels {
     /// The quality of a track.

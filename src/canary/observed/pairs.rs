@@ -84,11 +84,11 @@ impl Default for Pairs {
     fn default() -> Pairs {
         Pairs {
             failures: Failures::default(),
-            differences: Summary::new(Layout::DIFFERENCE),
-            flips: Summary::new(Layout::DIFFERENCE),
+            differences: Summary::new(Layout::Difference),
+            flips: Summary::new(Layout::Difference),
             largest: 0.0,
-            stable_latency: Summary::new(Layout::SECONDS),
-            canary_latency: Summary::new(Layout::SECONDS),
+            stable_latency: Summary::new(Layout::Seconds),
+            canary_latency: Summary::new(Layout::Seconds),
         }
     }
 }

@@ -113,8 +113,8 @@ impl Default for TrackSamples {
         TrackSamples {
             requests: 0,
             failures: Failures::default(),
-            latency: Summary::new(Layout::SECONDS),
-            score: Summary::new(Layout::UNIT_INTERVAL),
+            latency: Summary::new(Layout::Seconds),
+            score: Summary::new(Layout::UnitInterval),
         }
     }
 }

@@ -167,7 +167,7 @@ fn loss(_: &HealthPolicy) -> [Margin; 2] {
 const LATENCY: Properties = Properties {
     name: "latency",
     origin: Origin::Requests,
-    monitor: MonitorKind::Values(Layout::SECONDS),
+    monitor: MonitorKind::Values(Layout::Seconds),
     history: History::Latency,
     unit: Unit::Seconds,
     margin: MarginKind::OfMean,
@@ -194,7 +194,7 @@ const FAILURES: Properties = Properties {
 const SCORE: Properties = Properties {
     name: "score",
     origin: Origin::Requests,
-    monitor: MonitorKind::Values(Layout::UNIT_INTERVAL),
+    monitor: MonitorKind::Values(Layout::UnitInterval),
     history: History::Score,
     unit: Unit::Probability,
     margin: MarginKind::OfMean,
@@ -207,7 +207,7 @@ const SCORE: Properties = Properties {
 const RECORDED: Properties = Properties {
     name: "recorded",
     origin: Origin::Recorded,
-    monitor: MonitorKind::Values(Layout::ANY),
+    monitor: MonitorKind::Values(Layout::Any),
     history: History::None,
     unit: Unit::Number,
     margin: MarginKind::OfMean,
@@ -222,14 +222,14 @@ const RECORDED: Properties = Properties {
 const LOG_LOSS: Properties = Properties {
     name: "log_loss",
     origin: Origin::Labels,
-    monitor: MonitorKind::Values(Layout::SECONDS),
+    monitor: MonitorKind::Values(Layout::Seconds),
     harm: Direction::Fixed(Harm::Higher),
     test: Test::Mean,
     ..RECORDED
 };
 
 const BRIER: Properties =
-    Properties { name: "brier", monitor: MonitorKind::Values(Layout::UNIT_INTERVAL), ..LOG_LOSS };
+    Properties { name: "brier", monitor: MonitorKind::Values(Layout::UnitInterval), ..LOG_LOSS };
 
 /// A retrained model moves by less than a tenth of a standard deviation; 0.5 is another model.
 const SHADOW_SCORE: Properties = Properties {

@@ -19,7 +19,7 @@ use crate::stats::Layout;
 pub const MIN_VALUES: u64 = 10;
 
 /// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
-/// [`Layout::ANY`] tell them no longer apart.
+/// [`Layout::Any`] tell them no longer apart.
 pub const MIN_MAGNITUDE: f64 = 1e-9;
 /// See [`MIN_MAGNITUDE`].
 pub const MAX_MAGNITUDE: f64 = 1e12;
@@ -45,7 +45,7 @@ struct Waiting {
 
 impl Default for Waiting {
     fn default() -> Waiting {
-        Waiting { stable: Histogram::new(Layout::ANY), canary: Histogram::new(Layout::ANY) }
+        Waiting { stable: Histogram::new(Layout::Any), canary: Histogram::new(Layout::Any) }
     }
 }
 

@@ -40,9 +40,9 @@ impl SegmentCounts {
         for place in segments.iter() {
             let counts = self.of_mut(place, track);
             counts.requests += 1;
-            count(&mut counts.latency, Layout::SECONDS, latency_seconds);
+            count(&mut counts.latency, Layout::Seconds, latency_seconds);
             if !scores.is_empty() {
-                count(&mut counts.score, Layout::UNIT_INTERVAL, mean);
+                count(&mut counts.score, Layout::UnitInterval, mean);
             }
         }
     }
@@ -98,8 +98,8 @@ impl Counts {
         TrackIncrement {
             requests: self.requests,
             failures: self.failures,
-            latency: values(Layout::SECONDS, self.latency),
-            score: values(Layout::UNIT_INTERVAL, self.score),
+            latency: values(Layout::Seconds, self.latency),
+            score: values(Layout::UnitInterval, self.score),
         }
     }
 }

@@ -56,7 +56,7 @@ pub struct Quality {
 
 impl Default for Quality {
     fn default() -> Self {
-        let scores = || Histogram::new(Layout::UNIT_INTERVAL);
+        let scores = || Histogram::new(Layout::UnitInterval);
         Self { log_loss: 0.0, brier: 0.0, positive: scores(), negative: scores() }
     }
 }

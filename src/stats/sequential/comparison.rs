@@ -78,15 +78,6 @@ impl Comparison {
         Self { feature, margin, sign, weight, bets, tracker: RecentSpread::default() }
     }
 
-    pub(super) fn name(&self) -> String {
-        let direction = match self.bets {
-            Bets::Up(_) => "larger",
-            Bets::Down(_) => "smaller",
-            Bets::Both(..) => "different",
-        };
-        format!("{:?} {direction}", self.feature).to_lowercase()
-    }
-
     pub(super) fn log_e(&self) -> f64 {
         match &self.bets {
             Bets::Up(bet) | Bets::Down(bet) => bet.log_e(),

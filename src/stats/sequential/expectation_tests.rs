@@ -43,12 +43,12 @@ fn a_monitor_of_any_test_under_drift_and_ramp() {
 fn expectation_of_a_monitor(harm: Harm, test: Test, runs: u64) {
     expectation_is_at_most_one(&format!("{harm:?} {test:?}"), runs, |rng| {
         let none = Margin::default();
-        let mut monitor = Monitor::new(Layout::SECONDS, harm, test, none, none);
+        let mut monitor = Monitor::new(Layout::Seconds, harm, test, none, none);
         for second in 0..30 {
             let share = [0.1, 0.25, 0.5][second / 10];
             let load = 0.010 * (1.0 + second as f64 / 30.0);
             let (mut canary, mut stable) =
-                (Histogram::new(Layout::SECONDS), Histogram::new(Layout::SECONDS));
+                (Histogram::new(Layout::Seconds), Histogram::new(Layout::Seconds));
             for _ in 0..20 {
                 // Exponential, so that the tail is used.
                 let value = -load * (1.0 - rng.random::<f64>()).ln();
@@ -57,7 +57,7 @@ fn expectation_of_a_monitor(harm: Harm, test: Test, runs: u64) {
             }
             monitor.tick(share, canary.points().as_slice(), stable.points().as_slice());
         }
-        monitor.harm().log_e()
+        monitor.harm.log_e()
     });
 }
 
@@ -66,7 +66,7 @@ fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
     let accepted = Margin::relative(0.1);
     expectation_is_at_most_one("margin", 3000, |rng| {
         let mut monitor = Monitor::new(
-            Layout::SECONDS,
+            Layout::Seconds,
             Harm::Higher,
             Test::Combined,
             Margin::default(),
@@ -84,7 +84,7 @@ fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
             }
             monitor.tick(0.3, &canary, &stable);
         }
-        monitor.proven().log_e()
+        monitor.proven.log_e()
     });
 }
 
@@ -105,7 +105,7 @@ fn failures_of_equal_and_of_just_acceptable_rate() {
                 }
                 monitor.tick(0.2, canary, stable);
             }
-            if excess == 0.0 { monitor.harm().log_e() } else { monitor.proven().log_e() }
+            if excess == 0.0 { monitor.harm.log_e() } else { monitor.proven.log_e() }
         });
     }
 }
@@ -113,9 +113,9 @@ fn failures_of_equal_and_of_just_acceptable_rate() {
 #[test]
 fn paired_differences_of_mean_zero_and_shares_as_intended() {
     expectation_is_at_most_one("paired", 4000, |rng| {
-        let mut paired = Paired::new(1.0, 0.0);
+        let mut paired = Paired::default();
         for _ in 0..50 {
-            paired.tick((0..5).map(|_| (rng.random::<f64>() - 0.5, 1)));
+            paired.tick(0.0, (0..5).map(|_| (rng.random::<f64>() - 0.5, 1)));
         }
         paired.log_e()
     });
@@ -124,7 +124,7 @@ fn paired_differences_of_mean_zero_and_shares_as_intended() {
         for second in 0..40 {
             let share = if second < 20 { 0.1 } else { 0.5 };
             let canary = (0..10).filter(|_| rng.random::<f64>() < share).count() as u64;
-            ratio.tick(share, canary, 10 - canary);
+            ratio.tick(share, canary, 10 - canary, 0);
         }
         ratio.evidence().log_e()
     });

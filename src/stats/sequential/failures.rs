@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::bets::betting::Bet;
 use super::bets::betting::Stake;
-use super::bets::events::Direction;
 use super::bets::events::Events;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
@@ -52,7 +51,7 @@ impl Default for FailureMargins {
 /// let mut failures = FailureMonitor::new(FailureMargins::default());
 /// let stable = TrackCounts { requests: 90, failures: 0 };
 /// failures.tick(0.1, TrackCounts { requests: 10, failures: 2 }, stable);
-/// assert!(failures.harm().reached(0.05));
+/// assert!(failures.harm.reached(0.05));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,11 +60,15 @@ pub struct FailureMonitor {
     events: Events,
     not_worse: Bet,
     tracker: RecentSpread,
-    harm: EProcess,
-    proven: EProcess,
+    /// The evidence that the canary fails more often than the harmful ratio allows.
+    pub harm: EProcess,
+    /// The evidence that it fails more often by less than the accepted difference.
+    pub proven: EProcess,
     /// Stable's recent rate, which the effect is measured from.
     center: RecentMean,
-    effect: Score,
+    /// The difference of the failure rates, to draw with its interval: 0.01 is one percentage
+    /// point. The verdict comes from the e-values.
+    pub effect: Score,
 }
 
 impl FailureMonitor {
@@ -75,7 +78,7 @@ impl FailureMonitor {
         let difference = margins.accepted_difference;
         Self {
             accepted_difference: if (0.0..1.0).contains(&difference) { difference } else { 0.0 },
-            events: Events::new(Direction::Worse, margins.harmful_ratio).with_fixed_share(),
+            events: Events::with_fixed_share(margins.harmful_ratio),
             not_worse: Bet::default(),
             tracker: RecentSpread::default(),
             harm: EProcess::default(),
@@ -111,22 +114,6 @@ impl FailureMonitor {
         self.center.learn(&stable);
     }
 
-    /// The evidence that the canary fails more often than the harmful ratio allows.
-    pub fn harm(&self) -> &EProcess {
-        &self.harm
-    }
-
-    /// The evidence that it fails more often by less than the accepted difference.
-    pub fn proven(&self) -> &EProcess {
-        &self.proven
-    }
-
-    /// The difference of the failure rates, to draw with its interval: 0.01 is one percentage
-    /// point. The verdict comes from the e-values.
-    pub fn effect(&self) -> &Score {
-        &self.effect
-    }
-
     /// Stable's recent failure rate; `None` before its first request.
     pub fn center(&self) -> Option<f64> {
         self.center.mean()
@@ -157,20 +144,20 @@ mod tests {
         let mut monitor = FailureMonitor::new(FailureMargins::default());
         let needed = (1..=3600).find(|_| {
             monitor.tick(0.1, counts(10, 0), counts(90, 0));
-            monitor.proven().reached(0.05)
+            monitor.proven.reached(0.05)
         });
         assert!(needed.is_some_and(|seconds| seconds < 300), "{needed:?}");
-        assert!(monitor.harm().log_e().abs() < 1e-12);
+        assert!(monitor.harm.log_e().abs() < 1e-12);
     }
 
     #[test]
     fn the_effect_is_the_difference_of_the_rates() {
         let mut monitor = FailureMonitor::new(FailureMargins::default());
-        assert_eq!((monitor.effect().effect(), monitor.center()), (None, None));
+        assert_eq!((monitor.effect.effect(), monitor.center()), (None, None));
         for _ in 0..2000 {
             monitor.tick(0.1, counts(10, 1), counts(90, 2));
         }
-        let interval = monitor.effect().interval(0.05, 1000.0).unwrap();
+        let interval = monitor.effect.interval(0.05, 1000.0).unwrap();
         let expected = 0.1 - 2.0 / 90.0;
         assert!((interval.effect - expected).abs() < 0.001, "{interval:?}");
         assert!(interval.low > 0.0 && interval.high < 0.1, "{interval:?}");
@@ -188,7 +175,7 @@ mod tests {
                 [((0, 0), (0, 0)), ((1, 9), (0, 0)), ((0, 0), (100, 0)), ((5, 5), (7, 100))]
             {
                 monitor.tick(share, counts(canary.0, canary.1), counts(stable.0, stable.1));
-                assert!(monitor.harm().log_e().is_finite() && monitor.proven().log_e().is_finite());
+                assert!(monitor.harm.log_e().is_finite() && monitor.proven.log_e().is_finite());
             }
         }
     }

@@ -22,8 +22,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! notices what begins late),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), [`ReferenceWindow`] and [`Reference`] (what a
-//! tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!
@@ -53,11 +52,9 @@ pub(crate) mod sample_ratio;
 
 pub(crate) mod seen_keys;
 
-pub use bets::averages::log_mean_exp;
 pub use bets::averages::log_weighted_mean_exp;
 pub use bets::betting::Bet;
 pub use bets::betting::Stake;
-pub use bets::events::Direction;
 pub use bets::events::Events;
 pub use bets::events::RISK_RATIOS;
 pub use bets::events::RISK_SHARES;
@@ -76,8 +73,6 @@ pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
 pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
-pub use reference::Reference;
-pub use reference::ReferenceWindow;
 pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
 pub use test::Test;

@@ -40,11 +40,11 @@ use crate::stats::summary::layout::Layout;
 ///
 /// let accepted = Margin::relative(0.1);
 /// let none = Margin::default();
-/// let mut latency = Monitor::new(Layout::SECONDS, Harm::Higher, Test::Combined, none, accepted);
+/// let mut latency = Monitor::new(Layout::Seconds, Harm::Higher, Test::Combined, none, accepted);
 /// for _ in 0..10 {
 ///     latency.tick(0.1, &[(0.030, 1)], &[(0.010, 4), (0.020, 5)]);
 /// }
-/// assert!(latency.harm().reached(0.05));
+/// assert!(latency.harm.reached(0.05));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,11 +53,14 @@ pub struct Monitor {
     frame: Option<Reference>,
     harmful: Vec<Comparison>,
     accepted: Vec<Comparison>,
-    harm: EProcess,
-    proven: EProcess,
+    /// The evidence that the canary is worse than the harmful margin allows.
+    pub harm: EProcess,
+    /// The evidence that the canary is not worse by the accepted margin.
+    pub proven: EProcess,
     /// Stable's recent mean, which the effect is measured from.
     center: RecentMean,
-    effect: Score,
+    /// The effect on the mean, to draw with its interval. The verdict comes from the e-values.
+    pub effect: Score,
 }
 
 impl Monitor {
@@ -85,25 +88,19 @@ impl Monitor {
         self.learn(&stable);
     }
 
-    /// A judge of the same signal with other margins, which knows what this one did before its first tick.
-    pub fn anew(&self, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
-        let mut anew = Self {
+    /// A monitor of the same signal with other margins, which knows what this one has learned of stable
+    /// but has bet nothing.
+    pub fn restarted(&self, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
+        let mut restarted = Self {
             past: self.past.clone(),
             frame: self.frame.clone(),
-            harmful: test.harm(harm, harmful),
-            accepted: test.acceptance(harm, accepted),
-            harm: EProcess::default(),
-            proven: EProcess::default(),
             center: self.center,
-            effect: Score::default(),
+            ..Self::new(self.past.layout(), harm, test, harmful, accepted)
         };
         if let Some(frame) = &self.frame {
-            let past = self.past.points();
-            for comparison in anew.harmful.iter_mut().chain(&mut anew.accepted) {
-                comparison.learn_past(frame, past.as_slice());
-            }
+            restarted.learn_past(frame);
         }
-        anew
+        restarted
     }
 
     /// Takes in one tick: the canary's share, and the values of each track with their counts.
@@ -136,39 +133,23 @@ impl Monitor {
         self.past.learn(stable);
         if let Some(frame) = self.past.frame() {
             if self.frame.is_none() {
-                let past = self.past.points();
-                for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
-                    comparison.learn_past(&frame, past.as_slice());
-                }
+                self.learn_past(&frame);
             }
             self.frame = Some(frame);
         }
     }
 
-    /// The evidence that the canary is worse than the harmful margin allows.
-    pub fn harm(&self) -> &EProcess {
-        &self.harm
-    }
-
-    /// The evidence that the canary is not worse by the accepted margin.
-    pub fn proven(&self) -> &EProcess {
-        &self.proven
-    }
-
-    /// The effect on the mean, to draw with its interval. The verdict comes from the e-values.
-    pub fn effect(&self) -> &Score {
-        &self.effect
+    fn learn_past(&mut self, frame: &Reference) {
+        let past = self.past.points();
+        for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
+            comparison.learn_past(frame, past.as_slice());
+        }
     }
 
     /// Stable's recent mean, in the unit of the values: what a relative effect is relative to.
     /// `None` before the first value of stable's.
     pub fn center(&self) -> Option<f64> {
         self.center.mean()
-    }
-
-    /// The e-values that [`harm`](Self::harm) is the weighted mean of, by name, as logarithms.
-    pub fn parts(&self) -> impl Iterator<Item = (String, f64)> + '_ {
-        self.harmful.iter().map(|one| (one.name(), one.log_e()))
     }
 }
 

@@ -7,6 +7,7 @@ use super::bets::averages::log_mean_exp;
 use super::bets::paired::Paired;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
+use super::recent_spread::Sums;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 
@@ -33,7 +34,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// for _ in 0..40 {
 ///     score.tick(&[(0.16, 3), (0.10, 2)], &[]);
 /// }
-/// assert!(score.harm().reached(0.01) && !score.proven().reached(0.05));
+/// assert!(score.harm.reached(0.01) && !score.proven.reached(0.05));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,10 +42,14 @@ pub struct PairMonitor {
     tolerated: Margin,
     accepted: Margin,
     sides: Vec<Side>,
-    spread: Spread,
-    harm: EProcess,
-    proven: EProcess,
-    effect: Score,
+    /// Stable's recent values.
+    stable: Sums,
+    /// The evidence that the difference exceeds what is tolerated.
+    pub harm: EProcess,
+    /// The evidence that it stays within what is accepted.
+    pub proven: EProcess,
+    /// The mean difference, to draw with its interval. The verdict comes from the e-values.
+    pub effect: Score,
 }
 
 /// One direction in which a difference is harm.
@@ -57,27 +62,12 @@ struct Side {
     proven: Paired,
 }
 
-/// Recent mean and spread of stable's values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spread {
-    count: f64,
-    sum: f64,
-    squares: f64,
-}
-
-/// Differences are of probabilities, or of shares.
-const BOUND: f64 = 1.0;
-
 impl PairMonitor {
     /// A monitor without data. A difference up to `tolerated` is not harm, and one proven to be
     /// within `accepted` counts as none.
     pub fn new(harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
-        let side = |sign| Side {
-            sign,
-            harm: Paired::new(BOUND, 0.0).with_fixed_share(),
-            proven: Paired::new(BOUND, 0.0),
-        };
+        let side =
+            |sign| Side { sign, harm: Paired::with_fixed_share(), proven: Paired::default() };
         let sides = match harm {
             Harm::Higher => vec![side(1.0)],
             Harm::Lower => vec![side(-1.0)],
@@ -87,22 +77,21 @@ impl PairMonitor {
             tolerated,
             accepted,
             sides,
-            spread: Spread::default(),
+            stable: Sums::default(),
             harm: EProcess::default(),
             proven: EProcess::default(),
             effect: Score::default(),
         }
     }
 
-    /// A judge by other margins that has seen nothing but what this one remembers of stable, if this one has
-    /// seen no more.
-    pub fn anew(&self, harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
-        Self { spread: self.spread, ..Self::new(harm, tolerated, accepted) }
+    /// A monitor with other margins, which knows what this one has learned of stable but has bet nothing.
+    pub fn restarted(&self, harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
+        Self { stable: self.stable, ..Self::new(harm, tolerated, accepted) }
     }
 
     /// Takes in values of stable's from before the first tick. Bets nothing.
     pub fn remember(&mut self, stable: &[(f64, u64)]) {
-        self.spread.learn(stable);
+        self.learn(stable);
     }
 
     /// Takes in one tick: the differences, and stable's values, each with its count.
@@ -112,8 +101,8 @@ impl PairMonitor {
         if let (Some(tolerated), Some(accepted)) = (tolerated, accepted) {
             for Side { sign, harm, proven } in &mut self.sides {
                 let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
-                harm.tick_granting(tolerated, toward(*sign));
-                proven.tick_granting(-accepted, toward(-*sign));
+                harm.tick(tolerated, toward(*sign));
+                proven.tick(-accepted, toward(-*sign));
             }
             let harms: Vec<f64> = self.sides.iter().map(|side| side.harm.log_e()).collect();
             self.harm.observe(log_mean_exp(&harms));
@@ -122,7 +111,7 @@ impl PairMonitor {
             // Each pair is half a request of either track, so that the effect is the mean of d.
             self.effect.tick(0.5, 0.0, differences.iter().map(|(d, n)| (0.5 * d, *n)), []);
         }
-        self.spread.learn(stable);
+        self.learn(stable);
     }
 
     fn granted(&self, margin: Margin) -> Option<f64> {
@@ -133,26 +122,18 @@ impl PairMonitor {
         }
     }
 
-    /// The evidence that the difference exceeds what is tolerated.
-    pub fn harm(&self) -> &EProcess {
-        &self.harm
-    }
-
-    /// The evidence that it stays within what is accepted.
-    pub fn proven(&self) -> &EProcess {
-        &self.proven
-    }
-
-    /// The mean difference, to draw with its interval. The verdict comes from the e-values.
-    pub fn effect(&self) -> &Score {
-        &self.effect
-    }
-
     /// The standard deviation of stable's recent values; `None` below twenty.
     pub fn spread(&self) -> Option<f64> {
-        let Spread { count, sum, squares } = self.spread;
+        let Sums { count, sum, squares } = self.stable;
         let mean = sum / count;
         (count >= MIN).then(|| (squares / count - mean * mean).max(0.0).sqrt())
+    }
+
+    fn learn(&mut self, stable: &[(f64, u64)]) {
+        stable.iter().filter(|(v, _)| v.is_finite()).for_each(|&(v, n)| self.stable.add(v, n));
+        if self.stable.count > MAX {
+            self.stable.scale(0.5 * MAX / self.stable.count);
+        }
     }
 }
 
@@ -161,23 +142,6 @@ const MIN: f64 = 20.0;
 
 /// Counts above this are halved, so that the spread follows the traffic: known to 1 % then.
 const MAX: f64 = 8192.0;
-
-impl Spread {
-    fn learn(&mut self, values: &[(f64, u64)]) {
-        for &(value, count) in values.iter().filter(|(value, _)| value.is_finite()) {
-            let count = count as f64;
-            self.count += count;
-            self.sum += value * count;
-            self.squares += value * value * count;
-        }
-        if self.count > MAX {
-            let factor = 0.5 * MAX / self.count;
-            self.count *= factor;
-            self.sum *= factor;
-            self.squares *= factor;
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -207,8 +171,8 @@ mod tests {
                 let pairs: Vec<_> = (0..10).map(|_| noisy(&mut random, mean, noise)).collect();
                 monitor.tick(&pairs, &STABLE);
             }
-            failed += u64::from(monitor.harm().reached(alpha));
-            passed += u64::from(monitor.proven().reached(alpha));
+            failed += u64::from(monitor.harm.reached(alpha));
+            passed += u64::from(monitor.proven.reached(alpha));
         }
         (failed, passed)
     }
@@ -243,7 +207,7 @@ mod tests {
         assert_eq!(monitor.spread(), None);
         monitor.remember(&STABLE);
         monitor.tick(&[(0.2, 2), (0.0, 2)], &[]);
-        let (effect, error) = monitor.effect().effect().unwrap();
+        let (effect, error) = monitor.effect.effect().unwrap();
         assert!((effect - 0.1).abs() < 1e-12);
         assert!((error - (0.08_f64).sqrt() / 4.0).abs() < 1e-12);
         assert!((monitor.spread().unwrap() - 0.2).abs() < 1e-12);
@@ -253,9 +217,9 @@ mod tests {
     fn before_the_spread_is_known_nothing_is_bet() {
         let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, ACCEPTED);
         monitor.tick(&[(1.0, 1000)], &STABLE);
-        assert_eq!((monitor.harm().log_e(), monitor.effect().effect()), (0.0, None));
+        assert_eq!((monitor.harm.log_e(), monitor.effect.effect()), (0.0, None));
         monitor.tick(&[(f64::NAN, 3)], &[(f64::INFINITY, 9), (0.5, 50)]);
         monitor.tick(&[(1.0, 1000), (f64::NAN, 1)], &[]);
-        assert!(monitor.harm().reached(1e-6) && monitor.spread().unwrap() < 0.2);
+        assert!(monitor.harm.reached(1e-6) && monitor.spread().unwrap() < 0.2);
     }
 }

@@ -24,10 +24,10 @@ pub(super) struct RecentSpread {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sums {
-    count: f64,
-    sum: f64,
-    squares: f64,
+pub(super) struct Sums {
+    pub(super) count: f64,
+    pub(super) sum: f64,
+    pub(super) squares: f64,
 }
 
 impl RecentSpread {
@@ -69,7 +69,7 @@ impl RecentSpread {
 }
 
 impl Sums {
-    fn add(&mut self, x: f64, count: u64) {
+    pub(super) fn add(&mut self, x: f64, count: u64) {
         let count = count as f64;
         self.count += count;
         self.sum += x * count;
@@ -81,12 +81,14 @@ impl Sums {
         self.sum += other.sum;
         self.squares += other.squares;
         if self.count > MAX {
-            let factor = 0.5 * MAX / self.count;
-            let factor = if self.count > 2.0 * MAX { factor } else { 0.5 };
-            self.count *= factor;
-            self.sum *= factor;
-            self.squares *= factor;
+            self.scale(if self.count > 2.0 * MAX { 0.5 * MAX / self.count } else { 0.5 });
         }
+    }
+
+    pub(super) fn scale(&mut self, factor: f64) {
+        self.count *= factor;
+        self.sum *= factor;
+        self.squares *= factor;
     }
 }
 

@@ -65,12 +65,17 @@ impl ReferenceWindow {
     /// The values as this past knows them: each the middle of its bucket, or two that differ within
     /// a bucket would be told apart by where the past's middle lies.
     pub(crate) fn in_buckets(&self, values: &[(f64, u64)]) -> Vec<(f64, u64)> {
-        let layout = self.recent.layout();
+        let layout = self.layout();
         values
             .iter()
             .filter(|(value, count)| is_recordable(*value) && *count > 0)
             .map(|(value, count)| (layout.value(layout.bucket(*value)), *count))
             .collect()
+    }
+
+    /// The layout of the values.
+    pub(crate) fn layout(&self) -> Layout {
+        self.recent.layout()
     }
 
     /// The values, as buckets.
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_frame_comes_with_enough_values_and_again_with_new_ones() {
-        let mut past = ReferenceWindow::new(Layout::SECONDS);
+        let mut past = ReferenceWindow::new(Layout::Seconds);
         past.learn(&[(0.01, 19)]);
         assert_eq!(past.frame(), None);
         past.learn(&[(0.01, 1)]);

@@ -30,7 +30,7 @@ const CONCENTRATION: f64 = 100.0;
 /// use serin::stats::sequential::SampleRatio;
 ///
 /// let mut ratio = SampleRatio::default();
-/// ratio.tick(0.1, 60, 940);
+/// ratio.tick(0.1, 60, 940, 0);
 /// assert!(ratio.evidence().reached(0.05));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,20 +46,11 @@ pub struct SampleRatio {
 
 impl SampleRatio {
     /// Takes in the requests of one tick. Nothing is expected of a share of 0 or 1.
-    pub fn tick(&mut self, share: f64, canary: u64, stable: u64) {
-        self.tick_with_others_under_way(share, canary, stable, 0);
-    }
-
-    /// The same where requests are counted when they end, and up to `open`, of both tracks together, may
-    /// be under way since this share began. They count as it suits the intended share best, so the
-    /// evidence is at most that of the true counts: late is not lost.
-    pub fn tick_with_others_under_way(
-        &mut self,
-        share: f64,
-        canary: u64,
-        stable: u64,
-        under_way: u64,
-    ) {
+    ///
+    /// Requests are counted when they end. Up to `under_way` more, of both tracks together, may have
+    /// started since this share began. They are assumed to go where the intended share lacks requests,
+    /// so the evidence is at most that of the true counts: late requests do not count as lost.
+    pub fn tick(&mut self, share: f64, canary: u64, stable: u64, under_way: u64) {
         if !is_random(share) {
             return;
         }
@@ -80,8 +71,7 @@ impl SampleRatio {
     }
 }
 
-/// The counts with those that are under way, up to their track's part of so many, added to whichever track
-/// has too few.
+/// The counts, with requests under way added to the track that has too few: at most its share of them.
 fn most_favorable(canary: u64, stable: u64, share: f64, under_way: f64) -> (f64, f64) {
     let (canary, stable, odds) = (canary as f64, stable as f64, share / (1.0 - share));
     let added = |seen: f64, due: f64, most: f64| seen + (due - seen).clamp(0.0, most);
@@ -123,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_under_way_is_granted_and_no_more() {
+    fn requests_under_way_fill_a_gap_up_to_their_share() {
         for (canary, stable, under_way, expected) in [
             (80, 900, 0.0, (80.0, 900.0)),
             (80, 900, 100.0, (90.0, 900.0)),
@@ -135,22 +125,22 @@ mod tests {
             assert!((canary - expected.0).abs() < 1e-9 && (stable - expected.1).abs() < 1e-9);
         }
         let mut ratio = SampleRatio::default();
-        ratio.tick_with_others_under_way(0.1, 0, 900, 1000);
+        ratio.tick(0.1, 0, 900, 1000);
         assert!(ratio.evidence().largest() < 1.0, "{ratio:?}");
     }
 
     #[test]
-    fn what_was_found_before_a_step_counts_after_it() {
+    fn evidence_from_before_a_step_counts_after_it() {
         let mut ratio = SampleRatio::default();
-        ratio.tick(0.1, 0, 1000);
+        ratio.tick(0.1, 0, 1000, 0);
         let found = ratio.evidence().log_e();
         assert!(found > 10.0);
-        ratio.tick(0.25, 0, 0);
+        ratio.tick(0.25, 0, 0, 0);
         assert!((ratio.evidence().log_e() - found).abs() < 1e-9);
-        ratio.tick(0.25, 25, 75);
+        ratio.tick(0.25, 25, 75, 0);
         assert!(ratio.evidence().log_e() < found && ratio.evidence().largest() == found);
-        ratio.tick(0.0, 5, 5);
-        ratio.tick(f64::NAN, 5, 5);
+        ratio.tick(0.0, 5, 5, 0);
+        ratio.tick(f64::NAN, 5, 5, 0);
         assert_eq!((ratio.canary, ratio.stable), (25, 75));
     }
 }

@@ -19,7 +19,7 @@ use super::moments::is_recordable;
 use super::points::Points;
 use super::points::inverted_cdf;
 
-/// Counts per bucket. Its memory is fixed by the layout: 41 kB for [`Layout::SECONDS`].
+/// Counts per bucket. Its memory is fixed by the layout: 41 kB for [`Layout::Seconds`].
 ///
 /// It serializes sparsely, as the layout and the buckets that are not empty.
 ///
@@ -27,7 +27,7 @@ use super::points::inverted_cdf;
 /// use serin::stats::Histogram;
 /// use serin::stats::Layout;
 ///
-/// let mut latency = Histogram::new(Layout::SECONDS);
+/// let mut latency = Histogram::new(Layout::Seconds);
 /// (1..=1000).for_each(|i| latency.record(f64::from(i) / 1000.0));
 /// let p99 = latency.quantile(0.99).unwrap();
 /// // numpy.quantile(x, 0.99, method="inverted_cdf") is 0.99; the bucket's middle is within 0.4 %.
@@ -148,7 +148,7 @@ impl Histogram {
     }
 }
 
-/// What travels: the layout and the occupied buckets, `(index, count)` in ascending order.
+/// The serialized form: the layout and the occupied buckets, `(index, count)` in ascending order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sparse {
@@ -156,32 +156,15 @@ struct Sparse {
     buckets: Vec<(u32, u64)>,
 }
 
-/// A sparse histogram that no histogram wrote.
+/// Buckets that do not form a histogram.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum SparseError {
-    /// The layout has fewer buckets.
-    #[error("bucket {index}: expected an index below {buckets}, the layout's number of buckets")]
-    OutOfRange {
-        /// The index that was sent.
-        index: u32,
-        /// How many buckets the layout has.
-        buckets: usize,
-    },
-    /// The buckets do not ascend.
-    #[error("bucket {index}: expected each index to be larger than the one before it")]
-    OutOfOrder {
-        /// The index that was sent.
-        index: u32,
-    },
-    /// An empty bucket was listed.
-    #[error("bucket {index}: expected a count of at least 1, empty buckets are left out")]
-    Empty {
-        /// The index that was sent.
-        index: u32,
-    },
-    /// The counts sum to more than a `u64` holds.
-    #[error("the counts sum to more than 2^64 - 1 values: expected fewer")]
-    Overflow,
+#[error(
+    "bucket {index}: expected ascending indexes below {buckets}, each with a count of at least 1, \
+     and at most 2^64 - 1 values in all"
+)]
+pub struct SparseError {
+    index: u32,
+    buckets: usize,
 }
 
 impl From<Histogram> for Sparse {
@@ -199,19 +182,15 @@ impl TryFrom<Sparse> for Histogram {
         let buckets = histogram.counts.len();
         let mut lowest = 0;
         for (index, count) in sparse.buckets {
-            let bucket = histogram
-                .counts
-                .get_mut(index as usize)
-                .ok_or(SparseError::OutOfRange { index, buckets })?;
-            if index < lowest {
-                return Err(SparseError::OutOfOrder { index });
+            let refusal = SparseError { index, buckets };
+            let total = histogram.total.checked_add(count);
+            let bucket = histogram.counts.get_mut(index as usize);
+            match (bucket, total) {
+                (Some(bucket), Some(total)) if index >= lowest && count > 0 => {
+                    (*bucket, histogram.total, lowest) = (count, total, index + 1);
+                }
+                _ => return Err(refusal),
             }
-            if count == 0 {
-                return Err(SparseError::Empty { index });
-            }
-            *bucket = count;
-            lowest = index + 1;
-            histogram.total = histogram.total.checked_add(count).ok_or(SparseError::Overflow)?;
         }
         Ok(histogram)
     }
@@ -225,7 +204,7 @@ mod tests {
     use super::*;
 
     fn histogram(values: &[f64]) -> Histogram {
-        let mut histogram = Histogram::new(Layout::SECONDS);
+        let mut histogram = Histogram::new(Layout::Seconds);
         values.iter().for_each(|value| histogram.record(*value));
         histogram
     }
@@ -270,8 +249,8 @@ mod tests {
 
     #[test]
     fn different_layouts_do_not_merge() {
-        let mut seconds = Histogram::new(Layout::SECONDS);
-        let scores = Histogram::new(Layout::UNIT_INTERVAL);
+        let mut seconds = Histogram::new(Layout::Seconds);
+        let scores = Histogram::new(Layout::UnitInterval);
         assert!(seconds.merge(&scores).unwrap_err().to_string().contains("same layout"));
         assert_eq!(seconds.subtract(&scores), None);
     }
@@ -297,21 +276,19 @@ mod tests {
     #[test]
     fn hostile_buckets_are_refused_by_name() {
         let cases = [
-            ("[[9999999,1]]", "below 5123"),
-            ("[[5,1],[5,1]]", "larger than the one before"),
-            ("[[5,1],[4,1]]", "larger than the one before"),
-            ("[[5,0]]", "at least 1"),
-            ("[[5,18446744073709551615],[6,1]]", "more than 2^64"),
+            ("[[9999999,1]]", "bucket 9999999: expected ascending indexes below 5123"),
+            ("[[5,1],[5,1]]", "bucket 5"),
+            ("[[5,1],[4,1]]", "bucket 4"),
+            ("[[5,0]]", "bucket 5"),
+            ("[[5,18446744073709551615],[6,1]]", "bucket 6"),
             ("[[5,-1]]", "invalid value"),
         ];
         for (buckets, cause) in cases {
-            let text = format!(
-                r#"{{"layout":{{"logarithmic":{{"low_exponent":-30,"high_exponent":10,"bits":7}}}},"buckets":{buckets}}}"#
-            );
+            let text = format!(r#"{{"layout":"seconds","buckets":{buckets}}}"#);
             let error = serde_json::from_str::<Histogram>(&text).unwrap_err().to_string();
             assert!(error.contains(cause), "{error}");
         }
-        let huge = r#"{"layout":{"linear":{"low":0.0,"high":1.0,"bins":4000000000}},"buckets":[]}"#;
-        assert!(serde_json::from_str::<Histogram>(huge).is_err());
+        let unknown = r#"{"layout":"hours","buckets":[]}"#;
+        assert!(serde_json::from_str::<Histogram>(unknown).is_err());
     }
 }

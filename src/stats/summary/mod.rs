@@ -24,8 +24,8 @@ use super::summary::points::Points;
 /// use serin::stats::Layout;
 /// use serin::stats::Summary;
 ///
-/// let mut worker_1 = Summary::new(Layout::SECONDS);
-/// let mut worker_2 = Summary::new(Layout::SECONDS);
+/// let mut worker_1 = Summary::new(Layout::Seconds);
+/// let mut worker_2 = Summary::new(Layout::Seconds);
 /// worker_1.record(0.010);
 /// worker_2.record(0.030);
 /// worker_2.record(f64::NAN);
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn summary(values: &[f64]) -> Summary {
-        let mut summary = Summary::new(Layout::SECONDS);
+        let mut summary = Summary::new(Layout::Seconds);
         values.iter().for_each(|value| summary.record(*value));
         summary
     }
@@ -219,7 +219,7 @@ mod tests {
     fn summaries_of_different_layouts_stay_as_they_are() {
         let mut seconds = summary(&[0.1]);
         let before = seconds.clone();
-        assert!(seconds.merge(&Summary::new(Layout::UNIT_INTERVAL)).is_err());
+        assert!(seconds.merge(&Summary::new(Layout::UnitInterval)).is_err());
         assert_eq!(seconds, before);
     }
 }

@@ -129,10 +129,10 @@ impl Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
         let monitor = match &self.monitor {
             OneMonitor::Values(monitor) => {
-                OneMonitor::Values(Box::new(monitor.anew(harm, test, tolerated, accepted)))
+                OneMonitor::Values(Box::new(monitor.restarted(harm, test, tolerated, accepted)))
             }
             OneMonitor::Pairs(monitor) => {
-                OneMonitor::Pairs(Box::new(monitor.anew(harm, tolerated, accepted)))
+                OneMonitor::Pairs(Box::new(monitor.restarted(harm, tolerated, accepted)))
             }
             OneMonitor::Failures(_) => return Monitored::new(metric, &TrackSamples::default()),
         };
@@ -213,9 +213,9 @@ impl Monitored {
 
     pub(crate) fn measured(&self) -> Measured {
         let (harm, proven, effect) = match &self.monitor {
-            OneMonitor::Values(one) => (one.harm(), one.proven(), one.effect()),
-            OneMonitor::Failures(one) => (one.harm(), one.proven(), one.effect()),
-            OneMonitor::Pairs(one) => (one.harm(), one.proven(), one.effect()),
+            OneMonitor::Values(one) => (&one.harm, &one.proven, &one.effect),
+            OneMonitor::Failures(one) => (&one.harm, &one.proven, &one.effect),
+            OneMonitor::Pairs(one) => (&one.harm, &one.proven, &one.effect),
         };
         let (stable_mean, spread) = match &self.monitor {
             OneMonitor::Values(one) => (one.center(), None),

@@ -64,7 +64,7 @@ impl RatioMonitor {
         seen.stable = seen.stable.saturating_add(stable);
         seen.expected_canary += share * all as f64;
         let under_way = self.busiest.saturating_mul(TICKS_UNDER_WAY);
-        self.ratio.tick_with_others_under_way(share, canary, stable, under_way);
+        self.ratio.tick(share, canary, stable, under_way);
     }
 
     /// The numbers to judge by.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::averages::is_random;
-use super::fixed_share::FixedShare;
+use super::wealth::STAKE_SHARES;
 use super::wealth::Wealth;
 use super::wealth::stakes;
 
@@ -53,11 +53,9 @@ use super::wealth::stakes;
 #[serde(deny_unknown_fields)]
 pub struct Bet {
     wealth: Wealth,
-    /// There if the bet is to notice what begins late.
-    fixed_share: Option<FixedShare>,
 }
 
-/// What a bet on one tick is measured with; all of it fixed before the tick.
+/// What a bet on one tick depends on; all of it fixed before the tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stake {
     /// The canary's share of traffic during the tick. At 0 or 1 nothing is bet.
@@ -73,13 +71,11 @@ pub struct Stake {
 }
 
 impl Bet {
-    /// A bet that notices a difference that begins late, too: its stakes share their wealth, so that
-    /// a long time without one does not ruin the bold ones. Found from the start, a difference takes a
+    /// A bet that also finds a difference that begins late: its stakes share their wealth, so that a
+    /// long time without a difference does not ruin the bold ones. A difference from the start takes a
     /// few percent more observations.
     pub fn with_fixed_share() -> Self {
-        let mut wealth = Wealth::default();
-        let fixed_share = Some(FixedShare::over(wealth.logs()));
-        Self { wealth, fixed_share }
+        Self { wealth: Wealth::with_fixed_share() }
     }
 
     /// Bets on one tick: u of the canary's observations and v of stable's, each with its count.
@@ -101,15 +97,12 @@ impl Bet {
         let stable = stable.into_iter().filter(usable);
         let canary = canary.map(|(u, n)| ((1.0 - share) * (u.max(lowest_u) - center), n));
         let stable = stable.map(|(v, n)| (-share * (v.min(highest_v) - center), n));
-        let observations = self.wealth.play(&lambda, canary.chain(stable));
-        if let Some(fixed_share) = &mut self.fixed_share {
-            self.wealth.share(fixed_share, observations);
-        }
+        self.wealth.play(&lambda, canary.chain(stable));
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        self.wealth.log_e(self.fixed_share.as_ref())
+        self.wealth.log_e(&STAKE_SHARES)
     }
 }
 

@@ -4,25 +4,15 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::averages::is_random;
-use super::averages::log_weighted_mean_exp;
-use super::fixed_share::FixedShare;
-
-/// Which side of the null hypothesis is bet on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// The canary's risk is larger: H0 is "risk ratio at most phi0".
-    Worse,
-    /// The canary's risk is smaller: H0 is "risk ratio at least phi0".
-    Better,
-}
+use super::wealth::STAKES;
+use super::wealth::Wealth;
 
 /// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
-pub const RISK_RATIOS: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+pub const RISK_RATIOS: [f64; STAKES] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 
 /// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
 /// 1/64 sum to 1 to the bit.
-pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
+pub const RISK_SHARES: [f64; STAKES] = [
     1.0 / 64.0,
     10.0 / 64.0,
     15.0 / 64.0,
@@ -42,13 +32,13 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 /// ```text
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
 /// E = sum of w_phi wealth_phi
-/// phi / phi0 (phi0 / phi for "better") = 1.25  1.5  2  3  5  10  30  100
-/// 64 w_phi                             =    1   10 15  6 10  10   6    6
+/// phi / phi0 = 1.25  1.5  2  3  5  10  30  100
+/// 64 w_phi   =    1   10 15  6 10  10   6    6
 /// ```
 ///
 /// `e_c`, `e_s` are the events of the tick on canary and stable, `pi` the canary's share. `phi0` is
-/// 1 for "no worse at all", 1 + margin for non-inferiority. For an absolute margin bet on the 0/1
-/// value by [`Bet`](super::betting::Bet). Exact, at any rate, where each request went to the canary with
+/// 1 for "no worse at all", 1 + margin for "worse by the margin at most". For an absolute margin bet
+/// on the 0/1 value by [`Bet`](super::betting::Bet). Exact, at any rate, where each request went to the canary with
 /// probability pi independently; conservative where strata of alike requests are routed.
 ///
 /// The two-sample case of Lindon and Malek (2022), "Anytime-valid inference for multinomial count
@@ -56,10 +46,9 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 /// Inference 230, doi:10.1016/j.jspi.2023.106116.
 ///
 /// ```
-/// use serin::stats::sequential::Direction;
 /// use serin::stats::sequential::Events;
 ///
-/// let mut errors = Events::new(Direction::Worse, 1.0);
+/// let mut errors = Events::new(1.0);
 /// // Two errors of the canary at 10 % of the traffic, none of stable's.
 /// errors.tick(0.1, 2, 0);
 /// assert!(errors.log_e() > 20_f64.ln());
@@ -67,29 +56,24 @@ pub const RISK_SHARES: [f64; RISK_RATIOS.len()] = [
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    direction: Direction,
     allowed_ratio: f64,
-    log_wealth: [f64; RISK_RATIOS.len()],
-    /// There if the bet is to notice what begins late.
-    fixed_share: Option<FixedShare>,
+    wealth: Wealth,
 }
 
 impl Events {
-    /// A bet against a risk ratio of at most (or at least) `allowed_ratio`, the phi0 above.
+    /// A bet against a risk ratio of at most `allowed_ratio`, the phi0 above.
     ///
     /// A ratio that is not positive and finite is taken as 1.
-    pub fn new(direction: Direction, allowed_ratio: f64) -> Self {
+    pub fn new(allowed_ratio: f64) -> Self {
         let usable = (1e-6..=1e6).contains(&allowed_ratio);
-        let allowed_ratio = if usable { allowed_ratio } else { 1.0 };
-        Self { direction, allowed_ratio, log_wealth: [0.0; RISK_RATIOS.len()], fixed_share: None }
+        Self { allowed_ratio: if usable { allowed_ratio } else { 1.0 }, wealth: Wealth::default() }
     }
 
-    /// The same bet, which notices a risk that rises late, too; see [`Bet::with_fixed_share`].
+    /// A bet that also finds a risk that rises late: see [`Bet::with_fixed_share`].
     ///
     /// [`Bet::with_fixed_share`]: super::betting::Bet::with_fixed_share
-    pub fn with_fixed_share(mut self) -> Self {
-        self.fixed_share = Some(FixedShare::over(&mut self.log_wealth));
-        self
+    pub fn with_fixed_share(allowed_ratio: f64) -> Self {
+        Self { wealth: Wealth::with_fixed_share(), ..Self::new(allowed_ratio) }
     }
 
     /// Bets on the events of one tick.
@@ -100,24 +84,16 @@ impl Events {
         let events = canary.saturating_add(stable);
         let (canary, all) = (canary as f64, canary as f64 + stable as f64);
         let mixed = |ratio: f64| (share * (ratio - 1.0)).ln_1p();
-        for (log, ratio) in self.log_wealth.iter_mut().zip(RISK_RATIOS) {
-            let (ratio, log_ratio) = match self.direction {
-                Direction::Worse => (self.allowed_ratio * ratio, ratio.ln()),
-                Direction::Better => (self.allowed_ratio / ratio, -ratio.ln()),
-            };
-            *log += canary * log_ratio - all * (mixed(ratio) - mixed(self.allowed_ratio));
+        for (log, ratio) in self.wealth.logs.iter_mut().zip(RISK_RATIOS) {
+            let excess = mixed(self.allowed_ratio * ratio) - mixed(self.allowed_ratio);
+            *log += canary * ratio.ln() - all * excess;
         }
-        if let Some(fixed_share) = &mut self.fixed_share {
-            fixed_share.share(&mut self.log_wealth, &RISK_SHARES, events);
-        }
+        self.wealth.share(&RISK_SHARES, events);
     }
 
     /// ln E.
     pub fn log_e(&self) -> f64 {
-        match &self.fixed_share {
-            Some(fixed_share) => fixed_share.log_e(&self.log_wealth, &RISK_SHARES),
-            None => log_weighted_mean_exp(&self.log_wealth, RISK_SHARES),
-        }
+        self.wealth.log_e(&RISK_SHARES)
     }
 }
 
@@ -127,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_canary_that_always_fails_is_found_by_its_second_request() {
-        let mut errors = Events::new(Direction::Worse, 1.0);
+        let mut errors = Events::new(1.0);
         errors.tick(0.1, 1, 0);
         assert!(errors.log_e() < 20_f64.ln());
         errors.tick(0.1, 1, 0);
@@ -137,23 +113,21 @@ mod tests {
     // One event: the canary's with probability pi phi0 / (pi phi0 + 1 - pi) under the worst of H0.
     #[test]
     fn the_expectation_at_the_edge_of_the_null_is_one() {
-        for direction in [Direction::Worse, Direction::Better] {
-            for (share, ratio) in [(0.001, 1.0), (0.1, 1.0), (0.1, 1.5), (0.5, 3.0), (0.999, 0.5)] {
-                let e = |canary, stable| {
-                    let mut events = Events::new(direction, ratio);
-                    events.tick(share, canary, stable);
-                    events.log_e().exp()
-                };
-                let canary = share * ratio / (share * ratio + 1.0 - share);
-                let expectation = canary * e(1, 0) + (1.0 - canary) * e(0, 1);
-                assert!((expectation - 1.0).abs() < 1e-12, "{direction:?} {share} {ratio}");
-            }
+        for (share, ratio) in [(0.001, 1.0), (0.1, 1.0), (0.1, 1.5), (0.5, 3.0), (0.999, 0.5)] {
+            let e = |canary, stable| {
+                let mut events = Events::new(ratio);
+                events.tick(share, canary, stable);
+                events.log_e().exp()
+            };
+            let canary = share * ratio / (share * ratio + 1.0 - share);
+            let expectation = canary * e(1, 0) + (1.0 - canary) * e(0, 1);
+            assert!((expectation - 1.0).abs() < 1e-12, "{share} {ratio}");
         }
     }
 
     #[test]
     fn no_events_and_no_chance_change_nothing() {
-        let fresh = Events::new(Direction::Worse, 1.0);
+        let fresh = Events::new(1.0);
         let mut events = fresh;
         for (share, canary, stable) in [(0.1, 0, 0), (0.0, 5, 5), (1.0, 5, 0), (f64::NAN, 1, 1)] {
             events.tick(share, canary, stable);
@@ -162,6 +136,6 @@ mod tests {
         events.tick(0.1, u64::MAX, u64::MAX);
         events.tick(1e-9, u64::MAX, 0);
         assert!(events.log_e().is_finite());
-        assert_eq!(Events::new(Direction::Better, f64::NAN), Events::new(Direction::Better, 1.0));
+        assert_eq!(Events::new(f64::NAN), Events::new(1.0));
     }
 }

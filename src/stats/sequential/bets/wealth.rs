@@ -41,10 +41,15 @@ const FACTORS_PER_LOGARITHM: u64 = 250;
 /// A gain beyond this many times the wealth is cut: cutting a gain never increases the expectation.
 const MAX_GAIN: f64 = 1e8;
 
-/// The logarithms of the eight wealths, each per unit that it began with.
+/// The wealth of a bet on eight stakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Wealth([f64; STAKES]);
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wealth {
+    /// Logarithms, each per unit that the stake began with.
+    pub(crate) logs: [f64; STAKES],
+    /// Set if the bet also finds differences that begin late.
+    fixed_share: Option<FixedShare>,
+}
 
 /// The stakes for one tick.
 ///
@@ -57,13 +62,20 @@ pub(crate) fn stakes(scale: f64, worst: f64) -> [f64; STAKES] {
 }
 
 impl Wealth {
-    /// Multiplies each wealth by `(1 + lambda x)^count` for every outcome `(x, count)`, and says how
-    /// many outcomes that were.
+    /// One unit on stakes that share their wealth: see `fixed_share`.
+    pub(crate) fn with_fixed_share() -> Self {
+        let mut logs = [0.0; STAKES];
+        let fixed_share = Some(FixedShare::over(&mut logs));
+        Self { logs, fixed_share }
+    }
+
+    /// Multiplies each wealth by `(1 + lambda x)^count` for every outcome `(x, count)`, then
+    /// redistributes a little of it if the stakes share.
     pub(crate) fn play(
         &mut self,
         lambda: &[f64; STAKES],
         outcomes: impl Iterator<Item = (f64, u64)>,
-    ) -> u64 {
+    ) {
         let mut product = [1.0; STAKES];
         let mut pending = 0;
         let mut all = 0_u64;
@@ -73,7 +85,7 @@ impl Wealth {
             let most = lambda[STAKES - 1] * x;
             if count > FACTORS_PER_LOGARITHM || !(-MAX_LOSS..=1.0).contains(&most) {
                 let gain = lambda.map(|stake| (stake * x).clamp(-MAX_LOSS, MAX_GAIN));
-                for (log, gain) in self.0.iter_mut().zip(gain) {
+                for (log, gain) in self.logs.iter_mut().zip(gain) {
                     *log += count as f64 * gain.ln_1p();
                 }
                 continue;
@@ -88,31 +100,28 @@ impl Wealth {
         if pending > 0 {
             self.collect(&mut product);
         }
-        all
-    }
-
-    /// The logarithms of the wealths, to share them out.
-    pub(crate) fn logs(&mut self) -> &mut [f64; STAKES] {
-        &mut self.0
+        self.share(&STAKE_SHARES, all);
     }
 
     fn collect(&mut self, product: &mut [f64; STAKES]) {
-        for (log, product) in self.0.iter_mut().zip(product) {
+        for (log, product) in self.logs.iter_mut().zip(product) {
             *log += product.ln();
             *product = 1.0;
         }
     }
 
-    /// Redistributes a little of the wealth to all stakes, after further observations.
-    pub(crate) fn share(&mut self, fixed_share: &mut FixedShare, observations: u64) {
-        fixed_share.share(&mut self.0, &STAKE_SHARES, observations);
+    /// Redistributes a little of the wealth to all stakes after further observations, if they share.
+    pub(crate) fn share(&mut self, shares: &[f64; STAKES], observations: u64) {
+        if let Some(fixed_share) = &mut self.fixed_share {
+            fixed_share.share(&mut self.logs, shares, observations);
+        }
     }
 
-    /// ln of what the unit has become.
-    pub(crate) fn log_e(&self, fixed_share: Option<&FixedShare>) -> f64 {
-        match fixed_share {
-            Some(fixed_share) => fixed_share.log_e(&self.0, &STAKE_SHARES),
-            None => log_weighted_mean_exp(&self.0, STAKE_SHARES),
+    /// ln E: what the unit has become, for stakes that began with these shares of it.
+    pub(crate) fn log_e(&self, shares: &[f64; STAKES]) -> f64 {
+        match &self.fixed_share {
+            Some(fixed_share) => fixed_share.log_e(&self.logs, shares),
+            None => log_weighted_mean_exp(&self.logs, *shares),
         }
     }
 }
@@ -146,13 +155,13 @@ mod tests {
             other.play(&lambda, [(0.7, 1)].into_iter());
         }
         other.play(&lambda, std::iter::repeat_n((-0.3, 2), 35));
-        assert!((one.log_e(None) - other.log_e(None)).abs() < 1e-11);
+        assert!((one.log_e(&STAKE_SHARES) - other.log_e(&STAKE_SHARES)).abs() < 1e-11);
     }
 
     #[test]
     fn the_shares_are_one_unit() {
         assert_eq!(STAKE_SHARES.iter().sum::<f64>(), 1.0);
-        assert_eq!(Wealth::default().log_e(None), 0.0);
+        assert_eq!(Wealth::default().log_e(&STAKE_SHARES), 0.0);
     }
 
     #[test]
@@ -161,7 +170,7 @@ mod tests {
         for scale in [0.0, 1e-300, 1.0, 1e300] {
             for x in [-1e300, -1.0, 0.0, 1.0, 1e300] {
                 wealth.play(&stakes(scale, -1.0), std::iter::repeat_n((x, 4), 100));
-                assert!(wealth.0.iter().all(|log| log.is_finite()), "{scale} {x} {wealth:?}");
+                assert!(wealth.logs.iter().all(|log| log.is_finite()), "{scale} {x} {wealth:?}");
             }
         }
     }
