@@ -159,8 +159,8 @@ fn a_damaged_model_is_refused_with_two() {
     flipped[good.len() / 2] ^= 1;
     let cases = [
         (flipped, "digest: "),
-        (good[..good.len() - 1].to_vec(), "payload length: "),
-        ([&good[..], b"x"].concat(), "payload length: "),
+        (good[..good.len() - 1].to_vec(), "digest: "),
+        ([&good[..], b"x"].concat(), "digest: "),
         (b"x,churn\n1,Yes\n".to_vec(), "magic: "),
         (Vec::new(), "the file is truncated"),
     ];

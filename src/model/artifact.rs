@@ -30,15 +30,12 @@ use super::Model;
 use super::artifact::card::Card;
 use super::artifact::codec::Payload;
 use super::artifact::codec::Probe;
-use super::artifact::codec::ProbeValue;
 use super::artifact::digest::Digest;
 use super::artifact::limits::FORMAT_VERSION;
 use super::artifact::limits::MAX_ARTIFACT_BYTES;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
 use super::schema::features::Features;
-use super::schema::features::Value;
-use super::schema::row::Row;
 
 /// Tolerance of a probe's output. The arithmetic is the same; only the exponential function of another
 /// machine can differ, in the last bits.
@@ -49,13 +46,12 @@ const PROBE_TOLERANCE: f64 = 1e-12;
 pub struct Artifact {
     bytes: Arc<[u8]>,
     model: Arc<LogisticRegression>,
-    probes: Vec<Row<'static>>,
     card: Card,
 }
 
 impl Artifact {
-    /// Checks the bytes of an artifact in full. Never panics, and allocates in proportion to the bytes,
-    /// whatever lengths they declare.
+    /// Checks the bytes of an artifact in full. Never panics, and allocates at most some 16 MiB, whatever
+    /// lengths the bytes declare.
     ///
     /// # Errors
     ///
@@ -67,7 +63,7 @@ impl Artifact {
             payload;
         let schema = Schema::new(features)?;
         let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
-        let probes = replay(&model, probes)?;
+        replay(&model, probes)?;
         let card = Card {
             kind: "logistic_regression",
             digest,
@@ -81,7 +77,7 @@ impl Artifact {
             training,
             holdout,
         };
-        Ok(Self { bytes: bytes.into(), model: Arc::new(model), probes, card })
+        Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
     }
 
     /// Reads and checks a regular file of at most 8 MiB.
@@ -162,11 +158,6 @@ impl Artifact {
         &self.card
     }
 
-    /// The inputs of the probes: valid rows for every model with these features.
-    pub fn probe_rows(&self) -> &[Row<'static>] {
-        &self.probes
-    }
-
     /// Makes an artifact of a trained model, with the checks of a file.
     pub(super) fn seal(payload: &Payload) -> Result<Self, ArtifactError> {
         Self::from_bytes(&codec::encode(payload)?)
@@ -191,15 +182,10 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
     }
 }
 
-/// Replays the probes, and returns their inputs as rows.
-fn replay(
-    model: &LogisticRegression,
-    probes: Vec<Probe>,
-) -> Result<Vec<Row<'static>>, ArtifactError> {
-    let mut rows = Vec::new();
+/// Replays the probes.
+fn replay(model: &LogisticRegression, probes: Vec<Probe>) -> Result<(), ArtifactError> {
     for (index, probe) in probes.into_iter().enumerate() {
-        let values = probe.values.into_iter().map(Value::from).collect();
-        let row = model.schema().row(Features::Ordered(values));
+        let row = model.schema().row(Features::Ordered(probe.values));
         let row = row.map_err(|cause| ArtifactError::ProbeInput { index, cause })?;
         let computed = model
             .predict(&row)
@@ -211,19 +197,8 @@ fn replay(
         if !agrees {
             return Err(ArtifactError::ProbeOutput { index, expected, computed });
         }
-        rows.push(row);
     }
-    Ok(rows)
-}
-
-impl From<ProbeValue> for Value<'static> {
-    fn from(value: ProbeValue) -> Self {
-        match value {
-            ProbeValue::Number(number) => Self::Number(number),
-            ProbeValue::Text(text) => Self::Text(text.into()),
-            ProbeValue::Missing => Self::Missing,
-        }
-    }
+    Ok(())
 }
 
 /// A path in the same folder that no other writer uses.

@@ -19,7 +19,6 @@ use super::artifact::Artifact;
 use super::artifact::card::TrainingDescription;
 use super::artifact::codec::Payload;
 use super::artifact::codec::Probe;
-use super::artifact::codec::ProbeValue;
 use super::artifact::report;
 use super::artifact::report::HoldoutReport;
 use super::dataset::Dataset;
@@ -157,24 +156,23 @@ fn evaluate(
 fn probes(model: &LogisticRegression) -> Result<Vec<Probe>, TrainingError> {
     let probe = |step| {
         let features = model.schema().features().iter().enumerate();
-        let values: Vec<ProbeValue> =
+        let values: Vec<Value<'static>> =
             features.map(|(index, feature)| probe_value(feature, index, step)).collect();
-        let row = values.iter().cloned().map(Value::from).collect();
-        let row = model.schema().row(Features::Ordered(row))?;
+        let row = model.schema().row(Features::Ordered(values.clone()))?;
         Ok(Probe { probability: model.predict(&row)?.score(), values })
     };
     (0..PROBES).map(probe).collect()
 }
 
-fn probe_value(feature: &Feature, index: usize, step: usize) -> ProbeValue {
+fn probe_value(feature: &Feature, index: usize, step: usize) -> Value<'static> {
     match &feature.kind {
-        _ if step == 0 => ProbeValue::Missing,
+        _ if step == 0 => Value::Missing,
         FeatureKind::Numeric { mean, scale } => {
             let deviations = ((step * 7 + index * 3) % 9) as f64 / 2.0 - 2.0;
-            ProbeValue::Number(mean + deviations * scale)
+            Value::Number(mean + deviations * scale)
         }
         FeatureKind::Categorical { levels } => {
-            ProbeValue::Text(levels[(step + index) % levels.len()].clone())
+            Value::Text(levels[(step + index) % levels.len()].clone().into())
         }
     }
 }

@@ -4,9 +4,8 @@
 //! offset  bytes  field
 //!      0      8  magic, "SERINMDL"
 //!      8      4  format version, little-endian
-//!     12      8  payload length, little-endian
-//!     20     32  BLAKE3 digest of the 20 bytes before it and of the payload
-//!     52      n  payload: bincode 2, standard configuration
+//!     12     32  BLAKE3 digest of the 12 bytes before it and of the payload
+//!     44      n  payload: bincode 2, standard configuration
 //! ```
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
@@ -24,25 +23,19 @@ use super::limits::FORMAT_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
 use super::report::HoldoutReport;
 use crate::model::schema::Feature;
+use crate::model::schema::Value;
 
 /// First bytes of every artifact.
 const MAGIC: &[u8; 8] = b"SERINMDL";
 
-/// The part of the header that the digest covers: magic, version, length.
-const PREFIX_BYTES: usize = 20;
+/// The part of the header that the digest covers: magic and version.
+const PREFIX_BYTES: usize = 12;
 
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Payloads up to this size (all in practice) are decoded with [`SMALL_LIMIT`].
-const SMALL_PAYLOAD_BYTES: usize = 64 << 10;
-
-/// Memory limit of decoding, in decoded bytes (up to eight times the encoded size). It stops a forged
-/// length from allocating gigabytes.
-const SMALL_LIMIT: usize = 1 << 20;
-
-/// The same for larger payloads.
-const LARGE_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
+/// Memory limit of decoding, in decoded bytes. It stops a forged length from allocating gigabytes.
+const DECODED_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
 
 /// The unchecked contents of an artifact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,16 +52,8 @@ pub(crate) struct Payload {
 /// An input with its output in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probe {
-    pub(crate) values: Vec<ProbeValue>,
+    pub(crate) values: Vec<Value<'static>>,
     pub(crate) probability: f64,
-}
-
-/// A feature value that bincode can read back (it is not self-describing).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum ProbeValue {
-    Number(f64),
-    Text(String),
-    Missing,
 }
 
 /// Header and payload as bytes.
@@ -83,7 +68,6 @@ pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
     let digest = Digest::of(&[&bytes, body]);
     bytes.extend_from_slice(digest.as_bytes());
     bytes.extend_from_slice(body);
@@ -95,52 +79,29 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
     if bytes.len() > MAX_ARTIFACT_BYTES {
         return Err(ArtifactError::TooLarge { size: bytes.len() as u64 });
     }
-    let (header, body) = open(bytes)?;
-    if header.version != FORMAT_VERSION {
-        return Err(ArtifactError::Version { found: header.version });
+    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+        return Err(ArtifactError::Magic);
     }
-    if header.length != body.len() as u64 {
-        return Err(ArtifactError::Length { declared: header.length, found: body.len() as u64 });
+    let short = || ArtifactError::TooShort { size: bytes.len(), header: HEADER_BYTES };
+    let (version, rest) =
+        bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
+    let (stored, body) = rest.split_first_chunk().ok_or_else(short)?;
+    let found = u32::from_le_bytes(*version);
+    if found != FORMAT_VERSION {
+        return Err(ArtifactError::Version { found });
     }
-    let computed = Digest::of(&[&bytes[..PREFIX_BYTES], body]);
-    if header.digest != computed {
-        return Err(ArtifactError::Digest { stored: header.digest, computed });
+    let (stored, computed) =
+        (Digest::from_bytes(*stored), Digest::of(&[&bytes[..PREFIX_BYTES], body]));
+    if stored != computed {
+        return Err(ArtifactError::Digest { stored, computed });
     }
     Ok((decode_payload(body)?, computed))
 }
 
-struct Header {
-    version: u32,
-    length: u64,
-    digest: Digest,
-}
-
-fn open(bytes: &[u8]) -> Result<(Header, &[u8]), ArtifactError> {
-    let short = || ArtifactError::TooShort { size: bytes.len(), header: HEADER_BYTES };
-    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
-        return Err(ArtifactError::Magic);
-    }
-    let (version, rest) =
-        bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
-    let (length, rest) = rest.split_first_chunk().ok_or_else(short)?;
-    let (digest, body) = rest.split_first_chunk().ok_or_else(short)?;
-    let header = Header {
-        version: u32::from_le_bytes(*version),
-        length: u64::from_le_bytes(*length),
-        digest: Digest::from_bytes(*digest),
-    };
-    Ok((header, body))
-}
-
 fn decode_payload(body: &[u8]) -> Result<Payload, ArtifactError> {
-    let config = bincode::config::standard();
-    let decoded = if body.len() <= SMALL_PAYLOAD_BYTES {
-        bincode::serde::decode_from_slice(body, config.with_limit::<SMALL_LIMIT>())
-    } else {
-        bincode::serde::decode_from_slice(body, config.with_limit::<LARGE_LIMIT>())
-    };
-    let (payload, read) =
-        decoded.map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+    let config = bincode::config::standard().with_limit::<DECODED_LIMIT>();
+    let (payload, read) = bincode::serde::decode_from_slice(body, config)
+        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
     if read != body.len() {
         let problem = format!("it ends after {read} of {} bytes", body.len());
         return Err(ArtifactError::Payload { problem });

@@ -56,7 +56,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
@@ -71,25 +71,9 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refusal = || DigestError { text: quoted(text), bytes: text.len() };
-        let digits = text.as_bytes();
-        if digits.len() != 2 * DIGEST_BYTES {
-            return Err(refusal());
-        }
-        let mut bytes = [0; DIGEST_BYTES];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let (high, low) = (nibble(pair[0]), nibble(pair[1]));
-            *byte = high.zip(low).map(|(high, low)| high << 4 | low).ok_or_else(refusal)?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-/// Lower case only, so that a digest has one spelling.
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+        let digest = Self(*blake3::Hash::from_hex(text).map_err(|_| refusal())?.as_bytes());
+        // Lower case only, so that a digest has one spelling.
+        if digest.to_string() == text { Ok(digest) } else { Err(refusal()) }
     }
 }
 

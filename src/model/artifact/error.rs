@@ -65,19 +65,9 @@ pub enum ArtifactError {
         /// The version in the header.
         found: u32,
     },
-    /// The file is truncated, or has extra bytes.
+    /// The file was changed or truncated.
     #[error(
-        "payload length: {declared} bytes declared, {found} found; the file is truncated or has extra bytes, copy it again or retrain"
-    )]
-    Length {
-        /// Length in the header.
-        declared: u64,
-        /// Length found.
-        found: u64,
-    },
-    /// The contents were changed.
-    #[error(
-        "digest: {stored} stored, {computed} computed; the file was changed, copy it again or retrain"
+        "digest: {stored} stored, {computed} computed; the file was changed or truncated, copy it again or retrain"
     )]
     Digest {
         /// Digest in the header.

@@ -1,7 +1,7 @@
 //! Format version and size limit of an artifact.
 
 /// The one format version this release reads and writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Maximum size of an artifact: several times what a hundred columns with a thousand levels each need,
 /// and small enough to keep in memory and send whole.

@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::Serialize;
 use serde::de::DeserializeSeed;
 use serde::de::Error;
 use serde::de::IgnoredAny;
@@ -20,8 +21,9 @@ use serde::de::Visitor;
 
 use crate::text::lists::quoted;
 
-/// One value of one feature.
-#[derive(Clone, Debug, PartialEq)]
+/// One value of one feature. Its derived form is that of probes in a model file; requests are read as
+/// [`Features`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value<'a> {
     /// A number.
     Number(f64),
