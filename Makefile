@@ -12,12 +12,12 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench calibrate fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench calibrate external-data fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	$(SERIN) serve
@@ -42,6 +42,12 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
+
+external-data: ## Run the tests that need data outside the repository: TELCO_CSV=FILE SCIPY_TABLE=FILE
+	@for file in "$(TELCO_CSV)" "$(SCIPY_TABLE)"; do \
+	  if [[ ! -f "$$file" ]]; then echo "external-data: \"$$file\" is not a file; set TELCO_CSV and SCIPY_TABLE"; exit 1; fi; done
+	SERIN_TELCO_CSV="$(abspath $(TELCO_CSV))" SERIN_SCIPY_TABLE="$(abspath $(SCIPY_TABLE))" \
+	  $(CARGO) test --locked --test telco --test stats_reference -- --ignored
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
