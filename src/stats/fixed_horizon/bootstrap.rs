@@ -134,7 +134,7 @@ impl Bootstrap {
     /// `None` when a sample is empty, for `q` outside 0 to 1, or when a field is outside its range.
     ///
     /// Hutson and Ernst (2000), "The exact bootstrap mean and variance of an L-estimator", Journal
-    /// of the Royal Statistical Society B 62(1), doi:10.1111/1467-9868.00221.
+    /// of the Royal Statistical Society B 62(1), 89-94.
     pub fn quantile_difference(
         &self,
         canary: &Points,

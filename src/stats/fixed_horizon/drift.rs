@@ -128,17 +128,16 @@ impl SharedBins {
     ///
     /// Kullback and Leibler (1951), The Annals of Mathematical Statistics 22(1),
     /// doi:10.1214/aoms/1177729694 (their divergence J); as an index: Siddiqi (2006), Credit Risk
-    /// Scorecards, Wiley; its size by chance: Yurdakul and Naranjo (2020), Journal of Risk Model
-    /// Validation 14(4).
+    /// Scorecards, Wiley; its size by chance: Yurdakul and Naranjo (2020), "Statistical properties of
+    /// the population stability index", Journal of Risk Model Validation 14(4).
     pub fn population_stability_index(&self) -> f64 {
         let has_empty = self.counts.iter().any(|(canary, stable)| *canary == 0 || *stable == 0);
         let added = if has_empty { 0.5 } else { 0.0 };
         self.shares(added).map(|(canary, stable)| (canary - stable) * (canary / stable).ln()).sum()
     }
 
-    /// The probability of so large a [population stability
-    /// index](Self::population_stability_index) by chance, if both samples come from one
-    /// distribution.
+    /// The probability of a [population stability index](Self::population_stability_index) at least
+    /// this large if both samples come from one distribution.
     ///
     /// ```text
     /// P( X > PSI n_c n_s / (n_c + n_s) )        X chi-square, bins - 1 degrees of freedom
@@ -146,7 +145,7 @@ impl SharedBins {
     ///
     /// An approximation for bins of at least about five values a side. 1 with a single bin.
     ///
-    /// Yurdakul and Naranjo (2020), Journal of Risk Model Validation 14(4).
+    /// Yurdakul and Naranjo (2020), as cited for the index.
     ///
     /// ```
     /// use serin::stats::Points;

@@ -30,7 +30,8 @@ use crate::stats::summary::points::merged;
 ///
 /// Hodges (1958), "The significance probability of the Smirnov two-sample test", Arkiv för
 /// Matematik 3(5), doi:10.1007/BF02589501; Vrbik (2018), "Small-sample corrections to
-/// Kolmogorov-Smirnov test statistic", Pioneer Journal of Theoretical and Applied Statistics 15.
+/// Kolmogorov-Smirnov test statistic", Pioneer Journal of Theoretical and Applied Statistics
+/// 15(1-2), 15-23.
 ///
 /// ```
 /// use serin::stats::Points;

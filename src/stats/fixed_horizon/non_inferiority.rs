@@ -100,7 +100,7 @@ pub struct NonInferiority {
 enum Allowed {
     /// In units of the metric.
     Absolute(f64),
-    /// So large a share of stable's mean.
+    /// As a share of stable's mean.
     Relative(f64),
 }
 
@@ -115,7 +115,7 @@ impl Allowed {
     }
 }
 
-/// What the test needs to know of the samples.
+/// The statistics of the samples that the test needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Means {
     canary: f64,
@@ -162,13 +162,13 @@ impl NonInferiority {
         })
     }
 
-    /// The probability of so little harm if the true harm is the margin or more: small values show
+    /// The probability of this little harm or less if the true harm is the margin or more: small values show
     /// that the canary is not worse by the margin.
     pub fn p_not_worse(&self) -> f64 {
         tail(-self.statistic(), self.degrees_of_freedom())
     }
 
-    /// The probability of so much harm if the true harm is the margin or less: small values show
+    /// The probability of this much harm or more if the true harm is the margin or less: small values show
     /// that the canary is worse by more than the margin.
     pub fn p_worse(&self) -> f64 {
         tail(self.statistic(), self.degrees_of_freedom())
@@ -219,9 +219,9 @@ impl Means {
         1.0 / (canary.powi(2) / self.canary_freedom + stable.powi(2) / self.stable_freedom)
     }
 
-    /// Those of an interval of ratios. They move with the ratio, and with the single one of two values
-    /// so quickly that a ratio beyond a rejected one can be less unlikely: then what is not rejected is no
-    /// interval. The fewest there can be, which are the same for all ratios, give one around it.
+    /// The degrees of freedom for the interval of ratios. They change with the ratio; with a sample of
+    /// two values so quickly that the ratios that are not rejected may not form an interval. The
+    /// smallest possible number, which is the same for all ratios, gives an interval that contains them.
     fn interval_freedom(&self, ratio: f64) -> f64 {
         let fewest = self.canary_freedom.min(self.stable_freedom);
         if fewest < 2.0 { fewest } else { self.freedom(ratio) }
@@ -236,10 +236,12 @@ impl Means {
         (self.difference - half_width, self.difference + half_width)
     }
 
-    /// The probability of a ratio of means so much larger if the true ratio is `ratio`.
-    fn p_above(&self, ratio: f64) -> f64 {
+    /// The probability of a ratio of means at least this far above (1) or below (-1) `ratio` if that is
+    /// the true ratio.
+    fn p_beyond(&self, ratio: f64, side: f64) -> f64 {
         let gap = self.difference - (ratio - 1.0) * self.stable;
-        tail(standardized(gap, self.squared_error(ratio)), self.interval_freedom(ratio))
+        let statistic = standardized(gap, self.squared_error(ratio));
+        tail(side * statistic, self.interval_freedom(ratio))
     }
 
     /// The largest ratio that is not rejected. For means that are not negative the statistic only
@@ -252,7 +254,7 @@ impl Means {
         }
         // From the estimate to infinity as x goes from 0 to 1.
         let ratio = |x: f64| estimate + scale * x / (1.0 - x);
-        let excess = |x: f64| self.p_below(ratio(x)) - outside;
+        let excess = |x: f64| self.p_beyond(ratio(x), -1.0) - outside;
         const ALMOST_ONE: f64 = 1.0 - 1e-12;
         if excess(ALMOST_ONE) > 0.0 {
             return f64::INFINITY;
@@ -263,7 +265,7 @@ impl Means {
     /// The smallest ratio that is not rejected, at least 0.
     fn lowest_ratio(&self, outside: f64) -> f64 {
         let (estimate, scale) = self.ratio();
-        let excess = |ratio: f64| self.p_above(ratio) - outside;
+        let excess = |ratio: f64| self.p_beyond(ratio, 1.0) - outside;
         if scale == 0.0 {
             return estimate;
         }
@@ -271,12 +273,6 @@ impl Means {
             return 0.0;
         }
         find_root(0.0, estimate, 1e-15 * scale, excess)
-    }
-
-    /// The probability of a ratio of means so much smaller if the true ratio is `ratio`.
-    fn p_below(&self, ratio: f64) -> f64 {
-        let gap = self.difference - (ratio - 1.0) * self.stable;
-        tail(-standardized(gap, self.squared_error(ratio)), self.interval_freedom(ratio))
     }
 
     /// The ratio of the means, and its standard error by the delta method.

@@ -1,8 +1,7 @@
 //! Power of the two-sample t-test: how many requests does it take to detect a difference?
 //!
-//! Asked before a rollout, so that nobody waits for a verdict that the traffic cannot give. The
-//! answer is that of the two-sample t-test with equal variances, as statsmodels'
-//! `TTestIndPower.solve_power` gives it.
+//! Before a rollout it tells whether the traffic can give a verdict at all. The answer is that of the
+//! two-sample t-test with equal variances, as statsmodels' `TTestIndPower.solve_power` gives it.
 //!
 //! ```text
 //! d = difference / standard deviation
@@ -12,8 +11,8 @@
 //! ```
 //!
 //! where T is noncentral t with df and delta. For a test of non-inferiority the difference is the
-//! distance from the margin, `(margin - true difference) / standard deviation`, one-sided. Nothing here can run long: every argument has a
-//! range, and every search halves an interval.
+//! distance from the margin, `(margin - true difference) / standard deviation`, one-sided. Every
+//! argument has a range and every search halves an interval, so the time is bounded.
 //!
 //! Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, 2nd edition, chapter 2.
 
@@ -24,7 +23,7 @@ use crate::stats::distributions::noncentral_t::noncentral_t_tail;
 use crate::stats::distributions::root::find_root;
 use crate::stats::distributions::student_t::student_t_quantile;
 
-/// What a comparison of two means should be able to notice.
+/// A comparison of two means, and the power it should have.
 ///
 /// ```
 /// use serin::stats::Alternative;
@@ -51,18 +50,18 @@ pub struct TwoSamplePower {
     pub effect_size: f64,
     /// The probability of a false alarm, 1e-300 to 0.5.
     pub alpha: f64,
-    /// The probability of noticing the difference, above alpha and at most 1 - 1e-9.
+    /// The probability of detecting the difference, above alpha and at most 1 - 1e-9.
     pub power: f64,
     /// Stable's observations for each of the canary's, 1e-6 to 1e6: 9 when the canary gets 10 %.
     pub allocation_ratio: f64,
-    /// What is claimed; `Greater` and `Less` need the same samples.
+    /// The alternative hypothesis; `Greater` and `Less` need the same samples.
     pub alternative: Alternative,
 }
 
 /// How many observations each track needs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SampleSizes {
-    /// The canary's observations as a fraction, where the power is exactly as asked.
+    /// The canary's observations as a fraction, where the power is exactly the required one.
     #[serde(rename = "canary_exact")]
     pub canary: f64,
     /// Stable's observations: the canary's times the allocation ratio.
@@ -79,7 +78,7 @@ pub struct SampleSizes {
     pub achieved_power: f64,
 }
 
-/// Why there is no answer.
+/// Why a plan has no sample size or power.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PowerError {
     /// An argument is outside its range.
@@ -87,23 +86,14 @@ pub enum PowerError {
     OutOfRange {
         /// The argument's name.
         field: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
-        /// What is allowed.
+        /// The values allowed.
         expected: &'static str,
     },
-    /// No traffic gives as many observations.
+    /// More observations than any traffic gives.
     #[error("more than 1e15 observations are needed: ask for a larger effect or less power")]
     TooManySamples,
-    /// Not even complete separation is noticed with so few observations.
-    #[error(
-        "even values that are all larger than stable's are noticed only with probability {power}: \
-         collect more observations or allow a larger alpha"
-    )]
-    NoRankShiftDetectable {
-        /// The power at complete separation.
-        power: f64,
-    },
 }
 
 /// The most observations per track: up to here every whole number is an exact float.
@@ -113,7 +103,7 @@ const MAX_EFFECT: f64 = 100.0;
 const MIN_EFFECT: f64 = 1e-9;
 
 impl TwoSamplePower {
-    /// The smallest samples with the power asked for, at least two observations per track.
+    /// The smallest samples with the required power, at least two observations per track.
     pub fn required_samples(&self) -> Result<SampleSizes, PowerError> {
         check_effect(self.effect_size)?;
         check_alpha(self.alpha)?;
@@ -141,7 +131,7 @@ impl TwoSamplePower {
     }
 }
 
-/// The probability of noticing an effect with these samples (2 to 1e15 each; fractions allowed).
+/// The probability of detecting an effect with these samples (2 to 1e15 each; fractions allowed).
 ///
 /// The other arguments and their ranges are the fields of [`TwoSamplePower`].
 ///

@@ -32,7 +32,7 @@ use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
 use crate::stats::fixed_horizon::proportion_difference::ProportionDifference;
 
-/// Which rates a comparison should be able to tell apart.
+/// A comparison of two rates, and the power it should have.
 ///
 /// ```
 /// use serin::stats::Alternative;
@@ -65,11 +65,11 @@ pub struct ProportionPower {
     pub margin: f64,
     /// The probability of a false alarm, 1e-300 to 0.5.
     pub alpha: f64,
-    /// The probability of noticing the difference, above alpha and at most 1 - 1e-9.
+    /// The probability of detecting the difference, above alpha and at most 1 - 1e-9.
     pub power: f64,
     /// Stable's observations for each of the canary's, 1e-6 to 1e6.
     pub allocation_ratio: f64,
-    /// What is claimed.
+    /// The alternative hypothesis.
     pub alternative: Alternative,
 }
 
@@ -147,7 +147,7 @@ impl ProportionPower {
     }
 }
 
-/// The probability of noticing these rates with these samples (2 to 1e15 each; fractions allowed).
+/// The probability of detecting the difference of these rates with these samples (2 to 1e15 each; fractions allowed).
 ///
 /// ```
 /// use serin::stats::Alternative;
@@ -203,7 +203,7 @@ mod tests {
     };
 
     #[test]
-    fn the_samples_have_the_power_they_were_asked_for() {
+    fn the_samples_have_the_required_power() {
         for alternative in [Alternative::Greater, Alternative::TwoSided] {
             for (canary_rate, stable_rate) in [(0.02, 0.01), (0.001, 0.0), (0.6, 0.5), (1.0, 0.0)] {
                 let plan = ProportionPower { canary_rate, stable_rate, alternative, ..PLAN };
