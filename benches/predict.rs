@@ -28,7 +28,7 @@ use serin::service::background::Background;
 use serin::service::clock::SystemClock;
 use serin::service::control::registry::Registry;
 use serin::service::serving::predict::Request;
-use serin::service::serving::shadow::queue::Kept;
+use serin::service::serving::shadow::queue::Retention;
 use serin::store;
 
 #[path = "shared/program.rs"]
@@ -115,7 +115,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         notify: Vec::new(),
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
-        kept: Kept::default(),
+        retention: Retention::default(),
     };
     let store = store::open(&"memory:".parse()?)?;
     let registry = Registry::new(folder.path());

@@ -34,8 +34,8 @@ use crate::http::reading::headers::RequestHeaders;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
-use crate::service::serving::shadow::queue::Kept;
 use crate::service::serving::shadow::queue::MAX_RING;
+use crate::service::serving::shadow::queue::Retention;
 use crate::store::Location;
 use crate::text::fields::FieldError;
 use crate::text::ranges::DurationWithin;
@@ -295,7 +295,7 @@ impl Settings {
             notify,
             allow_injection: self.allow_injection,
             feedback: self.feedback,
-            kept: Kept { redact: self.shadow.redact.clone(), ring: self.ring.capacity },
+            retention: Retention { redact: self.shadow.redact.clone(), ring: self.ring.capacity },
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::notify::target::Target;
-use super::serving::shadow::queue::Kept;
+use super::serving::shadow::queue::Retention;
 use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
 
@@ -27,5 +27,5 @@ pub struct Settings {
     /// Whether labels are accepted, and for how long.
     pub feedback: FeedbackPolicy,
     /// What is kept of requests.
-    pub kept: Kept,
+    pub retention: Retention,
 }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::clock::ManualClock;
 use super::notify::target::Target;
-use super::serving::shadow::queue::Kept;
+use super::serving::shadow::queue::Retention;
 use super::*;
 use crate::canary::Chunk;
 use crate::canary::Event;
@@ -208,8 +208,8 @@ impl Bench {
     }
 
     /// With something kept of requests.
-    pub(super) fn start_keeping(&self, kept: Kept) -> Result<Service, StartError> {
-        let settings = Settings { kept, ..self.settings() };
+    pub(super) fn start_keeping(&self, retention: Retention) -> Result<Service, StartError> {
+        let settings = Settings { retention, ..self.settings() };
         let registry = Registry::new(self.models.path());
         Service::start(settings, self.store.clone(), registry, self.clock.clone())
     }
@@ -230,7 +230,7 @@ impl Bench {
             notify: Vec::new(),
             allow_injection: false,
             feedback: FeedbackPolicy::default(),
-            kept: Kept::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -359,7 +359,7 @@ fn an_artifact_with_another_digest_is_not_served() {
         notify: Vec::new(),
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
-        kept: Default::default(),
+        retention: Default::default(),
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());
@@ -421,7 +421,7 @@ fn a_key_seen_in_the_warm_up_is_new_after_it_even_after_a_restart() {
         let restarted = bench.start();
         let is_new = |key| {
             let live = restarted.serving.live.load();
-            live.assign(Some(key)).visit == crate::service::serving::seen_keys::KeyUse::First
+            live.assign(Some(key)).key_use == crate::service::serving::seen_keys::KeyUse::First
         };
         assert!(is_new("anna"), "down for {down} s");
         bench.clock.advance(Duration::from_secs(20));

@@ -10,8 +10,8 @@ use super::Control;
 use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
 use crate::service::serving::recorder::Observed;
+use crate::service::serving::seen_keys::KeySet;
 use crate::service::serving::seen_keys::RolloutKeys;
-use crate::service::serving::seen_keys::Visits;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::ReplicaId;
@@ -55,8 +55,8 @@ impl Control {
         if *saved == now && to_save.records.is_empty() && labels.new.is_empty() {
             return Ok(());
         }
-        let seen = |of: fn(&RolloutKeys) -> &Visits| {
-            let seen = live.canary.as_ref().map(|canary_slot| of(&canary_slot.visits).seen());
+        let seen = |of: fn(&RolloutKeys) -> &KeySet| {
+            let seen = live.canary.as_ref().map(|canary_slot| of(&canary_slot.keys).seen());
             seen.filter(|seen| seen.count() > 0)
         };
         let (answered, shadowed) = (seen(|it| &it.answered), seen(|it| &it.shadowed));

@@ -178,13 +178,13 @@ impl Control {
         let canary = state.rollout.as_ref().and_then(|rollout| {
             let before =
                 old.canary.as_ref().filter(|canary_slot| canary_slot.rollout == rollout.id);
-            let visits = before.map(|canary_slot| canary_slot.visits.clone());
+            let keys = before.map(|canary_slot| canary_slot.keys.clone());
             let breaker = before.map_or_else(
                 || CircuitBreaker::of(rollout, &self.wakeup),
                 |canary_slot| canary_slot.breaker.clone(),
             );
             let canary = known(&rollout.canary)?;
-            Some(CanarySlot::new(rollout, canary, state.slowdown, visits, breaker, before))
+            Some(CanarySlot::new(rollout, canary, state.slowdown, keys, breaker, before))
         });
         let previous =
             state.post_promotion.as_ref().and_then(|promotion| known(&promotion.previous));

@@ -164,7 +164,7 @@ impl SequentialJudge {
             } else {
                 // Keys seen so far were not judged and are judged once. Samples until the next read are left
                 // out rather than counted twice.
-                canary_slot.visits.forget();
+                canary_slot.keys.forget();
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
             };

@@ -101,8 +101,11 @@ impl Control {
         };
         let wakeup: Arc<Wakeup> = Arc::default();
         let live = assemble(&state, &*store, &registry, &settings, &wakeup)?;
-        let shadow =
-            Shadow::new(&settings.kept, settings.workers, live.stable.inference.model().schema())?;
+        let shadow = Shadow::new(
+            &settings.retention,
+            settings.workers,
+            live.stable.inference.model().schema(),
+        )?;
         let judge = restored_judge(&state, &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let feedback = Feedback::new(settings.feedback, &*store)?;
@@ -236,9 +239,9 @@ fn assemble(
                 stable.schema().same_features(canary.schema()).is_ok()
             })
             .map(|loaded| {
-                let (visits, breaker) =
-                    (visits(rollout, store), CircuitBreaker::of(rollout, wakeup));
-                CanarySlot::new(rollout, loaded, state.slowdown, visits, breaker, None)
+                let (keys, breaker) =
+                    (rollout_keys(rollout, store), CircuitBreaker::of(rollout, wakeup));
+                CanarySlot::new(rollout, loaded, state.slowdown, keys, breaker, None)
             }),
         None => None,
     };
@@ -288,7 +291,7 @@ fn checkpoint_of(rollout: &Rollout, store: &dyn Store) -> Option<Checkpoint> {
 }
 
 /// The keys seen before the restart, if any.
-fn visits(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
+fn rollout_keys(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
     let KeyedSamples { seen, shadowed, .. } = checkpoint_of(rollout, store)?.keys?;
     let shadowed = shadowed.unwrap_or_default();
     Some(Arc::new(RolloutKeys::restored(rollout.salt, seen, shadowed)))
@@ -329,7 +332,7 @@ fn restored_judge(
         canary_slot.segments.learn(judge.segments());
         if is_new {
             // All keys so far came in the warm-up.
-            canary_slot.visits.forget();
+            canary_slot.keys.forget();
         }
     }
     if state.rollout.is_some() { judge } else { judge.post_promotion() }

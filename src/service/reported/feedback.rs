@@ -27,10 +27,10 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::text::durations::words;
 
-/// The most labels of one rollout: 19 MB to know them again, and more than any comparison needs.
+/// Maximum number of labels of one rollout: their fingerprints take 19 MB, and no comparison needs more.
 pub const MAX_LABELS: usize = 1_000_000;
 
-/// The name that the key of ids is kept by.
+/// The name of the id key in the store.
 const KEY: &str = "prediction_id_key";
 
 /// Why a label is refused.
@@ -47,7 +47,7 @@ pub enum FeedbackError {
     Id(#[from] IdError),
     /// The prediction is too old.
     #[error(
-        "the prediction was made {}, and a label is taken for {} only; send labels sooner, or set \
+        "the prediction was made {}, and labels are accepted for {}; send labels sooner, or increase \
          expires under [feedback]",
         .made, words(*.expires)
     )]
@@ -59,22 +59,21 @@ pub enum FeedbackError {
     },
     /// Its rollout is over.
     #[error(
-        "rollout {rollout}, which the prediction was made in, is over, so its labels no longer count"
+        "the prediction belongs to rollout {rollout}, which is over; its labels no longer count"
     )]
     Gone {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
     /// The prediction has a label already.
-    #[error("this prediction has its label already; the first one counts, and none is changed")]
+    #[error("this prediction already has a label; the first label counts and cannot be changed")]
     Repeated,
     /// The rollout has too many labels.
     #[error(
-        "rollout {rollout} has {MAX_LABELS} labels, as many as are kept; further ones are not needed: \
-         promote the canary or roll it back"
+        "rollout {rollout} has {MAX_LABELS} labels, the maximum; promote the canary or roll it back"
     )]
     Full {
-        /// Which.
+        /// The rollout.
         rollout: u64,
     },
 }
@@ -93,12 +92,12 @@ pub struct Feedback {
     known: Mutex<Known>,
 }
 
-/// The labels of the rollout that accepts them.
+/// The labels of the current rollout.
 #[derive(Default)]
 struct Known {
     /// The rollout; 0: none.
     rollout: u64,
-    /// Whether its policy judges losses.
+    /// Whether the policy judges losses.
     is_judged: bool,
     /// Predictions from before this second are not judged.
     judged_from: u64,
@@ -106,7 +105,7 @@ struct Known {
     /// Fingerprints of labeled predictions. Without the key they cannot be chosen, so two collide with
     /// probability 2^-64.
     seen: HashSet<u64>,
-    /// Those that are not in the store yet.
+    /// Fingerprints that are not in the store yet.
     unsaved: Vec<u64>,
 }
 
@@ -120,19 +119,19 @@ pub(crate) struct LabelsToSave {
 /// The ids of one answer.
 pub struct Ids<'a> {
     key: &'a IdKey,
-    /// But for the number and the score.
+    /// The id of the first row, without number and score.
     first: PredictionId,
     outputs: &'a [Output],
 }
 
 impl Feedback {
-    /// With the key of the store, which is created if there is none.
+    /// Uses the key in the store, or creates one.
     pub(crate) fn new(policy: FeedbackPolicy, store: &dyn Store) -> Result<Feedback, StoreError> {
         let key = if policy.is_enabled { Some(kept_key(store)?) } else { None };
         Ok(Feedback { key, expires: policy.expires, known: Mutex::default() })
     }
 
-    /// Accepts labels of this rollout, and of no other.
+    /// Accepts labels of this rollout only.
     pub(crate) fn follow(&self, rollout: Option<&Rollout>) {
         let mut known = self.known.lock();
         let Some(rollout) = rollout else {
@@ -143,7 +142,7 @@ impl Feedback {
             *known = Known { rollout: rollout.id, ..Known::default() };
         }
         known.is_judged = rollout.judges_labels();
-        // The second in which the warm-up ends is left out.
+        // The second in which the warm-up ends does not count.
         let judged_from = rollout.warm_until().as_second().saturating_add(1);
         known.judged_from = match rollout.warm_until() > rollout.started_at {
             true => u64::try_from(judged_from).unwrap_or(0),
@@ -173,7 +172,7 @@ impl Feedback {
         Some(Ids { key: self.key.as_ref()?, first, outputs: &prediction.outputs })
     }
 
-    /// Accepts a label; the track that it counts for, if any.
+    /// Accepts a label. Returns the track that it counts for, if any.
     pub(crate) fn give(
         &self,
         id: &str,
@@ -184,7 +183,7 @@ impl Feedback {
         let (id, fingerprint) = PredictionId::read(id, key)?;
         let made = i64::try_from(id.second).ok().and_then(|it| Timestamp::from_second(it).ok());
         let made = made.ok_or(IdError::Malformed)?;
-        // After the clock was set back predictions are young, not old.
+        // If the clock was set back, the prediction is from the future: its age is 0.
         let age = Duration::try_from(now.duration_since(made)).unwrap_or(Duration::ZERO);
         if age > self.expires {
             return Err(FeedbackError::Expired { made, expires: self.expires });
@@ -229,7 +228,7 @@ impl Feedback {
         LabelsToSave { labels: Some(known.labels.clone()), new: known.unsaved.clone() }
     }
 
-    /// The first `count` new labels are saved.
+    /// Marks the first `count` new labels as saved.
     pub(crate) fn saved(&self, rollout: u64, count: usize) {
         let mut known = self.known.lock();
         if known.rollout == rollout {

@@ -10,21 +10,21 @@ use std::collections::BTreeMap;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::observed::increment::RecordedIncrement;
+use crate::service::serving::seen_keys::KeySet;
 use crate::service::serving::seen_keys::KeyUse;
-use crate::service::serving::seen_keys::Visits;
 use crate::stats::Histogram;
 use crate::stats::Layout;
 
-/// Values of each track that make a tick.
+/// Values that each track needs for a tick.
 pub const MIN_VALUES: u64 = 10;
 
-/// The values that can be judged, but for 0, lie between these in magnitude: beyond, the buckets of
-/// [`Layout::Any`] tell them no longer apart.
+/// Values can be judged if they are 0 or have a magnitude between these limits: the buckets of
+/// [`Layout::Any`] do not distinguish values beyond.
 pub const MIN_MAGNITUDE: f64 = 1e-9;
 /// See [`MIN_MAGNITUDE`].
 pub const MAX_MAGNITUDE: f64 = 1e12;
 
-/// The values that wait, 240 kB a metric whatever their number.
+/// The waiting values: 240 kB for each metric, whatever their number.
 #[derive(Default)]
 pub struct Pending(BTreeMap<MetricName, Judged>);
 
@@ -32,10 +32,9 @@ pub struct Pending(BTreeMap<MetricName, Judged>);
 struct Judged {
     waiting: Waiting,
     /// Keys with a judged value in this rollout.
-    judged: Visits,
-    /// Keys with a waiting value. If that is dropped, the key's next value counts.
-    awaited: Visits,
-    salt: u128,
+    judged: KeySet,
+    /// Keys with a waiting value. If the value is dropped, the next value of the key counts.
+    awaited: KeySet,
 }
 
 struct Waiting {
@@ -52,9 +51,11 @@ impl Default for Waiting {
 impl Pending {
     /// Collects values of these metrics, with the salt of the rollout.
     pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
-        let visits = || Visits::new(salt);
-        let waiting = Waiting::default;
-        let judged = || Judged { waiting: waiting(), judged: visits(), awaited: visits(), salt };
+        let judged = || Judged {
+            waiting: Waiting::default(),
+            judged: KeySet::new(salt),
+            awaited: KeySet::new(salt),
+        };
         Pending(metrics.into_iter().map(|name| (name, judged())).collect())
     }
 
@@ -67,7 +68,7 @@ impl Pending {
     /// Keeps a value, if its metric is judged and it is the first of its key.
     pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
         if let Some(Judged { waiting, judged, awaited, .. }) = self.0.get_mut(metric) {
-            let is_known = |key| judged.knows(key) || awaited.visit(key) == KeyUse::Repeated;
+            let is_known = |key| judged.knows(key) || awaited.mark(key) == KeyUse::Repeated;
             if key.is_some_and(is_known) {
                 return;
             }
@@ -91,7 +92,7 @@ impl Pending {
             .map(|(name, judged)| {
                 let Waiting { stable, canary } = std::mem::take(&mut judged.waiting);
                 judged.judged.add(&judged.awaited);
-                judged.awaited = Visits::new(judged.salt);
+                judged.awaited.forget();
                 let increment =
                     RecordedIncrement { stable: points(&stable), canary: points(&canary) };
                 (name.clone(), increment)
@@ -101,9 +102,9 @@ impl Pending {
 
     /// Drops the waiting values and their keys; metrics and judged keys stay.
     pub fn clear(&mut self) {
-        for Judged { waiting, awaited, salt, .. } in self.0.values_mut() {
+        for Judged { waiting, awaited, .. } in self.0.values_mut() {
             *waiting = Waiting::default();
-            *awaited = Visits::new(*salt);
+            awaited.forget();
         }
     }
 
@@ -130,7 +131,7 @@ mod tests {
             pending.record(Track::Canary, &revenue, -f64::from(value), None);
         }
         assert!(pending.take().is_empty());
-        // Anna stays on her track: all her values are one draw of the coin.
+        // A key stays on its track: all its values are one random draw.
         for value in 0..50 {
             pending.record(Track::Canary, &revenue, f64::from(value), Some("anna"));
         }
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(taken.len(), 1);
         assert_eq!((count(&taken[&revenue].stable), count(&taken[&revenue].canary)), (50, 10));
         assert!(pending.take().is_empty());
-        // Berta's first value was dropped, so her second one is her first.
+        // The dropped value of "berta" does not count, so the next one is her first.
         for (key, expected) in [("anna", 0), ("berta", 1), ("berta", 1)] {
             pending.clear();
             pending.record(Track::Canary, &revenue, 1.0, Some(key));

@@ -1,4 +1,4 @@
-//! Circuit breaker of the canary: opens when the canary fails, and trips for good when it must go.
+//! Circuit breaker of the canary: opens after consecutive failures, and trips for good when a trigger fires.
 //!
 //! ```text
 //!            failures in a row
@@ -11,21 +11,20 @@
 //!
 //! # Trip conditions
 //!
-//! - *Open*, in both modes: `failures` of the policy in a row. Users then do not wait for a canary that does not
-//!   answer: stable answers their requests at once. These count as failures of the canary; otherwise a canary
-//!   that is not asked would look good.
+//! - *Open*, in both modes: `failures` of the policy in a row. Stable then answers at once. These requests count
+//!   as failures of the canary, or a canary that gets no requests would look healthy.
 //! - *Tripped*, only in a rollout by plan: consecutive failures, failures among the last 64 requests, or 8 of
 //!   the last 64 answers above the ceiling of the p99 latency ([`Triggers`]). The canary gets no further
-//!   request, and the controller is woken to roll it back. No comparison with stable is needed.
+//!   request, and the controller wakes up to roll it back.
 //!
 //! # Recovery conditions
 //!
-//! - *Open*: one request per `probe_every` is sent to the canary; the first that it answers closes the breaker.
+//! - *Open*: one request per `probe_every` is sent to the canary; the first answer closes the breaker.
 //! - *Tripped*: none. The rollout is rolled back.
 //!
-//! A canary that never fails and stays below the ceiling writes nothing here, so that workers do not wait for
-//! each other's cache lines. All accesses are relaxed: a request that is sent a moment too early or too late
-//! is answered by stable if the canary fails it.
+//! A canary that never fails and stays below the ceiling writes nothing here, so that workers do not contend for
+//! cache lines. All accesses are relaxed: if a request is sent a moment too early or too late and the canary
+//! fails, stable answers.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -46,10 +45,10 @@ use crate::canary::policy::plan::Triggers;
 use crate::canary::rollout::cause::TripReason;
 use crate::service::wakeup::Wakeup;
 
-/// The circuit breaker of a rollout's canary. Shared by the steps of the rollout.
+/// The circuit breaker of a rollout, shared by its steps.
 pub struct CircuitBreaker {
     policy: BreakerPolicy,
-    /// `None` if a person decides.
+    /// `None` in a rollout by hand.
     triggers: Option<Triggers>,
     /// Failures since the last answer. Written by each failure, and by the first answer after it.
     failures: AtomicU32,
@@ -57,10 +56,10 @@ pub struct CircuitBreaker {
     probe_at: AtomicU64,
     /// How often it has opened.
     opened: AtomicU64,
-    /// The last outcomes, the newest in the lowest bit; 1 is a failure. Written by each failure, and by each of
-    /// the 64 answers after it.
+    /// The last 64 outcomes, the newest in the lowest bit; 1 is a failure. Written by each failure and by the
+    /// next 64 answers.
     recent: AtomicU64,
-    /// The last answers; 1 is one above the ceiling of the p99. Stays 0 without a ceiling.
+    /// The last 64 answers; 1 is an answer above the ceiling of the p99. Stays 0 without a ceiling.
     slow: AtomicU64,
     /// Set once.
     tripped: OnceLock<TripReason>,
@@ -136,7 +135,7 @@ impl CircuitBreaker {
             return true;
         }
         let now = now();
-        // Of concurrent requests one probes.
+        // Only one of several concurrent requests probes.
         let next = self.next_probe(now);
         let relaxed = Ordering::Relaxed;
         nanoseconds(now) >= probe_at
@@ -168,7 +167,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Counts an answer in shadow, where latency is not that of users.
+    /// Counts an answer in shadow; its latency does not count, because no user waited.
     pub fn answered_in_shadow(&self) {
         // Shifting a zero into zeros changes nothing.
         if self.recent.load(Ordering::Relaxed) != 0 {
@@ -220,7 +219,7 @@ impl CircuitBreaker {
     }
 
     fn trip(&self, reason: TripReason) {
-        // Of concurrent reasons the first one counts.
+        // The first of several concurrent reasons counts.
         if self.tripped.set(reason).is_ok() {
             self.wakeup.wake();
         }
@@ -229,14 +228,14 @@ impl CircuitBreaker {
     fn count_consecutive(&self, now: impl FnOnce() -> Duration) {
         let relaxed = Ordering::Relaxed;
         let one_more = |failures: u32| failures.checked_add(1);
-        // Beyond four billion it stays there.
+        // It saturates at four billion.
         let before = self.failures.fetch_update(relaxed, relaxed, one_more);
         let failures = before.map_or(u32::MAX, |before| before.saturating_add(1));
         if failures < self.policy.failures {
             return;
         }
         let next = self.next_probe(now());
-        // It may be open already: then this was a probe, or was under way when it opened.
+        // If the breaker is open already, this was a probe, or a request under way when it opened.
         if self.probe_at.compare_exchange(CLOSED, next, relaxed, relaxed).is_ok() {
             self.opened.fetch_add(1, relaxed);
         }
@@ -247,7 +246,7 @@ impl CircuitBreaker {
     }
 }
 
-/// Shifts a bit into a window; the window with it.
+/// Shifts a bit into a window and returns the new window.
 fn shift(window: &AtomicU64, bit: u64) -> u64 {
     let shifted = |recent: u64| recent << 1 | bit;
     let relaxed = Ordering::Relaxed;
@@ -255,7 +254,7 @@ fn shift(window: &AtomicU64, bit: u64) -> u64 {
     shifted(before.unwrap_or_else(|unchanged| unchanged))
 }
 
-/// Of a time that comes before [`CLOSED`].
+/// The time in nanoseconds, always below [`CLOSED`].
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(CLOSED).min(CLOSED - 1)
 }

@@ -1,4 +1,4 @@
-//! Fault injection: what is done to a canary prediction deliberately.
+//! Fault injection into predictions of the canary.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -46,10 +46,10 @@ impl Fault {
 /// Injects faults into the requests of a canary.
 pub struct Injector {
     injection: Injection,
-    /// Which requests fail, drawn as the split draws: exactly the rate of each stratum, unpredictably.
+    /// Draws the requests that fail, as the split draws the canary's: exactly the error rate in each stratum.
     errors: Split,
-    /// Requests that could have failed so far. Shared by the workers; only a canary with a fault pays for it.
-    asked: AtomicU64,
+    /// Number of requests so far. Shared by the workers; costs nothing without a fault.
+    requests: AtomicU64,
 }
 
 impl Injector {
@@ -61,7 +61,7 @@ impl Injector {
         }
         // Another salt, so that failures are independent of the split.
         let errors = Split::new(injection.error_rate(), !rollout.salt, rollout.step);
-        Some(Injector { injection, errors, asked: AtomicU64::new(0) })
+        Some(Injector { injection, errors, requests: AtomicU64::new(0) })
     }
 
     /// The fault of the next request with these segments.
@@ -69,7 +69,7 @@ impl Injector {
         if !self.injection.is_meant(segments) {
             return Fault::NONE;
         }
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         Fault {
             delay: Duration::from_millis(u64::from(self.injection.delay_ms())),
             fails: self.errors.assign(number) == Track::Canary,

@@ -1,8 +1,8 @@
-//! Inference: runs a model so that it cannot hurt the server.
+//! Inference: runs a model in isolation from the server.
 //!
 //! Panics are caught, invalid outputs are refused, and time is limited. A model with small, bounded work (a
-//! logistic regression) runs on the request's thread. Any other runs on a few threads of its own, where a
-//! hanging prediction can be abandoned; when all of them hang, further predictions fail at once.
+//! logistic regression) runs on the request's thread. Other models run on four threads of their own, where a
+//! hanging prediction can be abandoned; when all four hang, further predictions fail at once.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -87,8 +87,7 @@ impl Inference {
         }
     }
 
-    /// Warms caches with a row of missing values, so that the first user does not pay for it. Blocks; not
-    /// for a thread that drives futures.
+    /// Warms caches with a row of missing values. Blocks, so it must not run on a thread that drives futures.
     ///
     /// # Errors
     /// When the model fails: it must not be deployed.
@@ -178,7 +177,7 @@ struct Job {
 }
 
 impl Pool {
-    /// Predictions that may hang before the model is busy.
+    /// Predictions that run at the same time.
     const THREADS: usize = 4;
     /// Predictions that may wait for a thread.
     const QUEUE: usize = 64;
@@ -200,9 +199,9 @@ impl Pool {
         loop {
             let job = queue.lock().recv();
             let Ok(job) = job else { return };
-            // Skips requests that were given up.
+            // Skips abandoned requests.
             if !job.answer.is_closed() {
-                // The receiver is gone if the request was given up meanwhile.
+                // Fails if the request was abandoned meanwhile.
                 let _ = job.answer.send(guarded(model, &job.rows));
             }
         }

@@ -57,13 +57,13 @@ pub struct CanarySlot {
     pub loaded: Arc<Loaded>,
     /// Which requests it gets.
     pub split: Split,
-    /// Keys seen in this rollout. Shared by its steps.
-    pub visits: Arc<RolloutKeys>,
+    /// Keys seen in this rollout, shared by its steps.
+    pub keys: Arc<RolloutKeys>,
     /// The segments of this rollout. Shared by its steps.
     pub segments: Arc<Places>,
     /// Which of stable's requests it gets in shadow; `None`: none.
     pub shadow: Option<Split>,
-    /// Keeps users from waiting for a canary that fails; `None` if it is off. Shared by the steps.
+    /// The circuit breaker, shared by the steps; `None` if it is off.
     pub breaker: Option<Arc<CircuitBreaker>>,
     /// The injected delay of the slowdown.
     pub delay: Option<Duration>,
@@ -71,7 +71,7 @@ pub struct CanarySlot {
     pub injector: Option<Injector>,
     /// How long a canary prediction may take, delay included.
     pub deadline: Duration,
-    /// Set by a rollback before the append, because users come first.
+    /// Set by a rollback before it is appended to the journal, because users come first.
     closed: AtomicBool,
 }
 
@@ -80,8 +80,8 @@ pub struct CanarySlot {
 pub struct Assigned {
     /// The track that answers.
     pub track: Track,
-    /// Whether its key was seen before.
-    pub visit: KeyUse,
+    /// Whether it is the first request of its key.
+    pub key_use: KeyUse,
     /// What its label counts for, if that track answers.
     pub attribution: Attribution,
     /// Its number among those without a key.
@@ -94,7 +94,7 @@ impl CanarySlot {
         rollout: &Rollout,
         loaded: Arc<Loaded>,
         slowdown: Slowdown,
-        visits: Option<Arc<RolloutKeys>>,
+        keys: Option<Arc<RolloutKeys>>,
         breaker: Option<Arc<CircuitBreaker>>,
         before: Option<&CanarySlot>,
     ) -> CanarySlot {
@@ -105,7 +105,7 @@ impl CanarySlot {
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
             shadow: (!rollout.shadow().is_zero())
                 .then(|| Split::new(rollout.shadow(), rollout.salt ^ SHADOW_SALT, rollout.step)),
-            visits: visits.unwrap_or_else(|| Arc::new(RolloutKeys::new(rollout.salt))),
+            keys: keys.unwrap_or_else(|| Arc::new(RolloutKeys::new(rollout.salt))),
             delay: slowdown.enabled.then(|| Duration::from_millis(u64::from(slowdown.delay_ms))),
             injector: Injector::of(rollout),
             deadline: rollout.policy.canary_deadline,
@@ -143,7 +143,7 @@ impl CanarySlot {
         }
     }
 
-    /// Whether this request is shadowed. Of a key only the first one is, because the others say the same.
+    /// Whether this request is shadowed. Only the first request of a key is, because the others repeat it.
     pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
         let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
         let picked = match (key, assigned.number) {
@@ -151,7 +151,7 @@ impl CanarySlot {
             (None, Some(number)) => shadow.assign(number),
             (None, None) => Track::Stable,
         };
-        let is_new = |key| self.visits.shadowed.visit(key) == KeyUse::First;
+        let is_new = |key| self.keys.shadowed.mark(key) == KeyUse::First;
         picked == Track::Canary && key.is_none_or(is_new)
     }
 
@@ -170,8 +170,8 @@ impl CanarySlot {
 
 impl Assigned {
     /// An assignment to stable whose label counts for neither track.
-    fn apart(visit: KeyUse) -> Assigned {
-        Assigned { track: Track::Stable, visit, attribution: Attribution::Excluded, number: None }
+    fn excluded(key_use: KeyUse) -> Assigned {
+        Assigned { track: Track::Stable, key_use, attribution: Attribution::Excluded, number: None }
     }
 }
 
@@ -179,29 +179,29 @@ impl Live {
     /// Assigns the next request.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
         let Some(canary_slot) = &self.canary else {
-            return Assigned::apart(KeyUse::First);
+            return Assigned::excluded(KeyUse::First);
         };
-        // Stable answers what the split would have given the canary, so the answer is not comparable.
+        // Stable answers requests that the split would have given the canary, so they are not comparable.
         if !canary_slot.is_open() {
-            return Assigned::apart(KeyUse::Repeated);
+            return Assigned::excluded(KeyUse::Repeated);
         }
-        let (track, visit, number) = match key {
+        let (track, key_use, number) = match key {
             // Without randomization nothing is judged, so the key does not count as seen.
             Some(key) if canary_slot.split.weight().is_certain() => {
                 (canary_slot.split.assign_key(key), KeyUse::First, None)
             }
             Some(key) => {
-                (canary_slot.split.assign_key(key), canary_slot.visits.answered.visit(key), None)
+                (canary_slot.split.assign_key(key), canary_slot.keys.answered.mark(key), None)
             }
             None => {
                 let number = self.recorder.next_request();
                 (canary_slot.split.assign(number), KeyUse::First, Some(number))
             }
         };
-        let attribution = match visit {
+        let attribution = match key_use {
             KeyUse::First => Attribution::Judged,
             KeyUse::Repeated => Attribution::Reported,
         };
-        Assigned { track, visit, attribution, number }
+        Assigned { track, key_use, attribution, number }
     }
 }

@@ -1,10 +1,11 @@
-//! The hot path: who answers a prediction, and what is observed of it.
+//! The predict path: which version answers, and what is recorded.
 //!
 //! - [`live`]: the one value that a prediction reads; [`predict`]: one prediction; [`inference`] and `timed`:
 //!   running a model within its deadline.
-//! - [`recorder`], `segment_counts`: samples of a step; [`totals`]: counts that never fall; [`seen_keys`], [`segment_slots`]: which key, which segment.
-//! - [`circuit_breaker`]: when the canary is not asked; [`faults`]: what is injected into it.
-//! - [`shadow`]: the canary asked in the background.
+//! - [`recorder`], `segment_counts`: samples of a step; [`totals`], `retired`: counts that never fall;
+//!   [`seen_keys`], [`segment_slots`]: the key and the segments of a request.
+//! - [`circuit_breaker`]: when the canary gets no requests; [`faults`]: injected faults.
+//! - [`shadow`]: requests that the canary answers in the background.
 
 pub mod circuit_breaker;
 pub mod faults;
@@ -37,12 +38,11 @@ use retired::Retired;
 use shadow::queue::Shadow;
 use totals::Totals;
 
-/// What answers predictions. Workers share it and take no lock to read it.
+/// The state that predictions read. Workers share it and take no lock to read it.
 pub struct Serving {
     /// What predictions read. Replaced whole by each commit, and by nothing else.
     pub(crate) live: ArcSwap<Live>,
-    /// Requests that wait to be sent to the canary in shadow, and what is kept of the answers. Predictions
-    /// hand requests over and never wait.
+    /// The shadow queue and its disagreements. Predictions hand requests over and never wait.
     pub shadow: Shadow,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stable_deadline: Duration,
@@ -71,7 +71,7 @@ impl Serving {
         predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
     }
 
-    /// Answers a tester's request from this track, if it is there. Nothing is counted.
+    /// Answers a tester's request from this track, or from stable if there is no canary. Nothing is counted.
     ///
     /// # Errors
     /// See [`predict::predict_on`].
@@ -98,12 +98,12 @@ impl Serving {
         self.retired.with(|| self.live.load().recorder.totals())
     }
 
-    /// Turns readiness off: no new work should come.
+    /// Turns readiness off, so that load balancers send no new requests.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Whether new work is welcome.
+    /// Whether the server is ready for requests.
     pub fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::SeqCst)
     }

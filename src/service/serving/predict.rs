@@ -117,9 +117,9 @@ pub async fn predict(
 ) -> Result<Prediction, PredictError> {
     let Request { rows, key, segments: named } = request;
     let rows = fit(&live, rows)?;
-    let mut asked = Asked::new(&live, key.as_deref(), &named);
-    if let Some(canary_slot) = asked.canarys() {
-        let asked_of = if canary_slot.admits(|| clock.steady()) {
+    let mut in_flight = InFlight::new(&live, key.as_deref(), &named);
+    if let Some(canary_slot) = in_flight.canary_slot() {
+        let outcome = if canary_slot.admits(|| clock.steady()) {
             timed(
                 &canary_slot.loaded,
                 clock,
@@ -129,15 +129,15 @@ pub async fn predict(
             )
             .await
         } else {
-            (Duration::ZERO, Err(not_asked()))
+            (Duration::ZERO, Err(breaker_open()))
         };
-        if let Some(answer) = asked.canary_has(canary_slot, asked_of, clock, &rows) {
+        if let Some(answer) = in_flight.record_canary(canary_slot, outcome, clock, &rows) {
             shadow.keep(&rows, None);
             return Ok(answer.of(live));
         }
     }
     let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
-    let (answer, shadowing) = asked.stable_has(outcome, stable_deadline, &rows)?;
+    let (answer, shadowing) = in_flight.record_stable(outcome, stable_deadline, &rows)?;
     shadow.keep(&rows, shadowing.map(|canary_slot| canary_slot.rollout));
     if let Some(canary_slot) = shadowing {
         let stable = (&answer.outputs[..], per_row(answer.latency, &rows));
@@ -147,12 +147,12 @@ pub async fn predict(
 }
 
 /// A request under way: its assignment and its outcome so far.
-struct Asked<'a> {
+struct InFlight<'a> {
     live: &'a Live,
     key: Option<&'a str>,
     segments: InSegments,
     assigned: Assigned,
-    /// How long the canary took to fail; zero if it was not asked, `None` if it has not failed.
+    /// How long the canary took to fail; zero if the breaker was open, `None` if it has not failed.
     lost: Option<Duration>,
 }
 
@@ -172,22 +172,22 @@ impl Answer {
     }
 }
 
-impl<'a> Asked<'a> {
-    fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> Asked<'a> {
+impl<'a> InFlight<'a> {
+    fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> InFlight<'a> {
         let segments = match &live.canary {
             Some(canary_slot) if !named.is_empty() => canary_slot.segments.find(named),
             Some(_) | None => InSegments::default(),
         };
-        Asked { live, key, segments, assigned: live.assign(key), lost: None }
+        InFlight { live, key, segments, assigned: live.assign(key), lost: None }
     }
 
     /// The canary's slot, if the request is assigned to the canary.
-    fn canarys(&self) -> Option<&'a CanarySlot> {
+    fn canary_slot(&self) -> Option<&'a CanarySlot> {
         self.live.canary.as_ref().filter(|_| self.assigned.track == Track::Canary)
     }
 
     /// Records the canary's outcome; `None` if it failed, and stable has to answer.
-    fn canary_has(
+    fn record_canary(
         &mut self,
         canary_slot: &CanarySlot,
         (latency, outcome): Timed,
@@ -203,11 +203,11 @@ impl<'a> Asked<'a> {
                 Some(Answer { outputs, track, latency, fallback: false, attribution })
             }
             Err(error) => {
-                let visit = self.assigned.visit;
-                self.live.recorder.record_failure(Track::Canary, visit, error.failure);
+                let key_use = self.assigned.key_use;
+                self.live.recorder.record_failure(Track::Canary, key_use, error.failure);
                 // One segment's failures may have opened the breaker; they say nothing about others.
                 if error.failure != Failure::BreakerOpen {
-                    self.live.recorder.record_failure_in(&self.segments, Track::Canary, visit);
+                    self.live.recorder.record_failure_in(&self.segments, Track::Canary, key_use);
                 }
                 canary_slot.failed(error.failure, || clock.steady());
                 tracing::debug!(
@@ -221,11 +221,11 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Records stable's outcome; with the slot of the canary that gets the same request in shadow.
+    /// Records stable's outcome. Also returns the slot of the canary that gets the same request in shadow.
     ///
     /// A request assigned to the canary does not become a sample of stable: the tracks are comparable only
     /// as the split has drawn them.
-    fn stable_has(
+    fn record_stable(
         &self,
         (latency, outcome): Timed,
         stable_deadline: Duration,
@@ -267,8 +267,8 @@ impl<'a> Asked<'a> {
     /// Counts an answer, and in its segments. Scores count by segment only if a policy judges them.
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
         let scores = scores(outputs);
-        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
-        recorder.record(track, visit, latency_seconds, &scores);
+        let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
+        recorder.record(track, key_use, latency_seconds, &scores);
         if self.segments.is_empty() {
             return;
         }
@@ -276,14 +276,14 @@ impl<'a> Asked<'a> {
             Some(canary_slot) if canary_slot.segments.scores => &scores,
             Some(_) | None => &[],
         };
-        recorder.record_in(&self.segments, track, visit, latency_seconds, scores);
+        recorder.record_in(&self.segments, track, key_use, latency_seconds, scores);
     }
 
     /// Counts a failure of stable.
     fn record_failure(&self, failure: Failure) {
-        let (recorder, visit) = (&self.live.recorder, self.assigned.visit);
-        recorder.record_failure(Track::Stable, visit, failure);
-        recorder.record_failure_in(&self.segments, Track::Stable, visit);
+        let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
+        recorder.record_failure(Track::Stable, key_use, failure);
+        recorder.record_failure_in(&self.segments, Track::Stable, key_use);
     }
 }
 
@@ -300,7 +300,7 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictEr
     Ok(fitted)
 }
 
-fn not_asked() -> InferenceError {
+fn breaker_open() -> InferenceError {
     let detail = "the circuit breaker is open".to_owned();
     InferenceError { failure: Failure::BreakerOpen, detail }
 }

@@ -47,7 +47,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Shard {
     first: Samples,
-    /// `None` before a key repeats.
+    /// `None` until a key repeats.
     repeated: Option<Box<Samples>>,
     /// By segment, since the last tick; `None` while no request names a segment.
     segments: Option<Box<SegmentCounts>>,
@@ -80,7 +80,7 @@ impl Observed {
         self.first.requests().saturating_add(repeated)
     }
 
-    /// Whether the parts have a recorder's buckets and add up.
+    /// Whether the parts have the recorder's layouts and add up.
     fn is_sound(&self) -> bool {
         let sound =
             |samples: &Samples| Samples::default().merge(samples).is_ok() && samples.adds_up();
@@ -90,20 +90,19 @@ impl Observed {
     }
 }
 
-/// Every shard was made with the same buckets, and a checkpoint with others is refused when it is
-/// restored, so this merge cannot fail.
+/// All shards have the same layouts, and a checkpoint with others is refused, so this merge cannot fail.
 fn merge(into: &mut Samples, other: &Samples) {
     let merge = into.merge(other);
-    debug_assert!(merge.is_ok(), "shards have the same buckets");
+    debug_assert!(merge.is_ok(), "shards have the same layouts");
 }
 
 impl Recorder {
-    /// A recorder that has seen nothing, for this many threads.
+    /// An empty recorder for this many threads.
     pub fn new(threads: usize) -> Recorder {
         Recorder::made(threads, Observed::default(), 0)
     }
 
-    /// A recorder that continues from a checkpoint; `None` if that has other buckets or does not add up.
+    /// A recorder that continues from a checkpoint; `None` if that has other layouts or does not add up.
     pub fn restored(threads: usize, before: Observed, routed: u64) -> Option<Recorder> {
         before.is_sound().then(|| Recorder::made(threads, before, routed))
     }
@@ -127,33 +126,33 @@ impl Recorder {
     }
 
     /// Counts an answered request.
-    pub fn record(&self, track: Track, visit: KeyUse, latency_seconds: f64, scores: &[f64]) {
-        self.shard().lock().of_mut(visit).of_mut(track).record(latency_seconds, scores);
+    pub fn record(&self, track: Track, key_use: KeyUse, latency_seconds: f64, scores: &[f64]) {
+        self.shard().lock().of_mut(key_use).of_mut(track).record(latency_seconds, scores);
     }
 
     /// Counts a failed request.
-    pub fn record_failure(&self, track: Track, visit: KeyUse, failure: Failure) {
-        self.shard().lock().of_mut(visit).of_mut(track).record_failure(failure);
+    pub fn record_failure(&self, track: Track, key_use: KeyUse, failure: Failure) {
+        self.shard().lock().of_mut(key_use).of_mut(track).record_failure(failure);
     }
 
-    /// Counts an answered request in its segments, unless its key repeats: that is not judged.
+    /// Counts an answered request in its segments, unless its key repeats: repeated keys are not judged.
     pub fn record_in(
         &self,
         segments: &InSegments,
         track: Track,
-        visit: KeyUse,
+        key_use: KeyUse,
         latency_seconds: f64,
         scores: &[f64],
     ) {
-        if !segments.is_empty() && visit == KeyUse::First {
+        if !segments.is_empty() && key_use == KeyUse::First {
             let mut shard = self.shard().lock();
             shard.segments.get_or_insert_default().record(segments, track, latency_seconds, scores);
         }
     }
 
     /// Counts a failed request in its segments, as [`record_in`](Self::record_in).
-    pub fn record_failure_in(&self, segments: &InSegments, track: Track, visit: KeyUse) {
-        if !segments.is_empty() && visit == KeyUse::First {
+    pub fn record_failure_in(&self, segments: &InSegments, track: Track, key_use: KeyUse) {
+        if !segments.is_empty() && key_use == KeyUse::First {
             let mut shard = self.shard().lock();
             shard.segments.get_or_insert_default().record_failure(segments, track);
         }
@@ -226,7 +225,7 @@ impl Recorder {
         }
         if let Some(pairs) = &*self.pairs.lock() {
             let merge = merged.pairs.get_or_insert_default().merge(pairs);
-            debug_assert!(merge.is_ok(), "all pairs have the same buckets");
+            debug_assert!(merge.is_ok(), "all pairs have the same layouts");
         }
         merged
     }
@@ -237,8 +236,8 @@ impl Recorder {
 }
 
 impl Shard {
-    fn of_mut(&mut self, visit: KeyUse) -> &mut Samples {
-        match visit {
+    fn of_mut(&mut self, key_use: KeyUse) -> &mut Samples {
+        match key_use {
             KeyUse::First => &mut self.first,
             KeyUse::Repeated => self.repeated.get_or_insert_default(),
         }

@@ -1,4 +1,4 @@
-//! Retired recorders: they were replaced, and their counts stay in the totals.
+//! Retired recorders: replaced ones, whose counts stay in the totals.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 use super::recorder::Recorder;
 use super::totals::Totals;
 
-/// The recorders that were replaced. Costs predictions nothing: their counts are read, not copied.
+/// The replaced recorders. Costs predictions nothing: their counts are read when totals are read.
 #[derive(Default)]
 pub(crate) struct Retired(Mutex<Parts>);
 
 #[derive(Default)]
 struct Parts {
-    /// Of recorders that no request can reach any more.
+    /// The totals of recorders that no request can reach.
     sum: Totals,
     /// Recorders that a request may still write to.
     reachable: Vec<Arc<Recorder>>,

@@ -1,7 +1,7 @@
-//! Seen keys of a rollout. Read by each request with a key, without a lock.
+//! Seen keys of a rollout, read by each request with a key, without a lock.
 //!
-//! A sticky key is randomized once, however often it comes, so only its first request is judged (see
-//! [`SeenKeys`]). The others are counted and reported.
+//! A sticky key is randomized once, so only its first request is judged (see [`SeenKeys`]). The others are
+//! counted and reported.
 
 use std::hash::Hasher;
 use std::sync::atomic::AtomicU64;
@@ -14,18 +14,18 @@ use crate::stats::sequential::SeenKeys;
 /// Whether a request is the first of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
-    /// Its key is new, or it has none.
+    /// Its key is new, or it has no key.
     First,
     /// Its key was seen before, or shares its slot with one that was.
     Repeated,
 }
 
-/// The keys seen in a rollout. Shared by its steps.
+/// The keys seen in a rollout, shared by its steps.
 pub struct RolloutKeys {
     /// Keys of requests that either track answered.
-    pub answered: Visits,
+    pub answered: KeySet,
     /// Keys of shadowed requests.
-    pub shadowed: Visits,
+    pub shadowed: KeySet,
 }
 
 /// Makes the draw of shadowed requests independent of the split.
@@ -35,8 +35,8 @@ impl RolloutKeys {
     /// The keys seen before a restart, in a rollout with this salt.
     pub fn restored(salt: u128, answered: SeenKeys, shadowed: SeenKeys) -> RolloutKeys {
         RolloutKeys {
-            answered: Visits::restored(salt, answered),
-            shadowed: Visits::restored(salt ^ SHADOW_SALT, shadowed),
+            answered: KeySet::restored(salt, answered),
+            shadowed: KeySet::restored(salt ^ SHADOW_SALT, shadowed),
         }
     }
 
@@ -53,25 +53,25 @@ impl RolloutKeys {
 }
 
 /// A set of seen keys.
-pub struct Visits {
+pub struct KeySet {
     /// Bits of [`SeenKeys`]. Written by workers with relaxed atomics, because the bits are independent.
     words: Box<[AtomicU64]>,
-    /// Another hash than the split's, so that being judged is independent of the track.
+    /// A different hash from the split's, so that being judged is independent of the track.
     hasher: SipHasher13,
 }
 
-impl Visits {
+impl KeySet {
     /// No keys.
-    pub fn new(salt: u128) -> Visits {
-        Visits::restored(salt, SeenKeys::default())
+    pub fn new(salt: u128) -> KeySet {
+        KeySet::restored(salt, SeenKeys::default())
     }
 
     /// These keys.
-    pub fn restored(salt: u128, seen: SeenKeys) -> Visits {
+    pub fn restored(salt: u128, seen: SeenKeys) -> KeySet {
         let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
         let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
         hasher.write(b"visit");
-        Visits { words, hasher }
+        KeySet { words, hasher }
     }
 
     /// Whether the key was seen, or shares its slot with one that was.
@@ -81,7 +81,7 @@ impl Visits {
     }
 
     /// Adds the keys of another set with the same salt.
-    pub fn add(&self, others: &Visits) {
+    pub fn add(&self, others: &KeySet) {
         for (word, other) in self.words.iter().zip(&others.words) {
             word.fetch_or(other.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -93,8 +93,8 @@ impl Visits {
         SeenKeys::place(hasher.finish())
     }
 
-    /// Marks a key as seen; whether it was new.
-    pub fn visit(&self, key: &str) -> KeyUse {
+    /// Marks a key as seen and returns whether it was new.
+    pub fn mark(&self, key: &str) -> KeyUse {
         let (word, mask) = self.place(key);
         let Some(word) = self.words.get(word) else { return KeyUse::Repeated };
         // Read first: once all keys were seen, workers do not contend for the cache line.
@@ -125,13 +125,13 @@ mod tests {
 
     #[test]
     fn the_first_visit_of_a_key_is_one_of_all_threads() {
-        let visits = Visits::new(7);
+        let visits = KeySet::new(7);
         let first: usize = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {
                         (0..1000)
-                            .filter(|n| visits.visit(&format!("user-{n}")) == KeyUse::First)
+                            .filter(|n| visits.mark(&format!("user-{n}")) == KeyUse::First)
                             .count()
                     })
                 })
@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn keys_seen_before_a_restart_are_known_after_it() {
-        let before = Visits::new(7);
-        assert_eq!(before.visit("anna"), KeyUse::First);
-        let after = Visits::restored(7, before.seen());
-        assert_eq!(after.visit("anna"), KeyUse::Repeated);
-        assert_eq!(after.visit("bert"), KeyUse::First);
-        assert_eq!(Visits::restored(8, before.seen()).visit("anna"), KeyUse::First);
+        let before = KeySet::new(7);
+        assert_eq!(before.mark("anna"), KeyUse::First);
+        let after = KeySet::restored(7, before.seen());
+        assert_eq!(after.mark("anna"), KeyUse::Repeated);
+        assert_eq!(after.mark("bert"), KeyUse::First);
+        assert_eq!(KeySet::restored(8, before.seen()).mark("anna"), KeyUse::First);
     }
 }

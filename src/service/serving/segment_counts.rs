@@ -1,6 +1,6 @@
-//! Counts by segment since the last tick, of one worker.
+//! Counts by segment since the last tick, for one worker.
 //!
-//! Only the buckets that were hit, taken by each tick: histograms of 68 segments would take 7 MB per worker.
+//! Only buckets that were hit are kept: histograms of 68 segments would take 7 MB per worker.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::canary::observed::samples::Failures;
 
-/// What was counted since the process started.
+/// Counts since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Requests of stable.
@@ -16,12 +16,12 @@ pub struct Totals {
     pub fallbacks: u64,
 }
 
-/// What was counted of one track.
+/// Counts of one track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackTotals {
-    /// Requests it was asked to answer.
+    /// Requests assigned to the track.
     pub requests: u64,
-    /// Those it did not answer, by kind.
+    /// Failed requests, by kind.
     pub failures: Failures,
 }
 

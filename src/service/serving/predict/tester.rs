@@ -1,4 +1,4 @@
-//! Predictions of testers, who name the track. They count neither as samples nor for split and breaker.
+//! Predictions for testers, who choose the track. They count neither as samples nor for split and breaker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub async fn predict_on(
     let (mut fallback, mut lost) = (false, Duration::ZERO);
     // Labels of testers' requests do not count either.
     let attribution = Attribution::Excluded;
-    // A canary that is being rolled back is gone for testers too.
+    // A canary that is being rolled back does not answer testers either.
     let canary = live.canary.as_ref().filter(|canary_slot| canary_slot.is_open());
     if let (Track::Canary, Some(canary_slot)) = (track, canary) {
         let fault = canary_slot.fault(&request.segments);

@@ -1,5 +1,6 @@
-//! Where do canary and stable differ most? The few worst requests of a rollout's shadow, for a person to
-//! look at. They live in memory, and are gone with the next deployment.
+//! Largest disagreements: the rows of a rollout's shadow on which canary and stable differ most.
+//!
+//! Kept in memory until the next deployment.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,10 +12,10 @@ use crate::model::Row;
 use crate::model::Schema;
 use crate::model::Value;
 
-/// How many are kept.
+/// Number of disagreements that are kept.
 pub const MAX: usize = 10;
 
-/// About how many bytes of features are kept of one: enough for some hundred numbers.
+/// About how many bytes of features are kept of each: enough for some hundred numbers.
 const MAX_BYTES: usize = 4096;
 
 /// The longest text that is kept of a value, in characters.
@@ -23,25 +24,25 @@ const MAX_TEXT: usize = 100;
 /// A row on which the two differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Disagreement {
-    /// When it was compared the first time.
+    /// When it was first compared.
     pub at: Timestamp,
     /// The step of the rollout.
     pub step: u32,
     /// How often the same row was among the worst.
     pub count: u64,
-    /// Its features by name, but those that are redacted.
+    /// Its features by name, without redacted ones.
     pub features: Map<String, Json>,
-    /// How many features are left out for want of room.
+    /// How many features are omitted because they exceed the size limit.
     pub omitted: usize,
     /// Stable's answer.
     pub stable: Answer,
-    /// The canary's.
+    /// The canary's answer.
     pub canary: Answer,
-    /// Probability, canary less stable.
+    /// Difference of the probabilities, canary minus stable.
     pub difference: f64,
 }
 
-/// What a version said.
+/// The answer of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Answer {
     /// Its probability.
@@ -51,7 +52,7 @@ pub struct Answer {
 }
 
 impl Disagreement {
-    /// The row at this place of a request.
+    /// The disagreement on the row at this position of a request.
     pub(crate) fn new(
         at: Timestamp,
         step: u32,
@@ -77,7 +78,7 @@ impl Disagreement {
     }
 }
 
-/// The values by name, as far as there is room, and how many there is none for.
+/// The values by name within the size limit, and how many are omitted.
 fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json>, usize) {
     let (mut features, mut bytes, mut omitted) = (Map::new(), 0, 0);
     for (feature, value) in schema.features().iter().zip(row.values()) {
@@ -104,7 +105,7 @@ fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json
     (features, omitted)
 }
 
-/// The worst of one rollout, the largest difference first.
+/// The largest disagreements of one rollout, the largest first.
 #[derive(Debug, Default)]
 pub(crate) struct Disagreements {
     rollout: Option<u64>,
@@ -129,7 +130,7 @@ impl Disagreements {
         is_large.then_some(place)
     }
 
-    /// Keeps one in the place of the smallest.
+    /// Adds a disagreement, dropping the smallest if there are too many.
     pub(crate) fn keep(&mut self, found: Option<Disagreement>) {
         let Some(found) = found else { return };
         if let Some(known) = self.worst.iter_mut().find(|known| known.is_same_as(&found)) {

@@ -1,7 +1,7 @@
-//! Shadow: the canary is asked in the background what stable has answered.
+//! Shadow: the canary answers copies of requests that stable has answered.
 //!
-//! - [`queue`]: requests that wait. `worker`: the thread that asks.
-//! - [`disagreements`]: the worst differences. `recent_requests`: requests kept to be asked again.
+//! - [`queue`]: waiting requests. `worker`: the thread that runs the canary.
+//! - [`disagreements`]: the largest differences. `recent_requests`: requests kept for replay.
 
 pub mod disagreements;
 pub mod queue;

@@ -1,4 +1,4 @@
-//! Shadow queue: requests that stable has answered and the canary is to answer in the background.
+//! Shadow queue: requests that stable has answered and the canary will answer in the background.
 //!
 //! ```text
 //! worker: stable answers ─▶ picked? ─▶ try_send (never waits) ─▶ queue ─▶ shadow thread: the canary,
@@ -6,9 +6,9 @@
 //! shadow thread ─▶ pairs of the step ─▶ judge;   ─▶ breaker;   ─▶ the worst disagreements
 //! ```
 //!
-//! One thread asks, so a canary in shadow takes at most one core, and a slow one gets fewer requests, not later
-//! ones. The thread polls, because waking it would cost the workers time. A pair belongs to the step of its
-//! request; one that comes after the step is dropped.
+//! One thread runs the canary, so a canary in shadow takes at most one core, and a slow one gets fewer requests,
+//! not later ones. The thread polls, because waking it would cost the workers time. A pair belongs to the step of
+//! its request; a pair that arrives after the step has ended is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
-use super::recent_requests::Kept as KeptRequest;
+use super::recent_requests::RecentRequest;
 use super::recent_requests::RecentRequests;
 use super::recent_requests::bytes_of;
 use crate::canary::Refusal;
@@ -36,9 +36,9 @@ use crate::service::serving::live::CanarySlot;
 use crate::service::serving::recorder::Recorder;
 use crate::service::serving::timed::Fitted;
 
-/// What is kept of requests.
+/// What shadow mode keeps of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kept {
+pub struct Retention {
     /// Features that are never kept.
     pub redact: Vec<String>,
     /// How many recent requests are kept; 0: none.
@@ -83,11 +83,11 @@ pub enum ReplayRecentError {
 pub struct ReplayedRecent {
     /// The rollout of the canary.
     pub rollout: u64,
-    /// Requests that are kept.
+    /// Number of recent requests.
     pub kept: usize,
-    /// Those that both versions now answer in the background.
+    /// Number that both versions now answer in the background.
     pub queued: usize,
-    /// Those that this rollout has compared already.
+    /// Number that this rollout has compared already.
     pub already_compared: usize,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Job {
     /// The step it belongs to; `None`: any of the rollout.
     pub(crate) step: Option<u32>,
     pub(crate) rows: Rows,
-    /// Stable's outputs and its seconds per row; `None`: stable is asked too.
+    /// Stable's outputs and its seconds per row; `None`: stable answers in the background too.
     pub(crate) stable: Option<(Outputs, f64)>,
     /// The injected fault.
     pub(crate) fault: Fault,
@@ -131,16 +131,20 @@ pub struct Shadow {
     pub(crate) ring: RecentRequests,
     pub(crate) redact: Vec<String>,
     /// Recent requests to replay. Taken when the queue is empty.
-    pub(crate) again: Mutex<Vec<KeptRequest>>,
+    pub(crate) again: Mutex<Vec<RecentRequest>>,
 }
 
 impl Shadow {
     /// An empty queue.
     ///
     /// # Errors
-    /// When a feature to redact is not in this schema: a typing error would keep what must not be kept.
-    pub(crate) fn new(kept: &Kept, workers: usize, schema: &Schema) -> Result<Shadow, RedactError> {
-        let Kept { redact, ring } = kept;
+    /// When a feature to redact is not in this schema: a typing error would keep a value that must be redacted.
+    pub(crate) fn new(
+        retention: &Retention,
+        workers: usize,
+        schema: &Schema,
+    ) -> Result<Shadow, RedactError> {
+        let Retention { redact, ring } = retention;
         let place = |name: &String| {
             let place = schema.features().iter().position(|feature| feature.name == *name);
             place.ok_or_else(|| {
@@ -167,7 +171,7 @@ impl Shadow {
         self.disagreements.lock().of_rollout(rollout);
     }
 
-    /// Keeps a request, if any are kept. `compared_in`: the rollout that shadows it anyway.
+    /// Keeps a request, if recent requests are kept. `compared_in`: the rollout that shadows it anyway.
     pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: Option<u64>) {
         if self.ring.is_on() {
             self.ring.keep(rows, compared_in.unwrap_or(0));
@@ -229,7 +233,7 @@ impl Shadow {
             self.load.fetch_sub(ONE_JOB + job.bytes, Ordering::Relaxed);
             return Some(job);
         }
-        let KeptRequest { rows, compared_in: rollout, .. } = self.again.lock().pop()?;
+        let RecentRequest { rows, compared_in: rollout, .. } = self.again.lock().pop()?;
         Some(Job {
             rollout,
             step: None,
@@ -242,7 +246,7 @@ impl Shadow {
 }
 
 impl Job {
-    /// Whether this canary is to answer it.
+    /// Whether it belongs to this canary.
     pub(crate) fn is_of(&self, canary_slot: &CanarySlot) -> bool {
         let is_of_step = self.step.is_none_or(|step| step == canary_slot.step);
         self.rollout == canary_slot.rollout && is_of_step && canary_slot.is_open()

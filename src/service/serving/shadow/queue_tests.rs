@@ -179,8 +179,8 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
 #[test]
 fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
     let bench = Bench::new();
-    let kept = Kept { redact: vec!["late_payment_share".to_owned()], ring: 0 };
-    let service = bench.start_keeping(kept).unwrap();
+    let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 0 };
+    let service = bench.start_keeping(retention).unwrap();
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
     ask(&service, 500, nobody);
     work_off(&service);
@@ -204,8 +204,8 @@ fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
 #[test]
 fn a_feature_to_redact_that_there_is_not_stops_the_start() {
     let bench = Bench::new();
-    let kept = Kept { redact: vec!["late_payments".to_owned()], ring: 0 };
-    let Err(error) = bench.start_keeping(kept) else { panic!("it has started") };
+    let retention = Retention { redact: vec!["late_payments".to_owned()], ring: 0 };
+    let Err(error) = bench.start_keeping(retention) else { panic!("it has started") };
     assert!(matches!(error, StartError::Redact(_)), "{error}");
     let text = error.to_string();
     assert!(text.contains("\"late_payments\"") && text.contains("late_payment_share"), "{text}");
@@ -221,8 +221,8 @@ fn the_latest_requests_are_asked_again_once_a_rollout() {
     drop(off);
 
     let bench = Bench::new();
-    let kept = Kept { redact: vec!["late_payment_share".to_owned()], ring: 200 };
-    let service = bench.start_keeping(kept).unwrap();
+    let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 200 };
+    let service = bench.start_keeping(retention).unwrap();
     // One thread fills one of two workers' parts.
     ask(&service, 300, nobody);
     service.deploy(shadowing("model_v2.bin", 50.0), None).unwrap();

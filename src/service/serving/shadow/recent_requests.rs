@@ -1,7 +1,7 @@
-//! Recent requests, kept if configured, to be replayed to a canary before users meet it.
+//! Recent requests, kept if configured, to replay them to a canary before it gets traffic.
 //!
-//! Each worker keeps its own, so that workers do not wait for each other. A request whose part is being read is
-//! not kept.
+//! Each worker has its own part, so that workers do not wait for each other. While a part is being read, its
+//! worker's requests are not kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::service::serving::recorder::thread_number;
 pub(crate) const MAX_BYTES: usize = 32 << 20;
 
 /// A kept request.
-pub(crate) struct Kept {
+pub(crate) struct RecentRequest {
     /// Without redacted values.
     pub(crate) rows: Arc<Vec<Row<'static>>>,
     bytes: usize,
@@ -37,7 +37,7 @@ pub(crate) struct RecentRequests {
 
 #[derive(Default)]
 struct Part {
-    requests: VecDeque<Kept>,
+    requests: VecDeque<RecentRequest>,
     bytes: usize,
 }
 
@@ -73,11 +73,12 @@ impl RecentRequests {
         let kept = rows.iter().map(|row| row.clone().without(&self.redacted).into_owned());
         part.bytes += bytes;
         let rows = Arc::new(kept.collect());
-        part.requests.push_back(Kept { rows, bytes, compared_in });
+        part.requests.push_back(RecentRequest { rows, bytes, compared_in });
     }
 
-    /// How many are kept, and up to `room` of them that this rollout has not compared; they count as compared.
-    pub(crate) fn take_for(&self, rollout: u64, room: usize) -> (usize, Vec<Kept>) {
+    /// How many are kept, and up to `room` that this rollout has not compared yet. From now on these count as
+    /// compared.
+    pub(crate) fn take_for(&self, rollout: u64, room: usize) -> (usize, Vec<RecentRequest>) {
         let (mut all, mut taken) = (0, Vec::new());
         for part in &self.parts {
             let mut part = part.lock();
@@ -88,7 +89,7 @@ impl RecentRequests {
                 }
                 kept.compared_in = rollout;
                 let (rows, bytes) = (kept.rows.clone(), kept.bytes);
-                taken.push(Kept { rows, bytes, compared_in: rollout });
+                taken.push(RecentRequest { rows, bytes, compared_in: rollout });
             }
         }
         (all, taken)

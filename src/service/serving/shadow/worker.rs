@@ -1,4 +1,4 @@
-//! Shadow worker: asks the canary the requests that wait, and records the pairs.
+//! Shadow worker: runs the canary on waiting requests and records the pairs.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -45,10 +45,10 @@ impl Serving {
         Ok(ReplayedRecent { rollout, kept, queued, already_compared: kept.saturating_sub(queued) })
     }
 
-    /// Sends the waiting requests to the canary until none waits or `stop` is set; how many.
+    /// Sends waiting requests to the canary until none is left or `stop` is set. Returns their number.
     pub(crate) fn work_off(&self, runtime: &tokio::runtime::Runtime, stop: &AtomicBool) -> usize {
         runtime.block_on(async {
-            let mut asked = 0;
+            let mut compared = 0;
             while !stop.load(Ordering::Relaxed)
                 && let Some(job) = self.shadow.next()
             {
@@ -56,15 +56,15 @@ impl Serving {
                 if let Some(canary_slot) =
                     live.canary.as_ref().filter(|canary_slot| job.is_of(canary_slot))
                 {
-                    self.ask(&live, canary_slot, job).await;
-                    asked += 1;
+                    self.compare(&live, canary_slot, job).await;
+                    compared += 1;
                 }
             }
-            asked
+            compared
         })
     }
 
-    async fn ask(&self, live: &Live, canary_slot: &CanarySlot, job: Job) {
+    async fn compare(&self, live: &Live, canary_slot: &CanarySlot, job: Job) {
         let (rows, fault) = (job.rows.as_slice(), job.fault);
         let clock = &*self.clock;
         let (stable, stable_seconds) = match job.stable {
@@ -75,7 +75,7 @@ impl Serving {
                     timed(&live.stable, clock, Fault::NONE, deadline, rows).await;
                 match outcome {
                     Ok(stable) => (stable, per_row(latency, rows)),
-                    // There is nothing to compare with.
+                    // Without stable's answer there is nothing to compare.
                     Err(_) => return,
                 }
             }
@@ -134,7 +134,7 @@ impl Serving {
         if self.is_shadowing() { PAUSE } else { IDLE }
     }
 
-    /// Whether something may come at any moment.
+    /// Whether a request may arrive at any moment.
     fn is_shadowing(&self) -> bool {
         self.live.load().canary.as_ref().is_some_and(|canary_slot| canary_slot.shadow.is_some())
             || !self.shadow.again.lock().is_empty()
