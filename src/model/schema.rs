@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_breaks_a_promise_is_refused() {
+    fn a_schema_that_breaks_an_invariant_is_refused() {
         let bad_scale =
             Feature { name: "x".into(), kind: FeatureKind::Numeric { mean: 0.0, scale: 0.0 } };
         let bad_mean =
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_difference_is_named_and_levels_and_means_are_none() {
+    fn the_first_difference_is_named_and_levels_and_means_may_differ() {
         let ours = Schema::new(vec![numeric("a"), categorical("c", &["x"])]).unwrap();
         let cases = [
             (vec![numeric("a")], "feature `c` is missing (1 features, expected 2"),

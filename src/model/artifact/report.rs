@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_confident_mistake_is_dear_but_finite() {
+    fn a_confident_mistake_costs_much_but_finitely() {
         let report = report(&[true, false], &[0.0, 1.0], 0.5).unwrap();
         assert!((report.log_loss - 34.5).abs() < 0.1);
         assert_eq!(report.accuracy, 0.0);
     }
 
     #[test]
-    fn one_outcome_alone_cannot_be_reported_on() {
+    fn one_class_alone_has_no_report() {
         assert_eq!(report(&[true, true], &[0.5, 0.6], 0.5), None);
         assert_eq!(report(&[], &[], 0.5), None);
     }

@@ -84,7 +84,7 @@ fn every_change_of_a_single_byte_is_refused() {
 }
 
 #[test]
-fn every_truncation_and_every_appendix_is_refused() {
+fn every_truncation_and_every_appended_byte_is_refused() {
     let good = Artifact::seal(&payload()).unwrap().to_bytes().to_vec();
     for length in 0..good.len() {
         let message = refusal(&good[..length]);

@@ -18,7 +18,7 @@ fn read(content: &str) -> Result<Dataset, DatasetError> {
 }
 
 #[test]
-fn numbers_words_and_blanks_are_told_apart() {
+fn numbers_texts_and_blanks_are_distinguished() {
     let data = read("\u{feff}x, plan ,churn\r\n1,a,Yes\r\n , b ,No\r\n-2.5e1,,No\r\n").unwrap();
     assert_eq!(data.source(), "rows.csv");
     assert_eq!(data.labels(), [true, false, false]);
@@ -42,7 +42,7 @@ fn a_target_of_three_values_is_learned_one_against_the_rest_with_a_warning() {
 }
 
 #[test]
-fn what_is_no_training_data_is_refused_with_line_or_column_and_remedy() {
+fn invalid_training_data_is_refused_with_line_or_column_and_remedy() {
     let cases = [
         ("", "no rows"),
         ("x,churn\n", "no rows"),
@@ -83,7 +83,7 @@ fn a_column_of_identifiers_is_refused_with_the_option_that_drops_it() {
 }
 
 #[test]
-fn one_word_in_a_column_of_numbers_is_found_by_its_line() {
+fn a_text_in_a_column_of_numbers_is_reported_with_its_line() {
     let mut content = String::from("x,churn\n");
     for row in 0..20 {
         content += &format!("{row},{}\n", if row % 2 == 0 { "Yes" } else { "No" });
@@ -95,7 +95,7 @@ fn one_word_in_a_column_of_numbers_is_found_by_its_line() {
 }
 
 #[test]
-fn dropping_what_is_not_there_or_is_the_target_is_refused() {
+fn dropping_an_unknown_column_or_the_target_is_refused() {
     let cases = [
         (
             vec!["idd".to_owned()],

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn coefficients_that_make_no_model_are_refused() {
+    fn invalid_coefficients_are_refused() {
         let cases = [
             (0.0, vec![1.0], 0.5, "1 found, 3 required"),
             (0.0, vec![1.0, 1.0, f64::NAN], 0.5, "the coefficient of `c`: NaN"),

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_a_feature_is_refused_with_its_place() {
+    fn a_value_that_cannot_be_a_feature_is_refused_with_its_place() {
         let cases = [
             ("[1, true]", "features[1]: the boolean true"),
             ("[[1, 2]]", "features[0]: an array is not a feature value"),

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_stream_for_ever() {
+    fn a_seed_always_gives_the_same_stream() {
         let mut stream = Stream::new(42);
         let draws: Vec<usize> = (0..6).map(|_| stream.below(1000)).collect();
         assert_eq!(draws, DRAWS_OF_SEED_42);

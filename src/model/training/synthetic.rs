@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_three_in_ten_customers_leave() {
+    fn about_three_in_ten_customers_leave() {
         for made in [Churn::v1(1), Churn::v2(2), Churn::v1(3), Churn::v2(4)] {
             let data = churn(&made).unwrap();
             let left = data.labels().iter().filter(|left| **left).count();

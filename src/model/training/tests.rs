@@ -58,7 +58,7 @@ fn blanks_are_filled_with_the_mean_of_the_training_rows() {
 }
 
 #[test]
-fn what_cannot_be_trained_on_is_refused_with_its_column() {
+fn a_column_that_cannot_be_trained_on_is_refused_by_name() {
     let word = |row: usize| Some(["a", "b"][row % 2]);
     let cases = [
         (data(|row| (row % 5 == 4).then_some("a"), counted), "column `word`: blank in every"),

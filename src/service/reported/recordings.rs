@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_kept_by_metric_and_track() {
+    fn values_are_kept_by_metric_and_track() {
         let recordings = Recordings::default();
         recordings.record(Track::Stable, name("score"), 0.5, None).unwrap();
         recordings.record(Track::Canary, name("score"), 0.7, None).unwrap();
@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reservoir_takes_no_more_memory_than_it_is_said_to() {
+    fn a_reservoir_takes_no_more_memory_than_documented() {
         let mut reservoir = Reservoir::default();
         (0..3 * MAX_KEPT).for_each(|value| reservoir.record(value as f64));
         assert_eq!(reservoir.kept.capacity(), MAX_KEPT);
     }
 
     #[test]
-    fn there_is_an_end_to_the_metrics_and_to_the_numbers() {
+    fn metrics_and_values_are_bounded() {
         let recordings = Recordings::default();
         for i in 0..MAX_METRICS {
             recordings.record(Track::Stable, name(&format!("m{i}")), 1.0, None).unwrap();

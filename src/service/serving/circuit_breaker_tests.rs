@@ -38,7 +38,7 @@ fn lived_through(breaker: &CircuitBreaker, outcomes: &str) -> String {
 }
 
 #[test]
-fn failures_in_a_row_open_it_and_others_do_not() {
+fn only_consecutive_failures_open_it() {
     let breaker = breaker(3);
     assert_eq!(lived_through(&breaker, "xx.xx.x.xx."), "xx.xx.x.xx.");
     assert_eq!(breaker.status(), status(BreakerState::Closed, 0, 0));
@@ -47,7 +47,7 @@ fn failures_in_a_row_open_it_and_others_do_not() {
 }
 
 #[test]
-fn one_probe_an_interval_goes_until_one_is_answered() {
+fn one_probe_per_interval_is_sent_until_one_is_answered() {
     let breaker = breaker(2);
     // Opens at 0.1 s: probes at 1.1 and 2.1 s.
     let seen = lived_through(&breaker, "xxxxxxxxxxxxxxxxxxxxx....");
@@ -56,7 +56,7 @@ fn one_probe_an_interval_goes_until_one_is_answered() {
 }
 
 #[test]
-fn of_many_who_come_at_once_one_probes() {
+fn only_one_of_many_concurrent_requests_probes() {
     let breaker = breaker(1);
     breaker.failed(Failure::Error, || SECOND);
     let probes: usize = std::thread::scope(|scope| {
@@ -97,7 +97,7 @@ fn tripped_by(consecutive: u32, in_window: u32, outcomes: &str) -> Option<usize>
 }
 
 #[test]
-fn failures_in_a_row_and_failures_among_the_last_trip_it() {
+fn consecutive_failures_and_failures_in_the_window_trip_it() {
     assert_eq!(tripped_by(3, 0, "xx.xx.xxx"), Some(9));
     assert_eq!(tripped_by(0, 4, "x.x...x..x"), Some(10));
     assert_eq!(tripped_by(0, 0, &"x".repeat(200)), None);

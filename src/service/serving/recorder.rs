@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_many_threads_record_is_all_there() {
+    fn nothing_that_many_threads_record_is_lost() {
         let recorder = Recorder::new(3);
         std::thread::scope(|scope| {
             for thread in 0..8_u32 {

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_visit_of_a_key_is_one_of_all_threads() {
+    fn exactly_one_thread_marks_a_key_first() {
         let visits = KeySet::new(7);
         let first: usize = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)

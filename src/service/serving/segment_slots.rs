@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_their_place_and_all_others_share_one() {
+    fn declared_values_have_a_place_and_all_others_share_one() {
         let places = places("device = { most = 2 }\nregion = ['north', 'south']");
         for (named, expected) in [
             (&[][..], &[][..]),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_counts_where_it_counted_before() {
+    fn places_survive_a_restart() {
         let before = places("device = { most = 2 }");
         found(&before, &[("device", "tv")]);
         found(&before, &[("device", "phone")]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_bring_new_values_at_once_agree_on_the_places() {
+    fn threads_that_add_values_concurrently_agree_on_the_places() {
         let places = places("device = { most = 4 }");
         std::thread::scope(|scope| {
             for thread in 0..8_usize {

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_has_the_tail_it_was_asked_for() {
+    fn a_quantile_has_the_required_tail() {
         for df in [1.0, 1.5, 7.0, 333.3, 9_999.0, 1e4, 1e7] {
             for tail in [0.4999, 0.25, 0.025, 1e-6, 1e-17, 1e-200] {
                 let t = student_t_quantile(tail, df);

@@ -95,7 +95,7 @@ mod tests {
     use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
 
     #[test]
-    fn no_event_and_nothing_but_events_have_an_interval() {
+    fn zero_events_and_only_events_have_an_interval() {
         // 1 - 0.025^(1/40); the rule of three's exact form
         let (low, high) = clopper_pearson_interval(0, 40, 0.95).unwrap();
         assert_eq!(low, 0.0);

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_has_no_interval() {
+    fn impossible_arguments_have_no_interval() {
         let (points, empty) = (uniform(9, 1), Points::default());
         for plan in [
             Bootstrap { resamples: 1, ..PLAN },
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_drawn_at_once_are_those_of_whole_resamples() {
+    fn exact_quantiles_agree_with_whole_resamples() {
         let canary = uniform(40, 3);
         let one = Points::from_samples(&[0.0]);
         let values: Vec<f64> = canary.iter().map(|point| point.0).collect();
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corrected_normal_interval_is_that_of_whole_resamples() {
+    fn the_corrected_normal_interval_agrees_with_whole_resamples() {
         const DRAWS: usize = 4000;
         for (name, inverse) in [
             ("uniform", (|u| u) as fn(f64) -> f64),

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn disjoint_distributions_are_as_far_apart_as_can_be() {
+    fn disjoint_distributions_have_the_largest_distance() {
         let bins = SharedBins::by_value(&of(&[1.0, 2.0]), &of(&[3.0, 4.0])).unwrap();
         // Half an observation in each of four bins: shares 3/8 and 1/8, four times over.
         let expected = 4.0 * 0.25 * 3_f64.ln();

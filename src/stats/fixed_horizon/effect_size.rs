@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_vary_has_no_effect_size() {
+    fn samples_without_variance_have_no_effect_size() {
         for (canary, stable) in
             [(&[][..], &[1.0, 2.0][..]), (&[1.0], &[2.0]), (&[3.0; 4], &[5.0; 4])]
         {

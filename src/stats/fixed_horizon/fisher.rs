@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn no_event_or_nothing_but_events_says_nothing() {
+    fn zero_events_or_only_events_have_p_value_one() {
         assert_eq!(fisher_exact_greater(0, 10, 0, 90), Some(1.0));
         assert_eq!(fisher_exact_greater(10, 10, 90, 90), Some(1.0));
         assert_eq!(fisher_exact_greater(0, 40, 5, 360), Some(1.0));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_tables_take_no_noticeable_time() {
+    fn the_largest_tables_take_milliseconds() {
         let n = MAX_OBSERVATIONS / 2;
         let near_the_mode = fisher_exact_greater(n / 2, n, n / 2, n).unwrap();
         assert!((near_the_mode - 0.5).abs() < 1e-5, "{near_the_mode}");

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_do_not_overlap_are_as_far_apart_as_possible() {
+    fn samples_that_do_not_overlap_have_the_largest_distance() {
         let larger = test(&[5.0, 6.0, 7.0], &[1.0, 2.0, 3.0]).unwrap();
         assert_eq!(larger.statistic(), 1.0);
         // 2 of 20 ways to arrange the values.

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_test_needs_no_correction_and_no_number_has_none() {
+    fn an_empty_list_needs_no_correction_and_invalid_values_have_none() {
         assert_eq!(holm(&[]), Some(vec![]));
         assert_eq!(e_benjamini_hochberg(&[], 0.05), Some(vec![]));
         for adjust in [holm, benjamini_hochberg] {

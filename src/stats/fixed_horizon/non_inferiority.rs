@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_has_no_test() {
+    fn incomparable_samples_have_no_test() {
         assert_eq!(relative(&[1.0], &[1.0, 2.0]), None);
         assert_eq!(relative(&[1.0, 2.0], &[-1.0, -2.0]), None);
         assert_eq!(relative(&[-1.0, -2.0], &[1.0, 2.0]), None);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_values_an_interval_contains_every_ratio_that_is_not_rejected() {
+    fn for_two_values_the_interval_contains_every_ratio_that_is_not_rejected() {
         // A ratio of 0.557 is rejected and one of 1.6 is not, so no interval ends where the test does.
         let canary = of(&[0.1, 1.380457416153947]);
         let stable = of(&[9.397380928355394, 6.515497196822046]);

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_against_nothing_has_an_answer() {
+    fn zero_events_on_both_tracks_have_an_interval() {
         for (k_canary, k_stable) in [(0, 0), (10, 90)] {
             let nothing = ProportionDifference::new(k_canary, 10, k_stable, 90).unwrap();
             assert_eq!(nothing.difference(), 0.0);

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn without_outcomes_there_is_nothing_to_say() {
+    fn without_outcomes_there_are_no_measures() {
         let none = Quality::default();
         assert_eq!(none.mean_log_loss().or(none.mean_brier()).or(none.rate()), None);
         assert_eq!(none.area_under_curve().or(none.calibration_error()), None);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_error_is_bad_and_not_infinitely_so() {
+    fn a_certain_error_has_a_finite_loss() {
         assert!((log_loss(1.0, false) - 13.815_510_557_964_274).abs() < 1e-9);
         assert_eq!(log_loss(0.0, true), log_loss(1e-9, true));
     }

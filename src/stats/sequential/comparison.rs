@@ -17,7 +17,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 #[serde(deny_unknown_fields)]
 pub(super) struct Comparison {
     feature: Feature,
-    /// What the canary is granted before it is compared; the sign is that of the shift.
+    /// Subtracted from the canary's values before they are compared; the sign is that of the shift.
     margin: Margin,
     sign: f64,
     /// Its share of the mean.
@@ -38,12 +38,12 @@ enum Bets {
 }
 
 impl Comparison {
-    /// A bet that the canary's mean of the feature is larger, although the margin is granted.
+    /// A bet that the canary's mean of the feature is larger by more than the margin.
     pub(super) fn up(feature: Feature, weight: f64, margin: Margin) -> Self {
         Self::new(feature, Bets::Up(Bet::default()), weight, margin, 1.0)
     }
 
-    /// A bet that it is smaller, although the margin is granted.
+    /// A bet that it is smaller by more than the margin.
     pub(super) fn down(feature: Feature, weight: f64, margin: Margin) -> Self {
         Self::new(feature, Bets::Down(Bet::default()), weight, margin, -1.0)
     }
@@ -59,12 +59,12 @@ impl Comparison {
         }
     }
 
-    /// The same bet with the margin granted toward higher values (1) or lower ones (-1).
+    /// The same bet with the margin toward higher values (1) or lower ones (-1).
     pub(super) fn granting_toward(self, sign: f64) -> Self {
         Self { sign, ..self }
     }
 
-    /// The same bet, which notices a difference that begins late, too.
+    /// The same bet, which also finds a difference that begins late.
     pub(super) fn with_fixed_share(mut self) -> Self {
         self.bets = match self.bets {
             Bets::Up(_) => Bets::Up(Bet::with_fixed_share()),
@@ -87,13 +87,13 @@ impl Comparison {
 
     pub(super) fn tick(
         &mut self,
-        frame: &Reference,
+        reference: &Reference,
         share: f64,
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
     ) {
-        let canary = self.measured(frame, canary, true);
-        let stable = self.measured(frame, stable, false);
+        let canary = self.measured(reference, canary, true);
+        let stable = self.measured(reference, stable, false);
         if let Some((center, scale)) = self.tracker.center_and_scale(share) {
             let stake = Stake { share, center, scale, lowest_u: 0.0, highest_v: 1.0 };
             let (plain, mirror) = (|x: f64| x, |x: f64| 1.0 - x);
@@ -115,24 +115,24 @@ impl Comparison {
         self.tracker.learn(&canary, &stable);
     }
 
-    pub(super) fn learn_past(&mut self, frame: &Reference, stable: &[(f64, u64)]) {
-        let stable = self.measured(frame, stable, false);
+    pub(super) fn learn_past(&mut self, reference: &Reference, stable: &[(f64, u64)]) {
+        let stable = self.measured(reference, stable, false);
         self.tracker.learn(&[], &stable);
     }
 
-    /// The function of every value; of an indicator only how often it is 0 and 1.
+    /// The function of every value; for an indicator only the counts of 0 and 1.
     fn measured(
         &self,
-        frame: &Reference,
+        reference: &Reference,
         values: &[(f64, u64)],
         is_granted: bool,
     ) -> Vec<(f64, u64)> {
         if is_granted && self.margin != Margin::default() {
             let granted = |value| self.margin.unshift(value, self.sign);
             let shifted: Vec<(f64, u64)> = points(values, granted).collect();
-            frame.measure_all(self.feature, &shifted)
+            reference.measure_all(self.feature, &shifted)
         } else {
-            frame.measure_all(self.feature, values)
+            reference.measure_all(self.feature, values)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Confidence sequence: the size of the difference, with an interval that is valid at any time.
+//! Confidence sequence: the effect, with an interval that is valid at any time.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,8 +13,9 @@ use super::bets::averages::is_random;
 /// ```
 ///
 /// over all observations y, where A is 1 on the canary and 0 on stable, pi the canary's share, c a
-/// center fixed before the tick. Right while load and share change, as the bets are. The interval
-/// is *asymptotic*: with heavy tails it is wrong more often than alpha on small samples. It draws the picture; the e-values decide.
+/// center fixed before the tick. Valid while load and share change, as the bets are. The interval
+/// is *asymptotic*: with heavy tails its error rate exceeds alpha on small samples. It is for display;
+/// the e-values decide.
 ///
 /// Robbins (1970), Annals of Mathematical Statistics 41(5), doi:10.1214/aoms/1177696786;
 /// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52(6),
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shift_in_the_load_is_no_effect() {
+    fn a_shift_of_the_load_is_not_an_effect() {
         let mut score = Score::default();
         for tick in 0..1000_u32 {
             let load = 1.0 + f64::from(tick) / 1000.0;
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_seen_has_no_interval() {
+    fn without_values_there_is_no_interval() {
         let mut score = Score::default();
         assert_eq!((score.effect(), score.interval(0.05, 1000.0)), (None, None));
         score.tick(0.0, 0.0, [(1.0, 1)], [(1.0, 1)]);

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// An e-value as it runs: its logarithm now, and the largest so far.
+/// An e-process: the logarithm of its value now, and the largest so far.
 ///
 /// ```text
 /// p = min(1, exp(-max log E))                        reached(alpha):  max log E >= ln(1 / alpha)
@@ -30,7 +30,7 @@ pub struct EProcess {
 }
 
 impl EProcess {
-    /// Takes the e-value of the next tick, as a logarithm. NaN counts as no news.
+    /// Takes the e-value of the next tick, as a logarithm. NaN is ignored.
     pub fn observe(&mut self, log_e: f64) {
         if !log_e.is_nan() {
             self.log_e = log_e.clamp(-f64::MAX, f64::MAX);

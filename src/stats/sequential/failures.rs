@@ -1,4 +1,4 @@
-//! Monitor of failures: does the canary fail more often, or is it proven not to?
+//! Monitor of failures: does the canary fail more often than stable?
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,20 +14,20 @@ use super::recent_spread::RecentSpread;
 /// What one track did in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackCounts {
-    /// Requests that it was asked to answer.
+    /// Requests assigned to the track.
     pub requests: u64,
-    /// Those that it did not answer; never more than the requests.
+    /// Failed requests; never more than the requests.
     pub failures: u64,
 }
 
-/// What counts as harm, and what as none.
+/// The margins of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailureMargins {
     /// The ratio of failure rates beyond which the canary does harm; 1 forgives nothing.
     pub harmful_ratio: f64,
-    /// The difference of failure rates within which it does none: 0.005 is half a percentage
-    /// point. A ratio would take forever to prove where nothing ever fails.
+    /// The difference of failure rates within which it is non-inferior: 0.005 is half a percentage
+    /// point. Where failures are rare, a ratio would take forever to prove.
     pub accepted_difference: f64,
 }
 
@@ -37,11 +37,11 @@ impl Default for FailureMargins {
     }
 }
 
-/// The sequential judge of failures.
+/// The sequential test of failures.
 ///
-/// Harm is [`Events`]' question, whose failure was it, which answers from the first failure on.
-/// Its absence is proven by a [`Bet`] on the 0/1 value against "more often by at least the accepted
-/// difference".
+/// Harm is tested by [`Events`], which asks whose failure it was and answers from the first failure
+/// on. Non-inferiority is tested by a [`Bet`] on the 0/1 value against "more often by at least the
+/// accepted difference".
 ///
 /// ```
 /// use serin::stats::sequential::FailureMargins;
@@ -72,8 +72,8 @@ pub struct FailureMonitor {
 }
 
 impl FailureMonitor {
-    /// A judge that has seen nothing. An accepted difference outside 0 to 1 is taken as 0, which
-    /// only a canary that fails less can prove.
+    /// A monitor without data. An accepted difference outside 0 to 1 is taken as 0, which only a canary
+    /// that fails less can prove.
     pub fn new(margins: FailureMargins) -> Self {
         let difference = margins.accepted_difference;
         Self {
@@ -96,7 +96,7 @@ impl FailureMonitor {
             stable.failures.min(stable.requests),
         );
         self.harm.observe(self.events.log_e());
-        // u = the canary succeeded; v = stable did, less what is granted.
+        // u = the canary succeeded; v = stable did, minus the accepted difference.
         let (u, v) = (outcomes(canary, 0.0), outcomes(stable, self.accepted_difference));
         if let Some((center, scale)) = self.tracker.center_and_scale(share) {
             let highest_v = 1.0 - self.accepted_difference;
@@ -108,7 +108,7 @@ impl FailureMonitor {
         self.tracker.learn(&u, &v);
 
         let (canary, stable) = (failed(canary), failed(stable));
-        // Nothing seen yet: failures are rare, so none is the guess.
+        // Without data the guess is 0, because failures are rare.
         let center = self.center.mean().unwrap_or(0.0);
         self.effect.tick(share, center, canary, stable);
         self.center.learn(&stable);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn no_failures_at_all_prove_within_minutes_that_there_are_not_more() {
+    fn without_failures_non_inferiority_is_proven_within_minutes() {
         let mut monitor = FailureMonitor::new(FailureMargins::default());
         let needed = (1..=3600).find(|_| {
             monitor.tick(0.1, counts(10, 0), counts(90, 0));

@@ -1,8 +1,8 @@
-//! Sequential statistics: valid after every tick, however often one looks.
+//! Sequential statistics: valid after every tick, however often they are read.
 //!
-//! A p-value is right for one look. Looked at every second for an hour, Welch's test at 5 % raises a
-//! false alarm on up to every third healthy canary, and on every one of them while the ramp climbs and
-//! the load drifts (docs/statistics.md). Everything here may be looked at after every tick, forever:
+//! A p-value is valid for one look. Read every second for an hour, Welch's test at 5 % raises a false
+//! alarm on up to a third of healthy canaries, and on all of them while the weight ramps up and the load
+//! drifts (docs/statistics.md). Everything here may be read after every tick, forever:
 //!
 //! ```text
 //! E_t >= 0, E_0 = 1, expectation of E at most 1 under H0 at every stopping time   (an e-process)
@@ -10,7 +10,7 @@
 //! p_t = min(1, 1 / max of E up to t)                          (the always-valid p-value)
 //! ```
 //!
-//! **Why it is right under drift and ramp.** serin flips the coin itself. Within a tick, each request
+//! **Why it is valid under drift and ramp.** serin randomizes the requests itself. Within a tick, each request
 //! went to the canary with the known probability `share`, whatever the load did, so the two tracks
 //! are compared within the tick against that share: a randomization test. Nothing is assumed of the
 //! distribution, of independence between ticks, or of stationarity. What a bet depends on (cap,
@@ -21,8 +21,8 @@
 //! alone: the same increments give the same bytes on the same build.
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
-//! notices what begins late),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (what is asked), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! finds late differences),
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!

@@ -1,4 +1,4 @@
-//! Monitor of one signal: harm, and proof of its absence. Latency, scores, custom metrics.
+//! Monitor of one signal (latency, scores, custom metrics): evidence of harm and of non-inferiority.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 use crate::stats::summary::layout::Layout;
 
-/// The sequential judge of one signal: one e-value for harm, one for its absence.
+/// The sequential test of one signal: one e-process for harm, one for non-inferiority.
 ///
 /// ```text
 /// E_harm     mean of the e-values of the functions that the Test names: by default
@@ -49,8 +49,8 @@ use crate::stats::summary::layout::Layout;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitor {
-    past: ReferenceWindow,
-    frame: Option<Reference>,
+    window: ReferenceWindow,
+    reference: Option<Reference>,
     harmful: Vec<Comparison>,
     accepted: Vec<Comparison>,
     /// The evidence that the canary is worse than the harmful margin allows.
@@ -64,14 +64,14 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A judge that has seen nothing, for values recorded with this layout.
+    /// A monitor without data, for values recorded with this layout.
     ///
-    /// `harmful` is the margin beyond which a difference is harm, `accepted` the one within which
-    /// it is none. Between the two, if the harmful one is the smaller, a canary is on its way to both.
+    /// A difference beyond `harmful` is harm; a difference within `accepted` is non-inferior. If
+    /// `harmful` is the smaller one, a canary between the two gathers evidence for both.
     pub fn new(layout: Layout, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
         Self {
-            past: ReferenceWindow::new(layout),
-            frame: None,
+            window: ReferenceWindow::new(layout),
+            reference: None,
             harmful: test.harm(harm, harmful),
             accepted: test.acceptance(harm, accepted),
             harm: EProcess::default(),
@@ -81,10 +81,10 @@ impl Monitor {
         }
     }
 
-    /// Takes in values of stable's from before the first tick, so that the first bets know what is
-    /// usual. Bets nothing. Optional: without it the first 20 values of stable's are only learned.
+    /// Takes in values of stable from before the first tick, so that the first tick can be bet on. Bets
+    /// nothing. Optional: without it the first 20 values of stable only make the reference.
     pub fn remember(&mut self, stable: &[(f64, u64)]) {
-        let stable = self.past.in_buckets(stable);
+        let stable = self.window.in_buckets(stable);
         self.learn(&stable);
     }
 
@@ -92,13 +92,13 @@ impl Monitor {
     /// but has bet nothing.
     pub fn restarted(&self, harm: Harm, test: Test, harmful: Margin, accepted: Margin) -> Self {
         let mut restarted = Self {
-            past: self.past.clone(),
-            frame: self.frame.clone(),
+            window: self.window.clone(),
+            reference: self.reference.clone(),
             center: self.center,
-            ..Self::new(self.past.layout(), harm, test, harmful, accepted)
+            ..Self::new(self.window.layout(), harm, test, harmful, accepted)
         };
-        if let Some(frame) = &self.frame {
-            restarted.learn_past(frame);
+        if let Some(reference) = &self.reference {
+            restarted.learn_past(reference);
         }
         restarted
     }
@@ -111,11 +111,11 @@ impl Monitor {
     ///
     /// [`Points::as_slice`]: crate::stats::summary::points::Points::as_slice
     pub fn tick(&mut self, share: f64, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let (canary, stable) = (self.past.in_buckets(canary), self.past.in_buckets(stable));
+        let (canary, stable) = (self.window.in_buckets(canary), self.window.in_buckets(stable));
         let (canary, stable) = (canary.as_slice(), stable.as_slice());
-        if let Some(frame) = &self.frame {
+        if let Some(reference) = &self.reference {
             for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
-                comparison.tick(frame, share, canary, stable);
+                comparison.tick(reference, share, canary, stable);
             }
             self.harm.observe(log_weighted(&self.harmful));
             let least = self.accepted.iter().map(Comparison::log_e).fold(f64::INFINITY, f64::min);
@@ -124,30 +124,30 @@ impl Monitor {
                 self.effect.tick(share, center, canary.iter().copied(), stable.iter().copied());
             }
         }
-        // Only now, when all bets on this tick are settled, is it known.
+        // Only after all bets on this tick are settled.
         self.learn(stable);
     }
 
     fn learn(&mut self, stable: &[(f64, u64)]) {
         self.center.learn(stable);
-        self.past.learn(stable);
-        if let Some(frame) = self.past.frame() {
-            if self.frame.is_none() {
-                self.learn_past(&frame);
+        self.window.learn(stable);
+        if let Some(reference) = self.window.reference() {
+            if self.reference.is_none() {
+                self.learn_past(&reference);
             }
-            self.frame = Some(frame);
+            self.reference = Some(reference);
         }
     }
 
-    fn learn_past(&mut self, frame: &Reference) {
-        let past = self.past.points();
+    fn learn_past(&mut self, reference: &Reference) {
+        let past = self.window.points();
         for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
-            comparison.learn_past(frame, past.as_slice());
+            comparison.learn_past(reference, past.as_slice());
         }
     }
 
     /// Stable's recent mean, in the unit of the values: what a relative effect is relative to.
-    /// `None` before the first value of stable's.
+    /// `None` before stable's first value.
     pub fn center(&self) -> Option<f64> {
         self.center.mean()
     }

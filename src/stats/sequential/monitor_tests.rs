@@ -48,7 +48,7 @@ fn a_slow_canary_is_found_within_seconds_and_an_equal_one_is_proven_so() {
 }
 
 #[test]
-fn harm_in_each_direction_is_told_apart() {
+fn harm_is_distinguished_by_direction() {
     for (harm, factor, is_harm) in [
         (Harm::Higher, 1.5, true),
         (Harm::Higher, 0.6, false),
@@ -68,7 +68,7 @@ fn harm_in_each_direction_is_told_apart() {
 }
 
 #[test]
-fn a_difference_within_the_harmful_margin_is_no_harm() {
+fn a_difference_within_the_harmful_margin_is_not_harm() {
     let allowed = Margin::relative(0.2);
     let mut monitor = Monitor::new(Layout::Seconds, Harm::Higher, Test::Combined, allowed, allowed);
     (0..600).for_each(|_| tick(&mut monitor, 0.2, 1.1));
@@ -85,7 +85,7 @@ fn constant_values_are_judged_by_their_side() {
 }
 
 #[test]
-fn what_is_remembered_of_stable_makes_the_first_tick_count() {
+fn remembered_values_of_stable_make_the_first_tick_count() {
     let (mut cold, mut warm) = (latency(), latency());
     warm.remember(&[(0.010, 500), (0.012, 500), (f64::NAN, 3)]);
     assert_eq!(warm.harm.log_e(), 0.0);
@@ -98,7 +98,7 @@ fn what_is_remembered_of_stable_makes_the_first_tick_count() {
 
 /// An incident that doubles every latency, on both tracks alike, while the canary's share rises.
 #[test]
-fn an_incident_on_both_tracks_is_no_harm() {
+fn an_incident_on_both_tracks_is_not_harm() {
     let mut monitor = latency();
     for (second, share) in (0..1200).zip([0.1, 0.3, 0.5].into_iter().cycle()) {
         let load: f64 = if (300..600).contains(&second) { 0.040 } else { 0.020 };
@@ -109,7 +109,7 @@ fn an_incident_on_both_tracks_is_no_harm() {
 }
 
 #[test]
-fn every_test_tells_harm_of_every_kind_from_none() {
+fn every_test_distinguishes_harm_from_none() {
     for test in ALL_TESTS {
         // The whole distribution has no direction: lower values are a change, too.
         let is_blind = test != Test::Distribution;
@@ -176,7 +176,7 @@ fn lognormal(median: f64, sigma: f64, n: u32) -> Vec<(f64, u64)> {
 }
 
 #[test]
-fn steadier_is_no_harm_unless_it_is_worse() {
+fn less_variance_is_not_harm() {
     let none = Margin::default();
     for test in [Test::Combined, Test::Mean, Test::Rank, Test::Tail] {
         let mut monitor = Monitor::new(Layout::Seconds, Harm::Higher, test, none, none);

@@ -11,18 +11,18 @@ use super::recent_spread::Sums;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 
-/// The sequential judge of pairs: what both versions said to one request, as a difference.
+/// The sequential test of pairs: the difference of both answers to one request.
 ///
 /// ```text
-/// d                a difference from -1 to 1: canary less stable
+/// d                a difference from -1 to 1: canary minus stable
 /// margin           absolute + relative s         s = the spread of stable's values in earlier ticks
 /// E_harm           a bet against "E d <= tolerated"   (Either: the mean of both directions)
 /// E_proven         a bet against "E d >= accepted"    (Either: the smaller of both directions)
 /// ```
 ///
 /// A relative margin is in standard deviations of stable's own values, because a score has no other unit:
-/// 0.2 on a model whose scores vary by 0.3 are 0.06. What is granted to a tick follows from the ticks
-/// before it, so the bets stay fair (see [`Paired`] for what they assume).
+/// with scores of standard deviation 0.3, a margin of 0.2 is 0.06. The margin of a tick follows from
+/// earlier ticks, so the bets stay fair (see [`Paired`] for what they assume).
 ///
 /// ```
 /// use serin::stats::Harm;
@@ -63,8 +63,8 @@ struct Side {
 }
 
 impl PairMonitor {
-    /// A monitor without data. A difference up to `tolerated` is not harm, and one proven to be
-    /// within `accepted` counts as none.
+    /// A monitor without data. A difference beyond `tolerated` is harm; a difference within `accepted`
+    /// is non-inferior.
     pub fn new(harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
         let side =
             |sign| Side { sign, harm: Paired::with_fixed_share(), proven: Paired::default() };
@@ -89,7 +89,7 @@ impl PairMonitor {
         Self { stable: self.stable, ..Self::new(harm, tolerated, accepted) }
     }
 
-    /// Takes in values of stable's from before the first tick. Bets nothing.
+    /// Takes in values of stable from before the first tick. Bets nothing.
     pub fn remember(&mut self, stable: &[(f64, u64)]) {
         self.learn(stable);
     }
@@ -97,7 +97,7 @@ impl PairMonitor {
     /// Takes in one tick: the differences, and stable's values, each with its count.
     pub fn tick(&mut self, differences: &[(f64, u64)], stable: &[(f64, u64)]) {
         let (tolerated, accepted) = (self.granted(self.tolerated), self.granted(self.accepted));
-        // A margin in spreads needs a known spread.
+        // A relative margin needs a known spread.
         if let (Some(tolerated), Some(accepted)) = (tolerated, accepted) {
             for Side { sign, harm, proven } in &mut self.sides {
                 let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_as_large_as_is_tolerated_fails_less_often_than_alpha() {
+    fn a_difference_at_the_tolerated_margin_fails_less_often_than_alpha() {
         for noise in [0.02, 0.1, 0.3] {
             let (failed, _) = outcomes(400, 0.05, noise, 0.05);
             assert!(failed <= 20, "{failed} of 400 at noise {noise}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_as_large_as_is_accepted_passes_less_often_than_alpha() {
+    fn a_difference_at_the_accepted_margin_passes_less_often_than_alpha() {
         for noise in [0.02, 0.1, 0.3] {
             let (_, passed) = outcomes(400, -0.09, noise, 0.05);
             assert!(passed <= 20, "{passed} of 400 at noise {noise}");

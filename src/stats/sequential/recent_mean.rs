@@ -21,7 +21,7 @@ impl RecentMean {
             self.count += count as f64;
             self.mean += (value - self.mean) * (count as f64 / self.count.max(1.0));
         }
-        // As the tracker: the mean of the last thousand or so.
+        // As RecentSpread: about the last thousand values count.
         self.count = self.count.min(1024.0);
     }
 }

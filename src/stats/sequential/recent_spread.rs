@@ -7,10 +7,10 @@ use serde::Serialize;
 /// adds 1/512 to the variance of the bet, at most.
 const MAX: f64 = 1024.0;
 
-/// From this many observations on, the canary's difference outweighs the guess of none.
+/// From this many observations on, the canary's difference outweighs the guess of 0.
 const DOUBT: f64 = 20.0;
 
-/// Fewer of stable's observations than this say nothing yet.
+/// Fewer observations of stable say too little.
 const MIN: f64 = 10.0;
 
 /// Recent mean and spread of a function with values from 0 to 1.
@@ -18,7 +18,7 @@ const MIN: f64 = 10.0;
 #[serde(deny_unknown_fields)]
 pub(super) struct RecentSpread {
     stable: Sums,
-    /// The canary's values less stable's mean of that moment.
+    /// The canary's values minus stable's mean at that time.
     difference: Sums,
 }
 
@@ -48,13 +48,13 @@ impl RecentSpread {
         let variance = self.stable.squares / self.stable.count - mean * mean;
         let difference = self.difference.sum / (self.difference.count + DOUBT);
         let center = (mean + (1.0 - share) * difference).clamp(0.0, 1.0);
-        // A function that did not vary may yet do so, about as often as it had the chance.
+        // A function that has not varied yet may vary in about one of this many observations.
         Some((center, variance.max(0.25 / (self.stable.count + 1.0)).sqrt()))
     }
 
-    /// Takes in a tick that is over.
+    /// Takes in a finished tick.
     pub(super) fn learn(&mut self, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
-        // Within the tick, so that a change of the load is not taken for a difference.
+        // Within the tick, so that a change of the load does not count as a difference.
         let mut tick = Sums::default();
         stable.iter().for_each(|&(v, n)| tick.add(v, n));
         self.stable.merge(&tick);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_stay_bounded_and_the_latest_counts_most() {
+    fn counts_stay_bounded_and_recent_values_count_most() {
         let mut tracker = RecentSpread::default();
         tracker.learn(&[], &[(0.0, u64::MAX)]);
         assert!(tracker.stable.count <= MAX);

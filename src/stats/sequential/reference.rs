@@ -8,15 +8,15 @@ use crate::stats::summary::layout::Layout;
 use crate::stats::summary::moments::is_recordable;
 use crate::stats::summary::points::Points;
 
-/// Values of stable's needed before a reference exists. With fewer the
-/// cap and the ranks are crude, never invalid.
+/// Values of stable needed before a reference exists. With fewer, cap and ranks would be crude, though
+/// still valid.
 const MIN: u64 = 20;
 
-/// The past is halved when it holds more values than this, so that it follows the load: then it
-/// holds between 8 and 16 thousand, enough for a p99 within a tenth of a percentage point.
+/// The window is halved when it holds more values than this, so that it follows the load. It then
+/// holds 8 to 16 thousand values, enough for a p99 within a tenth of a percentage point.
 const MAX: u64 = 16_384;
 
-/// The frame is made again when the past has gained one part in this many.
+/// A new reference is made when the window has gained one part in this many.
 const FRESH_PARTS: u64 = 20;
 
 /// Ranks are rounded to one part in this many.
@@ -30,17 +30,17 @@ pub(crate) const QUANTILES: [f64; 9] = [0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90
 #[serde(deny_unknown_fields)]
 pub struct ReferenceWindow {
     recent: Histogram,
-    /// Values added since the last frame was made.
+    /// Values added since the last reference was made.
     fresh: u64,
 }
 
 impl ReferenceWindow {
-    /// No past yet.
+    /// An empty window.
     pub fn new(layout: Layout) -> Self {
         Self { recent: Histogram::new(layout), fresh: 0 }
     }
 
-    /// Adds the values of a tick that is over.
+    /// Adds the values of a finished tick.
     pub fn learn(&mut self, stable: &[(f64, u64)]) {
         let before = self.recent.count();
         for &(value, count) in stable {
@@ -52,8 +52,8 @@ impl ReferenceWindow {
         }
     }
 
-    /// A new frame, when enough was learned since the last one.
-    pub fn frame(&mut self) -> Option<Reference> {
+    /// A new reference, if enough values were added since the last one.
+    pub fn reference(&mut self) -> Option<Reference> {
         let known = self.recent.count();
         if known < MIN || self.fresh == 0 || self.fresh.saturating_mul(FRESH_PARTS) < known {
             return None;
@@ -62,8 +62,8 @@ impl ReferenceWindow {
         Reference::of(&self.recent.points())
     }
 
-    /// The values as this past knows them: each the middle of its bucket, or two that differ within
-    /// a bucket would be told apart by where the past's middle lies.
+    /// The values as the middles of their buckets. Otherwise two values of one bucket would be
+    /// distinguished by the side of the middle on which they lie.
     pub(crate) fn in_buckets(&self, values: &[(f64, u64)]) -> Vec<(f64, u64)> {
         let layout = self.layout();
         values
@@ -84,10 +84,9 @@ impl ReferenceWindow {
     }
 }
 
-/// Functions of an observation, all with values from 0 to 1.
+/// Cap, ranks and thresholds for functions of an observation, all with values from 0 to 1.
 ///
-/// A frame is made of past ticks and used for the next ones; which frame it is does not bear on
-/// validity, only on power.
+/// A reference is made from past ticks and used for the next ones. The choice affects power, not validity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
@@ -97,7 +96,7 @@ pub struct Reference {
     knots: Vec<f64>,
 }
 
-/// Which function of an observation is compared.
+/// The function of an observation that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Feature {
@@ -140,7 +139,7 @@ impl Reference {
         Some(Self { thresholds, knots })
     }
 
-    /// The function of every value; of an indicator only how often it is 0 and 1.
+    /// The function of every value; for an indicator only the counts of 0 and 1.
     pub(crate) fn measure_all(&self, feature: Feature, values: &[(f64, u64)]) -> Vec<(f64, u64)> {
         let (low, high) = (self.thresholds[0], self.thresholds[QUANTILES.len() - 1]);
         match feature {
@@ -154,7 +153,7 @@ impl Reference {
             // Where the past has zeros or negative values, logarithms have no lower end.
             Feature::Log if low > 0.0 => {
                 let (log_low, log_high) = (low.ln(), high.ln());
-                // Of a value up to the lower end only the side is asked, which needs no logarithm.
+                // At or below the lower end only the side counts, which needs no logarithm.
                 let log = |value: f64| {
                     if value > low {
                         position(value.ln(), log_low, log_high)
@@ -194,8 +193,7 @@ fn counted(values: &[(f64, u64)], holds: impl Fn(f64) -> bool) -> Vec<(f64, u64)
     vec![(0.0, counts[0]), (1.0, counts[1])]
 }
 
-/// Where a value lies between two bounds, 0 to 1. Of a past that does not vary, only the side of it
-/// can be told.
+/// The position of a value between two bounds, 0 to 1. Without variation only the side counts.
 fn position(value: f64, low: f64, high: f64) -> f64 {
     if high > low {
         ((value - low) / (high - low)).clamp(0.0, 1.0)
@@ -225,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    fn frame(values: &[f64]) -> Reference {
+    fn reference(values: &[f64]) -> Reference {
         Reference::of(&Points::from_samples(values)).unwrap()
     }
 
@@ -240,12 +238,12 @@ mod tests {
             past in vec(-1.0..10.0_f64, 1..300), a: f64, b in -2.0..12.0_f64, c in -2.0..12.0_f64,
         ) {
             prop_assume!(!a.is_nan());
-            let frame = frame(&past);
+            let reference = reference(&past);
             for feature in features() {
                 let rising = !matches!(feature, Feature::Below(_));
                 let mut values = [a, b, c];
                 values.sort_unstable_by(f64::total_cmp);
-                let measured = values.map(|value| frame.measure(feature, value));
+                let measured = values.map(|value| reference.measure(feature, value));
                 prop_assert!(measured.iter().all(|x| (0.0..=1.0).contains(x)), "{feature:?}");
                 let sorted = measured.is_sorted_by(|x, y| if rising { x <= y } else { x >= y });
                 prop_assert!(sorted, "{feature:?} {measured:?}");
@@ -254,32 +252,32 @@ mod tests {
 
         #[test]
         fn ranks_of_the_past_itself_have_mean_one_half(past in vec(0.0..1.0_f64, 1..300)) {
-            let frame = frame(&past);
-            let mean = past.iter().map(|x| frame.rank(*x)).sum::<f64>() / past.len() as f64;
+            let reference = reference(&past);
+            let mean = past.iter().map(|x| reference.rank(*x)).sum::<f64>() / past.len() as f64;
             prop_assert!((mean - 0.5).abs() < 0.02, "{mean}");
         }
     }
 
     #[test]
-    fn of_a_constant_past_only_the_side_is_told() {
-        let frame = frame(&[0.25; 30]);
+    fn for_a_constant_past_only_the_side_counts() {
+        let reference = reference(&[0.25; 30]);
         for feature in [Feature::Capped, Feature::Log, Feature::Rank] {
-            let measured = [0.2, 0.25, 0.3].map(|value| frame.measure(feature, value));
+            let measured = [0.2, 0.25, 0.3].map(|value| reference.measure(feature, value));
             assert_eq!(measured, [0.0, 0.5, 1.0], "{feature:?}");
         }
-        assert_eq!(frame.measure(Feature::Above(8), 0.26), 1.0);
-        assert_eq!(frame.measure(Feature::Above(0), 0.25), 0.0);
+        assert_eq!(reference.measure(Feature::Above(8), 0.26), 1.0);
+        assert_eq!(reference.measure(Feature::Above(0), 0.25), 0.0);
     }
 
     #[test]
-    fn a_frame_comes_with_enough_values_and_again_with_new_ones() {
+    fn a_reference_is_made_with_enough_values_and_again_with_new_ones() {
         let mut past = ReferenceWindow::new(Layout::Seconds);
         past.learn(&[(0.01, 19)]);
-        assert_eq!(past.frame(), None);
+        assert_eq!(past.reference(), None);
         past.learn(&[(0.01, 1)]);
-        assert!(past.frame().is_some());
-        assert_eq!(past.frame(), None);
+        assert!(past.reference().is_some());
+        assert_eq!(past.reference(), None);
         past.learn(&[(0.02, 1_000_000)]);
-        assert!(past.points().total() <= MAX && past.frame().is_some());
+        assert!(past.points().total() <= MAX && past.reference().is_some());
     }
 }

@@ -7,21 +7,21 @@ use statrs::function::gamma::ln_gamma;
 use super::bets::averages::is_random;
 use super::e_process::EProcess;
 
-/// How sure the alternative is that the share is about the intended one, in requests. A share that
-/// is off by a fifth is then found within a few hundred of the canary's requests.
+/// Concentration of the alternative around the intended share, in requests. A share that is off by a
+/// fifth is found within a few hundred of the canary's requests.
 const CONCENTRATION: f64 = 100.0;
 
 /// The e-value of observed against intended shares: sample-ratio mismatch.
 ///
-/// A canary that loses requests before they are counted has been compared on a biased rest; every
-/// other number is then in doubt.
+/// If a canary loses requests before they are counted, the remaining ones are a biased sample, and no
+/// other number can be trusted.
 ///
 /// ```text
 /// ln E = ln B(k pi + n_c, k (1 - pi) + n_s) - ln B(k pi, k (1 - pi)) - n_c ln pi - n_s ln(1 - pi)
 /// ```
 ///
-/// B is the beta function, k = 100. When the share changes, what was found so far is kept as a
-/// factor and the count starts over: a product of e-values of successive stretches is an e-value.
+/// B is the beta function, k = 100. When the share changes, the evidence so far is kept as a
+/// factor and the counts start over: a product of e-values of successive stretches is an e-value.
 /// The stratified split gets its share almost exactly, so this is conservative.
 ///
 /// Lindon and Malek (2022), "Anytime-valid inference for multinomial count data", NeurIPS 35.

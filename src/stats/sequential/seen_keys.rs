@@ -1,4 +1,4 @@
-//! Keys seen before: each key is bet on once, because it stays on its track.
+//! Keys seen before: each key is judged once, because it stays on its track.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -8,10 +8,9 @@ const SLOTS: u64 = 1 << 18;
 
 /// Which keys were observed, in constant memory.
 ///
-/// A sticky key is assigned once: that is the only coin flip, and all its later requests repeat the
-/// same outcome, slow or fast as that user is. Betting on each of them counts one user many times
-/// and raises false alarms (`make calibrate` shows how many). So only a key's *first* observation
-/// of a rollout goes into the bets; the rest are recorded, shown and not bet on.
+/// A sticky key is randomized once, and all its later requests go to the same track. Betting on each
+/// of them would count one user many times and raise false alarms (`make calibrate` shows how many).
+/// So only the *first* request of a key in a rollout is bet on; the others are recorded and reported.
 ///
 /// A key is known by a slot of a hash that the split does not use. Two keys in one slot count as
 /// one, which costs observations once there are a hundred thousand keys, and never validity: which
@@ -29,7 +28,7 @@ const SLOTS: u64 = 1 << 18;
 pub struct SeenKeys(Vec<u64>);
 
 impl SeenKeys {
-    /// Whether no key in this hash's slot was seen before; afterward one was.
+    /// Marks the slot of this hash as seen and returns whether it was new.
     pub fn is_first(&mut self, hash: u64) -> bool {
         let (word, mask) = SeenKeys::place(hash);
         let Some(word) = self.0.get_mut(word) else { return false };
@@ -62,7 +61,7 @@ impl From<SeenKeys> for Vec<u64> {
     }
 }
 
-/// Words that no `SeenKeys` wrote.
+/// A wrong number of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words} words of seen keys: expected {}; send them as they were serialized", SLOTS / 64)]
 pub struct WordsMismatch {

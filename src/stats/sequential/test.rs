@@ -9,10 +9,9 @@ use super::reference::QUANTILES;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 
-/// What a [`Monitor`](super::monitor::Monitor) asks of the values.
+/// The test of a [`Monitor`](super::monitor::Monitor).
 ///
-/// If you do not know what the harm will look like, ask for all at once; if you do, you find it
-/// a little sooner by asking for that alone.
+/// `Combined` finds harm of any kind; the test for one kind finds that kind a little sooner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
@@ -27,7 +26,7 @@ pub enum Test {
     /// The rank among stable's recent values: Mann and Whitney's question.
     Rank,
     /// Values beyond stable's p90, p95 and p99, or below its p10, p5 and p1 where lower is harm:
-    /// are there more of them? Where any change is harm, both ends: more or fewer.
+    /// are there more of them? Where any change is harm, both tails: more or fewer.
     Tail,
     /// Values above nine of stable's quantiles, from p1 to p99: more or fewer? Kolmogorov and
     /// Smirnov's question, which has no direction: any change is harm.
@@ -39,8 +38,8 @@ const UPPER_TAIL: [u8; 3] = [6, 7, 8];
 const LOWER_TAIL: [u8; 3] = [2, 1, 0];
 
 impl Test {
-    /// The bets against "the canary is worse by the margin at most". Their weights sum to 1. They
-    /// notice harm that begins late, too.
+    /// The bets against "the canary is worse by the margin at most". Their weights sum to 1. They also
+    /// find harm that begins late.
     pub(super) fn harm(self, harm: Harm, margin: Margin) -> Vec<Comparison> {
         self.all(harm, margin).into_iter().map(Comparison::with_fixed_share).collect()
     }

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_former_state_can_be_subtracted() {
+    fn only_an_earlier_state_can_be_subtracted() {
         let (one, other) = (histogram(&[1.0, 1.0]), histogram(&[2.0]));
         assert_eq!(one.subtract(&other), None);
         assert_eq!(one.subtract(&histogram(&[1.0])), Some(histogram(&[1.0])));

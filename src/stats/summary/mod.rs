@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_increment_is_what_came_since() {
+    fn an_increment_holds_the_values_since_the_earlier_state() {
         let earlier = summary(&[0.1, 0.2, f64::NAN]);
         let later = summary(&[0.1, 0.2, f64::NAN, 0.5, f64::NAN]);
         let increment = later.subtract(&earlier).unwrap();

@@ -56,7 +56,7 @@ fn nobody(_: u32) -> Option<String> {
 }
 
 #[test]
-fn a_shadow_answers_nobody_and_is_asked_its_share() {
+fn a_shadow_answers_no_user_and_gets_its_share() {
     for (percent, expected) in [(100.0, 400), (25.0, 100), (0.5, 2)] {
         let bench = Bench::new();
         let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
@@ -71,7 +71,7 @@ fn a_shadow_answers_nobody_and_is_asked_its_share() {
 }
 
 #[test]
-fn with_users_only_what_stable_answered_is_shadowed() {
+fn with_traffic_only_requests_that_stable_answered_are_shadowed() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let with_users = Deployment { weight: Some(weight(25.0)), ..shadowing("model_v2.bin", 100.0) };
@@ -105,7 +105,7 @@ fn a_key_is_compared_once() {
 }
 
 #[test]
-fn a_pair_of_an_earlier_step_and_of_a_canary_that_is_gone_is_thrown_away() {
+fn a_pair_of_an_earlier_step_or_a_removed_canary_is_dropped() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
@@ -121,7 +121,7 @@ fn a_pair_of_an_earlier_step_and_of_a_canary_that_is_gone_is_thrown_away() {
 }
 
 #[test]
-fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
+fn the_queue_is_bounded_and_dropped_requests_are_counted() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
@@ -143,7 +143,7 @@ fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
 }
 
 #[test]
-fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() {
+fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
     let bench = Bench::new();
     let clock = Arc::new(SystemClock::default());
     let service = bench.start_on(bench.store.clone(), clock.clone());
@@ -177,7 +177,7 @@ fn pairs_and_what_was_learned_of_them_survive_a_restart_and_replay_to_the_bit() 
 }
 
 #[test]
-fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
+fn disagreements_are_kept_without_redacted_features_until_the_next_deployment() {
     let bench = Bench::new();
     let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 0 };
     let service = bench.start_keeping(retention).unwrap();
@@ -202,7 +202,7 @@ fn the_worst_are_kept_without_what_is_redacted_until_the_next_deployment() {
 }
 
 #[test]
-fn a_feature_to_redact_that_there_is_not_stops_the_start() {
+fn an_unknown_feature_to_redact_stops_the_start() {
     let bench = Bench::new();
     let retention = Retention { redact: vec!["late_payments".to_owned()], ring: 0 };
     let Err(error) = bench.start_keeping(retention) else { panic!("it has started") };
@@ -212,7 +212,7 @@ fn a_feature_to_redact_that_there_is_not_stops_the_start() {
 }
 
 #[test]
-fn the_latest_requests_are_asked_again_once_a_rollout() {
+fn recent_requests_are_replayed_once_per_rollout() {
     let bench = Bench::new();
     let off = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::Refused(_))));
@@ -243,7 +243,7 @@ fn the_latest_requests_are_asked_again_once_a_rollout() {
 }
 
 #[test]
-fn a_rollout_deployed_without_a_shadow_shows_pairs_and_is_not_judged_by_them() {
+fn a_rollout_deployed_without_a_shadow_shows_pairs_but_does_not_judge_them() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let deployment = Deployment { model_path: "model_v2.bin".to_owned(), ..Deployment::default() };

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_are_kept_without_what_is_redacted_and_taken_once_a_rollout() {
+    fn recent_requests_are_kept_without_redacted_values_and_taken_once_per_rollout() {
         let ring = RecentRequests::new(3, 1, vec![1]);
         let row = row(7.0);
         (0..5).for_each(|_| ring.keep(std::slice::from_ref(&row), 0));

@@ -172,7 +172,7 @@ mod tests {
     // Values b above and below the center in strict turn: with h of the 10 picks of 20 requests heavy,
     // the canary's heavy and stable's light ones gain, 2 h in all, and the others lose.
     #[test]
-    fn a_strict_turn_within_strata_of_twenty_favors_the_gambler_by_next_to_nothing() {
+    fn strict_alternation_within_strata_of_twenty_favors_the_bet_by_next_to_nothing() {
         let choose = |k: u32| (1..=k).fold(1.0, |c, i| c * f64::from(11 - i) / f64::from(i));
         let all: f64 = (0..=10).map(|h| choose(h).powi(2)).sum();
         // Up to the largest stake, 0.64 standard deviations of which half are at risk.
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_bet_where_nothing_is_left_to_chance() {
+    fn nothing_is_bet_without_randomization() {
         for share in [0.0, 1.0, -0.5, 2.0, f64::NAN] {
             let mut bet = Bet::default();
             bet.tick(&stake(share, 0.5), [(1.0, 5)], [(0.0, 5)]);

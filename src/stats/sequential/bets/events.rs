@@ -1,4 +1,4 @@
-//! Bet on rare events: errors, fallbacks, label flips, from the first event on.
+//! Bet on rare events (errors, fallbacks, label flips), informative from the first event on.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::wealth::Wealth;
 /// The risk ratios bet on, in units of phi0: from a slight harm to a model that always fails.
 pub const RISK_RATIOS: [f64; STAKES] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 
-/// How much is staked on each: most on what a rollback is for, least on a quarter more. Multiples of
+/// The share of each: most for risks that call for a rollback, least for a quarter more. Multiples of
 /// 1/64 sum to 1 to the bit.
 pub const RISK_SHARES: [f64; STAKES] = [
     1.0 / 64.0,
@@ -23,11 +23,11 @@ pub const RISK_SHARES: [f64; STAKES] = [
     6.0 / 64.0,
 ];
 
-/// A bet on whose events they are.
+/// A bet on which track the events belong to.
 ///
 /// Given an event, it is the canary's with probability `pi phi / (pi phi + 1 - pi)` under risk
-/// ratio phi, however rare events are. So nothing need be known of the rate, and a baseline without
-/// a single error does no harm.
+/// ratio phi, however rare events are. So the rate need not be known, and a baseline without a single
+/// error is not a problem.
 ///
 /// ```text
 /// ln wealth_phi += e_c ln(phi / phi0) - (e_c + e_s) [ ln(pi phi + 1 - pi) - ln(pi phi0 + 1 - pi) ]
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn no_events_and_no_chance_change_nothing() {
+    fn without_events_or_randomization_nothing_changes() {
         let fresh = Events::new(1.0);
         let mut events = fresh;
         for (share, canary, stable) in [(0.1, 0, 0), (0.0, 5, 5), (1.0, 5, 0), (f64::NAN, 1, 1)] {

@@ -2,7 +2,7 @@
 //!
 //! After a day without a difference, every bold stake has lost nearly everything, and harm that begins
 //! then would go unnoticed for hours. So the stakes share: with each observation a little of the
-//! whole wealth is dealt out anew to all stakes, and some of it is kept as cash, which never loses.
+//! total wealth is redistributed to all stakes, and some is kept as cash, which never loses.
 //!
 //! ```text
 //! E = sum of w_k wealth_k + cash                  at first: wealth_k = 1 - c, cash = c
@@ -10,10 +10,10 @@
 //!                            cash     <- q cash     + (1 - q) c E             q = ((m + a)/(n + a))^r
 //! ```
 //!
-//! The w_k sum to 1; c = 0.05, r = 0.02, a = 100, m and n the observations before and after the tick. Sharing leaves E as
-//! it is and happens between bets, by what is known then, so E stays an e-process. A lasting effect
-//! costs the best stake a factor of (n/a + 1)^r: 9 % after ten thousand observations. And whatever
-//! comes after a long calm finds the boldest stake with some 10^-6 of the wealth, not 10^-1000.
+//! The w_k sum to 1; c = 0.05, r = 0.02, a = 100, m and n the observations before and after the tick.
+//! Sharing does not change E and happens between bets, so E stays an e-process. A lasting effect
+//! costs the best stake a factor of (n/a + 1)^r: 9 % after ten thousand observations. After a long
+//! time without a difference the boldest stake still has about 10^-6 of the wealth, not 10^-1000.
 //!
 //! Herbster and Warmuth (1998), "Tracking the best expert", Machine Learning 32(2),
 //! doi:10.1023/A:1007424614876.
@@ -23,13 +23,13 @@ use serde::Serialize;
 
 use super::averages::log_weighted_mean_exp;
 
-/// The part that is kept as cash.
+/// The share that is kept as cash.
 const CASH: f64 = 0.05;
 
-/// How fast the wealth is dealt out anew: that exponent of time.
+/// How fast the wealth is redistributed: the exponent r.
 const RATE: f64 = 0.02;
 
-/// Observations that count as made before the first one, or it would deal out everything.
+/// The constant a: without it the first observation would redistribute everything.
 const HEAD_START: f64 = 100.0;
 
 /// The cash of a mixture, and how many observations it has seen.
@@ -88,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sharing_changes_who_has_the_wealth_and_not_how_much_it_is(
+        fn sharing_redistributes_wealth_and_keeps_its_sum(
             gains in prop::collection::vec(-300.0..300.0_f64, 8), observations in 1..10_000_000_u64,
         ) {
             let mut logs = [0.0; 8];
@@ -102,7 +102,7 @@ mod tests {
         }
 
         #[test]
-        fn how_often_one_shares_does_not_matter(parts in prop::collection::vec(1..5000_u64, 1..20)) {
+        fn sharing_once_or_in_parts_is_the_same(parts in prop::collection::vec(1..5000_u64, 1..20)) {
             let start = [3.0, -8.0, 0.0];
             let (mut one, mut other) = (start, start);
             let (mut at_once, mut in_parts) = (FixedShare::over(&mut one), FixedShare::over(&mut other));

@@ -1,8 +1,8 @@
 //! Wealth: one unit of money on eight stakes.
 //!
-//! The best stake is not known beforehand, so eight stakes share the unit, one for each size of
-//! effect, and the wealth is their sum. Against the best of them that costs at most the logarithm of
-//! its share, and mostly far less, because its neighbors win as well.
+//! The best stake is not known in advance, so eight stakes share the unit, one for each size of
+//! effect, and the wealth is their sum. Compared with the best stake that costs at most the logarithm
+//! of its share, and usually much less, because its neighbors win as well.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,16 +10,16 @@ use serde::Serialize;
 use super::averages::log_weighted_mean_exp;
 use super::fixed_share::FixedShare;
 
-/// How many stakes are mixed.
+/// Number of stakes in the mixture.
 pub const STAKES: usize = 8;
 
 /// The stakes in units of 1 / standard deviation. A stake of eta is best for a shift of about eta
 /// standard deviations: from a shift that takes an hour to find to one that takes seconds.
 pub const STAKE_SIZES: [f64; STAKES] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64];
 
-/// How much of the unit each stake begins with. Shifts of 0.08 standard deviations and more, which
-/// are found within some thousand requests, share three quarters of it; waiting for smaller
-/// ones waits long in any case. Multiples of 1/64 sum to 1 to the bit.
+/// The share of the unit that each stake begins with. Shifts of 0.08 standard deviations and more, which
+/// are found within some thousand requests, get three quarters of it; smaller ones take long in any
+/// case. Multiples of 1/64 sum to 1 to the bit.
 pub const STAKE_SHARES: [f64; STAKES] = [
     1.0 / 64.0,
     2.0 / 64.0,
@@ -31,7 +31,7 @@ pub const STAKE_SHARES: [f64; STAKES] = [
     9.0 / 64.0,
 ];
 
-/// The most of its wealth that a stake may lose by one observation, so that no stake goes broke.
+/// The largest share of its wealth that a stake can lose by one observation, so that no stake is ruined.
 pub const MAX_LOSS: f64 = 0.9;
 
 /// Factors between 0.1 and 2 are multiplied until there are this many, then the logarithm is taken:
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_at_once_or_one_by_one_is_the_same() {
+    fn many_outcomes_at_once_or_one_by_one_are_the_same() {
         let lambda = stakes(0.5, -0.9);
         let (mut one, mut other) = (Wealth::default(), Wealth::default());
         one.play(&lambda, [(0.7, 100), (-0.3, 70)].into_iter());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_outcome_however_extreme_breaks_the_bank() {
+    fn extreme_outcomes_keep_the_wealth_finite() {
         let mut wealth = Wealth::default();
         for scale in [0.0, 1e-300, 1.0, 1e300] {
             for x in [-1e300, -1.0, 0.0, 1.0, 1e300] {
