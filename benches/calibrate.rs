@@ -30,8 +30,8 @@ use serin::simulation::study::Study;
 use serin::stats::Layout;
 use serin::stats::sequential::FailureMargins;
 use serin::stats::sequential::FailureMonitor;
-use serin::stats::sequential::Harm;
-use serin::stats::sequential::Margin;
+use serin::stats::Harm;
+use serin::stats::Margin;
 use serin::stats::sequential::Monitor;
 use serin::stats::sequential::Test;
 

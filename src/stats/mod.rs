@@ -53,7 +53,6 @@ pub use planning::power::SampleSizes;
 pub use planning::power::TwoSamplePower;
 pub use planning::power::power_at;
 pub use planning::proportion_power::ProportionPower;
-pub use planning::proportion_power::proportion_power_at;
 pub use summary::Summary;
 pub use summary::histogram::Histogram;
 pub use summary::histogram::LayoutMismatch;

@@ -7,7 +7,6 @@ use serin::stats::benjamini_hochberg;
 use serin::stats::clopper_pearson_interval;
 use serin::stats::fisher_exact_two_sided;
 use serin::stats::holm;
-use serin::stats::proportion_power_at;
 use serin::stats::wilson_interval;
 
 use super::reference::TOLERANCE;
@@ -64,16 +63,8 @@ fn the_power_to_notice_a_rate_agrees_with_statsmodels() {
             allocation_ratio: number(&case["ratio"]),
             alternative: alternative(&case["alternative"]),
         };
-        let n = number(&case["n"]);
-        let power = proportion_power_at(
-            n,
-            n * plan.allocation_ratio,
-            plan.canary_rate,
-            plan.stable_rate,
-            plan.alpha,
-            plan.alternative,
-        );
-        assert_close(power.unwrap(), &case["power"], TOLERANCE, &case);
+        let power = plan.power_with(number(&case["n"]));
+        assert_close(power, &case["power"], TOLERANCE, &case);
         let sizes = plan.required_samples().unwrap();
         assert_close(sizes.canary, &case["size"], TOLERANCE, &case);
         assert!(sizes.achieved_power >= 0.8 - 1e-9, "{case}");

@@ -21,7 +21,6 @@ pub const DIGEST_BYTES: usize = 32;
 ///
 /// let digest = Digest::of(&[b"serin"]);
 /// assert_eq!(digest.to_string().parse(), Ok(digest));
-/// assert_eq!(digest.short(), digest.to_string()[..12]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; DIGEST_BYTES]);
@@ -44,13 +43,6 @@ impl Digest {
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
         &self.0
-    }
-
-    /// The first twelve digits, to tell models apart in output; not an identity.
-    pub fn short(&self) -> String {
-        let mut digits = self.to_string();
-        digits.truncate(12);
-        digits
     }
 }
 

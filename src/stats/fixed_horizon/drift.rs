@@ -109,11 +109,6 @@ impl SharedBins {
         Some(Self { counts })
     }
 
-    /// The counts of canary and stable, bin by bin.
-    pub fn counts(&self) -> &[(u64, u64)] {
-        &self.counts
-    }
-
     /// The population stability index, symmetric, from 0 up.
     ///
     /// ```text
@@ -213,13 +208,13 @@ mod tests {
         let stable = of(&(0..100).map(f64::from).collect::<Vec<_>>());
         let canary = of(&[-5.0, 3.0, 9.0, 9.5, 55.0, 99.0, 1000.0]);
         let bins = SharedBins::by_stable_quantiles(&canary, &stable, 10).unwrap();
-        assert_eq!(bins.counts().len(), 10);
-        assert!(bins.counts().iter().all(|(_, stable)| *stable == 10));
-        assert_eq!(bins.counts()[0].0, 3);
-        assert_eq!(bins.counts()[9].0, 2);
+        assert_eq!(bins.counts.len(), 10);
+        assert!(bins.counts.iter().all(|(_, stable)| *stable == 10));
+        assert_eq!(bins.counts[0].0, 3);
+        assert_eq!(bins.counts[9].0, 2);
         // Few distinct values have few bins.
         let labels = SharedBins::by_stable_quantiles(&of(&[0.0]), &of(&[0.0, 1.0]), 10).unwrap();
-        assert_eq!(labels.counts(), [(1, 1), (0, 1)]);
+        assert_eq!(labels.counts, [(1, 1), (0, 1)]);
     }
 
     proptest! {

@@ -199,7 +199,7 @@ pub(crate) fn whole_samples(
     })
 }
 
-pub(crate) fn check_samples(n_canary: f64, n_stable: f64) -> Result<(), PowerError> {
+fn check_samples(n_canary: f64, n_stable: f64) -> Result<(), PowerError> {
     check("n_canary", n_canary, 2.0, MAX_SAMPLES, "2 to 1e15 observations")?;
     check("n_stable", n_stable, 2.0, MAX_SAMPLES, "2 to 1e15 observations")
 }

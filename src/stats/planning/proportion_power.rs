@@ -25,7 +25,6 @@ use super::power::SampleSizes;
 use super::power::check;
 use super::power::check_alpha;
 use super::power::check_power;
-use super::power::check_samples;
 use super::power::whole_samples;
 use crate::stats::Alternative;
 use crate::stats::distributions::normal::normal_quantile;
@@ -105,11 +104,13 @@ impl ProportionPower {
         let fewest = (1.0 / ratio).max(1.0);
         let canary = (reach.max(0.0) / difference).powi(2).max(fewest);
         whole_samples(canary, ratio, |n_canary, n_stable| {
-            Self { allocation_ratio: n_stable / n_canary, ..*self }.power_of(n_canary)
+            Self { allocation_ratio: n_stable / n_canary, ..*self }.power_with(n_canary)
         })
     }
 
-    fn power_of(&self, n_canary: f64) -> f64 {
+    /// The probability of detecting the difference with this many observations of the canary, and the
+    /// allocation ratio times as many of stable; at most 1 up to rounding.
+    pub fn power_with(&self, n_canary: f64) -> f64 {
         let (under_the_null, as_they_are) = self.deviations();
         let shift = (self.canary_rate - self.stable_rate - self.margin) * n_canary.sqrt();
         let beyond = |tail: f64, shift: f64| {
@@ -145,43 +146,6 @@ impl ProportionPower {
         };
         (deviation(null + self.margin, null), deviation(canary, stable))
     }
-}
-
-/// The probability of detecting the difference of these rates with these samples (2 to 1e15 each; fractions allowed).
-///
-/// ```
-/// use serin::stats::Alternative;
-/// use serin::stats::proportion_power_at;
-///
-/// // statsmodels: power_proportions_2indep(0.01, 0.01, 500, 9.0, 0.05, alternative="larger").power
-/// let power = proportion_power_at(500.0, 4500.0, 0.02, 0.01, 0.05, Alternative::Greater)?;
-/// assert!((power - 0.6168554754601348).abs() < 1e-12);
-/// # Ok::<(), serin::stats::PowerError>(())
-/// ```
-pub fn proportion_power_at(
-    n_canary: f64,
-    n_stable: f64,
-    canary_rate: f64,
-    stable_rate: f64,
-    alpha: f64,
-    alternative: Alternative,
-) -> Result<f64, PowerError> {
-    check_samples(n_canary, n_stable)?;
-    check_rate("canary_rate", canary_rate)?;
-    check_rate("stable_rate", stable_rate)?;
-    check_alpha(alpha)?;
-    let allocation_ratio = n_stable / n_canary;
-    let (margin, power) = (0.0, 1.0);
-    let plan = ProportionPower {
-        canary_rate,
-        stable_rate,
-        margin,
-        alpha,
-        power,
-        allocation_ratio,
-        alternative,
-    };
-    Ok(plan.power_of(n_canary).min(1.0))
 }
 
 fn check_rate(field: &'static str, rate: f64) -> Result<(), PowerError> {

@@ -9,6 +9,8 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
+use crate::stats::Harm;
+use crate::stats::Margin;
 use crate::stats::summary::histogram::Histogram;
 use crate::stats::summary::layout::Layout;
 

@@ -77,8 +77,6 @@ pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
 pub use test::Test;
 
-pub use super::fixed_horizon::margin::Harm;
-pub use super::fixed_horizon::margin::Margin;
 
 #[cfg(test)]
 #[path = "expectation_tests.rs"]
