@@ -27,11 +27,11 @@ use serin::simulation::simulate;
 use serin::simulation::study;
 use serin::simulation::study::Quantiles;
 use serin::simulation::study::Study;
+use serin::stats::Harm;
 use serin::stats::Layout;
+use serin::stats::Margin;
 use serin::stats::sequential::FailureMargins;
 use serin::stats::sequential::FailureMonitor;
-use serin::stats::Harm;
-use serin::stats::Margin;
 use serin::stats::sequential::Monitor;
 use serin::stats::sequential::Test;
 

@@ -2,7 +2,7 @@
 //!
 //! The plain formula subtracts log-gammas of the size of n ln n and loses as many digits. Loader's
 //! saddle-point form writes the same probability exactly, as small corrections that are each
-//! computed without cancellation. Fisher's test and Student's t both stand on it.
+//! computed without cancellation. Fisher's test and Student's t both use it.
 //!
 //! ```text
 //! ln b(x; n, p) = err(n) - err(x) - err(n-x) - D(x, np) - D(n-x, nq) + ln(n / (2 pi x (n-x))) / 2

@@ -14,7 +14,7 @@
 //! (scipy, mpmath).
 //!
 //! Continued fraction: NIST Digital Library of Mathematical Functions, 8.17.22,
-//! <https://dlmf.nist.gov/8.17>; factor in Loader's saddle-point form, see `saddle_point`.
+//! <https://dlmf.nist.gov/8.17>; factor in Loader's saddle-point form, see `binomial`.
 
 use super::binomial::ln_binomial;
 use super::root::find_root;

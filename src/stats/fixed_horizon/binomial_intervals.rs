@@ -1,6 +1,6 @@
 //! Confidence intervals of one rate: Wilson and Clopper-Pearson.
 //!
-//! The textbook interval, p +- z sqrt(p (1-p) / n), has no width at 0 errors. These have.
+//! The textbook interval, p +- z sqrt(p (1-p) / n), has width 0 at 0 errors; these intervals do not.
 
 use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::incomplete_beta::incomplete_beta_inverse;
@@ -13,8 +13,8 @@ use crate::stats::distributions::normal::normal_quantile;
 /// half-width = z / (n + z^2) sqrt( k (n - k) / n + z^2/4 )
 /// ```
 ///
-/// where z is the normal quantile of the level. Its coverage is near the level on average, which
-/// is why it is the one to show; at k = 0 it is 0 to z^2 / (n + z^2).
+/// where z is the normal quantile of the level. Its coverage is near the level on average, so it is
+/// the interval to display; at k = 0 it is 0 to z^2 / (n + z^2).
 ///
 /// Assumes independent observations. `None` without observations, for k > n, for more than 10^12
 /// observations, or for a level outside 0 to 1.
@@ -54,8 +54,8 @@ pub(crate) fn wilson(k: f64, n: f64, z: f64) -> (f64, f64) {
 /// low:  P(X >= k) = (1 - level) / 2        high:  P(X <= k) = (1 - level) / 2
 /// ```
 ///
-/// where X is binomial with n trials. It covers the true rate at least as often as the level says,
-/// at the price of being wider than needed.
+/// where X is binomial with n trials. It covers the true rate at least as often as the level says, and
+/// is therefore wider than necessary.
 ///
 /// Assumes independent observations. `None` without observations, for k > n, for more than 10^12
 /// observations, or for a level outside 0 to 1.

@@ -1,8 +1,8 @@
 //! Percentile bootstrap: intervals for differences of means and quantiles.
 //!
-//! The bootstrap lets the sample stand for the population: it draws samples from the sample and
-//! looks at how much their difference varies. It gives an interval for quantiles, where formulas
-//! need the unknown density.
+//! The bootstrap treats the sample as the population: it draws samples from the sample and measures
+//! how much their difference varies. It also gives intervals for quantiles, where formulas need the
+//! unknown density.
 
 use crate::stats::distributions::incomplete_beta::binomial_lower_tail;
 use crate::stats::distributions::normal::normal_quantile;
@@ -10,7 +10,7 @@ use crate::stats::summary::moments::Moments;
 use crate::stats::summary::points::Points;
 use crate::stats::summary::points::quantile_rank;
 
-/// A percentile bootstrap: how many resamples, and for which interval.
+/// A percentile bootstrap: number of resamples and level of the interval.
 ///
 /// ```text
 /// for b = 1 .. resamples:  d_b = statistic(resample of canary) - statistic(resample of stable)
@@ -23,7 +23,7 @@ use crate::stats::summary::points::quantile_rank;
 /// The random bits are an argument: the same bits give the same interval. A source of independent
 /// 64-bit numbers is needed, any modern generator.
 ///
-/// Assumes independent observations, and samples large enough to stand for their population: the
+/// Assumes independent observations, and samples large enough to represent their population: the
 /// interval is too narrow below some dozens of values, for extreme quantiles, and for means whose
 /// variance is infinite.
 ///
@@ -31,7 +31,7 @@ use crate::stats::summary::points::quantile_rank;
 /// doi:10.1201/9780429246593.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bootstrap {
-    /// How often canary and stable are drawn again, 2 to 10^7; 10,000 is customary.
+    /// Number of resamples of canary and stable, 2 to 10^7; 10,000 is customary.
     pub resamples: u32,
     /// The level of the two-sided interval, such as 0.95.
     pub level: f64,
@@ -50,7 +50,7 @@ pub struct BootstrapInterval {
     pub standard_error: f64,
 }
 
-/// More resamples would take more memory than an interval is worth.
+/// Limit of the memory for resampled differences: 80 MB.
 const MAX_RESAMPLES: u32 = 10_000_000;
 
 impl Bootstrap {

@@ -1,4 +1,4 @@
-//! Drift measures: how far has a distribution moved, in one number?
+//! Drift measures: how far a distribution has moved, as one number.
 //!
 //! Drift of predictions is judged by size, not by p-value: with a million predictions every shift
 //! is significant. The measures need no test and no assumption; they compare shares.
@@ -8,8 +8,7 @@ use statrs::function::gamma::checked_gamma_ur;
 use crate::stats::summary::points::Points;
 use crate::stats::summary::points::merged;
 
-/// The average distance by which values would have to be moved to turn one distribution into the
-/// other (Wasserstein-1, the earth mover's distance), in the unit of the values.
+/// The average distance by which values must move to turn one distribution into the other (Wasserstein-1, the earth mover's distance), in the unit of the values.
 ///
 /// ```text
 /// W = integral of |F_c(x) - F_s(x)| dx
@@ -39,7 +38,7 @@ pub fn wasserstein_distance(canary: &Points, stable: &Points) -> Option<f64> {
     let (mut distance, mut before) = (0.0, f64::NAN);
     for (value, of_canary, of_stable) in merged(canary, stable) {
         let gap = seen_canary as f64 / n_canary - seen_stable as f64 / n_stable;
-        // Before the first value there is no gap, and nothing to add.
+        // The gap is 0 before the first value.
         if gap != 0.0 {
             distance += gap.abs() * (value - before);
         }
@@ -86,7 +85,7 @@ impl SharedBins {
     /// At most `bins` bins, each of which holds about the same number of stable's values: a bin is
     /// closed at the first value where its share of stable's values is reached. Ten are customary.
     ///
-    /// `None` means that a sample is empty or that no bin was asked for.
+    /// `None` means that a sample is empty or that `bins` is 0.
     pub fn by_stable_quantiles(canary: &Points, stable: &Points, bins: u32) -> Option<Self> {
         if canary.is_empty() || stable.is_empty() || bins == 0 {
             return None;
@@ -115,8 +114,8 @@ impl SharedBins {
     /// PSI = sum (c - s) ln(c / s)        c, s = the bin's share of the canary's, of stable's values
     /// ```
     ///
-    /// By custom, below 0.1 nothing has happened, and above 0.25 much has. The rule says nothing for
-    /// small samples: by chance alone PSI is about (bins - 1)(1/n_c + 1/n_s).
+    /// By custom, below 0.1 the change is negligible and above 0.25 it is large. The rule does not hold
+    /// for small samples: by chance alone PSI is about (bins - 1)(1/n_c + 1/n_s).
     ///
     /// An empty bin would make it infinite. Where there is one, half an observation is added to
     /// every bin of both sides, so that the rule does not depend on which side is empty.

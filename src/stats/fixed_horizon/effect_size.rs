@@ -1,6 +1,6 @@
 //! Cohen's d: a difference of means in standard deviations.
 //!
-//! A p-value says whether there is a difference; with enough traffic there always is one.
+//! With enough traffic every difference is significant; d says whether it matters.
 
 use crate::stats::summary::moments::Moments;
 

@@ -1,7 +1,7 @@
 //! Fisher's exact test: does the canary fail more often than stable?
 //!
-//! Errors are rare, so normal approximations are at their worst exactly where it matters: no error
-//! yet, or the first few. Fisher's test is exact for any counts.
+//! Errors are rare, and normal approximations are worst where it matters: at zero errors or the first
+//! few. Fisher's test is exact for any counts.
 
 use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::binomial::ln_binomial;
@@ -23,7 +23,7 @@ use crate::stats::distributions::binomial::ln_binomial;
 /// observations, some milliseconds at 10^12.
 ///
 /// Fisher (1935), "The logic of inductive inference", Journal of the Royal Statistical Society
-/// 98(1), doi:10.2307/2342435; binomial terms after Loader (2000), see `saddle_point`.
+/// 98(1), doi:10.2307/2342435; binomial terms after Loader (2000), see `binomial`.
 ///
 /// ```
 /// use serin::stats::fisher_exact_greater;
@@ -118,7 +118,7 @@ impl Table {
         Some(Self { canary: n_canary as f64, stable: n_stable as f64, events })
     }
 
-    /// P(X >= k). Whichever tail does not hold the bulk is summed: there the terms only fall.
+    /// P(X >= k). The tail away from the mode is summed, because its terms only fall.
     fn p_at_least(&self, k: f64) -> f64 {
         let p = if k > self.mode() { self.upper_tail(k) } else { 1.0 - self.lower_tail(k - 1.0) };
         p.clamp(0.0, 1.0)

@@ -1,7 +1,7 @@
-//! Kolmogorov-Smirnov test of two samples: does anything differ, center, spread or tail?
+//! Kolmogorov-Smirnov test of two samples: do center, spread or tails differ?
 //!
-//! The largest distance between the two cumulative distributions notices every kind of difference,
-//! and each less readily than a test made for that kind.
+//! The largest distance between the two cumulative distributions detects every kind of difference, but
+//! with less power than a test for that kind.
 
 use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::lattice_paths::probability_of_reaching;

@@ -1,7 +1,7 @@
 //! Mann-Whitney U test: are the canary's values larger, whatever their distribution?
 //!
-//! The test asks about ranks, so an outlier counts as one value and no more. Its effect size reads
-//! aloud: how often is a request of the canary slower than one of stable?
+//! The test uses ranks, so an outlier counts as one value. Its effect size has a plain meaning: how
+//! often is a request of the canary slower than one of stable?
 
 use crate::stats::MAX_OBSERVATIONS;
 use crate::stats::distributions::normal::normal_tail;
@@ -22,8 +22,8 @@ use crate::stats::summary::points::merged;
 /// otherwise that of the normal distribution with tie and continuity correction. Buckets of a
 /// histogram are ties, which the correction accounts for.
 ///
-/// Assumes independent observations. Equal distributions are the null hypothesis; it notices
-/// a shift toward larger or smaller values, not a mere change of spread.
+/// Assumes independent observations. The null hypothesis is equal distributions; the test detects
+/// shifts toward larger or smaller values, not a mere change of spread.
 ///
 /// `None` means that a sample is empty, or that there are more than 10^12 observations. When all
 /// values are equal nothing speaks against equality: every p-value is 1.

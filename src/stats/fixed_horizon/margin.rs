@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Which difference of the canary's is harm?
+/// The direction in which a difference is harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Harm {
@@ -28,21 +28,21 @@ pub struct Margin {
 }
 
 impl Margin {
-    /// A share of stable's value and nothing else.
+    /// A margin relative to stable's value.
     pub const fn relative(relative: f64) -> Self {
         Self { relative, absolute: 0.0 }
     }
 
-    /// An amount in the unit of the values and nothing else.
+    /// A margin in the unit of the values.
     pub const fn absolute(absolute: f64) -> Self {
         Self { relative: 0.0, absolute }
     }
 
-    /// The value of stable's that a value of the canary's may be compared with: what is granted is
-    /// taken off the canary's, because the functions are measured on stable's scale. Put onto
-    /// stable's it could lift all of its values above that scale, and hide any harm.
+    /// The canary's value without the margin, to compare with stable's values. The margin is subtracted
+    /// from the canary, because functions are measured on stable's scale: added to stable, it could lift
+    /// all values above that scale and hide any harm.
     ///
-    /// A negative part grants nothing.
+    /// A negative part counts as 0.
     pub(crate) fn unshift(&self, value: f64, sign: f64) -> f64 {
         let less = value - sign * self.absolute.max(0.0);
         let grows = if less >= 0.0 { sign } else { -sign };

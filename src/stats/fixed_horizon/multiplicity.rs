@@ -1,8 +1,7 @@
 //! Corrections for several tests: Holm, Benjamini-Hochberg, and e-BH.
 //!
-//! With twenty metrics at 5 % one false alarm is to be expected. An *adjusted* p-value is the
-//! smallest level at which the procedure would still reject that hypothesis: compare it with alpha
-//! as if it were the only one.
+//! With twenty metrics at 5 %, one false alarm is expected. An *adjusted* p-value is the smallest
+//! level at which the procedure would still reject that hypothesis: compare it with alpha directly.
 
 /// Holm's step-down procedure: the probability of any false rejection is at most alpha, however the
 /// tests depend on each other.

@@ -1,8 +1,8 @@
 //! Non-inferiority test: is the canary's mean worse by less than a margin?
 //!
-//! "No significant difference" proves nothing: a handful of requests never differs
-//! significantly. Here the burden is the other way round: the canary must show that what it loses is
-//! less than the margin, and the interval shows how much it may lose.
+//! "No significant difference" proves nothing: a handful of requests never differs significantly. Here
+//! the burden of proof is reversed: the canary must show that its loss is less than the margin, and the
+//! interval bounds the loss.
 
 use super::margin::Harm;
 use super::margin::Margin;

@@ -5,7 +5,7 @@ use crate::stats::distributions::normal::normal_quantile;
 use crate::stats::distributions::normal::normal_tail;
 use crate::stats::distributions::root::find_root;
 
-/// The events of canary and stable: how often something happened in how many observations.
+/// The events of canary and stable: counts of events and of observations.
 ///
 /// Tests and interval assume independent observations, and are normal approximations;
 /// [`fisher_exact_greater`](super::fisher::fisher_exact_greater) is exact. They work with 0 events, and

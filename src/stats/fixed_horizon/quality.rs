@@ -7,8 +7,8 @@ use crate::stats::summary::histogram::Histogram;
 use crate::stats::summary::histogram::LayoutMismatch;
 use crate::stats::summary::layout::Layout;
 
-/// A probability counts as at least this far from 0 and from 1: a single certain error must not be
-/// infinitely bad. The logarithmic loss is 13.8 at most.
+/// Probabilities are clipped this far from 0 and 1, so that a single certain error has a finite loss:
+/// at most 13.8.
 const CLIPPED_AT: f64 = 1e-6;
 
 /// Bins of the calibration error, of equal width.
@@ -40,7 +40,7 @@ pub fn brier(probability: f64, outcome: bool) -> f64 {
     distance * distance
 }
 
-/// What is known of predictions whose outcomes are known. Mergeable; 16 kB whatever their number.
+/// Quality of predictions whose outcomes are known. Mergeable; 16 kB whatever their number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
@@ -50,7 +50,7 @@ pub struct Quality {
     brier: f64,
     /// The probabilities predicted where the outcome was positive.
     positive: Histogram,
-    /// The others.
+    /// The probabilities predicted where the outcome was negative.
     negative: Histogram,
 }
 
@@ -73,10 +73,10 @@ impl Quality {
         scores.record(probability);
     }
 
-    /// Adds what others have seen.
+    /// Adds the predictions of another one.
     ///
     /// # Errors
-    /// When the other's histograms have other buckets.
+    /// When the histograms have different layouts.
     pub fn merge(&mut self, other: &Self) -> Result<(), LayoutMismatch> {
         self.positive.merge(&other.positive)?;
         self.negative.merge(&other.negative)?;
@@ -85,17 +85,17 @@ impl Quality {
         Ok(())
     }
 
-    /// Whether it was made with the buckets that are used now.
+    /// Whether its histograms have the current layouts.
     pub fn is_sound(&self) -> bool {
         Self::default().merge(self).is_ok()
     }
 
-    /// Outcomes that are known.
+    /// Number of known outcomes.
     pub fn count(&self) -> u64 {
         self.positives().saturating_add(self.negative.count())
     }
 
-    /// Those of them that are positive.
+    /// Number of positive outcomes.
     pub fn positives(&self) -> u64 {
         self.positive.count()
     }

@@ -1,6 +1,6 @@
 //! Welch's t-test: do two means differ when the variances may differ too?
 //!
-//! Welch's test is made for one look. Looked at again and again it raises more and more false alarms.
+//! The test is valid for one look. Repeated looks raise more and more false alarms.
 
 use crate::stats::distributions::student_t::student_t_quantile;
 use crate::stats::distributions::student_t::student_t_tail;

@@ -77,7 +77,6 @@ pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
 pub use test::Test;
 
-
 #[cfg(test)]
 #[path = "expectation_tests.rs"]
 pub(crate) mod expectation;

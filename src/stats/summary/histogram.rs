@@ -41,7 +41,7 @@ pub struct Histogram {
     total: u64,
 }
 
-/// Two histograms divide the numbers differently, so that their buckets do not correspond.
+/// Two histograms have different layouts, so their buckets do not correspond.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
     "histograms of different layouts cannot be merged ({left:?} and {right:?}): \
@@ -88,7 +88,7 @@ impl Histogram {
         Ok(())
     }
 
-    /// What was added since `earlier`, a former state of the same histogram.
+    /// The values added since `earlier`, an earlier state of the same histogram.
     ///
     /// `None` when `earlier` is not an earlier state: another layout, or more values in some bucket.
     pub fn subtract(&self, earlier: &Self) -> Option<Self> {
@@ -102,7 +102,7 @@ impl Histogram {
         Some(Self { layout: self.layout, counts: counts?, total })
     }
 
-    /// Halves every count, so that what comes next weighs twice as much.
+    /// Halves every count, so that new values weigh twice as much.
     ///
     /// The cumulative counts are halved and rounded, not each count: otherwise buckets that hold one
     /// value, the tail, would vanish.

@@ -40,7 +40,7 @@ use super::summary::points::Points;
 pub struct Summary {
     moments: Moments,
     histogram: Histogram,
-    /// Values refused by both: a model that answers NaN must not pass unnoticed.
+    /// Values that neither records, counted so that a model that answers NaN is noticed.
     unrecordable: u64,
 }
 
@@ -68,7 +68,7 @@ impl Summary {
         Ok(())
     }
 
-    /// What was added since `earlier`, a former state of the same summary; `None` when it is none.
+    /// The values added since `earlier`, an earlier state of the same summary; `None` if it is not one.
     ///
     /// Counts and buckets are exact; see [`Moments::subtract`] for the mean, spread and extremes.
     pub fn subtract(&self, earlier: &Self) -> Option<Self> {
@@ -94,7 +94,7 @@ impl Summary {
         self.moments.count()
     }
 
-    /// How many values were refused because they were not finite or absurdly large.
+    /// How many values were not finite or too large to record.
     pub fn unrecordable(&self) -> u64 {
         self.unrecordable
     }
@@ -126,13 +126,13 @@ impl Summary {
     /// The middles of the occupied buckets with their counts, ascending.
     ///
     /// They are not clamped to the extremes as quantiles are: two tracks must see the same value
-    /// for the same bucket, or a rank test would find an order within it that nobody measured.
+    /// for the same bucket, or a rank test would find an order within it that was not measured.
     pub fn points(&self) -> Points {
         self.histogram.points()
     }
 }
 
-/// What travels: the parts, not yet known to describe the same values.
+/// The serialized form, not yet checked to describe the same values.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {

@@ -2,7 +2,7 @@
 //!
 //! [`Moments`] holds the count, the mean, the sum of squared deviations, the smallest and the
 //! largest value: 48 bytes, exact up to rounding, whatever the traffic. Two of them merge into the
-//! moments of both samples, which is why workers can count apart.
+//! moments of both samples, so workers can count independently.
 //!
 //! A value that is not finite, or larger than [`MAX_MAGNITUDE`], is ignored: one of them would
 //! turn the mean or the variance into NaN or infinity for good. [`Summary`](super::Summary) counts
@@ -107,7 +107,7 @@ impl Moments {
         self.max = self.max.max(other.max);
     }
 
-    /// The moments of what was added since `earlier`, a former state of the same sample.
+    /// The moments of the values added since `earlier`, an earlier state of the same sample.
     ///
     /// `None` when `earlier` holds more values than `self`. The extremes of an increment cannot be
     /// known: `min` and `max` of the answer are those of `self`, which enclose them.
@@ -189,7 +189,7 @@ impl FromIterator<f64> for Moments {
     }
 }
 
-/// What travels: the same fields, not yet known to belong together.
+/// The serialized form, not yet checked for consistency.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -201,7 +201,7 @@ struct Fields {
     max: f64,
 }
 
-/// Numbers that no sample has.
+/// Numbers that cannot be the moments of a sample.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "no sample has {numbers}: expected finite numbers with min <= origin + mean <= max and \

@@ -1,4 +1,4 @@
-//! Is what is shadowed asked, compared and kept, once, of the right step, and in bounds?
+//! Shadowed requests are compared once, in the right step, and within bounds.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,8 +34,8 @@ fn work_off(service: &Service) -> usize {
     service.serving.work_off(&runtime(), &AtomicBool::new(false))
 }
 
-/// Sends this customer with another tenure each time; how many were answered by the canary.
-fn ask(service: &Service, requests: u32, key: impl Fn(u32) -> Option<String>) -> u32 {
+/// Sends this customer with another tenure each time. Returns how many the canary answered.
+fn send(service: &Service, requests: u32, key: impl Fn(u32) -> Option<String>) -> u32 {
     let runtime = runtime();
     let by_canary = |n: u32| {
         let tenure = f64::from(n.wrapping_mul(2_654_435_761) % 1000) / 100.0;
@@ -51,7 +51,7 @@ fn ask(service: &Service, requests: u32, key: impl Fn(u32) -> Option<String>) ->
     (0..requests).map(by_canary).sum()
 }
 
-fn nobody(_: u32) -> Option<String> {
+fn without_key(_: u32) -> Option<String> {
     None
 }
 
@@ -62,7 +62,7 @@ fn a_shadow_answers_no_user_and_gets_its_share() {
         let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
         let status = service.deploy(shadowing("model_v2.bin", percent), None).unwrap();
         assert_eq!(status.traffic_percent, 0.0);
-        assert_eq!(ask(&service, 400, nobody), 0);
+        assert_eq!(send(&service, 400, without_key), 0);
         assert_eq!(work_off(&service), expected, "{percent} %");
         let shadow = service.status().shadow.unwrap();
         assert_eq!((shadow.pairs, shadow.waiting, shadow.dropped), (expected as u64, 0, 0));
@@ -76,7 +76,7 @@ fn with_traffic_only_requests_that_stable_answered_are_shadowed() {
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let with_users = Deployment { weight: Some(weight(25.0)), ..shadowing("model_v2.bin", 100.0) };
     service.deploy(with_users, None).unwrap();
-    assert_eq!(ask(&service, 400, nobody), 100);
+    assert_eq!(send(&service, 400, without_key), 100);
     assert_eq!(work_off(&service), 300);
     assert_eq!(service.status().tracks.stable.requests, 300);
 }
@@ -87,20 +87,20 @@ fn a_key_is_compared_once() {
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
     let customers = |n| Some(format!("customer-{}", n % 10));
-    ask(&service, 300, customers);
+    send(&service, 300, customers);
     assert_eq!(work_off(&service), 10);
     // Not after a step without a shadow either, nor after a restart.
     for shadow in [Weight::ZERO, weight(100.0)] {
         service.command(Command::SetTraffic { weight: Weight::ZERO, shadow }, None).unwrap();
-        ask(&service, 300, customers);
+        send(&service, 300, customers);
         assert_eq!(work_off(&service), 0);
     }
-    ask(&service, 1, |_| Some("another customer".to_owned()));
+    send(&service, 1, |_| Some("another customer".to_owned()));
     assert_eq!(work_off(&service), 1);
     service.save_checkpoint().unwrap();
     drop(service);
     let restarted = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
-    ask(&restarted, 300, customers);
+    send(&restarted, 300, customers);
     assert_eq!(work_off(&restarted), 0);
 }
 
@@ -109,12 +109,12 @@ fn a_pair_of_an_earlier_step_or_a_removed_canary_is_dropped() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    ask(&service, 50, nobody);
+    send(&service, 50, without_key);
     let next = Command::SetTraffic { weight: Weight::ZERO, shadow: weight(50.0) };
     service.command(next, None).unwrap();
     assert_eq!(work_off(&service), 0);
     assert_eq!(service.status().shadow.unwrap().pairs, 0);
-    ask(&service, 50, nobody);
+    send(&service, 50, without_key);
     service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
     assert_eq!(work_off(&service), 0);
     assert!(service.status().shadow.is_none());
@@ -125,7 +125,7 @@ fn the_queue_is_bounded_and_dropped_requests_are_counted() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    ask(&service, 5000, nobody);
+    send(&service, 5000, without_key);
     let shadow = service.status().shadow.unwrap();
     assert_eq!((shadow.waiting, shadow.dropped), (QUEUE, 5000 - QUEUE as u64));
     assert_eq!(work_off(&service), QUEUE);
@@ -149,7 +149,7 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
     let service = bench.start_on(bench.store.clone(), clock.clone());
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
     for _ in 0..5 {
-        ask(&service, 40, nobody);
+        send(&service, 40, without_key);
         work_off(&service);
         service.tick();
     }
@@ -169,7 +169,7 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
     let replayed = restarted.control.replayed(1, watch(&after).ticks).unwrap();
     let replayed = SequentialStatus::new(&replayed.policy, &replayed.conclusion);
     assert_eq!(replayed, watch(&after));
-    ask(&restarted, 10, nobody);
+    send(&restarted, 10, without_key);
     work_off(&restarted);
     restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
@@ -182,7 +182,7 @@ fn disagreements_are_kept_without_redacted_features_until_the_next_deployment() 
     let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 0 };
     let service = bench.start_keeping(retention).unwrap();
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    ask(&service, 500, nobody);
+    send(&service, 500, without_key);
     work_off(&service);
     let (rollout, worst) = service.serving.shadow.disagreements();
     assert_eq!((rollout, worst.len()), (Some(1), 10));
@@ -192,7 +192,7 @@ fn disagreements_are_kept_without_redacted_features_until_the_next_deployment() 
     let names: Vec<&str> = worst[0].features.keys().map(String::as_str).collect();
     assert_eq!(names, ["charge_ratio", "support_calls", "tenure_years", "usage_ratio"]);
     // The same customer over and over is one of them.
-    ask(&service, 500, nobody);
+    send(&service, 500, without_key);
     work_off(&service);
     assert_eq!(service.serving.shadow.disagreements().1[0].count, 2);
     service.command(Command::RollBack { reason: None, quarantine: false }, None).unwrap();
@@ -224,7 +224,7 @@ fn recent_requests_are_replayed_once_per_rollout() {
     let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 200 };
     let service = bench.start_keeping(retention).unwrap();
     // One thread fills one of two workers' parts.
-    ask(&service, 300, nobody);
+    send(&service, 300, without_key);
     service.deploy(shadowing("model_v2.bin", 50.0), None).unwrap();
     let replayed = service.serving.replay_recent().unwrap();
     assert_eq!((replayed.kept, replayed.queued, replayed.already_compared), (100, 100, 0));
@@ -235,7 +235,7 @@ fn recent_requests_are_replayed_once_per_rollout() {
     let again = service.serving.replay_recent().unwrap();
     assert_eq!((again.queued, again.already_compared), (0, 100));
     // Half of these are compared as they come, and not a second time.
-    ask(&service, 40, nobody);
+    send(&service, 40, without_key);
     assert_eq!(work_off(&service), 20);
     assert_eq!(service.serving.replay_recent().unwrap().queued, 20);
     assert_eq!(work_off(&service), 20);
@@ -250,7 +250,7 @@ fn a_rollout_deployed_without_a_shadow_shows_pairs_but_does_not_judge_them() {
     service.deploy(deployment, None).unwrap();
     let shadow = Command::SetTraffic { weight: Weight::ZERO, shadow: weight(100.0) };
     service.command(shadow, None).unwrap();
-    ask(&service, 100, nobody);
+    send(&service, 100, without_key);
     assert_eq!(work_off(&service), 100);
     let status = service.status();
     let shadow = status.shadow.unwrap();
