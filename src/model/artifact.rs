@@ -184,18 +184,17 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
 
 /// Replays the probes.
 fn replay(model: &LogisticRegression, probes: Vec<Probe>) -> Result<(), ArtifactError> {
-    for (index, probe) in probes.into_iter().enumerate() {
-        let row = model.schema().row(Features::Ordered(probe.values));
-        let row = row.map_err(|cause| ArtifactError::ProbeInput { index, cause })?;
-        let computed = model
-            .predict(&row)
-            .map_err(|cause| ArtifactError::ProbeUnanswered { index, cause })?
-            .score();
-        let expected = probe.probability;
+    for (index, Probe { values, probability }) in probes.into_iter().enumerate() {
+        let refusal = |problem: String| ArtifactError::Probe { index, problem };
+        let row = model.schema().row(Features::Ordered(values));
+        let row =
+            row.map_err(|cause| refusal(format!("the schema refuses its input ({cause})")))?;
+        let output = model.predict(&row);
+        let output = output.map_err(|cause| refusal(format!("the model fails ({cause})")))?.score();
         // Written so that NaN does not agree.
-        let agrees = (computed - expected).abs() <= PROBE_TOLERANCE;
+        let agrees = (output - probability).abs() <= PROBE_TOLERANCE;
         if !agrees {
-            return Err(ArtifactError::ProbeOutput { index, expected, computed });
+            return Err(refusal(format!("output {output}, expected {probability}")));
         }
     }
     Ok(())

@@ -160,13 +160,12 @@ impl Schema {
             }
         }
         let (expected, found) = (self.features.len(), other.features.len());
-        if let Some(missing) = self.features.get(found) {
-            return Err(SchemaDifference::Absent { name: quoted(&missing.name), expected, found });
-        }
-        if let Some(extra) = other.features.get(expected) {
-            return Err(SchemaDifference::Extra { name: quoted(&extra.name), expected, found });
-        }
-        Ok(())
+        let (feature, problem) = match (self.features.get(found), other.features.get(expected)) {
+            (Some(missing), _) => (missing, "missing"),
+            (None, Some(extra)) => (extra, "unexpected"),
+            (None, None) => return Ok(()),
+        };
+        Err(SchemaDifference::Count { name: quoted(&feature.name), problem, expected, found })
     }
 
     /// The position of a name; `guess` is tried first, since most clients send schema order.
@@ -189,29 +188,26 @@ impl Serialize for Schema {
 }
 
 fn check(feature: &Feature) -> Result<(), SchemaError> {
-    let name = quoted(&feature.name);
     if feature.name.trim().is_empty() {
         return Err(SchemaError::BlankName);
     }
-    match &feature.kind {
-        FeatureKind::Numeric { mean, scale } => {
-            if !mean.is_finite() {
-                return Err(SchemaError::Mean { name, value: *mean });
-            }
-            if !(scale.is_finite() && *scale > 0.0) {
-                return Err(SchemaError::Scale { name, value: *scale });
-            }
+    let problem = match &feature.kind {
+        FeatureKind::Numeric { mean, .. } if !mean.is_finite() => {
+            format!("mean {mean} is not finite")
         }
+        FeatureKind::Numeric { scale, .. } if !(scale.is_finite() && *scale > 0.0) => {
+            format!("scale {scale} is not a finite number above 0")
+        }
+        FeatureKind::Categorical { levels } if levels.is_empty() => "it has no levels".to_owned(),
         FeatureKind::Categorical { levels } => {
-            if levels.is_empty() {
-                return Err(SchemaError::NoLevels { name });
-            }
-            if let Some(pair) = levels.windows(2).find(|pair| pair[0] >= pair[1]) {
-                return Err(SchemaError::Levels { name, level: quoted(&pair[1]) });
+            match levels.windows(2).find(|pair| pair[0] >= pair[1]) {
+                Some(pair) => format!("level {} repeats or is out of order", quoted(&pair[1])),
+                None => return Ok(()),
             }
         }
-    }
-    Ok(())
+        FeatureKind::Numeric { .. } => return Ok(()),
+    };
+    Err(SchemaError::Invalid { name: quoted(&feature.name), problem })
 }
 
 #[cfg(test)]

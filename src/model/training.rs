@@ -107,19 +107,31 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
 }
 
 fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
-    if !(options.l2 > 0.0 && options.l2 <= MAX_L2) {
-        return Err(TrainingError::L2 { value: options.l2, max: MAX_L2 });
-    }
-    if !(0.0..=1.0).contains(&options.threshold) {
-        return Err(TrainingError::Threshold { value: options.threshold });
-    }
+    let TrainingOptions { l2, threshold, .. } = *options;
+    let l2_range = "a number above 0 and up to 1e9, for example 1 (at 0 the coefficients of a category \
+                    are not unique)";
+    in_range("l2", l2, l2 > 0.0 && l2 <= MAX_L2, l2_range)?;
+    let is_probability = (0.0..=1.0).contains(&threshold);
+    in_range("threshold", threshold, is_probability, "0 to 1, for example 0.5")?;
     match options.holdout {
-        Holdout::Fraction(value) if !(value > 0.0 && value < 1.0) => {
-            Err(TrainingError::Fraction { value })
+        Holdout::Fraction(value) => {
+            let allowed = "a number above 0 and below 1, for example 0.2";
+            in_range("test fraction", value, value > 0.0 && value < 1.0, allowed)
         }
-        Holdout::Every(value) if value < 2 => Err(TrainingError::Every { value }),
-        Holdout::Fraction(_) | Holdout::Every(_) => Ok(()),
+        Holdout::Every(value) => {
+            let allowed = "a whole number from 2, for example 5 for a fifth";
+            in_range("holdout every", value as f64, value >= 2, allowed)
+        }
     }
+}
+
+fn in_range(
+    option: &'static str,
+    value: f64,
+    is_allowed: bool,
+    allowed: &'static str,
+) -> Result<(), TrainingError> {
+    if is_allowed { Ok(()) } else { Err(TrainingError::OutOfRange { option, value, allowed }) }
 }
 
 /// The labels of a part, which must contain both classes.

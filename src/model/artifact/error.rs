@@ -7,10 +7,8 @@ use thiserror::Error;
 use super::digest::Digest;
 use super::limits::FORMAT_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
-use crate::model::PredictError;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
-use crate::model::schema::row::RowError;
 
 /// Why bytes are not an artifact, or a file cannot be read or written.
 #[derive(Debug, Error)]
@@ -98,34 +96,14 @@ pub enum ArtifactError {
     /// The file has no probes.
     #[error("probes: none, so the model cannot be verified; retrain it")]
     NoProbes,
-    /// The schema refuses a probe.
+    /// A probe is not reproduced.
     #[error(
-        "probe {index}: the schema refuses its input ({cause}); use a file that `serin train` wrote"
+        "probe {index}: {problem}; the file is forged, or this release computes differently: retrain the model"
     )]
-    ProbeInput {
+    Probe {
         /// Which probe, from 0.
         index: usize,
-        /// The schema's reason.
-        cause: RowError,
-    },
-    /// The model fails on a probe.
-    #[error("probe {index}: the model fails ({cause}); retrain it")]
-    ProbeUnanswered {
-        /// Which probe, from 0.
-        index: usize,
-        /// The model's reason.
-        cause: PredictError,
-    },
-    /// The output of a probe differs from training.
-    #[error(
-        "probe {index}: output {computed}, expected {expected}; the file is forged, or this release computes differently: retrain the model"
-    )]
-    ProbeOutput {
-        /// Which probe, from 0.
-        index: usize,
-        /// The output in training.
-        expected: f64,
-        /// The output now.
-        computed: f64,
+        /// What went wrong.
+        problem: String,
     },
 }

@@ -17,37 +17,13 @@ pub enum SchemaError {
         /// The name.
         name: String,
     },
-    /// The mean is not finite.
-    #[error("feature {name}: mean {value} is not finite; retrain the model")]
-    Mean {
+    /// What training learned about a feature is invalid.
+    #[error("feature {name}: {problem}; retrain the model")]
+    Invalid {
         /// The feature.
         name: String,
-        /// Its mean.
-        value: f64,
-    },
-    /// The scale is not finite, or not positive.
-    #[error("feature {name}: scale {value} is not a finite number above 0; retrain the model")]
-    Scale {
-        /// The feature.
-        name: String,
-        /// Its scale.
-        value: f64,
-    },
-    /// A categorical feature has no levels.
-    #[error("feature {name}: no levels; a categorical feature needs at least one")]
-    NoLevels {
-        /// The feature.
-        name: String,
-    },
-    /// The levels are not sorted and unique.
-    #[error(
-        "feature {name}: level {level} repeats or is out of order; levels must be sorted and unique"
-    )]
-    Levels {
-        /// The feature.
-        name: String,
-        /// The level at fault.
-        level: String,
+        /// What is invalid.
+        problem: String,
     },
 }
 
@@ -76,25 +52,15 @@ pub enum SchemaDifference {
         /// The kind found.
         found: String,
     },
-    /// The other schema lacks a feature.
+    /// The other schema lacks a feature, or has one more.
     #[error(
-        "feature {name} is missing ({found} features, expected {expected}); train on the same columns"
+        "feature {name} is {problem} ({found} features, expected {expected}); train on the same columns"
     )]
-    Absent {
-        /// The first missing feature.
+    Count {
+        /// The first feature that only one schema has.
         name: String,
-        /// The number expected.
-        expected: usize,
-        /// The number found.
-        found: usize,
-    },
-    /// The other schema has more features.
-    #[error(
-        "feature {name} is unexpected ({found} features, expected {expected}); train on the same columns"
-    )]
-    Extra {
-        /// The first unexpected feature.
-        name: String,
+        /// `missing` or `unexpected`.
+        problem: &'static str,
         /// The number expected.
         expected: usize,
         /// The number found.

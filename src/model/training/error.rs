@@ -11,37 +11,15 @@ use crate::model::schema::row::RowError;
 /// Why training failed.
 #[derive(Debug, Error)]
 pub enum TrainingError {
-    /// The penalty is out of range.
-    #[error(
-        "l2: {value} is out of range; use a number above 0 and up to {max:e}, for example 1 (at 0 the coefficients of a category are not unique)"
-    )]
-    L2 {
-        /// The value.
+    /// An option is out of range.
+    #[error("{option}: {value} is out of range; use {allowed}")]
+    OutOfRange {
+        /// The option.
+        option: &'static str,
+        /// Its value.
         value: f64,
-        /// The maximum.
-        max: f64,
-    },
-    /// The threshold is not a probability.
-    #[error("threshold: {value} is out of range; use 0 to 1, for example 0.5")]
-    Threshold {
-        /// The value.
-        value: f64,
-    },
-    /// The test fraction is out of range.
-    #[error(
-        "test fraction: {value} is out of range; use a number above 0 and below 1, for example 0.2"
-    )]
-    Fraction {
-        /// The value.
-        value: f64,
-    },
-    /// The holdout step is out of range.
-    #[error(
-        "holdout every: {value} is out of range; use a whole number from 2, for example 5 for a fifth"
-    )]
-    Every {
-        /// The value.
-        value: usize,
+        /// The allowed values.
+        allowed: &'static str,
     },
     /// A part has one class.
     #[error(
