@@ -162,7 +162,7 @@ fn a_rollback_by_serin_itself_is_told() {
     app.predict_times(60);
     let data = receiver.got(1).remove(0).json()["data"].clone();
     assert_eq!(data["by"], "automatic");
-    assert!(data["reason"].as_str().unwrap().starts_with("a trigger fired"), "{data}");
+    assert_eq!(data["cause"]["trigger"]["kind"], "failures", "{data}");
     assert_eq!(app.status()["canary"], Value::Null);
 }
 
