@@ -213,9 +213,7 @@ impl TryFrom<String> for Secret {
 
     fn try_from(text: String) -> Result<Secret, &'static str> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(
-                "the token is empty or not visible ASCII; use another one, or leave the setting out",
-            );
+            return Err("empty or not visible ASCII; use another token, or leave the setting out");
         }
         Ok(Secret(text))
     }

@@ -52,7 +52,10 @@ impl Layers {
         let path = file.or_else(|| default.exists().then_some(default));
         let file = path.map(|path| {
             let text = std::fs::read_to_string(path).with_context(|| {
-                format!("cannot read {}; check the path of the settings file", path.display())
+                format!(
+                    "cannot read {}; check the path of the settings file (--config)",
+                    path.display()
+                )
             })?;
             anyhow::Ok(File { path: path.to_owned(), text })
         });
