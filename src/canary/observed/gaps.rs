@@ -7,6 +7,7 @@
 //!
 //! The bucket gives the value back to the bit, because every observed value is the middle of a bucket.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
@@ -60,13 +61,18 @@ impl<L: Buckets> Gaps<L> {
         values: &[(f64, u64)],
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        let mut numbers = Vec::with_capacity(values.len());
-        let mut next = 0;
+        // Observed values ascend. Whatever is written can be read, in any order.
+        let mut counts = BTreeMap::<usize, u64>::new();
         for (value, count) in values {
-            let bucket = L::LAYOUT.bucket(*value);
-            numbers.push(2 * bucket.saturating_sub(next) as u64 + u64::from(*count != 1));
-            if *count != 1 {
-                numbers.push(*count);
+            let sum = counts.entry(L::LAYOUT.bucket(*value)).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        let mut numbers = Vec::with_capacity(counts.len());
+        let mut next = 0;
+        for (bucket, count) in counts {
+            numbers.push(2 * (bucket - next) as u64 + u64::from(count != 1));
+            if count != 1 {
+                numbers.push(count);
             }
             next = bucket + 1;
         }

@@ -119,15 +119,15 @@ fn every_situation_of_a_step() {
         (0, Hold, 100, 60, "advance"),
         (0, Promote, 100, 60, "advance"),
         (0, Promote, 100, 59, "wait: 1s of the bake time left"),
-        (0, Rollback, 0, 0, "roll back: the sequential judge has no evidence"),
-        (0, Rollback, 100, 60, "roll back: the sequential judge has no evidence"),
+        (0, Rollback, 0, 0, "roll back: harm was found"),
+        (0, Rollback, 100, 60, "roll back: harm was found"),
         (1, Hold, 5000, 300, "wait: the sequential judge has no evidence"),
         (1, Promote, 5000, 119, "wait: 1s of the bake time left"),
         (1, Promote, 0, 300, "wait: canary has 0 of 100"),
         (1, Promote, 5000, 300, "promote"),
         (0, Hold, 0, 600, "roll back: no verdict within 10m"),
         (1, Hold, 5000, 600, "roll back: no verdict within 10m"),
-        (1, Rollback, 5000, 700, "roll back: the sequential judge has no evidence"),
+        (1, Rollback, 5000, 700, "roll back: harm was found"),
     ] {
         let mut rollout = running(&plan());
         rollout.position = position;

@@ -140,7 +140,7 @@ fn what_only_advises_changes_nothing_and_what_was_overruled_is_not_taken_up_agai
 }
 
 #[test]
-fn a_revert_is_of_the_promotion_that_is_watched() {
+fn a_revert_undoes_the_monitored_promotion_only() {
     let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let reverted = |rollout| Event::Reverted {
         rollout,
@@ -152,7 +152,7 @@ fn a_revert_is_of_the_promotion_that_is_watched() {
     assert_eq!(other, Err(Refusal::OtherRollout { meant: 2, running: 1 }));
     let back = after(&state, &reverted(1), 20);
     assert_eq!((&back.stable, back.stable_since), (&version("v1"), at(20)));
-    assert_eq!(back.quarantine.get("digest-v2").map(String::as_str), Some("bad"));
+    assert_eq!(back.quarantine.get("digest-v2").map(String::as_str), Some("by hand"));
     let last = back.last.as_ref().unwrap();
     assert_eq!(last.outcome, Outcome::Reverted);
     assert!(last.cool_down_until.is_some(), "serin waits, too");
