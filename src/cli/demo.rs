@@ -140,7 +140,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
     anstream::println!(
-        "Each scenario starts its own server with model_v1 as stable and talks to it over plain HTTP;\n\
+        "Each scenario starts its own server with model_v1 as stable and talks to it over\nHTTP; \
          serin serve and curl do the same."
     );
     let (mut failed, mut checks) = (0, 0);

@@ -45,7 +45,8 @@ impl Story {
 
     /// Says what happens.
     pub fn say(&self, what: &str) {
-        anstream::println!("  {} {what}", styled(show::FAINT, "▸"));
+        let text = show::wrapped(what, "    ");
+        anstream::println!("  {} {}", styled(show::FAINT, "▸"), text.trim_start());
     }
 
     /// Checks that this holds, and shows what was seen if it does not.

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::client::ServerArgs;
 use super::page::Page;
 use crate::canary::Event;
+use crate::canary::Weight;
 use crate::canary::policy::Mode;
 use crate::cli::show;
 use crate::service::status::history::History;
@@ -73,21 +74,24 @@ pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> 
             line.by,
         );
         let why = show::plain(&line.why);
-        let indent = " ".repeat(cells.chars().count());
-        let indented =
-            textwrap::Options::new(width).initial_indent(&cells).subsequent_indent(&indent);
-        page.lines.extend(textwrap::wrap(&why, indented).iter().map(|it| it.trim_end().to_owned()));
+        let below = || textwrap::Options::new(width).initial_indent(BELOW).subsequent_indent(BELOW);
+        if cells.chars().count() + why.chars().count() <= width {
+            page.lines.push(format!("{cells}{why}").trim_end().to_owned());
+        } else {
+            page.lines.push(cells.trim_end().to_owned());
+            page.lines.extend(textwrap::wrap(&why, below()).iter().map(|it| it.to_string()));
+        }
         if verbose {
-            let indented = textwrap::Options::new(width)
-                .initial_indent("                ")
-                .subsequent_indent("                ");
             let sentence = show::plain(&entry.sentence);
-            let wrapped = textwrap::wrap(&sentence, indented);
+            let wrapped = textwrap::wrap(&sentence, below());
             page.lines.extend(wrapped.iter().map(|it| show::styled(show::FAINT, it)));
         }
     }
     page
 }
+
+/// Texts that do not fit behind the cells stand below the event.
+const BELOW: &str = "                ";
 
 /// One line: the event and its consequences.
 #[derive(Clone, Default)]
@@ -97,9 +101,17 @@ struct Line {
     share: String,
     by: &'static str,
     why: String,
+    /// The shares of the plan.
+    steps: Vec<Weight>,
+    weight: Weight,
 }
 
 impl Line {
+    fn set(&mut self, weight: Weight) {
+        self.weight = weight;
+        self.share = weight.to_string();
+    }
+
     /// The line of the next entry. Version and share are those that an earlier event has set.
     fn after(&mut self, entry: &HistoryEntry) -> Line {
         let event = &entry.entry.event;
@@ -115,14 +127,17 @@ impl Line {
             }
             Event::CanaryDeployed { canary, policy, reason, .. } => {
                 self.version.clone_from(&canary.name);
-                self.share = policy.weight.to_string();
+                self.set(policy.weight);
+                self.steps = policy.plan.steps.iter().map(|step| step.weight).collect();
                 ("person", given(reason))
             }
             Event::TrafficSet { weight, .. } => {
-                self.share = weight.to_string();
+                self.set(*weight);
                 ("person", String::new())
             }
             Event::Advanced { judgement } => {
+                let larger = self.steps.iter().find(|step| **step > self.weight).copied();
+                self.set(larger.unwrap_or(self.weight));
                 let inputs = &judgement.evidence.inputs;
                 let (canary, stable) = (inputs.canary.requests, inputs.stable.requests);
                 let seen = format!("{canary} canary and {stable} stable requests");
@@ -130,10 +145,9 @@ impl Line {
             }
             Event::ApprovalAwaited { .. } => ("serin", "every step is over".to_owned()),
             Event::Paused { cause: Some(cause), .. } => ("serin", cause.sentence(None)),
-            Event::Paused { cause: None, .. }
-            | Event::Resumed { .. }
-            | Event::SlowdownSet { .. }
-            | Event::Injected { .. } => ("person", entry.sentence.clone()),
+            Event::Paused { cause: None, .. } | Event::Resumed { .. } => ("person", String::new()),
+            Event::Injected { injection, .. } => ("person", injection.in_words()),
+            Event::SlowdownSet { .. } => ("person", entry.sentence.clone()),
             Event::Held { .. } | Event::HarmReported { .. } | Event::MonitoringEnded { .. } => {
                 ("serin", entry.sentence.clone())
             }

@@ -1,6 +1,7 @@
 //! A report as lines of a terminal: headline, tables, what is missing.
 
 use anstyle::Style;
+use textwrap::WordSplitter;
 
 use crate::canary::policy::metric::Role;
 use crate::cli::show;
@@ -46,7 +47,8 @@ impl Page {
         let first = " ".repeat((label.len() + 2).max(INDENT));
         let options = textwrap::Options::new(self.width)
             .initial_indent(&first)
-            .subsequent_indent("          ");
+            .subsequent_indent("          ")
+            .word_splitter(WordSplitter::NoHyphenation);
         for (place, line) in textwrap::wrap(&text, options).into_iter().enumerate() {
             let line = match line.strip_prefix(&first) {
                 Some(rest) if place == 0 && !label.is_empty() => {

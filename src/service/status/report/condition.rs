@@ -232,7 +232,6 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
     let seconds = forecast.and_then(|it| it.forecast.verdict).and_then(|verdict| verdict.seconds);
     let undecided = of(|_| true);
-    let verb = if undecided.len() == 1 { "is" } else { "are" };
     let when = match seconds {
         Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
         Some(_) | None => "no end in sight at the present difference".to_owned(),
@@ -240,7 +239,7 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     let reason = status.verdict.as_ref().and_then(|verdict| verdict.reasons.first());
     let why = match (undecided.is_empty(), status.traffic_percent, reason) {
         (false, _, _) => {
-            format!("{} {verb} not settled yet: {when}.", capitalized(&list(&undecided)))
+            format!("Not settled yet: {}; {when}.", list(&undecided))
         }
         (true, 0.0, _) => "Nothing is open in shadow; the other metrics need traffic.".to_owned(),
         (true, 100.0, _) => "The canary gets all requests: nothing to compare it with.".to_owned(),

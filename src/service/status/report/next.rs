@@ -107,6 +107,9 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
 /// What the step waits for, in a sentence; `None` if for nothing.
 pub(super) fn missing(status: &Status, rows: &[MetricRow]) -> Option<String> {
     let rollout = status.rollout.as_ref()?;
+    if status.state != RolloutState::Running {
+        return None;
+    }
     let mut missing: Vec<String> = Vec::new();
     if let Some(plan) = &rollout.plan {
         let left = |seen: u64| plan.min_samples.saturating_sub(seen);

@@ -12,6 +12,7 @@ use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::Origin;
 use crate::stats::Harm;
+use crate::stats::sequential::Test;
 
 /// One metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,6 +92,11 @@ impl MetricRow {
         let (Some(effect), true) = (evidence.effect, seen > 0) else { return row };
         let margins = Margins::new(metric, evidence);
         let margin = if state == MetricState::Fail { margins.tolerated } else { margins.accepted };
+        if state == MetricState::Pass && !agree(margins, metric.harm, state, [effect; 2]) {
+            // A mean difference beyond the margin would contradict the pass.
+            let basis = if metric.test == Test::Rank { "by ranks" } else { "without outliers" };
+            return MetricRow { detail: Some(basis.to_owned()), ..row };
+        }
         let bounds = evidence.interval.filter(|bounds| agree(margins, metric.harm, state, *bounds));
         let it = Comparison::new(metric, evidence, effect, bounds, margin);
         MetricRow {

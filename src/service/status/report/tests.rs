@@ -1,7 +1,273 @@
-//! Durations and lists as the report writes them.
+//! Reports of typical statuses, as a table: what the server observed, and how the report reads.
 
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Condition;
+use super::Report;
+use super::rows::MetricState;
+use super::words::Times;
 use super::words::duration;
 use super::words::list;
+use crate::canary::JudgePolicy;
+use crate::service::status::Status;
+
+fn version(name: &str) -> Value {
+    json!({ "version": name, "file": format!("models/{name}.bin"), "digest": "d1" })
+}
+
+/// A status without a canary, with these members in place of its own.
+fn status(changes: Value) -> Status {
+    let track = json!({
+        "requests": 1000, "samples": 1000, "failures": 0, "failure_rate": 0.0,
+        "failures_by_kind": crate::canary::observed::samples::Failures::default(),
+    });
+    let mut status = json!({
+        "revision": 1, "at": "2026-11-25T14:06:00Z", "state": "idle", "traffic_percent": 0.0,
+        "stable": { "version": "model_v1", "file": "models/model_v1.bin", "digest": "d0",
+                    "since": "2026-11-25T14:02:09Z" },
+        "tracks": { "stable": track.clone(), "canary": track },
+        "checklist": [], "quarantine": {}, "simulate_slowdown": false, "delay_ms": 0,
+        "notifications": [], "uptime_seconds": 10.0,
+        "totals": crate::service::serving::totals::Totals::default(),
+    });
+    merge(&mut status, changes);
+    serde_json::from_value(status).unwrap()
+}
+
+fn merge(into: &mut Value, changes: Value) {
+    match (into, changes) {
+        (Value::Object(into), Value::Object(changes)) => {
+            for (name, value) in changes {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, changes) => *into = changes,
+    }
+}
+
+/// A rollout by hand at 10 %, in which latency is like this and failures pass.
+fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
+    let metrics = JudgePolicy::default().metrics;
+    let evidence = |metric: &str, classification: &str, effect: Option<f64>| {
+        let seen = if classification == "insufficient" { 8 } else { 1200 };
+        json!({
+            "metric": metric, "role": if metric == "score" { "advisory" } else { "guardrail" },
+            "classification": classification, "sentence": "",
+            "samples": { "stable": seen, "canary": seen, "stable_failures": 0, "canary_failures": 0 },
+            "harm_p_value": 1.0, "harm_threshold": 0.025, "proven_p_value": 1.0, "proven_threshold": 0.05,
+            "effect": effect, "interval": effect.map(|x| [x - 0.0008, x + 0.0008]),
+            "stable_mean": if metric == "latency" { Some(0.01) } else { None },
+        })
+    };
+    let judged = [
+        evidence("latency", latency, effect),
+        evidence("failures", "pass", Some(-0.0004)),
+        evidence("score", "insufficient", None),
+    ];
+    let (verdict, is_harm) = match latency {
+        "fail" => ("rollback", true),
+        "pass" => ("promote", false),
+        _ => ("hold", false),
+    };
+    let outcome = |metric: &str, outcome: &str| json!({ "metric": metric, "is_estimated": true, "outcome": outcome });
+    let track = json!({
+        "requests": 1200, "samples": 1200, "failures": 0, "failure_rate": 0.0,
+        "failures_by_kind": crate::canary::observed::samples::Failures::default(),
+    });
+    let mut all = json!({
+        "state": "running", "canary": version("model_v2"), "traffic_percent": 10.0,
+        "rollout": {
+            "id": 3, "step": 1, "mode": "manual", "started_at": "2026-11-25T14:00:00Z",
+            "step_started_at": "2026-11-25T14:00:00Z", "elapsed_seconds": 360.0,
+            "bake_seconds": 600.0, "remaining_bake_seconds": 240.0, "metrics": metrics,
+        },
+        "health": {
+            "alert_triggered": is_harm, "status": "ok", "message": "", "verdict": verdict,
+            "harm_detected": is_harm, "test": "welch_t", "alpha": 0.05, "min_samples": 20,
+            "failure_p_value": 1.0, "stable": track.clone(), "canary": track,
+            "sequential": { "verdict": verdict, "message": "", "alpha": 0.05, "ticks": 5,
+                            "metrics": judged },
+            "forecast": {
+                "requests_per_second": 12.0, "weight": 1000, "remaining_bake_seconds": 240.0,
+                "message": "", "verdict": { "verdict": "promote", "requests": 4300, "seconds": 358.0 },
+                "metrics": [outcome("latency", "pass"), outcome("failures", "pass"),
+                            outcome("score", "none")],
+            },
+        },
+    });
+    merge(&mut all, changes);
+    status(all)
+}
+
+fn plan(changes: Value) -> Value {
+    let mut plan = json!({
+        "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1288,
+        "warm_up_until": "2026-11-25T14:00:00Z", "at_deadline": "roll_back", "approval": false,
+        "next": "wait", "reasons": [],
+        "steps": [{ "percent": 1.0, "shadow_percent": 0.0, "bake_seconds": 600.0 },
+                  { "percent": 10.0, "shadow_percent": 0.0, "bake_seconds": 600.0 },
+                  { "percent": 25.0, "shadow_percent": 0.0, "bake_seconds": 600.0 }],
+    });
+    merge(&mut plan, changes);
+    json!({ "rollout": { "mode": "automatic", "plan": plan } })
+}
+
+fn ended(outcome: &str, reason: &str) -> Value {
+    json!({ "last_rollout": { "rollout": 3, "canary": version("model_v2"), "outcome": outcome,
+                              "at": "2026-11-25T14:05:00Z", "reason": reason } })
+}
+
+fn report(status: &Status) -> Report {
+    Report::new(status, &Times { zone: TimeZone::UTC, now: status.at })
+}
+
+#[test]
+fn a_report_says_how_it_is_going_why_and_what_comes_next() {
+    let holding = || rollout("inconclusive", Some(0.0003), plan(json!({})));
+    let silent = json!({ "health": { "forecast": { "requests_per_second": 0.0 } } });
+    let monitored = json!({
+        "last_rollout": { "rollout": 3, "canary": version("model_v2"), "outcome": "promoted",
+                          "at": "2026-11-25T14:05:00Z", "reason": "" },
+        "post_promotion": { "rollout": 3, "previous": "model_v1", "until": "2026-11-26T14:05:00Z",
+                            "action": "revert", "metrics": [] },
+    });
+    for (status, condition, headline, why, next) in [
+        (
+            status(json!({})),
+            Condition::Stable,
+            "model_v1 since 14:02:09 UTC",
+            "",
+            "serin deploy MODEL",
+        ),
+        (
+            status(ended("rolled_back", "failures +17.4 points")),
+            Condition::RolledBack,
+            "model_v2 at 14:05:00 UTC: failures +17.4 points",
+            "model_v1 answers all requests.",
+            "serin deploy",
+        ),
+        (
+            status(ended("rolled_back", "no verdict within 24h")),
+            Condition::RolledBack,
+            "no verdict within 24h",
+            "model_v1",
+            "serin deploy",
+        ),
+        (
+            status(monitored),
+            Condition::Monitoring,
+            "until 2026-11-26 14:05:00 UTC",
+            "reverts to model_v1",
+            "serin revert",
+        ),
+        (
+            rollout("inconclusive", Some(0.0), silent),
+            Condition::Waiting,
+            "model_v2 gets 10 % of the traffic",
+            "No requests for 30 s; serin neither promotes nor rolls back on silence.",
+            "serin rollback",
+        ),
+        (
+            rollout("insufficient", None, json!({})),
+            Condition::Waiting,
+            "model_v2",
+            "Too few samples to judge latency.",
+            "You decide",
+        ),
+        (
+            rollout("pass", Some(0.0), json!({})),
+            Condition::Healthy,
+            "model_v2",
+            "Every guardrail passes.",
+            "serin promote",
+        ),
+        (
+            holding(),
+            Condition::Holding,
+            "model_v2",
+            "Not settled yet: latency; about 6 min more.",
+            "25 % at 14:10:00 UTC at the earliest if no guardrail fails; 0 % as soon as harm is found.",
+        ),
+        (
+            rollout("fail", Some(0.004), json!({})),
+            Condition::Harm,
+            "model_v2",
+            "Latency +40.0 % (allowed +6 %) against model_v1.",
+            "serin rollback",
+        ),
+        (
+            rollout("inconclusive", Some(0.0), json!({ "state": "paused" })),
+            Condition::Paused,
+            "model_v2",
+            "On hold.",
+            "serin resume",
+        ),
+        (
+            rollout("pass", Some(0.0), json!({ "state": "awaiting_approval" })),
+            Condition::AwaitingApproval,
+            "model_v2",
+            "every guardrail passes",
+            "You decide",
+        ),
+        (
+            rollout(
+                "inconclusive",
+                Some(0.0),
+                json!({ "breaker": {
+                "state": "open", "consecutive_failures": 5, "opened": 1 } }),
+            ),
+            Condition::BreakerOpen,
+            "model_v2",
+            "failed 5 requests in a row",
+            "serin rollback",
+        ),
+        (
+            rollout(
+                "inconclusive",
+                Some(0.0),
+                json!({ "traffic_percent": 0.0, "shadow": {
+                "percent": 100.0, "judged": true, "pairs": 9, "largest_difference": 0.0,
+                "failures": 0, "waiting": 0, "dropped": 0, "message": "", "stable": {},
+                "failures_by_kind": crate::canary::observed::samples::Failures::default(),
+                "canary": {} } }),
+            ),
+            Condition::Holding,
+            "model_v2 gets 0 % of the traffic and 100 % in shadow",
+            "Not settled yet",
+            "You decide",
+        ),
+    ] {
+        let report = report(&status);
+        assert_eq!(report.condition, condition, "{report:#?}");
+        assert!(report.headline.contains(headline), "{report:#?}");
+        assert!(report.why.clone().unwrap_or_default().contains(why), "{report:#?}");
+        assert!(report.next.contains(next), "{report:#?}");
+    }
+    let missing = report(&holding()).missing.unwrap();
+    assert_eq!(
+        missing,
+        "Waiting for 88 more canary requests, 88 more stable requests and 4 min of this step's 10 min."
+    );
+}
+
+#[test]
+fn a_row_keeps_one_unit_and_its_interval_agrees_with_its_state() {
+    let row =
+        |latency: &str, effect| report(&rollout(latency, effect, json!({}))).metrics[0].clone();
+    let waiting = row("inconclusive", Some(0.0006));
+    assert_eq!(waiting.state, MetricState::Waiting);
+    assert_eq!(waiting.difference.as_deref(), Some("+6.0 %"));
+    assert_eq!(waiting.interval.as_deref(), Some("-2.0 .. +14.0 %"));
+    assert_eq!(waiting.allowed.as_deref(), Some("+12 %"));
+    let pass = row("pass", Some(0.0006));
+    assert_eq!(pass.interval, None, "an interval beyond the margin would contradict a pass");
+    let pass = row("pass", Some(0.002));
+    assert_eq!((pass.difference, pass.detail.as_deref()), (None, Some("without outliers")));
+    let none = row("insufficient", None);
+    assert_eq!((none.difference, none.detail.as_deref()), (None, Some("8 of 20 samples")));
+}
 
 #[test]
 fn durations_and_lists_read_as_people_say_them() {
