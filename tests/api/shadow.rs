@@ -110,7 +110,7 @@ fn a_shift_of_half_a_standard_deviation_is_found_before_any_user_meets_it() {
     );
     let reason = app.status()["last_rollout"]["reason"].as_str().unwrap().to_owned();
     assert!(
-        reason.contains("shadow_score: ") && reason.contains(" pairs in shadow, +0."),
+        reason.contains("shadow_score 0.") && reason.contains(" above stable (allowed ±"),
         "{reason}"
     );
     assert!(sent < 2000, "it took {sent} requests");

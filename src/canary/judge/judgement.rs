@@ -277,7 +277,7 @@ pub(crate) mod tests {
             ("signal", Some(0.0), Verdict::Promote, "no harmful difference"),
             ("signal", Some(40.0), Verdict::Hold, "revenue: -"),
             ("advisory", Some(40.0), Verdict::Promote, "no harmful difference"),
-            ("guardrail", Some(40.0), Verdict::Rollback, "revenue: -"),
+            ("guardrail", Some(40.0), Verdict::Rollback, "% below stable (allowed "),
             ("guardrail", None, Verdict::Hold, "waiting for data"),
             ("signal", None, Verdict::Promote, "no harmful difference"),
         ] {

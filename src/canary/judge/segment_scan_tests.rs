@@ -152,8 +152,7 @@ fn failures_in_one_segment_of_eight_are_found_and_named() {
             assert_eq!(sequential.findings().len(), 1);
             assert_eq!(first.metric.as_str(), "failures");
             assert!(
-                sentences::concern(&sequential, &concern)
-                    .starts_with("segment place=3: failures: canary ")
+                sentences::concern(&sequential, &concern).starts_with("segment place=3: failures ")
             );
             let (verdict, reasons) = sequential.verdict();
             let expected = match harm {

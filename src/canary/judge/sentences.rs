@@ -32,6 +32,7 @@ mod metric;
 pub use comparison::Comparison;
 pub use comparison::Margins;
 pub use forecast::forecast;
+pub use metric::harm;
 pub use metric::metric;
 
 /// At most this many sentences are listed at once; the evidence holds all of them.
@@ -109,10 +110,8 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
     let failed = names(Classification::Fail);
     match conclusion.verdict {
         Verdict::Rollback => {
-            let failed = of(Classification::Fail);
-            let sentences: Vec<String> =
-                failed.into_iter().map(|(one, evidence)| metric(one, evidence)).collect();
-            format!("the canary does harm: {}", sentences.join("; "))
+            let failed = of(Classification::Fail).into_iter();
+            failed.map(|(one, evidence)| harm(one, evidence)).collect::<Vec<_>>().join("; ")
         }
         Verdict::Promote if failed.is_empty() => {
             format!("every guardrail passes: {}", names(Classification::Pass))
@@ -154,7 +153,7 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
                 return format!("segment {segment}: {metric}");
             };
             let evidence = sequential::evidence(&sequential.policy, meant, measured);
-            format!("segment {segment}: {metric}: {}", metric::observed(meant, &evidence))
+            format!("segment {segment}: {}", harm(meant, &evidence))
         }
     }
 }

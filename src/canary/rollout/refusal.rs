@@ -33,7 +33,7 @@ pub enum Refusal {
     StaleJudgement,
     /// The canary does not pass.
     #[error(
-        "the canary does not pass ({}); {}, or override with force and a reason",
+        "the canary does not pass ({}); {}, or to promote anyway pass \"force\": true and a \"reason\"",
         .why,
         if *.harm_detected { "roll it back" } else { "wait for more evidence, or roll it back" }
     )]
@@ -44,7 +44,9 @@ pub enum Refusal {
         why: String,
     },
     /// The rollout is paused.
-    #[error("rollout {rollout} is paused; resume it first, or override with force and a reason")]
+    #[error(
+        "rollout {rollout} is paused; resume it first, or to promote anyway pass \"force\": true and a \"reason\""
+    )]
     IsPaused {
         /// The rollout.
         rollout: u64,
@@ -70,7 +72,7 @@ pub enum Refusal {
     /// serin has just rolled back a canary.
     #[error(
         "serin rolled back the last canary, and the next rollout by plan can start at {until}; to start it \
-         now, pass override_quarantine with a reason"
+         now, pass \"override_quarantine\": true and a \"reason\""
     )]
     CoolingDown {
         /// The earliest start.
@@ -78,8 +80,8 @@ pub enum Refusal {
     },
     /// serin would revert the newest promotion if late labels showed harm.
     #[error(
-        "the promotion of {version} is monitored until {until}; revert it, wait, or end the monitoring with \
-         override_quarantine and a reason"
+        "the promotion of {version} is monitored until {until}; revert it, wait, or to end the \
+         monitoring pass \"override_quarantine\": true and a \"reason\""
     )]
     PromotionMonitored {
         /// The promoted version.
@@ -94,8 +96,8 @@ pub enum Refusal {
     NothingToRevert,
     /// The artifact is quarantined.
     #[error(
-        "artifact {digest} is in quarantine ({reason}); to deploy it anyway, pass override_quarantine \
-         with a reason"
+        "artifact {digest} is in quarantine ({reason}); to deploy it anyway, pass \
+         \"override_quarantine\": true and a \"reason\""
     )]
     Quarantined {
         /// The artifact.

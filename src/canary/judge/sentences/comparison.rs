@@ -58,7 +58,8 @@ impl Comparison {
         let size = interval.iter().flatten().chain([&effect]).fold(0.0, |a: f64, b| a.max(b.abs()));
         let decimals = decimals(size / unit.size);
         let signed = |x: f64| match unit.scaled(x) {
-            small if small != 0.0 && size < 1e-3 * unit.size => format!("{small:+.2e}"),
+            0.0 => "0".to_owned(),
+            small if size < 1e-3 * unit.size => format!("{small:+.2e}"),
             scaled => format!("{scaled:+.decimals$}"),
         };
         let with_unit = |text: String| format!("{text} {}", unit.name).trim_end().to_owned();

@@ -6,6 +6,7 @@ use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
+use crate::text::numbers::grouped;
 
 /// The effect and the conclusion: `latency: +48.6 % against stable (interval +37.9 .. +59.2 %); fails, tolerated
 /// +5.67 %`.
@@ -31,8 +32,31 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
     format!("{}: {}; {conclusion}", metric.name, observed(metric, evidence))
 }
 
+/// The harm that a metric shows, without statistics: `latency 48.6 % above stable (allowed +5.67 %)`, or
+/// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
+pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
+    let Some(effect) = evidence.effect else { return metric.name.to_string() };
+    let tolerated = Margins::new(metric, evidence).tolerated;
+    let Comparison { difference, allowed, .. } =
+        Comparison::new(metric, evidence, effect, None, tolerated);
+    let size = difference.trim_start_matches(['+', '-']).replace(" pt", " points");
+    let side = if effect < 0.0 { "below" } else { "above" };
+    let counts = &evidence.samples;
+    let behind = match metric.source.properties().monitor {
+        MonitorKind::Failures => format!(
+            ": {} of {} canary requests failed, stable {} of {}",
+            grouped(counts.canary_failures),
+            grouped(counts.canary),
+            grouped(counts.stable_failures),
+            grouped(counts.stable),
+        ),
+        MonitorKind::Pairs | MonitorKind::Values(_) => format!(" (allowed {allowed})"),
+    };
+    format!("{} {size} {side} stable{behind}", metric.name)
+}
+
 /// The effect with its interval, and the counts behind it where they say more than the effect.
-pub(crate) fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
+fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
     let seen = match metric.source.properties().monitor {
         MonitorKind::Failures => Some(format!(
