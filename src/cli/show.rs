@@ -43,16 +43,18 @@ pub fn aligned<'h>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(header);
-    table.add_rows(rows);
+    for row in rows {
+        table.add_row(row);
+    }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Width of the output: that of the terminal, at most 100 columns.
+/// Columns to write in: those of the terminal, at most 120.
 pub fn width() -> usize {
-    textwrap::termwidth().min(100)
+    textwrap::termwidth().min(120)
 }
 
 /// A text broken into lines with this indent.

@@ -21,12 +21,12 @@ use crate::canary::LoggedTick;
 use crate::canary::MetricName;
 use crate::canary::Monitors;
 use crate::canary::Policy;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
 use crate::model::ensure_default_models;
-use crate::service::status::sequential::SequentialStatus;
 use crate::store::Artifacts;
 use crate::store::Checkpoint;
 use crate::store::EvidenceLog;
@@ -216,7 +216,7 @@ impl Bench {
 
     /// The artifact of the canary is nowhere any more.
     pub(super) fn lose(&self, file: &str, service: &Service) {
-        self.store.retain_artifacts(&[&service.status().stable.digest]).unwrap();
+        self.store.retain_artifacts(&[&service.status().stable.version.digest]).unwrap();
         std::fs::remove_file(self.path(file)).unwrap();
     }
 
@@ -265,7 +265,7 @@ fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
 }
 
 /// What the sequential judge says once a tick has taken in everything recorded so far.
-pub(super) fn judged_now(service: &Service) -> SequentialStatus {
+pub(super) fn judged_now(service: &Service) -> SequentialVerdict {
     service.tick();
     service.health().unwrap().sequential.unwrap()
 }
@@ -344,7 +344,8 @@ fn an_unreadable_checkpoint_starts_new_samples() {
 fn an_artifact_with_another_digest_is_not_served() {
     let bench = Bench::new();
     let status = bench.start().status();
-    let (v1, v2) = (status.stable.digest, std::fs::read(bench.path("model_v2.bin")).unwrap());
+    let (v1, v2) =
+        (status.stable.version.digest, std::fs::read(bench.path("model_v2.bin")).unwrap());
     bench.store.retain_artifacts(&[]).unwrap();
     bench.store.save_artifact(&v1, &v2).unwrap();
     // The file is still there, unchanged.

@@ -66,7 +66,7 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
     let concern = json!({ "segment": { "segment": segment, "metric": "failures" } });
     assert_eq!((&held["event"], &held["concerns"]), (&json!("held"), &json!([concern])));
     let sentence = held["sentence"].as_str().unwrap();
-    assert!(sentence.contains("segment region=north: failures: canary "), "{sentence}");
+    assert!(sentence.contains("segment region=north: failures "), "{sentence}");
     let findings = status["health"]["segments"]["findings"].as_array().unwrap();
     assert_eq!((findings.len(), &findings[0]["segment"]), (1, &json!("region=north")), "{status}");
     assert_eq!(status["health"]["harm_detected"], true);

@@ -27,7 +27,7 @@ pub fn slow_canary(story: &mut Story, delay_ms: u64) -> anyhow::Result<()> {
     story.say("roll the canary back");
     let status = story.post("rollback-canary", &json!({ "reason": "slower than stable" }))?;
     story.expect("no canary is left", status.canary.is_none(), &status);
-    let stable = status.stable.version == "model_v1";
+    let stable = status.stable.version.name == "model_v1";
     story.expect("model_v1 is stable as before", stable, &status);
     story.traffic(0)
 }
@@ -44,7 +44,7 @@ pub fn healthy_canary(story: &mut Story) -> anyhow::Result<()> {
 
     story.say("promote the canary");
     let status = story.post("promote-canary", &json!({}))?;
-    let promoted = status.stable.version == "model_v2" && status.canary.is_none();
+    let promoted = status.stable.version.name == "model_v2" && status.canary.is_none();
     story.expect("model_v2 is stable now", promoted, &status);
     story.traffic(0)?;
     story.journal()

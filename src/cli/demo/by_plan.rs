@@ -12,7 +12,7 @@ use crate::canary::policy::segments::ValueSettings;
 use crate::canary::rollout::state::Outcome;
 use crate::service::status::overview::RolloutState;
 
-/// The regions of users; the canary is slow in one.
+/// The regions of the users; in one of them the canary is slow.
 const REGIONS: [&str; 4] = ["north", "south", "east", "west"];
 
 /// `region = ["north", ...]`, as the settings declare it.
@@ -36,7 +36,7 @@ pub fn error_spike(story: &mut Story) -> anyhow::Result<()> {
     story.say("make a fifth of the canary's requests fail (POST /admin/inject)");
     story.post("inject", &json!({ "error_rate": 0.2 }))?;
     let met = story.traffic_until_decided(&[])?;
-    tell(story, &met);
+    summarize(story, &met);
     let outcome = met.status.last_rollout.as_ref().map(|last| last.outcome);
     let is_rolled_back = outcome == Some(Outcome::RolledBack);
     story.expect("serin has rolled the canary back", is_rolled_back, &met.status);
@@ -63,11 +63,11 @@ pub fn slow_ramp(story: &mut Story) -> anyhow::Result<()> {
     let plan = json!({ "steps": steps, "warm_up": "0s", "look": "200ms", "min_samples": 20 });
     deploy(story, &json!({ "plan": plan }))?;
     let met = story.traffic_until_decided(&[])?;
-    tell(story, &met);
+    summarize(story, &met);
     // A step may be over between two looks.
     let climbs = met.shares.len() > 1 && met.shares.is_sorted();
     story.expect("its share only grew", climbs, &met.shares);
-    let promoted = met.status.stable.version == "model_v2";
+    let promoted = met.status.stable.version.name == "model_v2";
     story.expect("model_v2 is stable now", promoted, &met.status);
     story.expect("no prediction failed", met.failed == 0, &met.failed);
     story.journal()
@@ -89,7 +89,7 @@ pub fn slow_region(story: &mut Story) -> anyhow::Result<()> {
     story.say("slow the canary down by 5 ms in the north (POST /admin/inject)");
     story.post("inject", &json!({ "delay_ms": 5, "segment": { "region": "north" } }))?;
     let met = story.traffic_until_decided(&REGIONS)?;
-    tell(story, &met);
+    summarize(story, &met);
     let is_paused = met.status.state == RolloutState::Paused;
     story.expect("serin pauses the rollout for a person to decide", is_paused, &met.status);
     let segments = met.status.health.as_ref().and_then(|it| it.diagnostics.segments.as_ref());
@@ -113,7 +113,7 @@ fn deploy(story: &mut Story, body: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(story: &Story, met: &Met) {
+fn summarize(story: &Story, met: &Met) {
     let Met { predictions, fallbacks, seconds, .. } = met;
     story.say(&format!(
         "after {seconds:.1} s and {predictions} predictions serin has decided; stable answered {fallbacks} \

@@ -141,7 +141,7 @@ fn start_log(args: &ServeArgs) {
 fn announce(settings: &Settings, service: &Service, address: std::net::SocketAddr, new: bool) {
     let status = service.status();
     tracing::info!(
-        stable = status.stable.version,
+        stable = status.stable.version.name,
         store = %settings.store,
         workers = settings.workers,
         "serin listens on http://{address}"
@@ -155,10 +155,10 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
         );
     }
     let named = settings.stable.as_str();
-    if !new && !settings.stable_is_default() && !named.ends_with(&status.stable.file) {
+    if !new && !settings.stable_is_default() && !named.ends_with(&status.stable.version.file) {
         tracing::info!(
             "stable is {}, as recorded in the store; --stable {named} applies to the first start only",
-            status.stable.version
+            status.stable.version.name
         );
     }
     if !address.ip().is_loopback() && settings.admin_token.is_none() {

@@ -42,7 +42,7 @@ pub struct DeployArgs {
     steps: Option<String>,
     /// Monitor late labels for this long after the promotion, for example 24h
     #[arg(long, value_name = "DURATION")]
-    watch: Option<String>,
+    monitor: Option<String>,
     /// Revert the promotion if late labels show harm, instead of reporting it
     #[arg(long)]
     revert: bool,
@@ -69,8 +69,8 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
         plan.insert("steps".to_owned(), json!(planned(steps)?));
     }
     let mut post_promotion = serde_json::Map::new();
-    if let Some(watch) = &args.watch {
-        post_promotion.insert("watch".to_owned(), json!(watch));
+    if let Some(monitor) = &args.monitor {
+        post_promotion.insert("watch".to_owned(), json!(monitor));
     }
     if args.revert {
         post_promotion.insert("action".to_owned(), json!("revert"));
@@ -113,7 +113,13 @@ fn outcome(status: &Status) -> Vec<String> {
     lines.push(match &rollout.plan {
         None => "You decide: serin promote once the guardrails pass, or serin rollback.".to_owned(),
         Some(plan) => {
-            let bakes: f64 = plan.steps.iter().filter_map(|step| step.bake_seconds).sum();
+            let bakes: f64 = plan
+                .plan
+                .steps
+                .iter()
+                .filter_map(|step| step.bake)
+                .map(|bake| bake.as_secs_f64())
+                .sum();
             let deadline = plan.deadline_at.map(|it| it.duration_since(rollout.started_at));
             let deadline = deadline.map(|it| format!("; deadline {}", duration(it.as_secs_f64())));
             format!("The plan takes at least {}{}.", duration(bakes), deadline.unwrap_or_default())

@@ -67,7 +67,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         page.labelled("Effect", show::STRONG, &text);
     }
     let sequential = status.health.as_ref().and_then(|health| health.sequential.as_ref());
-    if let Some(one) = sequential.and_then(|it| it.metrics.get(place)).map(|it| &it.evidence) {
+    if let Some(one) = sequential.and_then(|it| it.metrics.get(place)) {
         let harm = format!(
             "if the harm p-value falls below {}; it is {}. The harm p-value tests \"no worse than tolerated\".",
             number(one.harm_threshold),
@@ -88,6 +88,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         let outcome = match one.outcome {
             Outcome::Pass => "pass",
             Outcome::Fail => "fail",
+            Outcome::None if !one.is_estimated => "too early: no estimate yet",
             Outcome::None => "no conclusion in sight at the present difference",
         };
         let requests = one.requests.map(|it| format!(" after {}", count(it, "more request")));

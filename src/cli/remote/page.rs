@@ -1,6 +1,7 @@
 //! A report as lines of a terminal: headline, tables, what is missing.
 
 use anstyle::Style;
+use textwrap::Options;
 use textwrap::WordSplitter;
 
 use crate::canary::policy::metric::Role;
@@ -27,13 +28,21 @@ pub struct Page {
 /// From this width on, tables have more columns.
 const WIDE: usize = 100;
 
-/// Labels stand left of this column.
+/// Longer lines of prose are hard to read.
+const MAX_PROSE: usize = 100;
+
+/// The column of the text behind a label.
 const INDENT: usize = 10;
 
 impl Page {
     /// An empty page.
     pub fn new(width: usize) -> Page {
         Page { width, lines: Vec::new() }
+    }
+
+    /// Options for prose: lines of at most 100 columns, not broken at hyphens, as in a date or `p-value`.
+    fn prose(&self) -> Options<'static> {
+        Options::new(self.width.min(MAX_PROSE)).word_splitter(WordSplitter::NoHyphenation)
     }
 
     /// An empty line.
@@ -45,10 +54,7 @@ impl Page {
     pub fn labelled(&mut self, label: &str, style: Style, text: &str) {
         let text = show::plain(text);
         let first = " ".repeat((label.len() + 2).max(INDENT));
-        let options = textwrap::Options::new(self.width)
-            .initial_indent(&first)
-            .subsequent_indent("          ")
-            .word_splitter(WordSplitter::NoHyphenation);
+        let options = self.prose().initial_indent(&first).subsequent_indent("          ");
         for (place, line) in textwrap::wrap(&text, options).into_iter().enumerate() {
             let line = match line.strip_prefix(&first) {
                 Some(rest) if place == 0 && !label.is_empty() => {
@@ -63,14 +69,15 @@ impl Page {
     /// A paragraph from the left margin.
     pub fn paragraph(&mut self, text: &str) {
         let text = show::plain(text);
-        self.lines.extend(textwrap::wrap(&text, self.width).into_iter().map(|it| it.into_owned()));
+        self.lines
+            .extend(textwrap::wrap(&text, self.prose()).into_iter().map(|it| it.into_owned()));
     }
 
     /// Condition, subject and reason; the rollout on the right if there is room.
     pub fn headline(&mut self, status: &Status, report: &Report) {
         let place = status.rollout.as_ref().map(|rollout| {
             let step = match &rollout.plan {
-                Some(plan) => format!(", step {} of {}", plan.position, plan.steps.len()),
+                Some(plan) => format!(", step {} of {}", plan.position, plan.plan.steps.len()),
                 None => String::new(),
             };
             format!("rollout {}{step}", rollout.id)
@@ -104,8 +111,8 @@ impl Page {
         let row = |name: &str, track: &TrackStatus| {
             let ms = |value: Option<f64>| value.map_or_else(dash, |ms| duration(ms / 1e3));
             let mut row = vec![name.to_owned(), grouped(track.requests), grouped(track.failures)];
-            row.extend(is_wide.then(|| ms(track.mean_ms)));
-            row.extend([ms(track.p50_ms), ms(track.p95_ms), ms(track.p99_ms)]);
+            row.extend(is_wide.then(|| ms(track.latency.mean_ms)));
+            row.extend([track.latency.p50_ms, track.latency.p95_ms, track.latency.p99_ms].map(ms));
             row.push(track.mean_score.map_or_else(dash, |score| format!("{score:.3}")));
             row
         };

@@ -8,11 +8,11 @@ use clap::Args;
 use super::client::Reply;
 use super::client::ServerArgs;
 use super::page::Page;
+use crate::canary::judge::verdict::MetricEvidence;
 use crate::cli::show;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::Times;
-use crate::service::status::sequential::MetricStatus;
 use crate::text::numbers::number;
 use crate::text::numbers::probability;
 
@@ -93,16 +93,16 @@ pub fn page(status: &Status, times: &Times, verbose: bool, width: usize) -> Page
         page.metrics(&report.metrics);
     }
     let rest: Vec<&String> = report.missing.iter().chain(&report.notes).collect();
-    if !rest.is_empty() {
+    if !rest.is_empty() || has_canary {
         page.gap();
         rest.into_iter().for_each(|text| page.paragraph(text));
     }
     if verbose {
         details(&mut page, status, times);
-    } else if let Some(first) = report.metrics.iter().find(|row| row.is_open()) {
-        page.paragraph(&format!("More: serin status -v, serin explain {}", first.metric));
     } else if has_canary {
-        page.paragraph("More: serin status -v");
+        let open = report.metrics.iter().find(|row| row.is_open());
+        let explain = open.map(|row| format!(", serin explain {}", row.metric));
+        page.paragraph(&format!("More: serin status -v{}", explain.unwrap_or_default()));
     }
     page
 }
@@ -112,8 +112,7 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
     page.quality(status);
     let sequential = status.health.as_ref().and_then(|health| health.sequential.as_ref());
     if let Some(sequential) = sequential {
-        let row = |one: &MetricStatus| {
-            let one = &one.evidence;
+        let row = |one: &MetricEvidence| {
             vec![
                 one.metric.to_string(),
                 probability(one.harm_p_value),
@@ -144,8 +143,9 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
         plan.reasons.iter().for_each(|reason| page.labelled("", show::STRONG, reason));
     }
     let stable = &status.stable;
-    let digest: String = stable.digest.chars().take(12).collect();
-    let stable = format!("{} since {}, digest {digest}", stable.file, times.time(stable.since));
+    let digest: String = stable.version.digest.chars().take(12).collect();
+    let stable =
+        format!("{} since {}, digest {digest}", stable.version.file, times.time(stable.since));
     page.labelled("Stable", show::STRONG, &stable);
     for (digest, reason) in &status.quarantine {
         let digest: String = digest.chars().take(12).collect();

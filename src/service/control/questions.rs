@@ -4,10 +4,17 @@ use super::Control;
 use super::ledger::Ledger;
 use crate::canary::Entry;
 use crate::canary::Refusal;
+use crate::canary::Rollout;
+use crate::canary::rollout::state::Ended;
 use crate::service::status::Status;
 use crate::service::status::health::Health;
-use crate::service::status::overview::StatusInputs;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::overview::RolloutStatus;
+use crate::service::status::overview::StableStatus;
+use crate::service::status::post_promotion::PostPromotionStatus;
 use crate::service::status::quality::QualityStatus;
+use crate::service::status::shadow::ShadowStatus;
+use crate::service::status::tracks::Tracks;
 use crate::store::StoreError;
 
 impl Control {
@@ -52,36 +59,56 @@ impl Control {
     /// The status under the ledger's lock.
     pub(crate) fn status_of(&self, ledger: &Ledger) -> Status {
         let state = &ledger.state;
+        let rollout = state.rollout.as_ref();
         let live = self.serving.live.load();
         let observed = live.recorder.observed();
+        let samples = observed.all();
         let now = self.clock.wall();
         let newest = self.newest_evidence(&live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let evidence = newest.map(|it| it.evidence);
-        let promotion = state.post_promotion.as_deref();
-        let promoted = promotion.map(|it| self.judged_after(it, evidence.clone()));
-        let judged = state.rollout.as_ref().map(|rollout| {
+        let post_promotion = state.post_promotion.as_deref().map(|promotion| {
+            let judgement = self.judged_after(promotion, evidence.clone());
+            PostPromotionStatus::new(promotion, judgement, as_of)
+        });
+        let judged = rollout.map(|rollout| {
             let judgement = self.judged(rollout, &observed, evidence);
             let action = self.next_action(rollout, &live, &observed, &judgement);
             (judgement, action)
         });
-        let forecast =
-            state.rollout.as_ref().and_then(|rollout| self.judge.lock().forecast(rollout, now));
-        Status::new(StatusInputs {
+        let health = rollout.zip(judged.as_ref()).map(|(rollout, (judgement, _))| {
+            let forecast = self.judge.lock().forecast(rollout, now);
+            Health::new(judgement, &samples, forecast, as_of)
+        });
+        Status {
             revision: ledger.revision,
-            state,
-            live: &live,
-            observed: &observed,
-            judged,
-            promoted,
-            forecast,
-            as_of,
+            at: now,
+            state: RolloutState::new(rollout.map(|rollout| rollout.phase)),
+            stable: StableStatus { version: state.stable.clone(), since: state.stable_since },
+            canary: rollout.map(|rollout| rollout.canary.clone()),
+            traffic_percent: rollout.map_or(0.0, |rollout| rollout.weight().percent()),
+            rollout: rollout.map(|rollout| RolloutStatus::new(rollout, now, judged.as_ref())),
+            breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
+            tracks: Tracks::new(&samples),
+            shadow: rollout.and_then(|rollout| {
+                let waiting = self.serving.shadow.waiting();
+                ShadowStatus::new(rollout, &observed, waiting, live.recorder.dropped())
+            }),
+            health,
+            post_promotion,
+            note: None,
             quality: QualityStatus::of(&self.reported.feedback),
+            last_rollout: state
+                .last
+                .as_ref()
+                .map(|last| Ended { cool_down_until: state.cool_down_until(now), ..last.clone() }),
+            quarantine: state.quarantine.clone(),
+            simulate_slowdown: state.slowdown.enabled,
+            delay_ms: state.slowdown.delay_ms,
             notifications: self.notifications.status(),
+            injection: rollout.and_then(Rollout::injected).cloned(),
             totals: self.serving.totals(),
-            shadow_waiting: self.serving.shadow.waiting(),
-            now,
-            uptime: self.clock.steady().saturating_sub(self.started),
-        })
+            uptime_seconds: self.clock.steady().saturating_sub(self.started).as_secs_f64(),
+        }
     }
 }

@@ -159,8 +159,8 @@ impl Delivery {
         }
         let rollout = rollout_of(&entry.event, begun);
         let notice = Notice { entry, journal: &journal.id, rollout };
-        let message = kind(target.format()).render(&notice);
-        let message = match target.secret() {
+        let message = kind(target.format).render(&notice);
+        let message = match &target.secret {
             Some(secret) => message.signed(secret),
             None => message,
         };

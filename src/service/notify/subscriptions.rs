@@ -32,7 +32,7 @@ pub(crate) struct Subscription {
 }
 
 /// Progress of a target, as the status shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TargetStatus {
     /// Scheme, host and port, and the index if several targets share them; the rest of the URL may be a
     /// secret.
@@ -65,8 +65,8 @@ impl Notifications {
         });
         let subscription = |(index, target): (usize, &Target)| {
             // Targets on one host are distinguished by their index.
-            let is_alone = targets.iter().filter(|it| it.origin() == target.origin()).count() < 2;
-            let origin = target.origin().to_owned();
+            let is_alone = targets.iter().filter(|it| it.origin == target.origin).count() < 2;
+            let origin = target.origin.clone();
             let name = if is_alone { origin } else { format!("{origin} (notify[{index}])") };
             let key = target.key();
             // A new journal in the same store is delivered from its start.
@@ -78,14 +78,9 @@ impl Notifications {
             }
             let progress = Mutex::new(TargetStatus {
                 target: name.clone(),
-                format: target.format(),
+                format: target.format,
                 position: begin,
-                delivered: 0,
-                last_delivered_at: None,
-                abandoned: 0,
-                failures: 0,
-                last_error: None,
-                next_try_at: None,
+                ..TargetStatus::default()
             });
             Arc::new(Subscription { target: target.clone(), name, key, begin, progress })
         };

@@ -53,12 +53,17 @@ pub enum Format {
 /// A valid target.
 #[derive(Clone, PartialEq)]
 pub struct Target {
-    url: String,
-    origin: String,
-    is_local: bool,
-    format: Format,
+    /// The whole URL, which must not be logged.
+    pub(super) url: String,
+    /// Scheme, host and port.
+    pub(super) origin: String,
+    /// Whether it is on this machine.
+    pub(super) is_local: bool,
+    /// The format of the messages.
+    pub(super) format: Format,
     events: Vec<String>,
-    secret: Option<Vec<u8>>,
+    /// The secret that signs the messages.
+    pub(super) secret: Option<Vec<u8>>,
 }
 
 /// Why a target is invalid.
@@ -67,17 +72,6 @@ pub enum TargetError {
     /// There are too many targets.
     #[error("notify: {0} entries; allowed are at most {MAX_TARGETS}")]
     TooMany(usize),
-    /// Two targets are the same.
-    #[error(
-        "notify[{index}] has the same url and format as notify[{other}]; combine their events in one \
-         entry"
-    )]
-    Twice {
-        /// The entry, counted from 0.
-        index: usize,
-        /// The earlier entry.
-        other: usize,
-    },
     /// A field is invalid.
     #[error("notify[{index}].{field}: {problem}; {remedy}")]
     Field {
@@ -107,7 +101,9 @@ impl Target {
         for (index, one) in given.iter().enumerate() {
             let same = |other: &GivenTarget| (&other.url, other.format) == (&one.url, one.format);
             if let Some(other) = given[..index].iter().position(same) {
-                return Err(TargetError::Twice { index, other });
+                let problem = format!("the same as notify[{other}], in the same format");
+                let remedy = "combine their events in one entry".to_owned();
+                return Err(TargetError::Field { index, field: "url", problem, remedy });
             }
         }
         given.iter().enumerate().map(|(index, one)| Target::new(index, one, &secret)).collect()
@@ -168,31 +164,6 @@ impl Target {
         };
         let (url, format, events) = (given.url.clone(), given.format, given.events.clone());
         Ok(Target { url, origin, is_local, format, events, secret })
-    }
-
-    /// The whole URL, which must not be logged.
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Scheme, host and port.
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    /// Whether it is on this machine.
-    pub(super) fn is_local(&self) -> bool {
-        self.is_local
-    }
-
-    /// The format of the messages.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// The secret that signs the messages.
-    pub(super) fn secret(&self) -> Option<&[u8]> {
-        self.secret.as_deref()
     }
 
     /// Whether the target wants this event.
@@ -298,7 +269,10 @@ mod tests {
                 "notify[0].secret_env: the variable NONE is not set",
             ),
             (with(|one| one.secret_env = Some("SHORT".into())), "at least 16 random bytes"),
-            (targets(&[given("https://a/"), given("https://a/")]), "notify[1] has the same url"),
+            (
+                targets(&[given("https://a/"), given("https://a/")]),
+                "notify[1].url: the same as notify[0]",
+            ),
             (targets(&vec![given("https://a/"); 17]), "notify: 17 entries; allowed are at most 16"),
         ] {
             let error = outcome.unwrap_err();
@@ -313,8 +287,8 @@ mod tests {
         let mut one = given("https://hooks.example.org/services/hidden");
         one.secret_env = Some("LONG".to_owned());
         let target = targets(std::slice::from_ref(&one)).unwrap().remove(0);
-        let shown = format!("{one:?} {target:?} {} {}", target.origin(), target.key());
+        let shown = format!("{one:?} {target:?} {} {}", target.origin, target.key());
         assert!(!shown.contains("hidden") && !shown.contains("0123456789"), "{shown}");
-        assert_eq!(target.origin(), "https://hooks.example.org");
+        assert_eq!(target.origin, "https://hooks.example.org");
     }
 }

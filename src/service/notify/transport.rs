@@ -42,19 +42,19 @@ impl HttpTransport {
             .timeout_global(Some(TIMEOUT))
             // A redirect could lead to an address that the configuration may not name.
             .max_redirects(0)
-            .https_only(!target.is_local())
+            .https_only(!target.is_local)
             // Notifications are rare: keep no idle connections.
             .max_idle_connections(0)
             .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")));
         // Requests to this machine never go through a proxy.
-        let config = if target.is_local() { config.proxy(None) } else { config };
+        let config = if target.is_local { config.proxy(None) } else { config };
         HttpTransport(config.build().new_agent())
     }
 }
 
 impl Transport for HttpTransport {
     fn send(&self, target: &Target, message: &Message) -> Reply {
-        let mut request = self.0.post(target.url()).header("content-type", message.content_type);
+        let mut request = self.0.post(&target.url).header("content-type", message.content_type);
         if let Some(signature) = &message.signature {
             request = request.header("x-serin-signature", signature);
         }

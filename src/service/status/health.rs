@@ -7,14 +7,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::diagnostics::Diagnostics;
-use super::sequential::ForecastStatus;
-use super::sequential::SequentialStatus;
-use super::tracks::TrackStatus;
 use super::tracks::Tracks;
 use super::tracks::milliseconds;
 use crate::canary::Forecast;
 use crate::canary::Judgement;
 use crate::canary::Samples;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::judge::sentences;
 
@@ -30,6 +28,8 @@ pub struct Health {
     pub message: String,
     /// The verdict of both judges: `promote` means that a promotion would be accepted.
     pub verdict: Verdict,
+    /// Why.
+    pub reasons: Vec<String>,
     /// Whether either judge found harm in a metric that acts.
     pub harm_detected: bool,
     /// The test on latency.
@@ -53,7 +53,7 @@ pub struct Health {
     /// One-sided p-value of Fisher's exact test on failures.
     pub failure_p_value: f64,
     /// What the sequential judge concludes; harm found here also stops a promotion.
-    pub sequential: Option<SequentialStatus>,
+    pub sequential: Option<SequentialVerdict>,
     /// Segments, sample ratio, and stalls of the machine.
     #[serde(flatten)]
     pub diagnostics: Diagnostics,
@@ -62,10 +62,19 @@ pub struct Health {
     /// When the newest tick closed. The sequential judge and the diagnostics know what was recorded before
     /// it; sample counts and fixed-horizon tests are those of now.
     pub as_of: Option<Timestamp>,
-    /// The stable version.
-    pub stable: TrackStatus,
-    /// The canary.
-    pub canary: TrackStatus,
+    /// What was observed of both versions.
+    #[serde(flatten)]
+    pub tracks: Tracks,
+}
+
+/// A forecast with its sentence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastStatus {
+    /// The numbers.
+    #[serde(flatten)]
+    pub forecast: Forecast,
+    /// The sentence.
+    pub message: String,
 }
 
 /// The result of the fixed-horizon tests.
@@ -95,12 +104,13 @@ impl Health {
             Verdict::Rollback => HealthStatus::Alert,
             Verdict::Hold => HealthStatus::InsufficientData,
         };
-        let Tracks { stable, canary } = Tracks::new(samples);
+        let sequential = judgement.sequential.as_ref();
         Health {
             alert_triggered: status == HealthStatus::Alert,
             status,
             message: sentences::reasons(judgement, &reasons).join("; "),
             verdict: judgement.verdict,
+            reasons: sentences::reasons(judgement, &judgement.reasons),
             harm_detected: judgement.harm_detected(),
             test: "welch_t".into(),
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
@@ -115,16 +125,14 @@ impl Health {
                 [milliseconds(low), milliseconds(high)]
             }),
             failure_p_value: judgement.evidence.failures.p_value,
-            sequential: judgement.sequential.as_ref().map(|sequential| {
-                SequentialStatus::new(&sequential.policy, &sequential.conclusion)
+            sequential: sequential.map(|it| it.conclusion.clone()),
+            diagnostics: sequential.map(Diagnostics::new).unwrap_or_default(),
+            forecast: forecast.zip(sequential).map(|(forecast, sequential)| ForecastStatus {
+                message: sentences::forecast(&sequential.policy, &forecast),
+                forecast,
             }),
-            diagnostics: judgement.sequential.as_ref().map(Diagnostics::new).unwrap_or_default(),
-            forecast: forecast
-                .zip(judgement.sequential.as_ref())
-                .map(|(forecast, sequential)| ForecastStatus::new(&sequential.policy, forecast)),
             as_of,
-            stable,
-            canary,
+            tracks: Tracks::new(samples),
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct HistoryEntry {
 impl History {
     /// These entries with their sentences.
     pub fn new(entries: Vec<Entry>) -> History {
-        let told = |entry: Entry| HistoryEntry { sentence: entry.event.sentence(), entry };
-        History { entries: entries.into_iter().map(told).collect() }
+        let with_sentence = |entry: Entry| HistoryEntry { sentence: entry.event.sentence(), entry };
+        History { entries: entries.into_iter().map(with_sentence).collect() }
     }
 }

@@ -1,12 +1,10 @@
 //! What people and programs see of a server: pure functions from state and evidence to plain values.
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
-//! - [`tracks`], [`health`], [`plan`], [`checklist`], [`diagnostics`], [`shadow`], [`sequential`], [`quality`] and
-//!   [`post_promotion`]: its parts.
+//! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
 //! - [`history`]: journal entries with their sentences.
 //! - [`report`]: all of it in words, for people.
 
-pub mod checklist;
 pub mod diagnostics;
 pub mod health;
 pub mod history;
@@ -15,7 +13,6 @@ pub mod plan;
 pub mod post_promotion;
 pub mod quality;
 pub mod report;
-pub mod sequential;
 pub mod shadow;
 pub mod tracks;
 

@@ -7,22 +7,16 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::checklist::ChecklistItem;
-use super::checklist::checklist;
 use super::health::Health;
 use super::plan::PlanStatus;
 use super::post_promotion::PostPromotionStatus;
 use super::quality::QualityStatus;
 use super::shadow::ShadowStatus;
 use super::tracks::Tracks;
-use crate::canary::Forecast;
 use crate::canary::Judgement;
 use crate::canary::Metric;
 use crate::canary::Rollout;
-use crate::canary::State;
-use crate::canary::Verdict;
 use crate::canary::Version;
-use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 use crate::canary::rollout::next_action::Action;
@@ -30,8 +24,6 @@ use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Phase;
 use crate::service::notify::TargetStatus;
 use crate::service::serving::circuit_breaker::BreakerStatus;
-use crate::service::serving::live::Live;
-use crate::service::serving::recorder::Observed;
 use crate::service::serving::totals::Totals;
 
 /// Everything at a glance.
@@ -59,10 +51,6 @@ pub struct Status {
     pub shadow: Option<ShadowStatus>,
     /// The health check; `null` without a canary.
     pub health: Option<Health>,
-    /// The verdict of both judges; `null` without a canary.
-    pub verdict: Option<VerdictStatus>,
-    /// The conditions of a promotion, and which of them are met.
-    pub checklist: Vec<ChecklistItem>,
     /// The newest promotion, while it is monitored.
     pub post_promotion: Option<PostPromotionStatus>,
     /// A side effect of the command that this answers.
@@ -105,12 +93,9 @@ pub enum RolloutState {
 /// The stable version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StableStatus {
-    /// Its name.
-    pub version: String,
-    /// Its file in the models folder.
-    pub file: String,
-    /// The digest of its artifact.
-    pub digest: String,
+    /// Name, file and digest.
+    #[serde(flatten)]
+    pub version: Version,
     /// When it became stable.
     pub since: Timestamp,
 }
@@ -140,100 +125,21 @@ pub struct RolloutStatus {
     pub plan: Option<PlanStatus>,
 }
 
-/// A verdict with its reasons.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VerdictStatus {
-    /// `promote`, `rollback` or `hold`.
-    pub decision: Verdict,
-    /// Why.
-    pub reasons: Vec<String>,
-}
-
-/// What a status is made from.
-pub(crate) struct StatusInputs<'a> {
-    pub(crate) revision: u64,
-    pub(crate) state: &'a State,
-    pub(crate) live: &'a Live,
-    pub(crate) observed: &'a Observed,
-    /// The judgement of the rollout under way, with the next action of its plan.
-    pub(crate) judged: Option<(Judgement, Action)>,
-    /// The judgement of the newest promotion, if it is monitored.
-    pub(crate) promoted: Option<Judgement>,
-    pub(crate) forecast: Option<Forecast>,
-    pub(crate) as_of: Option<Timestamp>,
-    pub(crate) quality: Option<QualityStatus>,
-    pub(crate) notifications: Vec<TargetStatus>,
-    /// Requests that wait to be sent to the canary in shadow.
-    pub(crate) shadow_waiting: usize,
-    pub(crate) totals: Totals,
-    pub(crate) now: Timestamp,
-    pub(crate) uptime: Duration,
-}
-
-impl Status {
-    /// The status that follows from these inputs.
-    pub(crate) fn new(inputs: StatusInputs<'_>) -> Status {
-        let StatusInputs { state, live, observed, judged, now, .. } = inputs;
-        let rollout = state.rollout.as_ref();
-        let samples = observed.all();
-        let judgement = judged.as_ref().map(|(judgement, _)| judgement);
-        Status {
-            revision: inputs.revision,
-            at: now,
-            state: match rollout.map(|rollout| rollout.phase) {
-                None => RolloutState::Idle,
-                Some(Phase::Running) => RolloutState::Running,
-                Some(Phase::Paused) => RolloutState::Paused,
-                Some(Phase::AwaitingApproval) => RolloutState::AwaitingApproval,
-            },
-            stable: StableStatus {
-                version: state.stable.name.clone(),
-                file: state.stable.file.clone(),
-                digest: state.stable.digest.clone(),
-                since: state.stable_since,
-            },
-            canary: rollout.map(|rollout| rollout.canary.clone()),
-            traffic_percent: rollout.map_or(0.0, |rollout| rollout.weight().percent()),
-            rollout: rollout.map(|rollout| RolloutStatus::new(rollout, now, judged.as_ref())),
-            breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
-            tracks: Tracks::new(&samples),
-            shadow: rollout.and_then(|rollout| {
-                let dropped = live.recorder.dropped();
-                ShadowStatus::new(rollout, observed, inputs.shadow_waiting, dropped)
-            }),
-            health: judgement.map(|it| Health::new(it, &samples, inputs.forecast, inputs.as_of)),
-            verdict: judgement.map(|judgement| VerdictStatus {
-                decision: judgement.verdict,
-                reasons: sentences::reasons(judgement, &judgement.reasons),
-            }),
-            checklist: match (rollout, judgement) {
-                (Some(rollout), Some(judgement)) => checklist(rollout, judgement),
-                (None, _) | (_, None) => Vec::new(),
-            },
-            post_promotion: state
-                .post_promotion
-                .as_deref()
-                .zip(inputs.promoted)
-                .map(|(it, judgement)| PostPromotionStatus::new(it, judgement, inputs.as_of)),
-            note: None,
-            quality: inputs.quality,
-            last_rollout: state
-                .last
-                .as_ref()
-                .map(|last| Ended { cool_down_until: state.cool_down_until(now), ..last.clone() }),
-            quarantine: state.quarantine.clone(),
-            simulate_slowdown: state.slowdown.enabled,
-            delay_ms: state.slowdown.delay_ms,
-            notifications: inputs.notifications,
-            injection: rollout.and_then(Rollout::injected).cloned(),
-            totals: inputs.totals,
-            uptime_seconds: inputs.uptime.as_secs_f64(),
+impl RolloutState {
+    /// The state of a rollout in this phase.
+    pub(crate) fn new(phase: Option<Phase>) -> RolloutState {
+        match phase {
+            None => RolloutState::Idle,
+            Some(Phase::Running) => RolloutState::Running,
+            Some(Phase::Paused) => RolloutState::Paused,
+            Some(Phase::AwaitingApproval) => RolloutState::AwaitingApproval,
         }
     }
 }
 
 impl RolloutStatus {
-    fn new(
+    /// The status of a rollout, with its judgement and the next action of its plan.
+    pub(crate) fn new(
         rollout: &Rollout,
         now: Timestamp,
         judged: Option<&(Judgement, Action)>,

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::sequential::SequentialStatus;
 use crate::canary::Judgement;
 use crate::canary::Metric;
+use crate::canary::SequentialVerdict;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::PostPromotion;
 
@@ -26,7 +26,7 @@ pub struct PostPromotionStatus {
     /// The metrics of the rollout's policy.
     pub metrics: Vec<Metric>,
     /// What the sequential judge concludes.
-    pub sequential: Option<SequentialStatus>,
+    pub sequential: Option<SequentialVerdict>,
     /// When the newest tick closed.
     pub as_of: Option<Timestamp>,
 }
@@ -45,9 +45,7 @@ impl PostPromotionStatus {
             action: promotion.rollout.policy.post_promotion.action,
             harm: promotion.harm(&judgement).map(|cause| cause.sentence(Some(&judgement))),
             metrics: promotion.rollout.policy.judge.metrics.clone(),
-            sequential: judgement.sequential.map(|sequential| {
-                SequentialStatus::new(&sequential.policy, &sequential.conclusion)
-            }),
+            sequential: judgement.sequential.map(|it| it.conclusion),
             as_of,
         }
     }

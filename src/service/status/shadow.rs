@@ -3,12 +3,11 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::tracks::milliseconds;
+use super::tracks::LatencyStatus;
 use crate::canary::Pairs;
 use crate::canary::Rollout;
 use crate::canary::observed::samples::Failures;
 use crate::service::serving::recorder::Observed;
-use crate::stats::Summary;
 
 /// What was observed in shadow at this step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,30 +40,6 @@ pub struct ShadowStatus {
     pub dropped: u64,
     /// All of it in a sentence.
     pub message: String,
-}
-
-/// Latencies in milliseconds; `null` without samples.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct LatencyStatus {
-    /// Mean.
-    pub mean_ms: Option<f64>,
-    /// Median.
-    pub p50_ms: Option<f64>,
-    /// 95th percentile.
-    pub p95_ms: Option<f64>,
-    /// 99th percentile.
-    pub p99_ms: Option<f64>,
-}
-
-impl LatencyStatus {
-    fn new(latency: &Summary) -> LatencyStatus {
-        LatencyStatus {
-            mean_ms: latency.mean().map(milliseconds),
-            p50_ms: latency.quantile(0.50).map(milliseconds),
-            p95_ms: latency.quantile(0.95).map(milliseconds),
-            p99_ms: latency.quantile(0.99).map(milliseconds),
-        }
-    }
 }
 
 impl ShadowStatus {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::canary::Samples;
 use crate::canary::observed::samples::Failures;
 use crate::canary::observed::samples::TrackSamples;
+use crate::stats::Summary;
 
 /// What was observed of both tracks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct Tracks {
     pub canary: TrackStatus,
 }
 
-/// What was observed of one track. Latencies are in milliseconds; `null` without samples.
+/// What was observed of one track.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrackStatus {
     /// Requests routed to it.
@@ -29,18 +30,26 @@ pub struct TrackStatus {
     pub failures_by_kind: Failures,
     /// Failures per request.
     pub failure_rate: f64,
-    /// Mean latency.
-    pub mean_ms: Option<f64>,
-    /// Standard deviation of latency.
-    pub std_ms: Option<f64>,
-    /// Median latency.
-    pub p50_ms: Option<f64>,
-    /// 95th percentile of latency.
-    pub p95_ms: Option<f64>,
-    /// 99th percentile of latency.
-    pub p99_ms: Option<f64>,
+    /// Their latency.
+    #[serde(flatten)]
+    pub latency: LatencyStatus,
     /// Mean predicted probability.
     pub mean_score: Option<f64>,
+}
+
+/// Latency in milliseconds; `null` without samples.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LatencyStatus {
+    /// Mean.
+    pub mean_ms: Option<f64>,
+    /// Standard deviation.
+    pub std_ms: Option<f64>,
+    /// Median.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
 }
 
 impl Tracks {
@@ -63,12 +72,20 @@ impl TrackStatus {
             failures,
             failures_by_kind: samples.failures,
             failure_rate: failures as f64 / samples.requests.max(1) as f64,
+            latency: LatencyStatus::new(latency),
+            mean_score: samples.score.mean(),
+        }
+    }
+}
+
+impl LatencyStatus {
+    pub(super) fn new(latency: &Summary) -> LatencyStatus {
+        LatencyStatus {
             mean_ms: latency.mean().map(milliseconds),
             std_ms: latency.std_dev().map(milliseconds),
             p50_ms: latency.quantile(0.50).map(milliseconds),
             p95_ms: latency.quantile(0.95).map(milliseconds),
             p99_ms: latency.quantile(0.99).map(milliseconds),
-            mean_score: samples.score.mean(),
         }
     }
 }

@@ -43,7 +43,7 @@ fn only_the_first_request_of_a_key_is_judged_over_steps_and_restarts() {
     let mut service = bench.start();
     deploy(&service, "model_v2.bin", 50.0);
     let judged = |service: &Service| {
-        let latency = judged_now(service).metrics[0].evidence.samples;
+        let latency = judged_now(service).metrics[0].samples;
         latency.stable + latency.canary
     };
     let visit = |service: &Service, users: std::ops::Range<u32>| {
@@ -96,9 +96,9 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
         judged_now(&service)
     };
     let even = earned(100.0, 100.0);
-    assert_ne!(even.verdict, Verdict::Rollback, "{}", even.message);
+    assert_ne!(even.verdict, Verdict::Rollback, "{even:?}");
     let less = earned(100.0, 60.0);
-    assert_eq!(less.verdict, Verdict::Rollback, "{}", less.message);
+    assert_eq!(less.verdict, Verdict::Rollback, "{less:?}");
     let error = service
         .command(Command::Promote { force: false, reason: None }, None)
         .unwrap_err()
@@ -115,7 +115,7 @@ fn a_key_seen_without_random_assignment_is_judged_once_it_is_assigned() {
     visit();
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    let judged = || judged_now(&service).metrics[1].evidence.samples;
+    let judged = || judged_now(&service).metrics[1].samples;
     let before = judged();
     visit();
     let after = judged();
@@ -143,7 +143,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
     let cost = judged_now(&service).metrics[3].clone();
-    assert_eq!((cost.evidence.samples.stable, cost.evidence.samples.canary), (20, 20));
+    assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_failure_of_the_sequential_judge_outlives_the_checkpoint() {
     }
     let said = judged_now;
     let before = said(&service);
-    assert_eq!(before.verdict, Verdict::Rollback, "{}", before.message);
+    assert_eq!(before.verdict, Verdict::Rollback, "{before:?}");
     service.save_checkpoint().unwrap();
     bench.store.has_lost_its_checkpoint.store(true, Ordering::SeqCst);
     let restarted = bench.start();

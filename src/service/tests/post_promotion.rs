@@ -18,7 +18,7 @@ fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
     let predictions = (0..400).map(|_| predicted(&service)).collect();
     let force = Command::Promote { force: true, reason: Some("no labels yet".to_owned()) };
     let status = service.command(force, None).unwrap();
-    assert_eq!(status.stable.version, "model_v2");
+    assert_eq!(status.stable.version.name, "model_v2");
     assert_eq!(status.post_promotion.unwrap().previous, "model_v1");
     (service, predictions)
 }
@@ -56,7 +56,7 @@ fn late_labels_that_show_harm_revert_the_promotion() {
     assert_eq!(answers(&service, 10), [("stable", "model_v2".to_owned())]);
     show_harm(&service, &predictions);
     let status = service.status();
-    assert_eq!(status.stable.version, "model_v1");
+    assert_eq!(status.stable.version.name, "model_v1");
     assert_eq!(answers(&service, 10), [("stable", "model_v1".to_owned())]);
     assert_eq!((status.quarantine.len(), status.post_promotion.is_none()), (1, true));
     let last = status.last_rollout.unwrap();
@@ -96,7 +96,7 @@ fn the_previous_version_survives_a_restart_without_its_file() {
     assert_eq!(quality.stable.labels + quality.canary.labels, 20);
     show_harm(&restarted, second);
     assert_eq!(answers(&restarted, 10), [("stable", "model_v1".to_owned())]);
-    assert_eq!(bench.start().status().stable.version, "model_v1");
+    assert_eq!(bench.start().status().stable.version.name, "model_v1");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn harm_that_cannot_be_reverted_is_reported() {
     let restarted = bench.start();
     show_harm(&restarted, &predictions);
     restarted.look().unwrap();
-    assert_eq!(restarted.status().stable.version, "model_v2");
+    assert_eq!(restarted.status().stable.version.name, "model_v2");
     assert_eq!(events(&restarted).last(), Some(&"harm_reported"));
 }
 
@@ -119,7 +119,7 @@ fn with_the_action_report_harm_is_reported_once() {
     show_harm(&service, &predictions);
     service.look().unwrap();
     let status = service.status();
-    assert_eq!(status.stable.version, "model_v2");
+    assert_eq!(status.stable.version.name, "model_v2");
     assert!(status.post_promotion.unwrap().harm.unwrap().contains("brier"));
     assert_eq!(events(&service), ["initialized", "canary_deployed", "promoted", "harm_reported"]);
     assert_recomputed(&bench, &["promoted", "harm_reported"]);
@@ -149,7 +149,7 @@ fn harmless_labels_change_nothing_and_the_monitoring_ends_in_time() {
     bench.clock.advance(Duration::from_secs(1));
     service.look().unwrap();
     assert_eq!(events(&service).last(), Some(&"monitoring_ended"));
-    assert_eq!(service.status().stable.version, "model_v2");
+    assert_eq!(service.status().stable.version.name, "model_v2");
     let revert = Command::Revert { reason: Some("too late".to_owned()) };
     let error = service.command(revert, None).unwrap_err().to_string();
     assert!(error.contains("no promotion is monitored"), "{error}");

@@ -69,7 +69,7 @@ fn a_question_counts_the_newest_samples_and_closes_no_tick() {
     bench.clock.advance(Duration::from_secs(1));
     answers(&service, 40);
     let health = service.health().unwrap();
-    assert_eq!((health.stable.requests, health.canary.requests), (20, 20));
+    assert_eq!((health.tracks.stable.requests, health.tracks.canary.requests), (20, 20));
     assert_eq!((health.as_of, health.sequential.unwrap().ticks), (Some(deployed), 0));
     service.tick();
     let health = service.health().unwrap();

@@ -115,8 +115,8 @@ fn values_recorded_without_random_assignment_are_not_compared() {
     };
     let seen = || {
         let watch = judged_now(&service);
-        let cost = watch.metrics.iter().find(|metric| metric.evidence.metric == cost).unwrap();
-        (cost.evidence.samples.stable, cost.evidence.samples.canary, watch.verdict)
+        let cost = watch.metrics.iter().find(|metric| metric.metric == cost).unwrap();
+        (cost.samples.stable, cost.samples.canary, watch.verdict)
     };
     for round in 0..20 {
         answers(&service, 10);

@@ -106,14 +106,14 @@ fn shadow(status: &Status) -> String {
 
 fn idle(status: &Status, times: &Times) -> Headline {
     let stable = &status.stable;
-    let since = format!("{} since {}", stable.version, times.time(stable.since));
+    let since = format!("{} since {}", stable.version.name, times.time(stable.since));
     let Some(last) = &status.last_rollout else {
         let (condition, text) = (Condition::Stable, format!("{since}; no canary"));
         return Headline { condition, text, why: None };
     };
     let Ended { canary, at, reason, outcome, .. } = last;
     let (name, at) = (&canary.name, times.time(*at));
-    let answers = format!("{} answers all requests.", stable.version);
+    let answers = format!("{} answers all requests.", stable.version.name);
     match (outcome, &status.post_promotion) {
         (Outcome::RolledBack, _) => Headline {
             condition: Condition::RolledBack,
@@ -153,7 +153,11 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
     let health = status.health.as_ref();
     match status.state {
         RolloutState::Paused => {
-            return (Condition::Paused, concern(status).unwrap_or_else(|| "On hold.".to_owned()));
+            return (
+                Condition::Paused,
+                concern(status)
+                    .unwrap_or_else(|| "The canary keeps its share until you decide.".to_owned()),
+            );
         }
         RolloutState::AwaitingApproval => {
             let why = match rows.iter().any(MetricRow::is_open) {
@@ -174,7 +178,7 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
         let failures = breaker.consecutive_failures;
         let why = format!(
             "The canary failed {failures} requests in a row; {} answers, only probes reach the canary.",
-            status.stable.version
+            status.stable.version.name
         );
         return (Condition::BreakerOpen, why);
     }
@@ -236,7 +240,7 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
         Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
         Some(_) | None => "no end in sight at the present difference".to_owned(),
     };
-    let reason = status.verdict.as_ref().and_then(|verdict| verdict.reasons.first());
+    let reason = status.health.as_ref().and_then(|health| health.reasons.first());
     let why = match (undecided.is_empty(), status.traffic_percent, reason) {
         (false, _, _) => {
             format!("Not settled yet: {}; {when}.", list(&undecided))
@@ -270,10 +274,10 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
         })
         .collect();
     if !failing.is_empty() {
-        return format!("{} against {}.", capitalized(&list(&failing)), status.stable.version);
+        return format!("{} against {}.", capitalized(&list(&failing)), status.stable.version.name);
     }
     let by_plan = rollout.plan.as_ref().and_then(|plan| plan.reasons.first());
-    let reasons = status.verdict.as_ref().and_then(|verdict| verdict.reasons.first());
+    let reasons = status.health.as_ref().and_then(|health| health.reasons.first());
     let sentence =
         concern(status).or_else(|| by_plan.or(reasons).map(|it| format!("{}.", capitalized(it))));
     sentence.unwrap_or_else(|| "The canary does harm.".to_owned())

@@ -8,6 +8,7 @@ use super::words::count;
 use super::words::duration;
 use super::words::list;
 use crate::canary::policy::plan::AtDeadline;
+use crate::canary::traffic::weight::Weight;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
@@ -30,7 +31,11 @@ fn idle(status: &Status, condition: Condition, times: &Times) -> String {
     match (condition, cool_down) {
         (Condition::Monitoring, _) => "serin revert --reason TEXT undoes the promotion.".to_owned(),
         (_, Some(until)) => {
-            format!("serin deploys by plan again from {}, or now by override.", times.time(until))
+            format!(
+                "serin deploy MODEL starts a rollout by hand; one by plan can start at {}, or now with \
+                 --override-quarantine --reason TEXT.",
+                times.time(until)
+            )
         }
         (_, None) => "serin deploy MODEL starts a rollout.".to_owned(),
     }
@@ -57,7 +62,7 @@ fn by_hand(condition: Condition) -> String {
 
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
     let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
-    let at_deadline = match (plan.at_deadline, deadline) {
+    let at_deadline = match (plan.plan.at_deadline, deadline) {
         (AtDeadline::RollBack, Some(deadline)) => format!("; rolled back at {deadline} otherwise"),
         (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
     };
@@ -72,10 +77,11 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
         }
         RolloutState::Running | RolloutState::Idle => {}
     }
-    let following = plan.steps.iter().find(|step| step.percent > status.traffic_percent);
+    let following =
+        plan.plan.steps.iter().find(|step| step.weight.percent() > status.traffic_percent);
     let step = match following {
-        Some(step) => format!("{} %", step.percent),
-        None if plan.approval => "your approval, then promotion".to_owned(),
+        Some(step) => step.weight.to_string(),
+        None if plan.plan.approval => "your approval, then promotion".to_owned(),
         None => "promotion".to_owned(),
     };
     match plan.next {
@@ -96,7 +102,7 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
                 (None, None) => ", once you resume the rollout".to_owned(),
             };
             let condition = match following {
-                Some(step) if step.percent < 100.0 => "if no guardrail fails",
+                Some(step) if step.weight.basis_points() < Weight::WHOLE => "if no guardrail fails",
                 Some(_) | None => "once every guardrail passes",
             };
             format!("{step}{at} {condition}; 0 % as soon as harm is found.")
@@ -105,14 +111,14 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
 }
 
 /// What the step waits for, in a sentence; `None` if for nothing.
-pub(super) fn missing(status: &Status, rows: &[MetricRow]) -> Option<String> {
+pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow]) -> Option<String> {
     let rollout = status.rollout.as_ref()?;
-    if status.state != RolloutState::Running {
+    if status.state != RolloutState::Running || condition == Condition::Harm {
         return None;
     }
     let mut missing: Vec<String> = Vec::new();
     if let Some(plan) = &rollout.plan {
-        let left = |seen: u64| plan.min_samples.saturating_sub(seen);
+        let left = |seen: u64| plan.plan.min_samples.saturating_sub(seen);
         let (canary, stable) = (&status.tracks.canary, &status.tracks.stable);
         if left(canary.requests) > 0 && status.traffic_percent > 0.0 {
             missing.push(count(left(canary.requests), "more canary request"));

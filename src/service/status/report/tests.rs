@@ -28,7 +28,7 @@ fn status(changes: Value) -> Status {
         "stable": { "version": "model_v1", "file": "models/model_v1.bin", "digest": "d0",
                     "since": "2026-11-25T14:02:09Z" },
         "tracks": { "stable": track.clone(), "canary": track },
-        "checklist": [], "quarantine": {}, "simulate_slowdown": false, "delay_ms": 0,
+        "quarantine": {}, "simulate_slowdown": false, "delay_ms": 0,
         "notifications": [], "uptime_seconds": 10.0,
         "totals": crate::service::serving::totals::Totals::default(),
     });
@@ -54,7 +54,7 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
         let seen = if classification == "insufficient" { 8 } else { 1200 };
         json!({
             "metric": metric, "role": if metric == "score" { "advisory" } else { "guardrail" },
-            "classification": classification, "sentence": "",
+            "classification": classification,
             "samples": { "stable": seen, "canary": seen, "stable_failures": 0, "canary_failures": 0 },
             "harm_p_value": 1.0, "harm_threshold": 0.025, "proven_p_value": 1.0, "proven_threshold": 0.05,
             "effect": effect, "interval": effect.map(|x| [x - 0.0008, x + 0.0008]),
@@ -84,13 +84,13 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
             "bake_seconds": 600.0, "remaining_bake_seconds": 240.0, "metrics": metrics,
         },
         "health": {
-            "alert_triggered": is_harm, "status": "ok", "message": "", "verdict": verdict,
+            "alert_triggered": is_harm, "status": "ok", "message": "", "verdict": verdict, "reasons": [],
             "harm_detected": is_harm, "test": "welch_t", "alpha": 0.05, "min_samples": 20,
             "failure_p_value": 1.0, "stable": track.clone(), "canary": track,
-            "sequential": { "verdict": verdict, "message": "", "alpha": 0.05, "ticks": 5,
+            "sequential": { "verdict": verdict, "alpha": 0.05, "ticks": 5,
                             "metrics": judged },
             "forecast": {
-                "requests_per_second": 12.0, "weight": 1000, "remaining_bake_seconds": 240.0,
+                "requests_per_second": 12.0, "weight": 10, "remaining_bake_seconds": 240.0,
                 "message": "", "verdict": { "verdict": "promote", "requests": 4300, "seconds": 358.0 },
                 "metrics": [outcome("latency", "pass"), outcome("failures", "pass"),
                             outcome("score", "none")],
@@ -103,12 +103,11 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
 
 fn plan(changes: Value) -> Value {
     let mut plan = json!({
-        "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1288,
+        "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1088,
         "warm_up_until": "2026-11-25T14:00:00Z", "at_deadline": "roll_back", "approval": false,
         "next": "wait", "reasons": [],
-        "steps": [{ "percent": 1.0, "shadow_percent": 0.0, "bake_seconds": 600.0 },
-                  { "percent": 10.0, "shadow_percent": 0.0, "bake_seconds": 600.0 },
-                  { "percent": 25.0, "shadow_percent": 0.0, "bake_seconds": 600.0 }],
+        "steps": [{ "weight": 1, "bake": "10m" }, { "weight": 10, "bake": "10m" },
+                  { "weight": 25, "bake": "10m" }],
     });
     merge(&mut plan, changes);
     json!({ "rollout": { "mode": "automatic", "plan": plan } })
@@ -146,7 +145,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             Condition::RolledBack,
             "model_v2 at 14:05:00 UTC: failures +17.4 points",
             "model_v1 answers all requests.",
-            "serin deploy",
+            "serin deploy MODEL starts a rollout.",
         ),
         (
             status(ended("rolled_back", "no verdict within 24h")),
@@ -201,7 +200,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             rollout("inconclusive", Some(0.0), json!({ "state": "paused" })),
             Condition::Paused,
             "model_v2",
-            "On hold.",
+            "The canary keeps its share until you decide.",
             "serin resume",
         ),
         (

@@ -59,7 +59,7 @@ impl Report {
             headline: text,
             why,
             next: next::next(status, condition, times),
-            missing: next::missing(status, &metrics),
+            missing: next::missing(status, condition, &metrics),
             metrics,
             notes: notes(status),
         }
@@ -70,14 +70,12 @@ fn rows(status: &Status) -> Vec<MetricRow> {
     let is_compared = status.traffic_percent > 0.0 && status.traffic_percent < 100.0;
     match (&status.rollout, &status.health, &status.post_promotion) {
         (Some(rollout), Some(health), _) => {
-            let evidence =
-                health.sequential.iter().flat_map(|it| &it.metrics).map(|it| &it.evidence);
+            let evidence = health.sequential.iter().flat_map(|it| &it.metrics);
             let forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
             table(&rollout.metrics, evidence, forecasts, is_compared)
         }
         (None, _, Some(promotion)) => {
-            let evidence =
-                promotion.sequential.iter().flat_map(|it| &it.metrics).map(|it| &it.evidence);
+            let evidence = promotion.sequential.iter().flat_map(|it| &it.metrics);
             let rows = table(&promotion.metrics, evidence, std::iter::empty(), false);
             let metrics = promotion.metrics.iter().zip(rows);
             metrics.filter(|(metric, _)| metric.source.is_of_labels()).map(|it| it.1).collect()
