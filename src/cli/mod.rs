@@ -40,13 +40,10 @@ use local::inspect;
 use local::serve;
 use local::train;
 use remote::check;
+use remote::decide;
 use remote::deploy;
 use remote::explain;
 use remote::history;
-use remote::pause;
-use remote::promote;
-use remote::revert;
-use remote::rollback;
 use remote::status;
 
 /// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
@@ -82,15 +79,15 @@ enum Command {
     /// Explain one metric: margins, p-values, forecast
     Explain(explain::ExplainArgs),
     /// Promote the canary to stable
-    Promote(promote::PromoteArgs),
+    Promote(decide::PromoteArgs),
     /// Roll back the canary
-    Rollback(rollback::RollbackArgs),
+    Rollback(decide::RollbackArgs),
     /// Undo the latest promotion while it is still monitored
-    Revert(revert::RevertArgs),
+    Revert(decide::RevertArgs),
     /// Pause the rollout
-    Pause(pause::PauseArgs),
+    Pause(decide::PauseArgs),
     /// Resume a paused rollout
-    Resume(pause::PauseArgs),
+    Resume(decide::PauseArgs),
     /// List what happened, and why
     History(history::HistoryArgs),
     /// Recompute the verdicts in the journal, or try another policy on them; exit code 0
@@ -141,11 +138,11 @@ impl Cli {
             Command::Deploy(args) => deploy::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
-            Command::Promote(args) => promote::run(&args),
-            Command::Rollback(args) => rollback::run(&args),
-            Command::Revert(args) => revert::run(&args),
-            Command::Pause(args) => pause::run(&args, "pause-canary"),
-            Command::Resume(args) => pause::run(&args, "resume-canary"),
+            Command::Promote(args) => decide::promote(&args),
+            Command::Rollback(args) => decide::roll_back(&args),
+            Command::Revert(args) => decide::revert(&args),
+            Command::Pause(args) => decide::pause(&args),
+            Command::Resume(args) => decide::resume(&args),
             Command::History(args) => history::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Config(args) => config::run(&args),

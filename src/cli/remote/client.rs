@@ -38,6 +38,12 @@ pub struct ServerArgs {
 /// The longest answer that is read, in bytes: each of a thousand entries of the journal may be long.
 const MAX_ANSWER: u64 = 256 << 20;
 
+/// How refusals name the fields that override them, and the flags that set these fields.
+const FLAGS: [(&str, &str); 2] = [
+    ("\"force\": true and a \"reason\"", "--force --reason TEXT"),
+    ("\"override_quarantine\": true and a \"reason\"", "--override-quarantine --reason TEXT"),
+];
+
 /// A connection to a server.
 pub struct Client {
     agent: Agent,
@@ -116,13 +122,19 @@ impl Reply {
     /// When the server refused, with its reason.
     pub fn done<T: DeserializeOwned>(self) -> anyhow::Result<T> {
         if !self.ok {
-            bail!("{}", self.problem().detail);
+            bail!("{}", self.refusal());
         }
         let answer = serde_json::from_value(self.body);
         answer.context("the server's answer is not understood; is it the same version of serin?")
     }
 
-    /// Why the server refused.
+    /// Why the server refused, with flags in place of the JSON fields.
+    pub fn refusal(&self) -> String {
+        let detail = self.problem().detail;
+        FLAGS.iter().fold(detail.into_owned(), |text, (fields, flags)| text.replace(fields, flags))
+    }
+
+    /// The problem in the answer.
     pub fn problem(&self) -> ProblemBody<'static> {
         ProblemBody::deserialize(&self.body).unwrap_or_default()
     }
@@ -149,6 +161,40 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::canary::Refusal;
+
+    #[test]
+    fn a_refusal_names_the_flags_that_override_it() {
+        for (refusal, flags) in [
+            (Refusal::IsPaused { rollout: 1 }, "pass --force --reason TEXT"),
+            (
+                Refusal::NotPassing { harm_detected: true, why: "slow".to_owned() },
+                "pass --force --reason TEXT",
+            ),
+            (
+                Refusal::CoolingDown { until: Timestamp::UNIX_EPOCH },
+                "pass --override-quarantine --reason TEXT",
+            ),
+            (
+                Refusal::PromotionMonitored {
+                    version: "model_v2".to_owned(),
+                    until: Timestamp::UNIX_EPOCH,
+                },
+                "pass --override-quarantine --reason TEXT",
+            ),
+            (
+                Refusal::Quarantined { digest: "d1".to_owned(), reason: "slow".to_owned() },
+                "pass --override-quarantine --reason TEXT",
+            ),
+        ] {
+            let body = serde_json::json!({
+                "type": "", "title": "", "status": 409, "detail": refusal.to_string(),
+                "instance": "", "code": "", "error": "",
+            });
+            let shown = Reply { ok: false, body }.refusal();
+            assert!(shown.ends_with(flags), "{shown}");
+        }
+    }
 
     #[test]
     fn an_answer_of_twenty_million_bytes_is_read_whole() {

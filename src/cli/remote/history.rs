@@ -90,7 +90,7 @@ pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> 
     page
 }
 
-/// Texts that do not fit behind the cells stand below the event.
+/// The indent of texts that do not fit on the line of their event.
 const BELOW: &str = "                ";
 
 /// One line: the event and its consequences.

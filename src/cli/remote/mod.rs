@@ -3,16 +3,13 @@
 //! - [`client`]: the HTTP client, and the flags that all of them have.
 //! - `page`: headline, tables and paragraphs of a report in the terminal.
 //! - [`status`], [`check`], [`explain`], [`history`]: how the rollout is doing, and what happened.
-//! - [`deploy`], [`promote`], [`rollback`], [`revert`], [`pause`]: what a person decides.
+//! - [`deploy`]: starts a rollout; [`decide`]: promote, rollback, revert, pause, resume.
 
 pub mod check;
 pub mod client;
+pub mod decide;
 pub mod deploy;
 pub mod explain;
 pub mod history;
 pub(crate) mod page;
-pub mod pause;
-pub mod promote;
-pub mod revert;
-pub mod rollback;
 pub mod status;
