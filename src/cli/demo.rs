@@ -6,11 +6,8 @@
 pub(crate) mod own_server;
 
 mod by_hand;
-
 mod by_plan;
-
 mod in_shadow;
-
 mod story;
 
 use std::process::ExitCode;
@@ -18,8 +15,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use clap::ValueEnum;
+use tempfile::TempDir;
 
-use super::demo::own_server::Folder;
 use super::demo::own_server::Server;
 use super::exit::FAIL;
 use super::remote::client::Client;
@@ -34,7 +31,7 @@ use story::Story;
 pub struct DemoArgs {
     /// Scenario to run
     #[arg(long, value_name = "SCENARIO", default_value = "all")]
-    scenario: Chosen,
+    scenario: Scenario,
     /// Predictions in each burst of traffic, a multiple of 20: the canary gets 2 of 20
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = twenties)]
     requests: u64,
@@ -44,9 +41,9 @@ pub struct DemoArgs {
     delay_ms: u64,
 }
 
-/// The scenarios by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Chosen {
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scenario {
     /// All of them, one after the other
     All,
     /// A slow canary is rolled back by a person
@@ -63,56 +60,19 @@ enum Chosen {
     Shadow,
 }
 
-impl Chosen {
-    /// The scenarios to run.
-    fn scenarios(self) -> Vec<Scenario> {
-        match self {
-            Chosen::All => Scenario::ALL.to_vec(),
-            Chosen::Slow => vec![Scenario::Slow],
-            Chosen::Healthy => vec![Scenario::Healthy],
-            Chosen::Spike => vec![Scenario::Spike],
-            Chosen::Ramp => vec![Scenario::Ramp],
-            Chosen::Segment => vec![Scenario::Segment],
-            Chosen::Shadow => vec![Scenario::Shadow],
-        }
-    }
-}
-
-/// A scenario.
-#[derive(Clone, Copy, Debug)]
-enum Scenario {
-    Slow,
-    Healthy,
-    Spike,
-    Ramp,
-    Segment,
-    Shadow,
-}
-
 impl Scenario {
-    const ALL: [Scenario; 6] = [
-        Scenario::Slow,
-        Scenario::Healthy,
-        Scenario::Spike,
-        Scenario::Ramp,
-        Scenario::Segment,
-        Scenario::Shadow,
-    ];
+    fn is_in(self, chosen: Scenario) -> bool {
+        self != Scenario::All && (chosen == self || chosen == Scenario::All)
+    }
 
     /// The segments of its server.
     fn segments(self) -> SegmentSettings {
-        match self {
-            Scenario::Segment => by_plan::regions(),
-            Scenario::Slow
-            | Scenario::Healthy
-            | Scenario::Spike
-            | Scenario::Ramp
-            | Scenario::Shadow => SegmentSettings::new(),
-        }
+        if self == Scenario::Segment { by_plan::regions() } else { SegmentSettings::new() }
     }
 
     fn play(self, story: &mut Story, args: &DemoArgs) -> anyhow::Result<()> {
         match self {
+            Scenario::All => Ok(()),
             Scenario::Slow => by_hand::slow_canary(story, args.delay_ms),
             Scenario::Healthy => by_hand::healthy_canary(story),
             Scenario::Spike => by_plan::error_spike(story),
@@ -136,15 +96,19 @@ fn twenties(text: &str) -> Result<u64, String> {
 /// # Errors
 /// When the server cannot be started or stops answering.
 pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    let folder = Folder::new("demo")?;
+    let folder = TempDir::with_prefix("serin-demo-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
     anstream::println!(
-        "Each scenario starts its own server with model_v1 as stable and talks to it over\nHTTP; \
-         serin serve and curl do the same."
+        "{}",
+        show::wrapped(
+            "Each scenario starts its own server with model_v1 as stable and talks to it over HTTP; \
+             serin serve and curl do the same.",
+            ""
+        )
     );
     let (mut failed, mut checks) = (0, 0);
-    for scenario in args.scenario.scenarios() {
+    for &scenario in Scenario::value_variants().iter().filter(|it| it.is_in(args.scenario)) {
         let server = Server::start(&models, &folder, scenario.segments())?;
         let client = Client::new(&server.url, None);
         let mut story = Story { client, requests: args.requests, failed: 0, checks: 0 };

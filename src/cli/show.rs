@@ -43,16 +43,14 @@ pub fn aligned<'h>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
+    table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Columns to write in: those of the terminal, at most 120.
+/// Width of the output: that of the terminal, at most 120 columns.
 pub fn width() -> usize {
     textwrap::termwidth().min(120)
 }

@@ -13,7 +13,7 @@ use crate::model::dataset::ColumnValues;
 use crate::model::training::synthetic::Churn;
 use crate::model::training::synthetic::churn;
 
-/// More requests than it takes.
+/// More requests than the rollback needs.
 const MAX_REQUESTS: usize = 4000;
 
 /// Requests between two looks.
@@ -60,20 +60,20 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
     let by_score = last.is_some_and(|last| last.reason.contains("shadow_score"));
     story.expect("because of its scores", by_score, &last);
     story.expect("it has answered no user", by_canary == 0 && failed == 0, &by_canary);
-    let worst: Worst = story.client.get("/admin/disagreements")?.done()?;
-    let is_kept = !worst.disagreements.is_empty();
+    let found: Found = story.client.get("/admin/disagreements")?.done()?;
+    let is_kept = !found.disagreements.is_empty();
     story.expect("the requests with the largest differences are kept", is_kept, &is_kept);
     story.report()?;
     story.journal()
 }
 
-/// The field of the disagreements that the scenario reads.
+/// The answer of `/admin/disagreements`, as far as the scenario reads it.
 #[derive(Deserialize)]
-struct Worst {
+struct Found {
     disagreements: Vec<IgnoredAny>,
 }
 
-/// Varied customers: repeating one request would tell little.
+/// Varied customers, so that the pairs differ.
 fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {

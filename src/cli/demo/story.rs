@@ -38,12 +38,12 @@ pub struct Story {
 }
 
 impl Story {
-    /// Begins a scenario.
+    /// Prints the title of a scenario.
     pub fn title(&self, title: &str) {
         anstream::println!("\n{}", styled(show::STRONG, title));
     }
 
-    /// Says what happens.
+    /// Prints what happens.
     pub fn say(&self, what: &str) {
         let text = show::wrapped(what, "    ");
         anstream::println!("  {} {}", styled(show::FAINT, "▸"), text.trim_start());
@@ -64,7 +64,7 @@ impl Story {
         }
     }
 
-    /// Carries out a command; the status after it.
+    /// Sends a command and returns the status after it.
     ///
     /// # Errors
     /// When it is refused.
@@ -81,7 +81,7 @@ impl Story {
         self.client.get("/admin/status")?.done()
     }
 
-    /// Whether a command is refused; it must be.
+    /// Checks that a command is refused.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -117,7 +117,7 @@ impl Story {
         Ok(())
     }
 
-    /// A burst of traffic; this number of predictions must come from the canary.
+    /// Sends a burst of traffic and checks that the canary answers this number of predictions.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -148,12 +148,12 @@ impl Story {
         Ok(())
     }
 
-    /// Asks the health check, which must have this result.
+    /// Runs the health check and compares its result.
     ///
     /// # Errors
     /// When the server does not answer.
     pub fn health(&mut self, expected: &str, result: HealthStatus) -> anyhow::Result<()> {
-        self.say("ask the health check");
+        self.say("run the health check (GET /admin/check-canary-health)");
         let status = self.status()?;
         let Some(health) = &status.health else { bail!("there is no canary") };
         let mut page = Page::new(show::width() - 4);
@@ -233,7 +233,7 @@ impl Story {
     }
 }
 
-/// A scenario that takes longer has gone wrong.
+/// A scenario that takes longer has failed.
 const MAX_SECONDS: f64 = 40.0;
 
 /// Predictions between two looks at the status.

@@ -13,11 +13,11 @@ use indicatif::ProgressStyle;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::canary::HealthPolicy;
 use crate::canary::Verdict;
 use crate::canary::policy::segments::SegmentSettings;
-use crate::cli::demo::own_server::Folder;
 use crate::cli::demo::own_server::Server;
 use crate::cli::exit::FAIL;
 use crate::cli::numbers::in_range;
@@ -95,7 +95,7 @@ struct Seen {
 pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     let runs = in_range("aa-runs", args.aa_runs, 1, 10_000)?;
     let seconds = in_range("aa-seconds", args.aa_seconds, 1, 3600)?;
-    let folder = Folder::new("aa")?;
+    let folder = TempDir::with_prefix("serin-aa-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the model")?;
     let server = Server::start(&models, &folder, SegmentSettings::new())?;
