@@ -69,11 +69,11 @@ struct Journal {
     rollouts: u64,
 }
 
-/// The result of one turn.
+/// What the thread of a target does next.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Turn {
-    /// There may be more to do.
-    GoOn,
+pub(crate) enum Next {
+    /// Deliver on: there may be more.
+    Deliver,
     /// Nothing to deliver.
     Idle,
     /// An attempt failed; the next one is due after this time.
@@ -119,27 +119,27 @@ impl Delivery {
     /// Delivers everything that can be delivered now, and returns how long to wait for more.
     pub(crate) fn deliver(&mut self) -> Duration {
         loop {
-            match self.turn() {
-                Turn::GoOn => {}
-                Turn::Idle => return UNASKED,
-                Turn::Wait(wait) => return wait,
+            match self.attempt() {
+                Next::Deliver => {}
+                Next::Idle => return UNASKED,
+                Next::Wait(wait) => return wait,
             }
         }
     }
 
-    /// Takes the next step.
-    pub(crate) fn turn(&mut self) -> Turn {
+    /// Makes one attempt, if it is due.
+    pub(crate) fn attempt(&mut self) -> Next {
         let left = self.not_before.saturating_sub(self.clock.steady());
         if !left.is_zero() {
-            return Turn::Wait(left);
+            return Next::Wait(left);
         }
         match self.next() {
-            Ok(turn) => turn,
+            Ok(next) => next,
             Err(cause) => self.failed(format!("the journal cannot be read: {cause}"), None),
         }
     }
 
-    fn next(&mut self) -> Result<Turn, StoreError> {
+    fn next(&mut self) -> Result<Next, StoreError> {
         if self.journal.is_none() {
             self.journal = read_up_to(&*self.store, self.after)?;
         }
@@ -148,14 +148,14 @@ impl Delivery {
         }
         let (Some(journal), Some(entry)) = (&self.journal, self.pending.front()) else {
             self.save();
-            return Ok(Turn::Idle);
+            return Ok(Next::Idle);
         };
         let is_deployed = entry.event.starts_rollout();
         let begun = journal.rollouts + u64::from(is_deployed);
         let target = &self.subscription.target;
         if !target.wants(&entry.event) {
             self.done(begun);
-            return Ok(Turn::GoOn);
+            return Ok(Next::Deliver);
         }
         let rollout = rollout_of(&entry.event, begun);
         let notice = Notice { entry, journal: &journal.id, rollout };
@@ -183,7 +183,7 @@ impl Delivery {
                 self.give_up(why, begun);
             }
         }
-        Ok(Turn::GoOn)
+        Ok(Next::Deliver)
     }
 
     /// Marks the first pending entry as done.
@@ -204,7 +204,7 @@ impl Delivery {
         self.save();
     }
 
-    fn failed(&mut self, why: String, after: Option<Duration>) -> Turn {
+    fn failed(&mut self, why: String, after: Option<Duration>) -> Next {
         let doubled = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(MAX_WAIT);
         let jittered = doubled.mul_f64(rand::rng().random_range(0.5..1.0));
         let wait = jittered.max(after.unwrap_or_default().min(MAX_WAIT));
@@ -219,7 +219,7 @@ impl Delivery {
                 "cannot deliver to {name}: {why}; retrying"
             );
         }
-        Turn::Wait(wait)
+        Next::Wait(wait)
     }
 
     /// Saves the progress. If that fails, a restart delivers again: deliveries are at least once anyway.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::delivery::Delivery;
-use super::delivery::Turn;
+use super::delivery::Next;
 use super::message::Message;
 use super::subscriptions::Notifications;
 use super::target::GivenTarget;
@@ -80,10 +80,10 @@ fn delivery(
 }
 
 /// Goes on until it waits or has nothing to do.
-fn run(delivery: &mut Delivery) -> Turn {
+fn run(delivery: &mut Delivery) -> Next {
     for _ in 0..1000 {
-        match delivery.turn() {
-            Turn::GoOn => {}
+        match delivery.attempt() {
+            Next::Deliver => {}
             other => return other,
         }
     }
@@ -115,12 +115,12 @@ fn every_entry_is_delivered_once_in_order_with_its_rollout() {
         service.command(Command::Pause, None).unwrap();
         service.command(roll_back(), None).unwrap();
     }
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     let of = |id| move |name: &str| (name.to_owned(), id);
     let lives = |id| ["canary_deployed", "paused", "rolled_back"].map(of(Some(id)));
     let expected = [[of(None)("initialized")].as_slice(), &lives(1), &lives(2)].concat();
     assert_eq!(receiver.got(), expected);
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     assert!(receiver.got().is_empty());
     let status = notifications.status().remove(0);
     assert_eq!((status.position, status.delivered, status.abandoned), (7, 7, 0));
@@ -154,10 +154,10 @@ fn retries_back_off_and_keep_the_order() {
     receiver.answers(&vec![later(); 12]);
     let mut waited = Vec::new();
     for failures in 1..=12 {
-        let Turn::Wait(wait) = run(&mut delivery) else { panic!("it should wait") };
-        // Whoever comes earlier is sent away without a request.
+        let Next::Wait(wait) = run(&mut delivery) else { panic!("it should wait") };
+        // An earlier call makes no attempt.
         clock.advance(wait / 2);
-        assert!(matches!(run(&mut delivery), Turn::Wait(_)));
+        assert!(matches!(run(&mut delivery), Next::Wait(_)));
         assert_eq!(receiver.got().len(), 1);
         let status = notifications.status().remove(0);
         assert_eq!((status.failures, status.position), (failures, 0));
@@ -170,7 +170,7 @@ fn retries_back_off_and_keep_the_order() {
         let most = f64::from(1 << n).min(300.0);
         assert!((most / 2.0..=most).contains(wait), "{waited:?}");
     }
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     assert_eq!(receiver.got().len(), 3);
     let status = notifications.status().remove(0);
     assert_eq!((status.failures, status.delivered, status.position), (0, 3, 3));
@@ -185,9 +185,9 @@ fn retry_after_is_honored_up_to_the_longest_wait() {
         append_entry(&store, &clock);
         let after = Some(Duration::from_secs(asked));
         receiver.answers(&[Reply::Retry { why: "it answered 429".to_owned(), after }]);
-        assert_eq!(run(&mut delivery), Turn::Wait(Duration::from_secs(given)));
+        assert_eq!(run(&mut delivery), Next::Wait(Duration::from_secs(given)));
         clock.advance(Duration::from_secs(given));
-        assert_eq!(run(&mut delivery), Turn::Idle);
+        assert_eq!(run(&mut delivery), Next::Idle);
     }
 }
 
@@ -198,21 +198,21 @@ fn an_undeliverable_entry_is_given_up_and_the_next_is_delivered() {
     append_entry(&store, &clock);
     append_entry(&store, &clock);
     receiver.answers(&[Reply::Rejected("it answered 404".to_owned())]);
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.delivered, status.abandoned, status.position), (1, 1, 2));
     // The same after a day of trying, but nothing is given up untried.
     append_entry(&store, &clock);
     receiver.answers(&[later(), later()]);
-    assert!(matches!(run(&mut delivery), Turn::Wait(_)));
+    assert!(matches!(run(&mut delivery), Next::Wait(_)));
     clock.advance(delivery::GIVE_UP + Duration::from_secs(1));
     append_entry(&store, &clock);
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     let status = notifications.status().remove(0);
     assert_eq!((status.delivered, status.abandoned, status.position), (2, 2, 4));
     append_entry(&store, &clock);
     clock.advance(2 * delivery::GIVE_UP);
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     assert_eq!(notifications.status().remove(0).delivered, 3);
 }
 
@@ -224,7 +224,7 @@ fn a_target_gets_only_the_events_it_wants() {
     let (mut one, receiver, _) = delivery(&store, &clock(), &["rolled_back"]);
     deploy(&service, "model_v2.bin", 10.0);
     service.command(Command::Pause, None).unwrap();
-    assert_eq!(run(&mut one), Turn::Idle);
+    assert_eq!(run(&mut one), Next::Idle);
     assert!(receiver.got().is_empty());
     // What it did not ask for is not looked at again after a restart.
     assert_eq!(store.delivered().unwrap().values().copied().collect::<Vec<_>>(), [3]);
@@ -246,14 +246,14 @@ fn a_pending_rollback_is_delivered_once_it_is_written() {
         matches!(pending_rollback, Err(CommandError::PendingRollback(_))),
         "{pending_rollback:?}"
     );
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     assert!(receiver.got().is_empty(), "it is not in the journal, and a restart would undo it");
     bench.store.full(false);
     service.control.retry_rollback().unwrap();
     service.control.retry_rollback().unwrap();
     run(&mut delivery);
     assert_eq!(receiver.names(), ["rolled_back"]);
-    assert_eq!(run(&mut delivery), Turn::Idle);
+    assert_eq!(run(&mut delivery), Next::Idle);
     assert!(receiver.got().is_empty());
 }
 
@@ -269,7 +269,7 @@ fn a_disk_that_cannot_save_progress_stops_no_delivery() {
     run(&mut one);
     assert_eq!(receiver.names(), ["canary_deployed", "rolled_back"]);
     bench.store.full(false);
-    // At least once: what was not kept is told again.
+    // At least once: an entry whose delivery was not saved is delivered again.
     let (mut two, receiver, _) = delivery(&store, &clock(), &[]);
     run(&mut two);
     assert_eq!(receiver.names(), ["canary_deployed", "rolled_back"]);
@@ -281,7 +281,7 @@ fn the_rollback_of_a_lost_canary_is_delivered_even_to_a_new_target() {
     let service = bench.start();
     deploy(&service, "model_v2.bin", 10.0);
     bench.lose("model_v2.bin", &service);
-    let service = bench.start_telling(targets(&[]));
+    let service = bench.start_notifying(targets(&[]));
     assert_eq!(service.status().canary, None);
     let receiver = Receiver::default();
     let one = service.notifications.subscriptions[0].clone();
