@@ -34,7 +34,7 @@ use crate::http::reading::headers::RequestHeaders;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
-use crate::service::serving::shadow::queue::MAX_RING;
+use crate::service::serving::shadow::queue::MAX_RECENT_REQUESTS;
 use crate::service::serving::shadow::queue::Retention;
 use crate::store::Location;
 use crate::text::fields::FieldError;
@@ -174,7 +174,7 @@ settings! {
     /// What is stored of shadowed requests.
     shadow: ShadowSettings = ShadowSettings::default();
     /// The most recent requests, stored to be replayed in shadow.
-    ring: RingSettings = RingSettings::default();
+    recent_requests: RecentRequestsSettings = RecentRequestsSettings::default();
 }
 
 type Deadline = DurationWithin<MILLISECOND, MONTH>;
@@ -187,12 +187,12 @@ pub struct ShadowSettings {
     pub redact: Vec<String>,
 }
 
-/// `[ring]` of the file.
+/// `[recent_requests]` of the file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RingSettings {
+pub struct RecentRequestsSettings {
     /// Number of recent requests that are kept; 0: none.
-    #[serde(deserialize_with = "integer::<0, { MAX_RING as u64 }, _, _>")]
+    #[serde(deserialize_with = "integer::<0, { MAX_RECENT_REQUESTS as u64 }, _, _>")]
     pub capacity: usize,
 }
 
@@ -253,8 +253,7 @@ impl Settings {
             segment_harm: None,
         };
         let mut judge = JudgePolicy::new(&health, &changes)?;
-        judge.segments = Segments::new(&self.segments, self.segment_harm)
-            .map_err(|cause| FieldError::new("segments", cause.to_string()))?;
+        judge.segments = Segments::new(&self.segments, self.segment_harm)?;
         let post_promotion = self.post_promotion.checked(&judge)?;
         Ok(Policy {
             weight: self.traffic_percent,
@@ -293,7 +292,10 @@ impl Settings {
             notify,
             allow_injection: self.allow_injection,
             feedback: self.feedback,
-            retention: Retention { redact: self.shadow.redact.clone(), ring: self.ring.capacity },
+            retention: Retention {
+                redact: self.shadow.redact.clone(),
+                recent: self.recent_requests.capacity,
+            },
         })
     }
 

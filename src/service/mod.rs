@@ -64,7 +64,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts from what the store holds, or anew with the stable model of the settings.
+    /// Starts from the state in the store, or from the stable model of the settings if it is empty.
     ///
     /// # Errors
     /// See [`StartError`].

@@ -52,7 +52,7 @@ mod questions;
 pub(super) struct Disk {
     pub(super) inner: SqliteStore,
     full: AtomicBool,
-    /// While it is locked, the disk waits.
+    /// While this is locked, the disk waits.
     slow: Mutex<()>,
     pub(super) keeps_no_evidence: AtomicBool,
     /// Whether its journal is shorter than the writer expects, as after a backup was restored.
@@ -201,20 +201,20 @@ impl Bench {
         Service::start(settings, store, registry, clock).unwrap()
     }
 
-    pub(super) fn start_telling(&self, notify: Vec<Target>) -> Service {
+    pub(super) fn start_notifying(&self, notify: Vec<Target>) -> Service {
         let settings = Settings { notify, ..self.settings() };
         let registry = Registry::new(self.models.path());
         Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
     }
 
-    /// With something kept of requests.
+    /// With retention of requests.
     pub(super) fn start_keeping(&self, retention: Retention) -> Result<Service, StartError> {
         let settings = Settings { retention, ..self.settings() };
         let registry = Registry::new(self.models.path());
         Service::start(settings, self.store.clone(), registry, self.clock.clone())
     }
 
-    /// The artifact of the canary is nowhere any more.
+    /// Removes the artifact of the canary from the store and the models folder.
     pub(super) fn lose(&self, file: &str, service: &Service) {
         self.store.retain_artifacts(&[&service.status().stable.version.digest]).unwrap();
         std::fs::remove_file(self.path(file)).unwrap();
@@ -428,7 +428,7 @@ fn a_key_seen_in_the_warm_up_is_new_after_it_even_after_a_restart() {
         bench.clock.advance(Duration::from_secs(20));
         answer_to(&restarted, Some("bert"));
         restarted.save_checkpoint().unwrap();
-        // The look that ended the warm-up made those of it new; whoever came since has been there.
+        // The look that ended the warm-up forgot the keys of the warm-up, and knows those that came since.
         answer_to(&restarted, Some("carl"));
         restarted.save_checkpoint().unwrap();
         assert!(!is_new("carl"));

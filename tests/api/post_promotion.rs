@@ -1,5 +1,4 @@
-//! What do late labels do to a promotion? They bring the version before back, by themselves and after a
-//! restart; and a person may.
+//! Post-promotion monitoring: late labels or a person bring the previous version back, also after a restart.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -10,13 +9,13 @@ use serde_json::json;
 use crate::harness::TestApp;
 use crate::problem::refused;
 
-/// A canary that is promoted by hand and watched, and predictions of before: ids, with the outcome that
-/// shows the canary to be wrong and stable to be right.
+/// A canary that is promoted by hand and monitored, and earlier predictions: ids, with the outcome that shows the
+/// canary to be wrong and stable to be right.
 fn promoted(app: &TestApp, action: &str) -> Vec<Value> {
     app.deploy_canary_with(&json!({
         "model_path": "model_v2.bin", "traffic_percent": 50,
         "policy": { "metrics": [{ "name": "log_loss", "role": "guardrail" }] },
-        "post_promotion": { "watch": "1h", "action": action },
+        "post_promotion": { "monitor": "1h", "action": action },
     }))
     .done();
     let labels = (0..400)
@@ -82,15 +81,15 @@ fn harm_that_labels_show_after_a_restart_reverts_the_promotion() {
 }
 
 #[test]
-fn harm_is_reported_where_that_is_asked_for() {
+fn with_the_action_report_harm_is_only_reported() {
     let app = TestApp::spawn();
     let labels = promoted(&app, "report");
     for some in labels.chunks(40) {
         send(&app, some);
         app.settled_status();
     }
-    let told = |_: &Value| app.history().last().unwrap()["event"] == "harm_reported";
-    let status = once(&app, told);
+    let is_reported = |_: &Value| app.history().last().unwrap()["event"] == "harm_reported";
+    let status = once(&app, is_reported);
     assert_eq!(status["stable"]["version"], "model_v2");
     assert!(status["post_promotion"]["harm"].as_str().unwrap().contains("log_loss"), "{status}");
     let again = app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
@@ -98,7 +97,7 @@ fn harm_is_reported_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
+fn a_person_may_revert_with_a_reason_during_the_monitoring() {
     let app = TestApp::spawn();
     let path = "/admin/revert";
     let refuses = |body: Value, status, code, named: &str| {
@@ -119,11 +118,11 @@ fn a_person_reverts_with_a_reason_while_the_watch_lasts() {
 }
 
 #[test]
-fn a_watch_that_could_show_nothing_is_refused() {
+fn monitoring_that_could_find_nothing_is_refused() {
     let app = TestApp::spawn();
     for (after, named) in [
-        (json!({ "watch": "1h" }), "nothing to judge by"),
-        (json!({ "watch": "soon" }), "watch: \"soon\""),
+        (json!({ "monitor": "1h" }), "nothing to judge by"),
+        (json!({ "monitor": "soon" }), "monitor: \"soon\""),
         (json!({ "action": "undo" }), "undo"),
     ] {
         let body = json!({ "model_path": "model_v2.bin", "post_promotion": after });

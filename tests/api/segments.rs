@@ -81,8 +81,8 @@ fn a_canary_that_fails_one_region_is_held_and_the_region_is_named() {
 }
 
 #[test]
-fn a_hundred_devices_take_the_room_of_those_declared_and_a_restart_keeps_their_places() {
-    let app = declared("device = { most = 2 }").durable().spawn();
+fn a_hundred_devices_share_the_declared_slots_across_a_restart() {
+    let app = declared("device = { max = 2 }").durable().spawn();
     // Without a canary there is nothing to compare.
     predict_in(&app, 0.5, &json!({ "device": "early" }));
     app.deploy_canary().done();
@@ -114,8 +114,8 @@ fn a_hundred_devices_take_the_room_of_those_declared_and_a_restart_keeps_their_p
 }
 
 #[test]
-fn segments_that_cannot_be_are_refused_and_forgotten() {
-    let app = declared("device = { most = 2 }\nregion = ['north']").spawn();
+fn invalid_segments_are_refused_and_forgotten() {
+    let app = declared("device = { max = 2 }\nregion = ['north']").spawn();
     app.deploy_canary().done();
     let before = app.standing();
     let long = "x".repeat(100);

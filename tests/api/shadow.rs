@@ -89,7 +89,7 @@ fn events(app: &TestApp) -> Vec<String> {
 }
 
 #[test]
-fn a_shift_of_half_a_standard_deviation_is_found_before_any_user_meets_it() {
+fn a_shift_of_half_a_standard_deviation_is_found_before_it_reaches_a_user() {
     let app = Setup::new().model("shifted.bin", Misbehavior::Shifted.artifact()).spawn();
     let scores: Vec<f64> =
         (0..500).map(|number| ask(&app, number)["probability"].as_f64().unwrap()).collect();
@@ -133,7 +133,7 @@ fn a_retrained_model_passes_its_shadow_and_is_promoted() {
 }
 
 #[test]
-fn without_pairs_a_shadow_is_not_left() {
+fn without_pairs_the_shadow_step_does_not_end() {
     let app = TestApp::spawn();
     deploy(&app, "model_v2.bin");
     std::thread::sleep(Duration::from_millis(600));
@@ -145,7 +145,7 @@ fn without_pairs_a_shadow_is_not_left() {
 }
 
 #[test]
-fn a_canary_that_panics_in_shadow_trips_the_wire_and_fails_nobody() {
+fn a_canary_that_panics_in_shadow_is_rolled_back_and_fails_no_request() {
     let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
     let mut plan = plan();
     // With a look every hour, only the trigger can roll back.
@@ -159,7 +159,7 @@ fn a_canary_that_panics_in_shadow_trips_the_wire_and_fails_nobody() {
 }
 
 #[test]
-fn by_hand_a_shadow_is_begun_and_ended() {
+fn a_person_starts_and_ends_a_shadow() {
     let app = TestApp::spawn();
     let body = json!({ "model_path": "model_v2.bin", "shadow_percent": 100 });
     let status = app.deploy_canary_with(&body).done();
@@ -189,7 +189,7 @@ fn by_hand_a_shadow_is_begun_and_ended() {
 }
 
 #[test]
-fn a_shadow_goes_on_after_a_restart() {
+fn a_shadow_continues_after_a_restart() {
     let app = TestApp::spawn_durable();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "shadow_percent": 50 })).done();
     (0..200).for_each(|number| drop(ask(&app, number)));
@@ -201,9 +201,9 @@ fn a_shadow_goes_on_after_a_restart() {
 }
 
 #[test]
-fn the_latest_requests_are_asked_again() {
+fn recent_requests_are_replayed_in_shadow() {
     let setup = Setup::new().given(|given| {
-        given.ring.capacity = 1000;
+        given.recent_requests.capacity = 1000;
         given.shadow.redact = vec!["late_payment_share".to_owned()];
         given.workers = 1;
     });
@@ -233,7 +233,7 @@ fn the_latest_requests_are_asked_again() {
 }
 
 #[test]
-fn what_cannot_be_shadowed_is_refused_with_its_field() {
+fn an_invalid_shadow_is_refused_with_its_field() {
     let app = TestApp::spawn();
     let with = |field: &str, value: Value| {
         let mut body = json!({ "model_path": "model_v2.bin" });

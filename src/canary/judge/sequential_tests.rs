@@ -105,7 +105,7 @@ fn a_canary_that_fails_is_rolled_back_within_seconds() {
     let found = judged(3, 1.0, |_| 1);
     assert_eq!(found.verdict, Verdict::Rollback, "{found:?}");
     let message = sentences::verdict(&JudgePolicy::default(), &found);
-    assert!(message.contains("canary 3 of 30, stable 0 of 270"), "{message}");
+    assert!(message.contains("3 of 30 canary requests failed, stable 0 of 270"), "{message}");
 }
 
 #[test]

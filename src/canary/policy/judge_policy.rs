@@ -149,7 +149,7 @@ impl JudgePolicy {
                 return Err(FieldError::new(
                     format!("metrics.{named}"),
                     "judged in shadow, but this rollout does not shadow; set shadow_percent, or give a step a \
-                     shadow (or keep recent requests: [ring] in serin.toml)",
+                     shadow (or keep recent requests: [recent_requests] in serin.toml)",
                 ));
             }
             (PairSource::WhenAskedAgain | PairSource::Never, None) => {}

@@ -137,7 +137,7 @@ pub enum Template {
 }
 
 impl Template {
-    /// All of them, in the order of their care.
+    /// All templates, the most careful first.
     pub const ALL: [Template; 3] = [Template::Careful, Template::Standard, Template::Fast];
 
     /// The word in a configuration.

@@ -19,7 +19,7 @@ use crate::text::ranges::MONTH;
 pub struct PostPromotionPolicy {
     /// How long the previous version is kept ready while labels arrive. Default 0: no monitoring.
     #[serde(with = "DurationWithin::<0, MONTH>")]
-    pub watch: Duration,
+    pub monitor: Duration,
     /// What happens if they show harm. Default: it is reported.
     pub action: HarmAction,
 }
@@ -50,7 +50,7 @@ impl PostPromotionPolicy {
         judge: &JudgePolicy,
     ) -> Result<PostPromotionPolicy, FieldError> {
         let mut policy = overlay(&self, changes).map_err(|error| error.within(SECTION))?;
-        if policy.watch.is_zero() && changes.contains_key("watch") {
+        if policy.monitor.is_zero() && changes.contains_key("monitor") {
             policy.action = HarmAction::Report;
         }
         policy.checked(judge)
@@ -63,31 +63,31 @@ impl PostPromotionPolicy {
     pub fn checked(self, judge: &JudgePolicy) -> Result<PostPromotionPolicy, FieldError> {
         let wrong =
             |field: &str, message: String| Err(FieldError::new(field, message).within(SECTION));
-        let watch = exactly(self.watch);
-        if self.watch.is_zero() {
+        let monitor = exactly(self.monitor);
+        if self.monitor.is_zero() {
             return match self.action {
                 HarmAction::Report => Ok(self),
                 HarmAction::Revert => wrong(
                     "action",
-                    "\"revert\" needs a watch, in which labels may arrive; set post_promotion.watch, for \
-                     example \"24h\""
+                    "\"revert\" needs time in which labels may arrive; set post_promotion.monitor, for example \
+                     \"24h\""
                         .to_owned(),
                 ),
             };
         }
         if !judge.metrics.iter().any(|it| it.source.is_of_labels() && it.role.acts()) {
             return wrong(
-                "watch",
+                "monitor",
                 format!(
-                    "\"{watch}\" has nothing to judge by; give one of the metrics log_loss and brier the role \
-                     guardrail or signal, or set watch = \"0s\""
+                    "\"{monitor}\" has nothing to judge by; give one of the metrics log_loss and brier the role \
+                     guardrail or signal, or set monitor = \"0s\""
                 ),
             );
         }
-        if self.watch < Duration::from_secs(1) {
+        if self.monitor < Duration::from_secs(1) {
             let message =
-                format!("\"{watch}\" leaves no time for a label; use 1s or more, or 0s for none");
-            return wrong("watch", message);
+                format!("\"{monitor}\" leaves no time for a label; use 1s or more, or 0s for none");
+            return wrong("monitor", message);
         }
         Ok(self)
     }

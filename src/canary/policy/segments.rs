@@ -10,8 +10,11 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::text::fields::FieldError;
 use crate::text::lists::MAX_NAME_BYTES;
 use crate::text::lists::is_name;
+
+const SECTION: &str = "segments";
 
 /// Limit of declared keys.
 pub const MAX_KEYS: usize = 4;
@@ -83,11 +86,11 @@ pub type SegmentSettings = BTreeMap<String, ValueSettings>;
 
 /// The values of a key in the settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "a list of values, such as [\"north\", \"south\"], or { most = 8 }")]
+#[serde(untagged, expecting = "a list of values, such as [\"north\", \"south\"], or { max = 8 }")]
 pub enum ValueSettings {
     /// `["north", "south"]`
     Listed(Vec<TextOrNumber>),
-    /// `{ most = 8 }`
+    /// `{ max = 8 }`
     First(ValueLimit),
 }
 
@@ -96,7 +99,7 @@ pub enum ValueSettings {
 #[serde(deny_unknown_fields)]
 pub struct ValueLimit {
     /// How many values have a segment.
-    pub most: usize,
+    pub max: usize,
 }
 
 /// A value in the settings.
@@ -107,36 +110,6 @@ pub enum TextOrNumber {
     Text(String),
     /// A whole number.
     Number(i64),
-}
-
-/// Settings of segments that are not valid.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum SegmentsError {
-    /// There are too many keys.
-    #[error("segments: {0} keys; use at most {MAX_KEYS}")]
-    Keys(usize),
-    /// A key or value is not a word.
-    #[error("segments: {0}")]
-    Word(#[from] WordError),
-    /// A key has no value, or too many.
-    #[error("segments.{key}: {count} values; use 1 to {MAX_VALUES}; all others are `{OTHER}`")]
-    Values {
-        /// The key.
-        key: Word,
-        /// How many.
-        count: usize,
-    },
-    /// A value is listed twice.
-    #[error("segments.{key}: {value} is listed twice; list each value once")]
-    Twice {
-        /// The key.
-        key: Word,
-        /// The value.
-        value: Word,
-    },
-    /// The name of all other values is listed.
-    #[error("segments.{0}: `{OTHER}` stands for all values that are not listed; leave it out")]
-    Other(Word),
 }
 
 /// A text that is not a word.
@@ -226,7 +199,7 @@ impl Key {
     pub fn segments(&self) -> usize {
         1 + match &self.values {
             Values::Listed(values) => values.len(),
-            Values::First(most) => *most,
+            Values::First(max) => *max,
         }
     }
 }
@@ -236,20 +209,24 @@ impl Segments {
     ///
     /// # Errors
     /// Names the first key or value that is not valid.
-    pub fn new(settings: &SegmentSettings, harm: SegmentHarm) -> Result<Segments, SegmentsError> {
+    pub fn new(settings: &SegmentSettings, harm: SegmentHarm) -> Result<Segments, FieldError> {
         if settings.len() > MAX_KEYS {
-            return Err(SegmentsError::Keys(settings.len()));
+            let message = format!("{} keys; use at most {MAX_KEYS}", settings.len());
+            return Err(FieldError::new(SECTION, message));
         }
         let keys = settings.iter().map(|(name, values)| {
-            let name = Word::new(name)?;
+            let name = Word::new(name).map_err(|it| FieldError::new(SECTION, it.to_string()))?;
+            let wrong = |message: String| FieldError::new(format!("{SECTION}.{name}"), message);
             let (count, values) = match values {
-                ValueSettings::First(ValueLimit { most }) => (*most, Values::First(*most)),
+                ValueSettings::First(ValueLimit { max }) => (*max, Values::First(*max)),
                 ValueSettings::Listed(values) => {
-                    (values.len(), Values::Listed(listed(&name, values)?))
+                    (values.len(), Values::Listed(listed(values).map_err(wrong)?))
                 }
             };
             if !(1..=MAX_VALUES).contains(&count) {
-                return Err(SegmentsError::Values { key: name, count });
+                let message =
+                    format!("{count} values; use 1 to {MAX_VALUES}; all others are `{OTHER}`");
+                return Err(wrong(message));
             }
             Ok(Key { name, values })
         });
@@ -289,18 +266,19 @@ impl Segments {
     }
 }
 
-fn listed(key: &Word, settings: &[TextOrNumber]) -> Result<Vec<Word>, SegmentsError> {
+fn listed(settings: &[TextOrNumber]) -> Result<Vec<Word>, String> {
     let mut values: Vec<Word> = Vec::with_capacity(settings.len().min(MAX_VALUES));
     for one in settings {
         let value = match one {
-            TextOrNumber::Text(text) => Word::new(text)?,
-            TextOrNumber::Number(number) => Word::new(&number.to_string())?,
+            TextOrNumber::Text(text) => Word::new(text),
+            TextOrNumber::Number(number) => Word::new(&number.to_string()),
         };
+        let value = value.map_err(|error| error.to_string())?;
         if value.as_str() == OTHER {
-            return Err(SegmentsError::Other(key.clone()));
+            return Err(format!("`{OTHER}` means all values that are not listed; leave it out"));
         }
         if values.contains(&value) {
-            return Err(SegmentsError::Twice { key: key.clone(), value });
+            return Err(format!("{value} is listed twice; list each value once"));
         }
         values.push(value);
     }
@@ -311,13 +289,13 @@ fn listed(key: &Word, settings: &[TextOrNumber]) -> Result<Vec<Word>, SegmentsEr
 mod tests {
     use super::*;
 
-    fn declared(toml: &str) -> Result<Segments, SegmentsError> {
+    fn declared(toml: &str) -> Result<Segments, FieldError> {
         Segments::new(&toml::from_str(toml).unwrap(), SegmentHarm::Hold)
     }
 
     #[test]
     fn listed_values_and_a_limit_both_add_a_segment_for_the_others() {
-        let segments = declared("region = ['north', 'south']\ndevice = { most = 8 }").unwrap();
+        let segments = declared("region = ['north', 'south']\ndevice = { max = 8 }").unwrap();
         assert_eq!(segments.count(), 3 + 9);
         assert_eq!(declared("shard = [1, 2, 3]").unwrap().count(), 4);
         assert!(declared("").unwrap().is_off());
@@ -328,16 +306,16 @@ mod tests {
         for (toml, named) in [
             ("a = [1]\nb = [1]\nc = [1]\nd = [1]\ne = [1]", "5 keys; use at most 4"),
             ("region = []", "segments.region: 0 values; use 1 to 16"),
-            ("device = { most = 17 }", "segments.device: 17 values"),
+            ("device = { max = 17 }", "segments.device: 17 values"),
             ("region = ['north', 'north']", "north is listed twice"),
             ("region = ['north pole']", "\"north pole\" is not a name"),
-            ("region = ['other']", "segments.region: `other` stands for"),
+            ("region = ['other']", "segments.region: `other` means"),
             ("'a b' = ['x']", "\"a b\""),
         ] {
             let error = declared(toml).unwrap_err().to_string();
             assert!(error.contains(named), "{toml}: {error}");
         }
-        for toml in ["region = 'north'", "device = { least = 3 }", "device = { most = -1 }"] {
+        for toml in ["region = 'north'", "device = { least = 3 }", "device = { max = -1 }"] {
             let error = toml::from_str::<SegmentSettings>(toml).unwrap_err().to_string();
             assert!(error.contains("a list of values"), "{toml}: {error}");
         }
@@ -349,7 +327,7 @@ mod tests {
         assert_eq!(off.check([]), Ok(()));
         let error = off.check([("region", "north")]).unwrap_err().to_string();
         assert!(error.contains("declare it under [segments]"), "{error}");
-        let segments = declared("region = ['north']\ndevice = { most = 2 }").unwrap();
+        let segments = declared("region = ['north']\ndevice = { max = 2 }").unwrap();
         // A value that is not listed belongs to `other`.
         assert_eq!(segments.check([("region", "moon"), ("device", "17.5")]), Ok(()));
         let long = "x".repeat(1000);

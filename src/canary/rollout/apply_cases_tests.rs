@@ -120,8 +120,8 @@ fn policy(has_plan: bool, is_monitored: bool) -> Policy {
         policy.mode = Mode::Automatic;
     }
     if is_monitored {
-        let watch = Duration::from_secs(3600);
-        policy.post_promotion = PostPromotionPolicy { watch, action: HarmAction::Revert };
+        let monitor = Duration::from_secs(3600);
+        policy.post_promotion = PostPromotionPolicy { monitor, action: HarmAction::Revert };
     }
     policy
 }

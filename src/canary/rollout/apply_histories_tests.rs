@@ -23,11 +23,11 @@ fn a_history_that_could_not_have_happened_is_refused() {
     assert_eq!(replay([]), Ok(None));
 }
 
-/// A policy that watches promotions, or does not.
-fn watched(number: u16) -> Policy {
+/// A policy with or without post-promotion monitoring.
+fn policy_of(number: u16) -> Policy {
     let action = if number.is_multiple_of(3) { HarmAction::Report } else { HarmAction::Revert };
-    let watch = std::time::Duration::from_secs(20 * u64::from(number % 4));
-    Policy { post_promotion: PostPromotionPolicy { watch, action }, ..Policy::default() }
+    let monitor = std::time::Duration::from_secs(20 * u64::from(number % 4));
+    Policy { post_promotion: PostPromotionPolicy { monitor, action }, ..Policy::default() }
 }
 
 /// Any event, about any of the first rollouts, steps and versions.
@@ -40,7 +40,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         match kind {
             0 => Event::CanaryDeployed {
                 canary: version(name),
-                policy: Box::new(watched(basis_points)),
+                policy: Box::new(policy_of(basis_points)),
                 salt: u128::from(basis_points),
                 reason,
                 override_quarantine: flag,
@@ -104,12 +104,12 @@ proptest! {
                 prop_assert_eq!(&next.stable, canary);
                 prop_assert_eq!(&judgement.digest, &canary.digest);
                 prop_assert!(judgement.verdict == Verdict::Promote || (*forced && reason.is_some()));
-                if let Some(care) = &next.post_promotion {
-                    prop_assert_eq!((&care.previous, &care.rollout.canary), (&state.stable, canary));
+                if let Some(monitored) = &next.post_promotion {
+                    prop_assert_eq!((&monitored.previous, &monitored.rollout.canary), (&state.stable, canary));
                 }
             } else if let Event::Reverted { rollout, .. } = &event {
-                let care = state.post_promotion.as_ref().unwrap();
-                prop_assert_eq!((care.rollout.id, &care.previous), (*rollout, &next.stable));
+                let monitored = state.post_promotion.as_ref().unwrap();
+                prop_assert_eq!((monitored.rollout.id, &monitored.previous), (*rollout, &next.stable));
                 prop_assert!(!next.quarantine.contains_key(&next.stable.digest)
                     || state.quarantine.contains_key(&next.stable.digest));
             } else {

@@ -19,11 +19,11 @@ use crate::canary::rollout::state::PostPromotion;
 /// What befalls a rollout in a second of its life.
 #[derive(Clone, Debug)]
 enum Fate {
-    /// A look, at this verdict and so many requests of each track since the step began.
+    /// A look at this verdict, with this number of requests per track since the step began.
     Look(Verdict, u64),
     /// A look, a trigger having fired.
     Tripped,
-    /// Nobody looks.
+    /// No look.
     Nothing(u64),
     Pause,
     Resume,
@@ -121,11 +121,11 @@ fn look(
     Some((action, event))
 }
 
-/// Half of the promotions are watched, for some looks, and one way or the other.
+/// Half of the promotions are monitored, with either action.
 fn post_promotion(second: u64) -> PostPromotionPolicy {
-    let watch = Duration::from_secs(60 * (second % 2));
+    let monitor = Duration::from_secs(60 * (second % 2));
     let action = if second % 4 == 1 { HarmAction::Report } else { HarmAction::Revert };
-    PostPromotionPolicy { watch, action }
+    PostPromotionPolicy { monitor, action }
 }
 
 /// The metric of labels fails in it, whatever the evidence.
@@ -180,13 +180,13 @@ fn the_journal_of_a_rollout_holds_causes_and_no_prose_of_serin() {
 }
 
 /// What the service makes of a look at a promotion.
-fn cared(care: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
-    let mut judgement = judged(&care.rollout, Verdict::Hold, 0);
+fn reacted(monitored: &PostPromotion, harm: bool, now: Timestamp) -> Option<Event> {
+    let mut judgement = judged(&monitored.rollout, Verdict::Hold, 0);
     if harm {
         show_harm(&mut judgement);
     }
-    let (rollout, judgement) = (care.rollout.id, Box::new(judgement));
-    match care.next(&judgement, true, now) {
+    let (rollout, judgement) = (monitored.rollout.id, Box::new(judgement));
+    match monitored.next(&judgement, true, now) {
         PostPromotionAction::Wait => None,
         PostPromotionAction::End => Some(Event::MonitoringEnded { rollout }),
         PostPromotionAction::Report => Some(Event::HarmReported { judgement }),
@@ -227,11 +227,12 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 let _unwritten = look(&state, verdict, 150, false, at(second));
                 None
             }
-            Fate::Labels(harm) => {
-                state.post_promotion.as_deref().and_then(|care| cared(care, harm, at(second)))
-            }
+            Fate::Labels(harm) => state
+                .post_promotion
+                .as_deref()
+                .and_then(|monitored| reacted(monitored, harm, at(second))),
             Fate::Revert => Some(Event::Reverted {
-                rollout: state.post_promotion.as_ref().map_or(0, |care| care.rollout.id),
+                rollout: state.post_promotion.as_ref().map_or(0, |monitored| monitored.rollout.id),
                 cause: Cause::Person(None),
                 judgement: None,
                 by: Mode::Manual,
@@ -290,10 +291,10 @@ fn check(
 ) -> Result<(), TestCaseError> {
     let was = before.rollout.as_ref();
     prop_assert!(after.rollout.is_none() || after.post_promotion.is_none(), "two things at once");
-    if let Some(care) = &after.post_promotion {
-        prop_assert_eq!(&care.rollout.canary, &after.stable);
+    if let Some(monitored) = &after.post_promotion {
+        prop_assert_eq!(&monitored.rollout.canary, &after.stable);
         let back = Event::Reverted {
-            rollout: care.rollout.id,
+            rollout: monitored.rollout.id,
             cause: Cause::Person(None),
             judgement: None,
             by: Mode::Manual,
@@ -301,7 +302,7 @@ fn check(
         let Ok(Transition::Changed { state: back, .. }) = apply(after, &back, now) else {
             return Err(TestCaseError::fail("a revert was refused"));
         };
-        prop_assert_eq!(&back.stable, &care.previous);
+        prop_assert_eq!(&back.stable, &monitored.previous);
         prop_assert!(back.post_promotion.is_none());
     }
     if let Some(rollout) = &after.rollout {
@@ -357,17 +358,20 @@ fn check(
             prop_assert!(after.quarantine.contains_key(&digest));
         }
         Event::Reverted { cause, by, .. } => {
-            let care = before.post_promotion.as_ref();
-            prop_assert_eq!(care.map(|care| &care.previous), Some(&after.stable));
+            let monitored = before.post_promotion.as_ref();
+            prop_assert_eq!(monitored.map(|monitored| &monitored.previous), Some(&after.stable));
             if *by == Mode::Automatic {
-                let action = care.map(|care| care.rollout.policy.post_promotion.action);
+                let action =
+                    monitored.map(|monitored| monitored.rollout.policy.post_promotion.action);
                 prop_assert_eq!(action, Some(HarmAction::Revert));
                 prop_assert!(matches!(cause, Cause::LateHarm(_)));
             }
             prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(Outcome::Reverted));
         }
         Event::HarmReported { .. } => {
-            prop_assert!(before.post_promotion.as_ref().is_some_and(|care| !care.is_reported));
+            prop_assert!(
+                before.post_promotion.as_ref().is_some_and(|monitored| !monitored.is_reported)
+            );
             prop_assert_eq!(&before.stable, &after.stable);
         }
         _ => prop_assert_eq!(&before.stable, &after.stable),
@@ -375,7 +379,7 @@ fn check(
     Ok(())
 }
 
-/// Nobody does anything, and no evidence comes: it ends, within twice its deadline.
+/// Without any action or evidence a rollout ends within twice its deadline.
 fn ends_by_itself(mut state: State, second: u64) -> Result<(), TestCaseError> {
     for looks in 0..40 {
         let now = at(second + 100 * looks);

@@ -75,7 +75,7 @@ static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
     Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(sequential))
 });
 
-/// A judgement with this verdict after so many requests of each track, whatever the evidence.
+/// A judgement with this verdict after this number of requests per track. Its evidence is arbitrary.
 fn judged(rollout: &Rollout, verdict: Verdict, requests: u64) -> Judgement {
     let mut judgement = OF_NOTHING.clone();
     (judgement.rollout, judgement.step) = (rollout.id, rollout.step);
@@ -187,7 +187,7 @@ fn approval_comes_last_and_a_step_without_an_end_waits_for_a_person() {
         |state: &State, verdict| Box::new(judged(state.rollout.as_ref().unwrap(), verdict, 1000));
     state = after(&state, &deployed("v2", &plan), at(0));
     assert_eq!(act(&state, Verdict::Hold, 9), "awaitapproval");
-    // Whoever resumes it before agrees in advance.
+    // A resume before the hold approves in advance.
     let early = after(&state, &Event::Resumed { rollout: 1 }, at(9));
     assert_eq!(act(&early, Verdict::Hold, 9), "advance");
     let asked = Event::ApprovalAwaited { judgement: judgement(&state, Verdict::Hold) };

@@ -44,14 +44,14 @@ impl PostPromotion {
         at: Timestamp,
     ) -> Option<PostPromotion> {
         let after = rollout.policy.post_promotion;
-        if after.watch.is_zero() {
+        if after.monitor.is_zero() {
             return None;
         }
         let failing = failing(judgement);
         Some(PostPromotion {
             rollout: rollout.clone(),
             previous: previous.clone(),
-            until: at.saturating_add(after.watch).unwrap_or(Timestamp::MAX),
+            until: at.saturating_add(after.monitor).unwrap_or(Timestamp::MAX),
             overruled: failing.into_iter().map(|(metric, _)| metric.name.clone()).collect(),
             is_reported: false,
         })

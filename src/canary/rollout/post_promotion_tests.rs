@@ -26,11 +26,11 @@ fn version(name: &str) -> Version {
     Version { name: name.into(), file: format!("{name}.bin"), digest: format!("digest-{name}") }
 }
 
-/// Judged by the Brier score with this role, and watched for a minute.
+/// Judged by the Brier score with this role, and monitored for a minute.
 fn policy(action: HarmAction, role: &str) -> Policy {
     let given = format!("[[metrics]]\nname = \"brier\"\nrole = \"{role}\"");
     let judge = JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(&given).unwrap());
-    let post_promotion = PostPromotionPolicy { watch: Duration::from_secs(60), action };
+    let post_promotion = PostPromotionPolicy { monitor: Duration::from_secs(60), action };
     Policy { judge: judge.unwrap(), post_promotion, ..Policy::default() }
 }
 
@@ -84,12 +84,12 @@ fn promoted(policy: Policy, canary_brier: f64) -> State {
 }
 
 fn next(state: &State, canary_brier: f64, second: i64) -> PostPromotionAction {
-    let care = state.post_promotion.as_deref().unwrap();
-    care.next(&judged(&care.rollout, canary_brier), true, at(second))
+    let monitored = state.post_promotion.as_deref().unwrap();
+    monitored.next(&judged(&monitored.rollout, canary_brier), true, at(second))
 }
 
 #[test]
-fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
+fn harm_is_reverted_or_reported_and_otherwise_the_monitoring_ends_in_time() {
     let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     assert_eq!(next(&state, 0.0, 69), PostPromotionAction::Wait);
     assert_eq!(next(&state, 0.0, 70), PostPromotionAction::End);
@@ -106,11 +106,11 @@ fn harm_is_reverted_or_reported_and_otherwise_the_watch_ends_in_time() {
 }
 
 #[test]
-fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_watch_ends_in_time() {
+fn harm_of_a_promotion_that_cannot_be_reverted_is_reported_and_the_monitoring_ends_in_time() {
     let state = promoted(policy(HarmAction::Revert, "guardrail"), 0.0);
     let next = |state: &State, second| {
-        let care = state.post_promotion.as_deref().unwrap();
-        care.next(&judged(&care.rollout, 0.3), false, at(second))
+        let monitored = state.post_promotion.as_deref().unwrap();
+        monitored.next(&judged(&monitored.rollout, 0.3), false, at(second))
     };
     assert_eq!(next(&state, 11), PostPromotionAction::Report);
     let judgement = Box::new(judged(&state.post_promotion.as_ref().unwrap().rollout, 0.3));
@@ -160,7 +160,7 @@ fn a_revert_undoes_the_monitored_promotion_only() {
 }
 
 #[test]
-fn without_a_watch_the_journal_of_a_promotion_is_what_it_was() {
+fn without_monitoring_a_promotion_keeps_no_previous_version() {
     let state = promoted(Policy::default(), 0.0);
     assert_eq!(state.post_promotion, None);
     let text = serde_json::to_string(&Policy::default()).unwrap();

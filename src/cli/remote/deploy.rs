@@ -70,7 +70,7 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     }
     let mut post_promotion = serde_json::Map::new();
     if let Some(monitor) = &args.monitor {
-        post_promotion.insert("watch".to_owned(), json!(monitor));
+        post_promotion.insert("monitor".to_owned(), json!(monitor));
     }
     if args.revert {
         post_promotion.insert("action".to_owned(), json!("revert"));

@@ -63,14 +63,17 @@ fn what_is_wrong_is_named() {
         ("body_limit = 1", "body_limit: 1 is out of range"),
         ("[feedback]\nexpires = \"0s\"", "feedback.expires: \"0s\" is out of range"),
         ("[feedback]\nexpiry = \"1h\"", "feedback.expiry: "),
-        ("[post_promotion]\nwatch = \"1h\"", "nothing to judge by"),
+        ("[post_promotion]\nmonitor = \"1h\"", "nothing to judge by"),
         ("[post_promotion]\naction = \"undo\"", "undo"),
-        ("[post_promotion]\naction = \"revert\"", "needs a watch"),
-        ("ring = { capacity = 100001 }", "ring.capacity: 100001 is out of range"),
+        ("[post_promotion]\naction = \"revert\"", "needs time"),
+        (
+            "recent_requests = { capacity = 100001 }",
+            "recent_requests.capacity: 100001 is out of range",
+        ),
         ("shadow = { redacted = [] }", "redacted"),
         ("rollback_score = 99.0", "rollback_score: 99 is out of range"),
         ("segment_harm = \"promote\"", "`hold` or `roll_back`"),
-        ("[segments]\nregion = []", "segments.region has 0 values"),
+        ("[segments]\nregion = []", "segments.region: 0 values; use 1 to 16"),
         ("[segments]\nregion = \"north\"", "a list of values"),
         ("[breaker]\nprobe_every = \"1ms\"", "breaker.probe_every: \"1ms\" is out of range"),
         ("sticky_header = \"x user\"", "x user"),
@@ -115,7 +118,7 @@ fn every_mistake_is_reported_with_its_line() {
 #[test]
 fn segments_are_declared_in_the_file() {
     let text = "segment_harm = \"roll_back\"\n[segments]\nregion = [\"north\", \"south\"]\n\
-                device = { most = 8 }";
+                device = { max = 8 }";
     let segments = file(text).unwrap().policy().unwrap().judge.segments;
     assert_eq!((segments.count(), segments.harm), (12, SegmentHarm::RollBack));
 }
@@ -124,7 +127,7 @@ fn segments_are_declared_in_the_file() {
 fn settings_are_written_as_they_are_read() {
     let text = "seed = 7\nmode = \"automatic\"\nabsolute_margin_ms = 0.3\nbake = \"90s\"\n\
                 [plan]\ntemplate = \"careful\"\nlook = \"1500ms\"\n\
-                triggers = { p99_ceiling = \"20ms\" }\n[ring]\ncapacity = 9\n\
+                triggers = { p99_ceiling = \"20ms\" }\n[recent_requests]\ncapacity = 9\n\
                 [[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"";
     let settings = file(text).unwrap();
     let written = serde_json::to_value(&settings).unwrap();

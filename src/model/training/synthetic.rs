@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_too_few() {
+    fn no_customer_is_too_few() {
         assert!(churn(&Churn { rows: 0, ..Churn::v1(1) }).is_err());
     }
 }

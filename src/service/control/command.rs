@@ -192,7 +192,7 @@ impl Control {
             Mode::Manual => !shadow.is_zero(),
             Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
         };
-        let pairs = match (shadows, self.settings.retention.ring) {
+        let pairs = match (shadows, self.settings.retention.recent) {
             (true, _) => PairSource::InShadow,
             (false, 0) => PairSource::Never,
             (false, _) => PairSource::WhenAskedAgain,

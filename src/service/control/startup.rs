@@ -63,7 +63,7 @@ pub enum StartError {
     /// The stable model of the journal is neither in the store nor in the folder.
     #[error(
         "the stable model {name} ({digest}) is neither in the store nor, unchanged, at {file} in \
-         the models folder; put the file back, or begin anew with another --store"
+         the models folder; put the file back, or start with another --store"
     )]
     StableLost {
         /// Its name.
@@ -313,7 +313,7 @@ fn restored_judge(
         // Also the case after a crash in the first second of a rollout.
         tracing::info!(
             rollout = rollout.id,
-            "no evidence of this rollout was saved; the sequential judge starts anew"
+            "no evidence of this rollout was saved; the sequential judge starts from the beginning"
         );
         Monitors::new(&rollout.policy.judge, &seen.first.stable)
     });
@@ -323,7 +323,7 @@ fn restored_judge(
     let kept = if is_of_this { unsaved(store, rollout.id, &monitors) } else { Ok(None) };
     let begins = || Unsaved::beginning(&monitors);
     let unsaved = kept.map(|kept| kept.unwrap_or_else(begins)).unwrap_or_else(|cause| {
-        tracing::warn!(%cause, "the tick log cannot be read; it begins anew");
+        tracing::warn!(%cause, "the tick log cannot be read; a new one starts");
         begins()
     });
     let is_new = monitors.ticks() == 0;

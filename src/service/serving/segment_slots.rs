@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn declared_values_have_a_place_and_all_others_share_one() {
-        let places = places("device = { most = 2 }\nregion = ['north', 'south']");
+        let places = places("device = { max = 2 }\nregion = ['north', 'south']");
         for (named, expected) in [
             (&[][..], &[][..]),
             (&[("region", "south")], &["region=south"]),
@@ -175,10 +175,10 @@ mod tests {
 
     #[test]
     fn places_survive_a_restart() {
-        let before = places("device = { most = 2 }");
+        let before = places("device = { max = 2 }");
         found(&before, &[("device", "tv")]);
         found(&before, &[("device", "phone")]);
-        let after = places("device = { most = 2 }");
+        let after = places("device = { max = 2 }");
         let names: Vec<SegmentName> = (0..3).filter_map(|place| before.name(place)).collect();
         after.learn(&names);
         assert_eq!(found(&after, &[("device", "car")]), ["device=other"]);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn threads_that_add_values_concurrently_agree_on_the_places() {
-        let places = places("device = { most = 4 }");
+        let places = places("device = { max = 4 }");
         std::thread::scope(|scope| {
             for thread in 0..8_usize {
                 let places = &places;

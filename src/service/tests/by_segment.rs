@@ -7,13 +7,13 @@ use crate::service::clock::SystemClock;
 use crate::service::serving::segment_slots::Places;
 
 fn start(bench: &Bench) -> Service {
-    let declared = toml::from_str("device = { most = 2 }\nregion = ['north', 'south']").unwrap();
+    let declared = toml::from_str("device = { max = 2 }\nregion = ['north', 'south']").unwrap();
     let mut policy = Policy::default();
     policy.judge.segments = Segments::new(&declared, SegmentHarm::Hold).unwrap();
     bench.start_with(policy, bench.store.clone(), Arc::new(SystemClock::default()))
 }
 
-/// So many predictions in each of these regions, and from as many devices.
+/// `times` predictions in each of these regions, each from another device.
 fn answers_in(service: &Service, regions: &[&str], times: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for n in 0..times {
@@ -41,7 +41,7 @@ fn evidence_by_segment_is_recomputed_to_the_bit_over_steps_and_restarts() {
             service.tick();
         }
         service.save_checkpoint().unwrap();
-        // Lost, and lost by the log as well.
+        // Lost here and in the log.
         answers_in(&service, &["north"], 5);
         service.tick();
         drop(service);

@@ -1,4 +1,4 @@
-//! The watch of a running service: over restarts and steps, of keys, of recorded values.
+//! The sequential judge of a running service: restarts, steps, keys, recorded values.
 
 use super::*;
 use crate::service::clock::SystemClock;
@@ -6,7 +6,7 @@ use crate::service::clock::SystemClock;
 #[test]
 fn the_sequential_judge_continues_after_a_restart_and_from_step_to_step() {
     let bench = Bench::new();
-    // By a clock that stands still the slowdown would take no time.
+    // With a stopped clock the slowdown would take no time.
     let start = || bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     let service = start();
     let harm = |service: &Service| {
@@ -30,7 +30,7 @@ fn the_sequential_judge_continues_after_a_restart_and_from_step_to_step() {
     assert_eq!(restarted.health().unwrap().sequential, before);
     let weight = Weight::from_percent(25.0).unwrap();
     restarted.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    assert_eq!(restarted.status().tracks.canary.requests, 0, "samples start anew with the step");
+    assert_eq!(restarted.status().tracks.canary.requests, 0, "each step starts new samples");
     assert_eq!(restarted.health().unwrap().sequential, before, "and the judgement goes on");
     restarted.command(roll_back(), None).unwrap();
     deploy(&restarted, "model_v2.bin", 50.0);
@@ -66,7 +66,7 @@ fn only_the_first_request_of_a_key_is_judged_over_steps_and_restarts() {
     service.command(roll_back(), None).unwrap();
     deploy(&service, "model_v2.bin", 50.0);
     visit(&service, 0..60);
-    assert_eq!(judged(&service), 60, "a new rollout knows nobody");
+    assert_eq!(judged(&service), 60, "a new rollout has seen no key");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     record(Track::Canary, 1.0, 5);
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
-    // The load has changed with the share, for both tracks alike.
+    // The load changes with the weight, equally for both tracks.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
     let cost = judged_now(&service).metrics[3].clone();

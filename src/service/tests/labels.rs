@@ -1,4 +1,4 @@
-//! Labels without HTTP: what the judge hears of them, and what restarts and crashes make of them.
+//! Labels without HTTP: how they are judged, and how they survive restarts and crashes.
 
 use std::sync::atomic::AtomicU8;
 
@@ -12,7 +12,7 @@ use crate::service::reported::feedback::FeedbackError;
 pub(super) struct Predicted {
     pub(super) id: String,
     pub(super) is_canary: bool,
-    /// The outcome that it says is likely.
+    /// The more likely outcome.
     pub(super) likely: bool,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn predicted(service: &Service) -> Predicted {
     predicted_for(service, None)
 }
 
-/// Of one of seven rows, in turn.
+/// A prediction for one of seven rows, in turn.
 fn predicted_for(service: &Service, key: Option<&str>) -> Predicted {
     static TURN: AtomicU8 = AtomicU8::new(0);
     let turn = f64::from(TURN.fetch_add(1, Ordering::SeqCst) % 7);
@@ -40,13 +40,13 @@ fn predicted_for(service: &Service, key: Option<&str>) -> Predicted {
     Predicted { id, is_canary, likely: prediction.outputs[0].score() > 0.5 }
 }
 
-/// A rollout that is judged by the Brier score, with this in its policy besides.
+/// A deployment judged by the Brier score.
 pub(super) fn by_brier(percent: f64) -> Deployment {
     let judge = "[[metrics]]\nname = \"brier\"\nrole = \"guardrail\"\nmin_samples = 5";
     Deployment { judge: toml::from_str(judge).unwrap(), ..deployment("model_v2.bin", percent) }
 }
 
-/// What the tick log holds of losses.
+/// The losses in the tick log.
 fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
     let segments = bench.store.chunks(ReplicaId::ONLY).unwrap();
     let ticks = segments
@@ -84,7 +84,7 @@ fn a_late_label_is_judged_at_the_weight_of_its_prediction() {
         })
         .collect();
     assert_eq!(found, [(1000, 40), (5000, 40)]);
-    // And the verdict follows from the log to the bit.
+    // The log gives the same verdict to the bit.
     let said = judged_now(&service);
     let replayed = service.control.replayed(1, said.ticks).unwrap();
     assert_eq!(
@@ -143,7 +143,7 @@ fn a_crash_loses_at_most_the_labels_of_the_last_second_and_counts_none_twice() {
     service.label(&kept, true).unwrap();
     service.save_checkpoint().unwrap();
     service.label(&lost, true).unwrap();
-    // Nobody saves any more.
+    // Nothing is saved from here on.
     let restarted = bench.start();
     assert_eq!(restarted.label(&kept, true), Err(FeedbackError::Repeated));
     let labels = |service: &Service| {
@@ -164,7 +164,7 @@ fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
     let service = bench.start();
     service.deploy(by_brier(50.0), None).unwrap();
     let id = predicted(&service).id;
-    // PairSource after the tick of the save and before it takes the labels: neither lost nor judged twice.
+    // Between the tick of the save and its labels: neither lost nor judged twice.
     service.save_checkpoint().unwrap();
     service.label(&id, true).unwrap();
     let mut saved = bench.store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The watch after a promotion: what late labels bring about, over restarts and with a disk that fails.
+//! Post-promotion monitoring: what late labels cause, across restarts and with a failing disk.
 
 use super::labels::Predicted;
 use super::labels::by_brier;
@@ -11,7 +11,7 @@ use crate::service::reported::feedback::FeedbackError;
 /// A promotion that is monitored for an hour, and predictions from before it.
 fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
     let service = bench.start();
-    let after = format!("watch = \"1h\"\naction = \"{action}\"");
+    let after = format!("monitor = \"1h\"\naction = \"{action}\"");
     let deployment =
         Deployment { post_promotion: toml::from_str(&after).unwrap(), ..by_brier(50.0) };
     service.deploy(deployment, None).unwrap();
@@ -23,7 +23,7 @@ fn promoted(bench: &Bench, action: &str) -> (Service, Vec<Predicted>) {
     (service, predictions)
 }
 
-/// Labels that all say that the promoted version was wrong and the one before right, and some looks.
+/// Labels that say that the promoted version was wrong and the previous one right, and some looks.
 fn show_harm(service: &Service, predictions: &[Predicted]) {
     for (n, one) in predictions.iter().enumerate() {
         match service.label(&one.id, one.against_the_canary()) {
@@ -40,7 +40,7 @@ fn events(service: &Service) -> Vec<&'static str> {
     service.history(0, 100).unwrap().iter().map(|entry| entry.event.name()).collect()
 }
 
-/// That of its one rollout, which was deployed and promoted by hand, each of these verdicts is recomputed.
+/// Recomputes each verdict of the one rollout, which was deployed and promoted by hand.
 fn assert_recomputed(bench: &Bench, events: &[&str]) {
     let rollouts = audit::rollouts(&*bench.store).unwrap();
     let recomputed = audit::recomputed(&*bench.store, &rollouts[0]).unwrap();
@@ -74,7 +74,7 @@ fn late_labels_that_show_harm_revert_the_promotion() {
     let sequential = judgement.sequential.as_ref().unwrap();
     assert_eq!(&service.control.replayed(1, sequential.conclusion.ticks).unwrap(), sequential);
     assert_recomputed(&bench, &["promoted", "reverted"]);
-    // It may not come back, and nothing is kept of it.
+    // It is in quarantine, and nothing of it is stored.
     assert!(service.deploy(by_brier(50.0), None).unwrap_err().to_string().contains("quarantine"));
     assert_eq!(service.label(&predictions[399].id, true), Err(FeedbackError::Gone { rollout: 1 }));
 }
@@ -123,9 +123,9 @@ fn with_the_action_report_harm_is_reported_once() {
     assert!(status.post_promotion.unwrap().harm.unwrap().contains("brier"));
     assert_eq!(events(&service), ["initialized", "canary_deployed", "promoted", "harm_reported"]);
     assert_recomputed(&bench, &["promoted", "harm_reported"]);
-    let told = service.newest_history(1).unwrap()[0].event.sentence();
-    assert!(told.contains("brier: +") && !told.contains("latency"), "{told}");
-    // The next deployment ends the watch, and says so.
+    let sentence = service.newest_history(1).unwrap()[0].event.sentence();
+    assert!(sentence.contains("brier: +") && !sentence.contains("latency"), "{sentence}");
+    // The next deployment ends the monitoring, and says so.
     let note = service.deploy(deployment("model_v1.bin", 10.0), None).unwrap().note.unwrap();
     assert!(note.contains("model_v1 can no longer be reverted to"), "{note}");
     assert!(service.status().post_promotion.is_none());
@@ -158,7 +158,7 @@ fn harmless_labels_change_nothing_and_the_monitoring_ends_in_time() {
         let one = listed.into_iter().find(|it| it.file == name).unwrap();
         one.card.unwrap().digest.to_string()
     };
-    assert!(bench.store.artifact(&digest("model_v1.bin")).unwrap().is_none(), "nobody needs it");
+    assert!(bench.store.artifact(&digest("model_v1.bin")).unwrap().is_none(), "it is not needed");
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn an_override_with_a_reason_ends_the_monitoring() {
 fn monitoring_needs_a_metric_of_labels() {
     let bench = Bench::new();
     let service = bench.start();
-    let watch = toml::from_str("watch = \"1h\"").unwrap();
-    let deployment = Deployment { post_promotion: watch, ..deployment("model_v2.bin", 10.0) };
+    let monitor = toml::from_str("monitor = \"1h\"").unwrap();
+    let deployment = Deployment { post_promotion: monitor, ..deployment("model_v2.bin", 10.0) };
     let error = service.deploy(deployment, None).unwrap_err().to_string();
     assert!(error.contains("nothing to judge by") && error.contains("log_loss"), "{error}");
 }

@@ -24,7 +24,7 @@ fn a_rollback_takes_effect_on_a_full_disk_and_reports_that_it_is_not_journaled()
     bench.store.full.store(false, Ordering::SeqCst);
     service.command(roll_back(), None).unwrap();
     assert_eq!(bench.start().status().canary, None);
-    // What was judged is written, too, although the canary had gone by then.
+    // The evidence is written, too, although the canary is already gone.
     let Event::RolledBack { judgement, .. } = &service.newest_history(1).unwrap()[0].event else {
         panic!("{:?}", service.newest_history(1));
     };
@@ -39,7 +39,7 @@ fn a_pending_rollback_is_journaled_before_the_next_command_or_by_retry() {
         deploy(&service, "model_v2.bin", 50.0);
         bench.store.full.store(true, Ordering::SeqCst);
         service.command(roll_back(), None).unwrap_err();
-        // Nothing may be decided on a canary that has gone.
+        // A canary that is gone must not be decided on.
         let force = Command::Promote { force: true, reason: Some("urgent".into()) };
         let refused = service.command(force, None);
         assert!(matches!(refused, Err(CommandError::PendingRollback(_))), "{refused:?}");
@@ -70,7 +70,7 @@ fn users_do_not_wait_for_the_disk_during_a_rollback() {
     let slow = bench.store.slow.lock();
     std::thread::scope(|scope| {
         let command = scope.spawn(|| service.command(roll_back(), None));
-        // It cannot end before the disk goes on, so this ends by the answer or never.
+        // The rollback cannot end before the disk continues, so only the answer can end this loop.
         while answer(&service).0 != "stable" {
             std::thread::yield_now();
         }
@@ -95,7 +95,7 @@ fn a_rollback_that_was_journaled_after_all_is_not_journaled_twice() {
     bench.store.full.store(true, Ordering::SeqCst);
     service.command(roll_back(), None).unwrap_err();
     bench.store.full.store(false, Ordering::SeqCst);
-    // Someone else has changed the share and then taken the canary back.
+    // Another writer has changed the weight and then rolled the canary back.
     let other = bench.start();
     let weight = Weight::from_percent(20.0).unwrap();
     other.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
@@ -114,9 +114,9 @@ fn values_recorded_without_random_assignment_are_not_compared() {
         service.recordings().record(track, cost.clone(), value, Some(key)).unwrap();
     };
     let seen = || {
-        let watch = judged_now(&service);
-        let cost = watch.metrics.iter().find(|metric| metric.metric == cost).unwrap();
-        (cost.samples.stable, cost.samples.canary, watch.verdict)
+        let judged = judged_now(&service);
+        let cost = judged.metrics.iter().find(|metric| metric.metric == cost).unwrap();
+        (cost.samples.stable, cost.samples.canary, judged.verdict)
     };
     for round in 0..20 {
         answers(&service, 10);
@@ -126,7 +126,7 @@ fn values_recorded_without_random_assignment_are_not_compared() {
         }
         assert_eq!(seen(), (0, 0, Verdict::Hold));
     }
-    // The same users are first seen now: what was dropped leaves them their turn.
+    // Dropped values do not count as seen, so the same users are judged now.
     let weight = Weight::from_percent(50.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     answers(&service, 10);

@@ -42,11 +42,11 @@ pub struct Retention {
     /// Features that are never kept.
     pub redact: Vec<String>,
     /// How many recent requests are kept; 0: none.
-    pub ring: usize,
+    pub recent: usize,
 }
 
-/// The largest ring: with the 32 MiB of `recent_requests` it takes at most about 64 MiB.
-pub const MAX_RING: usize = 100_000;
+/// The largest number of recent requests: with the 32 MiB of `recent_requests` it takes at most about 64 MiB.
+pub const MAX_RECENT_REQUESTS: usize = 100_000;
 
 /// Requests that may wait: about 100 ms at full speed.
 const QUEUE: usize = 4096;
@@ -74,7 +74,9 @@ pub enum ReplayRecentError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// No requests are kept.
-    #[error("no requests are kept; set capacity under [ring] in serin.toml, and restart")]
+    #[error(
+        "no requests are kept; set capacity under [recent_requests] in serin.toml, and restart"
+    )]
     RingIsOff,
 }
 
@@ -128,7 +130,7 @@ pub struct Shadow {
     /// cache line.
     load: CachePadded<AtomicU64>,
     pub(crate) disagreements: Mutex<Disagreements>,
-    pub(crate) ring: RecentRequests,
+    pub(crate) recent: RecentRequests,
     pub(crate) redact: Vec<String>,
     /// Recent requests to replay. Taken when the queue is empty.
     pub(crate) again: Mutex<Vec<RecentRequest>>,
@@ -144,7 +146,7 @@ impl Shadow {
         workers: usize,
         schema: &Schema,
     ) -> Result<Shadow, RedactError> {
-        let Retention { redact, ring } = retention;
+        let Retention { redact, recent } = retention;
         let place = |name: &String| {
             let place = schema.features().iter().position(|feature| feature.name == *name);
             place.ok_or_else(|| {
@@ -160,7 +162,7 @@ impl Shadow {
             waiting: Mutex::new(waiting),
             load: CachePadded::default(),
             disagreements: Mutex::default(),
-            ring: RecentRequests::new(*ring, workers, places),
+            recent: RecentRequests::new(*recent, workers, places),
             redact: redact.clone(),
             again: Mutex::default(),
         })
@@ -173,8 +175,8 @@ impl Shadow {
 
     /// Keeps a request, if recent requests are kept. `compared_in`: the rollout that shadows it anyway.
     pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: Option<u64>) {
-        if self.ring.is_on() {
-            self.ring.keep(rows, compared_in.unwrap_or(0));
+        if self.recent.is_on() {
+            self.recent.keep(rows, compared_in.unwrap_or(0));
         }
     }
 

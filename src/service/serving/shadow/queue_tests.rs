@@ -177,7 +177,7 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
 #[test]
 fn disagreements_are_kept_without_redacted_features_until_the_next_deployment() {
     let bench = Bench::new();
-    let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 0 };
+    let retention = Retention { redact: vec!["late_payment_share".to_owned()], recent: 0 };
     let service = bench.start_keeping(retention).unwrap();
     service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
     send(&service, 500, without_key);
@@ -202,7 +202,7 @@ fn disagreements_are_kept_without_redacted_features_until_the_next_deployment() 
 #[test]
 fn an_unknown_feature_to_redact_stops_the_start() {
     let bench = Bench::new();
-    let retention = Retention { redact: vec!["late_payments".to_owned()], ring: 0 };
+    let retention = Retention { redact: vec!["late_payments".to_owned()], recent: 0 };
     let Err(error) = bench.start_keeping(retention) else { panic!("it has started") };
     assert!(matches!(error, StartError::Redact(_)), "{error}");
     let text = error.to_string();
@@ -219,7 +219,7 @@ fn recent_requests_are_replayed_once_per_rollout() {
     drop(off);
 
     let bench = Bench::new();
-    let retention = Retention { redact: vec!["late_payment_share".to_owned()], ring: 200 };
+    let retention = Retention { redact: vec!["late_payment_share".to_owned()], recent: 200 };
     let service = bench.start_keeping(retention).unwrap();
     // One thread fills one of two workers' parts.
     send(&service, 300, without_key);

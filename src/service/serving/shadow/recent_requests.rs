@@ -125,28 +125,28 @@ mod tests {
 
     #[test]
     fn recent_requests_are_kept_without_redacted_values_and_taken_once_per_rollout() {
-        let ring = RecentRequests::new(3, 1, vec![1]);
+        let recent = RecentRequests::new(3, 1, vec![1]);
         let row = row(7.0);
-        (0..5).for_each(|_| ring.keep(std::slice::from_ref(&row), 0));
-        ring.keep(std::slice::from_ref(&row), 4);
-        let (kept, taken) = ring.take_for(4, 100);
+        (0..5).for_each(|_| recent.keep(std::slice::from_ref(&row), 0));
+        recent.keep(std::slice::from_ref(&row), 4);
+        let (kept, taken) = recent.take_for(4, 100);
         assert_eq!((kept, taken.len()), (3, 2));
         assert_eq!(
             taken[0].rows[0].values()[..3],
             [Value::Number(7.0), Value::Missing, Value::Number(0.8)]
         );
-        assert_eq!(ring.take_for(4, 100).1.len(), 0);
-        assert_eq!(ring.take_for(5, 2).1.len(), 2);
-        assert_eq!(ring.take_for(5, 2).1.len(), 1);
+        assert_eq!(recent.take_for(4, 100).1.len(), 0);
+        assert_eq!(recent.take_for(5, 2).1.len(), 2);
+        assert_eq!(recent.take_for(5, 2).1.len(), 1);
     }
 
     #[test]
     fn bytes_are_bounded_too() {
-        let ring = RecentRequests::new(1000, 1, Vec::new());
+        let recent = RecentRequests::new(1000, 1, Vec::new());
         let rows = vec![row(1.0); 10_000];
         let each = bytes_of(&rows);
-        (0..100).for_each(|_| ring.keep(&rows, 0));
-        let (kept, _) = ring.take_for(1, 0);
+        (0..100).for_each(|_| recent.keep(&rows, 0));
+        let (kept, _) = recent.take_for(1, 0);
         assert!(kept > 1 && kept * each <= MAX_BYTES && (kept + 1) * each > MAX_BYTES, "{kept}");
         let off = RecentRequests::new(0, 4, Vec::new());
         assert!(!off.is_on());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::disagreements::Disagreement;
 use super::queue::Job;
-use super::queue::MAX_RING;
+use super::queue::MAX_RECENT_REQUESTS;
 use super::queue::ReplayRecentError;
 use super::queue::ReplayedRecent;
 use crate::canary::Refusal;
@@ -32,13 +32,13 @@ impl Serving {
     /// Without a canary, or when no requests are kept.
     pub fn replay_recent(&self) -> Result<ReplayedRecent, ReplayRecentError> {
         let rollout = self.live.load().canary.as_ref().ok_or(Refusal::NoCanary)?.rollout;
-        if !self.shadow.ring.is_on() {
+        if !self.shadow.recent.is_on() {
             return Err(ReplayRecentError::RingIsOff);
         }
         let mut again = self.shadow.again.lock();
         again.retain(|kept| kept.compared_in == rollout);
-        let room = MAX_RING.saturating_sub(again.len());
-        let (kept, taken) = self.shadow.ring.take_for(rollout, room);
+        let room = MAX_RECENT_REQUESTS.saturating_sub(again.len());
+        let (kept, taken) = self.shadow.recent.take_for(rollout, room);
         let queued = taken.len();
         again.extend(taken);
         drop(again);
