@@ -113,9 +113,9 @@ fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
     let p_value = work::health_check(samples).evidence.latency.map(|latency| latency.p_value);
     Some(vec![
         Row::new("one look: health check and sequential tick", both).within(LOOK_LIMIT_SECONDS),
-        Row::new("its health check: Welch, Fisher, verdict", check).beside(check_of_arrays),
+        Row::new("its health check: Welch, Fisher, verdict", check).compared_with(check_of_arrays),
         Row::new("the same; scipy from moments", check)
-            .beside(vec!["health_check"])
+            .compared_with(vec!["health_check"])
             .answering(p_value),
         Row::new("its tick of 100 requests, and the conclusion", tick),
     ])
@@ -134,14 +134,14 @@ fn tests(samples: &Samples, worse: &Samples) -> Option<Vec<Row>> {
     let mut rows = vec![
         Row::new("every fixed-sample test, once", all_of(samples)?)
             .within(LOOK_LIMIT_SECONDS)
-            .beside(names),
+            .compared_with(names),
         Row::new("the same, the canary 5 % worse", all_of(worse)?).within(LOOK_LIMIT_SECONDS),
         Row::new("buckets to points: latency, score, both tracks", points),
     ];
     let sides = Sides::of(samples);
     for (work, name, test) in work::TESTS {
         let row = Row::new(work, Timing::measure(ROUNDS, || test(&sides))?);
-        rows.push(row.beside(vec![name]).answering(test(&sides)));
+        rows.push(row.compared_with(vec![name]).answering(test(&sides)));
     }
     Some(rows)
 }
@@ -161,12 +161,12 @@ fn of_raw_values(traffic: &Traffic) -> Option<Vec<Row>> {
     });
     let (of_rank, of_distance) = (work::rank_p(&raw), work::distance_p(&raw));
     let mut rows = vec![
-        Row::new("arrays: sort, count equal values", sort).beside(vec!["sort"]),
+        Row::new("arrays: sort, count equal values", sort).compared_with(vec!["sort"]),
         Row::new("arrays: sort, Mann-Whitney", rank)
-            .beside(vec!["mann_whitney"])
+            .compared_with(vec!["mann_whitney"])
             .answering(of_rank),
         Row::new("arrays: sort, Kolmogorov-Smirnov", distance)
-            .beside(vec!["kolmogorov_smirnov"])
+            .compared_with(vec!["kolmogorov_smirnov"])
             .answering(of_distance),
     ];
     for (from, points) in [("sorted values", &raw), ("buckets", &buckets)] {
@@ -176,7 +176,7 @@ fn of_raw_values(traffic: &Traffic) -> Option<Vec<Row>> {
             [("mean", mean, "bootstrap_mean"), ("p99", p99, "bootstrap_p99")]
         {
             let row = Row::new(&format!("bootstrap of {what}, from {from}"), timing);
-            rows.push(row.within(BOOTSTRAP_LIMIT_SECONDS).beside(vec![name]));
+            rows.push(row.within(BOOTSTRAP_LIMIT_SECONDS).compared_with(vec![name]));
         }
     }
     Some(rows)
@@ -191,7 +191,7 @@ impl Row {
         Row { limit_seconds: Some(limit_seconds), ..self }
     }
 
-    fn beside(self, peers: Vec<&'static str>) -> Row {
+    fn compared_with(self, peers: Vec<&'static str>) -> Row {
         Row { peers, ..self }
     }
 
@@ -211,7 +211,7 @@ fn tell_missed(row: &Row) {
 
 fn tell_times(rows: &[Row], peers: &Result<Peers, String>) -> Fallible<()> {
     match peers {
-        Ok(peers) => tell(&format!("beside {}\n", peers.versions)),
+        Ok(peers) => tell(&format!("compared with {}\n", peers.versions)),
         Err(why) => tell(&format!("SKIPPED: scipy's side, because {why}\n")),
     }
     tell("| work | serin | scipy | ratio |\n|---|---|---|---|");
@@ -219,7 +219,7 @@ fn tell_times(rows: &[Row], peers: &Result<Peers, String>) -> Fallible<()> {
         let (scipy, ratio) = match peers {
             Err(_) if row.peers.is_empty() => ("-".to_owned(), "-".to_owned()),
             Err(_) => ("skipped".to_owned(), "-".to_owned()),
-            Ok(peers) => beside(row, peers)?,
+            Ok(peers) => comparison(row, peers)?,
         };
         let limit =
             row.limit_seconds.map_or(String::new(), |limit| format!("; limit {} ms", limit * 1e3));
@@ -229,7 +229,7 @@ fn tell_times(rows: &[Row], peers: &Result<Peers, String>) -> Fallible<()> {
 }
 
 /// scipy's cell and the ratio of the medians.
-fn beside(row: &Row, peers: &Peers) -> Fallible<(String, String)> {
+fn comparison(row: &Row, peers: &Peers) -> Fallible<(String, String)> {
     let mut found = Vec::new();
     for name in &row.peers {
         found.push(peers.of(name, row.answer)?.ok_or_else(|| format!("the script lacks {name}"))?);

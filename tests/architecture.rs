@@ -1,4 +1,4 @@
-//! Does the source keep to the layers and to the few rules that the compiler cannot see?
+//! The architecture: layers, rooms, and the rules that the compiler cannot see.
 //!
 //! The checker reads `src/**/*.rs` as text: comments and strings removed, paths expanded (groups,
 //! `self`, `super`), so that `use crate::{stats::Welch, store}` counts as two imports. It does not
@@ -185,9 +185,9 @@ fn shown(circle: &[&graph::Import]) -> String {
     lines.join("\n")
 }
 
-/// Otherwise a renamed folder would turn its rule off without a word.
+/// Otherwise a renamed folder would silently turn its rule off.
 #[test]
-fn every_rule_has_something_to_guard() {
+fn every_rule_applies_to_some_file() {
     let sources = read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     for (layer, _) in LAYERS {
         assert!(sources.iter().any(|source| source.layer() == Some(layer)), "src/{layer} is empty");
@@ -452,7 +452,7 @@ fn a_file_without_a_head_is_reported() {
 }
 
 #[test]
-fn long_files_are_questioned_and_longer_ones_refused() {
+fn long_files_get_a_warning_and_longer_ones_are_refused() {
     let lines = |count: usize| Source::new("src/stats/a.rs", &"//! Head.\n".repeat(count));
     for (count, questioned, refused) in [(400, 0, 0), (401, 1, 0), (500, 1, 0), (501, 1, 1)] {
         assert_eq!(questionable_length(&lines(count)).iter().count(), questioned, "{count} lines");
@@ -460,7 +460,7 @@ fn long_files_are_questioned_and_longer_ones_refused() {
     }
 }
 
-/// So that no real file, whatever stands in it, hides what comes after from the checker.
+/// No content of a real file hides the rest of it from the checker.
 #[test]
 fn a_violation_at_the_end_of_any_real_file_is_found() {
     for mut source in read_sources(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap() {

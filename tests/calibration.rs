@@ -18,7 +18,7 @@ const HOURS: u32 = 60;
 const MAX_FALSE_ROLLBACKS: usize = 9;
 
 #[test]
-fn healthy_canaries_under_a_restless_load_are_rarely_taken_back() {
+fn healthy_canaries_under_a_changing_load_are_rarely_rolled_back() {
     let mut cases = cases::healthy();
     cases.retain(|(name, _)| name.contains("lognormal, sd = mean"));
     assert_eq!(cases.len(), 2, "a case of this latency is gone: steady, and restless");

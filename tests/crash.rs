@@ -1,12 +1,11 @@
-//! Does `kill -9` in the middle of a canary lose anything that was acknowledged?
+//! `kill -9` during a rollout loses nothing that was acknowledged.
 //!
-//! The real binary is killed 200 times (`SERIN_CRASHES` changes that) at random moments while one
-//! client gives commands and another predicts. After each restart the state must be the last one
-//! acknowledged, or the one that the single command under way would have led to; of the evidence
-//! at most what came since the last save may be missing; and the tick log that is left must
-//! lead to the judgement that is left.
+//! The real binary is killed 200 times (`SERIN_CRASHES` changes that) at random times while one client sends
+//! commands and another predictions. After each restart the state must be the last acknowledged one, or the one
+//! that the single unacknowledged command would have led to. Only evidence since the last save may be missing,
+//! and the tick log must lead to the stored judgement.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::panic, reason = "so it may")]
 #![expect(clippy::disallowed_methods, reason = "a crash happens in real time")]
 
@@ -49,10 +48,10 @@ use picture::Picture;
 use traffic::Step;
 use traffic::Traffic;
 
-/// How often, unless `SERIN_CRASHES` says otherwise.
+/// The number of kills, unless `SERIN_CRASHES` sets it.
 const CRASHES: u32 = 200;
 
-/// Makes the commands and the moments repeatable, as far as two processes can be.
+/// Makes the commands and the times repeatable, as far as two processes allow.
 const SEED: u64 = 0x0005_e719;
 
 #[test]
@@ -66,7 +65,7 @@ fn after_each_crash_the_state_is_the_last_one_acknowledged() {
     let mut step = Step::none();
     let mut seen = Seen::default();
     for crash in 1..=crashes {
-        // One in ten dies before anybody could have asked it for anything.
+        // One in ten is killed before it answers any request.
         if random.random_ratio(1, 10) {
             process.kill();
             process = Process::start(folder.path());
@@ -106,26 +105,26 @@ fn after_each_crash_the_state_is_the_last_one_acknowledged() {
     println!("{crashes} crashes: {seen:?}");
     assert_history_has_no_gaps(&mut process, folder.path(), acknowledged.picture.revision);
     assert_eq!(process.terminate().code(), Some(0));
-    // A run in which nothing was at stake proves nothing.
+    // A run without commands, predictions and restarts with evidence would prove nothing.
     let some = crashes / 10;
     assert!(seen.canaries > 4 * some && seen.replayed > u64::from(some), "{seen:?}");
     assert!(crashes < CRASHES || (seen.unacknowledged > 0 && seen.restored > some / 2), "{seen:?}");
 }
 
-/// What the run has lived through.
+/// What happened during the run.
 #[derive(Debug, Default)]
 struct Seen {
     /// Commands answered.
     commands: u64,
     /// Predictions answered.
     predictions: u64,
-    /// Restarts with a canary on trial.
+    /// Restarts with a canary.
     canaries: u32,
-    /// Restarts after which the command under way turned out to have been carried out.
+    /// Restarts after which the unacknowledged command turned out to be durable.
     unacknowledged: u32,
-    /// Restarts that came back with samples.
+    /// Restarts with restored samples.
     restored: u32,
-    /// Ticks replayed from what a kill has left.
+    /// Ticks replayed from the logs of killed servers.
     replayed: u64,
 }
 

@@ -48,7 +48,7 @@ fn without_a_server_both_scenarios_fail() {
 }
 
 #[test]
-fn a_canary_of_someone_else_is_left_alone() {
+fn a_canary_that_another_client_deployed_is_left_alone() {
     let server = Server::start().unwrap();
     let body = r#"{"model_path": "models/model_v2.bin"}"#;
     let url = format!("http://{}/admin/deploy-canary", server.address);
@@ -75,7 +75,7 @@ fn a_scenario_fails_when_a_step_does_not_show_what_it_must() {
         ),
         (PROMOTE, r#""model_used":"canary""#, r#""model_used":"stable""#, "canary: expected 20"),
         (PROMOTE, r#""alert_triggered":false"#, r#""alert_triggered":wrong"#, "expected false"),
-        (PROMOTE, r#""model_used":"stable""#, r#""model_used":"nobody""#, "200 predictions"),
+        (PROMOTE, r#""model_used":"stable""#, r#""model_used":"canary""#, "200 predictions"),
     ] {
         let liar = lie_about(server.address, truth, lie).unwrap();
         assert_fails(script, &run(script, liar).unwrap(), expected);

@@ -1,4 +1,4 @@
-//! Do our always-valid statistics say what the reference formulas say?
+//! The sequential statistics agree with the reference formulas.
 //!
 //! `tests/reference/sequential.json` holds what the formulas give in Python with scipy 1.17.1.
 //! Every comparison is to 1e-9 of the value, or of 1 where the value is a logarithm near 0.

@@ -1,7 +1,7 @@
-//! Do our statistics say what scipy and statsmodels say?
+//! The statistics agree with scipy and statsmodels.
 //!
 //! `make reference` writes the expected values to `tests/reference/`. Every comparison
-//! is relative, to 1e-9 unless the reason for another bound stands beside it.
+//! is relative, to 1e-9 unless a comment gives the reason for another bound.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop")]
 

@@ -3,7 +3,7 @@
 //! scikit-learn 1.9.1, `LogisticRegression(C=1)`, the same columns, split and encoding. The data is not
 //! part of the repository: `make external-data` runs this test.
 
-#![expect(clippy::print_stdout, reason = "prints the figures beside scikit-learn's")]
+#![expect(clippy::print_stdout, reason = "prints the figures next to scikit-learn's")]
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
 use std::env;

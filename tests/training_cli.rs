@@ -1,4 +1,4 @@
-//! `serin train` and `serin inspect` as a person meets them: exit codes, words, files.
+//! `serin train` and `serin inspect`: exit codes, output, files.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 

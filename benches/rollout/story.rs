@@ -113,15 +113,15 @@ impl Story {
             }
         };
         let start = now();
-        let told = thread::scope(|scope| {
+        let ended = thread::scope(|scope| {
             scope.spawn(|| users.come(server.address, start));
-            let told = self.told(&server, canary, &plan, shift);
+            let ended = self.play(&server, canary, &plan, shift);
             users.is_over.store(true, Ordering::Relaxed);
             thread::sleep(AFTERWARDS);
             users.enough.store(true, Ordering::Relaxed);
-            told
+            ended
         });
-        let history = told.and_then(|ended| {
+        let history = ended.and_then(|ended| {
             let history = server.service.newest_history(100)?;
             Ok((ended, history))
         });
@@ -141,7 +141,7 @@ impl Story {
     }
 
     /// Drives the story under load. Returns whether it ended.
-    fn told(self, server: &Server, canary: &str, plan: &Value, shift: f64) -> Fallible<bool> {
+    fn play(self, server: &Server, canary: &str, plan: &Value, shift: f64) -> Fallible<bool> {
         // The server and the clients have started.
         thread::sleep(Duration::from_millis(500));
         let body = json!({ "model_path": canary, "plan": plan });

@@ -23,7 +23,7 @@ pub fn exit_code(outcome: Fallible<bool>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a benchmark reports to whoever started it")]
+#[expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 pub fn tell(line: &str) {
     println!("{line}");
 }

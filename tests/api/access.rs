@@ -25,7 +25,7 @@ pub const ADMIN_ROUTES: [&str; 12] = [
 const TOKEN: &str = "correct-horse-battery-staple";
 
 #[test]
-fn with_a_token_every_admin_route_asks_for_it() {
+fn with_a_token_every_admin_route_requires_it() {
     let app = Setup::new()
         .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
         .spawn();
@@ -55,7 +55,7 @@ fn with_a_token_every_admin_route_asks_for_it() {
 }
 
 #[test]
-fn with_a_token_even_what_is_not_there_asks_for_it_and_predictions_do_not() {
+fn with_a_token_unknown_admin_paths_require_it_too_and_predictions_do_not() {
     let app = Setup::new()
         .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
         .spawn();
@@ -99,7 +99,7 @@ fn a_page_of_another_site_may_not_use_admin() {
 /// A page whose name resolves to this machine (DNS rebinding) is same-origin for the browser. Only the name in
 /// `Host` reveals it.
 #[test]
-fn a_page_whose_name_leads_here_may_not_use_admin() {
+fn a_page_whose_name_resolves_to_this_machine_may_not_use_admin() {
     let app = TestApp::spawn();
     let request = "POST /admin/toggle-slowdown HTTP/1.1\r\nhost: evil.example:8000\r\n\
                    origin: http://evil.example:8000\r\ncontent-length: 0\r\n\r\n";
@@ -124,7 +124,7 @@ fn on_the_network_without_a_token_admin_is_closed_and_predictions_are_open() {
 }
 
 #[test]
-fn on_the_network_with_a_token_admin_is_open_to_who_has_it() {
+fn on_the_network_admin_is_open_with_the_token() {
     let app = Setup::new()
         .given(|given| {
             given.listen = "0.0.0.0:0".to_owned();

@@ -9,7 +9,7 @@ use crate::problem::Refused;
 use crate::problem::refused;
 use crate::raw;
 
-/// The hundredths of the fifty baseline scores and of the canary's, in turn.
+/// The fifty scores of the baseline and of the canary, in hundredths.
 const BASELINE: [u32; 7] = [82, 83, 84, 85, 86, 87, 88];
 const CANARY: [u32; 8] = [85, 86, 87, 88, 89, 90, 91, 92];
 
@@ -56,7 +56,7 @@ fn fifty_scores_of_each_recorded_with_curl_promote_the_better_canary() {
 }
 
 #[test]
-fn nothing_recorded_yet_is_a_reason_to_wait_and_no_error() {
+fn without_recorded_values_the_decision_is_to_wait() {
     let app = TestApp::spawn();
     assert_eq!(app.recorded(), json!({ "baseline": 0, "canary": 0, "metrics": {} }));
     let analysis = app.post_with("/analyze", b"", &[]).done();
@@ -69,7 +69,7 @@ fn nothing_recorded_yet_is_a_reason_to_wait_and_no_error() {
 }
 
 #[test]
-fn given_values_are_compared_without_those_recorded() {
+fn values_in_the_body_are_compared_instead_of_the_recorded_ones() {
     let app = TestApp::spawn();
     app.record("canary", 100.0).done();
     let (faster, slower): (Vec<i32>, Vec<i32>) = ((0..40).collect(), (20..60).collect());
@@ -164,7 +164,7 @@ fn a_table_of_metrics_has_a_verdict_each_and_one_decision() {
 }
 
 #[test]
-fn metrics_are_kept_apart_and_stable_means_baseline() {
+fn metrics_are_separate_and_stable_means_baseline() {
     let app = TestApp::spawn();
     for (version, metric) in [
         ("stable", "revenue"),
@@ -184,7 +184,7 @@ fn metrics_are_kept_apart_and_stable_means_baseline() {
 }
 
 #[test]
-fn what_was_recorded_of_one_canary_is_not_held_against_the_next() {
+fn values_recorded_for_one_canary_do_not_count_for_the_next() {
     let app = TestApp::spawn();
     app.record("canary", 0.1).done();
     app.deploy_canary().done();
@@ -199,7 +199,7 @@ fn what_was_recorded_of_one_canary_is_not_held_against_the_next() {
 }
 
 #[test]
-fn there_is_an_end_to_the_metrics() {
+fn the_number_of_metrics_is_limited() {
     let app = TestApp::spawn();
     let record = |metric: String| {
         app.post("/record", &json!({ "version": "canary", "score": 1, "metric": metric }))
@@ -257,7 +257,7 @@ fn bad_records_are_refused_with_field_value_and_remedy() {
 }
 
 #[test]
-fn bad_questions_are_refused_with_field_value_and_remedy() {
+fn bad_requests_to_analyze_are_refused_with_field_value_and_remedy() {
     let bad = |named| refused(422, "invalid_body", named);
     let syntax = |named| refused(400, "invalid_json", named);
     assert_all_refused(
@@ -349,7 +349,7 @@ fn other_methods_bodies_and_sites_are_refused() {
 /// An analysis of a hundred thousand values runs on its own thread, so a single worker still answers
 /// predictions meanwhile.
 #[test]
-fn a_large_analysis_holds_no_prediction_up() {
+fn a_large_analysis_does_not_delay_predictions() {
     let app = Setup::new().given(|given| (given.workers, given.body_limit) = (1, 8 << 20)).spawn();
     let client = app.client();
     let values = |shift: f64| -> Vec<f64> {

@@ -33,7 +33,7 @@ fn assert_all_refused(cases: &[(&str, &str, &str, Refused<'_>)]) {
 }
 
 #[test]
-fn a_command_that_is_no_json_or_of_another_shape_is_refused() {
+fn a_command_that_is_not_json_or_has_another_shape_is_refused() {
     let syntax = |named| refused(400, "invalid_json", named);
     let shape = |named| refused(422, "invalid_body", named);
     let empty = |named| refused(400, "empty_body", named);
@@ -144,7 +144,7 @@ fn a_value_out_of_its_range_is_refused() {
 }
 
 #[test]
-fn a_query_that_history_does_not_take_is_refused() {
+fn an_invalid_query_of_history_is_refused() {
     // With a file, because SQLite's integers are signed and those in memory are not.
     let app = TestApp::spawn_durable();
     for (query, named) in [
@@ -171,7 +171,7 @@ fn a_query_that_history_does_not_take_is_refused() {
 }
 
 #[test]
-fn a_revision_that_is_none_or_another_is_refused() {
+fn an_invalid_or_old_revision_is_refused() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     let before = app.standing();
@@ -199,11 +199,11 @@ fn a_revision_that_is_none_or_another_is_refused() {
 }
 
 #[test]
-fn a_model_that_breaks_in_its_warm_up_is_not_deployed() {
+fn a_model_that_fails_in_its_warm_up_is_not_deployed() {
     let app = Setup::new().model("cold.bin", Misbehavior::Cold.artifact()).spawn();
     let before = app.standing();
     let reply = app.deploy_canary_with(&json!({ "model_path": "cold.bin" }));
-    let named = &["cold.bin", "as it was told to", "not deployed"];
+    let named = &["cold.bin", "on purpose", "not deployed"];
     reply.assert_refused(refused(422, "warm_up_failed", named), DEPLOY, "a cold start");
     assert_eq!(app.standing(), before);
 }

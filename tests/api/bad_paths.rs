@@ -1,4 +1,4 @@
-//! Model paths outside the models folder, or that lead to no model, are refused.
+//! Model paths outside the models folder, or without a model, are refused.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -24,7 +24,7 @@ fn deploy_is_refused(app: &TestApp, model_path: &str, expected: Refused<'_>) {
 }
 
 #[test]
-fn a_path_that_leaves_the_folder_is_refused_whatever_it_leads_to() {
+fn a_path_outside_the_folder_is_refused_even_if_it_is_a_model() {
     let app = TestApp::spawn();
     let outside = app.models().parent().unwrap().join("model_outside.bin");
     fs::write(&outside, default_models()[1]).unwrap();
@@ -64,7 +64,7 @@ fn a_path_that_leaves_the_folder_is_refused_whatever_it_leads_to() {
 }
 
 #[test]
-fn a_path_that_leads_nowhere_is_refused_with_what_there_is() {
+fn a_path_without_a_file_is_refused_with_the_models_there_are() {
     let app = TestApp::spawn();
     fs::create_dir(app.models().join("archive")).unwrap();
     symlink("loop.bin", app.models().join("loop.bin")).unwrap();
@@ -96,7 +96,7 @@ fn a_path_that_leads_nowhere_is_refused_with_what_there_is() {
 }
 
 #[test]
-fn what_is_no_model_or_a_damaged_one_is_refused() {
+fn a_file_that_is_not_a_valid_model_is_refused() {
     let good = default_models()[1];
     let flipped = |place: usize| {
         let mut bytes = good.to_vec();
@@ -106,7 +106,7 @@ fn what_is_no_model_or_a_damaged_one_is_refused() {
     let doubled = [good, good].concat();
     let damaged: [(&str, Vec<u8>); 9] = [
         ("empty.bin", Vec::new()),
-        ("garbage.bin", b"this is no model".repeat(100)),
+        ("garbage.bin", b"this is not a model".repeat(100)),
         ("zeros.bin", vec![0; 4096]),
         ("short.bin", good[..good.len() - 1].to_vec()),
         ("half.bin", good[..good.len() / 2].to_vec()),
@@ -175,7 +175,7 @@ fn trained(header: &str, word: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_path_may_be_a_bare_name_or_one_inside_the_folder() {
+fn a_path_may_be_a_file_name_or_a_path_inside_the_folder() {
     let app = TestApp::spawn();
     fs::create_dir(app.models().join("archive")).unwrap();
     fs::copy(app.models().join("model_v2.bin"), app.models().join("archive/old.bin")).unwrap();

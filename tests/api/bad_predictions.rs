@@ -18,14 +18,14 @@ fn assert_all_refused(cases: &[(&[u8], &str, Refused<'_>)]) {
     for (body, description, expected) in cases {
         app.post_text(PATH, body).assert_refused(*expected, PATH, description);
     }
-    assert_eq!(app.standing(), before, "what was refused is no request of either track");
+    assert_eq!(app.standing(), before, "a refused request counts for neither track");
     // 20 requests reach both models, whose answers differ.
     let mut again = (0..20).map(|_| app.predict().done()["probability"].clone());
     assert!(again.any(|answer| answer == probability));
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     let bad = |named| refused(400, "invalid_json", named);
     let bomb = b"[".repeat(100_000);
     let bomb_inside = [br#"{"features": "#.as_slice(), &bomb].concat();
@@ -174,7 +174,7 @@ fn features_that_do_not_fit_the_model_are_refused() {
 /// A client may send any finite number. Whatever the model computes from it, no failure counts against
 /// stable or a canary.
 #[test]
-fn enormous_numbers_are_no_failure_of_the_model() {
+fn enormous_numbers_do_not_count_as_failures() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     app.set_traffic(50).done();
@@ -194,7 +194,7 @@ fn enormous_numbers_are_no_failure_of_the_model() {
 
 /// Quotations of the client's own long words are cut.
 #[test]
-fn a_long_word_does_not_come_back_whole() {
+fn a_long_word_is_cut_in_the_answer() {
     let app = TestApp::spawn();
     let long = "x".repeat(100_000);
     for body in [

@@ -32,7 +32,7 @@ fn another_method_is_refused_with_the_one_to_use() {
 }
 
 #[test]
-fn what_is_not_there_is_a_problem_too() {
+fn an_unknown_path_is_a_problem_too() {
     let app = TestApp::spawn();
     for path in ["/", "/predict/", "/admin", "/admin/", "/admin/deploy", "/metrics/x", "/%2e%2e/x"]
     {
@@ -43,7 +43,7 @@ fn what_is_not_there_is_a_problem_too() {
 }
 
 #[test]
-fn a_body_that_is_not_called_json_is_refused() {
+fn a_body_with_another_content_type_is_refused() {
     let app = TestApp::spawn();
     let before = app.standing();
     let deploy = br#"{"model_path": "model_v2.bin"}"#.as_slice();
@@ -128,7 +128,7 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
 }
 
 #[test]
-fn the_limit_is_the_operators_to_set() {
+fn the_body_limit_is_a_setting() {
     let app = Setup::new().given(|given| given.body_limit = 100).spawn();
     let body = |length: usize| format!("{:length$}", json!({ "features": CUSTOMER }).to_string());
     app.post_text("/predict", body(100)).done();
@@ -154,7 +154,7 @@ fn a_body_that_stalls_is_refused_in_time() {
 }
 
 #[test]
-fn many_stalled_bodies_keep_nobody_waiting() {
+fn many_stalled_bodies_delay_no_other_request() {
     let app = Setup::new()
         .given(|given| {
             given.body_deadline = Duration::from_secs(5);
@@ -196,7 +196,7 @@ fn a_head_that_stalls_ends_its_connection() {
 }
 
 #[test]
-fn what_is_no_http_is_refused_and_forgotten() {
+fn bytes_that_are_not_http_are_refused_and_forgotten() {
     let app = TestApp::spawn();
     let before = app.standing();
     for bytes in [

@@ -25,13 +25,13 @@ fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: Duration) -> T
 }
 
 #[test]
-fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
+fn a_canary_that_hangs_delays_only_as_many_users_as_the_breaker_allows() {
     let app = app_with(Misbehavior::Hang, 3, Duration::from_secs(3600));
     let closed = json!({ "state": "closed", "consecutive_failures": 0, "opened": 0 });
     assert_eq!(app.status()["breaker"], closed);
     let answers: Vec<Value> = (0..200).map(|_| app.predict().done()).collect();
     let fallbacks = answers.iter().filter(|answer| answer["fallback"] == true).count();
-    assert_eq!(fallbacks, 100, "whoever was the canary's is still told so");
+    assert_eq!(fallbacks, 100, "answers for the canary still say so");
     let waited = |answer: &&Value| answer["latency_ms"].as_f64().unwrap() >= 50.0;
     assert_eq!(answers.iter().filter(waited).count(), 3);
 
@@ -42,7 +42,7 @@ fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
     let kinds = &canary["failures_by_kind"];
     assert_eq!((&kinds["deadline"], &kinds["breaker_open"]), (&json!(3), &json!(97)));
     assert_eq!((&canary["requests"], &canary["failure_rate"]), (&json!(100), &json!(1.0)));
-    assert_eq!(status["tracks"]["stable"]["requests"], 100, "a fallback is no sample of stable");
+    assert_eq!(status["tracks"]["stable"]["requests"], 100, "a fallback is not a sample of stable");
     assert_eq!(app.check_canary_health().done()["alert_triggered"], true);
 
     // It survives a change of step.
@@ -52,7 +52,7 @@ fn a_canary_that_hangs_costs_no_more_users_than_the_breaker_takes() {
 }
 
 #[test]
-fn a_canary_that_is_well_again_is_asked_again() {
+fn a_canary_that_recovers_gets_requests_again() {
     let app = Setup::new()
         .given(|given| {
             given.breaker.probe_every = Duration::from_millis(10);
@@ -72,7 +72,7 @@ fn a_canary_that_is_well_again_is_asked_again() {
 }
 
 #[test]
-fn without_a_breaker_every_request_is_tried() {
+fn without_a_breaker_the_canary_gets_every_request() {
     let app = app_with(Misbehavior::Panic, 0, Duration::from_secs(3600));
     app.predict_times(100);
     let status = app.status();
@@ -81,7 +81,7 @@ fn without_a_breaker_every_request_is_tried() {
 }
 
 #[test]
-fn a_rollout_by_plan_is_taken_back_by_what_its_open_breaker_counts() {
+fn failures_counted_by_the_open_breaker_roll_back_a_plan() {
     let app = app_with(Misbehavior::Hang, 5, Duration::from_secs(3600));
     app.rollback_canary().done();
     // With a look every hour, only the trigger can roll back.

@@ -1,5 +1,5 @@
-//! Does a rollout drive itself? An equal canary walks up and is promoted, a slow one and a failing one are
-//! taken back, and nobody's answer fails.
+//! Automatic rollouts: an equal canary advances and is promoted, a slow or failing one is rolled back, and no
+//! answer fails.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -31,7 +31,7 @@ fn refuses(app: &TestApp, body: &Value, status: u16, code: &str, named: &str) {
     reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());
 }
 
-/// Sends predictions until the rollout is over, or for so long; how many came from the canary.
+/// Sends predictions until the rollout ends or the time is up. Returns how many the canary answered.
 fn drive(app: &TestApp, most: Duration) -> usize {
     let start = Instant::now();
     let mut by_canary = 0;
@@ -46,7 +46,7 @@ fn events(app: &TestApp) -> Vec<String> {
 }
 
 #[test]
-fn an_equal_canary_walks_the_steps_and_is_promoted() {
+fn an_equal_canary_advances_and_is_promoted() {
     let app = TestApp::spawn();
     let status = deploy(&app, "model_v2.bin", &short_plan());
     assert_eq!(
@@ -67,7 +67,7 @@ fn an_equal_canary_walks_the_steps_and_is_promoted() {
 }
 
 #[test]
-fn a_slow_canary_is_taken_back_and_may_not_come_back_at_once() {
+fn a_slow_canary_is_rolled_back_and_must_wait() {
     let app = TestApp::spawn();
     deploy(&app, "model_v2.bin", &short_plan());
     app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 5 })).done();
@@ -80,14 +80,14 @@ fn a_slow_canary_is_taken_back_and_may_not_come_back_at_once() {
     assert_eq!(app.predict_times(100), 0);
     let again = json!({ "model_path": "model_v2.bin", "plan": short_plan() });
     refuses(&app, &again, 409, "quarantined", "quarantine");
-    // By hand, with another artifact, one may go on; by plan serin waits.
+    // The cool-down holds for plans, not for a manual rollout of another artifact.
     let other = json!({ "model_path": "model_v1.bin", "plan": short_plan() });
     refuses(&app, &other, 409, "cooling_down", "override_quarantine");
     app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
 }
 
 #[test]
-fn a_failing_canary_is_off_at_once_and_fails_nobody() {
+fn a_failing_canary_is_rolled_back_at_once_and_no_answer_fails() {
     let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
     // With a look every hour, only the trigger can roll back.
     let mut plan = short_plan();
@@ -102,13 +102,13 @@ fn a_failing_canary_is_off_at_once_and_fails_nobody() {
     assert!(reason.starts_with("a trigger fired: 10 of the canary's last 64"), "{reason}");
     let last = app.history().pop().unwrap();
     assert_eq!((&last["event"], &last["by"]), (&json!("rolled_back"), &json!("automatic")));
-    // Ten that tripped it, and what was under way by then.
+    // The ten that tripped the breaker, and those in flight.
     let failed = &last["judgement"]["evidence"]["inputs"]["canary"]["failures"];
     assert!(failed.as_u64().is_some_and(|failed| (10..14).contains(&failed)), "{failed}");
 }
 
 #[test]
-fn a_canary_above_its_ceiling_is_off_after_eight_answers() {
+fn a_canary_above_its_latency_ceiling_is_rolled_back_after_eight_answers() {
     let app = TestApp::spawn();
     // With a look every hour, only the trigger can roll back.
     let mut plan = short_plan();
@@ -116,7 +116,7 @@ fn a_canary_above_its_ceiling_is_off_after_eight_answers() {
     plan["deadline"] = json!("24h");
     plan["triggers"] = json!({ "p99_ceiling": "400ms" });
     deploy(&app, "model_v2.bin", &plan);
-    // Below the ceiling it goes on.
+    // Below the ceiling the rollout continues.
     drive(&app, Duration::from_millis(200));
     assert_eq!(app.status()["canary"]["version"], "model_v2");
     app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 450 })).done();
@@ -172,7 +172,7 @@ fn a_step_without_an_end_waits_for_a_person() {
 }
 
 #[test]
-fn a_plan_that_cannot_be_is_refused_with_its_field() {
+fn an_invalid_plan_is_refused_with_its_field() {
     let app = TestApp::spawn();
     let with = |plan: Value| json!({ "model_path": "model_v2.bin", "plan": plan });
     for (body, named) in [

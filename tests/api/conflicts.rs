@@ -1,4 +1,4 @@
-//! What happens when commands come twice, too late, too early, or all at once?
+//! Commands that come twice, too late, too early, or all at once.
 
 use serde_json::Value;
 use serde_json::json;
@@ -11,7 +11,7 @@ const DEPLOY: &str = "/admin/deploy-canary";
 const PROMOTE: &str = "/admin/promote-canary";
 
 #[test]
-fn a_second_rollback_changes_nothing_and_is_no_error() {
+fn a_second_rollback_changes_nothing_and_succeeds() {
     let app = TestApp::spawn();
     app.rollback_canary().done();
     assert_eq!(app.status()["revision"], 1, "there was nothing to roll back");
@@ -24,7 +24,7 @@ fn a_second_rollback_changes_nothing_and_is_no_error() {
 }
 
 #[test]
-fn without_a_canary_what_needs_one_is_refused() {
+fn without_a_canary_commands_that_need_one_are_refused() {
     let app = TestApp::spawn();
     let before = app.standing();
     let expected = refused(409, "no_canary", &["no canary is active", "deploy one"]);
@@ -66,7 +66,7 @@ fn a_paused_rollout_keeps_its_share_and_is_promoted_only_by_override() {
 }
 
 #[test]
-fn an_artifact_in_quarantine_comes_back_only_by_override_with_a_reason() {
+fn an_artifact_in_quarantine_needs_an_override_with_a_reason() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     app.rollback_canary_with(&json!({ "reason": "leaks memory", "quarantine": true })).done();
@@ -118,7 +118,7 @@ fn an_override_needs_a_reason_and_is_journalled_with_it() {
 }
 
 #[test]
-fn a_promotion_that_passes_is_no_override() {
+fn a_promotion_that_passes_is_not_an_override() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     app.predict_times(200);

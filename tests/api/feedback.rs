@@ -88,7 +88,7 @@ fn each_row_has_an_id_and_true_and_false_are_outcomes_too() {
 }
 
 #[test]
-fn what_is_no_label_is_refused_by_name() {
+fn an_invalid_label_is_refused_by_name() {
     let app = TestApp::spawn();
     half(&app);
     let good = id(&one(&app));
@@ -113,11 +113,11 @@ fn what_is_no_label_is_refused_by_name() {
     }
     assert_eq!(app.status()["quality"]["stable"]["labels"], 0);
     label(&app, &good, 1);
-    refuses(&app, &of(&good, json!(0)), 409, "repeated_feedback", "the first one counts");
+    refuses(&app, &of(&good, json!(0)), 409, "repeated_feedback", "the first label counts");
 }
 
 #[test]
-fn a_bad_label_among_many_keeps_no_good_one_out() {
+fn a_bad_label_does_not_keep_good_ones_out() {
     let app = TestApp::spawn();
     half(&app);
     let (first, second) = (id(&one(&app)), id(&one(&app)));
@@ -141,7 +141,7 @@ fn a_bad_label_among_many_keeps_no_good_one_out() {
 }
 
 #[test]
-fn labels_ids_and_what_is_known_of_them_survive_a_restart() {
+fn labels_and_used_ids_survive_a_restart() {
     let app = TestApp::spawn_durable();
     half(&app);
     let (labelled, later) = (id(&one(&app)), id(&one(&app)));
@@ -160,7 +160,7 @@ fn labels_ids_and_what_is_known_of_them_survive_a_restart() {
 }
 
 #[test]
-fn a_rollout_that_is_over_takes_no_labels() {
+fn a_rollout_that_ended_takes_no_labels() {
     let app = TestApp::spawn();
     half(&app);
     let old = id(&one(&app));
@@ -174,7 +174,7 @@ fn a_rollout_that_is_over_takes_no_labels() {
 }
 
 #[test]
-fn a_label_comes_in_time_or_not_at_all() {
+fn a_late_label_is_refused() {
     let expires = FeedbackPolicy { expires: Duration::from_secs(1), ..FeedbackPolicy::default() };
     let app = Setup::new().given(|given| given.feedback = expires).spawn();
     half(&app);
@@ -185,7 +185,7 @@ fn a_label_comes_in_time_or_not_at_all() {
 }
 
 #[test]
-fn what_stable_answers_outside_of_a_rollout_or_in_the_canarys_place_counts_for_nobody() {
+fn answers_outside_a_rollout_and_fallbacks_take_no_judged_label() {
     let app = Setup::new().model("bad.bin", Misbehavior::Panic.artifact()).spawn();
     assert_eq!(label(&app, &id(&one(&app)), 1)["status"], "not_counted");
     app.deploy_canary_with(&json!({ "model_path": "bad.bin", "traffic_percent": 100 })).done();
@@ -202,7 +202,7 @@ fn what_stable_answers_outside_of_a_rollout_or_in_the_canarys_place_counts_for_n
 }
 
 #[test]
-fn where_labels_are_off_they_are_refused_and_answers_keep_an_id() {
+fn with_labels_off_feedback_is_refused_and_answers_keep_an_id() {
     let off = FeedbackPolicy { is_enabled: false, ..FeedbackPolicy::default() };
     let app = Setup::new().given(|given| given.feedback = off).spawn();
     let id = id(&one(&app));

@@ -30,7 +30,7 @@ fn with_canary(percent: u32) -> TestApp {
 }
 
 #[test]
-fn a_server_that_was_not_told_to_injects_nothing() {
+fn a_server_that_does_not_allow_it_injects_nothing() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     let before = app.standing();
@@ -41,14 +41,14 @@ fn a_server_that_was_not_told_to_injects_nothing() {
 }
 
 #[test]
-fn without_a_canary_there_is_nothing_to_break() {
+fn without_a_canary_nothing_can_be_injected() {
     let app = allowing().spawn();
     let expected = refused(409, "no_canary", &["deploy one"]);
     inject(&app, &json!({ "delay_ms": 5 })).assert_refused(expected, INJECT, "delay");
 }
 
 #[test]
-fn what_cannot_be_injected_is_named() {
+fn an_invalid_injection_is_refused_by_field() {
     let app = with_canary(10);
     let before = app.standing();
     for (body, named) in [
@@ -126,7 +126,7 @@ fn a_delay_adds_to_the_slowdown_and_counts_as_latency() {
 }
 
 #[test]
-fn an_injection_ends_with_its_rollout_and_the_journal_tells_of_it() {
+fn an_injection_ends_with_its_rollout_and_is_journaled() {
     let app = with_canary(10);
     inject(&app, &json!({ "error_rate": 0.5, "delay_ms": 2 })).done();
     let last = app.history().pop().unwrap();

@@ -141,15 +141,15 @@ impl Model for Misbehaving {
         }
         match self.how {
             Misbehavior::Panic | Misbehavior::PanicPooled | Misbehavior::Cold => {
-                panic!("the model has panicked, as it was told to")
+                panic!("the model panicked on purpose")
             }
             Misbehavior::NotANumber => Ok(Output::of(f64::NAN)),
             Misbehavior::TooLarge => Ok(Output::of(1.5)),
             Misbehavior::Error => {
-                Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
+                Err(PredictError::ForeignRow { problem: "on purpose".to_owned() })
             }
             Misbehavior::ErrorBelowZero if matches!(row.values().first(), Some(Value::Number(first)) if *first < 0.0) => {
-                Err(PredictError::ForeignRow { problem: "as it was told to".to_owned() })
+                Err(PredictError::ForeignRow { problem: "on purpose".to_owned() })
             }
             Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.predict(row),
             Misbehavior::Shifted => Ok(self.good.output().shifted(self.good.predict(row)?, SHIFT)),

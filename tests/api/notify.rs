@@ -1,5 +1,4 @@
-//! Is everybody told what happens? Each event once, in order, signed, over restarts and failures; and nobody
-//! waits for a target.
+//! Notifications: each event once, in order, signed, across restarts and failures. No request waits for a target.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -18,11 +17,11 @@ use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 use crate::receiver::Receiver;
 
-fn told(url: String) -> GivenTarget {
+fn target(url: String) -> GivenTarget {
     GivenTarget { url, ..GivenTarget::default() }
 }
 
-fn telling(targets: Vec<GivenTarget>) -> Setup {
+fn notifying(targets: Vec<GivenTarget>) -> Setup {
     Setup::new().durable().given(|given| given.notify = targets)
 }
 
@@ -31,11 +30,11 @@ fn roll_back(app: &TestApp) {
 }
 
 #[test]
-fn a_rollout_is_told_as_cloud_events_that_are_signed() {
+fn a_rollout_is_delivered_as_signed_cloud_events() {
     let receiver = Receiver::answering(&[]);
-    // Any variable that is there and long enough.
+    // Any variable that exists and is long enough.
     let secret_env = Some("PATH".to_owned());
-    let app = telling(vec![GivenTarget { secret_env, ..told(receiver.url()) }]).spawn();
+    let app = notifying(vec![GivenTarget { secret_env, ..target(receiver.url()) }]).spawn();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
     app.predict_times(40);
     roll_back(&app);
@@ -67,7 +66,7 @@ fn a_rollout_is_told_as_cloud_events_that_are_signed() {
     assert_eq!(data["metrics"][0]["metric"], "latency");
     let sentence = app.history().pop().unwrap()["sentence"].clone();
     assert_eq!(data["sentence"], sentence, "the history says the same");
-    // What the status shows is no secret.
+    // The status shows no secret.
     let shown = app.status()["notifications"].clone();
     assert_eq!(shown[0]["target"], format!("http://{}", receiver.address));
     assert_eq!(shown[0]["position"], 3);
@@ -75,11 +74,11 @@ fn a_rollout_is_told_as_cloud_events_that_are_signed() {
 }
 
 #[test]
-fn slack_is_told_in_a_sentence() {
+fn slack_gets_a_sentence() {
     let receiver = Receiver::answering(&[]);
     let events = vec!["rolled_back".to_owned()];
-    let target = GivenTarget { format: Format::Slack, events, ..told(receiver.url()) };
-    let app = telling(vec![target]).spawn();
+    let target = GivenTarget { format: Format::Slack, events, ..target(receiver.url()) };
+    let app = notifying(vec![target]).spawn();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
     roll_back(&app);
     let one = receiver.got(1).remove(0);
@@ -91,11 +90,11 @@ fn slack_is_told_in_a_sentence() {
 }
 
 #[test]
-fn a_target_that_fails_gets_each_event_in_the_end() {
+fn a_target_that_fails_gets_each_event_later() {
     let receiver = Receiver::answering(&["500 Oops", "503 Busy", "301 Moved\r\nlocation: /there"]);
-    let app = telling(vec![told(receiver.url())]).spawn();
+    let app = notifying(vec![target(receiver.url())]).spawn();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
-    // Twice in vain; then a redirect, which is given up and not followed.
+    // Two failures, then a redirect, which is abandoned and not followed.
     let expected = ["initialized", "initialized", "initialized", "canary_deployed"];
     assert_eq!(receiver.events(4), expected);
     assert!(receiver.got(4).iter().all(|one| one.head[0] == "post /hidden http/1.1"));
@@ -110,14 +109,14 @@ fn a_target_that_fails_gets_each_event_in_the_end() {
 
 #[test]
 fn a_dead_target_delays_no_rollback_no_other_target_and_no_stop() {
-    // It takes connections and never answers.
+    // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
     let refusing =
         format!("http://{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let receiver = Receiver::answering(&[]);
-    let targets = [silent_url, refusing, receiver.url()].map(told).to_vec();
-    let app = telling(targets).spawn();
+    let targets = [silent_url, refusing, receiver.url()].map(target).to_vec();
+    let app = notifying(targets).spawn();
     let start = Instant::now();
     for _ in 0..3 {
         app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
@@ -134,29 +133,29 @@ fn a_dead_target_delays_no_rollback_no_other_target_and_no_stop() {
 }
 
 #[test]
-fn what_was_missed_is_told_after_a_restart() {
+fn missed_events_are_delivered_after_a_restart() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
-    let app = telling(vec![told(format!("http://{address}/hidden"))]).spawn();
+    let app = notifying(vec![target(format!("http://{address}/hidden"))]).spawn();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
     roll_back(&app);
     let setup = app.stop();
-    // The address is somebody's again; in the unlikely case that another took it, there is nothing to test.
+    // The address is bound again. If another process took it, there is nothing to test.
     let Ok(receiver) = Receiver::at(address) else { return };
     let app = setup.spawn();
     let expected = ["initialized", "canary_deployed", "rolled_back"];
     assert_eq!(receiver.events(3), expected);
     let app = app.restart();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
-    assert_eq!(receiver.events(4)[3..], ["canary_deployed"], "nothing is told twice");
+    assert_eq!(receiver.events(4)[3..], ["canary_deployed"], "no event is delivered twice");
 }
 
 #[test]
-fn a_rollback_by_serin_itself_is_told() {
+fn a_rollback_by_serin_itself_is_delivered() {
     let receiver = Receiver::answering(&[]);
-    let target = GivenTarget { events: vec!["rolled_back".to_owned()], ..told(receiver.url()) };
-    let app = telling(vec![target]).model("bad.bin", Misbehavior::Panic.artifact()).spawn();
+    let target = GivenTarget { events: vec!["rolled_back".to_owned()], ..target(receiver.url()) };
+    let app = notifying(vec![target]).model("bad.bin", Misbehavior::Panic.artifact()).spawn();
     let plan = json!({ "steps": [{ "weight": 50, "bake": "1h" }], "look": "1h" });
     app.deploy_canary_with(&json!({ "model_path": "bad.bin", "plan": plan })).done();
     app.predict_times(60);
@@ -167,7 +166,7 @@ fn a_rollback_by_serin_itself_is_told() {
 }
 
 #[test]
-fn a_target_that_cannot_be_is_refused_with_its_field() {
+fn an_invalid_target_is_refused_with_its_field() {
     for (text, named) in [
         (
             "url = \"http://example.org/hidden\"",

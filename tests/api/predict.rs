@@ -48,7 +48,7 @@ fn names_in_any_order_mean_the_same_as_positions() {
 }
 
 #[test]
-fn a_value_that_is_not_known_is_null() {
+fn an_unknown_value_is_null() {
     let app = TestApp::spawn();
     let answer = app.post("/predict", &json!({ "features": [null, 1.2, 0.8, 0.3, null] })).done();
     assert!(answer["probability"].is_f64(), "{answer}");
@@ -93,7 +93,7 @@ fn many_rows_are_one_sample() {
 }
 
 #[test]
-fn an_id_comes_back_and_prediction_ids_never_repeat() {
+fn an_id_is_returned_and_prediction_ids_never_repeat() {
     let app = TestApp::spawn();
     let id = "order 17 \u{2603} \"quoted\"";
     let answer = app.post("/predict", &json!({ "features": CUSTOMER, "id": id })).done();
@@ -162,7 +162,7 @@ fn without_a_canary_stable_answers_everything() {
 }
 
 #[test]
-fn the_share_may_be_nothing_and_everything() {
+fn the_share_may_be_zero_and_everything() {
     let app = TestApp::spawn();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 0 })).done();
     assert_eq!(app.predict_times(100), 0);
@@ -171,7 +171,7 @@ fn the_share_may_be_nothing_and_everything() {
     assert_eq!(app.predict_times(100), 100);
     app.set_traffic(0).done();
     assert_eq!(app.predict_times(100), 0);
-    assert_eq!(samples(&app.status()), (100, 0), "each step counts anew");
+    assert_eq!(samples(&app.status()), (100, 0), "each step starts new samples");
 }
 
 #[test]

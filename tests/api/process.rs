@@ -84,7 +84,7 @@ fn kill_minus_nine_loses_no_acknowledged_command() {
 }
 
 #[test]
-fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
+fn a_start_that_fails_ends_with_code_2_and_says_what_to_do() {
     let folder = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -92,7 +92,7 @@ fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
     fs::write(path("typo.toml"), "wrokers = 3\n").unwrap();
     fs::write(path("range.toml"), "workers = 0\n").unwrap();
     fs::write(path("broken.toml"), "workers = = 3\n").unwrap();
-    fs::write(path("notes.txt"), "this is no database, but text of some length".repeat(100))
+    fs::write(path("notes.txt"), "this is not a database but text of some length".repeat(100))
         .unwrap();
     fs::write(path("models/broken.bin"), "no model").unwrap();
     let (_process, _client) = serve(folder.path());
@@ -132,11 +132,11 @@ fn what_cannot_start_ends_with_code_2_and_says_what_to_do() {
             command.arg("serve").args(other);
         }
         let output = command.args(arguments).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         for name in named {
-            assert!(told.contains(name), "{arguments:?}: {name:?} is not in {told:?}");
+            assert!(text.contains(name), "{arguments:?}: {name:?} is not in {text:?}");
         }
-        assert!(!told.contains("panicked"), "{arguments:?}: {told}");
+        assert!(!text.contains("panicked"), "{arguments:?}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Who receives notifications in a test? A small HTTP server that keeps what it gets and answers as told.
+//! A receiver of notifications: a small HTTP server that keeps requests and gives prepared answers.
 
 use std::collections::VecDeque;
 use std::io::BufRead as _;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// Listens until the test is over.
 pub struct Receiver {
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
     kept: Arc<Kept>,
 }
@@ -26,16 +26,16 @@ pub struct Receiver {
 struct Kept {
     got: Mutex<Vec<Received>>,
     changed: Condvar,
-    /// The next answers; everything is taken once the list is empty.
+    /// The next answers. Once the list is empty, every request succeeds.
     answers: Mutex<VecDeque<String>>,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The request line and the headers, in small letters.
+    /// The request line and the headers, in lower case.
     pub head: Vec<String>,
-    /// The body, to the byte.
+    /// The body.
     pub body: String,
 }
 
@@ -61,7 +61,7 @@ impl Receiver {
     /// Begins to listen at this address.
     ///
     /// # Errors
-    /// When somebody else does.
+    /// When another process listens there.
     pub fn at(address: SocketAddr) -> std::io::Result<Receiver> {
         TcpListener::bind(address).map(|listener| Receiver::on(listener, &[]))
     }
@@ -80,12 +80,12 @@ impl Receiver {
         Receiver { address, kept }
     }
 
-    /// Where it is, with a path that nobody else may see.
+    /// Its URL, with a path that must stay secret.
     pub fn url(&self) -> String {
         format!("http://{}/hidden", self.address)
     }
 
-    /// What it got, as soon as that is so many, or after 20 seconds.
+    /// The received requests, once there are this many or after 20 seconds.
     pub fn got(&self, count: usize) -> Vec<Received> {
         let got = self.kept.got.lock().unwrap();
         let wait = Duration::from_secs(20);
@@ -93,7 +93,7 @@ impl Receiver {
         self.kept.changed.wait_timeout_while(got, wait, too_few).unwrap().0.clone()
     }
 
-    /// The names of the events it got, of CloudEvents.
+    /// The names of the received CloudEvents.
     pub fn events(&self, count: usize) -> Vec<String> {
         let name = |one: &Received| one.json()["data"]["event"].as_str().unwrap().to_owned();
         self.got(count).iter().map(name).collect()

@@ -62,7 +62,7 @@ fn change(database: &Path, statement: &str) {
 }
 
 #[test]
-fn every_verdict_comes_out_the_same_whether_or_not_the_server_runs() {
+fn every_verdict_is_recomputed_with_and_without_a_running_server() {
     let app = recorded();
     let check = |database: &Path| {
         let all = answer(&replay(database, &["--json"]), 0);
@@ -81,7 +81,7 @@ fn every_verdict_comes_out_the_same_whether_or_not_the_server_runs() {
 }
 
 #[test]
-fn a_changed_entry_and_changed_evidence_are_noticed() {
+fn a_changed_entry_and_changed_evidence_are_found() {
     let setup = recorded().stop();
     let database = setup.database();
     let original = std::fs::read(&database).unwrap();
@@ -115,7 +115,7 @@ fn a_changed_entry_and_changed_evidence_are_noticed() {
 }
 
 #[test]
-fn what_is_not_kept_or_was_judged_in_another_way_is_said_to_be() {
+fn missing_evidence_and_another_judge_are_reported() {
     let setup = recorded().stop();
     let database = setup.database();
     let version = "UPDATE evidence_snapshot SET monitors = json_set(monitors, '$.algorithm', 99)
@@ -141,7 +141,7 @@ fn what_is_not_kept_or_was_judged_in_another_way_is_said_to_be() {
 }
 
 #[test]
-fn what_if_the_margin_had_been_another_one() {
+fn what_if_with_another_margin() {
     let setup = recorded().stop();
     let database = setup.database();
     let folder = database.parent().unwrap();
@@ -174,7 +174,7 @@ fn what_if_the_margin_had_been_another_one() {
 }
 
 #[test]
-fn what_cannot_be_replayed_is_refused_with_a_remedy() {
+fn a_replay_that_is_not_possible_is_refused_with_a_remedy() {
     let setup = Setup::new().durable();
     let (database, missing) = (setup.database(), replay(&setup.database(), &[]));
     assert_eq!(missing.status.code(), Some(2));

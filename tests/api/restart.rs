@@ -20,7 +20,7 @@ use crate::misbehaving::Misbehavior;
 use crate::raw;
 
 #[test]
-fn a_rollout_goes_on_with_its_evidence() {
+fn a_rollout_continues_with_its_evidence() {
     let app = TestApp::spawn_durable();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "bake": "2h 30m" })).done();
     app.set_traffic(20).done();
@@ -93,7 +93,7 @@ fn failures_of_a_broken_canary_are_remembered() {
 }
 
 #[test]
-fn what_was_promoted_stays_stable_whatever_becomes_of_its_file() {
+fn a_promoted_version_stays_stable_without_its_file() {
     type Mishap = fn(&Path);
     let mishaps: [(Mishap, &str); 4] = [
         (|file| fs::remove_file(file).unwrap(), "deleted"),
@@ -118,7 +118,7 @@ fn what_was_promoted_stays_stable_whatever_becomes_of_its_file() {
 }
 
 #[test]
-fn a_canary_goes_on_whatever_becomes_of_its_file() {
+fn a_canary_continues_without_its_file() {
     let app = TestApp::spawn_durable();
     app.deploy_canary().done();
     app.predict_times(100);
@@ -142,7 +142,7 @@ fn quarantine_and_history_survive_a_restart() {
 }
 
 #[test]
-fn requests_under_way_are_answered_and_counted_before_the_end() {
+fn requests_in_flight_are_answered_and_counted_before_the_end() {
     let slow = |setup: Setup| setup.given(|given| given.canary_deadline = Duration::from_secs(20));
     let app = slow(Setup::new().durable()).spawn();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 100 })).done();
@@ -183,7 +183,7 @@ fn a_stop_does_not_wait_for_idle_connections() {
 }
 
 #[test]
-fn one_file_is_one_server() {
+fn a_store_has_one_server() {
     let app = TestApp::spawn_durable();
     let location = Location::Sqlite(app.database());
     let error = store::open(&location).err().unwrap();
@@ -198,10 +198,10 @@ fn one_file_is_one_server() {
 }
 
 #[test]
-fn a_file_that_is_no_store_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
-    fs::write(&text, "this is no database, only a long text".repeat(100)).unwrap();
+    fs::write(&text, "this is not a database but a long text".repeat(100)).unwrap();
     let other = folder.path().join("photos.db");
     let connection = rusqlite::Connection::open(&other).unwrap();
     connection.execute_batch("CREATE TABLE photo (id INTEGER PRIMARY KEY)").unwrap();

@@ -85,9 +85,9 @@ fn both_scenarios_run_one_after_the_other_on_one_server() {
     app.deploy_canary().done();
     assert_eq!(app.predict_times(200), 20, "the artifact is not in quarantine");
     app.promote_canary().done();
-    let told: Vec<Value> = app.history().iter().map(|entry| entry["event"].clone()).collect();
+    let events: Vec<Value> = app.history().iter().map(|entry| entry["event"].clone()).collect();
     assert_eq!(
-        told,
+        events,
         [
             "initialized",
             "canary_deployed",
@@ -114,7 +114,7 @@ fn too_few_samples_are_neither_an_alert_nor_a_pass() {
 }
 
 #[test]
-fn the_slowdown_delays_the_canary_and_nobody_else() {
+fn the_slowdown_delays_only_the_canary() {
     let app = TestApp::spawn();
     app.deploy_canary().done();
     app.set_traffic(50).done();

@@ -17,21 +17,21 @@ const PREDICTIONS: usize = 10_000;
 const TO_CANARY: usize = PREDICTIONS / 10;
 
 #[test]
-fn a_canary_that_panics_fails_nobody() {
+fn a_canary_that_panics_fails_no_request() {
     let failures = endure(Misbehavior::Panic, PREDICTIONS);
     assert_eq!(failures, only("panic", TO_CANARY));
 }
 
 #[test]
-fn a_canary_that_answers_nan_fails_nobody() {
+fn a_canary_that_answers_nan_fails_no_request() {
     let failures = endure(Misbehavior::NotANumber, PREDICTIONS);
     assert_eq!(failures, only("not_a_probability", TO_CANARY));
 }
 
 #[test]
-fn a_canary_that_hangs_fails_nobody() {
+fn a_canary_that_hangs_fails_no_request() {
     let failures = endure(Misbehavior::Hang, PREDICTIONS);
-    // 4 threads hang, 64 requests wait in vain for a thread, and later ones fail at once.
+    // 4 threads hang, 64 requests wait for a thread until their deadline, and later ones fail at once.
     let of = |kind: &str| failures[kind].as_u64().unwrap();
     assert_eq!(of("deadline"), 68, "{failures}");
     assert_eq!(of("busy"), TO_CANARY as u64 - 68, "{failures}");
@@ -39,7 +39,7 @@ fn a_canary_that_hangs_fails_nobody() {
 }
 
 #[test]
-fn a_canary_that_breaks_in_any_other_way_fails_nobody() {
+fn a_canary_that_fails_in_any_other_way_fails_no_request() {
     for (misbehavior, kind) in [
         (Misbehavior::PanicPooled, "panic"),
         (Misbehavior::TooLarge, "not_a_probability"),
@@ -50,7 +50,7 @@ fn a_canary_that_breaks_in_any_other_way_fails_nobody() {
 }
 
 #[test]
-fn a_canary_that_forgets_rows_fails_nobody() {
+fn a_canary_that_drops_rows_fails_no_request() {
     let app = app_with(Misbehavior::TooFew);
     app.deploy_canary_with(&json!({ "model_path": "bad.bin", "traffic_percent": 100 })).done();
     let answer = app.post("/predict", &json!({ "instances": [CUSTOMER, CUSTOMER] })).done();
@@ -60,7 +60,7 @@ fn a_canary_that_forgets_rows_fails_nobody() {
 }
 
 #[test]
-fn a_canary_that_misses_its_deadline_by_the_slowdown_fails_nobody() {
+fn a_canary_beyond_its_deadline_fails_no_request() {
     let app = app_with(Misbehavior::Hang);
     app.deploy_canary().done();
     app.set_traffic(100).done();
@@ -89,7 +89,7 @@ fn endure(misbehavior: Misbehavior, predictions: usize) -> Value {
     assert_eq!(canary["requests"], predictions / 10);
     assert_eq!(canary["failures"], predictions / 10);
     assert_eq!((&canary["samples"], &canary["failure_rate"]), (&json!(0), &json!(1.0)));
-    assert_eq!(stable["requests"], predictions / 10 * 9, "a fallback is no sample of stable");
+    assert_eq!(stable["requests"], predictions / 10 * 9, "a fallback is not a sample of stable");
     assert_eq!(stable["failures"], 0);
 
     let health = app.check_canary_health().done();
@@ -139,7 +139,7 @@ fn only(kind: &str, count: usize) -> Value {
 }
 
 #[test]
-fn a_stable_that_breaks_is_a_503_and_the_server_goes_on() {
+fn a_failing_stable_is_a_503_and_the_server_continues() {
     for (misbehavior, word) in [
         (Misbehavior::Panic, "panicked"),
         (Misbehavior::PanicPooled, "panicked"),

@@ -45,7 +45,7 @@ fn tracks(app: &TestApp, by_header: bool) -> Vec<bool> {
 }
 
 #[test]
-fn a_user_stays_on_the_canary_as_it_grows_and_is_back_on_stable_at_the_rollback() {
+fn a_user_stays_on_the_canary_until_the_rollback() {
     let app = sticky();
     deploy(&app, 5);
     let mut before = tracks(&app, true);
@@ -63,7 +63,7 @@ fn a_user_stays_on_the_canary_as_it_grows_and_is_back_on_stable_at_the_rollback(
 }
 
 #[test]
-fn the_header_means_the_same_as_the_key_in_the_body_which_goes_first() {
+fn the_key_in_the_body_has_precedence_over_the_header() {
     let app = sticky();
     deploy(&app, 50);
     let by_body = tracks(&app, false);
@@ -80,7 +80,7 @@ fn the_header_means_the_same_as_the_key_in_the_body_which_goes_first() {
 }
 
 #[test]
-fn a_header_that_can_be_no_key_is_refused() {
+fn a_header_that_is_not_a_valid_key_is_refused() {
     let app = sticky();
     let long = "x".repeat(257);
     let expected = refused(422, "invalid_body", &["header x-user-id: 257 bytes", "256"]);
@@ -99,7 +99,7 @@ fn a_header_that_can_be_no_key_is_refused() {
 }
 
 #[test]
-fn a_tester_gets_the_track_of_the_header_and_nothing_of_it_counts() {
+fn a_tester_gets_the_track_of_the_header_and_is_not_counted() {
     let app = Setup::new().given(|given| given.allow_track_header = true).spawn();
     deploy(&app, 10);
     app.predict_times(10);
@@ -126,7 +126,7 @@ fn by_canary(status: &Value) -> usize {
 }
 
 #[test]
-fn a_tester_trips_nothing_and_gets_an_answer_whatever_the_canary_does() {
+fn a_tester_gets_an_answer_from_a_failing_canary_and_trips_nothing() {
     let app = Setup::new()
         .model("bad.bin", Misbehavior::Panic.artifact())
         .given(|given| given.allow_track_header = true)
@@ -144,7 +144,7 @@ fn a_tester_trips_nothing_and_gets_an_answer_whatever_the_canary_does() {
 }
 
 #[test]
-fn without_a_canary_a_tester_who_asks_for_it_gets_stable_and_sees_so() {
+fn without_a_canary_a_tester_gets_stable_and_is_informed() {
     let app = Setup::new().given(|given| given.allow_track_header = true).spawn();
     let answer = with_header(&app, "x-serin-track", "canary", &row()).done();
     assert_eq!((&answer["model_used"], &answer["override"]), (&json!("stable"), &json!(true)));
@@ -155,7 +155,7 @@ fn without_a_canary_a_tester_who_asks_for_it_gets_stable_and_sees_so() {
 }
 
 #[test]
-fn a_header_that_is_there_twice_with_two_values_is_refused() {
+fn a_header_with_two_different_values_is_refused() {
     let setup = Setup::new().given(|given| {
         given.allow_track_header = true;
         given.sticky_header = Some("x-user-id".to_owned());
@@ -177,7 +177,7 @@ fn a_header_that_is_there_twice_with_two_values_is_refused() {
 }
 
 #[test]
-fn where_it_is_not_allowed_the_track_header_means_nothing() {
+fn without_permission_the_track_header_is_ignored() {
     let app = TestApp::spawn();
     deploy(&app, 10);
     let canaries = |value: &str| {

@@ -1,7 +1,7 @@
 //! The import graph of `src`: which file imports which, its circles, and the order of the rooms.
 //!
 //! A node is a file; a folder's `mod.rs` is a file like any other. An import of a re-exported name is an
-//! import of the file that defines it, and a re-export by itself is no import. Tests are left out.
+//! import of the file that defines it, and a re-export by itself is not an import. Tests are left out.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -97,7 +97,7 @@ impl Graph {
             .collect()
     }
 
-    /// Folders with more files than a reader takes in at a glance.
+    /// Folders with more than [`MAX_FILES`] files.
     pub fn crowded_folders(&self) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for file in self.files.iter().filter(|file| !file.ends_with("/mod.rs")) {

@@ -1,4 +1,4 @@
-//! Which paths does a source file name, seen from the crate's root?
+//! The paths that a source file names, from the crate's root.
 //!
 //! Groups, `self`, `super` and inline modules are expanded; macros are not.
 
@@ -13,7 +13,7 @@ pub struct PathUse {
     pub in_test: bool,
     /// Everything below it is imported (`*`), or it gets another name (`as`).
     pub whole: bool,
-    /// It stands in a `pub use`.
+    /// It is in a `pub use`.
     pub is_reexport: bool,
 }
 

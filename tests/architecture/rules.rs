@@ -1,4 +1,4 @@
-//! What may a file import, use and look like?
+//! What a file may import and use, and how it must look.
 
 use super::paths::PathUse;
 use super::paths::Target;
@@ -25,7 +25,7 @@ pub const LAYERS: [(&str, &[&str]); 9] = [
 type Room = (&'static str, &'static [&'static str]);
 
 /// The rooms of a layer, each with the rooms of the layer that it may import. A file outside every
-/// room (`service/clock.rs`, a layer's `mod.rs`) is not ruled here; the absence of circles holds for it, too.
+/// room (`service/clock.rs`, a layer's `mod.rs`) has no rule here, but must not be in a circle.
 pub const ROOMS: [(&str, &[Room]); 4] = [
     (
         "stats",
@@ -100,7 +100,7 @@ const STATUS_NUMBERS: [&str; 21] = [
     "422", "423", "429", "500", "501", "502", "503", "504",
 ];
 
-/// A file answers one question; above the first number it probably answers two.
+/// A file has one job; above the first number it probably has two.
 const QUESTIONABLE_LINES: usize = 400;
 const MAXIMAL_LINES: usize = 500;
 
@@ -214,7 +214,7 @@ fn status_violation(source: &Source, tokens: &[Token], index: usize) -> Option<S
     if token.text == "StatusCode" && source.layer() != Some("cli") {
         return Some(format!("StatusCode outside {PROBLEM_FILE}"));
     }
-    // A decimal fraction is no status, and neither is a duration.
+    // A decimal fraction is not a status, and neither is a duration.
     let is_number = STATUS_NUMBERS.contains(&token.text.as_str())
         && text_before(tokens, index) != "."
         && tokens.get(index + 1).is_none_or(|next| next.text != ".");
@@ -224,7 +224,7 @@ fn status_violation(source: &Source, tokens: &[Token], index: usize) -> Option<S
         .then(|| format!("the number {} reads like a status outside {PROBLEM_FILE}", token.text))
 }
 
-/// An arm that takes whatever is left would hide a new state or event from its author.
+/// A catch-all arm would hide a new state or event from its author.
 fn catch_all_violation(source: &Source, tokens: &[Token], index: usize) -> Option<String> {
     let is_rollout = source.path == ROLLOUT_FILE || source.path.starts_with("src/canary/rollout/");
     if !is_rollout || tokens[index].in_test || index < 2 {

@@ -1,4 +1,4 @@
-//! A file of the crate, and where in the crate it stands.
+//! A source file and its module path.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ impl Source {
         Source { path: path.to_owned(), text: text.to_owned() }
     }
 
-    /// Where in the crate the file stands: `src/stats/fixed_horizon/welch.rs` is `stats::welch`, and
+    /// The module path of the file: `src/stats/fixed_horizon/welch.rs` is `stats::welch`, and
     /// `src/stats/welch_tests.rs` is `stats::welch::tests`.
     pub fn module(&self) -> Vec<String> {
         let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs");

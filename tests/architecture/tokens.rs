@@ -1,4 +1,4 @@
-//! What words and marks is a source file made of, once comments and strings are gone?
+//! The tokens of a source file, without comments and strings.
 
 #[derive(Debug)]
 pub struct Token {
@@ -70,7 +70,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
                 continue;
             }
         }
-        // A string, a character or a lifetime: what it says does not matter, that it is there does.
+        // A string, a character or a lifetime: only its presence matters.
         tokens.push(Token { text: "\"".into(), line, in_test: false });
     }
     mark_tests(&mut tokens);

@@ -1,4 +1,4 @@
-//! Does a rollout by plan go on after each crash, and end as it should?
+//! An automatic rollout continues after each crash, and ends as it should.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::with_models;
 
 const STEPS: usize = 12;
 
-/// Nobody is there to push a button, and each life lasts for a step or two.
+/// serin decides everything itself, and each process runs for a step or two.
 fn plan() -> Value {
     let step = |n: usize| json!({ "weight": 5 * n, "bake": "150ms" });
     let steps: Vec<Value> = (1..=STEPS).map(step).collect();
@@ -29,7 +29,7 @@ fn history(caller: &Caller) -> Vec<Value> {
 }
 
 #[test]
-fn a_rollout_by_plan_goes_on_after_each_crash() {
+fn an_automatic_rollout_continues_after_each_crash() {
     let folder = with_models();
     let mut random = StdRng::seed_from_u64(7);
     let mut process = Process::start(folder.path());
@@ -52,7 +52,7 @@ fn a_rollout_by_plan_goes_on_after_each_crash() {
             evidence::replayed_ticks(folder.path(), &format!("crash {crashes}"));
             process = Process::start(folder.path());
             let caller = Caller::new(process.address(folder.path()));
-            // What it did by itself stays done, and it does nothing twice.
+            // Its own decisions are durable and not repeated.
             assert_eq!(history(&caller)[..seen.len()], seen);
             let status = status(&caller);
             if status["canary"].is_null() {
@@ -75,7 +75,7 @@ fn a_rollout_by_plan_goes_on_after_each_crash() {
         assert_eq!(names[STEPS], "canary_deployed");
     }
     println!("{crashes} crashes");
-    // Each rollout lasts 1.8 s at least, and no life 0.7 s.
+    // Each rollout lasts at least 1.8 s, and each process less than 0.7 s.
     assert!(crashes >= 6, "{crashes}");
     assert_eq!(process.terminate().code(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! How does a client talk to a server that may die in the middle of a word?
+//! Clients of a server that may be killed while it answers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 use ureq::Agent;
 
-/// A client for which a broken connection is an answer like any other.
+/// A client for which a broken connection is a valid outcome.
 pub struct Caller {
     agent: Agent,
     url: String,
@@ -16,9 +16,9 @@ pub struct Caller {
 
 /// An answer to a command.
 pub struct Answer {
-    /// Whether the server did what it was told.
+    /// Whether the command succeeded.
     pub done: bool,
-    /// The revision it named, if it did.
+    /// The revision in the answer, if it succeeded.
     pub revision: Option<u64>,
     /// The body.
     pub body: Value,
@@ -35,14 +35,14 @@ impl Caller {
         Caller { agent, url: format!("http://{address}") }
     }
 
-    /// What is at a path; `None` if the server is gone.
+    /// The answer of `GET`; `None` if the server is gone.
     pub fn get(&self, path: &str) -> Option<Value> {
         let mut response = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
         assert_eq!(response.status().as_u16(), 200, "{path}");
         response.body_mut().read_json().ok()
     }
 
-    /// The answer to a command or prediction; `None` if the server is gone before all of it came.
+    /// The answer to a command or prediction; `None` if the server is gone before the answer is complete.
     pub fn post(&self, path: &str, body: &str) -> Option<Answer> {
         let request = self.agent.post(format!("{}{path}", self.url));
         let request = request.header("content-type", "application/json");
@@ -56,19 +56,19 @@ impl Caller {
     }
 }
 
-/// What kind of life a server has before it is killed.
+/// How a server is used before it is killed.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    /// How long it lives.
+    /// How long it runs.
     pub lasts: Duration,
-    /// Whether commands leave the step alone, so that evidence grows and is saved.
+    /// Whether commands keep the step, so that evidence grows and is saved.
     pub calm: bool,
-    /// The rest between two commands, in microseconds.
+    /// The pause between two commands, in microseconds.
     pub rest: u64,
 }
 
 impl Pace {
-    /// Mostly short and busy; one in twelve lives through a save of its evidence or two.
+    /// Mostly short and busy; one in twelve runs until its evidence was saved once or twice.
     pub fn random(random: &mut StdRng) -> Pace {
         if random.random_ratio(1, 12) {
             let lasts = Duration::from_millis(random.random_range(1000..2600));

@@ -1,4 +1,4 @@
-//! Does the tick log of a killed server lead to the judgement that it has saved?
+//! The tick log of a killed server leads to its saved judgement.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use serin::store::Progress;
 use serin::store::ReplicaId;
 use serin::store::sqlite::SqliteStore;
 
-/// The ticks of the newest checkpoint's log, which must come to what the checkpoint has concluded.
+/// Replays the ticks of the newest checkpoint's log, which must lead to its judgement.
 /// Looks at a copy, so that the next server finds the files as the kill has left them.
 pub fn replayed_ticks(folder: &Path, at: &str) -> u64 {
     let copy = tempfile::tempdir().unwrap();
     for file in ["serin.db", "serin.db-wal"] {
-        // A server that was killed early has made neither.
+        // A server that was killed early has neither.
         let _ = fs::copy(folder.join(file), copy.path().join(file));
     }
     let store = SqliteStore::open(&copy.path().join("serin.db")).unwrap();

@@ -29,7 +29,7 @@ pub enum Order {
     Promote,
 }
 
-/// What the client may rely on: the last state acknowledged, and the command it has no answer to.
+/// What the client knows: the last acknowledged state, and the unanswered command.
 pub struct Acknowledged {
     /// The state.
     pub picture: Picture,
@@ -37,7 +37,7 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Nothing was ordered yet.
+    /// Before the first command.
     pub fn new(picture: Picture) -> Acknowledged {
         Acknowledged { picture, under_way: None }
     }
@@ -56,7 +56,7 @@ impl Acknowledged {
     }
 }
 
-/// Gives commands until the server is gone; how many were answered.
+/// Sends commands until the server is gone. Returns how many were answered.
 pub fn give(
     caller: Caller,
     acknowledged: &mut Acknowledged,
@@ -76,7 +76,7 @@ pub fn give(
         }
         let Some(answer) = caller.post(order.path(), &order.body()) else { return answered };
         let found = match &order {
-            // Its answer says no more than this.
+            // The answer contains no more than this.
             Order::Flip | Order::Slow { .. } => Picture {
                 revision: answer.revision.unwrap(),
                 slow: answer.body["simulate_slowdown"].as_bool().unwrap(),
@@ -97,7 +97,7 @@ pub fn give(
 }
 
 impl Order {
-    /// Mostly something that this state allows, and sometimes not.
+    /// A random command, mostly one that this state allows.
     fn random(picture: &Picture, pace: Pace, random: &mut StdRng) -> Order {
         let other = if picture.stable == "model_v1" { "model_v2.bin" } else { "model_v1.bin" };
         let deploy = Order::Deploy(other.to_owned());
@@ -175,7 +175,7 @@ impl Order {
                 after.stable.clone_from(&rollout.canary);
                 (after.rollout, after.slow, after.delay_ms) = (None, false, DEFAULT_DELAY_MS);
             }
-            // Refused, or as it is already.
+            // Refused, or without effect.
             (
                 Order::Deploy(_)
                 | Order::SetTraffic(_)

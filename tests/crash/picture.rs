@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The state of a server, but for its evidence.
+/// The state of a server without its evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// The journal's length.
@@ -13,7 +13,7 @@ pub struct Picture {
     pub rollout: Option<Rollout>,
     /// Whether the canary is slowed down.
     pub slow: bool,
-    /// By how much.
+    /// The injected delay.
     pub delay_ms: u64,
     /// The last rollout's number and how it ended.
     pub last: Option<(u64, String)>,
@@ -30,9 +30,9 @@ pub struct Rollout {
     pub canary: String,
     /// The canary's share.
     pub percent: f64,
-    /// Whether it is on hold.
+    /// Whether it is paused.
     pub paused: bool,
-    /// When it began, as the server writes it; `None` where that could not be known.
+    /// When it started, as the server writes it; `None` if unknown.
     pub started_at: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl Picture {
         }
     }
 
-    /// Whether this, which was foreseen, is what was found: a time that could not be known is any.
+    /// Whether this expected picture matches the found one. An unknown time matches any time.
     pub fn foresees(&self, found: &Picture) -> bool {
         let mut foreseen = self.clone();
         if let (Some(rollout), Some(found)) = (&mut foreseen.rollout, &found.rollout)

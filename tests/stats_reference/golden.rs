@@ -117,7 +117,7 @@ fn golden_distributions(case: &Value, canary: &Points, stable: &Points) {
     let expected = &case["results"]["mannwhitney"];
     let rank = mann_whitney_u(canary, stable).unwrap();
     assert_eq!(rank.u, number(&expected["U_x"]), "{name}");
-    // The table has the normal distribution's p-values, and exact ones of small samples beside them.
+    // The table has the normal distribution's p-values, and exact ones for small samples.
     let prefix = if rank.is_exact() { "exact_p" } else { "p" };
     for (side, found) in
         [("two-sided", rank.p_two_sided()), ("greater", rank.p_greater()), ("less", rank.p_less())]

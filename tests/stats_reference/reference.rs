@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use serin::stats::Alternative;
 
-/// Relative, unless the reason for another bound stands beside it.
+/// Relative, unless a comment gives the reason for another bound.
 pub const TOLERANCE: f64 = 1e-9;
 
 /// The cases of one file in `tests/reference`.
