@@ -184,9 +184,13 @@ impl Story {
     }
 }
 
+/// Whether the rollout has ended. A rollback stops the canary before its journal entry; a promotion is served after
+/// its entry, and the status waits for that.
 fn has_ended(service: &Service) -> Fallible<bool> {
     let newest = service.newest_history(1)?;
-    let ends =
-        |entry: &Entry| matches!(entry.event, Event::Promoted { .. } | Event::RolledBack { .. });
-    Ok(newest.last().is_some_and(ends))
+    Ok(newest.last().is_some_and(|entry| match entry.event {
+        Event::RolledBack { .. } => true,
+        Event::Promoted { .. } => service.status().rollout.is_none(),
+        _ => false,
+    }))
 }
