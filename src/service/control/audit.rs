@@ -41,9 +41,10 @@ pub enum ReplayError {
     /// The journal has no such rollout.
     #[error("rollout {0} is not in the journal; name one that is")]
     NoRollout(u64),
-    /// The log does not go back to this tick.
+    /// The log does not hold this tick.
     #[error(
-        "the tick log of rollout {rollout} does not go back to tick {ticks}; only its newest chunks are kept"
+        "the tick log of rollout {rollout} does not hold tick {ticks}: it is not saved yet, or older than the \
+         chunks that are kept"
     )]
     NotKept {
         /// The rollout.

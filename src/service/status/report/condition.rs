@@ -191,9 +191,11 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
     }
     let rate = health.and_then(|health| health.forecast.as_ref()).map(|it| &it.forecast);
     let rate = rate.map_or(0.0, |forecast| forecast.requests_per_second);
-    let is_silent = rate == 0.0 && status.traffic_percent > 0.0;
-    if is_silent {
-        let time = match rollout.elapsed_seconds >= RATE_SECONDS {
+    let is_old = rollout.elapsed_seconds >= RATE_SECONDS;
+    // The rate of a new rollout is 0 until its first tick closes.
+    let has_begun = !is_old && status.tracks.stable.requests + status.tracks.canary.requests > 0;
+    if rate == 0.0 && status.traffic_percent > 0.0 && !has_begun {
+        let time = match is_old {
             true => format!("No requests for {RATE_SECONDS} s"),
             false => "No requests yet".to_owned(),
         };

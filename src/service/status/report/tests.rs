@@ -126,6 +126,13 @@ fn report(status: &Status) -> Report {
 fn a_report_says_how_it_is_going_why_and_what_comes_next() {
     let holding = || rollout("inconclusive", Some(0.0003), plan(json!({})));
     let silent = json!({ "health": { "forecast": { "requests_per_second": 0.0 } } });
+    let new = |changes: Value| {
+        let mut all = json!({ "rollout": { "elapsed_seconds": 0.5 } });
+        merge(&mut all, silent.clone());
+        merge(&mut all, changes);
+        rollout("insufficient", None, all)
+    };
+    let empty = json!({ "requests": 0 });
     let monitored = json!({
         "last_rollout": { "rollout": 3, "canary": version("model_v2"), "outcome": "promoted",
                           "at": "2026-11-25T14:05:00Z", "reason": "" },
@@ -162,11 +169,25 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             "serin revert",
         ),
         (
-            rollout("inconclusive", Some(0.0), silent),
+            rollout("inconclusive", Some(0.0), silent.clone()),
             Condition::Waiting,
             "model_v2 gets 10 % of the traffic",
             "No requests for 30 s; serin neither promotes nor rolls back on silence.",
             "serin rollback",
+        ),
+        (
+            new(json!({ "tracks": { "stable": empty.clone(), "canary": empty } })),
+            Condition::Waiting,
+            "model_v2",
+            "No requests yet; serin neither promotes nor rolls back on silence.",
+            "You decide",
+        ),
+        (
+            new(json!({})),
+            Condition::Waiting,
+            "model_v2",
+            "Too few samples to judge latency.",
+            "You decide",
         ),
         (
             rollout("insufficient", None, json!({})),
