@@ -1,39 +1,33 @@
 //! The service without HTTP: names, restarts, lost artifacts, a store that fails, two writers.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use jiff::Timestamp;
-use parking_lot::Mutex;
-
-use super::clock::ManualClock;
-use super::notify::target::Target;
-use super::serving::shadow::queue::Retention;
 use super::*;
-use crate::canary::Chunk;
 use crate::canary::Event;
 use crate::canary::FeedbackPolicy;
-use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
 use crate::canary::MetricName;
-use crate::canary::Monitors;
 use crate::canary::Policy;
-use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
-use crate::model::ensure_default_models;
 use crate::store::Artifacts;
-use crate::store::Checkpoint;
 use crate::store::EvidenceLog;
-use crate::store::Journal;
 use crate::store::Progress;
 use crate::store::ReplicaId;
-use crate::store::sqlite::SqliteStore;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(super) use bench::Bench;
+pub(super) use bench::answer;
+pub(super) use bench::answer_to;
+pub(super) use bench::answers;
+pub(super) use bench::deploy;
+pub(super) use bench::deployment;
+pub(super) use bench::judged_now;
+pub(super) use bench::roll_back;
+
+mod bench;
 
 mod judging;
 
@@ -46,236 +40,6 @@ mod post_promotion;
 mod by_segment;
 
 mod questions;
-
-/// A store that can fail: as a whole, for evidence only, or for checkpoints.
-#[derive(Default)]
-pub(super) struct Disk {
-    pub(super) inner: SqliteStore,
-    full: AtomicBool,
-    /// While this is locked, the disk waits.
-    slow: Mutex<()>,
-    pub(super) keeps_no_evidence: AtomicBool,
-    /// Whether its journal is shorter than the writer expects, as after a backup was restored.
-    is_behind: AtomicBool,
-    /// Whether the checkpoint is gone.
-    has_lost_its_checkpoint: AtomicBool,
-    /// Whether the checkpoint cannot be read, as one with unknown buckets.
-    has_a_damaged_checkpoint: AtomicBool,
-}
-
-impl Disk {
-    pub(super) fn full(&self, is_full: bool) {
-        self.full.store(is_full, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        drop(self.slow.lock());
-        Disk::check_that_not(&self.full)
-    }
-
-    fn check_that_not(full: &AtomicBool) -> Result<(), StoreError> {
-        if full.load(Ordering::SeqCst) {
-            let (path, cause) = ("serin.db".to_owned(), "database or disk is full".to_owned());
-            return Err(StoreError::Open { path, cause });
-        }
-        Ok(())
-    }
-}
-
-impl Journal for Disk {
-    fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.inner.entries(after, limit)
-    }
-    fn newest_sequence(&self) -> Result<u64, StoreError> {
-        self.inner.newest_sequence()
-    }
-    fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
-        self.check()?;
-        if self.is_behind.load(Ordering::SeqCst) {
-            return Err(StoreError::Conflict { expected, actual: expected - 1 });
-        }
-        self.inner.append(expected, at, event)
-    }
-}
-
-impl EvidenceLog for Disk {
-    fn chunks(&self, replica: ReplicaId) -> Result<Vec<Chunk>, StoreError> {
-        self.inner.chunks(replica)
-    }
-    fn snapshot(&self, replica: ReplicaId, chunk: Chunk) -> Result<Option<Monitors>, StoreError> {
-        self.inner.snapshot(replica, chunk)
-    }
-    fn ticks(&self, replica: ReplicaId, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
-        self.inner.ticks(replica, chunk)
-    }
-    fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError> {
-        self.inner.forget_chunks(replica, chunks)
-    }
-}
-
-impl Artifacts for Disk {
-    fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.artifact(digest)
-    }
-    fn save_artifact(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.save_artifact(digest, bytes)
-    }
-    fn retain_artifacts(&self, digests: &[&str]) -> Result<(), StoreError> {
-        self.inner.retain_artifacts(digests)
-    }
-}
-
-impl Progress for Disk {
-    fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError> {
-        if self.has_lost_its_checkpoint.load(Ordering::SeqCst) {
-            return Ok(None);
-        }
-        if self.has_a_damaged_checkpoint.load(Ordering::SeqCst) {
-            let (path, cause) = ("serin.db".to_owned(), "unknown buckets".to_owned());
-            return Err(StoreError::Open { path, cause });
-        }
-        self.inner.checkpoint(replica)
-    }
-    fn save_checkpoint(
-        &self,
-        replica: ReplicaId,
-        checkpoint: &Checkpoint,
-        records: &[LogRecord],
-    ) -> Result<(), StoreError> {
-        self.check()?;
-        Disk::check_that_not(&self.keeps_no_evidence)?;
-        self.inner.save_checkpoint(replica, checkpoint, records)
-    }
-    fn labels(&self, replica: ReplicaId, rollout: u64) -> Result<Vec<u64>, StoreError> {
-        self.inner.labels(replica, rollout)
-    }
-    fn delivered(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.inner.delivered()
-    }
-    fn save_delivered(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.save_delivered(target, up_to)
-    }
-    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.secret(name)
-    }
-    fn save_secret(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.save_secret(name, bytes)
-    }
-}
-
-pub(super) struct Bench {
-    models: tempfile::TempDir,
-    pub(super) store: Arc<Disk>,
-    clock: Arc<ManualClock>,
-}
-
-impl Bench {
-    pub(super) fn new() -> Bench {
-        let models = tempfile::tempdir().unwrap();
-        ensure_default_models(models.path()).unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-        Bench { models, store: Arc::default(), clock }
-    }
-
-    fn path(&self, file: &str) -> std::path::PathBuf {
-        self.models.path().join(file)
-    }
-
-    pub(super) fn start(&self) -> Service {
-        self.start_on(self.store.clone(), self.clock.clone())
-    }
-
-    pub(super) fn start_on(&self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Service {
-        self.start_with(Policy::default(), store, clock)
-    }
-
-    pub(super) fn start_with(
-        &self,
-        policy: Policy,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-    ) -> Service {
-        let settings = Settings { policy, ..self.settings() };
-        let registry = Registry::new(self.models.path());
-        Service::start(settings, store, registry, clock).unwrap()
-    }
-
-    pub(super) fn start_notifying(&self, notify: Vec<Target>) -> Service {
-        let settings = Settings { notify, ..self.settings() };
-        let registry = Registry::new(self.models.path());
-        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
-    }
-
-    /// With retention of requests.
-    pub(super) fn start_keeping(&self, retention: Retention) -> Result<Service, StartError> {
-        let settings = Settings { retention, ..self.settings() };
-        let registry = Registry::new(self.models.path());
-        Service::start(settings, self.store.clone(), registry, self.clock.clone())
-    }
-
-    /// Removes the artifact of the canary from the store and the models folder.
-    pub(super) fn lose(&self, file: &str, service: &Service) {
-        self.store.retain_artifacts(&[&service.status().stable.version.digest]).unwrap();
-        std::fs::remove_file(self.path(file)).unwrap();
-    }
-
-    fn settings(&self) -> Settings {
-        Settings {
-            policy: Policy::default(),
-            workers: 2,
-            seed: Some(7),
-            stable_deadline: Duration::from_secs(5),
-            stable: "model_v1.bin".to_owned(),
-            notify: Vec::new(),
-            allow_injection: false,
-            feedback: FeedbackPolicy::default(),
-            retention: Retention::default(),
-        }
-    }
-}
-
-pub(super) fn deploy(service: &Service, file: &str, percent: f64) -> status::Status {
-    service.deploy(deployment(file, percent), None).unwrap()
-}
-
-pub(super) fn deployment(file: &str, percent: f64) -> Deployment {
-    Deployment {
-        model_path: file.to_owned(),
-        weight: Some(Weight::from_percent(percent).unwrap()),
-        ..Deployment::default()
-    }
-}
-
-pub(super) fn roll_back() -> Command {
-    Command::RollBack { reason: None, quarantine: false }
-}
-
-/// The track and the version name that answer one request.
-fn answer(service: &Service) -> (&'static str, String) {
-    answer_to(service, None)
-}
-
-fn answer_to(service: &Service, key: Option<&str>) -> (&'static str, String) {
-    let row = Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
-    let request = Request { rows: vec![row], key: key.map(Into::into), segments: Vec::new() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let prediction = runtime.block_on(service.predict(request)).unwrap();
-    (prediction.track.name(), prediction.answered_by().version.name.clone())
-}
-
-/// What the sequential judge says once a tick has taken in everything recorded so far.
-pub(super) fn judged_now(service: &Service) -> SequentialVerdict {
-    service.tick();
-    service.health().unwrap().sequential.unwrap()
-}
-
-pub(super) fn answers(service: &Service, requests: usize) -> Vec<(&'static str, String)> {
-    let mut seen: Vec<_> = (0..requests).map(|_| answer(service)).collect();
-    seen.sort();
-    seen.dedup();
-    seen
-}
 
 #[test]
 fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
