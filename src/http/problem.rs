@@ -86,7 +86,7 @@ kinds! {
         NothingToRevert: "nothing_to_revert", NOT_NOW;
         Quarantined: "quarantined", NOT_NOW;
         AlreadyInitialized: "already_initialized", NOT_NOW;
-        PreviousLost: "previous_lost", "The previous version is no longer available";
+        PreviousLost: "previous_lost", "The previous version is not available";
         RevisionConflict: "revision_conflict", "Concurrent change";
         RecentRequestsOff: "recent_requests_off", "Recent requests are not kept";
         TooManyMetrics: "too_many_metrics", "Too many metrics";

@@ -177,7 +177,7 @@ pub struct MetricAnalysis {
 /// on the other metrics.
 ///
 /// # Errors
-/// When there is no metric, more than [`MAX_TABLE_METRICS`], one is given twice, or an option is out of its range.
+/// When the table has no metrics or more than [`MAX_TABLE_METRICS`], lists one twice, or an option is out of range.
 pub fn analyze_table<R: FnMut() -> u64>(
     metrics: Vec<TableMetric>,
     options: TableOptions,

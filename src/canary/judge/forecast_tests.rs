@@ -120,7 +120,7 @@ fn the_sentence_gives_verdict_time_requests_and_minimum_detectable_effects() {
     let relative = latency.smallest_detectable_relative.unwrap();
     assert!((0.057..0.07).contains(&relative), "{relative}");
     assert!((latency.smallest_detectable.unwrap() / relative - 0.015).abs() < 0.001);
-    // Stable never fails, so there is no relative difference.
+    // Stable never fails, so a relative difference is undefined.
     assert_eq!(found.metrics[1].smallest_detectable_relative, None);
 }
 
@@ -320,10 +320,11 @@ proptest! {
     }
 }
 
-/// Prints how well the forecast predicts the time to the verdict (docs/measurements.md, Forecast).
+/// Run with `--nocapture` for the table in docs/measurements.md. The bounds are those of the whole table: 61 % within
+/// a factor of two, 14 % with another verdict, 2 % without a forecast. Extrapolating the gain per request so far gives
+/// 51 % and 11 % without a forecast.
 #[test]
-#[ignore = "a measurement; run it by name with --nocapture"]
-fn forecasts_against_the_time_that_the_verdict_took() {
+fn most_forecasts_are_within_a_factor_of_two_of_the_time_to_the_verdict() {
     use rand::RngExt;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -339,6 +340,7 @@ fn forecasts_against_the_time_that_the_verdict_took() {
         ("failures 1 to 3 %", 1.0, 0.03, 0.01),
         ("failures 0 to 2 %", 1.0, 0.02, 0.0),
     ];
+    let mut total = [0_u32; 4];
     for (name, slower, canary_fails, stable_fails) in scenarios {
         let mut found: [Vec<f64>; 3] = Default::default();
         let (mut none, mut wrong) = ([0_u32; 3], [0_u32; 3]);
@@ -405,6 +407,13 @@ fn forecasts_against_the_time_that_the_verdict_took() {
                  {within:3}, no forecast {:3}, other verdict {:3}",
                 none[place], wrong[place],
             );
+            total[0] += within as u32;
+            total[1] += wrong[place];
+            total[2] += none[place];
+            total[3] += ratios.len() as u32 + none[place];
         }
     }
+    let [within, wrong, none, all] = total.map(f64::from);
+    assert!(all >= 2000.0, "{total:?}");
+    assert!(within / all > 0.6 && wrong / all < 0.15 && none / all < 0.03, "{total:?}");
 }

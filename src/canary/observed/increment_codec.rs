@@ -9,7 +9,7 @@
 //! change of the format needs a new schema version of the store.
 //!
 //! `postcard` (MIT or Apache-2.0, format stable since 2022) adds itself, `cobs` and `embedded-io` to the build. `bincode`,
-//! which reads model files, writes larger varints (3 bytes from 251 on) and is no longer maintained.
+//! which reads model files, writes larger varints (3 bytes from 251 on) and is unmaintained.
 
 use thiserror::Error;
 

@@ -59,7 +59,7 @@ impl PostPromotionPolicy {
     /// This policy, if the metrics can show harm after a promotion.
     ///
     /// # Errors
-    /// When there is no time for labels, or no metric that acts on them.
+    /// When labels have no time to arrive, or no metric acts on them.
     pub fn checked(self, judge: &JudgePolicy) -> Result<PostPromotionPolicy, FieldError> {
         let wrong =
             |field: &str, message: String| Err(FieldError::new(field, message).within(SECTION));

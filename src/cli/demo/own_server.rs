@@ -63,7 +63,7 @@ impl Server {
             actix_web::rt::System::new().block_on(async {
                 actix_web::rt::spawn(async move {
                     if tokio::signal::ctrl_c().await.is_ok() {
-                        // A folder that cannot be removed is left to the system.
+                        // The system cleans up a folder whose removal fails.
                         let _ = std::fs::remove_dir_all(path);
                         std::process::exit(i32::from(INTERRUPTED));
                     }

@@ -67,7 +67,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.what_if.is_given() {
-        let record = rollouts.last().context("there is no rollout")?;
+        let record = rollouts.last().context("the journal has no rollouts")?;
         return what_if::run(&args.what_if, &*store, record, args.json);
     }
     recompute(&*store, &rollouts, args.json)

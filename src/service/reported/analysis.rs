@@ -28,7 +28,7 @@ pub fn analyzed(baseline: &Sample, canary: &Sample, options: AnalysisOptions) ->
 /// Compares several metrics, each as [`analyzed`] does.
 ///
 /// # Errors
-/// When there is no metric, too many, or one appears twice.
+/// When the body has no metrics or too many, or lists one twice.
 pub fn analyzed_table(
     metrics: Vec<TableMetric>,
     options: TableOptions,

@@ -201,7 +201,7 @@ struct Fields {
     max: f64,
 }
 
-/// Numbers that cannot be the moments of a sample.
+/// Numbers that are not the moments of any sample.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "no sample has {numbers}: expected finite numbers with min <= origin + mean <= max and \
