@@ -281,8 +281,7 @@ impl Settings {
         &self,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<service::Settings, FieldError> {
-        let notify = Target::all(&self.notify, secret)
-            .map_err(|cause| FieldError::new("", cause.to_string()))?;
+        let notify = Target::all(&self.notify, secret)?;
         Ok(service::Settings {
             policy: self.policy()?,
             workers: self.workers,

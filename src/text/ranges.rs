@@ -122,14 +122,16 @@ where
     converted.ok_or_else(|| out_of_range(number, format!("{MIN} to {MAX}")))
 }
 
-/// A number of samples: 2 or more.
+/// A number of samples: 2 or more, and at most what a settings file can hold.
 ///
 /// # Errors
-/// When it is smaller.
+/// When it is out of this range.
 pub fn samples<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let samples = u64::deserialize(from)?;
-    let is_enough = samples >= 2;
-    is_enough.then_some(samples).ok_or_else(|| out_of_range(samples, "2 or more"))
+    let is_allowed = (2..=i64::MAX.unsigned_abs()).contains(&samples);
+    let allowed =
+        if samples < 2 { "2 or more".to_owned() } else { format!("at most {}", i64::MAX) };
+    is_allowed.then_some(samples).ok_or_else(|| out_of_range(samples, allowed))
 }
 
 /// A probability or share: more than 0 and less than 1.

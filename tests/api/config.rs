@@ -76,7 +76,7 @@ fn what_is_shown_can_be_used_as_a_file_and_names_the_templates() {
 }
 
 #[test]
-fn a_check_tells_everything_that_is_wrong() {
+fn a_check_lists_all_fields_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.toml");
     std::fs::write(&file, "wrokers = 2\nalpha = 7.0\n[plan]\nmim_samples = 5\n").unwrap();
@@ -98,4 +98,38 @@ fn a_check_tells_everything_that_is_wrong() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(error.contains("did you mean"), "{error}");
+}
+
+#[test]
+fn the_paths_of_webhooks_are_not_shown_and_nested_values_have_their_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("serin.toml");
+    let file = "[[notify]]\nurl = \"https://a.example/hidden/1\"\n[[notify]]\n\
+                url = \"https://a.example/hidden/2\"\n[[metrics]]\nname = \"latency\"\n\
+                tolerated = { relative = 0.2 }\n[plan]\nsteps = [{ weight = 5, bake = \"1m\" }]\n";
+    std::fs::write(&path, file).unwrap();
+    let shown = text(&config(folder.path(), &["show"]));
+    for expected in [
+        "# notify[0].url is set and not shown (serin.toml)",
+        "url = \"https://a.example/...1\"  # serin.toml",
+        "url = \"https://a.example/...2\"  # serin.toml",
+        "relative = 0.2  # serin.toml",
+        "relative = 0.1  # default",
+        "weight = 5.0  # serin.toml",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert!(!shown.contains("hidden"), "{shown}");
+    std::fs::write(&path, &shown).unwrap();
+    assert_eq!(config(folder.path(), &["check"]).status.code(), Some(0));
+    for url in
+        ["https://user:hidden@a.example/", "a.example/T000/hidden/more", "http://a.example/hidden"]
+    {
+        std::fs::write(&path, format!("[[notify]]\nurl = \"{url}\"\n")).unwrap();
+        let output = config(folder.path(), &["show"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{error}");
+        assert!(error.contains("line 2, column 1: notify[0].url: "), "{error}");
+        assert!(!error.contains("hidden"), "{error}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::Args;
 use clap::Subcommand;
 use serde_json::Value;
@@ -14,7 +15,9 @@ use crate::cli::settings::Settings;
 use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::DEFAULT_FILE;
 use crate::cli::settings::layers::Layers;
+use crate::cli::settings::layers::any_secret;
 use crate::cli::show;
+use crate::service::notify::target::Target;
 
 /// What to do with the settings.
 #[derive(Args, Debug)]
@@ -69,7 +72,9 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let layers = Layers::new(args.flags.clone(), args.config.as_deref())?;
     let settings = layers.settings()?;
-    let (shown, redacted) = shown(&settings)?;
+    let targets = Target::all(&settings.notify, any_secret);
+    let targets = targets.map_err(|error| anyhow!(layers.located(&error)))?;
+    let (shown, redacted) = shown(&settings, &targets)?;
     let templates = Template::ALL.map(|template| (template.name(), template.plan()));
     if args.json {
         let origins: serde_json::Map<String, Value> = leaves(&shown, "")
@@ -87,20 +92,7 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     for path in &redacted {
         anstream::println!("# {path} is set and not shown ({})", layers.origin(path));
     }
-    let mut section = String::new();
-    for line in toml::to_string(&toml::Table::try_from(&shown)?)?.lines() {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).to_owned();
-        }
-        let path = match (line.split_once(" = "), section.as_str()) {
-            (None, _) => None,
-            (Some((key, _)), "") => Some(key.to_owned()),
-            (Some(("name", name)), "metrics") => {
-                Some(format!("metrics.{}", name.trim_matches('"')))
-            }
-            (Some(_), "metrics") => None,
-            (Some((key, _)), section) => Some(format!("{section}.{key}")),
-        };
+    for (line, path) in lines_with_paths(&shown)? {
         let origin = path.map(|path| format!("  # {}", layers.origin(&path)));
         anstream::println!("{line}{}", origin.unwrap_or_default());
     }
@@ -115,17 +107,16 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The settings as in a settings file, with all metrics, and the names of the secret ones.
-fn shown(settings: &Settings) -> anyhow::Result<(Value, Vec<String>)> {
+fn shown(settings: &Settings, targets: &[Target]) -> anyhow::Result<(Value, Vec<String>)> {
     let mut shown = serde_json::to_value(settings)?;
     shown["metrics"] = json!(settings.policy()?.judge.metrics);
     let mut redacted = Vec::new();
     if settings.admin_token.is_some() {
         redacted.push("admin_token".to_owned());
     }
-    for (index, target) in settings.notify.iter().enumerate() {
+    for (index, target) in targets.iter().enumerate() {
         // The path of a webhook is often its only secret. The number distinguishes two on one host.
-        let origin: Vec<&str> = target.url.splitn(4, '/').take(3).collect();
-        shown["notify"][index]["url"] = json!(format!("{}/...{}", origin.join("/"), index + 1));
+        shown["notify"][index]["url"] = json!(format!("{}/...{}", target.origin(), index + 1));
         redacted.push(format!("notify[{index}].url"));
     }
     if let Some(fields) = shown.as_object_mut() {
@@ -133,6 +124,34 @@ fn shown(settings: &Settings) -> anyhow::Result<(Value, Vec<String>)> {
         fields.retain(|_, value| !value.is_null() && (!value.is_u64() || value.is_i64()));
     }
     Ok((shown, redacted))
+}
+
+/// The lines of a settings file, each with the path of the value that it sets. Metrics have their name in the path,
+/// because the list has more of them than the file.
+fn lines_with_paths(shown: &Value) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let text = toml::to_string(&toml::Table::try_from(shown)?)?;
+    let (mut section, mut list, mut entry) = (String::new(), String::new(), String::new());
+    let mut index = 0;
+    let lines = text.lines().map(|line| {
+        if let Some(name) = line.strip_prefix("[[") {
+            let name = name.trim_end_matches(']');
+            index = if name == list { index + 1 } else { 0 };
+            list = name.to_owned();
+            entry = match shown[name][index]["name"].as_str() {
+                Some(metric) => format!("{name}.{metric}"),
+                None => format!("{name}[{index}]"),
+            };
+            section.clone_from(&entry);
+        } else if line.starts_with('[') {
+            let name = line.trim_matches(['[', ']']);
+            let nested = name.strip_prefix(&list).filter(|rest| rest.starts_with('.'));
+            section = nested.map_or_else(|| name.to_owned(), |rest| format!("{entry}{rest}"));
+        }
+        let dot = if section.is_empty() { "" } else { "." };
+        let path = line.split_once(" = ").map(|(key, _)| format!("{section}{dot}{key}"));
+        (line.to_owned(), path)
+    });
+    Ok(lines.collect())
 }
 
 /// The paths of all values; a list is one value.

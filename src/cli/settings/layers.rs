@@ -81,7 +81,6 @@ impl Layers {
         };
         let (mut mistakes, mut removed) = (Vec::new(), String::new());
         while mistakes.len() < MAX_MISTAKES {
-            let any_secret = |_: &str| Some("a secret that is long enough".to_owned());
             let checked = settings(merged.clone());
             let error = match checked.as_ref().map(|settings| settings.service_with(any_secret)) {
                 Ok(Ok(_)) => break,
@@ -124,7 +123,7 @@ impl Layers {
     }
 
     /// A mistake with its place in front: `serin.toml, line 3, column 8: bake: ...`.
-    fn located(&self, error: &FieldError) -> String {
+    pub fn located(&self, error: &FieldError) -> String {
         let top = error.path.split(['.', '[']).next().unwrap_or_default();
         if let Some(given) = self.flags.given().rfind(|given| given.key == top) {
             let inner = if error.path == top { error.message.clone() } else { error.to_string() };
@@ -133,6 +132,11 @@ impl Layers {
         let place = self.file.as_ref().and_then(|file| file.place(&error.path));
         place.map_or_else(|| error.to_string(), |place| format!("{place}: {error}"))
     }
+}
+
+/// In place of the secrets in the environment, where settings are only checked or shown.
+pub fn any_secret(_: &str) -> Option<String> {
+    Some("a secret that is long enough".to_owned())
 }
 
 /// The settings of these fields. A plan may begin with a template.

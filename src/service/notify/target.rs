@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::Serialize;
-use thiserror::Error;
 use ureq::http::Uri;
 
 use crate::canary::Event;
+use crate::text::fields::FieldError;
 
 /// The most targets: each has a thread.
 pub const MAX_TARGETS: usize = 16;
@@ -66,27 +66,12 @@ pub struct Target {
     pub(super) secret: Option<Vec<u8>>,
 }
 
-/// Why a target is invalid.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum TargetError {
-    /// There are too many targets.
-    #[error("notify: {0} entries; allowed are at most {MAX_TARGETS}")]
-    TooMany(usize),
-    /// A field is invalid.
-    #[error("notify[{index}].{field}: {problem}; {remedy}")]
-    Field {
-        /// The entry, counted from 0.
-        index: usize,
-        /// The field.
-        field: &'static str,
-        /// What is wrong, without the whole URL or the secret.
-        problem: String,
-        /// What to do.
-        remedy: String,
-    },
-}
-
 impl Target {
+    /// Scheme, host and port: all of the URL that may be shown.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Validates the configured targets; `secret` looks up environment variables.
     ///
     /// # Errors
@@ -94,16 +79,18 @@ impl Target {
     pub fn all(
         given: &[GivenTarget],
         secret: impl Fn(&str) -> Option<String>,
-    ) -> Result<Vec<Target>, TargetError> {
+    ) -> Result<Vec<Target>, FieldError> {
         if given.len() > MAX_TARGETS {
-            return Err(TargetError::TooMany(given.len()));
+            let message = format!("{} entries; use at most {MAX_TARGETS}", given.len());
+            return Err(FieldError::new("notify", message));
         }
         for (index, one) in given.iter().enumerate() {
             let same = |other: &GivenTarget| (&other.url, other.format) == (&one.url, one.format);
             if let Some(other) = given[..index].iter().position(same) {
-                let problem = format!("the same as notify[{other}], in the same format");
-                let remedy = "combine their events in one entry".to_owned();
-                return Err(TargetError::Field { index, field: "url", problem, remedy });
+                let message = format!(
+                    "the same as notify[{other}], in the same format; combine their events in one entry"
+                );
+                return Err(FieldError::new(format!("notify[{index}].url"), message));
             }
         }
         given.iter().enumerate().map(|(index, one)| Target::new(index, one, &secret)).collect()
@@ -113,9 +100,9 @@ impl Target {
         index: usize,
         given: &GivenTarget,
         secret: impl Fn(&str) -> Option<String>,
-    ) -> Result<Target, TargetError> {
-        let out = |field, problem: String, remedy: &str| {
-            Err(TargetError::Field { index, field, problem, remedy: remedy.to_owned() })
+    ) -> Result<Target, FieldError> {
+        let out = |field: &str, problem: String, remedy: &str| {
+            Err(FieldError::new(format!("notify[{index}].{field}"), format!("{problem}; {remedy}")))
         };
         let remedy = "use https://HOST/PATH, or http:// with localhost, 127.0.0.1 or [::1]";
         if given.url.len() > MAX_URL {
@@ -273,7 +260,7 @@ mod tests {
                 targets(&[given("https://a/"), given("https://a/")]),
                 "notify[1].url: the same as notify[0]",
             ),
-            (targets(&vec![given("https://a/"); 17]), "notify: 17 entries; allowed are at most 16"),
+            (targets(&vec![given("https://a/"); 17]), "notify: 17 entries; use at most 16"),
         ] {
             let error = outcome.unwrap_err();
             assert!(error.contains(named), "{named}: {error}");
