@@ -4,6 +4,7 @@ use std::future::Future;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
+use actix_web::HttpResponseBuilder;
 use actix_web::Resource;
 use actix_web::Route;
 use actix_web::http::Method;
@@ -36,12 +37,13 @@ pub struct Call {
 
 /// A resource that is read.
 pub fn get<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    resource(path, Method::GET, route(Method::GET, None, handle))
+    resource(path, "GET", route(Method::GET, None, handle))
 }
 
 /// A resource that is read, also by HEAD.
 pub fn probe<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    get(path, handle).route(route(Method::HEAD, None, handle))
+    let head = route(Method::HEAD, None, handle);
+    resource(path, "GET, HEAD", route(Method::GET, None, handle)).route(head)
 }
 
 /// A resource that is posted to.
@@ -50,7 +52,7 @@ pub fn post<F: Future<Output = Answer> + 'static>(
     content_type: ContentType,
     handle: fn(Call) -> F,
 ) -> Resource {
-    resource(path, Method::POST, route(Method::POST, Some(content_type), handle))
+    resource(path, "POST", route(Method::POST, Some(content_type), handle))
 }
 
 fn route<F: Future<Output = Answer> + 'static>(
@@ -74,20 +76,18 @@ fn route<F: Future<Output = Answer> + 'static>(
 }
 
 /// A resource that refuses other methods than its own.
-fn resource(path: &str, allowed: Method, route: Route) -> Resource {
+fn resource(path: &str, allowed: &'static str, route: Route) -> Resource {
     web::resource(path).route(route).default_service(web::to(move |request: HttpRequest| {
-        let response = wrong_method(&request, &allowed);
+        let response = wrong_method(&request, allowed);
         async move { response }
     }))
 }
 
-fn wrong_method(request: &HttpRequest, allowed: &Method) -> HttpResponse {
+fn wrong_method(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
     let (method, path) = (request.method(), request.path());
     let detail = format!("{path} does not take {method}; use {allowed}");
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).response(path);
-    if let Ok(allowed) = allowed.as_str().parse() {
-        response.headers_mut().insert(header::ALLOW, allowed);
-    }
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 
@@ -119,12 +119,7 @@ impl Call {
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub fn json<T: Serialize>(answer: &T) -> Answer {
-    let mut body = Vec::with_capacity(256);
-    serde_json::to_writer(&mut body, answer).map_err(|cause| {
-        Problem::new(Kind::Internal, format_args!("the answer could not be written: {cause}"))
-    })?;
-    body.push(b'\n');
-    Ok(HttpResponse::Ok().insert_header(header::ContentType::json()).body(body))
+    with_body(&mut HttpResponse::Ok(), answer)
 }
 
 /// [`json`] with this revision as its `ETag`.
@@ -132,10 +127,14 @@ pub fn json<T: Serialize>(answer: &T) -> Answer {
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub fn json_at<T: Serialize>(revision: u64, answer: &T) -> Answer {
-    let mut response = json(answer)?;
-    let tag = header::HeaderValue::from_str(&format!("\"{revision}\""));
-    if let Ok(tag) = tag {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    Ok(response)
+    with_body(HttpResponse::Ok().insert_header((header::ETAG, format!("\"{revision}\""))), answer)
+}
+
+fn with_body<T: Serialize>(response: &mut HttpResponseBuilder, answer: &T) -> Answer {
+    let mut body = Vec::with_capacity(256);
+    serde_json::to_writer(&mut body, answer).map_err(|cause| {
+        Problem::new(Kind::Internal, format_args!("the answer could not be written: {cause}"))
+    })?;
+    body.push(b'\n');
+    Ok(response.insert_header(header::ContentType::json()).body(body))
 }

@@ -250,7 +250,7 @@ impl Classified for ReplayRecentError {
     fn kind(&self) -> Kind {
         match self {
             ReplayRecentError::Refused(refusal) => refusal.kind(),
-            ReplayRecentError::RingIsOff => Kind::RecentRequestsOff,
+            ReplayRecentError::NotKept => Kind::RecentRequestsOff,
         }
     }
 }
@@ -321,9 +321,7 @@ impl Classified for StoreError {
 impl Classified for RecordError {
     fn kind(&self) -> Kind {
         match self {
-            RecordError::Name(_) | RecordError::Score(_) | RecordError::NotJudged { .. } => {
-                Kind::InvalidBody
-            }
+            RecordError::Score(_) | RecordError::NotJudged { .. } => Kind::InvalidBody,
             RecordError::TooManyMetrics { .. } => Kind::TooManyMetrics,
         }
     }

@@ -1,5 +1,7 @@
 //! Fields of a body.
 
+use std::fmt::Display;
+
 use serde::Deserialize;
 use serde::Deserializer;
 
@@ -22,7 +24,7 @@ const MAX_KEY_BYTES: usize = 256;
 ///
 /// # Errors
 /// When it is too long.
-pub fn check_key(field: &str, key: Option<&str>) -> Result<(), Problem> {
+pub fn check_key(field: impl Display, key: Option<&str>) -> Result<(), Problem> {
     let length = key.map_or(0, str::len);
     if length <= MAX_KEY_BYTES {
         return Ok(());

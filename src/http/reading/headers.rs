@@ -25,6 +25,8 @@ pub struct RequestHeaders {
 /// The header that names a track.
 pub const TRACK_HEADER: &str = "x-serin-track";
 
+static TRACK: HeaderName = HeaderName::from_static(TRACK_HEADER);
+
 /// A text that is not a header name.
 #[derive(Debug, Error)]
 #[error(
@@ -63,14 +65,14 @@ impl RequestHeaders {
         // An empty key means no key, not one very busy user.
         let in_body = in_body.filter(|key| !key.is_empty());
         let (None, Some(name)) = (&in_body, &self.sticky_header) else { return Ok(in_body) };
-        let Some(value) = only(headers, name.as_str())? else { return Ok(None) };
+        let Some(value) = only(headers, name)? else { return Ok(None) };
         let Ok(key) = str::from_utf8(value.as_bytes()) else {
             return Err(Problem::new(
                 Kind::InvalidHeader,
                 format_args!("header {name}: {value:?} is not UTF-8; send UTF-8 text"),
             ));
         };
-        check_key(&format!("header {name}"), Some(key))?;
+        check_key(format_args!("header {name}"), Some(key))?;
         Ok(Some(key).filter(|key| !key.is_empty()).map(Cow::Borrowed))
     }
 
@@ -92,12 +94,12 @@ impl RequestHeaders {
                 )
             })
         };
-        only(headers, TRACK_HEADER)?.map(wanted).transpose()
+        only(headers, &TRACK)?.map(wanted).transpose()
     }
 }
 
 /// The value of a header. Repeated headers must agree, since either could be the wrong one.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Problem> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut values = headers.get_all(name);
     let Some(first) = values.next() else { return Ok(None) };
     match values.find(|value| *value != first) {

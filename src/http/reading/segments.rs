@@ -8,7 +8,6 @@ use serde::Deserializer;
 use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::Visitor;
-use serde_json::Number;
 
 use crate::canary::policy::segments::MAX_KEYS;
 use crate::canary::policy::segments::Segments;
@@ -67,6 +66,7 @@ impl<'de> Visitor<'de> for Entries {
             }
             let value = match entries.next_value()? {
                 Value::Text(text) => text,
+                Value::Whole(number) => Cow::Owned(number.to_string()),
                 Value::Number(number) => Cow::Owned(number.to_string()),
             };
             named.push((key, value));
@@ -75,10 +75,27 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-/// The value of a key: a text, or a number as written.
+/// The value of a key: a text or a number. `7` and `7.0` are the same segment.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "not a value; use a text or a number, for example \"north\" or 7")]
 enum Value<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
-    Number(Number),
+    Whole(i64),
+    Number(f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_the_same_segment_with_and_without_a_fraction() {
+        for (json, value) in
+            [("7", "7"), ("7.0", "7"), ("-3", "-3"), ("0.5", "0.5"), ("1e3", "1000")]
+        {
+            let body = format!("{{\"shard\": {json}}}");
+            let RequestSegments(named) = serde_json::from_str(&body).unwrap();
+            assert_eq!(named, [(Cow::from("shard"), Cow::from(value))], "{json}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
+use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::body::Nothing;
 use crate::service::serving::shadow::disagreements::Disagreement;
@@ -22,9 +23,16 @@ struct Disagreements {
 
 /// `GET /admin/disagreements`
 pub async fn disagreements(call: Call) -> Answer {
-    let shadow = &call.shared.service.serving.shadow;
-    let (rollout, disagreements) = shadow.disagreements();
-    json(&Disagreements { rollout, disagreements, redacted: shadow.redacted().to_vec() })
+    let answer = call.ask(|service| {
+        let shadow = &service.serving.shadow;
+        let (rollout, disagreements) = shadow.disagreements();
+        Ok::<_, Problem>(Disagreements {
+            rollout,
+            disagreements,
+            redacted: shadow.redacted().to_vec(),
+        })
+    });
+    json(&answer.await?)
 }
 
 /// `POST /admin/replay-recent`

@@ -27,7 +27,6 @@ use crate::canary::Track;
 use crate::canary::analysis::sample::Sample;
 use crate::canary::analysis::sample::SampleCounts;
 use crate::canary::observed::increment::RecordedIncrement;
-use crate::canary::policy::metric::MetricNameError;
 use crate::stats::MAX_MAGNITUDE;
 use crate::stats::is_recordable;
 
@@ -41,9 +40,6 @@ pub const MAX_METRICS: usize = 64;
 /// Why a number was not recorded.
 #[derive(Debug, Error, PartialEq)]
 pub enum RecordError {
-    /// The name is invalid.
-    #[error(transparent)]
-    Name(#[from] MetricNameError),
     /// The number cannot be compared with others.
     #[error("score: {0:e} is out of range; use -{MAX_MAGNITUDE:e} to {MAX_MAGNITUDE:e}")]
     Score(f64),

@@ -77,7 +77,7 @@ pub enum ReplayRecentError {
     #[error(
         "no requests are kept; set capacity under [recent_requests] in serin.toml, and restart"
     )]
-    RingIsOff,
+    NotKept,
 }
 
 /// The outcome of a replay of recent requests.

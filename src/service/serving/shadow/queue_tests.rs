@@ -160,18 +160,18 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
     let json =
         |status: &crate::service::status::Status| serde_json::to_string(&status.shadow).unwrap();
     assert_eq!(json(&before), json(&after));
-    let watch = |status: &crate::service::status::Status| {
+    let judged = |status: &crate::service::status::Status| {
         status.health.as_ref().unwrap().sequential.clone().unwrap()
     };
-    assert_eq!(watch(&before), watch(&after));
-    assert_eq!(watch(&after).metrics[3].samples.canary, 200);
-    let replayed = restarted.control.replayed(1, watch(&after).ticks).unwrap();
-    assert_eq!(replayed.conclusion, watch(&after));
+    assert_eq!(judged(&before), judged(&after));
+    assert_eq!(judged(&after).metrics[3].samples.canary, 200);
+    let replayed = restarted.control.replayed(1, judged(&after).ticks).unwrap();
+    assert_eq!(replayed.conclusion, judged(&after));
     send(&restarted, 10, without_key);
     work_off(&restarted);
     restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
-    assert_eq!(watch(&restarted.status()).metrics[3].samples.canary, 210);
+    assert_eq!(judged(&restarted.status()).metrics[3].samples.canary, 210);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn recent_requests_are_replayed_once_per_rollout() {
     let off = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
     assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::Refused(_))));
     off.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
-    assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::RingIsOff)));
+    assert!(matches!(off.serving.replay_recent(), Err(ReplayRecentError::NotKept)));
     drop(off);
 
     let bench = Bench::new();

@@ -33,7 +33,7 @@ impl Serving {
     pub fn replay_recent(&self) -> Result<ReplayedRecent, ReplayRecentError> {
         let rollout = self.live.load().canary.as_ref().ok_or(Refusal::NoCanary)?.rollout;
         if !self.shadow.recent.is_on() {
-            return Err(ReplayRecentError::RingIsOff);
+            return Err(ReplayRecentError::NotKept);
         }
         let mut again = self.shadow.again.lock();
         again.retain(|kept| kept.compared_in == rollout);
