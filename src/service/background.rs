@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! controller    looks at the rollout: judge, next action, commit    woken by the breaker and each commit
-//! shadow        asks the canary what stable has answered            every 2 ms while there is a shadow
+//! shadow        runs the canary on copies of stable's requests      every 2 ms while there is a shadow
 //! ticker        closes a tick and saves the evidence                every second
 //! notify        delivers journal entries, one thread per target     woken by each commit
 //! ```
@@ -84,7 +84,9 @@ impl Background {
         // Last, so that the final events are delivered too. All at once, because each may take its time.
         self.notify.iter().for_each(Worker::request_stop);
         let stop = |one: Worker| one.stop(Some(NOTIFY_PATIENCE));
-        let notified = self.notify.into_iter().try_for_each(stop);
+        // All of them, even if one has panicked.
+        let stopped: Vec<io::Result<()>> = self.notify.into_iter().map(stop).collect();
+        let notified = stopped.into_iter().collect::<io::Result<()>>();
         saved.and(driven).and(shadowed).and(ticked).and(notified)
     }
 }

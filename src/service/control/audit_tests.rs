@@ -68,15 +68,18 @@ fn replay_of(service: &Service, judgement: &Judgement) -> Result<String, ReplayE
 fn assert_the_state_is_the_log(store: &dyn Store) {
     let saved = store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
     let monitors = saved.monitors.unwrap();
-    let segments = store.chunks(ReplicaId::ONLY).unwrap();
-    let of_this = segments.iter().filter(|segment| segment.rollout == saved.rollout);
+    let chunks = store.chunks(ReplicaId::ONLY).unwrap();
+    let of_this = chunks.iter().filter(|chunk| chunk.rollout == saved.rollout);
     let mut folded = None;
-    for segment in of_this {
-        let base = store.snapshot(ReplicaId::ONLY, *segment).unwrap().unwrap();
-        assert!(folded.is_none_or(|folded| folded == base), "{segment:?} is not what came before");
-        let ticks = store.ticks(ReplicaId::ONLY, *segment).unwrap();
-        let end = ticks.last().map_or(segment.start, |tick| tick.number);
-        folded = Some(tick_log::replay(base, &ticks, end).unwrap());
+    for chunk in of_this {
+        let snapshot = store.snapshot(ReplicaId::ONLY, *chunk).unwrap().unwrap();
+        assert!(
+            folded.is_none_or(|folded| folded == snapshot),
+            "{chunk:?} is not what came before"
+        );
+        let ticks = store.ticks(ReplicaId::ONLY, *chunk).unwrap();
+        let end = ticks.last().map_or(chunk.start, |tick| tick.number);
+        folded = Some(tick_log::replay(snapshot, &ticks, end).unwrap());
     }
     assert_eq!(json(&folded.unwrap()), json(&monitors));
 }
@@ -129,8 +132,8 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
     drop(service);
     drop(store);
     let (store, service) = on_sqlite(&bench, &file);
-    let segments = store.chunks(ReplicaId::ONLY).unwrap();
-    assert!(segments.len() >= 6, "{segments:?}");
+    let chunks = store.chunks(ReplicaId::ONLY).unwrap();
+    assert!(chunks.len() >= 6, "{chunks:?}");
     let judgements = judgements(&service);
     assert_eq!(judgements.len(), 5);
     for judgement in &judgements {
@@ -272,7 +275,7 @@ fn after_a_long_failure_of_the_disk_new_verdicts_can_be_recomputed() {
 }
 
 #[test]
-fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
+fn monitors_of_another_algorithm_start_a_new_chunk() {
     let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("serin.db");
     let (store, service) = on_sqlite(&bench, &file);
@@ -289,12 +292,9 @@ fn what_another_algorithm_has_learned_is_a_base_for_this_one() {
     let (store, service) = on_sqlite(&bench, &file);
     live_through(&service, 3);
     set_traffic(&service, 50.0).unwrap();
-    let segments = store.chunks(ReplicaId::ONLY).unwrap();
-    assert_eq!(segments.iter().map(|one| one.start).collect::<Vec<_>>(), [0, 3]);
-    assert_eq!(
-        store.snapshot(ReplicaId::ONLY, segments[1]).unwrap().unwrap().algorithm(),
-        ALGORITHM
-    );
+    let chunks = store.chunks(ReplicaId::ONLY).unwrap();
+    assert_eq!(chunks.iter().map(|one| one.start).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(store.snapshot(ReplicaId::ONLY, chunks[1]).unwrap().unwrap().algorithm(), ALGORITHM);
     for judgement in judgements(&service) {
         let sequential = json(judgement.sequential.as_ref().unwrap());
         assert_eq!(replay_of(&service, &judgement).unwrap(), sequential);

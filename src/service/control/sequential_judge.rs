@@ -83,32 +83,15 @@ impl SequentialJudge {
         seen: Observed,
         at: Timestamp,
     ) -> SequentialJudge {
-        let (policy, bounds) = (rollout.policy.judge.clone(), Bounds::default());
-        let warm_until = rollout.warm_until();
-        let (id, step, digest) = (rollout.id, rollout.step, rollout.canary.digest.clone());
-        let (seen, seen_pairs) = (seen.first, seen.pairs);
-        let judged = Judged {
-            rollout: id,
-            step,
-            digest,
-            is_promoted: false,
-            policy,
-            warm_until,
-            is_warm: false,
-            seen,
-            seen_pairs,
-            monitors,
-            unsaved,
-            rate: Rate::new(at),
-            as_of: at,
-        };
-        SequentialJudge { judged: Some(judged), bounds }
+        SequentialJudge {
+            judged: Some(Judged::over(rollout, monitors, unsaved, seen, at)),
+            bounds: Bounds::default(),
+        }
     }
 
-    /// The same judge after the promotion: only labels of earlier predictions still come.
-    pub(crate) fn post_promotion(mut self) -> SequentialJudge {
+    /// Continues after the promotion: only labels of earlier predictions still come.
+    pub(crate) fn post_promotion(&mut self) {
         self.judged.iter_mut().for_each(|judged| judged.is_promoted = true);
-        self
     }
 
     /// Rollout, step and artifact of the monitored promotion.
@@ -237,7 +220,7 @@ impl SequentialJudge {
         let Some(rollout) = &state.rollout else {
             let goes_on = state.post_promotion.as_ref().map(|promotion| promotion.rollout.id);
             self.judged = self.judged.take().filter(|it| Some(it.rollout) == goes_on);
-            self.judged.iter_mut().for_each(|judged| judged.is_promoted = true);
+            self.post_promotion();
             recordings.judge([], 0);
             return;
         };
@@ -254,16 +237,39 @@ impl SequentialJudge {
                 recordings.clear();
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
-                let (unsaved, bounds) = (Unsaved::beginning(&monitors), self.bounds);
-                let judge =
-                    SequentialJudge::over(rollout, monitors, unsaved, Observed::default(), at);
-                *self = SequentialJudge { bounds, ..judge };
+                let unsaved = Unsaved::beginning(&monitors);
+                let seen = Observed::default();
+                self.judged = Some(Judged::over(rollout, monitors, unsaved, seen, at));
             }
         }
     }
 }
 
 impl Judged {
+    fn over(
+        rollout: &Rollout,
+        monitors: Monitors,
+        unsaved: Unsaved,
+        seen: Observed,
+        at: Timestamp,
+    ) -> Judged {
+        Judged {
+            rollout: rollout.id,
+            step: rollout.step,
+            digest: rollout.canary.digest.clone(),
+            is_promoted: false,
+            policy: rollout.policy.judge.clone(),
+            warm_until: rollout.warm_until(),
+            is_warm: false,
+            seen: seen.first,
+            seen_pairs: seen.pairs,
+            monitors,
+            unsaved,
+            rate: Rate::new(at),
+            as_of: at,
+        }
+    }
+
     /// Updates the monitors with a tick and logs it.
     fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
         self.monitors.tick(increment);

@@ -327,7 +327,7 @@ fn restored_judge(
         begins()
     });
     let is_new = monitors.ticks() == 0;
-    let judge = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
+    let mut judge = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
     if let Some(canary_slot) = &live.canary {
         canary_slot.segments.learn(judge.segments());
         if is_new {
@@ -335,7 +335,10 @@ fn restored_judge(
             canary_slot.keys.forget();
         }
     }
-    if state.rollout.is_some() { judge } else { judge.post_promotion() }
+    if state.rollout.is_none() {
+        judge.post_promotion();
+    }
+    judge
 }
 
 /// Restores the labels of the checkpoint, if they belong to the current rollout.

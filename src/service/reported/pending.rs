@@ -26,15 +26,15 @@ pub const MAX_MAGNITUDE: f64 = 1e12;
 
 /// The waiting values: 240 kB for each metric, whatever their number.
 #[derive(Default)]
-pub struct Pending(BTreeMap<MetricName, Judged>);
+pub struct Pending(BTreeMap<MetricName, MetricValues>);
 
-/// One metric.
-struct Judged {
+/// The values of one metric.
+struct MetricValues {
     waiting: Waiting,
     /// Keys with a judged value in this rollout.
-    judged: KeySet,
+    judged_keys: KeySet,
     /// Keys with a waiting value. If the value is dropped, the next value of the key counts.
-    awaited: KeySet,
+    waiting_keys: KeySet,
 }
 
 struct Waiting {
@@ -51,12 +51,12 @@ impl Default for Waiting {
 impl Pending {
     /// Collects values of these metrics, with the salt of the rollout.
     pub fn of(metrics: impl IntoIterator<Item = MetricName>, salt: u128) -> Pending {
-        let judged = || Judged {
+        let values = || MetricValues {
             waiting: Waiting::default(),
-            judged: KeySet::new(salt),
-            awaited: KeySet::new(salt),
+            judged_keys: KeySet::new(salt),
+            waiting_keys: KeySet::new(salt),
         };
-        Pending(metrics.into_iter().map(|name| (name, judged())).collect())
+        Pending(metrics.into_iter().map(|name| (name, values())).collect())
     }
 
     /// Whether a value is in the range that can be judged, if its metric is.
@@ -67,8 +67,9 @@ impl Pending {
 
     /// Keeps a value, if its metric is judged and it is the first of its key.
     pub fn record(&mut self, track: Track, metric: &MetricName, value: f64, key: Option<&str>) {
-        if let Some(Judged { waiting, judged, awaited, .. }) = self.0.get_mut(metric) {
-            let is_known = |key| judged.knows(key) || awaited.mark(key) == KeyUse::Repeated;
+        if let Some(MetricValues { waiting, judged_keys, waiting_keys }) = self.0.get_mut(metric) {
+            let is_known =
+                |key| judged_keys.knows(key) || waiting_keys.mark(key) == KeyUse::Repeated;
             if key.is_some_and(is_known) {
                 return;
             }
@@ -82,17 +83,17 @@ impl Pending {
 
     /// Takes the metrics that have enough of both tracks.
     pub fn take(&mut self) -> BTreeMap<MetricName, RecordedIncrement> {
-        let enough = |Judged { waiting, .. }: &Judged| {
+        let enough = |MetricValues { waiting, .. }: &MetricValues| {
             waiting.stable.count() >= MIN_VALUES && waiting.canary.count() >= MIN_VALUES
         };
         let points = |histogram: &Histogram| histogram.points().as_slice().to_vec();
         self.0
             .iter_mut()
-            .filter(|(_, judged)| enough(judged))
-            .map(|(name, judged)| {
-                let Waiting { stable, canary } = std::mem::take(&mut judged.waiting);
-                judged.judged.add(&judged.awaited);
-                judged.awaited.forget();
+            .filter(|(_, values)| enough(values))
+            .map(|(name, values)| {
+                let Waiting { stable, canary } = std::mem::take(&mut values.waiting);
+                values.judged_keys.add(&values.waiting_keys);
+                values.waiting_keys.forget();
                 let increment =
                     RecordedIncrement { stable: points(&stable), canary: points(&canary) };
                 (name.clone(), increment)
@@ -102,9 +103,9 @@ impl Pending {
 
     /// Drops the waiting values and their keys; metrics and judged keys stay.
     pub fn clear(&mut self) {
-        for Judged { waiting, awaited, .. } in self.0.values_mut() {
+        for MetricValues { waiting, waiting_keys, .. } in self.0.values_mut() {
             *waiting = Waiting::default();
-            awaited.forget();
+            waiting_keys.forget();
         }
     }
 

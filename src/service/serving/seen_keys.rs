@@ -125,20 +125,20 @@ mod tests {
 
     #[test]
     fn exactly_one_thread_marks_a_key_first() {
-        let visits = KeySet::new(7);
+        let keys = KeySet::new(7);
         let first: usize = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {
                         (0..1000)
-                            .filter(|n| visits.mark(&format!("user-{n}")) == KeyUse::First)
+                            .filter(|n| keys.mark(&format!("user-{n}")) == KeyUse::First)
                             .count()
                     })
                 })
                 .collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
-        assert_eq!(first as u64, visits.seen().count());
+        assert_eq!(first as u64, keys.seen().count());
         // Two of a thousand keys share one of 262,144 slots about twice.
         assert!((980..=1000).contains(&first), "{first}");
     }

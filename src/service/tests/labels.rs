@@ -48,10 +48,9 @@ pub(super) fn by_brier(percent: f64) -> Deployment {
 
 /// The losses in the tick log.
 fn logged_losses(bench: &Bench) -> Vec<LossIncrement> {
-    let segments = bench.store.chunks(ReplicaId::ONLY).unwrap();
-    let ticks = segments
-        .into_iter()
-        .flat_map(|segment| bench.store.ticks(ReplicaId::ONLY, segment).unwrap());
+    let chunks = bench.store.chunks(ReplicaId::ONLY).unwrap();
+    let ticks =
+        chunks.into_iter().flat_map(|chunk| bench.store.ticks(ReplicaId::ONLY, chunk).unwrap());
     ticks.flat_map(|tick| Increment::from_bytes(&tick.increment).unwrap().losses).collect()
 }
 
