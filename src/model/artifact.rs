@@ -50,8 +50,8 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Checks the bytes of an artifact in full. Never panics, and allocates at most some 16 MiB, whatever
-    /// lengths the bytes declare.
+    /// Checks the bytes of an artifact in full. Never panics. Allocates in proportion to the bytes, whatever
+    /// lengths they declare.
     ///
     /// # Errors
     ///

@@ -29,6 +29,7 @@ use super::schema::features::Features;
 use super::schema::features::Value;
 pub use super::training::holdout_split::Holdout;
 use super::training::holdout_split::split;
+use crate::text::fields::FieldError;
 use crate::text::lists::listed;
 
 /// Number of probes: enough that several use each coefficient of an ordinary model.
@@ -108,9 +109,10 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
 
 fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
     let TrainingOptions { l2, threshold, .. } = *options;
-    let l2_range = "a number above 0 and up to 1e9, for example 1 (at 0 the coefficients of a category \
-                    are not unique)";
-    in_range("l2", l2, l2 > 0.0 && l2 <= MAX_L2, l2_range)?;
+    let l2_range = format!(
+        "a number above 0 and up to {MAX_L2:e}, for example 1 (at 0 the coefficients of a category are not unique)"
+    );
+    in_range("l2", l2, l2 > 0.0 && l2 <= MAX_L2, &l2_range)?;
     let is_probability = (0.0..=1.0).contains(&threshold);
     in_range("threshold", threshold, is_probability, "0 to 1, for example 0.5")?;
     match options.holdout {
@@ -126,12 +128,12 @@ fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
 }
 
 fn in_range(
-    option: &'static str,
+    option: &str,
     value: f64,
     is_allowed: bool,
-    allowed: &'static str,
+    allowed: &str,
 ) -> Result<(), TrainingError> {
-    if is_allowed { Ok(()) } else { Err(TrainingError::OutOfRange { option, value, allowed }) }
+    if is_allowed { Ok(()) } else { Err(FieldError::out_of_range(option, value, allowed).into()) }
 }
 
 /// The labels of a part, which must contain both classes.

@@ -34,7 +34,8 @@ const PREFIX_BYTES: usize = 12;
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Memory limit of decoding, in decoded bytes. It stops a forged length from allocating gigabytes.
+/// Limit of decoding, in the bytes that bincode counts; the values take several times as much memory. It stops a
+/// forged length from allocating gigabytes.
 const DECODED_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
 
 /// The unchecked contents of an artifact.

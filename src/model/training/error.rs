@@ -7,20 +7,14 @@ use crate::model::artifact::error::ArtifactError;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::row::RowError;
+use crate::text::fields::FieldError;
 
 /// Why training failed.
 #[derive(Debug, Error)]
 pub enum TrainingError {
     /// An option is out of range.
-    #[error("{option}: {value} is out of range; use {allowed}")]
-    OutOfRange {
-        /// The option.
-        option: &'static str,
-        /// Its value.
-        value: f64,
-        /// The allowed values.
-        allowed: &'static str,
-    },
+    #[error(transparent)]
+    Option(#[from] FieldError),
     /// A part has one class.
     #[error(
         "the {rows} {part} rows do not contain both classes; use more rows, another seed or another share"
