@@ -347,6 +347,7 @@ fn an_a_a_test_runs_the_same_model_on_both_tracks_of_a_real_server() {
     // Flags of simulated traffic do not apply.
     for (arguments, named) in [
         ("--aa-live --svg picture.svg", "--svg"),
+        ("--aa-live --alpha 0.2", "--alpha has no effect with --aa-live"),
         ("--aa-live --aa-runs 0", "--aa-runs: 0 is out of range"),
         ("--aa-runs 3", "--aa-live"),
     ] {

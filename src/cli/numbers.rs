@@ -1,4 +1,4 @@
-//! Numbers in flags: percentages and ranges.
+//! Values of flags: percentages, durations and ranges.
 
 use std::time::Duration;
 

@@ -92,6 +92,13 @@ enum PolicyKind {
 /// When a flag is out of its range, the work is too much, or the chart cannot be written.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if args.aa.aa_live {
+        // Environment variables are those of the server and may be set for it.
+        let mut flags = args.judging.flags.0.given();
+        if let Some(Override { origin, .. }) = flags.find(|it| it.origin.starts_with("--")) {
+            bail!(
+                "{origin} has no effect with --aa-live, which uses the default policy; leave it out"
+            );
+        }
         return aa_live::run(&args.aa, args.json);
     }
     in_range("replications", args.replications, 1, 100_000)?;
