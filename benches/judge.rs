@@ -95,18 +95,18 @@ fn measure() -> Fallible<bool> {
 fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
     let snapshots = traffic.ticks(ROUNDS + 1);
     let samples = snapshots.first()?;
-    let fresh = work::watch(samples);
+    let fresh = work::monitors(samples);
     // Each round adds the next tick to the same monitors.
     let ticks = || snapshots.iter().zip(snapshots.iter().skip(1));
-    let (mut watched, mut pairs) = (fresh.clone(), ticks());
+    let (mut monitors, mut pairs) = (fresh.clone(), ticks());
     let tick = Timing::measure(ROUNDS, || {
         let (earlier, now) = pairs.next()?;
-        Some(work::tick(&mut watched, earlier, now))
+        Some(work::tick(&mut monitors, earlier, now))
     })?;
-    let (mut watched, mut pairs) = (fresh, ticks());
+    let (mut monitors, mut pairs) = (fresh, ticks());
     let both = Timing::measure(ROUNDS, || {
         let (earlier, now) = pairs.next()?;
-        Some((work::health_check(now), work::tick(&mut watched, earlier, now)))
+        Some((work::health_check(now), work::tick(&mut monitors, earlier, now)))
     })?;
     let check = Timing::measure(ROUNDS, || work::health_check(samples))?;
     let check_of_arrays = vec!["welch", "fisher_greater"];

@@ -53,7 +53,7 @@ pub fn health_check(samples: &Samples) -> Judgement {
 }
 
 /// The sequential judge at the start of a rollout.
-pub fn watch(before: &Samples) -> Monitors {
+pub fn monitors(before: &Samples) -> Monitors {
     Monitors::new(&JudgePolicy::default(), &before.stable)
 }
 
