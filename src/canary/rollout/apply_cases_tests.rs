@@ -88,7 +88,7 @@ fn event(text: &str) -> Event {
         }
         "advance" => Event::Advanced { judgement },
         "await_approval" => Event::ApprovalAwaited { judgement },
-        "pause" => Event::Paused { rollout, cause: None },
+        "pause" => Event::Paused { rollout, cause: Cause::Person(None) },
         "hold" => held(judgement),
         "resume" => Event::Resumed { rollout },
         "slow_down" => Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 25 } },

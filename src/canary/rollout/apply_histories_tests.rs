@@ -51,7 +51,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 shadow: Weight::from_basis_points(10_000 - basis_points).unwrap(),
                 judgement,
             },
-            2 => Event::Paused { rollout, cause: None },
+            2 => Event::Paused { rollout, cause: Cause::Person(None) },
             3 => Event::Resumed { rollout },
             4 => Event::SlowdownSet { slowdown: Slowdown { enabled: flag, delay_ms: 5 } },
             5 => Event::Promoted {

@@ -64,8 +64,8 @@ pub enum Event {
     Paused {
         /// The rollout.
         rollout: u64,
-        /// The cause, if serin paused it.
-        cause: Option<Cause>,
+        /// Why it was paused.
+        cause: Cause,
     },
     /// serin paused a rollout by plan because of new concerns; a person decides.
     Held {

@@ -127,10 +127,11 @@ impl Event {
                 let seen = sentences::why(judgement);
                 format!("rollout {} waits for approval: {seen}", judgement.rollout)
             }
+            Event::Paused { rollout, cause: Cause::Person(None) } => {
+                format!("rollout {rollout} is paused")
+            }
             Event::Paused { rollout, cause } => {
-                let why = cause.as_ref().map(|cause| format!(": {}", cause.sentence(None)));
-                let why = why.unwrap_or_default();
-                format!("rollout {rollout} is paused{why}")
+                format!("rollout {rollout} is paused: {}", cause.sentence(None))
             }
             Event::Held { judgement, concerns } => {
                 let reason = sentences::concerns(judgement, concerns);

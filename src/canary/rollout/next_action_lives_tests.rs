@@ -101,7 +101,7 @@ fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
             by,
         }),
         Action::HoldFor(concerns) => Some(Event::Held { judgement, concerns: concerns.clone() }),
-        Action::Hold(cause) => Some(Event::Paused { rollout, cause: Some(cause.clone()) }),
+        Action::Hold(cause) => Some(Event::Paused { rollout, cause: cause.clone() }),
     }
 }
 
@@ -237,7 +237,7 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 judgement: None,
                 by: Mode::Manual,
             }),
-            Fate::Pause => Some(Event::Paused { rollout: id, cause: None }),
+            Fate::Pause => Some(Event::Paused { rollout: id, cause: Cause::Person(None) }),
             Fate::Resume => Some(Event::Resumed { rollout: id }),
             Fate::SetTraffic(weight) => judgement(Verdict::Hold).map(|judgement| {
                 let weight = Weight::from_basis_points(weight).unwrap_or_default();

@@ -237,7 +237,7 @@ fn a_deadline_that_holds_gives_a_person_the_same_time_again() {
         word(next_action(rollout, &judgement, &Observation::default(), at(seconds)))
     };
     assert_eq!(act(&state, 600), "hold: no verdict within 10m");
-    let held = Event::Paused { rollout: 1, cause: Some(Cause::Harm) };
+    let held = Event::Paused { rollout: 1, cause: Cause::Harm };
     state = after(&state, &held, at(600));
     assert!(act(&state, 1199).starts_with("wait: paused"));
     let forgotten = "roll back: no verdict within 10m, and no decision within the same time again";

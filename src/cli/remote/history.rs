@@ -11,6 +11,7 @@ use super::page::Page;
 use crate::canary::Event;
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
+use crate::canary::rollout::cause::Cause;
 use crate::cli::show;
 use crate::service::status::history::History;
 use crate::service::status::history::HistoryEntry;
@@ -144,8 +145,10 @@ impl Line {
                 ("serin", format!("step {} over: {seen}", judgement.step))
             }
             Event::ApprovalAwaited { .. } => ("serin", "every step is over".to_owned()),
-            Event::Paused { cause: Some(cause), .. } => ("serin", cause.sentence(None)),
-            Event::Paused { cause: None, .. } | Event::Resumed { .. } => ("person", String::new()),
+            Event::Paused { cause: Cause::Person(None), .. } | Event::Resumed { .. } => {
+                ("person", String::new())
+            }
+            Event::Paused { cause, .. } => ("serin", cause.sentence(None)),
             Event::Injected { injection, .. } => ("person", injection.in_words()),
             Event::SlowdownSet { .. } => ("person", entry.sentence.clone()),
             Event::Held { .. } | Event::HarmReported { .. } | Event::MonitoringEnded { .. } => {

@@ -256,7 +256,9 @@ impl Control {
                 let judgement = Box::new(self.judgement(running));
                 Event::TrafficSet { rollout: running.id, weight, shadow, judgement }
             }
-            Command::Pause => Event::Paused { rollout: state.running()?.id, cause: None },
+            Command::Pause => {
+                Event::Paused { rollout: state.running()?.id, cause: Cause::Person(None) }
+            }
             Command::Resume => Event::Resumed { rollout: state.running()?.id },
             Command::SetSlowdown { enabled, delay_ms } => {
                 let slowdown = Slowdown {

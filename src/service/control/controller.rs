@@ -54,7 +54,7 @@ impl Control {
                 by,
             },
             Action::HoldFor(concerns) => Event::Held { judgement, concerns: concerns.clone() },
-            Action::Hold(cause) => Event::Paused { rollout, cause: Some(cause.clone()) },
+            Action::Hold(cause) => Event::Paused { rollout, cause: cause.clone() },
         };
         self.commit(&mut ledger, &event, None)?;
         Ok(Some(action))
