@@ -21,7 +21,7 @@ use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
-use crate::canary::policy::metric::Source;
+use crate::canary::policy::source::MonitorKind;
 use crate::canary::traffic::weight::Weight;
 
 mod outlook;
@@ -226,15 +226,19 @@ fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measur
         .metrics
         .iter()
         .zip(measured)
-        .find(|(metric, _)| metric.source == Source::Failures)
+        .find(|(metric, _)| is_of_failures(metric))
         .map_or(0.0, |(_, failures)| samples(failures));
     if requests > 0.0 { samples(one) / requests } else { 1.0 }
+}
+
+fn is_of_failures(metric: &Metric) -> bool {
+    matches!(metric.source.properties().monitor, MonitorKind::Failures)
 }
 
 /// The reference of a relative difference.
 fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
     let counts = &measured.counts;
-    let usual = if metric.source == Source::Failures {
+    let usual = if is_of_failures(metric) {
         Some(counts.stable_failures as f64 / counts.stable as f64)
     } else {
         measured.stable_mean.map(f64::abs)

@@ -15,8 +15,8 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::Injection;
 use crate::canary::policy::metric::MetricName;
-use crate::canary::policy::metric::Source;
 use crate::canary::policy::plan::PlannedStep;
+use crate::canary::policy::source::Origin;
 use crate::canary::traffic::weight::Weight;
 
 /// A model version.
@@ -211,7 +211,9 @@ impl Rollout {
     /// The metrics with recorded values.
     pub fn recorded_metrics(&self) -> impl Iterator<Item = MetricName> + '_ {
         let metrics = self.policy.judge.metrics.iter();
-        metrics.filter(|metric| metric.source == Source::Recorded).map(|metric| metric.name.clone())
+        metrics
+            .filter(|metric| metric.source.properties().origin == Origin::Recorded)
+            .map(|metric| metric.name.clone())
     }
 
     /// Whether any metric uses labels.

@@ -74,11 +74,14 @@ pub(super) fn outlook(
     ahead: Ahead,
 ) -> Outlook {
     let (harm_at, proof_at) = (-policy.harm_alpha(metric).ln(), -policy.alpha.ln());
+    // The rate of pairs depends on the background queue, not on the share.
+    if metric.source.is_shadow() {
+        return Outlook::default();
+    }
     let growth = match metric.source.properties().monitor {
-        // The rate of pairs depends on the background queue, not on the share.
-        _ if metric.source.is_shadow() => return Outlook::default(),
         MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
-        MonitorKind::Values(_) | MonitorKind::Pairs => values(metric, measured, ahead, harm_at),
+        MonitorKind::Values(_) => values(metric, measured, ahead, harm_at),
+        MonitorKind::Pairs => None,
     };
     let enough_in = enough_in(metric, measured, ahead);
     let Some(growth) = growth else { return Outlook { enough_in, ..Outlook::default() } };
