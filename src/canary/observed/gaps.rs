@@ -5,7 +5,8 @@
 //!          and the count if it is not 1
 //! ```
 //!
-//! The bucket gives the value back to the bit, because every observed value is the middle of a bucket.
+//! The bucket gives the value back to the bit, because every observed value is the middle of a bucket within the range
+//! of its layout.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;

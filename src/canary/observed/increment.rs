@@ -17,7 +17,6 @@ use super::samples::TrackSamples;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::traffic::weight::Weight;
-use crate::stats::Summary;
 
 /// The observations of one tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -105,15 +104,11 @@ impl Increment {
 
 impl TrackIncrement {
     fn between(earlier: &TrackSamples, now: &TrackSamples) -> Option<TrackIncrement> {
-        let since = |earlier: &Summary, now: &Summary| {
-            let since = now.histogram().subtract(earlier.histogram())?;
-            Some(since.points().as_slice().to_vec())
-        };
         Some(TrackIncrement {
             requests: now.requests.checked_sub(earlier.requests)?,
             failures: now.failures.total().checked_sub(earlier.failures.total())?,
-            latency: since(&earlier.latency, &now.latency)?,
-            score: since(&earlier.score, &now.score)?,
+            latency: now.latency.values_since(&earlier.latency)?,
+            score: now.score.values_since(&earlier.score)?,
         })
     }
 }

@@ -5,7 +5,7 @@
 //!             losses by weight, pairs: in the order of the fields
 //! ```
 //!
-//! Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
+//! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
 //! change of the format needs a new schema version of the store.
 //!
 //! `postcard` (MIT or Apache-2.0, format stable since 2022) adds itself, `cobs` and `embedded-io` to the build. `bincode`,
@@ -27,7 +27,7 @@ impl Increment {
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    /// Reads an increment. Allocates at most a small multiple of the length of `bytes`, or 1 MiB.
+    /// Reads an increment. Allocates at most a small multiple of the length of `bytes` plus 2 MiB.
     ///
     /// # Errors
     /// When the bytes end too early or too late, or a number is out of range.

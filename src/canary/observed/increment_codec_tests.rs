@@ -8,7 +8,6 @@ use super::*;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
-use crate::canary::observed::labels;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::labels::TrackLosses;
 use crate::canary::observed::pairs::PairsIncrement;
@@ -140,7 +139,7 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         (track(), track()).prop_map(|(stable, canary)| SegmentIncrement { stable, canary });
     let segments = btree_map(segment, observed, 0..3);
     let of_track = move || {
-        (middles(labels::LOG_LOSS), middles(labels::BRIER))
+        (middles(Layout::Seconds), middles(Layout::UnitInterval))
             .prop_map(|(log_loss, brier)| TrackLosses { log_loss, brier })
     };
     let losses =

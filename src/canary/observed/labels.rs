@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::gaps::Buckets;
 use super::gaps::Gaps;
 use super::gaps::Seconds;
 use super::gaps::UnitInterval;
@@ -13,7 +14,6 @@ use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::PredictionId;
 use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
-use crate::stats::Layout;
 use crate::stats::Quality;
 use crate::stats::brier;
 use crate::stats::log_loss;
@@ -48,19 +48,13 @@ pub struct LossIncrement {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrackLosses {
-    /// Logarithmic losses, in nats.
+    /// Logarithmic losses, in nats. The buckets of durations have a relative error of at most 0.4 % from 1e-9 to 1,000.
     #[serde(with = "Gaps::<Seconds>")]
     pub log_loss: Vec<(f64, u64)>,
     /// Brier scores.
     #[serde(with = "Gaps::<UnitInterval>")]
     pub brier: Vec<(f64, u64)>,
 }
-
-/// The buckets of logarithmic losses: those of durations, from a billionth to a thousand with a relative error
-/// of at most 0.4 %.
-pub const LOG_LOSS: Layout = Layout::Seconds;
-/// The buckets of Brier scores.
-pub const BRIER: Layout = Layout::UnitInterval;
 
 impl Labels {
     /// The quality of a track.
@@ -89,8 +83,8 @@ impl Labels {
         quality.record(score, outcome);
         if is_judged && id.attribution == Attribution::Judged && !id.weight.is_certain() {
             let losses = self.waiting_at(id.weight).of_mut(id.track);
-            add(&mut losses.log_loss, LOG_LOSS, log_loss(score, outcome));
-            add(&mut losses.brier, BRIER, brier(score, outcome));
+            add::<Seconds>(&mut losses.log_loss, log_loss(score, outcome));
+            add::<UnitInterval>(&mut losses.brier, brier(score, outcome));
         }
         true
     }
@@ -119,8 +113,8 @@ impl LossIncrement {
 }
 
 /// Adds a value to ascending middles of buckets.
-fn add(values: &mut Vec<(f64, u64)>, layout: Layout, value: f64) {
-    let middle = layout.value(layout.bucket(value));
+fn add<L: Buckets>(values: &mut Vec<(f64, u64)>, value: f64) {
+    let middle = L::LAYOUT.value(L::LAYOUT.bucket(value));
     let place = values.partition_point(|(other, _)| *other < middle);
     match values.get_mut(place).filter(|(other, _)| *other == middle) {
         Some((_, count)) => *count = count.saturating_add(1),

@@ -170,16 +170,12 @@ pub struct PairsIncrement {
 impl PairsIncrement {
     /// The pairs between two moments; `None` if `earlier` is not earlier.
     pub fn between(earlier: &Pairs, now: &Pairs) -> Option<PairsIncrement> {
-        let since = |earlier: &Summary, now: &Summary| {
-            let since = now.histogram().subtract(earlier.histogram())?;
-            Some(since.points().as_slice().to_vec())
-        };
         Some(PairsIncrement {
             failures: now.failures.total().checked_sub(earlier.failures.total())?,
-            differences: since(&earlier.differences, &now.differences)?,
-            flips: since(&earlier.flips, &now.flips)?,
-            stable_latency: since(&earlier.stable_latency, &now.stable_latency)?,
-            canary_latency: since(&earlier.canary_latency, &now.canary_latency)?,
+            differences: now.differences.values_since(&earlier.differences)?,
+            flips: now.flips.values_since(&earlier.flips)?,
+            stable_latency: now.stable_latency.values_since(&earlier.stable_latency)?,
+            canary_latency: now.canary_latency.values_since(&earlier.canary_latency)?,
         })
     }
 

@@ -107,28 +107,6 @@ impl Moments {
         self.max = self.max.max(other.max);
     }
 
-    /// The moments of the values added since `earlier`, an earlier state of the same sample.
-    ///
-    /// `None` when `earlier` holds more values than `self`. The extremes of an increment cannot be
-    /// known: `min` and `max` of the answer are those of `self`, which enclose them.
-    ///
-    /// An increment of n values out of N carries a rounding error N/n times larger than a fresh
-    /// sample would: at a thousand out of a billion, ten digits remain of the mean's sixteen.
-    pub fn subtract(&self, earlier: &Self) -> Option<Self> {
-        let count = self.count.checked_sub(earlier.count)?;
-        if count == 0 || earlier.count == 0 {
-            return Some(if count == 0 { Self::new() } else { *self });
-        }
-        let weight = earlier.count as f64 / count as f64;
-        let mean = self.mean - earlier.distance_from(self) * weight;
-        let mean = mean.clamp(self.min - self.origin, self.max - self.origin);
-        let increment = Self { count, mean, ..*self };
-        let shift = increment.distance_from(earlier);
-        let between = shift * shift * (earlier.count as f64 * (count as f64 / self.count as f64));
-        let m2 = if count == 1 { 0.0 } else { (self.m2 - earlier.m2 - between).max(0.0) };
-        Some(Self { m2, ..increment })
-    }
-
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
         self.count
@@ -266,20 +244,6 @@ mod tests {
             prop_assert!(close(merged.m2, whole.m2, whole.m2));
         }
 
-        #[test]
-        fn subtracting_undoes_merging(
-            first in vec(0.0..1e3_f64, 0..100),
-            second in vec(0.0..1e3_f64, 1..100),
-        ) {
-            let earlier: Moments = first.into_iter().collect();
-            let increment: Moments = second.into_iter().collect();
-            let mut whole = earlier;
-            whole.merge(&increment);
-            let found = whole.subtract(&earlier).unwrap();
-            prop_assert_eq!(found.count(), increment.count());
-            prop_assert!(close(found.mean().unwrap(), increment.mean().unwrap(), 1e3));
-            prop_assert!(close(found.m2, increment.m2, 1e8));
-        }
     }
 
     #[test]
@@ -316,16 +280,6 @@ mod tests {
         assert_eq!((moments.mean(), moments.variance()), (Some(2.5), None));
         moments.record_many(2.5, 99);
         assert_eq!((moments.count(), moments.variance()), (100, Some(0.0)));
-    }
-
-    #[test]
-    fn a_later_state_cannot_be_subtracted_from_an_earlier_one() {
-        let earlier: Moments = [1.0, 2.0].into_iter().collect();
-        let mut later = earlier;
-        later.record(9.0);
-        assert_eq!(earlier.subtract(&later), None);
-        assert_eq!(later.subtract(&earlier).unwrap().mean(), Some(9.0));
-        assert_eq!(later.subtract(&later), Some(Moments::new()));
     }
 
     #[test]
