@@ -59,18 +59,12 @@ impl FieldError {
 ///
 /// # Errors
 /// Names the first field that does not fit, by its path.
-pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, FieldError>
-where
-    D::Error: Display,
-{
-    serde_path_to_error::deserialize(from).map_err(|error| field_error(&error))
-}
-
-/// The field that a parser rejects.
-pub fn field_error<E: Display>(error: &serde_path_to_error::Error<E>) -> FieldError {
-    let path = error.path().to_string();
-    let path = if path == "." { String::new() } else { shortened(&path) };
-    FieldError { path, message: plain(&error.inner().to_string()) }
+pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { shortened(&path) };
+        FieldError { path, message: plain(&error.inner().to_string()) }
+    })
 }
 
 /// A path that fits into a message, even if a client sends a name of 100 kB.

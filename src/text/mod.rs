@@ -1,7 +1,7 @@
 //! Text: how names, numbers and durations are read and written.
 //!
 //! - [`lists`]: quoting, listing and suggesting names in messages.
-//! - [`numbers`]: values, probabilities, differences and percentages.
+//! - [`numbers`]: values, probabilities, percentages and counts.
 //! - [`durations`]: writing durations of settings and measurements.
 //! - [`fields`]: reading settings and bodies, with errors that name the field.
 //! - [`ranges`]: reading durations and numbers within a range.

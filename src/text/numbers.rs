@@ -1,4 +1,4 @@
-//! Numbers as text: values, probabilities, signed differences, percentages.
+//! Numbers as text: values, probabilities, percentages, counts.
 
 /// A probability or p-value: four decimals, or scientific below 0.0001.
 pub fn probability(p: f64) -> String {

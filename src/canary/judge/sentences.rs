@@ -67,7 +67,7 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         Some(latency) => latency_difference(evidence, latency, conclusion),
         None => too_few_samples(policy, evidence),
     };
-    let with_watch = |render: &dyn Fn(&SequentialEvidence) -> String| {
+    let with_evidence = |render: &dyn Fn(&SequentialEvidence) -> String| {
         sequential.as_ref().map_or_else(|| NO_EVIDENCE.to_owned(), render)
     };
     match reason {
@@ -80,14 +80,14 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         Reason::LatencyIsFine => latency("no harmful difference"),
         Reason::FailuresAreFine => failure_difference(evidence, "no harmful difference"),
         Reason::Metrics => {
-            with_watch(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
+            with_evidence(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
         }
-        Reason::Metric(name) => with_watch(&|sequential| {
+        Reason::Metric(name) => with_evidence(&|sequential| {
             let mut metrics = sequential.metrics();
             let meant = metrics.find(|(metric, _)| metric.name == *name);
             meant.map_or_else(|| name.to_string(), |(one, evidence)| metric(one, evidence))
         }),
-        Reason::Concern(one) => with_watch(&|sequential| concern(sequential, one)),
+        Reason::Concern(one) => with_evidence(&|sequential| concern(sequential, one)),
         Reason::NoEvidence => NO_EVIDENCE.to_owned(),
     }
 }

@@ -162,7 +162,7 @@ pub fn surplus(chunks: &[Chunk], bounds: &Bounds) -> Vec<Chunk> {
 /// The part of a log that is not saved yet.
 #[derive(Debug, Default)]
 pub struct Unsaved {
-    parts: VecDeque<LogRecord>,
+    records: VecDeque<LogRecord>,
     /// The number of records before these.
     before: u64,
     /// Bytes of these records.
@@ -174,8 +174,8 @@ pub struct Unsaved {
 impl Unsaved {
     /// A log that begins with this snapshot.
     pub fn beginning(snapshot: &Monitors) -> Unsaved {
-        let parts = VecDeque::from([LogRecord::Snapshot(Box::new(snapshot.clone()))]);
-        Unsaved { parts, ..Unsaved::default() }
+        let records = VecDeque::from([LogRecord::Snapshot(Box::new(snapshot.clone()))]);
+        Unsaved { records, ..Unsaved::default() }
     }
 
     /// A saved log whose newest chunk has these ticks.
@@ -188,32 +188,32 @@ impl Unsaved {
     pub fn push(&mut self, tick: LoggedTick, monitors: &Monitors, bounds: &Bounds) {
         self.bytes += tick.bytes();
         self.chunk_bytes += tick.bytes();
-        self.parts.push_back(LogRecord::Tick(tick));
+        self.records.push_back(LogRecord::Tick(tick));
         let is_too_much = self.bytes > bounds.unsaved_bytes;
         if is_too_much {
             // The judge goes on, but verdicts before this tick can no longer be recomputed.
-            self.before += self.parts.len() as u64;
-            self.parts.clear();
+            self.before += self.records.len() as u64;
+            self.records.clear();
             self.bytes = 0;
         }
         if is_too_much || self.chunk_bytes > bounds.chunk_bytes {
             self.chunk_bytes = 0;
-            self.parts.push_back(LogRecord::Snapshot(Box::new(monitors.clone())));
+            self.records.push_back(LogRecord::Snapshot(Box::new(monitors.clone())));
         }
     }
 
     /// The records to save, and the position of their end.
-    pub fn parts(&self) -> (Vec<LogRecord>, u64) {
-        (self.parts.iter().cloned().collect(), self.before + self.parts.len() as u64)
+    pub fn records(&self) -> (Vec<LogRecord>, u64) {
+        (self.records.iter().cloned().collect(), self.before + self.records.len() as u64)
     }
 
     /// Forgets the records up to a position, which are saved.
     pub fn saved(&mut self, so_far: u64) {
         while self.before < so_far
-            && let Some(part) = self.parts.pop_front()
+            && let Some(record) = self.records.pop_front()
         {
             self.before += 1;
-            match part {
+            match record {
                 LogRecord::Tick(tick) => self.bytes -= tick.bytes(),
                 LogRecord::Snapshot(_) => {}
             }
@@ -300,15 +300,15 @@ mod tests {
         let bounds = Bounds::default();
         let mut unsaved = Unsaved::beginning(&monitors[0]);
         unsaved.push(ticks[0].clone(), &monitors[1], &bounds);
-        let (parts, so_far) = unsaved.parts();
-        assert_eq!(parts[0], LogRecord::Snapshot(Box::new(monitors[0].clone())));
+        let (records, so_far) = unsaved.records();
+        assert_eq!(records[0], LogRecord::Snapshot(Box::new(monitors[0].clone())));
         unsaved.push(ticks[1].clone(), &monitors[2], &bounds);
         unsaved.saved(so_far);
-        assert_eq!(unsaved.parts().0, [LogRecord::Tick(ticks[1].clone())]);
+        assert_eq!(unsaved.records().0, [LogRecord::Tick(ticks[1].clone())]);
         unsaved.saved(so_far);
-        assert!(!unsaved.parts.is_empty());
-        unsaved.saved(unsaved.parts().1);
-        assert!(unsaved.parts.is_empty() && unsaved.bytes == 0);
+        assert!(!unsaved.records.is_empty());
+        unsaved.saved(unsaved.records().1);
+        assert!(unsaved.records.is_empty() && unsaved.bytes == 0);
     }
 
     #[test]
@@ -320,8 +320,8 @@ mod tests {
             unsaved.push(tick.clone(), after, &bounds);
         }
         let mut chunks: Vec<(Monitors, Vec<LoggedTick>)> = Vec::new();
-        for part in unsaved.parts().0 {
-            match part {
+        for record in unsaved.records().0 {
+            match record {
                 LogRecord::Snapshot(start) => chunks.push((*start, Vec::new())),
                 LogRecord::Tick(tick) => chunks.last_mut().unwrap().1.push(tick),
             }
@@ -339,15 +339,17 @@ mod tests {
         let (monitors, ticks) = history(60);
         let bounds = Bounds { unsaved_bytes: 1000, ..Bounds::default() };
         let mut unsaved = Unsaved::beginning(&monitors[0]);
-        let (_, so_far) = unsaved.parts();
+        let (_, so_far) = unsaved.records();
         for (tick, after) in ticks.iter().zip(&monitors[1..]) {
             unsaved.push(tick.clone(), after, &bounds);
-            assert!(unsaved.bytes <= 1000 && unsaved.parts.len() < 20);
+            assert!(unsaved.bytes <= 1000 && unsaved.records.len() < 20);
         }
         // The records being saved meanwhile are no longer among those that wait.
         unsaved.saved(so_far);
-        let (parts, _) = unsaved.parts();
-        let LogRecord::Snapshot(start) = &parts[0] else { panic!("no snapshot first: {parts:?}") };
+        let (records, _) = unsaved.records();
+        let LogRecord::Snapshot(start) = &records[0] else {
+            panic!("no snapshot first: {records:?}")
+        };
         let rest: Vec<LoggedTick> = ticks[start.ticks() as usize..].to_vec();
         assert_eq!(replay((**start).clone(), &rest, 60), Ok(monitors[60].clone()));
     }

@@ -57,8 +57,8 @@ pub struct Following {
 impl Following {
     /// Starts before the first tick of a rollout with this snapshot. `None` if the snapshot has taken in ticks,
     /// or does not know a metric of the policy.
-    pub fn beginning(base: &Monitors, policy: &JudgePolicy) -> Option<Following> {
-        let monitors = base.restarted(policy)?;
+    pub fn beginning(snapshot: &Monitors, policy: &JudgePolicy) -> Option<Following> {
+        let monitors = snapshot.restarted(policy)?;
         let end = moment(SequentialEvidence::new(policy, &monitors), None, 0);
         let course = Course { ticks: 0, rollback: None, promote: None, end };
         let monitors = Some(monitors);
@@ -172,19 +172,19 @@ mod tests {
 
     #[test]
     fn what_was_never_recorded_cannot_be_judged_afterwards() {
-        let base = Monitors::new(&JudgePolicy::default(), &Default::default());
+        let snapshot = Monitors::new(&JudgePolicy::default(), &Default::default());
         let revenue = policy("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"");
-        assert_eq!(base.restarted(&revenue), None);
+        assert_eq!(snapshot.restarted(&revenue), None);
         assert!(Monitors::new(&revenue, &Default::default()).restarted(&revenue).is_some());
-        let mut later = base.clone();
+        let mut later = snapshot.clone();
         later.tick(&second(1, 1.0, 0));
         assert_eq!(later.restarted(&JudgePolicy::default()), None, "it has seen a tick");
     }
 
     #[test]
     fn a_missing_tick_is_an_error() {
-        let base = Monitors::new(&JudgePolicy::default(), &Default::default());
-        let mut following = Following::beginning(&base, &JudgePolicy::default()).unwrap();
+        let snapshot = Monitors::new(&JudgePolicy::default(), &Default::default());
+        let mut following = Following::beginning(&snapshot, &JudgePolicy::default()).unwrap();
         let tick = LoggedTick::new(2, 1, Timestamp::UNIX_EPOCH, &second(2, 1.0, 0));
         assert_eq!(following.follow(&[tick]), Err(LogError::Gap { expected: 1, found: 2 }));
     }

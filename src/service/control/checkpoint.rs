@@ -80,7 +80,7 @@ impl Control {
         self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
         self.judge.lock().saved(rollout, to_save.position);
         *saved = now;
-        if to_save.records.iter().any(|part| matches!(part, LogRecord::Snapshot(_))) {
+        if to_save.records.iter().any(|record| matches!(record, LogRecord::Snapshot(_))) {
             self.forget_chunks();
         }
         Ok(())

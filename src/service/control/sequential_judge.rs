@@ -194,7 +194,7 @@ impl SequentialJudge {
     /// The monitors and records to save.
     pub(crate) fn to_save(&self) -> Option<ToSave> {
         let Judged { monitors, unsaved, .. } = self.judged.as_ref()?;
-        let (records, position) = unsaved.parts();
+        let (records, position) = unsaved.records();
         Some(ToSave { monitors: monitors.clone(), records, position })
     }
 

@@ -46,7 +46,7 @@ impl Margins {
 
 impl Comparison {
     /// This effect, interval and margin. The larger of effect and interval has
-    /// three significant digits.
+    /// three significant digits, and at most four decimals.
     pub fn new(
         metric: &Metric,
         evidence: &MetricEvidence,
