@@ -107,11 +107,14 @@ impl Call {
         Problem: From<E>,
     {
         let service = self.shared.service.clone();
-        let outcome = web::block(move || question(&service)).await.map_err(|_| {
-            Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
-        })?;
+        let outcome = web::block(move || question(&service)).await.map_err(|_| too_busy())?;
         Ok(outcome?)
     }
+}
+
+/// The problem when no thread is available.
+pub(super) fn too_busy() -> Problem {
+    Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
 }
 
 /// A response with this body: JSON on a line of its own, so that a terminal shows each answer on one.
@@ -119,7 +122,7 @@ impl Call {
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub fn json<T: Serialize>(answer: &T) -> Answer {
-    with_body(&mut HttpResponse::Ok(), answer)
+    Ok(with_body(&mut HttpResponse::Ok(), written(answer)?))
 }
 
 /// [`json`] with this revision as its `ETag`.
@@ -127,14 +130,29 @@ pub fn json<T: Serialize>(answer: &T) -> Answer {
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub fn json_at<T: Serialize>(revision: u64, answer: &T) -> Answer {
-    with_body(HttpResponse::Ok().insert_header((header::ETAG, format!("\"{revision}\""))), answer)
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::ETAG, format!("\"{revision}\"")));
+    Ok(with_body(&mut response, written(answer)?))
 }
 
-fn with_body<T: Serialize>(response: &mut HttpResponseBuilder, answer: &T) -> Answer {
+/// A response with this JSON.
+pub(super) fn with_json(body: Vec<u8>) -> HttpResponse {
+    with_body(&mut HttpResponse::Ok(), body)
+}
+
+/// The answer as JSON.
+///
+/// # Errors
+/// When the answer cannot be written as JSON.
+pub(super) fn written<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::with_capacity(256);
     serde_json::to_writer(&mut body, answer).map_err(|cause| {
         Problem::new(Kind::Internal, format_args!("the answer could not be written: {cause}"))
     })?;
     body.push(b'\n');
-    Ok(response.insert_header(header::ContentType::json()).body(body))
+    Ok(body)
+}
+
+fn with_body(response: &mut HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {
+    response.insert_header(header::ContentType::json()).body(body)
 }

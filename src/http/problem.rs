@@ -123,6 +123,7 @@ kinds! {
     }
     SERVICE_UNAVAILABLE {
         Draining: "draining", "Shutting down";
+        Overloaded: "overloaded", "The server is overloaded";
         StableFailed: "stable_failed", "The stable model failed";
         StoreFailed: "store_failed", "The store failed; nothing changed";
         RollbackPending: "rollback_pending", "The rollback took effect but is not yet in the journal";
@@ -204,6 +205,9 @@ impl Problem {
         if matches!(self.kind, Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyBroken) {
             response.force_close();
         }
+        if matches!(self.kind, Kind::Overloaded | Kind::TooManyAnalyses) {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
         if self.kind == Kind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
@@ -242,6 +246,7 @@ impl Classified for PredictError {
         match self {
             PredictError::Row { .. } => Kind::InvalidFeatures,
             PredictError::Stable(_) => Kind::StableFailed,
+            PredictError::Overloaded => Kind::Overloaded,
         }
     }
 }

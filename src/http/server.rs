@@ -12,6 +12,7 @@ use actix_web::web::Data;
 use super::routes::routes;
 use super::settings::Settings;
 use super::shared::AnalysisQueue;
+use super::shared::BatchQueue;
 use super::shared::Shared;
 use crate::service::Service;
 use crate::service::background::Background;
@@ -37,10 +38,12 @@ pub async fn run(
     let background = Background::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
+    let batches = BatchQueue::new(workers);
     let shared = Data::new(Shared {
         service: service.clone(),
         settings,
         analyses: AnalysisQueue::default(),
+        batches,
     });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
         .workers(workers)

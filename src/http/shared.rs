@@ -1,6 +1,7 @@
 //! State that all handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
@@ -18,6 +19,32 @@ pub struct Shared {
     pub settings: Settings,
     /// The queue of `/analyze`.
     pub analyses: AnalysisQueue,
+    /// The queue of large predictions.
+    pub batches: BatchQueue,
+}
+
+/// How long a large prediction may wait for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Large predictions, of which half as many run as there are workers, so that small ones find a free core.
+pub struct BatchQueue(Arc<Semaphore>);
+
+impl BatchQueue {
+    /// The queue of a server with this many workers.
+    pub(crate) fn new(workers: usize) -> BatchQueue {
+        BatchQueue(Arc::new(Semaphore::new(workers.div_ceil(2).max(1))))
+    }
+
+    /// Waits for a permit to run a large prediction.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(MAX_WAIT, self.0.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            Problem::new(
+                Kind::Overloaded,
+                "the server is overloaded with large requests; try again later",
+            )
+        })
+    }
 }
 
 /// How many analyses run at once. One takes some dozens of milliseconds of one core; the limit keeps

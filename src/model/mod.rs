@@ -93,7 +93,7 @@ pub trait Model: Send + Sync {
 /// Where a model may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Execution {
-    /// On the request's thread: any row costs microseconds at most.
+    /// On the request's thread: a value costs nanoseconds, less than reading it did.
     Inline,
     /// In a bounded pool with a deadline: a row may take long.
     Pooled,

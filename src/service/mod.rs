@@ -1,11 +1,12 @@
 //! The running server without HTTP.
 //!
-//! - [`clock`], [`wakeup`], [`settings`]: what every room uses.
+//! - [`clock`], [`log_limit`], [`wakeup`], [`settings`]: what every room uses.
 //! - [`serving`]: the hot path. [`reported`]: labels and measurements. [`notify`]: notifications.
 //! - [`status`]: what people and programs see. [`control`]: the one writer.
 //! - [`background`]: the threads.
 
 pub mod clock;
+pub mod log_limit;
 pub mod wakeup;
 
 pub mod serving;

@@ -47,6 +47,8 @@ mod config;
 
 mod shadow;
 
+mod load;
+
 mod bad_predictions;
 
 mod bad_commands;

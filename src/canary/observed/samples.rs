@@ -23,7 +23,7 @@ pub enum Failure {
     NotAProbability,
     /// The model did not answer in time.
     Deadline,
-    /// Earlier predictions still occupy every inference thread.
+    /// Predictions hang in every inference thread.
     Busy,
     /// The circuit breaker was open, so the model was not called.
     BreakerOpen,
@@ -36,7 +36,7 @@ impl fmt::Display for Failure {
             Failure::Panic => "panicked",
             Failure::NotAProbability => "returned a number that is not a probability",
             Failure::Deadline => "missed its deadline",
-            Failure::Busy => "had every inference thread occupied",
+            Failure::Busy => "hangs in every inference thread",
             Failure::BreakerOpen => "was not called, because its circuit breaker is open",
         })
     }

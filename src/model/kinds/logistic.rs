@@ -24,10 +24,6 @@ use crate::model::schema::features::Value;
 use crate::model::schema::row::Row;
 use crate::text::lists::quoted;
 
-/// Models with more features run in the pool. At 10 ns per number and 50 ns per category the limit is
-/// 13 microseconds.
-const INLINE_FEATURES: usize = 256;
-
 /// A fitted logistic regression.
 #[derive(Clone, Debug)]
 pub struct LogisticRegression {
@@ -144,7 +140,7 @@ impl Model for LogisticRegression {
     }
 
     fn execution(&self) -> Execution {
-        if self.terms.len() <= INLINE_FEATURES { Execution::Inline } else { Execution::Pooled }
+        Execution::Inline
     }
 }
 

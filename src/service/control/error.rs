@@ -26,7 +26,7 @@ pub enum CommandError {
         cause: SchemaDifference,
     },
     /// It fails its warm-up.
-    #[error("{path:?} fails its warm-up ({}); it was not deployed", .cause.detail)]
+    #[error("{path:?} fails its warm-up ({cause}); it was not deployed")]
     WarmUp {
         /// The file.
         path: String,

@@ -1,24 +1,31 @@
 //! Inference: runs a model in isolation from the server.
 //!
-//! Panics are caught, invalid outputs are refused, and time is limited. A model with small, bounded work (a
-//! logistic regression) runs on the request's thread. Other models run on four threads of their own, where a
-//! hanging prediction can be abandoned; when all four hang, further predictions fail at once.
+//! Panics are caught, invalid outputs are refused, and time is limited. A model whose work is small and bounded
+//! by the size of the request (a logistic regression) runs on the request's thread. Other models run on four
+//! threads of their own, where a hanging prediction can be abandoned. Requests wait for a thread within their
+//! deadline; only when predictions hang in all four threads do further ones fail at once.
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::Once;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::sync::mpsc::SyncSender;
-use std::sync::mpsc::TrySendError;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::Sender;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use smallvec::smallvec;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::canary::observed::samples::Failure;
 use crate::model::Execution;
@@ -36,13 +43,34 @@ pub(crate) fn scores(outputs: &[Output]) -> SmallVec<[f64; 1]> {
     outputs.iter().map(|output| output.score()).collect()
 }
 
-/// A failed prediction.
+/// Why there is no output.
 #[derive(Clone, Debug, PartialEq)]
-pub struct InferenceError {
-    /// The kind, for the counts.
-    pub failure: Failure,
-    /// The model's message, for the log.
-    pub detail: String,
+pub enum InferenceError {
+    /// The model failed.
+    Failed {
+        /// The kind, for the counts.
+        failure: Failure,
+        /// The model's message, for the log.
+        detail: String,
+    },
+    /// Other requests kept the threads occupied. The model did not fail, so this counts against neither version.
+    Overloaded,
+}
+
+impl InferenceError {
+    /// A failure of the model.
+    pub(crate) fn failed(failure: Failure, detail: impl Into<String>) -> InferenceError {
+        InferenceError::Failed { failure, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for InferenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InferenceError::Failed { detail, .. } => f.write_str(detail),
+            InferenceError::Overloaded => f.write_str("no inference thread became free in time"),
+        }
+    }
 }
 
 /// A model with the means to run it safely.
@@ -92,7 +120,7 @@ impl Inference {
     /// # Errors
     /// When the model fails: it must not be deployed.
     pub fn warm_up(&self, deadline: Duration) -> Result<(), InferenceError> {
-        let error = |detail: String| InferenceError { failure: Failure::Error, detail };
+        let error = |detail: String| InferenceError::failed(Failure::Error, detail);
         let schema = self.model.schema();
         let values = schema.features().iter().map(|_| Value::Missing).collect();
         let row = schema.row(Features::Ordered(values)).map_err(|e| error(e.to_string()))?;
@@ -123,7 +151,7 @@ fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Outputs, InferenceErro
     // Models are read-only while they predict, so a panic leaves no half-changed state.
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(false);
-    let error = |failure, detail| Err(InferenceError { failure, detail });
+    let error = |failure, detail: String| Err(InferenceError::failed(failure, detail));
     match outcome {
         Err(panic) => error(Failure::Panic, panic_message(&*panic)),
         Ok(Err(cause)) => error(Failure::Error, cause.to_string()),
@@ -168,58 +196,211 @@ fn silence_caught_panics() {
 
 /// A few threads for one model. They end when it is dropped; hanging ones are abandoned.
 struct Pool {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
+    /// One permit for each free thread.
+    free: Arc<Semaphore>,
+    /// Predictions that still run although their request has ended.
+    abandoned: Arc<AtomicUsize>,
 }
 
 struct Job {
     rows: Vec<Row<'static>>,
     answer: oneshot::Sender<Result<Outputs, InferenceError>>,
+    /// Returned when the model has answered.
+    thread: OwnedSemaphorePermit,
+    /// Set by whichever ends first, the prediction or its request.
+    over: Arc<AtomicBool>,
+    abandoned: Arc<AtomicUsize>,
+}
+
+/// Counts a prediction as abandoned if its request ends first.
+struct Waiting<'a> {
+    over: Arc<AtomicBool>,
+    abandoned: &'a AtomicUsize,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.abandoned.fetch_add(1, Ordering::Relaxed);
+        if self.over.swap(true, Ordering::Relaxed) {
+            self.abandoned.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Pool {
     /// Predictions that run at the same time.
     const THREADS: usize = 4;
-    /// Predictions that may wait for a thread.
-    const QUEUE: usize = 64;
+    /// The longest wait for a thread. A longer queue would only make every answer later.
+    const MAX_WAIT: Duration = Duration::from_secs(1);
 
     fn new(model: &Arc<dyn Model>) -> Pool {
-        let (jobs, queue) = sync_channel(Pool::QUEUE);
+        let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
+        let free = Arc::new(Semaphore::new(0));
         for number in 0..Pool::THREADS {
             let (model, queue) = (model.clone(), queue.clone());
             let thread = std::thread::Builder::new().name(format!("inference-{number}"));
-            if let Err(cause) = thread.spawn(move || Pool::work(&*model, &queue)) {
-                tracing::error!(%cause, "an inference thread could not be started");
+            match thread.spawn(move || Pool::work(&*model, &queue)) {
+                Ok(_) => free.add_permits(1),
+                Err(cause) => tracing::error!(%cause, "an inference thread could not be started"),
             }
         }
-        Pool { jobs }
+        Pool { jobs, free, abandoned: Arc::default() }
     }
 
     fn work(model: &dyn Model, queue: &Mutex<Receiver<Job>>) {
         loop {
             let job = queue.lock().recv();
-            let Ok(job) = job else { return };
-            // Skips abandoned requests.
-            if !job.answer.is_closed() {
-                // Fails if the request was abandoned meanwhile.
-                let _ = job.answer.send(guarded(model, &job.rows));
+            let Ok(Job { rows, answer, thread, over, abandoned }) = job else { return };
+            let outcome = guarded(model, &rows);
+            if over.swap(true, Ordering::Relaxed) {
+                abandoned.fetch_sub(1, Ordering::Relaxed);
             }
+            drop(thread);
+            // Fails if the request has ended meanwhile.
+            let _ = answer.send(outcome);
         }
     }
 
     async fn run(&self, rows: &[Row<'_>], deadline: Duration) -> Result<Outputs, InferenceError> {
-        let (answer, answered) = oneshot::channel();
-        let rows = rows.iter().map(|row| row.clone().into_owned()).collect();
-        let failed =
-            |failure: Failure, detail: &str| InferenceError { failure, detail: detail.to_owned() };
-        self.jobs.try_send(Job { rows, answer }).map_err(|refused| match refused {
-            TrySendError::Full(_) => failed(Failure::Busy, "all inference threads are busy"),
-            TrySendError::Disconnected(_) => failed(Failure::Busy, "no inference thread is left"),
-        })?;
-        match tokio::time::timeout(deadline, answered).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(failed(Failure::Panic, "the inference thread ended")),
-            Err(_) => Err(failed(Failure::Deadline, "no answer in time")),
+        let ended = || InferenceError::failed(Failure::Panic, "the inference thread ended");
+        let answered = async {
+            // The model keeps at least half of the deadline for itself.
+            let thread = self.thread((deadline / 2).min(Pool::MAX_WAIT)).await?;
+            // Owned, since a prediction that hangs outlives its request.
+            let rows = rows.iter().map(|row| row.clone().into_owned()).collect();
+            let (answer, answered) = oneshot::channel();
+            let (over, abandoned) = (Arc::<AtomicBool>::default(), self.abandoned.clone());
+            let _waiting = Waiting { over: over.clone(), abandoned: &self.abandoned };
+            let job = Job { rows, answer, thread, over, abandoned };
+            self.jobs.send(job).map_err(|_| ended())?;
+            answered.await.unwrap_or_else(|_| Err(ended()))
+        };
+        let late = |_| Err(InferenceError::failed(Failure::Deadline, "no answer in time"));
+        timeout(deadline, answered).await.unwrap_or_else(late)
+    }
+
+    /// Waits for a free thread.
+    async fn thread(&self, at_most: Duration) -> Result<OwnedSemaphorePermit, InferenceError> {
+        if let Ok(thread) = self.free.clone().try_acquire_owned() {
+            return Ok(thread);
         }
+        let hangs = || self.abandoned.load(Ordering::Relaxed) >= Pool::THREADS;
+        let waited = if hangs() {
+            None
+        } else {
+            timeout(at_most, self.free.clone().acquire_owned()).await.ok()
+        };
+        match waited {
+            Some(Ok(thread)) => Ok(thread),
+            Some(Err(_)) | None if hangs() => {
+                Err(InferenceError::failed(Failure::Busy, "predictions hang in every thread"))
+            }
+            Some(Err(_)) | None => Err(InferenceError::Overloaded),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::model::OutputKind;
+    use crate::model::PredictError;
+    use crate::model::Schema;
+    use crate::model::schema::Feature;
+    use crate::model::schema::FeatureKind;
+
+    /// A model that runs on its own threads, and waits there if the row has a number.
+    struct Slow {
+        schema: Schema,
+        gate: Arc<Barrier>,
+    }
+
+    impl Model for Slow {
+        fn schema(&self) -> &Schema {
+            &self.schema
+        }
+
+        fn output(&self) -> OutputKind {
+            OutputKind::Probability { threshold: 0.5 }
+        }
+
+        fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
+            if row.values() != [Value::Missing] {
+                self.gate.wait();
+            }
+            Ok(Output::of(0.5))
+        }
+    }
+
+    fn slow() -> (Inference, Arc<Barrier>, [Row<'static>; 2]) {
+        let kind = FeatureKind::Numeric { mean: 0.0, scale: 1.0 };
+        let schema = Schema::new(vec![Feature { name: "x".to_owned(), kind }]).unwrap();
+        let row = |value| schema.row(Features::Ordered(vec![value])).unwrap();
+        let rows = [row(Value::Missing), row(Value::Number(1.0))];
+        let gate = Arc::new(Barrier::new(Pool::THREADS + 1));
+        (Inference::new(Arc::new(Slow { schema, gate: gate.clone() })), gate, rows)
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, future)
+    }
+
+    #[test]
+    fn a_burst_waits_for_a_thread() {
+        let (inference, _, [quick, _]) = slow();
+        let inference = Arc::new(inference);
+        run(async {
+            let one = |inference: Arc<Inference>, row: Row<'static>| async move {
+                inference.run(&[row], Duration::from_secs(60)).await
+            };
+            let burst: Vec<_> = (0..800)
+                .map(|_| tokio::task::spawn_local(one(inference.clone(), quick.clone())))
+                .collect();
+            for answer in burst {
+                assert!(answer.await.unwrap().is_ok());
+            }
+        });
+    }
+
+    #[test]
+    fn occupied_threads_are_overload_and_hanging_ones_a_failure() {
+        let (inference, gate, [quick, waits]) = slow();
+        let inference = Arc::new(inference);
+        run(async {
+            let one = |inference: Arc<Inference>, row: Row<'static>, deadline| async move {
+                inference.run(&[row], deadline).await
+            };
+            let occupy = |deadline| {
+                let each =
+                    |_| tokio::task::spawn_local(one(inference.clone(), waits.clone(), deadline));
+                (0..Pool::THREADS).map(each).collect::<Vec<_>>()
+            };
+            let short = Duration::from_millis(50);
+
+            let occupying = occupy(Duration::from_secs(60));
+            tokio::task::yield_now().await;
+            let refused = one(inference.clone(), quick.clone(), short).await;
+            assert_eq!(refused, Err(InferenceError::Overloaded));
+            gate.wait();
+            for answer in occupying {
+                assert!(answer.await.unwrap().is_ok());
+            }
+
+            for answer in occupy(short) {
+                let late = answer.await.unwrap().unwrap_err();
+                assert!(matches!(late, InferenceError::Failed { failure: Failure::Deadline, .. }));
+            }
+            let refused = one(inference.clone(), quick.clone(), short).await.unwrap_err();
+            assert!(matches!(refused, InferenceError::Failed { failure: Failure::Busy, .. }));
+            gate.wait();
+            let answered = one(inference.clone(), quick, Duration::from_secs(60)).await;
+            assert!(answered.is_ok(), "the threads are free again");
+        });
     }
 }

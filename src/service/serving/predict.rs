@@ -29,6 +29,7 @@ use crate::model::Output;
 use crate::model::Row;
 use crate::model::RowError;
 use crate::service::clock::Clock;
+use crate::service::log_limit::LogLimit;
 
 use super::timed::Fitted;
 use super::timed::Timed;
@@ -95,9 +96,15 @@ pub enum PredictError {
         cause: RowError,
     },
     /// The stable model failed, and no other one can answer.
-    #[error("the stable model {}; the failure is counted, try again", .0.failure)]
-    Stable(InferenceError),
+    #[error("the stable model {0}; the failure is counted, try again")]
+    Stable(Failure),
+    /// Other requests kept the inference threads occupied.
+    #[error("the server is overloaded: no inference thread became free in time; try again")]
+    Overloaded,
 }
+
+/// Anyone can send requests, so a failing model must not fill the log.
+static STABLE_FAILED: LogLimit = LogLimit::new();
 
 fn position(row: usize, rows: usize) -> String {
     if rows > 1 { format!("instance {row}: ") } else { String::new() }
@@ -137,7 +144,7 @@ pub async fn predict(
         }
     }
     let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
-    let (answer, shadowing) = in_flight.record_stable(outcome, stable_deadline, &rows)?;
+    let (answer, shadowing) = in_flight.record_stable(outcome, stable_deadline, clock, &rows)?;
     shadow.keep(&rows, shadowing.map(|canary_slot| canary_slot.rollout));
     if let Some(canary_slot) = shadowing {
         let stable = (&answer.outputs[..], per_row(answer.latency, &rows));
@@ -204,12 +211,15 @@ impl<'a> InFlight<'a> {
             }
             Err(error) => {
                 let key_use = self.assigned.key_use;
-                self.live.recorder.record_failure(Track::Canary, key_use, error.failure);
-                // One segment's failures may have opened the breaker; they say nothing about others.
-                if error.failure != Failure::BreakerOpen {
-                    self.live.recorder.record_failure_in(&self.segments, Track::Canary, key_use);
+                if let InferenceError::Failed { failure, .. } = error {
+                    self.live.recorder.record_failure(Track::Canary, key_use, failure);
+                    // One segment's failures may have opened the breaker; they say nothing about others.
+                    if failure != Failure::BreakerOpen {
+                        let recorder = &self.live.recorder;
+                        recorder.record_failure_in(&self.segments, Track::Canary, key_use);
+                    }
+                    canary_slot.failed(failure, || clock.steady());
                 }
-                canary_slot.failed(error.failure, || clock.steady());
                 tracing::debug!(
                     version = canary_slot.loaded.version.name,
                     ?error,
@@ -229,15 +239,28 @@ impl<'a> InFlight<'a> {
         &self,
         (latency, outcome): Timed,
         stable_deadline: Duration,
+        clock: &dyn Clock,
         rows: &[Row<'_>],
     ) -> Result<(Answer, Option<&'a CanarySlot>), PredictError> {
         let fallback = self.lost.is_some();
         let outputs = outcome.map_err(|error| {
-            if !fallback {
-                self.record_failure(error.failure);
+            if let Some(count) = STABLE_FAILED.due(clock.steady()) {
+                tracing::warn!(
+                    version = self.live.stable.version.name,
+                    ?error,
+                    count,
+                    "stable failed"
+                );
             }
-            tracing::warn!(version = self.live.stable.version.name, ?error, "stable failed");
-            PredictError::Stable(error)
+            match error {
+                InferenceError::Failed { failure, .. } => {
+                    if !fallback {
+                        self.record_failure(failure);
+                    }
+                    PredictError::Stable(failure)
+                }
+                InferenceError::Overloaded => PredictError::Overloaded,
+            }
         })?;
         let canary_slot = self.live.canary.as_ref();
         // Both tracks are measured alike: what would be too late for the canary counts as late for
@@ -301,6 +324,5 @@ fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictEr
 }
 
 fn breaker_open() -> InferenceError {
-    let detail = "the circuit breaker is open".to_owned();
-    InferenceError { failure: Failure::BreakerOpen, detail }
+    InferenceError::failed(Failure::BreakerOpen, "the circuit breaker is open")
 }

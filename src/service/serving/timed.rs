@@ -57,8 +57,8 @@ async fn waited_for(
         return Err(late(deadline));
     }
     if fault.fails {
-        let detail = "an error that was injected on purpose".to_owned();
-        return Err(InferenceError { failure: Failure::Error, detail });
+        let detail = "an error that was injected on purpose";
+        return Err(InferenceError::failed(Failure::Error, detail));
     }
     let kind = loaded.inference.model().output();
     loaded.inference.run(rows, left).await.map(|outputs| fault.shifted(kind, outputs))
@@ -71,6 +71,5 @@ pub(crate) fn per_row(latency: Duration, rows: &[Row<'_>]) -> f64 {
 }
 
 fn late(deadline: Duration) -> InferenceError {
-    let detail = format!("no answer within {deadline:?}");
-    InferenceError { failure: Failure::Deadline, detail }
+    InferenceError::failed(Failure::Deadline, format!("no answer within {deadline:?}"))
 }

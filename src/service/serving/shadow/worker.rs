@@ -13,6 +13,7 @@ use crate::canary::Refusal;
 use crate::canary::observed::pairs::Pair;
 use crate::service::serving::Serving;
 use crate::service::serving::faults::Fault;
+use crate::service::serving::inference::InferenceError;
 use crate::service::serving::inference::scores;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
@@ -84,14 +85,16 @@ impl Serving {
             timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, rows).await;
         let canary = match outcome {
             Ok(canary) => canary,
-            Err(error) => {
-                live.recorder.record_pair_failure(error.failure);
+            Err(InferenceError::Overloaded) => return live.recorder.drop_pair(),
+            Err(InferenceError::Failed { failure, detail }) => {
+                live.recorder.record_pair_failure(failure);
                 if let Some(breaker) = &canary_slot.breaker {
                     breaker.failed_in_shadow();
                 }
                 tracing::debug!(
                     version = canary_slot.loaded.version.name,
-                    ?error,
+                    ?failure,
+                    detail,
                     "failed in shadow"
                 );
                 return;
