@@ -71,7 +71,11 @@ fn a_body_of_another_shape_is_refused() {
     let rows = vec!["[1,1,1,1,1]"; 10_001].join(",");
     let rows = format!(r#"{{"instances": [{rows}]}}"#);
     assert_all_refused(&[
-        (rows.as_bytes(), "too many rows", bad(&["instances", "10001 rows", "1 to 10000"])),
+        (
+            rows.as_bytes(),
+            "too many rows",
+            bad(&["instances", "more than 10000 rows", "1 to 10000"]),
+        ),
         (b"{}", "nothing in it", bad(&["features is missing", r#"{"features": [0.5"#])),
         (b"null", "null", bad(&[])),
         (b"5", "a number", bad(&[])),

@@ -2,10 +2,11 @@
 //!
 //! - [`body`]: plain JSON within limits of size and time.
 //! - [`fields`]: rules of single fields.
-//! - `segments`: the segments of a prediction.
+//! - `rows`, `segments`: the rows and the segments of a prediction.
 //! - [`headers`]: the key and the track of a prediction.
 
 pub mod body;
 pub mod fields;
 pub mod headers;
+pub(crate) mod rows;
 pub(crate) mod segments;

@@ -16,6 +16,7 @@ use crate::http::answer::written;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::fields::check_key;
+use crate::http::reading::rows::Instances;
 use crate::http::reading::segments::RequestSegments;
 use crate::http::shared::Shared;
 use crate::model::Features;
@@ -33,7 +34,7 @@ struct Body<'a> {
     features: Option<Features<'a>>,
     /// Many rows, all answered by the same track.
     #[serde(borrow)]
-    instances: Option<Vec<Features<'a>>>,
+    instances: Option<Instances<'a>>,
     /// Requests with the same key get the same track.
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
@@ -78,9 +79,6 @@ struct Row {
     prediction_id: Option<String>,
 }
 
-/// Maximum number of rows: a larger answer could not be buffered for every slow reader.
-const MAX_ROWS: usize = 10_000;
-
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
 
 /// Bodies that a worker handles itself: at some 40 ns for a value of at least three bytes, this takes 0.2 ms at
@@ -115,13 +113,7 @@ async fn answered(body: &[u8], headers: &HeaderMap, shared: &Shared) -> Result<V
     let single = body.features.is_some();
     let rows = match (body.features, body.instances) {
         (Some(row), None) => vec![row],
-        (None, Some(rows)) if (1..=MAX_ROWS).contains(&rows.len()) => rows,
-        (None, Some(rows)) => {
-            let count = rows.len();
-            return Err(Problem::field(format_args!(
-                "instances: {count} rows; send 1 to {MAX_ROWS} per request"
-            )));
-        }
+        (None, Some(Instances(rows))) => rows,
         (None, None) => return Err(Problem::missing("features", EXAMPLE)),
         (Some(_), Some(_)) => {
             return Err(Problem::field("features excludes instances; send one of them"));

@@ -64,13 +64,47 @@ pub enum Features<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FeaturesVisitor)
+        RowSeed::default().deserialize(deserializer)
     }
 }
 
-struct FeaturesVisitor;
+/// Reads a row that is expected to have this many values. Nothing is reserved for a row without any: a client
+/// could send hundreds of thousands of them.
+#[derive(Clone, Copy)]
+pub(crate) struct RowSeed(usize);
 
-impl<'de> Visitor<'de> for FeaturesVisitor {
+impl Default for RowSeed {
+    fn default() -> RowSeed {
+        RowSeed(8)
+    }
+}
+
+impl RowSeed {
+    /// Expects a row like this one.
+    pub(crate) fn like(row: &Features<'_>) -> RowSeed {
+        RowSeed(match row {
+            Features::Ordered(values) => values.len(),
+            Features::Named(pairs) => pairs.len(),
+        })
+    }
+
+    fn push<T>(self, values: &mut Vec<T>, value: T) {
+        if values.is_empty() {
+            values.reserve_exact(self.0.max(1));
+        }
+        values.push(value);
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed {
+    type Value = Features<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed {
     type Value = Features<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,19 +112,18 @@ impl<'de> Visitor<'de> for FeaturesVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // Capped, since a client controls the hint.
-        let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(8).min(64));
+        let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed(Place::Position(values.len())))? {
-            values.push(value);
+            self.push(&mut values, value);
         }
         Ok(Features::Ordered(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(8).min(64));
+        let mut pairs = Vec::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let value = map.next_value_seed(ValueSeed(Place::Name(&name)))?;
-            pairs.push((name, value));
+            self.push(&mut pairs, (name, value));
         }
         Ok(Features::Named(pairs))
     }

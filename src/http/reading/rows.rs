@@ -1,0 +1,76 @@
+//! The `instances` of a prediction: at most 10,000 rows, counted while they are read.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
+use serde::de::IgnoredAny;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+
+use crate::model::Features;
+use crate::model::schema::features::RowSeed;
+
+/// Maximum number of rows: a larger answer could not be buffered for every slow reader.
+const MAX_ROWS: usize = 10_000;
+
+/// 1 to 10,000 rows.
+#[derive(Debug)]
+pub struct Instances<'a>(pub Vec<Features<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Instances<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instances<'a>, D::Error> {
+        deserializer.deserialize_seq(Rows).map(Instances)
+    }
+}
+
+struct Rows;
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Vec<Features<'de>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let out_of_range = |count: &str| {
+            A::Error::custom(format_args!("{count} rows; send 1 to {MAX_ROWS} per request"))
+        };
+        let mut rows: Vec<Features<'de>> = Vec::new();
+        while rows.len() < MAX_ROWS {
+            // Rows are alike, so a row is as long as the one before it.
+            let expected = rows.last().map_or(RowSeed::default(), RowSeed::like);
+            match seq.next_element_seed(expected)? {
+                Some(row) => rows.push(row),
+                None if rows.is_empty() => return Err(out_of_range("0")),
+                None => return Ok(rows),
+            }
+        }
+        match seq.next_element::<IgnoredAny>()? {
+            Some(_) => Err(out_of_range("more than 10000")),
+            None => Ok(rows),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_while_they_are_read() {
+        let rows = |count: usize| {
+            let body = format!("[{}]", vec!["{}"; count].join(","));
+            serde_json::from_str::<Instances>(&body).map(|rows| rows.0.len())
+        };
+        assert_eq!(rows(1).unwrap(), 1);
+        assert_eq!(rows(MAX_ROWS).unwrap(), MAX_ROWS);
+        assert!(rows(0).unwrap_err().to_string().contains("0 rows; send 1 to 10000"));
+        let many = rows(300_000).unwrap_err();
+        assert!(many.to_string().contains("more than 10000 rows; send 1 to 10000"), "{many}");
+        // Stopped at row 10,001, not at the end of the body.
+        assert_eq!(many.column(), 1 + 3 * MAX_ROWS + 2, "{many}");
+    }
+}
