@@ -101,9 +101,11 @@ settings! {
     workers: usize = std::thread::available_parallelism().map_or(1, usize::from), flag "N";
     /// Seed that makes the split repeatable [default: random]
     seed: Option<u64> = None, flag "N";
-    /// Bearer token that /admin requires; without one, /admin answers only on a loopback address
+    /// Bearer token that /admin and reports require; without one, /admin answers only on a loopback address
     #[serde(skip_serializing)]
     admin_token: Option<Secret> = None, flag "TOKEN";
+    /// Let clients without the token use /record, /feedback and /reset
+    open_reports: bool = false, flag "";
     /// Default share of traffic of a canary, in percent
     traffic_percent: Weight = Policy::default().weight, flag "PERCENT";
     /// Let POST /admin/inject break a canary on purpose, for tests and demonstrations
@@ -196,6 +198,9 @@ pub struct RecentRequestsSettings {
     pub capacity: usize,
 }
 
+/// Minimum length of a secret, as for the secrets of webhooks.
+const MIN_SECRET_BYTES: usize = 16;
+
 /// A secret, which is never printed.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
@@ -214,6 +219,9 @@ impl TryFrom<String> for Secret {
     fn try_from(text: String) -> Result<Secret, &'static str> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("empty or not visible ASCII; use another token, or leave the setting out");
+        }
+        if text.len() < MIN_SECRET_BYTES {
+            return Err("a token that can be guessed; use at least 16 characters");
         }
         Ok(Secret(text))
     }
@@ -312,6 +320,7 @@ impl Settings {
             body_deadline: self.body_deadline,
             drain_deadline: self.drain_deadline,
             access: Access::new(listens_on, self.admin_token.as_ref().map(Secret::reveal)),
+            open_reports: self.open_reports,
             request_headers: headers,
         })
     }

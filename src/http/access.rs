@@ -1,12 +1,14 @@
-//! Access to `/admin`.
+//! Access to `/admin`, and to the routes that report outcomes.
 //!
-//! On a loopback address every process on this machine has access; elsewhere only clients with the
-//! token. Web pages of other sites never have access.
+//! On a loopback address every process on this machine has access, but no client behind a proxy; elsewhere only
+//! clients with the token. Web pages of other sites never have access. With a token, reports need it as well,
+//! because they decide what the judge sees.
 
 use std::net::IpAddr;
 
 use actix_web::http::header;
 use actix_web::http::header::HeaderMap;
+use actix_web::http::header::HeaderName;
 
 use super::problem::Kind;
 use super::problem::Problem;
@@ -32,38 +34,81 @@ impl Access {
         }
     }
 
-    /// Checks a request.
+    /// Checks a request to `/admin`.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         same_site(headers)?;
         match self {
-            Access::Open if is_rebound(headers) => Err(Problem::new(
-                Kind::Forbidden,
-                "Host: a server without a token answers /admin only under an IP address or localhost; \
-                 use http://127.0.0.1, or start the server with --admin-token",
-            )),
-            Access::Open => Ok(()),
+            Access::Open => {
+                check_host(headers)?;
+                check_forwarded(headers)
+            }
             Access::Closed => Err(Problem::new(
                 Kind::Forbidden,
                 "this server listens to the network without a token, so /admin is closed; start it \
                  with --admin-token, or with --listen on a loopback address",
             )),
-            Access::Token(expected) => {
-                let given = headers
-                    .get(header::AUTHORIZATION)
-                    .and_then(|value| value.to_str().ok()?.split_once(' '))
-                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                    .map(|(_, token)| token);
-                // Hashes compare in constant time, so the token cannot be guessed byte by byte.
-                match given {
-                    Some(given) if blake3::hash(given.as_bytes()) == *expected => Ok(()),
-                    Some(_) | None => Err(Problem::new(
-                        Kind::Unauthorized,
-                        "this server requires a token; send Authorization: Bearer TOKEN",
-                    )),
-                }
-            }
+            Access::Token(expected) => check_token(headers, expected),
         }
     }
+
+    /// Checks a request to `/record`, `/feedback` or `/reset`.
+    pub(crate) fn check_report(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        match self {
+            // Sent by a page, which may have reached this machine under a name of its own.
+            Access::Open if headers.contains_key(header::ORIGIN) => check_host(headers),
+            Access::Open | Access::Closed => Ok(()),
+            Access::Token(expected) => check_token(headers, expected),
+        }
+    }
+}
+
+fn check_token(headers: &HeaderMap, expected: &blake3::Hash) -> Result<(), Problem> {
+    let unauthorized = |detail| Err(Problem::new(Kind::Unauthorized, detail));
+    let mut given = headers.get_all(header::AUTHORIZATION);
+    let value = given.next();
+    if given.next().is_some() {
+        return unauthorized("Authorization: sent more than once; send it once");
+    }
+    let token = value
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token);
+    // Hashes compare in constant time, so the token cannot be guessed byte by byte.
+    match token {
+        Some(token) if blake3::hash(token.as_bytes()) == *expected => Ok(()),
+        Some(_) | None => {
+            unauthorized("this server requires a token; send Authorization: Bearer TOKEN")
+        }
+    }
+}
+
+/// A proxy on this machine makes every client look local.
+fn check_forwarded(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_forwarded = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-") || ["forwarded", "via", "x-real-ip"].contains(&name)
+    };
+    match headers.keys().find(is_forwarded) {
+        None => Ok(()),
+        Some(name) => Err(Problem::new(
+            Kind::Forbidden,
+            format_args!(
+                "header {name}: a server without a token does not answer /admin through a proxy; send \
+                 the request directly, or start the server with --admin-token"
+            ),
+        )),
+    }
+}
+
+fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
+    if !is_rebound(headers) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Forbidden,
+        "Host: a server without a token answers this request only under an IP address or localhost; use \
+         http://127.0.0.1, or start the server with --admin-token",
+    ))
 }
 
 /// Refuses requests that a browser sends for a page of another site.

@@ -4,7 +4,7 @@
 //! - [`reading`]: bodies, fields and headers of a request.
 //! - [`answer`]: what handlers take and answer.
 //! - [`problem`]: every error with its status code.
-//! - [`access`] and [`guard`]: who may use `/admin`.
+//! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
 //! - [`server`]: listening, and stopping without losing anything.
 
 pub mod problem;

@@ -5,6 +5,7 @@
 //! look for it.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fmt::Display;
 
 use actix_web::HttpResponse;
@@ -214,6 +215,12 @@ impl Problem {
         response
             .content_type("application/problem+json")
             .body(serde_json::to_string(&body).unwrap_or_default() + "\n")
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.detail)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Settings {
     pub drain_deadline: Duration,
     /// Who may use `/admin`.
     pub access: Access,
+    /// Whether `/record`, `/feedback` and `/reset` need no token.
+    pub open_reports: bool,
     /// Which headers of a prediction are read.
     pub request_headers: RequestHeaders,
 }

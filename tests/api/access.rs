@@ -1,5 +1,6 @@
 //! Access to /admin: open on this machine, with the token elsewhere, and never from a web page.
 
+use crate::client::CUSTOMER;
 use crate::client::Client;
 use crate::harness::Setup;
 use crate::harness::TestApp;
@@ -133,4 +134,89 @@ fn on_the_network_admin_is_open_with_the_token() {
         .spawn();
     app.deploy_canary().done();
     assert_eq!(Client::new(app.address, None).get("/admin/status").status, 401);
+}
+
+#[test]
+fn a_client_behind_a_proxy_may_not_use_admin_without_a_token() {
+    let app = TestApp::spawn();
+    for header in [
+        "x-forwarded-for: 203.0.113.9",
+        "x-forwarded-proto: https",
+        "forwarded: for=203.0.113.9",
+        "via: 1.1 proxy",
+        "x-real-ip: 203.0.113.9",
+    ] {
+        for route in ADMIN_ROUTES {
+            let path = route.split(' ').next_back().unwrap();
+            let expected = refused(403, "forbidden", &["through a proxy", "--admin-token"]);
+            let reply = raw::request(app.address, route, &[header], b"");
+            reply.assert_refused(expected, path, &format!("{header} at {route}"));
+        }
+        let predicted = format!(r#"{{"features": {CUSTOMER:?}}}"#);
+        let headers = [header, "content-type: application/json"];
+        raw::request(app.address, "POST /predict", &headers, predicted.as_bytes()).done();
+    }
+    assert_eq!(app.status()["revision"], 1, "nothing has happened");
+
+    let with_token = Setup::new()
+        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+        .spawn();
+    let token = format!("authorization: Bearer {TOKEN}");
+    let headers = [token.as_str(), "x-forwarded-for: 203.0.113.9"];
+    raw::request(with_token.address, "GET /admin/status", &headers, b"").done();
+}
+
+#[test]
+fn two_tokens_are_refused() {
+    let app = Setup::new()
+        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+        .spawn();
+    let right = format!("authorization: Bearer {TOKEN}");
+    let headers = [right.as_str(), "authorization: Bearer wrong"];
+    let reply = raw::request(app.address, "GET /admin/status", &headers, b"");
+    let expected = refused(401, "unauthorized", &["Authorization", "send it once"]);
+    reply.assert_refused(expected, "/admin/status", "the right token and a wrong one");
+}
+
+/// The routes that decide what the judge sees, with a body that is accepted.
+const REPORTS: [(&str, &str); 2] =
+    [("/record", r#"{"version": "canary", "score": 0.5}"#), ("/reset", "{}")];
+
+#[test]
+fn reports_need_the_token_if_there_is_one() {
+    let with_token = || {
+        Setup::new().given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+    };
+    let app = with_token().spawn();
+    let stranger = Client::new(app.address, None);
+    let label = r#"{"prediction_id": "x", "outcome": 1}"#;
+    for (path, body) in REPORTS.into_iter().chain([("/feedback", label)]) {
+        let expected = refused(401, "unauthorized", &["Authorization: Bearer"]);
+        stranger.post_text(path, body).assert_refused(expected, path, "a report without the token");
+        assert_ne!(app.post_text(path, body).status, 401, "{path} with the token");
+    }
+    stranger.get("/status").done();
+    let open = with_token().given(|given| given.open_reports = true).spawn();
+    let stranger = Client::new(open.address, None);
+    for (path, body) in REPORTS {
+        stranger.post_text(path, body).done();
+    }
+    assert_eq!(stranger.get("/admin/status").status, 401);
+}
+
+#[test]
+fn a_page_whose_name_resolves_to_this_machine_may_not_report() {
+    let app = TestApp::spawn();
+    let json = "content-type: application/json";
+    for (path, body) in REPORTS {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: evil.example\r\norigin: http://evil.example\r\n{json}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let reply = raw::exchange(app.address, head.as_bytes());
+        reply.assert_refused(refused(403, "forbidden", &["Host", "127.0.0.1"]), path, "a page");
+        let own = format!("origin: http://{}", app.address);
+        raw::request(app.address, &format!("POST {path}"), &[&own, json], body.as_bytes()).done();
+    }
 }

@@ -48,8 +48,11 @@ fn a_body_with_a_typing_error_is_refused_with_what_was_meant() {
 #[test]
 fn what_is_shown_can_be_used_as_a_file_and_names_the_templates() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("serin.toml"), "workers = 3\nadmin_token = \"hidden\"\n")
-        .unwrap();
+    std::fs::write(
+        folder.path().join("serin.toml"),
+        "workers = 3\nadmin_token = \"hidden-and-never-shown\"\n",
+    )
+    .unwrap();
     let shown = text(&config(folder.path(), &["show", "--bake", "10m"]));
     assert!(shown.starts_with("# admin_token is set and not shown (serin.toml)\n"), "{shown}");
     for expected in [

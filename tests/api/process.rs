@@ -117,6 +117,7 @@ fn a_start_that_fails_ends_with_code_2_and_says_what_to_do() {
         (&["--store", "sqlite:notes.txt"], &["notes.txt", "--store"]),
         (&["--store", "sqlite:no/such/folder/serin.db"], &["no/such/folder", "check the path"]),
         (&["--admin-token", ""], &["--admin-token: empty"]),
+        (&["--admin-token", "secret"], &["--admin-token: ", "at least 16 characters"]),
     ] {
         let mut command = serin(folder.path());
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);

@@ -27,7 +27,14 @@ fn file(text: &str) -> anyhow::Result<Settings> {
 #[test]
 fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     let text = "workers = 3\nbake = \"10m\"\n[plan]\nlook = \"2s\"\n";
-    let arguments = ["--workers", "2", "--admin-token", "12345", "--seed", "18446744073709551615"];
+    let arguments = [
+        "--workers",
+        "2",
+        "--admin-token",
+        "correct-horse-battery",
+        "--seed",
+        "18446744073709551615",
+    ];
     let layers = layers(&arguments, text);
     let settings = layers.settings().unwrap();
     assert_eq!(settings.workers, 2);
@@ -138,7 +145,7 @@ fn settings_are_written_as_they_are_read() {
 
 #[test]
 fn no_secret_is_printed() {
-    let settings = file("admin_token = \"hidden\"").unwrap();
+    let settings = file("admin_token = \"hidden-and-never-shown\"").unwrap();
     let printed = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
     assert!(!printed.contains("hidden"), "{printed}");
 }

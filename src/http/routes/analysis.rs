@@ -1,6 +1,6 @@
 //! `POST /record`, `GET /status`, `POST /reset`: values measured elsewhere.
 //!
-//! They need no admin token, like `/predict`.
+//! `/status` is as open as `/predict`; the other two need the admin token if there is one.
 
 use serde::Deserialize;
 use serde_json::json;

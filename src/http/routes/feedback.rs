@@ -1,4 +1,5 @@
-//! `POST /feedback`: actual outcomes of predictions, one or many. Open to every client of `/predict`.
+//! `POST /feedback`: actual outcomes of predictions, one or many. It needs the admin
+//! token if there is one.
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! All routes, on one screen.
 //!
-//! - [`predict`], [`feedback`]: open to clients of the model.
+//! - [`predict`]: open to every client. [`feedback`]: labels of its answers.
 //! - [`analysis`]: values measured elsewhere: `/record`, `/analyze`, `/status`, `/reset`.
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
@@ -24,6 +24,7 @@ use super::answer::get;
 use super::answer::post;
 use super::answer::probe;
 use super::guard::guard;
+use super::guard::guard_report;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body::ContentType;
@@ -33,11 +34,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
     let (optional, required) = (ContentType::Optional, ContentType::Required);
     config
         .service(post("/predict", optional, predict::predict))
-        .service(post("/feedback", optional, feedback::feedback))
-        .service(post("/record", optional, analysis::record))
+        .service(post("/feedback", optional, feedback::feedback).wrap(from_fn(guard_report)))
+        .service(post("/record", optional, analysis::record).wrap(from_fn(guard_report)))
         .service(post("/analyze", optional, analyze::analyze))
         .service(get("/status", analysis::status))
-        .service(post("/reset", optional, analysis::reset))
+        .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
         .service(
