@@ -134,7 +134,8 @@ impl Server {
         let thread = thread::spawn(move || {
             // A dropped sender also means stop.
             let shutdown = async { drop(stopped.await) };
-            let serving = http::run(listener, serving, http_settings, shutdown);
+            let serving =
+                http::run(listener, serving, http_settings, shutdown, std::future::pending());
             actix_web::rt::System::new().block_on(serving)
         });
         Ok(Server { address, service, stop, thread })

@@ -39,6 +39,7 @@ use crate::service::serving::shadow::queue::Retention;
 use crate::store::Location;
 use crate::text::fields::FieldError;
 use crate::text::ranges::DurationWithin;
+use crate::text::ranges::HOUR;
 use crate::text::ranges::MILLISECOND;
 use crate::text::ranges::MONTH;
 use crate::text::ranges::integer;
@@ -127,6 +128,9 @@ settings! {
     /// Time limit for a client to send a body
     #[serde(with = "Deadline")]
     body_deadline: Duration = Duration::from_secs(10), flag "DURATION";
+    /// Time between losing readiness and closing connections at shutdown
+    #[serde(with = "DurationWithin::<0, HOUR>")]
+    drain_delay: Duration = Duration::from_millis(500), flag "DURATION";
     /// Time limit for requests in flight at shutdown
     #[serde(with = "Deadline")]
     drain_deadline: Duration = Duration::from_secs(30), flag "DURATION";
@@ -318,6 +322,7 @@ impl Settings {
             connections: self.connections,
             body_limit: self.body_limit,
             body_deadline: self.body_deadline,
+            drain_delay: self.drain_delay,
             drain_deadline: self.drain_deadline,
             access: Access::new(listens_on, self.admin_token.as_ref().map(Secret::reveal)),
             open_reports: self.open_reports,

@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::Resource;
 use actix_web::Route;
+use actix_web::http::ConnectionType;
 use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::web;
@@ -19,6 +20,7 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body;
 use super::reading::body::ContentType;
+use super::reading::under_way::Reserved;
 use super::shared::Shared;
 use crate::service::Service;
 
@@ -31,6 +33,8 @@ pub struct Call {
     pub request: HttpRequest,
     /// The body; empty for GET.
     pub body: Bytes,
+    /// The room that the body takes among the bodies under way.
+    pub room: Option<Reserved>,
     /// The state that all handlers share.
     pub shared: Data<Shared>,
 }
@@ -62,25 +66,47 @@ fn route<F: Future<Output = Answer> + 'static>(
 ) -> Route {
     let answered = async move |request: &HttpRequest, payload, shared: Data<Shared>| {
         let body = match content_type {
-            Some(required) => body::read(request, payload, required, &shared.settings).await?,
-            None => Bytes::new(),
+            Some(required) => body::read(request, payload, required, &shared).await?,
+            None => {
+                body::discard(request, payload, &shared).await;
+                (Bytes::new(), None)
+            }
         };
-        handle(Call { request: request.clone(), body, shared }).await
+        let (body, room) = body;
+        handle(Call { request: request.clone(), body, room, shared }).await
     };
     web::method(method).to(
         move |request: HttpRequest, payload: Payload, shared: Data<Shared>| async move {
-            let answer = answered(&request, payload, shared).await;
-            answer.unwrap_or_else(|problem| problem.response(request.path()))
+            let answer = answered(&request, payload, shared.clone()).await;
+            let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
+            last_if_draining(answer, &shared)
         },
     )
 }
 
+/// A route that always answers with a problem.
+pub(super) fn refusing<F: Fn(&HttpRequest) -> HttpResponse + Clone + 'static>(refusal: F) -> Route {
+    web::to(move |request: HttpRequest, payload: Payload, shared: Data<Shared>| {
+        let refusal = refusal.clone();
+        async move {
+            body::discard(&request, payload, &shared).await;
+            last_if_draining(refusal(&request), &shared)
+        }
+    })
+}
+
+/// Tells the client to open another connection, if this server is about to stop.
+pub(super) fn last_if_draining(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
+    if !shared.service.serving.is_ready() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
 /// A resource that refuses other methods than its own.
 fn resource(path: &str, allowed: &'static str, route: Route) -> Resource {
-    web::resource(path).route(route).default_service(web::to(move |request: HttpRequest| {
-        let response = wrong_method(&request, allowed);
-        async move { response }
-    }))
+    let wrong_method = move |request: &HttpRequest| wrong_method(request, allowed);
+    web::resource(path).route(route).default_service(refusing(wrong_method))
 }
 
 fn wrong_method(request: &HttpRequest, allowed: &'static str) -> HttpResponse {

@@ -6,9 +6,12 @@ use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::web::Payload;
 
 use super::access::Access;
+use super::answer::last_if_draining;
 use super::problem::Problem;
+use super::reading::body;
 use super::shared::Shared;
 use crate::service::log_limit::LogLimit;
 
@@ -52,7 +55,7 @@ fn shared(request: &ServiceRequest) -> Option<Data<Shared>> {
 static REFUSED: LogLimit = LogLimit::new();
 
 async fn answered<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     shared: Option<Data<Shared>>,
     checked: Result<(), Problem>,
     next: Next<B>,
@@ -60,12 +63,16 @@ async fn answered<B: MessageBody + 'static>(
     let Err(problem) = checked else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    if let Some(shared) = shared
-        && let Some(count) = REFUSED.due(shared.service.serving.clock.steady())
-    {
-        let (path, peer) = (request.path(), request.peer_addr());
-        tracing::warn!(count, path, ?peer, "refused: {problem}");
+    let mut response = problem.response(request.path());
+    if let Some(shared) = shared {
+        if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
+            let (path, peer) = (request.path(), request.peer_addr());
+            tracing::warn!(count, path, ?peer, "refused: {problem}");
+        }
+        if let Ok(payload) = request.extract::<Payload>().await {
+            body::discard(request.request(), payload, &shared).await;
+        }
+        response = last_if_draining(response, &shared);
     }
-    let response = problem.response(request.path());
     Ok(request.into_response(response).map_into_right_body())
 }

@@ -9,6 +9,7 @@ use actix_web::App;
 use actix_web::HttpServer;
 use actix_web::web::Data;
 
+use super::reading::under_way::BodyRoom;
 use super::routes::routes;
 use super::settings::Settings;
 use super::shared::AnalysisQueue;
@@ -23,7 +24,9 @@ const HEADERS_DEADLINE: Duration = Duration::from_secs(5);
 /// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves until `shutdown` completes, then finishes open requests and saves what was observed.
+/// Serves until `shutdown` completes, then finishes open requests and saves what was observed. At first it only
+/// stops being ready: for the drain delay it still answers, and closes each connection after an answer. When
+/// `abort` completes, it waits for no request.
 ///
 /// Takes a bound listener, so that the caller knows its port.
 ///
@@ -34,14 +37,17 @@ pub async fn run(
     service: Arc<Service>,
     settings: Settings,
     shutdown: impl Future<Output = ()> + 'static,
+    abort: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let background = Background::start(service.clone())?;
     let (workers, connections) = (settings.workers, settings.connections);
+    let drain_delay = settings.drain_delay;
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
-    let batches = BatchQueue::new(workers);
+    let (batches, bodies) = (BatchQueue::new(workers), BodyRoom::new(settings.body_limit));
     let shared = Data::new(Shared {
         service: service.clone(),
         settings,
+        bodies,
         analyses: AnalysisQueue::default(),
         batches,
     });
@@ -58,8 +64,12 @@ pub async fn run(
     actix_web::rt::spawn(async move {
         shutdown.await;
         service.serving.drain();
+        tokio::time::sleep(drain_delay).await;
         handle.stop(true).await;
     });
-    let outcome = server.await;
+    let outcome = tokio::select! {
+        outcome = server => outcome,
+        () = abort => Ok(()),
+    };
     background.stop().and(outcome)
 }

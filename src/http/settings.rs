@@ -16,6 +16,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// How long a client may take to send its body.
     pub body_deadline: Duration,
+    /// How long the server still takes requests at shutdown, while it is not ready.
+    pub drain_delay: Duration,
     /// How long open requests may take to finish at shutdown.
     pub drain_deadline: Duration,
     /// Who may use `/admin`.

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::problem::Kind;
 use super::problem::Problem;
+use super::reading::under_way::BodyRoom;
 use super::settings::Settings;
 use crate::service::Service;
 
@@ -17,6 +18,8 @@ pub struct Shared {
     pub service: Arc<Service>,
     /// The settings.
     pub settings: Settings,
+    /// Room for the bodies that arrive.
+    pub bodies: BodyRoom,
     /// The queue of `/analyze`.
     pub analyses: AnalysisQueue,
     /// The queue of large predictions.

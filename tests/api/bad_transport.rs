@@ -1,5 +1,6 @@
 //! Errors found before the body is read: method, content type, size, time.
 
+use std::io::Read;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -127,6 +128,36 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(app.standing(), before);
     app.predict().done();
+}
+
+/// A client that reads `connection: close` sends its next request again, so it must not be carried out.
+#[test]
+fn what_an_answer_says_of_the_connection_is_true() {
+    let app = TestApp::spawn();
+    let json = ["content-type: application/json"];
+    let record = br#"{"version": "canary", "score": 0.5}"#;
+    let second = raw::written(app.address, "POST /record", &json, record);
+    let cases = [
+        ("POST /nope", 404),
+        ("GET /livez", 200),
+        ("PUT /predict", 405),
+        ("GET /admin/status", 200),
+        ("POST /predict", 422),
+    ];
+    for (head, status) in cases {
+        let first = raw::written(app.address, head, &json, b"{}");
+        let mut stream = raw::connect(app.address);
+        raw::send(&mut stream, &[first, second.clone()].concat());
+        let mut both = String::new();
+        while both.matches("HTTP/1.1 ").count() < 2 || !both.contains("recorded") {
+            let mut chunk = [0; 4096];
+            let length = stream.read(&mut chunk).unwrap();
+            assert_ne!(length, 0, "{head}: closed after {both:?}");
+            both += std::str::from_utf8(&chunk[..length]).unwrap();
+        }
+        assert!(both.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {both}");
+        assert!(!both.to_ascii_lowercase().contains("connection: close"), "{head}: {both}");
+    }
 }
 
 #[test]

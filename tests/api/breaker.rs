@@ -92,7 +92,8 @@ fn failures_counted_by_the_open_breaker_roll_back_a_plan() {
     let answers: Vec<Value> =
         (0..40).map(|_| app.post("/predict", &json!({ "features": CUSTOMER })).done()).collect();
     let waited = |answer: &&Value| answer["latency_ms"].as_f64().unwrap() >= 50.0;
-    assert_eq!(answers.iter().filter(waited).count(), 5);
+    // Four predictions hang in four threads, and the fifth fails at once.
+    assert_eq!(answers.iter().filter(waited).count(), 4);
     while !app.status()["canary"].is_null() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

@@ -135,6 +135,7 @@ impl Setup {
         let settings = Settings {
             listen: "127.0.0.1:0".to_owned(),
             store: Location::Memory,
+            drain_delay: Duration::ZERO,
             ..Settings::default()
         };
         Setup { folder: tempfile::tempdir().unwrap(), settings, hold: Arc::default() }
@@ -191,7 +192,8 @@ impl Setup {
         let thread = std::thread::spawn(move || {
             // A dropped sender also means stop.
             let shutdown = async { drop(stopped.await) };
-            let serving = http::run(listener, service, http_settings, shutdown);
+            let serving =
+                http::run(listener, service, http_settings, shutdown, std::future::pending());
             actix_web::rt::System::new().block_on(serving)
         });
         let address = SocketAddr::from(([127, 0, 0, 1], bound.port()));

@@ -72,6 +72,71 @@ fn sigterm_ends_it_with_code_0_and_loses_nothing() {
 }
 
 #[test]
+fn a_closed_terminal_stops_it_as_sigterm_does() {
+    let folder = folder();
+    let (process, client) = serve(folder.path());
+    client.deploy_canary().done();
+    client.predict_times(200);
+    process.signal("-HUP");
+    assert_eq!(process.ended().code(), Some(0));
+    let (_process, client) = serve(folder.path());
+    assert_eq!(client.standing()["tracks"]["canary"]["samples"], 20);
+}
+
+#[test]
+fn before_it_stops_it_is_not_ready_and_closes_each_connection_after_an_answer() {
+    let folder = folder();
+    let mut process = Process::start_with(folder.path(), &["--drain-delay", "10s"]);
+    let address = process.address(folder.path());
+    let mut kept = raw::connect(address);
+    let body = json!({ "features": CUSTOMER }).to_string();
+    let predict = raw::written(address, "POST /predict", &[], body.as_bytes());
+    raw::send(&mut kept, &predict);
+    let answer = raw::receive(&mut kept).unwrap();
+    assert_eq!((answer.status, answer.headers.get("connection")), (200, None));
+    process.signal("-TERM");
+    let not_ready = loop {
+        let ready = raw::request(address, "GET /readyz", &[], b"");
+        if ready.status != 200 {
+            break ready;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!((not_ready.status, not_ready.header("connection")), (503, "close"));
+    raw::send(&mut kept, &predict);
+    let last = raw::receive(&mut kept).unwrap();
+    assert_eq!((last.status, last.header("connection")), (200, "close"));
+    assert!(raw::receive(&mut kept).is_none(), "the connection is closed");
+    let unknown = raw::request(address, "GET /nothing", &[], b"");
+    assert_eq!((unknown.status, unknown.header("connection")), (404, "close"));
+    assert_eq!(process.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_without_waiting_for_requests() {
+    let folder = folder();
+    let hour = ["--drain-deadline", "1h", "--canary-deadline", "1h", "--drain-delay", "0s"];
+    let mut process = Process::start_with(folder.path(), &hour);
+    let address = process.address(folder.path());
+    let client = Client::new(address, None);
+    client.deploy_canary().done();
+    client.set_traffic(100).done();
+    client.predict_times(20);
+    client.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 60_000 })).done();
+    let mut stuck = raw::connect(address);
+    let body = json!({ "features": CUSTOMER }).to_string();
+    raw::send(&mut stuck, &raw::written(address, "POST /predict", &[], body.as_bytes()));
+    std::thread::sleep(Duration::from_millis(200));
+    process.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    process.signal("-TERM");
+    assert_eq!(process.ended().code(), Some(0));
+    assert!(raw::receive(&mut stuck).is_none());
+    let (_process, client) = serve(folder.path());
+    assert_eq!(client.standing()["tracks"]["canary"]["samples"], 20, "what was answered is kept");
+}
+
+#[test]
 fn kill_minus_nine_loses_no_acknowledged_command() {
     let folder = folder();
     let (mut process, client) = serve(folder.path());

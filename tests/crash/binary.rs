@@ -28,12 +28,18 @@ pub struct Process {
 impl Process {
     /// Starts it, and does not wait until it listens.
     pub fn start(folder: &Path) -> Process {
+        Process::start_with(folder, &[])
+    }
+
+    /// Starts it with further arguments.
+    pub fn start_with(folder: &Path, arguments: &[&str]) -> Process {
         // The file of the process before this one names a port that is gone.
         let _ = fs::remove_file(folder.join("port"));
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let child = serin(folder)
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port", "--log", "warn"])
             .args(["--models", "models", "--store", "sqlite:serin.db"])
+            .args(arguments)
             .stderr(log)
             .spawn()
             .unwrap();
@@ -62,9 +68,19 @@ impl Process {
     }
 
     /// Asks it to end, and waits until it has.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(self) -> ExitStatus {
+        self.signal("-TERM");
+        self.ended()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }

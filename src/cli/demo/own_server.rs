@@ -1,9 +1,11 @@
 //! A server in this process, on a free port, for commands that need one of their own.
 
+use std::future::pending;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::anyhow;
@@ -43,6 +45,7 @@ impl Server {
             models: models.to_owned(),
             allow_injection: true,
             segments,
+            drain_delay: Duration::ZERO,
             ..Settings::default()
         };
         let service = Service::start(
@@ -59,7 +62,8 @@ impl Server {
         let thread = std::thread::spawn(move || {
             // A dropped sender means the same as a message: stop.
             let shutdown = async { drop(stopped.await) };
-            let serving = http::run(listener, Arc::new(service), http_settings, shutdown);
+            let serving =
+                http::run(listener, Arc::new(service), http_settings, shutdown, pending());
             actix_web::rt::System::new().block_on(async {
                 actix_web::rt::spawn(async move {
                     if tokio::signal::ctrl_c().await.is_ok() {

@@ -1,10 +1,11 @@
 //! Commands that run or prepare a server.
 //!
-//! - [`serve`]: the server.
+//! - [`serve`]: the server; `signals`: what stops it.
 //! - [`train`], [`inspect`]: make a model file, and show what it contains.
 //! - [`config`]: show the settings, or check a settings file.
 
 pub mod config;
 pub mod inspect;
 pub mod serve;
+mod signals;
 pub mod train;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use clap::ValueEnum;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::signals::Signals;
+use super::signals::reached;
 use crate::cli::settings::Settings;
 use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::Layers;
@@ -53,7 +53,7 @@ enum LogFormat {
     Json,
 }
 
-/// Serves until SIGTERM or Ctrl-C.
+/// Serves until SIGTERM, SIGHUP or Ctrl-C. A second signal ends it without waiting for requests.
 ///
 /// # Errors
 /// When the settings are invalid, or the store, a model or the address is not available.
@@ -87,16 +87,18 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let http = within_open_files(settings.http(address.ip())?);
     actix_web::rt::System::new().block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let signals = Signals::new()?;
+        let (first, second) = (signals.stops.subscribe(), signals.stops.subscribe());
+        actix_web::rt::spawn(signals.count());
         let shutdown = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping: finishing open requests");
+            reached(first, 1).await;
+            tracing::info!("stopping: finishing open requests; a second signal ends at once");
         };
-        http::run(listener, service, http, shutdown).await
+        let abort = async move {
+            reached(second, 2).await;
+            tracing::warn!("stopping at once: open requests are cut");
+        };
+        http::run(listener, service, http, shutdown, abort).await
     })?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,10 @@
 //! Reading a body: plain JSON, of limited size, within limited time.
 
+use std::future::Future;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::http::header::HeaderValue;
@@ -7,9 +12,11 @@ use actix_web::web::Bytes;
 use actix_web::web::Payload;
 use serde::Deserialize;
 
+use super::under_way::Reserved;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
+use crate::http::shared::Shared;
 use crate::text::fields;
 
 /// Whether a body must say that it is JSON.
@@ -26,7 +33,7 @@ pub enum ContentType {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// The whole body.
+/// The whole body, and the room it takes if it had to be waited for.
 ///
 /// # Errors
 /// When it is compressed, of another type, too large, too slow, or breaks off.
@@ -34,9 +41,10 @@ pub async fn read(
     request: &HttpRequest,
     payload: Payload,
     content_type: ContentType,
-    settings: &Settings,
-) -> Result<Bytes, Problem> {
+    shared: &Shared,
+) -> Result<(Bytes, Option<Reserved>), Problem> {
     let headers = request.headers();
+    let arrived = whole(request, payload, shared).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
@@ -45,50 +53,72 @@ pub async fn read(
             format_args!("Content-Encoding: {encoding:?} is not supported; send plain JSON"),
         ));
     }
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let too_large = || {
-        let limit = settings.body_limit;
-        Problem::new(
-            Kind::BodyTooLarge,
-            format_args!("the body is larger than {limit} bytes; send fewer rows at once"),
-        )
-    };
-    if declared.is_some_and(|length: usize| length > settings.body_limit) {
-        return Err(too_large());
-    }
     // A page of another site can send a body without a type and without a preflight, so a request with
     // an Origin must name the type.
     let must_be_named =
         content_type == ContentType::Required || headers.contains_key(header::ORIGIN);
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-    let reading = payload.to_bytes_limited(settings.body_limit);
-    let bytes = match tokio::time::timeout(settings.body_deadline, reading).await {
-        Err(_) => {
-            let seconds = settings.body_deadline.as_secs_f64();
-            return Err(Problem::new(
-                Kind::BodyTooSlow,
-                format_args!("the body did not arrive within {seconds} s; send it again"),
-            ));
-        }
-        Ok(Err(_)) => return Err(too_large()),
-        Ok(Ok(Err(cause))) => {
-            return Err(Problem::new(
-                Kind::BodyBroken,
-                format_args!("the body is incomplete ({cause}); send it again"),
-            ));
-        }
-        Ok(Ok(Ok(bytes))) => bytes,
-    };
     match given {
         Some(given) if !is_json(given) => Err(Problem::new(
             Kind::UnsupportedMediaType,
             format_args!("Content-Type: {given:?} is not supported; send application/json"),
         )),
-        None if must_be_named && !bytes.is_empty() => Err(Problem::new(
+        None if must_be_named && !arrived.0.is_empty() => Err(Problem::new(
             Kind::UnsupportedMediaType,
             "Content-Type is missing; send application/json",
         )),
-        Some(_) | None => Ok(bytes),
+        Some(_) | None => Ok(arrived),
+    }
+}
+
+/// Reads a body that is not used: otherwise the next request would be looked for in it.
+pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) {
+    // The answer says what is wrong with the request, not with its body.
+    let _ = whole(request, payload, shared).await;
+}
+
+/// The whole body as it is.
+async fn whole(
+    request: &HttpRequest,
+    payload: Payload,
+    shared: &Shared,
+) -> Result<(Bytes, Option<Reserved>), Problem> {
+    let Settings { body_limit: limit, body_deadline: deadline, .. } = shared.settings;
+    let too_large = || {
+        Problem::new(
+            Kind::BodyTooLarge,
+            format_args!("the body is larger than {limit} bytes; send fewer rows at once"),
+        )
+    };
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let declared: Option<usize> = declared.and_then(|v| v.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut reading = pin!(payload.to_bytes_limited(limit));
+    // Most bodies arrive with their head and need neither room nor a timer.
+    let first = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+    let (outcome, room) = match first {
+        Poll::Ready(outcome) => (Ok(outcome), None),
+        Poll::Pending => {
+            let room = shared.bodies.reserve(declared.unwrap_or(limit))?;
+            (tokio::time::timeout(deadline, reading).await, Some(room))
+        }
+    };
+    match outcome {
+        Err(_) => {
+            let seconds = deadline.as_secs_f64();
+            Err(Problem::new(
+                Kind::BodyTooSlow,
+                format_args!("the body did not arrive within {seconds} s; send it again"),
+            ))
+        }
+        Ok(Err(_)) => Err(too_large()),
+        Ok(Ok(Err(cause))) => Err(Problem::new(
+            Kind::BodyBroken,
+            format_args!("the body is incomplete ({cause}); send it again"),
+        )),
+        Ok(Ok(Ok(bytes))) => Ok((bytes, room)),
     }
 }
 

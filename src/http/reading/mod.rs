@@ -1,6 +1,7 @@
 //! Reading requests.
 //!
 //! - [`body`]: plain JSON within limits of size and time.
+//! - `under_way`: how much memory bodies may take together.
 //! - [`fields`]: rules of single fields.
 //! - `rows`, `segments`: the rows and the segments of a prediction.
 //! - [`headers`]: the key and the track of a prediction.
@@ -10,3 +11,4 @@ pub mod fields;
 pub mod headers;
 pub(crate) mod rows;
 pub(crate) mod segments;
+pub(crate) mod under_way;

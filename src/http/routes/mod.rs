@@ -23,6 +23,7 @@ use actix_web::web;
 use super::answer::get;
 use super::answer::post;
 use super::answer::probe;
+use super::answer::refusing;
 use super::guard::guard;
 use super::guard::guard_report;
 use super::problem::Kind;
@@ -59,12 +60,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(get("/history", admin::history))
                 .service(get("/disagreements", shadow::disagreements))
                 .service(post("/replay-recent", required, shadow::replay_recent))
-                .default_service(web::to(no_route)),
+                .default_service(refusing(no_route)),
         )
-        .default_service(web::to(no_route));
+        .default_service(refusing(no_route));
 }
 
-async fn no_route(request: HttpRequest) -> HttpResponse {
+fn no_route(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     let detail = format!(
         "no route {path}; predictions are at POST /predict, the status is at GET /admin/status"

@@ -87,7 +87,7 @@ const SMALL_BODY: usize = 16 << 10;
 
 /// Answers a prediction request.
 pub async fn predict(call: Call) -> Answer {
-    let Call { request, body, shared } = call;
+    let Call { request, body, room, shared } = call;
     if body.len() <= SMALL_BODY {
         return Ok(with_json(answered(&body, request.headers(), &shared).await?));
     }
@@ -95,7 +95,7 @@ pub async fn predict(call: Call) -> Answer {
     let (headers, runtime) = (request.headers().clone(), Handle::current());
     let answer = web::block(move || {
         // Released only when the work is done, even if the client has gone by then.
-        let _permit = permit;
+        let (_permit, _room) = (permit, room);
         runtime.block_on(answered(&body, &headers, &shared))
     });
     Ok(with_json(answer.await.map_err(|_| too_busy())??))
