@@ -1,9 +1,12 @@
 //! The binary as a process: SIGTERM loses nothing, and a server that cannot start says why.
 
 use std::fs;
+use std::io::BufRead as _;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -205,4 +208,56 @@ fn a_start_that_fails_ends_with_code_2_and_says_what_to_do() {
         }
         assert!(!text.contains("panicked"), "{arguments:?}: {text}");
     }
+}
+
+/// A pipe that is full from the start, as the standard error of a server whose terminal or log driver reads nothing.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    // Ends with an error once the reader is dropped.
+    std::thread::spawn(move || while filler.write_all(&[b'.'; 4096]).is_ok() {});
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_nothing_reads_delays_no_command_and_no_end() {
+    let folder = folder();
+    let (reader, writer) = full_pipe();
+    let mut process =
+        Process::start_logging(folder.path(), writer, &["--log", "debug", "--store", "memory:"]);
+    let client = Client::new(process.address(folder.path()), None);
+    let plan =
+        json!({ "warm_up": "0s", "look": "100ms", "steps": [{ "weight": 50, "bake": "1h" }] });
+    client.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "plan": plan })).done();
+    client.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 10 })).done();
+    // The judge is not delayed either. 60 seconds are far more than it needs.
+    let start = Instant::now();
+    while client.status()["state"] != "idle" {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", client.status());
+        client.predict_times(20);
+    }
+    let again =
+        json!({ "model_path": "model_v2.bin", "override_quarantine": true, "reason": "test" });
+    client.deploy_canary_with(&again).done();
+    client.rollback_canary().done();
+    assert_eq!(process.terminate().code(), Some(0));
+    drop(reader);
+}
+
+#[test]
+fn a_log_that_recovers_reports_how_many_lines_were_dropped() {
+    let folder = folder();
+    let (reader, writer) = full_pipe();
+    let mut process = Process::start_logging(folder.path(), writer, &["--store", "memory:"]);
+    let client = Client::new(process.address(folder.path()), None);
+    // More lines than the queue holds.
+    for _ in 0..1100 {
+        client.toggle_slowdown().done();
+    }
+    let mut lines = std::io::BufReader::new(reader).lines().map(Result::unwrap);
+    let dropped = lines.find(|line| line.contains("log lines were dropped")).unwrap();
+    assert!(dropped.contains("ERROR"), "{dropped}");
+    std::thread::spawn(move || lines.count());
+    client.toggle_slowdown().done();
+    assert_eq!(process.terminate().code(), Some(0));
 }

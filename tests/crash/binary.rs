@@ -33,12 +33,18 @@ impl Process {
 
     /// Starts it with further arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Process {
+        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let arguments = [&["--log", "warn", "--store", "sqlite:serin.db"], arguments].concat();
+        Process::start_logging(folder, log, &arguments)
+    }
+
+    /// Starts it with this standard error and these arguments.
+    pub fn start_logging(folder: &Path, log: impl Into<Stdio>, arguments: &[&str]) -> Process {
         // The file of the process before this one names a port that is gone.
         let _ = fs::remove_file(folder.join("port"));
-        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let child = serin(folder)
-            .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port", "--log", "warn"])
-            .args(["--models", "models", "--store", "sqlite:serin.db"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port"])
+            .args(["--models", "models"])
             .args(arguments)
             .stderr(log)
             .spawn()

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod inspect;
+mod log;
 pub mod serve;
 mod signals;
 pub mod train;

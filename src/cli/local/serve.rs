@@ -1,6 +1,5 @@
 //! `serin serve`: the server.
 
-use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,12 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::log::Log;
+use super::log::LogFormat;
 use super::signals::Signals;
 use super::signals::reached;
 use crate::cli::settings::Settings;
@@ -45,20 +42,12 @@ pub struct ServeArgs {
     log_format: LogFormat,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    /// Readable lines
-    Text,
-    /// JSON lines
-    Json,
-}
-
 /// Serves until SIGTERM, SIGHUP or Ctrl-C. A second signal ends it without waiting for requests.
 ///
 /// # Errors
 /// When the settings are invalid, or the store, a model or the address is not available.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    start_log(args);
+    let _log = Log::start(args.log, args.log_format).context("cannot start the log")?;
     let settings = Layers::new(args.flags.clone(), args.config.as_deref())?.settings()?;
     let cannot_listen = || {
         format!(
@@ -119,25 +108,6 @@ fn within_open_files(http: http::Settings) -> http::Settings {
         );
     }
     http::Settings { connections, ..http }
-}
-
-fn start_log(args: &ServeArgs) {
-    // Libraries log warnings and errors only.
-    let quiet = args.log.min(LevelFilter::WARN);
-    // Anyone can send malformed requests: a line for each would let them fill the disk.
-    let malformed = if args.log >= LevelFilter::DEBUG { args.log } else { LevelFilter::OFF };
-    let filter = Targets::new()
-        .with_default(quiet)
-        .with_target("actix_http", malformed)
-        .with_target("serin", args.log);
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
-    let log = tracing_subscriber::registry().with(filter);
-    let started = match args.log_format {
-        LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
-        LogFormat::Json => log.with(lines.json()).try_init(),
-    };
-    // Fails only if another server in this process has started the log.
-    debug_assert!(started.is_ok(), "the log was started twice");
 }
 
 fn announce(settings: &Settings, service: &Service, address: std::net::SocketAddr, new: bool) {
