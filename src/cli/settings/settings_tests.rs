@@ -40,7 +40,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(settings.workers, 2);
     assert_eq!(settings.bake, Duration::from_secs(600));
     assert_eq!(settings.listen, "127.0.0.1:8000");
-    assert_eq!(settings.admin_token.unwrap().reveal(), "12345");
+    assert_eq!(settings.admin_token.unwrap().reveal(), "correct-horse-battery");
     assert_eq!(settings.seed, Some(u64::MAX));
     assert_eq!(layers.origin("workers"), "--workers");
     assert!(layers.origin("bake").ends_with("serin.toml"));

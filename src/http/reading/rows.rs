@@ -71,6 +71,6 @@ mod tests {
         let many = rows(300_000).unwrap_err();
         assert!(many.to_string().contains("more than 10000 rows; send 1 to 10000"), "{many}");
         // Stopped at row 10,001, not at the end of the body.
-        assert_eq!(many.column(), 1 + 3 * MAX_ROWS + 2, "{many}");
+        assert_eq!(many.column(), 1 + 3 * (MAX_ROWS + 1), "{many}");
     }
 }
