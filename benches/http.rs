@@ -6,7 +6,8 @@
 //! each pair. `cargo bench --bench http -- --same` loads two bare servers instead: the distance of its ratio
 //! from 1 is the resolution of the method. `-- --shadow` loads two servers whose canary gets no traffic, one of
 //! which shadows every request. Exit code 1 if a request sent alone takes 10 % longer with the shadow. Under
-//! full load the shadow also takes processor time.
+//! full load the shadow also takes processor time. `-- --kinds` compares requests with a key, by name, with
+//! segments, and of a thousand rows, each with the bare handler at the same number of rows.
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the throughput is below the limit, 2 if the
@@ -61,7 +62,13 @@ fn main() -> ExitCode {
     }
     let Some(arguments) = program::arguments() else { return ExitCode::SUCCESS };
     let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    exit_code(if is_given("--shadow") { shadow() } else { compare(is_given("--same")) })
+    exit_code(if is_given("--shadow") {
+        shadow()
+    } else if is_given("--kinds") {
+        kinds()
+    } else {
+        compare(is_given("--same"))
+    })
 }
 
 /// Whether the throughput limit was kept.
@@ -83,7 +90,7 @@ fn compare(same: bool) -> Fallible<bool> {
     tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
     let mut medians = Vec::new();
     for connections in CONNECTIONS {
-        medians.push(compare_at(connections, [name, "bare"], &ours, &bare)?);
+        medians.push(compare_at(connections, [name, "bare"], [&ours, &bare], [BODY, BODY])?);
     }
     if !same {
         the_canary_is_still_there(ours.address)?;
@@ -100,6 +107,34 @@ fn compare(same: bool) -> Fallible<bool> {
     Ok(lowest >= FLOOR)
 }
 
+/// Requests of each kind against the bare handler; always true, since there is no limit.
+fn kinds() -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    let ours = start_serin(folder.path(), "a", A_TENTH)?;
+    let bare = start_bare(folder.path(), "b")?;
+    let many = format!(r#"{{"instances":[{}]}}"#, vec!["[0.5,1.2,0.8,0.3,1.1]"; 1000].join(","));
+    let kinds = [
+        ("one row", BODY, BODY),
+        ("key", r#"{"features":[0.5,1.2,0.8,0.3,1.1],"key":"customer-17"}"#, BODY),
+        (
+            "names",
+            r#"{"features":{"tenure_years":0.5,"charge_ratio":1.2,"usage_ratio":0.8,"late_payment_share":0.3,"support_calls":1.1}}"#,
+            BODY,
+        ),
+        (
+            "segments",
+            r#"{"features":[0.5,1.2,0.8,0.3,1.1],"segments":{"region":"north","plan":"pro"}}"#,
+            BODY,
+        ),
+        ("1000 rows", &many, &many),
+    ];
+    tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
+    for (name, body, bare_body) in kinds {
+        compare_at(CONNECTIONS[0], [name, "bare"], [&ours, &bare], [body, bare_body])?;
+    }
+    Ok(true)
+}
+
 /// Whether shadowing leaves the latency of a single request within its limit.
 fn shadow() -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
@@ -112,7 +147,7 @@ fn shadow() -> Fallible<bool> {
     ));
     tell("connections  server     requests/s   CPU us/request   requests/s : off    CPU : off");
     for connections in CONNECTIONS {
-        compare_at(connections, ["shadow", "off"], &shadowing, &off)?;
+        compare_at(connections, ["shadow", "off"], [&shadowing, &off], [BODY, BODY])?;
     }
     let mut pairs = Vec::new();
     for round in 0..2 * ROUNDS + 1 {
@@ -142,21 +177,21 @@ fn shadow() -> Fallible<bool> {
 fn compare_at(
     connections: usize,
     [name, other]: [&str; 2],
-    ours: &Server,
-    bare: &Server,
+    [ours, bare]: [&Server; 2],
+    [our_body, bare_body]: [&str; 2],
 ) -> Fallible<f64> {
-    for server in [ours, bare] {
-        load(server, connections, WARM_UP)?;
+    for (server, body) in [(ours, our_body), (bare, bare_body)] {
+        load(server, body, connections, WARM_UP)?;
     }
     let mut pairs = Vec::new();
     for round in 0..ROUNDS {
         // The order alternates, so that a drift within the pair favors neither.
         pairs.push(if round % 2 == 0 {
-            let first = load(ours, connections, ROUND)?;
-            (first, load(bare, connections, ROUND)?)
+            let first = load(ours, our_body, connections, ROUND)?;
+            (first, load(bare, bare_body, connections, ROUND)?)
         } else {
-            let first = load(bare, connections, ROUND)?;
-            (load(ours, connections, ROUND)?, first)
+            let first = load(bare, bare_body, connections, ROUND)?;
+            (load(ours, our_body, connections, ROUND)?, first)
         });
     }
     let of = |pick: &dyn Fn(&(Load, Load)) -> f64| Spread::of(pairs.iter().map(pick).collect());

@@ -27,7 +27,9 @@ pub struct Load {
 }
 
 /// Loads one server for a duration, over new connections.
-pub fn load(server: &Server, connections: usize, duration: Duration) -> Fallible<Load> {
+pub fn load(server: &Server, body: &str, connections: usize, duration: Duration) -> Fallible<Load> {
+    let request = request_text("POST", "/predict", body);
+    let request = request.as_str();
     let mut clients = Vec::new();
     for _ in 0..CLIENT_THREADS {
         let mut streams = Vec::new();
@@ -41,7 +43,7 @@ pub fn load(server: &Server, connections: usize, duration: Duration) -> Fallible
     let counts: Vec<Fallible<u64>> = thread::scope(|scope| {
         let threads: Vec<_> = clients
             .into_iter()
-            .map(|streams| scope.spawn(move || run_client(streams, start + duration)))
+            .map(|streams| scope.spawn(move || run_client(streams, request, start + duration)))
             .collect();
         threads
             .into_iter()
@@ -69,8 +71,7 @@ pub fn latency_microseconds(server: &Server, duration: Duration) -> Fallible<f64
     taken.get(taken.len() / 2).copied().ok_or_else(|| "no request was answered".into())
 }
 
-fn run_client(mut connections: Vec<Connection>, end: Instant) -> Fallible<u64> {
-    let request = request_text("POST", "/predict", BODY);
+fn run_client(mut connections: Vec<Connection>, request: &str, end: Instant) -> Fallible<u64> {
     let mut answered = 0;
     while now() < end {
         for connection in &mut connections {
@@ -94,7 +95,7 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Connection { stream, buffer: vec![0; 16 * 1024] })
+        Ok(Connection { stream, buffer: vec![0; 256 * 1024] })
     }
 
     /// Reads exactly one answer and checks that it is a prediction.

@@ -96,11 +96,17 @@ pub fn start_serin(folder: &Path, name: &str, deployment: &str) -> Fallible<Serv
     if !trained.success() {
         return Err(format!("serin train: {trained}").into());
     }
+    let segments = folder.join("segments.toml");
+    fs::write(
+        &segments,
+        "[segments]\nregion = [\"north\", \"south\"]\nplan = [\"basic\", \"pro\"]\n",
+    )?;
     let mut command = Command::new(program);
     command
         .current_dir(folder)
         .args(["serve", "--store", "memory:", "--listen", "127.0.0.1:0"])
         .args(["--log", "warn", "--workers", &WORKERS.to_string()])
+        .env("SERIN_CONFIG", &segments)
         .arg("--models")
         .arg(&models)
         .arg("--port-file")
@@ -120,18 +126,26 @@ pub fn start_bare(folder: &Path, name: &str) -> Fallible<Server> {
     Server::start(&mut command, &port_file)
 }
 
-/// The body that the bare handler parses and ignores: five numbers.
+/// The body that the bare handler parses and ignores: rows of five numbers.
 #[derive(Deserialize)]
 struct BareRequest {
     #[expect(dead_code, reason = "parsing it is the work")]
-    features: [f64; 5],
+    features: Option<[f64; 5]>,
+    instances: Option<Vec<[f64; 5]>>,
 }
+
+/// An id of the length of serin's.
+const BARE_ID: &str = "0f8e6a5b4c3d2e1f0a9b8c7d6e5f4a3b0f8e6a5b4c3d2e1f0a9b8c7d6e5f4a3b";
 
 /// The fields of serin's answer, with fixed values of the usual lengths.
 #[derive(Serialize)]
 struct BareAnswer {
-    probability: f64,
-    label: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predictions: Option<Vec<BareRow>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<u8>,
     model_used: &'static str,
     model_version: &'static str,
     latency_ms: f64,
@@ -139,18 +153,30 @@ struct BareAnswer {
     fallback: bool,
 }
 
+#[derive(Clone, Serialize)]
+struct BareRow {
+    probability: f64,
+    label: u8,
+    prediction_id: &'static str,
+}
+
 pub fn serve_bare(port_file: &Path) -> Fallible<()> {
     let server = HttpServer::new(|| {
         App::new().route(
             "/predict",
-            web::post().to(|_: web::Json<BareRequest>| async {
+            web::post().to(|request: web::Json<BareRequest>| async move {
+                let row =
+                    BareRow { probability: 0.7310585786300049, label: 1, prediction_id: BARE_ID };
+                let many = request.instances.as_ref().map(|rows| vec![row.clone(); rows.len()]);
+                let one = many.is_none();
                 HttpResponse::Ok().json(BareAnswer {
-                    probability: 0.7310585786300049,
-                    label: 1,
+                    predictions: many,
+                    probability: one.then_some(row.probability),
+                    label: one.then_some(row.label),
                     model_used: "stable",
                     model_version: "model_v1",
                     latency_ms: 0.004217,
-                    prediction_id: "0f8e6a5b4c3d2e1f0a9b8c7d6e5f4a3b",
+                    prediction_id: BARE_ID,
                     fallback: false,
                 })
             }),
