@@ -100,8 +100,21 @@ impl Artifact {
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(ArtifactError::NotAFile);
         }
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+        Artifact::bytes_of(File::open(path).map_err(unreadable)?)
+    }
+
+    /// The unchecked bytes of an open file, with the same limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`], if it is not a regular file, cannot be read or is too large.
+    pub fn bytes_of(file: File) -> Result<Vec<u8>, ArtifactError> {
+        let unreadable = |cause| ArtifactError::Unreadable { cause };
+        let about = file.metadata().map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(ArtifactError::NotAFile);
+        }
+        let size = about.len();
         if size > MAX_ARTIFACT_BYTES as u64 {
             return Err(ArtifactError::TooLarge { size });
         }

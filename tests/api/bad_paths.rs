@@ -83,16 +83,39 @@ fn a_path_without_a_file_is_refused_with_the_models_there_are() {
         ".",
         "./",
         " ",
-        "loop.bin",
-        "dangling.bin",
-        "pipe.bin",
         "MODEL_V2.BIN",
         &long,
     ] {
         let named: &[&str] = &["models folder", "model_v1.bin", "model_v2.bin"];
         deploy_is_refused(&app, path, refused(404, "no_such_model", named));
     }
+    for (path, named) in [
+        ("loop.bin", "cannot be read"),
+        ("dangling.bin", "cannot be read"),
+        ("pipe.bin", "not a regular file"),
+    ] {
+        deploy_is_refused(&app, path, refused(422, "not_a_model", &[path, named]));
+    }
     assert_eq!(app.standing(), before);
+    fs::rename(app.models(), app.models().with_extension("gone")).unwrap();
+    let named = &["models folder", "does not exist"];
+    deploy_is_refused(&app, "model_v2.bin", refused(404, "no_such_model", named));
+}
+
+#[test]
+fn a_file_that_was_replaced_is_listed_anew() {
+    let app = Setup::new().model("model.bin", b"no model").spawn();
+    let listed = || {
+        let all = app.get("/admin/models").done();
+        let all = all["models"].as_array().unwrap().clone();
+        all.into_iter().find(|model| model["file"] == "model.bin")
+    };
+    assert!(listed().unwrap()["error"].is_string());
+    assert_eq!(listed(), listed());
+    fs::write(app.models().join("model.bin"), default_models()[1]).unwrap();
+    assert!(listed().unwrap()["card"].is_object());
+    fs::remove_file(app.models().join("model.bin")).unwrap();
+    assert!(listed().is_none());
 }
 
 #[test]

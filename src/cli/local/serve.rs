@@ -48,6 +48,11 @@ pub struct ServeArgs {
 /// When the settings are invalid, or the store, a model or the address is not available.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let _log = Log::start(args.log, args.log_format).context("cannot start the log")?;
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    anyhow::ensure!(
+        files >= MIN_OPEN_FILES,
+        "this process may open {files} files, serin needs {MIN_OPEN_FILES}; raise the limit (ulimit -n)"
+    );
     let settings = Layers::new(args.flags.clone(), args.config.as_deref())?.settings()?;
     let cannot_listen = || {
         format!(
@@ -74,7 +79,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         write_whole(file, &address.to_string())
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let http = within_open_files(settings.http(address.ip())?);
+    let http = within_open_files(settings.http(address.ip())?, files);
     actix_web::rt::System::new().block_on(async {
         let signals = Signals::new()?;
         let (first, second) = (signals.stops.subscribe(), signals.stops.subscribe());
@@ -93,11 +98,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Below it there are too few for the store, the log and the threads of the workers.
+const MIN_OPEN_FILES: u64 = 64;
+
 /// The settings with the connection limit lowered to the open-file limit of this process, minus a
 /// reserve for the store, the models and the log.
-fn within_open_files(http: http::Settings) -> http::Settings {
+fn within_open_files(http: http::Settings, files: u64) -> http::Settings {
     const RESERVE: u64 = 64;
-    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
     let for_each = files.saturating_sub(RESERVE).max(1) / http.workers as u64;
     let connections =
         usize::try_from(for_each).map_or(http.connections, |max| http.connections.min(max.max(1)));

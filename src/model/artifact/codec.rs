@@ -12,6 +12,7 @@
 //! format version. This file checks that the bytes are the ones written; the artifact checks what they
 //! mean.
 
+use bincode::error::DecodeError;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -99,10 +100,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
     Ok((decode_payload(body)?, computed))
 }
 
+/// What the decoder found, without the names of its types.
+fn in_words(error: &DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "it ends too early".to_owned(),
+        DecodeError::LimitExceeded => "a length in it is too large".to_owned(),
+        DecodeError::Utf8 { .. } => "a text in it is not UTF-8".to_owned(),
+        DecodeError::OtherString(message) => message.clone(),
+        _ => "its structure is damaged".to_owned(),
+    }
+}
+
 fn decode_payload(body: &[u8]) -> Result<Payload, ArtifactError> {
     let config = bincode::config::standard().with_limit::<DECODED_LIMIT>();
     let (payload, read) = bincode::serde::decode_from_slice(body, config)
-        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+        .map_err(|error| ArtifactError::Payload { problem: in_words(&error) })?;
     if read != body.len() {
         let problem = format!("it ends after {read} of {} bytes", body.len());
         return Err(ArtifactError::Payload { problem });

@@ -1,11 +1,18 @@
 //! Registry: the artifacts in the models folder, and nothing outside it.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::fs::openat;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -22,9 +29,12 @@ use crate::text::lists::is_one_line;
 pub struct Registry {
     folder: PathBuf,
     decode: Box<Decode>,
-    /// Held while the folder is listed.
-    listing: Mutex<()>,
+    /// The files of the latest list. Held while the folder is listed.
+    listing: Mutex<BTreeMap<PathBuf, (Unchanged, Listed)>>,
 }
+
+/// Size and modification time of a file that was listed.
+type Unchanged = (u64, SystemTime);
 
 /// Turns the bytes of an artifact into a model.
 pub type Decode = dyn Fn(&[u8]) -> Result<Decoded, ArtifactError> + Send + Sync;
@@ -48,7 +58,7 @@ pub struct Candidate {
 }
 
 /// A file of the models folder, as `/admin/models` lists it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     /// The path inside the folder.
     pub file: String,
@@ -123,7 +133,7 @@ impl Registry {
     pub fn candidate(&self, requested: &str) -> Result<Candidate, RegistryError> {
         let (relative, path) = self.find(requested)?;
         let not_a_model = |cause| RegistryError::NotAModel { path: requested.to_owned(), cause };
-        let bytes = Artifact::read_bytes(&path).map_err(not_a_model)?;
+        let bytes = self.read(&path).map_err(not_a_model)?;
         let decoded = (self.decode)(&bytes).map_err(not_a_model)?;
         let version = Version {
             name: version_name(&relative),
@@ -153,18 +163,29 @@ impl Registry {
     /// Every artifact of the folder and its subfolders, by name.
     pub fn list(&self) -> Vec<Listed> {
         // One list at a time, because cards can be large.
-        let _turn = self.listing.lock();
-        self.files()
-            .into_iter()
-            .map(|relative| {
-                let (card, error) = match self.read_listed(&relative) {
-                    Ok(artifact) => (Some(artifact.card().clone()), None),
-                    Err(cause) => (None, Some(cause.to_string())),
-                };
-                let version = version_name(&relative);
-                Listed { file: relative.display().to_string(), version, card, error }
-            })
-            .collect()
+        let mut before = self.listing.lock();
+        let mut now = BTreeMap::new();
+        for relative in self.files() {
+            let state = std::fs::metadata(self.folder.join(&relative)).and_then(|file| {
+                let modified = file.modified()?;
+                Ok((file.len(), modified))
+            });
+            let kept = before.remove(&relative);
+            let kept = kept.filter(|(unchanged, _)| state.as_ref().is_ok_and(|it| it == unchanged));
+            let listed = kept.map_or_else(|| self.listed(&relative), |(_, listed)| listed);
+            now.insert(relative, (state.unwrap_or((0, SystemTime::UNIX_EPOCH)), listed));
+        }
+        *before = now;
+        before.values().map(|(_, listed)| listed.clone()).collect()
+    }
+
+    fn listed(&self, relative: &Path) -> Listed {
+        let (card, error) = match self.read_listed(relative) {
+            Ok(artifact) => (Some(artifact.card().clone()), None),
+            Err(cause) => (None, Some(cause.to_string())),
+        };
+        let version = version_name(relative);
+        Listed { file: relative.display().to_string(), version, card, error }
     }
 
     /// The requested path relative to the folder, and where it leads: first as given, then without the
@@ -191,26 +212,53 @@ impl Registry {
         let not_found =
             || RegistryError::NotFound { path: requested.to_owned(), known: self.known() };
         let folder = self.folder.canonicalize().map_err(|_| not_found())?;
-        let path = folder.join(relative).canonicalize().map_err(|_| not_found())?;
+        let path = folder.join(relative);
+        let path = path.canonicalize().map_err(|cause| match path.symlink_metadata() {
+            Ok(_) => RegistryError::NotAModel {
+                path: requested.to_owned(),
+                cause: ArtifactError::Unreadable { cause },
+            },
+            Err(_) => not_found(),
+        })?;
         if !path.starts_with(&folder) {
             let why = "it is a link that leads out of the folder";
             return Err(RegistryError::Outside { path: requested.to_owned(), why });
         }
-        if !path.is_file() {
+        if path.is_dir() {
             return Err(not_found());
         }
         Ok(path)
     }
 
+    /// The bytes of a resolved file. Its folders are opened one by one and no link is followed, so that a file that
+    /// was replaced in the meantime cannot lead out of the models folder.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, ArtifactError> {
+        let unreadable = |cause: io::Error| ArtifactError::Unreadable { cause };
+        let folder = self.folder.canonicalize().map_err(unreadable)?;
+        let relative = path.strip_prefix(&folder).map_err(|_| ArtifactError::NotAFile)?;
+        let mut at = File::open(&folder).map_err(unreadable)?;
+        for component in relative.components() {
+            // Without NONBLOCK, a pipe would wait for a writer.
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = openat(&at, component.as_os_str(), flags, Mode::empty());
+            at = File::from(opened.map_err(|cause| unreadable(cause.into()))?);
+        }
+        Artifact::bytes_of(at)
+    }
+
     fn read_listed(&self, relative: &Path) -> Result<Artifact, RegistryError> {
         let name = relative.display().to_string();
         let path = self.resolve(&name, relative)?;
-        Artifact::read(&path).map_err(|cause| RegistryError::NotAModel { path: name, cause })
+        let artifact = self.read(&path).and_then(|bytes| Artifact::from_bytes(&bytes));
+        artifact.map_err(|cause| RegistryError::NotAModel { path: name, cause })
     }
 
     fn known(&self) -> String {
         let files: Vec<String> =
             self.files().iter().map(|file| format!("{file:?}")).take(10).collect();
+        if !self.folder.is_dir() {
+            return format!("the folder {} does not exist", self.folder.display());
+        }
         if files.is_empty() {
             return "it is empty: make a model with serin train".to_owned();
         }
