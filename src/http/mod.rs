@@ -5,7 +5,7 @@
 //! - [`answer`]: what handlers take and answer.
 //! - [`problem`]: every error with its status code.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
-//! - [`server`]: listening, and stopping without losing anything.
+//! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have.
 
 pub mod problem;
 
@@ -20,6 +20,7 @@ pub mod guard;
 
 pub mod routes;
 
+mod connection;
 pub mod server;
 
 pub use server::run;

@@ -1,14 +1,24 @@
 //! Listening, and stopping without losing anything.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::HttpService;
+use actix_service::IntoServiceFactory;
+use actix_service::ServiceFactoryExt as _;
+use actix_service::fn_service;
+use actix_service::map_config;
 use actix_web::App;
-use actix_web::HttpServer;
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 
+use super::connection::Connection;
+use super::connection::HEAD_DEADLINE;
+use super::connection::KEEP_ALIVE;
 use super::reading::under_way::BodyRoom;
 use super::routes::routes;
 use super::settings::Settings;
@@ -18,11 +28,8 @@ use super::shared::Shared;
 use crate::service::Service;
 use crate::service::background::Background;
 
-/// How long a client may take to send the request headers.
-const HEADERS_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long an idle connection stays open.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to read the rest of an answer after which the connection is closed.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown` completes, then finishes open requests and saves what was observed. At first it only
 /// stops being ready: for the drain delay it still answers, and closes each connection after an answer. When
@@ -51,15 +58,36 @@ pub async fn run(
         analyses: AnalysisQueue::default(),
         batches,
     });
-    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
+    let builder = actix_server::Server::build()
         .workers(workers)
-        .max_connections(connections)
-        .client_request_timeout(HEADERS_DEADLINE)
-        .keep_alive(KEEP_ALIVE)
+        .max_concurrent_connections(connections)
         .shutdown_timeout(drain_deadline)
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let clock = service.serving.clock.clone();
+    // As `actix_web::HttpServer` does it, but with a stream of our own.
+    let builder = builder.listen("serin", listener, move || {
+        let stopping = stopping.clone();
+        let app = App::new().app_data(shared.clone()).configure(routes).into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_DEADLINE)
+            .client_disconnect_timeout(DISCONNECT_DEADLINE)
+            .h1(map_config(app, |()| AppConfig::default()));
+        let clock = clock.clone();
+        fn_service(move |stream: TcpStream| {
+            let (peer, clock) = (stream.peer_addr().ok(), clock.clone());
+            async move { Ok::<_, Infallible>((Connection::new(stream, clock), peer)) }
+        })
+        .map_err(|never| match never {})
+        .and_then(http)
+    })?;
+    let server = builder.run();
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         shutdown.await;
