@@ -31,6 +31,7 @@ use crate::canary::policy::segments::Segments;
 use crate::http;
 use crate::http::access::Access;
 use crate::http::reading::headers::RequestHeaders;
+use crate::http::settings::UnknownFields;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
@@ -107,6 +108,8 @@ settings! {
     admin_token: Option<Secret> = None, flag "TOKEN";
     /// Let clients without the token use /record, /feedback and /reset
     open_reports: bool = false, flag "";
+    /// Response to unknown fields of a prediction: refuse or ignore
+    unknown_fields: UnknownFields = UnknownFields::Refuse, flag "RESPONSE";
     /// Default share of traffic of a canary, in percent
     traffic_percent: Weight = Policy::default().weight, flag "PERCENT";
     /// Let POST /admin/inject break a canary on purpose, for tests and demonstrations
@@ -136,7 +139,7 @@ settings! {
     drain_deadline: Duration = Duration::from_secs(30), flag "DURATION";
     /// Maximum size of a body, in bytes
     #[serde(deserialize_with = "integer::<64, 1_073_741_824, _, _>")]
-    body_limit: usize = 1 << 20, flag "BYTES";
+    body_limit: usize = 8 << 20, flag "BYTES";
     /// Maximum number of connections for each worker
     #[serde(deserialize_with = "integer::<1, 1_000_000, _, _>")]
     connections: usize = 10_000, flag "N";
@@ -326,6 +329,7 @@ impl Settings {
             drain_deadline: self.drain_deadline,
             access: Access::new(listens_on, self.admin_token.as_ref().map(Secret::reveal)),
             open_reports: self.open_reports,
+            unknown_fields: self.unknown_fields,
             request_headers: headers,
         })
     }

@@ -1,8 +1,7 @@
 //! Errors as HTTP answers: the only file that knows status codes.
 //!
-//! Every error is an `application/problem+json` (RFC 9457) with two extra members: `code`, a stable
-//! word for programs, and `error`, the detail again, where clients of the Open Inference Protocol
-//! look for it.
+//! Every error is an `application/problem+json` (RFC 9457) with one extra member: `code`, a stable word for
+//! programs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -163,8 +162,6 @@ pub struct ProblemBody<'a> {
     pub instance: Cow<'a, str>,
     /// The problem type for programs.
     pub code: Cow<'a, str>,
-    /// The same as `detail`.
-    pub error: Cow<'a, str>,
 }
 
 impl Problem {
@@ -183,6 +180,11 @@ impl Problem {
         Problem::field(format_args!("{field} is missing; send JSON, for example {example}"))
     }
 
+    /// Whether it is about a field or a feature of the body.
+    pub(crate) fn is_about_fields(&self) -> bool {
+        matches!(self.kind, Kind::InvalidBody | Kind::InvalidFeatures)
+    }
+
     /// The same problem with the path of the object it is in.
     #[must_use]
     pub(crate) fn within(self, path: &str) -> Problem {
@@ -199,7 +201,6 @@ impl Problem {
             detail: (&self.detail).into(),
             instance: instance.into(),
             code: code.into(),
-            error: (&self.detail).into(),
         };
         let mut response = HttpResponse::build(status);
         // The rest of the body is still in flight, so the connection cannot be reused.

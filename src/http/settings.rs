@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use super::access::Access;
 use super::reading::headers::RequestHeaders;
 
@@ -24,6 +27,19 @@ pub struct Settings {
     pub access: Access,
     /// Whether `/record`, `/feedback` and `/reset` need no token.
     pub open_reports: bool,
+    /// What happens to unknown fields of a prediction.
+    pub unknown_fields: UnknownFields,
     /// Which headers of a prediction are read.
     pub request_headers: RequestHeaders,
+}
+
+/// What happens to a prediction with a field or a feature that is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// It is refused: the name may be misspelled.
+    #[default]
+    Refuse,
+    /// It is answered as if the field were not there.
+    Ignore,
 }

@@ -50,7 +50,6 @@ fn a_body_that_is_not_json_is_refused() {
         (b"features=0.5", "a form", bad(&["line 1 column"])),
         (b"{\"features\": [\"\xff\", 1, 1, 1, 1]}", "no UTF-8", bad(&["line 1 column"])),
         (b"{\"k\xc3\x28\": 1}", "no UTF-8 in a name", bad(&["line 1 column"])),
-        (b"\xef\xbb\xbf{\"features\": [1]}", "a byte order mark", bad(&["line 1 column 1"])),
         (b"{\0}", "a NUL", bad(&["line 1 column"])),
         (&bomb_inside, "100,000 arrays deep in a field, none closed", bad(&["line 1 column"])),
         (&object_bomb, "20,000 objects deep, none closed", bad(&["line 1 column"])),

@@ -37,8 +37,7 @@ fn another_method_is_refused_with_the_one_to_use() {
 #[test]
 fn an_unknown_path_is_a_problem_too() {
     let app = TestApp::spawn();
-    for path in ["/", "/predict/", "/admin", "/admin/", "/admin/deploy", "/metrics/x", "/%2e%2e/x"]
-    {
+    for path in ["/predict/", "/admin", "/admin/", "/admin/deploy", "/metrics/x", "/%2e%2e/x"] {
         let expected = refused(404, "no_such_route", &["/predict", "/admin/status"]);
         let reply = raw::request(app.address, &format!("GET {path}"), &[], b"");
         reply.assert_refused(expected, path, path);
@@ -106,15 +105,15 @@ fn a_compressed_body_is_refused_before_it_is_unpacked() {
 fn a_body_that_is_too_large_is_refused_declared_or_not() {
     let app = TestApp::spawn();
     let before = app.standing();
-    let two_megabytes = vec![b' '; 2 << 20];
-    let mut chunked = format!("{:x}\r\n", two_megabytes.len()).into_bytes();
-    chunked.extend_from_slice(&two_megabytes);
+    let too_large = vec![b' '; 9 << 20];
+    let mut chunked = format!("{:x}\r\n", too_large.len()).into_bytes();
+    chunked.extend_from_slice(&too_large);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     let json = "content-type: application/json";
-    let expected = refused(413, "body_too_large", &["1048576 bytes", "fewer rows"]);
+    let expected = refused(413, "body_too_large", &["8388608 bytes", "fewer rows", "--body-limit"]);
     for path in ["/predict", "/admin/deploy-canary", "/admin/pause-canary"] {
         let head = format!("POST {path}");
-        let reply = raw::request(app.address, &head, &[json], &two_megabytes);
+        let reply = raw::request(app.address, &head, &[json], &too_large);
         reply.assert_refused(expected, path, "declared");
         let headers = [json, "transfer-encoding: chunked"];
         let reply = raw::request(app.address, &head, &headers, &chunked);
@@ -206,6 +205,21 @@ fn many_stalled_bodies_delay_no_other_request() {
     app.predict_times(50);
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     drop(stalled);
+}
+
+#[test]
+fn a_later_head_that_stalls_ends_its_connection() {
+    let app = TestApp::spawn();
+    let whole = raw::written(app.address, "GET /livez", &[], b"");
+    let mut stalled: Vec<_> = (0..20).map(|_| raw::connect(app.address)).collect();
+    for stream in &mut stalled {
+        raw::send(stream, &whole);
+        assert_eq!(raw::receive(stream).unwrap().status, 200);
+        raw::send(stream, &whole[..10]);
+    }
+    for stream in &mut stalled {
+        assert!(raw::receive(stream).is_none_or(|reply| reply.status == 408));
+    }
 }
 
 #[test]

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use serde_json::json;
+use serin::http::settings::UnknownFields;
 
+use crate::access::ADMIN_ROUTES;
 use crate::client::CUSTOMER;
 use crate::client::Client;
 use crate::harness::Setup;
 use crate::harness::TestApp;
+use crate::raw;
 
 /// The five features of the default models, in order.
 const NAMES: [&str; 5] =
@@ -44,6 +47,66 @@ fn names_in_any_order_mean_the_same_as_positions() {
         let body = format!(r#"{{"features": {{{}}}}}"#, pairs.join(", "));
         let by_name = app.post_text("/predict", &body).done();
         assert_eq!(by_name["probability"], by_position["probability"], "{body}");
+    }
+}
+
+#[test]
+fn a_body_may_begin_with_a_byte_order_mark() {
+    let app = TestApp::spawn();
+    let body = format!("\u{feff}{}", json!({ "features": CUSTOMER }));
+    app.post_text("/predict", body).done();
+}
+
+#[test]
+fn unknown_fields_are_ignored_if_the_settings_say_so() {
+    let strict = TestApp::spawn();
+    let lenient = Setup::new().given(|given| given.unknown_fields = UnknownFields::Ignore).spawn();
+    let right = strict.predict().done()["probability"].clone();
+    let row = json!({
+        "tenure_years": 0.5, "charge_ratio": 1.2, "usage_ratio": 0.8, "late_payment_share": 0.3,
+        "support_calls": 1.1, "customerID": "7590-VHVEG", "vip": true, "tags": ["a"],
+    });
+    let bodies = [
+        json!({ "features": row }),
+        json!({ "features": CUSTOMER, "request_id": { "a": 1 } }),
+        json!({ "instances": [row, row] }),
+    ];
+    for body in &bodies {
+        assert_eq!(strict.post("/predict", body).status, 422, "{body}");
+        let answer = lenient.post("/predict", body).done();
+        let first = answer.get("predictions").map_or(&answer, |rows| &rows[0]);
+        assert_eq!(first["probability"], right, "{body}");
+    }
+    let misspelled = json!({ "features": { "tenure_year": 0.5, "charge_ratio": 1.2 } });
+    assert_eq!(lenient.post("/predict", &misspelled).status, 422, "a feature is missing");
+}
+
+#[test]
+fn ten_thousand_rows_fit_the_default_limit() {
+    let app = TestApp::spawn();
+    let row: serde_json::Map<String, Value> = NAMES
+        .iter()
+        .zip(CUSTOMER)
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    let answer = app.post("/predict", &json!({ "instances": vec![row; 10_000] })).done();
+    assert_eq!(answer["predictions"].as_array().unwrap().len(), 10_000);
+}
+
+#[test]
+fn the_root_lists_every_route() {
+    let app = TestApp::spawn();
+    let root = app.get("/").done();
+    assert_eq!(root["name"], "serin");
+    let routes: Vec<&str> =
+        root["routes"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+    for route in ADMIN_ROUTES.iter().chain(&["POST /predict", "POST /feedback", "GET /readyz"]) {
+        assert!(routes.contains(route), "{route}");
+    }
+    for route in routes {
+        let path = route.split(' ').next_back().unwrap();
+        let reply = raw::request(app.address, &format!("BREW {path}"), &[], b"");
+        assert_eq!(reply.status, 405, "{route}");
     }
 }
 

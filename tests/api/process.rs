@@ -184,6 +184,7 @@ fn a_start_that_fails_ends_with_code_2_and_says_what_to_do() {
         (&["--store", "sqlite:serin.db"], &["serin.db", "in use by another serin", "--store"]),
         (&["--store", "sqlite:notes.txt"], &["notes.txt", "--store"]),
         (&["--store", "sqlite:no/such/folder/serin.db"], &["no/such/folder", "check the path"]),
+        (&["--unknown-fields", "maybe"], &["--unknown-fields", "refuse", "ignore"]),
         (&["--admin-token", ""], &["--admin-token: empty"]),
         (&["--admin-token", "secret"], &["--admin-token: ", "at least 16 characters"]),
     ] {

@@ -189,7 +189,7 @@ mod tests {
         ] {
             let body = serde_json::json!({
                 "type": "", "title": "", "status": 409, "detail": refusal.to_string(),
-                "instance": "", "code": "", "error": "",
+                "instance": "", "code": "",
             });
             let shown = Reply { ok: false, body }.refusal();
             assert!(shown.ends_with(flags), "{shown}");

@@ -87,7 +87,10 @@ async fn whole(
     let too_large = || {
         Problem::new(
             Kind::BodyTooLarge,
-            format_args!("the body is larger than {limit} bytes; send fewer rows at once"),
+            format_args!(
+                "the body is larger than {limit} bytes; send fewer rows at once, or start the server with a \
+                 larger --body-limit"
+            ),
         )
     };
     let declared = request.headers().get(header::CONTENT_LENGTH);
@@ -135,6 +138,8 @@ pub fn parse_or_default<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Pr
 /// # Errors
 /// When it is not a JSON object of the type's shape.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], example: &str) -> Result<T, Problem> {
+    // Some editors and shells begin a file with a byte order mark, which a reader may ignore (RFC 8259).
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.is_empty() {
         return Err(Problem::new(
             Kind::EmptyBody,

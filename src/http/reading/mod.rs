@@ -3,7 +3,7 @@
 //! - [`body`]: plain JSON within limits of size and time.
 //! - `under_way`: how much memory bodies may take together.
 //! - [`fields`]: rules of single fields.
-//! - `rows`, `segments`: the rows and the segments of a prediction.
+//! - `rows`, `segments`, `unknown`: the rows, the segments and the unknown fields of a prediction.
 //! - [`headers`]: the key and the track of a prediction.
 
 pub mod body;
@@ -12,3 +12,4 @@ pub mod headers;
 pub(crate) mod rows;
 pub(crate) mod segments;
 pub(crate) mod under_way;
+pub(crate) mod unknown;

@@ -1,7 +1,6 @@
 //! Reports under `/admin`: health, status, models and history. None of them changes anything.
 
 use actix_web::web::Query;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::http::answer::Answer;
@@ -13,14 +12,6 @@ use crate::http::problem::Problem;
 use crate::service::Service;
 use crate::service::status::history::History;
 use crate::service::status::report::Reported;
-
-/// The query of `history`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Page {
-    limit: Option<usize>,
-    after: Option<u64>,
-}
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
@@ -58,10 +49,23 @@ pub async fn history(call: Call) -> Answer {
 
 fn page(query: &str) -> Result<(usize, Option<u64>), Problem> {
     let invalid = |detail: String| Problem::new(Kind::InvalidQuery, detail);
-    let Page { limit, after } = Query::from_query(query)
-        .map(Query::into_inner)
-        .map_err(|cause| invalid(format!("{cause}; use whole numbers for limit and after")))?;
-    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    let pairs: Query<Vec<(String, String)>> =
+        Query::from_query(query).map_err(|_| invalid(format!("{query:?} is not a query")))?;
+    let (mut limit, mut after) = (None, None);
+    for (name, value) in pairs.into_inner() {
+        let place = match name.as_str() {
+            "limit" => &mut limit,
+            "after" => &mut after,
+            _ => return Err(invalid(format!("`{name}` is unknown; use `limit` and `after`"))),
+        };
+        let number: u64 = value.parse().map_err(|_| {
+            invalid(format!("{name}: {value:?} is not a number; use a whole number from 0"))
+        })?;
+        if place.replace(number).is_some() {
+            return Err(invalid(format!("{name}: sent twice; send it once")));
+        }
+    }
+    let limit = limit.map_or(DEFAULT_PAGE, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if limit > MAX_PAGE {
         return Err(invalid(format!("limit: {limit} is out of range; use 0 to {MAX_PAGE}")));
     }

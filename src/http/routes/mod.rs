@@ -4,7 +4,7 @@
 //! - [`analysis`]: values measured elsewhere: `/record`, `/analyze`, `/status`, `/reset`.
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
-//! - [`health`]: probes of an orchestrator.
+//! - [`health`]: probes of an orchestrator. [`index`]: the list of all routes.
 
 pub mod admin;
 pub mod analysis;
@@ -12,6 +12,7 @@ pub mod analyze;
 pub mod commands;
 pub mod feedback;
 pub mod health;
+pub mod index;
 pub mod predict;
 pub mod shadow;
 
@@ -40,6 +41,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/analyze", optional, analyze::analyze))
         .service(get("/status", analysis::status))
         .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
+        .service(get("/", index::index))
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
         .service(
@@ -68,7 +70,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 fn no_route(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     let detail = format!(
-        "no route {path}; predictions are at POST /predict, the status is at GET /admin/status"
+        "no route {path}; GET / lists all of them; predictions are at POST /predict, the status is at \
+         GET /admin/status"
     );
     Problem::new(Kind::NoSuchRoute, detail).response(path)
 }

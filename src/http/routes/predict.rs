@@ -18,6 +18,8 @@ use crate::http::reading::body;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::rows::Instances;
 use crate::http::reading::segments::RequestSegments;
+use crate::http::reading::unknown::without_unknown;
+use crate::http::settings::UnknownFields;
 use crate::http::shared::Shared;
 use crate::model::Features;
 use crate::model::Output;
@@ -89,16 +91,39 @@ const SMALL_BODY: usize = 16 << 10;
 pub async fn predict(call: Call) -> Answer {
     let Call { request, body, room, shared } = call;
     if body.len() <= SMALL_BODY {
-        return Ok(with_json(answered(&body, request.headers(), &shared).await?));
+        return Ok(with_json(leniently_answered(&body, request.headers(), &shared).await?));
     }
     let permit = shared.batches.permit().await?;
     let (headers, runtime) = (request.headers().clone(), Handle::current());
     let answer = web::block(move || {
         // Released only when the work is done, even if the client has gone by then.
         let (_permit, _room) = (permit, room);
-        runtime.block_on(answered(&body, &headers, &shared))
+        runtime.block_on(leniently_answered(&body, &headers, &shared))
     });
     Ok(with_json(answer.await.map_err(|_| too_busy())??))
+}
+
+/// The answer to this body, where unknown fields are ignored if the settings say so.
+async fn leniently_answered(
+    body: &[u8],
+    headers: &HeaderMap,
+    shared: &Shared,
+) -> Result<Vec<u8>, Problem> {
+    let answer = answered(body, headers, shared).await;
+    // Only what was refused is read again, so that clients without unknown fields pay nothing.
+    match (&answer, shared.settings.unknown_fields) {
+        (Err(problem), UnknownFields::Ignore) if problem.is_about_fields() => {
+            let known = {
+                let live = shared.service.serving.live.load();
+                without_unknown(body, live.stable.inference.model().schema())
+            };
+            match known {
+                Some(known) => answered(&known, headers, shared).await,
+                None => answer,
+            }
+        }
+        (_, UnknownFields::Ignore | UnknownFields::Refuse) => answer,
+    }
 }
 
 /// The answer to this body, as JSON.

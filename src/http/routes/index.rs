@@ -1,0 +1,39 @@
+//! `GET /`: what this server is, and its routes.
+
+use serde_json::json;
+
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json;
+
+/// Every route with its method.
+pub const ROUTES: &[&str] = &[
+    "POST /predict",
+    "POST /feedback",
+    "POST /record",
+    "POST /analyze",
+    "GET /status",
+    "POST /reset",
+    "GET /livez",
+    "GET /readyz",
+    "GET /admin/status",
+    "GET /admin/check-canary-health",
+    "GET /admin/models",
+    "GET /admin/history",
+    "GET /admin/disagreements",
+    "POST /admin/deploy-canary",
+    "POST /admin/promote-canary",
+    "POST /admin/rollback-canary",
+    "POST /admin/revert",
+    "POST /admin/pause-canary",
+    "POST /admin/resume-canary",
+    "POST /admin/set-traffic",
+    "POST /admin/inject",
+    "POST /admin/toggle-slowdown",
+    "POST /admin/replay-recent",
+];
+
+/// Lists the routes.
+pub async fn index(_: Call) -> Answer {
+    json(&json!({ "name": "serin", "version": env!("CARGO_PKG_VERSION"), "routes": ROUTES }))
+}
