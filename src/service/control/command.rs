@@ -141,6 +141,10 @@ impl Control {
         command: Command,
         if_revision: Option<u64>,
     ) -> Result<Status, CommandError> {
+        // Before the ledger, which another command may hold while it waits for the disk. Reopened when the rollback
+        // is refused.
+        let is_rollback = matches!(command, Command::RollBack { .. });
+        let _closed = is_rollback.then(|| self.serving.close_lane());
         let mut ledger = self.ledger_at(if_revision)?;
         let note = nothing_to_roll_back(&ledger.state, &command);
         let event = self.event(&ledger.state, command)?;
@@ -286,10 +290,6 @@ impl Control {
             }
             Command::RollBack { reason, quarantine } => {
                 let cause = Cause::Person(checked_reason(reason)?);
-                // Nothing refuses a rollback from here on, so the canary gets no request while it is judged.
-                if let Some(canary_slot) = &self.serving.live.load().canary {
-                    canary_slot.close();
-                }
                 let running = state.rollout.as_ref();
                 Event::RolledBack {
                     rollout: running.map_or(0, |rollout| rollout.id),

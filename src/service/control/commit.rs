@@ -47,19 +47,15 @@ impl Control {
         };
         match self.store.append(ledger.revision, *at, event) {
             Ok(entry) => {
-                ledger.revision = entry.sequence;
+                ledger.has_reached(entry.sequence);
                 self.notifications.wake();
                 tracing::info!(revision = ledger.revision, "the rollback is in the journal");
             }
             Err(StoreError::Conflict { .. }) => {
                 // It was appended after all, or another process has decided meanwhile. The journal is
                 // right and continues from the state before the rollback.
-                let event = event.clone();
-                let rolled_back = std::mem::replace(&mut ledger.state, before.clone());
-                if let Err(cause) = self.catch_up(ledger) {
-                    ledger.state = rolled_back;
-                    return Err(cause);
-                }
+                let (event, before) = (event.clone(), before.clone());
+                self.catch_up(ledger, &before)?;
                 ledger.pending_rollback = None;
                 if is_still_to_do(&event, &ledger.state) {
                     return self.commit(ledger, &event, None);
@@ -92,7 +88,7 @@ impl Control {
             return Err(CommandError::PreviousLost { version: state.stable.name });
         }
         if let (true, Some(canary_slot)) = (event.is_rollback(), &self.serving.live.load().canary) {
-            canary_slot.close();
+            canary_slot.lane.close_for_good();
         }
         let candidate = candidate.map(|Candidate { version, bytes, loaded }| {
             self.store.save_artifact(&version.digest, &bytes).map(|()| loaded)
@@ -103,7 +99,8 @@ impl Control {
             Ok(entry) => entry,
             Err(conflict @ StoreError::Conflict { .. }) => {
                 let revision = ledger.revision;
-                let followed = self.catch_up(ledger);
+                let before = ledger.state.clone();
+                let followed = self.catch_up(ledger, &before);
                 if !is_still_to_do(event, &ledger.state) {
                     followed?;
                     return Err(conflict.into());
@@ -118,10 +115,9 @@ impl Control {
             }
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };
-        ledger.revision = entry.sequence;
         self.notifications.wake();
-        ledger.state = state;
-        self.install(&ledger.state, samples, loaded);
+        let live = self.install(&state, samples, loaded);
+        ledger.move_to(state, entry.sequence, live);
         self.forget_artifacts(&ledger.state);
         tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
         Ok(())
@@ -155,15 +151,21 @@ impl Control {
         if !event.is_rollback() {
             return cause.into();
         }
-        self.install(&state, SamplesEffect::StartAnew, None);
-        let before = std::mem::replace(&mut ledger.state, state);
+        let live = self.install(&state, SamplesEffect::StartAnew, None);
+        let before = ledger.state.clone();
+        ledger.move_to(state, ledger.revision, live);
         ledger.pending_rollback = Some(PendingRollback { event: event.clone(), at, before });
         tracing::error!(%cause, "the canary gets no traffic, but its rollback is not in the journal");
         CommandError::PendingRollback(cause)
     }
 
-    /// Makes predictions follow the state.
-    fn install(&self, state: &State, samples: SamplesEffect, candidate: Option<Arc<Loaded>>) {
+    /// Makes predictions follow the state. Returns what they read from now on.
+    fn install(
+        &self,
+        state: &State,
+        samples: SamplesEffect,
+        candidate: Option<Arc<Loaded>>,
+    ) -> Arc<Live> {
         let old = self.serving.live.load();
         // By name and file as well as by digest, because one artifact may be deployed under two names and
         // each answers under its own.
@@ -197,9 +199,10 @@ impl Control {
         if let Some(rollout) = &state.rollout {
             self.serving.shadow.begin(rollout.id);
         }
-        self.serving.install(Live { stable, canary, previous, recorder });
+        let live = self.serving.install(Live { stable, canary, previous, recorder });
         // The interval of looks may have changed.
         self.wakeup.wake();
+        live
     }
 
     /// Keeps only the artifacts that a restart would need. A failure costs only space.

@@ -14,8 +14,12 @@ use crate::canary::policy::plan::MIN_SAMPLES_FOR_P99;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::Observation;
 use crate::canary::rollout::next_action::next_action;
+use crate::service::serving::live::Closure;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+
+/// How long a look waits for a command before it judges without the ledger.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How often it checks for a rollout by plan.
 const IDLE: Duration = Duration::from_secs(1);
@@ -27,7 +31,16 @@ impl Control {
     /// # Errors
     /// When the store fails. Only a rollback takes effect then; the next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
-        let mut ledger = self.ledger.lock();
+        let mut closed = None;
+        let mut ledger = loop {
+            // A command may hold the ledger while it waits for the disk. Users must not meet a harmful canary
+            // meanwhile.
+            match self.ledger.try_lock_for(PATIENCE) {
+                Some(ledger) => break ledger,
+                None if closed.is_none() => closed = self.close_harmful_lane(),
+                None => {}
+            }
+        };
         self.flush_pending_rollback(&mut ledger)?;
         self.look_after(&mut ledger)?;
         let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
@@ -58,6 +71,22 @@ impl Control {
         };
         self.commit(&mut ledger, &event, None)?;
         Ok(Some(action))
+    }
+
+    /// Stops requests to a canary that is to be rolled back. The decision is made under the ledger; if it is
+    /// another one by then, dropping the closure reopens the lane.
+    fn close_harmful_lane(&self) -> Option<Closure> {
+        let position = self.position.load();
+        let rollout = position.state.rollout.as_ref()?;
+        if rollout.mode() != Mode::Automatic {
+            return None;
+        }
+        let observed = self.closed_tick(&position.live);
+        let newest = self.newest_evidence(&position.live);
+        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
+        let action = self.next_action(rollout, &position.live, &observed, &judgement);
+        let canary_slot = position.live.canary.as_ref()?;
+        matches!(action, Action::RollBack(_)).then(|| canary_slot.lane.close())
     }
 
     /// The next action of the plan.
@@ -91,8 +120,7 @@ impl Control {
 
     /// How long until the next look.
     fn until_next_look(&self) -> Duration {
-        let ledger = self.ledger.lock();
-        ledger.state.judged().map_or(IDLE, |rollout| rollout.policy.plan.look)
+        self.position.load().state.judged().map_or(IDLE, |rollout| rollout.policy.plan.look)
     }
 }
 

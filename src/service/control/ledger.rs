@@ -1,5 +1,9 @@
 //! Ledger: the state that the journal leads to, and what is not in the journal yet.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -7,16 +11,59 @@ use rand::rngs::StdRng;
 
 use crate::canary::Event;
 use crate::canary::State;
+use crate::service::serving::live::Live;
 
-/// What commands read and write.
-pub(crate) struct Ledger {
+/// Where the service is. Replaced whole, so that questions read it without waiting for a command.
+pub(crate) struct Position {
     pub(crate) state: State,
     /// The length of the journal.
     pub(crate) revision: u64,
+    /// What predictions read in this state.
+    pub(crate) live: Arc<Live>,
+}
+
+/// What commands read and write.
+pub(crate) struct Ledger {
+    position: Arc<Position>,
+    /// The same, for questions.
+    published: Arc<ArcSwap<Position>>,
     /// A rollback that took effect and is not in the journal yet.
     pub(crate) pending_rollback: Option<PendingRollback>,
     /// Random numbers that salt each rollout's split.
     pub(crate) salts: Salts,
+}
+
+impl Ledger {
+    pub(crate) fn new(position: Position, salts: Salts) -> Ledger {
+        let position = Arc::new(position);
+        let published = Arc::new(ArcSwap::new(position.clone()));
+        Ledger { position, published, pending_rollback: None, salts }
+    }
+
+    /// Where questions find the newest position.
+    pub(crate) fn published(&self) -> Arc<ArcSwap<Position>> {
+        self.published.clone()
+    }
+
+    /// Moves to another position.
+    pub(crate) fn move_to(&mut self, state: State, revision: u64, live: Arc<Live>) {
+        self.position = Arc::new(Position { state, revision, live });
+        self.published.store(self.position.clone());
+    }
+
+    /// The journal has grown by an event whose effect has happened.
+    pub(crate) fn has_reached(&mut self, revision: u64) {
+        let Position { state, live, .. } = &*self.position;
+        self.move_to(state.clone(), revision, live.clone());
+    }
+}
+
+impl Deref for Ledger {
+    type Target = Position;
+
+    fn deref(&self) -> &Position {
+        &self.position
+    }
 }
 
 /// A rollback that took effect and is not in the journal yet.

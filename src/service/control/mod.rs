@@ -25,6 +25,7 @@ pub(crate) mod ticks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
@@ -37,6 +38,7 @@ use super::wakeup::Wakeup;
 use crate::canary::policy::segments::Segments;
 use crate::store::Store;
 use ledger::Ledger;
+use ledger::Position;
 use registry::Registry;
 use sequential_judge::SequentialJudge;
 
@@ -45,6 +47,8 @@ pub struct Control {
     /// The state that the journal leads to. Written by commands and the controller, one at a time under
     /// this lock; predictions never touch it. Taken first.
     pub(crate) ledger: Mutex<Ledger>,
+    /// The newest position of the ledger, for questions. Written under its lock.
+    position: Arc<ArcSwap<Position>>,
     /// Evidence of the running rollout. Written by each tick, read by questions. Taken after the ledger and
     /// `saved`, and before the locks of what is reported.
     pub(crate) judge: Mutex<SequentialJudge>,

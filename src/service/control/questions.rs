@@ -1,7 +1,7 @@
 //! Questions to the service: status, health check, history. They read and write nothing.
 
 use super::Control;
-use super::ledger::Ledger;
+use super::ledger::Position;
 use crate::canary::Entry;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 impl Control {
     /// The status of everything.
     pub fn status(&self) -> Status {
-        self.status_of(&self.ledger.lock())
+        self.status_of(&self.position.load())
     }
 
     /// The health check of the canary.
@@ -28,11 +28,10 @@ impl Control {
     /// # Errors
     /// When there is no canary.
     pub fn health(&self) -> Result<Health, Refusal> {
-        let ledger = self.ledger.lock();
-        let rollout = ledger.state.running()?;
-        let live = self.serving.live.load();
+        let position = self.position.load();
+        let (rollout, live) = (position.state.running()?, &position.live);
         let observed = live.recorder.observed();
-        let newest = self.newest_evidence(&live);
+        let newest = self.newest_evidence(live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
         let forecast = self.judge.lock().forecast(rollout, self.clock.wall());
@@ -56,15 +55,14 @@ impl Control {
         self.store.entries(after, limit)
     }
 
-    /// The status under the ledger's lock.
-    pub(crate) fn status_of(&self, ledger: &Ledger) -> Status {
-        let state = &ledger.state;
+    /// The status at a position. Waits for no command and no disk.
+    pub(crate) fn status_of(&self, position: &Position) -> Status {
+        let Position { state, revision, live } = position;
         let rollout = state.rollout.as_ref();
-        let live = self.serving.live.load();
         let observed = live.recorder.observed();
         let samples = observed.all();
         let now = self.clock.wall();
-        let newest = self.newest_evidence(&live);
+        let newest = self.newest_evidence(live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let evidence = newest.map(|it| it.evidence);
         let post_promotion = state.post_promotion.as_deref().map(|promotion| {
@@ -73,7 +71,7 @@ impl Control {
         });
         let judged = rollout.map(|rollout| {
             let judgement = self.judged(rollout, &observed, evidence);
-            let action = self.next_action(rollout, &live, &observed, &judgement);
+            let action = self.next_action(rollout, live, &observed, &judgement);
             (judgement, action)
         });
         let health = rollout.zip(judged.as_ref()).map(|(rollout, (judgement, _))| {
@@ -81,7 +79,7 @@ impl Control {
             Health::new(judgement, &samples, forecast, as_of)
         });
         Status {
-            revision: ledger.revision,
+            revision: *revision,
             at: now,
             state: RolloutState::new(rollout.map(|rollout| rollout.phase)),
             stable: StableStatus { version: state.stable.clone(), since: state.stable_since },
@@ -96,7 +94,10 @@ impl Control {
             }),
             health,
             post_promotion,
-            note: None,
+            note: live.canary.as_ref().filter(|it| !it.lane.is_open()).map(|_| {
+                "a rollback is under way: the canary gets no requests, and the journal is about to be written"
+                    .to_owned()
+            }),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::Control;
 use super::error::CommandError;
 use super::ledger::Ledger;
+use super::ledger::Position;
 use super::ledger::Salts;
 use super::registry::Registry;
 use super::registry::RegistryError;
@@ -116,8 +117,11 @@ impl Control {
         }
         let salts = Salts::new(settings.seed, state.rollouts);
         let serving = Serving::new(live, shadow, clock.clone(), settings.stable_deadline);
+        let live = serving.live.load_full();
+        let ledger = Ledger::new(Position { state, revision, live }, salts);
         let control = Control {
-            ledger: Mutex::new(Ledger { state, revision, pending_rollback: None, salts }),
+            position: ledger.published(),
+            ledger: Mutex::new(ledger),
             judge: Mutex::new(judge),
             saved: Mutex::default(),
             store,
@@ -148,12 +152,12 @@ impl Control {
         self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 
-    /// Follows a journal that another process has written to.
-    pub(crate) fn catch_up(&self, ledger: &mut Ledger) -> Result<(), CommandError> {
+    /// Follows a journal that another process has written to, from the state that it led to.
+    pub(crate) fn catch_up(&self, ledger: &mut Ledger, from: &State) -> Result<(), CommandError> {
         let damaged = |cause: String| {
             CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
         };
-        let (state, revision) = replayed(&*self.store, Some(ledger.state.clone()), ledger.revision)
+        let (state, revision) = replayed(&*self.store, Some(from.clone()), ledger.revision)
             .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
             let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.wakeup)
@@ -161,7 +165,7 @@ impl Control {
             // Not while a checkpoint of the old evidence is being saved.
             let _not_saving = self.saved.lock();
             *self.judge.lock() = restored_judge(&state, &live, &*self.store, self.clock.wall());
-            self.serving.install(live);
+            let live = self.serving.install(live);
             labelled(&state, &*self.store, &self.reported.feedback);
             // Values recorded so far may belong to another rollout.
             self.reported.recordings.clear();
@@ -171,7 +175,7 @@ impl Control {
                 }
                 None => self.reported.recordings.judge([], 0),
             }
-            (ledger.state, ledger.revision) = (state, revision);
+            ledger.move_to(state, revision, live);
             self.notifications.wake();
         }
         Ok(())

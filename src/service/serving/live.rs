@@ -5,7 +5,7 @@
 //! rollback is one pointer swap.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -71,8 +71,44 @@ pub struct CanarySlot {
     pub injector: Option<Injector>,
     /// How long a canary prediction may take, delay included.
     pub deadline: Duration,
-    /// Set by a rollback before it is appended to the journal, because users come first.
-    closed: AtomicBool,
+    /// Whether the canary gets requests; shared by the steps.
+    pub lane: Arc<Lane>,
+}
+
+/// The way of requests to the canary. A rollback closes it before it waits for anything, because users come first:
+/// neither for commands before it, nor for the disk.
+#[derive(Default)]
+pub struct Lane {
+    /// Rollbacks under way. Written by rollbacks, read by each request; relaxed, because a request that slips through
+    /// is answered by stable should the canary fail.
+    closures: AtomicUsize,
+}
+
+/// Keeps the lane closed until it is dropped, as when the rollback was refused.
+pub struct Closure(Arc<Lane>);
+
+impl Lane {
+    /// Stops all requests to the canary.
+    pub fn close(self: &Arc<Lane>) -> Closure {
+        self.closures.fetch_add(1, Ordering::Relaxed);
+        Closure(self.clone())
+    }
+
+    /// Stops all requests to the canary, also those under way that have read this value and are not assigned yet.
+    pub fn close_for_good(&self) {
+        self.closures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether no rollback is under way.
+    pub fn is_open(&self) -> bool {
+        self.closures.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Closure {
+    fn drop(&mut self) {
+        self.0.closures.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The assignment of a request.
@@ -113,7 +149,7 @@ impl CanarySlot {
                 || Arc::new(Places::of(&rollout.policy.judge)),
                 |canary_slot| canary_slot.segments.clone(),
             ),
-            closed: AtomicBool::new(false),
+            lane: before.map(|canary_slot| canary_slot.lane.clone()).unwrap_or_default(),
             breaker,
         }
     }
@@ -155,16 +191,10 @@ impl CanarySlot {
         picked == Track::Canary && key.is_none_or(is_new)
     }
 
-    /// Stops all requests to the canary.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-    }
-
     /// Whether the canary gets requests.
     pub fn is_open(&self) -> bool {
-        // If a request slips through, stable still answers it should the canary fail.
         let is_tripped = self.breaker.as_ref().is_some_and(|it| it.trip_reason().is_some());
-        !is_tripped && !self.closed.load(Ordering::Relaxed)
+        !is_tripped && self.lane.is_open()
     }
 }
 

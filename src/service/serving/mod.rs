@@ -30,6 +30,7 @@ use arc_swap::ArcSwap;
 
 use super::clock::Clock;
 use crate::canary::Track;
+use live::Closure;
 use live::Live;
 use predict::PredictError;
 use predict::Prediction;
@@ -85,12 +86,18 @@ impl Serving {
     }
 
     /// Replaces what predictions read. Requests under way keep what they began with.
-    pub(crate) fn install(&self, live: Live) {
-        let recorder = live.recorder.clone();
+    pub(crate) fn install(&self, live: Live) -> Arc<Live> {
+        let live = Arc::new(live);
         self.retired.retire(|| {
-            let before = self.live.swap(Arc::new(live)).recorder.clone();
-            (!Arc::ptr_eq(&before, &recorder)).then_some(before)
+            let before = self.live.swap(live.clone()).recorder.clone();
+            (!Arc::ptr_eq(&before, &live.recorder)).then_some(before)
         });
+        live
+    }
+
+    /// Stops requests to the canary, if there is one, until the closure is dropped.
+    pub(crate) fn close_lane(&self) -> Option<Closure> {
+        self.live.load().canary.as_ref().map(|canary_slot| canary_slot.lane.close())
     }
 
     /// Requests, failures and fallbacks since the process started.

@@ -81,6 +81,89 @@ fn users_do_not_wait_for_the_disk_during_a_rollback() {
     });
 }
 
+/// Waits until no request reaches the canary, which must happen while the disk still waits.
+fn wait_until_stable_answers(service: &Service) {
+    while answer(service).0 != "stable" {
+        std::thread::yield_now();
+    }
+    assert_eq!(answers(service, 20), [("stable", "model_v1".to_owned())]);
+}
+
+/// Waits until a command holds the ledger.
+fn wait_until_busy(service: &Service) {
+    while service.control.ledger.try_lock().is_some() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_rollback_waits_for_no_command_that_waits_for_the_disk_and_neither_does_the_status() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    let slow = bench.store.slow.lock();
+    std::thread::scope(|scope| {
+        let pause = scope.spawn(|| service.command(Command::Pause, None));
+        wait_until_busy(&service);
+        assert_eq!((answer(&service).0, service.status().revision), ("canary", 2));
+        let rollback = scope.spawn(|| service.command(roll_back(), None));
+        wait_until_stable_answers(&service);
+        let status = service.status();
+        assert_eq!(status.revision, 2);
+        assert!(status.note.unwrap().contains("a rollback is under way"));
+        service.health().unwrap();
+        assert!(!pause.is_finished() && !rollback.is_finished());
+        drop(slow);
+        pause.join().unwrap().unwrap();
+        assert_eq!(rollback.join().unwrap().unwrap().canary, None);
+    });
+}
+
+#[test]
+fn a_rollback_that_is_refused_gives_the_canary_its_requests_back() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    let refused = service.command(roll_back(), Some(1));
+    assert!(matches!(refused, Err(CommandError::Revision { .. })), "{refused:?}");
+    assert_eq!((answer(&service).0, service.status().note), ("canary", None));
+}
+
+#[test]
+fn a_rollback_by_the_judge_does_not_wait_for_commands_either() {
+    let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
+    let service = bench.start();
+    let judge = "[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
+    let judge = toml::from_str(judge).unwrap();
+    let plan = "warm_up = \"0s\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
+    let (model_path, plan) = ("model_v2.bin".to_owned(), toml::from_str(plan).unwrap());
+    service.deploy(Deployment { model_path, plan, judge, ..Deployment::default() }, None).unwrap();
+    for n in 0..200 {
+        let spread = f64::from(n % 10);
+        answer(&service);
+        service.recordings().record(Track::Stable, cost.clone(), 10.0 + spread, None).unwrap();
+        service.recordings().record(Track::Canary, cost.clone(), 40.0 + spread, None).unwrap();
+        if n % 50 == 49 {
+            service.tick();
+        }
+    }
+    assert_eq!(judged_now(&service).verdict, Verdict::Rollback);
+    let slow = bench.store.slow.lock();
+    std::thread::scope(|scope| {
+        let pause = scope.spawn(|| service.command(Command::Pause, None));
+        wait_until_busy(&service);
+        let look = scope.spawn(|| service.look());
+        while service.status().note.is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(answers(&service, 20), [("stable", "model_v1".to_owned())]);
+        drop(slow);
+        pause.join().unwrap().unwrap();
+        look.join().unwrap().unwrap();
+    });
+    assert_eq!(service.status().canary, None);
+}
+
 fn deploy_judged_by_cost(service: &Service, percent: f64) {
     let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
     let as_usual = deployment("model_v2.bin", percent);
