@@ -43,6 +43,7 @@ impl Background {
         let control = service.control.clone();
         let ticker = Worker::start("ticker", Arc::default(), move |stopping| {
             if !stopping.load(Ordering::SeqCst) {
+                control.follow_date();
                 // It was logged; the next turn tries again.
                 let _ = control.save_or_log();
             }

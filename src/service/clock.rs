@@ -1,5 +1,10 @@
 //! Clock: the only place that reads the machine's time.
+//!
+//! The machine's date may jump: NTP corrects it, a person sets it, a virtual machine wakes up. Then a bake time must
+//! not be skipped and a warm-up must not last for hours. So serin's date continues steadily while anything waits, and
+//! follows the machine's date in between.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,20 +17,41 @@ pub trait Clock: Send + Sync {
     /// The time since some fixed moment; it never goes back.
     fn steady(&self) -> Duration;
 
-    /// The date and time.
+    /// The date and time. As steady as [`steady`](Self::steady) until [`follow`](Self::follow) is called.
     fn wall(&self) -> Timestamp;
+
+    /// Adopts the machine's date, or `at_least` if that is later: a date before the newest journal entry would
+    /// prolong what the entry began. To be called while nothing waits.
+    fn follow(&self, at_least: Timestamp);
 }
 
 /// The machine's clock.
 pub struct SystemClock {
     origin: Instant,
+    /// The date at the origin, in milliseconds; more digits would be noise.
+    origin_ms: AtomicI64,
 }
 
 impl Default for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
     fn default() -> SystemClock {
-        SystemClock { origin: Instant::now() }
+        let clock = SystemClock { origin: Instant::now(), origin_ms: AtomicI64::new(0) };
+        clock.follow(Timestamp::MIN);
+        clock
     }
+}
+
+/// The date, given that at the origin and the time since.
+fn date(origin_ms: i64, since: Duration) -> Timestamp {
+    let origin = Timestamp::from_millisecond(origin_ms).unwrap_or(Timestamp::MAX);
+    let since = Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    origin.saturating_add(since).unwrap_or(Timestamp::MAX)
+}
+
+/// The date at the origin that makes it `now` or `at_least`, whichever is later.
+fn origin_ms(now: Timestamp, at_least: Timestamp, since: Duration) -> i64 {
+    let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    now.max(at_least).as_millisecond().saturating_sub(since)
 }
 
 impl Clock for SystemClock {
@@ -33,24 +59,39 @@ impl Clock for SystemClock {
         self.origin.elapsed()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
     fn wall(&self) -> Timestamp {
-        let now = Timestamp::now();
-        // To the millisecond; more digits would be noise.
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+        date(self.origin_ms.load(Ordering::Relaxed), self.steady())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
+    fn follow(&self, at_least: Timestamp) {
+        let origin_ms = origin_ms(Timestamp::now(), at_least, self.steady());
+        self.origin_ms.store(origin_ms, Ordering::Relaxed);
     }
 }
 
 /// A clock that stands still until it is advanced, for tests.
 pub struct ManualClock {
-    begin: Timestamp,
     nanoseconds: AtomicU64,
+    origin_ms: AtomicI64,
+    /// The machine's date at the origin.
+    machine_ms: AtomicI64,
 }
 
 impl ManualClock {
     /// A clock that shows `begin`.
     pub fn new(begin: Timestamp) -> ManualClock {
-        ManualClock { begin, nanoseconds: AtomicU64::new(0) }
+        let begin_ms = begin.as_millisecond();
+        ManualClock {
+            nanoseconds: AtomicU64::new(0),
+            origin_ms: begin_ms.into(),
+            machine_ms: begin_ms.into(),
+        }
+    }
+
+    /// Sets the machine's date forward or back.
+    pub fn set(&self, by_ms: i64) {
+        self.machine_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 
     /// Moves the clock forward.
@@ -66,6 +107,44 @@ impl Clock for ManualClock {
     }
 
     fn wall(&self) -> Timestamp {
-        self.begin.saturating_add(self.steady()).unwrap_or(Timestamp::MAX)
+        date(self.origin_ms.load(Ordering::SeqCst), self.steady())
+    }
+
+    fn follow(&self, at_least: Timestamp) {
+        let machine = date(self.machine_ms.load(Ordering::SeqCst), self.steady());
+        let origin_ms = origin_ms(machine, at_least, self.steady());
+        self.origin_ms.store(origin_ms, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_does_not_jump_before_it_follows_the_machine() {
+        let begin = Timestamp::from_second(1_800_000_000).unwrap();
+        let after = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let clock = ManualClock::new(begin);
+        for (set, followed) in [(7200, 7210), (-14400, -7180)] {
+            let before = clock.wall();
+            clock.set(set * 1000);
+            assert_eq!(clock.wall(), before);
+            clock.advance(Duration::from_secs(10));
+            assert_eq!(clock.wall().duration_since(before).as_secs(), 10);
+            clock.follow(Timestamp::MIN);
+            assert_eq!(clock.wall(), after(followed));
+        }
+        clock.follow(after(50));
+        assert_eq!(clock.wall(), after(50), "not before the newest entry");
+    }
+
+    #[test]
+    fn the_system_clock_shows_the_date_of_the_machine() {
+        let clock = SystemClock::default();
+        let before = clock.wall();
+        assert!(before > Timestamp::from_second(1_700_000_000).unwrap());
+        clock.follow(before.saturating_add(Duration::from_secs(60)).unwrap());
+        assert!(clock.wall() >= before.saturating_add(Duration::from_secs(60)).unwrap());
     }
 }

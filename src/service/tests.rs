@@ -29,6 +29,8 @@ pub(super) use bench::roll_back;
 
 mod bench;
 
+mod dates;
+
 mod judging;
 
 mod rollback;

@@ -86,6 +86,18 @@ impl Control {
         Ok(())
     }
 
+    /// Follows the machine's date while nothing waits: no rollout, no monitored promotion and no cool-down.
+    pub(crate) fn follow_date(&self) {
+        // Under the lock, so that no deployment begins in between. If a command holds it, the next turn follows.
+        let Some(ledger) = self.ledger.try_lock() else { return };
+        let state = &ledger.state;
+        let is_waiting =
+            state.judged().is_some() || state.cool_down_until(self.clock.wall()).is_some();
+        if !is_waiting {
+            self.clock.follow(state.stable_since);
+        }
+    }
+
     /// Saves a checkpoint and a rollback that is not in the journal yet, and logs what fails.
     ///
     /// # Errors

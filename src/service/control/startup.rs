@@ -93,7 +93,10 @@ impl Control {
         registry: Registry,
         clock: Arc<dyn Clock>,
     ) -> Result<Control, StartError> {
-        let (state, known) = replayed(&*store, None, 0)?;
+        let Replayed { state, revision: known, newest } = replayed(&*store, None, 0)?;
+        if let Some(newest) = newest {
+            clock.follow(newest);
+        }
         // Before the first event is written that a target may subscribe to.
         let notifications = Notifications::new(&settings.notify, &*store, known);
         let (state, revision) = match state {
@@ -157,8 +160,9 @@ impl Control {
         let damaged = |cause: String| {
             CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
         };
-        let (state, revision) = replayed(&*self.store, Some(from.clone()), ledger.revision)
-            .map_err(|e| damaged(e.to_string()))?;
+        let Replayed { state, revision, .. } =
+            replayed(&*self.store, Some(from.clone()), ledger.revision)
+                .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
             let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.wakeup)
                 .map_err(|e| damaged(e.to_string()))?;
@@ -195,18 +199,28 @@ impl Control {
     }
 }
 
-/// The state after the entries that follow `revision`, and the newest revision.
+/// Where the entries of the journal lead.
+struct Replayed {
+    state: Option<State>,
+    /// The newest entry.
+    revision: u64,
+    /// Its time; `None` without entries.
+    newest: Option<Timestamp>,
+}
+
+/// The state after the entries that follow `revision`.
 fn replayed(
     store: &dyn Store,
-    mut state: Option<State>,
-    mut revision: u64,
-) -> Result<(Option<State>, u64), StartError> {
+    state: Option<State>,
+    revision: u64,
+) -> Result<Replayed, StartError> {
+    let mut replayed = Replayed { state, revision, newest: None };
     for entry in store.entries_from(revision) {
         let entry = entry?;
-        state = Some(follow(state, &entry)?);
-        revision = entry.sequence;
+        let state = Some(follow(replayed.state.take(), &entry)?);
+        replayed = Replayed { state, revision: entry.sequence, newest: Some(entry.at) };
     }
-    Ok((state, revision))
+    Ok(replayed)
 }
 
 fn first_state(
