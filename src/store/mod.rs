@@ -30,6 +30,7 @@ pub use location::open_to_read;
 pub use progress::Checkpoint;
 pub use progress::KeyedSamples;
 pub use progress::Progress;
+pub use progress::SeenBefore;
 pub use replica::ReplicaId;
 
 /// A complete store.

@@ -102,8 +102,26 @@ pub struct KeyedSamples {
     /// The samples of repeated keys; `None` if no key came back.
     pub repeated: Option<Samples>,
     /// The keys of users that were answered.
-    pub seen: SeenKeys,
+    pub seen: SeenBefore,
     /// The keys sent to the canary as shadow traffic; `None` if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shadowed: Option<SeenKeys>,
+    pub shadowed: Option<SeenBefore>,
+}
+
+/// Seen keys in two sets, because keys age.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeenBefore {
+    /// The set that grows.
+    pub newest: SeenKeys,
+    /// The one that was full before it; `None` if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<SeenKeys>,
+}
+
+impl SeenBefore {
+    /// Whether no key was seen.
+    pub fn is_empty(&self) -> bool {
+        self.earlier.is_none() && self.newest.count() == 0
+    }
 }

@@ -57,7 +57,7 @@ impl Control {
         }
         let seen = |of: fn(&RolloutKeys) -> &KeySet| {
             let seen = live.canary.as_ref().map(|canary_slot| of(&canary_slot.keys).seen());
-            seen.filter(|seen| seen.count() > 0)
+            seen.filter(|seen| !seen.is_empty())
         };
         let (answered, shadowed) = (seen(|it| &it.answered), seen(|it| &it.shadowed));
         let keys = (answered.is_some() || shadowed.is_some()).then(|| {

@@ -2,14 +2,20 @@
 //!
 //! A sticky key is randomized once, so only its first request is judged (see [`SeenKeys`]). The others are
 //! counted and reported.
+//!
+//! The memory is constant, so keys age: a full set becomes the earlier one, and an empty one begins. Without that, every
+//! key would count as seen after a million of them, and the judge would no longer see what begins later. A key that
+//! stays away while a whole set fills is judged again.
 
 use std::hash::Hasher;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use siphasher::sip::SipHasher13;
 
 use crate::stats::sequential::SeenKeys;
+use crate::store::SeenBefore;
 
 /// Whether a request is the first of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +39,7 @@ pub const SHADOW_SALT: u128 = 0x5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0_5ad0;
 
 impl RolloutKeys {
     /// The keys seen before a restart, in a rollout with this salt.
-    pub fn restored(salt: u128, answered: SeenKeys, shadowed: SeenKeys) -> RolloutKeys {
+    pub fn restored(salt: u128, answered: SeenBefore, shadowed: SeenBefore) -> RolloutKeys {
         RolloutKeys {
             answered: KeySet::restored(salt, answered),
             shadowed: KeySet::restored(salt ^ SHADOW_SALT, shadowed),
@@ -42,7 +48,7 @@ impl RolloutKeys {
 
     /// No keys.
     pub fn new(salt: u128) -> RolloutKeys {
-        RolloutKeys::restored(salt, SeenKeys::default(), SeenKeys::default())
+        RolloutKeys::restored(salt, SeenBefore::default(), SeenBefore::default())
     }
 
     /// Forgets all keys.
@@ -54,8 +60,13 @@ impl RolloutKeys {
 
 /// A set of seen keys.
 pub struct KeySet {
-    /// Bits of [`SeenKeys`]. Written by workers with relaxed atomics, because the bits are independent.
-    words: Box<[AtomicU64]>,
+    /// Bits of [`SeenKeys`], of the newest and the earlier set. Written by workers with relaxed atomics, because the
+    /// bits are independent.
+    sets: [Box<[AtomicU64]>; 2],
+    /// Which set is the newest. Written by the worker that fills it, at a moment that need not be exact.
+    newest: AtomicUsize,
+    /// Seen slots of the newest set.
+    marked: AtomicU64,
     /// A different hash from the split's, so that being judged is independent of the track.
     hasher: SipHasher13,
 }
@@ -63,28 +74,76 @@ pub struct KeySet {
 impl KeySet {
     /// No keys.
     pub fn new(salt: u128) -> KeySet {
-        KeySet::restored(salt, SeenKeys::default())
+        KeySet::restored(salt, SeenBefore::default())
     }
 
     /// These keys.
-    pub fn restored(salt: u128, seen: SeenKeys) -> KeySet {
-        let words = Vec::from(seen).into_iter().map(AtomicU64::new).collect();
+    pub fn restored(salt: u128, seen: SeenBefore) -> KeySet {
+        let words = |seen: SeenKeys| Vec::from(seen).into_iter().map(AtomicU64::new).collect();
         let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
         hasher.write(b"visit");
-        KeySet { words, hasher }
+        let marked = seen.newest.count().into();
+        let sets = [words(seen.newest), words(seen.earlier.unwrap_or_default())];
+        KeySet { sets, newest: AtomicUsize::new(0), marked, hasher }
     }
 
     /// Whether the key was seen, or shares its slot with one that was.
     pub fn knows(&self, key: &str) -> bool {
         let (word, mask) = self.place(key);
-        self.words.get(word).is_none_or(|word| word.load(Ordering::Relaxed) & mask != 0)
+        let marks = |set: &[AtomicU64]| {
+            set.get(word).is_none_or(|word| word.load(Ordering::Relaxed) & mask != 0)
+        };
+        self.sets.iter().any(|set| marks(set))
     }
 
     /// Adds the keys of another set with the same salt.
     pub fn add(&self, others: &KeySet) {
-        for (word, other) in self.words.iter().zip(&others.words) {
-            word.fetch_or(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        let (newest, _) = self.newest();
+        let mut added = 0;
+        for other in &others.sets {
+            for (word, other) in newest.iter().zip(other) {
+                let other = other.load(Ordering::Relaxed);
+                let before = word.fetch_or(other, Ordering::Relaxed);
+                added += u64::from((other & !before).count_ones());
+            }
         }
+        self.count(added);
+    }
+
+    /// Marks a key as seen and returns whether it was new.
+    pub fn mark(&self, key: &str) -> KeyUse {
+        let (word, mask) = self.place(key);
+        let (newest, earlier) = self.newest();
+        let (Some(newest), Some(earlier)) = (newest.get(word), earlier.get(word)) else {
+            return KeyUse::Repeated;
+        };
+        // Read first: once all keys were seen, workers do not contend for the cache line.
+        if newest.load(Ordering::Relaxed) & mask != 0 {
+            return KeyUse::Repeated;
+        }
+        let was_seen = earlier.load(Ordering::Relaxed) & mask != 0;
+        if newest.fetch_or(mask, Ordering::Relaxed) & mask != 0 {
+            return KeyUse::Repeated;
+        }
+        self.count(1);
+        if was_seen { KeyUse::Repeated } else { KeyUse::First }
+    }
+
+    /// Forgets all keys: samples so far are not judged.
+    pub fn forget(&self) {
+        self.sets.iter().for_each(|set| clear(set));
+        self.marked.store(0, Ordering::Relaxed);
+    }
+
+    /// The seen keys.
+    pub fn seen(&self) -> SeenBefore {
+        let seen = |set: &[AtomicU64]| {
+            let words = set.iter().map(|word| word.load(Ordering::Relaxed));
+            SeenKeys::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
+        };
+        let (newest, earlier) = self.newest();
+        let earlier = Some(seen(earlier)).filter(|earlier| earlier.count() > 0);
+        SeenBefore { newest: seen(newest), earlier }
     }
 
     fn place(&self, key: &str) -> (usize, u64) {
@@ -93,30 +152,29 @@ impl KeySet {
         SeenKeys::place(hasher.finish())
     }
 
-    /// Marks a key as seen and returns whether it was new.
-    pub fn mark(&self, key: &str) -> KeyUse {
-        let (word, mask) = self.place(key);
-        let Some(word) = self.words.get(word) else { return KeyUse::Repeated };
-        // Read first: once all keys were seen, workers do not contend for the cache line.
-        if word.load(Ordering::Relaxed) & mask != 0 {
-            return KeyUse::Repeated;
-        }
-        let before = word.fetch_or(mask, Ordering::Relaxed);
-        if before & mask == 0 { KeyUse::First } else { KeyUse::Repeated }
-    }
-
-    /// Forgets all keys: samples so far are not judged.
-    pub fn forget(&self) {
-        for word in &self.words {
-            word.store(0, Ordering::Relaxed);
+    /// The newest set and the earlier one.
+    fn newest(&self) -> (&[AtomicU64], &[AtomicU64]) {
+        let [first, second] = &self.sets;
+        match self.newest.load(Ordering::Relaxed) {
+            0 => (first, second),
+            _ => (second, first),
         }
     }
 
-    /// The seen keys.
-    pub fn seen(&self) -> SeenKeys {
-        let words = self.words.iter().map(|word| word.load(Ordering::Relaxed));
-        SeenKeys::try_from(words.collect::<Vec<u64>>()).unwrap_or_default()
+    /// Counts new slots. The worker that crosses the limit begins an empty set; the full one becomes the earlier one.
+    fn count(&self, slots: u64) {
+        let before = self.marked.fetch_add(slots, Ordering::Relaxed);
+        if before < SeenKeys::LIMIT && before + slots >= SeenKeys::LIMIT {
+            let (_, earlier) = self.newest();
+            clear(earlier);
+            self.newest.fetch_xor(1, Ordering::Relaxed);
+            self.marked.store(0, Ordering::Relaxed);
+        }
     }
+}
+
+fn clear(set: &[AtomicU64]) {
+    set.iter().for_each(|word| word.store(0, Ordering::Relaxed));
 }
 
 #[cfg(test)]
@@ -138,7 +196,7 @@ mod tests {
                 .collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
-        assert_eq!(first as u64, keys.seen().count());
+        assert_eq!(first as u64, keys.seen().newest.count());
         // Two of a thousand keys share one of 262,144 slots about twice.
         assert!((980..=1000).contains(&first), "{first}");
     }
@@ -151,5 +209,44 @@ mod tests {
         assert_eq!(after.mark("anna"), KeyUse::Repeated);
         assert_eq!(after.mark("bert"), KeyUse::First);
         assert_eq!(KeySet::restored(8, before.seen()).mark("anna"), KeyUse::First);
+    }
+
+    #[test]
+    fn new_keys_are_still_judged_after_millions_of_others() {
+        let keys = KeySet::new(7);
+        let first = |from: u64, to: u64| {
+            (from..to).filter(|n| keys.mark(&format!("user-{n}")) == KeyUse::First).count()
+        };
+        for million in 0..3 {
+            // At worst both sets are half full: one of four new keys is judged.
+            let judged = first(million * 1_000_000, (million + 1) * 1_000_000);
+            assert!((250_000..900_000).contains(&judged), "{judged}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_judged_again_only_after_a_whole_set_of_others() {
+        let keys = KeySet::new(7);
+        let mut others = 0;
+        // Slots are marked until the newest set has been replaced.
+        let mut fill = || {
+            let before = keys.newest.load(Ordering::Relaxed);
+            while keys.newest.load(Ordering::Relaxed) == before {
+                keys.mark(&format!("other-{others}"));
+                others += 1;
+            }
+        };
+        assert_eq!(keys.mark("anna"), KeyUse::First);
+        fill();
+        assert_eq!(keys.mark("anna"), KeyUse::Repeated, "the earlier set knows it");
+        fill();
+        assert_eq!(keys.mark("anna"), KeyUse::Repeated, "its visit has renewed it");
+        let restored = KeySet::restored(7, keys.seen());
+        assert_eq!(restored.mark("anna"), KeyUse::Repeated);
+        fill();
+        fill();
+        let (word, mask) = keys.place("anna");
+        let shares_slot = keys.sets.iter().any(|set| set[word].load(Ordering::Relaxed) & mask != 0);
+        assert_eq!(keys.mark("anna") == KeyUse::First, !shares_slot);
     }
 }

@@ -28,6 +28,10 @@ const SLOTS: u64 = 1 << 18;
 pub struct SeenKeys(Vec<u64>);
 
 impl SeenKeys {
+    /// A set with this many seen slots gives way to an empty one, because every second new key already counts as
+    /// seen. About 180,000 keys.
+    pub const LIMIT: u64 = SLOTS / 2;
+
     /// Marks the slot of this hash as seen and returns whether it was new.
     pub fn is_first(&mut self, hash: u64) -> bool {
         let (word, mask) = SeenKeys::place(hash);
