@@ -323,6 +323,7 @@ impl Classified for StoreError {
         match self {
             StoreError::Conflict { .. } => Kind::RevisionConflict,
             StoreError::InUse { .. }
+            | StoreError::Gone { .. }
             | StoreError::Open { .. }
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }

@@ -22,6 +22,15 @@ pub enum StoreError {
         /// The database file.
         path: String,
     },
+    /// The file was deleted or replaced while it was open.
+    #[error(
+        "{path} was deleted or replaced while serin uses it, so nothing can be saved; put the file back, or restart \
+         serin"
+    )]
+    Gone {
+        /// The database file.
+        path: String,
+    },
     /// The file cannot be opened.
     #[error("cannot open {path}: {cause}; check the path, the permissions and the free space")]
     Open {

@@ -30,6 +30,14 @@ pub trait Journal: Send + Sync {
     /// [`StoreError::Conflict`] when the journal has another newest entry; nothing is written then.
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError>;
 
+    /// Moves what was appended to where a copy of the store finds it. Called once a second.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] when the store was deleted or replaced.
+    fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// All entries with a sequence above `after`, read page by page. A missing entry is an error.
     fn entries_from(&self, after: u64) -> Entries<'_> {
         let read = Box::new(move |after| self.entries(after, PAGE));

@@ -28,6 +28,16 @@ pub enum Location {
 #[error("{0:?} is not a store; use sqlite:FILE or memory:")]
 pub struct LocationError(String);
 
+impl Location {
+    /// Whether it is a file that is not empty.
+    pub fn has_contents(&self) -> bool {
+        match self {
+            Location::Memory => false,
+            Location::Sqlite(file) => file.metadata().is_ok_and(|found| found.len() > 0),
+        }
+    }
+}
+
 impl FromStr for Location {
     type Err = LocationError;
 

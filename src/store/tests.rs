@@ -325,7 +325,7 @@ fn serin_does_not_write_to_other_files() {
 fn a_store_of_another_version_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serin.db");
-    drop(SqliteStore::open(&file).unwrap());
+    SqliteStore::open(&file).unwrap().append(0, at(0), &slowdown(1)).unwrap();
     for (version, whose) in [(999, "a newer serin"), (4, "an older serin")] {
         let connection = rusqlite::Connection::open(&file).unwrap();
         connection.pragma_update(None, "user_version", version).unwrap();
@@ -349,6 +349,94 @@ fn a_damaged_entry_is_named() {
     drop(connection);
     let error = SqliteStore::open(&file).unwrap().entries(0, 10).unwrap_err().to_string();
     assert!(error.contains("journal entry 1"), "{error}");
+}
+
+#[test]
+fn a_changed_entry_that_can_still_be_read_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    SqliteStore::open(&file).unwrap().append(0, at(0), &slowdown(1)).unwrap();
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let changed = "UPDATE journal SET event = replace(event, '\"delay_ms\":1', '\"delay_ms\":2')";
+    assert_eq!(connection.execute(changed, []).unwrap(), 1);
+    drop(connection);
+    let error = SqliteStore::open(&file).unwrap().entries(0, 10).unwrap_err().to_string();
+    assert!(error.contains("journal entry 1 in the store: its checksum"), "{error}");
+}
+
+#[test]
+fn a_file_is_locked_under_all_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let first = SqliteStore::open(&path("serin.db")).unwrap();
+    first.append(0, at(0), &slowdown(1)).unwrap();
+    std::os::unix::fs::symlink("serin.db", path("link.db")).unwrap();
+    assert!(matches!(SqliteStore::open(&path("link.db")), Err(StoreError::InUse { .. })));
+    drop(first);
+    let through_link = SqliteStore::open(&path("link.db")).unwrap();
+    assert_eq!(through_link.newest_sequence().unwrap(), 1);
+    assert!(matches!(SqliteStore::open(&path("serin.db")), Err(StoreError::InUse { .. })));
+    drop(through_link);
+    std::fs::hard_link(path("serin.db"), path("hard.db")).unwrap();
+    for name in ["serin.db", "hard.db"] {
+        let error = SqliteStore::open(&path(name)).err().unwrap().to_string();
+        assert!(error.contains("several names (hard links)"), "{error}");
+    }
+}
+
+#[test]
+fn a_copy_of_the_file_alone_has_what_was_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copy) = (folder.path().join("serin.db"), folder.path().join("copy.db"));
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(0, at(0), &slowdown(1)).unwrap();
+    store.settle().unwrap();
+    std::fs::copy(&file, &copy).unwrap();
+    assert_eq!(SqliteStore::open(&copy).unwrap().newest_sequence().unwrap(), 1);
+}
+
+#[test]
+fn a_file_that_was_deleted_or_replaced_accepts_nothing() {
+    for is_replaced in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("serin.db");
+        let store = SqliteStore::open(&file).unwrap();
+        store.append(0, at(0), &slowdown(1)).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        if is_replaced {
+            std::fs::write(&file, "").unwrap();
+        }
+        let gone = |outcome| matches!(outcome, Err(StoreError::Gone { .. }));
+        assert!(gone(store.append(1, at(1), &slowdown(2)).map(drop)));
+        assert!(gone(store.save_checkpoint(ONLY, &checkpoint(1, 9), &[])));
+        assert!(gone(store.settle()));
+    }
+}
+
+#[test]
+fn only_the_owner_can_read_the_files_of_a_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("serin.db")).unwrap();
+    store.append(0, at(0), &slowdown(1)).unwrap();
+    let mut modes = std::collections::BTreeMap::new();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        modes.insert(file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777);
+    }
+    assert!(modes.len() >= 3 && modes.values().all(|mode| *mode == 0o600), "{modes:?}");
+}
+
+#[test]
+fn a_store_that_was_never_written_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    drop(SqliteStore::open(&file).unwrap());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // An existing file is never deleted, whatever it contains.
+    std::fs::write(&file, "").unwrap();
+    drop(SqliteStore::open(&file).unwrap());
+    assert!(file.exists());
 }
 
 #[test]

@@ -62,8 +62,16 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     };
     // Bind once before opening the store, so that a failed start leaves it unchanged.
     drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
+    let had_contents = settings.store.has_contents();
     let store = store::open(&settings.store)?;
     let new = store.newest_sequence()? == 0;
+    if new && had_contents {
+        tracing::warn!(
+            store = %settings.store,
+            "the store has no journal, so a new one begins; if it is a copy, copy FILE-wal as well, or use \
+             sqlite3 FILE \".backup COPY\""
+        );
+    }
     if settings.stable_is_default() && new {
         ensure_default_models(&settings.models)
             .with_context(|| format!("cannot train models into {}", settings.models.display()))?;

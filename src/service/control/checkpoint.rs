@@ -110,6 +110,11 @@ impl Control {
         if let Err(cause) = self.retry_rollback() {
             tracing::error!(%cause, "trying again");
         }
+        let now = self.store.settle().err().map(|cause| cause.to_string());
+        let before = std::mem::replace(&mut *self.store_trouble.lock(), now.clone());
+        if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
+            tracing::error!("{cause}");
+        }
         saved
     }
 

@@ -56,6 +56,8 @@ pub struct Control {
     /// while one is written, so that they are written in order. Taken after the ledger.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,
+    /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
+    store_trouble: Mutex<Option<String>>,
     registry: Registry,
     clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,

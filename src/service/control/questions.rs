@@ -97,7 +97,8 @@ impl Control {
             note: live.canary.as_ref().filter(|it| !it.lane.is_open()).map(|_| {
                 "a rollback is under way: the canary gets no requests, and the journal is about to be written"
                     .to_owned()
-            }),
+            })
+            .or_else(|| self.store_trouble.lock().clone()),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

@@ -127,6 +127,7 @@ impl Control {
             ledger: Mutex::new(ledger),
             judge: Mutex::new(judge),
             saved: Mutex::default(),
+            store_trouble: Mutex::default(),
             store,
             registry,
             started: clock.steady(),

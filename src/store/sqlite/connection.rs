@@ -1,30 +1,32 @@
 //! SQLite file: opening, locking and the schema.
 
-use std::fs::File;
-use std::fs::TryLockError;
 use std::path::Path;
-use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 
+use super::file::StoreFile;
 use crate::store::error::StoreError;
 
 /// A store in one SQLite file, or in memory.
 pub struct SqliteStore {
     /// One connection: writes are rare, and SQLite allows one writer at a time.
     pub(super) connection: Mutex<Connection>,
-    /// Held until the store is dropped; then another serin can open the file. `None` if read-only or in memory.
-    _lock: Option<File>,
+    /// Whether the journal has grown since the last [`settle`](Self::settle). Written under the connection's lock.
+    pub(super) has_grown: AtomicBool,
+    /// Dropped last, and the lock with it. `None` if read-only or in memory.
+    file: Option<StoreFile>,
 }
 
 /// Marks the file as serin's ("srin"), so that serin never writes to another program's database.
 const APPLICATION_ID: i64 = 0x7372_696e;
 
-/// The version of the tables below, as the file states it. Versions 1 to 5 were never released.
-const SCHEMA_VERSION: i64 = 6;
+/// The version of the tables below, as the file states it. Versions 1 to 6 were never released.
+const SCHEMA_VERSION: i64 = 7;
 
 /// Ticks are stored in the order they arrive, so that a chunk is read and deleted in one stretch. Not
 /// `WITHOUT ROWID`: that would give each tick of more than 1 kB a page of 4 kB.
@@ -32,7 +34,8 @@ const SCHEMA: &str = "
     CREATE TABLE journal (
         sequence INTEGER PRIMARY KEY,
         at       TEXT NOT NULL,
-        event    TEXT NOT NULL
+        event    TEXT NOT NULL,
+        checksum BLOB NOT NULL
     ) STRICT;
     CREATE TABLE artifact (
         digest TEXT PRIMARY KEY,
@@ -82,14 +85,22 @@ impl SqliteStore {
     /// When another serin has the file open, or when it cannot be opened or is not a store.
     pub fn open(file: &Path) -> Result<SqliteStore, StoreError> {
         let path = file.display().to_string();
-        let lock = lock(file, &path)?;
+        let file = StoreFile::lock(file)?;
         // Without SQLITE_OPEN_URI: a file name is never an address with options.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(file, flags).and_then(prepare);
-        let connection = connection.map_err(|cause| cause.at(path))?;
-        Ok(SqliteStore { connection: Mutex::new(connection), _lock: Some(lock) })
+        let connection = connect(&file.path, flags).and_then(prepare);
+        let connection = connection.map_err(|cause| cause.at(path)).inspect_err(|_| {
+            if file.is_new {
+                file.delete();
+            }
+        })?;
+        // What the last process has left in the write-ahead log.
+        let (connection, has_grown) = (Mutex::new(connection), true.into());
+        let store = SqliteStore { connection, has_grown, file: Some(file) };
+        store.settle()?;
+        Ok(store)
     }
 
     /// A store in memory, lost when the process ends.
@@ -99,7 +110,7 @@ impl SqliteStore {
     pub fn in_memory() -> Result<SqliteStore, StoreError> {
         let mut connection = Connection::open_in_memory()?;
         create_tables(&mut connection)?;
-        Ok(SqliteStore { connection: Mutex::new(connection), _lock: None })
+        Ok(SqliteStore::without_file(connection))
     }
 
     /// Opens the file to read its contents at this moment, even while a serin writes to it.
@@ -117,7 +128,42 @@ impl SqliteStore {
             }
         });
         let connection = connection.map_err(|cause| cause.at(file.display().to_string()))?;
-        Ok(SqliteStore { connection: Mutex::new(connection), _lock: None })
+        Ok(SqliteStore::without_file(connection))
+    }
+}
+
+impl SqliteStore {
+    fn without_file(connection: Connection) -> SqliteStore {
+        SqliteStore { connection: Mutex::new(connection), has_grown: false.into(), file: None }
+    }
+
+    /// Checks that the file is still where it was opened.
+    pub(super) fn check_file(&self) -> Result<(), StoreError> {
+        self.file.as_ref().map_or(Ok(()), StoreFile::check)
+    }
+
+    /// Moves new entries from the write-ahead log into the file, as far as no reader is in the way, so that a copy of
+    /// the file alone is not an empty store.
+    pub(super) fn settle(&self) -> Result<(), StoreError> {
+        self.check_file()?;
+        if self.file.is_some() && self.has_grown.swap(false, Ordering::Relaxed) {
+            let connection = self.connection.lock();
+            let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            moved.inspect_err(|_| self.has_grown.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        let Some(file) = self.file.as_ref().filter(|file| file.is_new) else { return };
+        let select = "SELECT count(*) FROM journal";
+        let entries = self.connection.lock().query_row(select, [], |row| row.get::<_, u64>(0));
+        // A start that failed leaves nothing behind.
+        if entries == Ok(0) {
+            file.delete();
+        }
     }
 }
 
@@ -151,26 +197,6 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
-}
-
-fn lock(file: &Path, path: &str) -> Result<File, StoreError> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".lock");
-    let open_error = |cause: std::io::Error| StoreError::Open {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    };
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(PathBuf::from(name))
-        .map_err(open_error)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(cause)) => Err(open_error(cause)),
-    }
 }
 
 /// The tables a file has.

@@ -1,5 +1,7 @@
 //! Journal table.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::TransactionBehavior;
@@ -16,20 +18,25 @@ impl Journal for SqliteStore {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let connection = self.connection.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT sequence, at, event FROM journal WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+            "SELECT sequence, at, event, checksum FROM journal
+             WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
         )?;
         // SQLite's integers have a sign. No journal is so long that this makes a difference.
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![after, limit], |row| {
-            Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+            let (sequence, at, event) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok((sequence, at, event, row.get::<_, Vec<u8>>(3)?))
         })?;
         rows.map(|row| {
-            let (sequence, at, event) = row?;
+            let (sequence, at, event, sum): (u64, String, String, Vec<u8>) = row?;
             let damaged = |cause: String| StoreError::Damaged {
                 what: format!("journal entry {sequence}"),
                 cause,
             };
+            if sum != checksum(sequence, &at, &event) {
+                return Err(damaged("its checksum does not match".to_owned()));
+            }
             Ok(Entry {
                 sequence,
                 at: at.parse().map_err(|e: jiff::Error| damaged(e.to_string()))?,
@@ -43,7 +50,12 @@ impl Journal for SqliteStore {
         Ok(newest_sequence(&self.connection.lock())?)
     }
 
+    fn settle(&self) -> Result<(), StoreError> {
+        SqliteStore::settle(self)
+    }
+
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
+        self.check_file()?;
         let text = to_json("an event", event)?;
         let mut connection = self.connection.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -53,12 +65,22 @@ impl Journal for SqliteStore {
         }
         let sequence = expected + 1;
         transaction.execute(
-            "INSERT INTO journal (sequence, at, event) VALUES (?1, ?2, ?3)",
-            params![sequence, at.to_string(), text],
+            "INSERT INTO journal (sequence, at, event, checksum) VALUES (?1, ?2, ?3, ?4)",
+            params![sequence, at.to_string(), text, checksum(sequence, &at.to_string(), &text)],
         )?;
         transaction.commit()?;
+        self.has_grown.store(true, Ordering::Relaxed);
         Ok(Entry { sequence, at, event: event.clone() })
     }
+}
+
+/// The checksum of a row: SQLite does not notice a changed byte that is still an event.
+pub fn checksum(sequence: u64, at: &str, event: &str) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&sequence.to_le_bytes()).update(at.as_bytes()).update(event.as_bytes());
+    let mut checksum = [0; 16];
+    hasher.finalize_xof().fill(&mut checksum);
+    checksum
 }
 
 fn newest_sequence(connection: &Connection) -> rusqlite::Result<u64> {

@@ -2,14 +2,16 @@
 //!
 //! A write-ahead log with `synchronous = FULL` makes an append durable before it is acknowledged. A lock
 //! file next to the database prevents a second serin from opening it; the operating system releases it
-//! however the first one ends. `connection` opens the file and has the schema; each trait of the store
-//! has a file.
+//! however the first one ends. `file` locks the file, `connection` opens it and has the schema; each trait of the
+//! store has a file.
 
 mod artifacts;
 mod connection;
 mod evidence;
+mod file;
 mod journal;
 mod json;
 mod progress;
 
 pub use connection::SqliteStore;
+pub use journal::checksum;

@@ -31,6 +31,7 @@ impl Progress for SqliteStore {
         checkpoint: &Checkpoint,
         records: &[LogRecord],
     ) -> Result<(), StoreError> {
+        self.check_file()?;
         let text = to_json("a checkpoint", checkpoint)?;
         let mut connection = self.connection.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
