@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! controller    looks at the rollout: judge, next action, commit    woken by the breaker and each commit
-//! shadow        runs the canary on copies of stable's requests      every 2 ms while there is a shadow
+//! shadow        runs the canary on copies of stable's requests      woken by the first waiting request
 //! ticker        closes a tick and saves the evidence                every second
 //! notify        delivers journal entries, one thread per target     woken by each commit
 //! ```
@@ -59,7 +59,8 @@ impl Background {
         })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let serving = service.serving.clone();
-        let shadow = Worker::start("shadow", Arc::default(), move |stopping| {
+        let wakeup = serving.shadow.wakeup.clone();
+        let shadow = Worker::start("shadow", wakeup, move |stopping| {
             serving.work_off(&runtime, stopping);
             serving.shadow_pause()
         })?;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One thread runs the canary, so a canary in shadow takes at most one core, and a slow one gets fewer requests,
-//! not later ones. The thread polls, because waking it would cost the workers time. A pair belongs to the step of
+//! not later ones. Only a request that finds the queue empty wakes the thread, so a busy queue costs the workers no
+//! wakeups, and an idle one costs nothing. A pair belongs to the step of
 //! its request; a pair that arrives after the step has ended is dropped.
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::service::serving::inference::Outputs;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::recorder::Recorder;
 use crate::service::serving::timed::Fitted;
+use crate::service::wakeup::Wakeup;
 
 /// What shadow mode keeps of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -129,6 +131,8 @@ pub struct Shadow {
     /// Waiting requests times [`ONE_JOB`] plus their bytes: one number, so that a worker writes once. On its own
     /// cache line.
     load: CachePadded<AtomicU64>,
+    /// Wakes the shadow thread.
+    pub(crate) wakeup: Arc<Wakeup>,
     pub(crate) disagreements: Mutex<Disagreements>,
     pub(crate) recent: RecentRequests,
     pub(crate) redact: Vec<String>,
@@ -161,6 +165,7 @@ impl Shadow {
             queue,
             waiting: Mutex::new(waiting),
             load: CachePadded::default(),
+            wakeup: Arc::default(),
             disagreements: Mutex::default(),
             recent: RecentRequests::new(*recent, workers, places),
             redact: redact.clone(),
@@ -209,6 +214,8 @@ impl Shadow {
         if self.queue.try_send(job).is_err() {
             self.load.fetch_sub(load, Ordering::Relaxed);
             recorder.drop_pair();
+        } else if before / ONE_JOB == 0 {
+            self.wakeup.wake();
         }
     }
 

@@ -20,11 +20,11 @@ use crate::service::serving::live::Live;
 use crate::service::serving::timed::per_row;
 use crate::service::serving::timed::timed;
 
-/// How long the thread sleeps when the queue is empty and a request may come at any moment.
+/// How long the thread sleeps when a request is counted that has not reached the queue yet.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long it sleeps while nothing is shadowed.
-const IDLE: Duration = Duration::from_millis(50);
+/// How long it sleeps at most while nothing waits. The next request wakes it.
+const IDLE: Duration = Duration::from_secs(60);
 
 impl Serving {
     /// Replays the recent requests to both versions in the background, each once per rollout.
@@ -43,6 +43,7 @@ impl Serving {
         let queued = taken.len();
         again.extend(taken);
         drop(again);
+        self.shadow.wakeup.wake();
         Ok(ReplayedRecent { rollout, kept, queued, already_compared: kept.saturating_sub(queued) })
     }
 
@@ -132,14 +133,8 @@ impl Serving {
         }
     }
 
-    /// How long the shadow thread sleeps until its next turn.
+    /// How long the shadow thread sleeps until its next turn, unless a request wakes it.
     pub(crate) fn shadow_pause(&self) -> Duration {
-        if self.is_shadowing() { PAUSE } else { IDLE }
-    }
-
-    /// Whether a request may arrive at any moment.
-    fn is_shadowing(&self) -> bool {
-        self.live.load().canary.as_ref().is_some_and(|canary_slot| canary_slot.shadow.is_some())
-            || !self.shadow.again.lock().is_empty()
+        if self.shadow.waiting() > 0 { PAUSE } else { IDLE }
     }
 }
