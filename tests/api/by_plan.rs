@@ -149,6 +149,14 @@ fn without_traffic_nothing_is_promoted_and_the_deadline_ends_it() {
     assert!(reason.starts_with("no verdict within"), "{status}");
     assert_eq!(status["stable"]["version"], "model_v1");
     assert_eq!(events(&app), ["initialized", "canary_deployed", "rolled_back"]);
+    let last = app.history().pop().unwrap();
+    let sentence = last["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("rollout 1 ended without a verdict (no verdict within"), "{last}");
+    // Nothing is held against the canary: it can be deployed again at once.
+    assert_eq!(status["last_rollout"]["outcome"], "no_verdict");
+    assert_eq!(status["last_rollout"]["cool_down_until"], Value::Null);
+    assert_eq!(status["quarantine"], json!({}));
+    deploy(&app, "model_v2.bin", &short_plan());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::cause::Cause;
 use super::event::Event;
 use super::refusal::Refusal;
 use super::state::Ended;
@@ -216,17 +217,16 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             let running = named(state, *rollout)?;
             let reason = cause.sentence(judgement.as_deref());
-            let mut next = ended(state, running, Outcome::RolledBack, reason.clone(), at);
+            let is_overdue = matches!(cause, Cause::Deadline { .. });
+            let outcome = if is_overdue { Outcome::NoVerdict } else { Outcome::RolledBack };
+            let mut next = ended(state, running, outcome, reason.clone(), at);
             if *quarantine {
                 next.quarantine.insert(running.canary.digest.clone(), reason);
             }
-            match by {
-                Mode::Manual => {}
-                Mode::Automatic => {
-                    let until = at.saturating_add(running.policy.plan.cool_down).ok();
-                    let later = until.max(state.cool_down_until(at));
-                    next.last.iter_mut().for_each(|last| last.cool_down_until = later);
-                }
+            if *by == Mode::Automatic && cause.is_harm() {
+                let until = at.saturating_add(running.policy.plan.cool_down).ok();
+                let later = until.max(state.cool_down_until(at));
+                next.last.iter_mut().for_each(|last| last.cool_down_until = later);
             }
             changed(next, SamplesEffect::StartAnew)
         }

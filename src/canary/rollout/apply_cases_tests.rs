@@ -96,7 +96,11 @@ fn event(text: &str) -> Event {
         "inject" => injected(rollout, if has("nothing") { 0 } else { 5 }),
         "promote" => Event::Promoted { judgement, forced: has("force"), reason, by },
         "roll_back" => {
-            let (cause, quarantine) = (Cause::Person(None), has("quarantine"));
+            let cause = match by {
+                Mode::Manual => Cause::Person(None),
+                Mode::Automatic => Cause::Harm,
+            };
+            let quarantine = has("quarantine");
             Event::RolledBack { rollout, cause, quarantine, judgement: None, by }
         }
         "report_harm" => Event::HarmReported { judgement },

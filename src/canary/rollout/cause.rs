@@ -45,6 +45,19 @@ pub enum Cause {
     ArtifactLost,
 }
 
+impl Cause {
+    /// Whether serin has seen harm. A rollout that ends without a verdict says nothing against its canary: there
+    /// is neither a quarantine nor a cool-down.
+    pub fn is_harm(&self) -> bool {
+        match self {
+            Cause::Trigger(_) | Cause::LatencyCeiling { .. } | Cause::Harm | Cause::LateHarm(_) => {
+                true
+            }
+            Cause::Person(_) | Cause::Deadline { .. } | Cause::ArtifactLost => false,
+        }
+    }
+}
+
 /// What a rollout lacked at its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -168,6 +168,9 @@ impl Event {
                 let seen = judgement
                     .map(|judgement| format!("; judgement: {}", sentences::why(judgement)))
                     .unwrap_or_default();
+                if let Cause::Deadline { .. } = cause {
+                    return format!("rollout {rollout} ended without a verdict ({reason}){seen}");
+                }
                 format!("rollout {rollout} is rolled back{how} ({reason}){seen}")
             }
             Event::HarmReported { judgement } => {

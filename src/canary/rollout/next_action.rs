@@ -3,8 +3,8 @@
 //! ```text
 //! on each evaluation
 //!   a trigger fired, or a metric shows harm   roll back and quarantine
-//!   the deadline has passed                   hold or roll back, as the plan says; a hold without a
-//!                                             decision within the same time again is rolled back
+//!   the deadline has passed                   hold, or end without a verdict, as the plan says; a hold
+//!                                             without a decision within the same time again ends, too
 //!   there is a new concern                    hold until resumed
 //!   the step is not complete                  wait, with what is missing
 //!   the step is complete                      advance
@@ -60,6 +60,8 @@ pub struct Observation {
     pub tripped: Option<TripReason>,
     /// The canary's p99 latency at this step, in seconds, if there are enough samples.
     pub canary_p99_seconds: Option<f64>,
+    /// The same of stable.
+    pub stable_p99_seconds: Option<f64>,
     /// Shadow requests the canary answered at this step.
     pub shadowed: u64,
 }
@@ -118,8 +120,8 @@ pub fn next_action(
     }
 }
 
-/// The action at the deadline. A rollout that is paused and forgotten is rolled back after the same time
-/// again, so that none lasts forever.
+/// The action at the deadline. A rollout that is paused and forgotten ends after the same time again, so that
+/// none lasts forever.
 fn overdue(rollout: &Rollout, now: Timestamp) -> Option<Action> {
     let plan = &rollout.policy.plan;
     let deadline = rollout.deadline_at.filter(|deadline| now >= *deadline)?;
@@ -147,8 +149,7 @@ fn paused(rollout: &Rollout) -> String {
         AtDeadline::RollBack => Duration::ZERO,
     };
     let end = rollout.deadline_at.and_then(|deadline| deadline.saturating_add(hold).ok());
-    let end =
-        end.map_or_else(String::new, |end| format!(" before {end:.0}, when serin rolls it back"));
+    let end = end.map_or_else(String::new, |end| format!(" before {end:.0}, when serin ends it"));
     format!("paused; resume the rollout{end}")
 }
 
@@ -158,13 +159,15 @@ fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
     concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
-/// The trigger that rolls the canary back without a comparison with stable.
+/// The trigger that fired. What ails stable as well is left to the judge.
 fn triggered(plan: &Plan, observed: &Observation) -> Option<Cause> {
     if let Some(tripped) = observed.tripped {
         return Some(Cause::Trigger(tripped));
     }
     let (ceiling, p99_seconds) = (plan.triggers.p99_ceiling?, observed.canary_p99_seconds?);
-    (p99_seconds > ceiling.as_secs_f64()).then_some(Cause::LatencyCeiling { p99_seconds, ceiling })
+    let is_above = |p99_seconds: f64| p99_seconds > ceiling.as_secs_f64();
+    (is_above(p99_seconds) && !observed.stable_p99_seconds.is_some_and(is_above))
+        .then_some(Cause::LatencyCeiling { p99_seconds, ceiling })
 }
 
 /// What is missing to complete the step.

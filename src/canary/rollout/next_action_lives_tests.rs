@@ -96,7 +96,7 @@ fn event_of(action: &Action, judgement: Judgement) -> Option<Event> {
         Action::RollBack(cause) => Some(Event::RolledBack {
             rollout,
             cause: cause.clone(),
-            quarantine: true,
+            quarantine: cause.is_harm(),
             judgement: Some(judgement),
             by,
         }),
@@ -353,9 +353,11 @@ fn check(
             prop_assert!(after.rollout.as_ref().is_some_and(|it| !it.approved));
             prop_assert_eq!(&before.stable, &after.stable);
         }
-        Event::RolledBack { by: Mode::Automatic, .. } => {
+        Event::RolledBack { by: Mode::Automatic, cause, .. } => {
             let digest = was.map(|was| was.canary.digest.clone()).unwrap_or_default();
-            prop_assert!(after.quarantine.contains_key(&digest));
+            prop_assert_eq!(after.quarantine.contains_key(&digest), cause.is_harm());
+            let outcome = if cause.is_harm() { Outcome::RolledBack } else { Outcome::NoVerdict };
+            prop_assert_eq!(after.last.as_ref().map(|last| last.outcome), Some(outcome));
         }
         Event::Reverted { cause, by, .. } => {
             let monitored = before.post_promotion.as_ref();

@@ -153,6 +153,9 @@ pub enum Outcome {
     Promoted,
     /// The canary was rolled back.
     RolledBack,
+    /// The deadline passed without a verdict: stable answers all requests, and nothing is held against the
+    /// canary.
+    NoVerdict,
     /// The canary was promoted, and the promotion reverted.
     Reverted,
 }

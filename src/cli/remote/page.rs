@@ -228,6 +228,7 @@ fn style_of(condition: Condition) -> Style {
         | Condition::Waiting
         | Condition::Holding
         | Condition::Paused
+        | Condition::NoVerdict
         | Condition::AwaitingApproval => show::WAIT,
     }
 }

@@ -17,6 +17,7 @@ use crate::canary::rollout::next_action::next_action;
 use crate::service::serving::live::Closure;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::stats::Summary;
 
 /// How long a look waits for a command before it judges without the ledger.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -62,7 +63,7 @@ impl Control {
             Action::RollBack(cause) => Event::RolledBack {
                 rollout,
                 cause: cause.clone(),
-                quarantine: true,
+                quarantine: cause.is_harm(),
                 judgement: Some(judgement),
                 by,
             },
@@ -98,11 +99,14 @@ impl Control {
         judgement: &Judgement,
     ) -> Action {
         let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
-        let latency = observed.all().canary.latency;
-        let enough = latency.count() >= MIN_SAMPLES_FOR_P99;
+        let samples = observed.all();
+        let p99 = |latency: &Summary| {
+            latency.quantile(0.99).filter(|_| latency.count() >= MIN_SAMPLES_FOR_P99)
+        };
         let seen = Observation {
             tripped: breaker.and_then(|it| it.trip_reason()),
-            canary_p99_seconds: latency.quantile(0.99).filter(|_| enough),
+            canary_p99_seconds: p99(&samples.canary.latency),
+            stable_p99_seconds: p99(&samples.stable.latency),
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
         };
         next_action(rollout, judgement, &seen, self.clock.wall())

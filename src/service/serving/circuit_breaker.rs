@@ -12,18 +12,22 @@
 //! # Trip conditions
 //!
 //! - *Open*, in both modes: `failures` of the policy in a row. Stable then answers at once. These requests count
-//!   as failures of the canary, or a canary that gets no requests would look healthy.
+//!   as failures of the canary for the judge, or a canary that gets no requests would look healthy.
 //! - *Tripped*, only in a rollout by plan: consecutive failures, failures among the last 64 requests, or 8 of
 //!   the last 64 answers above the ceiling of the p99 latency ([`Triggers`]). The canary gets no further
-//!   request, and the controller wakes up to roll it back.
+//!   request, and the controller wakes up to roll it back. Requests that an open breaker kept from the canary
+//!   count as failures only while stable has none among its last 64: otherwise five failures in a row, by chance,
+//!   would grow to ten.
+//! - *Neither*, while stable has at least half as many failures (or slow answers) among its own last 64: the
+//!   cause is then outside the canary, and a comparison is the judge's task.
 //!
 //! # Recovery conditions
 //!
 //! - *Open*: one request per `probe_every` is sent to the canary; the first answer closes the breaker.
 //! - *Tripped*: none. The rollout is rolled back.
 //!
-//! A canary that never fails and stays below the ceiling writes nothing here, so that workers do not contend for
-//! cache lines. All accesses are relaxed: if a request is sent a moment too early or too late and the canary
+//! While both versions answer below the ceiling nothing is written here, so that workers do not contend for cache
+//! lines. All accesses are relaxed: if a request is sent a moment too early or too late and the canary
 //! fails, stable answers.
 
 use std::sync::Arc;
@@ -56,15 +60,22 @@ pub struct CircuitBreaker {
     probe_at: AtomicU64,
     /// How often it has opened.
     opened: AtomicU64,
-    /// The last 64 outcomes, the newest in the lowest bit; 1 is a failure. Written by each failure and by the
-    /// next 64 answers.
-    recent: AtomicU64,
-    /// The last 64 answers; 1 is an answer above the ceiling of the p99. Stays 0 without a ceiling.
-    slow: AtomicU64,
+    canary: Window,
+    stable: Window,
     /// Set once.
     tripped: OnceLock<TripReason>,
     /// Wakes the controller.
     wakeup: Arc<Wakeup>,
+}
+
+/// The last 64 requests of a version, the newest in the lowest bits. A bit is written by each failure (slow
+/// answer), and by the next 64 answers.
+#[derive(Default)]
+struct Window {
+    /// 1 is a failure.
+    failed: AtomicU64,
+    /// 1 is an answer above the ceiling of the p99 latency. Stays 0 without a ceiling.
+    slow: AtomicU64,
 }
 
 /// Larger than any time of the steady clock, which reaches it after 584 years.
@@ -120,8 +131,8 @@ impl CircuitBreaker {
             failures: AtomicU32::new(0),
             probe_at: AtomicU64::new(CLOSED),
             opened: AtomicU64::new(0),
-            recent: AtomicU64::new(0),
-            slow: AtomicU64::new(0),
+            canary: Window::default(),
+            stable: Window::default(),
             tripped: OnceLock::new(),
             wakeup,
         }
@@ -155,44 +166,50 @@ impl CircuitBreaker {
         if self.probe_at.load(Ordering::Relaxed) != CLOSED {
             self.probe_at.store(CLOSED, Ordering::Relaxed);
         }
-        let Some(triggers) = self.armed() else { return };
         self.answered_in_shadow();
-        let Some(ceiling) = triggers.p99_ceiling else { return };
-        let is_slow = latency_seconds > ceiling.as_secs_f64();
-        if is_slow || self.slow.load(Ordering::Relaxed) != 0 {
-            let slow = shift(&self.slow, u64::from(is_slow)).count_ones();
-            if slow >= MAX_ABOVE_CEILING {
-                self.trip(TripReason::SlowAnswers { slow, ceiling });
-            }
+        let Some((slow, ceiling)) = self.count_slow(&self.canary, latency_seconds) else { return };
+        if slow >= MAX_ABOVE_CEILING && !is_shared(slow, &self.stable.slow) {
+            self.trip(TripReason::SlowAnswers { slow, ceiling });
         }
     }
 
     /// Counts an answer in shadow; its latency does not count, because no user waited.
     pub fn answered_in_shadow(&self) {
-        // Shifting a zero into zeros changes nothing.
-        if self.recent.load(Ordering::Relaxed) != 0 {
-            shift(&self.recent, 0);
-        }
+        push(&self.canary.failed, false);
+    }
+
+    /// Counts an answer of stable, with its latency per row.
+    pub fn stable_answered(&self, latency_seconds: f64) {
+        push(&self.stable.failed, false);
+        self.count_slow(&self.stable, latency_seconds);
+    }
+
+    /// Counts a failure of stable.
+    pub fn stable_failed(&self) {
+        push(&self.stable.failed, true);
     }
 
     /// Counts a failure at this time of the steady clock. A request that was not sent because the breaker is
-    /// open counts for the triggers alone.
+    /// open counts for the triggers alone, and only while stable answers everything.
     pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
-        if self.policy.failures > 0 && failure != Failure::BreakerOpen {
+        let is_sent = failure != Failure::BreakerOpen;
+        if is_sent || self.stable.failed.load(Ordering::Relaxed) == 0 {
+            self.failed_in_shadow();
+        }
+        if is_sent && self.policy.failures > 0 {
             self.count_consecutive(now);
         }
-        self.failed_in_shadow();
     }
 
     /// Counts a failure in shadow: for the triggers alone, because no user waited.
     pub fn failed_in_shadow(&self) {
+        let recent = push(&self.canary.failed, true);
         let Some(triggers) = self.armed() else { return };
-        let recent = shift(&self.recent, 1);
         let (failed, in_a_row) = (recent.count_ones(), recent.trailing_ones());
         let reaches = |limit: u32, failures: u32| limit > 0 && failures >= limit;
-        if reaches(triggers.consecutive_failures, in_a_row)
-            || reaches(triggers.failures_in_window, failed)
-        {
+        let is_reached = reaches(triggers.consecutive_failures, in_a_row)
+            || reaches(triggers.failures_in_window, failed);
+        if is_reached && !is_shared(failed, &self.stable.failed) {
             self.trip(TripReason::Failures { failed, in_a_row });
         }
     }
@@ -218,6 +235,14 @@ impl CircuitBreaker {
         self.triggers.as_ref().filter(|_| self.tripped.get().is_none())
     }
 
+    /// Counts an answer among the slow ones or the others, if there is a ceiling. Returns how many of the last 64
+    /// were slow, and the ceiling.
+    fn count_slow(&self, window: &Window, latency_seconds: f64) -> Option<(u32, Duration)> {
+        let ceiling = self.armed()?.p99_ceiling?;
+        let slow = push(&window.slow, latency_seconds > ceiling.as_secs_f64());
+        Some((slow.count_ones(), ceiling))
+    }
+
     fn trip(&self, reason: TripReason) {
         // The first of several concurrent reasons counts.
         if self.tripped.set(reason).is_ok() {
@@ -231,7 +256,8 @@ impl CircuitBreaker {
         // It saturates at four billion.
         let before = self.failures.fetch_update(relaxed, relaxed, one_more);
         let failures = before.map_or(u32::MAX, |before| before.saturating_add(1));
-        if failures < self.policy.failures {
+        let failed = self.canary.failed.load(relaxed).count_ones();
+        if failures < self.policy.failures || is_shared(failed, &self.stable.failed) {
             return;
         }
         let next = self.next_probe(now());
@@ -246,10 +272,19 @@ impl CircuitBreaker {
     }
 }
 
-/// Shifts a bit into a window and returns the new window.
-fn shift(window: &AtomicU64, bit: u64) -> u64 {
-    let shifted = |recent: u64| recent << 1 | bit;
+/// Whether stable has at least half as many bad requests in its window as the canary in its own.
+fn is_shared(bad: u32, of_stable: &AtomicU64) -> bool {
+    2 * of_stable.load(Ordering::Relaxed).count_ones() >= bad
+}
+
+/// Adds a request to a window, and returns the new window.
+fn push(window: &AtomicU64, is_bad: bool) -> u64 {
     let relaxed = Ordering::Relaxed;
+    // Shifting a zero into zeros changes nothing.
+    if !is_bad && window.load(relaxed) == 0 {
+        return 0;
+    }
+    let shifted = |recent: u64| recent << 1 | u64::from(is_bad);
     let before = window.fetch_update(relaxed, relaxed, |recent| Some(shifted(recent)));
     shifted(before.unwrap_or_else(|unchanged| unchanged))
 }

@@ -109,6 +109,65 @@ fn consecutive_failures_and_failures_in_the_window_trip_it() {
     assert_eq!(tripped_by(0, 2, &close), Some(64));
 }
 
+/// A breaker that opens after five failures and trips after ten, and what stable did: `x` failed, `.` answered.
+fn next_to(stable: &str) -> CircuitBreaker {
+    let policy = BreakerPolicy { failures: 5, probe_every: SECOND };
+    let breaker = CircuitBreaker::new(policy, Some(Triggers::default()), Arc::default());
+    for outcome in stable.chars() {
+        if outcome == 'x' { breaker.stable_failed() } else { breaker.stable_answered(0.0) }
+    }
+    breaker
+}
+
+#[test]
+fn kept_requests_trip_the_breaker_only_while_stable_never_fails() {
+    let dead = next_to("");
+    assert_eq!(lived_through(&dead, "xxxxx-----"), "xxxxx-----");
+    (0..5).for_each(|_| dead.failed(Failure::BreakerOpen, || SECOND));
+    assert_eq!(dead.trip_reason(), Some(TripReason::Failures { failed: 10, in_a_row: 10 }));
+    let breaker = next_to("x..........");
+    assert_eq!(lived_through(&breaker, "xxxxx"), "xxxxx");
+    for _ in 0..100 {
+        breaker.failed(Failure::BreakerOpen, || unreachable!("the clock was read"));
+    }
+    assert_eq!(breaker.status(), status(BreakerState::Open, 5, 1));
+    // Five failed probes make ten failures in a row.
+    lived_through(&breaker, &"x".repeat(60));
+    assert_eq!(breaker.trip_reason(), Some(TripReason::Failures { failed: 10, in_a_row: 10 }));
+}
+
+#[test]
+fn failures_that_stable_shares_neither_open_nor_trip_it() {
+    let shared = next_to(&"x..".repeat(22));
+    assert_eq!(lived_through(&shared, &"x".repeat(40)), "x".repeat(40));
+    assert_eq!(shared.status(), status(BreakerState::Closed, 40, 0));
+    // Stable recovers, the canary does not.
+    for _ in 0..WINDOW {
+        shared.stable_answered(0.0);
+    }
+    lived_through(&shared, "x");
+    assert_eq!(shared.status().state, BreakerState::Tripped);
+    // A third of stable's requests fail, and all of the canary's: 22 of 64 against 45.
+    let worse = next_to(&"x..".repeat(22));
+    lived_through(&worse, &"x".repeat(45));
+    assert_eq!(worse.status().state, BreakerState::Tripped);
+}
+
+#[test]
+fn slow_answers_that_stable_shares_do_not_trip_it() {
+    let triggers = Triggers { p99_ceiling: Some(Duration::from_millis(20)), ..Triggers::default() };
+    let breaker = tripping(triggers);
+    for _ in 0..10 {
+        breaker.stable_answered(0.5);
+    }
+    for _ in 0..20 {
+        breaker.answered(0.5);
+    }
+    assert_eq!(breaker.trip_reason(), None);
+    breaker.answered(0.5);
+    assert!(matches!(breaker.trip_reason(), Some(TripReason::SlowAnswers { slow: 21, .. })));
+}
+
 /// Records answers of this latency until a ceiling of 20 ms trips the breaker. Returns their number and the reason.
 fn slowed(latencies_ms: impl Iterator<Item = u32>) -> Option<(usize, String)> {
     let ceiling = Some(Duration::from_millis(20));

@@ -183,6 +183,20 @@ impl CanarySlot {
     pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
         let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
         let picked = match (key, assigned.number) {
+    /// Counts an answer of stable, with its latency per row.
+    pub fn stable_answered(&self, latency_seconds: f64) {
+        if let Some(breaker) = &self.breaker {
+            breaker.stable_answered(latency_seconds);
+        }
+    }
+
+    /// Counts a failure of stable.
+    pub fn stable_failed(&self) {
+        if let Some(breaker) = &self.breaker {
+            breaker.stable_failed();
+        }
+    }
+
             (Some(key), _) => shadow.assign_key(key),
             (None, Some(number)) => shadow.assign(number),
             (None, None) => Track::Stable,

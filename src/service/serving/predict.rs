@@ -243,6 +243,7 @@ impl<'a> InFlight<'a> {
         rows: &[Row<'_>],
     ) -> Result<(Answer, Option<&'a CanarySlot>), PredictError> {
         let fallback = self.lost.is_some();
+        let canary_slot = self.live.canary.as_ref();
         let outputs = outcome.map_err(|error| {
             if let Some(count) = STABLE_FAILED.due(clock.steady()) {
                 tracing::warn!(
@@ -257,12 +258,14 @@ impl<'a> InFlight<'a> {
                     if !fallback {
                         self.record_failure(failure);
                     }
+                    if let Some(canary_slot) = canary_slot {
+                        canary_slot.stable_failed();
+                    }
                     PredictError::Stable(failure)
                 }
                 InferenceError::Overloaded => PredictError::Overloaded,
             }
         })?;
-        let canary_slot = self.live.canary.as_ref();
         // Both tracks are measured alike: what would be too late for the canary counts as late for
         // stable, although the user gets the answer.
         let is_late =
@@ -272,8 +275,15 @@ impl<'a> InFlight<'a> {
             if fallback || is_late { Attribution::Excluded } else { self.assigned.attribution };
         if !fallback && is_late {
             self.record_failure(Failure::Deadline);
+            if let Some(canary_slot) = canary_slot {
+                canary_slot.stable_failed();
+            }
         } else if !fallback {
-            self.record(Track::Stable, per_row(latency, rows), &outputs);
+            let latency_seconds = per_row(latency, rows);
+            self.record(Track::Stable, latency_seconds, &outputs);
+            if let Some(canary_slot) = canary_slot {
+                canary_slot.stable_answered(latency_seconds);
+            }
         }
         let in_shadow = |canary_slot: &&CanarySlot| {
             !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)

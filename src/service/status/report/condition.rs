@@ -29,6 +29,8 @@ pub enum Condition {
     Monitoring,
     /// The last rollout was rolled back.
     RolledBack,
+    /// The last rollout reached its deadline without a verdict.
+    NoVerdict,
     /// The last promotion was undone.
     Reverted,
     /// Too little data to judge.
@@ -55,6 +57,7 @@ impl Condition {
             Condition::Promoted => "PROMOTED",
             Condition::Monitoring => "MONITORING",
             Condition::RolledBack => "ROLLED BACK",
+            Condition::NoVerdict => "NO VERDICT",
             Condition::Reverted => "REVERTED",
             Condition::Waiting => "WAITING",
             Condition::Holding => "HOLDING",
@@ -119,6 +122,11 @@ fn idle(status: &Status, times: &Times) -> Headline {
             condition: Condition::RolledBack,
             text: format!("{name} at {at}: {reason}"),
             why: Some(answers),
+        },
+        (Outcome::NoVerdict, _) => Headline {
+            condition: Condition::NoVerdict,
+            text: format!("{name} ended at {at}: {reason}"),
+            why: Some(format!("{answers} The canary is not quarantined.")),
         },
         (Outcome::Reverted, _) => Headline {
             condition: Condition::Reverted,

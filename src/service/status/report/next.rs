@@ -50,6 +50,7 @@ fn by_hand(condition: Condition) -> String {
         | Condition::Promoted
         | Condition::Monitoring
         | Condition::RolledBack
+        | Condition::NoVerdict
         | Condition::Reverted
         | Condition::Waiting
         | Condition::Holding
@@ -63,7 +64,7 @@ fn by_hand(condition: Condition) -> String {
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
     let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
     let at_deadline = match (plan.plan.at_deadline, deadline) {
-        (AtDeadline::RollBack, Some(deadline)) => format!("; rolled back at {deadline} otherwise"),
+        (AtDeadline::RollBack, Some(deadline)) => format!("; otherwise it ends at {deadline}"),
         (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
     };
     match status.state {

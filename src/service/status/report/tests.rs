@@ -155,10 +155,10 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             "serin deploy MODEL starts a rollout.",
         ),
         (
-            status(ended("rolled_back", "no verdict within 24h")),
-            Condition::RolledBack,
-            "no verdict within 24h",
-            "model_v1",
+            status(ended("no_verdict", "no verdict within 24h")),
+            Condition::NoVerdict,
+            "model_v2 ended at 14:05:00 UTC: no verdict within 24h",
+            "model_v1 answers all requests. The canary is not quarantined.",
             "serin deploy",
         ),
         (
