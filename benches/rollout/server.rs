@@ -67,12 +67,13 @@ impl Folder {
                 return Ok(Decoded {
                     digest: artifact.digest().to_string(),
                     model: artifact.model(),
+                    card: None,
                 });
             };
             let model = Artifact::from_bytes(&usual)?.model();
             let digest = blake3::hash(bytes).to_hex().to_string();
             let slow = Slow { model, microseconds, asked: AtomicU64::new(0) };
-            Ok(Decoded { digest, model: Arc::new(slow) })
+            Ok(Decoded { digest, model: Arc::new(slow), card: None })
         };
         Ok(Registry::with_decoder(self.0.path(), Box::new(decode)))
     }

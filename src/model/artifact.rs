@@ -9,6 +9,7 @@
 
 pub mod card;
 pub(crate) mod codec;
+pub mod comparison;
 pub mod digest;
 pub(crate) mod limits;
 pub mod report;

@@ -87,3 +87,19 @@ fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal
     let bytes = |judgement: &Judgement| serde_json::to_vec(judgement).unwrap();
     assert_eq!(bytes(&judgement.recomputed()), bytes(&judgement));
 }
+
+#[test]
+fn a_deployment_says_what_the_model_cards_hold_against_the_canary() {
+    let app = TestApp::spawn();
+    let deploy = |file: &str| {
+        let answer = app.deploy_canary_with(&json!({ "model_path": file })).done();
+        assert_eq!(app.status()["warnings"], answer["warnings"]);
+        app.rollback_canary().done();
+        answer["warnings"].clone()
+    };
+    let itself = deploy("model_v1.bin");
+    assert_eq!(itself, json!(["The canary is the same artifact as stable: this is an A/A test."]));
+    let other = deploy("model_v2.bin");
+    assert!(other[0].as_str().unwrap().contains("different data"), "{other}");
+    assert_eq!(app.status()["warnings"], Value::Null, "there is no canary");
+}

@@ -96,12 +96,18 @@ pub fn decoder(hold: Arc<Hold>) -> Box<Decode> {
         let how = ALL.into_iter().find(|how| how.artifact().as_bytes() == bytes);
         let Some(how) = how else {
             let artifact = Artifact::from_bytes(bytes)?;
-            return Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() });
+            let digest = artifact.digest().to_string();
+            let card = Some(artifact.card().clone());
+            return Ok(Decoded { digest, model: artifact.model(), card });
         };
         let which = if how == Misbehavior::Shifted { 0 } else { 1 };
         let good = Artifact::from_bytes(default_models()[which])?.model();
         let digest = blake3::hash(bytes).to_hex().to_string();
-        Ok(Decoded { digest, model: Arc::new(Misbehaving { how, good, hold: hold.clone() }) })
+        Ok(Decoded {
+            digest,
+            model: Arc::new(Misbehaving { how, good, hold: hold.clone() }),
+            card: None,
+        })
     })
 }
 

@@ -125,7 +125,7 @@ fn outcome(status: &Status) -> Vec<String> {
             format!("The plan takes at least {}{}.", duration(bakes), deadline.unwrap_or_default())
         }
     });
-    lines.extend(status.note.clone());
+    lines.extend(status.note.iter().chain(&status.warnings).cloned());
     lines.push("Follow it: serin status --watch".to_owned());
     lines
 }

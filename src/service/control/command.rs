@@ -128,8 +128,14 @@ impl Control {
             override_quarantine: deployment.override_quarantine,
         };
         let note = Control::monitoring_note(&ledger);
+        let name = candidate.version.name.clone();
         self.commit(&mut ledger, &event, Some(candidate))?;
-        Ok(Status { note, ..self.status_of(&ledger) })
+        let status = Status { note, ..self.status_of(&ledger) };
+        drop(ledger);
+        for warning in &status.warnings {
+            tracing::warn!(canary = name, "{warning}");
+        }
+        Ok(status)
     }
 
     /// Executes a command and returns the new status. Blocks until the event is in the journal.

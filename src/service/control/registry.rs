@@ -45,6 +45,8 @@ pub struct Decoded {
     pub digest: String,
     /// The model.
     pub model: Arc<dyn Model>,
+    /// Its description, if it has one.
+    pub card: Option<Card>,
 }
 
 /// An artifact that was found, read and verified.
@@ -140,7 +142,7 @@ impl Registry {
             file: relative.display().to_string(),
             digest: decoded.digest,
         };
-        Ok(Candidate { loaded: load(version.clone(), decoded.model), version, bytes })
+        Ok(Candidate { loaded: load(version.clone(), decoded.model, decoded.card), version, bytes })
     }
 
     /// The model of a known version, from stored bytes.
@@ -157,7 +159,7 @@ impl Registry {
                 found: decoded.digest,
             });
         }
-        Ok(load(version.clone(), decoded.model))
+        Ok(load(version.clone(), decoded.model, decoded.card))
     }
 
     /// Every artifact of the folder and its subfolders, by name.
@@ -312,11 +314,12 @@ fn version_name(relative: &Path) -> String {
     relative.with_extension("").display().to_string()
 }
 
-fn load(version: Version, model: Arc<dyn Model>) -> Arc<Loaded> {
-    Arc::new(Loaded { version, inference: Inference::new(model) })
+fn load(version: Version, model: Arc<dyn Model>, card: Option<Card>) -> Arc<Loaded> {
+    Arc::new(Loaded { version, inference: Inference::new(model), card })
 }
 
 fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     let artifact = Artifact::from_bytes(bytes)?;
-    Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model() })
+    let card = Some(artifact.card().clone());
+    Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model(), card })
 }

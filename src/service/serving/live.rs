@@ -26,6 +26,8 @@ use crate::canary::observed::samples::Failure;
 use crate::canary::policy::fault::Segments;
 use crate::canary::rollout::state::Slowdown;
 use crate::canary::traffic::prediction_id::Attribution;
+use crate::model::Card;
+use crate::model::artifact::comparison;
 
 /// The versions that answer, and the recorder of their samples.
 pub struct Live {
@@ -45,6 +47,8 @@ pub struct Loaded {
     pub version: Version,
     /// The means to run it.
     pub inference: Inference,
+    /// Its description, if it has one.
+    pub card: Option<Card>,
 }
 
 /// The canary's slot in a [`Live`].
@@ -179,10 +183,6 @@ impl CanarySlot {
         }
     }
 
-    /// Whether this request is shadowed. Only the first request of a key is, because the others repeat it.
-    pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
-        let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
-        let picked = match (key, assigned.number) {
     /// Counts an answer of stable, with its latency per row.
     pub fn stable_answered(&self, latency_seconds: f64) {
         if let Some(breaker) = &self.breaker {
@@ -197,6 +197,10 @@ impl CanarySlot {
         }
     }
 
+    /// Whether this request is shadowed. Only the first request of a key is, because the others repeat it.
+    pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
+        let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
+        let picked = match (key, assigned.number) {
             (Some(key), _) => shadow.assign_key(key),
             (None, Some(number)) => shadow.assign(number),
             (None, None) => Track::Stable,
@@ -220,6 +224,13 @@ impl Assigned {
 }
 
 impl Live {
+    /// What the cards say against the canary; empty without a canary.
+    pub fn warnings(&self) -> Vec<String> {
+        let canary = self.canary.as_ref().and_then(|canary_slot| canary_slot.loaded.card.as_ref());
+        let cards = canary.zip(self.stable.card.as_ref());
+        cards.map(|(canary, stable)| comparison::warnings(canary, stable)).unwrap_or_default()
+    }
+
     /// Assigns the next request.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
         let Some(canary_slot) = &self.canary else {

@@ -56,6 +56,9 @@ pub struct Status {
     /// A side effect of the command that this answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the cards of canary and stable say against the canary, or against the comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Prediction quality by the labels so far; `null` if none are collected.
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.

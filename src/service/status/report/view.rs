@@ -95,7 +95,7 @@ fn table<'a>(
 }
 
 fn notes(status: &Status) -> Vec<String> {
-    let mut notes: Vec<String> = status.note.iter().cloned().collect();
+    let mut notes: Vec<String> = status.note.iter().chain(&status.warnings).cloned().collect();
     if status.simulate_slowdown {
         notes.push(format!("Injected on purpose: {} ms of delay.", status.delay_ms));
     }

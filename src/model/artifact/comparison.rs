@@ -1,0 +1,143 @@
+//! Comparison of a canary's card with that of stable, before any traffic.
+
+use super::card::Card;
+use super::report::HoldoutReport;
+
+/// What the cards say against the canary, or about the comparison itself; empty if nothing.
+///
+/// - The same artifact as stable: an A/A test.
+/// - A log-loss above that of the base rate: the model predicts worse than a constant.
+/// - A lower AUC than stable's, by more than chance explains at 95 % confidence.
+/// - Figures measured on other rows than stable's, which do not compare directly.
+pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
+    if canary.digest == stable.digest {
+        return vec!["The canary is the same artifact as stable: this is an A/A test.".to_owned()];
+    }
+    let (ours, theirs) = (&canary.holdout, &stable.holdout);
+    let mut warnings = Vec::new();
+    let constant = entropy(ours.base_rate);
+    if ours.log_loss > constant {
+        warnings.push(format!(
+            "On its own holdout the canary predicts worse than a constant: log-loss {:.4} against {constant:.4}.",
+            ours.log_loss,
+        ));
+    }
+    let noise = (auc_variance(ours) + auc_variance(theirs)).sqrt();
+    if ours.auc < theirs.auc - 1.96 * noise {
+        warnings.push(format!(
+            "The canary's holdout is worse than stable's: AUC {:.4} against {:.4}.",
+            ours.auc, theirs.auc,
+        ));
+    }
+    if !is_same_holdout(canary, stable) {
+        warnings.push(format!(
+            "The holdouts of canary and stable are different data ({} and {}), so AUC {:.4} and {:.4} do \
+             not compare directly.",
+            canary.training.source, stable.training.source, ours.auc, theirs.auc,
+        ));
+    }
+    warnings
+}
+
+/// Whether both were measured on the same rows: the same data, target and split.
+fn is_same_holdout(canary: &Card, stable: &Card) -> bool {
+    let data = |card: &Card| {
+        let training = &card.training;
+        let (source, target, positive) = (&training.source, &training.target, &training.positive);
+        let names = [source, target, positive, &training.holdout].map(String::clone);
+        (names, training.rows, training.seed, card.holdout.rows, card.holdout.positives)
+    };
+    data(canary) == data(stable)
+}
+
+/// The log-loss of a model that always predicts the base rate `p`: -p ln p - (1 - p) ln(1 - p).
+fn entropy(base_rate: f64) -> f64 {
+    -[base_rate, 1.0 - base_rate].iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// The sampling variance of an AUC `A` of `m` positive and `n` negative rows:
+/// (A(1 - A) + (m - 1)(A/(2 - A) - A²) + (n - 1)(2A²/(1 + A) - A²)) / (mn).
+///
+/// Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC)
+/// curve", Radiology 143 (1982), <https://doi.org/10.1148/radiology.143.1.7063747>.
+fn auc_variance(holdout: &HoldoutReport) -> f64 {
+    let (a, m) = (holdout.auc, holdout.positives as f64);
+    let n = holdout.rows.saturating_sub(holdout.positives) as f64;
+    let of_positives = (m - 1.0) * (a / (2.0 - a) - a * a);
+    let of_negatives = (n - 1.0) * (2.0 * a * a / (1.0 + a) - a * a);
+    (a * (1.0 - a) + of_positives + of_negatives) / (m * n).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::training::TrainingOptions;
+    use crate::model::training::synthetic;
+    use crate::model::training::synthetic::Churn;
+    use crate::model::training::train;
+
+    fn card(churn: &Churn) -> Card {
+        let data = synthetic::churn(churn).unwrap();
+        train(&data, &TrainingOptions::default()).unwrap().card().clone()
+    }
+
+    /// The same holdout with another AUC, as of a model with other features.
+    fn with_auc(card: &Card, auc: f64) -> Card {
+        let mut other = card.clone();
+        other.digest = card_of_v2().digest;
+        other.holdout.auc = auc;
+        other
+    }
+
+    fn card_of_v2() -> Card {
+        card(&Churn::v2(42))
+    }
+
+    #[test]
+    fn the_same_artifact_is_an_a_a_test() {
+        let stable = card(&Churn::v1(42));
+        assert_eq!(
+            warnings(&stable, &stable),
+            ["The canary is the same artifact as stable: this is an A/A test."]
+        );
+    }
+
+    #[test]
+    fn a_clearly_lower_auc_is_a_warning_and_a_slightly_lower_one_is_not() {
+        let stable = card(&Churn::v1(42));
+        let auc = stable.holdout.auc;
+        assert!(warnings(&with_auc(&stable, auc - 0.01), &stable).is_empty());
+        assert!(warnings(&with_auc(&stable, auc + 0.1), &stable).is_empty());
+        let [warning] = &warnings(&with_auc(&stable, 0.6), &stable)[..] else { panic!("one") };
+        assert!(warning.starts_with("The canary's holdout is worse than stable's: AUC 0.6000"));
+    }
+
+    #[test]
+    fn a_model_below_the_base_rate_is_a_warning() {
+        let stable = card(&Churn::v1(42));
+        let mut canary = with_auc(&stable, stable.holdout.auc);
+        canary.holdout.log_loss = 2.07;
+        let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
+        assert!(warning.contains("worse than a constant: log-loss 2.0700"), "{warning}");
+    }
+
+    #[test]
+    fn another_holdout_is_named() {
+        let (stable, canary) = (card(&Churn::v1(42)), card_of_v2());
+        let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
+        let (ours, theirs) = (&canary.training.source, &stable.training.source);
+        assert!(warning.contains(&format!("different data ({ours} and {theirs})")), "{warning}");
+    }
+
+    /// Without any difference the AUC is a Mann-Whitney statistic, whose variance is (m + n + 1) / (12 m n).
+    #[test]
+    fn the_variance_of_an_auc_is_that_of_mann_whitney_at_one_half() {
+        let mut holdout = card_of_v2().holdout;
+        (holdout.auc, holdout.positives, holdout.rows) = (0.5, 51, 109);
+        let expected = 110.0 / (12.0 * 51.0 * 58.0);
+        assert!((auc_variance(&holdout) - expected).abs() < 1e-15);
+        // A = 0.893, worked out by hand.
+        holdout.auc = 0.893;
+        assert!((auc_variance(&holdout).sqrt() - 0.0325).abs() < 5e-5);
+    }
+}
