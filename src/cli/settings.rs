@@ -296,7 +296,10 @@ impl Settings {
         &self,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<service::Settings, FieldError> {
-        let notify = Target::all(&self.notify, secret)?;
+        let mut notify = Target::all(&self.notify, secret)?;
+        for target in &mut notify {
+            target.server.get_or_insert_with(|| format!("http://{}", self.listen));
+        }
         Ok(service::Settings {
             policy: self.policy()?,
             workers: self.workers,

@@ -74,16 +74,21 @@ fn a_rollout_is_delivered_as_signed_cloud_events() {
 }
 
 #[test]
-fn slack_gets_a_sentence() {
+fn slack_gets_a_sentence_with_the_versions_and_the_server() {
     let receiver = Receiver::answering(&[]);
     let events = vec!["rolled_back".to_owned()];
-    let target = GivenTarget { format: Format::Slack, events, ..target(receiver.url()) };
+    let server = Some("https://serin.example.org".to_owned());
+    let target = GivenTarget { format: Format::Slack, events, server, ..target(receiver.url()) };
     let app = notifying(vec![target]).spawn();
     app.post("/admin/deploy-canary", &json!({ "model_path": "model_v2.bin" })).done();
     roll_back(&app);
     let one = receiver.got(1).remove(0);
     let text = one.json()["text"].as_str().unwrap().to_owned();
     assert!(text.contains("rolled back (&lt;too&gt; slow &amp; wrong)"), "{text}");
+    let context = text.lines().last().unwrap();
+    assert!(context.starts_with("canary model_v2 ("), "{text}");
+    assert!(context.contains("), stable model_v1 ("), "{text}");
+    assert!(context.ends_with("), https://serin.example.org"), "{text}");
     assert_eq!(one.header("x-serin-signature"), None);
     drop(app.stop());
     assert_eq!(receiver.got(1).len(), 1, "nothing else was asked for");

@@ -26,6 +26,10 @@ use super::transport::Reply;
 use super::transport::Transport;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::State;
+use crate::canary::Version;
+use crate::canary::rollout::journal::ReplayError;
+use crate::canary::rollout::journal::follow;
 use crate::service::clock::Clock;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -51,7 +55,7 @@ pub(crate) struct Delivery {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     transport: Box<dyn Transport>,
-    /// The journal's name and its rollouts up to `after`; `None` before the journal was read.
+    /// The journal's name and the state after entry `after`; `None` before the journal was read.
     journal: Option<Journal>,
     /// The newest entry that is done: delivered, given up or not wanted.
     after: u64,
@@ -66,7 +70,8 @@ pub(crate) struct Delivery {
 
 struct Journal {
     id: String,
-    rollouts: u64,
+    /// `None` before the first entry.
+    state: Option<State>,
 }
 
 /// What the thread of a target does next.
@@ -150,15 +155,23 @@ impl Delivery {
             self.save();
             return Ok(Next::Idle);
         };
-        let is_deployed = entry.event.starts_rollout();
-        let begun = journal.rollouts + u64::from(is_deployed);
+        let after = match follow(journal.state.clone(), entry) {
+            Ok(after) => after,
+            Err(cause) => return Err(damaged(cause)),
+        };
         let target = &self.subscription.target;
         if !target.wants(&entry.event) {
-            self.done(begun);
+            self.done(after);
             return Ok(Next::Deliver);
         }
-        let rollout = rollout_of(&entry.event, begun);
-        let notice = Notice { entry, journal: &journal.id, rollout };
+        let notice = Notice {
+            entry,
+            journal: &journal.id,
+            rollout: rollout_of(&entry.event, after.rollouts),
+            stable: &after.stable,
+            canary: canary_of(&after).or_else(|| journal.state.as_ref().and_then(canary_of)),
+            server: target.server.as_deref().unwrap_or_default(),
+        };
         let message = kind(target.format).render(&notice);
         let message = match &target.secret {
             Some(secret) => message.signed(secret),
@@ -170,37 +183,37 @@ impl Delivery {
             Reply::Accepted => {
                 tracing::debug!(sequence, event, "delivered to {name}");
                 self.subscription.accepted(sequence, self.clock.wall());
-                self.done(begun);
+                self.done(after);
                 self.save();
             }
             Reply::Retry { why, .. } if is_older(entry, self.clock.wall()) => {
                 tracing::error!(sequence, event, "gave up on {name} after 24 hours: {why}");
-                self.give_up(why, begun);
+                self.give_up(why, after);
             }
             Reply::Retry { why, after } => return Ok(self.failed(why, after)),
             Reply::Rejected(why) => {
                 tracing::error!(sequence, event, "{name} rejected the notification: {why}");
-                self.give_up(why, begun);
+                self.give_up(why, after);
             }
         }
         Ok(Next::Deliver)
     }
 
-    /// Marks the first pending entry as done.
-    fn done(&mut self, rollouts: u64) {
+    /// Marks the first pending entry, which led to this state, as done.
+    fn done(&mut self, state: State) {
         if let Some(entry) = self.pending.pop_front() {
             self.after = entry.sequence;
         }
         if let Some(journal) = &mut self.journal {
-            journal.rollouts = rollouts;
+            journal.state = Some(state);
         }
         self.failures = 0;
         self.subscription.is_up_to(self.after);
     }
 
-    fn give_up(&mut self, why: String, rollouts: u64) {
+    fn give_up(&mut self, why: String, state: State) {
         self.subscription.gave_up(why);
-        self.done(rollouts);
+        self.done(state);
         self.save();
     }
 
@@ -234,25 +247,35 @@ impl Delivery {
     }
 }
 
-/// The journal's name, and how many rollouts it started up to entry `last`; `None` for an empty journal.
+/// The journal's name, and the state after entry `last`; `None` for an empty journal.
 fn read_up_to(store: &dyn Store, last: u64) -> Result<Option<Journal>, StoreError> {
     // The first entry never changes, and no two journals begin with the same one.
     let Some(first) = store.entries(0, 1)?.pop() else { return Ok(None) };
-    let mut journal = Journal { id: name_of(&first), rollouts: 0 };
+    let mut journal = Journal { id: name_of(&first), state: None };
     for entry in store.entries_from(0) {
         let entry = entry?;
         if entry.sequence > last {
             break;
         }
-        journal.rollouts += u64::from(entry.event.starts_rollout());
+        journal.state = follow(journal.state, &entry).map(Some).map_err(damaged)?;
     }
     Ok(Some(journal))
+}
+
+fn damaged(cause: ReplayError) -> StoreError {
+    StoreError::Damaged { what: "the journal".to_owned(), cause: cause.to_string() }
 }
 
 /// A journal's name: a digest of its first entry.
 fn name_of(first: &Entry) -> String {
     let text = serde_json::to_string(first).unwrap_or_default();
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// The canary of the rollout under way, or of the promotion under monitoring.
+fn canary_of(state: &State) -> Option<&Version> {
+    let promoted = || state.post_promotion.as_ref().map(|promotion| &promotion.rollout.canary);
+    state.rollout.as_ref().map(|rollout| &rollout.canary).or_else(promoted)
 }
 
 /// The rollout an event belongs to, where `begun` rollouts were started up to and including it.

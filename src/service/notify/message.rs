@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use ring::hmac;
 
 use crate::canary::Entry;
+use crate::canary::Version;
 
 /// A journal entry with the context that identifies it to a receiver.
 pub(crate) struct Notice<'a> {
@@ -14,6 +15,12 @@ pub(crate) struct Notice<'a> {
     pub(crate) journal: &'a str,
     /// The rollout the entry belongs to; `None` before the first.
     pub(crate) rollout: Option<u64>,
+    /// The stable version after the entry.
+    pub(crate) stable: &'a Version,
+    /// The canary of the rollout that the entry is about; `None` for an entry about no rollout.
+    pub(crate) canary: Option<&'a Version>,
+    /// The server's URL.
+    pub(crate) server: &'a str,
 }
 
 /// What is sent to a target.

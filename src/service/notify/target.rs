@@ -37,6 +37,9 @@ pub struct GivenTarget {
     /// The environment variable with the secret that signs the messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
+    /// How messages name this server: the `http://` or `https://` URL under which people reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// The format of a notification.
@@ -64,6 +67,8 @@ pub struct Target {
     events: Vec<String>,
     /// The secret that signs the messages.
     pub(super) secret: Option<Vec<u8>>,
+    /// How messages name this server.
+    pub server: Option<String>,
 }
 
 impl Target {
@@ -149,8 +154,18 @@ impl Target {
                 }
             },
         };
+        if let Some(server) = &given.server {
+            let uri: Option<Uri> = server.parse().ok();
+            let scheme = uri.as_ref().and_then(Uri::scheme_str);
+            if !matches!(scheme, Some("http" | "https")) {
+                let problem = format!("{server:?} is not an http or https URL");
+                let remedy = "use the URL under which people reach serin, for example https://serin.example.org";
+                return out("server", problem, remedy);
+            }
+        }
         let (url, format, events) = (given.url.clone(), given.format, given.events.clone());
-        Ok(Target { url, origin, is_local, format, events, secret })
+        let server = given.server.clone();
+        Ok(Target { url, origin, is_local, format, events, secret, server })
     }
 
     /// Whether the target wants this event.
@@ -168,7 +183,7 @@ impl Target {
 }
 
 /// Whether the host is this machine. Other names need a lookup, whose result may change.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let number = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || number.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -17,6 +17,7 @@ use super::transport::Reply;
 use super::transport::Transport;
 use super::*;
 use crate::canary::Event;
+use crate::canary::Version;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::clock::Clock;
 use crate::service::clock::ManualClock;
@@ -94,10 +95,19 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()))
 }
 
+fn version() -> Version {
+    let [name, file, digest] = ["model_v1", "model_v1.bin", "d1"].map(str::to_owned);
+    Version { name, file, digest }
+}
+
 /// One more entry.
 fn append_entry(store: &Arc<dyn Store>, clock: &ManualClock) {
-    let event = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 5 } };
-    store.append(store.newest_sequence().unwrap(), clock.wall(), &event).unwrap();
+    let newest = store.newest_sequence().unwrap();
+    let event = match newest {
+        0 => Event::Initialized { stable: version() },
+        _ => Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 5 } },
+    };
+    store.append(newest, clock.wall(), &event).unwrap();
 }
 
 fn later() -> Reply {

@@ -23,7 +23,7 @@ impl Kind for CloudEvents {
 }
 
 fn cloud_event(notice: &Notice<'_>) -> Value {
-    let Notice { entry, journal, rollout } = notice;
+    let Notice { entry, journal, rollout, .. } = notice;
     let subject = rollout.map_or_else(|| "stable".to_owned(), |id| format!("rollout/{id}"));
     json!({
         "specversion": "1.0",
@@ -40,12 +40,15 @@ fn cloud_event(notice: &Notice<'_>) -> Value {
 /// The fields of the journal entry, without the salt of the split, which decides who gets the canary.
 /// Policy and judgement are summarized.
 fn data(notice: &Notice<'_>) -> Value {
-    let Notice { entry, rollout, .. } = notice;
+    let Notice { entry, rollout, stable, canary, server, .. } = notice;
     let event = &entry.event;
     let mut data = json!({
         "sequence": entry.sequence,
         "sentence": event.sentence(),
         "rollout": rollout,
+        "stable": stable,
+        "canary": canary,
+        "server": server,
     });
     let mut fields = serde_json::to_value(event).unwrap_or_default();
     for hidden in ["salt", "judgement", "policy", "weight", "shadow", "rollout"] {
@@ -91,6 +94,7 @@ fn judged(judgement: &Judgement) -> Value {
 mod tests {
     use super::*;
     use crate::canary::Entry;
+    use crate::canary::Version;
     use crate::canary::policy::Mode;
     use crate::canary::rollout::cause::Cause;
 
@@ -105,11 +109,23 @@ mod tests {
         Entry { sequence: 7, at: "2026-01-02T03:04:05.678Z".parse().unwrap(), event }
     }
 
+    fn version(name: &str) -> Version {
+        let (file, digest) = (format!("{name}.bin"), format!("digest of {name}"));
+        Version { name: name.to_owned(), file, digest }
+    }
+
     #[test]
     fn an_event_has_what_the_specification_requires() {
         let entry = rolled_back();
-        let message =
-            CloudEvents.render(&Notice { entry: &entry, journal: "ab12", rollout: Some(3) });
+        let (stable, canary) = (version("model_v1"), version("model_v2"));
+        let message = CloudEvents.render(&Notice {
+            entry: &entry,
+            journal: "ab12",
+            rollout: Some(3),
+            stable: &stable,
+            canary: Some(&canary),
+            server: "https://serin.example.org",
+        });
         assert_eq!(message.content_type, "application/cloudevents+json");
         let event: Value = serde_json::from_str(&message.body).unwrap();
         for (field, expected) in [
@@ -126,6 +142,9 @@ mod tests {
         let data = &event["data"];
         assert_eq!(data["sentence"], entry.event.sentence());
         assert_eq!((&data["by"], &data["quarantine"]), (&json!("automatic"), &json!(true)));
+        assert_eq!(data["stable"]["version"], "model_v1");
+        assert_eq!(data["canary"]["digest"], "digest of model_v2");
+        assert_eq!(data["server"], "https://serin.example.org");
         assert_eq!((&data["event"], &data["rollout"]), (&json!("rolled_back"), &json!(3)));
     }
 }

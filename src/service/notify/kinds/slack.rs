@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::canary::Version;
 use crate::service::notify::message::Kind;
 use crate::service::notify::message::Message;
 use crate::service::notify::message::Notice;
@@ -14,7 +15,12 @@ pub(crate) struct Slack;
 
 impl Kind for Slack {
     fn render(&self, notice: &Notice<'_>) -> Message {
-        let text = escaped(&notice.entry.event.sentence());
+        let version = |it: &Version| format!("{} ({:.12})", it.name, it.digest);
+        let canary = notice.canary.map(|canary| format!("canary {}, ", version(canary)));
+        let (canary, stable) = (canary.unwrap_or_default(), version(notice.stable));
+        let sentence = notice.entry.event.sentence();
+        let context = format!("{canary}stable {stable}, {}", notice.server);
+        let text = format!("{}\n{}", escaped(&sentence), escaped(&context));
         Message::new("application/json", json!({ "text": text }).to_string())
     }
 }
