@@ -97,7 +97,7 @@ fn with_the_action_report_harm_is_only_reported() {
 }
 
 #[test]
-fn a_person_may_revert_with_a_reason_during_the_monitoring() {
+fn a_person_may_revert_during_the_monitoring_with_or_without_a_reason() {
     let app = TestApp::spawn();
     let path = "/admin/revert";
     let refuses = |body: Value, status, code, named: &str| {
@@ -106,7 +106,6 @@ fn a_person_may_revert_with_a_reason_during_the_monitoring() {
     };
     refuses(json!({ "reason": "none" }), 409, "nothing_to_revert", "no promotion is monitored");
     promoted(&app, "revert");
-    refuses(json!({}), 422, "reason_missing", "reason is missing");
     refuses(json!({ "why": "x" }), 422, "invalid_body", "why");
     let deploy = json!({ "model_path": "model_v1.bin" });
     let expected = refused(409, "promotion_monitored", &["override_quarantine"]);
@@ -115,6 +114,9 @@ fn a_person_may_revert_with_a_reason_during_the_monitoring() {
     assert_eq!(status["stable"]["version"], "model_v1");
     assert_eq!(status["last_rollout"]["reason"], "complaints");
     refuses(json!({ "reason": "again" }), 409, "nothing_to_revert", "no promotion is monitored");
+    let app = TestApp::spawn();
+    promoted(&app, "revert");
+    assert_eq!(app.post(path, &json!({})).done()["last_rollout"]["reason"], "by hand");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub struct RollbackArgs {
 pub struct RevertArgs {
     /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
-    reason: String,
+    reason: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }

@@ -67,6 +67,9 @@ impl TryFrom<GivenOutcome> for Outcome {
 struct Results {
     recorded: usize,
     not_counted: usize,
+    /// Why some were not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     refused: Vec<Refused>,
 }
 
@@ -115,11 +118,14 @@ pub async fn feedback(call: Call) -> Answer {
 
 /// Records each label on its own: an invalid one does not affect the others.
 fn many(shared: &Shared, labels: &[Label]) -> Results {
-    let mut results = Results { recorded: 0, not_counted: 0, refused: Vec::new() };
+    let mut results = Results { recorded: 0, not_counted: 0, reason: None, refused: Vec::new() };
     for (index, Label { prediction_id, outcome }) in labels.iter().enumerate() {
         match shared.service.label(prediction_id, outcome.0) {
             Ok(Some(_)) => results.recorded += 1,
-            Ok(None) => results.not_counted += 1,
+            Ok(None) => {
+                results.not_counted += 1;
+                results.reason = Some(NOT_COUNTED);
+            }
             Err(error) => {
                 let (code, detail) = (error.kind().code(), error.to_string());
                 results.refused.push(Refused { index, code, detail });

@@ -286,10 +286,10 @@ impl Control {
             },
             Command::Revert { reason } => {
                 let promotion = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
-                let reason = checked_reason(reason)?.ok_or(Refusal::ReasonMissing)?;
+                let reason = checked_reason(reason)?;
                 Event::Reverted {
                     rollout: promotion.rollout.id,
-                    cause: Cause::Person(Some(reason)),
+                    cause: Cause::Person(reason),
                     judgement: Some(Box::new(self.judged_after_tick(promotion))),
                     by: Mode::Manual,
                 }
