@@ -20,6 +20,10 @@ help: ## Print this index
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
+	@echo "Next, in a second terminal:"
+	@echo "  $(SERIN) deploy model_v2.bin      # try a canary; the curl scenarios are in README.md"
+	@echo "  $(SERIN) status --watch           # follow it"
+	@echo "Ctrl-C stops the server."
 	$(SERIN) serve
 
 demo: build ## Run six narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong

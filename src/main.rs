@@ -1,5 +1,6 @@
 //! Runs a command and chooses the exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use serin::cli::Cli;
@@ -9,7 +10,8 @@ fn main() -> ExitCode {
     match Cli::from_process().run() {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("serin: {error:#}");
+            // There is nowhere left to report an error of standard error.
+            let _ = writeln!(anstream::stderr(), "serin: {error:#}");
             ExitCode::from(USAGE_ERROR)
         }
     }

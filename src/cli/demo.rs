@@ -23,6 +23,7 @@ use super::remote::client::Client;
 use super::show;
 use super::show::styled;
 use crate::canary::policy::segments::SegmentSettings;
+use crate::cli::show::outln;
 use crate::model::ensure_default_models;
 use story::Story;
 
@@ -99,7 +100,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = TempDir::with_prefix("serin-demo-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
-    anstream::println!(
+    outln!(
         "{}",
         show::wrapped(
             "Each scenario starts its own server with model_v1 as stable and talks to it over HTTP; \
@@ -119,13 +120,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         server.stop()?;
     }
     if failed == 0 {
-        anstream::println!("\n{}", styled(show::GOOD, format!("All {checks} checks passed.")));
+        outln!("\n{}", styled(show::GOOD, format!("All {checks} checks passed.")));
         Ok(ExitCode::SUCCESS)
     } else {
-        anstream::println!(
-            "\n{}",
-            styled(show::BAD, format!("{failed} of {checks} checks failed."))
-        );
+        outln!("\n{}", styled(show::BAD, format!("{failed} of {checks} checks failed.")));
         Ok(ExitCode::from(FAIL))
     }
 }

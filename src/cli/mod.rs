@@ -18,18 +18,18 @@ pub mod demo;
 
 pub mod exit;
 
+mod help;
+
 mod numbers;
 
 mod show;
 
 use std::process::ExitCode;
 
-use clap::ArgAction;
 use clap::CommandFactory;
 use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
-use clap::builder::FalseyValueParser;
 
 use lab::analyze;
 use lab::power;
@@ -101,24 +101,8 @@ impl Cli {
     /// Parses the arguments of this process. Without a command to run it prints the help or the error, and
     /// exits.
     pub fn from_process() -> Cli {
-        let matches = Cli::with_environment().get_matches();
+        let matches = help::complete(Cli::command()).get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-    }
-
-    /// The command line, with an environment variable for every flag.
-    fn with_environment() -> clap::Command {
-        Cli::command().mut_subcommands(|command| {
-            let prefix = format!("SERIN_{}", command.get_name().to_uppercase());
-            command.allow_negative_numbers(true).mut_args(|arg| {
-                let Some(flag) = arg.get_long() else { return arg };
-                let name = format!("{prefix}_{}", flag.to_uppercase().replace('-', "_"));
-                let arg = if arg.get_env().is_none() { arg.env(name) } else { arg };
-                match arg.get_action() {
-                    ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
-                    _ => arg,
-                }
-            })
-        })
     }
 
     /// Runs the command.

@@ -1,6 +1,10 @@
 //! Output of the commands: color on a terminal, plain text in a pipe, JSON for programs.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::io::Write as _;
+use std::process;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
@@ -8,6 +12,7 @@ use comfy_table::Table;
 use comfy_table::presets;
 use serde::Serialize;
 
+use super::exit::USAGE_ERROR;
 use crate::text::lists::is_one_line;
 
 /// Good news.
@@ -21,6 +26,38 @@ pub const STRONG: Style = Style::new().bold();
 /// Less important.
 pub const FAINT: Style = Style::new().dimmed();
 
+/// Prints to standard output, as `print!` does; see [`print`].
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::cli::show::print(format_args!($($arg)*)) };
+}
+pub(crate) use out;
+
+/// Prints a line to standard output, as `println!` does; see [`print`].
+macro_rules! outln {
+    () => { $crate::cli::show::print(format_args!("\n")) };
+    ($($arg:tt)*) => { $crate::cli::show::print(format_args!("{}\n", format_args!($($arg)*))) };
+}
+pub(crate) use outln;
+
+/// Prints to standard output. If it cannot be written (a full disk), the process ends with an error message; if
+/// the reader is gone (`| head`), it ends quietly.
+pub fn print(text: fmt::Arguments<'_>) {
+    let mut stdout = anstream::stdout().lock();
+    if let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        process::exit(after(&error));
+    }
+}
+
+/// The exit code after an error of standard output.
+fn after(error: &io::Error) -> i32 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    // There is nowhere left to report an error of standard error.
+    let _ = writeln!(anstream::stderr(), "serin: cannot write to standard output: {error}");
+    USAGE_ERROR.into()
+}
+
 /// A text in a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
@@ -31,7 +68,7 @@ pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
 /// # Errors
 /// When the value cannot be written as JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    anstream::println!("{}", serde_json::to_string_pretty(value)?);
+    outln!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

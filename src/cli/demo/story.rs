@@ -16,6 +16,7 @@ use crate::cli::remote::history;
 use crate::cli::remote::page::Page;
 use crate::cli::remote::status;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
 use crate::service::status::health::HealthStatus;
@@ -40,27 +41,23 @@ pub struct Story {
 impl Story {
     /// Prints the title of a scenario.
     pub fn title(&self, title: &str) {
-        anstream::println!("\n{}", styled(show::STRONG, title));
+        outln!("\n{}", styled(show::STRONG, title));
     }
 
     /// Prints what happens.
     pub fn say(&self, what: &str) {
         let text = show::wrapped(what, "    ");
-        anstream::println!("  {} {}", styled(show::FAINT, "▸"), text.trim_start());
+        outln!("  {} {}", styled(show::FAINT, "▸"), text.trim_start());
     }
 
     /// Checks that this holds, and shows what was seen if it does not.
     pub fn expect(&mut self, what: &str, holds: bool, seen: &impl Serialize) {
         self.checks += 1;
         if holds {
-            anstream::println!("    {} {what}", styled(show::GOOD, "✓"));
+            outln!("    {} {what}", styled(show::GOOD, "✓"));
         } else {
             self.failed += 1;
-            anstream::println!(
-                "    {} {what}\n      seen: {}",
-                styled(show::BAD, "✗"),
-                json!(seen)
-            );
+            outln!("    {} {what}\n      seen: {}", styled(show::BAD, "✗"), json!(seen));
         }
     }
 
@@ -167,7 +164,7 @@ impl Story {
     /// Prints a page, indented.
     fn print(&self, page: &Page) {
         for line in &page.lines {
-            anstream::println!("    {line}");
+            outln!("    {line}");
         }
     }
 
@@ -214,7 +211,7 @@ impl Story {
     /// # Errors
     /// When the server does not answer.
     pub fn report(&self) -> anyhow::Result<()> {
-        anstream::println!("\n  {}", styled(show::STRONG, "serin status"));
+        outln!("\n  {}", styled(show::STRONG, "serin status"));
         let status = self.status()?;
         let times = Times { zone: TimeZone::system(), now: status.at };
         self.print(&status::page(&status, &times, false, show::width() - 4));
@@ -227,7 +224,7 @@ impl Story {
     /// When the server does not answer.
     pub fn journal(&self) -> anyhow::Result<()> {
         let history = self.client.get("/admin/history")?.done()?;
-        anstream::println!("\n  {}", styled(show::STRONG, "serin history"));
+        outln!("\n  {}", styled(show::STRONG, "serin history"));
         self.print(&history::page(&history, &TimeZone::system(), false, show::width() - 4));
         Ok(())
     }

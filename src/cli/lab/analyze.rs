@@ -28,6 +28,7 @@ use crate::canary::analysis::two_samples::MetricVerdict;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::service::reported::analysis::analyzed;
 use crate::service::reported::analysis::analyzed_table;
 use crate::text::numbers::number;
@@ -180,14 +181,14 @@ fn print(analysis: &Analysis, baseline: &Sample, canary: &Sample) {
             .chain(numbers.map(|value| value.map_or_else(dash, number)))
     });
     for line in show::aligned(header, rows) {
-        anstream::println!("  {line}");
+        outln!("  {line}");
     }
     let lines = statistics(&analysis.stats);
     if !lines.is_empty() {
-        anstream::println!();
+        outln!();
     }
     for (name, value) in lines {
-        anstream::println!("  {}  {value}", show::styled(show::FAINT, format!("{name:<19}")));
+        outln!("  {}  {value}", show::styled(show::FAINT, format!("{name:<19}")));
     }
 }
 
@@ -197,8 +198,8 @@ fn print_decision(decision: Decision, suffix: &str, reason: &str) {
         Decision::Rollback => show::BAD,
         Decision::Wait => show::WAIT,
     };
-    anstream::println!("{}{suffix}", show::styled(style, decision.word()));
-    anstream::println!("{}\n", show::wrapped(reason, "  "));
+    outln!("{}{suffix}", show::styled(style, decision.word()));
+    outln!("{}\n", show::wrapped(reason, "  "));
 }
 
 /// The statistics by name; empty with too few samples.
@@ -259,12 +260,12 @@ fn print_table(table: &TableAnalysis) {
     let lines = show::aligned(header, table.metrics.iter().map(row));
     let verdicts = table.metrics.iter().map(|metric| Some(metric.analysis.verdict));
     for (line, verdict) in lines.iter().zip([None].into_iter().chain(verdicts)) {
-        anstream::println!("  {}", verdict.map_or_else(|| line.clone(), |one| colored(line, one)));
+        outln!("  {}", verdict.map_or_else(|| line.clone(), |one| colored(line, one)));
     }
-    anstream::println!();
+    outln!();
     for metric in &table.metrics {
         let reason = format!("{}: {}", metric.metric.as_str(), metric.analysis.reason);
-        anstream::println!("{}", show::wrapped(&reason, "  "));
+        outln!("{}", show::wrapped(&reason, "  "));
     }
 }
 

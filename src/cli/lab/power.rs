@@ -13,6 +13,7 @@ use crate::canary::HealthPolicy;
 use crate::canary::Weight;
 use crate::cli::numbers::percentage;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::stats::Alternative;
 use crate::stats::ProportionPower;
 use crate::stats::SampleSizes;
@@ -116,13 +117,13 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         Plan::Latency(_) => "samples",
         Plan::Failures(_) => "requests",
     };
-    anstream::println!("{question} with probability {} at level {}:", args.power, args.alpha);
-    anstream::println!(
+    outln!("{question} with probability {} at level {}:", args.power, args.alpha);
+    outln!(
         "  equal groups   {} {unit} each (power {:.1} %)",
         show::styled(show::STRONG, equal.canary_ceil),
         equal.achieved_power * 100.0,
     );
-    anstream::println!(
+    outln!(
         "  {:<14} {} canary + {} stable {unit} (power {:.1} %), about {requests} requests in total",
         format!("{weight} canary"),
         show::styled(show::STRONG, split.canary_ceil),
@@ -131,7 +132,7 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
     );
     let needed = HealthPolicy::default().min_samples;
     if matches!(plan, Plan::Latency(_)) && split.canary_ceil.min(split.stable_ceil) < needed {
-        anstream::println!("  The health check needs {needed} samples of each track in any case.");
+        outln!("  The health check needs {needed} samples of each track in any case.");
     }
     Ok(ExitCode::SUCCESS)
 }

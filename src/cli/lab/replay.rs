@@ -13,6 +13,7 @@ use self::what_if::WhatIfArgs;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::control::audit;
 use crate::service::control::audit::Outcome;
@@ -97,7 +98,7 @@ fn recompute(
     if is_json {
         show::json(&summary)?;
     } else {
-        anstream::println!("{}", summary.sentence());
+        outln!("{}", summary.sentence());
     }
     Ok(match &summary {
         Summary { differ: 1.., .. } => ExitCode::from(FAIL),
@@ -127,9 +128,9 @@ impl Summary {
 
 fn print(record: &RolloutRecord, recomputed: &[Recomputed]) {
     let name = styled(show::STRONG, show::plain(&record.canary.name));
-    anstream::println!("rollout {}: {name}", record.rollout);
+    outln!("rollout {}: {name}", record.rollout);
     if recomputed.is_empty() {
-        anstream::println!("  no verdicts yet\n");
+        outln!("  no verdicts yet\n");
         return;
     }
     let rows = recomputed.iter().map(|one| {
@@ -144,15 +145,15 @@ fn print(record: &RolloutRecord, recomputed: &[Recomputed]) {
     });
     let header = ["  event", "entry", "time", "verdict", "ticks", "recomputed"];
     for line in show::aligned(header, rows) {
-        anstream::println!("{line}");
+        outln!("{line}");
     }
     for one in recomputed {
         if let Some(detail) = &one.detail {
             let text = format!("entry {}: {}", one.sequence, show::plain(detail));
-            anstream::println!("{}", show::wrapped(&text, "  "));
+            outln!("{}", show::wrapped(&text, "  "));
         }
     }
-    anstream::println!();
+    outln!();
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

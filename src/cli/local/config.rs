@@ -17,6 +17,7 @@ use crate::cli::settings::layers::DEFAULT_FILE;
 use crate::cli::settings::layers::Layers;
 use crate::cli::settings::layers::any_secret;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::service::notify::target::Target;
 
 /// What to do with the settings.
@@ -90,17 +91,17 @@ fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for path in &redacted {
-        anstream::println!("# {path} is set and not shown ({})", layers.origin(path));
+        outln!("# {path} is set and not shown ({})", layers.origin(path));
     }
     for (line, path) in lines_with_paths(&shown)? {
         let origin = path.map(|path| format!("  # {}", layers.origin(&path)));
-        anstream::println!("{line}{}", origin.unwrap_or_default());
+        outln!("{line}{}", origin.unwrap_or_default());
     }
     // As comments, so that the output is a settings file.
     for (name, plan) in templates {
-        anstream::println!("\n# template = {name:?} in [plan] means:");
+        outln!("\n# template = {name:?} in [plan] means:");
         for line in toml::to_string(&plan)?.lines().filter(|line| !line.is_empty()) {
-            anstream::println!("#   {line}");
+            outln!("#   {line}");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -168,12 +169,12 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         show::json(&json!({ "problems": mistakes }))?;
     } else {
         for mistake in &mistakes {
-            anstream::println!("{}", show::plain(mistake));
+            outln!("{}", show::plain(mistake));
         }
         match mistakes.len() {
-            0 => anstream::println!("{file}: no problems"),
-            1 => anstream::println!("{file}: 1 problem"),
-            many => anstream::println!("{file}: {many} problems"),
+            0 => outln!("{file}: no problems"),
+            1 => outln!("{file}: 1 problem"),
+            many => outln!("{file}: {many} problems"),
         }
     }
     Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) })

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
@@ -44,7 +45,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         show::json(card)?;
     } else {
-        anstream::println!("{}\n{}", summary(&args.file, card), details(card));
+        outln!("{}\n{}", summary(&args.file, card), details(card));
     }
     Ok(ExitCode::SUCCESS)
 }

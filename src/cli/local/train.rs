@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::inspect;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::Dataset;
@@ -108,7 +109,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         show::json(&TrainedModels { models })?;
     } else {
         for (path, model) in &trained {
-            anstream::println!("{}", inspect::summary(path, model.card()));
+            outln!("{}", inspect::summary(path, model.card()));
         }
     }
     Ok(ExitCode::SUCCESS)

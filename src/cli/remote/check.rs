@@ -12,6 +12,7 @@ use crate::canary::Verdict;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
@@ -44,7 +45,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let times = args.server.times(status.at);
     if args.server.verbose {
-        anstream::println!("{}", styled(style, word));
+        outln!("{}", styled(style, word));
         super::status::page(&status, &times, true, show::width()).print();
         return Ok(ExitCode::from(code));
     }

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
+use ureq::http::Uri;
 
 use crate::http::problem::ProblemBody;
+use crate::service::notify::target::is_loopback;
 use crate::service::status::report::words::Times;
 
 /// Which server, and how to print its answer.
@@ -62,13 +64,14 @@ pub struct Reply {
 impl Client {
     /// A client of this server.
     pub fn new(url: &str, token: Option<&str>) -> Client {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build()
-            .new_agent();
         let scheme = if url.contains("://") { "" } else { "http://" };
         let url = format!("{scheme}{}", url.trim_end_matches('/'));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)));
+        // A proxy cannot reach this machine's loopback addresses, and it would see the token.
+        let config = if is_local(&url) { config.proxy(None) } else { config };
+        let agent = config.build().new_agent();
         Client { agent, url, token: token.map(str::to_owned) }
     }
 
@@ -113,6 +116,11 @@ impl Client {
             .with_context(|| format!("{} does not answer like serin; check --url", self.url))?;
         Ok(Reply { ok, body })
     }
+}
+
+/// Whether a URL names this machine.
+fn is_local(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(is_loopback))
 }
 
 impl Reply {
@@ -193,6 +201,21 @@ mod tests {
             });
             let shown = Reply { ok: false, body }.refusal();
             assert!(shown.ends_with(flags), "{shown}");
+        }
+    }
+
+    #[test]
+    fn loopback_addresses_are_asked_without_a_proxy() {
+        for url in [
+            "http://127.0.0.1:8000",
+            "http://127.9.9.9",
+            "http://[::1]:8000",
+            "http://LocalHost:1/",
+        ] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in ["http://10.0.0.1:8000", "http://serin.example", "http://localhost.example"] {
+            assert!(!is_local(url), "{url}");
         }
     }
 

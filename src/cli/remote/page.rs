@@ -6,6 +6,7 @@ use textwrap::WordSplitter;
 
 use crate::canary::policy::metric::Role;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
 use crate::service::status::quality::TrackQuality;
@@ -189,7 +190,7 @@ impl Page {
     /// Prints the page.
     pub fn print(&self) {
         for line in &self.lines {
-            anstream::println!("{line}");
+            outln!("{line}");
         }
     }
 }
@@ -227,8 +228,8 @@ fn style_of(condition: Condition) -> Style {
         Condition::Monitoring
         | Condition::Waiting
         | Condition::Holding
-        | Condition::Paused
         | Condition::NoVerdict
+        | Condition::Paused
         | Condition::AwaitingApproval => show::WAIT,
     }
 }

@@ -10,6 +10,7 @@ use super::client::ServerArgs;
 use super::page::Page;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::cli::show;
+use crate::cli::show::out;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::Times;
@@ -47,7 +48,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             page.print();
             return Ok(ExitCode::SUCCESS);
         }
-        anstream::print!("{CLEAR}");
+        out!("{CLEAR}");
         page.print();
         std::thread::sleep(Duration::from_secs(1));
     }

@@ -24,6 +24,7 @@ use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers::percentage;
 use crate::cli::remote::history;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::control::audit;
 use crate::service::control::audit::ReplayError;
@@ -206,14 +207,14 @@ pub fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let name = styled(show::STRONG, show::plain(&record.canary.name));
-    anstream::println!("rollout {rollout}: {name}, {} ticks", was.ticks);
+    outln!("rollout {rollout}: {name}, {} ticks", was.ticks);
     let row = |what: &str, course: &Course| {
         let end = course.end.verdict.word().to_owned();
         [what.to_owned(), first(course.rollback.as_ref()), first(course.promote.as_ref()), end]
     };
     let header = ["", "first rollback", "first promote", "at the end"];
     for line in show::aligned(header, [row("as it was", &was), row("what if", &would)]) {
-        anstream::println!("{line}");
+        outln!("{line}");
     }
     let mut moments = vec![("First rollback", &would.rollback), ("First promote", &would.promote)];
     let end = Some(would.end.clone());
@@ -223,10 +224,10 @@ pub fn run(
     for (what, moment) in moments {
         let Some(moment) = moment else { continue };
         let sentence = sentences::verdict(&changed, &moment.conclusion);
-        anstream::println!("\n{what} with these changes (step {}):", moment.step);
-        anstream::println!("{}", show::wrapped(&show::plain(&sentence), "  "));
+        outln!("\n{what} with these changes (step {}):", moment.step);
+        outln!("{}", show::wrapped(&show::plain(&sentence), "  "));
     }
-    anstream::println!("\nWhat happened:");
+    outln!("\nWhat happened:");
     history::page(&history, &TimeZone::system(), false, show::width()).print();
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@ use crate::cli::exit::FAIL;
 use crate::cli::numbers::in_range;
 use crate::cli::remote::client::Client;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::model::ensure_default_models;
 use crate::model::training::defaults::DEFAULT_MODELS;
 use crate::service::clock::Clock as _;
@@ -178,7 +179,7 @@ fn count(all: &[Seen], seconds_each: u64) -> Counted {
 }
 
 fn print(counted: &Counted) {
-    anstream::println!(
+    outln!(
         "{} rollouts of one model against itself on this machine, {} s each, {} requests",
         counted.runs,
         counted.seconds_each,
@@ -192,7 +193,7 @@ fn print(counted: &Counted) {
         ("sample ratio mismatch", &counted.sample_ratio_mismatch),
     ] {
         let interval = format!("{} to {}", percent(share.low), percent(share.high));
-        anstream::println!(
+        outln!(
             "  {what:<44} {:>3} of {}   {:>7}   ({interval})",
             share.runs,
             counted.runs,
@@ -201,13 +202,13 @@ fn print(counted: &Counted) {
     }
     // Only longer rollouts have earlier ticks to compare with.
     if counted.ticks > 0 {
-        anstream::println!(
+        outln!(
             "  ticks while the machine stalled              {:>3} of {}",
             counted.stalled_ticks,
             counted.ticks,
         );
     }
-    anstream::println!(
+    outln!(
         "alpha is {}: for the sequential judge over a whole rollout, for the health check about that at one look",
         percent(counted.alpha),
     );

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::canary::policy::source::Source;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::simulation::Moment;
 use crate::simulation::Outcome;
 use crate::simulation::study;
@@ -93,14 +94,14 @@ impl Report {
     /// Prints the heading, the table and the conclusion, in at most 80 columns.
     pub fn print(&self) {
         for text in self.small_print() {
-            anstream::println!("{}", wrapped(&text));
+            outln!("{}", wrapped(&text));
         }
-        anstream::println!();
+        outln!();
         for line in self.table() {
-            anstream::println!("  {line}");
+            outln!("  {line}");
         }
-        anstream::println!("\n  In parentheses: 95 % intervals.\n");
-        anstream::println!("{}", wrapped(&self.conclusion));
+        outln!("\n  In parentheses: 95 % intervals.\n");
+        outln!("{}", wrapped(&self.conclusion));
     }
 
     /// The heading.
