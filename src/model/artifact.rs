@@ -19,12 +19,8 @@ pub(crate) mod error;
 use std::fs;
 use std::fs::File;
 use std::io::Read;
-use std::io::Write;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
 pub use self::error::ArtifactError;
 use super::Model;
@@ -37,6 +33,7 @@ use super::artifact::limits::MAX_ARTIFACT_BYTES;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
 use super::schema::features::Features;
+use crate::text::files::write_whole;
 
 /// Tolerance of a probe's output. The arithmetic is the same; only the exponential function of another
 /// machine can differ, in the last bits.
@@ -126,30 +123,13 @@ impl Artifact {
         Ok(bytes)
     }
 
-    /// Replaces the file atomically: writes a temporary file in the same folder, flushes it, renames it,
-    /// and flushes the folder.
+    /// Writes the file as a whole, as [`write_whole`] does.
     ///
     /// # Errors
     ///
-    /// [`ArtifactError::Unwritable`] names the step that failed; the temporary file is then removed.
+    /// [`ArtifactError::Unwritable`] names the step that failed.
     pub fn write(&self, path: &Path) -> Result<(), ArtifactError> {
-        let temporary = temporary_path(path);
-        let written = self.write_via(&temporary, path);
-        if written.is_err() {
-            // Best effort: the first error is the one to report.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
-    }
-
-    fn write_via(&self, temporary: &Path, path: &Path) -> Result<(), ArtifactError> {
-        let failed = |step| move |cause| ArtifactError::Unwritable { step, cause };
-        let mut file = File::create_new(temporary).map_err(failed("create a temporary file"))?;
-        file.write_all(&self.bytes).map_err(failed("write"))?;
-        file.sync_all().map_err(failed("flush to disk"))?;
-        fs::rename(temporary, path).map_err(failed("rename into place"))?;
-        let folder = File::open(folder_of(path)).map_err(failed("open the folder"))?;
-        folder.sync_all().map_err(failed("flush the folder to disk"))
+        Ok(write_whole(path, &self.bytes)?)
     }
 
     /// The bytes of the file.
@@ -212,22 +192,6 @@ fn replay(model: &LogisticRegression, probes: Vec<Probe>) -> Result<(), Artifact
         }
     }
     Ok(())
-}
-
-/// A path in the same folder that no other writer uses.
-fn temporary_path(path: &Path) -> PathBuf {
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let count = WRITES.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id()))
-}
-
-/// The folder of a path; the current folder for a bare file name.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 #[cfg(test)]

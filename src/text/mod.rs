@@ -5,9 +5,13 @@
 //! - [`durations`]: writing durations of settings and measurements.
 //! - [`fields`]: reading settings and bodies, with errors that name the field.
 //! - [`ranges`]: reading durations and numbers within a range.
+//! - [`files`]: writing a whole file.
+//! - [`tables`]: encoding, dialect and numbers of CSV files.
 
 pub mod durations;
 pub mod fields;
+pub mod files;
 pub mod lists;
 pub mod numbers;
 pub mod ranges;
+pub mod tables;

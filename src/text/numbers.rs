@@ -11,6 +11,31 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// "p = " or "p < " and the p-value.
+///
+/// ```
+/// use serin::text::numbers::equation;
+/// assert_eq!(equation("p", 0.0123), "p = 0.0123");
+/// assert_eq!(equation("p", 0.0), "p < 1e-300");
+/// ```
+pub fn equation(name: &str, p: f64) -> String {
+    let text = probability(p);
+    if text.starts_with('<') { format!("{name} {text}") } else { format!("{name} = {text}") }
+}
+
+/// Two numbers with as many digits as it takes to see a difference between them.
+///
+/// ```
+/// use serin::text::numbers::two_numbers;
+/// assert_eq!(two_numbers(12.5, 13.0), ["12.5", "13"]);
+/// assert_eq!(two_numbers(1e15 + 2.5, 1e15 + 1.5), ["1000000000000002.5", "1000000000000001.5"]);
+/// ```
+pub fn two_numbers(one: f64, other: f64) -> [String; 2] {
+    let short = [one, other].map(number);
+    let is_visible = short[0] != short[1] || one == other;
+    if is_visible { short } else { [one, other].map(|value| value.to_string()) }
+}
+
 /// A number in any unit: six significant digits, no trailing zeros.
 ///
 /// ```
@@ -36,6 +61,25 @@ pub fn number(value: f64) -> String {
 /// A share as a percentage, without the rounding error of the multiplication.
 pub fn percent(share: f64) -> f64 {
     (share * 1e8).round() / 1e6
+}
+
+/// A share as text in percent: one decimal, and as many more as keep it from looking like none or all.
+///
+/// ```
+/// use serin::text::numbers::share;
+/// assert_eq!(share(0.8054), "80.5 %");
+/// assert_eq!(share(0.99975), "99.98 %");
+/// assert_eq!(share(0.00025), "0.03 %");
+/// assert_eq!(share(1.0), "100.0 %");
+/// ```
+pub fn share(share: f64) -> String {
+    let percent = percent(share);
+    let from_end = percent.min(100.0 - percent);
+    let looks_whole = from_end > 0.0 && from_end < 0.1;
+    let decimals = if looks_whole { -from_end.log10().floor().max(-6.0) } else { 1.0 };
+    // Rounded before it is written: 99.975 is slightly less in binary.
+    let unit = 10_f64.powf(decimals);
+    format!("{:.*} %", decimals as usize, (percent * unit).round() / unit)
 }
 
 /// A whole number with its thousands separated.

@@ -22,6 +22,7 @@ use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::registry::Registry;
 use crate::store;
+use crate::text::files::write_whole;
 
 /// The flags of `serin serve`.
 #[derive(Args, Debug)]
@@ -84,8 +85,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     announce(&settings, &service, address, new);
     if let Some(file) = &args.port_file {
-        write_whole(file, &address.to_string())
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        write_whole(file, address.to_string().as_bytes())
+            .with_context(|| file.display().to_string())?;
     }
     let http = within_open_files(settings.http(address.ip())?, files);
     actix_web::rt::System::new().block_on(async {
@@ -151,12 +152,4 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
     if !address.ip().is_loopback() && settings.admin_token.is_none() {
         tracing::warn!("/admin is closed because this address is not loopback; set --admin-token");
     }
-}
-
-/// Replaces the file atomically, so that a reader never sees half of it.
-fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
-    let mut unfinished = file.as_os_str().to_owned();
-    unfinished.push(".tmp");
-    std::fs::write(&unfinished, text)?;
-    std::fs::rename(&unfinished, file)
 }

@@ -9,6 +9,7 @@ use super::limits::FORMAT_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
+use crate::text::files::WriteError;
 
 /// Why bytes are not an artifact, or a file cannot be read or written.
 #[derive(Debug, Error)]
@@ -23,15 +24,8 @@ pub enum ArtifactError {
     #[error("not a regular file; use a file that `serin train` wrote")]
     NotAFile,
     /// The file cannot be written.
-    #[error(
-        "cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
-    )]
-    Unwritable {
-        /// The step that failed.
-        step: &'static str,
-        /// The system's reason.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Unwritable(#[from] WriteError),
     /// The file is larger than 8 MiB.
     #[error(
         "size: {size} bytes, the maximum is {MAX_ARTIFACT_BYTES}; use a file that `serin train` wrote"
