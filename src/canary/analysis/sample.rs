@@ -14,10 +14,14 @@ pub struct Sample {
     measured: u64,
 }
 
+/// If all values are smaller, their squares vanish, and with them the variance.
+const MIN_MAGNITUDE: f64 = 1.0 / MAX_MAGNITUDE;
+
 /// A value that no test can use.
 #[derive(Debug, Error, PartialEq)]
 #[error(
-    "value {position} is {value}; use finite numbers of at most {MAX_MAGNITUDE:e} in absolute value"
+    "value {position} is {value:e}; use finite numbers of at most {MAX_MAGNITUDE:e} in absolute value, and at \
+     least one of {MIN_MAGNITUDE:e} unless all are 0"
 )]
 pub struct ValueError {
     /// The position of the value, counted from 1.
@@ -30,7 +34,7 @@ impl Sample {
     /// A sample of exactly these values, in any order.
     ///
     /// # Errors
-    /// When a value is not finite, or too large to be squared.
+    /// When a value is not finite or too large to be squared, or all are too small.
     pub fn of(values: &[f64]) -> Result<Sample, ValueError> {
         Sample::drawn(values, values.len() as u64)
     }
@@ -38,10 +42,15 @@ impl Sample {
     /// A random sample of `measured` values.
     ///
     /// # Errors
-    /// When a value is not finite, or too large to be squared.
+    /// When a value is not finite or too large to be squared, or all are too small.
     pub fn drawn(values: &[f64], measured: u64) -> Result<Sample, ValueError> {
         if let Some(index) = values.iter().position(|value| !is_recordable(*value)) {
             return Err(ValueError { position: index + 1, value: values[index] });
+        }
+        let largest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+        if let Some(value) = largest.filter(|value| *value != 0.0 && value.abs() < MIN_MAGNITUDE) {
+            let position = values.iter().position(|one| *one == value).map_or(1, |index| index + 1);
+            return Err(ValueError { position, value });
         }
         Ok(Sample {
             points: Points::from_samples(values),
@@ -81,6 +90,18 @@ pub struct SampleCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_whose_squares_vanish_are_refused_like_those_whose_squares_overflow() {
+        let error = Sample::of(&[1e-165, 3e-165, 0.0]).unwrap_err();
+        assert_eq!(error.position, 2);
+        assert!(
+            error.to_string().contains("3e-165") && error.to_string().contains("1e-144"),
+            "{error}"
+        );
+        assert!(Sample::of(&[1e-165, 3e-140, 0.0]).is_ok());
+        assert!(Sample::of(&[0.0, 0.0]).is_ok());
+    }
 
     #[test]
     fn values_that_are_not_numbers_are_refused_by_position() {

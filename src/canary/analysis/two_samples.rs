@@ -12,8 +12,10 @@ use super::statistics::DecidingTest;
 use super::statistics::MarginTest;
 use super::statistics::means;
 use crate::stats::Margin;
+use crate::text::numbers::equation;
 use crate::text::numbers::number;
 use crate::text::numbers::probability;
+use crate::text::numbers::two_numbers;
 
 /// The outcome of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -183,12 +185,12 @@ impl Comparison {
                 return (MetricVerdict::Inconclusive, reason);
             }
             DecidingTest::Rates(fisher) => {
-                format!("Fisher p = {}{corrected}", probability(*fisher))
+                format!("{}{corrected}", equation("Fisher p", *fisher))
             }
             DecidingTest::Values { mann_whitney, kolmogorov_smirnov } => format!(
-                "Mann-Whitney p = {}, Kolmogorov-Smirnov p = {}{corrected}",
-                probability(*mann_whitney),
-                probability(*kolmogorov_smirnov)
+                "{}, {}{corrected}",
+                equation("Mann-Whitney p", *mann_whitney),
+                equation("Kolmogorov-Smirnov p", *kolmogorov_smirnov)
             ),
         };
         self.verdict_by_difference(&tests, p, options)
@@ -219,11 +221,11 @@ impl Comparison {
         };
         let reason = format!(
             "{conclusion}: worse by {} ({} % interval {low} to {high}), margin {margin}; \
-             non-inferiority p = {}, harm p = {}{corrected}; {}",
+             {}, {}{corrected}; {}",
             harm(test.harm),
             number(test.level * 100.0),
-            probability(test.non_inferiority_pvalue),
-            probability(test.harm_pvalue),
+            equation("non-inferiority p", test.non_inferiority_pvalue),
+            equation("harm p", test.harm_pvalue),
             self.means(),
         );
         (verdict, reason)
@@ -284,8 +286,9 @@ impl Comparison {
     }
 
     fn means(&self) -> String {
-        let [canary, baseline] = [self.stats.canary_mean, self.stats.baseline_mean]
-            .map(|mean| number(mean.unwrap_or_default()));
+        let [canary, baseline] =
+            [self.stats.canary_mean, self.stats.baseline_mean].map(|mean| mean.unwrap_or_default());
+        let [canary, baseline] = two_numbers(canary, baseline);
         match self.stats.rates {
             Some(_) => format!("rate {canary} against {baseline}"),
             None => format!("mean {canary} against {baseline}"),

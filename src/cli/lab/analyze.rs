@@ -31,6 +31,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::service::reported::analysis::analyzed;
 use crate::service::reported::analysis::analyzed_table;
+use crate::text::numbers::equation;
 use crate::text::numbers::number;
 use crate::text::numbers::probability;
 
@@ -206,8 +207,7 @@ fn print_decision(decision: Decision, suffix: &str, reason: &str) {
 fn statistics(stats: &AnalysisStats) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let Some(interval) = stats.bootstrap_ci_95 else { return lines };
-    let p =
-        |value: Option<f64>| value.map_or_else(dash, |value| format!("p = {}", probability(value)));
+    let p = |value: Option<f64>| value.map_or_else(dash, |value| equation("p", value));
     let difference = |value: f64, interval: Option<[f64; 2]>| {
         let ends = interval.map_or_else(String::new, |ends| {
             let [low, high] = ends.map(number);

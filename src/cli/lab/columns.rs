@@ -3,6 +3,7 @@
 //! A value that is missing or not a number is an error with its line and never skipped: the user decides
 //! which values are left out. So is a first line that could be names or values.
 
+use std::fs::File;
 use std::io::Read;
 
 use anyhow::Context;
@@ -18,6 +19,10 @@ use crate::text::fields;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
+use crate::text::tables::dialect::Dialect;
+use crate::text::tables::encoding::Encoding;
+use crate::text::tables::encoding::decoded;
+use crate::text::tables::number::plain;
 
 /// The name of standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -33,16 +38,17 @@ pub struct TextFile {
 /// # Errors
 /// When it cannot be read as UTF-8 text.
 pub fn read(path: &str) -> anyhow::Result<TextFile> {
-    let mut bytes = Vec::new();
-    let shown = if path == STANDARD_INPUT {
-        std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
-        "standard input".to_owned()
+    let (decoded, shown) = if path == STANDARD_INPUT {
+        (decoded(std::io::stdin(), Encoding::Utf8), "standard input".to_owned())
     } else {
-        bytes = std::fs::read(path).with_context(|| {
-            format!("cannot read {}; check the path and its permissions", path.escape_debug())
-        })?;
-        path.escape_debug().to_string()
+        let file = File::open(path);
+        let shown = path.escape_debug().to_string();
+        (file.and_then(|file| decoded(file, Encoding::Utf8)), shown)
     };
+    let mut bytes = Vec::new();
+    decoded
+        .and_then(|mut text| text.reader.read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read {shown}; check the path and its permissions"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
         anyhow::anyhow!("{shown}: line {line}: not UTF-8 text; save the file as UTF-8")
@@ -67,7 +73,6 @@ impl TextFile {
 
 /// The numbers in a text.
 fn parsed(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         bail!("there are no values; use at least one");
     }
@@ -111,22 +116,23 @@ fn of_object(row: &Map<String, Value>, name: &str) -> anyhow::Result<f64> {
 }
 
 fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
+    let dialect = Dialect::of(text);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .trim(csv::Trim::All)
-        .delimiter(delimiter(text))
-        .from_reader(text.as_bytes());
+        .delimiter(dialect.separator)
+        .from_reader(&text.as_bytes()[dialect.preamble..]);
+    let start = |at: &csv::Position| at.byte() as usize + dialect.preamble;
     let mut chosen: Option<Chosen> = None;
     let mut values = Vec::new();
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| refusal(text, error))? {
-        let line =
-            || record.position().map_or(1, |at| line_at(text.as_bytes(), at.byte() as usize));
+    while reader.read_record(&mut record).map_err(|error| refusal(text, dialect, error))? {
+        let line = || record.position().map_or(1, |at| line_at(text.as_bytes(), start(at)));
         let chosen = match &chosen {
             Some(chosen) => chosen,
             None => {
-                let first =
-                    Chosen::new(&record, column).with_context(|| format!("line {}", line()))?;
+                let first = Chosen::new(&record, column, dialect)
+                    .with_context(|| format!("line {}", line()))?;
                 let first = chosen.insert(first);
                 if first.header.is_some() {
                     continue;
@@ -139,12 +145,9 @@ fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
         if field.is_empty() {
             bail!("{}: the value is blank; correct or delete the line", place());
         }
-        let number = field.parse().map_err(|_| {
-            anyhow::anyhow!(
-                "{}: {} is not a number; use for example 0.87 or 1e-3",
-                place(),
-                quoted(field)
-            )
+        let read = plain(field, dialect.has_decimal_comma).or_else(|| field.parse().ok());
+        let number = read.with_context(|| {
+            format!("{}: {} is not a number; use for example 0.87 or 1e-3", place(), quoted(field))
         })?;
         values.push(comparable(number, place)?);
     }
@@ -160,9 +163,12 @@ struct Chosen {
 
 impl Chosen {
     /// The column with this name or this position from 1, or the only one.
-    fn new(first: &StringRecord, column: Option<&str>) -> anyhow::Result<Chosen> {
-        let is_number = |field: &str| field.parse::<f64>().is_ok();
-        let has_names = first.iter().any(|field| !field.is_empty() && !is_number(field));
+    fn new(first: &StringRecord, column: Option<&str>, dialect: Dialect) -> anyhow::Result<Chosen> {
+        let is_number = |field: &str| {
+            field.parse::<f64>().is_ok() || plain(field, dialect.has_decimal_comma).is_some()
+        };
+        // A blank field is not a value, but pandas leaves the index of a Series without a name.
+        let has_names = first.iter().any(|field| !is_number(field));
         let columns = first.len();
         let index = match column {
             None if columns > 1 && has_names => {
@@ -177,6 +183,12 @@ impl Chosen {
             }
             None => 0,
             Some(column) => {
+                if first.iter().filter(|name| has_names && *name == column).count() > 1 {
+                    bail!(
+                        "--column: {} occurs more than once; choose one by its position, 1 to {columns}",
+                        quoted(column)
+                    );
+                }
                 let named = first.iter().position(|name| has_names && name == column);
                 let counted = || column.parse::<usize>().ok().filter(|n| (1..=columns).contains(n));
                 named.or_else(|| counted().map(|n| n - 1)).with_context(|| match has_names {
@@ -216,16 +228,11 @@ fn comparable(number: f64, place: impl Fn() -> String) -> anyhow::Result<f64> {
     bail!("{}: {number:e} is out of range; use -{MAX_MAGNITUDE:e} to {MAX_MAGNITUDE:e}", place())
 }
 
-/// The separator of the first line.
-fn delimiter(text: &str) -> u8 {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    [b'\t', b';'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter)).unwrap_or(b',')
-}
-
-fn refusal(text: &str, error: csv::Error) -> anyhow::Error {
+fn refusal(text: &str, dialect: Dialect, error: csv::Error) -> anyhow::Error {
     match error.into_kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.map_or(1, |at| line_at(text.as_bytes(), at.byte() as usize));
+            let start = |at: csv::Position| at.byte() as usize + dialect.preamble;
+            let line = pos.map_or(1, |at| line_at(text.as_bytes(), start(at)));
             anyhow::anyhow!(
                 "line {line} has {len} fields, but the first line has {expected_len}; correct or delete it"
             )
@@ -250,7 +257,7 @@ mod tests {
         for (text, column) in [
             ("0.5\n-1\n2e3\n", None),
             ("0.5\r\n\r\n-1\r\n2e3", None),
-            ("\u{feff}score\n0.5\n-1\n2e3\n", None),
+            ("sep=;\nid;score\na;0,5\nb;-1\nc;2000,0\n", Some("score")),
             ("score\n0.5\n-1\n2e3\n", Some("score")),
             ("[0.5, -1, 2e3]", None),
             ("\n [0.5,\n -1, 2000.0]\n", None),
@@ -292,6 +299,13 @@ mod tests {
             ("1,2\n", Some("score"), "holds numbers, not names"),
             ("a,0.5\nb,-1\nc,2\n", Some("2"), "line 1: `0.5` could be a name or the first value"),
             ("a,2\nb,3\n", Some("2"), "line 1: `2` could be a name or the first value"),
+            (",0\n0,10.5\n1,11.5\n", Some("2"), "line 1: `0` could be a name or the first value"),
+            (
+                "v,v\n1,2\n",
+                Some("v"),
+                "`v` occurs more than once; choose one by its position, 1 to 2",
+            ),
+            ("sep=;\na;b\n1;2\n3\n", Some("a"), "line 4 has 1 fields"),
             ("[1, \"2\"]", None, "[1]: \"2\" is not a number"),
             ("[1, null]", None, "[1]: null is not a number"),
             ("[1, NaN]", None, "[1]: expected value"),

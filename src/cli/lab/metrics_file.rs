@@ -24,6 +24,7 @@ use crate::canary::analysis::options::AnalysisOverrides;
 use crate::canary::analysis::options::parsed_margin;
 use crate::canary::analysis::sample::Sample;
 use crate::text::fields::plain;
+use crate::text::tables::dialect::Dialect;
 
 /// A line of the file.
 #[derive(Deserialize)]
@@ -47,8 +48,11 @@ pub fn metrics(
     baseline: &TextFile,
     canary: &TextFile,
 ) -> anyhow::Result<Vec<TableMetric>> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file.text().as_bytes());
+    let dialect = Dialect::of(file.text());
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .delimiter(dialect.separator)
+        .from_reader(&file.text().as_bytes()[dialect.preamble..]);
     let header = reader.headers()?.clone();
     let rows = reader.records().map(|record| {
         let record = record?;
