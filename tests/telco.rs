@@ -18,7 +18,9 @@ use serin::model::training::Holdout;
 fn telco() -> Dataset {
     let path = env::var("SERIN_TELCO_CSV").unwrap();
     let drop = vec!["customerID".to_owned()];
-    let options = DatasetOptions { target: "Churn".into(), positive: "Yes".into(), drop };
+    let positive = Some("Yes".to_owned());
+    let options =
+        DatasetOptions { target: "Churn".into(), positive, drop, ..DatasetOptions::default() };
     Dataset::from_csv(Path::new(&path), &options).unwrap()
 }
 

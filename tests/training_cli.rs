@@ -86,7 +86,10 @@ fn bad_data_ends_with_two_and_says_where_and_what_to_do() {
         ("x,churn\n1,No\n2,No\n", "never `Yes`; its values are `No`"),
         ("x,Churn\n1,Yes\n2,No\n", "unknown column `churn` (did you mean `Churn`?)"),
         ("x,x,churn\n1,2,Yes\n", "column `x` occurs twice"),
-        ("x,churn\n1,Yes\ninf,No\n", "line 3: column `x` has `inf`"),
+        (
+            "x,churn\n1,Yes\n2,No\n?x,No\n3,No\n4,No\n5,No\n6,No\n7,No\n8,No\n9,No\n",
+            "line 4: column `x` has `?x`",
+        ),
         ("x,churn\n1,Yes\n2,No\n3,No\n", "rows do not contain both classes; use more rows"),
     ];
     for (content, expected) in cases {
@@ -146,6 +149,17 @@ fn bad_options_end_with_two_and_name_the_allowed_range() {
     let ended = serin(folder.path(), &["train", "--data", "rows.csv"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("--target"), "{}", ended.stderr);
+    // Options and output are checked first: the data does not exist.
+    for (option, expected) in [
+        (["--l2", "1e12"], "l2: 1e12 is out of range"),
+        (["--out", "."], "--out: . is a folder; name a file in it"),
+        (["--out", "rows.csv/model.bin"], "--out: cannot write rows.csv/model.bin"),
+    ] {
+        let fixed = ["train", "--data", "absent.csv", "--target", "churn"];
+        let ended = serin(folder.path(), &[&fixed[..], &option].concat());
+        assert_eq!(ended.code, 2);
+        assert!(ended.stderr.contains(expected), "{option:?}: {}", ended.stderr);
+    }
     let ended = serin(folder.path(), &["train", "--target", "churn"]);
     assert_eq!(ended.code, 2);
 }
@@ -174,4 +188,55 @@ fn a_damaged_model_is_refused_with_two() {
     let ended = serin(folder.path(), &["inspect", "absent.bin"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("cannot be read"), "{}", ended.stderr);
+}
+
+#[test]
+fn columns_whose_names_have_commas_are_dropped_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows("\"a,b\",c,", "1,2,");
+    for (options, expected) in [
+        (&["--drop", "a,b", "--drop", "c"][..], ""),
+        (&["--drop", "c,x"], "unknown column `c,x` (repeat --drop for each column)"),
+    ] {
+        let ended = train_on(folder.path(), &data, options);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        assert_eq!(ended.code, if expected.is_empty() { 0 } else { 2 }, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_rare_class_is_neither_none_nor_all_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = (0..20_000).map(|i| format!("{},{}\n", i % 7, u8::from(i % 4_000 == 0)));
+    std::fs::write(folder.path().join("rare.csv"), format!("x,y\n{}", rows.collect::<String>()))
+        .unwrap();
+    let ended = serin(folder.path(), &["train", "--data", "rare.csv", "--target", "y"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("99.98 % at threshold 0.5  (base rate 0.03 %)"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_model_goes_through_links_and_pipes_and_to_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("v7.bin"), "old").unwrap();
+    std::os::unix::fs::symlink("v7.bin", path("current.bin")).unwrap();
+    assert_eq!(train_on(folder.path(), &rows("", ""), &[]).code, 0);
+    let expected = std::fs::read(path("model.bin")).unwrap();
+
+    let arguments = "train --data rows.csv --target churn --out current.bin";
+    let ended = serin(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(std::fs::symlink_metadata(path("current.bin")).unwrap().is_symlink());
+    assert_eq!(std::fs::read(path("v7.bin")).unwrap(), expected);
+
+    let arguments = "train --data rows.csv --target churn --out -";
+    let output = executable::serin(folder.path()).args(arguments.split(' ')).output().unwrap();
+    assert_eq!(output.stdout, expected);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("AUC"));
+    assert!(!path("-").exists());
 }

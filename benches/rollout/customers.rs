@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 use serde_json::json;
 use serin::model::Artifact;
 use serin::model::Features;
-use serin::model::dataset::ColumnValues;
+use serin::model::Value;
+use serin::model::dataset::Column;
 use serin::model::training::synthetic::Churn;
 use serin::model::training::synthetic::churn;
 
@@ -25,11 +26,12 @@ impl Customers {
     pub fn new(artifact: &[u8]) -> Fallible<Customers> {
         let data = churn(&Churn { rows: MANY, ..Churn::v1(11) })?;
         let row = |row: usize| -> Json {
-            let of_row = |values: &ColumnValues| match values {
-                ColumnValues::Numeric(numbers) => json!(numbers.get(row).copied().flatten()),
-                ColumnValues::Categorical(words) => json!(words.get(row).cloned().flatten()),
+            let of_row = |column: &Column| match column.value(row) {
+                Value::Number(number) => json!(number),
+                Value::Text(text) => json!(text),
+                Value::Missing => Json::Null,
             };
-            data.columns().iter().map(|column| of_row(&column.values)).collect()
+            data.columns().iter().map(of_row).collect()
         };
         let rows: Vec<Json> = (0..MANY).map(row).collect();
         let model = Artifact::from_bytes(artifact)?.model();

@@ -5,14 +5,18 @@
 //! does, so the report describes what will run.
 
 pub mod defaults;
+pub(crate) mod design;
 pub(crate) mod encoding;
 pub(crate) mod fitting;
 pub(crate) mod holdout_split;
+pub(crate) mod leaks;
+pub(crate) mod newton;
 pub(crate) mod random;
 pub mod synthetic;
 
 pub(crate) mod error;
 
+use self::design::Design;
 pub use self::error::TrainingError;
 use super::Model;
 use super::artifact::Artifact;
@@ -57,14 +61,41 @@ impl Default for TrainingOptions {
     }
 }
 
+impl TrainingOptions {
+    /// Checks every option, so that a mistake costs no reading of the data.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainingError::Option`] names the option and what is allowed.
+    pub fn check(&self) -> Result<(), TrainingError> {
+        let TrainingOptions { l2, threshold, .. } = *self;
+        let l2_range = format!(
+            "a number above 0 and up to {MAX_L2:e}, for example 1 (at 0 the coefficients of a category are not unique)"
+        );
+        in_range("l2", l2, l2 > 0.0 && l2 <= MAX_L2, &l2_range)?;
+        let is_probability = (0.0..=1.0).contains(&threshold);
+        in_range("threshold", threshold, is_probability, "0 to 1, for example 0.5")?;
+        match self.holdout {
+            Holdout::Fraction(value) => {
+                let allowed = "a number above 0 and below 1, for example 0.2";
+                in_range("test fraction", value, value > 0.0 && value < 1.0, allowed)
+            }
+            Holdout::Every(value) => {
+                let allowed = "a whole number from 2, for example 5 for a fifth";
+                in_range("holdout every", value as f64, value >= 2, allowed)
+            }
+        }
+    }
+}
+
 /// Trains a logistic regression.
 ///
 /// # Errors
 ///
 /// [`TrainingError`] names the option or column and the remedy.
 pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, TrainingError> {
-    check(options)?;
-    let rows = split(dataset.labels().len(), options.holdout, options.seed);
+    options.check()?;
+    let rows = split(dataset.labels(), options.holdout, options.seed);
     let training_labels = labels(dataset, &rows.training, "training")?;
     let holdout_labels = labels(dataset, &rows.holdout, "holdout")?;
 
@@ -72,14 +103,15 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
     if constant.len() == schema.features().len() {
         return Err(TrainingError::NothingVaries { names: listed(schema.feature_names()) });
     }
-    let x = encoding::matrix(dataset, &schema, &rows.training);
-    let fitted = fitting::fit(x, &training_labels, options.l2)?;
+    let design = Design::new(dataset, &schema, &rows.training);
+    let fitted = fitting::fit(&design, &training_labels, options.l2)?;
     let (intercept, coefficients) = (fitted.intercept, fitted.coefficients);
     let model =
         LogisticRegression::new(schema.clone(), intercept, &coefficients, options.threshold)?;
     let holdout = evaluate(&model, dataset, &rows.holdout, &holdout_labels)?;
 
     let mut warnings = dataset.warnings().to_vec();
+    warnings.extend(leaks::warnings(dataset, &rows.training));
     if !constant.is_empty() {
         let names = listed(constant.iter().map(String::as_str));
         warnings
@@ -107,33 +139,18 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
     })?)
 }
 
-fn check(options: &TrainingOptions) -> Result<(), TrainingError> {
-    let TrainingOptions { l2, threshold, .. } = *options;
-    let l2_range = format!(
-        "a number above 0 and up to {MAX_L2:e}, for example 1 (at 0 the coefficients of a category are not unique)"
-    );
-    in_range("l2", l2, l2 > 0.0 && l2 <= MAX_L2, &l2_range)?;
-    let is_probability = (0.0..=1.0).contains(&threshold);
-    in_range("threshold", threshold, is_probability, "0 to 1, for example 0.5")?;
-    match options.holdout {
-        Holdout::Fraction(value) => {
-            let allowed = "a number above 0 and below 1, for example 0.2";
-            in_range("test fraction", value, value > 0.0 && value < 1.0, allowed)
-        }
-        Holdout::Every(value) => {
-            let allowed = "a whole number from 2, for example 5 for a fifth";
-            in_range("holdout every", value as f64, value >= 2, allowed)
-        }
-    }
-}
-
 fn in_range(
     option: &str,
     value: f64,
     is_allowed: bool,
     allowed: &str,
 ) -> Result<(), TrainingError> {
-    if is_allowed { Ok(()) } else { Err(FieldError::out_of_range(option, value, allowed).into()) }
+    if is_allowed {
+        return Ok(());
+    }
+    // Short, also for 1e308.
+    let shown = if value.abs() >= 1e9 { format!("{value:e}") } else { value.to_string() };
+    Err(FieldError::out_of_range(option, shown, allowed).into())
 }
 
 /// The labels of a part, which must contain both classes.

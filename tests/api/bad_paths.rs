@@ -191,8 +191,7 @@ fn trained(header: &str, word: &str) -> Vec<u8> {
         text += &format!("{last},{}\n", if row.is_multiple_of(3) { "yes" } else { "no" });
     }
     fs::write(&file, text).unwrap();
-    let options =
-        DatasetOptions { target: "left".into(), positive: "yes".into(), drop: Vec::new() };
+    let options = DatasetOptions { target: "left".into(), ..DatasetOptions::default() };
     let data = Dataset::from_csv(&file, &options).unwrap();
     train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
 }

@@ -28,8 +28,7 @@ fn wide() -> (TestApp, Vec<f64>) {
         text += &format!("{},{}\n", values.join(","), row % 2);
     }
     std::fs::write(&csv, text).unwrap();
-    let options =
-        DatasetOptions { target: "target".to_owned(), positive: "1".to_owned(), drop: Vec::new() };
+    let options = DatasetOptions { target: "target".to_owned(), ..DatasetOptions::default() };
     let data = Dataset::from_csv(&csv, &options).unwrap();
     let model = train(&data, &TrainingOptions::default()).unwrap();
     let setup = Setup::new().model("wide.bin", model.to_bytes());

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::story::Story;
 use crate::canary::rollout::state::Outcome;
+use crate::model::Value as Sent;
 use crate::model::dataset::Column;
-use crate::model::dataset::ColumnValues;
 use crate::model::training::synthetic::Churn;
 use crate::model::training::synthetic::churn;
 
@@ -77,9 +77,10 @@ struct Found {
 fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {
-        let of_row = |column: &Column| match &column.values {
-            ColumnValues::Numeric(numbers) => json!(numbers.get(row).copied().flatten()),
-            ColumnValues::Categorical(texts) => json!(texts.get(row).cloned().flatten()),
+        let of_row = |column: &Column| match column.value(row) {
+            Sent::Number(number) => json!(number),
+            Sent::Text(text) => json!(text),
+            Sent::Missing => Value::Null,
         };
         data.columns().iter().map(of_row).collect()
     };

@@ -14,6 +14,7 @@ use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::schema::FeatureKind;
+use crate::text::numbers::share;
 
 /// Maximum number of coefficients printed; `--json` has them all.
 const COEFFICIENTS: usize = 12;
@@ -77,10 +78,10 @@ pub(crate) fn summary(path: &Path, card: &Card) -> String {
         (
             "accuracy",
             format!(
-                "{:.1} % at threshold {}  (base rate {:.1} %)",
-                100.0 * holdout.accuracy,
+                "{} at threshold {}  (base rate {})",
+                share(holdout.accuracy),
                 card.threshold,
-                100.0 * holdout.base_rate
+                share(holdout.base_rate)
             ),
         ),
     ];

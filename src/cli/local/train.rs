@@ -1,24 +1,33 @@
 //! `serin train`: the two default models on synthetic data, or one model on a CSV file.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use anyhow::bail;
 use clap::Args;
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
 use serde::Serialize;
 
 use super::inspect;
-use crate::cli::show;
 use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::Dataset;
+use crate::model::DatasetError;
 use crate::model::TrainingOptions;
 use crate::model::dataset::DatasetOptions;
+use crate::model::dataset::missing::Missing;
 use crate::model::train;
 use crate::model::training::Holdout;
 use crate::model::training::defaults;
+use crate::text::tables::encoding::Encoding;
 
 /// Train the two default models, or with --data one model on a CSV file.
 #[derive(Args, Clone, Debug)]
@@ -27,23 +36,46 @@ pub struct TrainArgs {
     #[arg(long, env = "SERIN_MODELS", value_name = "DIR", default_value = "models")]
     pub models: PathBuf,
 
-    /// CSV file to train on: a header, one row per line, missing values left blank.
-    #[arg(long, value_name = "FILE", requires_all = ["target", "positive"])]
+    /// CSV file to train on, or - for standard input: a header, one row per line. Separators, decimal
+    /// commas, UTF-16 and gzip are recognized.
+    #[arg(long, value_name = "FILE", requires = "target")]
     pub data: Option<PathBuf>,
 
     /// Column to predict.
     #[arg(long, value_name = "COL", requires = "data")]
     pub target: Option<String>,
 
-    /// Value of the target that counts as 1; every other value counts as 0.
+    /// Value of the target that counts as 1; every other value counts as 0. Not needed for 0 and 1, no
+    /// and yes, false and true.
     #[arg(long, value_name = "VALUE", requires = "data")]
     pub positive: Option<String>,
 
-    /// Columns to ignore, such as identifiers; separate several with spaces or commas.
-    #[arg(long, value_name = "COL", num_args = 1.., value_delimiter = ',', requires = "data")]
+    /// Column to ignore, such as an identifier; repeat for several.
+    #[arg(long, value_name = "COL", requires = "data")]
     pub drop: Vec<String>,
 
-    /// Output file for the model trained on --data, instead of a file in --models.
+    /// Column of numbers, even if it looks like codes; repeat for several.
+    #[arg(long, value_name = "COL", requires = "data")]
+    pub numeric: Vec<String>,
+
+    /// Column of words, even if it looks like numbers; repeat for several.
+    #[arg(long, value_name = "COL", requires = "data")]
+    pub categorical: Vec<String>,
+
+    /// Texts that mean a missing value, separated by commas; a blank always does [default: those of
+    /// pandas, such as NA and null, and in columns of numbers ? and -].
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
+    pub missing: Option<Vec<String>>,
+
+    /// Leave out rows without a target instead of refusing them.
+    #[arg(long, requires = "data")]
+    pub skip_unlabeled: bool,
+
+    /// Encoding of a file without a byte order mark.
+    #[arg(long, value_name = "NAME", default_value = "utf8", requires = "data")]
+    pub encoding: EncodingName,
+
+    /// Output file for the model trained on --data, instead of a file in --models; - for standard output.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub out: Option<PathBuf>,
 
@@ -51,7 +83,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
     pub l2: f64,
 
-    /// Share of the rows held out at random for evaluation, between 0 and 1 [default: 0.2].
+    /// Share of the rows of each class held out at random for evaluation, between 0 and 1 [default: 0.2].
     #[arg(long, value_name = "SHARE", conflicts_with = "holdout_every")]
     pub test_fraction: Option<f64>,
 
@@ -72,7 +104,35 @@ pub struct TrainArgs {
     pub json: bool,
 }
 
+/// An encoding by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EncodingName {
+    /// UTF-8.
+    Utf8,
+    /// Latin-1 and Windows-1252.
+    Latin1,
+}
+
 impl TrainArgs {
+    fn dataset_options(&self) -> anyhow::Result<DatasetOptions> {
+        // clap requires it with --data.
+        let target =
+            self.target.clone().context("--target is missing; use the column to predict")?;
+        Ok(DatasetOptions {
+            target,
+            positive: self.positive.clone(),
+            drop: self.drop.clone(),
+            numeric: self.numeric.clone(),
+            categorical: self.categorical.clone(),
+            missing: self.missing.clone().map_or(Missing::Usual, Missing::Only),
+            skips_unlabeled: self.skip_unlabeled,
+            encoding: match self.encoding {
+                EncodingName::Utf8 => Encoding::Utf8,
+                EncodingName::Latin1 => Encoding::Latin1,
+            },
+        })
+    }
+
     fn options(&self) -> TrainingOptions {
         let holdout = match (self.holdout_every, self.test_fraction) {
             (Some(every), _) => Holdout::Every(every),
@@ -103,14 +163,20 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
         None => train_defaults(args)?,
         Some(data) => vec![train_on(data.clone(), args)?],
     };
-    if args.json {
+    // The model itself is on standard output then.
+    let to_error = trained.iter().any(|(path, _)| is_standard_output(path));
+    let report = if args.json {
         let models = trained.iter();
         let models = models.map(|(path, model)| Trained { path, card: model.card() }).collect();
-        show::json(&TrainedModels { models })?;
+        serde_json::to_string_pretty(&TrainedModels { models })?
     } else {
-        for (path, model) in &trained {
-            outln!("{}", inspect::summary(path, model.card()));
-        }
+        let summaries = trained.iter().map(|(path, model)| inspect::summary(path, model.card()));
+        summaries.collect::<Vec<String>>().join("\n")
+    };
+    if to_error {
+        anstream::eprintln!("{report}");
+    } else {
+        outln!("{report}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,20 +188,80 @@ fn train_defaults(args: &TrainArgs) -> anyhow::Result<Vec<(PathBuf, Artifact)>> 
 }
 
 fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifact)> {
-    // clap requires both with --data.
-    let target = args.target.clone().context("--target is missing; use the column to predict")?;
-    let positive = args.positive.clone().context("--positive is missing; use the value of a 1")?;
-    let options = DatasetOptions { target, positive, drop: args.drop.clone() };
     let what = || format!("train {}", data.display());
-    let dataset = Dataset::from_csv(&data, &options).with_context(what)?;
+    // Everything that can be wrong without the data, before reading it.
+    args.options().check().with_context(what)?;
+    let options = args.dataset_options()?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None if is_standard(&data) => bail!("--out is missing; with --data - name the model file"),
+        None => default_out(&data, &args.models),
+    };
+    check_out(&out)?;
+    let dataset = read(&data, &options).with_context(what)?;
+    let fitting = ProgressBar::new_spinner().with_message("fitting");
+    fitting.enable_steady_tick(Duration::from_millis(200));
     let model = train(&dataset, &args.options()).with_context(what)?;
-    let out = args.out.clone().unwrap_or_else(|| default_out(&data, &args.models));
+    fitting.finish_and_clear();
+    if is_standard_output(&out) {
+        let mut output = std::io::stdout().lock();
+        output.write_all(model.to_bytes()).and_then(|()| output.flush()).context("--out")?;
+        return Ok((out, model));
+    }
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     }
     model.write(&out).with_context(|| out.display().to_string())?;
     Ok((out, model))
+}
+
+/// Reads the data, with a progress bar on a terminal.
+fn read(data: &Path, options: &DatasetOptions) -> Result<Dataset, DatasetError> {
+    if is_standard(data) {
+        return Dataset::from_reader(std::io::stdin(), "standard input".to_owned(), options);
+    }
+    let file = File::open(data).map_err(|cause| DatasetError::Unreadable { cause })?;
+    let size = file.metadata().map_or(0, |found| found.len());
+    let style =
+        ProgressStyle::with_template("reading [{bar:40}] {bytes} of {total_bytes}, {eta} left");
+    let bar = ProgressBar::new(size);
+    let bar = if let Ok(style) = style { bar.with_style(style) } else { bar };
+    let source = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let dataset = Dataset::from_reader(bar.wrap_read(file), source, options);
+    bar.finish_and_clear();
+    dataset
+}
+
+/// Whether a path names standard input or output.
+fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn is_standard_output(path: &Path) -> bool {
+    is_standard(path) || path == Path::new("/dev/stdout")
+}
+
+/// Finds out before the training whether the model can be written.
+fn check_out(out: &Path) -> anyhow::Result<()> {
+    if is_standard_output(out) {
+        return Ok(());
+    }
+    let shown = out.display();
+    if out.is_dir() {
+        bail!("--out: {shown} is a folder; name a file in it");
+    }
+    if out.exists() {
+        return Ok(());
+    }
+    let folder = out.ancestors().skip(1).find(|folder| folder.exists());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    tempfile::tempfile_in(folder).map(drop).with_context(|| {
+        format!(
+            "--out: cannot write {shown}, because nothing can be created in {}",
+            folder.display()
+        )
+    })
 }
 
 /// The name of the data file with `.bin`, in the models folder.

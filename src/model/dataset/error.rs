@@ -12,7 +12,9 @@ pub enum DatasetError {
         cause: std::io::Error,
     },
     /// The file is not text.
-    #[error("line {line}: not UTF-8; save the file as UTF-8")]
+    #[error(
+        "line {line}: not UTF-8; if it is Latin-1 or Windows-1252 use --encoding latin1, otherwise save the file as UTF-8"
+    )]
     NotUtf8 {
         /// The line.
         line: u64,
@@ -28,7 +30,9 @@ pub enum DatasetError {
         expected: u64,
     },
     /// A column has no name.
-    #[error("line 1: column {position} of the header has no name; name every column")]
+    #[error(
+        "line 1: column {position} of the header has no name; name every column (only a first column that counts the rows may have none)"
+    )]
     BlankHeader {
         /// Position, counted from 1.
         position: usize,
@@ -60,13 +64,47 @@ pub enum DatasetError {
         /// The name.
         name: String,
     },
-    /// The target of a row is missing.
-    #[error("line {line}: the target {target} is blank; delete rows with an unknown outcome")]
+    /// The target of some rows is missing.
+    #[error(
+        "line {line}: the target {target} is {found}, in {rows} rows; use --skip-unlabeled to train on the others"
+    )]
     BlankTarget {
         /// The target.
         target: String,
-        /// The line.
+        /// `blank`, or the text that counts as missing.
+        found: String,
+        /// The first line.
         line: u64,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// Which class is the positive one is unknown.
+    #[error(
+        "target {target}: serin tells two classes apart; choose the value that counts as 1 with --positive, one of {values}{rest}"
+    )]
+    PositiveUnknown {
+        /// The target.
+        target: String,
+        /// Its values.
+        values: String,
+        /// What happens to the other values.
+        rest: &'static str,
+    },
+    /// The target is a quantity.
+    #[error(
+        "target {target}: {different} different numbers; serin tells two classes apart and does not predict numbers (regression), derive a column with two values from it"
+    )]
+    Regression {
+        /// The target.
+        target: String,
+        /// How many different numbers.
+        different: String,
+    },
+    /// Both kinds are asked for.
+    #[error("column {name}: --numeric and --categorical exclude each other; use one of them")]
+    TwoKinds {
+        /// The column.
+        name: String,
     },
     /// The positive value does not occur.
     #[error(
@@ -108,15 +146,33 @@ pub enum DatasetError {
     },
     /// A numeric column has a value that is not a finite number.
     #[error(
-        "line {line}: column {name} has {value}, but nearly all its values are finite numbers; leave unknown values blank, or fix the value"
+        "line {line}: column {name} has {value}, in {rows} rows, but {among}; use --missing '{option}' if it marks missing values, --categorical if the column holds words, or fix the value"
     )]
     OddNumber {
         /// The column.
         name: String,
         /// The first line with such a value.
         line: u64,
+        /// Rows with this value.
+        rows: usize,
         /// The value.
         value: String,
+        /// Why the column is numeric.
+        among: &'static str,
+        /// The value as --missing takes it.
+        option: String,
+    },
+    /// A column of dates has too many different ones for categories.
+    #[error(
+        "column {name}: {levels} different dates; dates are not understood, derive numbers from them, such as an age in days, or exclude it with --drop '{option}'"
+    )]
+    Dates {
+        /// The column.
+        name: String,
+        /// The number of dates.
+        levels: String,
+        /// The name as --drop takes it.
+        option: String,
     },
     /// A column contains identifiers.
     #[error(
@@ -126,7 +182,7 @@ pub enum DatasetError {
         /// The column.
         name: String,
         /// The number of levels.
-        levels: usize,
+        levels: String,
         /// The number of rows.
         rows: usize,
         /// Maximum number of levels.

@@ -1,9 +1,13 @@
 //! Files that are training data, and files that are not.
 
+use super::missing::Missing;
 use super::*;
+use crate::model::schema::features::Value;
+use crate::text::tables::encoding::Encoding;
 
 fn options() -> DatasetOptions {
-    DatasetOptions { target: "churn".into(), positive: "Yes".into(), drop: Vec::new() }
+    let positive = Some("Yes".to_owned());
+    DatasetOptions { target: "churn".into(), positive, ..DatasetOptions::default() }
 }
 
 fn read_with(content: &[u8], options: &DatasetOptions) -> Result<Dataset, DatasetError> {
@@ -22,15 +26,16 @@ fn numbers_texts_and_blanks_are_distinguished() {
     let data = read("\u{feff}x, plan ,churn\r\n1,a,Yes\r\n , b ,No\r\n-2.5e1,,No\r\n").unwrap();
     assert_eq!(data.source(), "rows.csv");
     assert_eq!(data.labels(), [true, false, false]);
-    let words = ["a", "b"].map(|word| Some(word.to_owned()));
-    let expected = [
-        ("x", ColumnValues::Numeric(vec![Some(1.0), None, Some(-25.0)])),
-        ("plan", ColumnValues::Categorical([&words[..], &[None]].concat())),
-    ]
-    .map(|(name, values)| Column { name: name.into(), values });
-    assert_eq!(data.columns(), expected);
-    let row = vec![Value::Missing, Value::Text("b".into())];
-    assert_eq!(data.features(1), Features::Ordered(row));
+    let names: Vec<&str> = data.columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["x", "plan"]);
+    let rows = [
+        [Value::Number(1.0), Value::Text("a".into())],
+        [Value::Missing, Value::Text("b".into())],
+        [Value::Number(-25.0), Value::Missing],
+    ];
+    for (index, row) in rows.into_iter().enumerate() {
+        assert_eq!(data.features(index), Features::Ordered(row.to_vec()));
+    }
     assert!(data.warnings().is_empty());
 }
 
@@ -53,12 +58,20 @@ fn invalid_training_data_is_refused_with_line_or_column_and_remedy() {
         ("x,Churn\n1,Yes\n", "target: unknown column `churn` (did you mean `Churn`?)"),
         ("x,churn\n1,yes\n2,no\n", "never `Yes` (did you mean `yes`?); its values are `no`, `yes`"),
         ("x,churn\n1,Yes\n2,Yes\n", "all 2 rows are of class 1"),
-        ("x,churn\n1,Yes\n2,\n", "line 3: the target `churn` is blank"),
+        (
+            "x,churn\n1,Yes\n2,\n",
+            "line 3: the target `churn` is blank, in 1 rows; use --skip-unlabeled",
+        ),
         ("churn\nYes\nNo\n", "no columns are left"),
         ("x,y,churn\n,1,Yes\n ,2,No\n", "column `x`: every value is blank"),
-        ("x,churn\n1,Yes\ninf,No\n", "line 3: column `x` has `inf`"),
-        ("x,churn\n1,Yes\nNaN,No\n", "line 3: column `x` has `NaN`"),
-        ("x,churn\n1,Yes\n1e999,No\n", "line 3: column `x` has `1e999`"),
+        (
+            "x,churn\n1,Yes\n2,No\ninf,No\n3,No\n4,No\n5,No\n6,No\n7,No\n8,No\n9,No\n",
+            "line 4: column `x` has `inf`",
+        ),
+        (
+            "x,churn\n1e999,Yes\n2,No\n3,No\n4,No\n5,No\n6,No\n7,No\n8,No\n9,No\n1,No\n",
+            "line 2: column `x` has `1e999`",
+        ),
         ("x,churn\n\"unclosed,Yes\n2,No\n", "line 2: 1 fields"),
     ];
     for (content, expected) in cases {
@@ -88,10 +101,10 @@ fn a_text_in_a_column_of_numbers_is_reported_with_its_line() {
     for row in 0..20 {
         content += &format!("{row},{}\n", if row % 2 == 0 { "Yes" } else { "No" });
     }
-    content += "n/a,No\n";
+    content += "unknown,No\n";
     let message = read(&content).unwrap_err().to_string();
-    assert!(message.contains("line 22: column `x` has `n/a`"), "{message}");
-    assert!(message.contains("leave unknown values blank"), "{message}");
+    assert!(message.contains("line 22: column `x` has `unknown`, in 1 rows"), "{message}");
+    assert!(message.contains("use --missing 'unknown' if it marks missing values"), "{message}");
 }
 
 #[test]
@@ -102,7 +115,6 @@ fn dropping_an_unknown_column_or_the_target_is_refused() {
             "drop: unknown column `idd` (did you mean `id`?); the columns are `id`, `x`",
         ),
         (vec!["churn".to_owned()], "drop: `churn` is the target"),
-        (vec!["id".to_owned(), "id".to_owned()], "drop: unknown column `id`"),
         (vec!["id".to_owned(), "x".to_owned()], "no columns are left"),
     ];
     for (drop, expected) in cases {
@@ -120,5 +132,207 @@ fn a_file_that_is_absent_or_not_text_is_refused() {
     let folder = Dataset::from_csv(&std::env::temp_dir(), &options());
     assert!(folder.unwrap_err().to_string().contains("cannot be read"));
     let latin = read_with(b"x,churn\n1,Yes\n\xe9,No\n", &options());
-    assert!(latin.unwrap_err().to_string().contains("line 3: not UTF-8"));
+    assert!(latin.unwrap_err().to_string().contains("line 3: not UTF-8; if it is Latin-1"));
+}
+
+/// Rows `i,<cell of i>,<Yes every third time>` under the header `n,x,churn`.
+fn column(rows: usize, cell: impl Fn(usize) -> String) -> String {
+    let churn = |row: usize| if row.is_multiple_of(3) { "Yes" } else { "No" };
+    let row = |row: usize| format!("{}.5,\"{}\",{}\n", row, cell(row), churn(row));
+    (0..rows).map(row).fold("n,x,churn\n".to_owned(), |text, row| text + &row)
+}
+
+fn is_numeric(data: &Dataset) -> bool {
+    matches!(data.columns()[1].values, ColumnValues::Numeric(_))
+}
+
+#[test]
+fn missing_markers_leave_numbers_numbers_however_many_there_are() {
+    for marker in ["NA", "N/A", "null", "None", "nan", "?", "-"] {
+        for (rows, different) in [(60, 20), (20_000, 9_000)] {
+            let cell = |row: usize| match row % 7 {
+                0 => marker.to_owned(),
+                _ => (row % different).to_string(),
+            };
+            let data = read(&column(rows, cell)).unwrap();
+            assert!(is_numeric(&data), "{marker}");
+            assert_eq!(data.columns()[1].value(0), Value::Missing);
+            assert_eq!(data.columns()[1].value(1), Value::Number(1.0));
+            let said = format!("column `x`: `{marker}` counts as missing, in {}", rows.div_ceil(7));
+            assert!(data.warnings()[0].contains(&said), "{:?}", data.warnings());
+        }
+    }
+}
+
+#[test]
+fn missing_markers_can_be_chosen_and_a_dash_is_a_word_among_words() {
+    let content = column(60, |row| ["12", "13", "x", "-"][row % 4].to_owned());
+    let only = |texts: &[&str]| Missing::Only(texts.iter().map(|&text| text.into()).collect());
+    let chosen = DatasetOptions { missing: only(&["x", "-"]), ..options() };
+    assert!(is_numeric(&read_with(content.as_bytes(), &chosen).unwrap()));
+    let words = read(&column(60, |row| ["a", "-"][row % 2].to_owned())).unwrap();
+    assert_eq!(words.columns()[1].value(1), Value::Text("-".into()));
+    let none = DatasetOptions { missing: only(&[""]), ..options() };
+    let content = column(60, |row| ["a", "NA", ""][row % 3].to_owned());
+    let words = read_with(content.as_bytes(), &none).unwrap();
+    assert_eq!(words.columns()[1].value(1), Value::Text("NA".into()));
+    assert_eq!(words.columns()[1].value(2), Value::Missing);
+}
+
+#[test]
+fn thousands_currencies_and_percent_signs_are_numbers_and_the_report_says_so() {
+    let thousands = |n: usize| format!("{},{:03}", n / 1000, n % 1000);
+    let cases: [(&str, fn(usize) -> String, f64); 4] = [
+        ("`1,200` is read as 1200", |_| "1,200".into(), 1200.0),
+        ("`$1,200.50` is read as 1200.5", |_| "$1,200.50".into(), 1200.5),
+        ("`12.3%` is read as 12.3", |_| "12.3%".into(), 12.3),
+        ("`-5 €` is read as -5", |_| "-5 €".into(), -5.0),
+    ];
+    for (said, first, expected) in cases {
+        for rows in [30, 6_000] {
+            let cell = |row| if row == 0 { first(row) } else { thousands(1000 + row) };
+            let data = read(&column(rows, cell)).unwrap();
+            assert!(is_numeric(&data));
+            assert_eq!(data.columns()[1].value(0), Value::Number(expected));
+            assert_eq!(data.columns()[1].value(rows - 1), Value::Number(999.0 + rows as f64));
+            assert!(data.warnings().join("\n").contains(said), "{:?}", data.warnings());
+        }
+    }
+}
+
+#[test]
+fn separators_decimal_commas_and_encodings_are_recognized() {
+    let expected = read("größe,plan,churn\n1.5,a,Yes\n2.25,b,No\n").unwrap();
+    let semicolon = "größe;plan;churn\n1,5;a;Yes\n2,25;b;No\n";
+    let tab = "größe\tplan\tchurn\n1.5\ta\tYes\n2.25\tb\tNo\n\t\t\n\n";
+    let utf_16 = |text: &str| {
+        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+        [vec![0xff, 0xfe], units.collect()].concat()
+    };
+    for bytes in [
+        semicolon.as_bytes().to_vec(),
+        format!("sep=;\r\n{semicolon};;\n  \n").into_bytes(),
+        tab.as_bytes().to_vec(),
+        utf_16(semicolon),
+        utf_16(tab),
+    ] {
+        let data = read_with(&bytes, &options()).unwrap();
+        assert_eq!(data.columns(), expected.columns());
+        assert_eq!(data.labels(), expected.labels());
+    }
+    let latin: Vec<u8> = semicolon.chars().map(|c| c as u8).collect();
+    let chosen = DatasetOptions { encoding: Encoding::Latin1, ..options() };
+    assert_eq!(read_with(&latin, &chosen).unwrap().columns(), expected.columns());
+    let ragged = read("sep=;\nx;churn\n1;Yes\n2\n").unwrap_err().to_string();
+    assert!(ragged.contains("line 4: 1 fields"), "{ragged}");
+}
+
+#[test]
+fn an_unnamed_first_column_that_counts_the_rows_is_left_out() {
+    for first in [0, 1] {
+        let rows: String =
+            (first..first + 9).map(|i| format!("{i},{i}.5,{}\n", ["Yes", "No"][i % 2])).collect();
+        let data = read(&format!(",x,churn\n{rows}")).unwrap();
+        assert_eq!(data.columns().len(), 1);
+        assert!(data.warnings()[0].contains("counts the rows"), "{:?}", data.warnings());
+    }
+    let message = read(",x,churn\n0,1,Yes\n2,2,No\n").unwrap_err().to_string();
+    assert!(message.contains("column 1 of the header has no name"), "{message}");
+}
+
+#[test]
+fn codes_are_words_unless_numbers_are_asked_for() {
+    let content = column(60, |row| ["01234", "1234", "00501"][row % 3].to_owned());
+    let data = read(&content).unwrap();
+    assert_eq!(data.columns()[1].value(0), Value::Text("01234".into()));
+    assert!(data.warnings()[0].contains("codes with leading zeros"), "{:?}", data.warnings());
+    let named = vec!["x".to_owned()];
+    let numeric = DatasetOptions { numeric: named.clone(), ..options() };
+    let data = read_with(content.as_bytes(), &numeric).unwrap();
+    assert_eq!(data.columns()[1].value(2), Value::Number(501.0));
+
+    let content = column(60, |row| (row % 5).to_string());
+    let categorical = DatasetOptions { categorical: named, ..options() };
+    let data = read_with(content.as_bytes(), &categorical).unwrap();
+    assert_eq!(data.columns()[1].value(4), Value::Text("4".into()));
+    let message = read_with(b"x,churn\n1,Yes\nb,No\n", &numeric).unwrap_err().to_string();
+    assert!(
+        message.contains("line 3: column `x` has `b`, in 1 rows, but --numeric asks"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_suspicious_column_gets_a_line() {
+    let cases: [(fn(usize) -> String, &str); 4] = [
+        (|row| format!("2024-05-{:02}", row % 20 + 1), "column `x`: dates are not understood"),
+        (|row| (1000 + row).to_string(), "column `x`: a different whole number in every row"),
+        (|row| if row % 3 == 0 { "many".into() } else { row.to_string() }, "use --missing 'many'"),
+        (
+            |row| if row % 3 > 0 { "3".into() } else { ["a", "b", "c"][row % 9 / 3].into() },
+            "40 of 60 values are numbers",
+        ),
+    ];
+    for (cell, said) in cases {
+        let found = match read(&column(60, cell)) {
+            Ok(data) => data.warnings().join("\n"),
+            Err(error) => error.to_string(),
+        };
+        assert!(found.contains(said), "{found} should contain {said}");
+    }
+    let date = |row: usize| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1);
+    let message = read(&column(300, date)).unwrap_err().to_string();
+    assert!(message.contains("300 different dates; dates are not understood"), "{message}");
+}
+
+#[test]
+fn usual_targets_need_no_positive_value_and_others_are_listed() {
+    let infer = DatasetOptions { positive: None, ..options() };
+    let with = |values: &[&str], options: &DatasetOptions| {
+        let rows = (0..30).map(|row| format!("{}.5,{}\n", row % 7, values[row % values.len()]));
+        let content = rows.fold("x,churn\n".to_owned(), |text, row| text + &row);
+        read_with(content.as_bytes(), options)
+    };
+    for [no, yes] in [
+        ["0", "1"],
+        ["0.0", "1.0"],
+        ["-1", "1"],
+        ["no", "yes"],
+        ["No", "Yes"],
+        ["FALSE", "TRUE"],
+        ["n", "y"],
+        ["negative", "positive"],
+    ] {
+        let data = with(&[yes, no], &infer).unwrap();
+        assert_eq!(data.labels()[..2], [true, false], "{yes}");
+        assert_eq!(data.positive(), yes);
+    }
+    let message = with(&["a", "b", "c"], &infer).unwrap_err().to_string();
+    assert!(message.contains("two classes apart; choose the value that counts as 1"), "{message}");
+    assert!(message.contains("`a`, `b`, `c` (the others count as 0)"), "{message}");
+
+    let one = DatasetOptions { positive: Some("1".into()), ..options() };
+    assert_eq!(with(&["1.0", "0.0"], &one).unwrap().labels()[..2], [true, false]);
+    assert_eq!(with(&["1", "1.0", "0"], &one).unwrap().labels()[..3], [true, true, false]);
+
+    let numbers: Vec<String> = (0..30).map(|i| format!("{i}.5")).collect();
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let message = with(&numbers, &infer).unwrap_err().to_string();
+    assert!(
+        message.contains("30 different numbers") && message.contains("regression"),
+        "{message}"
+    );
+}
+
+#[test]
+fn rows_without_a_target_can_be_left_out_and_are_counted() {
+    let content = "x,w,churn\n1,a,Yes\n2,b,\n3,a,No\n4,b,NA\n5,b,No\n";
+    let message = read(content).unwrap_err().to_string();
+    assert!(message.contains("line 3: the target `churn` is blank, in 2 rows"), "{message}");
+    let skip = DatasetOptions { skips_unlabeled: true, ..options() };
+    let data = read_with(content.as_bytes(), &skip).unwrap();
+    assert_eq!(data.labels(), [true, false, false]);
+    let row = vec![Value::Number(5.0), Value::Text("b".into())];
+    assert_eq!(data.features(2), Features::Ordered(row));
+    assert!(data.warnings()[0].contains("2 of 5 rows have none"), "{:?}", data.warnings());
 }

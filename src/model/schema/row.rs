@@ -56,12 +56,13 @@ impl Schema {
     ///
     /// [`RowError`] names the field, the value and what is expected.
     pub fn row<'a>(&self, features: Features<'a>) -> Result<Row<'a>, RowError> {
-        let values = match features {
+        let mut values = match features {
             Features::Ordered(values) if values.len() == self.features().len() => values,
             Features::Ordered(values) => return Err(self.wrong_count(values.len())),
             Features::Named(pairs) => self.in_order(pairs)?,
         };
-        for (feature, value) in self.features().iter().zip(&values) {
+        for (feature, value) in self.features().iter().zip(&mut values) {
+            trim(value);
             check(feature, value)?;
         }
         Ok(Row { values })
@@ -102,6 +103,20 @@ impl Schema {
     fn absent(&self, slots: &[Option<Value<'_>>]) -> RowError {
         let absent = self.feature_names().zip(slots).filter(|(_, slot)| slot.is_none());
         RowError::Absent { names: listed(absent.map(|(name, _)| name)) }
+    }
+}
+
+/// Trims a text as training does; a blank one is a missing value.
+fn trim(value: &mut Value<'_>) {
+    let Value::Text(text) = value else { return };
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        *value = Value::Missing;
+    } else if trimmed.len() < text.len() {
+        *text = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        };
     }
 }
 
@@ -229,6 +244,17 @@ mod tests {
     fn an_unseen_category_and_a_missing_value_are_rows() {
         assert!(row(r#"[null, "weekly", null]"#).is_ok());
         assert!(row("[null, null, null]").is_ok());
+    }
+
+    #[test]
+    fn a_text_is_trimmed_and_a_blank_one_is_missing_as_in_training() {
+        let trimmed = row(r#"[12, "yearly", null]"#).unwrap();
+        for json in
+            [r#"[12, " yearly ", null]"#, r#"[12, "yearly\t", ""]"#, r#"[12, "yearly", " "]"#]
+        {
+            assert_eq!(row(json).unwrap(), trimmed, "{json}");
+        }
+        assert_eq!(row(r#"[12, "  ", 0]"#).unwrap(), row("[12, null, 0]").unwrap());
     }
 
     #[test]

@@ -1,8 +1,4 @@
-//! Schema of the columns, and rows as the matrix of the solver.
-
-use std::collections::BTreeSet;
-
-use ndarray::Array2;
+//! Schema of the columns.
 
 use super::error::TrainingError;
 use crate::model::dataset::Column;
@@ -35,14 +31,16 @@ fn learn_kind(column: &Column, rows: &[usize]) -> Result<(FeatureKind, bool), Tr
     let nothing = || TrainingError::NoValues { name: quoted(&column.name) };
     match &column.values {
         ColumnValues::Numeric(numbers) => {
-            let known: Vec<f64> = rows.iter().filter_map(|row| numbers[*row]).collect();
-            let first = *known.first().ok_or_else(nothing)?;
-            if known.iter().all(|number| *number == first) {
+            let known = || rows.iter().map(|row| numbers[*row]).filter(|number| !number.is_nan());
+            let first = known().next().ok_or_else(nothing)?;
+            let [low, high] = known().fold([first; 2], |[low, high], x| [low.min(x), high.max(x)]);
+            if is_constant(low, high) && known().all(|number| is_rounded(number, low, high)) {
                 return Ok((FeatureKind::Numeric { mean: first, scale: 1.0 }, false));
             }
-            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            let count = known().count() as f64;
+            let mean = known().sum::<f64>() / count;
             // Imputed rows equal the mean, so they add only to the count.
-            let squares: f64 = known.iter().map(|number| (number - mean).powi(2)).sum();
+            let squares: f64 = known().map(|number| (number - mean).powi(2)).sum();
             let scale = (squares / rows.len() as f64).sqrt();
             if !(mean.is_finite() && scale.is_finite() && scale > 0.0) {
                 return Err(TrainingError::Magnitude { name: quoted(&column.name) });
@@ -50,42 +48,33 @@ fn learn_kind(column: &Column, rows: &[usize]) -> Result<(FeatureKind, bool), Tr
             Ok((FeatureKind::Numeric { mean, scale }, true))
         }
         ColumnValues::Categorical(words) => {
-            let levels: BTreeSet<&str> =
-                rows.iter().filter_map(|row| words[*row].as_deref()).collect();
+            let mut seen = vec![false; words.texts().len()];
+            let mut blanks = false;
+            for row in rows {
+                match words.code(*row) {
+                    Some(code) => seen[code] = true,
+                    None => blanks = true,
+                }
+            }
+            let levels = words.texts().iter().zip(&seen).filter(|(_, seen)| **seen);
+            let levels: Vec<String> = levels.map(|(text, _)| text.clone()).collect();
             if levels.is_empty() {
                 return Err(nothing());
             }
-            let blanks = rows.iter().any(|row| words[*row].is_none());
             let varies = levels.len() > 1 || blanks;
-            let levels = levels.into_iter().map(str::to_owned).collect();
             Ok((FeatureKind::Categorical { levels }, varies))
         }
     }
 }
 
-/// The rows as a matrix: numbers standardized, categories one-hot encoded.
-pub(crate) fn matrix(dataset: &Dataset, schema: &Schema, rows: &[usize]) -> Array2<f64> {
-    let mut matrix = Array2::zeros((rows.len(), schema.encoded_width()));
-    let mut start = 0;
-    for (feature, column) in schema.features().iter().zip(dataset.columns()) {
-        for (line, row) in rows.iter().enumerate() {
-            match (&feature.kind, &column.values) {
-                (FeatureKind::Numeric { mean, scale }, ColumnValues::Numeric(numbers)) => {
-                    matrix[[line, start]] = numbers[*row].map_or(0.0, |x| (x - mean) / scale);
-                }
-                (FeatureKind::Categorical { levels }, ColumnValues::Categorical(words)) => {
-                    let level =
-                        words[*row].as_ref().and_then(|word| levels.binary_search(word).ok());
-                    if let Some(level) = level {
-                        matrix[[line, start + level]] = 1.0;
-                    }
-                }
-                // The schema was learned from these columns, so that the kinds agree.
-                (FeatureKind::Numeric { .. }, ColumnValues::Categorical(_))
-                | (FeatureKind::Categorical { .. }, ColumnValues::Numeric(_)) => {}
-            }
-        }
-        start += feature.kind.width();
-    }
-    matrix
+/// Whether numbers in this range differ by some units in the last place at most.
+fn is_constant(low: f64, high: f64) -> bool {
+    /// More than the rounding of a short computation leaves (0.1 + 0.2 differs from 0.3 by one unit).
+    const UNITS: f64 = 64.0;
+    high - low <= UNITS * f64::EPSILON * low.abs().max(high.abs())
+}
+
+/// Whether a difference can come from rounding: whole numbers are exact, unless all are equal.
+fn is_rounded(number: f64, low: f64, high: f64) -> bool {
+    low == high || number.fract() != 0.0
 }

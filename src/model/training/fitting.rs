@@ -4,10 +4,13 @@
 //! sum over rows of log(1 + exp(-y (w x + b)))  +  l2 / 2 * |w|^2        y is +1 or -1
 //! ```
 //!
-//! linfa minimizes it with limited-memory BFGS. The intercept is not penalized (a test shows it), as in
-//! scikit-learn, whose `C` is `1 / l2`. Two properties of linfa are corrected here: it treats the more
-//! frequent class as the positive one, and it reports success when it runs out of iterations, so the
-//! gradient is computed again and checked.
+//! The intercept is not penalized, as in scikit-learn, whose `C` is `1 / l2`. linfa minimizes it with
+//! limited-memory BFGS. For more cells than [`LINFA_CELLS`] its many passes over the whole matrix would take
+//! ten times the time and memory that are needed, so the Newton fit finds the same minimum. A test
+//! holds both against each other.
+//!
+//! Two properties of linfa are corrected here: it treats the more frequent class as the positive one, and
+//! it reports success when it runs out of iterations, so the gradient is computed again and checked.
 
 use linfa::Dataset;
 use linfa::traits::Fit;
@@ -15,7 +18,16 @@ use linfa_logistic::LogisticRegression;
 use ndarray::Array1;
 use ndarray::Array2;
 
+use super::design::Design;
+use super::design::Fitted;
 use super::error::TrainingError;
+use super::newton;
+
+/// Maximum size of the matrix that linfa gets, in numbers: 32 MiB.
+const LINFA_CELLS: usize = 4 << 20;
+
+/// Maximum number of columns of a Newton fit, whose work grows with the square: 32 MiB as well.
+const NEWTON_COLUMNS: usize = 2_000;
 
 /// Newton-like steps converge in tens of iterations; thousands mean that something is wrong.
 const MAX_ITERATIONS: u64 = 5_000;
@@ -27,14 +39,26 @@ const SOLVER_TOLERANCE: f64 = 1e-9;
 /// double precision, about 1e-8 from the minimum.
 const ACCEPTED_STEP: f64 = 1e-6;
 
-/// A fitted model: the log-odds are `intercept + coefficients * x`.
-pub(crate) struct Fitted {
-    pub(crate) intercept: f64,
-    pub(crate) coefficients: Vec<f64>,
+/// Fits with the solver that suits the size; both outcomes must occur.
+pub(crate) fn fit(
+    design: &Design<'_>,
+    outcomes: &[bool],
+    l2: f64,
+) -> Result<Fitted, TrainingError> {
+    let (rows, width) = (design.rows(), design.width());
+    if rows.saturating_mul(width) <= LINFA_CELLS || width > NEWTON_COLUMNS {
+        fit_with_linfa(design.matrix(), outcomes, l2)
+    } else {
+        newton::fit(design, outcomes, l2)
+    }
 }
 
-/// Fits; both outcomes must occur.
-pub(crate) fn fit(x: Array2<f64>, outcomes: &[bool], l2: f64) -> Result<Fitted, TrainingError> {
+/// Fits with linfa.
+pub(crate) fn fit_with_linfa(
+    x: Array2<f64>,
+    outcomes: &[bool],
+    l2: f64,
+) -> Result<Fitted, TrainingError> {
     let targets: Array1<usize> = outcomes.iter().map(|outcome| usize::from(*outcome)).collect();
     let dataset = Dataset::new(x, targets);
     let fitted = LogisticRegression::default()
@@ -89,7 +113,7 @@ mod tests {
     #[test]
     fn a_huge_penalty_flattens_the_coefficients_and_spares_the_intercept() {
         let (x, y) = rows();
-        let fitted = fit(x, &y, 1e9).unwrap();
+        let fitted = fit_with_linfa(x, &y, 1e9).unwrap();
         assert!(fitted.coefficients.iter().all(|w| w.abs() < 1e-8));
         let log_odds_of_six_in_eight = 3.0_f64.ln();
         assert!((fitted.intercept - log_odds_of_six_in_eight).abs() < 1e-6);
@@ -99,7 +123,10 @@ mod tests {
     fn swapping_the_classes_flips_every_sign() {
         let (x, y) = rows();
         let swapped: Vec<bool> = y.iter().map(|outcome| !outcome).collect();
-        let (one, other) = (fit(x.clone(), &y, 1.0).unwrap(), fit(x, &swapped, 1.0).unwrap());
+        let (one, other) = (
+            fit_with_linfa(x.clone(), &y, 1.0).unwrap(),
+            fit_with_linfa(x, &swapped, 1.0).unwrap(),
+        );
         assert!((one.intercept + other.intercept).abs() < 1e-6);
         for (a, b) in one.coefficients.iter().zip(&other.coefficients) {
             assert!((a + b).abs() < 1e-6);
@@ -111,7 +138,7 @@ mod tests {
         let x = Array2::from_shape_vec((6, 1), vec![-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]).unwrap();
         let y = [false, false, false, true, true, true];
         for l2 in [1e-6, 1e-3, 1.0] {
-            let fitted = fit(x.clone(), &y, l2).unwrap();
+            let fitted = fit_with_linfa(x.clone(), &y, l2).unwrap();
             assert!(fitted.coefficients[0].is_finite() && fitted.coefficients[0] > 0.0);
         }
     }

@@ -50,7 +50,7 @@ impl Churn {
 /// [`DatasetError`] when there are too few rows for both classes.
 pub fn churn(churn: &Churn) -> Result<Dataset, DatasetError> {
     let mut stream = Stream::new(churn.seed);
-    let mut columns: [Vec<Option<f64>>; 5] = Default::default();
+    let mut columns: [Vec<f64>; 5] = Default::default();
     let mut left = Vec::with_capacity(churn.rows);
     for _ in 0..churn.rows {
         let customer = customer(&mut stream, churn.years_on);
@@ -58,7 +58,7 @@ pub fn churn(churn: &Churn) -> Result<Dataset, DatasetError> {
         left.push(stream.uniform() < 1.0 / (1.0 + (-log_odds).exp()));
         for (column, value) in columns.iter_mut().zip(customer) {
             // Four digits, as a billing system would give them.
-            column.push(Some((value * 1e4).round() / 1e4));
+            column.push((value * 1e4).round() / 1e4);
         }
     }
     let columns = FEATURES.iter().zip(columns).map(|((name, _), values)| Column {

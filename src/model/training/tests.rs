@@ -2,19 +2,18 @@
 
 use super::super::dataset::Column;
 use super::super::dataset::ColumnValues;
+use super::random::Stream;
 use super::*;
 use crate::model::artifact::codec;
 use crate::model::training::synthetic;
 
 /// Forty rows, every fourth positive; the numbers are the row's, the words the caller's.
 fn data(word: fn(usize) -> Option<&'static str>, number: fn(usize) -> Option<f64>) -> Dataset {
-    let words = (0..40).map(|row| word(row).map(str::to_owned)).collect();
+    let words = (0..40).map(word).collect();
+    let numbers = (0..40).map(|row| number(row).unwrap_or(f64::NAN)).collect();
     let columns = vec![
         Column { name: "word".into(), values: ColumnValues::Categorical(words) },
-        Column {
-            name: "number".into(),
-            values: ColumnValues::Numeric((0..40).map(number).collect()),
-        },
+        Column { name: "number".into(), values: ColumnValues::Numeric(numbers) },
     ];
     let labels = (0..40).map(|row| row % 4 == 0).collect();
     Dataset::new("rows".into(), "y".into(), "1".into(), columns, labels).unwrap()
@@ -74,10 +73,11 @@ fn a_column_that_cannot_be_trained_on_is_refused_by_name() {
 
 #[test]
 fn a_part_without_both_classes_is_refused() {
-    let options = TrainingOptions { holdout: Holdout::Fraction(0.01), ..fifths() };
+    // Rows 0, 4, 8 and so on are positive, and 3, 7, 11 and so on are held out.
+    let options = TrainingOptions { holdout: Holdout::Every(4), ..fifths() };
     let message = train(&data(|row| Some(["a", "b"][row % 2]), counted), &options).unwrap_err();
     assert!(
-        message.to_string().contains("the 0 holdout rows do not contain both classes"),
+        message.to_string().contains("the 10 holdout rows do not contain both classes"),
         "{message}"
     );
 }
@@ -93,4 +93,102 @@ fn probes_come_from_the_schema_and_not_from_the_rows() {
         let probe = Features::Ordered(probe.values);
         assert!((0..300).all(|row| data.features(row) != probe));
     }
+}
+
+/// Rows of three numbers with blanks, two correlated, and two categories, the second with rare levels.
+fn varied(rows: usize) -> Dataset {
+    let mut stream = Stream::new(5);
+    let (mut numbers, mut labels) = (vec![Vec::new(); 3], Vec::new());
+    let (mut plans, mut regions) = (Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let common = stream.normal();
+        let own = [common, 0.9 * common + 0.2 * stream.normal(), 100.0 * stream.exponential(1.0)];
+        for (column, number) in numbers.iter_mut().zip(own) {
+            column.push(if stream.uniform() < 0.1 { f64::NAN } else { number });
+        }
+        let plan = stream.below(4);
+        plans.push(["a", "b", "c"].get(plan).copied());
+        let region = (stream.exponential(1.5) as usize).min(7);
+        regions.push(["n", "s", "e", "w", "ne", "nw", "se", "sw"].get(region).copied());
+        let odds = own[0] - 0.5 * own[2] / 100.0 + [0.0, 1.0, -1.0, 0.5][plan] - 1.0;
+        labels.push(stream.uniform() < 1.0 / (1.0 + (-odds).exp()));
+    }
+    let numeric = numbers.into_iter().map(ColumnValues::Numeric);
+    let words =
+        [plans, regions].map(|words| ColumnValues::Categorical(words.into_iter().collect()));
+    let columns = numeric.chain(words).enumerate();
+    let columns = columns.map(|(index, values)| Column { name: format!("c{index}"), values });
+    Dataset::new("rows".into(), "y".into(), "1".into(), columns.collect(), labels).unwrap()
+}
+
+#[test]
+fn both_solvers_find_the_same_coefficients() {
+    // With a much smaller penalty a rare level is hardly determined, and a tiny gradient says little.
+    for (rows, l2) in [(400, 1.0), (400, 0.1), (400, 1e6), (120_000, 1.0)] {
+        let data = varied(rows);
+        let training: Vec<usize> = (0..rows).filter(|row| row % 5 != 4).collect();
+        let (schema, _) = encoding::learn_schema(&data, &training).unwrap();
+        let design = Design::new(&data, &schema, &training);
+        let outcomes: Vec<bool> = training.iter().map(|row| data.labels()[*row]).collect();
+        let newton = newton::fit(&design, &outcomes, l2).unwrap();
+        let linfa = fitting::fit_with_linfa(design.matrix(), &outcomes, l2).unwrap();
+        let of = |fitted: design::Fitted| [vec![fitted.intercept], fitted.coefficients].concat();
+        for (index, (newton, linfa)) in of(newton).into_iter().zip(of(linfa)).enumerate() {
+            let difference = (newton - linfa).abs();
+            assert!(difference < 1e-6, "{rows} rows, l2 {l2}, {index}: {newton} and {linfa}");
+        }
+    }
+}
+
+#[test]
+fn newton_fits_separable_classes_and_duplicate_columns() {
+    let labels: Vec<bool> = (0..60).map(|row| row >= 30).collect();
+    let column = |name: &str| Column {
+        name: name.into(),
+        values: ColumnValues::Numeric((0..60).map(f64::from).collect()),
+    };
+    let columns = vec![column("a"), column("b")];
+    let data = Dataset::new("rows".into(), "y".into(), "1".into(), columns, labels).unwrap();
+    let rows: Vec<usize> = (0..60).collect();
+    let (schema, _) = encoding::learn_schema(&data, &rows).unwrap();
+    let design = Design::new(&data, &schema, &rows);
+    for l2 in [1e-6, 1e-3, 1.0, 1e9] {
+        let fitted = newton::fit(&design, data.labels(), l2).unwrap();
+        let [a, b] = fitted.coefficients[..] else { panic!("two columns") };
+        assert!(a > 0.0 && (a - b).abs() < 1e-6 * a.max(1.0), "l2 {l2}: {a} {b}");
+    }
+}
+
+#[test]
+fn a_column_that_varies_by_rounding_alone_is_constant() {
+    let number = |row: usize| Some(if row.is_multiple_of(2) { 0.3 } else { 0.1 + 0.2 });
+    let card = train(&data(|row| Some(["a", "b"][row % 2]), number), &fifths()).unwrap();
+    let card = card.card();
+    assert!(
+        card.training.warnings.iter().any(|warning| warning.contains("without effect: `number`"))
+    );
+    assert_eq!(
+        card.features.features()[1].kind,
+        FeatureKind::Numeric { mean: 0.3, scale: 1.0 },
+        "standardizing by a rounding error would make 0.31 extreme"
+    );
+    // Whole numbers are exact, also large ones that differ little.
+    let number = |row: usize| Some(1e15 + (row % 4) as f64);
+    let artifact = train(&data(|row| Some(["a", "b"][row % 2]), number), &fifths()).unwrap();
+    let text = artifact.card().training.warnings.join(" ");
+    assert!(!text.contains("without effect"), "{text}");
+}
+
+#[test]
+fn a_column_that_predicts_the_target_alone_gets_a_line() {
+    let leak = |row: usize| Some(if row.is_multiple_of(4) { "left" } else { "stayed" });
+    let number = |row: usize| Some(if row.is_multiple_of(4) { 7.0 } else { 3.5 });
+    let artifact = train(&data(leak, number), &fifths()).unwrap();
+    let warnings = artifact.card().training.warnings.join("\n");
+    for name in ["word", "number"] {
+        assert!(warnings.contains(&format!("column `{name}`: alone it predicts")), "{warnings}");
+    }
+    let artifact = train(&data(|row| Some(["a", "b"][row % 2]), counted), &fifths()).unwrap();
+    let warnings = artifact.card().training.warnings.join("\n");
+    assert!(!warnings.contains("alone"), "{warnings}");
 }

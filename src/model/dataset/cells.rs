@@ -1,0 +1,197 @@
+//! Cells of one column while the file is read: codes of few distinct texts, or numbers.
+//!
+//! No cell is kept as text. A column starts as a dictionary with a code per row, from which its kind can be
+//! decided at the end. With more distinct texts than the dictionary takes it must be numbers, and its
+//! cells are parsed as they come; the exceptions stay in the dictionary.
+
+use std::collections::HashMap;
+
+use crate::text::tables::number::is_code;
+use crate::text::tables::number::marked;
+use crate::text::tables::number::plain;
+
+/// Maximum number of distinct texts in the dictionary: several times the levels that a category may have.
+const MAX_TEXTS: usize = 4_096;
+
+/// A distinct text of a column.
+pub(super) struct Text {
+    /// The trimmed text; empty for a blank cell.
+    pub(super) text: String,
+    /// Rows with it.
+    pub(super) rows: usize,
+    /// Line of the first one.
+    pub(super) line: u64,
+}
+
+/// How the texts of a column are read as numbers.
+#[derive(Clone, Copy)]
+pub(super) struct NumberReading {
+    /// Whether the file writes decimal commas.
+    pub(super) has_decimal_comma: bool,
+    /// Whether digits after a zero are a number as well, and not a code.
+    pub(super) reads_codes: bool,
+    /// Whether the column must be numbers, however many of its texts are not.
+    pub(super) is_forced: bool,
+}
+
+impl NumberReading {
+    /// The number, and whether it has marks: grouped thousands, a currency, a percent sign.
+    pub(super) fn number(self, cell: &str) -> Option<(f64, bool)> {
+        if !self.reads_codes && is_code(cell) {
+            return None;
+        }
+        let number = plain(cell, self.has_decimal_comma).map(|number| (number, false));
+        number.or_else(|| marked(cell, self.has_decimal_comma).map(|number| (number, true)))
+    }
+}
+
+/// The cells of a column.
+pub(super) struct Cells {
+    /// The distinct texts; those that are not numbers once the column is `Numbers`.
+    pub(super) texts: Vec<Text>,
+    codes: HashMap<String, u32>,
+    pub(super) values: CellValues,
+    pub(super) reading: NumberReading,
+    /// A number with marks among those that are not in the dictionary any more.
+    pub(super) marked: Option<String>,
+}
+
+/// What is kept per row.
+pub(super) enum CellValues {
+    /// The code of the text.
+    Codes(Vec<u32>),
+    /// Numbers, NaN where the cell is blank or not a number; and the rows whose cell is not a number,
+    /// with the code of its text.
+    Numbers { numbers: Vec<f64>, others: Vec<(usize, u32)> },
+    /// Nothing: too many distinct texts for a category, and most of them are not numbers.
+    Discarded,
+}
+
+impl Cells {
+    pub(super) fn new(reading: NumberReading) -> Self {
+        let values = CellValues::Codes(Vec::new());
+        Self { texts: Vec::new(), codes: HashMap::new(), values, reading, marked: None }
+    }
+
+    /// Adds the trimmed cell of the next row.
+    pub(super) fn push(&mut self, cell: &str, line: u64) {
+        if let CellValues::Numbers { numbers, .. } = &mut self.values
+            && let Some((number, is_marked)) = self.reading.number(cell)
+        {
+            numbers.push(number);
+            if is_marked && self.marked.is_none() {
+                self.marked = Some(cell.to_owned());
+            }
+            return;
+        }
+        if matches!(self.values, CellValues::Discarded) {
+            return;
+        }
+        let code = self.code(cell, line);
+        match &mut self.values {
+            CellValues::Codes(codes) => codes.push(code),
+            CellValues::Numbers { numbers, others } => {
+                others.push((numbers.len(), code));
+                numbers.push(f64::NAN);
+            }
+            CellValues::Discarded => {}
+        }
+        if self.texts.len() > MAX_TEXTS {
+            self.overflow();
+        }
+    }
+
+    /// The code of a text, new or known.
+    fn code(&mut self, cell: &str, line: u64) -> u32 {
+        if let Some(code) = self.codes.get(cell) {
+            self.texts[*code as usize].rows += 1;
+            return *code;
+        }
+        let code = self.texts.len() as u32;
+        self.codes.insert(cell.to_owned(), code);
+        self.texts.push(Text { text: cell.to_owned(), rows: 1, line });
+        code
+    }
+
+    /// Turns a full dictionary into numbers, or gives the column up.
+    fn overflow(&mut self) {
+        let read: Vec<Option<(f64, bool)>> =
+            self.texts.iter().map(|text| self.reading.number(&text.text)).collect();
+        let is_marked = |(text, read): &(&Text, &Option<(f64, bool)>)| {
+            read.is_some_and(|(_, is_marked)| is_marked).then(|| text.text.clone())
+        };
+        self.marked = self.texts.iter().zip(&read).find_map(|both| is_marked(&both));
+        let of_texts: Vec<Option<f64>> = read.into_iter().map(|read| Some(read?.0)).collect();
+        let numeric = of_texts.iter().flatten().count();
+        let CellValues::Codes(codes) = &self.values else {
+            self.values = CellValues::Discarded;
+            return;
+        };
+        if !self.reading.is_forced && !mostly(numeric, self.texts.len()) {
+            self.values = CellValues::Discarded;
+            return;
+        }
+        let mut kept: Vec<Text> = Vec::new();
+        let mut renumbered = vec![0_u32; of_texts.len()];
+        for (index, text) in std::mem::take(&mut self.texts).into_iter().enumerate() {
+            if of_texts[index].is_none() {
+                renumbered[index] = kept.len() as u32;
+                kept.push(text);
+            }
+        }
+        let mut numbers = Vec::with_capacity(2 * codes.len());
+        let mut others = Vec::new();
+        for (row, code) in codes.iter().enumerate() {
+            let number = of_texts[*code as usize];
+            if number.is_none() {
+                others.push((row, renumbered[*code as usize]));
+            }
+            numbers.push(number.unwrap_or(f64::NAN));
+        }
+        self.codes = (0..).zip(&kept).map(|(code, text)| (text.text.clone(), code)).collect();
+        self.texts = kept;
+        self.values = CellValues::Numbers { numbers, others };
+    }
+}
+
+/// At least nine in ten.
+pub(super) fn mostly(some: usize, all: usize) -> bool {
+    some * 10 >= all * 9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READING: NumberReading =
+        NumberReading { has_decimal_comma: false, reads_codes: false, is_forced: false };
+
+    #[test]
+    fn a_column_with_more_texts_than_the_dictionary_becomes_numbers_and_keeps_the_exceptions() {
+        let mut cells = Cells::new(READING);
+        cells.push("unknown", 2);
+        for row in 0..10_000_u32 {
+            cells.push(&format!("{row}.5"), 3);
+            cells.push("", 4);
+        }
+        let CellValues::Numbers { numbers, others } = &cells.values else {
+            panic!("the column is numeric")
+        };
+        assert_eq!((numbers.len(), others.len()), (20_001, 10_001));
+        assert_eq!((numbers[1], numbers[19_999]), (0.5, 9_999.5));
+        assert!(numbers[0].is_nan() && numbers[20_000].is_nan());
+        let texts: Vec<_> =
+            cells.texts.iter().map(|text| (text.text.as_str(), text.rows)).collect();
+        assert_eq!(texts, [("unknown", 1), ("", 10_000)]);
+    }
+
+    #[test]
+    fn a_column_of_too_many_words_is_not_kept() {
+        let mut cells = Cells::new(READING);
+        for row in 0..10_000_u32 {
+            cells.push(&format!("customer-{row}"), 2);
+        }
+        assert!(matches!(cells.values, CellValues::Discarded));
+        assert!(cells.texts.len() <= MAX_TEXTS + 1);
+    }
+}

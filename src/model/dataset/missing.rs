@@ -1,0 +1,36 @@
+//! Texts that mean a missing value.
+
+/// What pandas reads as missing by default, besides blanks.
+const USUAL: [&str; 18] = [
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
+/// Missing among numbers only; as a word they may mean something.
+const AMONG_NUMBERS: [&str; 2] = ["?", "-"];
+
+/// The texts that mean a missing value; a blank always does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// The usual texts.
+    #[default]
+    Usual,
+    /// These texts only.
+    Only(Vec<String>),
+}
+
+impl Missing {
+    /// Whether a trimmed text is missing in any column.
+    pub(super) fn is(&self, text: &str) -> bool {
+        text.is_empty()
+            || match self {
+                Self::Usual => USUAL.contains(&text),
+                Self::Only(texts) => texts.iter().any(|one| one == text),
+            }
+    }
+
+    /// Whether a trimmed text is missing in a column that is otherwise numeric.
+    pub(super) fn is_among_numbers(&self, text: &str) -> bool {
+        *self == Self::Usual && AMONG_NUMBERS.contains(&text) || self.is(text)
+    }
+}

@@ -1,0 +1,51 @@
+//! What the user says about a file.
+
+use super::missing::Missing;
+use crate::text::tables::encoding::Encoding;
+
+/// Which columns are read, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatasetOptions {
+    /// The column to predict.
+    pub target: String,
+    /// The target's value that counts as 1; every other value counts as 0. If it is not given, the target
+    /// must be 0 and 1, no and yes, or false and true.
+    pub positive: Option<String>,
+    /// Columns to ignore, such as identifiers.
+    pub drop: Vec<String>,
+    /// Columns that are numbers, whatever they look like.
+    pub numeric: Vec<String>,
+    /// Columns that are words, whatever they look like.
+    pub categorical: Vec<String>,
+    /// The texts that mean a missing value.
+    pub missing: Missing,
+    /// Leave out rows without a target, which are an error otherwise.
+    pub skips_unlabeled: bool,
+    /// The encoding, unless the file says what it is.
+    pub encoding: Encoding,
+}
+
+impl DatasetOptions {
+    /// The kind that is asked for a column.
+    pub(super) fn wanted(&self, name: &str) -> Wanted {
+        let is_in = |names: &[String]| names.iter().any(|one| one == name);
+        if is_in(&self.numeric) {
+            Wanted::Numeric
+        } else if is_in(&self.categorical) {
+            Wanted::Categorical
+        } else {
+            Wanted::Any
+        }
+    }
+}
+
+/// The kind the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Decided by the values.
+    Any,
+    /// Numbers; anything else is an error.
+    Numeric,
+    /// Words, also where they look like numbers.
+    Categorical,
+}
