@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench calibrate external-data fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench bench-train calibrate external-data fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -44,6 +44,9 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 	@$(MAKE) .venv/ready || echo "bench: no Python environment; the comparison with scipy is skipped"
 	$(CARGO) bench --locked --bench predict --bench http --bench judge --bench rollout
 
+bench-train: build .venv/ready ## Train on a million rows beside pandas and scikit-learn: CPU time and peak memory
+	.venv/bin/python scripts/bench_training.py $(SERIN)
+
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
 
@@ -64,9 +67,10 @@ models: $(MODELS) ## Train models/model_v1.bin and model_v2.bin if missing
 docs: ## Build the crate documentation: target/doc/serin/index.html
 	$(CARGO) doc --locked --no-deps
 
-reference: .venv/ready ## Regenerate the reference values in tests/reference with scipy
+reference: .venv/ready ## Regenerate the reference values in tests/reference with scipy and scikit-learn
 	.venv/bin/python scripts/reference_values.py
 	.venv/bin/python scripts/reference_bets.py
+	.venv/bin/python scripts/reference_training.py
 
 setup: ## Install what the tests need
 	@scripts/setup.sh

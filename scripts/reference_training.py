@@ -1,0 +1,88 @@
+"""Writes tests/reference/training.csv and what scikit-learn learns from it, training.json.
+
+The data is made up here: numbers with blanks, words with blanks and rare levels, a target that depends on some of
+them. Every fifth row is held out; the encoding is serin's: missing numbers become the mean, numbers are
+standardized, words one-hot encoded, and a missing or unseen word is all zeros.
+
+    .venv/bin/python scripts/reference_training.py
+"""
+
+import json
+from pathlib import Path
+
+import numpy
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+FOLDER = Path(__file__).parent.parent / "tests" / "reference"
+ROWS = 600
+LEVELS = {"plan": ["basic", "plus", "pro"], "region": ["north", "south", "east", "west", "abroad"]}
+
+
+def made():
+    """Names and columns of texts, and the target."""
+    random = numpy.random.default_rng(12)
+    age = random.integers(18, 90, ROWS)
+    income = numpy.exp(random.normal(10, 0.5, ROWS)).round(2)
+    visits = random.poisson(3, ROWS)
+    plan = random.choice(3, ROWS, p=[0.5, 0.3, 0.2])
+    region = random.choice(5, ROWS, p=[0.4, 0.3, 0.2, 0.08, 0.02])
+    odds = 0.04 * (age - 50) - 0.8 * (numpy.log(income) - 10) + 0.3 * (visits - 3)
+    odds += numpy.array([0.5, 0.0, -1.0])[plan] + numpy.array([0, 0.3, -0.3, 0.8, 0])[region] - 0.6
+    churned = random.random(ROWS) < 1 / (1 + numpy.exp(-odds))
+    columns = {
+        "age": [str(v) for v in age],
+        "income": [repr(float(v)) for v in income],
+        "visits": [str(v) for v in visits],
+        "plan": [LEVELS["plan"][v] for v in plan],
+        "region": [LEVELS["region"][v] for v in region],
+    }
+    for name, share in [("age", 0.1), ("income", 0.02), ("region", 0.05)]:
+        blank = random.random(ROWS) < share
+        columns[name] = ["" if b else v for v, b in zip(columns[name], blank)]
+    return columns, churned
+
+
+def encoded(columns, train):
+    """The design matrix, its columns in serin's order."""
+    design = []
+    for name, values in columns.items():
+        if name in LEVELS:
+            seen = sorted({values[row] for row in train} - {""})
+            design += [[float(value == level) for value in values] for level in seen]
+        else:
+            numbers = numpy.array([float(value or "nan") for value in values])
+            numbers[numpy.isnan(numbers)] = numpy.nanmean(numbers[train])
+            design.append((numbers - numbers[train].mean()) / numbers[train].std())
+    return numpy.array(design).T
+
+
+def main():
+    columns, churned = made()
+    lines = [",".join([*columns, "churned"])]
+    lines += [",".join([*row, "yes" if y else "no"]) for *row, y in zip(*columns.values(), churned)]
+    (FOLDER / "training.csv").write_text("\n".join(lines) + "\n")
+    train = [row for row in range(ROWS) if row % 5 != 4]
+    test = [row for row in range(ROWS) if row % 5 == 4]
+    x = encoded(columns, train)
+    fits = []
+    for l2 in (0.1, 1.0, 30.0):
+        model = LogisticRegression(C=1 / l2, tol=1e-12, max_iter=100_000, solver="newton-cholesky")
+        model.fit(x[train], churned[train])
+        p = model.predict_proba(x[test])[:, 1]
+        fits.append({
+            "l2": l2,
+            "intercept": model.intercept_[0],
+            "coefficients": model.coef_[0].tolist(),
+            "probabilities": p.tolist(),
+            "auc": roc_auc_score(churned[test], p),
+            "log_loss": log_loss(churned[test], p),
+            "brier": brier_score_loss(churned[test], p),
+        })
+    written = {"scikit_learn": sklearn.__version__, "fits": fits}
+    (FOLDER / "training.json").write_text(json.dumps(written, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
