@@ -139,7 +139,7 @@ settings! {
     drain_deadline: Duration = Duration::from_secs(30), flag "DURATION";
     /// Maximum size of a body, in bytes
     #[serde(deserialize_with = "integer::<64, 1_073_741_824, _, _>")]
-    body_limit: usize = 8 << 20, flag "BYTES";
+    body_limit: usize = 5 << 20, flag "BYTES";
     /// Maximum number of connections for each worker
     #[serde(deserialize_with = "integer::<1, 1_000_000, _, _>")]
     connections: usize = 10_000, flag "N";

@@ -110,7 +110,7 @@ fn a_body_that_is_too_large_is_refused_declared_or_not() {
     chunked.extend_from_slice(&too_large);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     let json = "content-type: application/json";
-    let expected = refused(413, "body_too_large", &["8388608 bytes", "fewer rows", "--body-limit"]);
+    let expected = refused(413, "body_too_large", &["5242880 bytes", "fewer rows", "--body-limit"]);
     for path in ["/predict", "/admin/deploy-canary", "/admin/pause-canary"] {
         let head = format!("POST {path}");
         let reply = raw::request(app.address, &head, &[json], &too_large);

@@ -68,6 +68,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
     }
 }
 
+/// More features than a model file of 8 MiB can hold. It bounds the memory of a row that fits no model.
+const MAX_VALUES: usize = 400_000;
+
 /// Reads a row that is expected to have this many values. Nothing is reserved for a row without any: a client
 /// could send hundreds of thousands of them.
 #[derive(Clone, Copy)]
@@ -88,11 +91,15 @@ impl RowSeed {
         })
     }
 
-    fn push<T>(self, values: &mut Vec<T>, value: T) {
+    fn push<T, E: Error>(self, values: &mut Vec<T>, value: T) -> Result<(), E> {
         if values.is_empty() {
             values.reserve_exact(self.0.max(1));
         }
+        if values.len() == MAX_VALUES {
+            return Err(E::custom("the row has more values than any model takes"));
+        }
         values.push(value);
+        Ok(())
     }
 }
 
@@ -114,7 +121,7 @@ impl<'de> Visitor<'de> for RowSeed {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(ValueSeed(Place::Position(values.len())))? {
-            self.push(&mut values, value);
+            self.push(&mut values, value)?;
         }
         Ok(Features::Ordered(values))
     }
@@ -123,7 +130,7 @@ impl<'de> Visitor<'de> for RowSeed {
         let mut pairs = Vec::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let value = map.next_value_seed(ValueSeed(Place::Name(&name)))?;
-            self.push(&mut pairs, (name, value));
+            self.push(&mut pairs, (name, value))?;
         }
         Ok(Features::Named(pairs))
     }
@@ -244,6 +251,17 @@ mod tests {
         assert!(
             matches!(&pairs[1], (Cow::Owned(name), Value::Text(Cow::Owned(text))) if name == "b\n" && text == "tab\t")
         );
+    }
+
+    #[test]
+    fn a_row_longer_than_any_model_is_not_read_to_its_end() {
+        for (values, ends) in [(MAX_VALUES, false), (MAX_VALUES + 1, true), (3_000_000, true)] {
+            let row = format!("[{}]", vec!["1"; values].join(","));
+            let read = serde_json::from_str::<Features>(&row);
+            assert_eq!(read.is_err(), ends, "{values} values");
+            let place = read.map_or_else(|error| error.column(), |_| 0);
+            assert!(place <= 2 * MAX_VALUES + 3, "{values} values: stopped at {place}");
+        }
     }
 
     #[test]
