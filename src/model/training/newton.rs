@@ -330,8 +330,9 @@ impl Cholesky {
                 own[column] = (own[column] - sum) / other[column];
             }
             let square = own[row] - dot(&own[..row], &own[..row]);
-            // Written so that NaN is not positive.
-            if !(square > 0.0) {
+            // NaN is not positive.
+            let is_positive = square > 0.0;
+            if !is_positive {
                 return Err(failed());
             }
             own[row] = square.sqrt();
