@@ -31,7 +31,7 @@ pub enum Story {
     Slow,
     /// It is the same artifact as stable.
     Walk,
-    /// Its scores are half a standard deviation too high, and it starts in shadow.
+    /// Its scores are a standard deviation too high, and it starts in shadow.
     Shadow,
 }
 
@@ -109,7 +109,7 @@ impl Story {
             Story::Spike | Story::Slow | Story::Walk => (Users::default(), 0.0),
             Story::Shadow => {
                 let Customers { bodies, spread } = Customers::new(&folder.first_model()?)?;
-                (Users { bodies, ..Users::default() }, spread / 2.0)
+                (Users { bodies, ..Users::default() }, spread)
             }
         };
         let start = now();

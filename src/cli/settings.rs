@@ -260,12 +260,14 @@ impl Settings {
             relative_margin: self.relative_margin,
             failure_margin: self.failure_margin,
             absolute_margin_seconds: self.absolute_margin_ms / 1e3,
+            ..HealthPolicy::default()
         };
         let changes = JudgePolicyOverride {
             metrics: self.metrics.clone(),
             promote_score: Some(self.promote_score),
             rollback_score: Some(self.rollback_score),
             segment_harm: None,
+            expect_shift: None,
         };
         let mut judge = JudgePolicy::new(&health, &changes)?;
         judge.segments = Segments::new(&self.segments, self.segment_harm)?;

@@ -20,13 +20,16 @@ use crate::stats::Margin;
 /// Alpha must be more than 0 and less than 1.
 pub fn strict_policy(alpha: f64) -> JudgePolicy {
     let mut policy = JudgePolicy { alpha, ..JudgePolicy::default() };
+    policy.metrics.retain(|metric| metric.source.is_of_requests());
     for metric in &mut policy.metrics {
         metric.role = Role::Guardrail;
-        metric.tolerated = Margin::default();
+        (metric.tolerated, metric.harmful) = (Margin::default(), None);
         if metric.source == Source::Latency {
             metric.accepted = Margin::relative(0.1);
         } else if metric.source == Source::Failures {
             metric.accepted = Margin::absolute(0.005);
+        } else {
+            metric.accepted = Margin::absolute(0.02);
         }
         // A variance needs two.
         metric.min_samples = 2;

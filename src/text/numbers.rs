@@ -36,6 +36,11 @@ pub fn two_numbers(one: f64, other: f64) -> [String; 2] {
     if is_visible { short } else { [one, other].map(|value| value.to_string()) }
 }
 
+/// A p-value that may not exist: `none` without samples.
+pub fn p_value(p: Option<f64>) -> String {
+    p.map_or_else(|| "none".to_owned(), probability)
+}
+
 /// A number in any unit: six significant digits, no trailing zeros.
 ///
 /// ```

@@ -58,7 +58,7 @@ fn demo_goes_wrong(app: &TestApp, demo: u32) -> Option<String> {
         && before["status"] == "ok"
         && before["alert_triggered"] == false
         && samples(&after) == [Some(360), Some(40)]
-        && after["status"] == "alert"
+        && after["status"] == "harm"
         && after["alert_triggered"] == true
         && refused == 409;
     (!right).then(|| {

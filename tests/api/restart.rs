@@ -89,7 +89,7 @@ fn failures_of_a_broken_canary_are_remembered() {
     assert_eq!(before["tracks"]["canary"]["failures_by_kind"]["panic"], 20);
     let app = app.restart();
     assert_eq!(app.standing(), before);
-    assert_eq!(app.check_canary_health().done()["status"], "alert");
+    assert_eq!(app.check_canary_health().done()["status"], "harm");
 }
 
 #[test]

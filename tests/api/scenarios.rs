@@ -30,7 +30,7 @@ fn a_slow_canary_raises_the_alert_and_is_rolled_back() {
     assert_eq!(app.predict_times(200), 20);
     let health = app.check_canary_health().done();
     assert_eq!(health["alert_triggered"], true, "{health}");
-    assert_eq!(health["status"], "alert");
+    assert_eq!(health["status"], "harm");
     assert!(health["p_value"].as_f64().unwrap() < 0.05, "{health}");
     // Half of the 40 samples were taken before the slowdown.
     let difference = health["difference_ms"].as_f64().unwrap();

@@ -89,7 +89,7 @@ fn events(app: &TestApp) -> Vec<String> {
 }
 
 #[test]
-fn a_shift_of_half_a_standard_deviation_is_found_before_it_reaches_a_user() {
+fn a_shift_short_of_harm_is_held_before_it_reaches_a_user_and_resume_accepts_it() {
     let app = Setup::new().model("shifted.bin", Misbehavior::Shifted.artifact()).spawn();
     let scores: Vec<f64> =
         (0..500).map(|number| ask(&app, number)["probability"].as_f64().unwrap()).collect();
@@ -103,17 +103,33 @@ fn a_shift_of_half_a_standard_deviation_is_found_before_it_reaches_a_user() {
         (&status["traffic_percent"], &status["shadow"]["percent"]),
         (&json!(0.0), &json!(100.0))
     );
-    let (sent, by_canary) = drive(&app, Duration::from_secs(50), is_under_way);
+    let is_running = |status: &Value| status["state"] == "running";
+    let (sent, by_canary) = drive(&app, Duration::from_secs(50), is_running);
     assert_eq!(
         (by_canary, events(&app)),
-        (0, ["initialized", "canary_deployed", "rolled_back"].map(str::to_owned).to_vec())
-    );
-    let reason = app.status()["last_rollout"]["reason"].as_str().unwrap().to_owned();
-    assert!(
-        reason.contains("shadow_score 0.") && reason.contains(" above stable (allowed ±"),
-        "{reason}"
+        (0, ["initialized", "canary_deployed", "held"].map(str::to_owned).to_vec())
     );
     assert!(sent < 2000, "it took {sent} requests");
+    let status = app.status();
+    assert_eq!(
+        (&status["state"], &status["health"]["status"]),
+        (&json!("paused"), &json!("warning"))
+    );
+    let why = status["report"]["why"].as_str().unwrap();
+    for said in
+        ["hadow_score 0.", " sd (+0.", " above stable (tolerated ±0.2", "of the labels flip"]
+    {
+        assert!(why.contains(said), "{said}: {why}");
+    }
+    app.promote_canary().assert_refused(
+        refused(409, "paused", &[]),
+        "/admin/promote-canary",
+        "held",
+    );
+    // A person accepts the shift, and the rollout goes on to its promotion.
+    app.post("/admin/resume-canary", &json!({})).done();
+    drive(&app, Duration::from_secs(50), |status| is_under_way(status) && is_running(status));
+    assert_eq!(app.status()["stable"]["version"], "shifted", "{:?}", events(&app));
 }
 
 #[test]
@@ -127,7 +143,7 @@ fn a_retrained_model_passes_its_shadow_and_is_promoted() {
     assert_eq!(events(&app), ["initialized", "canary_deployed", advanced, advanced, "promoted"]);
     let journal = app.history();
     let metrics = &journal[2]["judgement"]["sequential"]["conclusion"]["metrics"];
-    for metric in metrics.as_array().unwrap().iter().skip(3).take(3) {
+    for metric in metrics.as_array().unwrap().iter().skip(4).take(3) {
         assert_eq!(metric["classification"], "pass", "{metric}");
     }
 }
@@ -229,7 +245,7 @@ fn recent_requests_are_replayed_in_shadow() {
     assert!(!worst["disagreements"].to_string().contains("late_payment_share"), "{worst}");
     let found = app.settled_health();
     let metrics = found["sequential"]["metrics"].as_array().unwrap();
-    assert_eq!((metrics.len(), &metrics[3]["samples"]["canary"]), (4, &json!(300)));
+    assert_eq!((metrics.len(), &metrics[4]["samples"]["canary"]), (5, &json!(300)));
 }
 
 #[test]

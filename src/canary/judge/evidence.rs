@@ -1,5 +1,7 @@
 //! Evidence of the sequential judge: everything it has measured, and its conclusions.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -35,6 +37,9 @@ pub struct SequentialEvidence {
     pub ratio: RatioMeasured,
     /// How often the machine itself was slow.
     pub stalls: Stalls,
+    /// Concerns that a person has accepted by resuming the rollout.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accepted: BTreeSet<Concern>,
     /// The conclusion from the metrics.
     pub conclusion: SequentialVerdict,
     /// The conclusion from the segments; `None` where none are declared.
@@ -50,11 +55,17 @@ impl SequentialEvidence {
             conclusion: SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured()),
             segments: SegmentScan::new(policy, &by_segment),
             policy: policy.clone(),
+            accepted: BTreeSet::new(),
             measured: monitors.measured(),
             by_segment,
             ratio: monitors.ratio(),
             stalls: monitors.stalls(),
         }
+    }
+
+    /// The same evidence, with these concerns accepted.
+    pub fn accepting(self, accepted: BTreeSet<Concern>) -> SequentialEvidence {
+        SequentialEvidence { accepted, ..self }
     }
 
     /// The same evidence, with the conclusions drawn again from its numbers and policy.
@@ -66,8 +77,8 @@ impl SequentialEvidence {
         }
     }
 
-    /// What should happen to the canary, and why. A finding in a segment or a sample ratio mismatch holds
-    /// what would be promoted; a finding rolls back only if the policy says so.
+    /// What should happen to the canary, and why. A finding in a segment, a sample ratio mismatch or a shift of the
+    /// scores holds what would be promoted; a finding rolls back only if the policy says so.
     pub fn verdict(&self) -> (Verdict, Vec<Reason>) {
         let findings = || self.findings().iter().map(|one| Reason::Concern(one.concern()));
         match (self.conclusion.verdict, self.policy.segments.harm) {
@@ -87,11 +98,20 @@ impl SequentialEvidence {
         }
     }
 
-    /// The objections to a promotion: those of the metrics, and the concerns.
+    /// The objections to a promotion by hand: those of the metrics, and the concerns. Who promotes by hand accepts a
+    /// shift of the scores.
     pub fn objections(&self) -> Vec<Reason> {
         let mut objections = self.metric_objections();
-        objections.extend(self.concerns().into_iter().map(Reason::Concern));
+        let is_shift = |concern: &Concern| matches!(concern, Concern::Shift(_));
+        let concerns = self.concerns().into_iter().filter(|concern| !is_shift(concern));
+        objections.extend(concerns.map(Reason::Concern));
         objections
+    }
+
+    /// The shifts of scores beyond what is tolerated and short of harm.
+    pub fn shifts(&self) -> impl Iterator<Item = Concern> {
+        let shifted = self.conclusion.metrics.iter().filter(|one| one.is_shifted);
+        shifted.map(|one| Concern::Shift(one.metric.clone()))
     }
 
     /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, and
@@ -103,7 +123,7 @@ impl SequentialEvidence {
         self.metrics_where(|metric, classification| match classification {
             Classification::Fail => metric.role.acts(),
             Classification::Insufficient => {
-                metric.role == Role::Guardrail && !metric.source.is_of_requests()
+                metric.role == Role::Guardrail && metric.required && !metric.source.is_of_requests()
             }
             Classification::Pass | Classification::Inconclusive => false,
         })
@@ -144,7 +164,8 @@ impl SequentialEvidence {
     /// What a person should look at before the rollout continues.
     pub fn concerns(&self) -> Vec<Concern> {
         let lost = self.ratio.is_off().then_some(Concern::SampleRatio);
-        self.findings().iter().map(SegmentFinding::concern).chain(lost).collect()
+        let shifts = self.shifts().filter(|shift| !self.accepted.contains(shift));
+        self.findings().iter().map(SegmentFinding::concern).chain(lost).chain(shifts).collect()
     }
 
     /// Segments with harm.

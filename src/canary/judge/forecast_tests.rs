@@ -26,18 +26,26 @@ fn percent(percent: f64) -> Weight {
 }
 
 fn seen(ticks: impl IntoIterator<Item = Increment>) -> Vec<Measured> {
-    let mut monitors = Monitors::new(&JudgePolicy::default(), &TrackSamples::default());
+    let mut monitors = Monitors::new(&latency_and_failures(), &TrackSamples::default());
     ticks.into_iter().for_each(|tick| monitors.tick(&tick));
     monitors.measured()
 }
 
 /// The forecast of the default policy at 10 % and 100 requests a second, with an hour to go.
 fn predicted(measured: &[Measured]) -> Forecast {
-    forecast(&JudgePolicy::default(), measured, percent(10.0), 100.0, HOUR)
+    forecast(&latency_and_failures(), measured, percent(10.0), 100.0, HOUR)
 }
 
 fn never_fails(_: u32) -> u64 {
     0
+}
+
+/// The default policy, with nothing but latency and failures to share alpha.
+fn latency_and_failures() -> JudgePolicy {
+    policy(
+        "[[metrics]]\nname = \"score\"\nrole = \"advisory\"\n\
+         [[metrics]]\nname = \"log_loss\"\nrole = \"advisory\"",
+    )
 }
 
 /// (what, how slow, how many of a second's ten canary requests fail, how many of stable's ninety)
@@ -58,7 +66,7 @@ fn a_forecast_halfway_is_right_within_a_factor_of_two() {
             tick.stable.failures = stable_failures;
             tick
         };
-        let policy = JudgePolicy::default();
+        let policy = latency_and_failures();
         let came = (1..=600).find(|seconds| {
             let measured = seen((0..*seconds).map(tick));
             SequentialVerdict::new(&policy, 0, &measured).verdict != Verdict::Hold
@@ -77,7 +85,7 @@ fn a_forecast_halfway_is_right_within_a_factor_of_two() {
 fn without_a_failure_the_proof_is_predicted_within_five_percent() {
     let proven_after = |seconds: u32| {
         let measured = seen((0..seconds).map(|number| second(number, 1.0, 0)));
-        measured[1].proven.reached(JudgePolicy::default().alpha)
+        measured[1].proven.reached(latency_and_failures().alpha)
     };
     let came = (1..600).find(|seconds| proven_after(*seconds)).unwrap();
     for asked in [came / 2, came * 3 / 4] {
@@ -95,18 +103,18 @@ fn a_decided_metric_needs_no_further_requests() {
         assert_eq!((one.outcome, one.requests), (Outcome::Pass, Some(0)), "{one:?}");
         assert_eq!(one.seconds, Some(0.0));
     }
-    assert_eq!(sentences::forecast(&JudgePolicy::default(), &found), "promote now");
+    assert_eq!(sentences::forecast(&latency_and_failures(), &found), "promote now");
     let found = predicted(&seen((0..30).map(|number| second(number, 1.5, 0))));
     let latency = &found.metrics[0];
     assert_eq!((latency.outcome, latency.requests), (Outcome::Fail, Some(0)));
     assert_eq!(found.verdict.map(|one| one.verdict), Some(Verdict::Rollback));
-    assert_eq!(sentences::forecast(&JudgePolicy::default(), &found), "roll back now");
+    assert_eq!(sentences::forecast(&latency_and_failures(), &found), "roll back now");
 }
 
 #[test]
 fn the_sentence_gives_verdict_time_requests_and_minimum_detectable_effects() {
     let found = predicted(&seen((0..10).map(|number| second(number, 1.0, 0))));
-    let message = sentences::forecast(&JudgePolicy::default(), &found);
+    let message = sentences::forecast(&latency_and_failures(), &found);
     for part in [
         "promote in about ",
         " requests at 100 requests/s); minimum detectable effect at the end of the bake: +",
@@ -136,8 +144,8 @@ fn the_sentence_says_why_there_is_no_forecast() {
         (&nothing, 10.0, 100.0, false, "too early for a forecast: no estimate yet of latency"),
     ];
     for (measured, weight, rate, has_verdict, says) in cases {
-        let found = forecast(&JudgePolicy::default(), measured, percent(weight), rate, HOUR);
-        let message = sentences::forecast(&JudgePolicy::default(), &found);
+        let found = forecast(&latency_and_failures(), measured, percent(weight), rate, HOUR);
+        let message = sentences::forecast(&latency_and_failures(), &found);
         assert!(message.starts_with(says), "{says}: {message}");
         assert_eq!(found.verdict.is_some(), has_verdict, "{says}: {found:?}");
         let times = found
@@ -174,6 +182,9 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 effect: serde_json::from_str(effect).unwrap(),
                 stable_mean: Some(1.0),
                 stable_spread: None,
+                canary_spread: None,
+                distance: None,
+                shift: None,
             }
         })
         .collect();
@@ -189,8 +200,8 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
         )
     };
     let policy = policy(&(recorded("a", "guardrail") + &recorded("b", "signal")));
-    // Failures are proven with 2.5 already, the score is advice.
-    let base = [(-5.0, 2.0), (0.0, 2.5), (-50.0, -50.0)];
+    // Failures are proven with 2.5 already, and so is the score; nothing waits for the log loss.
+    let base = [(-5.0, 2.0), (0.0, 2.5), (0.0, 5.0), (-50.0, -50.0)];
     let with = |a: (f64, f64), b: (f64, f64)| {
         let mut numbers = base.to_vec();
         numbers.extend([a, b]);
@@ -200,21 +211,21 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
     let times: Vec<u64> = all_pass.metrics.iter().filter_map(|one| one.requests).collect();
     let outcomes: Vec<Outcome> = all_pass.metrics.iter().map(|one| one.outcome).collect();
     assert_eq!(outcomes[0..2], [Outcome::Pass; 2]);
-    assert_eq!(outcomes[3..5], [Outcome::Pass; 2]);
+    assert_eq!(outcomes[4..6], [Outcome::Pass; 2]);
     assert!(times.iter().all(|requests| *requests > 0), "{all_pass:#?}");
     let verdict = all_pass.verdict.unwrap();
     assert_eq!(verdict.verdict, Verdict::Promote);
     // The signal passes later, and the verdict does not wait for it.
     let of = |found: &Forecast, place: usize| found.metrics[place].requests.unwrap();
-    let guardrails = [0, 1, 3].map(|place| of(&all_pass, place));
+    let guardrails = [0, 1, 4].map(|place| of(&all_pass, place));
     assert_eq!(Some(verdict.requests), guardrails.into_iter().max());
     assert_eq!(verdict.seconds, Some(verdict.requests as f64 / 100.0));
 
     let one_fails = with((3.5, -20.0), (-5.0, 0.5));
     let verdict = one_fails.verdict.unwrap();
-    assert_eq!((verdict.verdict, verdict.requests), (Verdict::Rollback, of(&one_fails, 3)));
+    assert_eq!((verdict.verdict, verdict.requests), (Verdict::Rollback, of(&one_fails, 4)));
     let nothing_grows = with((-500.0, -500.0), (-5.0, 0.5));
-    assert_eq!((nothing_grows.verdict, nothing_grows.metrics[3].outcome), (None, Outcome::None));
+    assert_eq!((nothing_grows.verdict, nothing_grows.metrics[4].outcome), (None, Outcome::None));
     assert!(
         sentences::forecast(&policy, &nothing_grows).contains("no verdict in sight: a too close"),
         "{nothing_grows:?}"
@@ -224,7 +235,7 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
 #[test]
 fn proof_waits_for_the_samples_that_a_metric_needs() {
     let many = policy("[[metrics]]\nname = \"latency\"\nmin_samples = 5000");
-    let found = made(&many, &[(-5.0, 10.0), (0.0, 10.0), (0.0, 0.0)]);
+    let found = made(&many, &[(-5.0, 10.0), (0.0, 10.0), (0.0, 10.0), (0.0, 0.0)]);
     // (5,000 - 1,111) / 10 %
     assert_eq!(
         (found.metrics[0].outcome, found.metrics[0].requests),
@@ -277,6 +288,9 @@ proptest! {
             |(metric, (counts, harm, proven, effect, stable_mean))| Measured {
                 metric: metric.name.clone(), counts, harm, proven, effect, stable_mean,
                 stable_spread: None,
+                canary_spread: None,
+        distance: None,
+                shift: None,
             },
         ).collect();
         let weight = Weight::from_basis_points(basis_points).unwrap();
@@ -305,7 +319,7 @@ proptest! {
         let measured = seen((0..seconds).map(|number| second(number, factor, failing(number))));
         let at = |rate: u64, minutes: u64| {
             let bake = Duration::from_secs(60 * minutes);
-            forecast(&JudgePolicy::default(), &measured, percent(10.0), rate as f64, bake)
+            forecast(&latency_and_failures(), &measured, percent(10.0), rate as f64, bake)
         };
         let (slow, fast, long) = (at(rate, minutes), at(2 * rate, minutes), at(rate, 2 * minutes));
         for ((slow, fast), long) in slow.metrics.iter().zip(&fast.metrics).zip(&long.metrics) {
@@ -329,7 +343,7 @@ fn most_forecasts_are_within_a_factor_of_two_of_the_time_to_the_verdict() {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
     const LIMIT: usize = 3600;
-    let policy = JudgePolicy::default();
+    let policy = latency_and_failures();
     // (name, slowdown, the canary's failure rate, stable's failure rate); 20 requests a second, 10 % canary
     let scenarios = [
         ("equal, no failures", 1.0, 0.0, 0.0),

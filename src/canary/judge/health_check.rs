@@ -1,7 +1,9 @@
 //! Health check: one look at everything observed since the step began.
 //!
 //! *Is the canary slower?* Welch's t-test on mean latency. *Does the canary fail more often?* Fisher's
-//! exact test on the failure counts. The evidence holds the inputs as well as the results, so a verdict
+//! exact test on the failure counts. *Are its scores grossly different?* Welch's interval of the mean score beyond the
+//! gross margin; or a distribution that differs by Kolmogorov and Smirnov's test, with a standard deviation below a
+//! quarter of stable's or above it by the gross margin. The evidence holds the inputs as well as the results, so a verdict
 //! can be recomputed from its journal entry alone.
 
 use serde::Deserialize;
@@ -13,7 +15,9 @@ use crate::canary::observed::samples::Samples;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::health::HealthPolicy;
 use crate::stats::Moments;
+use crate::stats::Summary;
 use crate::stats::fisher_exact_greater;
+use crate::stats::kolmogorov_smirnov;
 use crate::stats::welch_t_test;
 
 /// The inputs of one track.
@@ -25,6 +29,8 @@ pub struct TrackInputs {
     pub failures: u64,
     /// Latency of the answered requests, in seconds.
     pub latency: Moments,
+    /// Scores of the answered requests.
+    pub score: Moments,
 }
 
 /// The inputs of a health check.
@@ -34,6 +40,9 @@ pub struct Inputs {
     pub stable: TrackInputs,
     /// The canary.
     pub canary: TrackInputs,
+    /// The p-value of Kolmogorov and Smirnov's test on the scores; `None` where the standard deviations are so
+    /// close that it does not matter.
+    pub score_distribution_p_value: Option<f64>,
 }
 
 /// The evidence of a health check: its inputs and the results of both tests.
@@ -45,6 +54,26 @@ pub struct Evidence {
     pub latency: Option<LatencyEvidence>,
     /// The failure test.
     pub failures: FailureEvidence,
+    /// The score test; `None` while either track has too few samples, or if scores are not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreEvidence>,
+}
+
+/// The difference of the scores, canary minus stable.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreEvidence {
+    /// Difference of the means.
+    pub difference: f64,
+    /// Its interval at level 1 - alpha.
+    pub interval: (f64, f64),
+    /// The allowed difference.
+    pub margin: f64,
+    /// The standard deviation of stable's scores.
+    pub stable_spread: f64,
+    /// The standard deviation of the canary's scores.
+    pub canary_spread: f64,
+    /// The p-value of Kolmogorov and Smirnov's test; `None` where it does not matter.
+    pub distribution_p_value: Option<f64>,
 }
 
 /// Welch's test on mean latency. Differences are canary minus stable.
@@ -81,19 +110,81 @@ impl From<&TrackSamples> for TrackInputs {
             requests: samples.requests,
             failures: samples.failures.total(),
             latency: *samples.latency.moments(),
+            score: *samples.score.moments(),
         }
     }
 }
 
 impl From<&Samples> for Inputs {
     fn from(samples: &Samples) -> Inputs {
-        Inputs { stable: (&samples.stable).into(), canary: (&samples.canary).into() }
+        let [stable, canary] = [&samples.stable, &samples.canary];
+        let score_distribution_p_value = distribution_p_value(&stable.score, &canary.score);
+        Inputs { stable: stable.into(), canary: canary.into(), score_distribution_p_value }
     }
 }
 
-/// Runs both tests on these inputs.
+/// Above this many times stable's standard deviation the canary's may have grown too far.
+const GROWTH: f64 = 1.2;
+
+fn distribution_p_value(stable: &Summary, canary: &Summary) -> Option<f64> {
+    let (stable_spread, canary_spread) = (stable.std_dev()?, canary.std_dev()?);
+    if (COLLAPSE * stable_spread..=GROWTH * stable_spread).contains(&canary_spread) {
+        return None;
+    }
+    let test = kolmogorov_smirnov(&canary.points(), &stable.points())?;
+    let (n_stable, n_canary) = (stable.count() as f64, canary.count() as f64);
+    let exponent = 2.0 * test.statistic().powi(2) * n_stable * n_canary / (n_stable + n_canary);
+    // Far beyond any level the leading term of the limit law does, and the exact value would take too long.
+    Some(if exponent > 40.0 { 2.0 * (-exponent).exp() } else { test.p_two_sided() })
+}
+
+/// Runs all tests on these inputs.
 pub fn gather(policy: &HealthPolicy, inputs: Inputs) -> Evidence {
-    Evidence { inputs, latency: latency(policy, &inputs), failures: failures(policy, &inputs) }
+    Evidence {
+        inputs,
+        latency: latency(policy, &inputs),
+        failures: failures(policy, &inputs),
+        score: score(policy, &inputs),
+    }
+}
+
+fn score(policy: &HealthPolicy, inputs: &Inputs) -> Option<ScoreEvidence> {
+    let (stable, canary) = (&inputs.stable.score, &inputs.canary.score);
+    let gross = policy.gross_shift?;
+    if stable.count().min(canary.count()) < policy.min_samples {
+        return None;
+    }
+    let test = welch_t_test(canary, stable)?;
+    let (stable_spread, canary_spread) = (stable.std_dev()?, canary.std_dev()?);
+    Some(ScoreEvidence {
+        difference: test.difference,
+        interval: test.confidence_interval(1.0 - policy.alpha),
+        margin: gross.of_spread(stable_spread),
+        stable_spread,
+        canary_spread,
+        distribution_p_value: inputs.score_distribution_p_value,
+    })
+}
+
+/// Below this share of stable's standard deviation the scores have collapsed.
+const COLLAPSE: f64 = 0.25;
+
+/// A standard deviation below this is that of one row asked again and again.
+const VARIES: f64 = 0.005;
+
+impl ScoreEvidence {
+    fn is_shifted(&self) -> bool {
+        let (low, high) = self.interval;
+        low > self.margin || high < -self.margin
+    }
+
+    /// A small sample may lack the rare values of stable's, so the whole distribution has to differ as well.
+    fn is_spread_differently(&self, alpha: f64) -> bool {
+        let has_collapsed =
+            self.stable_spread > VARIES && self.canary_spread < COLLAPSE * self.stable_spread;
+        let has_grown = self.canary_spread > self.stable_spread + self.margin;
+        (has_collapsed || has_grown) && self.distribution_p_value.is_some_and(|p| p < alpha)
+    }
 }
 
 fn latency(policy: &HealthPolicy, inputs: &Inputs) -> Option<LatencyEvidence> {
@@ -144,14 +235,25 @@ pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<Reason
     {
         harms.push(Reason::IsSlower);
     }
+    if let Some(score) = &evidence.score {
+        if score.is_shifted() {
+            harms.push(Reason::ScoreShifted);
+        } else if score.is_spread_differently(policy.alpha) {
+            harms.push(Reason::ScoreSpread);
+        }
+    }
     if !harms.is_empty() {
         (Verdict::Rollback, harms)
     } else if evidence.latency.is_none() {
         (Verdict::Hold, vec![Reason::TooFewSamples])
     } else if excess > policy.failure_margin {
         (Verdict::Hold, vec![Reason::MayFailMoreOften])
+    } else if evidence.score.is_some_and(|score| score.difference.abs() > score.margin) {
+        (Verdict::Hold, vec![Reason::MayBeShifted])
     } else {
-        (Verdict::Promote, vec![Reason::LatencyIsFine, Reason::FailuresAreFine])
+        let score = evidence.score.map(|_| Reason::ScoreIsFine);
+        let fine = [Reason::LatencyIsFine, Reason::FailuresAreFine];
+        (Verdict::Promote, fine.into_iter().chain(score).collect())
     }
 }
 

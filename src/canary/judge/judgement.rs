@@ -126,7 +126,16 @@ pub(crate) mod tests {
 
     fn track(failures: u64, latencies_ms: &[f64]) -> TrackInputs {
         let latency: Moments = latencies_ms.iter().map(|ms| ms / 1e3).collect();
-        TrackInputs { requests: latencies_ms.len() as u64 + failures, failures, latency }
+        TrackInputs {
+            requests: latencies_ms.len() as u64 + failures,
+            failures,
+            latency,
+            score: Moments::new(),
+        }
+    }
+
+    fn inputs(stable: TrackInputs, canary: TrackInputs) -> Inputs {
+        Inputs { stable, canary, score_distribution_p_value: None }
     }
 
     fn judged(stable: TrackInputs, canary: TrackInputs) -> Judgement {
@@ -135,7 +144,7 @@ pub(crate) mod tests {
             1,
             "d",
             HealthPolicy::default(),
-            Inputs { stable, canary },
+            inputs(stable, canary),
             Mode::Manual,
             None,
         )
@@ -240,8 +249,7 @@ pub(crate) mod tests {
 
     #[test]
     fn either_judge_can_find_harm_and_promotion_takes_both() {
-        let inputs =
-            |ms| Inputs { stable: track(0, &around(1.0, 180)), canary: track(0, &around(ms, 20)) };
+        let inputs = |ms| inputs(track(0, &around(1.0, 180)), track(0, &around(ms, 20)));
         for (canary_ms, factor, verdict) in [
             (1.0, 1.0, Verdict::Promote),
             (1.0, 2.0, Verdict::Rollback),
@@ -270,8 +278,7 @@ pub(crate) mod tests {
     #[test]
     fn an_objection_of_the_sequential_judge_holds_the_promotion() {
         let revenue = crate::canary::judge::sequential::tests::revenue;
-        let inputs =
-            Inputs { stable: track(0, &around(1.0, 180)), canary: track(0, &around(1.0, 20)) };
+        let inputs = inputs(track(0, &around(1.0, 180)), track(0, &around(1.0, 20)));
         // (role of the revenue, its loss or nothing recorded, verdict, a word of the reason)
         for (role, loss, verdict, reason) in [
             ("signal", Some(0.0), Verdict::Promote, "no harmful difference"),
@@ -333,10 +340,7 @@ pub(crate) mod tests {
     fn a_judgement_holds_numbers_and_enums_and_no_prose() {
         for mode in [Mode::Manual, Mode::Automatic] {
             for (canary_ms, factor) in [(1.0, 1.0), (26.0, 1.0), (1.0, 2.0), (26.0, 2.0)] {
-                let inputs = Inputs {
-                    stable: track(0, &around(1.0, 180)),
-                    canary: track(3, &around(canary_ms, 20)),
-                };
+                let inputs = inputs(track(0, &around(1.0, 180)), track(3, &around(canary_ms, 20)));
                 let health = HealthPolicy::default();
                 let sequential = Some(sequential(factor));
                 let judgement = Judgement::new(1, 1, "d", health, inputs, mode, sequential);

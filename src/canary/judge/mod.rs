@@ -3,14 +3,16 @@
 //! - [`monitors`]: the state of the sequential judge, updated at each tick.
 //! - [`sequential`] and [`segment_scan`]: its conclusions from the metrics and from the segments; together
 //!   they are its [`evidence`].
-//! - [`health_check`]: two fixed-horizon tests; [`judgement`]: what both judges say, with the reasons.
+//! - [`health_check`]: fixed-horizon tests of latency, failures and score; [`judgement`]: what both judges say, with the reasons.
 //! - [`tick_log`], [`what_if`]: ticks kept to recompute a verdict, or to try another policy.
 //! - [`forecast`]: when to expect a verdict; [`sentences`]: all of this in words.
 
+pub mod coverage;
 pub mod evidence;
 pub mod forecast;
 pub mod health_check;
 pub mod judgement;
+pub mod margins;
 pub mod monitors;
 pub mod segment_scan;
 pub mod sentences;

@@ -215,7 +215,8 @@ fn where_a_finding_rolls_back_segments_and_metrics_share_alpha() {
     let hold = Traffic::new(SegmentHarm::Hold, 1).policy;
     let back = Traffic::new(SegmentHarm::RollBack, 1).policy;
     let acting = |policy: &JudgePolicy| -> f64 {
-        policy.by_segment().map(|metric| policy.harm_alpha(metric)).sum()
+        let acting = policy.metrics.iter().filter(|metric| metric.role.acts());
+        acting.map(|metric| policy.harm_alpha(metric)).sum()
     };
     assert!((acting(&hold) - 0.05).abs() < 1e-12 && (hold.segment_alpha() - 0.05).abs() < 1e-12);
     assert!((acting(&back) - 0.025).abs() < 1e-12 && (back.segment_alpha() - 0.025).abs() < 1e-12);
@@ -225,12 +226,12 @@ fn where_a_finding_rolls_back_segments_and_metrics_share_alpha() {
 fn segments_without_requests_count_as_hypotheses() {
     let mut traffic = Traffic::new(SegmentHarm::Hold, 1);
     let scan = traffic.evidence().segments.unwrap();
-    // Eight values and all others, latency and failures.
-    assert_eq!((scan.hypotheses, scan.findings.len()), (18, 0));
+    // Eight values and all others; latency, failures and score.
+    assert_eq!((scan.hypotheses, scan.findings.len()), (27, 0));
     let tick = traffic.second(50, |_| STABLE);
     traffic.monitors.tick(&tick);
     let evidence = traffic.evidence();
-    assert_eq!((evidence.segments.unwrap().hypotheses, evidence.by_segment.len()), (18, 8));
+    assert_eq!((evidence.segments.unwrap().hypotheses, evidence.by_segment.len()), (27, 8));
     let off = JudgePolicy::default();
     assert_eq!(SegmentScan::new(&off, &traffic.monitors.by_segment()), None);
 }

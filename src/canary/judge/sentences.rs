@@ -5,6 +5,7 @@
 use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
 use super::health_check::LatencyEvidence;
+use super::health_check::ScoreEvidence;
 use super::health_check::TrackInputs;
 use super::judgement::Judgement;
 use super::monitors::sample_ratio::RatioMeasured;
@@ -21,7 +22,9 @@ use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::judge_policy::STALL_FACTOR;
 use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Role;
+use crate::canary::policy::metric::Source;
 use crate::text::durations::duration;
 use crate::text::numbers::number;
 
@@ -30,10 +33,11 @@ mod forecast;
 mod metric;
 
 pub use comparison::Comparison;
-pub use comparison::Margins;
 pub use forecast::forecast;
+pub use metric::beyond_the_mean;
 pub use metric::harm;
 pub use metric::metric;
+pub use metric::shift;
 
 /// At most this many sentences are listed at once; the evidence holds all of them.
 const MAX_SENTENCES: usize = 5;
@@ -67,6 +71,10 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         Some(latency) => latency_difference(evidence, latency, conclusion),
         None => too_few_samples(policy, evidence),
     };
+    let score = |conclusion| match &evidence.score {
+        Some(score) => score_difference(score, conclusion),
+        None => too_few_samples(policy, evidence),
+    };
     let with_evidence = |render: &dyn Fn(&SequentialEvidence) -> String| {
         sequential.as_ref().map_or_else(|| NO_EVIDENCE.to_owned(), render)
     };
@@ -79,6 +87,10 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         }
         Reason::LatencyIsFine => latency("no harmful difference"),
         Reason::FailuresAreFine => failure_difference(evidence, "no harmful difference"),
+        Reason::ScoreShifted => score("shifted more than allowed"),
+        Reason::MayBeShifted => score("shifted more than allowed, but possibly by chance"),
+        Reason::ScoreSpread => score("spread differs more than allowed"),
+        Reason::ScoreIsFine => score("no gross difference"),
         Reason::Metrics => {
             with_evidence(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
         }
@@ -99,6 +111,13 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
     let of = |classification| -> Vec<(&Metric, &MetricEvidence)> {
         let is_meant = |(_, evidence): &(&Metric, &MetricEvidence)| {
             evidence.role != Role::Advisory && evidence.classification == classification
+        };
+        let is_meant = |it: &(&Metric, &MetricEvidence)| {
+            let is_awaited = match classification {
+                Classification::Pass | Classification::Fail => true,
+                Classification::Inconclusive | Classification::Insufficient => it.0.required,
+            };
+            is_awaited && is_meant(it)
         };
         policy.metrics.iter().zip(&conclusion.metrics).filter(is_meant).collect()
     };
@@ -142,6 +161,12 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
         Concern::SampleRatio => {
             sample_ratio(&sequential.ratio).unwrap_or_else(|| "sample ratio".to_owned())
         }
+        Concern::Shift(name) => {
+            let mut metrics = sequential.metrics();
+            let meant = metrics.find(|(metric, _)| metric.name == *name);
+            let meant = meant.map_or_else(|| name.to_string(), |(one, it)| shift(one, it));
+            format!("{meant}{}", flips(sequential, name))
+        }
         Concern::Segment { segment, metric } => {
             let mut metrics = sequential.policy.by_segment();
             let meant = metrics.find(|one| one.name == *metric);
@@ -156,6 +181,21 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
             format!("segment {segment}: {}", harm(meant, &evidence))
         }
     }
+}
+
+/// The share of flipped labels, where pairs were compared, to judge a shift of another metric by.
+fn flips(sequential: &SequentialEvidence, shifted: &MetricName) -> String {
+    let mut metrics = sequential.metrics();
+    let flips = metrics.find(|(metric, _)| metric.source == Source::ShadowFlips);
+    let flips = flips.filter(|(metric, _)| metric.name != *shifted);
+    match flips.and_then(|(_, evidence)| evidence.effect) {
+        Some(share) => format!("; {} % of the labels flip", number(round(100.0 * share))),
+        None => String::new(),
+    }
+}
+
+fn round(percent: f64) -> f64 {
+    (10.0 * percent).round() / 10.0
 }
 
 /// A sample ratio mismatch, if there is one.
@@ -192,6 +232,14 @@ fn latency_difference(evidence: &Evidence, latency: &LatencyEvidence, conclusion
         duration(latency.interval_seconds.0),
         duration(latency.interval_seconds.1),
         duration(latency.margin_seconds),
+    )
+}
+
+fn score_difference(score: &ScoreEvidence, conclusion: &str) -> String {
+    let ScoreEvidence { difference, margin, stable_spread, canary_spread, .. } = score;
+    format!(
+        "score: {conclusion}: mean {difference:+.3} against stable (allowed {margin:.3}), standard deviation \
+         {canary_spread:.3} against {stable_spread:.3}"
     )
 }
 

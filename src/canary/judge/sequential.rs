@@ -1,7 +1,8 @@
 //! Sequential judge: the verdict on all metrics, valid however often it is read.
 //!
 //! ```text
-//! fail           harm beyond the tolerated margin is shown, at the metric's part of alpha
+//! fail           harm beyond the tolerated margin is shown, at the metric's part of alpha; of scores a
+//!                difference beyond the harmful margin
 //! insufficient   too few samples on either track
 //! pass           non-inferiority within the accepted margin is shown, at alpha
 //! inconclusive   neither
@@ -10,7 +11,7 @@
 //!                0 if a critical metric fails
 //! rollback       a guardrail fails, a critical metric fails, or the failed weight is so large that the
 //!                score can no longer rise above the rollback score
-//! promote        every guardrail passes, no signal lacks samples, and the score is high enough
+//! promote        every required guardrail passes, no signal lacks samples, and the score is high enough
 //! hold           otherwise
 //! ```
 //!
@@ -21,6 +22,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::margins::Margins;
 use super::monitors::metric::Measured;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
@@ -69,8 +71,10 @@ pub(crate) fn evidence(
 ) -> MetricEvidence {
     let harm_threshold = policy.harm_alpha(metric);
     let interval = measured.effect.interval(policy.alpha, TUNED_FOR);
-    let enough = measured.counts.stable.min(measured.counts.canary) >= metric.min_samples;
-    let classification = if measured.harm.reached(harm_threshold) {
+    let seen = measured.counts.stable.min(measured.counts.canary);
+    let enough = seen >= metric.min_samples;
+    let is_harm = measured.harm.reached(harm_threshold) && (metric.required || enough);
+    let classification = if is_harm {
         Classification::Fail
     } else if !enough {
         Classification::Insufficient
@@ -79,20 +83,30 @@ pub(crate) fn evidence(
     } else {
         Classification::Inconclusive
     };
-    MetricEvidence {
+    let is_compared = seen > 0;
+    let is_failing = classification == Classification::Fail;
+    let shift = measured.shift.filter(|_| metric.holds() && !is_failing);
+    let mut evidence = MetricEvidence {
         metric: metric.name.clone(),
         role: metric.role,
         classification,
         samples: measured.counts,
-        harm_p_value: measured.harm.always_valid_p(),
+        harm_p_value: is_compared.then(|| measured.harm.always_valid_p()),
         harm_threshold,
-        proven_p_value: measured.proven.always_valid_p(),
+        proven_p_value: (is_compared && !is_failing).then(|| measured.proven.always_valid_p()),
         proven_threshold: policy.alpha,
-        effect: measured.effect.effect().map(|(effect, _)| effect),
-        interval: interval.map(|interval| [interval.low, interval.high]),
+        effect: measured.effect.effect().map(|(effect, _)| effect).filter(|_| is_compared),
+        is_shifted: shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
+        interval: interval.map(|interval| [interval.low, interval.high]).filter(|_| is_compared),
         stable_mean: measured.stable_mean,
         stable_spread: measured.stable_spread,
-    }
+        canary_spread: measured.canary_spread,
+        distance: measured.distance,
+    };
+    let margins = Margins::new(metric, &evidence);
+    let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, &evidence, *bounds);
+    evidence.interval = evidence.interval.filter(agrees);
+    evidence
 }
 
 /// The weights of the metrics that act, by their classification.
@@ -122,6 +136,14 @@ impl Tally {
                 continue;
             }
             let is_guardrail = metric.role == Role::Guardrail;
+            if !metric.required
+                && matches!(
+                    evidence.classification,
+                    Classification::Insufficient | Classification::Inconclusive
+                )
+            {
+                continue;
+            }
             tally.all += metric.weight;
             tally.guardrails_pass &=
                 !is_guardrail || evidence.classification == Classification::Pass;

@@ -56,23 +56,35 @@ pub struct MetricEvidence {
     pub classification: Classification,
     /// How many samples were observed.
     pub samples: Counts,
-    /// Always-valid p-value against "no worse than tolerated" (harm).
-    pub harm_p_value: f64,
+    /// Always-valid p-value against "no worse than tolerated" (harm); of scores "within the harmful margin". `None`
+    /// before both tracks have a sample.
+    pub harm_p_value: Option<f64>,
     /// Below it the metric fails.
     pub harm_threshold: f64,
-    /// Always-valid p-value against "worse than accepted" (non-inferiority).
-    pub proven_p_value: f64,
+    /// Always-valid p-value against "worse than accepted" (non-inferiority). `None` before both tracks have a
+    /// sample, and for a metric that fails.
+    pub proven_p_value: Option<f64>,
     /// Below it the metric may pass.
     pub proven_threshold: f64,
     /// Canary minus stable in the metric's unit (seconds, a share of requests, a probability).
     pub effect: Option<f64>,
-    /// Its confidence sequence at 1 - alpha, for display; the p-values decide.
+    /// Whether a difference beyond the tolerated margin is shown, short of harm: it holds a rollout by plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shifted: bool,
+    /// Its confidence sequence at 1 - alpha, for display; the p-values decide. `None` where it would contradict the
+    /// classification, which rests on other statistics.
     pub interval: Option<[f64; 2]>,
     /// Stable's recent mean, to express the effect as a ratio.
     pub stable_mean: Option<f64>,
-    /// For a difference in shadow: the standard deviation of stable's recent values.
+    /// For scores: the standard deviation of stable's recent values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_spread: Option<f64>,
+    /// For scores of split traffic: the same of the canary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_spread: Option<f64>,
+    /// For scores in shadow: the mean size of the differences between the two answers to a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
 }
 
 /// Why a verdict was reached. The numbers are in the evidence of the same judgement.
@@ -91,6 +103,14 @@ pub enum Reason {
     LatencyIsFine,
     /// Health check: no harmful difference in failures.
     FailuresAreFine,
+    /// Health check: the canary's scores are grossly shifted.
+    ScoreShifted,
+    /// Health check: the canary's scores hardly vary, or far more than stable's.
+    ScoreSpread,
+    /// Health check: the canary's scores are shifted by more than allowed, perhaps by chance.
+    MayBeShifted,
+    /// Health check: no gross difference of the scores.
+    ScoreIsFine,
     /// Sequential judge: the metrics together.
     Metrics,
     /// Sequential judge: one metric.
@@ -114,4 +134,6 @@ pub enum Concern {
     },
     /// The tracks' shares of the requests are not those of the split.
     SampleRatio,
+    /// The scores have shifted by more than is tolerated. A person may accept it.
+    Shift(MetricName),
 }

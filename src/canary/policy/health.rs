@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::stats::Margin;
+
 /// The thresholds of both tests.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HealthPolicy {
@@ -18,7 +20,15 @@ pub struct HealthPolicy {
     /// A slowdown up to this is allowed as well, in seconds. Default 0.0001: users do not notice 0.1 ms, and two
     /// logistic regressions differ by 40 ns.
     pub absolute_margin_seconds: f64,
+    /// A shift of the scores beyond the larger of this many standard deviations of stable's scores and this amount is
+    /// harm; `None`: scores are not judged. Default 0.5 and 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gross_shift: Option<Margin>,
 }
+
+/// A shift of the scores beyond this is another model. A retrained one moves by less than a tenth of a standard
+/// deviation.
+pub const GROSS_SHIFT: Margin = Margin { relative: 0.5, absolute: 0.1 };
 
 impl Default for HealthPolicy {
     fn default() -> HealthPolicy {
@@ -28,6 +38,7 @@ impl Default for HealthPolicy {
             relative_margin: 0.05,
             failure_margin: 0.01,
             absolute_margin_seconds: 0.0001,
+            gross_shift: Some(GROSS_SHIFT),
         }
     }
 }

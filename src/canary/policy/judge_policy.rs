@@ -14,6 +14,8 @@ use super::source::Direction;
 use super::source::Origin;
 use super::source::Role;
 use super::source::Source;
+use crate::stats::Harm;
+use crate::stats::Margin;
 use crate::text::fields::FieldError;
 
 /// What the sequential judge judges, and by which thresholds.
@@ -28,6 +30,10 @@ pub struct JudgePolicy {
     pub promote_score: f64,
     /// The canary is rolled back once its score can only end at or below this. Default 60.
     pub rollback_score: f64,
+    /// Whether the canary is meant to score differently: then the metrics that compare scores are shown and decide
+    /// nothing, unless the policy gives them a role. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expect_shift: bool,
     /// The segments that are judged on their own. Default none.
     #[serde(default, skip_serializing_if = "Segments::is_off")]
     pub segments: Segments,
@@ -44,7 +50,10 @@ pub const STALL_FACTOR: f64 = 3.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PairSource {
     /// The rollout shadows.
-    InShadow,
+    InShadow {
+        /// Whether a promotion waits for the pairs. It does not if the shadow may end without them.
+        is_required: bool,
+    },
     /// It does not shadow, but recent requests are kept and can be replayed to the canary. They are judged only
     /// by metrics that the deployment names.
     WhenAskedAgain,
@@ -61,7 +70,7 @@ impl JudgePolicy {
         health: &HealthPolicy,
         given: &JudgePolicyOverride,
     ) -> Result<JudgePolicy, FieldError> {
-        let (alpha, metrics) = (health.alpha, defaults(Origin::Requests, health));
+        let (alpha, metrics) = (health.alpha, built_in(health));
         JudgePolicy { alpha, metrics, ..JudgePolicy::default() }.changed(health, given)
     }
 
@@ -89,7 +98,10 @@ impl JudgePolicy {
             let before = place.map(|place| metrics[place].source);
             let source = one.source.or(before).unwrap_or_else(|| Source::of(one.name.as_str()));
             let default = match place {
-                Some(place) if metrics[place].source == source => metrics[place].clone(),
+                // A metric that nothing waits for becomes an ordinary one when it is named.
+                Some(place) if metrics[place].source == source && metrics[place].required => {
+                    metrics[place].clone()
+                }
                 Some(_) | None => default_of(source, one, health)?,
             };
             let metric = one.over(default)?;
@@ -101,6 +113,9 @@ impl JudgePolicy {
         if metrics.len() > MAX_METRICS {
             return Err(too_many(metrics.len()));
         }
+        let expect_shift = given.expect_shift.unwrap_or(self.expect_shift);
+        let is_new = expect_shift && !self.expect_shift;
+        metrics.iter_mut().filter(|metric| is_new && !given.has_role(metric)).for_each(expected);
         guarded(&metrics)?;
         let promote_score = given.promote_score.unwrap_or(self.promote_score);
         let rollback_score = given.rollback_score.unwrap_or(self.rollback_score);
@@ -115,7 +130,8 @@ impl JudgePolicy {
         }
         let harm = given.segment_harm.unwrap_or(self.segments.harm);
         let segments = Segments { harm, ..self.segments.clone() };
-        Ok(JudgePolicy { alpha: self.alpha, metrics, promote_score, rollback_score, segments })
+        let alpha = self.alpha;
+        Ok(JudgePolicy { alpha, metrics, promote_score, rollback_score, expect_shift, segments })
     }
 
     /// The policy of one rollout. A rollout that shadows is also judged by its pairs. One that does not is not,
@@ -133,14 +149,16 @@ impl JudgePolicy {
         let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
         let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
         match (pairs, named) {
-            (PairSource::InShadow, _) => {
+            (PairSource::InShadow { is_required }, _) => {
                 let is_new = |metric: &Metric| {
                     let is_same =
                         |other: &Metric| other.name == metric.name || other.source == metric.source;
                     !self.metrics.iter().any(is_same)
                 };
-                let added: Vec<Metric> =
+                let mut added: Vec<Metric> =
                     defaults(Origin::Shadow, health).into_iter().filter(is_new).collect();
+                added.iter_mut().filter(|_| self.expect_shift).for_each(expected);
+                added.iter_mut().for_each(|metric| metric.required = is_required);
                 self.metrics.extend(added);
                 return Ok(self);
             }
@@ -171,6 +189,26 @@ impl JudgePolicy {
         alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
     }
 
+    /// The level at which a shift holds: alpha is shared by the metrics that can hold. Holds are in addition to
+    /// rollbacks: a harmless canary is held with a probability of at most alpha.
+    pub fn shift_alpha(&self, metric: &Metric) -> f64 {
+        let holding = self.metrics.iter().filter(|metric| metric.holds());
+        let all = holding.map(|metric| metric.weight).sum::<f64>();
+        self.alpha * metric.weight / all.max(metric.weight)
+    }
+
+    /// The shift of the scores that is harm by itself; `None` if scores decide nothing.
+    pub fn gross_shift(&self) -> Option<Margin> {
+        let mut metrics = self.metrics.iter();
+        metrics.find(|it| it.source == Source::Score && it.role == Role::Guardrail)?.harmful
+    }
+
+    /// The policy of a server that accepts no labels: without metrics of labels that are not required.
+    pub fn without_optional_labels(mut self) -> JudgePolicy {
+        self.metrics.retain(|metric| metric.required || !metric.source.is_of_labels());
+        self
+    }
+
     /// The metrics that are judged by segment: those that act and that serin observes at each request.
     pub fn by_segment(&self) -> impl Iterator<Item = &Metric> {
         let is_judged = |metric: &&Metric| metric.role.acts() && metric.source.is_of_requests();
@@ -195,11 +233,32 @@ impl Default for JudgePolicy {
     fn default() -> JudgePolicy {
         JudgePolicy {
             alpha: HealthPolicy::default().alpha,
-            metrics: defaults(Origin::Requests, &HealthPolicy::default()),
+            metrics: built_in(&HealthPolicy::default()),
             promote_score: 95.0,
             rollback_score: 60.0,
+            expect_shift: false,
             segments: Segments::default(),
         }
+    }
+}
+
+/// From this many labels of each track on log loss counts: the first ones may be of special cases.
+const MIN_LABELS: u64 = 100;
+
+/// The metrics of every rollout. Without labels the log loss is absent, and no promotion waits for it: a proof takes
+/// thousands of labels.
+fn built_in(health: &HealthPolicy) -> Vec<Metric> {
+    let loss = Metric::new(Source::LogLoss, Harm::Higher, health);
+    let loss = Metric { min_samples: MIN_LABELS, required: false, ..loss };
+    let mut metrics = defaults(Origin::Requests, health);
+    metrics.push(loss);
+    metrics
+}
+
+/// A metric of a canary that is meant to score differently.
+fn expected(metric: &mut Metric) {
+    if metric.source.is_of_scores() {
+        metric.role = Role::Advisory;
     }
 }
 

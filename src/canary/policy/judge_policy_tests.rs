@@ -14,14 +14,44 @@ fn harm_alphas(policy: &JudgePolicy) -> Vec<f64> {
 }
 
 #[test]
-fn the_default_guards_latency_and_failures_and_reports_the_score() {
+fn the_default_guards_latency_failures_score_and_log_loss() {
     let default = JudgePolicy::default();
     assert_eq!(policy(""), Ok(default.clone()));
     let roles: Vec<_> = default.metrics.iter().map(|m| (m.name.as_str(), m.role)).collect();
-    let expected =
-        [("latency", Role::Guardrail), ("failures", Role::Guardrail), ("score", Role::Advisory)];
+    let expected = ["latency", "failures", "score", "log_loss"].map(|it| (it, Role::Guardrail));
     assert_eq!(roles, expected);
-    assert_eq!(harm_alphas(&default), [0.025, 0.025, 0.05]);
+    assert_eq!(harm_alphas(&default), [0.0125; 4]);
+    // Without labels nothing waits for the log loss, and from 100 labels on its harm counts.
+    let required: Vec<_> = default.metrics.iter().map(|m| (m.required, m.min_samples)).collect();
+    assert_eq!(required, [(true, 20), (true, 20), (true, 20), (false, 100)]);
+}
+
+#[test]
+fn an_expected_shift_makes_the_metrics_of_scores_advisory() {
+    let health = HealthPolicy::default();
+    let expected = policy("expect_shift = true").unwrap();
+    assert_eq!(expected.gross_shift(), None);
+    let shadowing = expected
+        .of_rollout(&health, &Default::default(), PairSource::InShadow { is_required: true })
+        .unwrap();
+    for metric in &shadowing.metrics {
+        let is_advisory = metric.role == Role::Advisory;
+        let meant = metric.source.is_of_scores() || metric.name.as_str() == "shadow_latency";
+        assert_eq!(is_advisory, meant, "{}", metric.name);
+    }
+    let kept = "expect_shift = true\n[[metrics]]\nname = \"score\"\nrole = \"guardrail\"";
+    assert!(policy(kept).unwrap().gross_shift().is_some(), "a role that is given stays");
+}
+
+#[test]
+fn a_wider_tolerance_moves_the_harm_with_it() {
+    let of = |toml: &str| policy(toml).unwrap().metrics[2].harm_margin();
+    let score = "[[metrics]]\nname = \"score\"\n";
+    assert_eq!(of(score), Margin { relative: 0.5, absolute: 0.1 });
+    let wide = format!("{score}tolerated = {{ relative = 0.8, absolute = 0.05 }}");
+    assert_eq!(of(&wide), Margin { relative: 0.8, absolute: 0.1 });
+    let given = format!("{score}harmful = {{ relative = 1, absolute = 0.3 }}");
+    assert_eq!(of(&given), Margin { relative: 1.0, absolute: 0.3 });
 }
 
 #[test]
@@ -53,12 +83,12 @@ fn an_override_changes_a_built_in_metric_or_adds_one() {
         "#,
     )
     .unwrap();
-    assert_eq!(policy.metrics.len(), 4);
+    assert_eq!(policy.metrics.len(), 5);
     assert_eq!(policy.metrics[0].accepted, Margin { relative: 0.2, absolute: 0.001 });
     assert_eq!(policy.metrics[0].tolerated, Margin { relative: 0.05, absolute: 0.0001 });
-    let revenue = &policy.metrics[3];
+    let revenue = &policy.metrics[4];
     assert_eq!((revenue.source, revenue.harm), (Source::Recorded, Harm::Lower));
-    let expected = [0.03, 0.01, 0.05, 0.01];
+    let expected = [3.0, 1.0, 1.0, 1.0, 1.0].map(|weight| 0.05 * weight / 7.0);
     let close = |(found, expected): (f64, f64)| (found - expected).abs() < 1e-12;
     assert!(harm_alphas(&policy).into_iter().zip(expected).all(close), "{policy:?}");
 }
@@ -69,8 +99,9 @@ fn a_loss_is_judged_by_its_mean() {
     let metric = &judged.metrics[3];
     assert_eq!((metric.source, metric.harm), (Source::LogLoss, Harm::Higher));
     assert_eq!((metric.test, metric.role), (Test::Mean, Role::Guardrail));
+    assert!(metric.required, "a metric that is named is awaited");
     let recorded = "[[metrics]]\nname = \"brier\"\nsource = \"recorded\"\nharm = \"lower\"";
-    assert_eq!(policy(recorded).unwrap().metrics[3].source, Source::Recorded);
+    assert_eq!(policy(recorded).unwrap().metrics[4].source, Source::Recorded);
 }
 
 #[test]
@@ -82,15 +113,18 @@ fn only_a_rollout_that_shadows_is_judged_by_pairs() {
     let default = JudgePolicy::default();
     let given = JudgePolicyOverride::default();
     assert_eq!(default.clone().of_rollout(&health, &given, PairSource::Never), Ok(default.clone()));
-    let shadowing = default.clone().of_rollout(&health, &given, PairSource::InShadow).unwrap();
-    let [score, flips, failures, latency] = &names(&shadowing)[3..] else { panic!() };
+    let shadowing = default
+        .clone()
+        .of_rollout(&health, &given, PairSource::InShadow { is_required: true })
+        .unwrap();
+    let [score, flips, failures, latency] = &names(&shadowing)[4..] else { panic!() };
     for (found, named) in
         [(score, "shadow_score"), (flips, "shadow_flips"), (failures, "shadow_failures")]
     {
         assert_eq!((found.0.as_str(), found.1), (named, Role::Guardrail));
     }
     assert_eq!((latency.0.as_str(), latency.1), ("shadow_latency", Role::Advisory));
-    assert_eq!(harm_alphas(&shadowing)[..2], [0.01, 0.01]);
+    assert_eq!(harm_alphas(&shadowing)[..2], [0.05 / 7.0; 2]);
     // Configured shadow metrics apply to a rollout that shadows, and are ignored by one that does not.
     let toml = "[[metrics]]\nname = \"shadow_flips\"\nrole = \"signal\"\n\
                 accepted = { absolute = 0.3 }";
@@ -99,13 +133,14 @@ fn only_a_rollout_that_shadows_is_judged_by_pairs() {
         configured.clone().of_rollout(&health, &given, PairSource::Never),
         Ok(default.clone())
     );
-    let judged = configured.of_rollout(&health, &given, PairSource::InShadow).unwrap();
-    assert_eq!(names(&judged)[3], ("shadow_flips".to_owned(), Role::Signal));
-    assert_eq!(judged.metrics.len(), 7);
+    let judged =
+        configured.of_rollout(&health, &given, PairSource::InShadow { is_required: true }).unwrap();
+    assert_eq!(names(&judged)[4], ("shadow_flips".to_owned(), Role::Signal));
+    assert_eq!(judged.metrics.len(), 8);
     let given = toml::from_str(toml).unwrap();
     let named = default.changed(&health, &given).unwrap();
     let again = named.clone().of_rollout(&health, &given, PairSource::WhenAskedAgain).unwrap();
-    assert_eq!(names(&again).len(), 4);
+    assert_eq!(names(&again).len(), 5);
     let refused = named.of_rollout(&health, &given, PairSource::Never);
     assert_eq!(refused.unwrap_err().path, "metrics.shadow_flips");
 }
@@ -116,7 +151,7 @@ fn recorded_scores_can_replace_predicted_ones() {
         "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
     )
     .unwrap();
-    assert_eq!((policy.metrics.len(), policy.metrics[2].source), (3, Source::Recorded));
+    assert_eq!((policy.metrics.len(), policy.metrics[2].source), (4, Source::Recorded));
 }
 
 #[test]
@@ -132,7 +167,13 @@ fn an_invalid_value_is_named_with_a_remedy() {
         ("[[metrics]]\nname = \"latency\"\nmin_samples = 1", "min_samples: 1"),
         ("[[metrics]]\nname = \"latency\"\ntolerated = { relative = -1 }", "tolerated.relative"),
         ("[[metrics]]\nname = \"score\"\naccepted = {}", "more than 0"),
-        ("[[metrics]]\nname = \"score\"\ncritical = true", "critical: true"),
+        ("[[metrics]]\nname = \"score\"\nrole = \"advisory\"\ncritical = true", "critical: true"),
+        ("[[metrics]]\nname = \"score\"\ntest = \"rank\"", "test: rank"),
+        ("[[metrics]]\nname = \"latency\"\nharmful = { relative = 1 }", "latency.harmful"),
+        (
+            "[[metrics]]\nname = \"score\"\nharmful = { relative = 0.1, absolute = 0.2 }",
+            "harmful.relative: 0.1",
+        ),
         ("[[metrics]]\nname = \"failures\"\nharm = \"lower\"", "harm: lower"),
         ("[[metrics]]\nname = \"failures\"\ntest = \"rank\"", "test: rank"),
         ("[[metrics]]\nname = \"brier\"\nharm = \"lower\"", "harm: lower"),
@@ -155,8 +196,9 @@ fn an_invalid_value_is_named_with_a_remedy() {
         ("promote_score = 101", "promote_score: 101"),
         ("rollback_score = 95", "rollback_score: 95"),
         (
-            "[[metrics]]\nname = \"latency\"\nrole = \"advisory\"\n[[metrics]]\nname = \
-             \"failures\"\nrole = \"signal\"",
+            "expect_shift = true\n[[metrics]]\nname = \"latency\"\nrole = \"advisory\"\n\
+             [[metrics]]\nname = \"failures\"\nrole = \"signal\"\n\
+             [[metrics]]\nname = \"log_loss\"\nrole = \"signal\"",
             "metrics: none is a guardrail",
         ),
     ] {
@@ -165,5 +207,5 @@ fn an_invalid_value_is_named_with_a_remedy() {
     }
     let many: String =
         (0..14).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
-    assert!(policy(&many).unwrap_err().to_string().contains("17 entries"));
+    assert!(policy(&many).unwrap_err().to_string().contains("18 entries"));
 }

@@ -32,6 +32,10 @@ pub struct Metric {
     pub role: Role,
     /// A difference up to this is not harm. For failures a ratio of the rates: only the relative part.
     pub tolerated: Margin,
+    /// A difference beyond this is harm, and one beyond `tolerated` holds a rollout by plan. `None`: a difference
+    /// beyond `tolerated` is harm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harmful: Option<Margin>,
     /// A difference shown to be within this counts as none. For failures a difference of the rates: only the
     /// absolute part.
     pub accepted: Margin,
@@ -43,6 +47,8 @@ pub struct Metric {
     pub min_samples: u64,
     /// Which functions of the values are compared.
     pub test: Test,
+    /// Whether a promotion waits until the metric has passed. Otherwise it counts only once it has failed.
+    pub required: bool,
 }
 
 /// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
@@ -110,7 +116,19 @@ impl Metric {
             critical: false,
             min_samples: health.min_samples,
             test: properties.test,
+            harmful: properties.harmful,
+            required: true,
         }
+    }
+
+    /// A difference beyond this is harm.
+    pub fn harm_margin(&self) -> Margin {
+        self.harmful.unwrap_or(self.tolerated)
+    }
+
+    /// Whether a difference beyond what is tolerated, and short of harm, holds a rollout by plan.
+    pub fn holds(&self) -> bool {
+        self.harmful.is_some() && self.role == Role::Guardrail
     }
 }
 

@@ -30,6 +30,8 @@ pub struct MetricOverride {
     pub role: Option<Role>,
     /// See [`Metric::tolerated`].
     pub tolerated: Option<Margin>,
+    /// See [`Metric::harmful`]; only for metrics that compare scores.
+    pub harmful: Option<Margin>,
     /// See [`Metric::accepted`].
     pub accepted: Option<Margin>,
     /// See [`Metric::weight`].
@@ -40,6 +42,8 @@ pub struct MetricOverride {
     pub min_samples: Option<u64>,
     /// See [`Metric::test`].
     pub test: Option<Test>,
+    /// See [`Metric::required`]; a metric that is named is required unless it says otherwise.
+    pub required: Option<bool>,
 }
 
 /// Changes to the policy.
@@ -54,6 +58,15 @@ pub struct JudgePolicyOverride {
     pub rollback_score: Option<f64>,
     /// See [`Segments::harm`](super::segments::Segments::harm).
     pub segment_harm: Option<SegmentHarm>,
+    /// See [`expect_shift`](super::judge_policy::JudgePolicy::expect_shift).
+    pub expect_shift: Option<bool>,
+}
+
+impl JudgePolicyOverride {
+    /// Whether it gives this metric a role.
+    pub(super) fn has_role(&self, metric: &Metric) -> bool {
+        self.metrics.iter().any(|one| one.name == metric.name && one.role.is_some())
+    }
 }
 
 impl MetricOverride {
@@ -62,32 +75,56 @@ impl MetricOverride {
     /// # Errors
     /// Names the first field that is out of range.
     pub(crate) fn over(&self, default: Metric) -> Result<Metric, FieldError> {
+        let tolerated = self.tolerated.unwrap_or(default.tolerated);
+        // Wider tolerance moves the harm with it.
+        let widened = |harmful: Margin| Margin {
+            relative: harmful.relative.max(tolerated.relative),
+            absolute: harmful.absolute.max(tolerated.absolute),
+        };
         let metric = Metric {
             name: self.name.clone(),
             source: default.source,
             harm: self.harm.unwrap_or(default.harm),
             role: self.role.unwrap_or(default.role),
-            tolerated: self.tolerated.unwrap_or(default.tolerated),
+            tolerated,
+            harmful: self.harmful.or(default.harmful.map(widened)),
             accepted: self.accepted.unwrap_or(default.accepted),
             weight: self.weight.unwrap_or(default.weight),
             critical: self.critical.unwrap_or(default.critical),
             min_samples: self.min_samples.unwrap_or(default.min_samples),
             test: self.test.unwrap_or(default.test),
+            required: self.required.unwrap_or(true),
         };
         let out = |field: &str, value: String, allowed: &str| {
             Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
         };
-        let Metric { tolerated, accepted, weight, .. } = metric;
+        let Metric { accepted, weight, .. } = metric;
+        let harm_margin = metric.harm_margin();
         let parts = [
             ("tolerated.relative", tolerated.relative),
             ("tolerated.absolute", tolerated.absolute),
             ("accepted.relative", accepted.relative),
             ("accepted.absolute", accepted.absolute),
+            ("harmful.relative", harm_margin.relative),
+            ("harmful.absolute", harm_margin.absolute),
         ];
         for (field, value) in parts {
             if !(value >= 0.0 && value.is_finite()) {
                 return out(field, value.to_string(), "0 or more");
             }
+        }
+        for (field, least, value) in [
+            ("harmful.relative", tolerated.relative, harm_margin.relative),
+            ("harmful.absolute", tolerated.absolute, harm_margin.absolute),
+        ] {
+            if value < least {
+                return out(field, value.to_string(), &format!("at least the tolerated {least}"));
+            }
+        }
+        if self.harmful.is_some() && !metric.source.is_of_scores() {
+            let allowed =
+                "score, shadow_score and shadow_flips only; elsewhere more than tolerated is harm";
+            return out("harmful", "a margin".to_owned(), allowed);
         }
         if !(weight > 0.0 && weight <= 1e6) {
             return out("weight", weight.to_string(), "more than 0 and at most 1000000");
@@ -105,21 +142,26 @@ impl MetricOverride {
             return out("harm", word(metric.harm), &word(harm));
         }
         match properties.monitor {
-            MonitorKind::Failures | MonitorKind::Pairs if metric.test != Test::Combined => {
+            MonitorKind::Failures | MonitorKind::Pairs | MonitorKind::Shift
+                if metric.test != Test::Combined =>
+            {
                 return out("test", word(metric.test), "combined");
             }
-            MonitorKind::Failures | MonitorKind::Pairs | MonitorKind::Values(_) => {}
+            MonitorKind::Failures
+            | MonitorKind::Pairs
+            | MonitorKind::Shift
+            | MonitorKind::Values(_) => {}
         }
-        if let MonitorKind::Pairs = properties.monitor {
-            // Differences of pairs lie between -1 and 1.
-            for (field, value) in [parts[1], parts[3]] {
+        if let MonitorKind::Pairs | MonitorKind::Shift = properties.monitor {
+            // Differences of probabilities lie between -1 and 1.
+            for (field, value) in [parts[1], parts[3], parts[5]] {
                 if value >= 1.0 {
                     return out(field, value.to_string(), "less than 1");
                 }
             }
         }
         if properties.margin == MarginKind::Absolute {
-            for (field, value) in [parts[0], parts[2]] {
+            for (field, value) in [parts[0], parts[2], parts[4]] {
                 if value != 0.0 {
                     return out(field, value.to_string(), "0; of shares the absolute part counts");
                 }

@@ -79,7 +79,7 @@ pub enum Mode {
 
 impl Mode {
     /// Whether a person decides.
-    pub(super) fn is_manual(&self) -> bool {
+    pub(crate) fn is_manual(&self) -> bool {
         match self {
             Mode::Manual => true,
             Mode::Automatic => false,

@@ -58,6 +58,13 @@ pub struct PlannedStep {
     /// Minimum duration; `None`: until a person resumes the rollout.
     #[serde(with = "OptionalDurationWithin::<0, MONTH>", skip_serializing_if = "Option::is_none")]
     pub bake: Option<Duration>,
+    /// A step in shadow alone ends after this long, even with too few pairs for its guardrails to pass. `None`: it waits
+    /// for them.
+    #[serde(
+        with = "OptionalDurationWithin::<SECOND, MONTH>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub at_most: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -67,13 +74,15 @@ struct StepFields {
     shadow: Option<Weight>,
     #[serde(default, with = "OptionalDurationWithin::<0, MONTH>")]
     bake: Option<Duration>,
+    #[serde(default, with = "OptionalDurationWithin::<SECOND, MONTH>")]
+    at_most: Option<Duration>,
 }
 
 impl From<StepFields> for PlannedStep {
-    fn from(StepFields { weight, shadow, bake }: StepFields) -> PlannedStep {
+    fn from(StepFields { weight, shadow, bake, at_most }: StepFields) -> PlannedStep {
         let all = Weight::from_basis_points(Weight::WHOLE).unwrap_or_default();
         let default = if weight.is_zero() { all } else { Weight::ZERO };
-        PlannedStep { weight, shadow: shadow.unwrap_or(default), bake }
+        PlannedStep { weight, shadow: shadow.unwrap_or(default), bake, at_most }
     }
 }
 
@@ -114,6 +123,9 @@ pub const MAX_ABOVE_CEILING: u32 = 8;
 /// A p99 of fewer samples is their largest.
 pub const MIN_SAMPLES_FOR_P99: u64 = 200;
 
+/// A template does not wait longer for pairs: with enough traffic they take seconds.
+const MAX_SHADOW: Duration = Duration::from_secs(120);
+
 /// Upper limit for the steps of a plan; more is probably a typing error.
 pub const MAX_STEPS: usize = 50;
 
@@ -127,12 +139,12 @@ impl Default for Triggers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Template {
-    /// 1, 5, 10, 25, 50 % over seven hours, and a person agrees to the promotion.
+    /// Shadow, then 1, 5, 10, 25, 50 % over seven hours, and a person agrees to the promotion.
     Careful,
-    /// 1, 5, 25, 50 % over an hour.
+    /// Shadow, then 1, 5, 25, 50 % over an hour.
     #[default]
     Standard,
-    /// 10, 50 % over ten minutes.
+    /// Shadow, then 10, 50 % over ten minutes.
     Fast,
 }
 
@@ -149,15 +161,22 @@ impl Template {
         }
     }
 
-    /// The plan it stands for.
+    /// The plan it stands for. Each begins in shadow: pairs show a wrong model before a user meets it.
     pub fn plan(self) -> Plan {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let steps = |steps: &[(u16, u64)]| -> Vec<PlannedStep> {
             let step = |&(percent, bake): &(u16, u64)| {
-                let weight = Weight::from_basis_points(100 * percent)?;
-                Some(PlannedStep { weight, shadow: Weight::ZERO, bake: Some(minutes(bake)) })
+                let (weight, bake) =
+                    (Weight::from_basis_points(100 * percent)?, Some(minutes(bake)));
+                Some(PlannedStep { weight, shadow: Weight::ZERO, bake, at_most: None })
             };
-            steps.iter().filter_map(step).collect()
+            let shadow = PlannedStep {
+                weight: Weight::ZERO,
+                shadow: Weight::from_basis_points(Weight::WHOLE).unwrap_or_default(),
+                bake: Some(Duration::ZERO),
+                at_most: Some(MAX_SHADOW),
+            };
+            std::iter::once(shadow).chain(steps.iter().filter_map(step)).collect()
         };
         let standard = Plan {
             steps: steps(&[(1, 10), (5, 10), (25, 20), (50, 20)]),
@@ -188,6 +207,13 @@ impl Template {
                 ..standard
             },
         }
+    }
+}
+
+impl Plan {
+    /// Whether its shadow may end without enough pairs.
+    pub fn may_skip_shadow(&self) -> bool {
+        self.steps.iter().any(|step| step.at_most.is_some())
     }
 }
 

@@ -42,7 +42,7 @@ impl Plan {
             return wrong("steps".to_owned(), &format!("{count} entries; use 1 to {MAX_STEPS}"));
         }
         let mut before = None;
-        for (step, PlannedStep { weight, shadow, .. }) in self.steps.iter().enumerate() {
+        for (step, PlannedStep { weight, shadow, at_most, .. }) in self.steps.iter().enumerate() {
             let field = format!("steps[{step}]");
             if before.is_some_and(|before| weight <= before) {
                 let message = format!(
@@ -60,6 +60,10 @@ impl Plan {
                 let message =
                     "nothing to shadow at a weight of 100 %, where stable answers nothing; use 0";
                 return wrong(format!("{field}.shadow"), message);
+            }
+            if !weight.is_zero() && at_most.is_some() {
+                let message = "only a step in shadow can end without its data; remove it, or use a weight of 0";
+                return wrong(format!("{field}.at_most"), message);
             }
             before = Some(weight);
         }
@@ -134,6 +138,10 @@ mod tests {
             ("steps = [{ weight = 0, shadow = 101 }, { weight = 5 }]", "steps[0].shadow"),
             ("steps = [{ weight = 0 }, { weight = 100 }]", "no stable to compare with"),
             ("steps = [{ weight = 5 }, { weight = 100, shadow = 1 }]", "stable answers nothing"),
+            (
+                "steps = [{ weight = 5, at_most = \"2m\" }]",
+                "steps[0].at_most: only a step in shadow",
+            ),
             ("steps = [{ weight = 10 }, { weight = 5 }]", "steps[1].weight: 5 % does not rise"),
             ("steps = [{ weight = 100 }]", "no stable to compare with"),
             ("steps = [{ weight = 10, bake = \"soon\" }]", "bake: \"soon\" is not a duration"),

@@ -7,6 +7,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::health::GROSS_SHIFT;
 use super::health::HealthPolicy;
 use crate::stats::Harm;
 use crate::stats::Layout;
@@ -74,6 +75,9 @@ pub struct Properties {
     pub test: Test,
     /// The tolerated and the accepted margin unless a policy changes them.
     pub margins: fn(&HealthPolicy) -> [Margin; 2],
+    /// A difference beyond this is harm, and one beyond the tolerated margin only holds. `None`: a difference
+    /// beyond the tolerated margin is harm.
+    pub harmful: Option<Margin>,
 }
 
 /// Who observes the values of a source.
@@ -94,6 +98,8 @@ pub enum Origin {
 pub enum MonitorKind {
     /// Values of either track, in the buckets of a layout.
     Values(Layout),
+    /// Values of either track from 0 to 1, whose unit is the spread of stable's.
+    Shift,
     /// Failed and answered requests of either track.
     Failures,
     /// Differences of pairs, from -1 to 1.
@@ -131,7 +137,7 @@ pub enum MarginKind {
     OfMean,
     /// Tolerated is a ratio of the failure rates, accepted a difference of them: neither has the other part.
     OfFailureRate,
-    /// Standard deviations of stable's scores, and an amount.
+    /// Standard deviations of stable's scores, and an amount: the larger of the two.
     OfSpread,
     /// An amount alone.
     Absolute,
@@ -175,6 +181,7 @@ const LATENCY: Properties = Properties {
     role: Role::Guardrail,
     test: Test::Combined,
     margins: slowdown,
+    harmful: None,
 };
 
 const FAILURES: Properties = Properties {
@@ -188,20 +195,31 @@ const FAILURES: Properties = Properties {
     role: Role::Guardrail,
     test: Test::Combined,
     margins: |health| [Margin::default(), Margin::absolute(health.failure_margin)],
+    harmful: None,
 };
 
-/// Advisory: a new model may well predict something else, and only a person can judge that.
+/// A shift beyond this may be meant, so a person decides. One row asked again and again has no spread, and two
+/// models of the same data differ by less than 0.05 on it.
+const TOLERATED_SHIFT: Margin = Margin { relative: 0.2, absolute: 0.05 };
+
+/// Two models trained on two samples of the same data differ in 2 to 8 % of the labels.
+const TOLERATED_FLIPS: Margin = Margin::absolute(0.10);
+const GROSS_FLIPS: Margin = Margin::absolute(0.20);
+
+/// A model on inverted labels, on another month's scale or with constant scores is as fast as any other, and does
+/// not fail.
 const SCORE: Properties = Properties {
     name: "score",
     origin: Origin::Requests,
-    monitor: MonitorKind::Values(Layout::UnitInterval),
+    monitor: MonitorKind::Shift,
     history: History::Score,
     unit: Unit::Probability,
-    margin: MarginKind::OfMean,
+    margin: MarginKind::OfSpread,
     harm: Direction::Usual(Harm::Either),
-    role: Role::Advisory,
+    role: Role::Guardrail,
     test: Test::Combined,
-    margins: |_| [Margin::default(), Margin::absolute(0.02)],
+    margins: |_| [TOLERATED_SHIFT, GROSS_SHIFT],
+    harmful: Some(GROSS_SHIFT),
 };
 
 const RECORDED: Properties = Properties {
@@ -215,6 +233,7 @@ const RECORDED: Properties = Properties {
     role: Role::Signal,
     test: Test::Combined,
     margins: loss,
+    harmful: None,
 };
 
 /// Judged by the mean: a model that is more confident has other ranks and tails, and may be better for it. The
@@ -224,37 +243,32 @@ const LOG_LOSS: Properties = Properties {
     origin: Origin::Labels,
     monitor: MonitorKind::Values(Layout::Seconds),
     harm: Direction::Fixed(Harm::Higher),
+    role: Role::Guardrail,
     test: Test::Mean,
     ..RECORDED
 };
 
-const BRIER: Properties =
-    Properties { name: "brier", monitor: MonitorKind::Values(Layout::UnitInterval), ..LOG_LOSS };
+const BRIER: Properties = Properties {
+    name: "brier",
+    monitor: MonitorKind::Values(Layout::UnitInterval),
+    role: Role::Signal,
+    ..LOG_LOSS
+};
 
-/// A retrained model moves by less than a tenth of a standard deviation; 0.5 is another model.
 const SHADOW_SCORE: Properties = Properties {
     name: "shadow_score",
     origin: Origin::Shadow,
     monitor: MonitorKind::Pairs,
-    history: History::Score,
-    unit: Unit::Probability,
-    margin: MarginKind::OfSpread,
-    harm: Direction::Usual(Harm::Either),
-    role: Role::Guardrail,
-    test: Test::Combined,
-    margins: |_| {
-        let tolerated = Margin { relative: 0.2, absolute: 0.01 };
-        [tolerated, Margin { relative: 0.3, absolute: 0.02 }]
-    },
+    ..SCORE
 };
 
-/// Two models trained on two samples of the same data differ in 2 to 8 % of the labels.
 const SHADOW_FLIPS: Properties = Properties {
     name: "shadow_flips",
     unit: Unit::Share,
     margin: MarginKind::Absolute,
     harm: Direction::Fixed(Harm::Higher),
-    margins: |_| [Margin::absolute(0.10), Margin::absolute(0.15)],
+    margins: |_| [TOLERATED_FLIPS, GROSS_FLIPS],
+    harmful: Some(GROSS_FLIPS),
     ..SHADOW_SCORE
 };
 
@@ -266,6 +280,7 @@ const SHADOW_FAILURES: Properties = Properties {
         let accepted = (2.0 * tolerated).min(0.5 * (1.0 + tolerated));
         [Margin::absolute(tolerated), Margin::absolute(accepted)]
     },
+    harmful: None,
     ..SHADOW_FLIPS
 };
 
@@ -329,6 +344,11 @@ impl Source {
     /// Whether it needs labels.
     pub fn is_of_labels(self) -> bool {
         self.properties().origin == Origin::Labels
+    }
+
+    /// Whether it compares the scores of the two versions.
+    pub fn is_of_scores(self) -> bool {
+        self.properties().harmful.is_some()
     }
 
     /// Whether its values are pairs of a shadow.

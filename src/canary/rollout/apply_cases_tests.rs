@@ -117,6 +117,7 @@ fn policy(has_plan: bool, is_monitored: bool) -> Policy {
             weight: Weight::from_percent(percent).unwrap(),
             bake: bake.map(Duration::from_secs),
             shadow: Weight::ZERO,
+            at_most: None,
         };
         let steps = vec![step(10.0, Some(10)), step(25.0, None), step(50.0, Some(10))];
         let cool_down = Duration::from_secs(3600);

@@ -32,8 +32,9 @@ fn deployed(name: &str) -> Event {
 /// A judgement of the canary `name`, with this many samples per track.
 fn judgement(rollout: u64, step: u32, name: &str, samples: usize) -> Box<Judgement> {
     let latency: Moments = (0..samples).map(|n| 0.001 + n as f64 * 1e-9).collect();
-    let track = TrackInputs { requests: samples as u64, failures: 0, latency };
-    let inputs = Inputs { stable: track, canary: track };
+    let score = Moments::default();
+    let track = TrackInputs { requests: samples as u64, failures: 0, latency, score };
+    let inputs = Inputs { stable: track, canary: track, score_distribution_p_value: None };
     let digest = version(name).digest;
     Box::new(Judgement::new(
         rollout,

@@ -7,6 +7,7 @@ use super::cause::Missing;
 use super::cause::TripReason;
 use super::event::Event;
 use super::post_promotion::failing;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
 use crate::canary::policy::Mode;
@@ -114,6 +115,14 @@ impl Event {
             }
             Event::Advanced { judgement } => {
                 let inputs = &judgement.evidence.inputs;
+                let sequential =
+                    judgement.sequential.as_ref().filter(|_| inputs.canary.requests == 0);
+                if let Some(pairs) = sequential.and_then(unfinished_shadow) {
+                    return format!(
+                        "rollout {}: step {} ended with {pairs} pairs, too few to compare; pairs were not checked",
+                        judgement.rollout, judgement.step,
+                    );
+                }
                 format!(
                     "rollout {}: step {} completed after {} canary and {} stable requests: {}",
                     judgement.rollout,
@@ -190,4 +199,11 @@ impl Event {
             }
         }
     }
+}
+/// The pairs of a shadow that ended before its guardrails had passed; `None` if they had.
+fn unfinished_shadow(sequential: &SequentialEvidence) -> Option<u64> {
+    let mut pairs = sequential.metrics().filter(|(metric, _)| metric.source.is_shadow());
+    let (_, evidence) = pairs.next()?;
+    let has_passed = sequential.not_passed_in_shadow().is_empty();
+    (!has_passed).then_some(evidence.samples.canary)
 }

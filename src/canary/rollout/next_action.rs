@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A step is complete when its bake time is over, each track has enough samples *of this step*, no
-//! metric that acts has failed, and a person has approved it where the plan requires that. Missing data
+//! metric that acts has failed, and a person has approved it where the plan requires that. A shadow with a limit also
+//! ends at the limit. Otherwise missing data
 //! never passes or fails a step: it waits until the deadline. [`next_action`] only decides.
 
 use std::time::Duration;
@@ -194,6 +195,13 @@ fn step_lacks(
     }
     let inputs = &judgement.evidence.inputs;
     let weight = rollout.weight();
+    // With too little traffic to pair, the plan goes on without pairs.
+    if rollout.is_shadow_over(now) {
+        let harms =
+            judgement.sequential.iter().flat_map(SequentialEvidence::harms).collect::<Vec<_>>();
+        missing.extend(sentences::reasons(judgement, &harms));
+        return missing;
+    }
     let tracks = [
         ("canary", inputs.canary.requests, weight == Weight::ZERO),
         ("stable", inputs.stable.requests, weight.basis_points() == Weight::WHOLE),

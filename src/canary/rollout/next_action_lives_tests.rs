@@ -78,6 +78,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 weight: Weight::from_basis_points(weight).unwrap(),
                 shadow: Weight::ZERO,
                 bake: bake.map(Duration::from_secs),
+                at_most: None,
             })
             .collect();
         let at_deadline = if hold { AtDeadline::Hold } else { AtDeadline::RollBack };

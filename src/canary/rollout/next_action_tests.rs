@@ -31,6 +31,7 @@ fn version(name: &str) -> Version {
 fn step(percent: f64, bake: Option<u64>) -> PlannedStep {
     PlannedStep {
         weight: Weight::from_percent(percent).unwrap(),
+        at_most: None,
         shadow: Weight::ZERO,
         bake: bake.map(Duration::from_secs),
     }
@@ -69,8 +70,13 @@ static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
 /// A judgement of nothing. Made once, because monitors are large and tests many.
 static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
     let sequential = SequentialEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
-    let nothing = TrackInputs { requests: 0, failures: 0, latency: Default::default() };
-    let inputs = Inputs { stable: nothing, canary: nothing };
+    let nothing = TrackInputs {
+        requests: 0,
+        failures: 0,
+        latency: Default::default(),
+        score: Default::default(),
+    };
+    let inputs = Inputs { stable: nothing, canary: nothing, score_distribution_p_value: None };
     let health = HealthPolicy::default();
     Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(sequential))
 });

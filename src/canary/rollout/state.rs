@@ -224,6 +224,14 @@ impl Rollout {
         self.policy.judge.metrics.iter().any(|metric| metric.source.is_of_labels())
     }
 
+    /// The concerns that a person has accepted by resuming the rollout.
+    pub fn accepted_concerns(&self) -> BTreeSet<Concern> {
+        match self.phase {
+            Phase::Running | Phase::AwaitingApproval => self.concerns.clone(),
+            Phase::Paused => BTreeSet::new(),
+        }
+    }
+
     /// Who decides.
     pub fn mode(&self) -> Mode {
         self.policy.mode
@@ -249,6 +257,13 @@ impl Rollout {
                 self.started_at.saturating_add(self.policy.plan.warm_up).unwrap_or(Timestamp::MAX)
             }
         }
+    }
+
+    /// Whether a shadow has lasted as long as the plan waits for pairs.
+    pub fn is_shadow_over(&self, now: Timestamp) -> bool {
+        let step = self.policy.plan.steps.get(self.position).filter(|_| self.weight().is_zero());
+        let at_most = step.and_then(|step| step.at_most);
+        at_most.is_some_and(|at_most| self.elapsed(now) >= at_most)
     }
 
     /// The bake time of this step; `None` if it waits for approval instead.

@@ -36,8 +36,8 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
     let percent = status.shadow.as_ref().map(|shadow| shadow.percent);
     let is_in_shadow = status.traffic_percent == 0.0 && percent == Some(100.0);
     story.expect("it gets all of stable's requests in the background", is_in_shadow, &status);
-    story.say("shift its scores by 0.12 (POST /admin/inject); latency and errors are fine");
-    story.post("inject", &json!({ "score_shift": 0.12 }))?;
+    story.say("shift its scores by 0.3 (POST /admin/inject); latency and errors are fine");
+    story.post("inject", &json!({ "score_shift": 0.3 }))?;
     let (mut sent, mut by_canary, mut failed) = (0, 0, 0);
     let mut status = status;
     for customers in customers()?.chunks(BETWEEN_LOOKS) {

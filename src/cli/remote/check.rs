@@ -15,6 +15,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
+use crate::service::status::health::HealthStatus;
 use crate::service::status::report::Report;
 
 /// The flags of `serin check`.
@@ -32,13 +33,13 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let status: Status = args.server.client().get("/admin/status")?.done()?;
     let health = status.health.as_ref().context(Refusal::NoCanary)?;
-    let (word, style, code) = if health.harm_detected {
-        ("FAIL", show::BAD, FAIL)
-    } else if health.verdict == Verdict::Promote {
-        ("PASS", show::GOOD, 0)
-    } else {
-        ("INCONCLUSIVE", show::WAIT, INCONCLUSIVE)
+    let (style, code) = match health.status {
+        HealthStatus::Ok => (show::GOOD, 0),
+        HealthStatus::Warning if health.verdict == Verdict::Promote => (show::WAIT, 0),
+        HealthStatus::Harm => (show::BAD, FAIL),
+        HealthStatus::Warning | HealthStatus::InsufficientData => (show::WAIT, INCONCLUSIVE),
     };
+    let word = health.status.word();
     if args.server.json {
         show::json(health)?;
         return Ok(ExitCode::from(code));

@@ -40,6 +40,9 @@ pub struct DeployArgs {
     /// and a first step of 0% is in shadow
     #[arg(long, value_name = "STEPS", conflicts_with_all = ["traffic", "shadow", "bake"])]
     steps: Option<String>,
+    /// The model is meant to score differently: show shifts of the scores, and let them decide nothing
+    #[arg(long)]
+    expect_shift: bool,
     /// Monitor late labels for this long after the promotion, for example 24h
     #[arg(long, value_name = "DURATION")]
     monitor: Option<String>,
@@ -75,8 +78,13 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     if args.revert {
         post_promotion.insert("action".to_owned(), json!("revert"));
     }
+    let mut policy = serde_json::Map::new();
+    if args.expect_shift {
+        policy.insert("expect_shift".to_owned(), json!(true));
+    }
     let body = json!({
         "model_path": args.model,
+        "policy": policy,
         "plan": plan,
         "post_promotion": post_promotion,
         "traffic_percent": args.traffic,

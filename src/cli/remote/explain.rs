@@ -17,7 +17,7 @@ use crate::service::status::report::words::count;
 use crate::service::status::report::words::duration;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
-use crate::text::numbers::probability;
+use crate::text::numbers::p_value;
 
 /// The flags of `serin explain`.
 #[derive(Args, Debug)]
@@ -71,13 +71,13 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         let harm = format!(
             "if the harm p-value falls below {}; it is {}. The harm p-value tests \"no worse than tolerated\".",
             number(one.harm_threshold),
-            probability(one.harm_p_value)
+            p_value(one.harm_p_value)
         );
         page.labelled("Fails", show::STRONG, &harm);
         let pass = format!(
             "if the non-inferiority p-value falls below {}; it is {}. It tests \"worse than accepted\".",
             number(one.proven_threshold),
-            probability(one.proven_p_value)
+            p_value(one.proven_p_value)
         );
         page.labelled("Passes", show::STRONG, &pass);
         page.labelled("", show::STRONG, "Both are valid at any time, however often they are read.");

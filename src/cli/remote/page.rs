@@ -212,7 +212,7 @@ pub fn state(row: &MetricRow) -> String {
     let style = match row.state {
         MetricState::Pass => show::GOOD,
         MetricState::Fail => show::BAD,
-        MetricState::Waiting | MetricState::Inconclusive => show::WAIT,
+        MetricState::Waiting | MetricState::Inconclusive | MetricState::Shifted => show::WAIT,
         MetricState::Off => show::FAINT,
     };
     let word = styled(style, row.state.word());
@@ -229,6 +229,7 @@ fn style_of(condition: Condition) -> Style {
         | Condition::Waiting
         | Condition::Holding
         | Condition::NoVerdict
+        | Condition::Warning
         | Condition::Paused
         | Condition::AwaitingApproval => show::WAIT,
     }

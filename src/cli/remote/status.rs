@@ -15,7 +15,7 @@ use crate::service::status::Status;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::Times;
 use crate::text::numbers::number;
-use crate::text::numbers::probability;
+use crate::text::numbers::p_value;
 
 /// The flags of `serin status`.
 #[derive(Args, Debug)]
@@ -116,9 +116,9 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
         let row = |one: &MetricEvidence| {
             vec![
                 one.metric.to_string(),
-                probability(one.harm_p_value),
+                p_value(one.harm_p_value),
                 number(one.harm_threshold),
-                probability(one.proven_p_value),
+                p_value(one.proven_p_value),
                 number(one.proven_threshold),
             ]
         };

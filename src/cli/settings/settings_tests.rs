@@ -70,7 +70,10 @@ fn what_is_wrong_is_named() {
         ("body_limit = 1", "body_limit: 1 is out of range"),
         ("[feedback]\nexpires = \"0s\"", "feedback.expires: \"0s\" is out of range"),
         ("[feedback]\nexpiry = \"1h\"", "feedback.expiry: "),
-        ("[post_promotion]\nmonitor = \"1h\"", "nothing to judge by"),
+        (
+            "[post_promotion]\nmonitor = \"1h\"\n[[metrics]]\nname = \"log_loss\"\nrole = \"advisory\"",
+            "nothing to judge by",
+        ),
         ("[post_promotion]\naction = \"undo\"", "undo"),
         ("[post_promotion]\naction = \"revert\"", "needs time"),
         (

@@ -207,6 +207,8 @@ fn again(
     // After a promotion only labels are judged, in either mode.
     let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { record.policy.mode };
     let (policy, inputs) = (record.policy.health, judgement.evidence.inputs);
+    let accepted = judgement.sequential.as_ref().map(|it| it.accepted.clone()).unwrap_or_default();
+    let sequential = sequential.map(|sequential| sequential.accepting(accepted));
     Judgement::new(
         record.rollout,
         judgement.step,

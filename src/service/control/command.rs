@@ -23,6 +23,7 @@ use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::InjectionFields;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::PairSource;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::rollout::cause::Cause;
@@ -203,18 +204,28 @@ impl Control {
             Mode::Automatic => plan.steps.iter().any(|step| !step.shadow.is_zero()),
         };
         let pairs = match (shadows, self.settings.retention.recent) {
-            (true, _) => PairSource::InShadow,
+            (true, _) => {
+                PairSource::InShadow { is_required: mode.is_manual() || !plan.may_skip_shadow() }
+            }
             (false, 0) => PairSource::Never,
             (false, _) => PairSource::WhenAskedAgain,
         };
         let judge = judge.of_rollout(&default.health, &deployment.judge, pairs)?;
+        let judge = match self.settings.feedback.is_enabled {
+            true => judge,
+            false => judge.without_optional_labels(),
+        };
+        let health = HealthPolicy { gross_shift: judge.gross_shift(), ..default.health };
         let bake = deployment.bake.unwrap_or(default.bake);
-        Ok(Policy { weight, shadow, bake, mode, plan, judge, post_promotion, ..default.clone() })
+        let default = default.clone();
+        Ok(Policy { weight, shadow, bake, mode, plan, health, judge, post_promotion, ..default })
     }
 
     /// Refuses metrics of labels that act on a server that accepts no labels.
     fn check_labels(&self, judge: &JudgePolicy) -> Result<(), CommandError> {
-        let waits = |metric: &&Metric| metric.source.is_of_labels() && metric.role.acts();
+        let waits = |metric: &&Metric| {
+            metric.source.is_of_labels() && metric.role.acts() && metric.required
+        };
         match judge.metrics.iter().find(waits) {
             Some(metric) if !self.settings.feedback.is_enabled => {
                 Err(CommandError::Field(FieldError::out_of_range(
@@ -348,6 +359,8 @@ impl Control {
     ) -> Judgement {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
         let inputs = (&observed.all()).into();
+        let accepted = rollout.accepted_concerns();
+        let sequential = sequential.map(|sequential| sequential.accepting(accepted));
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), sequential)
     }
 }

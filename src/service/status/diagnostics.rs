@@ -9,7 +9,7 @@ use crate::canary::judge::segment_scan::SegmentFinding;
 use crate::canary::judge::sentences;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
-/// What was observed apart from the metrics.
+/// What was observed apart from the classifications of the metrics.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// Observations by segment; `null` without declared segments.
@@ -18,6 +18,9 @@ pub struct Diagnostics {
     pub sample_ratio: Option<RatioStatus>,
     /// Stalls of the machine.
     pub machine: Option<MachineStatus>,
+    /// Shifts of the scores beyond what is tolerated and short of harm, in sentences.
+    #[serde(default)]
+    pub shifts: Vec<String>,
 }
 
 /// Observations by segment.
@@ -123,6 +126,7 @@ impl Diagnostics {
                 ticks: sequential.stalls.compared,
                 message: sentences::stalls(&sequential.stalls),
             }),
+            shifts: sequential.shifts().map(|it| sentences::concern(sequential, &it)).collect(),
         }
     }
 }

@@ -14,24 +14,29 @@ use crate::canary::Judgement;
 use crate::canary::Samples;
 use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
+use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::sentences;
 
 /// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
 /// concludes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
-    /// Whether the fixed-horizon tests found harm.
+    /// Whether harm was found; the same as `status` being `harm`.
     pub alert_triggered: bool,
-    /// The result of the fixed-horizon tests.
+    /// The answer: the verdict of the fixed-horizon tests and the sequential judge together, in one word.
     pub status: HealthStatus,
-    /// The reasons for it.
+    /// The answer in a sentence, with its reasons.
     pub message: String,
-    /// The verdict of both judges: `promote` means that a promotion would be accepted.
+    /// What happens with this answer: `promote` means that a promotion would be accepted.
     pub verdict: Verdict,
     /// Why.
     pub reasons: Vec<String>,
-    /// Whether either judge found harm in a metric that acts.
+    /// Whether harm was found.
     pub harm_detected: bool,
+    /// What had enough data to show harm.
+    pub checked: Vec<String>,
+    /// What had not, each with the reason.
+    pub not_checked: Vec<String>,
     /// The test on latency.
     pub test: Cow<'static, str>,
     /// Its statistic.
@@ -77,16 +82,43 @@ pub struct ForecastStatus {
     pub message: String,
 }
 
-/// The result of the fixed-horizon tests.
+/// The answer of all tests together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// No harmful difference.
+    /// No harm found; `not_checked` says what had too little data.
     Ok,
-    /// A harmful difference.
-    Alert,
-    /// Too few samples to tell.
+    /// Something that a person should look at.
+    Warning,
+    /// Harm.
+    Harm,
+    /// Not enough data to tell.
     InsufficientData,
+}
+
+impl HealthStatus {
+    fn new(judgement: &Judgement) -> HealthStatus {
+        let sequential = judgement.sequential.as_ref();
+        let is_shifted = sequential.is_some_and(|it| it.shifts().next().is_some());
+        let is_off = sequential.is_some_and(|it| !it.concerns().is_empty());
+        match judgement.verdict {
+            _ if judgement.harm_detected() => HealthStatus::Harm,
+            Verdict::Promote if is_shifted => HealthStatus::Warning,
+            Verdict::Promote => HealthStatus::Ok,
+            Verdict::Hold if is_off => HealthStatus::Warning,
+            Verdict::Hold | Verdict::Rollback => HealthStatus::InsufficientData,
+        }
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            HealthStatus::Ok => "OK",
+            HealthStatus::Warning => "WARNING",
+            HealthStatus::Harm => "HARM",
+            HealthStatus::InsufficientData => "NOT ENOUGH DATA",
+        }
+    }
 }
 
 impl Health {
@@ -98,20 +130,28 @@ impl Health {
         as_of: Option<Timestamp>,
     ) -> Health {
         let latency = judgement.evidence.latency.as_ref();
-        let (verdict, reasons) = judgement.health();
-        let status = match verdict {
-            Verdict::Promote => HealthStatus::Ok,
-            Verdict::Rollback => HealthStatus::Alert,
-            Verdict::Hold => HealthStatus::InsufficientData,
-        };
+        let status = HealthStatus::new(judgement);
         let sequential = judgement.sequential.as_ref();
+        let reasons = sentences::reasons(judgement, &judgement.reasons);
+        let coverage = Coverage::of(judgement);
+        let diagnostics = sequential.map(Diagnostics::new).unwrap_or_default();
+        let message = match judgement.verdict {
+            Verdict::Promote => {
+                let shifts = diagnostics.shifts.iter().cloned();
+                let all = shifts.chain([coverage.sentence()]).chain(reasons.iter().cloned());
+                all.collect::<Vec<_>>().join("; ")
+            }
+            Verdict::Rollback | Verdict::Hold => reasons.join("; "),
+        };
         Health {
-            alert_triggered: status == HealthStatus::Alert,
+            alert_triggered: status == HealthStatus::Harm,
             status,
-            message: sentences::reasons(judgement, &reasons).join("; "),
+            message,
             verdict: judgement.verdict,
-            reasons: sentences::reasons(judgement, &judgement.reasons),
+            reasons,
             harm_detected: judgement.harm_detected(),
+            checked: coverage.checked,
+            not_checked: coverage.not_checked,
             test: "welch_t".into(),
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
             degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),
@@ -126,7 +166,7 @@ impl Health {
             }),
             failure_p_value: judgement.evidence.failures.p_value,
             sequential: sequential.map(|it| it.conclusion.clone()),
-            diagnostics: sequential.map(Diagnostics::new).unwrap_or_default(),
+            diagnostics,
             forecast: forecast.zip(sequential).map(|(forecast, sequential)| ForecastStatus {
                 message: sentences::forecast(&sequential.policy, &forecast),
                 forecast,

@@ -92,6 +92,9 @@ impl PlanStatus {
             };
             let share = if place == self.position { format!("[{share}]") } else { share };
             match step.bake {
+                _ if let Some(most) = step.at_most => {
+                    format!("{share} until enough pairs, at most {}", duration(most.as_secs_f64()))
+                }
                 Some(bake) => format!("{share} for {}", duration(bake.as_secs_f64())),
                 None => format!("{share} until resumed"),
             }

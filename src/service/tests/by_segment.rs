@@ -58,8 +58,8 @@ fn evidence_by_segment_is_recomputed_to_the_bit_over_steps_and_restarts() {
     for judgement in judgements {
         let sequential = judgement.sequential.clone().unwrap();
         let scan = sequential.segments.as_ref().unwrap();
-        // Two devices and all others, two regions and all others; latency and failures.
-        assert_eq!((scan.hypotheses, sequential.by_segment.len()), (12, 6));
+        // Two devices and all others, two regions and all others; latency, failures and score.
+        assert_eq!((scan.hypotheses, sequential.by_segment.len()), (18, 6));
         let replayed =
             service.control.replayed(judgement.rollout, sequential.conclusion.ticks).unwrap();
         let json = |sequential| serde_json::to_string(sequential).unwrap();

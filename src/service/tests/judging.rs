@@ -11,7 +11,7 @@ fn the_sequential_judge_continues_after_a_restart_and_from_step_to_step() {
     let service = start();
     let harm = |service: &Service| {
         let judged = judged_now(service);
-        serde_json::to_value(&judged.metrics[0]).unwrap()["harm_p_value"].as_f64().unwrap()
+        judged.metrics[0].harm_p_value.unwrap_or(1.0)
     };
     answers(&service, 100);
     deploy(&service, "model_v2.bin", 50.0);
@@ -142,7 +142,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     // The load changes with the weight, equally for both tracks.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
-    let cost = judged_now(&service).metrics[3].clone();
+    let cost = judged_now(&service).metrics[4].clone();
     assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }
 

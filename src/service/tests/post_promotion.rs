@@ -199,7 +199,9 @@ fn monitoring_needs_a_metric_of_labels() {
     let bench = Bench::new();
     let service = bench.start();
     let monitor = toml::from_str("monitor = \"1h\"").unwrap();
-    let deployment = Deployment { post_promotion: monitor, ..deployment("model_v2.bin", 10.0) };
+    let judge = toml::from_str("[[metrics]]\nname = \"log_loss\"\nrole = \"advisory\"").unwrap();
+    let deployment =
+        Deployment { post_promotion: monitor, judge, ..deployment("model_v2.bin", 10.0) };
     let error = service.deploy(deployment, None).unwrap_err().to_string();
     assert!(error.contains("nothing to judge by") && error.contains("log_loss"), "{error}");
 }

@@ -38,6 +38,11 @@ impl Margin {
         Self { relative: 0.0, absolute }
     }
 
+    /// The margin where its relative part counts standard deviations: the larger of both parts.
+    pub fn of_spread(&self, deviation: f64) -> f64 {
+        self.absolute.max(self.relative * deviation)
+    }
+
     /// The canary's value without the margin, to compare with stable's values. The margin is subtracted
     /// from the canary, because functions are measured on stable's scale: added to stable, it could lift
     /// all values above that scale and hide any harm.

@@ -22,7 +22,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! finds late differences),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, scores, custom metrics), [`FailureMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`ShiftMonitor`] (scores), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!
@@ -45,6 +45,8 @@ pub(crate) mod test;
 pub(crate) mod monitor;
 
 pub(crate) mod pair_monitor;
+
+pub(crate) mod shift_monitor;
 
 pub(crate) mod failures;
 
@@ -75,6 +77,7 @@ pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
 pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
+pub use shift_monitor::ShiftMonitor;
 pub use test::Test;
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::bets::averages::log_mean_exp;
 use super::bets::paired::Paired;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
-use super::recent_spread::Sums;
+use super::recent_mean::RecentMean;
+use super::recent_spread::Spread;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 
@@ -15,8 +16,10 @@ use crate::stats::fixed_horizon::margin::Margin;
 ///
 /// ```text
 /// d                a difference from -1 to 1: canary minus stable
-/// margin           absolute + relative s         s = the spread of stable's values in earlier ticks
-/// E_harm           a bet against "E d <= tolerated"   (Either: the mean of both directions)
+/// margin           max(absolute, relative s)     s = the spread of stable's values in earlier ticks
+/// E_harm           a bet against "E d <= harmful"     (Either: the mean of both directions, and of a bet against
+///                  "E |d| <= harmful": single answers may differ while their mean does not)
+/// E_shift          a bet against "E d <= tolerated"   (Either: the mean of both directions)
 /// E_proven         a bet against "E d >= accepted"    (Either: the smaller of both directions)
 /// ```
 ///
@@ -30,7 +33,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// use serin::stats::sequential::PairMonitor;
 ///
 /// let (tolerated, accepted) = (Margin::absolute(0.02), Margin::absolute(0.05));
-/// let mut score = PairMonitor::new(Harm::Either, tolerated, accepted);
+/// let mut score = PairMonitor::new(Harm::Either, tolerated, tolerated, accepted);
 /// for _ in 0..40 {
 ///     score.tick(&[(0.16, 3), (0.10, 2)], &[]);
 /// }
@@ -39,13 +42,18 @@ use crate::stats::fixed_horizon::margin::Margin;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairMonitor {
+    harmful: Margin,
     tolerated: Margin,
     accepted: Margin,
     sides: Vec<Side>,
+    /// The size of the differences; `None` where only one direction is harm.
+    distance: Option<Distance>,
     /// Stable's recent values.
-    stable: Sums,
-    /// The evidence that the difference exceeds what is tolerated.
+    stable: Spread,
+    /// The evidence that the difference exceeds the harmful margin.
     pub harm: EProcess,
+    /// The evidence that the difference exceeds what is tolerated.
+    pub shift: EProcess,
     /// The evidence that it stays within what is accepted.
     pub proven: EProcess,
     /// The mean difference, to draw with its interval. The verdict comes from the e-values.
@@ -59,89 +67,107 @@ struct Side {
     /// 1 if more is harm, -1 if less is.
     sign: f64,
     harm: Paired,
+    shift: Paired,
     proven: Paired,
 }
 
+/// The size of the differences.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Distance {
+    harm: Paired,
+    mean: RecentMean,
+}
+
 impl PairMonitor {
-    /// A monitor without data. A difference beyond `tolerated` is harm; a difference within `accepted`
-    /// is non-inferior.
-    pub fn new(harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
-        let side =
-            |sign| Side { sign, harm: Paired::with_fixed_share(), proven: Paired::default() };
+    /// A monitor without data. A difference beyond `harmful` is harm, one beyond `tolerated` a shift; a
+    /// difference within `accepted` is non-inferior.
+    pub fn new(harm: Harm, harmful: Margin, tolerated: Margin, accepted: Margin) -> Self {
+        let side = |sign| Side {
+            sign,
+            harm: Paired::with_fixed_share(),
+            shift: Paired::with_fixed_share(),
+            proven: Paired::default(),
+        };
         let sides = match harm {
             Harm::Higher => vec![side(1.0)],
             Harm::Lower => vec![side(-1.0)],
             Harm::Either => vec![side(1.0), side(-1.0)],
         };
+        let distance =
+            || Distance { harm: Paired::with_fixed_share(), mean: RecentMean::default() };
         Self {
+            harmful,
             tolerated,
             accepted,
             sides,
-            stable: Sums::default(),
+            distance: (harm == Harm::Either).then(distance),
+            stable: Spread::default(),
             harm: EProcess::default(),
+            shift: EProcess::default(),
             proven: EProcess::default(),
             effect: Score::default(),
         }
     }
 
     /// A monitor with other margins, which knows what this one has learned of stable but has bet nothing.
-    pub fn restarted(&self, harm: Harm, tolerated: Margin, accepted: Margin) -> Self {
-        Self { stable: self.stable, ..Self::new(harm, tolerated, accepted) }
+    pub fn restarted(
+        &self,
+        harm: Harm,
+        harmful: Margin,
+        tolerated: Margin,
+        accepted: Margin,
+    ) -> Self {
+        Self { stable: self.stable, ..Self::new(harm, harmful, tolerated, accepted) }
     }
 
     /// Takes in values of stable from before the first tick. Bets nothing.
     pub fn remember(&mut self, stable: &[(f64, u64)]) {
-        self.learn(stable);
+        self.stable.learn(stable);
     }
 
     /// Takes in one tick: the differences, and stable's values, each with its count.
     pub fn tick(&mut self, differences: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let (tolerated, accepted) = (self.granted(self.tolerated), self.granted(self.accepted));
+        let amount = |margin| self.stable.margin(margin);
+        let margins = (amount(self.harmful), amount(self.tolerated), amount(self.accepted));
         // A relative margin needs a known spread.
-        if let (Some(tolerated), Some(accepted)) = (tolerated, accepted) {
-            for Side { sign, harm, proven } in &mut self.sides {
+        if let (Some(harmful), Some(tolerated), Some(accepted)) = margins {
+            for Side { sign, harm, shift, proven } in &mut self.sides {
                 let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
-                harm.tick(tolerated, toward(*sign));
+                harm.tick(harmful, toward(*sign));
+                shift.tick(tolerated, toward(*sign));
                 proven.tick(-accepted, toward(-*sign));
             }
-            let harms: Vec<f64> = self.sides.iter().map(|side| side.harm.log_e()).collect();
+            if let Some(Distance { harm, mean }) = &mut self.distance {
+                let sizes: Vec<_> = differences.iter().map(|(d, n)| (d.abs(), *n)).collect();
+                harm.tick(harmful, sizes.iter().copied());
+                mean.learn(&sizes);
+            }
+            let logs = |part: fn(&Side) -> &Paired| -> Vec<f64> {
+                self.sides.iter().map(|side| part(side).log_e()).collect()
+            };
+            let mut harms = logs(|side| &side.harm);
+            harms.extend(self.distance.map(|distance| distance.harm.log_e()));
             self.harm.observe(log_mean_exp(&harms));
-            let proofs = self.sides.iter().map(|side| side.proven.log_e());
-            self.proven.observe(proofs.fold(f64::INFINITY, f64::min));
+            self.shift.observe(log_mean_exp(&logs(|side| &side.shift)));
+            self.proven
+                .observe(logs(|side| &side.proven).into_iter().fold(f64::INFINITY, f64::min));
             // Each pair is half a request of either track, so that the effect is the mean of d.
             self.effect.tick(0.5, 0.0, differences.iter().map(|(d, n)| (0.5 * d, *n)), []);
         }
-        self.learn(stable);
+        self.stable.learn(stable);
     }
 
-    fn granted(&self, margin: Margin) -> Option<f64> {
-        if margin.relative > 0.0 {
-            Some(margin.absolute + margin.relative * self.spread()?)
-        } else {
-            Some(margin.absolute)
-        }
+    /// The recent mean size of the differences; `None` before the first, or where only one direction is harm.
+    pub fn distance(&self) -> Option<f64> {
+        self.distance?.mean.mean()
     }
 
     /// The standard deviation of stable's recent values; `None` below twenty.
     pub fn spread(&self) -> Option<f64> {
-        let Sums { count, sum, squares } = self.stable;
-        let mean = sum / count;
-        (count >= MIN).then(|| (squares / count - mean * mean).max(0.0).sqrt())
-    }
-
-    fn learn(&mut self, stable: &[(f64, u64)]) {
-        stable.iter().filter(|(v, _)| v.is_finite()).for_each(|&(v, n)| self.stable.add(v, n));
-        if self.stable.count > MAX {
-            self.stable.scale(0.5 * MAX / self.stable.count);
-        }
+        self.stable.deviation()
     }
 }
-
-/// Fewer values than this say little of their spread.
-const MIN: f64 = 20.0;
-
-/// Counts above this are halved, so that the spread follows the traffic: known to 1 % then.
-const MAX: f64 = 8192.0;
 
 #[cfg(test)]
 mod tests {
@@ -150,8 +176,8 @@ mod tests {
     use rand::SeedableRng as _;
 
     /// Stable's scores vary by 0.2, so that these are 0.05 and 0.09.
-    const TOLERATED: Margin = Margin { relative: 0.2, absolute: 0.01 };
-    const ACCEPTED: Margin = Margin { relative: 0.35, absolute: 0.02 };
+    const TOLERATED: Margin = Margin { relative: 0.25, absolute: 0.01 };
+    const ACCEPTED: Margin = Margin { relative: 0.45, absolute: 0.02 };
     const STABLE: [(f64, u64); 2] = [(0.3, 5), (0.7, 5)];
 
     fn noisy(random: &mut rand::rngs::StdRng, mean: f64, noise: f64) -> (f64, u64) {
@@ -165,7 +191,7 @@ mod tests {
         let (mut failed, mut passed) = (0, 0);
         for seed in 0..runs {
             let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-            let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, ACCEPTED);
+            let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, TOLERATED, ACCEPTED);
             monitor.remember(&[(0.3, 50), (0.7, 50)]);
             for _ in 0..300 {
                 let pairs: Vec<_> = (0..10).map(|_| noisy(&mut random, mean, noise)).collect();
@@ -202,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_effect_is_the_mean_difference_with_its_error() {
-        let mut monitor = PairMonitor::new(Harm::Higher, Margin::absolute(0.1), ACCEPTED);
+        let mut monitor =
+            PairMonitor::new(Harm::Higher, Margin::absolute(0.1), Margin::absolute(0.1), ACCEPTED);
         monitor.remember(&STABLE);
         assert_eq!(monitor.spread(), None);
         monitor.remember(&STABLE);
@@ -215,7 +242,7 @@ mod tests {
 
     #[test]
     fn before_the_spread_is_known_nothing_is_bet() {
-        let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, ACCEPTED);
+        let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, TOLERATED, ACCEPTED);
         monitor.tick(&[(1.0, 1000)], &STABLE);
         assert_eq!((monitor.harm.log_e(), monitor.effect.effect()), (0.0, None));
         monitor.tick(&[(f64::NAN, 3)], &[(f64::INFINITY, 9), (0.5, 50)]);

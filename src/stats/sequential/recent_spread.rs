@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::stats::fixed_horizon::margin::Margin;
+
 /// Counts above this are halved, so that the center follows the load within seconds: its own noise
 /// adds 1/512 to the variance of the bet, at most.
 const MAX: f64 = 1024.0;
@@ -64,6 +66,44 @@ impl RecentSpread {
             let mut difference = Sums::default();
             canary.iter().for_each(|&(u, n)| difference.add(u - mean, n));
             self.difference.merge(&difference);
+        }
+    }
+}
+
+/// The spread of recent values, and margins in units of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spread {
+    recent: Sums,
+}
+
+/// Fewer values than this say little of their spread.
+const MIN_FOR_SPREAD: f64 = 20.0;
+
+/// Counts above this are halved, so that the spread follows the traffic: known to 1 % then.
+const MAX_FOR_SPREAD: f64 = 8192.0;
+
+impl Spread {
+    pub(super) fn learn(&mut self, values: &[(f64, u64)]) {
+        values.iter().filter(|(v, _)| v.is_finite()).for_each(|&(v, n)| self.recent.add(v, n));
+        if self.recent.count > MAX_FOR_SPREAD {
+            self.recent.scale(0.5 * MAX_FOR_SPREAD / self.recent.count);
+        }
+    }
+
+    /// The standard deviation; `None` below twenty values.
+    pub(super) fn deviation(&self) -> Option<f64> {
+        let Sums { count, sum, squares } = self.recent;
+        let mean = sum / count;
+        (count >= MIN_FOR_SPREAD).then(|| (squares / count - mean * mean).max(0.0).sqrt())
+    }
+
+    /// The larger part of a margin; `None` while a relative part has no unit.
+    pub(super) fn margin(&self, margin: Margin) -> Option<f64> {
+        if margin.relative > 0.0 {
+            Some(margin.of_spread(self.deviation()?))
+        } else {
+            Some(margin.absolute)
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn outlook(
     }
     let growth = match metric.source.properties().monitor {
         MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
-        MonitorKind::Values(_) => values(metric, measured, ahead, harm_at),
+        MonitorKind::Values(_) | MonitorKind::Shift => values(metric, measured, ahead, harm_at),
         MonitorKind::Pairs => None,
     };
     let enough_in = enough_in(metric, measured, ahead);
@@ -133,10 +133,11 @@ fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> O
         Harm::Lower => -settled(effect, standard_error),
         Harm::Either => settled(effect, standard_error).abs(),
     };
-    let amount = |margin: Margin| {
-        margin.absolute + margin.relative * measured.stable_mean.unwrap_or(0.0).abs()
+    let amount = |margin: Margin| match measured.stable_spread {
+        Some(spread) => margin.of_spread(spread),
+        None => margin.absolute + margin.relative * measured.stable_mean.unwrap_or(0.0).abs(),
     };
-    let (tolerated, accepted) = (amount(metric.tolerated), amount(metric.accepted));
+    let (tolerated, accepted) = (amount(metric.harm_margin()), amount(metric.accepted));
     let per_request = ahead.samples_per_request * ahead.share * (1.0 - ahead.share);
     let pace = |distance: f64| Pace {
         per_request: per_request * best_growth(distance / deviation, MAX_STAKE),

@@ -21,6 +21,7 @@ use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::Score;
+use crate::stats::sequential::ShiftMonitor;
 use crate::stats::sequential::TrackCounts;
 
 /// The monitor of one metric.
@@ -39,6 +40,7 @@ enum OneMonitor {
     Values(Box<Monitor>),
     Failures(Box<FailureMonitor>),
     Pairs(Box<PairMonitor>),
+    Shift(Box<ShiftMonitor>),
 }
 
 /// How many samples of a metric were observed.
@@ -63,18 +65,27 @@ pub struct Measured {
     pub metric: MetricName,
     /// How many samples were observed.
     pub counts: Counts,
-    /// The e-process against "no worse than tolerated" (harm).
+    /// The e-process against "no worse than tolerated" (harm); for scores "within the harmful margin".
     pub harm: EProcess,
+    /// For scores: the e-process against "within what is tolerated".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<EProcess>,
     /// The e-process against "worse than accepted" (non-inferiority).
     pub proven: EProcess,
     /// The effect on the mean: canary minus stable, in the metric's unit.
     pub effect: Score,
     /// Stable's recent mean.
     pub stable_mean: Option<f64>,
-    /// For differences in shadow: the standard deviation of stable's recent values, the unit of their
+    /// For scores: the standard deviation of stable's recent values, the unit of their
     /// relative margins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_spread: Option<f64>,
+    /// For scores of split traffic: the same of the canary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_spread: Option<f64>,
+    /// For scores in shadow: the recent mean size of the differences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
 }
 
 /// The observations of one tick, in the whole traffic or in one segment.
@@ -91,6 +102,7 @@ pub(crate) struct Tick<'a> {
 impl Monitored {
     pub(crate) fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
+        let harmful = metric.harm_margin();
         let properties = metric.source.properties();
         let past = match properties.history {
             History::None => None,
@@ -105,9 +117,14 @@ impl Monitored {
                 OneMonitor::Values(monitor)
             }
             MonitorKind::Pairs => {
-                let mut monitor = Box::new(PairMonitor::new(harm, tolerated, accepted));
+                let mut monitor = Box::new(PairMonitor::new(harm, harmful, tolerated, accepted));
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Pairs(monitor)
+            }
+            MonitorKind::Shift => {
+                let mut monitor = Box::new(ShiftMonitor::new(harm, harmful, tolerated, accepted));
+                past.into_iter().for_each(|past| monitor.remember(past));
+                OneMonitor::Shift(monitor)
             }
             MonitorKind::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
@@ -127,12 +144,16 @@ impl Monitored {
     /// A monitor for a metric of the same source that has learned what this one has before its first tick.
     pub(crate) fn restarted(&self, metric: &Metric) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
+        let harmful = metric.harm_margin();
         let monitor = match &self.monitor {
             OneMonitor::Values(monitor) => {
                 OneMonitor::Values(Box::new(monitor.restarted(harm, test, tolerated, accepted)))
             }
             OneMonitor::Pairs(monitor) => {
-                OneMonitor::Pairs(Box::new(monitor.restarted(harm, tolerated, accepted)))
+                OneMonitor::Pairs(Box::new(monitor.restarted(harm, harmful, tolerated, accepted)))
+            }
+            OneMonitor::Shift(monitor) => {
+                OneMonitor::Shift(Box::new(monitor.restarted(harm, harmful, tolerated, accepted)))
             }
             OneMonitor::Failures(_) => return Monitored::new(metric, &TrackSamples::default()),
         };
@@ -180,8 +201,10 @@ impl Monitored {
     fn tick_values(&mut self, share: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
         self.counts.stable = self.counts.stable.saturating_add(number(stable));
         self.counts.canary = self.counts.canary.saturating_add(number(canary));
-        if let OneMonitor::Values(monitor) = &mut self.monitor {
-            monitor.tick(share, canary, stable);
+        match &mut self.monitor {
+            OneMonitor::Values(monitor) => monitor.tick(share, canary, stable),
+            OneMonitor::Shift(monitor) => monitor.tick(share, canary, stable),
+            OneMonitor::Failures(_) | OneMonitor::Pairs(_) => {}
         }
     }
 
@@ -216,21 +239,37 @@ impl Monitored {
             OneMonitor::Values(one) => (&one.harm, &one.proven, &one.effect),
             OneMonitor::Failures(one) => (&one.harm, &one.proven, &one.effect),
             OneMonitor::Pairs(one) => (&one.harm, &one.proven, &one.effect),
+            OneMonitor::Shift(one) => (&one.harm, &one.proven, &one.effect),
+        };
+        let shift = match &self.monitor {
+            OneMonitor::Pairs(one) => Some(one.shift),
+            OneMonitor::Shift(one) => Some(one.shift),
+            OneMonitor::Values(_) | OneMonitor::Failures(_) => None,
         };
         let (stable_mean, spread) = match &self.monitor {
             OneMonitor::Values(one) => (one.center(), None),
             OneMonitor::Failures(_) => (None, None),
             OneMonitor::Pairs(one) => (None, one.spread()),
+            OneMonitor::Shift(one) => (one.center(), one.spread()),
         };
         let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
         Measured {
             metric: self.name.clone(),
             counts: self.counts,
             harm: *harm,
+            shift: shift.filter(|_| self.source.is_of_scores()),
             proven: *proven,
             effect: *effect,
             stable_mean,
             stable_spread: spread.filter(|_| is_of_spread),
+            distance: match &self.monitor {
+                OneMonitor::Pairs(one) => one.distance(),
+                OneMonitor::Values(_) | OneMonitor::Failures(_) | OneMonitor::Shift(_) => None,
+            },
+            canary_spread: match &self.monitor {
+                OneMonitor::Shift(one) => one.canary_spread(),
+                OneMonitor::Values(_) | OneMonitor::Failures(_) | OneMonitor::Pairs(_) => None,
+            },
         }
     }
 }

@@ -2,19 +2,8 @@
 
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::Unit;
 use crate::stats::Harm;
-use crate::stats::Margin;
-
-/// The margins of a metric as differences from stable, in the unit of its values.
-#[derive(Clone, Copy, Debug)]
-pub struct Margins {
-    /// A larger difference is harm.
-    pub tolerated: f64,
-    /// A difference within this counts as none.
-    pub accepted: f64,
-}
 
 /// A difference from stable as text.
 #[derive(Clone, Debug)]
@@ -25,23 +14,6 @@ pub struct Comparison {
     pub interval: Option<String>,
     /// The margin: `+5.67 %`.
     pub allowed: String,
-}
-
-impl Margins {
-    /// The margins at stable's present mean, failure rate or spread.
-    pub fn new(metric: &Metric, evidence: &MetricEvidence) -> Margins {
-        let counts = &evidence.samples;
-        let reference = match metric.source.properties().margin {
-            MarginKind::OfMean => evidence.stable_mean.unwrap_or(0.0).abs(),
-            MarginKind::OfFailureRate => {
-                counts.stable_failures as f64 / counts.stable.max(1) as f64
-            }
-            MarginKind::OfSpread => evidence.stable_spread.unwrap_or(0.0),
-            MarginKind::Absolute => 0.0,
-        };
-        let amount = |margin: Margin| margin.relative * reference + margin.absolute;
-        Margins { tolerated: amount(metric.tolerated), accepted: amount(metric.accepted) }
-    }
 }
 
 impl Comparison {

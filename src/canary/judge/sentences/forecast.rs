@@ -84,6 +84,7 @@ fn not_in_sight(policy: &JudgePolicy, forecast: &Forecast) -> String {
             .zip(&forecast.metrics)
             .filter(|(metric, forecast)| {
                 metric.role == Role::Guardrail
+                    && metric.required
                     && forecast.outcome == Outcome::None
                     && forecast.is_estimated == is_estimated
             })
@@ -121,7 +122,9 @@ fn detectable(policy: &JudgePolicy, forecast: &Forecast) -> String {
 
 fn effect(metric: &Metric, forecast: &MetricForecast) -> Option<String> {
     let smallest = forecast.smallest_detectable?;
-    let size = match (metric.source.properties().unit, forecast.smallest_detectable_relative) {
+    // Beyond tenfold a percentage is harder to read than the difference.
+    let relative = forecast.smallest_detectable_relative.filter(|relative| *relative < 10.0);
+    let size = match (metric.source.properties().unit, relative) {
         (Unit::Share, _) => format!("{} points", rounded(100.0 * smallest)),
         (Unit::Seconds, None) => duration(smallest),
         (Unit::Probability, _) | (Unit::Number, None) => rounded(smallest),

@@ -1,7 +1,7 @@
 //! Renders the evidence of one metric.
 
 use super::comparison::Comparison;
-use super::comparison::Margins;
+use crate::canary::judge::margins::Margins;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
@@ -11,13 +11,16 @@ use crate::text::numbers::grouped;
 /// The effect and the conclusion: `latency: +48.6 % against stable (interval +37.9 .. +59.2 %); fails, tolerated
 /// +5.67 %`.
 pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
-    let Margins { tolerated, accepted } = Margins::new(metric, evidence);
+    let Margins { harmful, tolerated, accepted } = Margins::new(metric, evidence);
     let allowed = |margin: f64| {
         Comparison::new(metric, evidence, evidence.effect.unwrap_or(0.0), None, margin).allowed
     };
     let conclusion = match evidence.classification {
+        _ if evidence.is_shifted => {
+            format!("shifted, tolerated {}, harmful {}", allowed(tolerated), allowed(harmful))
+        }
         Classification::Pass => format!("passes, accepted {}", allowed(accepted)),
-        Classification::Fail => format!("fails, tolerated {}", allowed(tolerated)),
+        Classification::Fail => format!("fails, tolerated {}", allowed(harmful)),
         Classification::Inconclusive => {
             format!(
                 "inconclusive, tolerated {}, accepted {}",
@@ -36,9 +39,12 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
 /// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let Some(effect) = evidence.effect else { return metric.name.to_string() };
-    let tolerated = Margins::new(metric, evidence).tolerated;
+    let harmful = Margins::new(metric, evidence).harmful;
+    if let (true, Some(basis)) = (effect.abs() <= harmful, beyond_the_mean(evidence)) {
+        return format!("{}: {basis}", metric.name);
+    }
     let Comparison { difference, allowed, .. } =
-        Comparison::new(metric, evidence, effect, None, tolerated);
+        Comparison::new(metric, evidence, effect, None, harmful);
     let size = difference.trim_start_matches(['+', '-']).replace(" pt", " points");
     let side = if effect < 0.0 { "below" } else { "above" };
     let counts = &evidence.samples;
@@ -50,9 +56,42 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
             grouped(counts.stable_failures),
             grouped(counts.stable),
         ),
-        MonitorKind::Pairs | MonitorKind::Values(_) => format!(" (allowed {allowed})"),
+        MonitorKind::Pairs | MonitorKind::Shift | MonitorKind::Values(_) => {
+            format!(" (allowed {allowed})")
+        }
     };
     format!("{} {size} {side} stable{behind}", metric.name)
+}
+
+/// What a failure of scores rests on when the mean is about stable's.
+pub fn beyond_the_mean(evidence: &MetricEvidence) -> Option<String> {
+    match (evidence.distance, evidence.stable_spread.zip(evidence.canary_spread)) {
+        (Some(distance), _) => Some(format!("single answers differ by {distance:.3} on average")),
+        (None, Some((stable, canary))) => {
+            Some(format!("standard deviation {canary:.3}, stable {stable:.3}"))
+        }
+        (None, None) => None,
+    }
+}
+
+/// A shift that holds: `score 0.31 sd (+0.062) above stable (tolerated ±0.25 sd, harmful ±0.5 sd)`.
+pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
+    let Some(effect) = evidence.effect else { return metric.name.to_string() };
+    let Margins { harmful, tolerated, .. } = Margins::new(metric, evidence);
+    let at = |margin| Comparison::new(metric, evidence, effect, None, margin);
+    let it = at(tolerated);
+    let size = it.difference.trim_start_matches(['+', '-']).replace(" pt", " points");
+    let amount = match evidence.stable_spread {
+        Some(spread) if spread > 0.0 => format!(" ({effect:+.3})"),
+        Some(_) | None => String::new(),
+    };
+    let side = if effect < 0.0 { "below" } else { "above" };
+    format!(
+        "{} {size}{amount} {side} stable (tolerated {}, harm beyond {})",
+        metric.name,
+        it.allowed,
+        at(harmful).allowed
+    )
 }
 
 /// The effect with its interval, and the counts behind it where they say more than the effect.
@@ -67,16 +106,17 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
             0 => format!("{} pairs in shadow", counts.canary),
             failures => format!("{} pairs in shadow, {failures} failed", counts.canary),
         }),
-        MonitorKind::Values(_) if evidence.effect.is_none() => {
+        MonitorKind::Values(_) | MonitorKind::Shift if evidence.effect.is_none() => {
             Some(format!("canary {}, stable {} samples", counts.canary, counts.stable))
         }
-        MonitorKind::Values(_) => None,
+        MonitorKind::Values(_) | MonitorKind::Shift => None,
     };
     let difference = evidence.effect.map(|effect| {
-        // Constant values have no interval; their difference is exact.
-        let interval = evidence.interval.or(Some([effect, effect]));
-        let it = Comparison::new(metric, evidence, effect, interval, 0.0);
-        format!("{} against stable (interval {})", it.difference, it.interval.unwrap_or_default())
+        let it = Comparison::new(metric, evidence, effect, evidence.interval, 0.0);
+        match it.interval {
+            Some(interval) => format!("{} against stable (interval {interval})", it.difference),
+            None => format!("{} against stable", it.difference),
+        }
     });
     seen.into_iter().chain(difference).collect::<Vec<_>>().join(", ")
 }

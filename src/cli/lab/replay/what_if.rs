@@ -147,6 +147,8 @@ fn as_it_is(name: &MetricName) -> MetricOverride {
         critical: None,
         min_samples: None,
         test: None,
+        harmful: None,
+        required: None,
     }
 }
 

@@ -7,11 +7,13 @@ use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
 use super::words::list;
-use crate::canary::Verdict;
+use crate::canary::judge::coverage::Coverage;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
 use crate::service::serving::circuit_breaker::BreakerState;
+use crate::service::status::health::Health;
+use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
@@ -37,8 +39,10 @@ pub enum Condition {
     Waiting,
     /// Enough data, and no conclusion yet.
     Holding,
-    /// Every guardrail passes.
+    /// No harm, and enough data for a promotion.
     Healthy,
+    /// Something that a person should look at.
+    Warning,
     /// The canary does harm.
     Harm,
     /// The circuit breaker keeps requests from the canary.
@@ -59,10 +63,10 @@ impl Condition {
             Condition::RolledBack => "ROLLED BACK",
             Condition::NoVerdict => "NO VERDICT",
             Condition::Reverted => "REVERTED",
-            Condition::Waiting => "WAITING",
-            Condition::Holding => "HOLDING",
-            Condition::Healthy => "HEALTHY",
-            Condition::Harm => "HARM",
+            Condition::Waiting | Condition::Holding => HealthStatus::InsufficientData.word(),
+            Condition::Healthy => HealthStatus::Ok.word(),
+            Condition::Warning => HealthStatus::Warning.word(),
+            Condition::Harm => HealthStatus::Harm.word(),
             Condition::BreakerOpen => "BREAKER OPEN",
             Condition::Paused => "PAUSED",
             Condition::AwaitingApproval => "AWAITING APPROVAL",
@@ -221,10 +225,23 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
             format!("Warming up for {left} more; nothing is judged before."),
         );
     }
-    if health.is_some_and(|health| health.verdict == Verdict::Promote) {
-        return (Condition::Healthy, "Every guardrail passes.".to_owned());
+    match health.map(|health| health.status) {
+        Some(HealthStatus::Warning) => {
+            if let Some(concern) = concern(status) {
+                return (Condition::Warning, concern);
+            }
+        }
+        Some(HealthStatus::Ok) => return (Condition::Healthy, covered(health)),
+        Some(HealthStatus::Harm | HealthStatus::InsufficientData) | None => {}
     }
     open(status, rows)
+}
+
+/// What was checked, and what was not.
+fn covered(health: Option<&Health>) -> String {
+    let Some(Health { checked, not_checked, .. }) = health else { return String::new() };
+    let coverage = Coverage { checked: checked.clone(), not_checked: not_checked.clone() };
+    format!("{}.", capitalized(&coverage.sentence()))
 }
 
 /// The metrics that are not decided, and how long it may take.
@@ -267,7 +284,16 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
 fn concern(status: &Status) -> Option<String> {
     let diagnostics = &status.health.as_ref()?.diagnostics;
     let findings = diagnostics.segments.iter().flat_map(|segments| &segments.findings);
-    let mut sentences = findings.map(|finding| finding.sentence.clone());
+    let rows = match status.shadow.as_ref().is_some_and(|shadow| shadow.pairs > 0) {
+        true => "; GET /admin/disagreements has the rows that differ most",
+        false => "",
+    };
+    let accept = match status.state {
+        RolloutState::Paused => "; serin resume accepts it",
+        RolloutState::Running | RolloutState::Idle | RolloutState::AwaitingApproval => "",
+    };
+    let shifts = diagnostics.shifts.iter().map(|shift| format!("{shift}{rows}{accept}"));
+    let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shifts);
     let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
     sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))
 }
@@ -280,7 +306,10 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
             (Some(difference), Some(allowed)) => {
                 format!("{} {difference} (allowed {allowed})", row.metric)
             }
-            (_, None) | (None, _) => row.metric.clone(),
+            (_, None) | (None, _) => match &row.detail {
+                Some(detail) => format!("{} ({detail})", row.metric),
+                None => row.metric.clone(),
+            },
         })
         .collect();
     if !failing.is_empty() {

@@ -44,7 +44,7 @@ fn idle(status: &Status, condition: Condition, times: &Times) -> String {
 fn by_hand(condition: Condition) -> String {
     match condition {
         Condition::Harm | Condition::BreakerOpen => "You decide: serin rollback.",
-        Condition::Healthy => "You decide: serin promote, or serin rollback.",
+        Condition::Healthy | Condition::Warning => "You decide: serin promote, or serin rollback.",
         Condition::Paused => "You decide: serin resume, or serin rollback.",
         Condition::Stable
         | Condition::Promoted

@@ -5,13 +5,13 @@ use serde::Serialize;
 use crate::canary::Metric;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::margins::Margins;
+use crate::canary::judge::sentences;
 use crate::canary::judge::sentences::Comparison;
-use crate::canary::judge::sentences::Margins;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::Origin;
-use crate::stats::Harm;
 use crate::stats::sequential::Test;
 
 /// One metric.
@@ -21,6 +21,8 @@ pub struct MetricRow {
     pub metric: String,
     /// What its failure leads to.
     pub role: Role,
+    /// Whether a promotion waits until it has passed.
+    pub required: bool,
     /// The conclusion.
     pub state: MetricState,
     /// What the state rests on where the other columns do not say it, for example `12 of 20 samples`.
@@ -46,6 +48,8 @@ pub enum MetricState {
     Pass,
     /// Shown to be worse than tolerated.
     Fail,
+    /// Shown to differ by more than tolerated, short of harm.
+    Shifted,
     /// More data will tell.
     Waiting,
     /// Between pass and fail, and the present effect leads to neither.
@@ -60,6 +64,7 @@ impl MetricState {
         match self {
             MetricState::Pass => "pass",
             MetricState::Fail => "fail",
+            MetricState::Shifted => "shifted",
             MetricState::Waiting => "waiting",
             MetricState::Inconclusive => "inconclusive",
             MetricState::Off => "off",
@@ -81,6 +86,7 @@ impl MetricRow {
         let row = MetricRow {
             metric: metric.name.to_string(),
             role: metric.role,
+            required: metric.required,
             state,
             detail,
             difference: None,
@@ -91,14 +97,26 @@ impl MetricRow {
         };
         let (Some(effect), true) = (evidence.effect, seen > 0) else { return row };
         let margins = Margins::new(metric, evidence);
-        let margin = if state == MetricState::Fail { margins.tolerated } else { margins.accepted };
-        if state == MetricState::Pass && !agree(margins, metric.harm, state, [effect; 2]) {
+        let margin = match state {
+            MetricState::Fail => margins.harmful,
+            MetricState::Shifted => margins.tolerated,
+            MetricState::Pass
+            | MetricState::Waiting
+            | MetricState::Inconclusive
+            | MetricState::Off => margins.accepted,
+        };
+        let agrees = margins.agree(metric.harm, evidence, [effect; 2]);
+        if state == MetricState::Fail && !agrees && metric.harmful.is_some() {
+            return MetricRow { detail: sentences::beyond_the_mean(evidence), ..row };
+        }
+        if state == MetricState::Pass && !agrees {
             // A mean difference beyond the margin would contradict the pass.
             let basis = if metric.test == Test::Rank { "by ranks" } else { "without outliers" };
             return MetricRow { detail: Some(basis.to_owned()), ..row };
         }
-        let bounds = evidence.interval.filter(|bounds| agree(margins, metric.harm, state, *bounds));
-        let it = Comparison::new(metric, evidence, effect, bounds, margin);
+        let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, evidence, *bounds);
+        let interval = evidence.interval.filter(agrees);
+        let it = Comparison::new(metric, evidence, effect, interval, margin);
         MetricRow {
             difference: Some(it.difference),
             interval: it.interval,
@@ -110,6 +128,7 @@ impl MetricRow {
     /// Whether the rollout waits for this metric.
     pub fn is_open(&self) -> bool {
         self.role == Role::Guardrail
+            && self.required
             && matches!(self.state, MetricState::Waiting | MetricState::Inconclusive)
     }
 }
@@ -122,6 +141,7 @@ fn state(
 ) -> (MetricState, Option<String>) {
     let counts = &evidence.samples;
     match evidence.classification {
+        _ if evidence.is_shifted => (MetricState::Shifted, None),
         Classification::Pass => (MetricState::Pass, None),
         Classification::Fail => (MetricState::Fail, None),
         Classification::Inconclusive => match forecast.map(|it| it.outcome) {
@@ -136,7 +156,9 @@ fn state(
                 Origin::Requests | Origin::Shadow => None,
             };
             match missing {
-                Some(missing) if metric.role == Role::Guardrail && is_compared => {
+                Some(missing)
+                    if metric.role == Role::Guardrail && metric.required && is_compared =>
+                {
                     (MetricState::Waiting, Some(missing.to_owned()))
                 }
                 Some(missing) => (MetricState::Off, Some(missing.to_owned())),
@@ -148,23 +170,6 @@ fn state(
         Classification::Insufficient => {
             let seen = counts.canary.min(counts.stable);
             (MetricState::Waiting, Some(format!("{seen} of {} samples", metric.min_samples)))
-        }
-    }
-}
-
-/// Whether a reader who compares the interval with the margins comes to the same state. The interval is that of
-/// the mean; the state rests on e-processes that may be of ranks or clipped values.
-fn agree(margins: Margins, harm: Harm, state: MetricState, [low, high]: [f64; 2]) -> bool {
-    let (worst, best) = match harm {
-        Harm::Higher => (high, low),
-        Harm::Lower => (-low, -high),
-        Harm::Either => (high.max(-low), low.max(-high)),
-    };
-    match state {
-        MetricState::Pass => worst <= margins.accepted,
-        MetricState::Fail => best > margins.tolerated,
-        MetricState::Waiting | MetricState::Inconclusive | MetricState::Off => {
-            worst > margins.accepted && best <= margins.tolerated
         }
     }
 }

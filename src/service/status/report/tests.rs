@@ -53,7 +53,7 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
     let evidence = |metric: &str, classification: &str, effect: Option<f64>| {
         let seen = if classification == "insufficient" { 8 } else { 1200 };
         json!({
-            "metric": metric, "role": if metric == "score" { "advisory" } else { "guardrail" },
+            "metric": metric, "role": "guardrail",
             "classification": classification,
             "samples": { "stable": seen, "canary": seen, "stable_failures": 0, "canary_failures": 0 },
             "harm_p_value": 1.0, "harm_threshold": 0.025, "proven_p_value": 1.0, "proven_threshold": 0.05,
@@ -64,12 +64,13 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
     let judged = [
         evidence("latency", latency, effect),
         evidence("failures", "pass", Some(-0.0004)),
-        evidence("score", "insufficient", None),
+        evidence("score", "pass", Some(0.0)),
+        evidence("log_loss", "insufficient", None),
     ];
-    let (verdict, is_harm) = match latency {
-        "fail" => ("rollback", true),
-        "pass" => ("promote", false),
-        _ => ("hold", false),
+    let (verdict, is_harm, word) = match latency {
+        "fail" => ("rollback", true, "harm"),
+        "pass" => ("promote", false, "ok"),
+        _ => ("hold", false, "insufficient_data"),
     };
     let outcome = |metric: &str, outcome: &str| json!({ "metric": metric, "is_estimated": true, "outcome": outcome });
     let track = json!({
@@ -84,7 +85,8 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
             "bake_seconds": 600.0, "remaining_bake_seconds": 240.0, "metrics": metrics,
         },
         "health": {
-            "alert_triggered": is_harm, "status": "ok", "message": "", "verdict": verdict, "reasons": [],
+            "alert_triggered": is_harm, "status": word, "checked": ["latency", "failures", "score"],
+            "not_checked": ["labels (none)"], "message": "", "verdict": verdict, "reasons": [],
             "harm_detected": is_harm, "test": "welch_t", "alpha": 0.05, "min_samples": 20,
             "failure_p_value": 1.0, "stable": track.clone(), "canary": track,
             "sequential": { "verdict": verdict, "alpha": 0.05, "ticks": 5,
@@ -93,7 +95,7 @@ fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
                 "requests_per_second": 12.0, "weight": 10, "remaining_bake_seconds": 240.0,
                 "message": "", "verdict": { "verdict": "promote", "requests": 4300, "seconds": 358.0 },
                 "metrics": [outcome("latency", "pass"), outcome("failures", "pass"),
-                            outcome("score", "none")],
+                            outcome("score", "pass"), outcome("log_loss", "none")],
             },
         },
     });
@@ -200,7 +202,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             rollout("pass", Some(0.0), json!({})),
             Condition::Healthy,
             "model_v2",
-            "Every guardrail passes.",
+            "No harm found in latency, failures and score; not checked: labels (none).",
             "serin promote",
         ),
         (

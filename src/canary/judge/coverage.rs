@@ -1,0 +1,98 @@
+//! Coverage of a judgement: what was checked, and what was not and why.
+
+use super::judgement::Judgement;
+use super::verdict::Classification;
+use crate::canary::policy::Mode;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::metric::Source;
+
+/// What a verdict without harm rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// The observations with enough data to show harm: `latency`, `failures`, `score`, `labels`, `pairs`.
+    pub checked: Vec<String>,
+    /// The others, each with the reason.
+    pub not_checked: Vec<String>,
+}
+
+impl Coverage {
+    /// The coverage of this judgement.
+    pub fn of(judgement: &Judgement) -> Coverage {
+        let mut coverage = Coverage { checked: Vec::new(), not_checked: Vec::new() };
+        let evidence = &judgement.evidence;
+        let is_manual = match judgement.mode {
+            Mode::Manual => true,
+            Mode::Automatic => false,
+        };
+        let sees = |part: Option<()>| part.is_some() && is_manual;
+        let by_health_check = [
+            (Source::Latency, sees(evidence.latency.map(|_| ()))),
+            (Source::Failures, sees(evidence.latency.map(|_| ()))),
+            (Source::Score, sees(evidence.score.map(|_| ()))),
+        ];
+        for (source, is_checked) in by_health_check {
+            coverage.add(
+                judgement,
+                source,
+                source.properties().name,
+                is_checked,
+                "too few samples",
+            );
+        }
+        coverage.add(judgement, Source::LogLoss, "labels", false, "none");
+        coverage.add(judgement, Source::ShadowScore, "pairs", false, "no shadow");
+        coverage
+    }
+
+    fn add(
+        &mut self,
+        judgement: &Judgement,
+        source: Source,
+        name: &str,
+        is_checked: bool,
+        absent: &str,
+    ) {
+        let metrics = || judgement.sequential.iter().flat_map(|it| it.metrics());
+        let found = metrics().find(|(metric, _)| metric.source == source);
+        let Some((metric, one)) = found.filter(|(metric, _)| metric.role != Role::Advisory) else {
+            match (is_checked, found) {
+                (true, _) => self.checked.push(name.to_owned()),
+                (false, Some((metric, _))) => {
+                    self.not_checked.push(format!("{name} ({})", advisory(judgement, metric)));
+                }
+                (false, None) => self.not_checked.push(format!("{name} ({absent})")),
+            }
+            return;
+        };
+        let seen = one.samples.canary.min(one.samples.stable);
+        if is_checked || one.classification != Classification::Insufficient {
+            self.checked.push(name.to_owned());
+        } else if seen == 0 {
+            self.not_checked.push(format!("{name} (none)"));
+        } else {
+            self.not_checked.push(format!("{name} ({seen} of {})", metric.min_samples));
+        }
+    }
+
+    /// `no harm found in latency and failures; not checked: score (none), labels (none), pairs (no shadow)`.
+    pub fn sentence(&self) -> String {
+        let checked = match self.checked.as_slice() {
+            [] => "nothing was checked".to_owned(),
+            [one] => format!("no harm found in {one}"),
+            [most @ .., last] => format!("no harm found in {} and {last}", most.join(", ")),
+        };
+        match self.not_checked.as_slice() {
+            [] => checked,
+            not_checked => format!("{checked}; not checked: {}", not_checked.join(", ")),
+        }
+    }
+}
+
+fn advisory(judgement: &Judgement, metric: &Metric) -> &'static str {
+    let policy = judgement.sequential.as_ref().map(|it| &it.policy);
+    match policy.is_some_and(|policy| policy.expect_shift && metric.source.is_of_scores()) {
+        true => "a shift is expected",
+        false => "advisory",
+    }
+}
