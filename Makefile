@@ -26,7 +26,7 @@ run: build models ## Train the two models if they are missing, then serve on 127
 	@echo "Ctrl-C stops the server."
 	$(SERIN) serve
 
-demo: build ## Run six narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong
+demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong, useless
 	$(SERIN) demo
 
 test: setup ## Install what the tests need, then run them all

@@ -9,6 +9,7 @@ mod by_hand;
 mod by_plan;
 mod in_shadow;
 mod story;
+mod wrong_labels;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,8 @@ enum Scenario {
     Segment,
     /// A canary with wrong scores is rolled back before it answers any user
     Shadow,
+    /// A model trained on the wrong labels is refused and rolled back
+    Labels,
 }
 
 impl Scenario {
@@ -80,6 +83,7 @@ impl Scenario {
             Scenario::Ramp => by_plan::slow_ramp(story),
             Scenario::Segment => by_plan::slow_region(story),
             Scenario::Shadow => in_shadow::silently_wrong(story),
+            Scenario::Labels => wrong_labels::useless_model(story),
         }
     }
 }
@@ -100,6 +104,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = TempDir::with_prefix("serin-demo-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
+    wrong_labels::train_into(&models).context("cannot train the model on wrong labels")?;
     outln!(
         "{}",
         show::wrapped(

@@ -84,7 +84,7 @@ impl Dataset {
     }
 
     /// Data from another source, named by `source`; columns and labels have the same length.
-    pub(super) fn new(
+    pub(crate) fn new(
         source: String,
         target: String,
         positive: String,

@@ -74,7 +74,7 @@ struct Found {
 }
 
 /// Varied customers, so that the pairs differ.
-fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
+pub fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
     let row = |row: usize| {
         let of_row = |column: &Column| match column.value(row) {
