@@ -100,7 +100,10 @@ fn after_each_crash_the_state_is_the_last_one_acknowledged() {
         step = traffic.check(step, &found, &status, killed, &at);
         seen.canaries += u32::from(found.rollout.is_some());
         seen.restored += u32::from(step.samples > 0);
-        assert_eq!(std::fs::read_to_string(log).unwrap_or_default(), "", "{at}: a warning");
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        // The default models were measured on different data.
+        let worth_a_warning = log.lines().find(|line| !line.contains("different data"));
+        assert_eq!(worth_a_warning, None, "{at}: a warning");
     }
     println!("{crashes} crashes: {seen:?}");
     assert_history_has_no_gaps(&mut process, folder.path(), acknowledged.picture.revision);

@@ -1,6 +1,8 @@
 //! What surrounds the commands: standard output, environment variables, proxies, and the shell that the README's
 //! lines are pasted into.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
 use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpListener;

@@ -4,6 +4,9 @@
 //! Scores are those of the default models for synthetic customers; requests, split, ticks, judge and rollout are the
 //! server's own.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+#![expect(clippy::panic, reason = "so they may")]
+
 use std::sync::LazyLock;
 use std::time::Duration;
 

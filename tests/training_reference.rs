@@ -2,8 +2,6 @@
 //!
 //! `scripts/reference_training.py` makes the data and writes what scikit-learn learns from it.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
-
 use std::path::Path;
 
 use serde::Deserialize;

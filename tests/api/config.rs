@@ -74,7 +74,12 @@ fn what_is_shown_can_be_used_as_a_file_and_names_the_templates() {
         serde_json::from_slice(&config(folder.path(), &["show", "--json"]).stdout).unwrap();
     assert_eq!(all["settings"]["workers"], 3);
     assert_eq!(all["origins"]["workers"], "serin.toml");
-    assert_eq!(all["templates"]["fast"]["steps"][0]["weight"], 10.0);
+    let steps = &all["templates"]["fast"]["steps"];
+    assert_eq!(
+        (&steps[0]["weight"], &steps[1]["weight"]),
+        (&json!(0.0), &json!(10.0)),
+        "shadow first"
+    );
     assert_eq!(config(folder.path(), &["check"]).status.code(), Some(0));
 }
 

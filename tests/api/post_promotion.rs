@@ -127,7 +127,10 @@ fn monitoring_that_could_find_nothing_is_refused() {
         (json!({ "monitor": "soon" }), "monitor: \"soon\""),
         (json!({ "action": "undo" }), "undo"),
     ] {
-        let body = json!({ "model_path": "model_v2.bin", "post_promotion": after });
+        // Labels are judged by default.
+        let policy = json!({ "metrics": [{ "name": "log_loss", "role": "advisory" }] });
+        let body =
+            json!({ "model_path": "model_v2.bin", "post_promotion": after, "policy": policy });
         let expected = refused(422, "invalid_body", std::slice::from_ref(&named));
         let reply = app.deploy_canary_with(&body);
         reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());

@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
+use serin::canary::Event;
+use serin::canary::Version;
 use serin::store;
 use serin::store::Location;
 use serin::store::StoreError;
@@ -207,7 +210,12 @@ fn a_file_that_is_not_a_store_is_refused_and_left_alone() {
     connection.execute_batch("CREATE TABLE photo (id INTEGER PRIMARY KEY)").unwrap();
     drop(connection);
     let newer = folder.path().join("newer.db");
-    drop(store::open(&Location::Sqlite(newer.clone())).unwrap());
+    // A store that was never written leaves no file.
+    let [name, file, digest] = ["v1", "v1.bin", "d"].map(str::to_owned);
+    let first = Event::Initialized { stable: Version { name, file, digest } };
+    let written = store::open(&Location::Sqlite(newer.clone())).unwrap();
+    written.append(0, Timestamp::UNIX_EPOCH, &first).unwrap();
+    drop(written);
     let connection = rusqlite::Connection::open(&newer).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);

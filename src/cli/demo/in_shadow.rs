@@ -57,7 +57,8 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
     let last = status.last_rollout.as_ref();
     let is_rolled_back = last.is_some_and(|last| last.outcome == Outcome::RolledBack);
     story.expect("serin has rolled the canary back", is_rolled_back, &status);
-    let by_score = last.is_some_and(|last| last.reason.contains("shadow_score"));
+    // The scores, or the labels that follow from them.
+    let by_score = last.is_some_and(|last| last.reason.contains("shadow_"));
     story.expect("because of its scores", by_score, &last);
     story.expect("it has answered no user", by_canary == 0 && failed == 0, &by_canary);
     let found: Found = story.client.get("/admin/disagreements")?.done()?;

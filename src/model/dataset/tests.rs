@@ -4,6 +4,8 @@ use super::missing::Missing;
 use super::*;
 use crate::model::schema::features::Value;
 use crate::text::tables::encoding::Encoding;
+/// The text of a row's cell.
+type Cell = fn(usize) -> String;
 
 fn options() -> DatasetOptions {
     let positive = Some("Yes".to_owned());
@@ -182,7 +184,7 @@ fn missing_markers_can_be_chosen_and_a_dash_is_a_word_among_words() {
 #[test]
 fn thousands_currencies_and_percent_signs_are_numbers_and_the_report_says_so() {
     let thousands = |n: usize| format!("{},{:03}", n / 1000, n % 1000);
-    let cases: [(&str, fn(usize) -> String, f64); 4] = [
+    let cases: [(&str, Cell, f64); 4] = [
         ("`1,200` is read as 1200", |_| "1,200".into(), 1200.0),
         ("`$1,200.50` is read as 1200.5", |_| "$1,200.50".into(), 1200.5),
         ("`12.3%` is read as 12.3", |_| "12.3%".into(), 12.3),
@@ -264,7 +266,7 @@ fn codes_are_words_unless_numbers_are_asked_for() {
 
 #[test]
 fn a_suspicious_column_gets_a_line() {
-    let cases: [(fn(usize) -> String, &str); 4] = [
+    let cases: [(Cell, &str); 4] = [
         (|row| format!("2024-05-{:02}", row % 20 + 1), "column `x`: dates are not understood"),
         (|row| (1000 + row).to_string(), "column `x`: a different whole number in every row"),
         (|row| if row % 3 == 0 { "many".into() } else { row.to_string() }, "use --missing 'many'"),

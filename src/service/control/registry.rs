@@ -259,7 +259,10 @@ impl Registry {
         let files: Vec<String> =
             self.files().iter().map(|file| format!("{file:?}")).take(10).collect();
         if !self.folder.is_dir() {
-            return format!("the folder {} does not exist", self.folder.display());
+            return format!(
+                "the folder {} does not exist; make a model with serin train",
+                self.folder.display()
+            );
         }
         if files.is_empty() {
             return "it is empty: make a model with serin train".to_owned();

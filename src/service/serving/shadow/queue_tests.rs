@@ -171,7 +171,7 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
     work_off(&restarted);
     restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
-    assert_eq!(judged(&restarted.status()).metrics[3].samples.canary, 210);
+    assert_eq!(judged(&restarted.status()).metrics[4].samples.canary, 210);
 }
 
 #[test]
