@@ -41,7 +41,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// let harmful = Margin { relative: 0.5, absolute: 0.1 };
 /// let tolerated = Margin { relative: 0.2, absolute: 0.05 };
 /// let mut score = ShiftMonitor::new(Harm::Either, harmful, tolerated, harmful);
-/// for _ in 0..40 {
+/// for _ in 0..400 {
 ///     score.tick(0.1, &[(0.5, 1)], &[(0.2, 4), (0.5, 1), (0.8, 4)]);
 /// }
 /// // The mean is stable's, but the canary always answers 0.5.
