@@ -250,7 +250,7 @@ fn by_plan(canary: Canary, seed: u64, policy: &Policy, requests: u64) -> Life {
                 Event::RolledBack { rollout, cause, quarantine: true, judgement, by }
             }
             Action::HoldFor(concerns) => {
-                assert!(concerns.iter().all(|it| matches!(it, Concern::Shift(_))), "{concerns:?}");
+                assert_eq!(concerns, [Concern::Shift]);
                 return Life { outcome: None, shadow_seconds, why };
             }
             other => panic!("{other:?}"),
@@ -293,17 +293,13 @@ fn by_hand(canary: Canary, seed: u64, shadow: bool, requests: u64) -> Judgement 
 #[test]
 fn no_wrong_model_is_promoted_by_plan_without_a_person() {
     let policy = policy(Mode::Automatic, true, &JudgePolicyOverride::default());
-    let mut met_users = Vec::new();
     for canary in WRONG {
         for seed in 0..20 {
             let life = by_plan(canary, seed, &policy, REQUESTS);
             assert_ne!(life.outcome, Some(Outcome::Promoted), "{canary:?} {seed}: {}", life.why);
-            met_users.extend(life.shadow_seconds.map(|seconds| (canary, seed, seconds)));
+            assert_eq!(life.shadow_seconds, None, "{canary:?} {seed} has met users");
         }
     }
-    // The shadow ends when nothing speaks against the canary; a few are found only with users. 1 of 80 when this
-    // was written.
-    assert!(met_users.len() <= 4, "{met_users:?}");
 }
 
 #[test]

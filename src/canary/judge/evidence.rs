@@ -102,16 +102,15 @@ impl SequentialEvidence {
     /// shift of the scores.
     pub fn objections(&self) -> Vec<Reason> {
         let mut objections = self.metric_objections();
-        let is_shift = |concern: &Concern| matches!(concern, Concern::Shift(_));
+        let is_shift = |concern: &Concern| *concern == Concern::Shift;
         let concerns = self.concerns().into_iter().filter(|concern| !is_shift(concern));
         objections.extend(concerns.map(Reason::Concern));
         objections
     }
 
-    /// The shifts of scores beyond what is tolerated and short of harm.
-    pub fn shifts(&self) -> impl Iterator<Item = Concern> {
-        let shifted = self.conclusion.metrics.iter().filter(|one| one.is_shifted);
-        shifted.map(|one| Concern::Shift(one.metric.clone()))
+    /// The metrics of scores that differ by more than is tolerated, short of harm.
+    pub fn shifted(&self) -> impl Iterator<Item = (&Metric, &MetricEvidence)> {
+        self.metrics().filter(|(_, evidence)| evidence.is_shifted)
     }
 
     /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, and
@@ -164,8 +163,10 @@ impl SequentialEvidence {
     /// What a person should look at before the rollout continues.
     pub fn concerns(&self) -> Vec<Concern> {
         let lost = self.ratio.is_off().then_some(Concern::SampleRatio);
-        let shifts = self.shifts().filter(|shift| !self.accepted.contains(shift));
-        self.findings().iter().map(SegmentFinding::concern).chain(lost).chain(shifts).collect()
+        let is_shifted = self.shifted().next().is_some();
+        let shift =
+            (is_shifted && !self.accepted.contains(&Concern::Shift)).then_some(Concern::Shift);
+        self.findings().iter().map(SegmentFinding::concern).chain(lost).chain(shift).collect()
     }
 
     /// Segments with harm.

@@ -22,7 +22,6 @@ use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::judge_policy::STALL_FACTOR;
 use crate::canary::policy::metric::Metric;
-use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::durations::duration;
@@ -161,12 +160,7 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
         Concern::SampleRatio => {
             sample_ratio(&sequential.ratio).unwrap_or_else(|| "sample ratio".to_owned())
         }
-        Concern::Shift(name) => {
-            let mut metrics = sequential.metrics();
-            let meant = metrics.find(|(metric, _)| metric.name == *name);
-            let meant = meant.map_or_else(|| name.to_string(), |(one, it)| shift(one, it));
-            format!("{meant}{}", flips(sequential, name))
-        }
+        Concern::Shift => shifts(sequential).unwrap_or_else(|| "shifted scores".to_owned()),
         Concern::Segment { segment, metric } => {
             let mut metrics = sequential.policy.by_segment();
             let meant = metrics.find(|one| one.name == *metric);
@@ -183,15 +177,16 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
     }
 }
 
-/// The share of flipped labels, where pairs were compared, to judge a shift of another metric by.
-fn flips(sequential: &SequentialEvidence, shifted: &MetricName) -> String {
-    let mut metrics = sequential.metrics();
-    let flips = metrics.find(|(metric, _)| metric.source == Source::ShadowFlips);
-    let flips = flips.filter(|(metric, _)| metric.name != *shifted);
-    match flips.and_then(|(_, evidence)| evidence.effect) {
-        Some(share) => format!("; {} % of the labels flip", number(round(100.0 * share))),
-        None => String::new(),
-    }
+/// The shifts of the scores and, where pairs were compared, the share of flipped labels; `None` without a shift.
+pub fn shifts(sequential: &SequentialEvidence) -> Option<String> {
+    let shifted: Vec<(&Metric, &MetricEvidence)> = sequential.shifted().collect();
+    let is_flips = |(metric, _): &(&Metric, &MetricEvidence)| metric.source == Source::ShadowFlips;
+    let flips = sequential.metrics().find(is_flips).filter(|_| !shifted.iter().any(is_flips));
+    let flips = flips.and_then(|(_, evidence)| evidence.effect);
+    let flips = flips.map(|share| format!("{} % of the labels flip", number(round(100.0 * share))));
+    let sentences: Vec<String> = shifted.iter().map(|(one, it)| shift(one, it)).collect();
+    let is_any = !sentences.is_empty();
+    is_any.then(|| sentences.into_iter().chain(flips).collect::<Vec<_>>().join("; "))
 }
 
 fn round(percent: f64) -> f64 {

@@ -134,6 +134,6 @@ pub enum Concern {
     },
     /// The tracks' shares of the requests are not those of the split.
     SampleRatio,
-    /// The scores have shifted by more than is tolerated. A person may accept it.
-    Shift(MetricName),
+    /// The scores have shifted by more than is tolerated, by whichever metric. A person may accept it.
+    Shift,
 }

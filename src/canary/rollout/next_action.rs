@@ -154,17 +154,10 @@ fn paused(rollout: &Rollout) -> String {
     format!("paused; resume the rollout{end}")
 }
 
-/// The concerns that have not paused the rollout yet. A person who accepts that the scores have shifted accepts it for
-/// every metric that shows it: what a shadow has shown is seen again with users.
+/// The concerns that have not paused the rollout yet.
 fn new_concerns(rollout: &Rollout, judgement: &Judgement) -> Vec<Concern> {
-    let is_shift = |concern: &Concern| matches!(concern, Concern::Shift(_));
-    let is_accepted = rollout.concerns.iter().any(is_shift);
-    let is_new = |concern: &Concern| {
-        let is_known = rollout.concerns.contains(concern) || (is_accepted && is_shift(concern));
-        !is_known
-    };
     let concerns = judgement.sequential.iter().flat_map(SequentialEvidence::concerns);
-    concerns.filter(is_new).collect()
+    concerns.filter(|one| !rollout.concerns.contains(one)).collect()
 }
 
 /// The trigger that fired. What ails stable as well is left to the judge.

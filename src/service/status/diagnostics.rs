@@ -18,9 +18,8 @@ pub struct Diagnostics {
     pub sample_ratio: Option<RatioStatus>,
     /// Stalls of the machine.
     pub machine: Option<MachineStatus>,
-    /// Shifts of the scores beyond what is tolerated and short of harm, in sentences.
-    #[serde(default)]
-    pub shifts: Vec<String>,
+    /// Shifts of the scores beyond what is tolerated and short of harm, in a sentence; `null` without one.
+    pub shift: Option<String>,
 }
 
 /// Observations by segment.
@@ -126,7 +125,7 @@ impl Diagnostics {
                 ticks: sequential.stalls.compared,
                 message: sentences::stalls(&sequential.stalls),
             }),
-            shifts: sequential.shifts().map(|it| sentences::concern(sequential, &it)).collect(),
+            shift: sentences::shifts(sequential),
         }
     }
 }

@@ -99,7 +99,7 @@ pub enum HealthStatus {
 impl HealthStatus {
     fn new(judgement: &Judgement) -> HealthStatus {
         let sequential = judgement.sequential.as_ref();
-        let is_shifted = sequential.is_some_and(|it| it.shifts().next().is_some());
+        let is_shifted = sequential.is_some_and(|it| it.shifted().next().is_some());
         let is_off = sequential.is_some_and(|it| !it.concerns().is_empty());
         match judgement.verdict {
             _ if judgement.harm_detected() => HealthStatus::Harm,
@@ -137,8 +137,8 @@ impl Health {
         let diagnostics = sequential.map(Diagnostics::new).unwrap_or_default();
         let message = match judgement.verdict {
             Verdict::Promote => {
-                let shifts = diagnostics.shifts.iter().cloned();
-                let all = shifts.chain([coverage.sentence()]).chain(reasons.iter().cloned());
+                let shift = diagnostics.shift.iter().cloned();
+                let all = shift.chain([coverage.sentence()]).chain(reasons.iter().cloned());
                 all.collect::<Vec<_>>().join("; ")
             }
             Verdict::Rollback | Verdict::Hold => reasons.join("; "),

@@ -20,7 +20,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// E_harm           a bet against "E d <= harmful"     (Either: the mean of both directions, and of a bet against
 ///                  "E |d| <= harmful": single answers may differ while their mean does not)
 /// E_shift          a bet against "E d <= tolerated"   (Either: the mean of both directions)
-/// E_proven         a bet against "E d >= accepted"    (Either: the smaller of both directions)
+/// E_proven         a bet against "E d >= accepted"    (Either: the smallest of both directions and of |d|)
 /// ```
 ///
 /// A relative margin is in standard deviations of stable's own values, because a score has no other unit:
@@ -76,6 +76,7 @@ struct Side {
 #[serde(deny_unknown_fields)]
 struct Distance {
     harm: Paired,
+    proven: Paired,
     mean: RecentMean,
 }
 
@@ -94,8 +95,11 @@ impl PairMonitor {
             Harm::Lower => vec![side(-1.0)],
             Harm::Either => vec![side(1.0), side(-1.0)],
         };
-        let distance =
-            || Distance { harm: Paired::with_fixed_share(), mean: RecentMean::default() };
+        let distance = || Distance {
+            harm: Paired::with_fixed_share(),
+            proven: Paired::default(),
+            mean: RecentMean::default(),
+        };
         Self {
             harmful,
             tolerated,
@@ -138,9 +142,10 @@ impl PairMonitor {
                 shift.tick(tolerated, toward(*sign));
                 proven.tick(-accepted, toward(-*sign));
             }
-            if let Some(Distance { harm, mean }) = &mut self.distance {
+            if let Some(Distance { harm, proven, mean }) = &mut self.distance {
                 let sizes: Vec<_> = differences.iter().map(|(d, n)| (d.abs(), *n)).collect();
                 harm.tick(harmful, sizes.iter().copied());
+                proven.tick(-accepted, sizes.iter().map(|(size, n)| (-size, *n)));
                 mean.learn(&sizes);
             }
             let logs = |part: fn(&Side) -> &Paired| -> Vec<f64> {
@@ -150,8 +155,9 @@ impl PairMonitor {
             harms.extend(self.distance.map(|distance| distance.harm.log_e()));
             self.harm.observe(log_mean_exp(&harms));
             self.shift.observe(log_mean_exp(&logs(|side| &side.shift)));
-            self.proven
-                .observe(logs(|side| &side.proven).into_iter().fold(f64::INFINITY, f64::min));
+            let mut proofs = logs(|side| &side.proven);
+            proofs.extend(self.distance.map(|distance| distance.proven.log_e()));
+            self.proven.observe(proofs.into_iter().fold(f64::INFINITY, f64::min));
             // Each pair is half a request of either track, so that the effect is the mean of d.
             self.effect.tick(0.5, 0.0, differences.iter().map(|(d, n)| (0.5 * d, *n)), []);
         }
@@ -178,6 +184,8 @@ mod tests {
     /// Stable's scores vary by 0.2, so that these are 0.05 and 0.09.
     const TOLERATED: Margin = Margin { relative: 0.25, absolute: 0.01 };
     const ACCEPTED: Margin = Margin { relative: 0.45, absolute: 0.02 };
+    /// And this is 0.1.
+    const GROSS: Margin = Margin { relative: 0.5, absolute: 0.1 };
     const STABLE: [(f64, u64); 2] = [(0.3, 5), (0.7, 5)];
 
     fn noisy(random: &mut rand::rngs::StdRng, mean: f64, noise: f64) -> (f64, u64) {
@@ -186,28 +194,28 @@ mod tests {
         (mean + noise * bell, 1)
     }
 
-    /// How many of `rollouts`, looked at after each of 300 ticks of ten pairs, ever fail, and pass.
+    /// How many of `rollouts`, looked at after each of 300 ticks of ten pairs, ever shift, and pass.
     fn outcomes(runs: u64, mean: f64, noise: f64, alpha: f64) -> (u64, u64) {
-        let (mut failed, mut passed) = (0, 0);
+        let (mut shifted, mut passed) = (0, 0);
         for seed in 0..runs {
             let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-            let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, TOLERATED, ACCEPTED);
+            let mut monitor = PairMonitor::new(Harm::Either, GROSS, TOLERATED, ACCEPTED);
             monitor.remember(&[(0.3, 50), (0.7, 50)]);
             for _ in 0..300 {
                 let pairs: Vec<_> = (0..10).map(|_| noisy(&mut random, mean, noise)).collect();
                 monitor.tick(&pairs, &STABLE);
             }
-            failed += u64::from(monitor.harm.reached(alpha));
+            shifted += u64::from(monitor.shift.reached(alpha));
             passed += u64::from(monitor.proven.reached(alpha));
         }
-        (failed, passed)
+        (shifted, passed)
     }
 
     #[test]
-    fn a_difference_at_the_tolerated_margin_fails_less_often_than_alpha() {
+    fn a_difference_at_the_tolerated_margin_shifts_less_often_than_alpha() {
         for noise in [0.02, 0.1, 0.3] {
-            let (failed, _) = outcomes(400, 0.05, noise, 0.05);
-            assert!(failed <= 20, "{failed} of 400 at noise {noise}");
+            let (shifted, _) = outcomes(400, 0.05, noise, 0.05);
+            assert!(shifted <= 20, "{shifted} of 400 at noise {noise}");
         }
     }
 
@@ -220,10 +228,30 @@ mod tests {
     }
 
     #[test]
-    fn a_retrained_model_passes_and_a_shift_of_half_a_deviation_fails() {
+    fn a_retrained_model_passes_and_half_a_deviation_is_a_shift() {
         assert_eq!(outcomes(50, 0.01, 0.05, 0.01), (0, 50));
         assert_eq!(outcomes(50, 0.10, 0.05, 0.01).0, 50);
         assert_eq!(outcomes(50, -0.10, 0.05, 0.01).0, 50);
+    }
+
+    /// Whether differences of this size, up and down in turn, are ever harm, and are ever proven to be small.
+    fn alternating(size: f64) -> (bool, bool) {
+        let mut random = rand::rngs::StdRng::seed_from_u64(1);
+        let mut monitor = PairMonitor::new(Harm::Either, GROSS, TOLERATED, GROSS);
+        monitor.remember(&[(0.3, 50), (0.7, 50)]);
+        for _ in 0..100 {
+            let mut pair = |sign: f64| (sign * noisy(&mut random, size, 0.02).0, 1);
+            let pairs = [pair(1.0), pair(-1.0), pair(1.0), pair(-1.0)];
+            monitor.tick(&pairs, &STABLE);
+        }
+        assert!(!monitor.shift.reached(0.05), "the mean is stable's");
+        (monitor.harm.reached(0.01), monitor.proven.reached(0.05))
+    }
+
+    #[test]
+    fn answers_that_differ_while_their_mean_does_not_are_harm_and_never_pass() {
+        assert_eq!(alternating(0.16), (true, false));
+        assert_eq!(alternating(0.04), (false, true));
     }
 
     #[test]

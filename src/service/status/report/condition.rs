@@ -292,8 +292,8 @@ fn concern(status: &Status) -> Option<String> {
         RolloutState::Paused => "; serin resume accepts it",
         RolloutState::Running | RolloutState::Idle | RolloutState::AwaitingApproval => "",
     };
-    let shifts = diagnostics.shifts.iter().map(|shift| format!("{shift}{rows}{accept}"));
-    let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shifts);
+    let shift = diagnostics.shift.iter().map(|shift| format!("{shift}{rows}{accept}"));
+    let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shift);
     let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
     sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))
 }
