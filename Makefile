@@ -21,9 +21,9 @@ help: ## Print this index
 
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	@echo "Next, in a second terminal:"
-	@echo "  $(SERIN) deploy model_v2.bin      # try a canary; the curl scenarios are in README.md"
-	@echo "  $(SERIN) status --watch           # follow it"
-	@echo "Ctrl-C stops the server."
+	@echo "  $(SERIN) deploy model_v2.bin"
+	@echo "  $(SERIN) status --watch"
+	@echo "README.md shows the same with curl. Ctrl-C stops the server."
 	$(SERIN) serve
 
 demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong, useless
@@ -44,7 +44,7 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 	@$(MAKE) .venv/ready || echo "bench: no Python environment; the comparison with scipy is skipped"
 	$(CARGO) bench --locked --bench predict --bench http --bench judge --bench rollout
 
-bench-train: build .venv/ready ## Train on a million rows beside pandas and scikit-learn: CPU time and peak memory
+bench-train: build .venv/ready ## Compare training on a million rows with pandas and scikit-learn: CPU time and peak memory
 	.venv/bin/python scripts/bench_training.py $(SERIN)
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)

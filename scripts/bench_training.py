@@ -1,4 +1,4 @@
-"""Training beside pandas and scikit-learn: CPU time and peak memory, one after the other in one run.
+"""Compares training with pandas and scikit-learn: CPU time and peak memory, one after the other in one run.
 
 The data is made here with a fixed seed: 24 columns of numbers (some blank), 6 of words with 4 to 9 levels, and a
 target drawn from a logistic model of some of them. scikit-learn reads the file, imputes, standardizes, one-hot

@@ -1,4 +1,4 @@
-//! Help: examples for each command, and where its flags come from besides the command line.
+//! Help: examples for each command, and the environment variables of its flags.
 
 use clap::ArgAction;
 use clap::Command;

@@ -185,7 +185,7 @@ fn a_store_is_read_while_a_serin_writes_to_it_and_is_never_created() {
     drop(writer);
     assert_eq!(SqliteStore::open_to_read(&file).unwrap().newest_sequence().unwrap(), 2);
     let file = folder.path().join("other.db");
-    std::fs::write(&file, "a text that is no database, ".repeat(99)).unwrap();
+    std::fs::write(&file, "plain text, not a database. ".repeat(99)).unwrap();
     let foreign = SqliteStore::open_to_read(&file);
     assert!(matches!(foreign.err(), Some(StoreError::Foreign { .. })));
 }

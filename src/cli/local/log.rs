@@ -121,7 +121,7 @@ impl Queue {
     }
 }
 
-/// Writes lines until the process ends. A line that cannot be written is lost: there is no other place for it.
+/// Writes lines until the process ends. A line that fails to write is lost, because there is nowhere else to report it.
 fn write_all(mut out: impl Write, waiting: &Receiver<Message>, dropped: &AtomicU64) {
     let mut reported = 0;
     for message in waiting {

@@ -84,7 +84,8 @@ impl Undecided<'_> {
         known.iter().filter(is_exception).copied().collect()
     }
 
-    /// Whether all values are numbers, or so many that the others must be exceptions. Codes are neither.
+    /// Whether the column is numeric: all its values are numbers, or enough of them that the rest count as exceptions. A
+    /// column with codes is not.
     fn is_numeric(&self, known: &[&Text], exceptions: &[&Text]) -> bool {
         if exceptions.iter().any(|text| is_code(&text.text)) {
             return false;

@@ -1,6 +1,6 @@
 //! Texts that mean a missing value.
 
-/// What pandas reads as missing by default, besides blanks.
+/// What pandas reads as missing by default, in addition to blanks.
 const USUAL: [&str; 18] = [
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
     "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",

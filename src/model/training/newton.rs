@@ -92,7 +92,7 @@ impl Problem<'_> {
             let (next_weights, next) = loop {
                 let moved: Vec<f64> = weights.iter().zip(&step).map(|(w, s)| w - s).collect();
                 let there = self.pass(&moved, None);
-                // Written so that NaN is no progress.
+                // Both comparisons are false for NaN.
                 if there.cost <= now.cost || there.length < now.length {
                     break (moved, there);
                 }

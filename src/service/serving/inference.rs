@@ -43,7 +43,7 @@ pub(crate) fn scores(outputs: &[Output]) -> SmallVec<[f64; 1]> {
     outputs.iter().map(|output| output.score()).collect()
 }
 
-/// Why there is no output.
+/// Why a model gave no output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InferenceError {
     /// The model failed.

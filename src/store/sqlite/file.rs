@@ -35,7 +35,7 @@ impl StoreFile {
         let failed =
             |cause: io::Error| StoreError::Open { path: shown.clone(), cause: cause.to_string() };
         let path = real(given).map_err(failed)?;
-        let lock = private().truncate(false).open(beside(&path, ".lock")).map_err(failed)?;
+        let lock = private().truncate(false).open(with_ending(&path, ".lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: shown }),
@@ -69,7 +69,7 @@ impl StoreFile {
         if self.check().is_ok() {
             for name in ["", "-wal", "-shm", ".lock"] {
                 // What cannot be deleted is an empty store at the next start.
-                let _ = std::fs::remove_file(beside(&self.path, name));
+                let _ = std::fs::remove_file(with_ending(&self.path, name));
             }
         }
     }
@@ -93,7 +93,7 @@ fn real(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -60,7 +60,7 @@ fn has_decimal_comma(body: &str, separator: u8) -> bool {
     commas > points
 }
 
-/// Whether a text is a number with this decimal sign that cannot be a group of thousands.
+/// Whether a text is a number with this decimal sign, and the sign does not separate thousands.
 fn is_decimal(field: &str, sign: char) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let field = field.trim().trim_start_matches(['-', '+']);

@@ -3,7 +3,7 @@
 /// Signs of currencies, before or after the number.
 const CURRENCIES: [char; 5] = ['$', '€', '£', '¥', '₹'];
 
-/// Separators of thousands besides the comma or the point: spaces, no-break spaces and the apostrophe.
+/// Separators of thousands other than the comma and the point: spaces, no-break spaces and the apostrophe.
 const GROUPS: [char; 5] = [' ', '\u{a0}', '\u{202f}', '\'', '’'];
 
 /// A finite number without marks.
