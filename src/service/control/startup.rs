@@ -104,16 +104,17 @@ impl Control {
             None => first_state(&settings, &*store, &registry, &*clock)?,
         };
         let wakeup: Arc<Wakeup> = Arc::default();
-        let live = assemble(&state, &*store, &registry, &settings, &wakeup)?;
+        let saved = checkpoint_of(&state, &*store);
+        let live = assemble(&state, saved.as_ref(), &*store, &registry, &settings, &wakeup)?;
         let shadow = Shadow::new(
             &settings.retention,
             settings.workers,
             live.stable.inference.model().schema(),
         )?;
-        let judge = restored_judge(&state, &live, &*store, clock.wall());
+        let judge = restored_judge(&state, saved.as_ref(), &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let feedback = Feedback::new(settings.feedback, &*store)?;
-        labelled(&state, &*store, &feedback);
+        labelled(&state, saved.as_ref(), &*store, &feedback);
         let reported = Reported::new(feedback, clock.clone());
         if let Some(rollout) = &state.rollout {
             reported.recordings.judge(rollout.recorded_metrics(), rollout.salt);
@@ -165,13 +166,16 @@ impl Control {
             replayed(&*self.store, Some(from.clone()), ledger.revision)
                 .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
-            let live = assemble(&state, &*self.store, &self.registry, &self.settings, &self.wakeup)
+            let (store, saved) = (&*self.store, checkpoint_of(&state, &*self.store));
+            let saved = saved.as_ref();
+            let (registry, settings) = (&self.registry, &self.settings);
+            let live = assemble(&state, saved, store, registry, settings, &self.wakeup)
                 .map_err(|e| damaged(e.to_string()))?;
             // Not while a checkpoint of the old evidence is being saved.
             let _not_saving = self.saved.lock();
-            *self.judge.lock() = restored_judge(&state, &live, &*self.store, self.clock.wall());
+            *self.judge.lock() = restored_judge(&state, saved, &live, store, self.clock.wall());
             let live = self.serving.install(live);
-            labelled(&state, &*self.store, &self.reported.feedback);
+            labelled(&state, saved, store, &self.reported.feedback);
             // Values recorded so far may belong to another rollout.
             self.reported.recordings.clear();
             match &state.rollout {
@@ -241,6 +245,7 @@ fn first_state(
 /// left out.
 fn assemble(
     state: &State,
+    saved: Option<&Checkpoint>,
     store: &dyn Store,
     registry: &Registry,
     settings: &Settings,
@@ -259,7 +264,7 @@ fn assemble(
             })
             .map(|loaded| {
                 let (keys, breaker) =
-                    (rollout_keys(rollout, store), CircuitBreaker::of(rollout, wakeup));
+                    (rollout_keys(rollout, saved), CircuitBreaker::of(rollout, wakeup));
                 CanarySlot::new(rollout, loaded, state.slowdown, keys, breaker, None)
             }),
         None => None,
@@ -273,7 +278,7 @@ fn assemble(
             "the version before the newest promotion is lost; the promotion cannot be reverted"
         );
     }
-    let recorder = Arc::new(restored(state, store, settings.workers));
+    let recorder = Arc::new(restored(state, saved, settings.workers));
     Ok(Live { stable, canary, previous, recorder })
 }
 
@@ -299,9 +304,10 @@ fn load(
     }
 }
 
-/// The newest checkpoint, if it belongs to this rollout. An unreadable one is lost evidence; the server starts
-/// without it.
-fn checkpoint_of(rollout: &Rollout, store: &dyn Store) -> Option<Checkpoint> {
+/// The newest checkpoint, if it belongs to the rollout of this state. An unreadable one is lost evidence; the server
+/// starts without it.
+fn checkpoint_of(state: &State, store: &dyn Store) -> Option<Checkpoint> {
+    let rollout = state.judged()?;
     let saved = store.checkpoint(ReplicaId::ONLY).unwrap_or_else(|cause| {
         tracing::warn!(%cause, "the newest checkpoint cannot be read");
         None
@@ -310,8 +316,8 @@ fn checkpoint_of(rollout: &Rollout, store: &dyn Store) -> Option<Checkpoint> {
 }
 
 /// The keys seen before the restart, if any.
-fn rollout_keys(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>> {
-    let KeyedSamples { seen, shadowed, .. } = checkpoint_of(rollout, store)?.keys?;
+fn rollout_keys(rollout: &Rollout, saved: Option<&Checkpoint>) -> Option<Arc<RolloutKeys>> {
+    let KeyedSamples { seen, shadowed, .. } = saved?.keys.clone()?;
     let shadowed = shadowed.unwrap_or_default();
     Some(Arc::new(RolloutKeys::restored(rollout.salt, seen, shadowed)))
 }
@@ -320,6 +326,7 @@ fn rollout_keys(rollout: &Rollout, store: &dyn Store) -> Option<Arc<RolloutKeys>
 /// or starts from stable's samples before the rollout.
 fn restored_judge(
     state: &State,
+    saved: Option<&Checkpoint>,
     live: &Live,
     store: &dyn Store,
     now: Timestamp,
@@ -327,7 +334,7 @@ fn restored_judge(
     let Some(rollout) = state.judged() else { return SequentialJudge::default() };
     let seen = live.recorder.observed();
     // Samples that were not restored are lost, so nothing counts twice.
-    let kept = checkpoint_of(rollout, store).and_then(|saved| saved.monitors);
+    let kept = saved.and_then(|saved| saved.monitors.clone());
     let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
         // Also the case after a crash in the first second of a rollout.
         tracing::info!(
@@ -361,11 +368,11 @@ fn restored_judge(
 }
 
 /// Restores the labels of the checkpoint, if they belong to the current rollout.
-fn labelled(state: &State, store: &dyn Store, feedback: &Feedback) {
+fn labelled(state: &State, saved: Option<&Checkpoint>, store: &dyn Store, feedback: &Feedback) {
     let rollout = state.judged();
     feedback.follow(rollout);
     let Some(rollout) = rollout else { return };
-    let labels = checkpoint_of(rollout, store).and_then(|saved| saved.labels);
+    let labels = saved.and_then(|saved| saved.labels.clone());
     match store.labels(ReplicaId::ONLY, rollout.id) {
         Ok(seen) => feedback.restore(labels.unwrap_or_default(), seen),
         Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
@@ -402,13 +409,13 @@ fn unsaved(
 }
 
 /// The recorder of the current step, with the samples of its checkpoint.
-fn restored(state: &State, store: &dyn Store, workers: usize) -> Recorder {
-    let saved = state.rollout.as_ref().and_then(|rollout| {
-        checkpoint_of(rollout, store).filter(|saved| saved.step == rollout.step)
-    });
-    let Some(saved) = saved else { return Recorder::new(workers) };
-    let repeated = saved.keys.and_then(|keys| keys.repeated);
-    let before = Observed { first: saved.samples, repeated, pairs: saved.pairs };
+fn restored(state: &State, saved: Option<&Checkpoint>, workers: usize) -> Recorder {
+    let step = state.rollout.as_ref().map(|rollout| rollout.step);
+    let Some(saved) = saved.filter(|saved| Some(saved.step) == step) else {
+        return Recorder::new(workers);
+    };
+    let repeated = saved.keys.as_ref().and_then(|keys| keys.repeated.clone());
+    let before = Observed { first: saved.samples.clone(), repeated, pairs: saved.pairs.clone() };
     Recorder::restored(workers, before, saved.routed).unwrap_or_else(|| {
         tracing::warn!("the samples of the current step do not add up; they are discarded");
         Recorder::new(workers)
