@@ -12,6 +12,7 @@ use crate::model::Features;
 use crate::model::Value;
 use crate::store::Artifacts;
 use crate::store::EvidenceLog;
+use crate::store::Journal as _;
 use crate::store::Progress;
 use crate::store::ReplicaId;
 use std::path::Path;
@@ -142,6 +143,28 @@ fn a_canary_whose_artifact_is_lost_is_rolled_back_at_the_start() {
     let status = bench.start().status();
     assert_eq!(status.canary, None);
     assert!(status.last_rollout.unwrap().reason.contains("neither in the store"));
+}
+
+#[test]
+fn a_start_from_the_saved_state_equals_one_from_the_whole_journal() {
+    let bench = Bench::new();
+    let store: Arc<crate::store::sqlite::SqliteStore> = Arc::default();
+    let start = || bench.start_on(store.clone(), bench.clock.clone());
+    let service = start();
+    for _ in 0..60 {
+        deploy(&service, "model_v2.bin", 10.0);
+        service.command(roll_back(), None).unwrap();
+    }
+    assert!(store.state().unwrap().is_none());
+    service.control.save_or_log().unwrap();
+    assert_eq!(store.state().unwrap().unwrap().0, 121);
+    deploy(&service, "model_v2.bin", 20.0);
+    drop(service);
+    let journal = store.entries(0, 1000).unwrap();
+    let replayed = crate::canary::rollout::journal::replay(&journal).unwrap();
+    let restarted = start();
+    assert_eq!(Some(&restarted.control.ledger.lock().state), replayed.as_ref());
+    assert_eq!(restarted.status().revision, 122);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::error::StoreError;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::State;
 
 /// Entries that [`Entries`] reads at once, so that a long journal does not have to fit in memory.
 const PAGE: usize = 1000;
@@ -29,6 +30,23 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// [`StoreError::Conflict`] when the journal has another newest entry; nothing is written then.
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError>;
+
+    /// A state that the journal led to, and its revision; `None` if none was saved or it cannot be read. The journal has
+    /// everything that is in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn state(&self) -> Result<Option<(u64, State)>, StoreError> {
+        Ok(None)
+    }
+
+    /// Saves the state that the journal leads to at this revision, in place of the one before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn save_state(&self, _revision: u64, _state: &State) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Moves what was appended to where a copy of the store finds it. Called once a second.
     ///

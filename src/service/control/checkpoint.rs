@@ -4,6 +4,7 @@
 //!
 //! A crash loses the samples since the last save, at most about [`INTERVAL`], and no event of the journal.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Control;
@@ -110,12 +111,32 @@ impl Control {
         if let Err(cause) = self.retry_rollback() {
             tracing::error!(%cause, "trying again");
         }
-        let now = self.store.settle().err().map(|cause| cause.to_string());
+        let now = self
+            .save_state()
+            .and_then(|()| self.store.settle())
+            .err()
+            .map(|cause| cause.to_string());
         let before = std::mem::replace(&mut *self.store_trouble.lock(), now.clone());
         if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
             tracing::error!("{cause}");
         }
         saved
+    }
+
+    /// Saves the state when the journal has grown by some entries since.
+    fn save_state(&self) -> Result<(), StoreError> {
+        // Entries that a start reads in about a millisecond.
+        const ENTRIES: u64 = 100;
+        let saved_at = self.state_saved_at.load(Ordering::Relaxed);
+        let Some(ledger) = self.ledger.try_lock() else { return Ok(()) };
+        if ledger.revision < saved_at + ENTRIES || ledger.pending_rollback.is_some() {
+            return Ok(());
+        }
+        let position = ledger.position();
+        drop(ledger);
+        self.store.save_state(position.revision, &position.state)?;
+        self.state_saved_at.store(position.revision, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Keeps the tick log within its bounds. A failure costs only space.

@@ -45,6 +45,11 @@ impl Ledger {
         self.published.clone()
     }
 
+    /// The newest position.
+    pub(crate) fn position(&self) -> Arc<Position> {
+        self.position.clone()
+    }
+
     /// Moves to another position.
     pub(crate) fn move_to(&mut self, state: State, revision: u64, live: Arc<Live>) {
         self.position = Arc::new(Position { state, revision, live });

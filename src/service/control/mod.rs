@@ -23,6 +23,7 @@ pub mod startup;
 pub(crate) mod ticks;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,6 +57,8 @@ pub struct Control {
     /// while one is written, so that they are written in order. Taken after the ledger.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,
+    /// The revision of the state in the store. Written once a second.
+    state_saved_at: AtomicU64,
     /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
     store_trouble: Mutex<Option<String>>,
     registry: Registry,

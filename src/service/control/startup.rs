@@ -93,9 +93,10 @@ impl Control {
         registry: Registry,
         clock: Arc<dyn Clock>,
     ) -> Result<Control, StartError> {
-        let Replayed { state, revision: known, newest } = replayed(&*store, None, 0)?;
-        if let Some(newest) = newest {
-            clock.follow(newest);
+        let (state, from) = saved_state(&*store)?;
+        let Replayed { state, revision: known } = replayed(&*store, state, from)?;
+        if let Some(newest) = store.entries(known.saturating_sub(1), 1)?.pop() {
+            clock.follow(newest.at);
         }
         // Before the first event is written that a target may subscribe to.
         let notifications = Notifications::new(&settings.notify, &*store, known);
@@ -129,6 +130,7 @@ impl Control {
             judge: Mutex::new(judge),
             saved: Mutex::default(),
             store_trouble: Mutex::default(),
+            state_saved_at: from.into(),
             store,
             registry,
             started: clock.steady(),
@@ -162,7 +164,7 @@ impl Control {
         let damaged = |cause: String| {
             CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
         };
-        let Replayed { state, revision, .. } =
+        let Replayed { state, revision } =
             replayed(&*self.store, Some(from.clone()), ledger.revision)
                 .map_err(|e| damaged(e.to_string()))?;
         if let Some(state) = state {
@@ -209,8 +211,14 @@ struct Replayed {
     state: Option<State>,
     /// The newest entry.
     revision: u64,
-    /// Its time; `None` without entries.
-    newest: Option<Timestamp>,
+}
+
+/// The state of the store and its revision, so that a start does not read the whole journal. The journal is right: a
+/// state that it does not reach is not used.
+fn saved_state(store: &dyn Store) -> Result<(Option<State>, u64), StoreError> {
+    let newest = store.newest_sequence()?;
+    let saved = store.state()?.filter(|(revision, _)| *revision <= newest);
+    Ok(saved.map_or((None, 0), |(revision, state)| (Some(state), revision)))
 }
 
 /// The state after the entries that follow `revision`.
@@ -219,11 +227,11 @@ fn replayed(
     state: Option<State>,
     revision: u64,
 ) -> Result<Replayed, StartError> {
-    let mut replayed = Replayed { state, revision, newest: None };
+    let mut replayed = Replayed { state, revision };
     for entry in store.entries_from(revision) {
         let entry = entry?;
         let state = Some(follow(replayed.state.take(), &entry)?);
-        replayed = Replayed { state, revision: entry.sequence, newest: Some(entry.at) };
+        replayed = Replayed { state, revision: entry.sequence };
     }
     Ok(replayed)
 }

@@ -37,6 +37,12 @@ const SCHEMA: &str = "
         event    TEXT NOT NULL,
         checksum BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE state (
+        id       INTEGER PRIMARY KEY CHECK (id = 1),
+        revision INTEGER NOT NULL,
+        body     TEXT NOT NULL,
+        checksum BLOB NOT NULL
+    ) STRICT;
     CREATE TABLE artifact (
         digest TEXT PRIMARY KEY,
         bytes  BLOB NOT NULL

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use rusqlite::OptionalExtension;
 use rusqlite::TransactionBehavior;
 use rusqlite::params;
 
@@ -11,6 +12,7 @@ use super::connection::SqliteStore;
 use super::json::to_json;
 use crate::canary::Entry;
 use crate::canary::Event;
+use crate::canary::State;
 use crate::store::error::StoreError;
 use crate::store::journal::Journal;
 
@@ -48,6 +50,28 @@ impl Journal for SqliteStore {
 
     fn newest_sequence(&self) -> Result<u64, StoreError> {
         Ok(newest_sequence(&self.connection.lock())?)
+    }
+
+    fn state(&self) -> Result<Option<(u64, State)>, StoreError> {
+        let select = "SELECT revision, body, checksum FROM state WHERE id = 1";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: Option<(u64, String, Vec<u8>)> =
+            self.connection.lock().query_row(select, [], row).optional()?;
+        let found =
+            found.filter(|(revision, body, sum)| *sum == checksum(*revision, "state", body));
+        Ok(found
+            .and_then(|(revision, body, _)| Some((revision, serde_json::from_str(&body).ok()?))))
+    }
+
+    fn save_state(&self, revision: u64, state: &State) -> Result<(), StoreError> {
+        self.check_file()?;
+        let body = to_json("a state", state)?;
+        let checksum = checksum(revision, "state", &body);
+        self.connection.lock().execute(
+            "INSERT OR REPLACE INTO state (id, revision, body, checksum) VALUES (1, ?1, ?2, ?3)",
+            params![revision, body, checksum],
+        )?;
+        Ok(())
     }
 
     fn settle(&self) -> Result<(), StoreError> {
