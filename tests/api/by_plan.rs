@@ -48,7 +48,8 @@ fn events(app: &TestApp) -> Vec<String> {
 #[test]
 fn an_equal_canary_advances_and_is_promoted() {
     let app = TestApp::spawn();
-    let status = deploy(&app, "model_v2.bin", &short_plan());
+    deploy(&app, "model_v2.bin", &short_plan());
+    let status = app.status();
     assert_eq!(
         (&status["traffic_percent"], &status["rollout"]["mode"]),
         (&json!(20.0), &json!("automatic"))

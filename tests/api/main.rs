@@ -59,6 +59,8 @@ mod bad_transport;
 
 mod access;
 
+mod commands;
+
 mod conflicts;
 
 mod restart;

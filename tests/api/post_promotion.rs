@@ -30,7 +30,7 @@ fn promoted(app: &TestApp, action: &str) -> Vec<Value> {
     let status =
         app.promote_canary_with(&json!({ "force": true, "reason": "no labels yet" })).done();
     assert_eq!(status["stable"]["version"], "model_v2");
-    assert_eq!(status["post_promotion"]["previous"], "model_v1");
+    assert_eq!(app.status()["post_promotion"]["previous"], "model_v1");
     labels
 }
 
@@ -93,7 +93,7 @@ fn with_the_action_report_harm_is_only_reported() {
     assert_eq!(status["stable"]["version"], "model_v2");
     assert!(status["post_promotion"]["harm"].as_str().unwrap().contains("log_loss"), "{status}");
     let again = app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
-    assert!(again["note"].as_str().unwrap().contains("ended with this deployment"), "{again}");
+    assert!(again["notes"][0].as_str().unwrap().contains("ended with this deployment"), "{again}");
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn a_shift_short_of_harm_is_held_before_it_reaches_a_user_and_resume_accepts_it(
     let d = SHIFT / variance.sqrt();
     assert!((0.4..=0.5).contains(&d), "the shift is d = {d}");
 
-    let status = deploy(&app, "shifted.bin");
+    deploy(&app, "shifted.bin");
+    let status = app.status();
     assert_eq!(
         (&status["traffic_percent"], &status["shadow"]["percent"]),
         (&json!(0.0), &json!(100.0))
@@ -194,13 +195,14 @@ fn a_person_starts_and_ends_a_shadow() {
     assert_eq!(worst[0]["difference"], shadow["largest_difference"]);
     assert!(worst[0]["features"]["tenure_years"].is_f64(), "{}", worst[0]);
 
-    let status = app.set_traffic(10).done();
+    app.set_traffic(10).done();
+    let status = app.status();
     assert_eq!((&status["traffic_percent"], &status["shadow"]), (&json!(10.0), &Value::Null));
     let last = app.history().pop().unwrap();
     assert_eq!(last["sentence"], "rollout 1: the canary gets 10 % of the traffic");
     let both = json!({ "percent": 10, "shadow_percent": 50 });
-    let status = app.post("/admin/set-traffic", &both).done();
-    assert_eq!(status["shadow"]["percent"], 50.0);
+    app.post("/admin/set-traffic", &both).done();
+    assert_eq!(app.status()["shadow"]["percent"], 50.0);
     let last = app.history().pop().unwrap();
     let sentence = "rollout 1: the canary gets 10 % of the traffic and 50 % of stable's requests as shadow traffic";
     assert_eq!(last["sentence"], sentence);

@@ -70,7 +70,7 @@ pub fn promote(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
         anstream::eprintln!("serin: not promoted: {}", reply.refusal());
         return Ok(ExitCode::from(code));
     }
-    status::print_outcome(reply, &args.server)
+    status::print_effect(reply, &args.server)
 }
 
 /// Rolls back; without a canary there is nothing to do.
@@ -107,5 +107,5 @@ pub fn resume(args: &PauseArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn post(route: &str, body: &Value, server: &ServerArgs) -> anyhow::Result<ExitCode> {
-    status::print_outcome(server.client().post(&format!("/admin/{route}"), body)?, server)
+    status::print_effect(server.client().post(&format!("/admin/{route}"), body)?, server)
 }

@@ -94,20 +94,17 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
         "override_quarantine": args.override_quarantine,
     });
     let reply = args.server.client().post("/admin/deploy-canary", &body)?;
-    if args.server.json || args.server.verbose {
-        return status::print_outcome(reply, &args.server);
-    }
-    let status: Status = reply.done()?;
-    let mut page = Page::new(show::width());
-    outcome(&status).iter().for_each(|line| page.paragraph(line));
-    page.print();
-    Ok(ExitCode::SUCCESS)
+    status::print_effect_as(reply, &args.server, |status, _| {
+        let mut page = Page::new(show::width());
+        outcome(status).iter().for_each(|line| page.paragraph(line));
+        page
+    })
 }
 
 /// Who gets what from now on, how long it takes, and how to follow it.
 fn outcome(status: &Status) -> Vec<String> {
     let (Some(rollout), Some(canary)) = (&status.rollout, &status.canary) else {
-        return status.note.clone().into_iter().collect();
+        return vec!["The rollout has already ended: serin history".to_owned()];
     };
     let percent = status.traffic_percent;
     let shadow = status.shadow.as_ref().map(|shadow| shadow.percent).filter(|it| *it > 0.0);
@@ -133,7 +130,6 @@ fn outcome(status: &Status) -> Vec<String> {
             format!("The plan takes at least {}{}.", duration(bakes), deadline.unwrap_or_default())
         }
     });
-    lines.extend(status.note.iter().chain(&status.warnings).cloned());
     lines.push("Follow it: serin status --watch".to_owned());
     lines
 }

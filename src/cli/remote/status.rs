@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 
 use super::client::Reply;
@@ -12,6 +13,7 @@ use crate::canary::judge::verdict::MetricEvidence;
 use crate::cli::show;
 use crate::cli::show::out;
 use crate::service::status::Status;
+use crate::service::status::report::Effect;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::Times;
 use crate::text::numbers::number;
@@ -54,26 +56,45 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Prints what a command has led to: headline, reason and next step.
+/// Prints what a command has led to: headline, reason and next step, with times as `args` say.
 ///
 /// # Errors
 /// When the server refused.
-pub fn print_outcome(reply: Reply, args: &ServerArgs) -> anyhow::Result<ExitCode> {
+pub fn print_effect(reply: Reply, args: &ServerArgs) -> anyhow::Result<ExitCode> {
+    print_effect_as(reply, args, |status, times| {
+        let report = Report::new(status, times);
+        let mut page = Page::new(show::width());
+        page.headline(status, &report);
+        page.next(&report);
+        page
+    })
+}
+
+/// Prints what a command has led to as this page of the new status, with the notes of the answer at its end.
+///
+/// # Errors
+/// When the server refused.
+pub fn print_effect_as(
+    reply: Reply,
+    args: &ServerArgs,
+    page_of: impl FnOnce(&Status, &Times) -> Page,
+) -> anyhow::Result<ExitCode> {
     if args.json && reply.ok {
         show::json(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let status: Status = reply.done()?;
+    let effect: Effect = reply.done()?;
+    let status: Status = args
+        .client()
+        .get("/admin/status")
+        .and_then(Reply::done)
+        .with_context(|| format!("the command succeeded ({})", effect.headline))?;
     let times = args.times(status.at);
-    if args.verbose {
-        page(&status, &times, true, show::width()).print();
-        return Ok(ExitCode::SUCCESS);
-    }
-    let report = Report::new(&status, &times);
-    let mut page = Page::new(show::width());
-    page.headline(&status, &report);
-    page.next(&report);
-    report.notes.iter().for_each(|note| page.paragraph(note));
+    let mut page = match args.verbose {
+        true => page(&status, &times, true, show::width()),
+        false => page_of(&status, &times),
+    };
+    effect.notes.iter().for_each(|note| page.paragraph(note));
     page.print();
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Commands under `/admin`: each body becomes a command, and the answer is the new status.
+//! Commands under `/admin`: each body becomes a command, and the answer is what it led to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::service::CommandError;
 use crate::service::Deployment;
 use crate::service::Service;
 use crate::service::status::Status;
-use crate::service::status::report::Reported;
+use crate::service::status::report::Effect;
 use crate::text::fields::Changes;
 use crate::text::ranges::MONTH;
 use crate::text::ranges::OptionalDurationWithin;
@@ -180,7 +180,8 @@ const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
 /// `POST /admin/deploy-canary`
 pub async fn deploy(call: Call) -> Answer {
     let deployment = deployment(order(&call, Some(DEPLOY_EXAMPLE))?)?;
-    reported(run(&call, deployment, Service::deploy).await?)
+    let status = run(&call, deployment, Service::deploy).await?;
+    json_at(status.revision, &Effect::of_deployment(&status))
 }
 
 fn deployment(body: Deploy) -> Result<Deployment, Problem> {
@@ -215,14 +216,10 @@ fn order<T: DeserializeOwned>(call: &Call, example: Option<&str>) -> Result<T, P
     }
 }
 
-/// Runs a command; the answer is the status after it.
+/// Runs a command; the answer is what it led to.
 async fn command(call: &Call, command: Command) -> Answer {
-    reported(run(call, command, Service::command).await?)
-}
-
-/// The status with its report.
-fn reported(status: Status) -> Answer {
-    json_at(status.revision, &Reported::from(status))
+    let status = run(call, command, Service::command).await?;
+    json_at(status.revision, &Effect::of(&status))
 }
 
 /// Carries out an order if the revision is the one that the client expects.

@@ -53,7 +53,8 @@ pub struct Status {
     pub health: Option<Health>,
     /// The newest promotion, while it is monitored.
     pub post_promotion: Option<PostPromotionStatus>,
-    /// A side effect of the command that this answers.
+    /// What is out of the ordinary: a rollback that waits for the journal, or a store that fails. In the status that a
+    /// command returns, a side effect of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// What the cards of canary and stable say against the canary, or against the comparison.

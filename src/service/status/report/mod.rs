@@ -2,6 +2,7 @@
 //!
 //! - [`view`]: the report: headline, reason, next step, what is missing, notes.
 //! - [`rows`]: one row per metric: role, difference, interval, margin, state.
+//! - `effect`: the answer of a command.
 //! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
 //! - [`words`]: times, durations and numbers as the report writes them.
 
@@ -10,11 +11,13 @@ pub mod view;
 pub mod words;
 
 mod condition;
+mod effect;
 mod next;
 
 #[cfg(test)]
 mod tests;
 
 pub use condition::Condition;
+pub use effect::Effect;
 pub use view::Report;
 pub use view::Reported;
