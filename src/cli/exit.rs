@@ -1,4 +1,4 @@
-//! Exit codes other than 0, so that `serin check` and `serin analyze` can gate a pipeline.
+//! Exit codes other than 0, so that `serin check`, `serin wait` and `serin analyze` can gate a pipeline.
 
 /// The answer is negative.
 pub const FAIL: u8 = 1;

@@ -31,6 +31,7 @@ fn examples(command: &str) -> &'static [&'static str] {
             "serin deploy model_v2.bin --steps 0%:5m,1%:10m,10%:30m,50%:1h",
         ],
         "check" => &["serin check && serin promote"],
+        "wait" => &["serin deploy model_v2.bin --plan standard && serin wait --timeout 2h"],
         "rollback" => &["serin rollback --reason \"scores are wrong\" --quarantine"],
         "promote" => &["serin promote --force --reason \"expected change of scores\""],
         "replay" => &["serin replay --tolerated 5%"],

@@ -45,6 +45,7 @@ use remote::deploy;
 use remote::explain;
 use remote::history;
 use remote::status;
+use remote::wait;
 
 /// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
 #[derive(Debug, Parser)]
@@ -76,6 +77,8 @@ enum Command {
     Deploy(deploy::DeployArgs),
     /// Judge the canary; exit code 0 pass, 1 fail, 3 inconclusive
     Check(check::CheckArgs),
+    /// Wait for the end of the rollout; exit code 0 promoted, 1 rolled back, 3 no verdict
+    Wait(wait::WaitArgs),
     /// Explain one metric: margins, p-values, forecast
     Explain(explain::ExplainArgs),
     /// Promote the canary to stable
@@ -121,6 +124,7 @@ impl Cli {
             Command::Status(args) => status::run(&args),
             Command::Deploy(args) => deploy::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Wait(args) => wait::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Promote(args) => decide::promote(&args),
             Command::Rollback(args) => decide::roll_back(&args),

@@ -1,0 +1,88 @@
+//! `serin wait`: wait for the end of the rollout, with an exit code that can gate a pipeline.
+
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::client::Client;
+use super::client::Reply;
+use super::client::ServerArgs;
+use super::page::Page;
+use crate::canary::rollout::state::Outcome;
+use crate::cli::exit::FAIL;
+use crate::cli::exit::INCONCLUSIVE;
+use crate::cli::numbers;
+use crate::cli::show;
+use crate::service::status::Status;
+use crate::service::status::report::Report;
+
+/// The flags of `serin wait`.
+#[derive(Args, Debug)]
+pub struct WaitArgs {
+    /// Stop waiting after this time, with exit code 3; without it, wait as long as the rollout takes
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Between two requests.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A server that restarts may not answer for this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until no rollout is under way and prints how the last one ended; exit code 0 for a promotion, 1 for a
+/// rollback, 3 for an end without a verdict or a timeout.
+///
+/// # Errors
+/// When the server cannot be reached, or never had a canary.
+pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
+    let (client, start) = (args.server.client(), Instant::now());
+    let timeout = args.timeout.as_deref().map(|text| numbers::duration("timeout", text));
+    let timeout = timeout.transpose()?;
+    loop {
+        let status = patiently(&client)?;
+        let report = Report::new(&status, &args.server.times(status.at));
+        if status.rollout.is_none() {
+            return ended(&status, &report, args.server.json);
+        }
+        if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
+            anstream::eprintln!("serin: the rollout has not ended yet: {}", report.headline);
+            return Ok(ExitCode::from(INCONCLUSIVE));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn ended(status: &Status, report: &Report, json: bool) -> anyhow::Result<ExitCode> {
+    let last = status.last_rollout.as_ref();
+    let last = last.context("no rollout was started yet; start one with serin deploy")?;
+    if json {
+        show::json(last)?;
+    } else {
+        let mut page = Page::new(show::width());
+        page.headline(status, report);
+        page.next(report);
+        page.print();
+    }
+    Ok(match last.outcome {
+        Outcome::Promoted => ExitCode::SUCCESS,
+        Outcome::RolledBack | Outcome::Reverted => ExitCode::from(FAIL),
+        Outcome::NoVerdict => ExitCode::from(INCONCLUSIVE),
+    })
+}
+
+/// The status, even if the server restarts meanwhile.
+fn patiently(client: &Client) -> anyhow::Result<Status> {
+    let start = Instant::now();
+    loop {
+        match client.get("/admin/status") {
+            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            reply => return reply.and_then(Reply::done),
+        }
+    }
+}
