@@ -1,5 +1,6 @@
 //! Commands that come twice, too late, too early, or all at once.
 
+use rusqlite::Connection;
 use serde_json::Value;
 use serde_json::json;
 
@@ -214,4 +215,28 @@ fn history_is_read_page_by_page() {
     for nothing in ["?after=10", "?limit=0", "?after=18446744073709551615"] {
         assert!(page(nothing).is_empty(), "{nothing}");
     }
+}
+
+#[test]
+fn a_rollback_takes_the_requests_away_while_another_program_locks_the_store() {
+    let app = TestApp::spawn_durable();
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 100 })).done();
+    let other = Connection::open(app.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let [pausing, rolling_back] = [app.client(), app.client()];
+        let pause = scope.spawn(move || pausing.pause_canary());
+        let rollback = scope.spawn(move || rolling_back.rollback_canary());
+        while app.predict().done()["model_used"] == "canary" {
+            assert!(!rollback.is_finished(), "the canary answers after its rollback");
+        }
+        assert_eq!(app.predict_times(50), 0);
+        assert_eq!(app.status()["revision"], 2, "the status does not wait for the store");
+        assert!(!pause.is_finished() && !rollback.is_finished());
+        other.execute_batch("ROLLBACK").unwrap();
+        pause.join().unwrap();
+        let outcome = rollback.join().unwrap().done();
+        assert_eq!((&outcome["state"], &outcome["canary"]), (&json!("idle"), &Value::Null));
+    });
+    assert_eq!(app.predict_times(50), 0);
 }
