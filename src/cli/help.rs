@@ -44,6 +44,10 @@ pub fn complete(command: Command) -> Command {
     without_empty_variables(command.mut_subcommands(|command| {
         let prefix = format!("SERIN_{}", command.get_name().to_uppercase());
         let footer = footer(command.get_name());
+        // Fixed, because clap's usage after an error lists optional flags as if they were required.
+        let usage = command.clone().render_usage().to_string();
+        let usage = format!("serin {}", usage.trim_start_matches("Usage: "));
+        let command = command.override_usage(usage);
         command.allow_negative_numbers(true).after_help(footer).mut_args(|arg| {
             let Some(flag) = arg.get_long() else { return arg };
             let name = format!("{prefix}_{}", flag.to_uppercase().replace('-', "_"));
@@ -111,6 +115,17 @@ mod tests {
             }
         }
         assert!(seen > 10, "{seen}");
+    }
+
+    #[test]
+    fn a_usage_after_an_error_names_no_optional_flag_as_if_it_were_required() {
+        for (line, usage) in [
+            ("serin deploy --url http://127.0.0.1:1", "Usage: serin deploy [OPTIONS] <MODEL>\n"),
+            ("serin promote --force", "Usage: serin promote [OPTIONS]\n"),
+        ] {
+            let error = complete(Cli::command()).try_get_matches_from(words(line)).unwrap_err();
+            assert!(error.to_string().contains(usage), "{error}");
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn a_path_outside_the_folder_is_refused_even_if_it_is_a_model() {
         "/etc/passwd",
         "//etc/passwd",
         outside.to_str().unwrap(),
-        app.models().join("model_v2.bin").to_str().unwrap(),
+        app.models().to_str().unwrap(),
+        app.models().join("../model_outside.bin").to_str().unwrap(),
         "%2e%2e/model_outside.bin",
         "..%2fmodel_outside.bin",
         "%2e%2e%2fmodel_outside.bin",
@@ -210,6 +211,7 @@ fn a_path_may_be_a_file_name_or_a_path_inside_the_folder() {
         ("archive/old.bin", "archive/old"),
         ("models/archive/old.bin", "archive/old"),
         ("latest.bin", "latest"),
+        (app.models().join("model_v2.bin").to_str().unwrap(), "model_v2"),
     ] {
         let status = app.deploy_canary_with(&json!({ "model_path": path })).done();
         assert_eq!(status["canary"]["version"], name, "{path}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::problem::refused;
 
@@ -135,4 +136,15 @@ fn monitoring_that_could_find_nothing_is_refused() {
         let reply = app.deploy_canary_with(&body);
         reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());
     }
+}
+
+#[test]
+fn a_refusal_for_a_value_of_the_settings_says_that_it_is_from_there() {
+    let app = Setup::new()
+        .given(|settings| settings.post_promotion.monitor = Duration::from_secs(3600))
+        .spawn();
+    let policy = json!({ "metrics": [{ "name": "log_loss", "role": "advisory" }] });
+    let reply = app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "policy": policy }));
+    let named = &["post_promotion.monitor: \"1h\"", "from the server's settings"];
+    reply.assert_refused(refused(422, "invalid_body", named), "/admin/deploy-canary", "");
 }

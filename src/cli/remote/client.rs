@@ -75,6 +75,11 @@ impl Client {
         Client { agent, url, token: token.map(str::to_owned) }
     }
 
+    /// Whether the token travels unencrypted to another machine.
+    fn exposes_token(&self) -> bool {
+        self.token.is_some() && self.url.starts_with("http://") && !is_local(&self.url)
+    }
+
     /// Sends a GET request.
     ///
     /// # Errors
@@ -155,9 +160,15 @@ impl ServerArgs {
         Times { zone, now }
     }
 
-    /// A client of this server.
+    /// A client of this server. Warns if the token can be read on its way.
     pub fn client(&self) -> Client {
-        Client::new(&self.url, self.admin_token.as_deref())
+        let client = Client::new(&self.url, self.admin_token.as_deref());
+        if client.exposes_token() {
+            anstream::eprintln!(
+                "serin: warning: http does not encrypt the admin token; use an https URL, or a tunnel to the server"
+            );
+        }
+        client
     }
 }
 
@@ -202,6 +213,16 @@ mod tests {
             let shown = Reply { ok: false, body }.refusal();
             assert!(shown.ends_with(flags), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_token_is_exposed_by_http_to_another_machine() {
+        let exposes = |url, token| Client::new(url, token).exposes_token();
+        assert!(exposes("http://10.0.0.1:8000", Some("secret")));
+        assert!(exposes("serin.example", Some("secret")));
+        assert!(!exposes("https://serin.example", Some("secret")));
+        assert!(!exposes("http://127.0.0.1:8000", Some("secret")));
+        assert!(!exposes("http://10.0.0.1:8000", None));
     }
 
     #[test]

@@ -163,7 +163,13 @@ impl Control {
     fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
-        let post_promotion = default.post_promotion.changed(&deployment.post_promotion, &judge)?;
+        let post_promotion = default.post_promotion.changed(&deployment.post_promotion, &judge);
+        let post_promotion = post_promotion.map_err(|mut error| {
+            if deployment.post_promotion.is_empty() {
+                error.message.push_str("; the value is from the server's settings");
+            }
+            error
+        })?;
         self.check_labels(&judge)?;
         let implied = if !deployment.plan.is_empty() { Mode::Automatic } else { default.mode };
         let mode = deployment.mode.unwrap_or(implied);

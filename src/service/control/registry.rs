@@ -127,8 +127,8 @@ impl Registry {
         Registry { folder: folder.into(), decode, listing: Mutex::default() }
     }
 
-    /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, or
-    /// at such a path with the folder's own name in front.
+    /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, at such a path with
+    /// the folder's own name in front, or at an absolute path into the folder.
     ///
     /// # Errors
     /// When the path leaves the folder, does not exist, or is not a model.
@@ -193,7 +193,9 @@ impl Registry {
     /// The requested path relative to the folder, and where it leads: first as given, then without the
     /// folder's own name in front.
     fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
-        let literal = inside(requested)?;
+        let folder = self.folder.canonicalize().unwrap_or_default();
+        let within = Path::new(requested).strip_prefix(&folder).ok().and_then(Path::to_str);
+        let literal = inside(requested, within.unwrap_or(requested))?;
         let not_found = match self.resolve(requested, &literal) {
             Err(error @ RegistryError::NotFound { .. }) => error,
             outcome => return outcome.map(|path| (literal, path)),
@@ -290,10 +292,10 @@ impl Registry {
     }
 }
 
-/// The requested path relative to the folder, without reading the disk.
-fn inside(requested: &str) -> Result<PathBuf, RegistryError> {
+/// The requested path relative to the folder. `within` is what remains of it without the folder's absolute path.
+fn inside(requested: &str, within: &str) -> Result<PathBuf, RegistryError> {
     let outside = |why| RegistryError::Outside { path: requested.to_owned(), why };
-    if requested.is_empty() {
+    if within.is_empty() {
         return Err(outside("it is empty"));
     }
     if requested.contains(['%', '\\']) || !is_one_line(requested) {
@@ -302,12 +304,12 @@ fn inside(requested: &str) -> Result<PathBuf, RegistryError> {
         ));
     }
     let mut relative = PathBuf::new();
-    for component in Path::new(requested).components() {
+    for component in Path::new(within).components() {
         match component {
             Component::Normal(name) => relative.push(name),
             Component::CurDir => {}
             Component::ParentDir => return Err(outside("it has a \"..\"")),
-            Component::RootDir | Component::Prefix(_) => return Err(outside("it is absolute")),
+            Component::RootDir | Component::Prefix(_) => return Err(outside("it leads elsewhere")),
         }
     }
     Ok(relative)

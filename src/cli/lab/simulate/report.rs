@@ -100,7 +100,9 @@ impl Report {
         for line in self.table() {
             outln!("  {line}");
         }
-        outln!("\n  In parentheses: 95 % intervals.\n");
+        outln!(
+            "\n  In parentheses: 95 % intervals. Alone: what the metric finds if all of alpha is its own.\n"
+        );
         outln!("{}", wrapped(&self.conclusion));
     }
 
