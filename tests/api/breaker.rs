@@ -100,3 +100,26 @@ fn failures_counted_by_the_open_breaker_roll_back_a_plan() {
     let reason = app.status()["last_rollout"]["reason"].clone();
     assert!(reason.as_str().unwrap().starts_with("a trigger fired: 10 of"), "{reason}");
 }
+
+#[test]
+fn a_stable_that_answers_most_fallbacks_does_not_excuse_the_canary() {
+    let app = Setup::new()
+        .model("stable.bin", Misbehavior::ErrorBelowZero.artifact())
+        .model("bad.bin", Misbehavior::Error.artifact())
+        .given(|given| {
+            given.stable = "stable.bin".to_owned();
+            given.breaker.failures = 1000;
+            given.breaker.probe_every = Duration::from_secs(3600);
+        })
+        .spawn();
+    app.deploy_canary_with(&json!({ "model_path": "bad.bin", "traffic_percent": 100 })).done();
+    // Stable answers for the canary, and fails once in 25 times: by the end 40 times, in all.
+    let mut unfit = CUSTOMER;
+    unfit[0] = -1.0;
+    for number in 1..=1000 {
+        let (features, status) = if number % 25 == 0 { (unfit, 503) } else { (CUSTOMER, 200) };
+        let reply = app.post("/predict", &json!({ "features": features }));
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+    assert_eq!(app.status()["breaker"]["state"], "open");
+}

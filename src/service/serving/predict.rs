@@ -103,8 +103,19 @@ pub enum PredictError {
     Overloaded,
 }
 
-/// Anyone can send requests, so a failing model must not fill the log.
+impl From<InferenceError> for PredictError {
+    /// Why stable did not answer.
+    fn from(error: InferenceError) -> PredictError {
+        match error {
+            InferenceError::Failed { failure, .. } => PredictError::Stable(failure),
+            InferenceError::Overloaded => PredictError::Overloaded,
+        }
+    }
+}
+
+/// Anyone can send requests, so neither a failing model nor an overloaded one must fill the log.
 static STABLE_FAILED: LogLimit = LogLimit::new();
+static OVERLOADED: LogLimit = LogLimit::new();
 
 fn position(row: usize, rows: usize) -> String {
     if rows > 1 { format!("instance {row}: ") } else { String::new() }
@@ -244,28 +255,21 @@ impl<'a> InFlight<'a> {
     ) -> Result<(Answer, Option<&'a CanarySlot>), PredictError> {
         let fallback = self.lost.is_some();
         let canary_slot = self.live.canary.as_ref();
-        let outputs = outcome.map_err(|error| {
-            if let Some(count) = STABLE_FAILED.due(clock.steady()) {
-                tracing::warn!(
-                    version = self.live.stable.version.name,
-                    ?error,
-                    count,
-                    "stable failed"
-                );
-            }
-            match error {
-                InferenceError::Failed { failure, .. } => {
+        let outputs = match outcome {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                self.log_failed_stable(&error, clock);
+                if let InferenceError::Failed { failure, .. } = error {
                     if !fallback {
                         self.record_failure(failure);
                     }
                     if let Some(canary_slot) = canary_slot {
                         canary_slot.stable_failed();
                     }
-                    PredictError::Stable(failure)
                 }
-                InferenceError::Overloaded => PredictError::Overloaded,
+                return Err(error.into());
             }
-        })?;
+        };
         // Both tracks are measured alike: what would be too late for the canary counts as late for
         // stable, although the user gets the answer.
         let is_late =
@@ -273,17 +277,17 @@ impl<'a> InFlight<'a> {
         // A late answer of the canary has no label, so a late one of stable has none either.
         let attribution =
             if fallback || is_late { Attribution::Excluded } else { self.assigned.attribution };
+        let latency_seconds = per_row(latency, rows);
         if !fallback && is_late {
             self.record_failure(Failure::Deadline);
-            if let Some(canary_slot) = canary_slot {
-                canary_slot.stable_failed();
-            }
         } else if !fallback {
-            let latency_seconds = per_row(latency, rows);
             self.record(Track::Stable, latency_seconds, &outputs);
-            if let Some(canary_slot) = canary_slot {
-                canary_slot.stable_answered(latency_seconds);
-            }
+        }
+        // The breaker compares the versions as they are now, so it counts fallbacks too.
+        match canary_slot {
+            Some(canary_slot) if is_late => canary_slot.stable_failed(),
+            Some(canary_slot) => canary_slot.stable_answered(latency_seconds),
+            None => {}
         }
         let in_shadow = |canary_slot: &&CanarySlot| {
             !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
@@ -295,6 +299,22 @@ impl<'a> InFlight<'a> {
         let latency = latency + self.lost.unwrap_or_default();
         let answer = Answer { outputs, track: Track::Stable, latency, fallback, attribution };
         Ok((answer, shadowing))
+    }
+
+    fn log_failed_stable(&self, error: &InferenceError, clock: &dyn Clock) {
+        let version = &self.live.stable.version.name;
+        match error {
+            InferenceError::Failed { .. } => {
+                if let Some(count) = STABLE_FAILED.due(clock.steady()) {
+                    tracing::warn!(version, ?error, count, "stable failed");
+                }
+            }
+            InferenceError::Overloaded => {
+                if let Some(count) = OVERLOADED.due(clock.steady()) {
+                    tracing::warn!(version, count, "overloaded: {error}");
+                }
+            }
+        }
     }
 
     /// Counts an answer, and in its segments. Scores count by segment only if a policy judges them.

@@ -13,7 +13,6 @@ use super::fit;
 use crate::canary::Track;
 use crate::service::clock::Clock;
 use crate::service::serving::faults::Fault;
-use crate::service::serving::inference::InferenceError;
 use crate::service::serving::live::Live;
 use crate::service::serving::timed::timed;
 
@@ -46,10 +45,7 @@ pub async fn predict_on(
         }
     }
     let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
-    let outputs = outcome.map_err(|error| match error {
-        InferenceError::Failed { failure, .. } => PredictError::Stable(failure),
-        InferenceError::Overloaded => PredictError::Overloaded,
-    })?;
+    let outputs = outcome?;
     let latency = latency + lost;
     Ok(Prediction { outputs, track: Track::Stable, latency, fallback, attribution, live })
 }
