@@ -2,9 +2,15 @@
 
 use std::fs;
 use std::io::BufRead as _;
+use std::io::PipeReader;
+use std::io::PipeWriter;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -218,18 +224,42 @@ fn a_start_that_fails_ends_with_code_2_and_says_what_to_do() {
 }
 
 /// A pipe that is full from the start, as the standard error of a server whose terminal or log driver reads nothing.
-fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut filler = writer.try_clone().unwrap();
-    // Ends with an error once the reader is dropped.
-    std::thread::spawn(move || while filler.write_all(&[b'.'; 4096]).is_ok() {});
-    (reader, writer)
+struct FullPipe {
+    reader: PipeReader,
+    filler: JoinHandle<()>,
+    /// Set before the pipe is read: the filler ends with its next write.
+    is_read: Arc<AtomicBool>,
+}
+
+impl FullPipe {
+    /// The pipe, and its other end.
+    fn new() -> (FullPipe, PipeWriter) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (mut end, is_read) = (writer.try_clone().unwrap(), Arc::new(AtomicBool::new(false)));
+        let stops = is_read.clone();
+        let filler = std::thread::spawn(move || {
+            while !stops.load(Ordering::SeqCst) && end.write_all(&[b'.'; 4096]).is_ok() {}
+        });
+        (FullPipe { reader, filler, is_read }, writer)
+    }
+
+    /// The lines written to it. They end when the last writer does.
+    fn lines(self) -> impl Iterator<Item = String> + Send {
+        self.is_read.store(true, Ordering::SeqCst);
+        std::io::BufReader::new(self.reader).lines().map(Result::unwrap)
+    }
+
+    /// Ends it unread.
+    fn close(self) {
+        drop(self.reader);
+        self.filler.join().unwrap();
+    }
 }
 
 #[test]
 fn a_log_that_nothing_reads_delays_no_command_and_no_end() {
     let folder = folder();
-    let (reader, writer) = full_pipe();
+    let (pipe, writer) = FullPipe::new();
     let mut process =
         Process::start_logging(folder.path(), writer, &["--log", "debug", "--store", "memory:"]);
     let client = Client::new(process.address(folder.path()), None);
@@ -248,23 +278,24 @@ fn a_log_that_nothing_reads_delays_no_command_and_no_end() {
     client.deploy_canary_with(&again).done();
     client.rollback_canary().done();
     assert_eq!(process.terminate().code(), Some(0));
-    drop(reader);
+    pipe.close();
 }
 
 #[test]
 fn a_log_that_recovers_reports_how_many_lines_were_dropped() {
     let folder = folder();
-    let (reader, writer) = full_pipe();
+    let (pipe, writer) = FullPipe::new();
     let mut process = Process::start_logging(folder.path(), writer, &["--store", "memory:"]);
     let client = Client::new(process.address(folder.path()), None);
     // More lines than the queue holds.
     for _ in 0..1100 {
         client.toggle_slowdown().done();
     }
-    let mut lines = std::io::BufReader::new(reader).lines().map(Result::unwrap);
+    let mut lines = pipe.lines();
     let dropped = lines.find(|line| line.contains("log lines were dropped")).unwrap();
     assert!(dropped.contains("ERROR"), "{dropped}");
-    std::thread::spawn(move || lines.count());
+    let rest = std::thread::spawn(move || lines.count());
     client.toggle_slowdown().done();
     assert_eq!(process.terminate().code(), Some(0));
+    rest.join().unwrap();
 }
