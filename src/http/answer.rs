@@ -33,7 +33,7 @@ pub struct Call {
     pub request: HttpRequest,
     /// The body; empty for GET.
     pub body: Bytes,
-    /// The room that the body takes among the bodies under way.
+    /// The room that a large body takes.
     pub room: Option<Reserved>,
     /// The state that all handlers share.
     pub shared: Data<Shared>,
@@ -133,14 +133,10 @@ impl Call {
         Problem: From<E>,
     {
         let service = self.shared.service.clone();
-        let outcome = web::block(move || question(&service)).await.map_err(|_| too_busy())?;
+        let outcome = web::block(move || question(&service)).await;
+        let outcome = outcome.map_err(|_| Problem::too_busy())?;
         Ok(outcome?)
     }
-}
-
-/// The problem when no thread is available.
-pub(super) fn too_busy() -> Problem {
-    Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
 }
 
 /// A response with this body: JSON on a line of its own, so that a terminal shows each answer on one.

@@ -124,6 +124,7 @@ kinds! {
     SERVICE_UNAVAILABLE {
         Draining: "draining", "Shutting down";
         Overloaded: "overloaded", "The server is overloaded";
+        TooManyBodies: "overloaded", "The server is overloaded";
         StableFailed: "stable_failed", "The stable model failed";
         StoreFailed: "store_failed", "The store failed; nothing changed";
         RollbackPending: "rollback_pending", "The rollback took effect but is not yet in the journal";
@@ -175,14 +176,14 @@ impl Problem {
         Problem::new(Kind::InvalidBody, detail)
     }
 
+    /// No thread is available.
+    pub(crate) fn too_busy() -> Problem {
+        Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
+    }
+
     /// A field without which the body says nothing.
     pub(crate) fn missing(field: &str, example: &str) -> Problem {
         Problem::field(format_args!("{field} is missing; send JSON, for example {example}"))
-    }
-
-    /// Whether it is about a field or a feature of the body.
-    pub(crate) fn is_about_fields(&self) -> bool {
-        matches!(self.kind, Kind::InvalidBody | Kind::InvalidFeatures)
     }
 
     /// The same problem with the path of the object it is in.
@@ -204,10 +205,13 @@ impl Problem {
         };
         let mut response = HttpResponse::build(status);
         // The rest of the body is still in flight, so the connection cannot be reused.
-        if matches!(self.kind, Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyBroken) {
+        if matches!(
+            self.kind,
+            Kind::BodyTooLarge | Kind::BodyTooSlow | Kind::BodyBroken | Kind::TooManyBodies
+        ) {
             response.force_close();
         }
-        if matches!(self.kind, Kind::Overloaded | Kind::TooManyAnalyses) {
+        if matches!(self.kind, Kind::Overloaded | Kind::TooManyBodies | Kind::TooManyAnalyses) {
             response.insert_header((header::RETRY_AFTER, "1"));
         }
         if self.kind == Kind::Unauthorized {

@@ -1,5 +1,8 @@
 //! State that all handlers share.
 
+use std::future::Future;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +32,14 @@ pub struct Shared {
 /// How long a large prediction may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Large predictions, of which half as many run as there are workers, so that small ones find a free core.
+/// Large predictions, of which half as many work as there are workers, so that small ones find a free core.
 pub struct BatchQueue(Arc<Semaphore>);
+
+/// The turn of a large prediction. It lasts while the prediction works, and not while it waits for a model.
+pub struct Turn {
+    queue: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
 
 impl BatchQueue {
     /// The queue of a server with this many workers.
@@ -38,15 +47,40 @@ impl BatchQueue {
         BatchQueue(Arc::new(Semaphore::new(workers.div_ceil(2).max(1))))
     }
 
-    /// Waits for a permit to run a large prediction.
-    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = tokio::time::timeout(MAX_WAIT, self.0.clone().acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
+    /// Waits for the turn of a large prediction.
+    pub(crate) async fn turn(&self) -> Result<Turn, Problem> {
+        let queue = self.0.clone();
+        let turn = tokio::time::timeout(MAX_WAIT, queue.clone().acquire_owned()).await;
+        let permit = turn.ok().and_then(Result::ok).ok_or_else(|| {
             Problem::new(
                 Kind::Overloaded,
                 "the server is overloaded with large requests; try again later",
             )
+        })?;
+        Ok(Turn { queue, permit: Some(permit) })
+    }
+}
+
+impl Turn {
+    /// Runs this. The turn ends when it waits for the first time: what it does after that is measured, and a wait for
+    /// another turn would look like a slow model.
+    pub(crate) async fn until_it_waits<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if polled.is_pending() {
+                self.permit = None;
+            }
+            polled
         })
+        .await
+    }
+
+    /// Waits for another turn if this one has ended. It comes soon, because all turns are short.
+    pub(crate) async fn again(&mut self) {
+        if self.permit.is_none() {
+            self.permit = self.queue.clone().acquire_owned().await.ok();
+        }
     }
 }
 
@@ -80,5 +114,30 @@ impl AnalysisQueue {
         };
         let _place = self.waiting.try_acquire().map_err(|_| full())?;
         self.running.clone().acquire_owned().await.map_err(|_| full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prediction_that_waits_gives_up_its_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let queue = BatchQueue::new(2);
+            let mut turn = queue.turn().await.unwrap();
+            assert_eq!(turn.until_it_waits(async { queue.0.available_permits() }).await, 0);
+            let others = turn.until_it_waits(async {
+                tokio::task::yield_now().await;
+                queue.0.available_permits()
+            });
+            assert_eq!(others.await, 1);
+            turn.again().await;
+            turn.again().await;
+            assert_eq!(queue.0.available_permits(), 0);
+            drop(turn);
+            assert_eq!(queue.0.available_permits(), 1);
+        });
     }
 }

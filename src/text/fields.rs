@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::fmt::Display;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use super::lists::did_you_mean;
@@ -60,10 +62,23 @@ impl FieldError {
 /// # Errors
 /// Names the first field that does not fit, by its path.
 pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(from).map_err(|error| {
-        let path = error.path().to_string();
+    read_with(PhantomData, from)
+}
+
+/// [`read`] of what a seed reads.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<'de, S: DeserializeSeed<'de>, D: Deserializer<'de>>(
+    seed: S,
+    from: D,
+) -> Result<S::Value, FieldError> {
+    let mut track = serde_path_to_error::Track::new();
+    let outcome = seed.deserialize(serde_path_to_error::Deserializer::new(from, &mut track));
+    outcome.map_err(|error| {
+        let path = track.path().to_string();
         let path = if path == "." { String::new() } else { shortened(&path) };
-        FieldError { path, message: plain(&error.inner().to_string()) }
+        FieldError { path, message: plain(&error.to_string()) }
     })
 }
 

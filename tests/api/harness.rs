@@ -79,6 +79,11 @@ impl TestApp {
         self.setup().database()
     }
 
+    /// Lets models that hang go on.
+    pub fn release(&self) {
+        self.setup().hold.release();
+    }
+
     /// Stops gracefully, and gives back what a restart needs.
     pub fn stop(mut self) -> Setup {
         if let Some(Running { stop, thread }) = self.running.take() {

@@ -38,6 +38,8 @@ pub enum Misbehavior {
     TooFew,
     /// It does not answer while the test runs.
     Hang,
+    /// Like [`Hang`](Misbehavior::Hang), on the request's own thread.
+    HangInline,
     /// It fails in its warm-up.
     Cold,
     /// It returns an error for rows whose first value is negative.
@@ -51,7 +53,7 @@ pub enum Misbehavior {
 pub const SHIFT: f64 = 0.087;
 
 /// All of them.
-const ALL: [Misbehavior; 10] = [
+const ALL: [Misbehavior; 11] = [
     Misbehavior::Panic,
     Misbehavior::PanicPooled,
     Misbehavior::NotANumber,
@@ -59,6 +61,7 @@ const ALL: [Misbehavior; 10] = [
     Misbehavior::Error,
     Misbehavior::TooFew,
     Misbehavior::Hang,
+    Misbehavior::HangInline,
     Misbehavior::Cold,
     Misbehavior::ErrorBelowZero,
     Misbehavior::Shifted,
@@ -134,6 +137,7 @@ impl Model for Misbehaving {
             | Misbehavior::TooLarge
             | Misbehavior::Error
             | Misbehavior::TooFew
+            | Misbehavior::HangInline
             | Misbehavior::ErrorBelowZero
             | Misbehavior::Shifted
             | Misbehavior::Cold => Execution::Inline,
@@ -159,7 +163,7 @@ impl Model for Misbehaving {
             }
             Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.predict(row),
             Misbehavior::Shifted => Ok(self.good.output().shifted(self.good.predict(row)?, SHIFT)),
-            Misbehavior::Hang => {
+            Misbehavior::Hang | Misbehavior::HangInline => {
                 self.hold.wait();
                 Ok(Output::of(0.5))
             }
@@ -176,6 +180,7 @@ impl Model for Misbehaving {
             | Misbehavior::Error
             | Misbehavior::ErrorBelowZero
             | Misbehavior::Hang
+            | Misbehavior::HangInline
             | Misbehavior::Shifted
             | Misbehavior::Cold => rows,
         };

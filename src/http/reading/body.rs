@@ -2,16 +2,22 @@
 
 use std::future::Future;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::task::Poll;
 
 use actix_web::HttpRequest;
+use actix_web::body::BodyStream;
+use actix_web::body::MessageBody as _;
 use actix_web::http::header;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
+use actix_web::web::BytesMut;
 use actix_web::web::Payload;
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
 
+use super::under_way::BodyRoom;
 use super::under_way::Reserved;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
@@ -33,7 +39,7 @@ pub enum ContentType {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// The whole body, and the room it takes if it had to be waited for.
+/// The whole body, and the room it takes if it is large.
 ///
 /// # Errors
 /// When it is compressed, of another type, too large, too slow, or breaks off.
@@ -44,7 +50,8 @@ pub async fn read(
     shared: &Shared,
 ) -> Result<(Bytes, Option<Reserved>), Problem> {
     let headers = request.headers();
-    let arrived = whole(request, payload, shared).await?;
+    let mut arrived = Arrived::default();
+    whole(request, payload, shared, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
@@ -63,26 +70,42 @@ pub async fn read(
             Kind::UnsupportedMediaType,
             format_args!("Content-Type: {given:?} is not supported; send application/json"),
         )),
-        None if must_be_named && !arrived.0.is_empty() => Err(Problem::new(
+        None if must_be_named && !arrived.bytes.is_empty() => Err(Problem::new(
             Kind::UnsupportedMediaType,
             "Content-Type is missing; send application/json",
         )),
-        Some(_) | None => Ok(arrived),
+        Some(_) | None => Ok((arrived.bytes.freeze(), arrived.room)),
     }
 }
 
 /// Reads a body that is not used: otherwise the next request would be looked for in it.
 pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) {
     // The answer says what is wrong with the request, not with its body.
-    let _ = whole(request, payload, shared).await;
+    let _ = whole(request, payload, shared, |_| Ok(())).await;
 }
 
-/// The whole body as it is.
+/// The part of a body that has arrived, and the room it takes.
+#[derive(Default)]
+struct Arrived {
+    bytes: BytesMut,
+    room: Option<Reserved>,
+}
+
+impl Arrived {
+    fn add(&mut self, chunk: &[u8], rooms: &BodyRoom) -> Result<(), Problem> {
+        rooms.extend(&mut self.room, self.bytes.len() + chunk.len())?;
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+/// Reads the body to its end, and hands over each part of it as it arrives.
 async fn whole(
     request: &HttpRequest,
     payload: Payload,
     shared: &Shared,
-) -> Result<(Bytes, Option<Reserved>), Problem> {
+    mut take: impl FnMut(Bytes) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let Settings { body_limit: limit, body_deadline: deadline, .. } = shared.settings;
     let too_large = || {
         Problem::new(
@@ -98,30 +121,35 @@ async fn whole(
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut reading = pin!(payload.to_bytes_limited(limit));
-    // Most bodies arrive with their head and need neither room nor a timer.
-    let first = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
-    let (outcome, room) = match first {
-        Poll::Ready(outcome) => (Ok(outcome), None),
-        Poll::Pending => {
-            let room = shared.bodies.reserve(declared.unwrap_or(limit))?;
-            (tokio::time::timeout(deadline, reading).await, Some(room))
+    let reading = async {
+        let mut parts = pin!(BodyStream::new(payload));
+        let mut length: usize = 0;
+        while let Some(part) = poll_fn(|context| parts.as_mut().poll_next(context)).await {
+            let part = part.map_err(|cause| {
+                Problem::new(
+                    Kind::BodyBroken,
+                    format_args!("the body is incomplete ({cause}); send it again"),
+                )
+            })?;
+            length = length.saturating_add(part.len());
+            if length > limit {
+                return Err(too_large());
+            }
+            take(part)?;
         }
+        Ok(())
     };
-    match outcome {
-        Err(_) => {
+    let mut reading = pin!(reading);
+    // Most bodies arrive with their head and need no timer.
+    match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| {
             let seconds = deadline.as_secs_f64();
             Err(Problem::new(
                 Kind::BodyTooSlow,
                 format_args!("the body did not arrive within {seconds} s; send it again"),
             ))
-        }
-        Ok(Err(_)) => Err(too_large()),
-        Ok(Ok(Err(cause))) => Err(Problem::new(
-            Kind::BodyBroken,
-            format_args!("the body is incomplete ({cause}); send it again"),
-        )),
-        Ok(Ok(Ok(bytes))) => Ok((bytes, room)),
+        }),
     }
 }
 
@@ -138,6 +166,18 @@ pub fn parse_or_default<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Pr
 /// # Errors
 /// When it is not a JSON object of the type's shape.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], example: &str) -> Result<T, Problem> {
+    parse_with(PhantomData, bytes, example)
+}
+
+/// [`parse`] of what a seed reads.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_with<'a, S: DeserializeSeed<'a> + Copy>(
+    seed: S,
+    bytes: &'a [u8],
+    example: &str,
+) -> Result<S::Value, Problem> {
     // Some editors and shells begin a file with a byte order mark, which a reader may ignore (RFC 8259).
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.is_empty() {
@@ -150,12 +190,14 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], example: &str) -> Result<T
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::field("the body is an array; send an object that names its fields"));
     }
-    serde_json::from_slice(bytes).map_err(|cause| {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
+    read.map_err(|cause| {
         if !cause.is_data() {
             return Problem::new(Kind::InvalidJson, format_args!("invalid body: {cause}"));
         }
         // Reading again finds the path of the field, so that valid bodies pay nothing for it.
-        let again = fields::read::<T, _>(&mut serde_json::Deserializer::from_slice(bytes));
+        let again = fields::read_with(seed, &mut serde_json::Deserializer::from_slice(bytes));
         again.map_or_else(Problem::field, |_| Problem::field(cause))
     })
 }

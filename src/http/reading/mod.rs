@@ -3,13 +3,13 @@
 //! - [`body`]: plain JSON within limits of size and time.
 //! - `under_way`: how much memory bodies may take together.
 //! - [`fields`]: rules of single fields.
-//! - `rows`, `segments`, `unknown`: the rows, the segments and the unknown fields of a prediction.
+//! - `prediction`, `rows`, `segments`: the body of a prediction, its rows and its segments.
 //! - [`headers`]: the key and the track of a prediction.
 
 pub mod body;
 pub mod fields;
 pub mod headers;
+pub(crate) mod prediction;
 pub(crate) mod rows;
 pub(crate) mod segments;
 pub(crate) mod under_way;
-pub(crate) mod unknown;

@@ -1,9 +1,10 @@
 //! The `instances` of a prediction: at most 10,000 rows, counted while they are read.
 
 use std::fmt;
+use std::fmt::Display;
 
-use serde::Deserialize;
 use serde::Deserializer;
+use serde::de::DeserializeSeed;
 use serde::de::Error as _;
 use serde::de::IgnoredAny;
 use serde::de::SeqAccess;
@@ -15,19 +16,18 @@ use crate::model::schema::features::RowSeed;
 /// Maximum number of rows: a larger answer could not be buffered for every slow reader.
 const MAX_ROWS: usize = 10_000;
 
-/// 1 to 10,000 rows.
-#[derive(Debug)]
-pub struct Instances<'a>(pub Vec<Features<'a>>);
+/// Reads 1 to 10,000 rows, the first with this seed.
+pub(crate) struct InstancesSeed<'s>(pub(crate) RowSeed<'s>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Instances<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instances<'a>, D::Error> {
-        deserializer.deserialize_seq(Rows).map(Instances)
+impl<'de> DeserializeSeed<'de> for InstancesSeed<'_> {
+    type Value = Vec<Features<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-struct Rows;
-
-impl<'de> Visitor<'de> for Rows {
+impl<'de> Visitor<'de> for InstancesSeed<'_> {
     type Value = Vec<Features<'de>>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,21 +35,21 @@ impl<'de> Visitor<'de> for Rows {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let out_of_range = |count: &str| {
+        let out_of_range = |count: &dyn Display| {
             A::Error::custom(format_args!("{count} rows; send 1 to {MAX_ROWS} per request"))
         };
         let mut rows: Vec<Features<'de>> = Vec::new();
         while rows.len() < MAX_ROWS {
             // Rows are alike, so a row is as long as the one before it.
-            let expected = rows.last().map_or(RowSeed::default(), RowSeed::like);
-            match seq.next_element_seed(expected)? {
+            let seed = rows.last().map_or(self.0, |row| self.0.like(row));
+            match seq.next_element_seed(seed)? {
                 Some(row) => rows.push(row),
-                None if rows.is_empty() => return Err(out_of_range("0")),
+                None if rows.is_empty() => return Err(out_of_range(&0)),
                 None => return Ok(rows),
             }
         }
         match seq.next_element::<IgnoredAny>()? {
-            Some(_) => Err(out_of_range("more than 10000")),
+            Some(_) => Err(out_of_range(&format_args!("more than {MAX_ROWS}"))),
             None => Ok(rows),
         }
     }
@@ -63,7 +63,8 @@ mod tests {
     fn rows_are_counted_while_they_are_read() {
         let rows = |count: usize| {
             let body = format!("[{}]", vec!["{}"; count].join(","));
-            serde_json::from_str::<Instances>(&body).map(|rows| rows.0.len())
+            let mut json = serde_json::Deserializer::from_str(&body);
+            InstancesSeed(RowSeed::default()).deserialize(&mut json).map(|rows| rows.len())
         };
         assert_eq!(rows(1).unwrap(), 1);
         assert_eq!(rows(MAX_ROWS).unwrap(), MAX_ROWS);

@@ -11,10 +11,14 @@ use crate::http::problem::Problem;
 /// For all bodies together, or four of the largest size if that is more.
 const MAX_BYTES: usize = 128 << 20;
 
-/// Room for the bodies that arrive. Bodies that are there already need none.
+/// The first bytes of each body need no room. Most bodies are no larger, and a client that sends next to nothing
+/// takes nothing from the others.
+const FREE_BYTES: usize = 16 << 10;
+
+/// Room for the bodies that arrive. A body takes it as its bytes arrive, whatever length was declared.
 pub struct BodyRoom(Arc<Semaphore>);
 
-/// Room for one body, until it is dropped.
+/// Room of one body, until it is dropped.
 pub type Reserved = OwnedSemaphorePermit;
 
 impl BodyRoom {
@@ -24,11 +28,22 @@ impl BodyRoom {
         BodyRoom(Arc::new(Semaphore::new(kilobytes as usize)))
     }
 
-    /// Reserves room for a body of this size.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<Reserved, Problem> {
-        self.0.clone().try_acquire_many_owned(kilobytes(bytes)).map_err(|_| {
-            Problem::new(Kind::Overloaded, "too many bodies arrive at the same time; try again")
-        })
+    /// Extends the room of a body that has this many bytes by now.
+    pub(super) fn extend(&self, room: &mut Option<Reserved>, bytes: usize) -> Result<(), Problem> {
+        let held = room.as_ref().map_or(0, Reserved::num_permits);
+        let needed = kilobytes(bytes.saturating_sub(FREE_BYTES));
+        let more = needed.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        if more == 0 {
+            return Ok(());
+        }
+        let more = self.0.clone().try_acquire_many_owned(more).map_err(|_| {
+            Problem::new(Kind::TooManyBodies, "too many bodies arrive at the same time; try again")
+        })?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
     }
 }
 
@@ -40,20 +55,41 @@ fn kilobytes(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
+    /// A body of this size that has arrived.
+    fn arrived(room: &BodyRoom, bytes: usize) -> Option<Reserved> {
+        let mut reserved = None;
+        room.extend(&mut reserved, bytes).ok()?;
+        reserved
+    }
+
     #[test]
     fn bodies_share_their_room_and_give_it_back() {
         let room = BodyRoom::new(1 << 20);
-        let mut bodies: Vec<Reserved> = (0..128).map(|_| room.reserve(1 << 20).unwrap()).collect();
-        assert!(room.reserve(1).is_err());
+        let size = FREE_BYTES + (1 << 20);
+        let mut bodies: Vec<Reserved> = (0..128).map(|_| arrived(&room, size).unwrap()).collect();
+        assert!(arrived(&room, FREE_BYTES + 1).is_none());
         bodies.pop();
-        assert!(room.reserve((1 << 20) + 1).is_err());
-        assert!(room.reserve(1 << 20).is_ok());
+        assert!(arrived(&room, size + 1).is_none());
+        assert!(arrived(&room, size).is_some());
+    }
+
+    #[test]
+    fn a_body_takes_room_as_it_arrives() {
+        let room = BodyRoom::new(1 << 20);
+        let all = room.0.available_permits();
+        let mut one = None;
+        for (bytes, taken) in [(0, 0), (FREE_BYTES, 0), (FREE_BYTES + 1, 1), (1 << 20, 1008)] {
+            room.extend(&mut one, bytes).unwrap();
+            assert_eq!(all - room.0.available_permits(), taken, "{bytes} bytes");
+        }
+        drop(one);
+        assert_eq!(room.0.available_permits(), all);
     }
 
     #[test]
     fn four_of_the_largest_bodies_always_fit() {
         let room = BodyRoom::new(1 << 30);
-        let bodies: Vec<_> = (0..4).map(|_| room.reserve(1 << 30).unwrap()).collect();
+        let bodies: Vec<Reserved> = (0..4).map(|_| arrived(&room, 1 << 30).unwrap()).collect();
         assert_eq!(bodies.len(), 4);
     }
 }

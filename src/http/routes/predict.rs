@@ -4,49 +4,26 @@ use std::borrow::Cow;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web;
-use serde::Deserialize;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
+use crate::canary::Track;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
-use crate::http::answer::too_busy;
 use crate::http::answer::with_json;
 use crate::http::answer::written;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::reading::fields::check_key;
-use crate::http::reading::rows::Instances;
-use crate::http::reading::segments::RequestSegments;
-use crate::http::reading::unknown::without_unknown;
+use crate::http::reading::prediction::BodySeed;
+use crate::http::reading::prediction::PredictionBody;
 use crate::http::settings::UnknownFields;
 use crate::http::shared::Shared;
-use crate::model::Features;
+use crate::http::shared::Turn;
 use crate::model::Output;
 use crate::service::reported::feedback::Ids;
 use crate::service::serving::predict::Prediction;
 use crate::service::serving::predict::Request;
-
-/// The body of a request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    /// One row.
-    #[serde(borrow)]
-    features: Option<Features<'a>>,
-    /// Many rows, all answered by the same track.
-    #[serde(borrow)]
-    instances: Option<Instances<'a>>,
-    /// Requests with the same key get the same track.
-    #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
-    /// The segments of the request.
-    #[serde(borrow, default)]
-    segments: RequestSegments<'a>,
-    /// Returned unchanged in the answer.
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-}
 
 /// The body of the answer.
 #[derive(Serialize)]
@@ -83,83 +60,111 @@ struct Row {
 
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
 
-/// Bodies that a worker handles itself: at some 40 ns for a value of at least three bytes, this takes 0.2 ms at
-/// most. Larger ones would make the other connections of the worker wait.
+/// Bodies that a worker handles itself. Larger ones would make the other connections of the worker wait.
 const SMALL_BODY: usize = 16 << 10;
 
 /// Answers a prediction request.
 pub async fn predict(call: Call) -> Answer {
     let Call { request, body, room, shared } = call;
     if body.len() <= SMALL_BODY {
-        return Ok(with_json(leniently_answered(&body, request.headers(), &shared).await?));
+        let asked = read(&body, request.headers(), &shared)?;
+        return Ok(with_json(asked.answered(&shared).await?.written(&shared)?));
     }
-    let permit = shared.batches.permit().await?;
+    let turn = shared.batches.turn().await?;
     let (headers, runtime) = (request.headers().clone(), Handle::current());
     let answer = web::block(move || {
-        // Released only when the work is done, even if the client has gone by then.
-        let (_permit, _room) = (permit, room);
-        runtime.block_on(leniently_answered(&body, &headers, &shared))
+        // Kept until the work is done, even if the client has gone by then.
+        let _room = room;
+        runtime.block_on(in_turn(turn, &body, &headers, &shared))
     });
-    Ok(with_json(answer.await.map_err(|_| too_busy())??))
+    Ok(with_json(answer.await.map_err(|_| Problem::too_busy())??))
 }
 
-/// The answer to this body, where unknown fields are ignored if the settings say so.
-async fn leniently_answered(
+/// The answer to a large body, as JSON. It takes a turn to work, and gives it up to wait.
+async fn in_turn(
+    mut turn: Turn,
     body: &[u8],
     headers: &HeaderMap,
     shared: &Shared,
 ) -> Result<Vec<u8>, Problem> {
-    let answer = answered(body, headers, shared).await;
-    // Only what was refused is read again, so that clients without unknown fields pay nothing.
-    match (&answer, shared.settings.unknown_fields) {
-        (Err(problem), UnknownFields::Ignore) if problem.is_about_fields() => {
-            let known = {
-                let live = shared.service.serving.live.load();
-                without_unknown(body, live.stable.inference.model().schema())
-            };
-            match known {
-                Some(known) => answered(&known, headers, shared).await,
-                None => answer,
-            }
-        }
-        (_, UnknownFields::Ignore | UnknownFields::Refuse) => answer,
-    }
+    let asked = read(body, headers, shared)?;
+    let answered = turn.until_it_waits(asked.answered(shared)).await?;
+    turn.again().await;
+    answered.written(shared)
 }
 
-/// The answer to this body, as JSON.
-async fn answered(body: &[u8], headers: &HeaderMap, shared: &Shared) -> Result<Vec<u8>, Problem> {
-    let body: Body<'_> = body::parse(body, EXAMPLE)?;
+/// A request that has been read.
+struct Asked<'a> {
+    inputs: Request<'a>,
+    /// The track that a tester asks for.
+    track: Option<Track>,
+    is_single: bool,
+    id: Option<Cow<'a, str>>,
+}
+
+fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<Asked<'a>, Problem> {
+    let body = parsed(body, shared)?;
     check_key("key", body.key.as_deref())?;
     check_key("id", body.id.as_deref())?;
     let segments = body.segments.checked(shared.service.control.declared_segments())?;
     let request_headers = &shared.settings.request_headers;
     let key = request_headers.key(headers, body.key)?;
     let track = request_headers.track(headers)?;
-    let single = body.features.is_some();
+    let is_single = body.features.is_some();
     let rows = match (body.features, body.instances) {
         (Some(row), None) => vec![row],
-        (None, Some(Instances(rows))) => rows,
+        (None, Some(rows)) => rows,
         (None, None) => return Err(Problem::missing("features", EXAMPLE)),
         (Some(_), Some(_)) => {
             return Err(Problem::field("features excludes instances; send one of them"));
         }
     };
-    let inputs = Request { rows, key, segments };
-    let prediction = match track {
-        None => shared.service.predict(inputs).await?,
-        Some(track) => shared.service.predict_on(track, inputs).await?,
-    };
-    let ids = shared.service.ids(&prediction);
-    answer_body(&prediction, ids.as_ref(), single, track.is_some(), body.id.as_deref())
+    Ok(Asked { inputs: Request { rows, key, segments }, track, is_single, id: body.id })
 }
 
-fn answer_body(
-    prediction: &Prediction,
-    ids: Option<&Ids<'_>>,
-    single: bool,
+fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Problem> {
+    match shared.settings.unknown_fields {
+        UnknownFields::Refuse => {
+            body::parse_with(BodySeed { skip_unknown_to: None }, body, EXAMPLE)
+        }
+        UnknownFields::Ignore => {
+            // Every version that answers has these features.
+            let live = shared.service.serving.live.load();
+            let schema = live.stable.inference.model().schema();
+            body::parse_with(BodySeed { skip_unknown_to: Some(schema) }, body, EXAMPLE)
+        }
+    }
+}
+
+impl<'a> Asked<'a> {
+    async fn answered(self, shared: &Shared) -> Result<Done<'a>, Problem> {
+        let Asked { inputs, track, is_single, id } = self;
+        let prediction = match track {
+            None => shared.service.predict(inputs).await?,
+            Some(track) => shared.service.predict_on(track, inputs).await?,
+        };
+        Ok(Done { prediction, is_single, is_override: track.is_some(), id })
+    }
+}
+
+/// A request that has been answered.
+struct Done<'a> {
+    prediction: Prediction,
+    is_single: bool,
     is_override: bool,
-    id: Option<&str>,
-) -> Result<Vec<u8>, Problem> {
+    id: Option<Cow<'a, str>>,
+}
+
+impl Done<'_> {
+    /// The answer as JSON.
+    fn written(&self, shared: &Shared) -> Result<Vec<u8>, Problem> {
+        let ids = shared.service.ids(&self.prediction);
+        answer_body(self, ids.as_ref())
+    }
+}
+
+fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Problem> {
+    let Done { prediction, is_single, is_override, id } = done;
     let kind = prediction.answered_by().inference.model().output();
     let row = |&output: &Output, prediction_id| Row {
         probability: output.score(),
@@ -173,7 +178,7 @@ fn answer_body(
         (0, Some(_)) => Some(first.clone()),
         (_, Some(ids)) => Some(ids.of_row(number)),
     };
-    let rows = match (single, prediction.outputs.as_slice()) {
+    let rows = match (is_single, prediction.outputs.as_slice()) {
         (true, [output]) => Rows::One(row(output, None)),
         (_, outputs) => {
             let rows = outputs.iter().enumerate();
@@ -189,7 +194,7 @@ fn answer_body(
         latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
         prediction_id: &first,
         fallback: prediction.fallback,
-        r#override: is_override,
-        id,
+        r#override: *is_override,
+        id: id.as_deref(),
     })
 }

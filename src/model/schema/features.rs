@@ -19,6 +19,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
+use super::Schema;
 use crate::text::lists::quoted;
 
 /// One value of one feature. Its derived form is that of probes in a model file; requests are read as
@@ -71,29 +72,41 @@ impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
 /// More features than a model file of 8 MiB can hold. It bounds the memory of a row that fits no model.
 const MAX_VALUES: usize = 400_000;
 
-/// Reads a row that is expected to have this many values. Nothing is reserved for a row without any: a client
-/// could send hundreds of thousands of them.
+/// Reads a row.
 #[derive(Clone, Copy)]
-pub(crate) struct RowSeed(usize);
+pub(crate) struct RowSeed<'s> {
+    /// The number of values that are expected. Nothing is reserved for a row without any: a client could send
+    /// hundreds of thousands of them.
+    values: usize,
+    /// Skips the values of names that this schema does not have; `None`: keeps all.
+    known: Option<&'s Schema>,
+}
 
-impl Default for RowSeed {
-    fn default() -> RowSeed {
-        RowSeed(8)
+impl Default for RowSeed<'_> {
+    fn default() -> Self {
+        RowSeed { values: 8, known: None }
     }
 }
 
-impl RowSeed {
+impl<'s> RowSeed<'s> {
+    /// Skips features that this schema does not have; `None`: keeps all.
+    pub(crate) fn skipping_unknown_to(schema: Option<&'s Schema>) -> RowSeed<'s> {
+        RowSeed { known: schema, ..RowSeed::default() }
+    }
+
     /// Expects a row like this one.
-    pub(crate) fn like(row: &Features<'_>) -> RowSeed {
-        RowSeed(match row {
+    #[must_use]
+    pub(crate) fn like(self, row: &Features<'_>) -> Self {
+        let values = match row {
             Features::Ordered(values) => values.len(),
             Features::Named(pairs) => pairs.len(),
-        })
+        };
+        RowSeed { values, ..self }
     }
 
     fn push<T, E: Error>(self, values: &mut Vec<T>, value: T) -> Result<(), E> {
         if values.is_empty() {
-            values.reserve_exact(self.0.max(1));
+            values.reserve_exact(self.values.max(1));
         }
         if values.len() == MAX_VALUES {
             return Err(E::custom("the row has more values than any model takes"));
@@ -103,7 +116,7 @@ impl RowSeed {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed {
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
     type Value = Features<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -111,7 +124,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed {
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed {
+impl<'de> Visitor<'de> for RowSeed<'_> {
     type Value = Features<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +142,10 @@ impl<'de> Visitor<'de> for RowSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
+            if self.known.is_some_and(|schema| schema.position(&name, pairs.len()).is_none()) {
+                let IgnoredAny = map.next_value()?;
+                continue;
+            }
             let value = map.next_value_seed(ValueSeed(Place::Name(&name)))?;
             self.push(&mut pairs, (name, value))?;
         }

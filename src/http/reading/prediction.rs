@@ -1,0 +1,242 @@
+//! The body of a prediction, read in one pass.
+//!
+//! A server that ignores unknown fields skips them as they come, whatever their values are, so its clients are held to
+//! the same rules in everything else.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+use serde::de::Error as _;
+use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::de::Visitor;
+
+use super::rows::InstancesSeed;
+use super::segments::RequestSegments;
+use crate::model::Features;
+use crate::model::Schema;
+use crate::model::schema::features::RowSeed;
+
+/// The body of a prediction.
+#[derive(Debug, Default)]
+pub(crate) struct PredictionBody<'a> {
+    /// One row.
+    pub(crate) features: Option<Features<'a>>,
+    /// Many rows, all answered by the same track.
+    pub(crate) instances: Option<Vec<Features<'a>>>,
+    /// Requests with the same key get the same track.
+    pub(crate) key: Option<Cow<'a, str>>,
+    /// The segments of the request.
+    pub(crate) segments: RequestSegments<'a>,
+    /// Returned unchanged in the answer.
+    pub(crate) id: Option<Cow<'a, str>>,
+}
+
+/// Reads the body of a prediction.
+#[derive(Clone, Copy)]
+pub(crate) struct BodySeed<'s> {
+    /// Unknown fields, and features that this schema does not have, are skipped; `None`: fields are refused here, and
+    /// features when the row is fitted to the model.
+    pub(crate) skip_unknown_to: Option<&'s Schema>,
+}
+
+const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Features,
+    Instances,
+    Key,
+    Segments,
+    Id,
+}
+
+impl Field {
+    fn of(name: &str) -> Option<Field> {
+        Some(match name {
+            "features" => Field::Features,
+            "instances" => Field::Instances,
+            "key" => Field::Key,
+            "segments" => Field::Segments,
+            "id" => Field::Id,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        FIELDS[self as usize]
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
+    type Value = PredictionBody<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_struct("Body", FIELDS, self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodySeed<'_> {
+    type Value = PredictionBody<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("struct Body")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let row = RowSeed::skipping_unknown_to(self.skip_unknown_to);
+        let mut body = PredictionBody::default();
+        let mut seen = [false; FIELDS.len()];
+        while let Some(field) = fields.next_key_seed(FieldSeed { skips: self.skips() })? {
+            let Some(field) = field else {
+                let IgnoredAny = fields.next_value()?;
+                continue;
+            };
+            if std::mem::replace(&mut seen[field as usize], true) {
+                return Err(A::Error::duplicate_field(field.name()));
+            }
+            match field {
+                Field::Features => body.features = fields.next_value_seed(Nullable(row))?,
+                Field::Instances => {
+                    body.instances = fields.next_value_seed(Nullable(InstancesSeed(row)))?;
+                }
+                Field::Key => body.key = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
+                Field::Segments => body.segments = fields.next_value()?,
+                Field::Id => body.id = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl BodySeed<'_> {
+    fn skips(self) -> bool {
+        self.skip_unknown_to.is_some()
+    }
+}
+
+/// Reads the name of a field; an unknown one is `None`, or refused.
+struct FieldSeed {
+    skips: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Option<Field>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for FieldSeed {
+    type Value = Option<Field>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the name of a field")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        match Field::of(name) {
+            None if !self.skips => Err(E::unknown_field(name, FIELDS)),
+            field => Ok(field),
+        }
+    }
+}
+
+/// A value that may be `null`.
+struct Nullable<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nullable<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a value or null")
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
+}
+
+/// A text, borrowed from the body where it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::reading::body;
+    use crate::model::schema::Feature;
+    use crate::model::schema::FeatureKind;
+
+    fn schema() -> Schema {
+        let numeric = FeatureKind::Numeric { mean: 0.0, scale: 1.0 };
+        let of = |name: &str| Feature { name: name.to_owned(), kind: numeric.clone() };
+        Schema::new(vec![of("a"), of("b")]).unwrap()
+    }
+
+    fn read<'a>(
+        body: &'a [u8],
+        skip_unknown_to: Option<&Schema>,
+    ) -> Result<PredictionBody<'a>, String> {
+        body::parse_with(BodySeed { skip_unknown_to }, body, "{}").map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn a_lenient_server_differs_in_unknown_names_alone() {
+        let schema = schema();
+        let row = r#"{"a": 1, "b": 2}"#;
+        for body in [
+            format!("\u{feff}{{\"features\": {row}, \"key\": \"k\", \"id\": null}}"),
+            format!(r#"{{"instances": [{row}, [1, 2]], "segments": {{"s": 1}}}}"#),
+            format!(r#"{{"features": {row}, "features": {row}}}"#),
+            r#"{"features": {"a": 1, "a": 2}}"#.to_owned(),
+            r#"{"features": {"a": true}}"#.to_owned(),
+            r#"{"features": [1, [2]]}"#.to_owned(),
+            r#"{"features": "a"}"#.to_owned(),
+            r#"{"instances": []}"#.to_owned(),
+            r#"{"instances": [{"a": {"b": 2}}]}"#.to_owned(),
+            r#"{"segments": null}"#.to_owned(),
+            r#"{"key": 7}"#.to_owned(),
+            r#"{"features": null, "instances": null}"#.to_owned(),
+            "[]".to_owned(),
+            "{} {}".to_owned(),
+            "{".to_owned(),
+        ] {
+            let texts = [None, Some(&schema)].map(|it| format!("{:?}", read(body.as_bytes(), it)));
+            assert_eq!(texts[0], texts[1], "{body}");
+        }
+    }
+
+    #[test]
+    fn a_lenient_server_skips_unknown_fields_and_features() {
+        let schema = schema();
+        let plain = r#"{"features": {"a": 1, "b": 2}, "instances": [{"b": 2, "a": 1}, {}]}"#;
+        let more = r#"{"x": [{}], "features": {"x": {"y": [true]}, "a": 1, "x": 7, "b": 2, "y": false},
+            "x": 1, "instances": [{"b": 2, "": [[]], "a": 1}, {"y": null}], "y": "1"}"#;
+        let lenient = read(more.as_bytes(), Some(&schema)).unwrap();
+        assert_eq!(format!("{lenient:?}"), format!("{:?}", read(plain.as_bytes(), None).unwrap()));
+        let refused = read(more.as_bytes(), None).unwrap_err();
+        assert!(refused.contains("unknown field `x`"), "{refused}");
+    }
+}

@@ -1,0 +1,124 @@
+//! More than the server can take at once: it says so in time, and what takes nothing from others is answered.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::client::CUSTOMER;
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::misbehaving::Misbehavior;
+use crate::problem::refused;
+use crate::raw;
+
+const JSON: &str = "content-type: application/json";
+
+/// A body that is read on a thread of its own.
+fn large(bytes: usize) -> String {
+    format!("{:bytes$}", json!({ "features": CUSTOMER }).to_string())
+}
+
+/// Sends the beginning of a prediction that declares this length.
+fn begin(app: &TestApp, length: usize, beginning: &[u8]) -> TcpStream {
+    let head =
+        format!("POST /predict HTTP/1.1\r\nhost: x\r\n{JSON}\r\ncontent-length: {length}\r\n\r\n");
+    let mut stream = raw::connect(app.address);
+    raw::send(&mut stream, &[head.as_bytes(), beginning].concat());
+    stream
+}
+
+#[test]
+fn bodies_that_are_declared_and_not_sent_take_no_room() {
+    let app = TestApp::spawn();
+    let declared: Vec<_> = (0..200).map(|_| begin(&app, 5 << 20, b"{")).collect();
+    for _ in 0..20 {
+        app.post_text("/predict", large(1 << 20)).done();
+    }
+    drop(declared);
+}
+
+#[test]
+fn bodies_that_fill_the_room_make_others_wait() {
+    let limit = 32 << 20;
+    let app = Setup::new()
+        .given(|given| {
+            given.body_limit = limit;
+            given.body_deadline = Duration::from_secs(60);
+        })
+        .spawn();
+    // All of the 128 MiB, except for the free beginning of each body.
+    let body = large(limit);
+    let (beginning, end) = body.as_bytes().split_at(limit - 1);
+    let mut four: Vec<_> = (0..4).map(|_| begin(&app, limit, beginning)).collect();
+    let refused_one = loop {
+        let reply = app.post_text("/predict", large(1 << 20));
+        if reply.status != 200 {
+            break reply;
+        }
+    };
+    assert_eq!(refused_one.header("retry-after"), "1");
+    assert_eq!(refused_one.header("connection"), "close");
+    let expected = refused(503, "overloaded", &["too many bodies", "try again"]);
+    refused_one.assert_refused(expected, "/predict", "a body without room");
+    app.predict().done();
+    for stream in &mut four {
+        raw::send(stream, end);
+        raw::receive(stream).unwrap().done();
+    }
+    app.post_text("/predict", large(1 << 20)).done();
+}
+
+#[test]
+fn a_batch_that_gets_no_turn_is_refused_and_told_when_to_come_again() {
+    let app = Setup::new()
+        .model("slow.bin", Misbehavior::HangInline.artifact())
+        .given(|given| {
+            given.stable = "slow.bin".to_owned();
+            given.stable_deadline = Duration::from_secs(60);
+            given.workers = 2;
+        })
+        .spawn();
+    let body = large(20 << 10);
+    let (answered, answers) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (client, answered, body) = (app.client(), answered.clone(), &body);
+            scope.spawn(move || answered.send(client.post_text("/predict", body)).unwrap());
+        }
+        // One of them works until it is released, and the other waits in vain.
+        let refused_one = answers.recv().unwrap();
+        app.release();
+        assert_eq!(refused_one.header("retry-after"), "1");
+        let expected = refused(503, "overloaded", &["large requests", "try again"]);
+        refused_one.assert_refused(expected, "/predict", "a batch without a turn");
+        answers.recv().unwrap().done();
+    });
+    app.post_text("/predict", &body).done();
+}
+
+#[test]
+fn a_batch_that_waits_for_a_model_keeps_no_other_from_working() {
+    let app = Setup::new()
+        .model("slow.bin", Misbehavior::Hang.artifact())
+        .given(|given| {
+            given.canary_deadline = Duration::from_secs(60);
+            given.allow_track_header = true;
+            given.workers = 2;
+        })
+        .spawn();
+    app.deploy_canary_with(&json!({ "model_path": "slow.bin", "traffic_percent": 100 })).done();
+    let body = large(20 << 10);
+    let mut waiting: Vec<_> = (0..3).map(|_| begin(&app, body.len(), body.as_bytes())).collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let headers = [("content-type", "application/json"), ("x-serin-track", "stable")];
+    for _ in 0..5 {
+        app.post_with("/predict", body.as_bytes(), &headers).done();
+    }
+    app.release();
+    for stream in &mut waiting {
+        let answer: Value = raw::receive(stream).unwrap().done();
+        assert_eq!(answer["model_used"], "canary");
+    }
+}
