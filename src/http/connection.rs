@@ -1,11 +1,13 @@
 //! Connection: a stream whose client has to send each request head in time.
 //!
-//! actix limits the time for the first head of a connection only. This stream follows heads and answers, and fails
-//! when a later head is late. A failed stream is closed.
+//! actix limits the time for the first head of a connection only. This stream follows bytes and the requests under way,
+//! and fails when a later head is late. A failed stream is closed.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
@@ -32,14 +34,40 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Connection<S> {
     stream: S,
     progress: Progress,
+    under_way: UnderWay,
     clock: Arc<dyn Clock>,
     timer: Pin<Box<Sleep>>,
+}
+
+/// The requests of a connection that are being handled. A client may send the next head, and even its body, before it
+/// has an answer, so bytes alone do not tell what is being waited for.
+#[derive(Clone, Default)]
+pub(super) struct UnderWay(Rc<Cell<usize>>);
+
+/// One request, from its head until its answer is known.
+pub(super) struct Handled(UnderWay);
+
+impl UnderWay {
+    /// A head has arrived.
+    pub(super) fn begin(&self) -> Handled {
+        self.0.update(|requests| requests + 1);
+        Handled(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.get() > 0
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        self.0.0.update(|requests| requests.saturating_sub(1));
+    }
 }
 
 /// What a connection waits for.
 struct Progress {
     waits_for: WaitsFor,
-    line: Line,
     /// When the client is late, by the steady clock; `None` while the server has to act.
     deadline: Option<Duration>,
 }
@@ -54,39 +82,19 @@ enum WaitsFor {
     Answer,
 }
 
-/// The current line of a head. An empty line ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    /// Nothing but line breaks so far.
-    BeforeFirst,
-    Empty,
-    Text,
-}
-
 impl Progress {
     fn new(now: Duration) -> Progress {
-        let deadline = Some(now + HEAD_DEADLINE + MARGIN);
-        Progress { waits_for: WaitsFor::Head, line: Line::BeforeFirst, deadline }
+        Progress { waits_for: WaitsFor::Head, deadline: Some(now + HEAD_DEADLINE + MARGIN) }
+    }
+
+    /// A head has arrived whole, and its request is under way.
+    fn answering(&mut self) {
+        self.waits_for = WaitsFor::Answer;
+        self.deadline = None;
     }
 
     /// Follows bytes from the client. Returns whether the deadline is earlier than before.
-    fn read(&mut self, bytes: &[u8], now: Duration) -> bool {
-        if self.waits_for == WaitsFor::Answer || bytes.is_empty() {
-            return false;
-        }
-        for byte in bytes {
-            self.line = match (byte, self.line) {
-                (b'\r', line) => line,
-                (b'\n', Line::BeforeFirst) => Line::BeforeFirst,
-                (b'\n', Line::Text) => Line::Empty,
-                (b'\n', Line::Empty) => {
-                    self.waits_for = WaitsFor::Answer;
-                    self.deadline = None;
-                    return false;
-                }
-                (_, _) => Line::Text,
-            };
-        }
+    fn read(&mut self, now: Duration) -> bool {
         let is_first = self.waits_for == WaitsFor::Request;
         if is_first {
             self.waits_for = WaitsFor::Head;
@@ -95,14 +103,9 @@ impl Progress {
         is_first
     }
 
-    /// Follows bytes to the client.
-    fn wrote(&mut self, bytes: &[u8], now: Duration) {
-        // An interim answer asks for the body.
-        if bytes.starts_with(b"HTTP/1.1 100 ") {
-            return;
-        }
+    /// Follows bytes to the client while no request is under way.
+    fn wrote(&mut self, now: Duration) {
         self.waits_for = WaitsFor::Request;
-        self.line = Line::BeforeFirst;
         // Bounds heads that began before this answer, too.
         self.deadline = Some(now + KEEP_ALIVE + HEAD_DEADLINE + MARGIN);
     }
@@ -111,7 +114,13 @@ impl Progress {
 impl<S> Connection<S> {
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>) -> Connection<S> {
         let progress = Progress::new(clock.steady());
-        Connection { stream, progress, clock, timer: Box::pin(sleep(HEAD_DEADLINE + MARGIN)) }
+        let timer = Box::pin(sleep(HEAD_DEADLINE + MARGIN));
+        Connection { stream, progress, under_way: UnderWay::default(), clock, timer }
+    }
+
+    /// Its requests under way, for those who handle them.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     /// Whether the client is late. Otherwise the task is woken when it may be.
@@ -137,6 +146,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.under_way.any() {
+            this.progress.answering();
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         match read {
@@ -144,9 +156,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
             }
             Poll::Ready(Ok(())) => {
-                let bytes = buffer.filled().get(before..).unwrap_or_default();
-                if this.progress.waits_for != WaitsFor::Answer
-                    && this.progress.read(bytes, this.clock.steady())
+                if this.progress.waits_for == WaitsFor::Request
+                    && buffer.filled().len() > before
+                    && this.progress.read(this.clock.steady())
                 {
                     this.timer.set(sleep(HEAD_DEADLINE + MARGIN));
                 }
@@ -165,8 +177,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        if matches!(written, Poll::Ready(Ok(_))) {
-            this.progress.wrote(bytes, this.clock.steady());
+        // With a request under way these are the answer before it, or an interim one that asks for its body.
+        if matches!(written, Poll::Ready(Ok(_))) && !this.under_way.any() {
+            this.progress.wrote(this.clock.steady());
         }
         written
     }
@@ -182,12 +195,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+    use crate::service::clock::SystemClock;
 
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
-    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-
-    /// Seconds until the client is late after these bytes.
+    /// Seconds until the client is late.
     fn left(progress: &Progress, now: Duration) -> Option<u64> {
         progress.deadline.map(|deadline| (deadline - now).as_secs())
     }
@@ -197,44 +210,82 @@ mod tests {
         let now = Duration::from_secs(100);
         let mut progress = Progress::new(now);
         assert_eq!(left(&progress, now), Some(6), "the first head");
-        progress.read(HEAD, now);
+        assert!(!progress.read(now + Duration::from_secs(4)));
+        assert_eq!(left(&progress, now), Some(6), "bytes do not extend it");
+        progress.answering();
         assert_eq!(left(&progress, now), None, "the answer");
-        progress.wrote(ANSWER, now);
-        assert_eq!(left(&progress, now), Some(81), "idle");
-        assert!(progress.read(&HEAD[..3], now));
+        progress.wrote(now);
+        assert_eq!(left(&progress, now), Some(81), "idle, or a head that began before the answer");
+        assert!(progress.read(now));
         assert_eq!(left(&progress, now), Some(6), "the second head");
-        assert!(!progress.read(&HEAD[3..9], now + Duration::from_secs(4)));
+        assert!(!progress.read(now + Duration::from_secs(4)));
         assert_eq!(left(&progress, now), Some(6), "further bytes do not extend it");
-        progress.read(&HEAD[9..], now);
+        progress.answering();
         assert_eq!(left(&progress, now), None);
     }
 
-    #[test]
-    fn line_breaks_alone_are_no_head_and_bare_ones_end_one() {
-        let now = Duration::from_secs(100);
-        let mut progress = Progress::new(now);
-        progress.read(b"\r\n\r\n\r\n", now);
-        assert_eq!(left(&progress, now), Some(6));
-        progress.read(b"GET / HTTP/1.1\nhost: x\n\n", now);
-        assert_eq!(left(&progress, now), None);
+    /// A stream that takes everything and always has a byte.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(b"x");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
     }
 
     #[test]
-    fn a_body_that_the_server_asks_for_is_no_head() {
-        let now = Duration::from_secs(100);
-        let mut progress = Progress::new(now);
-        progress.read(HEAD, now);
-        progress.wrote(b"HTTP/1.1 100 Continue\r\n\r\n", now);
-        progress.read(b"{\"features\"", now);
-        assert_eq!(left(&progress, now), None);
-    }
-
-    #[test]
-    fn a_head_that_began_before_an_answer_has_a_deadline() {
-        let now = Duration::from_secs(100);
-        let mut progress = Progress::new(now);
-        progress.read(&[HEAD, &HEAD[..5]].concat(), now);
-        progress.wrote(ANSWER, now);
-        assert_eq!(left(&progress, now), Some(81));
+    fn the_body_of_the_next_request_is_no_head() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let mut connection = Connection::new(Endless, Arc::new(SystemClock::default()));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut read = |connection: &mut Connection<Endless>| {
+            let mut bytes = [0; 4];
+            let mut bytes = ReadBuf::new(&mut bytes);
+            assert!(Pin::new(&mut *connection).poll_read(&mut context, &mut bytes).is_ready());
+            connection.progress.waits_for
+        };
+        let write = |connection: &mut Connection<Endless>| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut *connection).poll_write(&mut context, b"answer").is_ready());
+        };
+        let requests = connection.under_way();
+        let first = requests.begin();
+        assert_eq!(read(&mut connection), WaitsFor::Answer);
+        // Its answer is known, and the next request has begun before it is written.
+        drop(first);
+        let second = requests.begin();
+        write(&mut connection);
+        assert_eq!(read(&mut connection), WaitsFor::Answer);
+        drop(second);
+        write(&mut connection);
+        assert_eq!(read(&mut connection), WaitsFor::Head);
+        // Or it begins once the answer is written.
+        let _third = requests.begin();
+        assert_eq!(read(&mut connection), WaitsFor::Answer);
+        assert_eq!(connection.progress.deadline, None);
     }
 }

@@ -13,12 +13,14 @@ use actix_service::fn_service;
 use actix_service::map_config;
 use actix_web::App;
 use actix_web::dev::AppConfig;
+use actix_web::dev::ServiceRequest;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 
 use super::connection::Connection;
 use super::connection::HEAD_DEADLINE;
 use super::connection::KEEP_ALIVE;
+use super::connection::UnderWay;
 use super::reading::under_way::BodyRoom;
 use super::routes::routes;
 use super::settings::Settings;
@@ -28,7 +30,7 @@ use super::shared::Shared;
 use crate::service::Service;
 use crate::service::background::Background;
 
-/// How long a client may take to read the rest of an answer after which the connection is closed.
+/// How long a client may take to read the rest of the last answer of its connection.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown` completes, then finishes open requests and saves what was observed. At first it only
@@ -68,7 +70,8 @@ pub async fn run(
     // As `actix_web::HttpServer` does it, but with a stream of our own.
     let builder = builder.listen("serin", listener, move || {
         let stopping = stopping.clone();
-        let app = App::new().app_data(shared.clone()).configure(routes).into_factory();
+        let app = App::new().app_data(shared.clone()).wrap_fn(under_way).configure(routes);
+        let app = app.into_factory();
         let app = app.map_err(|error: actix_web::Error| error.error_response());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -78,6 +81,9 @@ pub async fn run(
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_DEADLINE)
             .client_disconnect_timeout(DISCONNECT_DEADLINE)
+            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                data.insert(connection.under_way());
+            })
             .h1(map_config(app, |()| AppConfig::default()));
         let clock = clock.clone();
         fn_service(move |stream: TcpStream| {
@@ -100,4 +106,17 @@ pub async fn run(
         () = abort => Ok(()),
     };
     background.stop().and(outcome)
+}
+
+/// Tells the connection of a request that it is under way, until its answer is known.
+fn under_way<S: actix_service::Service<ServiceRequest>>(
+    request: ServiceRequest,
+    handlers: &S,
+) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
+    let handled = request.conn_data::<UnderWay>().map(UnderWay::begin);
+    let answer = handlers.call(request);
+    async move {
+        let _handled = handled;
+        answer.await
+    }
 }

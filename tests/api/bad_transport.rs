@@ -223,6 +223,25 @@ fn a_later_head_that_stalls_ends_its_connection() {
 }
 
 #[test]
+fn a_body_that_arrives_slowly_behind_another_request_is_no_late_head() {
+    let app = Setup::new().given(|given| given.body_deadline = Duration::from_secs(60)).spawn();
+    let body = format!("{:64}", json!({ "features": CUSTOMER }).to_string());
+    let first = raw::written(app.address, "GET /livez", &[], b"");
+    let json = ["content-type: application/json"];
+    let second = raw::written(app.address, "POST /predict", &json, body.as_bytes());
+    let mut stream = raw::connect(app.address);
+    let head = second.len() - body.len();
+    raw::send(&mut stream, &[&first, &second[..head]].concat());
+    raw::receive(&mut stream).unwrap().done();
+    // Longer than any head may take.
+    for byte in body.as_bytes() {
+        std::thread::sleep(Duration::from_millis(120));
+        raw::send(&mut stream, &[*byte]);
+    }
+    raw::receive(&mut stream).unwrap().done();
+}
+
+#[test]
 fn a_head_that_stalls_ends_its_connection() {
     let app = TestApp::spawn();
     let parts = ["", "POST", "POST /predict HTTP/1.1\r\nhost: x\r\ncontent-len"];
