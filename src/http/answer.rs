@@ -65,19 +65,20 @@ fn route<F: Future<Output = Answer> + 'static>(
     handle: fn(Call) -> F,
 ) -> Route {
     let answered = async move |request: &HttpRequest, payload, shared: Data<Shared>| {
-        let body = match content_type {
+        let mut is_read = true;
+        let (body, room) = match content_type {
             Some(required) => body::read(request, payload, required, &shared).await?,
             None => {
-                body::discard(request, payload, &shared).await;
+                is_read = body::discard(request, payload, &shared).await;
                 (Bytes::new(), None)
             }
         };
-        let (body, room) = body;
-        handle(Call { request: request.clone(), body, room, shared }).await
+        let answer = handle(Call { request: request.clone(), body, room, shared }).await;
+        Ok(last_unless(is_read, answer.unwrap_or_else(|problem| problem.response(request.path()))))
     };
     web::method(method).to(
         move |request: HttpRequest, payload: Payload, shared: Data<Shared>| async move {
-            let answer = answered(&request, payload, shared.clone()).await;
+            let answer: Answer = answered(&request, payload, shared.clone()).await;
             let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
             last_if_draining(answer, &shared)
         },
@@ -89,15 +90,20 @@ pub(super) fn refusing<F: Fn(&HttpRequest) -> HttpResponse + Clone + 'static>(re
     web::to(move |request: HttpRequest, payload: Payload, shared: Data<Shared>| {
         let refusal = refusal.clone();
         async move {
-            body::discard(&request, payload, &shared).await;
-            last_if_draining(refusal(&request), &shared)
+            let is_read = body::discard(&request, payload, &shared).await;
+            last_if_draining(last_unless(is_read, refusal(&request)), &shared)
         }
     })
 }
 
 /// Tells the client to open another connection, if this server is about to stop.
-pub(super) fn last_if_draining(mut response: HttpResponse, shared: &Shared) -> HttpResponse {
-    if !shared.service.serving.is_ready() {
+pub(super) fn last_if_draining(response: HttpResponse, shared: &Shared) -> HttpResponse {
+    last_unless(shared.service.serving.is_ready(), response)
+}
+
+/// The last answer of its connection, unless the connection can be used again.
+pub(super) fn last_unless(is_reusable: bool, mut response: HttpResponse) -> HttpResponse {
+    if !is_reusable {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response

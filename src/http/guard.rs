@@ -4,14 +4,17 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
+use actix_web::error::ErrorInternalServerError;
+use actix_web::http::header::HeaderMap;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::web::Payload;
 
-use super::access::Access;
 use super::answer::last_if_draining;
+use super::answer::last_unless;
 use super::problem::Problem;
 use super::reading::body;
+use super::settings::Settings;
 use super::shared::Shared;
 use crate::service::log_limit::LogLimit;
 
@@ -23,10 +26,7 @@ pub async fn guard<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let shared = shared(&request);
-    let access = shared.as_ref().map_or(&Access::Closed, |shared| &shared.settings.access);
-    let checked = access.check(request.headers());
-    answered(request, shared, checked, next).await
+    guarded(request, next, |settings, headers| settings.access.check(headers)).await
 }
 
 /// Protects `/record`, `/feedback` and `/reset` likewise.
@@ -37,42 +37,36 @@ pub async fn guard_report<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let shared = shared(&request);
-    let checked = match &shared {
-        Some(shared) if !shared.settings.open_reports => {
-            shared.settings.access.check_report(request.headers())
-        }
-        Some(_) | None => Ok(()),
-    };
-    answered(request, shared, checked, next).await
-}
-
-fn shared(request: &ServiceRequest) -> Option<Data<Shared>> {
-    request.app_data::<Data<Shared>>().cloned()
+    guarded(request, next, |settings, headers| match settings.open_reports {
+        true => Ok(()),
+        false => settings.access.check_report(headers),
+    })
+    .await
 }
 
 /// Wrong tokens are logged, but cannot fill the log.
 static REFUSED: LogLimit = LogLimit::new();
 
-async fn answered<B: MessageBody + 'static>(
+async fn guarded<B: MessageBody + 'static>(
     mut request: ServiceRequest,
-    shared: Option<Data<Shared>>,
-    checked: Result<(), Problem>,
     next: Next<B>,
+    check: fn(&Settings, &HeaderMap) -> Result<(), Problem>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let Err(problem) = checked else {
+    let Some(shared) = request.app_data::<Data<Shared>>().cloned() else {
+        return Err(ErrorInternalServerError("no settings"));
+    };
+    let Err(problem) = check(&shared.settings, request.headers()) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    let mut response = problem.response(request.path());
-    if let Some(shared) = shared {
-        if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
-            let (path, peer) = (request.path(), request.peer_addr());
-            tracing::warn!(count, path, ?peer, "refused: {problem}");
-        }
-        if let Ok(payload) = request.extract::<Payload>().await {
-            body::discard(request.request(), payload, &shared).await;
-        }
-        response = last_if_draining(response, &shared);
+    if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
+        let (path, peer) = (request.path(), request.peer_addr());
+        tracing::warn!(count, path, ?peer, "refused: {problem}");
     }
+    let response = problem.response(request.path());
+    let is_read = match request.extract::<Payload>().await {
+        Ok(payload) => body::discard(request.request(), payload, &shared).await,
+        Err(_) => false,
+    };
+    let response = last_if_draining(last_unless(is_read, response), &shared);
     Ok(request.into_response(response).map_into_right_body())
 }

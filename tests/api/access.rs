@@ -1,5 +1,8 @@
 //! Access to /admin: open on this machine, with the token elsewhere, and never from a web page.
 
+use std::time::Duration;
+use std::time::Instant;
+
 use crate::client::CUSTOMER;
 use crate::client::Client;
 use crate::harness::Setup;
@@ -25,11 +28,14 @@ pub const ADMIN_ROUTES: [&str; 12] = [
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
+/// The defaults, and a token.
+fn with_token() -> Setup {
+    Setup::new().given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
+}
+
 #[test]
 fn with_a_token_every_admin_route_requires_it() {
-    let app = Setup::new()
-        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
-        .spawn();
+    let app = with_token().spawn();
     let before = app.standing();
     let close_calls = [
         ("", "no token"),
@@ -57,9 +63,7 @@ fn with_a_token_every_admin_route_requires_it() {
 
 #[test]
 fn with_a_token_unknown_admin_paths_require_it_too_and_predictions_do_not() {
-    let app = Setup::new()
-        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
-        .spawn();
+    let app = with_token().spawn();
     let stranger = Client::new(app.address, None);
     for path in ["/admin/nothing", "/admin/", "/admin/status/"] {
         assert_eq!(stranger.get(path).status, 401, "{path}");
@@ -126,12 +130,7 @@ fn on_the_network_without_a_token_admin_is_closed_and_predictions_are_open() {
 
 #[test]
 fn on_the_network_admin_is_open_with_the_token() {
-    let app = Setup::new()
-        .given(|given| {
-            given.listen = "0.0.0.0:0".to_owned();
-            given.admin_token = Some(TOKEN.to_owned().try_into().unwrap());
-        })
-        .spawn();
+    let app = with_token().given(|given| given.listen = "0.0.0.0:0".to_owned()).spawn();
     app.deploy_canary().done();
     assert_eq!(Client::new(app.address, None).get("/admin/status").status, 401);
 }
@@ -158,9 +157,7 @@ fn a_client_behind_a_proxy_may_not_use_admin_without_a_token() {
     }
     assert_eq!(app.status()["revision"], 1, "nothing has happened");
 
-    let with_token = Setup::new()
-        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
-        .spawn();
+    let with_token = with_token().spawn();
     let token = format!("authorization: Bearer {TOKEN}");
     let headers = [token.as_str(), "x-forwarded-for: 203.0.113.9"];
     raw::request(with_token.address, "GET /admin/status", &headers, b"").done();
@@ -168,9 +165,7 @@ fn a_client_behind_a_proxy_may_not_use_admin_without_a_token() {
 
 #[test]
 fn two_tokens_are_refused() {
-    let app = Setup::new()
-        .given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
-        .spawn();
+    let app = with_token().spawn();
     let right = format!("authorization: Bearer {TOKEN}");
     let headers = [right.as_str(), "authorization: Bearer wrong"];
     let reply = raw::request(app.address, "GET /admin/status", &headers, b"");
@@ -184,9 +179,6 @@ const REPORTS: [(&str, &str); 2] =
 
 #[test]
 fn reports_need_the_token_if_there_is_one() {
-    let with_token = || {
-        Setup::new().given(|given| given.admin_token = Some(TOKEN.to_owned().try_into().unwrap()))
-    };
     let app = with_token().spawn();
     let stranger = Client::new(app.address, None);
     let label = r#"{"prediction_id": "x", "outcome": 1}"#;
@@ -218,5 +210,34 @@ fn a_page_whose_name_resolves_to_this_machine_may_not_report() {
         reply.assert_refused(refused(403, "forbidden", &["Host", "127.0.0.1"]), path, "a page");
         let own = format!("origin: http://{}", app.address);
         raw::request(app.address, &format!("POST {path}"), &[&own, json], body.as_bytes()).done();
+    }
+}
+
+#[test]
+fn a_refused_request_with_a_large_body_is_answered_before_the_body_is_there() {
+    let app = with_token().given(|given| given.body_deadline = Duration::from_secs(60)).spawn();
+    let routes = [
+        ("POST /admin/deploy-canary", 401),
+        ("POST /record", 401),
+        ("POST /nope", 404),
+        ("PUT /predict", 405),
+        ("GET /livez", 200),
+    ];
+    for (route, status) in routes {
+        let head = format!("{route} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n{{");
+        let mut stream = raw::connect(app.address);
+        raw::send(&mut stream, head.as_bytes());
+        let begin = Instant::now();
+        let reply = raw::receive(&mut stream).unwrap();
+        assert_eq!((reply.status, reply.header("connection")), (status, "close"), "{route}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{route}");
+        assert!(raw::receive(&mut stream).is_none(), "{route}: the connection is closed");
+    }
+    // A small one is read, and the connection stays open.
+    let mut stream = raw::connect(app.address);
+    for _ in 0..2 {
+        let refused = raw::written(app.address, "POST /record", &[], b"{}");
+        raw::send(&mut stream, &refused);
+        assert_eq!(raw::receive(&mut stream).unwrap().status, 401);
     }
 }

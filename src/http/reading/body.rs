@@ -21,7 +21,6 @@ use super::under_way::BodyRoom;
 use super::under_way::Reserved;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
-use crate::http::settings::Settings;
 use crate::http::shared::Shared;
 use crate::text::fields;
 
@@ -51,7 +50,8 @@ pub async fn read(
 ) -> Result<(Bytes, Option<Reserved>), Problem> {
     let headers = request.headers();
     let mut arrived = Arrived::default();
-    whole(request, payload, shared, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
+    let limit = shared.settings.body_limit;
+    whole(request, payload, shared, limit, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
@@ -78,10 +78,14 @@ pub async fn read(
     }
 }
 
-/// Reads a body that is not used: otherwise the next request would be looked for in it.
-pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) {
+/// The largest body that is read although it is not used.
+const DISCARDED: usize = 64 << 10;
+
+/// Reads a small body that is not used, and returns whether all of it has arrived. Otherwise the connection must be
+/// closed after the answer, or the next request would be looked for in the rest of the body.
+pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) -> bool {
     // The answer says what is wrong with the request, not with its body.
-    let _ = whole(request, payload, shared, |_| Ok(())).await;
+    whole(request, payload, shared, DISCARDED, |_| Ok(())).await.is_ok()
 }
 
 /// The part of a body that has arrived, and the room it takes.
@@ -99,14 +103,15 @@ impl Arrived {
     }
 }
 
-/// Reads the body to its end, and hands over each part of it as it arrives.
+/// Reads a body of at most `limit` bytes to its end, and hands over each part of it as it arrives.
 async fn whole(
     request: &HttpRequest,
     payload: Payload,
     shared: &Shared,
+    limit: usize,
     mut take: impl FnMut(Bytes) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let Settings { body_limit: limit, body_deadline: deadline, .. } = shared.settings;
+    let deadline = shared.settings.body_deadline;
     let too_large = || {
         Problem::new(
             Kind::BodyTooLarge,
