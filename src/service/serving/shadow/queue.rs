@@ -7,13 +7,15 @@
 //! ```
 //!
 //! One thread runs the canary, so a canary in shadow takes at most one core, and a slow one gets fewer requests,
-//! not later ones. Only a request that finds the queue empty wakes the thread, so a busy queue costs the workers no
-//! wakeups, and an idle one costs nothing. A pair belongs to the step of
-//! its request; a pair that arrives after the step has ended is dropped.
+//! not later ones. Only a request that finds the thread asleep wakes it, so a busy queue costs the workers no wakeups,
+//! and an idle one costs nothing. A pair belongs to the step of its request; a pair that arrives after the step has
+//! ended is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::sync::atomic::fence;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
 use std::sync::mpsc::sync_channel;
@@ -131,6 +133,9 @@ pub struct Shadow {
     /// Waiting requests times [`ONE_JOB`] plus their bytes: one number, so that a worker writes once. On its own
     /// cache line.
     load: CachePadded<AtomicU64>,
+    /// Whether the shadow thread sleeps or is about to. Set by the thread, cleared by the request that wakes it. On a
+    /// cache line that is written once per sleep.
+    asleep: CachePadded<AtomicBool>,
     /// Wakes the shadow thread.
     pub(crate) wakeup: Arc<Wakeup>,
     pub(crate) disagreements: Mutex<Disagreements>,
@@ -165,6 +170,7 @@ impl Shadow {
             queue,
             waiting: Mutex::new(waiting),
             load: CachePadded::default(),
+            asleep: CachePadded::default(),
             wakeup: Arc::default(),
             disagreements: Mutex::default(),
             recent: RecentRequests::new(*recent, workers, places),
@@ -214,9 +220,35 @@ impl Shadow {
         if self.queue.try_send(job).is_err() {
             self.load.fetch_sub(load, Ordering::Relaxed);
             recorder.drop_pair();
-        } else if before / ONE_JOB == 0 {
+        } else {
+            self.wake();
+        }
+    }
+
+    /// Wakes the shadow thread if it sleeps.
+    fn wake(&self) {
+        // The thread sets `asleep` and then looks for requests; this has queued one and then looks at `asleep`. With
+        // both fences at least one of them sees the other.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
             self.wakeup.wake();
         }
+    }
+
+    /// Lets the shadow thread sleep unless requests wait. Returns whether it may.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let may_sleep = self.waiting() == 0;
+        if !may_sleep {
+            self.stay_awake();
+        }
+        may_sleep
+    }
+
+    /// Requests need not wake the shadow thread.
+    pub(crate) fn stay_awake(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
     }
 
     /// How many requests wait.

@@ -70,6 +70,28 @@ fn a_shadow_answers_no_user_and_gets_its_share() {
 }
 
 #[test]
+fn a_request_wakes_a_thread_that_sleeps_whatever_else_is_counted() {
+    let bench = Bench::new();
+    let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));
+    service.deploy(shadowing("model_v2.bin", 100.0), None).unwrap();
+    let shadow = &service.serving.shadow;
+    let signals = || shadow.wakeup.signals();
+    for sleeps in 1..=3 {
+        assert!(service.serving.shadow_pause() > std::time::Duration::from_secs(1));
+        // Another request is counted, and will be refused before it is queued.
+        shadow.load.fetch_add(ONE_JOB, Ordering::Relaxed);
+        send(&service, 3, without_key);
+        assert_eq!(signals(), sleeps, "one signal wakes it");
+        assert!(service.serving.shadow_pause() < std::time::Duration::from_secs(1));
+        shadow.load.fetch_sub(ONE_JOB, Ordering::Relaxed);
+        assert_eq!(work_off(&service), 3);
+        send(&service, 3, without_key);
+        assert_eq!(signals(), sleeps, "it is awake");
+        assert_eq!(work_off(&service), 3);
+    }
+}
+
+#[test]
 fn with_traffic_only_requests_that_stable_answered_are_shadowed() {
     let bench = Bench::new();
     let service = bench.start_on(bench.store.clone(), Arc::new(SystemClock::default()));

@@ -49,6 +49,7 @@ impl Serving {
 
     /// Sends waiting requests to the canary until none is left or `stop` is set. Returns their number.
     pub(crate) fn work_off(&self, runtime: &tokio::runtime::Runtime, stop: &AtomicBool) -> usize {
+        self.shadow.stay_awake();
         runtime.block_on(async {
             let mut compared = 0;
             while !stop.load(Ordering::Relaxed)
@@ -135,6 +136,6 @@ impl Serving {
 
     /// How long the shadow thread sleeps until its next turn, unless a request wakes it.
     pub(crate) fn shadow_pause(&self) -> Duration {
-        if self.shadow.waiting() > 0 { PAUSE } else { IDLE }
+        if self.shadow.fall_asleep() { IDLE } else { PAUSE }
     }
 }
