@@ -12,7 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicIsize;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
@@ -85,7 +85,7 @@ impl Inference {
         silence_caught_panics();
         let pool = match model.execution() {
             Execution::Inline => None,
-            Execution::Pooled => Some(Pool::new(&model)),
+            Execution::Pooled => Some(Pool::new(&model, Pool::THREADS)),
         };
         Inference { model, pool }
     }
@@ -199,8 +199,11 @@ struct Pool {
     jobs: Sender<Job>,
     /// One permit for each free thread.
     free: Arc<Semaphore>,
-    /// Predictions that still run although their request has ended.
-    abandoned: Arc<AtomicUsize>,
+    /// How many threads there are.
+    threads: isize,
+    /// Predictions that still run although their request has ended. Below zero for the moment between the two steps
+    /// of an end that both sides notice.
+    abandoned: Arc<AtomicIsize>,
 }
 
 struct Job {
@@ -210,20 +213,19 @@ struct Job {
     thread: OwnedSemaphorePermit,
     /// Set by whichever ends first, the prediction or its request.
     over: Arc<AtomicBool>,
-    abandoned: Arc<AtomicUsize>,
+    abandoned: Arc<AtomicIsize>,
 }
 
 /// Counts a prediction as abandoned if its request ends first.
 struct Waiting<'a> {
     over: Arc<AtomicBool>,
-    abandoned: &'a AtomicUsize,
+    abandoned: &'a AtomicIsize,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.abandoned.fetch_add(1, Ordering::Relaxed);
-        if self.over.swap(true, Ordering::Relaxed) {
-            self.abandoned.fetch_sub(1, Ordering::Relaxed);
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.abandoned.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -234,19 +236,21 @@ impl Pool {
     /// The longest wait for a thread. A longer queue would only make every answer later.
     const MAX_WAIT: Duration = Duration::from_secs(1);
 
-    fn new(model: &Arc<dyn Model>) -> Pool {
+    /// A pool of this many threads, or as many as the system allows.
+    fn new(model: &Arc<dyn Model>, threads: usize) -> Pool {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        let free = Arc::new(Semaphore::new(0));
-        for number in 0..Pool::THREADS {
+        let mut started = 0;
+        for number in 0..threads {
             let (model, queue) = (model.clone(), queue.clone());
             let thread = std::thread::Builder::new().name(format!("inference-{number}"));
             match thread.spawn(move || Pool::work(&*model, &queue)) {
-                Ok(_) => free.add_permits(1),
+                Ok(_) => started += 1,
                 Err(cause) => tracing::error!(%cause, "an inference thread could not be started"),
             }
         }
-        Pool { jobs, free, abandoned: Arc::default() }
+        let free = Arc::new(Semaphore::new(started));
+        Pool { jobs, free, threads: started.cast_signed(), abandoned: Arc::default() }
     }
 
     fn work(model: &dyn Model, queue: &Mutex<Receiver<Job>>) {
@@ -286,7 +290,7 @@ impl Pool {
         if let Ok(thread) = self.free.clone().try_acquire_owned() {
             return Ok(thread);
         }
-        let hangs = || self.abandoned.load(Ordering::Relaxed) >= Pool::THREADS;
+        let hangs = || self.abandoned.load(Ordering::Relaxed) >= self.threads;
         let waited = if hangs() {
             None
         } else {
@@ -337,12 +341,19 @@ mod tests {
     }
 
     fn slow() -> (Inference, Arc<Barrier>, [Row<'static>; 2]) {
+        slow_on(Pool::THREADS)
+    }
+
+    /// A slow model on this many threads, its gate, and a row that it answers at once and one that waits.
+    fn slow_on(threads: usize) -> (Inference, Arc<Barrier>, [Row<'static>; 2]) {
         let kind = FeatureKind::Numeric { mean: 0.0, scale: 1.0 };
         let schema = Schema::new(vec![Feature { name: "x".to_owned(), kind }]).unwrap();
         let row = |value| schema.row(Features::Ordered(vec![value])).unwrap();
         let rows = [row(Value::Missing), row(Value::Number(1.0))];
-        let gate = Arc::new(Barrier::new(Pool::THREADS + 1));
-        (Inference::new(Arc::new(Slow { schema, gate: gate.clone() })), gate, rows)
+        let gate = Arc::new(Barrier::new(threads + 1));
+        let model: Arc<dyn Model> = Arc::new(Slow { schema, gate: gate.clone() });
+        let pool = Some(Pool::new(&model, threads));
+        (Inference { model, pool }, gate, rows)
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -353,19 +364,47 @@ mod tests {
 
     #[test]
     fn a_burst_waits_for_a_thread() {
-        let (inference, _, [quick, _]) = slow();
+        let (inference, gate, [quick, waits]) = slow();
         let inference = Arc::new(inference);
         run(async {
             let one = |inference: Arc<Inference>, row: Row<'static>| async move {
                 inference.run(&[row], Duration::from_secs(60)).await
             };
-            let burst: Vec<_> = (0..800)
-                .map(|_| tokio::task::spawn_local(one(inference.clone(), quick.clone())))
-                .collect();
-            for answer in burst {
+            let spawn =
+                |row: &Row<'static>| tokio::task::spawn_local(one(inference.clone(), row.clone()));
+            let occupying: Vec<_> = (0..Pool::THREADS).map(|_| spawn(&waits)).collect();
+            let burst: Vec<_> = (0..40).map(|_| spawn(&quick)).collect();
+            tokio::task::yield_now().await;
+            assert!(burst.iter().all(|answer| !answer.is_finished()));
+            gate.wait();
+            for answer in occupying.into_iter().chain(burst) {
                 assert!(answer.await.unwrap().is_ok());
             }
         });
+    }
+
+    #[test]
+    fn a_model_with_fewer_threads_hangs_when_they_do() {
+        let (inference, gate, [quick, waits]) = slow_on(1);
+        run(async {
+            let short = Duration::from_millis(20);
+            let late = inference.run(std::slice::from_ref(&waits), short).await.unwrap_err();
+            assert!(matches!(late, InferenceError::Failed { failure: Failure::Deadline, .. }));
+            let refused = inference.run(&[quick], short).await.unwrap_err();
+            assert!(matches!(refused, InferenceError::Failed { failure: Failure::Busy, .. }));
+            gate.wait();
+        });
+    }
+
+    #[test]
+    fn an_answer_in_time_is_at_no_moment_an_abandoned_one() {
+        let abandoned = AtomicIsize::new(0);
+        let over = Arc::new(AtomicBool::new(true));
+        drop(Waiting { over: over.clone(), abandoned: &abandoned });
+        assert_eq!(abandoned.load(Ordering::Relaxed), 0);
+        over.store(false, Ordering::Relaxed);
+        drop(Waiting { over, abandoned: &abandoned });
+        assert_eq!(abandoned.load(Ordering::Relaxed), 1);
     }
 
     #[test]
