@@ -82,8 +82,14 @@ impl KeySet {
         let words = |seen: SeenKeys| Vec::from(seen).into_iter().map(AtomicU64::new).collect();
         let mut hasher = SipHasher13::new_with_key(&salt.to_le_bytes());
         hasher.write(b"visit");
-        let marked = seen.newest.count().into();
-        let sets = [words(seen.newest), words(seen.earlier.unwrap_or_default())];
+        // A set that was saved at the moment it was full cannot cross the limit again.
+        let (newest, earlier) = if seen.newest.count() >= SeenKeys::LIMIT {
+            (SeenKeys::default(), seen.newest)
+        } else {
+            (seen.newest, seen.earlier.unwrap_or_default())
+        };
+        let marked = newest.count().into();
+        let sets = [words(newest), words(earlier)];
         KeySet { sets, newest: AtomicUsize::new(0), marked, hasher }
     }
 
@@ -224,29 +230,45 @@ mod tests {
         }
     }
 
+    /// Marks other keys until the newest set has been replaced.
+    fn fill(keys: &KeySet, others: &mut u64) {
+        let before = keys.newest.load(Ordering::Relaxed);
+        let limit = *others + 1_000_000;
+        while keys.newest.load(Ordering::Relaxed) == before {
+            keys.mark(&format!("other-{others}"));
+            *others += 1;
+            assert!(*others < limit, "the sets no longer take turns");
+        }
+    }
+
     #[test]
-    fn a_key_is_judged_again_only_after_a_whole_set_of_others() {
+    fn keys_are_judged_again_only_after_a_whole_set_of_others() {
         let keys = KeySet::new(7);
         let mut others = 0;
-        // Slots are marked until the newest set has been replaced.
-        let mut fill = || {
-            let before = keys.newest.load(Ordering::Relaxed);
-            while keys.newest.load(Ordering::Relaxed) == before {
-                keys.mark(&format!("other-{others}"));
-                others += 1;
-            }
+        let first = |keys: &KeySet| {
+            (0..1000).filter(|n| keys.mark(&format!("user-{n}")) == KeyUse::First).count()
         };
-        assert_eq!(keys.mark("anna"), KeyUse::First);
-        fill();
-        assert_eq!(keys.mark("anna"), KeyUse::Repeated, "the earlier set knows it");
-        fill();
-        assert_eq!(keys.mark("anna"), KeyUse::Repeated, "its visit has renewed it");
-        let restored = KeySet::restored(7, keys.seen());
-        assert_eq!(restored.mark("anna"), KeyUse::Repeated);
-        fill();
-        fill();
-        let (word, mask) = keys.place("anna");
-        let shares_slot = keys.sets.iter().any(|set| set[word].load(Ordering::Relaxed) & mask != 0);
-        assert_eq!(keys.mark("anna") == KeyUse::First, !shares_slot);
+        assert!(first(&keys) > 980);
+        fill(&keys, &mut others);
+        assert_eq!(first(&keys), 0, "the earlier set knows them");
+        fill(&keys, &mut others);
+        assert_eq!(first(&keys), 0, "their visit has renewed them");
+        assert_eq!(first(&KeySet::restored(7, keys.seen())), 0);
+        fill(&keys, &mut others);
+        fill(&keys, &mut others);
+        // Every second one shares its slot with another key of the earlier set.
+        let again = first(&keys);
+        assert!((400..600).contains(&again), "{again}");
+    }
+
+    #[test]
+    fn a_full_set_gives_way_after_a_restart() {
+        let limit = usize::try_from(SeenKeys::LIMIT).unwrap();
+        for full in [limit, 2 * limit] {
+            let words = (0..2 * limit / 64).map(|word| if word < full / 64 { u64::MAX } else { 0 });
+            let newest = SeenKeys::try_from(words.collect::<Vec<u64>>()).unwrap();
+            let keys = KeySet::restored(7, SeenBefore { newest, earlier: None });
+            fill(&keys, &mut 0);
+        }
     }
 }

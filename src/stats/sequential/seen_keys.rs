@@ -10,7 +10,8 @@ const SLOTS: u64 = 1 << 18;
 ///
 /// A sticky key is randomized once, and all its later requests go to the same track. Betting on each
 /// of them would count one user many times and raise false alarms (`make calibrate` shows how many).
-/// So only the *first* request of a key in a rollout is bet on; the others are recorded and reported.
+/// So only the *first* request of a key is bet on; the others are recorded and reported. A set that is half full
+/// gives way to an empty one, so a key that stays away for long is bet on once more.
 ///
 /// A key is known by a slot of a hash that the split does not use. Two keys in one slot count as
 /// one, which costs observations once there are a hundred thousand keys, and never validity: which
