@@ -1,5 +1,8 @@
 //! The file of an SQLite store: locked by identity, readable by its owner alone, and never silently another one.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 #[test]
@@ -27,6 +30,27 @@ fn a_second_serin_is_kept_out_of_an_open_file() {
     assert!(matches!(SqliteStore::open(&file), Err(StoreError::InUse { .. })));
     drop(first);
     assert!(SqliteStore::open(&file).is_ok());
+}
+
+#[test]
+fn a_file_that_is_deleted_as_it_is_opened_is_open_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.db");
+    let open = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    // Without an entry it is deleted when it is closed.
+                    let Ok(store) = SqliteStore::open(&file) else { continue };
+                    assert_eq!(open.fetch_add(1, Ordering::SeqCst), 0, "open twice");
+                    std::thread::yield_now();
+                    open.fetch_sub(1, Ordering::SeqCst);
+                    drop(store);
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -121,6 +145,22 @@ fn a_copy_of_the_file_alone_has_what_was_settled() {
     store.settle().unwrap();
     std::fs::copy(&file, &copy).unwrap();
     assert_eq!(SqliteStore::open(&copy).unwrap().newest_sequence().unwrap(), 1);
+}
+
+#[test]
+fn what_a_reader_keeps_from_settling_is_settled_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copy) = (folder.path().join("serin.db"), folder.path().join("copy.db"));
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(0, at(0), &slowdown(1)).unwrap();
+    let reader = SqliteStore::open_to_read(&file).unwrap();
+    store.append(1, at(1), &slowdown(2)).unwrap();
+    store.settle().unwrap();
+    assert_eq!(reader.newest_sequence().unwrap(), 1);
+    drop(reader);
+    store.settle().unwrap();
+    std::fs::copy(&file, &copy).unwrap();
+    assert_eq!(SqliteStore::open(&copy).unwrap().newest_sequence().unwrap(), 2);
 }
 
 #[test]

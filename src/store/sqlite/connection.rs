@@ -148,14 +148,21 @@ impl SqliteStore {
         self.file.as_ref().map_or(Ok(()), StoreFile::check)
     }
 
-    /// Moves new entries from the write-ahead log into the file, as far as no reader is in the way, so that a copy of
-    /// the file alone is not an empty store.
+    /// Moves new entries from the write-ahead log into the file, so that a copy of the file alone is not an empty
+    /// store. Where a reader is in the way, the next call moves the rest.
     pub(super) fn settle(&self) -> Result<(), StoreError> {
         self.check_file()?;
         if self.file.is_some() && self.has_grown.swap(false, Ordering::Relaxed) {
             let connection = self.connection.lock();
-            let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-            moved.inspect_err(|_| self.has_grown.store(true, Ordering::Relaxed))?;
+            let settled = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                let (is_busy, frames, moved): (bool, i64, i64) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(!is_busy && moved == frames)
+            });
+            if settled != Ok(true) {
+                self.has_grown.store(true, Ordering::Relaxed);
+            }
+            settled?;
         }
         Ok(())
     }

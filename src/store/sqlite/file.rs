@@ -1,6 +1,7 @@
 //! File of an SQLite store: one server for each, found by identity, private, and noticed when it is gone.
 
 use std::fs::File;
+use std::fs::Metadata;
 use std::fs::OpenOptions;
 use std::fs::TryLockError;
 use std::io;
@@ -35,12 +36,11 @@ impl StoreFile {
         let failed =
             |cause: io::Error| StoreError::Open { path: shown.clone(), cause: cause.to_string() };
         let path = real(given).map_err(failed)?;
-        let lock = private().truncate(false).open(with_ending(&path, ".lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        let lock = match locked(&with_ending(&path, ".lock")) {
+            Ok(lock) => lock,
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: shown }),
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-        }
+        };
         let is_new = match private().create_new(true).open(&path) {
             Ok(_created) => true,
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => false,
@@ -52,14 +52,14 @@ impl StoreFile {
                 "it has several names (hard links), so another serin could use it unnoticed";
             return Err(StoreError::Foreign { path: shown, cause: cause.to_owned() });
         }
-        let identity = (metadata.dev(), metadata.ino());
+        let identity = identity(&metadata);
         Ok(StoreFile { path, identity, is_new, _lock: lock })
     }
 
     /// Checks that the path still names this file.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.path.metadata() {
-            Ok(found) if (found.dev(), found.ino()) == self.identity => Ok(()),
+            Ok(found) if identity(&found) == self.identity => Ok(()),
             Ok(_) | Err(_) => Err(StoreError::Gone { path: self.path.display().to_string() }),
         }
     }
@@ -73,6 +73,24 @@ impl StoreFile {
             }
         }
     }
+}
+
+/// Opens this file and locks it. Another process may delete it between the two; then the lock keeps out nothing, and
+/// the file that has taken its place is locked.
+fn locked(path: &Path) -> Result<File, TryLockError> {
+    loop {
+        let lock = private().truncate(false).open(path).map_err(TryLockError::Error)?;
+        lock.try_lock()?;
+        let held = lock.metadata().map_err(TryLockError::Error)?;
+        if path.metadata().is_ok_and(|found| identity(&found) == identity(&held)) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 fn private() -> OpenOptions {
