@@ -81,6 +81,24 @@ fn a_listed_path_is_the_file_that_is_deployed() {
 }
 
 #[test]
+fn a_listed_file_is_read_again_if_another_one_takes_its_place() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let listed = || {
+        let files = service.control.registry().list();
+        files.into_iter().find(|it| it.file == "model_v2.bin").unwrap()
+    };
+    assert_eq!(listed().error, None);
+    let bytes = std::fs::read(bench.path("model_v2.bin")).unwrap();
+    let modified = std::fs::metadata(bench.path("model_v2.bin")).unwrap().modified().unwrap();
+    std::fs::write(bench.path("other"), vec![0; bytes.len()]).unwrap();
+    let other = std::fs::File::options().write(true).open(bench.path("other")).unwrap();
+    other.set_modified(modified).unwrap();
+    std::fs::rename(bench.path("other"), bench.path("model_v2.bin")).unwrap();
+    assert!(listed().error.is_some());
+}
+
+#[test]
 fn samples_that_do_not_add_up_are_discarded() {
     let bench = Bench::new();
     let service = bench.start();

@@ -95,7 +95,10 @@ impl Control {
         let is_waiting =
             state.judged().is_some() || state.cool_down_until(self.clock.wall()).is_some();
         if !is_waiting {
-            self.clock.follow(state.stable_since);
+            // An earlier date would begin the last cool-down again.
+            let ended = state.last.as_ref().map(|last| last.cool_down_until.unwrap_or(last.at));
+            self.clock
+                .follow(ended.map_or(state.stable_since, |ended| ended.max(state.stable_since)));
         }
     }
 

@@ -131,7 +131,7 @@ impl Control {
         let note = Control::monitoring_note(&ledger);
         let name = candidate.version.name.clone();
         self.commit(&mut ledger, &event, Some(candidate))?;
-        let status = Status { note, ..self.status_of(&ledger) };
+        let status = self.status_of(&ledger).noting(note);
         drop(ledger);
         for warning in &status.warnings {
             tracing::warn!(canary = name, "{warning}");
@@ -151,12 +151,12 @@ impl Control {
         // Before the ledger, which another command may hold while it waits for the disk. Reopened when the rollback
         // is refused.
         let is_rollback = matches!(command, Command::RollBack { .. });
-        let _closed = is_rollback.then(|| self.serving.close_lane());
+        let _closed = is_rollback.then(|| self.serving.close_lane()).flatten();
         let mut ledger = self.ledger_at(if_revision)?;
         let note = nothing_to_roll_back(&ledger.state, &command);
         let event = self.event(&ledger.state, command)?;
         self.commit(&mut ledger, &event, None)?;
-        Ok(Status { note, ..self.status_of(&ledger) })
+        Ok(self.status_of(&ledger).noting(note))
     }
 
     /// The policy of a rollout: the server's, with the overrides of the deployment.

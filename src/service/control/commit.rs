@@ -186,7 +186,7 @@ impl Control {
                 |canary_slot| canary_slot.breaker.clone(),
             );
             let canary = known(&rollout.canary)?;
-            Some(CanarySlot::new(rollout, canary, state.slowdown, keys, breaker, before))
+            Some(CanarySlot::new(rollout, canary, &stable, state.slowdown, keys, breaker, before))
         });
         let previous =
             state.post_promotion.as_ref().and_then(|promotion| known(&promotion.previous));

@@ -19,7 +19,7 @@ use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::stats::Summary;
 
-/// How long a look waits for a command before it judges without the ledger.
+/// How long a look waits for a command before it judges without the ledger for the first time.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How often it checks for a rollout by plan.
@@ -32,15 +32,16 @@ impl Control {
     /// # Errors
     /// When the store fails. Only a rollback takes effect then; the next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
-        let mut closed = None;
+        let (mut closed, mut patience) = (None, PATIENCE);
         let mut ledger = loop {
             // A command may hold the ledger while it waits for the disk. Users must not meet a harmful canary
-            // meanwhile.
-            match self.ledger.try_lock_for(PATIENCE) {
+            // meanwhile, so it is judged as often as without the wait.
+            match self.ledger.try_lock_for(patience) {
                 Some(ledger) => break ledger,
                 None if closed.is_none() => closed = self.close_harmful_lane(),
                 None => {}
             }
+            patience = self.until_next_look();
         };
         self.flush_pending_rollback(&mut ledger)?;
         self.look_after(&mut ledger)?;
@@ -49,10 +50,7 @@ impl Control {
             return Ok(None);
         };
         let live = self.serving.live.load_full();
-        let observed = self.closed_tick(&live);
-        let newest = self.newest_evidence(&live);
-        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
-        let action = self.next_action(rollout, &live, &observed, &judgement);
+        let (action, judgement) = self.decided(rollout, &live);
         let judgement = Box::new(judgement);
         let (rollout, by) = (rollout.id, Mode::Automatic);
         let event = match &action {
@@ -82,12 +80,18 @@ impl Control {
         if rollout.mode() != Mode::Automatic {
             return None;
         }
-        let observed = self.closed_tick(&position.live);
-        let newest = self.newest_evidence(&position.live);
-        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
-        let action = self.next_action(rollout, &position.live, &observed, &judgement);
+        let (action, _) = self.decided(rollout, &position.live);
         let canary_slot = position.live.canary.as_ref()?;
         matches!(action, Action::RollBack(_)).then(|| canary_slot.lane.close())
+    }
+
+    /// The next action of the plan, and the judgement it rests on.
+    fn decided(&self, rollout: &Rollout, live: &Live) -> (Action, Judgement) {
+        let observed = self.closed_tick(live);
+        let newest = self.newest_evidence(live);
+        let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
+        let action = self.next_action(rollout, live, &observed, &judgement);
+        (action, judgement)
     }
 
     /// The next action of the plan.

@@ -99,7 +99,7 @@ impl Control {
                     .to_owned()
             })
             .or_else(|| self.store_trouble.lock().clone()),
-            warnings: live.warnings(),
+            warnings: live.warnings().to_vec(),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

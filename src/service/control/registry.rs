@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustix::fs::Mode;
@@ -30,11 +31,29 @@ pub struct Registry {
     folder: PathBuf,
     decode: Box<Decode>,
     /// The files of the latest list. Held while the folder is listed.
-    listing: Mutex<BTreeMap<PathBuf, (Unchanged, Listed)>>,
+    listing: Mutex<BTreeMap<PathBuf, (Option<Unchanged>, Listed)>>,
 }
 
-/// Size and modification time of a file that was listed.
-type Unchanged = (u64, SystemTime);
+/// The identity, the size and the time of the last change of a file that was listed. Unlike the time of modification,
+/// the last one is set by the system alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unchanged {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl From<Metadata> for Unchanged {
+    fn from(file: Metadata) -> Unchanged {
+        Unchanged {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.size(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+}
 
 /// Turns the bytes of an artifact into a model.
 pub type Decode = dyn Fn(&[u8]) -> Result<Decoded, ArtifactError> + Send + Sync;
@@ -168,14 +187,11 @@ impl Registry {
         let mut before = self.listing.lock();
         let mut now = BTreeMap::new();
         for relative in self.files() {
-            let state = std::fs::metadata(self.folder.join(&relative)).and_then(|file| {
-                let modified = file.modified()?;
-                Ok((file.len(), modified))
-            });
+            let state = std::fs::metadata(self.folder.join(&relative)).ok().map(Unchanged::from);
             let kept = before.remove(&relative);
-            let kept = kept.filter(|(unchanged, _)| state.as_ref().is_ok_and(|it| it == unchanged));
+            let kept = kept.filter(|(unchanged, _)| state.is_some() && state == *unchanged);
             let listed = kept.map_or_else(|| self.listed(&relative), |(_, listed)| listed);
-            now.insert(relative, (state.unwrap_or((0, SystemTime::UNIX_EPOCH)), listed));
+            now.insert(relative, (state, listed));
         }
         *before = now;
         before.values().map(|(_, listed)| listed.clone()).collect()

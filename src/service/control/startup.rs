@@ -273,7 +273,7 @@ fn assemble(
             .map(|loaded| {
                 let (keys, breaker) =
                     (rollout_keys(rollout, saved), CircuitBreaker::of(rollout, wakeup));
-                CanarySlot::new(rollout, loaded, state.slowdown, keys, breaker, None)
+                CanarySlot::new(rollout, loaded, &stable, state.slowdown, keys, breaker, None)
             }),
         None => None,
     };

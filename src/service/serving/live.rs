@@ -59,6 +59,8 @@ pub struct CanarySlot {
     pub step: u32,
     /// The canary.
     pub loaded: Arc<Loaded>,
+    /// What the cards of canary and stable say against it.
+    pub warnings: Vec<String>,
     /// Which requests it gets.
     pub split: Split,
     /// Keys seen in this rollout, shared by its steps.
@@ -79,8 +81,7 @@ pub struct CanarySlot {
     pub lane: Arc<Lane>,
 }
 
-/// The way of requests to the canary. A rollback closes it before it waits for anything, because users come first:
-/// neither for commands before it, nor for the disk.
+/// The way of requests to the canary. A rollback closes it first, and then waits for earlier commands and for the disk.
 #[derive(Default)]
 pub struct Lane {
     /// Rollbacks under way. Written by rollbacks, read by each request; relaxed, because a request that slips through
@@ -88,7 +89,7 @@ pub struct Lane {
     closures: AtomicUsize,
 }
 
-/// Keeps the lane closed until it is dropped, as when the rollback was refused.
+/// Keeps the lane closed until it is dropped: a refused rollback opens the lane again.
 pub struct Closure(Arc<Lane>);
 
 impl Lane {
@@ -133,6 +134,7 @@ impl CanarySlot {
     pub fn new(
         rollout: &Rollout,
         loaded: Arc<Loaded>,
+        stable: &Loaded,
         slowdown: Slowdown,
         keys: Option<Arc<RolloutKeys>>,
         breaker: Option<Arc<CircuitBreaker>>,
@@ -141,6 +143,10 @@ impl CanarySlot {
         CanarySlot {
             rollout: rollout.id,
             step: rollout.step,
+            warnings: before.map_or_else(
+                || card_warnings(&loaded, stable),
+                |canary_slot| canary_slot.warnings.clone(),
+            ),
             loaded,
             split: Split::new(rollout.weight(), rollout.salt, rollout.step),
             shadow: (!rollout.shadow().is_zero())
@@ -216,6 +222,12 @@ impl CanarySlot {
     }
 }
 
+/// What the cards say against the canary. They may list thousands of features, so this is done once per rollout.
+fn card_warnings(canary: &Loaded, stable: &Loaded) -> Vec<String> {
+    let cards = canary.card.as_ref().zip(stable.card.as_ref());
+    cards.map(|(canary, stable)| comparison::warnings(canary, stable)).unwrap_or_default()
+}
+
 impl Assigned {
     /// An assignment to stable whose label counts for neither track.
     fn excluded(key_use: KeyUse) -> Assigned {
@@ -225,10 +237,8 @@ impl Assigned {
 
 impl Live {
     /// What the cards say against the canary; empty without a canary.
-    pub fn warnings(&self) -> Vec<String> {
-        let canary = self.canary.as_ref().and_then(|canary_slot| canary_slot.loaded.card.as_ref());
-        let cards = canary.zip(self.stable.card.as_ref());
-        cards.map(|(canary, stable)| comparison::warnings(canary, stable)).unwrap_or_default()
+    pub fn warnings(&self) -> &[String] {
+        self.canary.as_ref().map_or(&[], |canary_slot| &canary_slot.warnings)
     }
 
     /// Assigns the next request.

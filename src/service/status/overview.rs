@@ -80,6 +80,14 @@ pub struct Status {
     pub uptime_seconds: f64,
 }
 
+impl Status {
+    /// The status with this note. A note that it has already says less about a command, and stays if there is none.
+    #[must_use]
+    pub(crate) fn noting(self, note: Option<String>) -> Status {
+        Status { note: note.or(self.note), ..self }
+    }
+}
+
 /// Whether a rollout is under way, and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

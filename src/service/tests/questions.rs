@@ -75,3 +75,14 @@ fn a_question_counts_the_newest_samples_and_closes_no_tick() {
     let health = service.health().unwrap();
     assert_eq!((health.as_of, health.sequential.unwrap().ticks), (Some(bench.clock.wall()), 1));
 }
+
+#[test]
+fn the_answer_to_a_command_says_what_the_status_says_besides() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let trouble = "the file is gone".to_owned();
+    *service.control.store_trouble.lock() = Some(trouble.clone());
+    let deployed = deploy(&service, "model_v2.bin", 10.0);
+    let paused = service.command(Command::Pause, None).unwrap();
+    assert_eq!((deployed.note, paused.note), (Some(trouble.clone()), Some(trouble)));
+}

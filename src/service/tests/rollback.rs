@@ -164,6 +164,35 @@ fn a_rollback_by_the_judge_does_not_wait_for_commands_either() {
     assert_eq!(service.status().canary, None);
 }
 
+#[test]
+fn a_look_that_waits_for_a_command_judges_no_more_often_than_its_plan_says() {
+    let bench = Bench::new();
+    let service = bench.start();
+    let plan = "warm_up = \"0s\"\nlook = \"1h\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
+    let (model_path, plan) = ("model_v2.bin".to_owned(), toml::from_str(plan).unwrap());
+    service.deploy(Deployment { model_path, plan, ..Deployment::default() }, None).unwrap();
+    answers(&service, 40);
+    let before = judged_now(&service).ticks;
+    let slow = bench.store.slow.lock();
+    std::thread::scope(|scope| {
+        let pause = scope.spawn(|| service.command(Command::Pause, None));
+        wait_until_busy(&service);
+        let look = scope.spawn(|| service.look());
+        let ticks = || service.health().unwrap().sequential.unwrap().ticks;
+        while ticks() == before {
+            answer(&service);
+        }
+        for _ in 0..20 {
+            answer(&service);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(ticks(), before + 1);
+        drop(slow);
+        pause.join().unwrap().unwrap();
+        look.join().unwrap().unwrap();
+    });
+}
+
 fn deploy_judged_by_cost(service: &Service, percent: f64) {
     let judge = toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"").unwrap();
     let as_usual = deployment("model_v2.bin", percent);
