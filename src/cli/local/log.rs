@@ -57,7 +57,12 @@ impl Log {
             .with_default(quiet)
             .with_target("actix_http", malformed)
             .with_target("serin", level);
-        let queue = Queue::start(io::stderr(), QUEUE)?;
+        let queue = Queue::start(io::stderr(), QUEUE, |lines| {
+            tracing::error!(
+                lines,
+                "log lines were dropped because standard error did not accept them"
+            );
+        })?;
         let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(queue.clone());
         let log = tracing_subscriber::registry().with(filter);
         let started = match format {
@@ -93,55 +98,75 @@ enum Message {
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`.
-    fn start(out: impl Write + Send + 'static, capacity: usize) -> io::Result<Queue> {
+    /// Starts the thread that writes to `out`, and logs how many lines were dropped.
+    fn start(
+        out: impl Write + Send + 'static,
+        capacity: usize,
+        report: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<Queue> {
         let (sender, waiting) = sync_channel(capacity);
         let dropped = Arc::<AtomicU64>::default();
         let queue = Queue { sender, dropped: dropped.clone() };
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(out, &waiting, &dropped))?;
+            .spawn(move || write_all(out, &waiting, &dropped, report))?;
         Ok(queue)
     }
 
-    /// Waits until the lines so far are written, at most for so long.
+    /// Waits until the lines so far are written, and how many were dropped, at most for so long.
     fn flush(&self, mut patience: Duration) {
         const STEP: Duration = Duration::from_millis(5);
-        let (done, written) = sync_channel(1);
-        // The queue may be full.
-        while let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Flush(done.clone())) {
-            if patience.is_zero() {
+        // The first round may log how many were dropped, and the second one waits for that line.
+        for _ in 0..2 {
+            let (done, written) = sync_channel(1);
+            // The queue may be full.
+            while let Err(TrySendError::Full(_)) =
+                self.sender.try_send(Message::Flush(done.clone()))
+            {
+                if patience.is_zero() {
+                    return;
+                }
+                std::thread::sleep(STEP);
+                patience = patience.saturating_sub(STEP);
+            }
+            // If the time is over, standard error accepts no lines, and no place is left to say so.
+            if written.recv_timeout(patience).is_err() {
                 return;
             }
-            std::thread::sleep(STEP);
-            patience = patience.saturating_sub(STEP);
         }
-        // If the time is over, standard error accepts no lines, and no place is left to say so.
-        let _ = written.recv_timeout(patience);
     }
 }
 
 /// Writes lines until the process ends. A line that fails to write is lost, because there is nowhere else to report it.
-fn write_all(mut out: impl Write, waiting: &Receiver<Message>, dropped: &AtomicU64) {
+fn write_all(
+    mut out: impl Write,
+    waiting: &Receiver<Message>,
+    dropped: &AtomicU64,
+    report: impl Fn(u64),
+) {
     let mut reported = 0;
     for message in waiting {
-        match message {
-            Message::Line(line) => drop(out.write_all(&line)),
+        let flushed = match message {
+            Message::Line(line) => {
+                let _ = out.write_all(&line);
+                None
+            }
             Message::Flush(done) => {
                 let _ = out.flush();
-                let _ = done.try_send(());
+                Some(done)
             }
-        }
+        };
         let lost = dropped.load(Ordering::Relaxed);
         if lost > reported {
-            tracing::error!(
-                lines = lost - reported,
-                "log lines were dropped because standard error did not accept them"
-            );
+            report(lost - reported);
             // If this line was dropped as well, the next one counts both.
             if dropped.load(Ordering::Relaxed) == lost {
                 reported = lost;
             }
+        }
+        // Only now, so that whoever waits finds the report in the queue.
+        if let Some(done) = flushed {
+            let _ = done.try_send(());
         }
     }
 }
@@ -170,6 +195,8 @@ impl MakeWriter<'_> for Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
     use parking_lot::Mutex;
 
@@ -190,7 +217,7 @@ mod tests {
     #[test]
     fn lines_are_written_in_order_and_a_flush_waits_for_them() {
         let terminal = Terminal::default();
-        let mut queue = Queue::start(terminal.clone(), 100).unwrap();
+        let mut queue = Queue::start(terminal.clone(), 100, |_| {}).unwrap();
         (0..50).for_each(|line| queue.write_all(format!("{line}\n").as_bytes()).unwrap());
         queue.flush(Duration::from_secs(60));
         let written = String::from_utf8(terminal.0.lock().clone()).unwrap();
@@ -203,7 +230,7 @@ mod tests {
     fn a_terminal_that_stops_reading_costs_lines_and_no_time() {
         let terminal = Terminal::default();
         let stopped = terminal.0.lock();
-        let mut queue = Queue::start(terminal.clone(), 10).unwrap();
+        let mut queue = Queue::start(terminal.clone(), 10, |_| {}).unwrap();
         for _ in 0..30 {
             queue.write_all(b"line\n").unwrap();
         }
@@ -214,5 +241,27 @@ mod tests {
         drop(stopped);
         queue.flush(Duration::from_secs(60));
         assert_eq!(terminal.0.lock().len() as u64, (30 - dropped) * 5);
+    }
+
+    #[test]
+    fn the_end_waits_for_the_number_of_dropped_lines() {
+        let terminal = Terminal::default();
+        let stopped = terminal.0.lock();
+        let own = Arc::<OnceLock<Queue>>::default();
+        let logs = own.clone();
+        let report = move |lines| {
+            let mut queue = logs.get().unwrap().clone();
+            queue.write_all(format!("{lines} dropped\n").as_bytes()).unwrap();
+        };
+        let mut queue = Queue::start(terminal.clone(), 10, report).unwrap();
+        assert!(own.set(queue.clone()).is_ok());
+        for _ in 0..30 {
+            queue.write_all(b"line\n").unwrap();
+        }
+        let dropped = queue.dropped.load(Ordering::Relaxed);
+        drop(stopped);
+        queue.flush(Duration::from_secs(60));
+        let written = String::from_utf8(terminal.0.lock().clone()).unwrap();
+        assert!(written.contains(&format!("{dropped} dropped\n")), "{written}");
     }
 }
