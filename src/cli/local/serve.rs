@@ -114,13 +114,18 @@ const MIN_OPEN_FILES: u64 = 64;
 /// reserve for the store, the models and the log.
 fn within_open_files(http: http::Settings, files: u64) -> http::Settings {
     const RESERVE: u64 = 64;
+    const FEW: usize = 256;
     let for_each = files.saturating_sub(RESERVE).max(1) / http.workers as u64;
     let connections =
         usize::try_from(for_each).map_or(http.connections, |max| http.connections.min(max.max(1)));
-    if connections < http.connections {
-        tracing::info!(
+    // The default is more than most servers need, so it is lowered silently unless little is left.
+    let is_enough = http.connections == Settings::default().connections && connections >= FEW;
+    if connections < http.connections && !is_enough {
+        tracing::warn!(
             connections,
-            "connection limit lowered to fit the open-file limit (ulimit -n)"
+            open_files = files,
+            "fewer connections for each worker than set, because this process may open no more files; raise the \
+             hard limit (ulimit -Hn, or LimitNOFILE of systemd), or lower --connections"
         );
     }
     http::Settings { connections, ..http }
