@@ -298,10 +298,7 @@ impl Settings {
         &self,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<service::Settings, FieldError> {
-        let mut notify = Target::all(&self.notify, secret)?;
-        for target in &mut notify {
-            target.server.get_or_insert_with(|| format!("http://{}", self.listen));
-        }
+        let notify = Target::all(&self.notify, &format!("http://{}", self.listen), secret)?;
         Ok(service::Settings {
             policy: self.policy()?,
             workers: self.workers,

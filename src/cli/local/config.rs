@@ -73,7 +73,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let layers = Layers::new(args.flags.clone(), args.config.as_deref())?;
     let settings = layers.settings()?;
-    let targets = Target::all(&settings.notify, any_secret);
+    let targets = Target::all(&settings.notify, "", any_secret);
     let targets = targets.map_err(|error| anyhow!(layers.located(&error)))?;
     let (shown, redacted) = shown(&settings, &targets)?;
     let templates = Template::ALL.map(|template| (template.name(), template.plan()));

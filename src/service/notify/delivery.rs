@@ -170,7 +170,7 @@ impl Delivery {
             rollout: rollout_of(&entry.event, after.rollouts),
             stable: &after.stable,
             canary: canary_of(&after).or_else(|| journal.state.as_ref().and_then(canary_of)),
-            server: target.server.as_deref().unwrap_or_default(),
+            server: &target.server,
         };
         let message = kind(target.format).render(&notice);
         let message = match &target.secret {

@@ -68,7 +68,7 @@ pub struct Target {
     /// The secret that signs the messages.
     pub(super) secret: Option<Vec<u8>>,
     /// How messages name this server.
-    pub server: Option<String>,
+    pub server: String,
 }
 
 impl Target {
@@ -77,12 +77,14 @@ impl Target {
         &self.origin
     }
 
-    /// Validates the configured targets; `secret` looks up environment variables.
+    /// Validates the configured targets; `secret` looks up environment variables. Messages name the server by
+    /// `own_url` if a target does not say how.
     ///
     /// # Errors
     /// Names the first invalid field.
     pub fn all(
         given: &[GivenTarget],
+        own_url: &str,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<Target>, FieldError> {
         if given.len() > MAX_TARGETS {
@@ -98,12 +100,14 @@ impl Target {
                 return Err(FieldError::new(format!("notify[{index}].url"), message));
             }
         }
-        given.iter().enumerate().map(|(index, one)| Target::new(index, one, &secret)).collect()
+        let valid = |(index, one)| Target::new(index, one, own_url, &secret);
+        given.iter().enumerate().map(valid).collect()
     }
 
     fn new(
         index: usize,
         given: &GivenTarget,
+        own_url: &str,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<Target, FieldError> {
         let out = |field: &str, problem: String, remedy: &str| {
@@ -164,7 +168,7 @@ impl Target {
             }
         }
         let (url, format, events) = (given.url.clone(), given.format, given.events.clone());
-        let server = given.server.clone();
+        let server = given.server.as_deref().unwrap_or(own_url).to_owned();
         Ok(Target { url, origin, is_local, format, events, secret, server })
     }
 
@@ -215,7 +219,7 @@ mod tests {
             "SHORT" => Some("1234".to_owned()),
             _ => None,
         };
-        Target::all(given, secret).map_err(|cause| cause.to_string())
+        Target::all(given, "http://127.0.0.1:8000", secret).map_err(|cause| cause.to_string())
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Receiver {
 fn targets(events: &[&str]) -> Vec<Target> {
     let url = "https://example.org/hook".to_owned();
     let events = events.iter().map(|&event| event.to_owned()).collect();
-    Target::all(&[GivenTarget { url, events, ..GivenTarget::default() }], |_| None).unwrap()
+    let given = GivenTarget { url, events, ..GivenTarget::default() };
+    Target::all(&[given], "http://127.0.0.1:8000", |_| None).unwrap()
 }
 
 /// A delivery of a process that finds the store like this.
