@@ -84,6 +84,11 @@ impl TestApp {
         self.setup().hold.release();
     }
 
+    /// How many predictions of models that hang are under way.
+    pub fn hanging(&self) -> usize {
+        self.setup().hold.waiting()
+    }
+
     /// Stops gracefully, and gives back what a restart needs.
     pub fn stop(mut self) -> Setup {
         if let Some(Running { stop, thread }) = self.running.take() {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ impl Misbehavior {
 #[derive(Default)]
 pub struct Hold {
     released: AtomicBool,
+    /// How many predictions wait.
+    waiting: AtomicUsize,
 }
 
 impl Hold {
@@ -86,10 +89,17 @@ impl Hold {
         self.released.store(true, Ordering::SeqCst);
     }
 
+    /// How many predictions wait for it.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
     fn wait(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         while !self.released.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
         }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -17,7 +17,9 @@ const JSON: &str = "content-type: application/json";
 
 /// A body that is read on a thread of its own.
 fn large(bytes: usize) -> String {
-    format!("{:bytes$}", json!({ "features": CUSTOMER }).to_string())
+    let row = json!({ "features": CUSTOMER }).to_string();
+    let padding = " ".repeat(bytes - row.len());
+    row + &padding
 }
 
 /// Sends the beginning of a prediction that declares this length.
@@ -111,7 +113,9 @@ fn a_batch_that_waits_for_a_model_keeps_no_other_from_working() {
     app.deploy_canary_with(&json!({ "model_path": "slow.bin", "traffic_percent": 100 })).done();
     let body = large(20 << 10);
     let mut waiting: Vec<_> = (0..3).map(|_| begin(&app, body.len(), body.as_bytes())).collect();
-    std::thread::sleep(Duration::from_millis(100));
+    while app.hanging() < 3 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let headers = [("content-type", "application/json"), ("x-serin-track", "stable")];
     for _ in 0..5 {
         app.post_with("/predict", body.as_bytes(), &headers).done();
