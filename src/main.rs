@@ -5,6 +5,11 @@ use std::process::ExitCode;
 
 use serin::cli::Cli;
 use serin::cli::exit::USAGE_ERROR;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives memory that large requests took back to the system, some ten seconds after they ended.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match Cli::from_process().run() {

@@ -299,3 +299,38 @@ fn a_log_that_recovers_reports_how_many_lines_were_dropped() {
     assert_eq!(process.terminate().code(), Some(0));
     rest.join().unwrap();
 }
+
+/// The resident memory of a process, in bytes.
+fn resident(process: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn memory_of_large_requests_is_given_back() {
+    let folder = folder();
+    let mut process = Process::start(folder.path());
+    let address = process.address(folder.path());
+    let body = json!({ "instances": vec![CUSTOMER; 10_000] }).to_string();
+    Client::new(address, None).predict_times(10);
+    let before = resident(&process);
+    let send = || Client::new(address, None).post_text("/predict", &body).done();
+    let peak = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..20).map(|_| scope.spawn(send)).collect();
+        let mut peak = before;
+        while clients.iter().any(|client| !client.is_finished()) {
+            peak = peak.max(resident(&process));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        peak
+    });
+    assert!(peak > before + (8 << 20), "{before} bytes, then {peak}");
+    // Within some ten seconds. 60 are far more.
+    let start = Instant::now();
+    while resident(&process) > before + (peak - before) / 2 {
+        let now = resident(&process);
+        assert!(start.elapsed() < Duration::from_secs(60), "{before} bytes, {peak}, then {now}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

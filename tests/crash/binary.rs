@@ -73,6 +73,11 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn terminate(self) -> ExitStatus {
         self.signal("-TERM");
@@ -81,7 +86,7 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
