@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 
+use super::options::Wanted;
 use crate::text::tables::number::is_code;
 use crate::text::tables::number::marked;
 use crate::text::tables::number::plain;
 
 /// Maximum number of distinct texts in the dictionary: several times the levels that a category may have.
-const MAX_TEXTS: usize = 4_096;
+pub(super) const MAX_TEXTS: usize = 4_096;
 
 /// A distinct text of a column.
 pub(super) struct Text {
@@ -28,16 +29,14 @@ pub(super) struct Text {
 pub(super) struct NumberReading {
     /// Whether the file writes decimal commas.
     pub(super) has_decimal_comma: bool,
-    /// Whether digits after a zero are a number as well, and not a code.
-    pub(super) reads_codes: bool,
-    /// Whether the column must be numbers, however many of its texts are not.
-    pub(super) is_forced: bool,
+    /// The kind that is asked for. If it is numbers, digits after a zero are one as well, and not a code.
+    pub(super) wanted: Wanted,
 }
 
 impl NumberReading {
     /// The number, and whether it has marks: grouped thousands, a currency, a percent sign.
     pub(super) fn number(self, cell: &str) -> Option<(f64, bool)> {
-        if !self.reads_codes && is_code(cell) {
+        if self.wanted != Wanted::Numeric && is_code(cell) {
             return None;
         }
         let number = plain(cell, self.has_decimal_comma).map(|number| (number, false));
@@ -50,6 +49,8 @@ pub(super) struct Cells {
     /// The distinct texts; those that are not numbers once the column is `Numbers`.
     pub(super) texts: Vec<Text>,
     codes: HashMap<String, u32>,
+    /// Rows with a value.
+    pub(super) filled: usize,
     pub(super) values: CellValues,
     pub(super) reading: NumberReading,
     /// A number with marks among those that are not in the dictionary any more.
@@ -60,22 +61,22 @@ pub(super) struct Cells {
 pub(super) enum CellValues {
     /// The code of the text.
     Codes(Vec<u32>),
-    /// Numbers, NaN where the cell is blank or not a number; and the rows whose cell is not a number,
-    /// with the code of its text.
-    Numbers { numbers: Vec<f64>, others: Vec<(usize, u32)> },
-    /// Nothing: too many distinct texts for a category, and most of them are not numbers.
+    /// Numbers; NaN where the cell is blank or not a number.
+    Numbers(Vec<f64>),
+    /// Nothing: too many distinct texts for a category, and most of them are not numbers or must not be.
     Discarded,
 }
 
 impl Cells {
     pub(super) fn new(reading: NumberReading) -> Self {
         let values = CellValues::Codes(Vec::new());
-        Self { texts: Vec::new(), codes: HashMap::new(), values, reading, marked: None }
+        Self { texts: Vec::new(), codes: HashMap::new(), filled: 0, values, reading, marked: None }
     }
 
     /// Adds the trimmed cell of the next row.
     pub(super) fn push(&mut self, cell: &str, line: u64) {
-        if let CellValues::Numbers { numbers, .. } = &mut self.values
+        self.filled += usize::from(!cell.is_empty());
+        if let CellValues::Numbers(numbers) = &mut self.values
             && let Some((number, is_marked)) = self.reading.number(cell)
         {
             numbers.push(number);
@@ -90,10 +91,7 @@ impl Cells {
         let code = self.code(cell, line);
         match &mut self.values {
             CellValues::Codes(codes) => codes.push(code),
-            CellValues::Numbers { numbers, others } => {
-                others.push((numbers.len(), code));
-                numbers.push(f64::NAN);
-            }
+            CellValues::Numbers(numbers) => numbers.push(f64::NAN),
             CellValues::Discarded => {}
         }
         if self.texts.len() > MAX_TEXTS {
@@ -123,34 +121,25 @@ impl Cells {
         self.marked = self.texts.iter().zip(&read).find_map(|both| is_marked(&both));
         let of_texts: Vec<Option<f64>> = read.into_iter().map(|read| Some(read?.0)).collect();
         let numeric = of_texts.iter().flatten().count();
+        let becomes_numbers = match self.reading.wanted {
+            Wanted::Any => mostly(numeric, self.texts.len()),
+            Wanted::Numeric => true,
+            Wanted::Categorical => false,
+        };
         let CellValues::Codes(codes) = &self.values else {
             self.values = CellValues::Discarded;
             return;
         };
-        if !self.reading.is_forced && !mostly(numeric, self.texts.len()) {
+        if !becomes_numbers {
             self.values = CellValues::Discarded;
             return;
         }
-        let mut kept: Vec<Text> = Vec::new();
-        let mut renumbered = vec![0_u32; of_texts.len()];
-        for (index, text) in std::mem::take(&mut self.texts).into_iter().enumerate() {
-            if of_texts[index].is_none() {
-                renumbered[index] = kept.len() as u32;
-                kept.push(text);
-            }
-        }
         let mut numbers = Vec::with_capacity(2 * codes.len());
-        let mut others = Vec::new();
-        for (row, code) in codes.iter().enumerate() {
-            let number = of_texts[*code as usize];
-            if number.is_none() {
-                others.push((row, renumbered[*code as usize]));
-            }
-            numbers.push(number.unwrap_or(f64::NAN));
-        }
-        self.codes = (0..).zip(&kept).map(|(code, text)| (text.text.clone(), code)).collect();
-        self.texts = kept;
-        self.values = CellValues::Numbers { numbers, others };
+        numbers.extend(codes.iter().map(|code| of_texts[*code as usize].unwrap_or(f64::NAN)));
+        let texts = std::mem::take(&mut self.texts).into_iter().zip(&of_texts);
+        self.texts = texts.filter(|(_, number)| number.is_none()).map(|(text, _)| text).collect();
+        self.codes = (0..).zip(&self.texts).map(|(code, text)| (text.text.clone(), code)).collect();
+        self.values = CellValues::Numbers(numbers);
     }
 }
 
@@ -163,8 +152,7 @@ pub(super) fn mostly(some: usize, all: usize) -> bool {
 mod tests {
     use super::*;
 
-    const READING: NumberReading =
-        NumberReading { has_decimal_comma: false, reads_codes: false, is_forced: false };
+    const READING: NumberReading = NumberReading { has_decimal_comma: false, wanted: Wanted::Any };
 
     #[test]
     fn a_column_with_more_texts_than_the_dictionary_becomes_numbers_and_keeps_the_exceptions() {
@@ -174,10 +162,8 @@ mod tests {
             cells.push(&format!("{row}.5"), 3);
             cells.push("", 4);
         }
-        let CellValues::Numbers { numbers, others } = &cells.values else {
-            panic!("the column is numeric")
-        };
-        assert_eq!((numbers.len(), others.len()), (20_001, 10_001));
+        let CellValues::Numbers(numbers) = &cells.values else { panic!("the column is numeric") };
+        assert_eq!((numbers.len(), cells.filled), (20_001, 10_001));
         assert_eq!((numbers[1], numbers[19_999]), (0.5, 9_999.5));
         assert!(numbers[0].is_nan() && numbers[20_000].is_nan());
         let texts: Vec<_> =

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::cells::CellValues;
 use super::cells::Cells;
+use super::cells::MAX_TEXTS;
 use super::cells::Text;
 use super::cells::mostly;
 use super::columns::Column;
@@ -39,7 +40,7 @@ pub(super) fn column(
 ) -> Result<Column, DatasetError> {
     let column = Undecided { shown: quoted(&name), cells: &cells, missing };
     let known: Vec<&Text> = cells.texts.iter().filter(|text| !missing.is(&text.text)).collect();
-    let has_numbers = matches!(cells.values, CellValues::Numbers { .. });
+    let has_numbers = matches!(cells.values, CellValues::Numbers(_));
     if known.is_empty() && !has_numbers && !matches!(cells.values, CellValues::Discarded) {
         return Err(DatasetError::BlankColumn { name: quoted(&name) });
     }
@@ -184,30 +185,28 @@ fn numbers(cells: Cells) -> Option<Vec<f64>> {
             let numbers: Vec<f64> = texts.iter().map(number).collect();
             Some(codes.iter().map(|code| numbers[*code as usize]).collect())
         }
-        CellValues::Numbers { numbers, .. } => Some(numbers),
+        CellValues::Numbers(numbers) => Some(numbers),
         CellValues::Discarded => None,
     }
 }
 
 fn words(name: &str, cells: Cells, missing: &Missing) -> Result<Words, DatasetError> {
-    let known = |texts: &[Text]| {
-        let known = texts.iter().filter(|text| !missing.is(&text.text));
-        known.map(|text| text.rows).sum::<usize>()
+    let known = || cells.texts.iter().filter(|text| !missing.is(&text.text));
+    let rows = match cells.values {
+        CellValues::Codes(_) => known().map(|text| text.rows).sum::<usize>(),
+        // Texts are no longer counted.
+        CellValues::Numbers(_) | CellValues::Discarded => cells.filled,
     };
-    let rows = known(&cells.texts);
-    let (dates, different) = (
-        cells.texts.iter().filter(|text| is_date(&text.text)).count(),
-        cells.texts.iter().filter(|text| !missing.is(&text.text)).count(),
-    );
+    let (dates, different) = (known().filter(|text| is_date(&text.text)).count(), known().count());
     let refusal = |levels: String| {
-        if mostly(dates, different) {
+        if dates > 0 && mostly(dates, different) {
             DatasetError::Dates { name: quoted(name), levels, option: name.to_owned() }
         } else {
             too_many(name, levels, rows)
         }
     };
     let CellValues::Codes(codes) = cells.values else {
-        return Err(refusal(format!("more than {}", cells.texts.len() - 1)));
+        return Err(refusal(format!("more than {MAX_TEXTS}")));
     };
     let texts =
         cells.texts.into_iter().map(|text| Some(text.text).filter(|text| !missing.is(text)));

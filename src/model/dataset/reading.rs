@@ -10,7 +10,6 @@ use super::cells::Cells;
 use super::cells::NumberReading;
 use super::error::DatasetError;
 use super::options::DatasetOptions;
-use super::options::Wanted;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
@@ -57,13 +56,9 @@ impl Table {
         let mut cells: Vec<Cells> = kept
             .iter()
             .map(|column| {
-                let is_numeric = options.wanted(&header[*column]) == Wanted::Numeric;
+                let wanted = options.wanted(&header[*column]);
                 let has_decimal_comma = dialect.has_decimal_comma;
-                Cells::new(NumberReading {
-                    has_decimal_comma,
-                    reads_codes: is_numeric,
-                    is_forced: is_numeric,
-                })
+                Cells::new(NumberReading { has_decimal_comma, wanted })
             })
             .collect();
         let mut rows = 0;

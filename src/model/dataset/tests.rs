@@ -98,6 +98,23 @@ fn a_column_of_identifiers_is_refused_with_the_option_that_drops_it() {
 }
 
 #[test]
+fn a_column_with_too_many_texts_is_refused_with_its_rows() {
+    let named = vec!["x".to_owned()];
+    let categorical = DatasetOptions { categorical: named, ..options() };
+    let cases: [(Cell, &DatasetOptions); 3] = [
+        (|row| format!("{row}.5"), &categorical),
+        (|row| format!("customer-{row}"), &options()),
+        (|row| format!("customer-{}", row / 2), &options()),
+    ];
+    for (cell, options) in cases {
+        let cell = |row: usize| if row < 100 { String::new() } else { cell(row) };
+        let message = read_with(column(20_000, cell).as_bytes(), options).unwrap_err().to_string();
+        let said = "column `x`: more than 4096 different texts in 19900 rows";
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
 fn a_text_in_a_column_of_numbers_is_reported_with_its_line() {
     let mut content = String::from("x,churn\n");
     for row in 0..20 {

@@ -3,6 +3,8 @@
 //! A column of the design is one number or one level, in the order of the schema. The whole matrix exists
 //! only for linfa; the Newton fit asks for the numbers of a block of rows and for the level of a row.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 use ndarray::ShapeBuilder;
 
@@ -21,9 +23,20 @@ pub(crate) struct Design<'d> {
 }
 
 /// A fitted model: the log-odds are `intercept + coefficients * x`.
+#[derive(Debug)]
 pub(crate) struct Fitted {
     pub(crate) intercept: f64,
     pub(crate) coefficients: Vec<f64>,
+}
+
+impl Fitted {
+    /// The same model with the coefficients of complete categories centered.
+    pub(crate) fn centered(mut self, design: &Design<'_>) -> Self {
+        self.coefficients.push(self.intercept);
+        design.center(&mut self.coefficients);
+        self.intercept = self.coefficients.pop().unwrap_or_default();
+        self
+    }
 }
 
 /// A numeric column.
@@ -37,8 +50,12 @@ struct Numbers<'d> {
 /// A categorical column.
 struct Category<'d> {
     words: &'d Words,
-    /// The column of the design for each distinct text; `width` for a text without a level.
+    /// The column of the design for each distinct text; [`Design::no_column`] without a level.
     columns: Vec<usize>,
+    /// The columns of the design.
+    levels: Range<usize>,
+    /// Whether each row has a level.
+    is_complete: bool,
 }
 
 impl<'d> Design<'d> {
@@ -54,10 +71,12 @@ impl<'d> Design<'d> {
                 }
                 (FeatureKind::Categorical { levels }, ColumnValues::Categorical(words)) => {
                     let column = |text: &String| {
-                        levels.binary_search(text).map_or(width, |level| start + level)
+                        levels.binary_search(text).map_or(width + 1, |level| start + level)
                     };
                     let columns = words.texts().iter().map(column).collect();
-                    categories.push(Category { words, columns });
+                    let is_complete = rows.iter().all(|row| words.code(*row).is_some());
+                    let levels = start..start + levels.len();
+                    categories.push(Category { words, columns, levels, is_complete });
                 }
                 (FeatureKind::Numeric { .. }, ColumnValues::Categorical(_))
                 | (FeatureKind::Categorical { .. }, ColumnValues::Numeric(_)) => {}
@@ -87,6 +106,18 @@ impl<'d> Design<'d> {
         self.categories.len()
     }
 
+    /// Moves the mean of the coefficients of each category into the intercept, which is last. Where each
+    /// row has a level this changes no prediction, and the mean of the minimum is 0, but with a small
+    /// penalty a solver hardly feels it.
+    pub(crate) fn center(&self, weights: &mut [f64]) {
+        for Category { levels, .. } in self.categories.iter().filter(|one| one.is_complete) {
+            let own = &mut weights[levels.clone()];
+            let mean = own.iter().sum::<f64>() / own.len() as f64;
+            own.iter_mut().for_each(|weight| *weight -= mean);
+            weights[self.width] += mean;
+        }
+    }
+
     /// Fills the standardized values of one numeric feature for the rows from `start` on.
     pub(crate) fn fill_numbers(&self, index: usize, start: usize, filled: &mut [f64]) {
         let Numbers { values, mean, scale, .. } = &self.numbers[index];
@@ -96,12 +127,17 @@ impl<'d> Design<'d> {
         }
     }
 
-    /// Fills the columns that are 1 for one categorical feature and the rows from `start` on; `width` where
-    /// none is.
+    /// The place of a row without a level, after the columns and the intercept.
+    pub(crate) fn no_column(&self) -> usize {
+        self.width + 1
+    }
+
+    /// Fills the columns that are 1 for one categorical feature and the rows from `start` on;
+    /// [`Design::no_column`] where none is.
     pub(crate) fn fill_levels(&self, index: usize, start: usize, filled: &mut [usize]) {
-        let Category { words, columns } = &self.categories[index];
+        let Category { words, columns, .. } = &self.categories[index];
         for (filled, row) in filled.iter_mut().zip(&self.rows[start..]) {
-            *filled = words.code(*row).map_or(self.width, |code| columns[code]);
+            *filled = words.code(*row).map_or(self.no_column(), |code| columns[code]);
         }
     }
 

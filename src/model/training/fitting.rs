@@ -6,8 +6,11 @@
 //!
 //! The intercept is not penalized, as in scikit-learn, whose `C` is `1 / l2`. linfa minimizes it with
 //! limited-memory BFGS. For more cells than [`LINFA_CELLS`] its many passes over the whole matrix would take
-//! ten times the time and memory that are needed, so the Newton fit finds the same minimum. A test
-//! holds both against each other.
+//! ten times the time and memory that are needed, so the Newton fit finds the same minimum, unless its
+//! matrix of columns times columns is the larger one. A test holds both against each other.
+//!
+//! Where each row has a level of a category, adding to all its coefficients what is taken from the intercept
+//! changes the penalty alone. A small one hardly shows in the cost, so both solvers' results are centered.
 //!
 //! Two properties of linfa are corrected here: it treats the more frequent class as the positive one, and
 //! it reports success when it runs out of iterations, so the gradient is computed again and checked.
@@ -26,9 +29,6 @@ use super::newton;
 /// Maximum size of the matrix that linfa gets, in numbers: 32 MiB.
 const LINFA_CELLS: usize = 4 << 20;
 
-/// Maximum number of columns of a Newton fit, whose work grows with the square: 32 MiB as well.
-const NEWTON_COLUMNS: usize = 2_000;
-
 /// Newton-like steps converge in tens of iterations; thousands mean that something is wrong.
 const MAX_ITERATIONS: u64 = 5_000;
 
@@ -46,11 +46,12 @@ pub(crate) fn fit(
     l2: f64,
 ) -> Result<Fitted, TrainingError> {
     let (rows, width) = (design.rows(), design.width());
-    if rows.saturating_mul(width) <= LINFA_CELLS || width > NEWTON_COLUMNS {
-        fit_with_linfa(design.matrix(), outcomes, l2)
+    let fitted = if rows.saturating_mul(width) <= LINFA_CELLS || width > rows {
+        fit_with_linfa(design.matrix(), outcomes, l2)?
     } else {
-        newton::fit(design, outcomes, l2)
-    }
+        newton::fit(design, outcomes, l2)?
+    };
+    Ok(fitted.centered(design))
 }
 
 /// Fits with linfa.

@@ -11,8 +11,12 @@
 //! The start is the fit of a sample. `H` is the expensive part, so it is kept as long as each step with it
 //! makes the gradient ten times smaller. A step that raises both cost and gradient is halved. Rows are
 //! encoded in blocks, so that the design never exists as a whole.
+//!
+//! A step is about the distance to the minimum, so the fit ends at a tiny step. The gradient says less: with
+//! a small penalty a weight can be far off where it is nearly flat.
 
 use ndarray::Array2;
+use ndarray::ArrayView1;
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use ndarray::ShapeBuilder;
@@ -22,11 +26,14 @@ use super::design::Design;
 use super::design::Fitted;
 use super::error::TrainingError;
 
-/// Length of the gradient per row at which the fit ends.
-pub(crate) const TOLERANCE: f64 = 1e-9;
+/// Largest step at which the fit ends, relative to the largest weight if that is above 1.
+const TOLERANCE: f64 = 1e-9;
 
-/// The same for the sample, which only has to lead near the minimum.
-const SAMPLE_TOLERANCE: f64 = 1e-6;
+/// The same for the sample, which differs from all rows by far more.
+const SAMPLE_TOLERANCE: f64 = 1e-7;
+
+/// Largest step, and gradient per row, of a fit whose cost stopped falling in double precision.
+const ACCEPTED: f64 = 1e-6;
 
 /// Rows of the sample; below twice as many, all rows are used from the start.
 const SAMPLE_ROWS: usize = 50_000;
@@ -79,16 +86,21 @@ struct Slope {
 impl Problem<'_> {
     /// The weights at the minimum.
     fn minimum(&self, mut weights: Vec<f64>, tolerance: f64) -> Result<Vec<f64>, TrainingError> {
-        let rows = (self.design.rows() / self.every).max(1) as f64;
-        let mut curvature = self.no_curvature();
-        let mut now = self.pass(&weights, Some(&mut curvature));
-        let mut factor = Cholesky::new(curvature)?;
-        let mut is_fresh = true;
+        let (mut now, mut factor) = self.pass_with_curvature(&weights)?;
+        let (mut is_fresh, mut is_slow) = (true, false);
+        let mut remaining = f64::INFINITY;
         for _ in 0..MAX_PASSES {
-            if now.length <= tolerance * rows {
-                return Ok(weights);
-            }
             let mut step = factor.solve(&now.gradient);
+            self.design.center(&mut step);
+            remaining = largest(&step) / largest(&weights).max(1.0);
+            if remaining <= tolerance {
+                return self.settled(weights, remaining, &now);
+            }
+            if is_slow {
+                (now, factor) = self.pass_with_curvature(&weights)?;
+                (is_fresh, is_slow) = (true, false);
+                continue;
+            }
             let (next_weights, next) = loop {
                 let moved: Vec<f64> = weights.iter().zip(&step).map(|(w, s)| w - s).collect();
                 let there = self.pass(&moved, None);
@@ -97,69 +109,76 @@ impl Problem<'_> {
                     break (moved, there);
                 }
                 step.iter_mut().for_each(|step| *step /= 2.0);
-                if step.iter().all(|step| step.abs() < tolerance) {
-                    // Neither falls any more in double precision.
-                    return Ok(weights);
+                // NaN is not visible.
+                let is_visible = step.iter().any(|step| step.abs() >= tolerance);
+                if !is_visible {
+                    return self.settled(weights, remaining, &now);
                 }
             };
             let contraction = next.length / now.length;
             (weights, now) = (next_weights, next);
-            if contraction > GOOD_CONTRACTION && now.length > tolerance * rows {
-                if is_fresh && contraction > 0.999 && now.length <= 1e3 * tolerance * rows {
-                    return Ok(weights);
-                }
-                let mut curvature = self.no_curvature();
-                now = self.pass(&weights, Some(&mut curvature));
-                factor = Cholesky::new(curvature)?;
-                is_fresh = true;
-            } else {
-                is_fresh = false;
+            is_slow = contraction > GOOD_CONTRACTION;
+            if is_fresh && contraction > 0.999 && remaining <= ACCEPTED {
+                // Rounding errors are all that is left.
+                return self.settled(weights, remaining, &now);
             }
+            is_fresh = false;
         }
-        Err(TrainingError::NotConverged { step: now.length / rows })
+        Err(TrainingError::NotConverged { step: remaining })
     }
 
-    fn no_curvature(&self) -> Array2<f64> {
-        let width = self.design.width() + 1;
-        Array2::zeros((width, width))
+    /// The weights, if they are near the minimum: neither the step nor the gradient says otherwise.
+    fn settled(
+        &self,
+        weights: Vec<f64>,
+        step: f64,
+        slope: &Slope,
+    ) -> Result<Vec<f64>, TrainingError> {
+        let rows = (self.design.rows() / self.every).max(1) as f64;
+        let slope = slope.length / (rows + self.l2);
+        // Written so that NaN is not near.
+        let is_near = step <= ACCEPTED && slope <= ACCEPTED;
+        if is_near {
+            Ok(weights)
+        } else {
+            Err(TrainingError::NotConverged { step: step.max(slope) })
+        }
     }
 
-    /// Cost, gradient and, if asked for, the lower triangle of the second derivative.
+    fn pass_with_curvature(&self, weights: &[f64]) -> Result<(Slope, Cholesky), TrainingError> {
+        let size = self.design.no_column() + 1;
+        let mut curvature = Array2::zeros((size, size));
+        let slope = self.pass(weights, Some(&mut curvature));
+        Ok((slope, Cholesky::new(curvature, weights.len())?))
+    }
+
+    /// Cost, gradient and, if asked for, the lower triangle of the second derivative, with a row and a column
+    /// for the rows without a level at the end.
     fn pass(&self, weights: &[f64], mut curvature: Option<&mut Array2<f64>>) -> Slope {
         let width = self.design.width();
         let mut block = Block::new(self.design);
-        // A column more, for levels that training did not see.
-        let mut gradient = vec![0.0; width + 2];
-        let mut extended = curvature.is_some().then(|| Array2::zeros((width + 2, width + 2)));
-        let mut by_level = weights[..width].to_vec();
-        by_level.push(0.0);
+        let mut gradient = vec![0.0; self.design.no_column() + 1];
+        let extended = [weights, &[0.0]].concat();
         let mut cost = 0.0;
         let starts = (0..self.design.rows()).step_by(BLOCK_ROWS).step_by(self.every);
         for start in starts {
             block.fill(self.design, start);
             let end = start + block.rows;
-            cost += block.residuals(weights, &by_level, &self.outcomes[start..end]);
+            cost += block.residuals(&extended, &self.outcomes[start..end]);
             block.add_gradient(&mut gradient);
-            if let Some(extended) = &mut extended {
-                block.add_curvature(extended);
+            if let Some(curvature) = &mut curvature {
+                block.add_curvature(curvature);
             }
         }
-        // The intercept follows the levels that were not seen.
-        gradient[width] = gradient[width + 1];
-        gradient.truncate(width + 1);
+        gradient.truncate(weights.len());
         for (slope, weight) in gradient.iter_mut().zip(&weights[..width]) {
             *slope += self.l2 * weight;
             cost += 0.5 * self.l2 * weight * weight;
         }
-        if let (Some(curvature), Some(extended)) = (&mut curvature, extended) {
-            let place = |column: usize| if column == width { width + 1 } else { column };
-            for ((row, column), value) in curvature.indexed_iter_mut() {
-                let (high, low) = (place(row.max(column)), place(row.min(column)));
-                *value = extended[[high, low]];
-            }
+        if let Some(curvature) = curvature {
             (0..width).for_each(|column| curvature[[column, column]] += self.l2);
         }
-        let length = gradient.iter().map(|slope| slope * slope).sum::<f64>().sqrt();
+        let length = dot(&gradient, &gradient).sqrt();
         Slope { cost, gradient, length }
     }
 }
@@ -181,7 +200,7 @@ struct Block {
 
 impl Block {
     fn new(design: &Design<'_>) -> Self {
-        let columns: Vec<usize> = design.number_columns().chain([design.width() + 1]).collect();
+        let columns: Vec<usize> = design.number_columns().chain([design.width()]).collect();
         let size = columns.len() * BLOCK_ROWS;
         Self {
             rows: 0,
@@ -206,16 +225,15 @@ impl Block {
     }
 
     /// Computes residuals `p - y` and row weights `p (1 - p)`; returns the cost of the rows.
-    fn residuals(&mut self, weights: &[f64], by_level: &[f64], outcomes: &[bool]) -> f64 {
+    fn residuals(&mut self, weights: &[f64], outcomes: &[bool]) -> f64 {
         let odds = &mut self.residuals[..self.rows];
-        odds.fill(weights[weights.len() - 1]);
+        odds.fill(0.0);
         for (column, values) in self.columns.iter().zip(self.numbers.chunks_exact(BLOCK_ROWS)) {
-            // The column of the intercept is none of the weights'; it is in the sum already.
-            let Some(weight) = weights[..weights.len() - 1].get(*column) else { continue };
+            let weight = weights[*column];
             odds.iter_mut().zip(values).for_each(|(odds, value)| *odds += weight * value);
         }
         for levels in &self.levels {
-            odds.iter_mut().zip(levels).for_each(|(odds, level)| *odds += by_level[*level]);
+            odds.iter_mut().zip(levels).for_each(|(odds, level)| *odds += weights[*level]);
         }
         let mut cost = 0.0;
         for ((odds, weight), outcome) in odds.iter_mut().zip(&mut self.row_weights).zip(outcomes) {
@@ -297,31 +315,38 @@ impl Block {
     }
 }
 
-/// The dot product, in eight sums that the processor can add at the same time.
 fn dot(one: &[f64], other: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (ones, others) = (one.chunks_exact(8), other.chunks_exact(8));
-    let rest: f64 = ones.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b).sum();
-    for (ones, others) in ones.zip(others) {
-        for (sum, (a, b)) in sums.iter_mut().zip(ones.iter().zip(others)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f64>() + rest
+    ArrayView1::from(one).dot(&ArrayView1::from(other))
+}
+
+/// The largest absolute value; NaN if there is one.
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(
+        0.0,
+        |largest: f64, value| {
+            if value.is_nan() { f64::NAN } else { largest.max(value.abs()) }
+        },
+    )
 }
 
 /// A positive definite matrix as `L L'`.
-struct Cholesky(Array2<f64>);
+struct Cholesky {
+    lower: Array2<f64>,
+    size: usize,
+}
 
 impl Cholesky {
-    /// Factors the lower triangle in place.
-    fn new(mut matrix: Array2<f64>) -> Result<Self, TrainingError> {
+    /// Factors the lower triangle of the first rows and columns in place. A column that the ones before it
+    /// determine, up to rounding, is left out: its pivot is infinite, so its part of a solution is 0.
+    fn new(mut matrix: Array2<f64>, size: usize) -> Result<Self, TrainingError> {
+        /// A smaller pivot, relative to the diagonal, consists of rounding errors.
+        const ROUNDING: f64 = 1e-12;
         let failed = || TrainingError::Solver {
-            problem: "the second derivative is not positive definite".to_owned(),
+            problem: "the second derivative is not a number".to_owned(),
         };
         let width = matrix.ncols();
         let cells = matrix.as_slice_mut().ok_or_else(failed)?;
-        for row in 0..width {
+        for row in 0..size {
             let (above, below) = cells.split_at_mut(row * width);
             let own = &mut below[..=row];
             for column in 0..row {
@@ -330,27 +355,26 @@ impl Cholesky {
                 own[column] = (own[column] - sum) / other[column];
             }
             let square = own[row] - dot(&own[..row], &own[..row]);
-            // NaN is not positive.
-            let is_positive = square > 0.0;
-            if !is_positive {
+            if square.is_nan() {
                 return Err(failed());
             }
-            own[row] = square.sqrt();
+            let is_determined = square <= ROUNDING * own[row];
+            own[row] = if is_determined { f64::INFINITY } else { square.sqrt() };
         }
-        Ok(Self(matrix))
+        Ok(Self { lower: matrix, size })
     }
 
     /// The solution `x` of `L L' x = right`.
     fn solve(&self, right: &[f64]) -> Vec<f64> {
-        let lower = &self.0;
+        let lower = &self.lower;
         let mut x = right.to_vec();
-        for row in 0..x.len() {
+        for row in 0..self.size {
             for column in 0..row {
                 x[row] -= lower[[row, column]] * x[column];
             }
             x[row] /= lower[[row, row]];
         }
-        for row in (0..x.len()).rev() {
+        for row in (0..self.size).rev() {
             x[row] /= lower[[row, row]];
             for column in 0..row {
                 x[column] -= lower[[row, column]] * x[row];

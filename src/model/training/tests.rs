@@ -123,20 +123,45 @@ fn varied(rows: usize) -> Dataset {
 
 #[test]
 fn both_solvers_find_the_same_coefficients() {
-    // With a much smaller penalty a rare level is hardly determined, and a tiny gradient says little.
-    for (rows, l2) in [(400, 1.0), (400, 0.1), (400, 1e6), (120_000, 1.0)] {
+    for (rows, l2) in [
+        (400, 1.0),
+        (400, 0.1),
+        (400, 1e-3),
+        (400, 1e-6),
+        (400, 1e6),
+        (120_000, 1.0),
+        (120_000, 1e-9),
+    ] {
         let data = varied(rows);
         let training: Vec<usize> = (0..rows).filter(|row| row % 5 != 4).collect();
         let (schema, _) = encoding::learn_schema(&data, &training).unwrap();
         let design = Design::new(&data, &schema, &training);
         let outcomes: Vec<bool> = training.iter().map(|row| data.labels()[*row]).collect();
-        let newton = newton::fit(&design, &outcomes, l2).unwrap();
+        let newton = newton::fit(&design, &outcomes, l2).unwrap().centered(&design);
         let linfa = fitting::fit_with_linfa(design.matrix(), &outcomes, l2).unwrap();
+        let linfa = linfa.centered(&design);
         let of = |fitted: design::Fitted| [vec![fitted.intercept], fitted.coefficients].concat();
         for (index, (newton, linfa)) in of(newton).into_iter().zip(of(linfa)).enumerate() {
             let difference = (newton - linfa).abs();
             assert!(difference < 1e-6, "{rows} rows, l2 {l2}, {index}: {newton} and {linfa}");
         }
+    }
+}
+
+/// The coefficients of the levels of a category that each row has one of, at the minimum, have the sum 0.
+#[test]
+fn the_levels_of_a_complete_category_sum_to_zero() {
+    for (rows, l2) in [(400, 1.0), (400, 1e-6), (120_000, 1e-6), (250_000, 1e-9)] {
+        let data = varied(rows);
+        let training: Vec<usize> = (0..rows).filter(|row| row % 5 != 4).collect();
+        let (schema, _) = encoding::learn_schema(&data, &training).unwrap();
+        let design = Design::new(&data, &schema, &training);
+        let outcomes: Vec<bool> = training.iter().map(|row| data.labels()[*row]).collect();
+        let fitted = fitting::fit(&design, &outcomes, l2).unwrap();
+        // Three numbers, three levels of `c3`, which has blanks, and the levels of `c4`.
+        let sum: f64 = fitted.coefficients[6..].iter().sum();
+        assert!(sum.abs() < 1e-12, "{rows} rows, l2 {l2}: {sum:e}");
+        assert!(fitted.coefficients[3..6].iter().sum::<f64>().abs() > 1e-3);
     }
 }
 
