@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train calibrate external-data fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench bench-train calibrate fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -49,12 +49,6 @@ bench-train: build .venv/ready ## Compare training on a million rows with pandas
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
-
-external-data: ## Run the tests that need data outside the repository: TELCO_CSV=FILE SCIPY_TABLE=FILE
-	@for file in "$(TELCO_CSV)" "$(SCIPY_TABLE)"; do \
-	  if [[ ! -f "$$file" ]]; then echo "external-data: \"$$file\" is not a file; set TELCO_CSV and SCIPY_TABLE"; exit 1; fi; done
-	SERIN_TELCO_CSV="$(abspath $(TELCO_CSV))" SERIN_SCIPY_TABLE="$(abspath $(SCIPY_TABLE))" \
-	  $(CARGO) test --locked --test telco --test stats_reference -- --ignored
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

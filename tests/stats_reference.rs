@@ -30,9 +30,6 @@ mod generated;
 #[path = "stats_reference/rates.rs"]
 mod rates;
 
-#[path = "stats_reference/golden.rs"]
-mod golden;
-
 #[test]
 fn moments_are_the_exactly_rounded_ones() {
     for case in cases("samples") {

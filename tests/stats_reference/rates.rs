@@ -5,6 +5,7 @@ use serin::stats::ProportionDifference;
 use serin::stats::ProportionPower;
 use serin::stats::benjamini_hochberg;
 use serin::stats::clopper_pearson_interval;
+use serin::stats::e_benjamini_hochberg;
 use serin::stats::fisher_exact_two_sided;
 use serin::stats::holm;
 use serin::stats::wilson_interval;
@@ -49,6 +50,22 @@ fn several_tests_at_once_agree_with_statsmodels() {
             }
         }
     }
+}
+
+/// Of the e-values 1/p the e-BH procedure rejects those whose adjusted p-value is at most alpha.
+#[test]
+fn e_values_of_p_values_are_rejected_with_them() {
+    let mut rejections = 0;
+    for case in cases("multiplicity") {
+        let ln_e_values: Vec<f64> = numbers(&case["p"]).iter().map(|p| -p.ln()).collect();
+        let adjusted = numbers(&case["benjamini_hochberg"]);
+        for alpha in [0.01, 0.05, 0.2] {
+            let expected: Vec<bool> = adjusted.iter().map(|p| *p <= alpha).collect();
+            assert_eq!(e_benjamini_hochberg(&ln_e_values, alpha).unwrap(), expected, "{case}");
+            rejections += expected.iter().filter(|rejected| **rejected).count();
+        }
+    }
+    assert!(rejections > 50, "{rejections}");
 }
 
 #[test]
