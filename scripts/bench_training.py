@@ -2,8 +2,9 @@
 
 The data is made here with a fixed seed: 24 columns of numbers (some blank), 6 of words with 4 to 9 levels, and a
 target drawn from a logistic model of some of them. scikit-learn reads the file, imputes, standardizes, one-hot
-encodes, fits LogisticRegression(lbfgs) to the same gradient tolerance as serin, and evaluates on a holdout of the
-same size. Both numbers are of the whole process, imports included.
+encodes, fits LogisticRegression, and evaluates on a holdout of the same size. Its solver is lbfgs, the default, or
+newton-cholesky, which it recommends for many more rows than columns. Both numbers are of the whole process, imports
+included.
 
     .venv/bin/python scripts/bench_training.py target/release/serin [--rows 1000000] [--rounds 3]
 """
@@ -18,8 +19,12 @@ from pathlib import Path
 
 NUMBERS, WORDS = 24, (4, 5, 6, 7, 8, 9)
 
-# The tolerance of serin's fit (src/model/training/newton.rs): length of the gradient per row.
+# The tolerance of serin's fit (src/model/training/newton.rs), which is the remaining step; scikit-learn's is the
+# largest gradient per row, whose step is several times larger.
 TOLERANCE = 1e-9
+
+# The solvers of scikit-learn, each with serin's tolerance and with its own default.
+PEERS = [(solver, tolerance) for solver in ("lbfgs", "newton-cholesky") for tolerance in (TOLERANCE, 1e-4)]
 
 PEER = """
 import sys
@@ -40,7 +45,8 @@ encoder = make_column_transformer(
     (make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include="number")),
     (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
 )
-model = make_pipeline(encoder, LogisticRegression(C=1.0, tol=float(sys.argv[2]), max_iter=10000))
+logistic = LogisticRegression(C=1.0, tol=float(sys.argv[2]), max_iter=10000, solver=sys.argv[3])
+model = make_pipeline(encoder, logistic)
 model.fit(train, y_train)
 p = model.predict_proba(test)[:, 1]
 print(f"AUC {roc_auc_score(y_test, p):.4f}, log-loss {log_loss(y_test, p):.4f}")
@@ -99,11 +105,10 @@ def main():
         print(f"{data.stat().st_size / 1e6:.0f} MB, {args.rounds} rounds, each tool in turn", flush=True)
         serin = [args.serin, "train", "--data", str(data), "--target", "churned", "--positive", "yes"]
         serin += ["--out", str(Path(folder) / "model.bin")]
-        peers = {
-            "serin": serin,
-            f"scikit-learn, tol={TOLERANCE:g}": [sys.executable, "-c", PEER, str(data), str(TOLERANCE)],
-            "scikit-learn, its default tol=1e-4": [sys.executable, "-c", PEER, str(data), "1e-4"],
-        }
+        peers = {"serin": serin}
+        for solver, tolerance in PEERS:
+            command = [sys.executable, "-c", PEER, str(data), f"{tolerance:g}", solver]
+            peers[f"scikit-learn, {solver}, tol={tolerance:g}"] = command
         # One thread each: CPU time then compares work and not the spinning of idle threads.
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         measured = {name: [] for name in peers}
@@ -112,15 +117,15 @@ def main():
                 measured[name].append(run(command))
     median = lambda values: sorted(values)[len(values) // 2]
     rows = {name: [median([one[i] for one in runs]) for i in (1, 2)] for name, runs in measured.items()}
-    print(f"{'':36} {'CPU s':>7} {'peak MB':>8} {'CPU ratio':>10} {'memory ratio':>13}")
+    print(f"{'':40} {'CPU s':>7} {'peak MB':>8} {'CPU ratio':>10} {'memory ratio':>13}")
     for name, (cpu, memory) in rows.items():
         text = measured[name][0][0]
         quality = [re.search(what + r"\s+(\d\.\d+)", text).group(1) for what in ("AUC", "log-loss")]
         ratios = f"{rows['serin'][0] / cpu:10.2f} {rows['serin'][1] / memory:13.2f}"
-        print(f"{name:36} {cpu:7.2f} {memory:8.0f} {ratios}   AUC {quality[0]}, log-loss {quality[1]}")
-    equal = rows[f"scikit-learn, tol={TOLERANCE:g}"]
-    met = rows["serin"][0] <= equal[0] and rows["serin"][1] <= equal[1]
-    print("goal (both ratios at most 1.0 at equal tolerance):", "met" if met else "missed")
+        print(f"{name:40} {cpu:7.2f} {memory:8.0f} {ratios}   AUC {quality[0]}, log-loss {quality[1]}")
+    others = [rows[name] for name in peers if name != "serin"]
+    met = all(ours <= theirs for other in others for ours, theirs in zip(rows["serin"], other))
+    print("goal (every ratio at most 1.0):", "met" if met else "missed")
     sys.exit(0 if met else 1)
 
 

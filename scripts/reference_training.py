@@ -45,17 +45,19 @@ def made():
 
 
 def encoded(columns, train):
-    """The design matrix, its columns in serin's order."""
-    design = []
+    """The design matrix, its columns in serin's order, and the term of each: feature and level."""
+    design, terms = [], []
     for name, values in columns.items():
         if name in LEVELS:
             seen = sorted({values[row] for row in train} - {""})
             design += [[float(value == level) for value in values] for level in seen]
+            terms += [[name, level] for level in seen]
         else:
             numbers = numpy.array([float(value or "nan") for value in values])
             numbers[numpy.isnan(numbers)] = numpy.nanmean(numbers[train])
             design.append((numbers - numbers[train].mean()) / numbers[train].std())
-    return numpy.array(design).T
+            terms.append([name, None])
+    return numpy.array(design).T, terms
 
 
 def main():
@@ -65,9 +67,9 @@ def main():
     (FOLDER / "training.csv").write_text("\n".join(lines) + "\n")
     train = [row for row in range(ROWS) if row % 5 != 4]
     test = [row for row in range(ROWS) if row % 5 == 4]
-    x = encoded(columns, train)
+    x, terms = encoded(columns, train)
     fits = []
-    for l2 in (0.1, 1.0, 30.0):
+    for l2 in (1e-4, 0.1, 1.0, 30.0):
         model = LogisticRegression(C=1 / l2, tol=1e-12, max_iter=100_000, solver="newton-cholesky")
         model.fit(x[train], churned[train])
         p = model.predict_proba(x[test])[:, 1]
@@ -80,7 +82,7 @@ def main():
             "log_loss": log_loss(churned[test], p),
             "brier": brier_score_loss(churned[test], p),
         })
-    written = {"scikit_learn": sklearn.__version__, "fits": fits}
+    written = {"scikit_learn": sklearn.__version__, "terms": terms, "fits": fits}
     (FOLDER / "training.json").write_text(json.dumps(written, indent=1) + "\n")
 
 

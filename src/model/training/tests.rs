@@ -1,9 +1,15 @@
 //! What training promises beyond its figures.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use super::super::dataset::Column;
 use super::super::dataset::ColumnValues;
+use super::super::dataset::DatasetOptions;
+use super::design::Fitted;
 use super::random::Stream;
 use super::*;
+use crate::model::artifact::card;
 use crate::model::artifact::codec;
 use crate::model::training::synthetic;
 
@@ -140,7 +146,7 @@ fn both_solvers_find_the_same_coefficients() {
         let newton = newton::fit(&design, &outcomes, l2).unwrap().centered(&design);
         let linfa = fitting::fit_with_linfa(design.matrix(), &outcomes, l2).unwrap();
         let linfa = linfa.centered(&design);
-        let of = |fitted: design::Fitted| [vec![fitted.intercept], fitted.coefficients].concat();
+        let of = |fitted: Fitted| [vec![fitted.intercept], fitted.coefficients].concat();
         for (index, (newton, linfa)) in of(newton).into_iter().zip(of(linfa)).enumerate() {
             let difference = (newton - linfa).abs();
             assert!(difference < 1e-6, "{rows} rows, l2 {l2}, {index}: {newton} and {linfa}");
@@ -162,6 +168,81 @@ fn the_levels_of_a_complete_category_sum_to_zero() {
         let sum: f64 = fitted.coefficients[6..].iter().sum();
         assert!(sum.abs() < 1e-12, "{rows} rows, l2 {l2}: {sum:e}");
         assert!(fitted.coefficients[3..6].iter().sum::<f64>().abs() > 1e-3);
+    }
+}
+
+/// A term of the sum: feature and level.
+type TermName = (String, Option<String>);
+
+/// The weights of a fit to all rows but every fifth, by name; the intercept has no name.
+fn weights(
+    data: &Dataset,
+    outcome: impl Fn(bool) -> bool,
+    fit: impl Fn(&Design<'_>, &[bool]) -> Fitted,
+) -> BTreeMap<TermName, f64> {
+    let rows = split(data.labels(), Holdout::Every(5), 0).training;
+    let (schema, _) = encoding::learn_schema(data, &rows).unwrap();
+    let design = Design::new(data, &schema, &rows);
+    let outcomes: Vec<bool> = rows.iter().map(|row| outcome(data.labels()[*row])).collect();
+    let fitted = fit(&design, &outcomes).centered(&design);
+    let terms = card::coefficients(&schema, &fitted.coefficients).into_iter();
+    let terms = terms.map(|term| ((term.feature, term.level), term.weight));
+    terms.chain([((String::new(), None), fitted.intercept)]).collect()
+}
+
+fn assert_same(found: &BTreeMap<TermName, f64>, expected: &BTreeMap<TermName, f64>) {
+    assert!(found.keys().eq(expected.keys()), "{found:?} {expected:?}");
+    for (name, found) in found {
+        assert!((found - expected[name]).abs() < 1e-6, "{name:?}: {found}, {}", expected[name]);
+    }
+}
+
+#[test]
+fn swapped_classes_flip_every_sign_and_permuted_columns_change_nothing() {
+    let data = varied(2_000);
+    let columns: Vec<Column> = data.columns().iter().rev().cloned().collect();
+    let labels = data.labels().to_vec();
+    let reversed = Dataset::new("rows".into(), "y".into(), "1".into(), columns, labels).unwrap();
+    let newton = |design: &Design<'_>, rows: &[bool]| newton::fit(design, rows, 1e-3).unwrap();
+    let linfa = |design: &Design<'_>, rows: &[bool]| {
+        fitting::fit_with_linfa(design.matrix(), rows, 1e-3).unwrap()
+    };
+    for fit in [&newton as &dyn Fn(&Design<'_>, &[bool]) -> Fitted, &linfa] {
+        let expected = weights(&data, |outcome| outcome, fit);
+        let mut swapped = weights(&data, |outcome| !outcome, fit);
+        swapped.values_mut().for_each(|weight| *weight = -*weight);
+        assert_same(&swapped, &expected);
+        assert_same(&weights(&reversed, |outcome| outcome, fit), &expected);
+    }
+}
+
+/// What `scripts/reference_training.py` writes.
+#[derive(serde::Deserialize)]
+struct Reference {
+    terms: Vec<TermName>,
+    fits: Vec<ReferenceFit>,
+}
+
+#[derive(serde::Deserialize)]
+struct ReferenceFit {
+    l2: f64,
+    intercept: f64,
+    coefficients: Vec<f64>,
+}
+
+#[test]
+fn newton_finds_the_coefficients_of_scikit_learn() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    let text = std::fs::read_to_string(folder.join("training.json")).unwrap();
+    let Reference { terms, fits } = serde_json::from_str(&text).unwrap();
+    let options = DatasetOptions { target: "churned".into(), ..DatasetOptions::default() };
+    let data = Dataset::from_csv(&folder.join("training.csv"), &options).unwrap();
+    assert!(fits.iter().any(|fit| fit.l2 < 1e-3));
+    for ReferenceFit { l2, intercept, coefficients } in fits {
+        let expected = terms.iter().cloned().zip(coefficients);
+        let expected = expected.chain([((String::new(), None), intercept)]).collect();
+        let newton = |design: &Design<'_>, rows: &[bool]| newton::fit(design, rows, l2).unwrap();
+        assert_same(&weights(&data, |outcome| outcome, newton), &expected);
     }
 }
 
