@@ -52,6 +52,18 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
+fn the_exit_code_is_the_decision_even_if_the_reader_of_the_output_is_gone() {
+    let folder = folder();
+    let mut command = executable::serin(folder.path());
+    command.args(["analyze", "high.txt", "low.txt"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
 fn the_exit_code_is_the_decision() {
     let folder = folder();
     for (arguments, code, word) in [

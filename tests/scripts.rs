@@ -93,6 +93,18 @@ fn the_demonstration_of_a_slow_region_holds_the_canary_and_names_the_region() {
     assert!(text.contains("checks passed"), "{text}");
 }
 
+#[test]
+fn a_demonstration_whose_reader_is_gone_ends_quietly_and_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serin(folder.path());
+    command.args(["demo", "--scenario", "healthy"]).env("TMPDIR", folder.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", output_text(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 fn assert_fails(script: &str, output: &Output, expected: &str) {
     let text = output_text(output);
     assert!(!output.status.success(), "{script} passed and should have failed: {text}");

@@ -118,11 +118,15 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         let server = Server::start(&models, &folder, scenario.segments())?;
         let client = Client::new(&server.url, None);
         let mut story = Story { client, requests: args.requests, failed: 0, checks: 0 };
-        scenario.play(&mut story, args)?;
+        let played = scenario.play(&mut story, args);
         (failed, checks) = (failed + story.failed, checks + story.checks);
         // Open connections would keep the server from stopping.
         drop(story);
         server.stop()?;
+        if show::reader_is_gone() {
+            break;
+        }
+        played?;
     }
     if failed == 0 {
         outln!("\n{}", styled(show::GOOD, format!("All {checks} checks passed.")));

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::io::Write as _;
 use std::process;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
@@ -39,23 +41,32 @@ macro_rules! outln {
 }
 pub(crate) use outln;
 
-/// Prints to standard output. If it cannot be written (a full disk), the process ends with an error message; if
-/// the reader is gone (`| head`), it ends quietly.
+/// Whether the reader of standard output is gone.
+static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output. If it cannot be written (a full disk), the process ends with an error message. If
+/// the reader is gone (`| head`), the rest of the output is dropped, and the command ends with its own exit code.
 pub fn print(text: fmt::Arguments<'_>) {
+    if reader_is_gone() {
+        return;
+    }
     let mut stdout = anstream::stdout().lock();
-    if let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
-        process::exit(after(&error));
+    match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            READER_IS_GONE.store(true, Ordering::Relaxed);
+        }
+        Err(error) => {
+            // There is nowhere left to report an error of standard error.
+            let _ = writeln!(anstream::stderr(), "serin: cannot write to standard output: {error}");
+            process::exit(USAGE_ERROR.into());
+        }
     }
 }
 
-/// The exit code after an error of standard output.
-fn after(error: &io::Error) -> i32 {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return 0;
-    }
-    // There is nowhere left to report an error of standard error.
-    let _ = writeln!(anstream::stderr(), "serin: cannot write to standard output: {error}");
-    USAGE_ERROR.into()
+/// Whether the reader of standard output is gone, so that a command without another purpose can end.
+pub fn reader_is_gone() -> bool {
+    READER_IS_GONE.load(Ordering::Relaxed)
 }
 
 /// A text in a style.

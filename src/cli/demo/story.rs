@@ -75,7 +75,14 @@ impl Story {
     /// # Errors
     /// When the server does not answer.
     pub fn status(&self) -> anyhow::Result<Status> {
+        self.ensure_reader()?;
         self.client.get("/admin/status")?.done()
+    }
+
+    /// Ends the scenario if the reader of its output is gone.
+    fn ensure_reader(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!show::reader_is_gone(), "the reader of standard output is gone");
+        Ok(())
     }
 
     /// Checks that a command is refused.
@@ -93,6 +100,7 @@ impl Story {
     /// # Errors
     /// When the server does not answer.
     pub fn predict(&self, body: &Value) -> anyhow::Result<Option<Predicted>> {
+        self.ensure_reader()?;
         let reply = self.client.post("/predict", body)?;
         if reply.ok { reply.done().map(Some) } else { Ok(None) }
     }

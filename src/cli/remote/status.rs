@@ -52,6 +52,9 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         }
         out!("{CLEAR}");
         page.print();
+        if show::reader_is_gone() {
+            return Ok(ExitCode::SUCCESS);
+        }
         std::thread::sleep(Duration::from_secs(1));
     }
 }
