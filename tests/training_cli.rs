@@ -152,8 +152,10 @@ fn bad_options_end_with_two_and_name_the_allowed_range() {
     // Options and output are checked first: the data does not exist.
     for (option, expected) in [
         (["--l2", "1e12"], "l2: 1e12 is out of range"),
-        (["--out", "."], "--out: . is a folder; name a file in it"),
-        (["--out", "rows.csv/model.bin"], "--out: cannot write rows.csv/model.bin"),
+        (["--out", "."], "--out: . cannot be written: it is a folder; name a file in it"),
+        (["--out", "rows.csv/model.bin"], "--out: rows.csv/model.bin cannot be written: failed to"),
+        (["--out", "a/b/c.bin/"], "absent.csv: cannot be read"),
+        (["--out", "model.bin"], "absent.csv: cannot be read"),
     ] {
         let fixed = ["train", "--data", "absent.csv", "--target", "churn"];
         let ended = serin(folder.path(), &[&fixed[..], &option].concat());

@@ -16,7 +16,10 @@ fn examples(command: &str) -> &'static [&'static str] {
             "serin train",
             "serin train --data customers.csv --target Churn --positive Yes --drop customerID --out models/churn_v1.bin",
         ],
-        "inspect" => &["serin inspect models/churn_v1.bin"],
+        "inspect" => &[
+            "serin inspect models/churn_v1.bin",
+            "serin inspect models/churn_v1.bin models/churn_v2.bin --data november.csv",
+        ],
         "analyze" => &[
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better",
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better --margin 5%",

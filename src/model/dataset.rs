@@ -74,8 +74,8 @@ impl Dataset {
         let mut columns = Vec::with_capacity(table.columns.len());
         for (name, cells) in table.columns {
             let wanted = options.wanted(&name);
-            let column = kinds::column(name, cells, wanted, &options.missing, &mut warnings)?;
-            columns.push(target.labeled_rows(column)?);
+            let column = kinds::column(name, cells, wanted, options, &mut warnings)?;
+            columns.push(target.labeled_rows(column, options)?);
         }
         let name = options.target.clone();
         let mut dataset = Self::new(source, name, target.positive, columns, target.labels)?;

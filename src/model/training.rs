@@ -35,6 +35,7 @@ pub use super::training::holdout_split::Holdout;
 use super::training::holdout_split::split;
 use crate::text::fields::FieldError;
 use crate::text::lists::listed;
+use crate::text::numbers::exact;
 
 /// Number of probes: enough that several use each coefficient of an ordinary model.
 const PROBES: usize = 16;
@@ -148,9 +149,7 @@ fn in_range(
     if is_allowed {
         return Ok(());
     }
-    // Short, also for 1e308.
-    let shown = if value.abs() >= 1e9 { format!("{value:e}") } else { value.to_string() };
-    Err(FieldError::out_of_range(option, shown, allowed).into())
+    Err(FieldError::out_of_range(option, exact(value), allowed).into())
 }
 
 /// The labels of a part, which must contain both classes.

@@ -17,14 +17,43 @@ const MAX_LINKS: usize = 40;
 
 /// A file that could not be written.
 #[derive(Debug, Error)]
-#[error(
-    "cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
-)]
-pub struct WriteError {
-    /// What failed.
-    pub step: &'static str,
-    /// The system's reason.
-    pub cause: io::Error,
+pub enum WriteError {
+    /// The path is a folder.
+    #[error("cannot be written: it is a folder; name a file in it")]
+    Folder,
+    /// A step failed.
+    #[error(
+        "cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
+    )]
+    Step {
+        /// What failed.
+        step: &'static str,
+        /// The system's reason.
+        cause: io::Error,
+    },
+}
+
+/// What is wrong with a step.
+fn failed(step: &'static str) -> impl Fn(io::Error) -> WriteError {
+    move |cause| WriteError::Step { step, cause }
+}
+
+/// Whether [`write_whole`] can write here, for a command that takes long until it does. Changes nothing.
+///
+/// # Errors
+///
+/// [`WriteError`] names the step that would fail.
+pub fn check_whole(path: &Path) -> Result<(), WriteError> {
+    let path = &followed(path).map_err(failed("follow the link"))?;
+    if path.is_dir() {
+        return Err(WriteError::Folder);
+    }
+    if is_stream(path) {
+        return Ok(());
+    }
+    let temporary = temporary_path(path);
+    File::create_new(&temporary).map_err(failed("create a temporary file"))?;
+    fs::remove_file(&temporary).map_err(failed("remove a temporary file"))
 }
 
 /// Writes a file so that a reader finds the old content or the new, never a part: a temporary file in the
@@ -35,7 +64,6 @@ pub struct WriteError {
 ///
 /// [`WriteError`] names the step; the temporary file is then removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |step| move |cause| WriteError { step, cause };
     let path = &followed(path).map_err(failed("follow the link"))?;
     if is_stream(path) {
         let mut stream = OpenOptions::new().write(true).open(path).map_err(failed("open"))?;
@@ -51,7 +79,6 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 }
 
 fn replace(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |step| move |cause| WriteError { step, cause };
     let mut file = File::create_new(temporary).map_err(failed("create a temporary file"))?;
     file.write_all(bytes).map_err(failed("write"))?;
     file.sync_all().map_err(failed("flush to disk"))?;
@@ -137,9 +164,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("loop");
         symlink("loop", &path).unwrap();
-        assert_eq!(write_whole(&path, b"x").unwrap_err().step, "follow the link");
-        fs::create_dir(folder.path().join("inner")).unwrap();
-        assert!(write_whole(&folder.path().join("inner"), b"x").is_err());
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        for refused in [write_whole(&path, b"x"), check_whole(&path)] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("failed to follow the link"), "{refused}");
+        }
+        assert!(write_whole(&inner, b"x").is_err());
+        assert!(check_whole(&inner).unwrap_err().to_string().contains("it is a folder"));
+    }
+
+    #[test]
+    fn a_check_finds_what_writing_would_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        symlink("absent/target", &link).unwrap();
+        check_whole(&file).unwrap();
+        fs::write(&file, "kept").unwrap();
+        check_whole(&file).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        check_whole(Path::new("/dev/null")).unwrap();
+        for path in [&link, &file.join("below"), &folder.path().join("absent/file")] {
+            assert!(check_whole(path).is_err() && write_whole(path, b"x").is_err(), "{path:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

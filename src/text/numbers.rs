@@ -63,6 +63,21 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A number as it was given, or nearly: all digits that tell it from others, with an exponent if it is tiny
+/// or huge.
+///
+/// ```
+/// use serin::text::numbers::exact;
+/// assert_eq!(exact(0.05), "0.05");
+/// assert_eq!(exact(15.0), "15");
+/// assert_eq!(exact(1e-300), "1e-300");
+/// assert_eq!(exact(1e12), "1e12");
+/// ```
+pub fn exact(value: f64) -> String {
+    let is_short = value == 0.0 || (1e-5..1e9).contains(&value.abs());
+    if is_short { value.to_string() } else { format!("{value:e}") }
+}
+
 /// A share as a percentage, without the rounding error of the multiplication.
 pub fn percent(share: f64) -> f64 {
     (share * 1e8).round() / 1e6

@@ -19,13 +19,17 @@ use crate::text::fields;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
+use crate::text::tables::dialect::DecimalSigns;
 use crate::text::tables::dialect::Dialect;
 use crate::text::tables::encoding::Encoding;
 use crate::text::tables::encoding::decoded;
-use crate::text::tables::number::plain;
+use crate::text::tables::number::number;
 
 /// The name of standard input.
 pub const STANDARD_INPUT: &str = "-";
+
+/// Maximum length of a text, packed or not: tens of millions of numbers.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// A file that was read, or standard input.
 pub struct TextFile {
@@ -47,8 +51,11 @@ pub fn read(path: &str) -> anyhow::Result<TextFile> {
     };
     let mut bytes = Vec::new();
     decoded
-        .and_then(|mut text| text.reader.read_to_end(&mut bytes))
+        .and_then(|text| text.reader.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {shown}; check the path and its permissions"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        bail!("{shown}: more than {} MiB of text; compare a sample of it", MAX_BYTES >> 20);
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
         anyhow::anyhow!("{shown}: line {line}: not UTF-8 text; save the file as UTF-8")
@@ -125,6 +132,7 @@ fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
     let start = |at: &csv::Position| at.byte() as usize + dialect.preamble;
     let mut chosen: Option<Chosen> = None;
     let mut values = Vec::new();
+    let mut signs = DecimalSigns::default();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| refusal(text, dialect, error))? {
         let line = || record.position().map_or(1, |at| line_at(text.as_bytes(), start(at)));
@@ -145,7 +153,18 @@ fn of_lines(text: &str, column: Option<&str>) -> anyhow::Result<Vec<f64>> {
         if field.is_empty() {
             bail!("{}: the value is blank; correct or delete the line", place());
         }
-        let read = plain(field, dialect.has_decimal_comma).or_else(|| field.parse().ok());
+        signs.see(field, || line() as u64);
+        if let Some([(first, line), (other, other_line)]) = signs.both() {
+            bail!(
+                "line {line}{} has {}, and {} in line {other_line}; write the numbers with one decimal sign",
+                chosen.named(),
+                quoted(first),
+                quoted(other)
+            );
+        }
+        // NaN and inf are numbers out of range.
+        let of_text = || field.parse().ok().filter(|number: &f64| !number.is_finite());
+        let read = number(field, dialect.has_decimal_comma).map(|read| read.0).or_else(of_text);
         let number = read.with_context(|| {
             format!("{}: {} is not a number; use for example 0.87 or 1e-3", place(), quoted(field))
         })?;
@@ -165,7 +184,7 @@ impl Chosen {
     /// The column with this name or this position from 1, or the only one.
     fn new(first: &StringRecord, column: Option<&str>, dialect: Dialect) -> anyhow::Result<Chosen> {
         let is_number = |field: &str| {
-            field.parse::<f64>().is_ok() || plain(field, dialect.has_decimal_comma).is_some()
+            field.parse::<f64>().is_ok() || number(field, dialect.has_decimal_comma).is_some()
         };
         // A blank field is not a value, but pandas leaves the index of a Series without a name.
         let has_names = first.iter().any(|field| !is_number(field));
@@ -258,6 +277,9 @@ mod tests {
             ("0.5\n-1\n2e3\n", None),
             ("0.5\r\n\r\n-1\r\n2e3", None),
             ("sep=;\nid;score\na;0,5\nb;-1\nc;2000,0\n", Some("score")),
+            ("id;score\na;0,5\nb;-1\nc;2.000\n", Some("score")),
+            ("id;score\na;0,5\nb;-1,0\nc;2.000,00 €\n", Some("score")),
+            ("id;score\na;0.5\nb;-1\nc;2,000\n", Some("score")),
             ("score\n0.5\n-1\n2e3\n", Some("score")),
             ("[0.5, -1, 2e3]", None),
             ("\n [0.5,\n -1, 2000.0]\n", None),
@@ -306,6 +328,11 @@ mod tests {
                 "`v` occurs more than once; choose one by its position, 1 to 2",
             ),
             ("sep=;\na;b\n1;2\n3\n", Some("a"), "line 4 has 1 fields"),
+            (
+                "a;b\n1;1,5\n2;1,25\n3;1.5\n",
+                Some("b"),
+                "line 2, column `b` has `1,5`, and `1.5` in line 4; write the numbers with one",
+            ),
             ("[1, \"2\"]", None, "[1]: \"2\" is not a number"),
             ("[1, null]", None, "[1]: null is not a number"),
             ("[1, NaN]", None, "[1]: expected value"),

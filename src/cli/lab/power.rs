@@ -19,6 +19,7 @@ use crate::stats::ProportionPower;
 use crate::stats::SampleSizes;
 use crate::stats::TwoSamplePower;
 use crate::stats::power_at;
+use crate::text::numbers::exact;
 use crate::text::numbers::percent;
 
 /// The flags of `serin power`.
@@ -117,7 +118,7 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         Plan::Latency(_) => "samples",
         Plan::Failures(_) => "requests",
     };
-    outln!("{question} with probability {} at level {}:", args.power, args.alpha);
+    outln!("{question} with probability {} at level {}:", exact(args.power), exact(args.alpha));
     outln!(
         "  equal groups   {} {unit} each (power {:.1} %)",
         show::styled(show::STRONG, equal.canary_ceil),
@@ -149,12 +150,12 @@ impl PowerArgs {
     fn of_latency(&self) -> anyhow::Result<(Plan, String)> {
         let PowerArgs { alpha, power, std_ms, .. } = *self;
         if !(std_ms > 0.0 && std_ms.is_finite()) {
-            bail!("--std-ms: {std_ms} is out of range; use a number above 0");
+            bail!("--std-ms: {} is out of range; use a number above 0", exact(std_ms));
         }
         let (distance, question) = match &self.margin {
             None => {
                 let slowdown = self.difference_ms.unwrap_or(10.0);
-                (slowdown, format!("To detect a slowdown of {slowdown} ms"))
+                (slowdown, format!("To detect a slowdown of {} ms", exact(slowdown)))
             }
             Some(text) => {
                 let margin: f64 = text.trim().parse().map_err(|_| {
@@ -163,13 +164,14 @@ impl PowerArgs {
                     )
                 })?;
                 let slowdown = self.difference_ms.unwrap_or(0.0);
+                let [shown, real] = [margin, slowdown].map(exact);
                 if slowdown >= margin {
                     bail!(
-                        "--margin: {margin} is out of range; use more than the real slowdown of {slowdown} ms"
+                        "--margin: {shown} is out of range; use more than the real slowdown of {real} ms"
                     );
                 }
                 let question = format!(
-                    "To show that the canary is slower by less than {margin} ms, if it is {slowdown} ms slower"
+                    "To show that the canary is slower by less than {shown} ms, if it is {real} ms slower"
                 );
                 (margin - slowdown, question)
             }
@@ -177,8 +179,10 @@ impl PowerArgs {
         let effect_size = distance / std_ms;
         let (allocation_ratio, alternative) = (1.0, self.alternative());
         let plan = TwoSamplePower { effect_size, alpha, power, allocation_ratio, alternative };
-        let question =
-            format!("{question} (standard deviation {std_ms} ms, effect size {effect_size:.3})");
+        let question = format!(
+            "{question} (standard deviation {} ms, effect size {effect_size:.3})",
+            exact(std_ms)
+        );
         Ok((Plan::Latency(plan), question))
     }
 
@@ -229,7 +233,7 @@ impl PowerArgs {
         if weight.share() <= 0.0 || weight.share() >= 1.0 {
             bail!(
                 "--traffic: {} leaves a track empty; use more than 0 and less than 100",
-                self.traffic
+                exact(self.traffic)
             );
         }
         Ok(weight)

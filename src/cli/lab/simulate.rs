@@ -7,11 +7,10 @@ mod report;
 mod traffic;
 mod work;
 
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
 use clap::Args;
 use clap::ValueEnum;
@@ -35,6 +34,8 @@ use crate::cli::show;
 use crate::simulation::Scenario;
 use crate::simulation::strict_policy;
 use crate::simulation::study::Study;
+use crate::text::files::check_whole;
+use crate::text::files::write_whole;
 
 /// The flags of `serin simulate`.
 #[derive(Args, Debug)]
@@ -110,7 +111,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let runs = if regression.is_some() { 2 } else { 1 };
     work::affordable(&healthy, args.replications, runs)?;
     if let Some(path) = &args.svg {
-        writable(path)?;
+        check_whole(path).map_err(|error| anyhow!("--svg: {} {error}", path.display()))?;
     }
 
     let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
@@ -139,8 +140,8 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         report.print();
     }
     if let Some(path) = &args.svg {
-        std::fs::write(path, picture::svg(&report))
-            .with_context(|| format!("cannot write {}; check --svg", path.display()))?;
+        write_whole(path, picture::svg(&report).as_bytes())
+            .map_err(|error| anyhow!("--svg: {} {error}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -189,16 +190,4 @@ fn all_simulated(mut policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
         );
     }
     Ok(policy)
-}
-
-/// Checked before the work starts.
-fn writable(path: &Path) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if path.is_dir() || !folder.is_dir() {
-        bail!("--svg: {} cannot be written; use a file in an existing folder", path.display());
-    }
-    Ok(())
 }

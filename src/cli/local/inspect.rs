@@ -1,4 +1,8 @@
-//! `serin inspect`: contents of a model file.
+//! `serin inspect`: contents of a model file, or two of them compared.
+
+mod cards;
+mod on_data;
+mod paired;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -22,31 +26,48 @@ const COEFFICIENTS: usize = 12;
 /// Maximum number of levels printed for a category.
 const LEVELS: usize = 6;
 
-/// Check a model file and print its card: training data, quality, features, coefficients.
+/// Check a model file and print its card: training data, quality, features, coefficients. Of two files print
+/// what differs.
 #[derive(Args, Clone, Debug)]
 pub struct InspectArgs {
-    /// Model file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// Model file, or two to compare.
+    #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
+    pub files: Vec<PathBuf>,
+
+    /// Measure quality on the rows of this CSV file, and the difference between two models row by row. Use
+    /// rows that neither was trained on.
+    #[arg(long, value_name = "CSV")]
+    pub data: Option<PathBuf>,
 
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Loads the file, which checks it in full, and prints its card.
+/// Loads the files, which checks them in full, and prints what they contain.
 ///
 /// # Errors
 ///
-/// When the file is not a valid model file.
+/// When a file is not a valid model file, or the data is not of the models.
 pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let artifact =
-        Artifact::read(&args.file).with_context(|| format!("inspect {}", args.file.display()))?;
-    let card = artifact.card();
-    if args.json {
-        show::json(card)?;
-    } else {
-        outln!("{}\n{}", summary(&args.file, card), details(card));
+    let read = |path: &PathBuf| -> anyhow::Result<(PathBuf, Artifact)> {
+        let model = Artifact::read(path).with_context(|| format!("inspect {}", path.display()))?;
+        Ok((path.clone(), model))
+    };
+    let models = args.files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    match (&models[..], &args.data) {
+        (models, Some(data)) => on_data::print(models, data, args.json)?,
+        ([one, other], None) => cards::print([one, other], args.json)?,
+        (models, None) => {
+            for (path, model) in models {
+                let card = model.card();
+                if args.json {
+                    show::json(card)?;
+                } else {
+                    outln!("{}\n{}", summary(path, card), details(card));
+                }
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
 use clap::Args;
 use clap::ValueEnum;
@@ -27,6 +28,7 @@ use crate::model::dataset::missing::Missing;
 use crate::model::train;
 use crate::model::training::Holdout;
 use crate::model::training::defaults;
+use crate::text::files::check_whole;
 use crate::text::tables::encoding::Encoding;
 
 /// Train the two default models, or with --data one model on a CSV file.
@@ -62,10 +64,20 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COL", requires = "data")]
     pub categorical: Vec<String>,
 
-    /// Texts that mean a missing value, separated by commas; a blank always does [default: those of
-    /// pandas, such as NA and null, and in columns of numbers ? and -].
+    /// Further texts that mean a missing value, separated by commas. Blanks always do, and those of pandas,
+    /// such as NA and null, and in columns of numbers ? and -.
     #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
     pub missing: Option<Vec<String>>,
+
+    /// The only texts that mean a missing value besides blanks, for data in which NA is a word.
+    #[arg(
+        long,
+        value_name = "TEXTS",
+        value_delimiter = ',',
+        requires = "data",
+        conflicts_with = "missing"
+    )]
+    pub missing_only: Option<Vec<String>>,
 
     /// Leave out rows without a target instead of refusing them.
     #[arg(long, requires = "data")]
@@ -124,12 +136,17 @@ impl TrainArgs {
             drop: self.drop.clone(),
             numeric: self.numeric.clone(),
             categorical: self.categorical.clone(),
-            missing: self.missing.clone().map_or(Missing::Usual, Missing::Only),
+            missing: match (&self.missing, &self.missing_only) {
+                (_, Some(texts)) => Missing::Only(texts.clone()),
+                (Some(texts), None) => Missing::UsualAnd(texts.clone()),
+                (None, None) => Missing::Usual,
+            },
             skips_unlabeled: self.skip_unlabeled,
             encoding: match self.encoding {
                 EncodingName::Utf8 => Encoding::Utf8,
                 EncodingName::Latin1 => Encoding::Latin1,
             },
+            only: None,
         })
     }
 
@@ -242,26 +259,17 @@ fn is_standard_output(path: &Path) -> bool {
     is_standard(path) || path == Path::new("/dev/stdout")
 }
 
-/// Finds out before the training whether the model can be written.
+/// Finds out before the training whether the model can be written. Missing folders are created later.
 fn check_out(out: &Path) -> anyhow::Result<()> {
     if is_standard_output(out) {
         return Ok(());
     }
-    let shown = out.display();
-    if out.is_dir() {
-        bail!("--out: {shown} is a folder; name a file in it");
-    }
-    if out.exists() {
-        return Ok(());
-    }
     let folder = out.ancestors().skip(1).find(|folder| folder.exists());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    tempfile::tempfile_in(folder).map(drop).with_context(|| {
-        format!(
-            "--out: cannot write {shown}, because nothing can be created in {}",
-            folder.display()
-        )
-    })
+    let checked = match (folder, out.file_name()) {
+        (Some(folder), Some(name)) if out.parent() != Some(folder) => folder.join(name),
+        _ => out.to_owned(),
+    };
+    check_whole(&checked).map_err(|error| anyhow!("--out: {} {error}", out.display()))
 }
 
 /// The name of the data file with `.bin`, in the models folder.

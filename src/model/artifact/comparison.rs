@@ -29,7 +29,7 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             ours.auc, theirs.auc,
         ));
     }
-    if !is_same_holdout(canary, stable) {
+    if !have_same_holdout(canary, stable) {
         warnings.push(format!(
             "The holdouts of canary and stable are different data ({} and {}), so AUC {:.4} and {:.4} do \
              not compare directly.",
@@ -40,7 +40,7 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
 }
 
 /// Whether both were measured on the same rows: the same data, target and split.
-fn is_same_holdout(canary: &Card, stable: &Card) -> bool {
+pub fn have_same_holdout(canary: &Card, stable: &Card) -> bool {
     let data = |card: &Card| {
         let training = &card.training;
         let (source, target, positive) = (&training.source, &training.target, &training.positive);

@@ -84,7 +84,8 @@ pub fn report(outcomes: &[bool], probabilities: &[f64], threshold: f64) -> Optio
     })
 }
 
-fn log_loss(outcome: bool, probability: f64) -> f64 {
+/// The loss of one row; its mean is that of the report.
+pub fn log_loss(outcome: bool, probability: f64) -> f64 {
     let given = if outcome { probability } else { 1.0 - probability };
     -given.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP).ln()
 }

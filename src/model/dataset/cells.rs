@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use super::options::Wanted;
+use crate::text::tables::dialect::DecimalSigns;
 use crate::text::tables::number::is_code;
-use crate::text::tables::number::marked;
-use crate::text::tables::number::plain;
+use crate::text::tables::number::number;
 
 /// Maximum number of distinct texts in the dictionary: several times the levels that a category may have.
 pub(super) const MAX_TEXTS: usize = 4_096;
@@ -39,8 +39,7 @@ impl NumberReading {
         if self.wanted != Wanted::Numeric && is_code(cell) {
             return None;
         }
-        let number = plain(cell, self.has_decimal_comma).map(|number| (number, false));
-        number.or_else(|| marked(cell, self.has_decimal_comma).map(|number| (number, true)))
+        number(cell, self.has_decimal_comma)
     }
 }
 
@@ -55,6 +54,7 @@ pub(super) struct Cells {
     pub(super) reading: NumberReading,
     /// A number with marks among those that are not in the dictionary any more.
     pub(super) marked: Option<String>,
+    pub(super) signs: DecimalSigns,
 }
 
 /// What is kept per row.
@@ -70,7 +70,15 @@ pub(super) enum CellValues {
 impl Cells {
     pub(super) fn new(reading: NumberReading) -> Self {
         let values = CellValues::Codes(Vec::new());
-        Self { texts: Vec::new(), codes: HashMap::new(), filled: 0, values, reading, marked: None }
+        Self {
+            texts: Vec::new(),
+            codes: HashMap::new(),
+            filled: 0,
+            values,
+            reading,
+            marked: None,
+            signs: DecimalSigns::default(),
+        }
     }
 
     /// Adds the trimmed cell of the next row.
@@ -80,6 +88,7 @@ impl Cells {
             && let Some((number, is_marked)) = self.reading.number(cell)
         {
             numbers.push(number);
+            self.signs.see(cell, || line);
             if is_marked && self.marked.is_none() {
                 self.marked = Some(cell.to_owned());
             }
@@ -105,6 +114,7 @@ impl Cells {
             self.texts[*code as usize].rows += 1;
             return *code;
         }
+        self.signs.see(cell, || line);
         let code = self.texts.len() as u32;
         self.codes.insert(cell.to_owned(), code);
         self.texts.push(Text { text: cell.to_owned(), rows: 1, line });

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::text::tables::row_limit::MAX_ROW_BYTES;
+
 /// Why a file is not training data.
 #[derive(Debug, Error)]
 pub enum DatasetError {
@@ -16,6 +18,14 @@ pub enum DatasetError {
         "line {line}: not UTF-8; if it is Latin-1 or Windows-1252 use --encoding latin1, otherwise save the file as UTF-8"
     )]
     NotUtf8 {
+        /// The line.
+        line: u64,
+    },
+    /// A row does not end.
+    #[error(
+        "line {line}: the row has more than {} MiB; check its line ends and quotes", MAX_ROW_BYTES >> 20
+    )]
+    LongRow {
         /// The line.
         line: u64,
     },
@@ -66,12 +76,12 @@ pub enum DatasetError {
     },
     /// The target of some rows is missing.
     #[error(
-        "line {line}: the target {target} is {found}, in {rows} rows; use --skip-unlabeled to train on the others"
+        "line {line}: the target {target} is {found}, in {rows} rows; use --skip-unlabeled to leave them out"
     )]
     BlankTarget {
         /// The target.
         target: String,
-        /// `blank`, or the text that counts as missing.
+        /// That it is blank, or the text that counts as missing.
         found: String,
         /// The first line.
         line: u64,
@@ -89,6 +99,34 @@ pub enum DatasetError {
         values: String,
         /// What happens to the other values.
         rest: &'static str,
+    },
+    /// The target has no value.
+    #[error("target {target}: every row is blank; choose another column with --target")]
+    NoTarget {
+        /// The target.
+        target: String,
+    },
+    /// The target has one value.
+    #[error(
+        "target {target}: all {rows} rows have {value}; training needs rows of two classes, add some of the other one or choose another column with --target"
+    )]
+    OneValue {
+        /// The target.
+        target: String,
+        /// The value.
+        value: String,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// The target has more texts than classes can be.
+    #[error(
+        "target {target}: more than {different} different texts; serin tells two classes apart, choose a column with two values with --target"
+    )]
+    TooManyClasses {
+        /// The target.
+        target: String,
+        /// A lower bound of their number.
+        different: usize,
     },
     /// The target is a quantity.
     #[error(
@@ -161,6 +199,36 @@ pub enum DatasetError {
         among: &'static str,
         /// The value as --missing takes it.
         option: String,
+    },
+    /// Numbers of a column have different decimal signs.
+    #[error(
+        "line {line}: column {name} has {first}, and {other} in line {other_line}; write its numbers with one decimal sign, or use --categorical if the column holds words"
+    )]
+    TwoDecimalSigns {
+        /// The column.
+        name: String,
+        /// The first line with one of the signs.
+        line: u64,
+        /// The number there.
+        first: String,
+        /// The first line with the other sign.
+        other_line: u64,
+        /// The number there.
+        other: String,
+    },
+    /// A model takes numbers, and the column has something else.
+    #[error(
+        "line {line}: column {name} has {value}, in {rows} rows, but the model takes numbers; correct it, or leave it blank if it is missing"
+    )]
+    NotANumber {
+        /// The column.
+        name: String,
+        /// The first line with the value.
+        line: u64,
+        /// Rows with it.
+        rows: usize,
+        /// The value.
+        value: String,
     },
     /// A column of dates has too many different ones for categories.
     #[error(

@@ -14,10 +14,12 @@ use super::columns::Column;
 use super::columns::ColumnValues;
 use super::error::DatasetError;
 use super::missing::Missing;
+use super::options::DatasetOptions;
 use super::options::Wanted;
 use super::words::Words;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
+use crate::text::tables::dialect::is_decimal;
 use crate::text::tables::number::is_code;
 
 /// Maximum number of levels of a categorical column.
@@ -35,23 +37,31 @@ pub(super) fn column(
     name: String,
     cells: Cells,
     wanted: Wanted,
-    missing: &Missing,
+    options: &DatasetOptions,
     notes: &mut Vec<String>,
 ) -> Result<Column, DatasetError> {
+    let (missing, is_for_model) = (&options.missing, options.only.is_some());
     let column = Undecided { shown: quoted(&name), cells: &cells, missing };
     let known: Vec<&Text> = cells.texts.iter().filter(|text| !missing.is(&text.text)).collect();
     let has_numbers = matches!(cells.values, CellValues::Numbers(_));
-    if known.is_empty() && !has_numbers && !matches!(cells.values, CellValues::Discarded) {
+    let is_blank =
+        known.is_empty() && !has_numbers && !matches!(cells.values, CellValues::Discarded);
+    if is_blank && !is_for_model {
         return Err(DatasetError::BlankColumn { name: quoted(&name) });
     }
     let exceptions = column.exceptions(&known);
+    column.check_signs(&exceptions, wanted)?;
     let is_numeric = match wanted {
         Wanted::Numeric => true,
         Wanted::Categorical => false,
         Wanted::Any => has_numbers || column.is_numeric(&known, &exceptions),
     };
     if is_numeric && let Some(first) = exceptions.iter().min_by_key(|text| text.line) {
-        return Err(column.odd(first, wanted));
+        return Err(if is_for_model {
+            column.not_a_number(first)
+        } else {
+            column.odd(first, wanted)
+        });
     }
     notes.extend(column.missing_note(is_numeric));
     let values = if is_numeric {
@@ -61,7 +71,7 @@ pub(super) fn column(
         ColumnValues::Numeric(numbers)
     } else {
         notes.extend(column.words_note(&name, &known));
-        ColumnValues::Categorical(words(&name, cells, missing)?)
+        ColumnValues::Categorical(words(&name, cells, options)?)
     };
     Ok(Column { name, values })
 }
@@ -99,6 +109,26 @@ impl Undecided<'_> {
                 || numbers >= MIN_DIFFERENT_NUMBERS && mostly(numbers, different))
     }
 
+    /// Refuses numbers with both decimal signs: one of them would be misread, or make words of all.
+    fn check_signs(&self, exceptions: &[&Text], wanted: Wanted) -> Result<(), DatasetError> {
+        let is_decimal = |text: &&Text| [',', '.'].iter().any(|sign| is_decimal(&text.text, *sign));
+        let Some([(first, line), (other, other_line)]) = self.cells.signs.both() else {
+            return Ok(());
+        };
+        if wanted == Wanted::Categorical || !exceptions.iter().all(is_decimal) {
+            return Ok(());
+        }
+        let (first, other) = (quoted(first), quoted(other));
+        let (line, other_line) = (*line, *other_line);
+        Err(DatasetError::TwoDecimalSigns {
+            name: self.shown.clone(),
+            line,
+            first,
+            other_line,
+            other,
+        })
+    }
+
     fn odd(&self, text: &Text, wanted: Wanted) -> DatasetError {
         let (name, value) = (self.shown.clone(), quoted(&text.text));
         let among = match wanted {
@@ -107,6 +137,11 @@ impl Undecided<'_> {
         };
         let option = text.text.clone();
         DatasetError::OddNumber { name, line: text.line, rows: text.rows, value, among, option }
+    }
+
+    fn not_a_number(&self, text: &Text) -> DatasetError {
+        let (name, value) = (self.shown.clone(), quoted(&text.text));
+        DatasetError::NotANumber { name, line: text.line, rows: text.rows, value }
     }
 
     fn missing_note(&self, is_numeric: bool) -> Option<String> {
@@ -190,7 +225,8 @@ fn numbers(cells: Cells) -> Option<Vec<f64>> {
     }
 }
 
-fn words(name: &str, cells: Cells, missing: &Missing) -> Result<Words, DatasetError> {
+fn words(name: &str, cells: Cells, options: &DatasetOptions) -> Result<Words, DatasetError> {
+    let missing = &options.missing;
     let known = || cells.texts.iter().filter(|text| !missing.is(&text.text));
     let rows = match cells.values {
         CellValues::Codes(_) => known().map(|text| text.rows).sum::<usize>(),
@@ -213,7 +249,7 @@ fn words(name: &str, cells: Cells, missing: &Missing) -> Result<Words, DatasetEr
     let words = Words::of_codes(texts.collect(), codes);
     let levels = words.texts().len();
     let identifies = levels > MIN_IDENTIFIER_LEVELS && levels * 2 > rows;
-    if levels > MAX_LEVELS || identifies {
+    if options.only.is_none() && (levels > MAX_LEVELS || identifies) {
         return Err(refusal(levels.to_string()));
     }
     Ok(words)

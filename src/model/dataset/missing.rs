@@ -15,6 +15,8 @@ pub enum Missing {
     /// The usual texts.
     #[default]
     Usual,
+    /// The usual texts and these.
+    UsualAnd(Vec<String>),
     /// These texts only.
     Only(Vec<String>),
 }
@@ -25,12 +27,24 @@ impl Missing {
         text.is_empty()
             || match self {
                 Self::Usual => USUAL.contains(&text),
+                Self::UsualAnd(texts) => {
+                    USUAL.contains(&text) || texts.iter().any(|one| one == text)
+                }
                 Self::Only(texts) => texts.iter().any(|one| one == text),
             }
     }
 
+    /// The same without the usual texts.
+    pub(super) fn without_usual(&self) -> Self {
+        match self {
+            Self::Usual => Self::Only(Vec::new()),
+            Self::UsualAnd(texts) | Self::Only(texts) => Self::Only(texts.clone()),
+        }
+    }
+
     /// Whether a trimmed text is missing in a column that is otherwise numeric.
     pub(super) fn is_among_numbers(&self, text: &str) -> bool {
-        *self == Self::Usual && AMONG_NUMBERS.contains(&text) || self.is(text)
+        let has_usual = !matches!(self, Self::Only(_));
+        has_usual && AMONG_NUMBERS.contains(&text) || self.is(text)
     }
 }

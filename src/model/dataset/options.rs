@@ -1,6 +1,8 @@
 //! What the user says about a file.
 
 use super::missing::Missing;
+use crate::model::artifact::card::Card;
+use crate::model::schema::FeatureKind;
 use crate::text::tables::encoding::Encoding;
 
 /// Which columns are read, and how.
@@ -23,9 +25,33 @@ pub struct DatasetOptions {
     pub skips_unlabeled: bool,
     /// The encoding, unless the file says what it is.
     pub encoding: Encoding,
+    /// Take these columns alone, for a model that is trained already: they have its kinds, and their words may
+    /// be ones that training did not see.
+    pub only: Option<Vec<String>>,
 }
 
 impl DatasetOptions {
+    /// Rows for a trained model, whatever else the file contains. Rows without a target are left out.
+    pub fn of_model(card: &Card) -> Self {
+        let named = |is_numeric: bool| {
+            let features = card.features.features().iter();
+            let of_kind = features.filter(move |feature| match feature.kind {
+                FeatureKind::Numeric { .. } => is_numeric,
+                FeatureKind::Categorical { .. } => !is_numeric,
+            });
+            of_kind.map(|feature| feature.name.clone()).collect::<Vec<String>>()
+        };
+        Self {
+            target: card.training.target.clone(),
+            positive: Some(card.training.positive.clone()),
+            numeric: named(true),
+            categorical: named(false),
+            skips_unlabeled: true,
+            only: Some(card.features.feature_names().map(str::to_owned).collect()),
+            ..Self::default()
+        }
+    }
+
     /// The kind that is asked for a column.
     pub(super) fn wanted(&self, name: &str) -> Wanted {
         let is_in = |names: &[String]| names.iter().any(|one| one == name);

@@ -15,6 +15,8 @@ use crate::text::lists::listed;
 use crate::text::lists::quoted;
 use crate::text::tables::dialect::Dialect;
 use crate::text::tables::encoding;
+use crate::text::tables::row_limit::LimitedRows;
+use crate::text::tables::row_limit::RowTooLong;
 
 /// The columns of a file.
 pub(super) struct Table {
@@ -39,17 +41,21 @@ impl Table {
         let mut preamble = (&mut body).take(dialect.preamble as u64);
         std::io::copy(&mut preamble, &mut std::io::sink()).map_err(unreadable)?;
         let lines_before = u64::from(dialect.preamble > 0);
+        let (body, row_start) = LimitedRows::new(body);
         let mut reader =
             csv::ReaderBuilder::new().flexible(true).delimiter(dialect.separator).from_reader(body);
-        let refusal = |error: csv::Error| match error.into_kind() {
+        let refusal = |error: csv::Error, before: u64| match error.into_kind() {
             ErrorKind::Utf8 { pos, .. } => {
                 let line = pos.map_or(1, |position| position.line());
                 DatasetError::NotUtf8 { line: line + lines_before }
             }
+            ErrorKind::Io(cause) if RowTooLong::caused(&cause) => {
+                DatasetError::LongRow { line: before + lines_before }
+            }
             ErrorKind::Io(cause) => unreadable(cause),
             other => unreadable(std::io::Error::other(format!("{other:?}"))),
         };
-        let header = reader.headers().map_err(refusal)?;
+        let header = reader.headers().map_err(|error| refusal(error, 1))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let mut index = check(&header)?.then(RowCount::default);
         let kept = kept(&header, options)?;
@@ -63,7 +69,12 @@ impl Table {
             .collect();
         let mut rows = 0;
         let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(refusal)? {
+        loop {
+            row_start.next();
+            let before = reader.position().line();
+            if !reader.read_record(&mut record).map_err(|error| refusal(error, before))? {
+                break;
+            }
             let line = record.position().map_or(0, csv::Position::line) + lines_before;
             if record.iter().all(|field| field.trim().is_empty()) {
                 continue;
@@ -138,7 +149,8 @@ fn kept(header: &[String], options: &DatasetOptions) -> Result<Vec<usize>, Datas
         if names().any(|one| one == name) {
             return Ok(());
         }
-        let is_several = name.split(',').all(|part| names().any(|one| one == part.trim()));
+        let is_several = options.only.is_none()
+            && name.split(',').all(|part| names().any(|one| one == part.trim()));
         let suggestion = if is_several {
             format!(" (repeat --{option} for each column)")
         } else {
@@ -148,6 +160,12 @@ fn kept(header: &[String], options: &DatasetOptions) -> Result<Vec<usize>, Datas
         Err(DatasetError::UnknownColumn { option, name, suggestion, names })
     };
     known("target", target)?;
+    if let Some(only) = &options.only {
+        only.iter().try_for_each(|name| known("feature of the model", name))?;
+        // In the order of the model, which may be another than that of the file.
+        let place = |name: &String| header.iter().position(|one| one == name);
+        return Ok(only.iter().chain([target]).filter_map(place).collect());
+    }
     for (option, given) in [("drop", drop), ("numeric", numeric), ("categorical", categorical)] {
         given.iter().try_for_each(|name| known(option, name))?;
     }

@@ -2,6 +2,7 @@
 
 use super::cells::CellValues;
 use super::cells::Cells;
+use super::cells::MAX_TEXTS;
 use super::cells::Text;
 use super::columns::Column;
 use super::columns::ColumnValues;
@@ -43,21 +44,40 @@ pub(super) fn labels(
     notes: &mut Vec<String>,
 ) -> Result<Target, DatasetError> {
     let target = quoted(&options.target);
-    let CellValues::Codes(codes) = &cells.values else {
-        let different = format!("more than {}", cells.texts.len().max(MAX_NUMERIC_CLASSES));
-        return Err(DatasetError::Regression { target, different });
+    let codes = match &cells.values {
+        CellValues::Codes(codes) => codes,
+        CellValues::Numbers(_) => {
+            return Err(DatasetError::Regression {
+                target,
+                different: format!("more than {MAX_TEXTS}"),
+            });
+        }
+        CellValues::Discarded => {
+            return Err(DatasetError::TooManyClasses { target, different: MAX_TEXTS });
+        }
     };
     let missing = missing_in(&cells, &options.missing);
     let is_missing = |text: &Text| missing.is(&text.text);
+    let known: Vec<&Text> = cells.texts.iter().filter(|text| !is_missing(text)).collect();
+    match known[..] {
+        [] => return Err(DatasetError::NoTarget { target }),
+        [only] if options.positive.is_none() => {
+            let value = quoted(&only.text);
+            return Err(DatasetError::OneValue { target, value, rows: only.rows });
+        }
+        _ => {}
+    }
     let unlabeled = || cells.texts.iter().filter(|text| is_missing(text));
     let rows: usize = unlabeled().map(|text| text.rows).sum();
     if let Some(first) = unlabeled().next().filter(|_| !options.skips_unlabeled) {
         let is_blank = first.text.is_empty();
-        let found = if is_blank { "blank".to_owned() } else { quoted(&first.text) };
+        let found = match is_blank {
+            true => "blank".to_owned(),
+            false => format!("{}, which counts as missing", quoted(&first.text)),
+        };
         return Err(DatasetError::BlankTarget { target, found, line: first.line, rows });
     }
-    let mut values: Vec<&str> =
-        cells.texts.iter().filter(|text| !is_missing(text)).map(|text| &*text.text).collect();
+    let mut values: Vec<&str> = known.iter().map(|text| &*text.text).collect();
     values.sort_unstable();
     let positive = match &options.positive {
         Some(positive) => named(&values, positive, &target)?,
@@ -91,10 +111,7 @@ pub(super) fn labels(
 /// target of `None` and `Severe` has two classes.
 fn missing_in(cells: &Cells, missing: &Missing) -> Missing {
     let known = cells.texts.iter().filter(|text| !missing.is(&text.text)).count();
-    match missing {
-        Missing::Usual if known < 2 => Missing::Only(Vec::new()),
-        other => other.clone(),
-    }
+    if known < 2 { missing.without_usual() } else { missing.clone() }
 }
 
 /// The positive value as the file writes it. Numbers are compared as numbers.
@@ -145,7 +162,11 @@ fn same_number(one: &str, other: &str) -> bool {
 
 impl Target {
     /// A column without the rows that have no label.
-    pub(super) fn labeled_rows(&self, column: Column) -> Result<Column, DatasetError> {
+    pub(super) fn labeled_rows(
+        &self,
+        column: Column,
+        options: &DatasetOptions,
+    ) -> Result<Column, DatasetError> {
         if self.labeled.is_empty() {
             return Ok(column);
         }
@@ -164,7 +185,7 @@ impl Target {
             ColumnValues::Numeric(numbers) => numbers.iter().any(|number| !number.is_nan()),
             ColumnValues::Categorical(words) => !words.texts().is_empty(),
         };
-        if is_known {
+        if is_known || options.only.is_some() {
             Ok(Column { name, values })
         } else {
             Err(DatasetError::BlankColumn { name: quoted(&name) })

@@ -75,6 +75,14 @@ fn invalid_training_data_is_refused_with_line_or_column_and_remedy() {
             "line 2: column `x` has `1e999`",
         ),
         ("x,churn\n\"unclosed,Yes\n2,No\n", "line 2: 1 fields"),
+        (
+            "x;churn\n1,5;Yes\n2;No\n2.25;No\n0,5;No\n",
+            "line 2: column `x` has `1,5`, and `2.25` in line 4; write its numbers with one",
+        ),
+        (
+            "x,churn\n1.5,Yes\n2,No\n0.5,No\n2.25,Yes\n\"2,25\",No\n",
+            "line 2: column `x` has `1.5`, and `2,25` in line 6",
+        ),
     ];
     for (content, expected) in cases {
         let message = read(content).unwrap_err().to_string();
@@ -166,6 +174,20 @@ fn is_numeric(data: &Dataset) -> bool {
 }
 
 #[test]
+fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
+    let endless = |start: &'static str, byte| {
+        let reader = std::io::Cursor::new(start).chain(std::io::repeat(byte));
+        Dataset::from_reader(reader, "rows".into(), &options()).unwrap_err().to_string()
+    };
+    for (start, line) in [("", 1), ("x,churn\n1,Yes\n", 3), ("sep=;\nx;churn\n1;\"Yes\n\n", 3)] {
+        let message = endless(start, b'1');
+        let said =
+            format!("line {line}: the row has more than 8 MiB; check its line ends and quotes");
+        assert_eq!(message, said);
+    }
+}
+
+#[test]
 fn missing_markers_leave_numbers_numbers_however_many_there_are() {
     for marker in ["NA", "N/A", "null", "None", "nan", "?", "-"] {
         for (rows, different) in [(60, 20), (20_000, 9_000)] {
@@ -189,6 +211,9 @@ fn missing_markers_can_be_chosen_and_a_dash_is_a_word_among_words() {
     let only = |texts: &[&str]| Missing::Only(texts.iter().map(|&text| text.into()).collect());
     let chosen = DatasetOptions { missing: only(&["x", "-"]), ..options() };
     assert!(is_numeric(&read_with(content.as_bytes(), &chosen).unwrap()));
+    let more = DatasetOptions { missing: Missing::UsualAnd(vec!["x".into()]), ..options() };
+    let content = column(60, |row| ["12", "13", "x", "-", "NA"][row % 5].to_owned());
+    assert!(is_numeric(&read_with(content.as_bytes(), &more).unwrap()));
     let words = read(&column(60, |row| ["a", "-"][row % 2].to_owned())).unwrap();
     assert_eq!(words.columns()[1].value(1), Value::Text("-".into()));
     let none = DatasetOptions { missing: only(&[""]), ..options() };
@@ -333,6 +358,25 @@ fn usual_targets_need_no_positive_value_and_others_are_listed() {
     let one = DatasetOptions { positive: Some("1".into()), ..options() };
     assert_eq!(with(&["1.0", "0.0"], &one).unwrap().labels()[..2], [true, false]);
     assert_eq!(with(&["1", "1.0", "0"], &one).unwrap().labels()[..3], [true, true, false]);
+
+    let message = with(&["a"], &infer).unwrap_err().to_string();
+    assert!(message.contains("target `churn`: all 30 rows have `a`; training needs"), "{message}");
+    for skips_unlabeled in [false, true] {
+        let skip = DatasetOptions { skips_unlabeled, ..infer.clone() };
+        let message = with(&[" "], &skip).unwrap_err().to_string();
+        assert!(message.contains("target `churn`: every row is blank; choose"), "{message}");
+    }
+    let message = with(&["a", "b", "NA"], &infer).unwrap_err().to_string();
+    assert!(message.contains("is `NA`, which counts as missing, in 10 rows; use"), "{message}");
+    let many: [(Cell, &str); 2] = [
+        (|row| format!("{row}.5"), "more than 4096 different numbers"),
+        (|row| format!("c{row}"), "more than 4096 different texts; serin tells two classes apart"),
+    ];
+    for (cell, said) in many {
+        let of_x = DatasetOptions { target: "x".into(), positive: None, ..options() };
+        let message = read_with(column(6_000, cell).as_bytes(), &of_x).unwrap_err().to_string();
+        assert!(message.contains(&format!("target `x`: {said}")), "{message}");
+    }
 
     let numbers: Vec<String> = (0..30).map(|i| format!("{i}.5")).collect();
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();

@@ -22,6 +22,7 @@ use crate::stats::Alternative;
 use crate::stats::distributions::noncentral_t::noncentral_t_tail;
 use crate::stats::distributions::root::find_root;
 use crate::stats::distributions::student_t::student_t_quantile;
+use crate::text::numbers::exact;
 
 /// A comparison of two means, and the power it should have.
 ///
@@ -82,7 +83,7 @@ pub struct SampleSizes {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PowerError {
     /// An argument is outside its range.
-    #[error("{field} is {value}: expected {expected}")]
+    #[error("{field} is {}: expected {expected}", exact(*value))]
     OutOfRange {
         /// The argument's name.
         field: &'static str,

@@ -60,8 +60,32 @@ fn has_decimal_comma(body: &str, separator: u8) -> bool {
     commas > points
 }
 
+/// The first number with each decimal sign in a column, and the line that it is in.
+#[derive(Default)]
+pub struct DecimalSigns {
+    point: Option<(String, u64)>,
+    comma: Option<(String, u64)>,
+}
+
+impl DecimalSigns {
+    /// Looks at the next value.
+    pub fn see(&mut self, field: &str, line: impl Fn() -> u64) {
+        for (first, sign) in [(&mut self.point, '.'), (&mut self.comma, ',')] {
+            if first.is_none() && is_decimal(field, sign) {
+                *first = Some((field.to_owned(), line()));
+            }
+        }
+    }
+
+    /// Both, if there are both: then one of them would be misread. In the order of the lines.
+    pub fn both(&self) -> Option<[&(String, u64); 2]> {
+        let (point, comma) = (self.point.as_ref()?, self.comma.as_ref()?);
+        Some(if point.1 <= comma.1 { [point, comma] } else { [comma, point] })
+    }
+}
+
 /// Whether a text is a number with this decimal sign, and the sign does not separate thousands.
-fn is_decimal(field: &str, sign: char) -> bool {
+pub fn is_decimal(field: &str, sign: char) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let field = field.trim().trim_start_matches(['-', '+']);
     field.split_once(sign).is_some_and(|(whole, fraction)| {

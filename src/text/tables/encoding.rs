@@ -7,6 +7,7 @@ use std::io::Read;
 use encoding_rs::UTF_16BE;
 use encoding_rs::UTF_16LE;
 use encoding_rs::WINDOWS_1252;
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::read::MultiGzDecoder;
 
 /// How text is encoded that has no byte order mark.
@@ -50,25 +51,18 @@ pub fn decoded(source: impl Read + 'static, encoding: Encoding) -> io::Result<Te
         (&UTF_16BE_MARK[..], Some(UTF_16BE)),
     ];
     let found = marked.into_iter().find(|(mark, _)| head.starts_with(mark));
-    let decoder = match (found, encoding) {
-        (Some((mark, None)), _) => {
-            let length = mark.len();
-            head.drain(..length);
-            io::copy(&mut reader.by_ref().take(length as u64), &mut io::sink())?;
-            None
-        }
-        (Some((_, decoder)), _) => decoder,
-        (None, Encoding::Utf8) => None,
-        (None, Encoding::Latin1) => Some(WINDOWS_1252),
-    };
-    let Some(decoder) = decoder else {
-        return Ok(Text { head: valid_part(head), reader });
-    };
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes)?;
-    let text = decoder.decode(&bytes).0.into_owned();
-    let head = text.as_bytes()[..text.len().min(HEAD_BYTES as usize)].to_vec();
-    Ok(Text { head: valid_part(head), reader: Box::new(Cursor::new(text.into_bytes())) })
+    let (mark, decoder) = found.unwrap_or_else(|| match encoding {
+        Encoding::Utf8 => (&[], None),
+        Encoding::Latin1 => (&[], Some(WINDOWS_1252)),
+    });
+    head.drain(..mark.len());
+    io::copy(&mut reader.by_ref().take(mark.len() as u64), &mut io::sink())?;
+    if let Some(decoder) = decoder {
+        let mut decoding = DecodeReaderBytesBuilder::new();
+        decoding.encoding(Some(decoder)).bom_sniffing(false);
+        (head, reader) = peeked(decoding.build(reader))?;
+    }
+    Ok(Text { head: valid_part(head), reader })
 }
 
 /// The first part of a source, and the whole of it.
@@ -124,6 +118,12 @@ mod tests {
         }
         assert_eq!(text(&marked, Encoding::Latin1), plain, "a mark outweighs the setting");
         assert_eq!(text(b"gr\xf6\xdfe", Encoding::Latin1), "größe");
+    }
+
+    #[test]
+    fn text_without_an_end_is_decoded_as_it_is_read() {
+        let text = decoded(io::repeat(b'\xf6'), Encoding::Latin1).unwrap();
+        assert!(text.head.len() as u64 >= HEAD_BYTES - 1 && text.head.starts_with("öö"));
     }
 
     #[test]

@@ -6,6 +6,13 @@ const CURRENCIES: [char; 5] = ['$', '€', '£', '¥', '₹'];
 /// Separators of thousands other than the comma and the point: spaces, no-break spaces and the apostrophe.
 const GROUPS: [char; 5] = [' ', '\u{a0}', '\u{202f}', '\'', '’'];
 
+/// A finite number with or without marks, and whether it has some: grouped thousands, a currency, a percent
+/// sign.
+pub fn number(text: &str, has_decimal_comma: bool) -> Option<(f64, bool)> {
+    let plain = plain(text, has_decimal_comma).map(|number| (number, false));
+    plain.or_else(|| marked(text, has_decimal_comma).map(|number| (number, true)))
+}
+
 /// A finite number without marks.
 pub fn plain(text: &str, has_decimal_comma: bool) -> Option<f64> {
     let finite = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());

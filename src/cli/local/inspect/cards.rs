@@ -1,0 +1,140 @@
+//! Two cards beside each other, and what differs between them.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::show;
+use crate::cli::show::outln;
+use crate::model::Artifact;
+use crate::model::Card;
+use crate::model::Schema;
+use crate::model::artifact::comparison::have_same_holdout;
+use crate::model::schema::Feature;
+use crate::model::schema::FeatureKind;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
+use crate::text::numbers::share;
+
+/// Digits of a digest that tell two apart.
+const DIGEST_DIGITS: usize = 12;
+
+#[derive(Serialize)]
+struct Pair<'c> {
+    models: [&'c Card; 2],
+    differences: Vec<String>,
+}
+
+/// Prints both cards, and what differs.
+///
+/// # Errors
+/// When JSON cannot be written.
+pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow::Result<()> {
+    let names = models.map(|(path, _)| show::plain(&path.display().to_string()).into_owned());
+    let cards = models.map(|(_, model)| model.card());
+    let differences = differences(&names, cards);
+    if as_json {
+        return show::json(&Pair { models: cards, differences });
+    }
+    let header = ["", names[0].as_str(), names[1].as_str()];
+    show::aligned(header, facts(cards)).iter().for_each(|line| outln!("{line}"));
+    outln!();
+    for difference in differences {
+        outln!("{}", show::wrapped(&show::plain(&difference), ""));
+    }
+    Ok(())
+}
+
+fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
+    let facts: [(&str, fn(&Card) -> String); 14] = [
+        ("digest", |card| card.digest.to_string().chars().take(DIGEST_DIGITS).collect()),
+        ("data", |card| show::plain(&card.training.source).into_owned()),
+        ("target", |card| {
+            let training = &card.training;
+            show::plain(&format!("{} = {}", training.target, training.positive)).into_owned()
+        }),
+        ("rows", |card| card.training.rows.to_string()),
+        ("training rows", |card| card.training.training_rows.to_string()),
+        ("holdout rows", |card| card.holdout.rows.to_string()),
+        ("features", |card| card.features.features().len().to_string()),
+        ("coefficients", |card| card.coefficients.len().to_string()),
+        ("l2", |card| card.training.l2.to_string()),
+        ("threshold", |card| card.threshold.to_string()),
+        ("AUC", |card| format!("{:.4}", card.holdout.auc)),
+        ("log-loss", |card| format!("{:.4}", card.holdout.log_loss)),
+        ("Brier", |card| format!("{:.4}", card.holdout.brier)),
+        ("base rate", |card| share(card.holdout.base_rate)),
+    ];
+    let row = |(name, value): (&str, fn(&Card) -> String)| {
+        vec![name.to_owned(), value(cards[0]), value(cards[1])]
+    };
+    facts.into_iter().map(row).collect()
+}
+
+/// Sentences about what differs.
+fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
+    if cards[0].digest == cards[1].digest {
+        return vec!["Both files hold the same model.".to_owned()];
+    }
+    let mut differences = Vec::new();
+    let schemas = cards.map(|card| &card.features);
+    for (here, there, name) in [(0, 1, &names[0]), (1, 0, &names[1])] {
+        let more = only_in(schemas[here], schemas[there]);
+        if !more.is_empty() {
+            differences.push(format!("Features only in {name}: {}.", listed(more)));
+        }
+    }
+    differences.extend(
+        schemas[0]
+            .features()
+            .iter()
+            .filter_map(|feature| kinds(names, feature, named(schemas[1], &feature.name)?)),
+    );
+    if differences.is_empty() && schemas[0].same_features(schemas[1]).is_err() {
+        differences.push("The features are the same in another order.".to_owned());
+    }
+    if differences.is_empty() {
+        differences.push("Both take the same features with the same levels.".to_owned());
+    }
+    differences.push(if have_same_holdout(cards[0], cards[1]) {
+        "AUC, log-loss and Brier were measured on the same holdout; with --data they are compared row by row."
+            .to_owned()
+    } else {
+        "AUC, log-loss and Brier were measured on different data and do not compare directly; compare both \
+         models on the same rows with --data."
+            .to_owned()
+    });
+    differences
+}
+
+fn named<'s>(schema: &'s Schema, name: &str) -> Option<&'s Feature> {
+    schema.features().iter().find(|feature| feature.name == name)
+}
+
+fn only_in<'s>(here: &'s Schema, there: &Schema) -> Vec<&'s str> {
+    here.feature_names().filter(|name| named(there, name).is_none()).collect()
+}
+
+/// What differs between two features of one name, except means and deviations.
+fn kinds(names: &[String; 2], one: &Feature, other: &Feature) -> Option<String> {
+    let shown = quoted(&one.name);
+    match (&one.kind, &other.kind) {
+        (FeatureKind::Numeric { .. }, FeatureKind::Numeric { .. }) => None,
+        (
+            FeatureKind::Categorical { levels: ours },
+            FeatureKind::Categorical { levels: theirs },
+        ) => {
+            let more = |here: &[String], there: &[String], name: &str| {
+                let more = here.iter().filter(|level| !there.contains(level)).map(String::as_str);
+                let more: Vec<&str> = more.collect();
+                (!more.is_empty()).then(|| format!("{} only in {name}", listed(more)))
+            };
+            let parts = [more(ours, theirs, &names[0]), more(theirs, ours, &names[1])];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            (!parts.is_empty()).then(|| format!("Levels of {shown}: {}.", parts.join(", ")))
+        }
+        (ours, theirs) => {
+            Some(format!("Feature {shown} is {ours} in {} and {theirs} in {}.", names[0], names[1]))
+        }
+    }
+}
