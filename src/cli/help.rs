@@ -38,44 +38,59 @@ fn examples(command: &str) -> &'static [&'static str] {
         "rollback" => &["serin rollback --reason \"scores are wrong\" --quarantine"],
         "promote" => &["serin promote --force --reason \"expected change of scores\""],
         "replay" => &["serin replay --tolerated 5%"],
+        "config show" => &["serin config show --bake 10m"],
+        "config check" => &["serin config check serin.toml"],
         _ => &[],
     }
 }
 
 /// The command line with an environment variable for every flag, and examples in the help.
 pub fn complete(command: Command) -> Command {
-    without_empty_variables(command.mut_subcommands(|command| {
-        let prefix = format!("SERIN_{}", command.get_name().to_uppercase());
-        let footer = footer(command.get_name());
-        // Fixed, because clap's usage after an error lists optional flags as if they were required.
-        let usage = command.clone().render_usage().to_string();
-        let usage = format!("serin {}", usage.trim_start_matches("Usage: "));
-        let command = command.override_usage(usage);
-        command.allow_negative_numbers(true).after_help(footer).mut_args(|arg| {
-            let Some(flag) = arg.get_long() else { return arg };
-            let name = format!("{prefix}_{}", flag.to_uppercase().replace('-', "_"));
-            let arg = if arg.get_env().is_none() { arg.env(name) } else { arg };
-            let arg = arg.hide_env(true);
-            match arg.get_action() {
-                ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
-                _ => arg,
-            }
-        })
-    }))
+    without_empty_variables(command.mut_subcommands(|command| with_variables(command, "")))
 }
 
-/// Examples, and the names of the environment variables.
-fn footer(name: &str) -> String {
-    let lines: String = examples(name).iter().map(|example| format!("  {example}\n")).collect();
+/// A command and those in it, with variables that begin with the names of the commands that lead to it.
+fn with_variables(command: Command, before: &str) -> Command {
+    let path = format!("{before} {}", command.get_name()).trim_start().to_owned();
+    let prefix = format!("SERIN_{}", path.to_uppercase().replace(' ', "_"));
+    // Fixed, because clap's usage after an error lists optional flags as if they were required.
+    let usage = command.clone().render_usage().to_string();
+    let usage =
+        format!("serin {before} {}", usage.trim_start_matches("Usage: ")).replace("  ", " ");
+    let command = command.override_usage(usage);
+    let command = command.mut_subcommands(|command| with_variables(command, &path));
+    let command = command.allow_negative_numbers(true).mut_args(|arg| {
+        let Some(flag) = arg.get_long() else { return arg };
+        let name = format!("{prefix}_{}", flag.to_uppercase().replace('-', "_"));
+        let arg = if arg.get_env().is_none() { arg.env(name) } else { arg };
+        let arg = arg.hide_env(true);
+        match arg.get_action() {
+            ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+            _ => arg,
+        }
+    });
+    let footer = footer(&command, &path);
+    command.after_help(footer)
+}
+
+/// Examples, and some of the environment variables.
+fn footer(command: &Command, path: &str) -> String {
+    let lines: String = examples(path).iter().map(|example| format!("  {example}\n")).collect();
     let examples = if lines.is_empty() { lines } else { format!("Examples:\n{lines}\n") };
-    let upper = name.to_uppercase();
-    let variables = match name {
-        "serve" => "--canary-deadline is SERIN_CANARY_DEADLINE".to_owned(),
-        _ => format!(
-            "--json is SERIN_{upper}_JSON; --url and --admin-token are SERIN_URL and SERIN_ADMIN_TOKEN"
-        ),
+    let variable = |arg: &clap::Arg| {
+        let (flag, name) = (arg.get_long()?, arg.get_env()?.to_string_lossy());
+        Some((flag.to_owned(), format!("--{flag} is {name}")))
     };
-    format!("{examples}Flags can be set by environment variables: {variables}.")
+    let variables: Vec<(String, String)> = command.get_arguments().filter_map(variable).collect();
+    let is_shown = |(place, (flag, _)): &(usize, &(String, String))| {
+        *place == 0 || ["json", "url", "admin-token"].contains(&flag.as_str())
+    };
+    let shown = variables.iter().enumerate().filter(is_shown).map(|(_, (_, text))| text.as_str());
+    let shown = shown.collect::<Vec<&str>>().join(", ");
+    if shown.is_empty() {
+        return examples;
+    }
+    format!("{examples}Flags can be set by environment variables: {shown}.")
 }
 
 /// The command without the environment variables that are empty: an empty variable counts as unset, because
@@ -107,8 +122,10 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_accepted() {
+        let names = Cli::command();
+        let names = names.get_subcommands().map(|it| it.get_name().to_owned());
         let commands: Vec<String> =
-            Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+            names.chain(["config show", "config check"].map(str::to_owned)).collect();
         let mut seen = 0;
         for command in &commands {
             for example in examples(command).iter().flat_map(|line| line.split(" && ")) {
@@ -138,6 +155,47 @@ mod tests {
         let help = deploy.render_long_help().to_string();
         assert!(help.contains("Examples:\n  serin deploy model_v2.bin --traffic 5"), "{help}");
         assert!(!help.contains("[env"), "{help}");
+        let help = on_one_line(deploy);
         assert!(help.contains("--json is SERIN_DEPLOY_JSON"), "{help}");
+        assert!(help.contains("--url is SERIN_URL"), "{help}");
+    }
+
+    /// The help without its line breaks.
+    fn on_one_line(command: &Command) -> String {
+        let help = command.clone().render_long_help().to_string();
+        help.split_whitespace().collect::<Vec<&str>>().join(" ")
+    }
+
+    /// Each command, and each one in it.
+    fn all(command: &Command) -> Vec<Command> {
+        let below = command.get_subcommands().flat_map(all);
+        [command.clone()].into_iter().chain(below).collect()
+    }
+
+    #[test]
+    fn the_help_names_flags_that_the_command_has_with_their_variables() {
+        let mut seen = 0;
+        for command in all(&complete(Cli::command())).into_iter().skip(1) {
+            let help = on_one_line(&command);
+            let variables = help.rsplit_once("by environment variables: ").map_or("", |(_, it)| it);
+            for (flag, name) in variables
+                .trim()
+                .trim_end_matches('.')
+                .split(", ")
+                .filter_map(|it| it.split_once(" is "))
+            {
+                let arg =
+                    command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"));
+                let found = arg.and_then(|arg| arg.get_env()).unwrap();
+                assert_eq!(found.to_string_lossy(), name, "{help}");
+                seen += 1;
+            }
+            let has_flags = command.get_arguments().any(|arg| arg.get_env().is_some());
+            assert_eq!(has_flags, !variables.is_empty(), "{help}");
+        }
+        assert!(seen > 20, "{seen}");
+        let config = complete(Cli::command()).find_subcommand("config").unwrap().clone();
+        let check = on_one_line(config.find_subcommand("check").unwrap());
+        assert!(check.contains("--json is SERIN_CONFIG_CHECK_JSON"), "{check}");
     }
 }

@@ -264,12 +264,12 @@ fn check_out(out: &Path) -> anyhow::Result<()> {
     if is_standard_output(out) {
         return Ok(());
     }
-    let folder = out.ancestors().skip(1).find(|folder| folder.exists());
-    let checked = match (folder, out.file_name()) {
-        (Some(folder), Some(name)) if out.parent() != Some(folder) => folder.join(name),
-        _ => out.to_owned(),
+    let has_folder = |path: &&Path| {
+        path.parent().is_none_or(|folder| folder == Path::new("") || folder.exists())
     };
-    check_whole(&checked).map_err(|error| anyhow!("--out: {} {error}", out.display()))
+    // The name of the first folder to create, or the file's.
+    let checked = out.ancestors().find(has_folder).unwrap_or(out);
+    check_whole(checked).map_err(|error| anyhow!("--out: {} {error}", out.display()))
 }
 
 /// The name of the data file with `.bin`, in the models folder.

@@ -76,7 +76,7 @@ pub fn report(outcomes: &[bool], probabilities: &[f64], threshold: f64) -> Optio
         rows: outcomes.len() as u64,
         positives: positives as u64,
         base_rate: positives as f64 / rows,
-        auc: area_under_curve(outcomes, probabilities, positives),
+        auc: area_under_curve(outcomes, probabilities)?,
         log_loss: mean(log_loss),
         brier: mean(|outcome, p| (p - f64::from(u8::from(outcome))).powi(2)),
         accuracy: right as f64 / rows,
@@ -90,9 +90,10 @@ pub fn log_loss(outcome: bool, probability: f64) -> f64 {
     -given.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP).ln()
 }
 
+/// How likely a positive row scores above a negative one, a tie counting half; `None` without one of each:
 /// Mann and Whitney's statistic over the number of pairs: `(R - P (P + 1) / 2) / (P N)`, with `R` the
 /// sum of the positives' ranks, tied rows sharing their mean rank, and `P`, `N` the class sizes.
-fn area_under_curve(outcomes: &[bool], probabilities: &[f64], positives: usize) -> f64 {
+pub(crate) fn area_under_curve(outcomes: &[bool], probabilities: &[f64]) -> Option<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
     let mut rank_sum = 0.0;
@@ -103,8 +104,10 @@ fn area_under_curve(outcomes: &[bool], probabilities: &[f64], positives: usize) 
         rank_sum += mean_rank * positive as f64;
         ranked += tied.len();
     }
-    let (positives, negatives) = (positives as f64, (outcomes.len() - positives) as f64);
-    (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+    let positives = outcomes.iter().filter(|outcome| **outcome).count();
+    let pairs = positives as f64 * (outcomes.len() - positives) as f64;
+    let positives = positives as f64;
+    (pairs > 0.0).then(|| (rank_sum - positives * (positives + 1.0) / 2.0) / pairs)
 }
 
 fn calibration(outcomes: &[bool], probabilities: &[f64]) -> Vec<CalibrationBin> {

@@ -1,5 +1,6 @@
 //! CSV file as named columns of cells.
 
+use std::collections::HashSet;
 use std::io::BufReader;
 use std::io::Read;
 
@@ -127,11 +128,12 @@ impl RowCount {
 /// Checks that names are unique and not blank; whether the first column may count the rows.
 fn check(header: &[String]) -> Result<bool, DatasetError> {
     let is_counted = header.len() > 2 && header[0].is_empty();
+    let mut names = HashSet::new();
     for (index, name) in header.iter().enumerate().skip(usize::from(is_counted)) {
         if name.is_empty() && header.len() > 1 {
             return Err(DatasetError::BlankHeader { position: index + 1 });
         }
-        if header[..index].contains(name) {
+        if !names.insert(name) {
             return Err(DatasetError::DuplicateHeader { name: quoted(name) });
         }
     }

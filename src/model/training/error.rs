@@ -47,6 +47,16 @@ pub enum TrainingError {
         /// The columns.
         names: String,
     },
+    /// There are too many coefficients.
+    #[error(
+        "fit: {width} coefficients (one per number, one per level) from {rows} rows take too much memory; exclude columns of many different texts with --drop"
+    )]
+    TooWide {
+        /// Rows to fit.
+        rows: usize,
+        /// Columns of the design.
+        width: usize,
+    },
     /// The solver failed.
     #[error("fit: the solver failed ({problem}); try a larger l2")]
     Solver {

@@ -29,6 +29,9 @@ use super::newton;
 /// Maximum size of the matrix that linfa gets, in numbers: 32 MiB.
 const LINFA_CELLS: usize = 4 << 20;
 
+/// Maximum size of the matrix of either solver, in numbers: 4 GiB.
+const MAX_CELLS: usize = 1 << 29;
+
 /// Newton-like steps converge in tens of iterations; thousands mean that something is wrong.
 const MAX_ITERATIONS: u64 = 5_000;
 
@@ -45,13 +48,30 @@ pub(crate) fn fit(
     outcomes: &[bool],
     l2: f64,
 ) -> Result<Fitted, TrainingError> {
-    let (rows, width) = (design.rows(), design.width());
-    let fitted = if rows.saturating_mul(width) <= LINFA_CELLS || width > rows {
-        fit_with_linfa(design.matrix(), outcomes, l2)?
-    } else {
-        newton::fit(design, outcomes, l2)?
+    let fitted = match solver(design.rows(), design.width())? {
+        Solver::Linfa => fit_with_linfa(design.matrix(), outcomes, l2)?,
+        Solver::Newton => newton::fit(design, outcomes, l2)?,
     };
     Ok(fitted.centered(design))
+}
+
+#[derive(Debug, PartialEq)]
+enum Solver {
+    Linfa,
+    Newton,
+}
+
+/// The solver that suits a design; an error if its matrix does not fit the memory of an ordinary machine.
+fn solver(rows: usize, width: usize) -> Result<Solver, TrainingError> {
+    let (cells, squared) = (rows.saturating_mul(width), width.saturating_mul(width));
+    let (solver, matrix) = match cells <= LINFA_CELLS || width > rows {
+        true => (Solver::Linfa, cells),
+        false => (Solver::Newton, squared),
+    };
+    if matrix > MAX_CELLS {
+        return Err(TrainingError::TooWide { rows, width });
+    }
+    Ok(solver)
 }
 
 /// Fits with linfa.
@@ -102,6 +122,21 @@ fn remaining_step(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_solver_is_the_one_whose_matrix_is_small() {
+        for (rows, width, expected) in [
+            (1_000, 50, Solver::Linfa),
+            (1_000_000, 30, Solver::Newton),
+            (100_000, 2_000, Solver::Newton),
+            (100_000, 2_001, Solver::Newton),
+            (3_000, 5_000, Solver::Linfa),
+        ] {
+            assert_eq!(solver(rows, width).unwrap(), expected, "{rows} rows, {width} columns");
+        }
+        let refused = solver(1_000_000, 100_000).unwrap_err().to_string();
+        assert!(refused.contains("100000 coefficients"), "{refused}");
+    }
 
     /// Eight rows of two columns; the positive class is the more frequent one.
     fn rows() -> (Array2<f64>, Vec<bool>) {

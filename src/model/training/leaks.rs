@@ -1,6 +1,6 @@
 //! Columns that predict the target alone: usually known only afterwards, or the target under another name.
 
-use crate::model::artifact::report::report;
+use crate::model::artifact::report::area_under_curve;
 use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
 use crate::model::dataset::Dataset;
@@ -45,7 +45,7 @@ fn warning(column: &Column, rows: &[usize], outcomes: &[bool]) -> Option<String>
             rows.iter().map(|row| share(counts[level(*row)])).collect::<Vec<f64>>()
         }
     };
-    let auc = report(outcomes, &scores, 0.5)?.auc;
+    let auc = area_under_curve(outcomes, &scores)?;
     let (shown, auc) = (quoted(&column.name), auc.max(1.0 - auc));
     (auc > SUSPICIOUS_AUC).then(|| {
         format!(

@@ -27,7 +27,7 @@ impl Dialect {
     /// assert_eq!((dialect.separator, dialect.has_decimal_comma, dialect.preamble), (b';', true, 6));
     /// ```
     pub fn of(head: &str) -> Self {
-        let named = head.lines().next().and_then(|line| line.trim().strip_prefix("sep="));
+        let named = head.lines().next().and_then(|line| line.strip_prefix("sep="));
         let named = named.and_then(|rest| rest.bytes().next().filter(u8::is_ascii));
         let preamble = match named {
             Some(_) => head.find('\n').map_or(head.len(), |end| end + 1),
@@ -110,6 +110,7 @@ mod tests {
             ("a,b\n\"1,5\",2\n", b',', true, 0),
             ("sep=,\r\na;b,c\n", b',', false, 7),
             ("sep=|\na|b\n", b'|', false, 6),
+            ("sep=\t\r\na;b\tc\n", b'\t', false, 7),
             ("", b',', false, 0),
         ] {
             let expected = Dialect { separator, has_decimal_comma, preamble };
