@@ -242,3 +242,107 @@ fn a_model_goes_through_links_and_pipes_and_to_standard_output() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("AUC"));
     assert!(!path("-").exists());
 }
+
+/// Customers whose age and plan decide, and a column of noise. The rows of a seed differ from another's.
+fn customers(seed: usize, target: &str) -> String {
+    let row = |i: usize| {
+        let drawn = (i * 7_919 + seed * 104_729) % 1_000;
+        let (age, plan) = (20 + drawn % 50, ["basic", "plus", "pro"][i % 3]);
+        let odds = age * 10 + if plan == "pro" { 0 } else { 150 };
+        let left = (i * 31 + seed * 17) % 700 + 100 < odds;
+        format!("{age},{},{plan},{}\n", drawn % 17, if left { "yes" } else { "no" })
+    };
+    (0..600).map(row).fold(format!("age,noise,plan,{target}\n"), |text, row| text + &row)
+}
+
+/// A folder with two models, the second without the columns that decide, and rows neither has seen.
+fn two_models() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seed, drop) in [("good", 1, "noise"), ("poor", 2, "age")] {
+        let data = format!("{name}.csv");
+        std::fs::write(folder.path().join(&data), customers(seed, "left")).unwrap();
+        let arguments = ["train", "--data", &data, "--target", "left", "--drop", drop];
+        assert_eq!(serin(folder.path(), &arguments).code, 0);
+    }
+    std::fs::write(folder.path().join("rest.csv"), customers(3, "left")).unwrap();
+    folder
+}
+
+const BOTH: [&str; 3] = ["inspect", "models/good.bin", "models/poor.bin"];
+
+#[test]
+fn two_models_are_compared_on_the_same_rows() {
+    let folder = two_models();
+    let on_data =
+        |more: &[&str]| serin(folder.path(), &[&BOTH, &["--data", "rest.csv"], more].concat());
+    let ended = on_data(&[]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for said in ["rest.csv: 600 rows", "AUC", "standard error", "models/good.bin is better: its"] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let printed: Value = serde_json::from_str(&on_data(&["--json"]).stdout).unwrap();
+    assert_eq!(printed["better"], "models/good.bin");
+    let [good, poor] = [0, 1].map(|place| &printed["models"][place]);
+    assert_eq!((&good["rows"], &poor["rows"]), (&Value::from(600), &Value::from(600)));
+    for metric in ["auc", "log_loss", "brier"] {
+        let found = &printed["differences"][metric];
+        let expected = poor[metric].as_f64().unwrap() - good[metric].as_f64().unwrap();
+        assert!((found["difference"].as_f64().unwrap() - expected).abs() < 1e-9, "{printed}");
+        assert!(found["standard_error"].as_f64().unwrap() > 0.0, "{printed}");
+    }
+
+    let same = ["inspect", "models/good.bin", "models/good.bin", "--data", "rest.csv"];
+    let ended = serin(folder.path(), &same);
+    assert!(ended.stdout.contains("Within noise: the log-loss differs by"), "{}", ended.stdout);
+    let alone = serin(folder.path(), &["inspect", "models/good.bin", "--data", "rest.csv"]);
+    assert_eq!(alone.code, 0, "{}", alone.stderr);
+    assert!(!alone.stdout.contains("difference"), "{}", alone.stdout);
+}
+
+#[test]
+fn two_cards_are_shown_with_what_differs() {
+    let folder = two_models();
+    let ended = serin(folder.path(), &BOTH);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for said in [
+        "Features only in models/good.bin: `age`.",
+        "Features only in models/poor.bin: `noise`.",
+        "were measured on different data",
+        "good.csv",
+        "poor.csv",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let json = serin(folder.path(), &[&BOTH[..], &["--json"]].concat());
+    let printed: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(printed["models"][1]["training"]["source"], "poor.csv");
+    assert_eq!(printed["differences"].as_array().unwrap().len(), 3, "{printed}");
+    let ended = serin(folder.path(), &["inspect", "models/good.bin", "models/good.bin"]);
+    assert!(ended.stdout.contains("Both files hold the same model."), "{}", ended.stdout);
+}
+
+#[test]
+fn rows_that_do_not_fit_the_models_are_refused_with_what_to_do() {
+    let folder = two_models();
+    for (content, said) in [
+        (customers(3, "gone"), "target: unknown column `left`"),
+        (
+            customers(3, "left").replace("age", "years"),
+            "feature of the model: unknown column `age`",
+        ),
+        (customers(3, "left").replace("21,", "young,"), "column `age` has `young`"),
+    ] {
+        std::fs::write(folder.path().join("other.csv"), content).unwrap();
+        let ended = serin(folder.path(), &[&BOTH[..], &["--data", "other.csv"]].concat());
+        assert_eq!(ended.code, 2);
+        assert!(ended.stderr.starts_with("serin: --data other.csv: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    std::fs::write(folder.path().join("third.csv"), customers(4, "gone")).unwrap();
+    let train = ["train", "--data", "third.csv", "--target", "gone"];
+    assert_eq!(serin(folder.path(), &train).code, 0);
+    let other = ["inspect", "models/good.bin", "models/third.bin", "--data", "rest.csv"];
+    let ended = serin(folder.path(), &other);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("compare models of the same target"), "{}", ended.stderr);
+}
