@@ -51,10 +51,11 @@ pub fn decoded(source: impl Read + 'static, encoding: Encoding) -> io::Result<Te
         (&UTF_16BE_MARK[..], Some(UTF_16BE)),
     ];
     let found = marked.into_iter().find(|(mark, _)| head.starts_with(mark));
-    let (mark, decoder) = found.unwrap_or_else(|| match encoding {
+    let unmarked: (&[u8], _) = match encoding {
         Encoding::Utf8 => (&[], None),
         Encoding::Latin1 => (&[], Some(WINDOWS_1252)),
-    });
+    };
+    let (mark, decoder) = found.unwrap_or(unmarked);
     head.drain(..mark.len());
     io::copy(&mut reader.by_ref().take(mark.len() as u64), &mut io::sink())?;
     if let Some(decoder) = decoder {

@@ -45,8 +45,11 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
     Ok(())
 }
 
+/// A fact of a card as text.
+type Fact = fn(&Card) -> String;
+
 fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
-    let facts: [(&str, fn(&Card) -> String); 14] = [
+    let facts: [(&str, Fact); 14] = [
         ("digest", |card| card.digest.to_string().chars().take(DIGEST_DIGITS).collect()),
         ("data", |card| show::plain(&card.training.source).into_owned()),
         ("target", |card| {
@@ -65,9 +68,7 @@ fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
         ("Brier", |card| format!("{:.4}", card.holdout.brier)),
         ("base rate", |card| share(card.holdout.base_rate)),
     ];
-    let row = |(name, value): (&str, fn(&Card) -> String)| {
-        vec![name.to_owned(), value(cards[0]), value(cards[1])]
-    };
+    let row = |(name, value): (&str, Fact)| vec![name.to_owned(), value(cards[0]), value(cards[1])];
     facts.into_iter().map(row).collect()
 }
 
