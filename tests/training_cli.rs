@@ -274,7 +274,7 @@ const BOTH: [&str; 3] = ["inspect", "models/good.bin", "models/poor.bin"];
 fn two_models_are_compared_on_the_same_rows() {
     let folder = two_models();
     let on_data =
-        |more: &[&str]| serin(folder.path(), &[&BOTH, &["--data", "rest.csv"], more].concat());
+        |more: &[&str]| serin(folder.path(), &[&BOTH[..], &["--data", "rest.csv"], more].concat());
     let ended = on_data(&[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for said in ["rest.csv: 600 rows", "AUC", "standard error", "models/good.bin is better: its"] {
