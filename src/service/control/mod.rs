@@ -60,7 +60,7 @@ pub struct Control {
     /// The revision of the state in the store. Written once a second.
     state_saved_at: AtomicU64,
     /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
-    pub(in crate::service) store_trouble: Mutex<Option<String>>,
+    pub(crate) store_trouble: Mutex<Option<String>>,
     registry: Registry,
     clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
