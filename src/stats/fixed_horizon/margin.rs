@@ -15,6 +15,17 @@ pub enum Harm {
     Either,
 }
 
+impl Harm {
+    /// The signs of the differences, canary minus stable, that are harm.
+    pub(crate) fn directions(self) -> &'static [f64] {
+        match self {
+            Harm::Higher => &[1.0],
+            Harm::Lower => &[-1.0],
+            Harm::Either => &[1.0, -1.0],
+        }
+    }
+}
+
 /// How much worse still counts as not worse: `value (1 + relative) + absolute`.
 ///
 /// The direction of harm gives the sign.

@@ -77,6 +77,8 @@ pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
 pub use sample_ratio::SampleRatio;
 pub use seen_keys::SeenKeys;
+pub use shift_monitor::COLLAPSE;
+pub use shift_monitor::ShiftMargins;
 pub use shift_monitor::ShiftMonitor;
 pub use test::Test;
 

@@ -9,8 +9,9 @@ use super::confidence_sequence::Score;
 use super::e_process::EProcess;
 use super::recent_mean::RecentMean;
 use super::recent_spread::Spread;
+use super::shift_monitor::ShiftMargins;
+use super::shift_monitor::Side;
 use crate::stats::fixed_horizon::margin::Harm;
-use crate::stats::fixed_horizon::margin::Margin;
 
 /// The sequential test of pairs: the difference of both answers to one request.
 ///
@@ -31,9 +32,11 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// use serin::stats::Harm;
 /// use serin::stats::Margin;
 /// use serin::stats::sequential::PairMonitor;
+/// use serin::stats::sequential::ShiftMargins;
 ///
 /// let (tolerated, accepted) = (Margin::absolute(0.02), Margin::absolute(0.05));
-/// let mut score = PairMonitor::new(Harm::Either, tolerated, tolerated, accepted);
+/// let margins = ShiftMargins { harmful: tolerated, tolerated, accepted };
+/// let mut score = PairMonitor::new(Harm::Either, margins);
 /// for _ in 0..40 {
 ///     score.tick(&[(0.16, 3), (0.10, 2)], &[]);
 /// }
@@ -42,10 +45,8 @@ use crate::stats::fixed_horizon::margin::Margin;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairMonitor {
-    harmful: Margin,
-    tolerated: Margin,
-    accepted: Margin,
-    sides: Vec<Side>,
+    margins: ShiftMargins,
+    sides: Vec<Side<Paired>>,
     /// The size of the differences; `None` where only one direction is harm.
     distance: Option<Distance>,
     /// Stable's recent values.
@@ -60,17 +61,6 @@ pub struct PairMonitor {
     pub effect: Score,
 }
 
-/// One direction in which a difference is harm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Side {
-    /// 1 if more is harm, -1 if less is.
-    sign: f64,
-    harm: Paired,
-    shift: Paired,
-    proven: Paired,
-}
-
 /// The size of the differences.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,30 +71,16 @@ struct Distance {
 }
 
 impl PairMonitor {
-    /// A monitor without data. A difference beyond `harmful` is harm, one beyond `tolerated` a shift; a
-    /// difference within `accepted` is non-inferior.
-    pub fn new(harm: Harm, harmful: Margin, tolerated: Margin, accepted: Margin) -> Self {
-        let side = |sign| Side {
-            sign,
-            harm: Paired::with_fixed_share(),
-            shift: Paired::with_fixed_share(),
-            proven: Paired::default(),
-        };
-        let sides = match harm {
-            Harm::Higher => vec![side(1.0)],
-            Harm::Lower => vec![side(-1.0)],
-            Harm::Either => vec![side(1.0), side(-1.0)],
-        };
+    /// A monitor without data.
+    pub fn new(harm: Harm, margins: ShiftMargins) -> Self {
         let distance = || Distance {
             harm: Paired::with_fixed_share(),
             proven: Paired::default(),
             mean: RecentMean::default(),
         };
         Self {
-            harmful,
-            tolerated,
-            accepted,
-            sides,
+            margins,
+            sides: Side::all(harm, Paired::with_fixed_share(), Paired::default()),
             distance: (harm == Harm::Either).then(distance),
             stable: Spread::default(),
             harm: EProcess::default(),
@@ -115,14 +91,8 @@ impl PairMonitor {
     }
 
     /// A monitor with other margins, which knows what this one has learned of stable but has bet nothing.
-    pub fn restarted(
-        &self,
-        harm: Harm,
-        harmful: Margin,
-        tolerated: Margin,
-        accepted: Margin,
-    ) -> Self {
-        Self { stable: self.stable, ..Self::new(harm, harmful, tolerated, accepted) }
+    pub fn restarted(&self, harm: Harm, margins: ShiftMargins) -> Self {
+        Self { stable: self.stable, ..Self::new(harm, margins) }
     }
 
     /// Takes in values of stable from before the first tick. Bets nothing.
@@ -132,10 +102,7 @@ impl PairMonitor {
 
     /// Takes in one tick: the differences, and stable's values, each with its count.
     pub fn tick(&mut self, differences: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let amount = |margin| self.stable.margin(margin);
-        let margins = (amount(self.harmful), amount(self.tolerated), amount(self.accepted));
-        // A relative margin needs a known spread.
-        if let (Some(harmful), Some(tolerated), Some(accepted)) = margins {
+        if let Some([harmful, tolerated, accepted]) = self.margins.at(&self.stable) {
             for Side { sign, harm, shift, proven } in &mut self.sides {
                 let toward = |sign: f64| differences.iter().map(move |(d, n)| (sign * d, *n));
                 harm.tick(harmful, toward(*sign));
@@ -148,7 +115,7 @@ impl PairMonitor {
                 proven.tick(-accepted, sizes.iter().map(|(size, n)| (-size, *n)));
                 mean.learn(&sizes);
             }
-            let logs = |part: fn(&Side) -> &Paired| -> Vec<f64> {
+            let logs = |part: fn(&Side<Paired>) -> &Paired| -> Vec<f64> {
                 self.sides.iter().map(|side| part(side).log_e()).collect()
             };
             let mut harms = logs(|side| &side.harm);
@@ -178,6 +145,7 @@ impl PairMonitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::fixed_horizon::margin::Margin;
     use rand::RngExt as _;
     use rand::SeedableRng as _;
 
@@ -187,6 +155,10 @@ mod tests {
     /// And this is 0.1.
     const GROSS: Margin = Margin { relative: 0.5, absolute: 0.1 };
     const STABLE: [(f64, u64); 2] = [(0.3, 5), (0.7, 5)];
+
+    fn margins(harmful: Margin, accepted: Margin) -> ShiftMargins {
+        ShiftMargins { harmful, tolerated: TOLERATED, accepted }
+    }
 
     fn noisy(random: &mut rand::rngs::StdRng, mean: f64, noise: f64) -> (f64, u64) {
         // A sum of uniforms, near enough to a bell, of standard deviation 1.
@@ -199,7 +171,7 @@ mod tests {
         let (mut shifted, mut passed) = (0, 0);
         for seed in 0..runs {
             let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-            let mut monitor = PairMonitor::new(Harm::Either, GROSS, TOLERATED, ACCEPTED);
+            let mut monitor = PairMonitor::new(Harm::Either, margins(GROSS, ACCEPTED));
             monitor.remember(&[(0.3, 50), (0.7, 50)]);
             for _ in 0..300 {
                 let pairs: Vec<_> = (0..10).map(|_| noisy(&mut random, mean, noise)).collect();
@@ -237,7 +209,7 @@ mod tests {
     /// Whether differences of this size, up and down in turn, are ever harm, and are ever proven to be small.
     fn alternating(size: f64) -> (bool, bool) {
         let mut random = rand::rngs::StdRng::seed_from_u64(1);
-        let mut monitor = PairMonitor::new(Harm::Either, GROSS, TOLERATED, GROSS);
+        let mut monitor = PairMonitor::new(Harm::Either, margins(GROSS, GROSS));
         monitor.remember(&[(0.3, 50), (0.7, 50)]);
         for _ in 0..100 {
             let mut pair = |sign: f64| (sign * noisy(&mut random, size, 0.02).0, 1);
@@ -256,8 +228,9 @@ mod tests {
 
     #[test]
     fn the_effect_is_the_mean_difference_with_its_error() {
-        let mut monitor =
-            PairMonitor::new(Harm::Higher, Margin::absolute(0.1), Margin::absolute(0.1), ACCEPTED);
+        let (tenth, accepted) = (Margin::absolute(0.1), ACCEPTED);
+        let margins = ShiftMargins { harmful: tenth, tolerated: tenth, accepted };
+        let mut monitor = PairMonitor::new(Harm::Higher, margins);
         monitor.remember(&STABLE);
         assert_eq!(monitor.spread(), None);
         monitor.remember(&STABLE);
@@ -270,7 +243,7 @@ mod tests {
 
     #[test]
     fn before_the_spread_is_known_nothing_is_bet() {
-        let mut monitor = PairMonitor::new(Harm::Either, TOLERATED, TOLERATED, ACCEPTED);
+        let mut monitor = PairMonitor::new(Harm::Either, margins(TOLERATED, ACCEPTED));
         monitor.tick(&[(1.0, 1000)], &STABLE);
         assert_eq!((monitor.harm.log_e(), monitor.effect.effect()), (0.0, None));
         monitor.tick(&[(f64::NAN, 3)], &[(f64::INFINITY, 9), (0.5, 50)]);

@@ -48,10 +48,15 @@ impl RecentSpread {
         }
         let mean = self.stable.sum / self.stable.count;
         let variance = self.stable.squares / self.stable.count - mean * mean;
-        let difference = self.difference.sum / (self.difference.count + DOUBT);
-        let center = (mean + (1.0 - share) * difference).clamp(0.0, 1.0);
+        let center = (mean + (1.0 - share) * self.difference()).clamp(0.0, 1.0);
         // A function that has not varied yet may vary in about one of this many observations.
         Some((center, variance.max(0.25 / (self.stable.count + 1.0)).sqrt()))
+    }
+
+    /// The canary's mean difference from stable, shrunk toward 0 while it rests on few values: its error is largest
+    /// with 20 of them, and then a ninth of a standard deviation.
+    pub(super) fn difference(&self) -> f64 {
+        self.difference.sum / (self.difference.count + DOUBT)
     }
 
     /// Takes in a finished tick.

@@ -25,22 +25,26 @@ use crate::stats::fixed_horizon::margin::Margin;
 ///               E_growth    refutes "E|x - c| of the canary exceeds stable's by the harmful margin at most"
 /// E_shift       refutes "the means differ by the tolerated margin at most"
 /// E_proven      refutes "the means differ by the accepted margin at least"
-/// c             each track's own recent mean: stable's, and stable's plus the recent difference
+/// c             each track's own recent mean: stable's, and stable's plus the recent difference d
+/// d             sum of the canary's differences / (their number + 20), as the center of a bet (see [`Bet`])
 /// ```
 ///
 /// A constant canary can have stable's mean, so the mean alone would miss it; its deviations are 0, whatever the
-/// constant is. Each part compares a bounded function of the canary's values with one of stable's within the tick
+/// constant is. The canary's center begins at stable's: one taken from its first value alone would put the others far
+/// from it, and an equal canary's deviations would have grown. Each part compares a bounded function of the canary's values with one of stable's within the tick
 /// (see [`Bet`]); margin and centers come from earlier ticks. The harm of a monitor that tolerates a direction has no
 /// part for the spread.
 ///
 /// ```
 /// use serin::stats::Harm;
 /// use serin::stats::Margin;
+/// use serin::stats::sequential::ShiftMargins;
 /// use serin::stats::sequential::ShiftMonitor;
 ///
 /// let harmful = Margin { relative: 0.5, absolute: 0.1 };
 /// let tolerated = Margin { relative: 0.2, absolute: 0.05 };
-/// let mut score = ShiftMonitor::new(Harm::Either, harmful, tolerated, harmful);
+/// let margins = ShiftMargins { harmful, tolerated, accepted: harmful };
+/// let mut score = ShiftMonitor::new(Harm::Either, margins);
 /// for _ in 0..400 {
 ///     score.tick(0.1, &[(0.5, 1)], &[(0.2, 4), (0.5, 1), (0.8, 4)]);
 /// }
@@ -50,10 +54,8 @@ use crate::stats::fixed_horizon::margin::Margin;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShiftMonitor {
-    harmful: Margin,
-    tolerated: Margin,
-    accepted: Margin,
-    sides: Vec<Side>,
+    margins: ShiftMargins,
+    sides: Vec<Side<Compared>>,
     /// `None` where only one direction is harm.
     spread: Option<SpreadBets>,
     stable: Spread,
@@ -69,23 +71,53 @@ pub struct ShiftMonitor {
     pub effect: Score,
 }
 
-/// One direction in which a difference is harm.
+/// The margins of a shift. A relative part counts standard deviations of stable's values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Side {
-    /// Whether lower values are harm: then the bets see 1 - x.
-    is_lower: bool,
-    harm: Compared,
-    shift: Compared,
-    proven: Compared,
+pub struct ShiftMargins {
+    /// A difference beyond this is harm.
+    pub harmful: Margin,
+    /// One beyond this is a shift.
+    pub tolerated: Margin,
+    /// One within this is non-inferior.
+    pub accepted: Margin,
+}
+
+impl ShiftMargins {
+    /// The harmful, the tolerated and the accepted margin in the unit of the values; `None` while a relative part has
+    /// no unit.
+    pub(super) fn at(&self, stable: &Spread) -> Option<[f64; 3]> {
+        let ShiftMargins { harmful, tolerated, accepted } = *self;
+        Some([stable.margin(harmful)?, stable.margin(tolerated)?, stable.margin(accepted)?])
+    }
+}
+
+/// The bets in one direction in which a difference is harm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Side<B> {
+    /// 1 if more is harm, -1 if less is.
+    pub(super) sign: f64,
+    pub(super) harm: B,
+    pub(super) shift: B,
+    pub(super) proven: B,
+}
+
+impl<B: Copy> Side<B> {
+    /// A side for each direction of harm, with such bets on harm and shift, and on the proof.
+    pub(super) fn all(harm: Harm, on_harm: B, on_proof: B) -> Vec<Self> {
+        let (shift, proven) = (on_harm, on_proof);
+        let side = |sign: &f64| Self { sign: *sign, harm: on_harm, shift, proven };
+        harm.directions().iter().map(side).collect()
+    }
 }
 
 /// The bets on deviations from the center.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SpreadBets {
-    /// The canary's values minus stable's mean at that time.
-    difference: RecentMean,
+    /// The canary's mean difference from stable.
+    means: RecentSpread,
     collapse: Compared,
     growth: Compared,
 }
@@ -100,31 +132,15 @@ struct Compared {
 
 /// Scores have collapsed when their deviations are below this share of stable's. Retrained models stay within a
 /// few percent of each other, and a constant has none.
-const COLLAPSE: f64 = 0.25;
-
-/// Fewer values of stable in a tick say little of their mean.
-const MIN: u64 = 10;
+pub const COLLAPSE: f64 = 0.25;
 
 impl ShiftMonitor {
     /// A monitor without data.
-    pub fn new(harm: Harm, harmful: Margin, tolerated: Margin, accepted: Margin) -> Self {
-        let side = |is_lower| Side {
-            is_lower,
-            harm: Compared::with_fixed_share(),
-            shift: Compared::with_fixed_share(),
-            proven: Compared::default(),
-        };
-        let (sides, spread) = match harm {
-            Harm::Higher => (vec![side(false)], None),
-            Harm::Lower => (vec![side(true)], None),
-            Harm::Either => (vec![side(false), side(true)], Some(SpreadBets::default())),
-        };
+    pub fn new(harm: Harm, margins: ShiftMargins) -> Self {
         Self {
-            harmful,
-            tolerated,
-            accepted,
-            sides,
-            spread,
+            margins,
+            sides: Side::all(harm, Compared::with_fixed_share(), Compared::default()),
+            spread: (harm == Harm::Either).then(SpreadBets::default),
             stable: Spread::default(),
             canary: Spread::default(),
             center: RecentMean::default(),
@@ -136,15 +152,8 @@ impl ShiftMonitor {
     }
 
     /// A monitor with other margins, which knows what this one has learned of stable but has bet nothing.
-    pub fn restarted(
-        &self,
-        harm: Harm,
-        harmful: Margin,
-        tolerated: Margin,
-        accepted: Margin,
-    ) -> Self {
-        let (stable, center) = (self.stable, self.center);
-        Self { stable, center, ..Self::new(harm, harmful, tolerated, accepted) }
+    pub fn restarted(&self, harm: Harm, margins: ShiftMargins) -> Self {
+        Self { stable: self.stable, center: self.center, ..Self::new(harm, margins) }
     }
 
     /// Takes in values of stable from before the first tick. Bets nothing.
@@ -154,14 +163,10 @@ impl ShiftMonitor {
 
     /// Takes in one tick: the canary's share, and the values of each track with their counts.
     pub fn tick(&mut self, share: f64, canary: &[(f64, u64)], stable: &[(f64, u64)]) {
-        let amount = |margin| self.stable.margin(margin);
-        let margins = (amount(self.harmful), amount(self.tolerated), amount(self.accepted));
-        // A relative margin needs a known spread.
-        if let ((Some(harmful), Some(tolerated), Some(accepted)), Some(center)) =
-            (margins, self.center.mean())
-        {
+        if let (Some(margins), Some(center)) = (self.margins.at(&self.stable), self.center.mean()) {
+            let [harmful, ..] = margins;
             for side in &mut self.sides {
-                side.tick(share, [harmful, tolerated, accepted], canary, stable);
+                side.tick(share, margins, canary, stable);
             }
             if let Some(spread) = &mut self.spread {
                 spread.tick(share, harmful, center, canary, stable);
@@ -175,7 +180,7 @@ impl ShiftMonitor {
     }
 
     fn observe(&mut self) {
-        let of = |part: fn(&Side) -> &Compared| -> Vec<f64> {
+        let of = |part: fn(&Side<Compared>) -> &Compared| -> Vec<f64> {
             self.sides.iter().map(|side| part(side).bet.log_e()).collect()
         };
         let by_mean = log_mean_exp(&of(|side| &side.harm));
@@ -211,7 +216,7 @@ impl ShiftMonitor {
     }
 }
 
-impl Side {
+impl Side<Compared> {
     fn tick(
         &mut self,
         share: f64,
@@ -219,7 +224,8 @@ impl Side {
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
     ) {
-        let is_lower = self.is_lower;
+        // Where lower values are harm the bets see 1 - x.
+        let is_lower = self.sign < 0.0;
         let toward = |x: f64| if is_lower { 1.0 - x } else { x };
         let away = |x: f64| if is_lower { x } else { 1.0 - x };
         let (beyond, seen) = (mapped(stable, toward), mapped(canary, toward));
@@ -232,7 +238,7 @@ impl Side {
 impl Default for SpreadBets {
     fn default() -> Self {
         let bet = Compared::with_fixed_share;
-        Self { difference: RecentMean::default(), collapse: bet(), growth: bet() }
+        Self { means: RecentSpread::default(), collapse: bet(), growth: bet() }
     }
 }
 
@@ -245,25 +251,16 @@ impl SpreadBets {
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
     ) {
-        // Before the first values of the canary its center is a guess, so nothing is bet on its spread.
-        if let Some(difference) = self.difference.mean() {
-            let (of_canary, of_stable) = (
-                mapped(canary, |x| (x - center - difference).abs().min(1.0)),
-                mapped(stable, |x| (x - center).abs().min(1.0)),
-            );
-            self.growth.tick(share, harmful, &of_canary, &of_stable);
-            let narrower = mapped(&of_canary, |deviation| 1.0 - deviation);
-            let quarter = mapped(&of_stable, |deviation| 1.0 - COLLAPSE * deviation);
-            self.collapse.tick(share, 0.0, &narrower, &quarter);
-        }
-        // Within the tick where it has enough values, so that a change of the load does not count as a difference.
-        let count: u64 = stable.iter().map(|(_, count)| *count).sum();
-        let reference = if count >= MIN {
-            stable.iter().map(|(x, n)| x * *n as f64).sum::<f64>() / count as f64
-        } else {
-            center
-        };
-        self.difference.learn(&mapped(canary, |x| x - reference));
+        let difference = self.means.difference();
+        let (of_canary, of_stable) = (
+            mapped(canary, |x| (x - center - difference).abs().min(1.0)),
+            mapped(stable, |x| (x - center).abs().min(1.0)),
+        );
+        self.growth.tick(share, harmful, &of_canary, &of_stable);
+        let narrower = mapped(&of_canary, |deviation| 1.0 - deviation);
+        let quarter = mapped(&of_stable, |deviation| 1.0 - COLLAPSE * deviation);
+        self.collapse.tick(share, 0.0, &narrower, &quarter);
+        self.means.learn(canary, stable);
     }
 }
 
@@ -296,6 +293,8 @@ mod tests {
 
     const HARMFUL: Margin = Margin { relative: 0.5, absolute: 0.1 };
     const TOLERATED: Margin = Margin { relative: 0.2, absolute: 0.05 };
+    const MARGINS: ShiftMargins =
+        ShiftMargins { harmful: HARMFUL, tolerated: TOLERATED, accepted: HARMFUL };
 
     /// A bell between 0 and 1.
     fn bell(random: &mut StdRng, mean: f64, deviation: f64) -> f64 {
@@ -309,7 +308,7 @@ mod tests {
         let mut found = [0; 3];
         for seed in 0..runs {
             let mut random = StdRng::seed_from_u64(seed);
-            let mut monitor = ShiftMonitor::new(Harm::Either, HARMFUL, TOLERATED, HARMFUL);
+            let mut monitor = ShiftMonitor::new(Harm::Either, MARGINS);
             for _ in 0..200 {
                 // The load drifts for both tracks alike.
                 let stable: Vec<_> = (0..18).map(|_| (bell(&mut random, 0.4, 0.2), 1)).collect();
@@ -355,7 +354,7 @@ mod tests {
     fn a_changing_load_is_no_collapse_and_no_growth() {
         for seed in 0..40 {
             let mut random = StdRng::seed_from_u64(seed);
-            let mut monitor = ShiftMonitor::new(Harm::Either, HARMFUL, TOLERATED, HARMFUL);
+            let mut monitor = ShiftMonitor::new(Harm::Either, MARGINS);
             for tick in 0..300 {
                 let mean = if tick % 60 < 30 { 0.2 } else { 0.7 };
                 let mut values = |count: u64| -> Vec<(f64, u64)> {
@@ -368,9 +367,32 @@ mod tests {
         }
     }
 
+    /// Of a hundred rows the canary gets a few before it gets very many at once.
+    #[test]
+    fn a_burst_after_few_values_of_an_equal_canary_is_harm_less_often_than_alpha() {
+        let runs = 1000;
+        for (few, deviation) in [(1, 0.2), (1, 0.1), (3, 0.2)] {
+            let mut found = 0;
+            for seed in 0..runs {
+                let mut random = StdRng::seed_from_u64(seed);
+                let mut monitor = ShiftMonitor::new(Harm::Either, MARGINS);
+                for (of_canary, of_stable) in [(few, 30), (0, 30), (500, 4500)] {
+                    let mut values = |count| -> Vec<(f64, u64)> {
+                        (0..count).map(|_| (bell(&mut random, 0.4, deviation), 1)).collect()
+                    };
+                    let (canary, stable) = (values(of_canary), values(of_stable));
+                    monitor.tick(0.1, &canary, &stable);
+                }
+                found += u64::from(monitor.harm.reached(0.05));
+            }
+            // 50 are expected at most, with a standard deviation of 6.9.
+            assert!(found <= 70, "{found} of {runs} after {few} values of deviation {deviation}");
+        }
+    }
+
     #[test]
     fn one_repeated_row_has_no_spread_and_a_small_difference_passes() {
-        let mut monitor = ShiftMonitor::new(Harm::Either, HARMFUL, TOLERATED, HARMFUL);
+        let mut monitor = ShiftMonitor::new(Harm::Either, MARGINS);
         (0..100).for_each(|_| monitor.tick(0.1, &[(0.34, 1)], &[(0.3, 9)]));
         assert!(!monitor.harm.reached(0.05) && !monitor.shift.reached(0.05), "{monitor:?}");
         assert!(monitor.proven.reached(0.05), "{monitor:?}");

@@ -21,6 +21,7 @@ use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::Score;
+use crate::stats::sequential::ShiftMargins;
 use crate::stats::sequential::ShiftMonitor;
 use crate::stats::sequential::TrackCounts;
 
@@ -55,6 +56,13 @@ pub struct Counts {
     pub stable_failures: u64,
     /// The canary's failures; 0 for other metrics.
     pub canary_failures: u64,
+}
+
+impl Counts {
+    /// Samples of the track that has fewer.
+    pub fn fewest(&self) -> u64 {
+        self.stable.min(self.canary)
+    }
 }
 
 /// The numbers that classify a metric.
@@ -102,7 +110,7 @@ pub(crate) struct Tick<'a> {
 impl Monitored {
     pub(crate) fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
-        let harmful = metric.harm_margin();
+        let margins = margins(metric);
         let properties = metric.source.properties();
         let past = match properties.history {
             History::None => None,
@@ -117,12 +125,12 @@ impl Monitored {
                 OneMonitor::Values(monitor)
             }
             MonitorKind::Pairs => {
-                let mut monitor = Box::new(PairMonitor::new(harm, harmful, tolerated, accepted));
+                let mut monitor = Box::new(PairMonitor::new(harm, margins));
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Pairs(monitor)
             }
             MonitorKind::Shift => {
-                let mut monitor = Box::new(ShiftMonitor::new(harm, harmful, tolerated, accepted));
+                let mut monitor = Box::new(ShiftMonitor::new(harm, margins));
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Shift(monitor)
             }
@@ -144,16 +152,16 @@ impl Monitored {
     /// A monitor for a metric of the same source that has learned what this one has before its first tick.
     pub(crate) fn restarted(&self, metric: &Metric) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
-        let harmful = metric.harm_margin();
+        let margins = margins(metric);
         let monitor = match &self.monitor {
             OneMonitor::Values(monitor) => {
                 OneMonitor::Values(Box::new(monitor.restarted(harm, test, tolerated, accepted)))
             }
             OneMonitor::Pairs(monitor) => {
-                OneMonitor::Pairs(Box::new(monitor.restarted(harm, harmful, tolerated, accepted)))
+                OneMonitor::Pairs(Box::new(monitor.restarted(harm, margins)))
             }
             OneMonitor::Shift(monitor) => {
-                OneMonitor::Shift(Box::new(monitor.restarted(harm, harmful, tolerated, accepted)))
+                OneMonitor::Shift(Box::new(monitor.restarted(harm, margins)))
             }
             OneMonitor::Failures(_) => return Monitored::new(metric, &TrackSamples::default()),
         };
@@ -274,6 +282,19 @@ impl Monitored {
     }
 }
 
+impl Measured {
+    /// Whether both tracks have the samples that a pass takes, and some were compared. The samples of the first tick
+    /// are only counted where nothing was known of stable before.
+    pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
+        self.counts.fewest() >= metric.min_samples && self.is_compared()
+    }
+
+    /// Whether anything was bet on.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.effect.effect().is_some()
+    }
+}
+
 impl RecordedIncrement {
     /// The canary's share of the values. The client that recorded them made the assignment, so serin uses
     /// the observed share; that is valid if within a tick each value could have come from either track.
@@ -281,6 +302,11 @@ impl RecordedIncrement {
         let (stable, canary) = (number(&self.stable) as f64, number(&self.canary) as f64);
         canary / (stable + canary).max(1.0)
     }
+}
+
+fn margins(metric: &Metric) -> ShiftMargins {
+    let Metric { tolerated, accepted, .. } = *metric;
+    ShiftMargins { harmful: metric.harm_margin(), tolerated, accepted }
 }
 
 fn number(values: &[(f64, u64)]) -> u64 {
