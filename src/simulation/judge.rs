@@ -6,10 +6,11 @@
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
-use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::Measured;
 use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::stats::Margin;
@@ -43,20 +44,25 @@ pub struct Judge {
     policy: JudgePolicy,
     monitors: Monitors,
     measured: Vec<Measured>,
-    /// The state of each metric at the last verdict.
-    known: Vec<Known>,
+    /// What the last verdict rests on.
+    known: Option<Known>,
     verdict: Verdict,
 }
 
-/// Whether harm is shown, non-inferiority is shown, and there are enough samples.
-type Known = [bool; 3];
+/// All that a verdict rests on.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    /// Of each metric whether harm, non-inferiority and a shift are shown, and whether there are enough samples.
+    metrics: Vec<[bool; 4]>,
+    is_ratio_off: bool,
+}
 
 impl Judge {
     /// A judge before the first tick, which knows stable's observations from before the canary.
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Judge {
         let monitors = Monitors::new(policy, before);
-        let (measured, known) = (monitors.measured(), Vec::new());
-        Judge { policy: policy.clone(), monitors, measured, known, verdict: Verdict::Hold }
+        let measured = monitors.measured();
+        Judge { policy: policy.clone(), monitors, measured, known: None, verdict: Verdict::Hold }
     }
 
     /// Takes in one tick and updates the verdict.
@@ -64,26 +70,26 @@ impl Judge {
         self.monitors.tick(increment);
         self.measured = self.monitors.measured();
         // Intervals make a verdict more expensive than a tick. It only changes when one of these does.
-        let known = self.known();
+        let known = Some(self.known());
         if known != self.known {
-            let ticks = self.monitors.ticks();
-            self.verdict = SequentialVerdict::new(&self.policy, ticks, &self.measured).verdict;
+            (self.verdict, _) = SequentialEvidence::new(&self.policy, &self.monitors).verdict();
             self.known = known;
         }
     }
 
-    fn known(&self) -> Vec<Known> {
-        let metrics = self.policy.metrics.iter().zip(&self.measured);
-        metrics
-            .map(|(metric, measured)| {
-                let fewest = measured.counts.stable.min(measured.counts.canary);
-                [
-                    measured.harm.reached(self.policy.harm_alpha(metric)),
-                    measured.proven.reached(self.policy.alpha),
-                    fewest >= metric.min_samples,
-                ]
-            })
-            .collect()
+    fn known(&self) -> Known {
+        let Judge { policy, measured, .. } = self;
+        let state = |(metric, measured): (&Metric, &Measured)| {
+            let shift = measured.shift.filter(|_| metric.holds());
+            [
+                measured.harm.reached(policy.harm_alpha(metric)),
+                measured.proven.reached(policy.alpha),
+                shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
+                measured.has_enough(metric),
+            ]
+        };
+        let metrics = policy.metrics.iter().zip(measured).map(state).collect();
+        Known { metrics, is_ratio_off: self.monitors.ratio().is_off() }
     }
 
     /// What should happen to the canary under the whole policy.
@@ -107,18 +113,18 @@ mod tests {
     use crate::canary::observed::increment::TrackIncrement;
 
     /// A second of 100 requests at 10 %; values are spread by a fixed pattern.
-    fn second(number: u32, slower: f64, canary_failures: u64) -> Increment {
+    fn second(number: u32, slower: f64, canary_failures: u64, shift: f64) -> Increment {
         let mut increment =
             Increment { weight: Weight::from_percent(10.0).unwrap(), ..Increment::default() };
         for place in 0..100 {
             let spread = f64::from((100 * number + place).wrapping_mul(2_654_435_761) % 1000) / 1e3;
-            let (track, factor): (&mut TrackIncrement, f64) = match place % 10 {
-                3 => (&mut increment.canary, slower),
-                _ => (&mut increment.stable, 1.0),
+            let (track, factor, shift): (&mut TrackIncrement, f64, f64) = match place % 10 {
+                3 => (&mut increment.canary, slower, shift),
+                _ => (&mut increment.stable, 1.0, 0.0),
             };
             track.requests += 1;
             track.latency.push((0.01 * (1.0 + spread) * factor, 1));
-            track.score.push((0.2 + 0.5 * spread, 1));
+            track.score.push((0.2 + 0.5 * spread + shift, 1));
         }
         increment.canary.failures = canary_failures;
         increment
@@ -127,25 +133,30 @@ mod tests {
     #[test]
     fn the_verdict_equals_that_of_the_server_at_every_tick() {
         let before = TrackSamples::default();
-        let mut seen = Vec::new();
+        let (mut seen, mut held_for_shift) = (Vec::new(), false);
         for policy in [JudgePolicy::default(), strict_policy(0.05)] {
-            for (slower, failures) in [(1.0, 0), (1.3, 0), (1.08, 0), (1.0, 1)] {
+            for (slower, failures, shift) in
+                [(1.0, 0, 0.0), (1.3, 0, 0.0), (1.08, 0, 0.0), (1.0, 1, 0.0), (1.0, 0, 0.08)]
+            {
                 let mut judge = Judge::new(&policy, &before);
                 let mut monitors = Monitors::new(&policy, &before);
                 for number in 0..300 {
-                    let tick = second(number, slower, failures);
+                    let tick = second(number, slower, failures, shift);
                     judge.tick(&tick);
                     monitors.tick(&tick);
-                    let server =
-                        SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
-                    assert_eq!(judge.verdict(), server.verdict, "{slower} {failures} {number}");
-                    seen.push(server.verdict);
+                    let evidence = SequentialEvidence::new(&policy, &monitors);
+                    let (server, _) = evidence.verdict();
+                    assert_eq!(judge.verdict(), server, "{slower} {failures} {shift} {number}");
+                    held_for_shift |=
+                        evidence.conclusion.verdict == Verdict::Promote && server == Verdict::Hold;
+                    seen.push(server);
                 }
             }
         }
         for verdict in [Verdict::Rollback, Verdict::Promote, Verdict::Hold] {
             assert!(seen.contains(&verdict), "{verdict:?} did not occur");
         }
+        assert!(held_for_shift, "a tolerated shift holds a promotion");
     }
 
     #[test]

@@ -23,6 +23,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
+/// A list as a sentence has it: `a`, `a and b`, `a, b and c`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Whether a text stays on one line and shows what it contains: no control characters, no line
 /// separators, nothing that changes the writing direction.
 pub fn is_one_line(text: &str) -> bool {

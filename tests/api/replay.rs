@@ -38,7 +38,7 @@ fn recorded() -> TestApp {
         app.predict_times(100);
         app.set_traffic(percent).done();
     }
-    app.predict_times(200);
+    app.predict_times(600);
     app.post("/admin/promote-canary", &json!({ "force": true, "reason": "a test" })).done();
     let plan = json!({
         "steps": [{ "weight": 20, "bake": "1h" }], "warm_up": "0s", "look": "100ms",
@@ -163,6 +163,15 @@ fn what_if_with_another_margin() {
     let wide = answer(&replay(&database, &["--json", "--policy", "wide.toml"]), 0);
     assert_eq!(wide["rollout"], 2);
     assert_eq!(wide["what_if"]["rollback"], Value::Null, "{wide}");
+    let promoted = ["--json", "--rollout", "1", "--alpha", "0.5"];
+    let promoted = answer(&replay(&database, &promoted), 0);
+    // Nothing waits for the labels, under another policy as before.
+    assert_eq!(promoted["what_if"]["promote"]["verdict"], "promote", "{promoted}");
+    let required = |name: &str| {
+        let metrics = wide["policy"]["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap()["required"].clone()
+    };
+    assert_eq!((required("latency"), required("log_loss")), (json!(true), json!(false)));
     assert_eq!(wide["as_it_was"]["end"]["verdict"], "rollback");
     let happened = wide["happened"].as_array().unwrap();
     assert_eq!(happened.last().unwrap()["event"], "rolled_back");

@@ -1,11 +1,12 @@
 //! Coverage of a judgement: what was checked, and what was not and why.
 
 use super::judgement::Judgement;
+use super::sentences;
 use super::verdict::Classification;
-use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
+use crate::text::lists::list;
 
 /// What a verdict without harm rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +22,11 @@ impl Coverage {
     pub fn of(judgement: &Judgement) -> Coverage {
         let mut coverage = Coverage { checked: Vec::new(), not_checked: Vec::new() };
         let evidence = &judgement.evidence;
-        let is_manual = match judgement.mode {
-            Mode::Manual => true,
-            Mode::Automatic => false,
-        };
-        let sees = |part: Option<()>| part.is_some() && is_manual;
+        let is_manual = judgement.mode.is_manual();
         let by_health_check = [
-            (Source::Latency, sees(evidence.latency.map(|_| ()))),
-            (Source::Failures, sees(evidence.latency.map(|_| ()))),
-            (Source::Score, sees(evidence.score.map(|_| ()))),
+            (Source::Latency, is_manual && evidence.latency.is_some()),
+            (Source::Failures, is_manual && evidence.latency.is_some()),
+            (Source::Score, is_manual && evidence.score.is_some()),
         ];
         for (source, is_checked) in by_health_check {
             coverage.add(
@@ -65,22 +62,23 @@ impl Coverage {
             }
             return;
         };
-        let seen = one.samples.canary.min(one.samples.stable);
         if is_checked || one.classification != Classification::Insufficient {
             self.checked.push(name.to_owned());
-        } else if seen == 0 {
-            self.not_checked.push(format!("{name} (none)"));
         } else {
-            self.not_checked.push(format!("{name} ({seen} of {})", metric.min_samples));
+            let lacking = match one.samples.fewest() {
+                0 => "none".to_owned(),
+                seen if seen < metric.min_samples => format!("{seen} of {}", metric.min_samples),
+                _ => sentences::NOTHING_COMPARED.to_owned(),
+            };
+            self.not_checked.push(format!("{name} ({lacking})"));
         }
     }
 
     /// `no harm found in latency and failures; not checked: score (none), labels (none), pairs (no shadow)`.
     pub fn sentence(&self) -> String {
-        let checked = match self.checked.as_slice() {
-            [] => "nothing was checked".to_owned(),
-            [one] => format!("no harm found in {one}"),
-            [most @ .., last] => format!("no harm found in {} and {last}", most.join(", ")),
+        let checked = match self.checked.is_empty() {
+            true => "nothing was checked".to_owned(),
+            false => format!("no harm found in {}", list(&self.checked)),
         };
         match self.not_checked.as_slice() {
             [] => checked,

@@ -1,7 +1,5 @@
 //! Evidence of the sequential judge: everything it has measured, and its conclusions.
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -37,9 +35,9 @@ pub struct SequentialEvidence {
     pub ratio: RatioMeasured,
     /// How often the machine itself was slow.
     pub stalls: Stalls,
-    /// Concerns that a person has accepted by resuming the rollout.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub accepted: BTreeSet<Concern>,
+    /// Whether a person has accepted a shift of the scores by resuming the rollout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shift_accepted: bool,
     /// The conclusion from the metrics.
     pub conclusion: SequentialVerdict,
     /// The conclusion from the segments; `None` where none are declared.
@@ -55,7 +53,7 @@ impl SequentialEvidence {
             conclusion: SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured()),
             segments: SegmentScan::new(policy, &by_segment),
             policy: policy.clone(),
-            accepted: BTreeSet::new(),
+            shift_accepted: false,
             measured: monitors.measured(),
             by_segment,
             ratio: monitors.ratio(),
@@ -63,9 +61,15 @@ impl SequentialEvidence {
         }
     }
 
-    /// The same evidence, with these concerns accepted.
-    pub fn accepting(self, accepted: BTreeSet<Concern>) -> SequentialEvidence {
-        SequentialEvidence { accepted, ..self }
+    /// The same evidence; a shift of the scores is accepted or not.
+    pub fn accepting_shift(self, shift_accepted: bool) -> SequentialEvidence {
+        SequentialEvidence { shift_accepted, ..self }
+    }
+
+    /// The same evidence with other numbers of the metrics.
+    pub(super) fn with(&self, measured: Vec<Measured>) -> SequentialEvidence {
+        let conclusion = SequentialVerdict::new(&self.policy, self.conclusion.ticks, &measured);
+        SequentialEvidence { measured, conclusion, ..self.clone() }
     }
 
     /// The same evidence, with the conclusions drawn again from its numbers and policy.
@@ -136,16 +140,21 @@ impl SequentialEvidence {
     }
 
     /// The guardrails in shadow that have neither passed nor failed yet.
-    pub fn not_passed_in_shadow(&self) -> Vec<Reason> {
-        self.metrics_where(|metric, classification| {
+    pub fn open_in_shadow(&self) -> impl Iterator<Item = (&Metric, &MetricEvidence)> {
+        self.metrics().filter(|(metric, evidence)| {
             metric.source.is_shadow()
                 && metric.role == Role::Guardrail
-                && match classification {
+                && match evidence.classification {
                     Classification::Insufficient | Classification::Inconclusive => true,
                     // A failed one is among the harms.
                     Classification::Pass | Classification::Fail => false,
                 }
         })
+    }
+
+    /// The same as reasons.
+    pub fn not_passed_in_shadow(&self) -> Vec<Reason> {
+        self.open_in_shadow().map(|(metric, _)| Reason::Metric(metric.name.clone())).collect()
     }
 
     fn metrics_where(&self, is_meant: impl Fn(&Metric, Classification) -> bool) -> Vec<Reason> {
@@ -163,9 +172,8 @@ impl SequentialEvidence {
     /// What a person should look at before the rollout continues.
     pub fn concerns(&self) -> Vec<Concern> {
         let lost = self.ratio.is_off().then_some(Concern::SampleRatio);
-        let is_shifted = self.shifted().next().is_some();
-        let shift =
-            (is_shifted && !self.accepted.contains(&Concern::Shift)).then_some(Concern::Shift);
+        let is_shifted = !self.shift_accepted && self.shifted().next().is_some();
+        let shift = is_shifted.then_some(Concern::Shift);
         self.findings().iter().map(SegmentFinding::concern).chain(lost).chain(shift).collect()
     }
 

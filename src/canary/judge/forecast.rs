@@ -14,15 +14,19 @@ use self::outlook::Ahead;
 use self::outlook::MAX;
 use self::outlook::Outlook;
 use self::outlook::outlook;
+use super::evidence::SequentialEvidence;
 use super::monitors::metric::Measured;
-use super::sequential::SequentialVerdict;
 use super::verdict::Classification;
 use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::MonitorKind;
 use crate::canary::traffic::weight::Weight;
+use crate::stats::sequential::FailureMargins;
+use crate::stats::sequential::FailureMonitor;
+use crate::stats::sequential::TrackCounts;
 
 mod outlook;
 
@@ -31,6 +35,12 @@ mod outlook;
 pub struct Forecast {
     /// Judged requests of both tracks per second: those without a key and the first of each key.
     pub requests_per_second: f64,
+    /// Requests per second of keys that were judged before: they bring no evidence.
+    #[serde(default)]
+    pub repeated_per_second: f64,
+    /// Whether nothing is promoted before a person has decided on a concern.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// In the order of the policy's metrics.
     pub metrics: Vec<MetricForecast>,
     /// The first verdict other than hold; `None` if none is in sight.
@@ -84,20 +94,24 @@ pub struct VerdictForecast {
     pub seconds: Option<f64>,
 }
 
-/// The forecast at this weight, if request rate and effects stay as they are.
-///
-/// `measured` is in the order of the policy's metrics, as [`Monitors::measured`] gives it.
-///
-/// [`Monitors::measured`]: super::monitors::Monitors::measured
-pub fn forecast(
-    policy: &JudgePolicy,
-    measured: &[Measured],
-    weight: Weight,
-    requests_per_second: f64,
-    remaining_bake: Duration,
-) -> Forecast {
-    let requests = (requests_per_second * remaining_bake.as_secs_f64()).min(MAX);
-    let now = SequentialVerdict::new(policy, 0, measured);
+/// The traffic of a rollout as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic {
+    /// The canary's share.
+    pub weight: Weight,
+    /// Judged requests of both tracks per second.
+    pub judged_per_second: f64,
+    /// Requests per second of keys that were judged before.
+    pub repeated_per_second: f64,
+    /// How much of the bake is left.
+    pub remaining_bake: Duration,
+}
+
+/// The forecast from this evidence, if traffic and effects stay as they are.
+pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
+    let SequentialEvidence { policy, measured, conclusion: now, .. } = evidence;
+    let Traffic { weight, judged_per_second, repeated_per_second, remaining_bake } = *traffic;
+    let requests = (judged_per_second * remaining_bake.as_secs_f64()).min(MAX);
     let outlooks: Vec<Outlook> = policy
         .metrics
         .iter()
@@ -114,7 +128,7 @@ pub fn forecast(
     let seconds = |requests: u64| {
         (requests == 0)
             .then_some(0.0)
-            .or((requests_per_second > 0.0).then(|| requests as f64 / requests_per_second))
+            .or((judged_per_second > 0.0).then(|| requests as f64 / judged_per_second))
             .filter(|seconds| seconds.is_finite())
     };
     let judged = policy.metrics.iter().zip(measured);
@@ -144,17 +158,50 @@ pub fn forecast(
             }
         })
         .collect();
-    let verdict = verdict(policy, measured, &metrics, &outlooks).map(|(verdict, requests)| {
+    let verdict = verdict(evidence, &metrics, &outlooks).map(|(verdict, requests)| {
         VerdictForecast { verdict, requests, seconds: seconds(requests) }
     });
     Forecast {
-        requests_per_second,
+        requests_per_second: judged_per_second,
+        repeated_per_second,
+        held: !evidence.concerns().is_empty(),
         metrics,
         verdict,
         weight,
         remaining_bake_seconds: remaining_bake.as_secs_f64(),
     }
 }
+
+/// The judged requests of both tracks that a promotion takes at least at this weight: those that prove that the canary
+/// fails no more often, if nothing ever fails. `None` where that is not awaited, or takes too long to say.
+pub fn least_requests(policy: &JudgePolicy, weight: Weight) -> Option<u64> {
+    let is_awaited = |metric: &&Metric| {
+        is_of_failures(metric) && metric.role == Role::Guardrail && metric.required
+    };
+    let metric = policy.metrics.iter().find(is_awaited)?;
+    let share = weight.share();
+    if !(share > 0.0 && share < 1.0) {
+        return None;
+    }
+    let mut monitor = FailureMonitor::new(FailureMargins {
+        harmful_ratio: 1.0 + metric.tolerated.relative,
+        accepted_difference: metric.accepted.absolute,
+    });
+    let requests = (1.0 / share).ceil().max(REQUESTS_A_TICK) as u64;
+    let canary = (share * requests as f64).round() as u64;
+    let of = |requests| TrackCounts { requests, failures: 0 };
+    let ticks = (1..=MAX_TICKS).find(|_| {
+        monitor.tick(share, of(canary), of(requests - canary));
+        monitor.proven.reached(policy.alpha)
+    })?;
+    Some(ticks * requests)
+}
+
+/// How the least requests are counted.
+const REQUESTS_A_TICK: f64 = 100.0;
+
+/// After this many ticks the number is of no use.
+const MAX_TICKS: u64 = 10_000;
 
 impl Outlook {
     /// The outcome that comes first, and after how many requests.
@@ -178,11 +225,11 @@ fn whole(requests: f64) -> Option<u64> {
 /// The first verdict other than hold: the judge's verdict at each time at which a metric is decided or has
 /// its samples.
 fn verdict(
-    policy: &JudgePolicy,
-    measured: &[Measured],
+    evidence: &SequentialEvidence,
     metrics: &[MetricForecast],
     outlooks: &[Outlook],
 ) -> Option<(Verdict, u64)> {
+    let SequentialEvidence { policy, measured, .. } = evidence;
     let enough: Vec<Option<u64>> =
         outlooks.iter().map(|outlook| outlook.enough_in.and_then(whole)).collect();
     let mut moments: Vec<u64> = metrics
@@ -204,6 +251,9 @@ fn verdict(
                 let least = policy.metrics[place].min_samples;
                 one.counts.stable = one.counts.stable.max(least);
                 one.counts.canary = one.counts.canary.max(least);
+                if !one.is_compared() {
+                    one.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
+                }
             }
             match forecast.outcome {
                 Outcome::Pass if has_come(forecast.requests) => one.proven.observe(f64::MAX),
@@ -211,9 +261,9 @@ fn verdict(
                 Outcome::Pass | Outcome::Fail | Outcome::None => {}
             }
         }
-        match SequentialVerdict::new(policy, 0, &then).verdict {
-            Verdict::Hold => None,
-            verdict @ (Verdict::Promote | Verdict::Rollback) => Some((verdict, moment)),
+        match evidence.with(then).verdict() {
+            (Verdict::Hold, _) => None,
+            (verdict @ (Verdict::Promote | Verdict::Rollback), _) => Some((verdict, moment)),
         }
     })
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::canary::judge::monitors::Monitors;
 use crate::canary::judge::monitors::metric::Counts;
 use crate::canary::judge::sentences;
+use crate::canary::judge::sequential::SequentialVerdict;
 use crate::canary::judge::sequential::tests::second;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::samples::TrackSamples;
@@ -13,6 +14,19 @@ use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::Score;
+
+/// The forecast from these numbers alone.
+fn forecast(
+    policy: &JudgePolicy,
+    measured: &[Measured],
+    weight: Weight,
+    judged_per_second: f64,
+    remaining_bake: Duration,
+) -> Forecast {
+    let nothing = SequentialEvidence::new(policy, &Monitors::new(policy, &TrackSamples::default()));
+    let traffic = Traffic { weight, judged_per_second, repeated_per_second: 0.0, remaining_bake };
+    super::forecast(&nothing.with(measured.to_vec()), &traffic)
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -230,6 +244,56 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
         sentences::forecast(&policy, &nothing_grows).contains("no verdict in sight: a too close"),
         "{nothing_grows:?}"
     );
+}
+
+#[test]
+fn the_least_requests_are_those_that_an_equal_canary_takes() {
+    let policy = latency_and_failures();
+    let least = least_requests(&policy, percent(10.0)).unwrap();
+    let proven = |seconds: u32| {
+        let measured = seen((0..seconds).map(|number| second(number, 1.0, 0)));
+        measured[1].proven.reached(policy.alpha)
+    };
+    let came = (1..600).find(|seconds| proven(*seconds)).unwrap();
+    assert_eq!(least, 100 * u64::from(came));
+    let at = |weight| least_requests(&policy, percent(weight));
+    assert!(at(1.0) > Some(least) && at(50.0) < Some(least) && at(50.0) > Some(0));
+    assert_eq!((at(0.0), at(100.0)), (None, None));
+}
+
+#[test]
+fn a_forecast_counts_new_users_only_and_says_what_holds_a_promotion() {
+    let policy = latency_and_failures();
+    let some = seen((0..10).map(|number| second(number, 1.0, 0)));
+    let nothing = Monitors::new(&policy, &TrackSamples::default());
+    let nothing = SequentialEvidence::new(&policy, &nothing);
+    let traffic = Traffic {
+        weight: percent(10.0),
+        judged_per_second: 0.0,
+        repeated_per_second: 80.0,
+        remaining_bake: HOUR,
+    };
+    let found = super::forecast(&nothing.with(some), &traffic);
+    let message = sentences::forecast(&policy, &found);
+    let says = "no new users are arriving: to promote takes about ";
+    assert!(message.starts_with(says) && message.ends_with(" more of them"), "{message}");
+    assert_eq!(found.verdict.and_then(|verdict| verdict.seconds), None);
+
+    let default = JudgePolicy::default();
+    let mut monitors = Monitors::new(&default, &TrackSamples::default());
+    for number in 0..400 {
+        let mut tick = second(number, 1.0, 0);
+        tick.canary.score.iter_mut().for_each(|(score, _)| *score += 0.08);
+        monitors.tick(&tick);
+    }
+    let evidence = SequentialEvidence::new(&default, &monitors);
+    let traffic = Traffic { judged_per_second: 100.0, repeated_per_second: 0.0, ..traffic };
+    let held = super::forecast(&evidence, &traffic);
+    let message = sentences::forecast(&default, &held);
+    assert_eq!(held.verdict, None);
+    assert!(message.starts_with("nothing is promoted before a person decides"), "{message}");
+    let accepted = super::forecast(&evidence.accepting_shift(true), &traffic);
+    assert_eq!(sentences::forecast(&default, &accepted), "promote now");
 }
 
 #[test]

@@ -13,11 +13,13 @@ use super::verdict::Reason;
 use super::verdict::Verdict;
 use crate::canary::observed::samples::Samples;
 use crate::canary::observed::samples::TrackSamples;
+use crate::canary::policy::Mode;
 use crate::canary::policy::health::HealthPolicy;
 use crate::stats::Moments;
 use crate::stats::Summary;
 use crate::stats::fisher_exact_greater;
 use crate::stats::kolmogorov_smirnov;
+use crate::stats::sequential::COLLAPSE;
 use crate::stats::welch_t_test;
 
 /// The inputs of one track.
@@ -40,8 +42,8 @@ pub struct Inputs {
     pub stable: TrackInputs,
     /// The canary.
     pub canary: TrackInputs,
-    /// The p-value of Kolmogorov and Smirnov's test on the scores; `None` where the standard deviations are so
-    /// close that it does not matter.
+    /// The p-value of Kolmogorov and Smirnov's test on the scores; `None` unless their standard deviations differ by
+    /// more than the margin.
     pub score_distribution_p_value: Option<f64>,
 }
 
@@ -72,8 +74,6 @@ pub struct ScoreEvidence {
     pub stable_spread: f64,
     /// The standard deviation of the canary's scores.
     pub canary_spread: f64,
-    /// The p-value of Kolmogorov and Smirnov's test; `None` where it does not matter.
-    pub distribution_p_value: Option<f64>,
 }
 
 /// Welch's test on mean latency. Differences are canary minus stable.
@@ -117,20 +117,25 @@ impl From<&TrackSamples> for TrackInputs {
 
 impl From<&Samples> for Inputs {
     fn from(samples: &Samples) -> Inputs {
-        let [stable, canary] = [&samples.stable, &samples.canary];
-        let score_distribution_p_value = distribution_p_value(&stable.score, &canary.score);
-        Inputs { stable: stable.into(), canary: canary.into(), score_distribution_p_value }
+        let [stable, canary] = [&samples.stable, &samples.canary].map(TrackInputs::from);
+        Inputs { stable, canary, score_distribution_p_value: None }
     }
 }
 
-/// Above this many times stable's standard deviation the canary's may have grown too far.
-const GROWTH: f64 = 1.2;
+impl Inputs {
+    /// The inputs of a look at these samples. The distributions are compared only where it matters, because that takes
+    /// much longer than the rest: not by plan, where the health check decides nothing.
+    pub fn new(policy: &HealthPolicy, mode: Mode, samples: &Samples) -> Inputs {
+        let inputs = Inputs::from(samples);
+        let is_read =
+            mode.is_manual() && score(policy, &inputs).is_some_and(|it| it.spread_differs());
+        let score_distribution_p_value =
+            is_read.then(|| distribution_p_value(&samples.stable.score, &samples.canary.score));
+        Inputs { score_distribution_p_value: score_distribution_p_value.flatten(), ..inputs }
+    }
+}
 
 fn distribution_p_value(stable: &Summary, canary: &Summary) -> Option<f64> {
-    let (stable_spread, canary_spread) = (stable.std_dev()?, canary.std_dev()?);
-    if (COLLAPSE * stable_spread..=GROWTH * stable_spread).contains(&canary_spread) {
-        return None;
-    }
     let test = kolmogorov_smirnov(&canary.points(), &stable.points())?;
     let (n_stable, n_canary) = (stable.count() as f64, canary.count() as f64);
     let exponent = 2.0 * test.statistic().powi(2) * n_stable * n_canary / (n_stable + n_canary);
@@ -162,12 +167,8 @@ fn score(policy: &HealthPolicy, inputs: &Inputs) -> Option<ScoreEvidence> {
         margin: gross.of_spread(stable_spread),
         stable_spread,
         canary_spread,
-        distribution_p_value: inputs.score_distribution_p_value,
     })
 }
-
-/// Below this share of stable's standard deviation the scores have collapsed.
-const COLLAPSE: f64 = 0.25;
 
 /// A standard deviation below this is that of one row asked again and again.
 const VARIES: f64 = 0.005;
@@ -178,12 +179,13 @@ impl ScoreEvidence {
         low > self.margin || high < -self.margin
     }
 
-    /// A small sample may lack the rare values of stable's, so the whole distribution has to differ as well.
-    fn is_spread_differently(&self, alpha: f64) -> bool {
+    /// Whether the standard deviation has collapsed or grown. A small sample may lack the rare values of stable's, so
+    /// for harm the whole distribution has to differ as well.
+    fn spread_differs(&self) -> bool {
         let has_collapsed =
             self.stable_spread > VARIES && self.canary_spread < COLLAPSE * self.stable_spread;
         let has_grown = self.canary_spread > self.stable_spread + self.margin;
-        (has_collapsed || has_grown) && self.distribution_p_value.is_some_and(|p| p < alpha)
+        has_collapsed || has_grown
     }
 }
 
@@ -238,7 +240,9 @@ pub fn judge(policy: &HealthPolicy, evidence: &Evidence) -> (Verdict, Vec<Reason
     if let Some(score) = &evidence.score {
         if score.is_shifted() {
             harms.push(Reason::ScoreShifted);
-        } else if score.is_spread_differently(policy.alpha) {
+        } else if score.spread_differs()
+            && evidence.inputs.score_distribution_p_value.is_some_and(|p| p < policy.alpha)
+        {
             harms.push(Reason::ScoreSpread);
         }
     }
@@ -266,5 +270,78 @@ impl TrackInputs {
     /// The share of requests that failed; 0 before the first request.
     pub fn failure_rate(&self) -> f64 {
         if self.requests == 0 { 0.0 } else { self.failures as f64 / self.requests as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdict on scores like these, and whether the distributions were compared; latencies are equal.
+    fn looked(mode: Mode, stable: &[f64], canary: &[f64]) -> (Verdict, Vec<Reason>, bool) {
+        let policy = HealthPolicy::default();
+        let mut samples = Samples::default();
+        let latency = |place: usize| 0.010 + (place % 5) as f64 * 1e-5;
+        for (place, score) in stable.iter().enumerate() {
+            samples.stable.record(latency(place), &[*score]);
+        }
+        for (place, score) in canary.iter().enumerate() {
+            samples.canary.record(latency(place), &[*score]);
+        }
+        let inputs = Inputs::new(&policy, mode, &samples);
+        let evidence = gather(&policy, inputs);
+        let (verdict, reasons) = judge(&policy, &evidence);
+        (verdict, reasons, inputs.score_distribution_p_value.is_some())
+    }
+
+    /// Evenly spread scores of this mean and standard deviation.
+    fn spread(count: usize, mean: f64, deviation: f64) -> Vec<f64> {
+        let step = |place: usize| (place as f64 + 0.5) / count as f64 - 0.5;
+        (0..count).map(|place| mean + deviation * 12_f64.sqrt() * step(place)).collect()
+    }
+
+    #[test]
+    fn each_gross_difference_of_the_scores_is_harm_and_a_smaller_one_is_not() {
+        let stable = spread(900, 0.4, 0.1);
+        // 0.5 standard deviations are less than 0.1, which is the margin then.
+        for (canary, verdict, reason) in [
+            (spread(100, 0.4, 0.1), Verdict::Promote, Reason::ScoreIsFine),
+            (spread(100, 0.46, 0.1), Verdict::Promote, Reason::ScoreIsFine),
+            (spread(100, 0.6, 0.1), Verdict::Rollback, Reason::ScoreShifted),
+            (spread(100, 0.2, 0.1), Verdict::Rollback, Reason::ScoreShifted),
+            // Beyond the margin, and the interval reaches into it.
+            (spread(20, 0.51, 0.1), Verdict::Hold, Reason::MayBeShifted),
+            (vec![0.4; 100], Verdict::Rollback, Reason::ScoreSpread),
+            (spread(100, 0.4, 0.024), Verdict::Rollback, Reason::ScoreSpread),
+            (spread(100, 0.4, 0.026), Verdict::Promote, Reason::ScoreIsFine),
+            (spread(100, 0.4, 0.22), Verdict::Rollback, Reason::ScoreSpread),
+            (spread(100, 0.4, 0.19), Verdict::Promote, Reason::ScoreIsFine),
+            (spread(19, 0.9, 0.1), Verdict::Hold, Reason::TooFewSamples),
+        ] {
+            let (found, reasons, is_compared) = looked(Mode::Manual, &stable, &canary);
+            assert_eq!((found, reasons.last()), (verdict, Some(&reason)), "{canary:?}");
+            assert_eq!(is_compared, reason == Reason::ScoreSpread, "{canary:?}");
+        }
+    }
+
+    #[test]
+    fn one_row_asked_again_and_again_has_no_spread_to_lose() {
+        let (verdict, ..) = looked(Mode::Manual, &[0.4; 900], &[0.41; 100]);
+        assert_eq!(verdict, Verdict::Promote);
+    }
+
+    #[test]
+    fn a_small_sample_without_the_rare_values_of_stable_has_not_collapsed() {
+        let mut stable = vec![0.1; 950];
+        stable.extend([0.9; 50]);
+        let (verdict, reasons, is_compared) = looked(Mode::Manual, &stable, &[0.1; 20]);
+        assert!(is_compared && verdict == Verdict::Promote, "{reasons:?}");
+    }
+
+    #[test]
+    fn by_plan_the_distributions_are_not_compared() {
+        let (_, reasons, is_compared) =
+            looked(Mode::Automatic, &spread(900, 0.4, 0.1), &[0.4; 100]);
+        assert!(!is_compared && !reasons.contains(&Reason::ScoreSpread));
     }
 }

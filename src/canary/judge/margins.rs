@@ -1,5 +1,6 @@
 //! Margins of a metric as differences from stable, in the unit of its values.
 
+use super::monitors::metric::Counts;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
@@ -21,13 +22,23 @@ pub struct Margins {
 impl Margins {
     /// The margins at stable's present mean, failure rate or spread.
     pub fn new(metric: &Metric, evidence: &MetricEvidence) -> Margins {
-        let counts = &evidence.samples;
+        let MetricEvidence { samples, stable_mean, stable_spread, .. } = evidence;
+        Margins::at(metric, samples, *stable_mean, *stable_spread)
+    }
+
+    /// The margins at these numbers of stable's.
+    pub(super) fn at(
+        metric: &Metric,
+        counts: &Counts,
+        mean: Option<f64>,
+        spread: Option<f64>,
+    ) -> Margins {
         let reference = match metric.source.properties().margin {
-            MarginKind::OfMean => evidence.stable_mean.unwrap_or(0.0).abs(),
+            MarginKind::OfMean => mean.unwrap_or(0.0).abs(),
             MarginKind::OfFailureRate => {
                 counts.stable_failures as f64 / counts.stable.max(1) as f64
             }
-            MarginKind::OfSpread => evidence.stable_spread.unwrap_or(0.0),
+            MarginKind::OfSpread => spread.unwrap_or(0.0),
             MarginKind::Absolute => 0.0,
         };
         let is_of_spread = metric.source.properties().margin == MarginKind::OfSpread;

@@ -33,10 +33,12 @@ mod metric;
 
 pub use comparison::Comparison;
 pub use forecast::forecast;
+pub use metric::NOTHING_COMPARED;
 pub use metric::beyond_the_mean;
 pub use metric::harm;
 pub use metric::metric;
 pub use metric::shift;
+pub use metric::spreads;
 
 /// At most this many sentences are listed at once; the evidence holds all of them.
 const MAX_SENTENCES: usize = 5;

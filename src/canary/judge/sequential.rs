@@ -3,7 +3,7 @@
 //! ```text
 //! fail           harm beyond the tolerated margin is shown, at the metric's part of alpha; of scores a
 //!                difference beyond the harmful margin
-//! insufficient   too few samples on either track
+//! insufficient   too few samples on either track, or none of them compared yet
 //! pass           non-inferiority within the accepted margin is shown, at alpha
 //! inconclusive   neither
 //!
@@ -71,8 +71,7 @@ pub(crate) fn evidence(
 ) -> MetricEvidence {
     let harm_threshold = policy.harm_alpha(metric);
     let interval = measured.effect.interval(policy.alpha, TUNED_FOR);
-    let seen = measured.counts.stable.min(measured.counts.canary);
-    let enough = seen >= metric.min_samples;
+    let enough = measured.has_enough(metric);
     let is_harm = measured.harm.reached(harm_threshold) && (metric.required || enough);
     let classification = if is_harm {
         Classification::Fail
@@ -83,7 +82,7 @@ pub(crate) fn evidence(
     } else {
         Classification::Inconclusive
     };
-    let is_compared = seen > 0;
+    let is_compared = measured.counts.fewest() > 0;
     let is_failing = classification == Classification::Fail;
     let shift = measured.shift.filter(|_| metric.holds() && !is_failing);
     let mut evidence = MetricEvidence {

@@ -161,6 +161,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         distance: None,
         shift: None,
     };
+    found.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
     match classification {
         Classification::Pass => found.proven.observe(50.0),
         Classification::Fail => found.harm.observe(50.0),
@@ -333,11 +334,35 @@ fn a_metric_that_fails_does_not_pass_and_without_samples_nothing_is_measured() {
     both.proven.observe(50.0);
     let found = evidence(&policy, latency, &both);
     assert_eq!((found.classification, found.proven_p_value), (Classification::Fail, None));
-    let mut unseen = both;
+    let mut unseen = Measured { effect: Score::default(), ..both };
     unseen.counts.canary = 0;
     unseen.harm = EProcess::default();
     unseen.effect.tick(0.5, 0.0, [], [(1.0, 10)]);
     let found = evidence(&policy, latency, &unseen);
     let numbers = (found.effect, found.interval, found.harm_p_value, found.proven_p_value);
     assert_eq!(numbers, (None, None, None, None));
+}
+
+#[test]
+fn a_first_tick_with_all_samples_compares_nothing_and_is_not_inconclusive() {
+    let policy = JudgePolicy::default();
+    let burst = (0..10).map(|number| second(number, 1.0, 0));
+    let mut all = second(0, 1.0, 0);
+    for one in burst {
+        all.stable.score.extend(one.stable.score);
+        all.canary.score.extend(one.canary.score);
+    }
+    let mut monitors = Monitors::new(&policy, &TrackSamples::default());
+    monitors.tick(&all);
+    let score = |monitors: &Monitors| {
+        let measured = monitors.measured();
+        assert!(measured[2].counts.fewest() >= policy.metrics[2].min_samples);
+        evidence(&policy, &policy.metrics[2], &measured[2])
+    };
+    let first = score(&monitors);
+    assert_eq!((first.classification, first.effect), (Classification::Insufficient, None));
+    let said = sentences::metric(&policy.metrics[2], &first);
+    assert!(said.ends_with("; nothing compared yet"), "{said}");
+    monitors.tick(&second(11, 1.0, 0));
+    assert_ne!(score(&monitors).classification, Classification::Insufficient);
 }

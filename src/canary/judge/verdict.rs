@@ -41,7 +41,7 @@ pub enum Classification {
     Fail,
     /// Neither is shown yet.
     Inconclusive,
-    /// A track has fewer samples than a pass requires.
+    /// A track has fewer samples than a pass requires, or nothing was compared yet.
     Insufficient,
 }
 

@@ -52,17 +52,22 @@ pub struct Following {
     monitors: Option<Monitors>,
     course: Course,
     canary_requests: u64,
+    shift_accepted_at: Option<Timestamp>,
 }
 
 impl Following {
     /// Starts before the first tick of a rollout with this snapshot. `None` if the snapshot has taken in ticks,
-    /// or does not know a metric of the policy.
-    pub fn beginning(snapshot: &Monitors, policy: &JudgePolicy) -> Option<Following> {
+    /// or does not know a metric of the policy. `shift_accepted_at`: from when on a shift of the scores holds nothing.
+    pub fn beginning(
+        snapshot: &Monitors,
+        policy: &JudgePolicy,
+        shift_accepted_at: Option<Timestamp>,
+    ) -> Option<Following> {
         let monitors = snapshot.restarted(policy)?;
         let end = moment(SequentialEvidence::new(policy, &monitors), None, 0);
         let course = Course { ticks: 0, rollback: None, promote: None, end };
-        let monitors = Some(monitors);
-        Some(Following { policy: policy.clone(), monitors, course, canary_requests: 0 })
+        let (policy, monitors, canary_requests) = (policy.clone(), Some(monitors), 0);
+        Some(Following { policy, monitors, course, canary_requests, shift_accepted_at })
     }
 
     /// Takes in the next ticks.
@@ -74,7 +79,9 @@ impl Following {
             // `None` only after an error.
             let Some(before) = self.monitors.take() else { return Ok(()) };
             let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
-            let evidence = SequentialEvidence::new(&self.policy, &monitors);
+            let accepts = self.shift_accepted_at.is_some_and(|accepted| accepted <= tick.at);
+            let evidence =
+                SequentialEvidence::new(&self.policy, &monitors).accepting_shift(accepts);
             self.monitors = Some(monitors);
             // Latency misses failed requests, and a policy need not judge failures: take the larger.
             let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
@@ -101,12 +108,13 @@ impl Following {
 }
 
 fn moment(evidence: SequentialEvidence, tick: Option<&LoggedTick>, canary_requests: u64) -> Moment {
+    let (verdict, _) = evidence.verdict();
     let conclusion = evidence.conclusion;
     Moment {
         tick: conclusion.ticks,
         step: tick.map_or(0, |tick| tick.step),
         at: tick.map(|tick| tick.at),
-        verdict: conclusion.verdict,
+        verdict,
         canary_requests,
         conclusion,
     }
@@ -116,6 +124,7 @@ fn moment(evidence: SequentialEvidence, tick: Option<&LoggedTick>, canary_reques
 mod tests {
     use super::*;
     use crate::canary::judge::sequential::tests::second;
+    use crate::canary::observed::increment::Increment;
     use crate::canary::policy::health::HealthPolicy;
 
     fn policy(toml: &str) -> JudgePolicy {
@@ -132,12 +141,20 @@ mod tests {
 
     /// Minutes in which the canary was slower by this factor, under a policy.
     fn course(factor: f64, policy: &JudgePolicy) -> Course {
+        course_of(|number| second(number, factor, 0), policy, None)
+    }
+
+    fn course_of(
+        second: impl Fn(u32) -> Increment,
+        policy: &JudgePolicy,
+        accepted: Option<Timestamp>,
+    ) -> Course {
         let before = Monitors::new(&JudgePolicy::default(), &Default::default());
-        let mut following = Following::beginning(&before, policy).unwrap();
+        let mut following = Following::beginning(&before, policy, accepted).unwrap();
         let ticks: Vec<LoggedTick> = (1..=400_u32)
             .map(|number| {
                 let at = Timestamp::from_second(i64::from(number)).unwrap();
-                LoggedTick::new(u64::from(number), 1, at, &second(number, factor, 0))
+                LoggedTick::new(u64::from(number), 1, at, &second(number))
             })
             .collect();
         following.follow(&ticks[..50]).unwrap();
@@ -155,6 +172,24 @@ mod tests {
         let whole = course(1.1, &fifty);
         assert!(whole.promote.is_some(), "{whole:?}");
         assert_eq!(whole.ticks, 400);
+    }
+
+    #[test]
+    fn a_shift_of_the_scores_holds_until_it_is_accepted() {
+        let shifted = |number: u32| {
+            let mut tick = second(number, 1.0, 0);
+            tick.canary.score.iter_mut().for_each(|(score, _)| *score += 0.08);
+            tick
+        };
+        let policy = JudgePolicy::default();
+        let end = |accepted| {
+            let end = course_of(shifted, &policy, accepted).end;
+            (end.conclusion.verdict, end.verdict)
+        };
+        assert_eq!(end(None), (Verdict::Promote, Verdict::Hold));
+        assert_eq!(end(Timestamp::from_second(401).ok()), (Verdict::Promote, Verdict::Hold));
+        let accepted = Timestamp::from_second(399).ok();
+        assert_eq!(end(accepted), (Verdict::Promote, Verdict::Promote));
     }
 
     #[test]
@@ -184,7 +219,7 @@ mod tests {
     #[test]
     fn a_missing_tick_is_an_error() {
         let snapshot = Monitors::new(&JudgePolicy::default(), &Default::default());
-        let mut following = Following::beginning(&snapshot, &JudgePolicy::default()).unwrap();
+        let mut following = Following::beginning(&snapshot, &JudgePolicy::default(), None).unwrap();
         let tick = LoggedTick::new(2, 1, Timestamp::UNIX_EPOCH, &second(2, 1.0, 0));
         assert_eq!(following.follow(&[tick]), Err(LogError::Gap { expected: 1, found: 2 }));
     }

@@ -98,10 +98,7 @@ impl JudgePolicy {
             let before = place.map(|place| metrics[place].source);
             let source = one.source.or(before).unwrap_or_else(|| Source::of(one.name.as_str()));
             let default = match place {
-                // A metric that nothing waits for becomes an ordinary one when it is named.
-                Some(place) if metrics[place].source == source && metrics[place].required => {
-                    metrics[place].clone()
-                }
+                Some(place) if metrics[place].source == source => metrics[place].clone(),
                 Some(_) | None => default_of(source, one, health)?,
             };
             let metric = one.over(default)?;
@@ -189,15 +186,15 @@ impl JudgePolicy {
         alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
     }
 
-    /// The level at which a shift holds: alpha is shared by the metrics that can hold. Holds are in addition to
+    /// The level at which a shift of a metric that can hold does: its part of alpha, by weight. Holds are in addition to
     /// rollbacks: a harmless canary is held with a probability of at most alpha.
     pub fn shift_alpha(&self, metric: &Metric) -> f64 {
         let holding = self.metrics.iter().filter(|metric| metric.holds());
         let all = holding.map(|metric| metric.weight).sum::<f64>();
-        self.alpha * metric.weight / all.max(metric.weight)
+        self.alpha * metric.weight / all
     }
 
-    /// The shift of the scores that is harm by itself; `None` if scores decide nothing.
+    /// The shift of the scores that is harm to the health check; `None` unless the score is a guardrail.
     pub fn gross_shift(&self) -> Option<Margin> {
         let mut metrics = self.metrics.iter();
         metrics.find(|it| it.source == Source::Score && it.role == Role::Guardrail)?.harmful

@@ -100,6 +100,7 @@ fn a_loss_is_judged_by_its_mean() {
     assert_eq!((metric.source, metric.harm), (Source::LogLoss, Harm::Higher));
     assert_eq!((metric.test, metric.role), (Test::Mean, Role::Guardrail));
     assert!(metric.required, "a metric that is named is awaited");
+    assert_eq!(metric.min_samples, 100, "what is left out stays as it is");
     let recorded = "[[metrics]]\nname = \"brier\"\nsource = \"recorded\"\nharm = \"lower\"";
     assert_eq!(policy(recorded).unwrap().metrics[4].source, Source::Recorded);
 }

@@ -10,7 +10,10 @@ use super::post_promotion::failing;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Classification;
+use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::Mode;
+use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::plan::WINDOW;
 use crate::canary::traffic::weight::Weight;
@@ -117,11 +120,9 @@ impl Event {
                 let inputs = &judgement.evidence.inputs;
                 let sequential =
                     judgement.sequential.as_ref().filter(|_| inputs.canary.requests == 0);
-                if let Some(pairs) = sequential.and_then(unfinished_shadow) {
-                    return format!(
-                        "rollout {}: step {} ended with {pairs} pairs, too few to compare; pairs were not checked",
-                        judgement.rollout, judgement.step,
-                    );
+                if let Some(unfinished) = sequential.and_then(unfinished_shadow) {
+                    let Judgement { rollout, step, .. } = &**judgement;
+                    return format!("rollout {rollout}: step {step} ended with {unfinished}");
                 }
                 format!(
                     "rollout {}: step {} completed after {} canary and {} stable requests: {}",
@@ -200,10 +201,15 @@ impl Event {
         }
     }
 }
-/// The pairs of a shadow that ended before its guardrails had passed; `None` if they had.
-fn unfinished_shadow(sequential: &SequentialEvidence) -> Option<u64> {
-    let mut pairs = sequential.metrics().filter(|(metric, _)| metric.source.is_shadow());
-    let (_, evidence) = pairs.next()?;
-    let has_passed = sequential.not_passed_in_shadow().is_empty();
-    (!has_passed).then_some(evidence.samples.canary)
+/// What a shadow that ended before its guardrails had passed had found; `None` if they had passed.
+fn unfinished_shadow(sequential: &SequentialEvidence) -> Option<String> {
+    let open: Vec<(&Metric, &MetricEvidence)> = sequential.open_in_shadow().collect();
+    let pairs = open.iter().map(|(_, one)| one.samples.canary).max()?;
+    let is_few =
+        |(_, one): &(&Metric, &MetricEvidence)| one.classification == Classification::Insufficient;
+    if open.iter().any(is_few) {
+        return Some(format!("{pairs} pairs, too few to compare; pairs were not checked"));
+    }
+    let names: Vec<&str> = open.iter().map(|(metric, _)| metric.name.as_str()).collect();
+    Some(format!("{pairs} pairs, without harm and without proof in {}", names.join(", ")))
 }

@@ -224,11 +224,11 @@ impl Rollout {
         self.policy.judge.metrics.iter().any(|metric| metric.source.is_of_labels())
     }
 
-    /// The concerns that a person has accepted by resuming the rollout.
-    pub fn accepted_concerns(&self) -> BTreeSet<Concern> {
+    /// Whether a person has accepted a shift of the scores by resuming the rollout.
+    pub fn accepts_shift(&self) -> bool {
         match self.phase {
-            Phase::Running | Phase::AwaitingApproval => self.concerns.clone(),
-            Phase::Paused => BTreeSet::new(),
+            Phase::Running | Phase::AwaitingApproval => self.concerns.contains(&Concern::Shift),
+            Phase::Paused => false,
         }
     }
 

@@ -169,7 +169,7 @@ impl Judging {
         let guardrails: Vec<&str> = policy
             .metrics
             .iter()
-            .filter(|metric| metric.role == Role::Guardrail)
+            .filter(|metric| metric.role == Role::Guardrail && metric.source.is_of_requests())
             .map(|metric| metric.name.as_str())
             .collect();
         let guardrails = guardrails.join(", ");
@@ -177,11 +177,11 @@ impl Judging {
     }
 }
 
-/// The policy, unless it needs recorded values or labels, which are not simulated.
-fn all_simulated(mut policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
-    // No promotion waits for these.
-    policy.metrics.retain(|metric| metric.required || metric.source.is_of_requests());
-    let is_recorded = |metric: &&Metric| !metric.source.is_of_requests() && metric.role.acts();
+/// The policy, unless it waits for recorded values or labels, which are not simulated. A metric that nothing waits for
+/// stays, because it has its part of alpha.
+fn all_simulated(policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
+    let is_recorded =
+        |metric: &&Metric| !metric.source.is_of_requests() && metric.role.acts() && metric.required;
     if let Some(metric) = policy.metrics.iter().find(is_recorded) {
         bail!(
             "metric {} is measured elsewhere and cannot be simulated, so no canary would be promoted; use a \
@@ -190,4 +190,22 @@ fn all_simulated(mut policy: JudgePolicy) -> anyhow::Result<JudgePolicy> {
         );
     }
     Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::policy::health::HealthPolicy;
+
+    #[test]
+    fn the_served_policy_is_simulated_with_its_parts_of_alpha() {
+        let served = JudgePolicy::default();
+        let latency = served.metrics[0].clone();
+        let simulated = all_simulated(served.clone()).unwrap();
+        assert_eq!(simulated.harm_alpha(&latency), served.harm_alpha(&latency));
+        let awaited = toml::from_str("[[metrics]]\nname = \"log_loss\"").unwrap();
+        let awaited = JudgePolicy::new(&HealthPolicy::default(), &awaited).unwrap();
+        let refused = all_simulated(awaited).unwrap_err().to_string();
+        assert!(refused.contains("metric log_loss is measured elsewhere"), "{refused}");
+    }
 }

@@ -25,6 +25,7 @@ use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::ALGORITHM;
 use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::LogError;
+use crate::canary::judge::verdict::Concern;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Following;
 use crate::canary::policy::Mode;
@@ -77,6 +78,18 @@ pub struct RolloutRecord {
     pub policy: Box<Policy>,
     /// Its entries, from the deployment on.
     pub entries: Vec<Entry>,
+}
+
+impl RolloutRecord {
+    /// From when on a shift of the scores holds nothing: who decides by hand accepts it with the promotion.
+    fn shift_accepted_at(&self) -> Option<Timestamp> {
+        if self.policy.mode.is_manual() {
+            return Some(Timestamp::MIN);
+        }
+        let is_held = |entry: &&Entry| matches!(&entry.event, Event::Held { concerns, .. } if concerns.contains(&Concern::Shift));
+        let mut after = self.entries.iter().skip_while(|entry| !is_held(entry));
+        after.find(|entry| matches!(entry.event, Event::Resumed { .. })).map(|entry| entry.at)
+    }
 }
 
 /// A verdict of the journal and the result of its recomputation.
@@ -175,21 +188,22 @@ pub fn recomputed(
     Ok(outcomes)
 }
 
-/// The verdicts over all ticks of a rollout under another policy.
+/// The verdicts over all ticks of a rollout under another policy. What a person accepted stays accepted.
 ///
 /// # Errors
 /// When the beginning of the rollout is not kept, or the policy judges what was not recorded.
 pub fn course(
     store: &dyn Store,
-    rollout: u64,
+    record: &RolloutRecord,
     policy: &JudgePolicy,
 ) -> Result<Course, ReplayError> {
+    let rollout = record.rollout;
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
     let chunks = chunks_of(store, rollout)?;
     let first = chunks.first().filter(|chunk| chunk.start == 0).ok_or_else(not_kept)?;
     let snapshot = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
-    let mut following =
-        Following::beginning(&snapshot, policy).ok_or(ReplayError::NotRecorded { rollout })?;
+    let mut following = Following::beginning(&snapshot, policy, record.shift_accepted_at())
+        .ok_or(ReplayError::NotRecorded { rollout })?;
     for chunk in chunks {
         following.follow(&store.ticks(ReplicaId::ONLY, chunk)?)?;
     }
@@ -207,8 +221,8 @@ fn again(
     // After a promotion only labels are judged, in either mode.
     let mode = if entry.event.is_post_promotion() { Mode::Automatic } else { record.policy.mode };
     let (policy, inputs) = (record.policy.health, judgement.evidence.inputs);
-    let accepted = judgement.sequential.as_ref().map(|it| it.accepted.clone()).unwrap_or_default();
-    let sequential = sequential.map(|sequential| sequential.accepting(accepted));
+    let accepts = judgement.sequential.as_ref().is_some_and(|it| it.shift_accepted);
+    let sequential = sequential.map(|sequential| sequential.accepting_shift(accepts));
     Judgement::new(
         record.rollout,
         judgement.step,

@@ -17,6 +17,7 @@ use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Weight;
 use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::health_check::Inputs;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::MAX_DELAY_MS;
 use crate::canary::policy::MAX_REASON_BYTES;
@@ -364,9 +365,9 @@ impl Control {
         sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
-        let inputs = (&observed.all()).into();
-        let accepted = rollout.accepted_concerns();
-        let sequential = sequential.map(|sequential| sequential.accepting(accepted));
+        let inputs = Inputs::new(&policy, rollout.mode(), &observed.all());
+        let accepts = rollout.accepts_shift();
+        let sequential = sequential.map(|sequential| sequential.accepting_shift(accepts));
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), sequential)
     }
 }

@@ -18,6 +18,7 @@ use crate::canary::Rollout;
 use crate::canary::Samples;
 use crate::canary::State;
 use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::forecast::Traffic;
 use crate::canary::judge::forecast::forecast;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
@@ -53,6 +54,10 @@ struct Judged {
     /// Ticks that are not in the store yet.
     unsaved: Unsaved,
     rate: Rate,
+    /// The rate of requests of keys that were seen before.
+    repeated: Rate,
+    /// How many of them there were in this step up to the last tick.
+    seen_repeated: u64,
     /// Everything recorded before this moment is in the evidence or was left out deliberately.
     as_of: Timestamp,
 }
@@ -85,7 +90,7 @@ impl SequentialJudge {
     ) -> SequentialJudge {
         SequentialJudge {
             judged: Some(Judged::over(rollout, monitors, unsaved, seen, at)),
-            bounds: Bounds::default(),
+            ..SequentialJudge::default()
         }
     }
 
@@ -140,6 +145,9 @@ impl SequentialJudge {
         // A label carries its own share, so it does not wait for a change of share.
         increment.losses = reported.feedback.take_losses();
         judged.rate.count(increment.stable.requests + increment.canary.requests, at);
+        let repeated = observed.repeated.as_ref().map_or(0, Samples::requests);
+        judged.repeated.count(repeated.saturating_sub(judged.seen_repeated), at);
+        judged.seen_repeated = judged.seen_repeated.max(repeated);
         if is_warming {
             judged.is_warm = at < judged.warm_until;
             let rest = if judged.is_warm {
@@ -181,9 +189,16 @@ impl SequentialJudge {
     pub(crate) fn forecast(&self, rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
         let judged = self.judged.as_ref().filter(|judged| judged.rollout == rollout.id)?;
         let left = rollout.bake().unwrap_or_default().saturating_sub(rollout.elapsed(now));
-        let requests_per_second = judged.rate.per_second(now);
-        let measured = judged.monitors.measured();
-        Some(forecast(&judged.policy, &measured, rollout.weight(), requests_per_second, left))
+        let evidence = SequentialEvidence::new(&judged.policy, &judged.monitors);
+        // Who promotes by hand accepts a shift.
+        let accepts = rollout.accepts_shift() || rollout.mode().is_manual();
+        let traffic = Traffic {
+            weight: rollout.weight(),
+            judged_per_second: judged.rate.per_second(now),
+            repeated_per_second: judged.repeated.per_second(now),
+            remaining_bake: left,
+        };
+        Some(forecast(&evidence.accepting_shift(accepts), &traffic))
     }
 
     /// The segments seen.
@@ -228,7 +243,7 @@ impl SequentialJudge {
             Some(judged) if judged.rollout == rollout.id => {
                 if judged.step != rollout.step {
                     (judged.step, judged.seen) = (rollout.step, Samples::default());
-                    judged.seen_pairs = None;
+                    (judged.seen_pairs, judged.seen_repeated) = (None, 0);
                     recordings.drop_waiting();
                 }
             }
@@ -266,6 +281,8 @@ impl Judged {
             monitors,
             unsaved,
             rate: Rate::new(at),
+            repeated: Rate::new(at),
+            seen_repeated: seen.repeated.as_ref().map_or(0, Samples::requests),
             as_of: at,
         }
     }

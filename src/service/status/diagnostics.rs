@@ -20,6 +20,9 @@ pub struct Diagnostics {
     pub machine: Option<MachineStatus>,
     /// Shifts of the scores beyond what is tolerated and short of harm, in a sentence; `null` without one.
     pub shift: Option<String>,
+    /// Whether a person has accepted the shift: then it holds nothing.
+    #[serde(default)]
+    pub shift_accepted: bool,
 }
 
 /// Observations by segment.
@@ -126,6 +129,7 @@ impl Diagnostics {
                 message: sentences::stalls(&sequential.stalls),
             }),
             shift: sentences::shifts(sequential),
+            shift_accepted: sequential.shift_accepted,
         }
     }
 }

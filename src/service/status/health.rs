@@ -15,7 +15,11 @@ use crate::canary::Samples;
 use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::judge::coverage::Coverage;
+use crate::canary::judge::health_check::Evidence;
 use crate::canary::judge::sentences;
+use crate::canary::judge::verdict::Concern;
+use crate::canary::judge::verdict::Reason;
+use crate::canary::policy::metric::Source;
 
 /// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
 /// concludes.
@@ -33,6 +37,9 @@ pub struct Health {
     pub reasons: Vec<String>,
     /// Whether harm was found.
     pub harm_detected: bool,
+    /// What the health check finds harmful by itself, at one look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub harm_at_one_look: Vec<HarmAtOneLook>,
     /// What had enough data to show harm.
     pub checked: Vec<String>,
     /// What had not, each with the reason.
@@ -72,6 +79,56 @@ pub struct Health {
     pub tracks: Tracks,
 }
 
+/// Harm that the health check finds by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HarmAtOneLook {
+    /// Where it was found.
+    pub source: Source,
+    /// Canary minus stable: seconds, a share of requests, a probability. `None` if the mean is not what differs.
+    pub difference: Option<f64>,
+    /// The margin, in the same unit.
+    pub allowed: Option<f64>,
+    /// What differs instead of the mean.
+    pub detail: Option<String>,
+}
+
+impl HarmAtOneLook {
+    fn of(evidence: &Evidence, reason: &Reason) -> Option<HarmAtOneLook> {
+        let by_mean = |source, difference: f64, allowed: f64| {
+            let (difference, allowed) = (Some(difference), Some(allowed));
+            HarmAtOneLook { source, difference, allowed, detail: None }
+        };
+        match reason {
+            Reason::FailsMoreOften => {
+                let rate = evidence.inputs.canary.failure_rate();
+                Some(by_mean(Source::Failures, rate - evidence.failures.reference_rate, 0.0))
+            }
+            Reason::IsSlower => evidence
+                .latency
+                .map(|it| by_mean(Source::Latency, it.difference_seconds, it.margin_seconds)),
+            Reason::ScoreShifted => {
+                evidence.score.map(|it| by_mean(Source::Score, it.difference, it.margin))
+            }
+            Reason::ScoreSpread => evidence.score.map(|it| HarmAtOneLook {
+                source: Source::Score,
+                difference: None,
+                allowed: None,
+                detail: Some(sentences::spreads(it.stable_spread, it.canary_spread)),
+            }),
+            Reason::TooFewSamples
+            | Reason::MayFailMoreOften
+            | Reason::LatencyIsFine
+            | Reason::FailuresAreFine
+            | Reason::MayBeShifted
+            | Reason::ScoreIsFine
+            | Reason::Metrics
+            | Reason::Metric(_)
+            | Reason::Concern(_)
+            | Reason::NoEvidence => None,
+        }
+    }
+}
+
 /// A forecast with its sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecastStatus {
@@ -99,7 +156,7 @@ pub enum HealthStatus {
 impl HealthStatus {
     fn new(judgement: &Judgement) -> HealthStatus {
         let sequential = judgement.sequential.as_ref();
-        let is_shifted = sequential.is_some_and(|it| it.shifted().next().is_some());
+        let is_shifted = sequential.is_some_and(|it| it.concerns().contains(&Concern::Shift));
         let is_off = sequential.is_some_and(|it| !it.concerns().is_empty());
         match judgement.verdict {
             _ if judgement.harm_detected() => HealthStatus::Harm,
@@ -137,7 +194,8 @@ impl Health {
         let diagnostics = sequential.map(Diagnostics::new).unwrap_or_default();
         let message = match judgement.verdict {
             Verdict::Promote => {
-                let shift = diagnostics.shift.iter().cloned();
+                let accepted = if diagnostics.shift_accepted { "accepted: " } else { "" };
+                let shift = diagnostics.shift.iter().map(|shift| format!("{accepted}{shift}"));
                 let all = shift.chain([coverage.sentence()]).chain(reasons.iter().cloned());
                 all.collect::<Vec<_>>().join("; ")
             }
@@ -150,6 +208,11 @@ impl Health {
             verdict: judgement.verdict,
             reasons,
             harm_detected: judgement.harm_detected(),
+            harm_at_one_look: judgement
+                .reasons
+                .iter()
+                .filter_map(|reason| HarmAtOneLook::of(&judgement.evidence, reason))
+                .collect(),
             checked: coverage.checked,
             not_checked: coverage.not_checked,
             test: "welch_t".into(),

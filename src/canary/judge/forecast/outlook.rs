@@ -1,11 +1,11 @@
 //! Outlook of one metric: when it fails or passes if its effect stays as it is.
 
+use crate::canary::judge::margins::Margins;
 use crate::canary::judge::monitors::metric::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
 use crate::stats::Harm;
-use crate::stats::Margin;
 use crate::stats::sequential::MAX_LOSS;
 use crate::stats::sequential::RISK_RATIOS;
 use crate::stats::sequential::RISK_SHARES;
@@ -133,11 +133,9 @@ fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> O
         Harm::Lower => -settled(effect, standard_error),
         Harm::Either => settled(effect, standard_error).abs(),
     };
-    let amount = |margin: Margin| match measured.stable_spread {
-        Some(spread) => margin.of_spread(spread),
-        None => margin.absolute + margin.relative * measured.stable_mean.unwrap_or(0.0).abs(),
-    };
-    let (tolerated, accepted) = (amount(metric.harm_margin()), amount(metric.accepted));
+    let Measured { counts, stable_mean, stable_spread, .. } = measured;
+    let Margins { harmful, accepted, .. } =
+        Margins::at(metric, counts, *stable_mean, *stable_spread);
     let per_request = ahead.samples_per_request * ahead.share * (1.0 - ahead.share);
     let pace = |distance: f64| Pace {
         per_request: per_request * best_growth(distance / deviation, MAX_STAKE),
@@ -145,19 +143,20 @@ fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> O
     };
     let smallest_detectable = (deviation > 0.0).then(|| {
         let by_then = samples + ahead.requests * per_request;
-        // Of two directions each gets half of the bets.
-        let sides = if metric.harm == Harm::Either { 2.0_f64 } else { 1.0 };
+        // Of two directions each gets half of the bets; of scores the spread gets half before that.
+        let is_of_spread = matches!(metric.source.properties().monitor, MonitorKind::Shift);
+        let sides = match metric.harm {
+            Harm::Either if is_of_spread => 4.0_f64,
+            Harm::Either => 2.0,
+            Harm::Higher | Harm::Lower => 1.0,
+        };
         let stakes = STAKE_SIZES.into_iter().zip(STAKE_SHARES);
         let needed = smallest(stakes.map(|(stake, share)| {
             (harm_at + (sides / share).ln()) / stake + 0.5 * stake * by_then
         }));
-        tolerated + deviation * (needed + FOUR_OF_FIVE * by_then.sqrt()) / by_then
+        harmful + deviation * (needed + FOUR_OF_FIVE * by_then.sqrt()) / by_then
     });
-    Some(Growth {
-        harm: pace(worse - tolerated),
-        proof: pace(accepted - worse),
-        smallest_detectable,
-    })
+    Some(Growth { harm: pace(worse - harmful), proof: pace(accepted - worse), smallest_detectable })
 }
 
 /// Failures: ln E of harm grows by the gain of the best ratio; ln E of non-inferiority as for values, with a limited

@@ -111,6 +111,13 @@ fn a_noisy_canary_with_the_same_mean_is_rolled_back_less_often_than_alpha() {
 }
 
 #[test]
+fn single_answers_that_differ_by_the_harmful_margin_are_harm_less_often_than_alpha() {
+    // By 0.137 on average, half of stable's standard deviation, while 18 % of the labels differ.
+    let (rolled_back, _) = outcomes(100, 150, Canary { noise: 1.09, ..EQUAL });
+    assert!(rolled_back <= 5, "{rolled_back} of 100");
+}
+
+#[test]
 fn a_gross_shift_is_found_within_some_hundred_pairs() {
     // 0.26 of probability on average, or a standard deviation.
     for shift in [1.9, -1.9] {
@@ -137,9 +144,9 @@ fn sentences_name_pairs_and_margins() {
     for said in [
         "shadow_score: 800 pairs in shadow, +1.",
         " sd against stable (interval +1.",
-        "fails, tolerated ±0.5 sd",
+        "fails, harmful ±0.5 sd",
         "shadow_flips: 800 pairs in shadow, +",
-        " pt); fails, tolerated +20 pt",
+        " pt); fails, harmful +20 pt",
     ] {
         assert!(harms.contains(said), "{said}: {harms}");
     }

@@ -47,13 +47,18 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
         Verdict::Hold => "hold",
     };
     if forecast.requests_per_second <= 0.0 {
+        let is_repeated = forecast.repeated_per_second > 0.0;
+        let (why, more) = match is_repeated {
+            true => ("no new users are arriving", "of them"),
+            false => ("no traffic", "requests"),
+        };
         return match verdict {
             Some(verdict) => format!(
-                "no traffic: to {} takes about {} more requests",
+                "{why}: to {} takes about {} more {more}",
                 what(verdict.verdict),
                 requests(verdict.requests),
             ),
-            None => "no traffic, so no verdict".to_owned(),
+            None => format!("{why}, so no verdict"),
         };
     }
     let rate = rounded(forecast.requests_per_second);
@@ -92,7 +97,9 @@ fn not_in_sight(policy: &JudgePolicy, forecast: &Forecast) -> String {
             .collect()
     };
     let (unknown, undecided) = (open(false), open(true));
-    if !unknown.is_empty() {
+    if forecast.held {
+        "nothing is promoted before a person decides".to_owned()
+    } else if !unknown.is_empty() {
         format!("too early for a forecast: no estimate yet of {}", unknown.join(", "))
     } else if !undecided.is_empty() {
         format!("no verdict in sight: {} too close to the margin", undecided.join(", "))

@@ -8,6 +8,9 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
 use crate::text::numbers::grouped;
 
+/// What a metric with enough samples waits for when all of them came in its first tick.
+pub const NOTHING_COMPARED: &str = "nothing compared yet";
+
 /// The effect and the conclusion: `latency: +48.6 % against stable (interval +37.9 .. +59.2 %); fails, tolerated
 /// +5.67 %`.
 pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
@@ -20,13 +23,19 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
             format!("shifted, tolerated {}, harmful {}", allowed(tolerated), allowed(harmful))
         }
         Classification::Pass => format!("passes, accepted {}", allowed(accepted)),
-        Classification::Fail => format!("fails, tolerated {}", allowed(harmful)),
+        Classification::Fail if metric.harmful.is_some() => {
+            format!("fails, harmful {}", allowed(harmful))
+        }
+        Classification::Fail => format!("fails, tolerated {}", allowed(tolerated)),
         Classification::Inconclusive => {
             format!(
                 "inconclusive, tolerated {}, accepted {}",
                 allowed(tolerated),
                 allowed(accepted)
             )
+        }
+        Classification::Insufficient if evidence.samples.fewest() >= metric.min_samples => {
+            NOTHING_COMPARED.to_owned()
         }
         Classification::Insufficient => {
             format!("waiting for data, needs {} of each", metric.min_samples)
@@ -67,11 +76,14 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
 pub fn beyond_the_mean(evidence: &MetricEvidence) -> Option<String> {
     match (evidence.distance, evidence.stable_spread.zip(evidence.canary_spread)) {
         (Some(distance), _) => Some(format!("single answers differ by {distance:.3} on average")),
-        (None, Some((stable, canary))) => {
-            Some(format!("standard deviation {canary:.3}, stable {stable:.3}"))
-        }
+        (None, Some((stable, canary))) => Some(spreads(stable, canary)),
         (None, None) => None,
     }
+}
+
+/// `standard deviation 0.010, stable 0.204`.
+pub fn spreads(stable: f64, canary: f64) -> String {
+    format!("standard deviation {canary:.3}, stable {stable:.3}")
 }
 
 /// A shift that holds: `score 0.31 sd (+0.062) above stable (tolerated ±0.25 sd, harmful ±0.5 sd)`.
@@ -87,7 +99,7 @@ pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
     };
     let side = if effect < 0.0 { "below" } else { "above" };
     format!(
-        "{} {size}{amount} {side} stable (tolerated {}, harm beyond {})",
+        "{} {size}{amount} {side} stable (tolerated {}, harmful {})",
         metric.name,
         it.allowed,
         at(harmful).allowed

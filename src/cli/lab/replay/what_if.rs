@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::canary::HealthPolicy;
 use crate::canary::JudgePolicy;
-use crate::canary::MetricName;
 use crate::canary::judge::sentences;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Moment;
@@ -86,8 +85,7 @@ impl WhatIfArgs {
         }
         let chosen = self.chosen(&judge)?.cloned();
         let metrics = judge.metrics.iter().map(|metric| {
-            let changes =
-                MetricOverride { min_samples: self.min_samples, ..as_it_is(&metric.name) };
+            let changes = MetricOverride { min_samples: self.min_samples, ..as_it_is(metric) };
             match &chosen {
                 Some(chosen) if chosen.name == metric.name => self.margins(metric, changes),
                 Some(_) | None => Ok(changes),
@@ -135,9 +133,9 @@ impl WhatIfArgs {
 }
 
 /// A metric without changes.
-fn as_it_is(name: &MetricName) -> MetricOverride {
+fn as_it_is(metric: &Metric) -> MetricOverride {
     MetricOverride {
-        name: name.clone(),
+        name: metric.name.clone(),
         source: None,
         harm: None,
         role: None,
@@ -148,7 +146,7 @@ fn as_it_is(name: &MetricName) -> MetricOverride {
         min_samples: None,
         test: None,
         harmful: None,
-        required: None,
+        required: Some(metric.required),
     }
 }
 
@@ -175,8 +173,8 @@ pub fn run(
     const NEEDS_ALL: &str = "a what-if needs all ticks since the deployment";
     let (rollout, judge) = (record.rollout, &record.policy.judge);
     let changed = args.over(judge, &record.policy.health)?;
-    let courses = audit::course(store, rollout, judge)
-        .and_then(|was| Ok((was, audit::course(store, rollout, &changed)?)));
+    let courses = audit::course(store, record, judge)
+        .and_then(|was| Ok((was, audit::course(store, record, &changed)?)));
     let (was, would) = match courses {
         Ok(courses) => courses,
         Err(cause @ ReplayError::NotKept { .. }) => {
@@ -238,4 +236,20 @@ fn first(moment: Option<&Moment>) -> String {
     let Some(moment) = moment else { return "never".to_owned() };
     let at = moment.at.map(|at| format!(", {at}")).unwrap_or_default();
     format!("tick {}{at}, {} canary requests", moment.tick, moment.canary_requests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::policy::judge_policy::PairSource;
+
+    #[test]
+    fn without_changes_the_policy_stays_as_it_was() {
+        let health = HealthPolicy::default();
+        let shadow = PairSource::InShadow { is_required: false };
+        let shadowing = JudgePolicy::default().of_rollout(&health, &Default::default(), shadow);
+        for judge in [JudgePolicy::default(), shadowing.unwrap()] {
+            assert_eq!(WhatIfArgs::default().over(&judge, &health).unwrap(), judge);
+        }
+    }
 }

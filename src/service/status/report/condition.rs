@@ -6,8 +6,8 @@ use super::rows::MetricRow;
 use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
-use super::words::list;
 use crate::canary::judge::coverage::Coverage;
+use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
@@ -18,6 +18,7 @@ use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
 use crate::service::status::plan::NextAction;
+use crate::text::lists::list;
 
 /// How a rollout is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -206,7 +207,9 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
     let is_old = rollout.elapsed_seconds >= RATE_SECONDS;
     // The rate of a new rollout is 0 until its first tick closes.
     let has_begun = !is_old && status.tracks.stable.requests + status.tracks.canary.requests > 0;
-    if rate == 0.0 && status.traffic_percent > 0.0 && !has_begun {
+    // By hand a person may promote on what was seen before the requests stopped.
+    let is_decided = plan.is_none() && health.is_some_and(|it| it.verdict == Verdict::Promote);
+    if rate == 0.0 && status.traffic_percent > 0.0 && !has_begun && !is_decided {
         let time = match is_old {
             true => format!("No requests for {RATE_SECONDS} s"),
             false => "No requests yet".to_owned(),
@@ -292,7 +295,8 @@ fn concern(status: &Status) -> Option<String> {
         RolloutState::Paused => "; serin resume accepts it",
         RolloutState::Running | RolloutState::Idle | RolloutState::AwaitingApproval => "",
     };
-    let shift = diagnostics.shift.iter().map(|shift| format!("{shift}{rows}{accept}"));
+    let shift = diagnostics.shift.iter().filter(|_| !diagnostics.shift_accepted);
+    let shift = shift.map(|shift| format!("{shift}{rows}{accept}"));
     let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shift);
     let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
     sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))

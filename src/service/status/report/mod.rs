@@ -15,6 +15,8 @@ mod effect;
 mod next;
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
 mod tests;
 
 pub use condition::Condition;

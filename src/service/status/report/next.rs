@@ -6,7 +6,6 @@ use super::rows::MetricState;
 use super::words::Times;
 use super::words::count;
 use super::words::duration;
-use super::words::list;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::traffic::weight::Weight;
 use crate::service::status::overview::RolloutState;
@@ -14,6 +13,7 @@ use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
 use crate::service::status::plan::NextAction;
 use crate::service::status::plan::PlanStatus;
+use crate::text::lists::list;
 
 /// What happens next, in a sentence.
 pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> String {

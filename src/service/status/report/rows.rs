@@ -12,6 +12,7 @@ use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::Origin;
+use crate::service::status::health::HarmAtOneLook;
 use crate::stats::sequential::Test;
 
 /// One metric.
@@ -38,6 +39,19 @@ pub struct MetricRow {
     pub canary_samples: u64,
     /// Samples of stable.
     pub stable_samples: u64,
+}
+
+/// What else is known of a metric.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known<'a> {
+    /// Its forecast.
+    pub(super) forecast: Option<&'a MetricForecast>,
+    /// Whether both versions get requests.
+    pub(super) is_compared: bool,
+    /// What the health check finds harmful in it.
+    pub(super) harm: Option<&'a HarmAtOneLook>,
+    /// Whether a person has accepted a shift of the scores.
+    pub(super) shift_accepted: bool,
 }
 
 /// What is concluded of a metric.
@@ -73,16 +87,10 @@ impl MetricState {
 }
 
 impl MetricRow {
-    /// The row of a metric with this evidence. `is_compared`: whether both versions get requests.
-    pub(super) fn new(
-        metric: &Metric,
-        evidence: &MetricEvidence,
-        forecast: Option<&MetricForecast>,
-        is_compared: bool,
-    ) -> MetricRow {
+    /// The row of a metric with this evidence.
+    pub(super) fn new(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {
         let counts = &evidence.samples;
-        let seen = counts.canary.min(counts.stable);
-        let (state, detail) = state(metric, evidence, forecast, is_compared);
+        let (state, detail) = state(metric, evidence, known);
         let row = MetricRow {
             metric: metric.name.to_string(),
             role: metric.role,
@@ -95,7 +103,14 @@ impl MetricRow {
             canary_samples: counts.canary,
             stable_samples: counts.stable,
         };
-        let (Some(effect), true) = (evidence.effect, seen > 0) else { return row };
+        if let (Some(harm), true) = (known.harm, evidence.classification != Classification::Fail) {
+            let numbers = harm.difference.zip(harm.allowed);
+            let it = numbers
+                .map(|(effect, margin)| Comparison::new(metric, evidence, effect, None, margin));
+            let (difference, allowed) = it.map(|it| (it.difference, it.allowed)).unzip();
+            return MetricRow { difference, allowed, ..row };
+        }
+        let Some(effect) = evidence.effect else { return row };
         let margins = Margins::new(metric, evidence);
         let margin = match state {
             MetricState::Fail => margins.harmful,
@@ -136,14 +151,17 @@ impl MetricRow {
 fn state(
     metric: &Metric,
     evidence: &MetricEvidence,
-    forecast: Option<&MetricForecast>,
-    is_compared: bool,
+    known: Known<'_>,
 ) -> (MetricState, Option<String>) {
+    let Known { forecast, is_compared, harm, shift_accepted } = known;
     let counts = &evidence.samples;
     match evidence.classification {
-        _ if evidence.is_shifted => (MetricState::Shifted, None),
-        Classification::Pass => (MetricState::Pass, None),
         Classification::Fail => (MetricState::Fail, None),
+        _ if harm.is_some() => (MetricState::Fail, harm.and_then(|harm| harm.detail.clone())),
+        _ if evidence.is_shifted => {
+            (MetricState::Shifted, shift_accepted.then(|| "accepted".to_owned()))
+        }
+        Classification::Pass => (MetricState::Pass, None),
         Classification::Inconclusive => match forecast.map(|it| it.outcome) {
             Some(Outcome::None) => (MetricState::Inconclusive, None),
             Some(Outcome::Pass | Outcome::Fail) | None => (MetricState::Waiting, None),
@@ -168,8 +186,13 @@ fn state(
             }
         }
         Classification::Insufficient => {
-            let seen = counts.canary.min(counts.stable);
-            (MetricState::Waiting, Some(format!("{seen} of {} samples", metric.min_samples)))
+            let lacking = match counts.fewest() {
+                seen if seen < metric.min_samples => {
+                    format!("{seen} of {} samples", metric.min_samples)
+                }
+                _ => sentences::NOTHING_COMPARED.to_owned(),
+            };
+            (MetricState::Waiting, Some(lacking))
         }
     }
 }

@@ -9,9 +9,9 @@ use super::Report;
 use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
-use super::words::list;
 use crate::canary::JudgePolicy;
 use crate::service::status::Status;
+use crate::text::lists::list;
 
 fn version(name: &str) -> Value {
     json!({ "version": name, "file": format!("models/{name}.bin"), "digest": "d1" })
@@ -48,7 +48,7 @@ fn merge(into: &mut Value, changes: Value) {
 }
 
 /// A rollout by hand at 10 %, in which latency is like this and failures pass.
-fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
+pub(super) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
     let metrics = JudgePolicy::default().metrics;
     let evidence = |metric: &str, classification: &str, effect: Option<f64>| {
         let seen = if classification == "insufficient" { 8 } else { 1200 };
@@ -120,7 +120,7 @@ fn ended(outcome: &str, reason: &str) -> Value {
                               "at": "2026-11-25T14:05:00Z", "reason": reason } })
 }
 
-fn report(status: &Status) -> Report {
+pub(super) fn report(status: &Status) -> Report {
     Report::new(status, &Times { zone: TimeZone::UTC, now: status.at })
 }
 

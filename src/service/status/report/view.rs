@@ -6,11 +6,10 @@ use serde::Serialize;
 use super::condition::Condition;
 use super::condition::Headline;
 use super::next;
+use super::rows::Known;
 use super::rows::MetricRow;
 use super::words::Times;
 use crate::canary::Metric;
-use crate::canary::judge::forecast::MetricForecast;
-use crate::canary::judge::verdict::MetricEvidence;
 use crate::service::status::overview::Status;
 
 /// The state of a rollout for people.
@@ -71,27 +70,27 @@ fn rows(status: &Status) -> Vec<MetricRow> {
     match (&status.rollout, &status.health, &status.post_promotion) {
         (Some(rollout), Some(health), _) => {
             let evidence = health.sequential.iter().flat_map(|it| &it.metrics);
-            let forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
-            table(&rollout.metrics, evidence, forecasts, is_compared)
+            let mut forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
+            let row = |(metric, evidence): (&Metric, _)| {
+                let mut harms = health.harm_at_one_look.iter();
+                let known = Known {
+                    forecast: forecasts.next(),
+                    is_compared,
+                    harm: harms.find(|harm| harm.source == metric.source),
+                    shift_accepted: health.diagnostics.shift_accepted,
+                };
+                MetricRow::new(metric, evidence, known)
+            };
+            rollout.metrics.iter().zip(evidence).map(row).collect()
         }
         (None, _, Some(promotion)) => {
             let evidence = promotion.sequential.iter().flat_map(|it| &it.metrics);
-            let rows = table(&promotion.metrics, evidence, std::iter::empty(), false);
-            let metrics = promotion.metrics.iter().zip(rows);
-            metrics.filter(|(metric, _)| metric.source.is_of_labels()).map(|it| it.1).collect()
+            let metrics = promotion.metrics.iter().zip(evidence);
+            let late = metrics.filter(|(metric, _)| metric.source.is_of_labels());
+            late.map(|(metric, it)| MetricRow::new(metric, it, Known::default())).collect()
         }
         (_, None, _) | (None, _, None) => Vec::new(),
     }
-}
-
-fn table<'a>(
-    metrics: &[Metric],
-    evidence: impl Iterator<Item = &'a MetricEvidence>,
-    mut forecasts: impl Iterator<Item = &'a MetricForecast>,
-    is_compared: bool,
-) -> Vec<MetricRow> {
-    let judged = metrics.iter().zip(evidence);
-    judged.map(|(one, it)| MetricRow::new(one, it, forecasts.next(), is_compared)).collect()
 }
 
 fn notes(status: &Status) -> Vec<String> {
