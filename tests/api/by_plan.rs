@@ -230,3 +230,71 @@ fn a_key_seen_in_the_warm_up_is_judged_once_after_it() {
     // out rather than counted twice.
     assert!((39..=40).contains(&judged), "{samples}");
 }
+
+/// A request of each of these users.
+fn visits(app: &TestApp, users: std::ops::Range<u32>) {
+    for user in users {
+        let key = format!("user-{user}");
+        let body = json!({ "features": [0.5, 1.2, 0.8, 0.3, 1.1], "key": key });
+        app.post("/predict", &body).done();
+    }
+}
+
+#[test]
+fn a_plan_for_too_few_users_says_so_in_its_answer() {
+    let app = TestApp::spawn();
+    let start = Instant::now();
+    // The rate of new users is known after some seconds.
+    while start.elapsed() < Duration::from_secs(8) {
+        visits(&app, 0..30);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let plan = json!({
+        "steps": [{ "weight": 20, "bake": "1s" }], "warm_up": "0s", "deadline": "20s",
+    });
+    let deployed = deploy(&app, "model_v2.bin", &plan);
+    let warned = |texts: &Value| -> Vec<String> {
+        let warnings = texts.as_array().unwrap().iter();
+        let texts = warnings.map(|text| text.as_str().unwrap().to_owned());
+        texts.filter(|text| text.starts_with("too few users for this plan: ")).collect()
+    };
+    let warnings = warned(&deployed["notes"]);
+    assert!(warnings.iter().any(|text| text.contains("; 30 came before it, ")), "{deployed}");
+    assert_eq!(warned(&app.status()["warnings"]), warnings);
+    app.rollback_canary().done();
+    assert_eq!(app.status()["warnings"], Value::Null, "without the rollout nothing is to be said");
+}
+
+#[test]
+fn a_step_in_which_nothing_is_judged_is_not_promoted() {
+    let app = TestApp::spawn();
+    let plan = json!({
+        "steps": [{ "weight": 50, "bake": "15s" }, { "weight": 60, "bake": "500ms" }],
+        "warm_up": "0s", "min_samples": 20, "look": "100ms", "deadline": "120s",
+    });
+    deploy(&app, "model_v2.bin", &plan);
+    let mut users = 0;
+    while app.status()["health"]["verdict"] != "promote" {
+        visits(&app, users..users + 100);
+        users += 100;
+        assert!(users < 20_000, "{}", app.status());
+    }
+    let position = |status: &Value| status["rollout"]["plan"]["position"].as_u64();
+    let start = Instant::now();
+    // The same users come back, through the second step and beyond.
+    while position(&app.status()) != Some(2) && start.elapsed() < Duration::from_secs(50) {
+        visits(&app, 0..100);
+    }
+    for _ in 0..10 {
+        visits(&app, 0..100);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let status = app.status();
+    let reasons = status["rollout"]["plan"]["reasons"].to_string();
+    assert!(reasons.contains("users who come back count once"), "{status}");
+    while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(80) {
+        visits(&app, users..users + 100);
+        users += 100;
+    }
+    assert_eq!(app.status()["last_rollout"]["outcome"], "promoted", "{}", app.status());
+}

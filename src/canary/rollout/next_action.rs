@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A step is complete when its bake time is over, each track has enough samples *of this step*, no
-//! metric that acts has failed, and a person has approved it where the plan requires that. A shadow with a limit also
+//! metric that acts has failed (and, before a promotion, some samples of this step were judged), and a person has approved it where the plan requires that. A shadow with a limit also
 //! ends at the limit. Otherwise missing data
 //! never passes or fails a step: it waits until the deadline. [`next_action`] only decides.
 
@@ -65,6 +65,10 @@ pub struct Observation {
     pub stable_p99_seconds: Option<f64>,
     /// Shadow requests the canary answered at this step.
     pub shadowed: u64,
+    /// The canary's requests at this step whose key was judged before.
+    pub canary_repeated: u64,
+    /// The same of stable's.
+    pub stable_repeated: u64,
 }
 
 /// The next action of a rollout by plan, given the judgement of its current step.
@@ -107,6 +111,9 @@ pub fn next_action(
     let must_pass = following.is_none_or(|step| step.weight.basis_points() == Weight::WHOLE);
     if must_pass && judgement.verdict != Verdict::Promote {
         missing.extend(sentences::reasons(judgement, &judgement.reasons));
+    }
+    if must_pass {
+        missing.extend(lacks_evidence(rollout, judgement, observed));
     }
     if !missing.is_empty() {
         return Action::Wait(missing);
@@ -169,6 +176,29 @@ fn triggered(plan: &Plan, observed: &Observation) -> Option<Cause> {
     let is_above = |p99_seconds: f64| p99_seconds > ceiling.as_secs_f64();
     (is_above(p99_seconds) && !observed.stable_p99_seconds.is_some_and(is_above))
         .then_some(Cause::LatencyCeiling { p99_seconds, ceiling })
+}
+
+/// What is missing of this step's own evidence: what was proven at a smaller share says little of this one if nothing
+/// has been judged since.
+fn lacks_evidence(
+    rollout: &Rollout,
+    judgement: &Judgement,
+    observed: &Observation,
+) -> Option<String> {
+    let least = rollout.policy.health.min_samples.min(rollout.policy.plan.min_samples);
+    let inputs = &judgement.evidence.inputs;
+    let judged = [
+        ("canary", inputs.canary.requests, observed.canary_repeated),
+        ("stable", inputs.stable.requests, observed.stable_repeated),
+    ];
+    let judged = judged.map(|(track, seen, repeated)| (track, seen.saturating_sub(repeated)));
+    let (track, fewest) = judged.into_iter().min_by_key(|(_, judged)| *judged)?;
+    let is_lacking = !rollout.weight().is_certain() && fewest < least;
+    is_lacking.then(|| {
+        format!(
+            "only {fewest} of {least} {track} requests of this step were judged: users who come back count once"
+        )
+    })
 }
 
 /// What is missing to complete the step.

@@ -370,3 +370,26 @@ fn a_concern_holds_until_a_person_has_seen_it_and_then_the_ramp_goes_on() {
     old.as_object_mut().unwrap().remove("concerns").unwrap();
     assert!(serde_json::from_value::<Rollout>(old).unwrap().concerns.is_empty());
 }
+
+#[test]
+fn nothing_is_promoted_on_evidence_that_stopped_growing() {
+    let mut rollout = running(&plan());
+    rollout.position = 1;
+    rollout.policy.weight = rollout.policy.plan.steps[1].weight;
+    let judgement = judged(&rollout, Verdict::Promote, 5000);
+    let act = |canary_repeated, stable_repeated, second| {
+        let seen = Observation { canary_repeated, stable_repeated, ..Observation::default() };
+        word(next_action(&rollout, &judgement, &seen, at(second)))
+    };
+    // All users of this step were judged at the one before.
+    let why = "wait: only 0 of 20 canary requests of this step were judged: users who come back count once";
+    assert_eq!(act(5000, 5000, 300), why);
+    assert!(act(4980, 4981, 300).starts_with("wait: only 19 of 20 stable requests"));
+    assert_eq!(act(4980, 4980, 300), "promote");
+    assert!(act(5000, 5000, 600).starts_with("roll back: no verdict within 10m"));
+    // Earlier steps only need users.
+    let first = running(&plan());
+    let judgement = judged(&first, Verdict::Promote, 5000);
+    let seen = Observation { canary_repeated: 5000, ..Observation::default() };
+    assert_eq!(word(next_action(&first, &judgement, &seen, at(300))), "advance");
+}

@@ -36,7 +36,10 @@ impl Control {
                 (canary_slot.rollout, canary_slot.step, canary_slot.loaded.version.digest.clone())
             }
             (None, Some(promoted)) => promoted,
-            (None, None) => return Ok(()),
+            (None, None) => {
+                judge.count_arrivals(&live, self.clock.wall());
+                return Ok(());
+            }
         };
         let at = self.clock.wall();
         // Read under the lock, so that no other thread closes a tick that these samples lack.

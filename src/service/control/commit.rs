@@ -186,7 +186,13 @@ impl Control {
                 |canary_slot| canary_slot.breaker.clone(),
             );
             let canary = known(&rollout.canary)?;
-            Some(CanarySlot::new(rollout, canary, &stable, state.slowdown, keys, breaker, before))
+            let (slowdown, now) = (state.slowdown, self.clock.wall());
+            let mut slot =
+                CanarySlot::new(rollout, canary, &stable, slowdown, keys, breaker, before);
+            if before.is_none() {
+                slot.warnings.extend(self.judge.lock().few_users(rollout, &old, now));
+            }
+            Some(slot)
         });
         let previous =
             state.post_promotion.as_ref().and_then(|promotion| known(&promotion.previous));

@@ -9,6 +9,8 @@ use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::Pairs;
 use crate::canary::Rollout;
+use crate::canary::Samples;
+use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::Mode;
 use crate::canary::policy::plan::MIN_SAMPLES_FOR_P99;
 use crate::canary::rollout::next_action::Action;
@@ -107,11 +109,16 @@ impl Control {
         let p99 = |latency: &Summary| {
             latency.quantile(0.99).filter(|_| latency.count() >= MIN_SAMPLES_FOR_P99)
         };
+        let repeated = |of: fn(&Samples) -> &TrackSamples| {
+            observed.repeated.as_ref().map_or(0, |samples| of(samples).requests)
+        };
         let seen = Observation {
             tripped: breaker.and_then(|it| it.trip_reason()),
             canary_p99_seconds: p99(&samples.canary.latency),
             stable_p99_seconds: p99(&samples.stable.latency),
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
+            canary_repeated: repeated(|samples| &samples.canary),
+            stable_repeated: repeated(|samples| &samples.stable),
         };
         next_action(rollout, judgement, &seen, self.clock.wall())
     }

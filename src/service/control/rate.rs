@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+use crate::service::serving::live::Live;
+use crate::service::serving::recorder::Observed;
+
 /// The shortest window; the longest is twice as long.
 const WINDOW_SECONDS: f64 = 30.0;
 
@@ -41,6 +44,38 @@ impl Rate {
             0.0 => 0.0,
             seconds => self.earlier.requests as f64 / seconds,
         }
+    }
+}
+
+/// How many users come while no rollout is running: first requests of a key, and requests without one.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    /// `None` before the first count.
+    rate: Option<Rate>,
+    /// How many of the recorder's requests are counted.
+    seen: u64,
+    last: Timestamp,
+}
+
+/// After a longer time without a count, as during a rollout, the rate begins anew; over a shorter one it says little.
+const MIN_SECONDS: f64 = 5.0;
+
+impl Arrivals {
+    /// Counts those that came since the last count.
+    pub(crate) fn count(&mut self, live: &Live, observed: &Observed, now: Timestamp) {
+        let came = observed.requests().saturating_sub(live.recorder.visits().repeated);
+        let is_late = now.duration_since(self.last).as_secs_f64() > MIN_SECONDS;
+        match self.rate.as_mut().filter(|_| !is_late) {
+            Some(rate) => rate.count(came.saturating_sub(self.seen), now),
+            None => self.rate = Some(Rate::new(now)),
+        }
+        (self.seen, self.last) = (came, now);
+    }
+
+    /// Users a second; `None` before some seconds have passed.
+    pub(crate) fn per_second(&self, now: Timestamp) -> Option<f64> {
+        let rate = self.rate.as_ref().filter(|rate| rate.earlier.seconds(now) >= MIN_SECONDS)?;
+        Some(rate.per_second(now))
     }
 }
 

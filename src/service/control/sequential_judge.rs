@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use super::rate::Arrivals;
 use super::rate::Rate;
 use crate::canary::Forecast;
 use crate::canary::Increment;
@@ -20,17 +21,24 @@ use crate::canary::State;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::forecast::Traffic;
 use crate::canary::judge::forecast::forecast;
+use crate::canary::judge::forecast::least_requests;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::canary::policy::segments::SegmentName;
 use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::text::durations::words;
+use crate::text::numbers::grouped;
+use crate::text::numbers::number;
+use crate::text::numbers::two_digits;
 
 /// The sequential judge of the running rollout, and up to which samples it has seen.
 #[derive(Default)]
 pub(crate) struct SequentialJudge {
     judged: Option<Judged>,
+    /// Users who come while no rollout is running.
+    arrivals: Arrivals,
     /// How much of the tick log is kept.
     pub(crate) bounds: Bounds,
 }
@@ -115,6 +123,7 @@ impl SequentialJudge {
         reported: &Reported,
         at: Timestamp,
     ) -> bool {
+        self.count_arrivals(live, at);
         if !self.is_of(live) {
             return false;
         }
@@ -170,6 +179,13 @@ impl SequentialJudge {
         true
     }
 
+    /// Counts users who come while no rollout is running.
+    pub(crate) fn count_arrivals(&mut self, live: &Live, at: Timestamp) {
+        if live.canary.is_none() && live.recorder.visits().first > 0 {
+            self.arrivals.count(live, &live.recorder.observed(), at);
+        }
+    }
+
     /// Whether the judged step is being served, or was promoted.
     fn is_of(&self, live: &Live) -> bool {
         self.judged.as_ref().is_some_and(|judged| {
@@ -199,6 +215,36 @@ impl SequentialJudge {
             remaining_bake: left,
         };
         Some(forecast(&evidence.accepting_shift(accepts), &traffic))
+    }
+
+    /// Why a plan that begins now will hardly get a verdict: keys come back, and too few new ones come.
+    pub(crate) fn few_users(
+        &mut self,
+        rollout: &Rollout,
+        before: &Live,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.count_arrivals(before, now);
+        let visits = before.recorder.visits();
+        if rollout.mode().is_manual() || visits.repeated == 0 {
+            return None;
+        }
+        let plan = &rollout.policy.plan;
+        let per_second = self.arrivals.per_second(now)?;
+        let weights = plan.steps.iter().map(|step| step.weight);
+        let needed = weights.filter_map(|it| least_requests(&rollout.policy.judge, it)).min()?;
+        let come = visits.first as f64 + per_second * plan.deadline.as_secs_f64();
+        (come < needed as f64).then(|| {
+            format!(
+                "too few users for this plan: a user who comes back counts once; {} came before it, and lately {} \
+                 new ones a second, while a verdict takes at least {} within {}; give the steps a larger share, or \
+                 the plan a longer deadline",
+                grouped(visits.first),
+                number(two_digits(per_second)),
+                grouped(needed),
+                words(plan.deadline),
+            )
+        })
     }
 
     /// The segments seen.

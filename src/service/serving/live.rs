@@ -59,7 +59,7 @@ pub struct CanarySlot {
     pub step: u32,
     /// The canary.
     pub loaded: Arc<Loaded>,
-    /// What the cards of canary and stable say against it.
+    /// What the cards of canary and stable say against it, and that too few users may come.
     pub warnings: Vec<String>,
     /// Which requests it gets.
     pub split: Split,
@@ -236,7 +236,7 @@ impl Assigned {
 }
 
 impl Live {
-    /// What the cards say against the canary; empty without a canary.
+    /// What the cards say against the canary, and that too few users may come; empty without a canary.
     pub fn warnings(&self) -> &[String] {
         self.canary.as_ref().map_or(&[], |canary_slot| &canary_slot.warnings)
     }
@@ -244,6 +244,9 @@ impl Live {
     /// Assigns the next request.
     pub fn assign(&self, key: Option<&str>) -> Assigned {
         let Some(canary_slot) = &self.canary else {
+            if let Some(key) = key {
+                self.recorder.meet(key);
+            }
             return Assigned::excluded(KeyUse::First);
         };
         // Stable answers requests that the split would have given the canary, so they are not comparable.

@@ -20,6 +20,7 @@ pub mod segment_slots;
 pub mod shadow;
 pub(crate) mod timed;
 pub mod totals;
+pub mod visitors;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

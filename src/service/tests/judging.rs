@@ -192,3 +192,33 @@ fn a_recorded_value_outside_the_distinguishable_range_is_refused() {
         record(value).unwrap();
     }
 }
+
+#[test]
+fn a_plan_warns_before_it_starts_that_too_few_users_come() {
+    let too_few = |new_a_second: u32, steps: &str| {
+        let bench = Bench::new();
+        let service = bench.start();
+        let second = |number: u32, new: u32| {
+            (0..20).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
+            (0..new).for_each(|n| drop(answer_to(&service, Some(&format!("new-{number}-{n}")))));
+            bench.clock.advance(Duration::from_secs(1));
+            service.tick();
+        };
+        (0..20).for_each(|number| second(number, new_a_second));
+        let plan = toml::from_str(&format!("deadline = \"10m\"\nwarm_up = \"0s\"\n{steps}"));
+        let model_path = "model_v2.bin".to_owned();
+        let by_plan = Deployment { model_path, plan: plan.unwrap(), ..Deployment::default() };
+        let deployed = service.deploy(by_plan, None).unwrap();
+        assert_eq!(service.status().warnings, deployed.warnings);
+        // The twenty users come again, and nobody else.
+        (0..120).for_each(|number| second(number, 0));
+        let message = service.health().unwrap().forecast.unwrap().message;
+        assert!(message.starts_with("no new users are arriving"), "{message}");
+        deployed.warnings.into_iter().find(|warning| warning.starts_with("too few users"))
+    };
+    let steps = "steps = [{ weight = 10, bake = \"1m\" }]";
+    let warning = too_few(0, steps).unwrap();
+    assert!(warning.contains("20 came before it, and lately 0 new ones a second"), "{warning}");
+    assert!(warning.contains(" within 10m; give the steps a larger share"), "{warning}");
+    assert_eq!(too_few(50, steps), None);
+}

@@ -1,0 +1,53 @@
+//! Visitors: how many different keys stable meets while no rollout is running.
+//!
+//! A rollout judges the first request of each key. Whether enough users will come can be told before it starts only
+//! by those who came before.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use super::seen_keys::KeySet;
+use super::seen_keys::KeyUse;
+
+/// The keys that came without a canary, in constant memory.
+pub struct Visitors {
+    keys: KeySet,
+    /// Written for each request with a key; relaxed, because the counts are independent.
+    first: AtomicU64,
+    repeated: AtomicU64,
+}
+
+/// How many requests with a key came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Visits {
+    /// Of keys that had not come before: the number of users.
+    pub first: u64,
+    /// Of the others.
+    pub repeated: u64,
+}
+
+impl Default for Visitors {
+    fn default() -> Visitors {
+        // Nothing is drawn by these keys, so they need no salt.
+        let keys = KeySet::new(0);
+        Visitors { keys, first: AtomicU64::new(0), repeated: AtomicU64::new(0) }
+    }
+}
+
+impl Visitors {
+    /// Counts a request with this key.
+    pub fn meet(&self, key: &str) {
+        let count = match self.keys.mark(key) {
+            KeyUse::First => &self.first,
+            KeyUse::Repeated => &self.repeated,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many came so far.
+    pub fn visits(&self) -> Visits {
+        let (first, repeated) = (&self.first, &self.repeated);
+        let [first, repeated] = [first, repeated].map(|count| count.load(Ordering::Relaxed));
+        Visits { first, repeated }
+    }
+}
