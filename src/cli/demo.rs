@@ -104,7 +104,9 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = TempDir::with_prefix("serin-demo-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the two models")?;
-    wrong_labels::train_into(&models).context("cannot train the model on wrong labels")?;
+    if Scenario::Labels.is_in(args.scenario) {
+        wrong_labels::train_into(&models).context("cannot train the model on wrong labels")?;
+    }
     outln!(
         "{}",
         show::wrapped(

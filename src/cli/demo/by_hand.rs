@@ -13,14 +13,14 @@ pub fn slow_canary(story: &mut Story, delay_ms: u64) -> anyhow::Result<()> {
     story.title("A slow canary is rolled back");
     story.deploy()?;
     story.traffic(story.share())?;
-    story.health("no alert, because nothing is slow yet", HealthStatus::Ok)?;
+    story.health("no harm found, because nothing is slow yet", HealthStatus::Ok)?;
 
     story.say(&format!("slow the canary down by {delay_ms} ms (POST /admin/toggle-slowdown)"));
     let slow = story.post("toggle-slowdown", &json!({ "enabled": true, "delay_ms": delay_ms }))?;
     story.expect("the slowdown is on", slow.simulate_slowdown, &slow);
     story.traffic(story.share())?;
     story.say("the health check covers all samples since the deployment, fast and slow");
-    story.health("an alert: the canary is slower than allowed", HealthStatus::Harm)?;
+    story.health("harm: the canary is slower than allowed", HealthStatus::Harm)?;
     story.report()?;
     story.expect_refusal("a promotion is refused", "promote-canary", &json!({}))?;
 
@@ -40,7 +40,7 @@ pub fn healthy_canary(story: &mut Story) -> anyhow::Result<()> {
     story.title("A healthy canary is promoted");
     story.deploy()?;
     story.traffic(story.share())?;
-    story.health("no alert", HealthStatus::Ok)?;
+    story.health("no harm found", HealthStatus::Ok)?;
 
     story.say("promote the canary");
     let status = story.post("promote-canary", &json!({}))?;

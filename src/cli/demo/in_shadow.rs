@@ -58,7 +58,8 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
     let is_rolled_back = last.is_some_and(|last| last.outcome == Outcome::RolledBack);
     story.expect("serin has rolled the canary back", is_rolled_back, &status);
     // The scores, or the labels that follow from them.
-    let by_score = last.is_some_and(|last| last.reason.contains("shadow_"));
+    let names = ["shadow_score", "shadow_flips"];
+    let by_score = last.is_some_and(|last| names.iter().any(|name| last.reason.contains(name)));
     story.expect("because of its scores", by_score, &last);
     story.expect("it has answered no user", by_canary == 0 && failed == 0, &by_canary);
     let found: Found = story.client.get("/admin/disagreements")?.done()?;

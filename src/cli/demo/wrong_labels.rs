@@ -39,7 +39,8 @@ pub fn useless_model(story: &mut Story) -> anyhow::Result<()> {
     story.title("A model trained on the wrong labels is not promoted");
     story.say("deploy it as the canary with 10 % of the traffic; it is fast and never fails");
     story.post("deploy-canary", &json!({ "model_path": FILE }))?;
-    for features in customers()?.iter().take(1000) {
+    let customers = customers()?;
+    for features in customers.iter().take(1000) {
         story.predict(&json!({ "features": features }))?;
     }
     let health = story.status()?.health;
@@ -55,8 +56,8 @@ pub fn useless_model(story: &mut Story) -> anyhow::Result<()> {
     });
     story.post("deploy-canary", &json!({ "model_path": FILE, "plan": plan }))?;
     let mut status = story.status()?;
-    for customers in customers()?.chunks(50) {
-        for features in customers {
+    for some in customers.chunks(50) {
+        for features in some {
             story.predict(&json!({ "features": features }))?;
         }
         status = story.status()?;
