@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
@@ -16,6 +15,8 @@ use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers;
 use crate::cli::show;
+use crate::service::clock::Clock as _;
+use crate::service::clock::SystemClock;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
 
@@ -41,16 +42,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the server cannot be reached, or never had a canary.
 pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
-    let (client, start) = (args.server.client(), Instant::now());
+    let (client, clock) = (args.server.client(), SystemClock::default());
     let timeout = args.timeout.as_deref().map(|text| numbers::duration("timeout", text));
     let timeout = timeout.transpose()?;
     loop {
-        let status = patiently(&client)?;
+        let status = patiently(&client, &clock)?;
         let report = Report::new(&status, &args.server.times(status.at));
         if status.rollout.is_none() {
             return ended(&status, &report, args.server.json);
         }
-        if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
+        if timeout.is_some_and(|timeout| clock.steady() >= timeout) {
             anstream::eprintln!("serin: the rollout has not ended yet: {}", report.headline);
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
@@ -77,11 +78,11 @@ fn ended(status: &Status, report: &Report, json: bool) -> anyhow::Result<ExitCod
 }
 
 /// The status, even if the server restarts meanwhile.
-fn patiently(client: &Client) -> anyhow::Result<Status> {
-    let start = Instant::now();
+fn patiently(client: &Client, clock: &SystemClock) -> anyhow::Result<Status> {
+    let start = clock.steady();
     loop {
         match client.get("/admin/status") {
-            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            Err(_) if clock.steady().saturating_sub(start) < PATIENCE => std::thread::sleep(PAUSE),
             reply => return reply.and_then(Reply::done),
         }
     }
