@@ -100,9 +100,7 @@ impl Report {
         for line in self.table() {
             outln!("  {line}");
         }
-        outln!(
-            "\n  In parentheses: 95 % intervals. Alone: what the metric finds if all of alpha is its own.\n"
-        );
+        outln!("\n  In parentheses: 95 % intervals. Alone: that metric with all of alpha.\n");
         outln!("{}", wrapped(&self.conclusion));
     }
 
