@@ -5,6 +5,7 @@
 //! cells are parsed as they come; the exceptions stay in the dictionary.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::options::Wanted;
 use crate::text::tables::dialect::DecimalSigns;
@@ -25,21 +26,27 @@ pub(super) struct Text {
 }
 
 /// How the texts of a column are read as numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct NumberReading {
     /// Whether the file writes decimal commas.
     pub(super) has_decimal_comma: bool,
     /// The kind that is asked for. If it is numbers, digits after a zero are one as well, and not a code.
     pub(super) wanted: Wanted,
+    /// Texts that mean a missing value although they may be numbers, such as -999.
+    pub(super) markers: Arc<[String]>,
 }
 
 impl NumberReading {
     /// The number, and whether it has marks: grouped thousands, a currency, a percent sign.
-    pub(super) fn number(self, cell: &str) -> Option<(f64, bool)> {
-        if self.wanted != Wanted::Numeric && is_code(cell) {
+    pub(super) fn number(&self, cell: &str) -> Option<(f64, bool)> {
+        if self.is_marker(cell) || self.wanted != Wanted::Numeric && is_code(cell) {
             return None;
         }
         number(cell, self.has_decimal_comma)
+    }
+
+    fn is_marker(&self, cell: &str) -> bool {
+        self.markers.iter().any(|marker| marker == cell)
     }
 }
 
@@ -114,7 +121,9 @@ impl Cells {
             self.texts[*code as usize].rows += 1;
             return *code;
         }
-        self.signs.see(cell, || line);
+        if !self.reading.is_marker(cell) {
+            self.signs.see(cell, || line);
+        }
         let code = self.texts.len() as u32;
         self.codes.insert(cell.to_owned(), code);
         self.texts.push(Text { text: cell.to_owned(), rows: 1, line });
@@ -162,11 +171,26 @@ pub(super) fn mostly(some: usize, all: usize) -> bool {
 mod tests {
     use super::*;
 
-    const READING: NumberReading = NumberReading { has_decimal_comma: false, wanted: Wanted::Any };
+    fn reading() -> NumberReading {
+        NumberReading { has_decimal_comma: false, wanted: Wanted::Any, markers: Arc::default() }
+    }
+
+    #[test]
+    fn a_marker_is_missing_even_if_it_is_a_number_and_in_a_column_of_many_numbers() {
+        let markers = ["-999".to_owned()].into();
+        let mut cells = Cells::new(NumberReading { markers, ..reading() });
+        for row in 0..10_000_u32 {
+            cells.push(&row.to_string(), 2);
+            cells.push("-999", 3);
+        }
+        let CellValues::Numbers(numbers) = &cells.values else { panic!("the column is numeric") };
+        let missing = numbers.iter().filter(|number| number.is_nan()).count();
+        assert_eq!((missing, numbers.contains(&-999.0)), (10_000, false));
+    }
 
     #[test]
     fn a_column_with_more_texts_than_the_dictionary_becomes_numbers_and_keeps_the_exceptions() {
-        let mut cells = Cells::new(READING);
+        let mut cells = Cells::new(reading());
         cells.push("unknown", 2);
         for row in 0..10_000_u32 {
             cells.push(&format!("{row}.5"), 3);
@@ -183,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_column_of_too_many_words_is_not_kept() {
-        let mut cells = Cells::new(READING);
+        let mut cells = Cells::new(reading());
         for row in 0..10_000_u32 {
             cells.push(&format!("customer-{row}"), 2);
         }

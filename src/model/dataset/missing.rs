@@ -34,6 +34,14 @@ impl Missing {
             }
     }
 
+    /// The texts that were given.
+    pub(super) fn given(&self) -> &[String] {
+        match self {
+            Self::Usual => &[],
+            Self::UsualAnd(texts) | Self::Only(texts) => texts,
+        }
+    }
+
     /// The same without the usual texts.
     pub(super) fn without_usual(&self) -> Self {
         match self {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::BufReader;
 use std::io::Read;
+use std::sync::Arc;
 
 use csv::ErrorKind;
 use csv::StringRecord;
@@ -60,12 +61,14 @@ impl Table {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let mut index = check(&header)?.then(RowCount::default);
         let kept = kept(&header, options)?;
+        let markers: Arc<[String]> = options.missing.given().into();
         let mut cells: Vec<Cells> = kept
             .iter()
             .map(|column| {
                 let wanted = options.wanted(&header[*column]);
                 let has_decimal_comma = dialect.has_decimal_comma;
-                Cells::new(NumberReading { has_decimal_comma, wanted })
+                let markers = markers.clone();
+                Cells::new(NumberReading { has_decimal_comma, wanted, markers })
             })
             .collect();
         let mut rows = 0;
