@@ -293,7 +293,11 @@ fn two_models_are_compared_on_the_same_rows() {
 
     let same = ["inspect", "models/good.bin", "models/good.bin", "--data", "rest.csv"];
     let ended = serin(folder.path(), &same);
-    assert!(ended.stdout.contains("Within noise: the log-loss differs by"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("Within noise: the log-loss of models/good.bin minus"),
+        "{}",
+        ended.stdout
+    );
     let alone = serin(folder.path(), &["inspect", "models/good.bin", "--data", "rest.csv"]);
     assert_eq!(alone.code, 0, "{}", alone.stderr);
     assert!(!alone.stdout.contains("difference"), "{}", alone.stdout);
@@ -345,4 +349,29 @@ fn rows_that_do_not_fit_the_models_are_refused_with_what_to_do() {
     let ended = serin(folder.path(), &other);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("compare models of the same target"), "{}", ended.stderr);
+}
+
+#[test]
+fn rows_are_inspected_with_the_markers_of_missing_values_they_were_trained_with() {
+    let folder = two_models();
+    let with = |name: &str, marker: &str| {
+        let lines = customers(3, "left");
+        let mark = |(n, line): (usize, &str)| match line.split_once(',') {
+            Some((_, rest)) if n % 5 == 1 => format!("{marker},{rest}\n"),
+            _ => format!("{line}\n"),
+        };
+        let text: String = lines.lines().enumerate().map(mark).collect();
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    with("blank.csv", "");
+    with("marked.csv", "-999");
+    let quality = |data: &str, more: &[&str]| -> Value {
+        let all = [&["inspect", "models/good.bin", "--json", "--data", data], more].concat();
+        let ended = serin(folder.path(), &all);
+        let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+        printed["models"][0]["log_loss"].clone()
+    };
+    let blank = quality("blank.csv", &[]);
+    assert_eq!(quality("marked.csv", &["--missing", "-999"]), blank);
+    assert_ne!(quality("marked.csv", &[]), blank);
 }

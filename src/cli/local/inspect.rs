@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+use super::reading::ReadingArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
@@ -35,9 +36,12 @@ pub struct InspectArgs {
     pub files: Vec<PathBuf>,
 
     /// Measure quality on the rows of this CSV file, and the difference between two models row by row. Use
-    /// rows that neither was trained on.
+    /// rows that neither was trained on, and the flags for reading them as in training.
     #[arg(long, value_name = "CSV")]
     pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    reading: ReadingArgs,
 
     /// Print JSON.
     #[arg(long)]
@@ -56,7 +60,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     };
     let models = args.files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     match (&models[..], &args.data) {
-        (models, Some(data)) => on_data::print(models, data, args.json)?,
+        (models, Some(data)) => on_data::print(models, data, &args.reading, args.json)?,
         ([one, other], None) => cards::print([one, other], args.json)?,
         (models, None) => {
             for (path, model) in models {

@@ -11,12 +11,12 @@ use anyhow::Context;
 use anyhow::anyhow;
 use anyhow::bail;
 use clap::Args;
-use clap::ValueEnum;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde::Serialize;
 
 use super::inspect;
+use super::reading::ReadingArgs;
 use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
@@ -24,12 +24,10 @@ use crate::model::Dataset;
 use crate::model::DatasetError;
 use crate::model::TrainingOptions;
 use crate::model::dataset::DatasetOptions;
-use crate::model::dataset::missing::Missing;
 use crate::model::train;
 use crate::model::training::Holdout;
 use crate::model::training::defaults;
 use crate::text::files::check_whole;
-use crate::text::tables::encoding::Encoding;
 
 /// Train the two default models, or with --data one model on a CSV file.
 #[derive(Args, Clone, Debug)]
@@ -64,28 +62,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COL", requires = "data")]
     pub categorical: Vec<String>,
 
-    /// Further texts that mean a missing value, separated by commas. Blanks always do, and those of pandas,
-    /// such as NA and null, and in columns of numbers ? and -.
-    #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
-    pub missing: Option<Vec<String>>,
-
-    /// The only texts that mean a missing value besides blanks, for data in which NA is a word.
-    #[arg(
-        long,
-        value_name = "TEXTS",
-        value_delimiter = ',',
-        requires = "data",
-        conflicts_with = "missing"
-    )]
-    pub missing_only: Option<Vec<String>>,
-
     /// Leave out rows without a target instead of refusing them.
     #[arg(long, requires = "data")]
     pub skip_unlabeled: bool,
 
-    /// Encoding of a file without a byte order mark.
-    #[arg(long, value_name = "NAME", default_value = "utf8", requires = "data")]
-    pub encoding: EncodingName,
+    #[command(flatten)]
+    reading: ReadingArgs,
 
     /// Output file for the model trained on --data, instead of a file in --models; - for standard output.
     #[arg(long, value_name = "FILE", requires = "data")]
@@ -116,38 +98,20 @@ pub struct TrainArgs {
     pub json: bool,
 }
 
-/// An encoding by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum EncodingName {
-    /// UTF-8.
-    Utf8,
-    /// Latin-1 and Windows-1252.
-    Latin1,
-}
-
 impl TrainArgs {
     fn dataset_options(&self) -> anyhow::Result<DatasetOptions> {
         // clap requires it with --data.
         let target =
             self.target.clone().context("--target is missing; use the column to predict")?;
-        Ok(DatasetOptions {
+        Ok(self.reading.applied(DatasetOptions {
             target,
             positive: self.positive.clone(),
             drop: self.drop.clone(),
             numeric: self.numeric.clone(),
             categorical: self.categorical.clone(),
-            missing: match (&self.missing, &self.missing_only) {
-                (_, Some(texts)) => Missing::Only(texts.clone()),
-                (Some(texts), None) => Missing::UsualAnd(texts.clone()),
-                (None, None) => Missing::Usual,
-            },
             skips_unlabeled: self.skip_unlabeled,
-            encoding: match self.encoding {
-                EncodingName::Utf8 => Encoding::Utf8,
-                EncodingName::Latin1 => Encoding::Latin1,
-            },
-            only: None,
-        })
+            ..DatasetOptions::default()
+        }))
     }
 
     fn options(&self) -> TrainingOptions {

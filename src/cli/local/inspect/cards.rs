@@ -98,7 +98,7 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
         differences.push("Both take the same features with the same levels.".to_owned());
     }
     differences.push(if have_same_holdout(cards[0], cards[1]) {
-        "AUC, log-loss and Brier were measured on the same holdout; with --data they are compared row by row."
+        "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); with --data they are compared row by row."
             .to_owned()
     } else {
         "AUC, log-loss and Brier were measured on different data and do not compare directly; compare both \

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::paired;
 use super::paired::Difference;
+use crate::cli::local::reading::ReadingArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::model::Artifact;
@@ -60,6 +61,7 @@ struct Differences {
 pub(super) fn print(
     models: &[(PathBuf, Artifact)],
     data: &Path,
+    reading: &ReadingArgs,
     as_json: bool,
 ) -> anyhow::Result<()> {
     if let [(one, first), (other, second)] = models {
@@ -79,7 +81,8 @@ pub(super) fn print(
     let mut outcomes = Vec::new();
     let mut measured = Vec::new();
     for (path, model) in models {
-        let rows = rows(model, data).with_context(|| format!("--data {}", data.display()))?;
+        let rows =
+            rows(model, data, reading).with_context(|| format!("--data {}", data.display()))?;
         measured.push(of_model(path, model, &rows)?);
         outcomes = rows.labels().to_vec();
     }
@@ -96,9 +99,9 @@ pub(super) fn print(
 }
 
 /// The rows with the features of a model, whatever else is in the file.
-fn rows(model: &Artifact, data: &Path) -> anyhow::Result<Dataset> {
-    let card = model.card();
-    Ok(Dataset::from_csv(data, &DatasetOptions::of_model(card))?)
+fn rows(model: &Artifact, data: &Path, reading: &ReadingArgs) -> anyhow::Result<Dataset> {
+    let options = reading.applied(DatasetOptions::of_model(model.card()));
+    Ok(Dataset::from_csv(data, &options)?)
 }
 
 fn of_model<'m>(path: &'m Path, model: &Artifact, rows: &Dataset) -> anyhow::Result<Measured<'m>> {
@@ -172,8 +175,9 @@ fn verdict(log_loss: &Difference, names: &[String]) -> String {
     if log_loss.is_noise() {
         return show::wrapped(
             &format!(
-                "Within noise: the log-loss differs by {low:+.5} to {high:+.5} (95 % interval), so this \
-                 data does not show which model is better."
+                "Within noise: the log-loss of {} minus that of {} is {low:+.5} to {high:+.5} (95 % interval), \
+                 so this data does not show which model is better.",
+                names[1], names[0]
             ),
             "",
         );

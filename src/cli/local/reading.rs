@@ -1,0 +1,58 @@
+//! How `train` and `inspect` read a CSV file.
+
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::model::dataset::DatasetOptions;
+use crate::model::dataset::missing::Missing;
+use crate::text::tables::encoding::Encoding;
+
+/// The flags for reading a CSV file.
+#[derive(Args, Clone, Debug)]
+pub struct ReadingArgs {
+    /// Further texts that mean a missing value, separated by commas. Blanks always do, and those of pandas,
+    /// such as NA and null, and in columns of numbers ? and -.
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
+    missing: Option<Vec<String>>,
+
+    /// The only texts that mean a missing value besides blanks, for data in which NA is a word.
+    #[arg(
+        long,
+        value_name = "TEXTS",
+        value_delimiter = ',',
+        requires = "data",
+        conflicts_with = "missing"
+    )]
+    missing_only: Option<Vec<String>>,
+
+    /// Encoding of a file without a byte order mark.
+    #[arg(long, value_name = "NAME", default_value = "utf8", requires = "data")]
+    encoding: EncodingName,
+}
+
+/// An encoding by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EncodingName {
+    /// UTF-8.
+    Utf8,
+    /// Latin-1 and Windows-1252.
+    Latin1,
+}
+
+impl ReadingArgs {
+    /// The options of a data set, read as these flags say.
+    pub(super) fn applied(&self, options: DatasetOptions) -> DatasetOptions {
+        DatasetOptions {
+            missing: match (&self.missing, &self.missing_only) {
+                (_, Some(texts)) => Missing::Only(texts.clone()),
+                (Some(texts), None) => Missing::UsualAnd(texts.clone()),
+                (None, None) => Missing::Usual,
+            },
+            encoding: match self.encoding {
+                EncodingName::Utf8 => Encoding::Utf8,
+                EncodingName::Latin1 => Encoding::Latin1,
+            },
+            ..options
+        }
+    }
+}
