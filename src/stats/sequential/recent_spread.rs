@@ -53,9 +53,8 @@ impl RecentSpread {
         Some((center, variance.max(0.25 / (self.stable.count + 1.0)).sqrt()))
     }
 
-    /// The canary's mean difference from stable, shrunk toward 0 while it rests on few values: its error is largest
-    /// with 20 of them, and then a ninth of a standard deviation.
-    pub(super) fn difference(&self) -> f64 {
+    /// The canary's mean difference from stable, shrunk toward 0 while it rests on few values.
+    fn difference(&self) -> f64 {
         self.difference.sum / (self.difference.count + DOUBT)
     }
 

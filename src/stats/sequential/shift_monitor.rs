@@ -9,6 +9,7 @@ use super::bets::betting::Bet;
 use super::bets::betting::Stake;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
+use super::recent_mean::RecentDifference;
 use super::recent_mean::RecentMean;
 use super::recent_spread::RecentSpread;
 use super::recent_spread::Spread;
@@ -26,14 +27,14 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// E_shift       refutes "the means differ by the tolerated margin at most"
 /// E_proven      refutes "the means differ by the accepted margin at least"
 /// c             each track's own recent mean: stable's, and stable's plus the recent difference d
-/// d             sum of the canary's differences / (their number + 20), as the center of a bet (see [`Bet`])
+/// d             the canary's mean difference within the ticks, shrunk as if 20 more values had shown none
 /// ```
 ///
 /// A constant canary can have stable's mean, so the mean alone would miss it; its deviations are 0, whatever the
 /// constant is. The canary's center begins at stable's: one taken from its first value alone would put the others far
-/// from it, and an equal canary's deviations would have grown. Each part compares a bounded function of the canary's values with one of stable's within the tick
-/// (see [`Bet`]); margin and centers come from earlier ticks. The harm of a monitor that tolerates a direction has no
-/// part for the spread.
+/// from it, and an equal canary's deviations would have grown. Each part compares a bounded function of the canary's
+/// values with one of stable's within the tick (see [`Bet`]); margin and centers come from earlier ticks. The harm of
+/// a monitor that tolerates a direction has no part for the spread.
 ///
 /// ```
 /// use serin::stats::Harm;
@@ -117,7 +118,7 @@ impl<B: Copy> Side<B> {
 #[serde(deny_unknown_fields)]
 struct SpreadBets {
     /// The canary's mean difference from stable.
-    means: RecentSpread,
+    means: RecentDifference,
     collapse: Compared,
     growth: Compared,
 }
@@ -238,7 +239,7 @@ impl Side<Compared> {
 impl Default for SpreadBets {
     fn default() -> Self {
         let bet = Compared::with_fixed_share;
-        Self { means: RecentSpread::default(), collapse: bet(), growth: bet() }
+        Self { means: RecentDifference::default(), collapse: bet(), growth: bet() }
     }
 }
 
@@ -251,7 +252,7 @@ impl SpreadBets {
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
     ) {
-        let difference = self.means.difference();
+        let difference = self.means.mean();
         let (of_canary, of_stable) = (
             mapped(canary, |x| (x - center - difference).abs().min(1.0)),
             mapped(stable, |x| (x - center).abs().min(1.0)),
@@ -364,6 +365,25 @@ mod tests {
                 monitor.tick(0.1, &canary, &stable);
             }
             assert!(!monitor.harm.reached(0.01) && !monitor.shift.reached(0.01), "{seed}");
+        }
+    }
+
+    /// Ticks with few values of stable: the canary's center follows the load as fast as stable's.
+    #[test]
+    fn a_jump_of_the_load_at_low_traffic_is_no_collapse() {
+        for seed in 0..20 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut monitor = ShiftMonitor::new(Harm::Either, MARGINS);
+            let mut values = |count: u64, mean: f64| -> Vec<(f64, u64)> {
+                (0..count).map(|_| (bell(&mut random, mean, 0.05), 1)).collect()
+            };
+            monitor.remember(&values(100, 0.2));
+            for tick in 0..180 {
+                let mean = if tick < 60 { 0.2 } else { 0.7 };
+                let (canary, stable) = (values(45, mean), values(5, mean));
+                monitor.tick(0.9, &canary, &stable);
+            }
+            assert!(!monitor.harm.reached(0.05), "{seed}: {monitor:?}");
         }
     }
 
