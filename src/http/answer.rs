@@ -20,7 +20,7 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body;
 use super::reading::body::ContentType;
-use super::reading::under_way::Reserved;
+use super::reading::body_room::Reserved;
 use super::shared::Shared;
 use crate::service::Service;
 

@@ -177,8 +177,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        // With a request under way these are the answer before it, or an interim one that asks for its body.
-        if matches!(written, Poll::Ready(Ok(_))) && !this.under_way.any() {
+        // With a request under way these are the answer before it, or an interim one that asks for its body. A client
+        // that does not read its answer has the same deadline, from the first write that it delays.
+        let delays = written.is_pending() && this.progress.waits_for == WaitsFor::Answer;
+        if (matches!(written, Poll::Ready(Ok(_))) || delays) && !this.under_way.any() {
             this.progress.wrote(this.clock.steady());
         }
         written

@@ -21,7 +21,7 @@ use super::connection::Connection;
 use super::connection::HEAD_DEADLINE;
 use super::connection::KEEP_ALIVE;
 use super::connection::UnderWay;
-use super::reading::under_way::BodyRoom;
+use super::reading::body_room::BodyRoom;
 use super::routes::routes;
 use super::settings::Settings;
 use super::shared::AnalysisQueue;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::future::poll_fn;
+use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::problem::Kind;
 use super::problem::Problem;
-use super::reading::under_way::BodyRoom;
+use super::reading::body_room::BodyRoom;
 use super::settings::Settings;
 use crate::service::Service;
 
@@ -33,54 +34,62 @@ pub struct Shared {
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Large predictions, of which half as many work as there are workers, so that small ones find a free core.
-pub struct BatchQueue(Arc<Semaphore>);
-
-/// The turn of a large prediction. It lasts while the prediction works, and not while it waits for a model.
-pub struct Turn {
-    queue: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
+pub struct BatchQueue {
+    turns: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
 }
+
+/// The turn of a large prediction. It lasts until the prediction waits for a model.
+pub struct Turn {
+    turn: Option<OwnedSemaphorePermit>,
+    /// Kept while it waits for a model, too, because it then still has its thread.
+    _thread: OwnedSemaphorePermit,
+}
+
+/// Large predictions take at most one in this many of a worker's threads. The others are for commands and reports.
+const SHARE: usize = 2;
+
+/// Threads of actix for all workers together.
+const THREADS: usize = 512;
 
 impl BatchQueue {
     /// The queue of a server with this many workers.
     pub(crate) fn new(workers: usize) -> BatchQueue {
-        BatchQueue(Arc::new(Semaphore::new(workers.div_ceil(2).max(1))))
+        // Each worker has its share of the threads, and all large predictions may come to the same worker.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        BatchQueue {
+            turns: Arc::new(Semaphore::new(workers.div_ceil(2).max(1))),
+            threads: Arc::new(Semaphore::new((THREADS / cores / SHARE).max(1))),
+        }
     }
 
     /// Waits for the turn of a large prediction.
     pub(crate) async fn turn(&self) -> Result<Turn, Problem> {
-        let queue = self.0.clone();
-        let turn = tokio::time::timeout(MAX_WAIT, queue.clone().acquire_owned()).await;
-        let permit = turn.ok().and_then(Result::ok).ok_or_else(|| {
-            Problem::new(
+        let (threads, turns) = (self.threads.clone(), self.turns.clone());
+        let both = async { Some((threads.acquire_owned().await, turns.acquire_owned().await)) };
+        match tokio::time::timeout(MAX_WAIT, both).await {
+            Ok(Some((Ok(thread), Ok(turn)))) => Ok(Turn { turn: Some(turn), _thread: thread }),
+            Ok(_) | Err(_) => Err(Problem::new(
                 Kind::Overloaded,
                 "the server is overloaded with large requests; try again later",
-            )
-        })?;
-        Ok(Turn { queue, permit: Some(permit) })
+            )),
+        }
     }
 }
 
 impl Turn {
-    /// Runs this. The turn ends when it waits for the first time: what it does after that is measured, and a wait for
-    /// another turn would look like a slow model.
+    /// Runs this. The turn ends when it waits for the first time. It is not taken again: what follows is measured, so a
+    /// wait for another turn would look like a slow model, and it would hold a thread that the next turn may need.
     pub(crate) async fn until_it_waits<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
             let polled = work.as_mut().poll(context);
             if polled.is_pending() {
-                self.permit = None;
+                self.turn = None;
             }
             polled
         })
         .await
-    }
-
-    /// Waits for another turn if this one has ended. It comes soon, because all turns are short.
-    pub(crate) async fn again(&mut self) {
-        if self.permit.is_none() {
-            self.permit = self.queue.clone().acquire_owned().await.ok();
-        }
     }
 }
 
@@ -126,18 +135,35 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let queue = BatchQueue::new(2);
+            let free = || (queue.turns.available_permits(), queue.threads.available_permits());
+            let (turns, threads) = free();
             let mut turn = queue.turn().await.unwrap();
-            assert_eq!(turn.until_it_waits(async { queue.0.available_permits() }).await, 0);
+            assert_eq!(turn.until_it_waits(async { free() }).await, (turns - 1, threads - 1));
             let others = turn.until_it_waits(async {
                 tokio::task::yield_now().await;
-                queue.0.available_permits()
+                free()
             });
-            assert_eq!(others.await, 1);
-            turn.again().await;
-            turn.again().await;
-            assert_eq!(queue.0.available_permits(), 0);
+            assert_eq!(others.await, (turns, threads - 1), "its thread waits with it");
             drop(turn);
-            assert_eq!(queue.0.available_permits(), 1);
+            assert_eq!(free(), (turns, threads));
+        });
+    }
+
+    #[test]
+    fn large_predictions_that_wait_leave_threads_to_commands_whichever_worker_they_are_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let queue = BatchQueue::new(2);
+            let cores = std::thread::available_parallelism().unwrap().get();
+            let mut waiting = Vec::new();
+            loop {
+                let Ok(mut turn) = queue.turn().await else { break };
+                turn.until_it_waits(tokio::task::yield_now()).await;
+                waiting.push(turn);
+            }
+            assert!(waiting.len() < (THREADS / cores).max(2), "{} of them wait", waiting.len());
+            waiting.pop();
+            assert!(queue.turn().await.is_ok());
         });
     }
 }

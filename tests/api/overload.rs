@@ -43,7 +43,7 @@ fn bodies_that_are_declared_and_not_sent_take_no_room() {
 }
 
 #[test]
-fn bodies_that_fill_the_room_make_others_wait() {
+fn bodies_that_fill_the_room_refuse_others() {
     let limit = 32 << 20;
     let app = Setup::new()
         .given(|given| {

@@ -17,8 +17,8 @@ use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
 
-use super::under_way::BodyRoom;
-use super::under_way::Reserved;
+use super::body_room::BodyRoom;
+use super::body_room::Reserved;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::shared::Shared;

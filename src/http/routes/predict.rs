@@ -80,7 +80,7 @@ pub async fn predict(call: Call) -> Answer {
     Ok(with_json(answer.await.map_err(|_| Problem::too_busy())??))
 }
 
-/// The answer to a large body, as JSON. It takes a turn to work, and gives it up to wait.
+/// The answer to a large body, as JSON. It works in a turn, which ends when it waits for a model.
 async fn in_turn(
     mut turn: Turn,
     body: &[u8],
@@ -88,9 +88,7 @@ async fn in_turn(
     shared: &Shared,
 ) -> Result<Vec<u8>, Problem> {
     let asked = read(body, headers, shared)?;
-    let answered = turn.until_it_waits(asked.answered(shared)).await?;
-    turn.again().await;
-    answered.written(shared)
+    turn.until_it_waits(asked.answered(shared)).await?.written(shared)
 }
 
 /// A request that has been read.
