@@ -173,16 +173,24 @@ fn a_start_from_the_saved_state_equals_one_from_the_whole_journal() {
         deploy(&service, "model_v2.bin", 10.0);
         service.command(roll_back(), None).unwrap();
     }
+    let reason = Some("wrong".to_owned());
+    deploy(&service, "model_v2.bin", 10.0);
+    service.command(Command::RollBack { reason, quarantine: true }, None).unwrap();
+    let plan = toml::from_str("steps = [{ weight = 20, bake = \"1h\" }]").unwrap();
+    let (reason, override_quarantine) = (Some("a test".to_owned()), true);
+    let by_plan =
+        Deployment { plan, reason, override_quarantine, ..deployment("model_v2.bin", 0.0) };
+    service.deploy(Deployment { weight: None, ..by_plan }, None).unwrap();
     assert!(store.state().unwrap().is_none());
     service.control.save_or_log().unwrap();
-    assert_eq!(store.state().unwrap().unwrap().0, 121);
-    deploy(&service, "model_v2.bin", 20.0);
+    assert_eq!(store.state().unwrap().unwrap().0, 124);
+    service.command(Command::Pause, None).unwrap();
     drop(service);
     let journal = store.entries(0, 1000).unwrap();
     let replayed = crate::canary::rollout::journal::replay(&journal).unwrap();
     let restarted = start();
     assert_eq!(Some(&restarted.control.ledger.lock().state), replayed.as_ref());
-    assert_eq!(restarted.status().revision, 122);
+    assert_eq!(restarted.status().revision, 125);
 }
 
 #[test]

@@ -117,11 +117,7 @@ impl Control {
         if let Err(cause) = self.retry_rollback() {
             tracing::error!(%cause, "trying again");
         }
-        let now = self
-            .save_state()
-            .and_then(|()| self.store.settle())
-            .err()
-            .map(|cause| cause.to_string());
+        let now = self.save_state().and(self.store.settle()).err().map(|cause| cause.to_string());
         let before = std::mem::replace(&mut *self.store_trouble.lock(), now.clone());
         if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
             tracing::error!("{cause}");
@@ -129,7 +125,7 @@ impl Control {
         saved
     }
 
-    /// Saves the state when the journal has grown by some entries since.
+    /// Saves the state once the journal has grown by a hundred entries since the last save.
     fn save_state(&self) -> Result<(), StoreError> {
         // Entries that a start reads in about a millisecond.
         const ENTRIES: u64 = 100;

@@ -57,7 +57,7 @@ pub struct Control {
     /// while one is written, so that they are written in order. Taken after the ledger.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,
-    /// The revision of the state in the store. Written once a second.
+    /// The revision of the state in the store. Written every hundred entries.
     state_saved_at: AtomicU64,
     /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
     pub(crate) store_trouble: Mutex<Option<String>>,

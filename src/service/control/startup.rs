@@ -214,10 +214,14 @@ struct Replayed {
 }
 
 /// The state of the store and its revision, so that a start does not read the whole journal. The journal is right: a
-/// state that it does not reach is not used.
+/// state that it does not reach, or that cannot be read, is not used.
 fn saved_state(store: &dyn Store) -> Result<(Option<State>, u64), StoreError> {
     let newest = store.newest_sequence()?;
-    let saved = store.state()?.filter(|(revision, _)| *revision <= newest);
+    let saved = store.state().unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "the saved state cannot be read; the whole journal is");
+        None
+    });
+    let saved = saved.filter(|(revision, _)| *revision <= newest);
     Ok(saved.map_or((None, 0), |(revision, state)| (Some(state), revision)))
 }
 

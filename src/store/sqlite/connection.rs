@@ -26,7 +26,7 @@ pub struct SqliteStore {
 const APPLICATION_ID: i64 = 0x7372_696e;
 
 /// The version of the tables below, as the file states it. Versions 1 to 6 were never released.
-const SCHEMA_VERSION: i64 = 7;
+const SCHEMA_VERSION: i64 = 8;
 
 /// Ticks are stored in the order they arrive, so that a chunk is read and deleted in one stretch. Not
 /// `WITHOUT ROWID`: that would give each tick of more than 1 kB a page of 4 kB.

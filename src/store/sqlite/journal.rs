@@ -16,6 +16,10 @@ use crate::canary::State;
 use crate::store::error::StoreError;
 use crate::store::journal::Journal;
 
+/// What the checksum of a saved state covers in addition to it. The number changes with [`State`] and with how events
+/// change it, so that a state of another release is not used.
+const STATE: &str = "state 1";
+
 impl Journal for SqliteStore {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let connection = self.connection.lock();
@@ -57,8 +61,7 @@ impl Journal for SqliteStore {
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let found: Option<(u64, String, Vec<u8>)> =
             self.connection.lock().query_row(select, [], row).optional()?;
-        let found =
-            found.filter(|(revision, body, sum)| *sum == checksum(*revision, "state", body));
+        let found = found.filter(|(revision, body, sum)| *sum == checksum(*revision, STATE, body));
         Ok(found
             .and_then(|(revision, body, _)| Some((revision, serde_json::from_str(&body).ok()?))))
     }
@@ -66,7 +69,7 @@ impl Journal for SqliteStore {
     fn save_state(&self, revision: u64, state: &State) -> Result<(), StoreError> {
         self.check_file()?;
         let body = to_json("a state", state)?;
-        let checksum = checksum(revision, "state", &body);
+        let checksum = checksum(revision, STATE, &body);
         self.connection.lock().execute(
             "INSERT OR REPLACE INTO state (id, revision, body, checksum) VALUES (1, ?1, ?2, ?3)",
             params![revision, body, checksum],
