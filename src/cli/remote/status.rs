@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 
 use super::client::Reply;
@@ -87,17 +86,23 @@ pub fn print_effect_as(
         return Ok(ExitCode::SUCCESS);
     }
     let effect: Effect = reply.done()?;
-    let status: Status = args
-        .client()
-        .get("/admin/status")
-        .and_then(Reply::done)
-        .with_context(|| format!("the command succeeded ({})", effect.headline))?;
-    let times = args.times(status.at);
-    let mut page = match args.verbose {
-        true => page(&status, &times, true, show::width()),
-        false => page_of(&status, &times),
+    let mut notes = effect.notes;
+    let mut page = match args.client().get("/admin/status").and_then(Reply::done::<Status>) {
+        Ok(status) if args.verbose => {
+            let times = args.times(status.at);
+            let shown = Report::new(&status, &times).notes;
+            notes.retain(|note| !shown.contains(note));
+            page(&status, &times, true, show::width())
+        }
+        Ok(status) => page_of(&status, &args.times(status.at)),
+        // The command has succeeded all the same.
+        Err(_) => {
+            let mut page = Page::new(show::width());
+            page.paragraph(&effect.headline);
+            page
+        }
     };
-    effect.notes.iter().for_each(|note| page.paragraph(note));
+    notes.iter().for_each(|note| page.paragraph(note));
     page.print();
     Ok(ExitCode::SUCCESS)
 }

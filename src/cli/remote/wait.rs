@@ -15,6 +15,7 @@ use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers;
 use crate::cli::show;
+use crate::cli::show::outln;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::service::status::Status;
@@ -45,25 +46,40 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     let (client, clock) = (args.server.client(), SystemClock::default());
     let timeout = args.timeout.as_deref().map(|text| numbers::duration("timeout", text));
     let timeout = timeout.transpose()?;
+    let mut status: Status = client.get("/admin/status")?.done()?;
+    let first = status.rollout.as_ref().map(|rollout| rollout.id);
     loop {
-        let status = patiently(&client, &clock)?;
         let report = Report::new(&status, &args.server.times(status.at));
-        if status.rollout.is_none() {
-            return ended(&status, &report, args.server.json);
+        if status.rollout.as_ref().map(|rollout| rollout.id) != first || first.is_none() {
+            return ended(first, &status, &report, args.server.json);
         }
-        if timeout.is_some_and(|timeout| clock.steady() >= timeout) {
+        let left = timeout.map(|timeout| timeout.saturating_sub(clock.steady()));
+        if left.is_some_and(|left| left.is_zero()) {
             anstream::eprintln!("serin: the rollout has not ended yet: {}", report.headline);
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+        status = patiently(&client, &clock, left.unwrap_or(PATIENCE).min(PATIENCE))?;
     }
 }
 
-fn ended(status: &Status, report: &Report, json: bool) -> anyhow::Result<ExitCode> {
+/// Prints how this rollout ended, or the last one if there was none to wait for.
+fn ended(
+    rollout: Option<u64>,
+    status: &Status,
+    report: &Report,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let last = status.last_rollout.as_ref();
     let last = last.context("no rollout was started yet; start one with serin deploy")?;
+    if let Some(id) = rollout.filter(|id| *id != last.rollout) {
+        anstream::eprintln!("serin: rollout {id} ended, and others followed; see serin history");
+        return Ok(ExitCode::from(INCONCLUSIVE));
+    }
     if json {
         show::json(last)?;
+    } else if status.rollout.is_some() {
+        outln!("Rollout {} ended: {}", last.rollout, last.reason);
     } else {
         let mut page = Page::new(show::width());
         page.headline(status, report);
@@ -77,12 +93,12 @@ fn ended(status: &Status, report: &Report, json: bool) -> anyhow::Result<ExitCod
     })
 }
 
-/// The status, even if the server restarts meanwhile.
-fn patiently(client: &Client, clock: &SystemClock) -> anyhow::Result<Status> {
+/// The status, even if the server restarts and does not answer for this long.
+fn patiently(client: &Client, clock: &SystemClock, patience: Duration) -> anyhow::Result<Status> {
     let start = clock.steady();
     loop {
         match client.get("/admin/status") {
-            Err(_) if clock.steady().saturating_sub(start) < PATIENCE => std::thread::sleep(PAUSE),
+            Err(_) if clock.steady().saturating_sub(start) < patience => std::thread::sleep(PAUSE),
             reply => return reply.and_then(Reply::done),
         }
     }
