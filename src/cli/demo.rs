@@ -1,7 +1,7 @@
 //! `serin demo`: narrated scenarios over HTTP against a server in this process.
 //!
 //! Each scenario has its own server and store in a temporary folder. The exit code is 0 only if every
-//! check passed.
+//! check passed. If the reader of the output goes away, no further scenario begins.
 
 pub(crate) mod own_server;
 

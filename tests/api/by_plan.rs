@@ -245,7 +245,7 @@ fn a_plan_for_too_few_users_says_so_in_its_answer() {
     let app = TestApp::spawn();
     let start = Instant::now();
     // The rate of new users is known after some seconds.
-    while start.elapsed() < Duration::from_secs(8) {
+    while start.elapsed() < Duration::from_secs(15) {
         visits(&app, 0..30);
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -269,7 +269,7 @@ fn a_plan_for_too_few_users_says_so_in_its_answer() {
 fn a_step_in_which_nothing_is_judged_is_not_promoted() {
     let app = TestApp::spawn();
     let plan = json!({
-        "steps": [{ "weight": 50, "bake": "15s" }, { "weight": 60, "bake": "500ms" }],
+        "steps": [{ "weight": 50, "bake": "25s" }, { "weight": 60, "bake": "500ms" }],
         "warm_up": "0s", "min_samples": 20, "look": "100ms", "deadline": "120s",
     });
     deploy(&app, "model_v2.bin", &plan);

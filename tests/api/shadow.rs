@@ -35,7 +35,7 @@ fn ask(client: &Client, number: u64) -> Value {
     client.post("/predict", &json!({ "features": varied(number) })).done()
 }
 
-/// Sends 200 varied requests per second until the rollout leaves its shadow step, ends, or the time is up.
+/// Sends 400 varied requests per second until the rollout leaves its shadow step, ends, or the time is up.
 /// Returns how many were sent and how many the canary answered.
 fn drive(app: &TestApp, most: Duration, goes_on: impl Fn(&Value) -> bool) -> (u64, u64) {
     let (start, mut sent, mut by_canary) = (Instant::now(), 0, 0);
@@ -43,7 +43,7 @@ fn drive(app: &TestApp, most: Duration, goes_on: impl Fn(&Value) -> bool) -> (u6
         for _ in 0..20 {
             by_canary += u64::from(ask(app, sent)["model_used"] == "canary");
             sent += 1;
-            let due = Duration::from_millis(5 * sent);
+            let due = Duration::from_micros(2500 * sent);
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
     }

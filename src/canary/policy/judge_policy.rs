@@ -186,8 +186,8 @@ impl JudgePolicy {
         alpha * metric.weight / acting.map(|metric| metric.weight).sum::<f64>()
     }
 
-    /// The level at which a shift of a metric that can hold does: its part of alpha, by weight. Holds are in addition to
-    /// rollbacks: a harmless canary is held with a probability of at most alpha.
+    /// The level for holding on a shift: the metric's part of alpha, by weight, among those that can hold. Holds are in
+    /// addition to rollbacks: a harmless canary is held with a probability of at most alpha.
     pub fn shift_alpha(&self, metric: &Metric) -> f64 {
         let holding = self.metrics.iter().filter(|metric| metric.holds());
         let all = holding.map(|metric| metric.weight).sum::<f64>();

@@ -191,9 +191,12 @@ fn lacks_evidence(
         ("canary", inputs.canary.requests, observed.canary_repeated),
         ("stable", inputs.stable.requests, observed.stable_repeated),
     ];
-    let judged = judged.map(|(track, seen, repeated)| (track, seen.saturating_sub(repeated)));
-    let (track, fewest) = judged.into_iter().min_by_key(|(_, judged)| *judged)?;
-    let is_lacking = !rollout.weight().is_certain() && fewest < least;
+    let judged =
+        judged.map(|(track, seen, repeated)| (track, seen.saturating_sub(repeated), repeated > 0));
+    let (track, fewest, have_come_back) =
+        judged.into_iter().min_by_key(|(_, judged, _)| *judged)?;
+    // Without users who come back, the step lacks samples as well, and says so.
+    let is_lacking = have_come_back && !rollout.weight().is_certain() && fewest < least;
     is_lacking.then(|| {
         format!(
             "only {fewest} of {least} {track} requests of this step were judged: users who come back count once"

@@ -34,8 +34,7 @@ pub struct Registry {
     listing: Mutex<BTreeMap<PathBuf, (Option<Unchanged>, Listed)>>,
 }
 
-/// The identity, the size and the time of the last change of a file that was listed. Unlike the time of modification,
-/// the last one is set by the system alone.
+/// Identity, size and time of change (ctime) of a file that was listed. Only the system sets the time of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Unchanged {
     device: u64,
@@ -209,8 +208,11 @@ impl Registry {
     /// The requested path relative to the folder, and where it leads: first as given, then without the
     /// folder's own name in front.
     fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
-        let folder = self.folder.canonicalize().unwrap_or_default();
-        let within = Path::new(requested).strip_prefix(&folder).ok().and_then(Path::to_str);
+        // With its links followed, and as it was given.
+        let folders = [self.folder.canonicalize(), std::path::absolute(&self.folder)];
+        let within =
+            folders.iter().flatten().find_map(|it| Path::new(requested).strip_prefix(it).ok());
+        let within = within.and_then(Path::to_str);
         let literal = inside(requested, within.unwrap_or(requested))?;
         let not_found = match self.resolve(requested, &literal) {
             Err(error @ RegistryError::NotFound { .. }) => error,

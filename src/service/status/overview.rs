@@ -81,7 +81,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// The status with this note. A note that it has already says less about a command, and stays if there is none.
+    /// The status with this note, if there is one, in place of its own.
     #[must_use]
     pub(crate) fn noting(self, note: Option<String>) -> Status {
         Status { note: note.or(self.note), ..self }
