@@ -47,7 +47,7 @@ impl Acknowledged {
     pub fn settle(&mut self, found: Picture, at: &str) -> bool {
         let order = self.under_way.take();
         let carried_out = order.as_ref().map(|order| order.effect(&self.picture));
-        let is_old = self.picture == found;
+        let is_old = self.picture.foresees(&found);
         let is_new = carried_out.is_some_and(|new| new.foresees(&found));
         let old = std::mem::replace(&mut self.picture, found);
         let found = &self.picture;
@@ -75,7 +75,7 @@ pub fn give(
             traffic.step_ordered(step);
         }
         let Some(answer) = caller.post(order.path(), &order.body()) else { return answered };
-        let found = match &order {
+        let mut found = match &order {
             // The answer contains no more than this.
             Order::Flip | Order::Slow { .. } => Picture {
                 revision: answer.revision.unwrap(),
@@ -83,12 +83,18 @@ pub fn give(
                 delay_ms: answer.body["delay_ms"].as_u64().unwrap(),
                 ..before.clone()
             },
-            _ if answer.done => Picture::of(&answer.body),
+            _ if answer.done => Picture::answered(&answer.body, &foreseen),
             _ => before.clone(),
         };
         assert!(foreseen.foresees(&found), "{order:?}:\nforeseen {foreseen:#?}\nfound {found:#?}");
         if begins.is_some() {
             traffic.step_begun();
+        }
+        if let Some(rollout) = found.rollout.as_mut().filter(|it| it.started_at.is_none()) {
+            // `None` if the server is gone by now. Nothing else changes a rollout by hand meanwhile.
+            let status = caller.get("/admin/status");
+            rollout.started_at =
+                status.map(|it| it["rollout"]["started_at"].as_str().unwrap().to_owned());
         }
         *acknowledged = Acknowledged::new(found);
         std::thread::sleep(Duration::from_micros(random.random_range(0..pace.rest)));

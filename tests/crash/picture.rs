@@ -66,6 +66,26 @@ impl Picture {
         }
     }
 
+    /// The picture after a command: what its answer says, and for the rest what was foreseen.
+    pub fn answered(effect: &Value, foreseen: &Picture) -> Picture {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut picture = foreseen.clone();
+        picture.revision = effect["revision"].as_u64().unwrap();
+        picture.stable = text(&effect["stable"]["version"]);
+        let last = &effect["last_rollout"];
+        if let Some(id) = last["rollout"].as_u64() {
+            picture.last = Some((id, text(&last["outcome"])));
+        }
+        let id = picture.rollout.as_ref().map(|rollout| rollout.id);
+        assert_eq!(effect["rollout_id"].as_u64(), id, "{effect}");
+        if let Some(rollout) = &mut picture.rollout {
+            rollout.canary = text(&effect["canary"]["version"]);
+            rollout.percent = effect["traffic_percent"].as_f64().unwrap();
+            rollout.paused = effect["state"] == "paused";
+        }
+        picture
+    }
+
     /// Whether this expected picture matches the found one. An unknown time matches any time.
     pub fn foresees(&self, found: &Picture) -> bool {
         let mut foreseen = self.clone();
