@@ -299,3 +299,6 @@ fn usual(metric: &Metric, measured: &Measured) -> Option<f64> {
 #[cfg(test)]
 #[path = "forecast_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod accuracy_tests;
