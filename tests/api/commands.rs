@@ -22,6 +22,7 @@ fn a_command_answers_with_what_it_changed_and_the_status_has_the_same() {
         app.rollback_canary(),
     ];
     let newest = commands.last().unwrap().body.clone();
+    assert_eq!(newest["condition"], "rolled_back");
     for (place, reply) in commands.into_iter().enumerate() {
         let answer = reply.done();
         assert_eq!(answer["revision"], place + 2);

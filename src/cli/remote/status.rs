@@ -98,7 +98,7 @@ pub fn print_effect_as(
         // The command has succeeded all the same.
         Err(_) => {
             let mut page = Page::new(show::width());
-            page.paragraph(&effect.headline);
+            page.labelled(effect.condition.word(), show::STRONG, &effect.headline);
             page
         }
     };

@@ -1,5 +1,6 @@
 //! The headline of a report: how the rollout is doing, in a word and a sentence.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::rows::MetricRow;
@@ -21,7 +22,7 @@ use crate::service::status::plan::NextAction;
 use crate::text::lists::list;
 
 /// How a rollout is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// No rollout yet.

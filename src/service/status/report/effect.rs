@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::condition::Condition;
 use super::view::Report;
 use super::words::Times;
 use crate::canary::Version;
@@ -35,7 +36,9 @@ pub struct Effect {
     /// Faults injected into the canary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub injection: Option<Injection>,
-    /// Which version gets what, as in the report of the status; times are in UTC.
+    /// How the rollout is doing, as in the report of the status.
+    pub condition: Condition,
+    /// Which version gets what; times are in UTC.
     pub headline: String,
     /// What happens next and when.
     pub next: String,
@@ -58,6 +61,7 @@ impl Effect {
             rollout_id,
             last_rollout: status.last_rollout.clone().filter(|_| rollout_id.is_none()),
             injection: status.injection.clone(),
+            condition: report.condition,
             headline: report.headline,
             next: report.next,
             notes: status.note.iter().cloned().collect(),
