@@ -24,6 +24,7 @@ pub(super) use bench::answer;
 pub(super) use bench::answer_to;
 pub(super) use bench::answers;
 pub(super) use bench::deploy;
+pub(super) use bench::deploy_harmful_by_plan;
 pub(super) use bench::deployment;
 pub(super) use bench::judged_now;
 pub(super) use bench::roll_back;

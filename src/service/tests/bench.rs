@@ -5,9 +5,11 @@ use crate::canary::Event;
 use crate::canary::FeedbackPolicy;
 use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
+use crate::canary::MetricName;
 use crate::canary::Monitors;
 use crate::canary::Policy;
 use crate::canary::SequentialVerdict;
+use crate::canary::Track;
 use crate::canary::Weight;
 use crate::model::Features;
 use crate::model::Value;
@@ -234,6 +236,25 @@ pub(in crate::service) fn deployment(file: &str, percent: f64) -> Deployment {
         model_path: file.to_owned(),
         weight: Some(Weight::from_percent(percent).unwrap()),
         ..Deployment::default()
+    }
+}
+
+/// A rollout by plan at 50 % with a metric `cost` that shows harm after four ticks.
+pub(in crate::service) fn deploy_harmful_by_plan(service: &Service) {
+    let judge = "[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
+    let plan = "warm_up = \"0s\"\ncool_down = \"1h\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
+    let (judge, plan) = (toml::from_str(judge).unwrap(), toml::from_str(plan).unwrap());
+    let model_path = "model_v2.bin".to_owned();
+    service.deploy(Deployment { model_path, plan, judge, ..Deployment::default() }, None).unwrap();
+    let cost = MetricName::new("cost").unwrap();
+    for n in 0..200 {
+        let spread = f64::from(n % 10);
+        answer(service);
+        service.recordings().record(Track::Stable, cost.clone(), 10.0 + spread, None).unwrap();
+        service.recordings().record(Track::Canary, cost.clone(), 40.0 + spread, None).unwrap();
+        if n % 50 == 49 {
+            service.tick();
+        }
     }
 }
 

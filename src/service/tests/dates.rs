@@ -65,21 +65,7 @@ fn the_date_follows_the_machine_while_nothing_waits() {
 fn a_date_that_is_set_back_begins_no_cool_down_again() {
     let bench = Bench::new();
     let service = bench.start();
-    let judge = "[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
-    let plan = "warm_up = \"0s\"\ncool_down = \"1h\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
-    let (judge, plan) = (toml::from_str(judge).unwrap(), toml::from_str(plan).unwrap());
-    let model_path = "model_v2.bin".to_owned();
-    service.deploy(Deployment { model_path, plan, judge, ..Deployment::default() }, None).unwrap();
-    let cost = MetricName::new("cost").unwrap();
-    for n in 0..200 {
-        let spread = f64::from(n % 10);
-        answer(&service);
-        service.recordings().record(Track::Stable, cost.clone(), 10.0 + spread, None).unwrap();
-        service.recordings().record(Track::Canary, cost.clone(), 40.0 + spread, None).unwrap();
-        if n % 50 == 49 {
-            service.tick();
-        }
-    }
+    deploy_harmful_by_plan(&service);
     assert!(matches!(service.look(), Ok(Some(Action::RollBack(_)))));
     let cools = || service.status().last_rollout.unwrap().cool_down_until.is_some();
     assert!(cools());

@@ -131,22 +131,9 @@ fn a_rollback_that_is_refused_gives_the_canary_its_requests_back() {
 
 #[test]
 fn a_rollback_by_the_judge_does_not_wait_for_commands_either() {
-    let (bench, cost) = (Bench::new(), MetricName::new("cost").unwrap());
+    let bench = Bench::new();
     let service = bench.start();
-    let judge = "[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
-    let judge = toml::from_str(judge).unwrap();
-    let plan = "warm_up = \"0s\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
-    let (model_path, plan) = ("model_v2.bin".to_owned(), toml::from_str(plan).unwrap());
-    service.deploy(Deployment { model_path, plan, judge, ..Deployment::default() }, None).unwrap();
-    for n in 0..200 {
-        let spread = f64::from(n % 10);
-        answer(&service);
-        service.recordings().record(Track::Stable, cost.clone(), 10.0 + spread, None).unwrap();
-        service.recordings().record(Track::Canary, cost.clone(), 40.0 + spread, None).unwrap();
-        if n % 50 == 49 {
-            service.tick();
-        }
-    }
+    deploy_harmful_by_plan(&service);
     assert_eq!(judged_now(&service).verdict, Verdict::Rollback);
     let slow = bench.store.slow.lock();
     std::thread::scope(|scope| {
