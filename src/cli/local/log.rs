@@ -164,7 +164,7 @@ fn write_all(
                 reported = lost;
             }
         }
-        // Only now, so that whoever waits finds the report in the queue.
+        // Only now, so that a thread that waits for the flush finds the report in the queue.
         if let Some(done) = flushed {
             let _ = done.try_send(());
         }

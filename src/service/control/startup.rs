@@ -213,8 +213,8 @@ struct Replayed {
     revision: u64,
 }
 
-/// The state of the store and its revision, so that a start does not read the whole journal. The journal is right: a
-/// state that it does not reach, or that cannot be read, is not used.
+/// The state of the store and its revision, so that a start does not read the whole journal. The journal decides: a
+/// state that is newer than the journal or damaged is ignored.
 fn saved_state(store: &dyn Store) -> Result<(Option<State>, u64), StoreError> {
     let newest = store.newest_sequence()?;
     let saved = store.state().unwrap_or_else(|cause| {

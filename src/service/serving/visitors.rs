@@ -1,7 +1,7 @@
 //! Visitors: how many different keys stable meets while no rollout is running.
 //!
-//! A rollout judges the first request of each key. Whether enough users will come can be told before it starts only
-//! by those who came before.
+//! A rollout judges the first request of each key. Before it starts, the users who came lately are the only estimate of
+//! how many will come.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;

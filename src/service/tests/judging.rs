@@ -210,7 +210,7 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
         let by_plan = Deployment { model_path, plan: plan.unwrap(), ..Deployment::default() };
         let deployed = service.deploy(by_plan, None).unwrap();
         assert_eq!(service.status().warnings, deployed.warnings);
-        // The twenty users come again, and nobody else.
+        // Only the twenty users come again.
         (0..120).for_each(|number| second(number, 0));
         let message = service.health().unwrap().forecast.unwrap().message;
         assert!(message.starts_with("no new users are arriving"), "{message}");

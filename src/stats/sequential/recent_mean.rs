@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::recent_spread::DOUBT;
+use super::recent_spread::MAX;
+
 /// Stable's recent mean in the unit of its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,12 +31,6 @@ impl RecentMean {
         }
     }
 }
-
-/// From this weight on, the difference outweighs the guess of 0.
-const DOUBT: f64 = 20.0;
-
-/// About the last thousand values count.
-const MAX: f64 = 1024.0;
 
 /// The canary's recent mean difference from stable, in the unit of the values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

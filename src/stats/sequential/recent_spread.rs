@@ -7,10 +7,10 @@ use crate::stats::fixed_horizon::margin::Margin;
 
 /// Counts above this are halved, so that the center follows the load within seconds: its own noise
 /// adds 1/512 to the variance of the bet, at most.
-const MAX: f64 = 1024.0;
+pub(super) const MAX: f64 = 1024.0;
 
 /// From this many observations on, the canary's difference outweighs the guess of 0.
-const DOUBT: f64 = 20.0;
+pub(super) const DOUBT: f64 = 20.0;
 
 /// Fewer observations of stable say too little.
 const MIN: f64 = 10.0;

@@ -1,4 +1,4 @@
-//! Two cards beside each other, and what differs between them.
+//! Two cards in two columns, and what differs between them.
 
 use std::path::PathBuf;
 
