@@ -12,7 +12,6 @@ use actix_web::body::MessageBody as _;
 use actix_web::http::header;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
-use actix_web::web::BytesMut;
 use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
@@ -49,8 +48,9 @@ pub async fn read(
     shared: &Shared,
 ) -> Result<(Bytes, Option<Reserved>), Problem> {
     let headers = request.headers();
-    let mut arrived = Arrived::default();
     let limit = shared.settings.body_limit;
+    let most = declared_length(request).unwrap_or(limit);
+    let mut arrived = Arrived { most, bytes: Vec::new(), room: None };
     whole(request, payload, shared, limit, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -74,7 +74,7 @@ pub async fn read(
             Kind::UnsupportedMediaType,
             "Content-Type is missing; send application/json",
         )),
-        Some(_) | None => Ok((arrived.bytes.freeze(), arrived.room)),
+        Some(_) | None => Ok((arrived.bytes.into(), arrived.room)),
     }
 }
 
@@ -89,18 +89,30 @@ pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) -
 }
 
 /// The part of a body that has arrived, and the room it takes.
-#[derive(Default)]
 struct Arrived {
-    bytes: BytesMut,
+    /// How many bytes there will be at most.
+    most: usize,
+    bytes: Vec<u8>,
     room: Option<Reserved>,
 }
 
 impl Arrived {
     fn add(&mut self, chunk: &[u8], rooms: &BodyRoom) -> Result<(), Problem> {
-        rooms.extend(&mut self.room, self.bytes.len() + chunk.len())?;
+        let needed = self.bytes.len() + chunk.len();
+        if needed > self.bytes.capacity() {
+            // Doubled, so that few bytes are moved; the room is taken for all of it, because memory that was used
+            // before is occupied even where nothing is written.
+            let capacity = (2 * self.bytes.capacity()).min(self.most).max(needed);
+            rooms.extend(&mut self.room, capacity)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
+}
+
+fn declared_length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Reads a body of at most `limit` bytes to its end, and hands over each part of it as it arrives.
@@ -121,9 +133,7 @@ async fn whole(
             ),
         )
     };
-    let declared = request.headers().get(header::CONTENT_LENGTH);
-    let declared: Option<usize> = declared.and_then(|v| v.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length| length > limit) {
+    if declared_length(request).is_some_and(|length| length > limit) {
         return Err(too_large());
     }
     let reading = async {
@@ -217,7 +227,29 @@ fn is_json(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body_room::FREE_BYTES;
     use super::*;
+
+    #[test]
+    fn a_body_occupies_no_more_than_its_room() {
+        let rooms = BodyRoom::new(5 << 20);
+        for (size, most) in
+            [(1_000_000, 1_000_000), (4_200_000, 5 << 20), (1, 1), (5 << 20, 5 << 20)]
+        {
+            let mut arrived = Arrived { most, bytes: Vec::new(), room: None };
+            let chunk = [b'1'; 30_000];
+            let mut left: usize = size;
+            while left > 0 {
+                let part = left.min(chunk.len());
+                arrived.add(&chunk[..part], &rooms).unwrap();
+                left -= part;
+                let held = arrived.room.as_ref().map_or(0, Reserved::num_permits) * 1024;
+                let capacity = arrived.bytes.capacity();
+                assert!(capacity <= held + FREE_BYTES && capacity <= most, "{capacity}, {held}");
+            }
+            assert_eq!(arrived.bytes.len(), size);
+        }
+    }
 
     #[test]
     fn json_is_recognized_by_its_type() {

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 128 << 20;
 
 /// The first bytes of each body need no room. Most bodies are no larger, and a client that sends next to nothing
 /// takes nothing from the others.
-const FREE_BYTES: usize = 16 << 10;
+pub(super) const FREE_BYTES: usize = 16 << 10;
 
 /// Room for the bodies that arrive. A body takes it as its bytes arrive, whatever length was declared.
 pub struct BodyRoom(Arc<Semaphore>);
@@ -28,7 +28,7 @@ impl BodyRoom {
         BodyRoom(Arc::new(Semaphore::new(kilobytes as usize)))
     }
 
-    /// Extends the room of a body that has this many bytes by now.
+    /// Extends the room of a body that occupies this many bytes from now on.
     pub(super) fn extend(&self, room: &mut Option<Reserved>, bytes: usize) -> Result<(), Problem> {
         let held = room.as_ref().map_or(0, Reserved::num_permits);
         let needed = kilobytes(bytes.saturating_sub(FREE_BYTES));
