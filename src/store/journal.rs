@@ -40,6 +40,17 @@ pub trait Journal: Send + Sync {
         Ok(None)
     }
 
+    /// The state after some entry up to `last`, and that entry, to follow the journal from there; `None` and 0 where the
+    /// journal has to be followed from its beginning. A saved state that cannot be read counts as none.
+    fn state_up_to(&self, last: u64) -> (Option<State>, u64) {
+        let saved = self.state().unwrap_or_else(|cause| {
+            tracing::warn!(%cause, "the saved state cannot be read; the whole journal is");
+            None
+        });
+        let saved = saved.filter(|(revision, _)| *revision <= last);
+        saved.map_or((None, 0), |(revision, state)| (Some(state), revision))
+    }
+
     /// Saves the state that the journal leads to at this revision, in place of the one before.
     ///
     /// # Errors

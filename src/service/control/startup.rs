@@ -93,7 +93,8 @@ impl Control {
         registry: Registry,
         clock: Arc<dyn Clock>,
     ) -> Result<Control, StartError> {
-        let (state, from) = saved_state(&*store)?;
+        // Not the whole journal is read. It decides: a saved state that is newer is ignored.
+        let (state, from) = store.state_up_to(store.newest_sequence()?);
         let Replayed { state, revision: known } = replayed(&*store, state, from)?;
         if let Some(newest) = store.entries(known.saturating_sub(1), 1)?.pop() {
             clock.follow(newest.at);
@@ -211,18 +212,6 @@ struct Replayed {
     state: Option<State>,
     /// The newest entry.
     revision: u64,
-}
-
-/// The state of the store and its revision, so that a start does not read the whole journal. The journal decides: a
-/// state that is newer than the journal or damaged is ignored.
-fn saved_state(store: &dyn Store) -> Result<(Option<State>, u64), StoreError> {
-    let newest = store.newest_sequence()?;
-    let saved = store.state().unwrap_or_else(|cause| {
-        tracing::warn!(%cause, "the saved state cannot be read; the whole journal is");
-        None
-    });
-    let saved = saved.filter(|(revision, _)| *revision <= newest);
-    Ok(saved.map_or((None, 0), |(revision, state)| (Some(state), revision)))
 }
 
 /// The state after the entries that follow `revision`.

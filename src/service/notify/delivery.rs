@@ -251,8 +251,12 @@ impl Delivery {
 fn read_up_to(store: &dyn Store, last: u64) -> Result<Option<Journal>, StoreError> {
     // The first entry never changes, and no two journals begin with the same one.
     let Some(first) = store.entries(0, 1)?.pop() else { return Ok(None) };
-    let mut journal = Journal { id: name_of(&first), state: None };
-    for entry in store.entries_from(0) {
+    let (state, from) = store.state_up_to(last);
+    let mut journal = Journal { id: name_of(&first), state };
+    if from == last {
+        return Ok(Some(journal));
+    }
+    for entry in store.entries_from(from) {
         let entry = entry?;
         if entry.sequence > last {
             break;

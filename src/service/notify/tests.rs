@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use super::transport::Transport;
 use super::*;
 use crate::canary::Event;
 use crate::canary::Version;
+use crate::canary::rollout::journal::replay;
 use crate::canary::rollout::state::Slowdown;
 use crate::service::clock::Clock;
 use crate::service::clock::ManualClock;
@@ -155,6 +157,22 @@ fn a_restart_delivers_missed_entries_and_none_twice() {
     run(&mut second);
     let rollout_1 = |name: &str| (name.to_owned(), Some(1));
     assert_eq!(receiver.got(), [rollout_1("resumed"), rollout_1("rolled_back")]);
+}
+
+#[test]
+fn a_start_reads_the_journal_from_the_saved_state() {
+    let disk = Bench::new().store;
+    let (store, clock): (Arc<dyn Store>, _) = (disk.clone(), clock());
+    (0..10_000).for_each(|_| append_entry(&store, &clock));
+    let state = replay(&store.entries(0, 9_950).unwrap()).unwrap().unwrap();
+    store.save_state(9_950, &state).unwrap();
+    let (mut delivery, receiver, _) = delivery(&store, &clock, &[]);
+    append_entry(&store, &clock);
+    disk.entries_read.store(0, Ordering::SeqCst);
+    assert_eq!(run(&mut delivery), Next::Idle);
+    assert_eq!(receiver.names(), ["slowdown_set"]);
+    let read = disk.entries_read.load(Ordering::SeqCst);
+    assert!(read < 100, "{read} entries");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::canary::MetricName;
 use crate::canary::Monitors;
 use crate::canary::Policy;
 use crate::canary::SequentialVerdict;
+use crate::canary::State;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::model::Features;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use std::time::Duration;
 pub(in crate::service) struct Disk {
     pub(in crate::service) inner: SqliteStore,
     pub(in crate::service) full: AtomicBool,
+    /// How many entries of the journal were read.
+    pub(in crate::service) entries_read: AtomicUsize,
     /// While this is locked, the disk waits.
     pub(in crate::service) slow: Mutex<()>,
     pub(in crate::service) keeps_no_evidence: AtomicBool,
@@ -69,10 +73,19 @@ impl Disk {
 
 impl Journal for Disk {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.inner.entries(after, limit)
+        let entries = self.inner.entries(after, limit)?;
+        self.entries_read.fetch_add(entries.len(), Ordering::SeqCst);
+        Ok(entries)
     }
     fn newest_sequence(&self) -> Result<u64, StoreError> {
         self.inner.newest_sequence()
+    }
+    fn state(&self) -> Result<Option<(u64, State)>, StoreError> {
+        self.inner.state()
+    }
+    fn save_state(&self, revision: u64, state: &State) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.save_state(revision, state)
     }
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
         self.check()?;
