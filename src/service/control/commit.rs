@@ -205,7 +205,8 @@ impl Control {
         if let Some(rollout) = &state.rollout {
             self.serving.shadow.begin(rollout.id);
         }
-        let live = self.serving.install(Live { stable, canary, previous, recorder });
+        let visitors = old.visitors.clone();
+        let live = self.serving.install(Live { stable, canary, previous, recorder, visitors });
         // The interval of looks may have changed.
         self.wakeup.wake();
         live

@@ -52,30 +52,42 @@ impl Rate {
 pub(crate) struct Arrivals {
     /// `None` before the first count.
     rate: Option<Rate>,
-    /// How many of the recorder's requests are counted.
-    seen: u64,
+    /// The rate before the newest gap.
+    before: Option<f64>,
+    /// How many of the recorder's requests are counted, and how many of them were of keys that came again.
+    seen: [u64; 2],
     last: Timestamp,
 }
 
-/// After a longer time without a count, as during a rollout, the rate begins anew; over a shorter one it says little.
+/// After a longer time without a count, as during a rollout, the rate begins anew; over a shorter one it says little,
+/// and the one before is given.
 const MIN_SECONDS: f64 = 5.0;
 
 impl Arrivals {
     /// Counts those that came since the last count.
     pub(crate) fn count(&mut self, live: &Live, observed: &Observed, now: Timestamp) {
-        let came = observed.requests().saturating_sub(live.recorder.visits().repeated);
+        let all = [observed.requests(), live.visitors.visits().repeated];
+        let [requests, repeated] =
+            [0, 1].map(|part| match all[part].checked_sub(self.seen[part]) {
+                Some(new) => new,
+                // The recorder is a new one.
+                None => all[part],
+            });
         let is_late = now.duration_since(self.last).as_secs_f64() > MIN_SECONDS;
+        if is_late {
+            self.before = self.per_second(self.last).or(self.before);
+        }
         match self.rate.as_mut().filter(|_| !is_late) {
-            Some(rate) => rate.count(came.saturating_sub(self.seen), now),
+            Some(rate) => rate.count(requests.saturating_sub(repeated), now),
             None => self.rate = Some(Rate::new(now)),
         }
-        (self.seen, self.last) = (came, now);
+        (self.seen, self.last) = (all, now);
     }
 
     /// Users a second; `None` before some seconds have passed.
     pub(crate) fn per_second(&self, now: Timestamp) -> Option<f64> {
-        let rate = self.rate.as_ref().filter(|rate| rate.earlier.seconds(now) >= MIN_SECONDS)?;
-        Some(rate.per_second(now))
+        let rate = self.rate.as_ref().filter(|rate| rate.earlier.seconds(now) >= MIN_SECONDS);
+        rate.map(|rate| rate.per_second(now)).or(self.before)
     }
 }
 

@@ -181,7 +181,7 @@ impl SequentialJudge {
 
     /// Counts users who come while no rollout is running.
     pub(crate) fn count_arrivals(&mut self, live: &Live, at: Timestamp) {
-        if live.canary.is_none() && live.recorder.visits().first > 0 {
+        if live.canary.is_none() && live.visitors.visits().first > 0 {
             self.arrivals.count(live, &live.recorder.observed(), at);
         }
     }
@@ -225,7 +225,7 @@ impl SequentialJudge {
         now: Timestamp,
     ) -> Option<String> {
         self.count_arrivals(before, now);
-        let visits = before.recorder.visits();
+        let visits = before.visitors.visits();
         if rollout.mode().is_manual() || visits.repeated == 0 {
             return None;
         }

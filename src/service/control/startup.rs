@@ -280,7 +280,7 @@ fn assemble(
         );
     }
     let recorder = Arc::new(restored(state, saved, settings.workers));
-    Ok(Live { stable, canary, previous, recorder })
+    Ok(Live { stable, canary, previous, recorder, visitors: Arc::default() })
 }
 
 /// The version from the store, or from its file if that still has the same digest.

@@ -18,6 +18,7 @@ use super::seen_keys::KeyUse;
 use super::seen_keys::RolloutKeys;
 use super::seen_keys::SHADOW_SALT;
 use super::segment_slots::Places;
+use super::visitors::Visitors;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
@@ -39,6 +40,8 @@ pub struct Live {
     pub previous: Option<Arc<Loaded>>,
     /// The samples since the current step began.
     pub recorder: Arc<Recorder>,
+    /// The keys that came while there was no canary. Shared by all values, so that a rollout does not forget them.
+    pub visitors: Arc<Visitors>,
 }
 
 /// A model version that is ready to answer.
@@ -245,7 +248,7 @@ impl Live {
     pub fn assign(&self, key: Option<&str>) -> Assigned {
         let Some(canary_slot) = &self.canary else {
             if let Some(key) = key {
-                self.recorder.meet(key);
+                self.visitors.meet(key);
             }
             return Assigned::excluded(KeyUse::First);
         };

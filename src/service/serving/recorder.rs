@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -17,8 +16,6 @@ use super::segment_slots::InSegments;
 use super::segment_slots::Places;
 use super::totals::Totals;
 use super::totals::TrackTotals;
-use super::visitors::Visitors;
-use super::visitors::Visits;
 use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
@@ -44,8 +41,6 @@ pub struct Recorder {
     /// The number of the next request without a key. Shared by all workers, because only one count for all
     /// gives the exact share.
     routed: CachePadded<AtomicU64>,
-    /// The keys that came without a canary; empty before the first.
-    visitors: OnceLock<Box<Visitors>>,
 }
 
 /// The samples of one thread.
@@ -116,8 +111,8 @@ impl Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
         let routed = CachePadded::new(AtomicU64::new(routed));
         let (pairs, dropped) = (Mutex::default(), CachePadded::default());
-        let (fallbacks, visitors) = (CachePadded::default(), OnceLock::new());
-        Recorder { shards, pairs, dropped, fallbacks, before, routed, visitors }
+        let fallbacks = CachePadded::default();
+        Recorder { shards, pairs, dropped, fallbacks, before, routed }
     }
 
     /// The number of this request, counted from 0.
@@ -129,16 +124,6 @@ impl Recorder {
     /// How many requests were numbered.
     pub fn routed(&self) -> u64 {
         self.routed.load(Ordering::Relaxed)
-    }
-
-    /// Counts the key of a request that came without a canary.
-    pub fn meet(&self, key: &str) {
-        self.visitors.get_or_init(Box::default).meet(key);
-    }
-
-    /// The requests with a key that came without a canary.
-    pub fn visits(&self) -> Visits {
-        self.visitors.get().map_or_else(Visits::default, |visitors| visitors.visits())
     }
 
     /// Counts an answered request.

@@ -3,15 +3,18 @@
 //! A rollout judges the first request of each key. Before it starts, the users who came lately are the only estimate of
 //! how many will come.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::seen_keys::KeySet;
 use super::seen_keys::KeyUse;
 
-/// The keys that came without a canary, in constant memory.
+/// The keys that came without a canary since the process started, in constant memory.
+#[derive(Default)]
 pub struct Visitors {
-    keys: KeySet,
+    /// Empty before the first key.
+    keys: OnceLock<KeySet>,
     /// Written for each request with a key; relaxed, because the counts are independent.
     first: AtomicU64,
     repeated: AtomicU64,
@@ -26,18 +29,11 @@ pub struct Visits {
     pub repeated: u64,
 }
 
-impl Default for Visitors {
-    fn default() -> Visitors {
-        // Nothing is drawn by these keys, so they need no salt.
-        let keys = KeySet::new(0);
-        Visitors { keys, first: AtomicU64::new(0), repeated: AtomicU64::new(0) }
-    }
-}
-
 impl Visitors {
     /// Counts a request with this key.
     pub fn meet(&self, key: &str) {
-        let count = match self.keys.mark(key) {
+        // Nothing is drawn by these keys, so they need no salt.
+        let count = match self.keys.get_or_init(|| KeySet::new(0)).mark(key) {
             KeyUse::First => &self.first,
             KeyUse::Repeated => &self.repeated,
         };

@@ -208,13 +208,20 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
         let plan = toml::from_str(&format!("deadline = \"10m\"\nwarm_up = \"0s\"\n{steps}"));
         let model_path = "model_v2.bin".to_owned();
         let by_plan = Deployment { model_path, plan: plan.unwrap(), ..Deployment::default() };
-        let deployed = service.deploy(by_plan, None).unwrap();
+        let deployed = service.deploy(by_plan.clone(), None).unwrap();
         assert_eq!(service.status().warnings, deployed.warnings);
         // Only the twenty users come again.
         (0..120).for_each(|number| second(number, 0));
         let message = service.health().unwrap().forecast.unwrap().message;
         assert!(message.starts_with("no new users are arriving"), "{message}");
-        deployed.warnings.into_iter().find(|warning| warning.starts_with("too few users"))
+        let of_users = |warning: &String| warning.starts_with("too few users");
+        let first = deployed.warnings.into_iter().find(of_users);
+        service.command(roll_back(), None).unwrap();
+        second(0, new_a_second);
+        let again = service.deploy(by_plan, None).unwrap().warnings;
+        let again = again.into_iter().find(of_users);
+        assert_eq!(first.is_some(), again.is_some(), "{again:?}");
+        first
     };
     let steps = "steps = [{ weight = 10, bake = \"1m\" }]";
     let warning = too_few(0, steps).unwrap();
