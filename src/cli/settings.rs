@@ -155,7 +155,7 @@ settings! {
     /// Allowed increase of the share of failed requests
     #[serde(deserialize_with = "share")]
     failure_margin: f64 = HealthPolicy::default().failure_margin, flag "SHARE";
-    /// Slowdown that is allowed in any case, in milliseconds
+    /// Slowdown that is tolerated in any case, in milliseconds
     #[serde(deserialize_with = "margin")]
     absolute_margin_ms: f64 = HealthPolicy::default().absolute_margin_seconds * 1e3, flag "MS";
     /// Minimum score, of 100, for a promotion once every guardrail passes

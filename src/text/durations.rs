@@ -35,6 +35,30 @@ pub fn words(duration: Duration) -> String {
     }
 }
 
+/// The time that is left, to two units, rounded up to a second.
+///
+/// ```
+/// use std::time::Duration;
+/// use serin::text::durations::remaining;
+/// assert_eq!(remaining(Duration::from_millis(499_001)), "8 min 20 s");
+/// assert_eq!(remaining(Duration::from_secs(7200)), "2 h");
+/// assert_eq!(remaining(Duration::from_secs(180_000)), "2 days 2 h");
+/// ```
+pub fn remaining(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let day = if seconds / 86_400 == 1 { "day" } else { "days" };
+    let parts = [
+        (seconds / 86_400, day),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let largest = parts.iter().position(|(number, _)| *number > 0).unwrap_or(parts.len() - 1);
+    let shown = parts.iter().skip(largest).take(2).enumerate();
+    let shown = shown.filter(|(place, (number, _))| *place == 0 || *number > 0);
+    shown.map(|(_, (number, unit))| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
 /// A duration as a setting takes it, to the nanosecond.
 pub fn exactly(duration: Duration) -> String {
     SignedDuration::try_from(duration)

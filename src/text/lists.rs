@@ -32,6 +32,14 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
+/// Digits of a digest that tell artifacts apart.
+const SHORT_DIGEST: usize = 12;
+
+/// The beginning of a digest, for people.
+pub fn short_digest(digest: &str) -> &str {
+    digest.get(..SHORT_DIGEST).unwrap_or(digest)
+}
+
 /// Whether a text stays on one line and shows what it contains: no control characters, no line
 /// separators, nothing that changes the writing direction.
 pub fn is_one_line(text: &str) -> bool {
@@ -53,13 +61,27 @@ pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     shown.join(", ")
 }
 
-/// " (did you mean `x`?)" if the name looks like a typo of a candidate, else nothing.
+/// What other servers call a field, and what serin does.
+const SYNONYMS: [(&str, &str); 8] = [
+    ("label", "outcome"),
+    ("actual", "outcome"),
+    ("target", "outcome"),
+    ("id", "prediction_id"),
+    ("model", "model_path"),
+    ("weight", "traffic_percent"),
+    ("inputs", "instances"),
+    ("user", "key"),
+];
+
+/// " (did you mean `x`?)" if the name looks like a typo of a candidate or has its meaning, else nothing.
 pub(crate) fn did_you_mean<'n>(
     name: &str,
     candidates: impl IntoIterator<Item = &'n str>,
 ) -> String {
-    closest(name, candidates)
-        .map_or_else(String::new, |near| format!(" (did you mean {}?)", quoted(near)))
+    let candidates: Vec<&str> = candidates.into_iter().take(SUGGESTED_AMONG).collect();
+    let synonym = SYNONYMS.iter().find(|(other, ours)| *other == name && candidates.contains(ours));
+    let near = synonym.map(|(_, ours)| *ours).or_else(|| closest(name, candidates));
+    near.map_or_else(String::new, |near| format!(" (did you mean {}?)", quoted(near)))
 }
 
 /// Maximum number of candidates, so that a suggestion costs less than a millisecond.
@@ -67,7 +89,7 @@ const SUGGESTED_AMONG: usize = 200;
 
 /// The candidate with the smallest edit distance (a transposition counts as one), if it is at most a
 /// third of the name's length.
-fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+fn closest<'n>(name: &str, candidates: Vec<&'n str>) -> Option<&'n str> {
     if name.len() > SUGGESTED_BYTES {
         return None;
     }
@@ -75,7 +97,6 @@ fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Opt
     let allowed = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .take(SUGGESTED_AMONG)
         .filter(|candidate| candidate.len() <= SUGGESTED_BYTES)
         .map(|candidate| (osa_distance(&folded, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -103,6 +124,9 @@ mod tests {
         assert_eq!(did_you_mean("tenrue", names), " (did you mean `tenure`?)");
         assert_eq!(did_you_mean("monthlycharges", names), " (did you mean `MonthlyCharges`?)");
         assert_eq!(did_you_mean("fsat", ["careful", "fast"]), " (did you mean `fast`?)");
+        let fields = ["prediction_id", "outcome", "feedback"];
+        assert_eq!(did_you_mean("label", fields), " (did you mean `outcome`?)");
+        assert_eq!(did_you_mean("label", names), "", "a synonym of no candidate");
         assert_eq!(did_you_mean("height", names), "");
         assert_eq!(did_you_mean("", names), "");
         assert_eq!(did_you_mean(&"x".repeat(100_000), names), "");

@@ -68,6 +68,10 @@ fn wait_ends_with_the_rollout_and_its_exit_code_says_how() {
     assert_eq!(rolled_back.status.code(), Some(1), "{}", words(&rolled_back));
     assert!(words(&rolled_back).contains("model_v2"), "{}", words(&rolled_back));
 
+    let over = words(&ended(&[]));
+    assert!(over.starts_with("No rollout is under way. Rollout 1 of model_v2 ended "), "{over}");
+    assert!(over.contains(" ago:\nROLLED BACK  model_v2"), "{over}");
+
     app.deploy_canary().done();
     app.promote_canary_with(&json!({ "force": true, "reason": "a test" })).done();
     let promoted = ended(&["--json"]);

@@ -33,7 +33,7 @@ fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_the_reasons() {
     assert!(number("harm_p_value") < number("harm_threshold"), "{latency:#}");
     assert!(number("effect") > 0.004, "{latency:#}");
     let reasons = health["reasons"].to_string();
-    assert!(reasons.contains(" above stable (allowed +"), "{reasons}");
+    assert!(reasons.contains(" above stable (tolerated +"), "{reasons}");
     assert_eq!(health["sequential"]["verdict"], "rollback");
     let status = app.status();
     assert_eq!(status["health"]["verdict"], "rollback", "{status:#}");

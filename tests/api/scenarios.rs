@@ -38,9 +38,9 @@ fn a_slow_canary_raises_the_alert_and_is_rolled_back() {
     let [low, high] = [0, 1].map(|i| health["confidence_interval_ms"][i].as_f64().unwrap());
     assert!(low < difference && difference < high && low > 0.0, "{health}");
     let message = health["message"].as_str().unwrap();
-    assert!(message.contains("slower than allowed"), "{message}");
+    assert!(message.contains("slower than tolerated"), "{message}");
 
-    let named = &["slower than allowed", "force"];
+    let named = &["slower than tolerated", "force"];
     let path = "/admin/promote-canary";
     app.promote_canary().assert_refused(refused(409, "not_passing", named), path, "an alert");
 

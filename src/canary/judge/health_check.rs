@@ -68,7 +68,7 @@ pub struct ScoreEvidence {
     pub difference: f64,
     /// Its interval at level 1 - alpha.
     pub interval: (f64, f64),
-    /// The allowed difference.
+    /// The harmful margin.
     pub margin: f64,
     /// The standard deviation of stable's scores.
     pub stable_spread: f64,
@@ -89,7 +89,7 @@ pub struct LatencyEvidence {
     pub difference_seconds: f64,
     /// Its interval at level 1 - alpha, in seconds.
     pub interval_seconds: (f64, f64),
-    /// The allowed slowdown, in seconds.
+    /// The tolerated slowdown, in seconds.
     pub margin_seconds: f64,
 }
 

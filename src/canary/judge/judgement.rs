@@ -160,7 +160,7 @@ pub(crate) mod tests {
         assert_eq!(judgement.verdict, Verdict::Rollback);
         assert_eq!(judgement.reasons, [Reason::IsSlower]);
         let why = sentences::why(&judgement);
-        assert!(why.starts_with("latency: slower than allowed: canary 26.0 ms, "), "{why}");
+        assert!(why.starts_with("latency: slower than tolerated: canary 26.0 ms, "), "{why}");
     }
 
     #[test]
@@ -284,7 +284,7 @@ pub(crate) mod tests {
             ("signal", Some(0.0), Verdict::Promote, "no harmful difference"),
             ("signal", Some(40.0), Verdict::Hold, "revenue: -"),
             ("advisory", Some(40.0), Verdict::Promote, "no harmful difference"),
-            ("guardrail", Some(40.0), Verdict::Rollback, "% below stable (allowed "),
+            ("guardrail", Some(40.0), Verdict::Rollback, "% below stable (tolerated "),
             ("guardrail", None, Verdict::Hold, "waiting for data"),
             ("signal", None, Verdict::Promote, "no harmful difference"),
         ] {

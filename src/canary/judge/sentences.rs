@@ -81,16 +81,16 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
     };
     match reason {
         Reason::FailsMoreOften => failure_difference(evidence, "more than chance explains"),
-        Reason::IsSlower => latency("slower than allowed"),
+        Reason::IsSlower => latency("slower than tolerated"),
         Reason::TooFewSamples => too_few_samples(policy, evidence),
         Reason::MayFailMoreOften => {
-            failure_difference(evidence, "more than allowed, but possibly by chance")
+            failure_difference(evidence, "more than accepted, but possibly by chance")
         }
         Reason::LatencyIsFine => latency("no harmful difference"),
         Reason::FailuresAreFine => failure_difference(evidence, "no harmful difference"),
-        Reason::ScoreShifted => score("shifted more than allowed"),
-        Reason::MayBeShifted => score("shifted more than allowed, but possibly by chance"),
-        Reason::ScoreSpread => score("spread differs more than allowed"),
+        Reason::ScoreShifted => score("shifted beyond the harmful margin"),
+        Reason::MayBeShifted => score("shifted beyond the harmful margin, but possibly by chance"),
+        Reason::ScoreSpread => score("the spread differs grossly"),
         Reason::ScoreIsFine => score("no gross difference"),
         Reason::Metrics => {
             with_evidence(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
@@ -222,7 +222,7 @@ pub fn stalls(stalls: &Stalls) -> Option<String> {
 fn latency_difference(evidence: &Evidence, latency: &LatencyEvidence, conclusion: &str) -> String {
     let mean = |inputs: &TrackInputs| duration(inputs.latency.mean().unwrap_or(0.0));
     format!(
-        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, allowed {})",
+        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, tolerated {})",
         mean(&evidence.inputs.canary),
         mean(&evidence.inputs.stable),
         duration(latency.difference_seconds),
@@ -235,7 +235,7 @@ fn latency_difference(evidence: &Evidence, latency: &LatencyEvidence, conclusion
 fn score_difference(score: &ScoreEvidence, conclusion: &str) -> String {
     let ScoreEvidence { difference, margin, stable_spread, canary_spread, .. } = score;
     format!(
-        "score: {conclusion}: mean {difference:+.3} against stable (allowed {margin:.3}), standard deviation \
+        "score: {conclusion}: mean {difference:+.3} against stable (harmful {margin:.3}), standard deviation \
          {canary_spread:.3} against {stable_spread:.3}"
     )
 }

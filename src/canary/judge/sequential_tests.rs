@@ -82,7 +82,7 @@ fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
     assert_eq!(evidence.proven_p_value, None, "a metric that fails passes nothing");
     assert_eq!(
         sentences::verdict(&policy, &found),
-        "latency 48.6 % above stable (allowed +5.67 %)"
+        "latency 48.6 % above stable (tolerated +5.67 %)"
     );
 }
 

@@ -93,11 +93,11 @@ pub struct MetricEvidence {
 pub enum Reason {
     /// Health check: the canary fails more often than stable, and not by chance.
     FailsMoreOften,
-    /// Health check: the canary is slower than allowed, and not by chance.
+    /// Health check: the canary is slower than tolerated, and not by chance.
     IsSlower,
     /// Health check: a track has too few latency samples.
     TooFewSamples,
-    /// Health check: the canary fails more often than allowed, perhaps by chance.
+    /// Health check: the canary fails more often than accepted, perhaps by chance.
     MayFailMoreOften,
     /// Health check: no harmful difference in latency.
     LatencyIsFine,
@@ -107,7 +107,7 @@ pub enum Reason {
     ScoreShifted,
     /// Health check: the canary's scores hardly vary, or far more than stable's.
     ScoreSpread,
-    /// Health check: the canary's scores are shifted by more than allowed, perhaps by chance.
+    /// Health check: the canary's scores are shifted beyond the harmful margin, perhaps by chance.
     MayBeShifted,
     /// Health check: no gross difference of the scores.
     ScoreIsFine,

@@ -12,12 +12,12 @@ pub struct HealthPolicy {
     pub alpha: f64,
     /// Latency samples that each track needs before it is judged. Default 20.
     pub min_samples: u64,
-    /// A slowdown up to this share of stable's mean latency is allowed. Default 0.05.
+    /// A slowdown up to this share of stable's mean latency is tolerated. Default 0.05.
     pub relative_margin: f64,
     /// The promotion of a canary whose failure rate exceeds stable's by more than this waits for more evidence.
-    /// Where stable has no traffic to compare with, this is the allowed rate itself. Default 0.01.
+    /// Where stable has no traffic to compare with, this is the accepted rate itself. Default 0.01.
     pub failure_margin: f64,
-    /// A slowdown up to this is allowed as well, in seconds. Default 0.0001: users do not notice 0.1 ms, and two
+    /// A slowdown up to this is tolerated as well, in seconds. Default 0.0001: users do not notice 0.1 ms, and two
     /// logistic regressions differ by 40 ns.
     pub absolute_margin_seconds: f64,
     /// A shift of the scores beyond the larger of this many standard deviations of stable's scores and this amount is
@@ -44,7 +44,7 @@ impl Default for HealthPolicy {
 }
 
 impl HealthPolicy {
-    /// The allowed mean slowdown at this mean of stable, in seconds: the larger of both margins.
+    /// The tolerated mean slowdown at this mean of stable, in seconds: the larger of both margins.
     pub fn margin_seconds(&self, stable_mean_seconds: f64) -> f64 {
         (self.relative_margin * stable_mean_seconds).max(self.absolute_margin_seconds)
     }

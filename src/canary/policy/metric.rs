@@ -126,6 +126,11 @@ impl Metric {
         self.harmful.unwrap_or(self.tolerated)
     }
 
+    /// What the settings call this margin.
+    pub fn harm_margin_name(&self) -> &'static str {
+        if self.harmful.is_some() { "harmful" } else { "tolerated" }
+    }
+
     /// Whether a difference beyond what is tolerated, and short of harm, holds a rollout by plan.
     pub fn holds(&self) -> bool {
         self.harmful.is_some() && self.role == Role::Guardrail

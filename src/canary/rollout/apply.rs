@@ -26,10 +26,12 @@ use super::state::Ended;
 use super::state::Outcome;
 use super::state::Phase;
 use super::state::PostPromotion;
+use super::state::Quarantined;
 use super::state::Rollout;
 use super::state::Slowdown;
 use super::state::State;
 use super::state::Version;
+use super::state::between;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Verdict;
@@ -221,7 +223,9 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let outcome = if is_overdue { Outcome::NoVerdict } else { Outcome::RolledBack };
             let mut next = ended(state, running, outcome, reason.clone(), at);
             if *quarantine {
-                next.quarantine.insert(running.canary.digest.clone(), reason);
+                let version = running.canary.name.clone();
+                let quarantined = Quarantined { version, reason };
+                next.quarantine.insert(running.canary.digest.clone(), quarantined);
             }
             if *by == Mode::Automatic && cause.is_harm() {
                 let until = at.saturating_add(running.policy.plan.cool_down).ok();
@@ -301,9 +305,10 @@ fn check_quarantine(
     reason: Option<&str>,
     override_quarantine: bool,
 ) -> Result<(), Refusal> {
-    let Some(why) = state.quarantine.get(&canary.digest) else { return Ok(()) };
+    let Some(quarantined) = state.quarantine.get(&canary.digest) else { return Ok(()) };
     if !override_quarantine {
-        return Err(Refusal::Quarantined { digest: canary.digest.clone(), reason: why.clone() });
+        let Quarantined { version, reason } = quarantined.clone();
+        return Err(Refusal::Quarantined { version, digest: canary.digest.clone(), reason });
     }
     if reason.is_none() {
         return Err(Refusal::ReasonMissing);
@@ -321,7 +326,7 @@ fn check_cool_down(
         None => Ok(()),
         Some(_) if is_override && reason.is_some() => Ok(()),
         Some(_) if is_override => Err(Refusal::ReasonMissing),
-        Some(until) => Err(Refusal::CoolingDown { until }),
+        Some(until) => Err(Refusal::CoolingDown { left: between(at, until) }),
     }
 }
 

@@ -139,6 +139,39 @@ fn an_override_lifts_the_quarantine_it_overrides() {
     assert!(after(&events).quarantine.is_empty());
 }
 
+#[test]
+fn a_refusal_says_which_model_and_how_long() {
+    let mut quarantined = after(&[deployed("v2")]);
+    let digest = "0123456789abcdef".repeat(4);
+    quarantined.rollout.as_mut().unwrap().canary.digest.clone_from(&digest);
+    let mut events = [deployed("v3"), deployed("v4")];
+    if let Event::CanaryDeployed { canary, .. } = &mut events[0] {
+        canary.digest = digest;
+    }
+    if let Event::CanaryDeployed { policy, .. } = &mut events[1] {
+        policy.mode = Mode::Automatic;
+    }
+    let rollback = Event::RolledBack {
+        rollout: 1,
+        cause: Cause::Harm,
+        quarantine: true,
+        judgement: None,
+        by: Mode::Automatic,
+    };
+    let Ok(Transition::Changed { state, .. }) = apply(&quarantined, &rollback, at(100)) else {
+        panic!("a rollback is always possible")
+    };
+    let cool_down = state.cool_down_until(at(100)).unwrap();
+    let late = cool_down - jiff::SignedDuration::from_secs(500);
+    for (event, said) in [
+        (&events[0], "v2 (digest 0123456789ab) is in quarantine: harm was found; to deploy it"),
+        (&events[1], "starts no rollout by plan, of whichever model, for 8 min 20 s more; wait"),
+    ] {
+        let refusal = apply(&state, event, late).unwrap_err().to_string();
+        assert!(refusal.contains(said), "{refusal}");
+    }
+}
+
 fn held(judgement: Box<Judgement>) -> Event {
     Event::Held { judgement, concerns: vec![Concern::SampleRatio] }
 }

@@ -11,9 +11,11 @@ use super::refusal::Refusal;
 use super::state::Ended;
 use super::state::Outcome;
 use super::state::PostPromotion;
+use super::state::Quarantined;
 use super::state::Rollout;
 use super::state::State;
 use super::state::Version;
+use super::state::between;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
@@ -134,7 +136,7 @@ impl State {
             HarmAction::Revert if is_override => Err(Refusal::ReasonMissing),
             HarmAction::Revert => Err(Refusal::PromotionMonitored {
                 version: promotion.rollout.canary.name.clone(),
-                until: promotion.until,
+                left: between(at, promotion.until),
             }),
         }
     }
@@ -151,7 +153,8 @@ impl State {
         let promoted = promotion.rollout.canary.clone();
         // An artifact can be deployed as its own canary; stable must not be quarantined.
         if promoted.digest != promotion.previous.digest {
-            next.quarantine.insert(promoted.digest.clone(), reason.to_owned());
+            let (version, reason) = (promoted.name.clone(), reason.to_owned());
+            next.quarantine.insert(promoted.digest.clone(), Quarantined { version, reason });
         }
         let cool_down_until = match by {
             Mode::Manual => self.cool_down_until(at),

@@ -152,7 +152,7 @@ fn a_revert_undoes_the_monitored_promotion_only() {
     assert_eq!(other, Err(Refusal::OtherRollout { meant: 2, running: 1 }));
     let back = after(&state, &reverted(1), 20);
     assert_eq!((&back.stable, back.stable_since), (&version("v1"), at(20)));
-    assert_eq!(back.quarantine.get("digest-v2").map(String::as_str), Some("by hand"));
+    assert_eq!(back.quarantine.get("digest-v2").map(|it| it.reason.as_str()), Some("by hand"));
     let last = back.last.as_ref().unwrap();
     assert_eq!(last.outcome, Outcome::Reverted);
     assert!(last.cool_down_until.is_some(), "serin waits, too");

@@ -1,7 +1,11 @@
 //! Refusals: why an event is not possible in a state, and what to do instead.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use thiserror::Error;
+
+use crate::text::durations::remaining;
+use crate::text::lists::short_digest;
 
 /// Why an event is not possible in this state.
 #[derive(Clone, Debug, Error, PartialEq)]
@@ -71,23 +75,26 @@ pub enum Refusal {
     },
     /// serin has just rolled back a canary.
     #[error(
-        "serin rolled back the last canary, and the next rollout by plan can start at {until}; to start it \
-         now, pass \"override_quarantine\": true and a \"reason\""
+        "cool-down: serin has rolled back a canary, and starts no rollout by plan, of whichever model, for \
+         {} more; wait, deploy without a plan, or to start it now pass \"override_quarantine\": true and a \
+         \"reason\"",
+        remaining(*.left)
     )]
     CoolingDown {
-        /// The earliest start.
-        until: Timestamp,
+        /// The rest of it.
+        left: Duration,
     },
     /// serin would revert the newest promotion if late labels showed harm.
     #[error(
-        "the promotion of {version} is monitored until {until}; revert it, wait, or to end the \
-         monitoring pass \"override_quarantine\": true and a \"reason\""
+        "the promotion of {version} is monitored for {} more; revert it, wait, or to end the monitoring \
+         pass \"override_quarantine\": true and a \"reason\"",
+        remaining(*.left)
     )]
     PromotionMonitored {
         /// The promoted version.
         version: String,
-        /// The end of the monitoring.
-        until: Timestamp,
+        /// The rest of the monitoring.
+        left: Duration,
     },
     /// No promotion is being monitored.
     #[error(
@@ -96,10 +103,13 @@ pub enum Refusal {
     NothingToRevert,
     /// The artifact is quarantined.
     #[error(
-        "artifact {digest} is in quarantine ({reason}); to deploy it anyway, pass \
-         \"override_quarantine\": true and a \"reason\""
+        "{version} (digest {}) is in quarantine: {reason}; to deploy it anyway, pass \
+         \"override_quarantine\": true and a \"reason\"",
+        short_digest(.digest)
     )]
     Quarantined {
+        /// The version that it was when it was quarantined.
+        version: String,
         /// The artifact.
         digest: String,
         /// Why it was quarantined.

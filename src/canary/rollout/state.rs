@@ -45,13 +45,22 @@ pub struct State {
     pub last: Option<Ended>,
     /// The injected delay.
     pub slowdown: Slowdown,
-    /// Quarantined artifacts by digest, with the reason.
-    pub quarantine: BTreeMap<String, String>,
+    /// Quarantined artifacts by digest.
+    pub quarantine: BTreeMap<String, Quarantined>,
     /// Rollouts started so far.
     pub rollouts: u64,
     /// The newest promotion while it is monitored. Never together with a rollout.
     #[serde(default)]
     pub post_promotion: Option<Box<PostPromotion>>,
+}
+
+/// An artifact that is deployed again only by override.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The version that it was when it was quarantined.
+    pub version: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A promotion under monitoring.
@@ -160,6 +169,11 @@ pub enum Outcome {
     Reverted,
 }
 
+/// The time from one moment to a later one; zero if it is not later.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or(Duration::ZERO)
+}
+
 impl Slowdown {
     /// No delay, with the default duration for the next one.
     pub const OFF: Slowdown = Slowdown { enabled: false, delay_ms: DEFAULT_DELAY_MS };
@@ -208,7 +222,7 @@ impl Rollout {
 
     /// How long this step has lasted.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
-        now.duration_since(self.step_started_at).try_into().unwrap_or(Duration::ZERO)
+        between(self.step_started_at, now)
     }
 
     /// The metrics with recorded values.

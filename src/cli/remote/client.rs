@@ -191,18 +191,22 @@ mod tests {
                 "pass --force --reason TEXT",
             ),
             (
-                Refusal::CoolingDown { until: Timestamp::UNIX_EPOCH },
+                Refusal::CoolingDown { left: Duration::from_secs(500) },
                 "pass --override-quarantine --reason TEXT",
             ),
             (
                 Refusal::PromotionMonitored {
                     version: "model_v2".to_owned(),
-                    until: Timestamp::UNIX_EPOCH,
+                    left: Duration::from_secs(500),
                 },
                 "pass --override-quarantine --reason TEXT",
             ),
             (
-                Refusal::Quarantined { digest: "d1".to_owned(), reason: "slow".to_owned() },
+                Refusal::Quarantined {
+                    version: "model_v2".to_owned(),
+                    digest: "d1".to_owned(),
+                    reason: "slow".to_owned(),
+                },
                 "pass --override-quarantine --reason TEXT",
             ),
         ] {

@@ -52,7 +52,8 @@ pub struct DeployArgs {
     /// Reason, for the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Deploy it even if it is quarantined; needs --reason
+    /// Deploy it even if it is in quarantine, during the cool-down after a rollback by serin, or while a promotion is
+    /// monitored; needs --reason
     #[arg(long, requires = "reason")]
     override_quarantine: bool,
     #[command(flatten)]
@@ -116,7 +117,7 @@ fn outcome(status: &Status) -> Vec<String> {
     let mut lines =
         vec![format!("{name} gets {percent} % of the traffic{shadow} (rollout {id}{steps}).")];
     lines.push(match &rollout.plan {
-        None => "You decide: serin promote once the guardrails pass, or serin rollback.".to_owned(),
+        None => "You decide: serin promote once serin check says OK, or serin rollback.".to_owned(),
         Some(plan) => {
             let bakes: f64 = plan
                 .plan

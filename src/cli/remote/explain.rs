@@ -42,13 +42,23 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             false => bail!("metric {:?} is not judged; use {}", args.metric, names.join(", ")),
         }
     };
-    let row = &report.metrics[place];
     if args.server.json {
-        show::json(row)?;
+        show::json(&report.metrics[place])?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut page = Page::new(show::width());
+    page(&status, &report, place, show::width()).print();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything about the metric at this place of the report, as a page of this width.
+pub(super) fn page(status: &Status, report: &Report, place: usize, width: usize) -> Page {
+    let row = &report.metrics[place];
+    let mut page = Page::new(width);
+    let is_by_hand = status.rollout.as_ref().is_some_and(|rollout| rollout.plan.is_none());
     let role = match row.role {
+        Role::Guardrail if is_by_hand => {
+            "a guardrail: harm speaks for a rollback and refuses a promotion"
+        }
         Role::Guardrail => "a guardrail: harm rolls the canary back, and promotion needs a pass",
         Role::Signal => "a signal: harm lowers the score and holds the rollout",
         Role::Advisory => "advisory: shown, and never decides",
@@ -61,21 +71,26 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         grouped(row.stable_samples)
     );
     page.labelled("Samples", show::STRONG, &samples);
-    if let (Some(difference), Some(allowed)) = (&row.difference, &row.allowed) {
+    if let Some(difference) = &row.difference {
         let interval = row.interval.as_ref().map(|it| format!(", interval {it}"));
-        let text = format!("{difference}{} (allowed {allowed})", interval.unwrap_or_default());
+        let text = format!("{difference}{}", interval.unwrap_or_default());
         page.labelled("Effect", show::STRONG, &text);
     }
     let sequential = status.health.as_ref().and_then(|health| health.sequential.as_ref());
     if let Some(one) = sequential.and_then(|it| it.metrics.get(place)) {
+        let margin = |beyond: &str, margin: &Option<String>| {
+            margin.as_ref().map_or_else(String::new, |margin| format!("{beyond} {margin}: "))
+        };
         let harm = format!(
-            "if the harm p-value falls below {}; it is {}. The harm p-value tests \"no worse than tolerated\".",
+            "{}if the harm p-value falls below {}; it is {}",
+            margin("beyond", &row.harm_margin),
             number(one.harm_threshold),
             p_value(one.harm_p_value)
         );
         page.labelled("Fails", show::STRONG, &harm);
         let pass = format!(
-            "if the non-inferiority p-value falls below {}; it is {}. It tests \"worse than accepted\".",
+            "{}if the non-inferiority p-value falls below {}; it is {}",
+            margin("within", &row.pass_margin),
             number(one.proven_threshold),
             p_value(one.proven_p_value)
         );
@@ -96,6 +111,5 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         let text = format!("{outcome}{}{}", requests.unwrap_or_default(), time.unwrap_or_default());
         page.labelled("Forecast", show::STRONG, &text);
     }
-    page.print();
-    Ok(ExitCode::SUCCESS)
+    page
 }

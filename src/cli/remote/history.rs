@@ -59,7 +59,8 @@ pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> 
         cells.chain([header.len()]).max().unwrap_or(0)
     };
     let event = widest(|line| &line.event, &header[2]);
-    let version = widest(|line| &line.version, &header[3]);
+    let others = 34 + event;
+    let version = widest(|line| &line.version, &header[3]).min(width.saturating_sub(others).max(8));
     for (entry, line) in &lines {
         let at = entry.entry.at.to_zoned(zone.clone());
         if day.replace(at.date()) != Some(at.date()) {
@@ -70,7 +71,7 @@ pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> 
             entry.entry.sequence,
             at.strftime("%H:%M:%S"),
             line.event,
-            show::plain(&line.version),
+            cut(&show::plain(&line.version), version),
             line.share,
             line.by,
         );
@@ -89,6 +90,14 @@ pub fn page(history: &History, zone: &TimeZone, verbose: bool, width: usize) -> 
         }
     }
     page
+}
+
+/// The text in at most this many columns.
+fn cut(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        Some(_) => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
 }
 
 /// The indent of texts that do not fit on the line of their event.

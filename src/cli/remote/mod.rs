@@ -12,5 +12,7 @@ pub mod deploy;
 pub mod explain;
 pub mod history;
 pub(crate) mod page;
+#[cfg(test)]
+mod page_tests;
 pub mod status;
 pub mod wait;

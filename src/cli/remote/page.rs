@@ -3,6 +3,7 @@
 use anstyle::Style;
 use textwrap::Options;
 use textwrap::WordSplitter;
+use textwrap::core::display_width;
 
 use crate::canary::policy::metric::Role;
 use crate::cli::show;
@@ -28,6 +29,12 @@ pub struct Page {
 
 /// From this width on, tables have more columns.
 const WIDE: usize = 100;
+
+/// Between two columns.
+const GAP: usize = 3;
+
+/// The narrowest column of text.
+const NARROWEST: usize = 16;
 
 /// Longer lines of prose are hard to read.
 const MAX_PROSE: usize = 100;
@@ -127,22 +134,18 @@ impl Page {
         if rows.is_empty() {
             return;
         }
-        let is_wide = self.width >= WIDE;
-        let mut header = vec!["metric", "role", "difference", "interval", "allowed"];
-        header.extend(is_wide.then_some(["canary", "stable"]).into_iter().flatten());
-        header.push("state");
-        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let cells = |row: &MetricRow| {
-            let mut cells = vec![row.metric.clone(), role(row.role).to_owned()];
-            cells.extend([&row.difference, &row.interval, &row.allowed].map(text));
-            if is_wide {
-                cells.extend([grouped(row.canary_samples), grouped(row.stable_samples)]);
+        let mut shown = COLUMNS.to_vec();
+        for left_out in [None, Some("canary"), Some("stable"), Some("role"), Some("interval")] {
+            shown.retain(|column| Some(*column) != left_out);
+            let is_last = left_out == Some("interval");
+            let cells: Vec<Vec<String>> = rows.iter().map(|row| cells_of(row, &shown)).collect();
+            let widths = widths(&shown, &cells);
+            if is_last || widths.iter().sum::<usize>() + GAP * (shown.len() - 1) <= self.width {
+                let left = ["metric", "role", "state"];
+                let left = (0..shown.len()).filter(|place| left.contains(&shown[*place]));
+                return self.table(&shown, &cells, &left.collect::<Vec<_>>());
             }
-            cells.push(state(row));
-            cells
-        };
-        let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        self.table(&header, &rows, &[0, 1, header.len() - 1]);
+        }
     }
 
     /// Prediction quality by labels; nothing before the first label.
@@ -162,19 +165,16 @@ impl Page {
         self.table(&header, &rows, &[0]);
     }
 
-    /// A table: these columns on the left, the others right-aligned.
+    /// A table: these columns on the left, the others right-aligned. The last column is wrapped where it does not fit.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>], left: &[usize]) {
-        let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            let cells = cells.map(|cell| textwrap::core::display_width(cell));
-            cells.chain([header[column].len()]).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let widths = widths(header, rows);
+        let before: usize = widths.iter().rev().skip(1).map(|width| width + GAP).sum();
+        let room = self.width.saturating_sub(before).max(NARROWEST);
         let line = |cells: &[String]| {
             let mut line = String::new();
             for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                let pad = " ".repeat(width - textwrap::core::display_width(cell));
-                let gap = if column == 0 { "" } else { "   " };
+                let pad = " ".repeat(width.saturating_sub(display_width(cell)));
+                let gap = " ".repeat(if column == 0 { 0 } else { GAP });
                 line += &match left.contains(&column) {
                     true => format!("{gap}{cell}{pad}"),
                     false => format!("{gap}{pad}{cell}"),
@@ -184,7 +184,14 @@ impl Page {
         };
         let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         self.lines.push(styled(show::FAINT, line(&header)));
-        self.lines.extend(rows.iter().map(|row| line(row)));
+        for row in rows {
+            let Some((last, others)) = row.split_last() else { continue };
+            let options = Options::new(room).word_splitter(WordSplitter::NoHyphenation);
+            let mut parts = textwrap::wrap(last, options).into_iter().map(|part| part.into_owned());
+            let first = parts.next().unwrap_or_default();
+            self.lines.push(line(&[others, &[first]].concat()));
+            self.lines.extend(parts.map(|part| format!("{}{part}", " ".repeat(before))));
+        }
     }
 
     /// Prints the page.
@@ -193,6 +200,36 @@ impl Page {
             outln!("{line}");
         }
     }
+}
+
+/// The columns of the metrics, if there is room for all.
+const COLUMNS: [&str; 8] =
+    ["metric", "role", "difference", "interval", "margin", "canary", "stable", "state"];
+
+/// The cells of a metric in these columns. Without the column of roles, the state names a role that is not the usual.
+fn cells_of(row: &MetricRow, columns: &[&str]) -> Vec<String> {
+    let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+    let cell = |column: &&str| match *column {
+        "metric" => row.metric.clone(),
+        "role" => role(row.role).to_owned(),
+        "difference" => text(&row.difference),
+        "interval" => text(&row.interval),
+        "margin" => text(&row.margin),
+        "canary" => grouped(row.canary_samples),
+        "stable" => grouped(row.stable_samples),
+        _ if columns.contains(&"role") || row.role == Role::Guardrail => state(row),
+        _ => format!("{} ({})", state(row), role(row.role)),
+    };
+    columns.iter().map(cell).collect()
+}
+
+/// The width of each column.
+fn widths(header: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| display_width(cell)).chain([header[column].len()]).max().unwrap_or(0)
+    };
+    (0..header.len()).map(width).collect()
 }
 
 fn role(role: Role) -> &'static str {
@@ -213,6 +250,7 @@ pub fn state(row: &MetricRow) -> String {
         MetricState::Pass => show::GOOD,
         MetricState::Fail => show::BAD,
         MetricState::Waiting | MetricState::Inconclusive | MetricState::Shifted => show::WAIT,
+        MetricState::NoHarm => show::GOOD,
         MetricState::Off => show::FAINT,
     };
     let word = styled(style, row.state.word());

@@ -1,5 +1,6 @@
 //! `serin status`: how the server and its rollout are doing.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use super::client::Reply;
 use super::client::ServerArgs;
 use super::page::Page;
 use crate::canary::judge::verdict::MetricEvidence;
+use crate::canary::rollout::state::Quarantined;
 use crate::cli::show;
 use crate::cli::show::out;
 use crate::service::status::Status;
 use crate::service::status::report::Effect;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::Times;
+use crate::text::lists::short_digest;
 use crate::text::numbers::number;
 use crate::text::numbers::p_value;
 
@@ -27,6 +30,9 @@ pub struct StatusArgs {
     #[command(flatten)]
     server: ServerArgs,
 }
+
+/// At most this many names of what is in quarantine; the others are counted.
+const MAX_QUARANTINED: usize = 5;
 
 /// Clears the screen and moves the cursor home.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -129,12 +135,26 @@ pub fn page(status: &Status, times: &Times, verbose: bool, width: usize) -> Page
     }
     if verbose {
         details(&mut page, status, times);
-    } else if has_canary {
+    } else {
+        quarantine(&mut page, status);
+    }
+    if has_canary && !verbose {
         let open = report.metrics.iter().find(|row| row.is_open());
         let explain = open.map(|row| format!(", serin explain {}", row.metric));
         page.paragraph(&format!("More: serin status -v{}", explain.unwrap_or_default()));
     }
     page
+}
+
+/// The names of what is in quarantine, on a line.
+fn quarantine(page: &mut Page, status: &Status) {
+    let names = status.quarantine.values().map(|it| it.version.as_str());
+    let names: Vec<&str> = names.collect::<BTreeSet<&str>>().into_iter().collect();
+    let (shown, rest) = names.split_at(names.len().min(MAX_QUARANTINED));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    if !shown.is_empty() {
+        page.labelled("Quarantine", show::STRONG, &format!("{}{more}", shown.join(", ")));
+    }
 }
 
 /// Plan, p-values, forecast, shadow, labels, quarantine.
@@ -173,13 +193,13 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
         plan.reasons.iter().for_each(|reason| page.labelled("", show::STRONG, reason));
     }
     let stable = &status.stable;
-    let digest: String = stable.version.digest.chars().take(12).collect();
+    let digest = short_digest(&stable.version.digest);
     let stable =
         format!("{} since {}, digest {digest}", stable.version.file, times.time(stable.since));
     page.labelled("Stable", show::STRONG, &stable);
-    for (digest, reason) in &status.quarantine {
-        let digest: String = digest.chars().take(12).collect();
-        page.labelled("Quarantine", show::STRONG, &format!("{digest}: {reason}"));
+    for (digest, Quarantined { version, reason }) in &status.quarantine {
+        let text = format!("{version} (digest {}): {reason}", short_digest(digest));
+        page.labelled("Quarantine", show::STRONG, &text);
     }
     for target in &status.notifications {
         let text = format!("{}: up to journal entry {}", target.target, target.position);

@@ -15,11 +15,11 @@ use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers;
 use crate::cli::show;
-use crate::cli::show::outln;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
+use crate::service::status::report::words::duration;
 
 /// The flags of `serin wait`.
 #[derive(Args, Debug)]
@@ -38,7 +38,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until no rollout is under way and prints how the last one ended; exit code 0 for a promotion, 1 for a
-/// rollback, 3 for an end without a verdict or a timeout.
+/// rollback, 3 for an end without a verdict or a timeout. A rollout that has ended before counts, too: it may have been
+/// over before the command asked.
 ///
 /// # Errors
 /// When the server cannot be reached, or never had a canary.
@@ -78,12 +79,22 @@ fn ended(
     }
     if json {
         show::json(last)?;
-    } else if status.rollout.is_some() {
-        outln!("Rollout {} ended: {}", last.rollout, last.reason);
     } else {
         let mut page = Page::new(show::width());
-        page.headline(status, report);
-        page.next(report);
+        if rollout.is_none() {
+            page.paragraph(&format!(
+                "No rollout is under way. Rollout {} of {} ended {} ago:",
+                last.rollout,
+                last.canary.name,
+                duration(status.at.duration_since(last.at).as_secs_f64()),
+            ));
+        }
+        if status.rollout.is_some() {
+            page.paragraph(&format!("Rollout {} ended: {}", last.rollout, last.reason));
+        } else {
+            page.headline(status, report);
+            page.next(report);
+        }
         page.print();
     }
     Ok(match last.outcome {

@@ -40,6 +40,9 @@ pub struct Health {
     /// What the health check finds harmful by itself, at one look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub harm_at_one_look: Vec<HarmAtOneLook>,
+    /// Where the health check finds a harmful difference that may be chance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub possible_harm: Vec<Source>,
     /// What had enough data to show harm.
     pub checked: Vec<String>,
     /// What had not, each with the reason.
@@ -56,7 +59,7 @@ pub struct Health {
     pub alpha: f64,
     /// Samples each track needs.
     pub min_samples: u64,
-    /// The allowed slowdown.
+    /// The tolerated slowdown.
     pub margin_ms: Option<f64>,
     /// Canary mean minus stable mean.
     pub difference_ms: Option<f64>,
@@ -87,16 +90,16 @@ pub struct HarmAtOneLook {
     /// Canary minus stable: seconds, a share of requests, a probability. `None` if the mean is not what differs.
     pub difference: Option<f64>,
     /// The margin, in the same unit.
-    pub allowed: Option<f64>,
+    pub margin: Option<f64>,
     /// What differs instead of the mean.
     pub detail: Option<String>,
 }
 
 impl HarmAtOneLook {
     fn of(evidence: &Evidence, reason: &Reason) -> Option<HarmAtOneLook> {
-        let by_mean = |source, difference: f64, allowed: f64| {
-            let (difference, allowed) = (Some(difference), Some(allowed));
-            HarmAtOneLook { source, difference, allowed, detail: None }
+        let by_mean = |source, difference: f64, margin: f64| {
+            let (difference, margin) = (Some(difference), Some(margin));
+            HarmAtOneLook { source, difference, margin, detail: None }
         };
         match reason {
             Reason::FailsMoreOften => {
@@ -112,7 +115,7 @@ impl HarmAtOneLook {
             Reason::ScoreSpread => evidence.score.map(|it| HarmAtOneLook {
                 source: Source::Score,
                 difference: None,
-                allowed: None,
+                margin: None,
                 detail: Some(sentences::spreads(it.stable_spread, it.canary_spread)),
             }),
             Reason::TooFewSamples
@@ -126,6 +129,26 @@ impl HarmAtOneLook {
             | Reason::Concern(_)
             | Reason::NoEvidence => None,
         }
+    }
+}
+
+/// Where this reason says that there may be harm.
+fn possible_harm(reason: &Reason) -> Option<Source> {
+    match reason {
+        Reason::MayFailMoreOften => Some(Source::Failures),
+        Reason::MayBeShifted => Some(Source::Score),
+        Reason::FailsMoreOften
+        | Reason::IsSlower
+        | Reason::TooFewSamples
+        | Reason::LatencyIsFine
+        | Reason::FailuresAreFine
+        | Reason::ScoreShifted
+        | Reason::ScoreSpread
+        | Reason::ScoreIsFine
+        | Reason::Metrics
+        | Reason::Metric(_)
+        | Reason::Concern(_)
+        | Reason::NoEvidence => None,
     }
 }
 
@@ -213,6 +236,7 @@ impl Health {
                 .iter()
                 .filter_map(|reason| HarmAtOneLook::of(&judgement.evidence, reason))
                 .collect(),
+            possible_harm: judgement.reasons.iter().filter_map(possible_harm).collect(),
             checked: coverage.checked,
             not_checked: coverage.not_checked,
             test: "welch_t".into(),

@@ -22,6 +22,7 @@ use crate::canary::policy::fault::Injection;
 use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Phase;
+use crate::canary::rollout::state::Quarantined;
 use crate::service::notify::TargetStatus;
 use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::totals::Totals;
@@ -64,8 +65,8 @@ pub struct Status {
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.
     pub last_rollout: Option<Ended>,
-    /// Artifacts that may be deployed only by override: digest and reason.
-    pub quarantine: BTreeMap<String, String>,
+    /// Artifacts that may be deployed only by override, by digest.
+    pub quarantine: BTreeMap<String, Quarantined>,
     /// Whether the canary is slowed down on purpose.
     pub simulate_slowdown: bool,
     /// By how much.

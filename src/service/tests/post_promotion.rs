@@ -168,7 +168,7 @@ fn a_person_may_revert_with_a_reason_and_a_deployment_does_not_end_the_monitorin
     let refused =
         |done: Result<_, CommandError>| done.map(|_: status::Status| ()).unwrap_err().to_string();
     let error = refused(service.deploy(deployment("model_v1.bin", 10.0), None));
-    assert!(error.contains("monitored until") && error.contains("override_quarantine"), "{error}");
+    assert!(error.contains("monitored for") && error.contains("override_quarantine"), "{error}");
     let revert = || Command::Revert { reason: Some("complaints".to_owned()) };
     bench.store.full.store(true, Ordering::SeqCst);
     service.command(revert(), None).unwrap_err();

@@ -13,7 +13,7 @@ pub struct Comparison {
     /// Its confidence interval: `+37.9 .. +59.2 %`.
     pub interval: Option<String>,
     /// The margin: `+5.67 %`.
-    pub allowed: String,
+    pub margin: String,
 }
 
 impl Comparison {
@@ -40,7 +40,7 @@ impl Comparison {
             Harm::Lower => "-",
             Harm::Either => "±",
         };
-        let allowed = if margin == 0.0 {
+        let margin = if margin == 0.0 {
             "0".to_owned()
         } else {
             let value = margin / unit.size;
@@ -48,7 +48,7 @@ impl Comparison {
         };
         let interval =
             interval.map(|[low, high]| with_unit(format!("{} .. {}", signed(low), signed(high))));
-        Comparison { difference: with_unit(signed(effect)), interval, allowed }
+        Comparison { difference: with_unit(signed(effect)), interval, margin }
     }
 }
 

@@ -15,24 +15,18 @@ pub const NOTHING_COMPARED: &str = "nothing compared yet";
 /// +5.67 %`.
 pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
     let Margins { harmful, tolerated, accepted } = Margins::new(metric, evidence);
-    let allowed = |margin: f64| {
-        Comparison::new(metric, evidence, evidence.effect.unwrap_or(0.0), None, margin).allowed
+    let at = |margin: f64| {
+        Comparison::new(metric, evidence, evidence.effect.unwrap_or(0.0), None, margin).margin
     };
+    let harm = format!("{} {}", metric.harm_margin_name(), at(harmful));
     let conclusion = match evidence.classification {
         _ if evidence.is_shifted => {
-            format!("shifted, tolerated {}, harmful {}", allowed(tolerated), allowed(harmful))
+            format!("shifted, tolerated {}, {harm}", at(tolerated))
         }
-        Classification::Pass => format!("passes, accepted {}", allowed(accepted)),
-        Classification::Fail if metric.harmful.is_some() => {
-            format!("fails, harmful {}", allowed(harmful))
-        }
-        Classification::Fail => format!("fails, tolerated {}", allowed(tolerated)),
+        Classification::Pass => format!("passes, accepted {}", at(accepted)),
+        Classification::Fail => format!("fails, {harm}"),
         Classification::Inconclusive => {
-            format!(
-                "inconclusive, tolerated {}, accepted {}",
-                allowed(tolerated),
-                allowed(accepted)
-            )
+            format!("inconclusive, {harm}, accepted {}", at(accepted))
         }
         Classification::Insufficient if evidence.samples.fewest() >= metric.min_samples => {
             NOTHING_COMPARED.to_owned()
@@ -44,7 +38,7 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
     format!("{}: {}; {conclusion}", metric.name, observed(metric, evidence))
 }
 
-/// The harm that a metric shows, without statistics: `latency 48.6 % above stable (allowed +5.67 %)`, or
+/// The harm that a metric shows, without statistics: `latency 48.6 % above stable (tolerated +5.67 %)`, or
 /// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let Some(effect) = evidence.effect else { return metric.name.to_string() };
@@ -52,7 +46,7 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     if let (true, Some(basis)) = (effect.abs() <= harmful, beyond_the_mean(evidence)) {
         return format!("{}: {basis}", metric.name);
     }
-    let Comparison { difference, allowed, .. } =
+    let Comparison { difference, margin, .. } =
         Comparison::new(metric, evidence, effect, None, harmful);
     let size = difference.trim_start_matches(['+', '-']).replace(" pt", " points");
     let side = if effect < 0.0 { "below" } else { "above" };
@@ -66,7 +60,7 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
             grouped(counts.stable),
         ),
         MonitorKind::Pairs | MonitorKind::Shift | MonitorKind::Values(_) => {
-            format!(" (allowed {allowed})")
+            format!(" ({} {margin})", metric.harm_margin_name())
         }
     };
     format!("{} {size} {side} stable{behind}", metric.name)
@@ -101,8 +95,8 @@ pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
     format!(
         "{} {size}{amount} {side} stable (tolerated {}, harmful {})",
         metric.name,
-        it.allowed,
-        at(harmful).allowed
+        it.margin,
+        at(harmful).margin
     )
 }
 

@@ -115,6 +115,14 @@ fn agree(health: &Health, report: &Report, mode: Mode, accepts: bool) {
     if health.status == HealthStatus::Warning {
         assert!(!shifted.is_empty() && !accepts, "{report:#?}");
     }
+    if health.status == HealthStatus::Ok && mode.is_manual() {
+        let waiting = rows(|row| row.is_open());
+        assert!(waiting.is_empty() && report.missing.is_none(), "{report:#?}");
+    }
+    if !health.possible_harm.is_empty() && health.status == HealthStatus::InsufficientData {
+        assert!(why.contains("possibly by chance"), "{report:#?}");
+        assert!(!rows(|row| row.detail.as_deref() == Some("harm or chance")).is_empty());
+    }
     if health.status == HealthStatus::Ok {
         assert!(shifted.is_empty() || accepts, "{report:#?}");
         let awaited = rows(|row| row.role == Role::Guardrail && row.required);

@@ -257,6 +257,11 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
             .map(|row| row.metric.clone())
             .collect()
     };
+    let health = status.health.as_ref();
+    let reason = health.and_then(|health| health.reasons.first());
+    if let Some(reason) = reason.filter(|_| health.is_some_and(|it| !it.possible_harm.is_empty())) {
+        return (Condition::Holding, format!("{}.", capitalized(reason)));
+    }
     let lacking = of(|row| row.state == MetricState::Waiting && row.detail.is_some());
     if !lacking.is_empty() {
         return (Condition::Waiting, format!("Too few samples to judge {}.", list(&lacking)));
@@ -264,14 +269,13 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     if let Some(concern) = concern(status) {
         return (Condition::Holding, concern);
     }
-    let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
+    let forecast = health.and_then(|health| health.forecast.as_ref());
     let seconds = forecast.and_then(|it| it.forecast.verdict).and_then(|verdict| verdict.seconds);
     let undecided = of(|_| true);
     let when = match seconds {
         Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
         Some(_) | None => "no end in sight at the present difference".to_owned(),
     };
-    let reason = status.health.as_ref().and_then(|health| health.reasons.first());
     let why = match (undecided.is_empty(), status.traffic_percent, reason) {
         (false, _, _) => {
             format!("Not settled yet: {}; {when}.", list(&undecided))
@@ -307,9 +311,9 @@ fn concern(status: &Status) -> Option<String> {
 fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String {
     let failing = rows.iter().filter(|row| row.role.acts() && row.state == MetricState::Fail);
     let failing: Vec<String> = failing
-        .map(|row| match (&row.difference, &row.allowed) {
-            (Some(difference), Some(allowed)) => {
-                format!("{} {difference} (allowed {allowed})", row.metric)
+        .map(|row| match (&row.difference, &row.margin) {
+            (Some(difference), Some(margin)) => {
+                format!("{} {difference} ({margin})", row.metric)
             }
             (_, None) | (None, _) => match &row.detail {
                 Some(detail) => format!("{} ({detail})", row.metric),
@@ -327,7 +331,12 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
     sentence.unwrap_or_else(|| "The canary does harm.".to_owned())
 }
 
+/// The text with a capital at its start, unless it starts with a name such as `log_loss`.
 fn capitalized(text: &str) -> String {
+    let first = text.split([' ', ':', ';', ',']).next().unwrap_or_default();
+    if !first.chars().all(char::is_alphabetic) {
+        return text.to_owned();
+    }
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

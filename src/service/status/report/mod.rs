@@ -17,7 +17,7 @@ mod next;
 #[cfg(test)]
 mod agreement_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use condition::Condition;
 pub use effect::Effect;

@@ -13,6 +13,7 @@ use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
 use crate::service::status::plan::NextAction;
 use crate::service::status::plan::PlanStatus;
+use crate::text::durations::remaining;
 use crate::text::lists::list;
 
 /// What happens next, in a sentence.
@@ -20,7 +21,7 @@ pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> Stri
     match &status.rollout {
         None => idle(status, condition, times),
         Some(rollout) => match &rollout.plan {
-            None => by_hand(condition),
+            None => by_hand(rollout, condition),
             Some(plan) => by_plan(status, rollout, plan, times),
         },
     }
@@ -31,18 +32,19 @@ fn idle(status: &Status, condition: Condition, times: &Times) -> String {
     match (condition, cool_down) {
         (Condition::Monitoring, _) => "serin revert --reason TEXT undoes the promotion.".to_owned(),
         (_, Some(until)) => {
+            let rest = until.duration_since(times.now).try_into().unwrap_or_default();
             format!(
-                "serin deploy MODEL starts a rollout by hand; one by plan can start at {}, or now with \
-                 --override-quarantine --reason TEXT.",
-                times.time(until)
+                "serin deploy MODEL starts a rollout by hand; one by plan can start after the cool-down, which \
+                 has {} left, or now with --override-quarantine --reason TEXT.",
+                remaining(rest)
             )
         }
         (_, None) => "serin deploy MODEL starts a rollout.".to_owned(),
     }
 }
 
-fn by_hand(condition: Condition) -> String {
-    match condition {
+fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
+    let choice = match condition {
         Condition::Harm | Condition::BreakerOpen => "You decide: serin rollback.",
         Condition::Healthy | Condition::Warning => "You decide: serin promote, or serin rollback.",
         Condition::Paused => "You decide: serin resume, or serin rollback.",
@@ -55,10 +57,16 @@ fn by_hand(condition: Condition) -> String {
         | Condition::Waiting
         | Condition::Holding
         | Condition::AwaitingApproval => {
-            "You decide: serin promote once the guardrails pass, or serin rollback."
+            "You decide: serin promote once serin check says OK, or serin rollback."
         }
+    };
+    let is_urgent = matches!(condition, Condition::Harm | Condition::BreakerOpen);
+    match (rollout.remaining_bake_seconds, rollout.bake_seconds) {
+        (Some(rest), Some(bake)) if rest > 0.0 && !is_urgent => {
+            format!("{choice} Intended duration: {}, {} left.", duration(bake), duration(rest))
+        }
+        _ => choice.to_owned(),
     }
-    .to_owned()
 }
 
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
@@ -106,7 +114,7 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
                 Some(step) if step.weight.basis_points() < Weight::WHOLE => "if no guardrail fails",
                 Some(_) | None => "once every guardrail passes",
             };
-            format!("{step}{at} {condition}; 0 % as soon as harm is found.")
+            format!("{step}{at} {condition}; a rollback as soon as harm is found.")
         }
     }
 }
@@ -134,6 +142,7 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
     missing.extend(lacking);
     if let (Some(left), Some(bake)) = (rollout.remaining_bake_seconds, rollout.bake_seconds)
         && left > 0.0
+        && rollout.plan.is_some()
     {
         missing.push(format!("{} of this step's {}", duration(left), duration(bake)));
     }

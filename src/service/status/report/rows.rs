@@ -33,8 +33,12 @@ pub struct MetricRow {
     /// Its confidence interval in the same unit. Left out where it would seem to contradict the state,
     /// which rests on other statistics.
     pub interval: Option<String>,
-    /// The margin that the state rests on, in the same unit.
-    pub allowed: Option<String>,
+    /// The margin that the state rests on, by its name in the settings and in the same unit: `tolerated +5.67 %`.
+    pub margin: Option<String>,
+    /// The margin beyond which it fails, likewise.
+    pub harm_margin: Option<String>,
+    /// The margin within which it passes, likewise: `accepted +12 %`.
+    pub pass_margin: Option<String>,
     /// Samples of the canary.
     pub canary_samples: u64,
     /// Samples of stable.
@@ -50,6 +54,10 @@ pub(super) struct Known<'a> {
     pub(super) is_compared: bool,
     /// What the health check finds harmful in it.
     pub(super) harm: Option<&'a HarmAtOneLook>,
+    /// Whether the health check finds a difference in it that may be harm or chance.
+    pub(super) may_be_harm: bool,
+    /// Whether a person may promote on what is known of it.
+    pub(super) is_enough: bool,
     /// Whether a person has accepted a shift of the scores.
     pub(super) shift_accepted: bool,
 }
@@ -68,6 +76,8 @@ pub enum MetricState {
     Waiting,
     /// Between pass and fail, and the present effect leads to neither.
     Inconclusive,
+    /// Between pass and fail, and enough for a promotion by hand.
+    NoHarm,
     /// No data, and none is required.
     Off,
 }
@@ -81,6 +91,7 @@ impl MetricState {
             MetricState::Shifted => "shifted",
             MetricState::Waiting => "waiting",
             MetricState::Inconclusive => "inconclusive",
+            MetricState::NoHarm => "no harm",
             MetricState::Off => "off",
         }
     }
@@ -99,27 +110,39 @@ impl MetricRow {
             detail,
             difference: None,
             interval: None,
-            allowed: None,
+            margin: None,
+            harm_margin: None,
+            pass_margin: None,
             canary_samples: counts.canary,
             stable_samples: counts.stable,
         };
         if let (Some(harm), true) = (known.harm, evidence.classification != Classification::Fail) {
-            let numbers = harm.difference.zip(harm.allowed);
+            let numbers = harm.difference.zip(harm.margin);
             let it = numbers
                 .map(|(effect, margin)| Comparison::new(metric, evidence, effect, None, margin));
-            let (difference, allowed) = it.map(|it| (it.difference, it.allowed)).unzip();
-            return MetricRow { difference, allowed, ..row };
+            let (difference, margin) = it.map(|it| (it.difference, it.margin)).unzip();
+            let margin = margin.map(|margin| format!("{} {margin}", metric.harm_margin_name()));
+            return MetricRow { difference, margin, ..row };
         }
         let Some(effect) = evidence.effect else { return row };
         let margins = Margins::new(metric, evidence);
+        let named = |name: &str, margin: f64| {
+            let it = Comparison::new(metric, evidence, effect, None, margin);
+            format!("{name} {}", it.margin)
+        };
+        let harm_margin = named(metric.harm_margin_name(), margins.harmful);
+        let pass_margin = named("accepted", margins.accepted);
         let margin = match state {
-            MetricState::Fail => margins.harmful,
-            MetricState::Shifted => margins.tolerated,
+            MetricState::Fail => harm_margin.clone(),
+            MetricState::Shifted => named("tolerated", margins.tolerated),
             MetricState::Pass
             | MetricState::Waiting
             | MetricState::Inconclusive
-            | MetricState::Off => margins.accepted,
+            | MetricState::NoHarm
+            | MetricState::Off => pass_margin.clone(),
         };
+        let row =
+            MetricRow { harm_margin: Some(harm_margin), pass_margin: Some(pass_margin), ..row };
         let agrees = margins.agree(metric.harm, evidence, [effect; 2]);
         if state == MetricState::Fail && !agrees && metric.harmful.is_some() {
             return MetricRow { detail: sentences::beyond_the_mean(evidence), ..row };
@@ -131,11 +154,11 @@ impl MetricRow {
         }
         let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, evidence, *bounds);
         let interval = evidence.interval.filter(agrees);
-        let it = Comparison::new(metric, evidence, effect, interval, margin);
+        let it = Comparison::new(metric, evidence, effect, interval, margins.accepted);
         MetricRow {
             difference: Some(it.difference),
             interval: it.interval,
-            allowed: Some(it.allowed),
+            margin: Some(margin),
             ..row
         }
     }
@@ -153,7 +176,7 @@ fn state(
     evidence: &MetricEvidence,
     known: Known<'_>,
 ) -> (MetricState, Option<String>) {
-    let Known { forecast, is_compared, harm, shift_accepted } = known;
+    let Known { forecast, is_compared, harm, may_be_harm, is_enough, shift_accepted } = known;
     let counts = &evidence.samples;
     match evidence.classification {
         Classification::Fail => (MetricState::Fail, None),
@@ -162,6 +185,11 @@ fn state(
             (MetricState::Shifted, shift_accepted.then(|| "accepted".to_owned()))
         }
         Classification::Pass => (MetricState::Pass, None),
+        _ if may_be_harm => (MetricState::Waiting, Some("harm or chance".to_owned())),
+        Classification::Inconclusive if is_enough => (MetricState::NoHarm, None),
+        Classification::Insufficient if is_enough && metric.source.is_of_requests() => {
+            (MetricState::NoHarm, None)
+        }
         Classification::Inconclusive => match forecast.map(|it| it.outcome) {
             Some(Outcome::None) => (MetricState::Inconclusive, None),
             Some(Outcome::Pass | Outcome::Fail) | None => (MetricState::Waiting, None),

@@ -10,6 +10,7 @@ use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
 use crate::canary::JudgePolicy;
+use crate::canary::judge::verdict::Classification;
 use crate::service::status::Status;
 use crate::text::lists::list;
 
@@ -18,7 +19,7 @@ fn version(name: &str) -> Value {
 }
 
 /// A status without a canary, with these members in place of its own.
-fn status(changes: Value) -> Status {
+pub(crate) fn status(changes: Value) -> Status {
     let track = json!({
         "requests": 1000, "samples": 1000, "failures": 0, "failure_rate": 0.0,
         "failures_by_kind": crate::canary::observed::samples::Failures::default(),
@@ -48,7 +49,7 @@ fn merge(into: &mut Value, changes: Value) {
 }
 
 /// A rollout by hand at 10 %, in which latency is like this and failures pass.
-pub(super) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
+pub(crate) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Status {
     let metrics = JudgePolicy::default().metrics;
     let evidence = |metric: &str, classification: &str, effect: Option<f64>| {
         let seen = if classification == "insufficient" { 8 } else { 1200 };
@@ -115,12 +116,12 @@ fn plan(changes: Value) -> Value {
     json!({ "rollout": { "mode": "automatic", "plan": plan } })
 }
 
-fn ended(outcome: &str, reason: &str) -> Value {
+pub(crate) fn ended(outcome: &str, reason: &str) -> Value {
     json!({ "last_rollout": { "rollout": 3, "canary": version("model_v2"), "outcome": outcome,
                               "at": "2026-11-25T14:05:00Z", "reason": reason } })
 }
 
-pub(super) fn report(status: &Status) -> Report {
+pub(crate) fn report(status: &Status) -> Report {
     Report::new(status, &Times { zone: TimeZone::UTC, now: status.at })
 }
 
@@ -210,13 +211,13 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             Condition::Holding,
             "model_v2",
             "Not settled yet: latency; about 6 min more.",
-            "25 % at 14:10:00 UTC at the earliest if no guardrail fails; 0 % as soon as harm is found.",
+            "25 % at 14:10:00 UTC at the earliest if no guardrail fails; a rollback as soon as harm is found.",
         ),
         (
             rollout("fail", Some(0.004), json!({})),
             Condition::Harm,
             "model_v2",
-            "Latency +40.0 % (allowed +6 %) against model_v1.",
+            "Latency +40.0 % (tolerated +6 %) against model_v1.",
             "serin rollback",
         ),
         (
@@ -275,6 +276,38 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
 }
 
 #[test]
+fn by_hand_nothing_is_waited_for_once_a_promotion_would_be_accepted() {
+    let ok = json!({ "rollout": { "elapsed_seconds": 3.0, "bake_seconds": 3600.0,
+                                  "remaining_bake_seconds": 3597.0 },
+                     "health": { "status": "ok", "verdict": "promote", "p_value": 0.4 } });
+    let report = report(&rollout("inconclusive", Some(0.0003), ok));
+    assert_eq!((report.condition, &report.missing), (Condition::Healthy, &None), "{report:#?}");
+    assert_eq!(report.metrics[0].state, MetricState::NoHarm);
+    assert!(report.next.ends_with("Intended duration: 1 h, 1 h left."), "{report:#?}");
+}
+
+#[test]
+fn a_possible_shift_is_the_reason_to_wait() {
+    let reason = "shadow_score: shifted beyond the harmful margin, but possibly by chance";
+    let status = rollout(
+        "inconclusive",
+        Some(0.0003),
+        json!({ "health": { "reasons": [reason], "possible_harm": ["score"], "p_value": 0.4 } }),
+    );
+    let report = report(&status);
+    // A name stays as it is at the start of a sentence.
+    assert_eq!(report.why, Some(format!("{reason}.")));
+    let score = report.metrics.iter().find(|row| row.metric == "score").unwrap();
+    assert_eq!(score.state, MetricState::Pass, "the sequential judge knows better");
+    let mut status = status;
+    let judged = &mut status.health.as_mut().unwrap().sequential.as_mut().unwrap().metrics[2];
+    judged.classification = Classification::Inconclusive;
+    let report = super::tests::report(&status);
+    assert_eq!(report.metrics[2].detail.as_deref(), Some("harm or chance"));
+    assert_eq!(report.missing.as_deref(), Some("Waiting for score (harm or chance)."));
+}
+
+#[test]
 fn a_row_keeps_one_unit_and_its_interval_agrees_with_its_state() {
     let row =
         |latency: &str, effect| report(&rollout(latency, effect, json!({}))).metrics[0].clone();
@@ -282,7 +315,7 @@ fn a_row_keeps_one_unit_and_its_interval_agrees_with_its_state() {
     assert_eq!(waiting.state, MetricState::Waiting);
     assert_eq!(waiting.difference.as_deref(), Some("+6.0 %"));
     assert_eq!(waiting.interval.as_deref(), Some("-2.0 .. +14.0 %"));
-    assert_eq!(waiting.allowed.as_deref(), Some("+12 %"));
+    assert_eq!(waiting.margin.as_deref(), Some("accepted +12 %"));
     let pass = row("pass", Some(0.0006));
     assert_eq!(pass.interval, None, "an interval beyond the margin would contradict a pass");
     let pass = row("pass", Some(0.002));

@@ -10,6 +10,7 @@ use super::rows::Known;
 use super::rows::MetricRow;
 use super::words::Times;
 use crate::canary::Metric;
+use crate::canary::Verdict;
 use crate::service::status::overview::Status;
 
 /// The state of a rollout for people.
@@ -73,10 +74,15 @@ fn rows(status: &Status) -> Vec<MetricRow> {
             let mut forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
             let row = |(metric, evidence): (&Metric, _)| {
                 let mut harms = health.harm_at_one_look.iter();
+                // By hand the health check decides on what it has seen of the requests.
+                let is_looked_at = health.p_value.is_some() && metric.source.is_of_requests();
+                let is_decided = is_looked_at || health.verdict == Verdict::Promote;
                 let known = Known {
                     forecast: forecasts.next(),
                     is_compared,
                     harm: harms.find(|harm| harm.source == metric.source),
+                    may_be_harm: health.possible_harm.contains(&metric.source),
+                    is_enough: rollout.mode.is_manual() && is_decided,
                     shift_accepted: health.diagnostics.shift_accepted,
                 };
                 MetricRow::new(metric, evidence, known)
