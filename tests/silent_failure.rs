@@ -63,17 +63,24 @@ enum Canary {
     Constant,
     SwappedFeatures,
     OtherScale,
+    /// As many customers leave as stay: mean and spread of the scores are stable's.
+    InvertedBalancedLabels,
 }
 
-const WRONG: [Canary; 4] =
-    [Canary::InvertedLabels, Canary::Constant, Canary::SwappedFeatures, Canary::OtherScale];
+const WRONG: [Canary; 5] = [
+    Canary::InvertedLabels,
+    Canary::Constant,
+    Canary::SwappedFeatures,
+    Canary::OtherScale,
+    Canary::InvertedBalancedLabels,
+];
 
 const CUSTOMERS: usize = 4000;
 
 /// Requests in a second.
 const REQUESTS: u64 = 20;
 
-/// Stable's scores, and those of each canary in the order of the variants.
+/// Stable's scores, and those of each canary but the last in the order of the variants.
 static SCORES: LazyLock<(Vec<f64>, [Vec<f64>; 6])> = LazyLock::new(|| {
     let customers = churn(&Churn { rows: CUSTOMERS, ..Churn::v1(77) }).unwrap();
     let [(_, first), (_, second)] = train_default_models(&TrainingOptions::default()).unwrap();
@@ -107,6 +114,17 @@ static SCORES: LazyLock<(Vec<f64>, [Vec<f64>; 6])> = LazyLock::new(|| {
     (stable, canaries)
 });
 
+/// The scores of both versions for a customer.
+fn scores(canary: Canary, customer: usize) -> [f64; 2] {
+    let (stable, canaries) = &*SCORES;
+    let score = stable[customer];
+    match canaries.get(canary as usize) {
+        Some(scores) => [score, scores[customer]],
+        None if customer.is_multiple_of(2) => [score, 1.0 - score],
+        None => [1.0 - score, score],
+    }
+}
+
 /// The requests of a rollout, as the server records them.
 struct Traffic {
     canary: Canary,
@@ -123,11 +141,10 @@ impl Traffic {
     }
 
     fn requests(&mut self, count: u64, split: &Split, shadow: Weight) {
-        let (stable, canaries) = &*SCORES;
         for _ in 0..count {
             let customer = self.random.random_range(0..CUSTOMERS);
             let seconds = 0.001 * (1.0 + self.random.random::<f64>());
-            let scores = [stable[customer], canaries[self.canary as usize][customer]];
+            let scores = scores(self.canary, customer);
             let track = split.assign(self.number);
             self.number += 1;
             let answer = if track == Track::Canary { scores[1] } else { scores[0] };
@@ -195,7 +212,11 @@ fn deployed(policy: &Policy, now: Timestamp) -> State {
 
 fn policy(mode: Mode, shadow: bool, given: &JudgePolicyOverride) -> Policy {
     let mut plan = Template::Fast.plan();
-    plan.steps.iter_mut().skip(1).for_each(|step| step.bake = Some(Duration::from_secs(60)));
+    plan.steps.retain(|step| shadow || !step.weight.is_zero());
+    plan.steps
+        .iter_mut()
+        .filter(|step| !step.weight.is_zero())
+        .for_each(|step| step.bake = Some(Duration::from_secs(60)));
     let default = Policy::default();
     let pairs =
         if shadow { PairSource::InShadow { is_required: false } } else { PairSource::Never };
@@ -213,7 +234,7 @@ fn policy(mode: Mode, shadow: bool, given: &JudgePolicyOverride) -> Policy {
 
 /// The end of a rollout by plan.
 struct Life {
-    /// `None` if it is held.
+    /// `None` if it is held, or waits for approval.
     outcome: Option<Outcome>,
     /// How long the shadow lasted, if it ended.
     shadow_seconds: Option<u64>,
@@ -252,6 +273,11 @@ fn by_plan(canary: Canary, seed: u64, policy: &Policy, requests: u64) -> Life {
             }
             Action::HoldFor(concerns) => {
                 assert_eq!(concerns, [Concern::Shift]);
+                return Life { outcome: None, shadow_seconds, why };
+            }
+            Action::AwaitApproval => {
+                assert!(!rollout.policy.plan.has_shadow(), "{canary:?} {seed}: {why}");
+                let why = sentences::why_to_promote(&judgement);
                 return Life { outcome: None, shadow_seconds, why };
             }
             other => panic!("{other:?}"),
@@ -319,6 +345,21 @@ fn an_equal_and_a_retrained_model_are_promoted_by_plan_and_held_no_longer_than_t
 }
 
 #[test]
+fn no_model_is_promoted_by_a_plan_without_shadow_and_labels_unless_a_person_agrees() {
+    let policy = policy(Mode::Automatic, false, &JudgePolicyOverride::default());
+    for canary in WRONG.into_iter().chain([Canary::Equal]) {
+        for seed in 0..20 {
+            let life = by_plan(canary, seed, &policy, REQUESTS);
+            assert_ne!(life.outcome, Some(Outcome::Promoted), "{canary:?} {seed}: {}", life.why);
+            // Neither mean nor spread differs: what serin says is all that a person has.
+            if canary == Canary::InvertedBalancedLabels && life.outcome.is_none() {
+                assert!(life.why.ends_with("so wrong answers may be missed"), "{}", life.why);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_shadow_with_too_little_traffic_ends_after_two_minutes() {
     let policy = policy(Mode::Automatic, true, &JudgePolicyOverride::default());
     let mut policy = policy;
@@ -347,7 +388,7 @@ fn a_shadow_with_too_little_traffic_ends_after_two_minutes() {
 fn no_wrong_model_passes_by_hand() {
     for canary in WRONG {
         // Only pairs show that single answers differ where mean and spread are stable's.
-        let shadow = canary == Canary::SwappedFeatures;
+        let shadow = matches!(canary, Canary::SwappedFeatures | Canary::InvertedBalancedLabels);
         for seed in 0..20 {
             let judgement = by_hand(canary, seed, shadow, 600);
             let why = sentences::why(&judgement);

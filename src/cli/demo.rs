@@ -7,6 +7,7 @@ pub(crate) mod own_server;
 
 mod by_hand;
 mod by_plan;
+mod customers;
 mod in_shadow;
 mod story;
 mod wrong_labels;

@@ -11,6 +11,7 @@ use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 use crate::problem::refused;
+use crate::shadow::varied;
 
 /// Two short steps: some samples of each, and half a second.
 fn short_plan() -> Value {
@@ -18,6 +19,14 @@ fn short_plan() -> Value {
         "steps": [{ "weight": 20, "bake": "500ms" }, { "weight": 50, "bake": "500ms" }],
         "warm_up": "0s", "min_samples": 50, "look": "100ms", "deadline": "60s", "cool_down": "1h",
     })
+}
+
+/// The same after a shadow.
+fn plan_with_shadow() -> Value {
+    let mut plan = short_plan();
+    let steps = plan["steps"].as_array_mut().unwrap();
+    steps.insert(0, json!({ "weight": 0, "bake": "200ms" }));
+    plan
 }
 
 fn deploy(app: &TestApp, file: &str, plan: &Value) -> Value {
@@ -48,23 +57,72 @@ fn events(app: &TestApp) -> Vec<String> {
 #[test]
 fn an_equal_canary_advances_and_is_promoted() {
     let app = TestApp::spawn();
-    deploy(&app, "model_v2.bin", &short_plan());
+    let deployed = deploy(&app, "model_v2.bin", &plan_with_shadow());
+    assert!(!asks_for_approval(&deployed), "{deployed}");
     let status = app.status();
     assert_eq!(
         (&status["traffic_percent"], &status["rollout"]["mode"]),
-        (&json!(20.0), &json!("automatic"))
+        (&json!(0.0), &json!("automatic"))
     );
     assert_eq!(status["rollout"]["plan"]["position"], 1);
-    drive(&app, Duration::from_secs(50));
+    let start = Instant::now();
+    let mut customers = (0..).map(varied);
+    while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(50) {
+        for customer in customers.by_ref().take(50) {
+            app.post("/predict", &json!({ "features": customer })).done();
+        }
+    }
     let status = app.status();
     assert_eq!(status["stable"]["version"], "model_v2", "{status}");
-    assert_eq!(events(&app), ["initialized", "canary_deployed", "advanced", "promoted"]);
+    let advanced = "advanced";
+    assert_eq!(events(&app), ["initialized", "canary_deployed", advanced, advanced, "promoted"]);
     assert_eq!(status["last_rollout"]["outcome"], "promoted");
     let sentences: Vec<String> =
         app.history().iter().map(|entry| entry["sentence"].as_str().unwrap().to_owned()).collect();
-    assert!(sentences[1].ends_with("20 % of the traffic, plan 20 %, 50 %"), "{sentences:?}");
-    assert!(sentences[2].contains("step 1 completed after "), "{sentences:?}");
-    assert!(sentences[3].contains("is promoted by serin: every guardrail passes"), "{sentences:?}");
+    assert!(sentences[1].ends_with(", plan 0 %, 20 %, 50 %"), "{sentences:?}");
+    assert!(sentences[3].contains("step 2 completed after "), "{sentences:?}");
+    assert!(sentences[4].contains("is promoted by serin: every guardrail passes"), "{sentences:?}");
+    assert!(!sentences[4].contains("may be missed"), "{sentences:?}");
+}
+
+/// Whether the answer to a deployment says that the promotion will need approval.
+fn asks_for_approval(deployed: &Value) -> bool {
+    deployed["notes"].to_string().contains("serin asks for your approval before it promotes")
+}
+
+#[test]
+fn without_pairs_and_labels_a_plan_asks_a_person_before_it_promotes() {
+    let app = TestApp::spawn();
+    let deployed = deploy(&app, "model_v2.bin", &short_plan());
+    assert!(asks_for_approval(&deployed), "{deployed}");
+    let start = Instant::now();
+    while app.status()["state"] != "awaiting_approval" {
+        assert!(start.elapsed() < Duration::from_secs(50), "{}", app.status());
+        app.predict_times(50);
+    }
+    let events_before = ["initialized", "canary_deployed", "advanced", "approval_awaited"];
+    assert_eq!(events(&app), events_before);
+    let caveat =
+        "no answer was compared with stable's or with a label, so wrong answers may be missed";
+    let last = app.history().pop().unwrap();
+    assert!(last["sentence"].as_str().unwrap().ends_with(caveat), "{last}");
+    let report = &app.status()["report"];
+    let why = report["why"].as_str().unwrap();
+    assert!(why.starts_with("The step is over and every guardrail passes. No answer"), "{report}");
+    assert_eq!(app.predict_times(100), 50, "the canary keeps its share");
+    app.resume_canary().done();
+    drive(&app, Duration::from_secs(10));
+    assert_eq!(app.status()["stable"]["version"], "model_v2");
+    let last = app.history().pop().unwrap();
+    assert!(last["sentence"].as_str().unwrap().ends_with(caveat), "{last}");
+    // Who expects other answers is not asked.
+    let expected = json!({
+        "model_path": "model_v1.bin", "plan": short_plan(), "policy": { "expect_shift": true },
+    });
+    let deployed = app.deploy_canary_with(&expected).done();
+    assert!(!asks_for_approval(&deployed), "{deployed}");
+    drive(&app, Duration::from_secs(50));
+    assert_eq!(app.status()["stable"]["version"], "model_v1", "{}", app.status());
 }
 
 #[test]
@@ -165,7 +223,9 @@ fn a_step_without_an_end_waits_for_a_person() {
     let app = TestApp::spawn();
     let mut plan = short_plan();
     plan["steps"] = json!([{ "weight": 20 }, { "weight": 50, "bake": "200ms" }]);
-    let status = deploy(&app, "model_v2.bin", &plan);
+    let policy = json!({ "expect_shift": true });
+    let body = json!({ "model_path": "model_v2.bin", "plan": plan, "policy": policy });
+    let status = app.deploy_canary_with(&body).done();
     assert_eq!(status["state"], "running");
     let start = Instant::now();
     while app.status()["state"] != "awaiting_approval" {
@@ -272,7 +332,9 @@ fn a_step_in_which_nothing_is_judged_is_not_promoted() {
         "steps": [{ "weight": 50, "bake": "25s" }, { "weight": 60, "bake": "500ms" }],
         "warm_up": "0s", "min_samples": 20, "look": "100ms", "deadline": "120s",
     });
-    deploy(&app, "model_v2.bin", &plan);
+    let policy = json!({ "expect_shift": true });
+    let body = json!({ "model_path": "model_v2.bin", "plan": plan, "policy": policy });
+    app.deploy_canary_with(&body).done();
     let mut users = 0;
     while app.status()["health"]["verdict"] != "promote" {
         visits(&app, users..users + 100);

@@ -36,7 +36,8 @@ fn an_automatic_rollout_continues_after_each_crash() {
     let (mut seen, mut crashes): (Vec<Value>, u32) = (Vec::new(), 0);
     for (file, other) in [("model_v2.bin", "model_v1"), ("model_v1.bin", "model_v2")] {
         let caller = Caller::new(process.address(folder.path()));
-        let deploy = json!({ "model_path": file, "plan": plan() }).to_string();
+        let policy = json!({ "expect_shift": true });
+        let deploy = json!({ "model_path": file, "plan": plan(), "policy": policy }).to_string();
         assert!(caller.post("/admin/deploy-canary", &deploy).unwrap().done);
         loop {
             let address = process.address(folder.path());

@@ -20,6 +20,7 @@ use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::segments::SegmentHarm;
+use crate::canary::policy::source::Source;
 
 /// The evidence of the sequential judge. The conclusions follow from the numbers and the policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +116,20 @@ impl SequentialEvidence {
     /// The metrics of scores that differ by more than is tolerated, short of harm.
     pub fn shifted(&self) -> impl Iterator<Item = (&Metric, &MetricEvidence)> {
         self.metrics().filter(|(_, evidence)| evidence.is_shifted)
+    }
+
+    /// Whether scores are judged, but no answer was compared with stable's answer to the same request or with its label.
+    /// Mean and spread of the scores cannot show every wrong model: with balanced classes, inverted labels change neither.
+    pub fn lacks_compared_answers(&self) -> bool {
+        let acting = || self.metrics().filter(|(metric, _)| metric.role.acts());
+        let judges_scores = acting().any(|(metric, _)| metric.source == Source::Score);
+        let compares_answers =
+            |source: Source| source.is_of_labels() || (source.is_of_scores() && source.is_shadow());
+        let has_compared = acting().any(|(metric, evidence)| {
+            compares_answers(metric.source)
+                && evidence.classification != Classification::Insufficient
+        });
+        judges_scores && !has_compared
     }
 
     /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, and

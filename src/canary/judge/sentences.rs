@@ -105,6 +105,19 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
     }
 }
 
+/// What a person should know before a promotion if the evidence
+/// [lacks compared answers](SequentialEvidence::lacks_compared_answers).
+pub const WRONG_ANSWERS_MAY_BE_MISSED: &str =
+    "no answer was compared with stable's or with a label, so wrong answers may be missed";
+
+/// Why the judgement came to its verdict, and what a person should know before a promotion.
+pub fn why_to_promote(judgement: &Judgement) -> String {
+    let sequential = judgement.sequential.as_ref();
+    let is_lacking = sequential.is_some_and(SequentialEvidence::lacks_compared_answers);
+    let caveat = is_lacking.then(|| WRONG_ANSWERS_MAY_BE_MISSED.to_owned());
+    std::iter::once(why(judgement)).chain(caveat).collect::<Vec<_>>().join("; ")
+}
+
 const NO_EVIDENCE: &str = "the sequential judge has no evidence";
 
 /// The conclusion of the sequential judge.

@@ -211,6 +211,11 @@ impl Template {
 }
 
 impl Plan {
+    /// Whether any step shadows.
+    pub fn has_shadow(&self) -> bool {
+        self.steps.iter().any(|step| !step.shadow.is_zero())
+    }
+
     /// Whether its shadow may end without enough pairs.
     pub fn may_skip_shadow(&self) -> bool {
         self.steps.iter().any(|step| step.at_most.is_some())

@@ -134,7 +134,7 @@ impl Event {
                 )
             }
             Event::ApprovalAwaited { judgement } => {
-                let seen = sentences::why(judgement);
+                let seen = sentences::why_to_promote(judgement);
                 format!("rollout {} waits for approval: {seen}", judgement.rollout)
             }
             Event::Paused { rollout, cause: Cause::Person(None) } => {
@@ -165,7 +165,7 @@ impl Event {
                     (false, Mode::Automatic) => " by serin",
                 };
                 let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let seen = sentences::why(judgement);
+                let seen = sentences::why_to_promote(judgement);
                 format!("rollout {} is promoted{how}{why}: {seen}", judgement.rollout)
             }
             Event::RolledBack { rollout, cause, judgement, by, .. } => {

@@ -8,13 +8,14 @@
 //!   there is a new concern                    hold until resumed
 //!   the step is not complete                  wait, with what is missing
 //!   the step is complete                      advance
-//!   the last step is complete                 promote, after approval if the plan requires it
+//!   the last step is complete                 promote, after approval if it needs one
 //! ```
 //!
 //! A step is complete when its bake time is over, each track has enough samples *of this step*, no
-//! metric that acts has failed (and, before a promotion, some samples of this step were judged), and a person has approved it where the plan requires that. A shadow with a limit also
-//! ends at the limit. Otherwise missing data
-//! never passes or fails a step: it waits until the deadline. [`next_action`] only decides.
+//! metric that acts has failed (and, before a promotion, some samples of this step were judged), and a person has
+//! approved it where the plan requires that. A promotion also needs approval if no answer was compared with stable's
+//! or with a label. A shadow with a limit also ends at the limit. Otherwise missing data never passes or fails a step:
+//! it waits until the deadline. [`next_action`] only decides.
 
 use std::time::Duration;
 
@@ -118,7 +119,9 @@ pub fn next_action(
     if !missing.is_empty() {
         return Action::Wait(missing);
     }
-    let needs_a_person = rollout.bake().is_none() || (following.is_none() && plan.approval);
+    let needs_a_person = rollout.bake().is_none()
+        || (following.is_none() && plan.approval)
+        || (must_pass && lacks_compared_answers(rollout, judgement));
     if needs_a_person && !rollout.approved {
         return Action::AwaitApproval;
     }
@@ -126,6 +129,15 @@ pub fn next_action(
         Some(_) => Action::Advance,
         None => Action::Promote,
     }
+}
+
+/// Whether a person has to agree to the promotion because no answer was compared with stable's or with a label. Who has
+/// accepted a shift of the scores has agreed; at 100 % the question was asked before.
+pub fn lacks_compared_answers(rollout: &Rollout, judgement: &Judgement) -> bool {
+    let sequential = judgement.sequential.as_ref();
+    !rollout.accepts_shift()
+        && rollout.weight().basis_points() < Weight::WHOLE
+        && sequential.is_some_and(SequentialEvidence::lacks_compared_answers)
 }
 
 /// The action at the deadline. A rollout that is paused and forgotten ends after the same time again, so that

@@ -61,9 +61,10 @@ fn deployed(name: &str, plan: &Plan) -> Event {
     }
 }
 
-/// The default, and labels.
+/// The default without scores, and labels.
 static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
-    let given = toml::from_str("[[metrics]]\nname = \"brier\"").unwrap();
+    let given = "[[metrics]]\nname = \"brier\"\n[[metrics]]\nname = \"score\"\nrole = \"advisory\"";
+    let given = toml::from_str(given).unwrap();
     JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
 });
 
@@ -318,6 +319,33 @@ fn nothing_advances_while_it_is_warming_up() {
     let act = |second| word(next_action(&rollout, &judgement, &Observation::default(), at(second)));
     assert_eq!(act(89), "wait: 1s of the warm-up left");
     assert_eq!(act(90), "advance");
+}
+
+#[test]
+fn without_compared_answers_a_person_agrees_before_stable_is_gone() {
+    let judge = Policy::default().judge;
+    let act = |steps: Vec<PlannedStep>, position: usize, change: &dyn Fn(&mut Rollout)| {
+        let mut rollout = running(&Plan { steps, ..plan() });
+        rollout.position = position;
+        rollout.policy.weight = rollout.policy.plan.steps[position].weight;
+        change(&mut rollout);
+        let mut judgement = judged(&rollout, Verdict::Promote, 5000);
+        let sequential =
+            SequentialEvidence::new(&judge, &Monitors::new(&judge, &Default::default()));
+        judgement.sequential = Some(sequential);
+        word(next_action(&rollout, &judgement, &Observation::default(), at(300)))
+    };
+    let to_half = || vec![step(5.0, Some(60)), step(50.0, Some(120))];
+    let to_all = || vec![step(50.0, Some(60)), step(100.0, Some(120))];
+    assert_eq!(act(to_half(), 0, &|_| ()), "advance");
+    assert_eq!(act(to_half(), 1, &|_| ()), "awaitapproval");
+    assert_eq!(act(to_half(), 1, &|rollout| rollout.approved = true), "promote");
+    let accept = |rollout: &mut Rollout| rollout.concerns.extend([Concern::Shift]);
+    assert_eq!(act(to_half(), 1, &accept), "promote");
+    // At 100 % the question was asked before.
+    assert_eq!(act(to_all(), 0, &|_| ()), "awaitapproval");
+    assert_eq!(act(to_all(), 0, &|rollout| rollout.approved = true), "advance");
+    assert_eq!(act(to_all(), 1, &|_| ()), "promote");
 }
 
 #[path = "next_action_lives_tests.rs"]

@@ -57,9 +57,9 @@ pub fn error_spike(story: &mut Story) -> anyhow::Result<()> {
 /// # Errors
 /// When the server does not answer.
 pub fn slow_ramp(story: &mut Story) -> anyhow::Result<()> {
-    story.title("A healthy canary goes from 1 to 50 % and is promoted, by its plan");
+    story.title("A healthy canary goes from shadow to 50 % and is promoted, by its plan");
     let step = |weight: u32| json!({ "weight": weight, "bake": "1s" });
-    let steps = [1, 5, 25, 50].map(step);
+    let steps = [0, 1, 5, 25, 50].map(step);
     let plan = json!({ "steps": steps, "warm_up": "0s", "look": "200ms", "min_samples": 20 });
     deploy(story, &json!({ "plan": plan }))?;
     let met = story.traffic_until_decided(&[])?;

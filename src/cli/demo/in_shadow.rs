@@ -1,20 +1,12 @@
 //! Scenario of a canary with wrong scores that is found in shadow.
 
-use anyhow::Context;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_json::json;
 
+use super::customers::customers;
 use super::story::Story;
 use crate::canary::rollout::state::Outcome;
-use crate::model::Value as Sent;
-use crate::model::dataset::Column;
-use crate::model::training::synthetic::Churn;
-use crate::model::training::synthetic::churn;
-
-/// More requests than the rollback needs.
-const MAX_REQUESTS: usize = 4000;
 
 /// Requests between two looks.
 const BETWEEN_LOOKS: usize = 50;
@@ -73,20 +65,4 @@ pub fn silently_wrong(story: &mut Story) -> anyhow::Result<()> {
 #[derive(Deserialize)]
 struct Found {
     disagreements: Vec<IgnoredAny>,
-}
-
-/// Varied customers, so that the pairs differ.
-pub fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
-    let data = churn(&Churn { rows: MAX_REQUESTS, ..Churn::v1(11) })?;
-    let row = |row: usize| {
-        let of_row = |column: &Column| match column.value(row) {
-            Sent::Number(number) => json!(number),
-            Sent::Text(text) => json!(text),
-            Sent::Missing => Value::Null,
-        };
-        data.columns().iter().map(of_row).collect()
-    };
-    let rows: Vec<Vec<Value>> = (0..MAX_REQUESTS).map(row).collect();
-    rows.first().context("there are no customers")?;
-    Ok(rows)
 }

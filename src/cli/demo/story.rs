@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::json;
 
+use super::customers::customers;
 use crate::canary::Track;
 use crate::cli::remote::client::Client;
 use crate::cli::remote::history;
@@ -183,6 +184,8 @@ impl Story {
     pub fn traffic_until_decided(&self, regions: &[&str]) -> anyhow::Result<Met> {
         let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("  ▸ {msg}")?);
         let mut regions = regions.iter().cycle();
+        let customers = customers()?;
+        let mut customers = customers.iter().cycle();
         let first = self.status()?;
         let (began, mut predictions, mut failed, mut fallbacks) = (first.uptime_seconds, 0, 0, 0);
         let (mut shares, mut status): (Vec<f64>, Status) = (Vec::new(), first);
@@ -199,7 +202,7 @@ impl Story {
                 return Ok(Met { shares, predictions, failed, fallbacks, seconds, status });
             }
             for _ in 0..BETWEEN_LOOKS {
-                let mut body = json!({ "features": FEATURES });
+                let mut body = json!({ "features": customers.next() });
                 if let Some(region) = regions.next() {
                     body["segments"] = json!({ "region": region });
                 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::in_shadow::customers;
+use super::customers::customers;
 use super::story::Story;
 use crate::canary::rollout::state::Outcome;
 use crate::model::dataset::Dataset;

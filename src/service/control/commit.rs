@@ -13,8 +13,11 @@ use super::ledger::Ledger;
 use super::ledger::PendingRollback;
 use super::registry::Candidate;
 use crate::canary::Event;
+use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::Source;
 use crate::canary::rollout::apply::SamplesEffect;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
@@ -191,6 +194,7 @@ impl Control {
                 CanarySlot::new(rollout, canary, &stable, slowdown, keys, breaker, before);
             if before.is_none() {
                 slot.warnings.extend(self.judge.lock().few_users(rollout, &old, now));
+                slot.warnings.extend(no_shadow(rollout));
             }
             Some(slot)
         });
@@ -223,4 +227,18 @@ impl Control {
             tracing::warn!(%cause, "unused artifacts are still in the store");
         }
     }
+}
+
+/// What a plan without a shadow leads to: nothing but labels would show wrong answers whose scores look as usual.
+fn no_shadow(rollout: &Rollout) -> Option<String> {
+    let policy = &rollout.policy;
+    let judges_scores = |metric: &Metric| metric.role.acts() && metric.source == Source::Score;
+    let is_unseen = !policy.mode.is_manual()
+        && !policy.plan.has_shadow()
+        && policy.judge.metrics.iter().any(judges_scores);
+    is_unseen.then(|| {
+        "The plan has no step in shadow: unless labels are reported, serin asks for your approval before it promotes; \
+         begin with a step such as 0%:10m to avoid that."
+            .to_owned()
+    })
 }

@@ -12,6 +12,7 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::plan::Plan;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::rollout::next_action::Action;
+use crate::canary::rollout::next_action::lacks_compared_answers;
 
 /// The plan of a rollout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct PlanStatus {
     pub deadline_at: Option<Timestamp>,
     /// When the warm-up ends, before which nothing is judged.
     pub warm_up_until: Timestamp,
+    /// Whether no answer was compared with stable's or with a label, so that the promotion needs approval even if the
+    /// plan asks for none.
+    pub lacks_compared_answers: bool,
     /// What it does now.
     pub next: NextAction,
     /// What it waits for, or why it does that.
@@ -78,6 +82,7 @@ impl PlanStatus {
             position: rollout.position + 1,
             deadline_at: rollout.deadline_at,
             warm_up_until: rollout.warm_until(),
+            lacks_compared_answers: lacks_compared_answers(rollout, judgement),
             next,
             reasons,
         })

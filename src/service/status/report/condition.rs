@@ -8,6 +8,7 @@ use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
 use crate::canary::judge::coverage::Coverage;
+use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
@@ -175,10 +176,14 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
         }
         RolloutState::AwaitingApproval => {
             let why = match rows.iter().any(MetricRow::is_open) {
-                true => "The step is over; not every guardrail passes yet.",
-                false => "The step is over and every guardrail passes.",
+                true => "The step is over; not every guardrail passes yet".to_owned(),
+                false => "The step is over and every guardrail passes".to_owned(),
             };
-            return (Condition::AwaitingApproval, why.to_owned());
+            let caveat = plan.filter(|plan| plan.lacks_compared_answers);
+            let caveat = caveat.map_or_else(String::new, |_| {
+                format!(" {}.", capitalized(sentences::WRONG_ANSWERS_MAY_BE_MISSED))
+            });
+            return (Condition::AwaitingApproval, format!("{why}.{caveat}"));
         }
         RolloutState::Running | RolloutState::Idle => {}
     }

@@ -90,7 +90,9 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
         plan.plan.steps.iter().find(|step| step.weight.percent() > status.traffic_percent);
     let step = match following {
         Some(step) => step.weight.to_string(),
-        None if plan.plan.approval => "your approval, then promotion".to_owned(),
+        None if plan.plan.approval || plan.lacks_compared_answers => {
+            "your approval, then promotion".to_owned()
+        }
         None => "promotion".to_owned(),
     };
     match plan.next {

@@ -108,6 +108,7 @@ fn plan(changes: Value) -> Value {
     let mut plan = json!({
         "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1088,
         "warm_up_until": "2026-11-25T14:00:00Z", "at_deadline": "roll_back", "approval": false,
+        "lacks_compared_answers": false,
         "next": "wait", "reasons": [],
         "steps": [{ "weight": 1, "bake": "10m" }, { "weight": 10, "bake": "10m" },
                   { "weight": 25, "bake": "10m" }],
@@ -233,6 +234,29 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             "model_v2",
             "every guardrail passes",
             "You decide",
+        ),
+        (
+            rollout("pass", Some(0.0), {
+                let mut waiting = plan(json!({ "lacks_compared_answers": true }));
+                merge(&mut waiting, json!({ "state": "awaiting_approval" }));
+                waiting
+            }),
+            Condition::AwaitingApproval,
+            "model_v2",
+            "every guardrail passes. No answer was compared with stable's or with a label",
+            "You decide",
+        ),
+        (
+            rollout("pass", Some(0.0), {
+                let last = json!({ "traffic_percent": 25.0 });
+                let mut all = plan(json!({ "position": 3, "lacks_compared_answers": true }));
+                merge(&mut all, last);
+                all
+            }),
+            Condition::Healthy,
+            "model_v2",
+            "not checked: labels (none)",
+            "your approval, then promotion at 14:10:00 UTC",
         ),
         (
             rollout(

@@ -1,0 +1,29 @@
+//! Customers of the scenarios.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::model::Value as Sent;
+use crate::model::dataset::Column;
+use crate::model::training::synthetic::Churn;
+use crate::model::training::synthetic::churn;
+
+/// More than the decisions of a scenario need.
+const CUSTOMERS: usize = 4000;
+
+/// Feature rows of varied customers, at least one, so that both versions' answers differ from row to row.
+///
+/// # Errors
+/// Never with these numbers.
+pub fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
+    let data = churn(&Churn { rows: CUSTOMERS, ..Churn::v1(11) })?;
+    let row = |row: usize| {
+        let of_row = |column: &Column| match column.value(row) {
+            Sent::Number(number) => json!(number),
+            Sent::Text(text) => json!(text),
+            Sent::Missing => Value::Null,
+        };
+        data.columns().iter().map(of_row).collect()
+    };
+    Ok((0..CUSTOMERS).map(row).collect())
+}
