@@ -203,7 +203,12 @@ fn a_path_may_be_a_file_name_or_a_path_inside_the_folder() {
     fs::create_dir(app.models().join("archive")).unwrap();
     fs::copy(app.models().join("model_v2.bin"), app.models().join("archive/old.bin")).unwrap();
     symlink("model_v2.bin", app.models().join("latest.bin")).unwrap();
+    // As typed in a folder around the models folder.
+    let above = app.models().parent().unwrap().file_name().unwrap().to_owned();
+    let typed = |path: &str| format!("{}/models/{path}", above.to_str().unwrap());
     for (path, name) in [
+        (&*typed("model_v2.bin"), "model_v2"),
+        (&*format!("./{}", typed("archive/old.bin")), "archive/old"),
         ("model_v2.bin", "model_v2"),
         ("models/model_v2.bin", "model_v2"),
         ("./model_v2.bin", "model_v2"),
@@ -216,5 +221,21 @@ fn a_path_may_be_a_file_name_or_a_path_inside_the_folder() {
         let status = app.deploy_canary_with(&json!({ "model_path": path })).done();
         assert_eq!(status["canary"]["version"], name, "{path}");
         app.rollback_canary().done();
+    }
+}
+
+#[test]
+fn the_end_of_the_path_of_the_folder_leads_nowhere_else() {
+    let app = TestApp::spawn();
+    let parent = app.models().parent().unwrap().to_owned();
+    fs::copy(app.models().join("model_v2.bin"), parent.join("outer.bin")).unwrap();
+    let above = parent.file_name().unwrap().to_str().unwrap();
+    for (path, status, code) in [
+        (format!("{above}/outer.bin"), 404, "no_such_model"),
+        (format!("{above}/models/../outer.bin"), 422, "path_outside"),
+        (format!("{above}/models"), 404, "no_such_model"),
+        (format!("other/{above}/models/model_v2.bin"), 404, "no_such_model"),
+    ] {
+        deploy_is_refused(&app, &path, refused(status, code, &[]));
     }
 }

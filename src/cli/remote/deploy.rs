@@ -20,7 +20,7 @@ use crate::service::status::report::words::duration;
 /// The flags of `serin deploy`.
 #[derive(Args, Debug)]
 pub struct DeployArgs {
-    /// Model file in the server's models folder
+    /// Model file in the server's models folder: its name, or a path that leads there
     model: String,
     /// Share of traffic, in percent
     #[arg(long, value_name = "PERCENT", value_parser = finite)]

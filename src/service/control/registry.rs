@@ -146,7 +146,7 @@ impl Registry {
     }
 
     /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, at such a path with
-    /// the folder's own name in front, or at an absolute path into the folder.
+    /// the end of the folder's own path in front, or at an absolute path into the folder.
     ///
     /// # Errors
     /// When the path leaves the folder, does not exist, or is not a model.
@@ -205,8 +205,8 @@ impl Registry {
         Listed { file: relative.display().to_string(), version, card, error }
     }
 
-    /// The requested path relative to the folder, and where it leads: first as given, then without the
-    /// folder's own name in front.
+    /// The requested path relative to the folder, and where it leads: first as given, then without the end of the
+    /// folder's own path in front, the longest one first.
     fn find(&self, requested: &str) -> Result<(PathBuf, PathBuf), RegistryError> {
         // With its links followed, and as it was given.
         let folders = [self.folder.canonicalize(), std::path::absolute(&self.folder)];
@@ -218,15 +218,20 @@ impl Registry {
             Err(error @ RegistryError::NotFound { .. }) => error,
             outcome => return outcome.map(|path| (literal, path)),
         };
-        // "models/model_v2.bin" and the folder's real name in front mean the same.
-        let own = self.folder.file_name().unwrap_or_default();
-        let rest = literal.strip_prefix("models").or_else(|_| literal.strip_prefix(own));
-        match rest {
-            Ok(rest) if rest.components().next().is_some() => {
-                self.resolve(requested, rest).map(|path| (rest.to_owned(), path))
+        // As typed where the server was started with --models churn/models: "churn/models/model_v2.bin". And
+        // "models/model_v2.bin", whatever the folder is called.
+        let ends = folders.iter().flatten().flat_map(|folder| ends(folder));
+        for end in ends.chain([PathBuf::from("models")]) {
+            let Ok(rest) = literal.strip_prefix(&end) else { continue };
+            if rest.as_os_str().is_empty() {
+                continue;
             }
-            Ok(_) | Err(_) => Err(not_found),
+            match self.resolve(requested, rest) {
+                Err(RegistryError::NotFound { .. }) => {}
+                outcome => return outcome.map(|path| (rest.to_owned(), path)),
+            }
         }
+        Err(not_found)
     }
 
     /// The resolved path, links followed; never outside the folder.
@@ -331,6 +336,13 @@ fn inside(requested: &str, within: &str) -> Result<PathBuf, RegistryError> {
         }
     }
     Ok(relative)
+}
+
+/// The ends of a path, the longest first: `a/b/c`, `b/c`, `c`.
+fn ends(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let names = path.components().filter(|part| matches!(part, Component::Normal(_)));
+    let names: Vec<Component<'_>> = names.collect();
+    (0..names.len()).map(move |from| names[from..].iter().collect())
 }
 
 fn version_name(relative: &Path) -> String {
