@@ -39,7 +39,9 @@ fn examples(command: &str) -> &'static [&'static str] {
         "promote" => &["serin promote --force --reason \"expected change of scores\""],
         "replay" => &["serin replay --tolerated 5%"],
         "config show" => &["serin config show --bake 10m"],
-        "config check" => &["serin config check serin.toml"],
+        "config check" => {
+            &["serin config check serin.toml", "serin config check --config serin.toml"]
+        }
         _ => &[],
     }
 }

@@ -141,3 +141,27 @@ fn the_paths_of_webhooks_are_not_shown_and_nested_values_have_their_origin() {
         assert!(!error.contains("hidden"), "{error}");
     }
 }
+
+#[test]
+fn the_file_to_check_may_be_named_as_other_commands_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other.toml"), "bake = \"soon\"\n").unwrap();
+    let check = |args: &[&str], variable: &str| {
+        let mut command = serin(folder.path());
+        command.args(["config", "check"]).args(args).env("SERIN_CONFIG", variable);
+        command.stdout(Stdio::piped()).output().unwrap()
+    };
+    for (args, variable) in [
+        (&["other.toml"][..], ""),
+        (&["--config", "other.toml"], ""),
+        (&[], "other.toml"),
+        (&["other.toml"], "absent.toml"),
+    ] {
+        let output = check(args, variable);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text(&output).ends_with("other.toml: 1 problem\n"), "{}", text(&output));
+    }
+    let twice = check(&["other.toml", "--config", "other.toml"], "");
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("named twice"));
+}

@@ -84,6 +84,20 @@ fn every_verdict_is_recomputed_with_and_without_a_running_server() {
         let shown = replay(database, &[]);
         let text = String::from_utf8(shown.stdout).unwrap();
         assert!(text.contains("4 verdicts recomputed: all equal to the journal"), "{text}");
+        let store = format!("sqlite:{}", database.display());
+        assert_eq!(all["store"], store);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<&str>>().join(" ");
+        assert!(words(&text).starts_with(&format!("From the store {store}. rollout 1")), "{text}");
+        let with_a_server = serin(database.parent().unwrap())
+            .args(["replay", "--store", &store, "--tolerated", "5%"])
+            .env("SERIN_URL", "http://127.0.0.1:1")
+            .stdout(Stdio::piped())
+            .output()
+            .unwrap();
+        let text = words(&String::from_utf8(with_a_server.stdout).unwrap());
+        let said = format!("From the store {store}, not the server at SERIN_URL;");
+        let error = String::from_utf8_lossy(&with_a_server.stderr);
+        assert!(text.starts_with(&said), "{text}{error}");
     };
     check(&app.database());
     let setup = app.stop();

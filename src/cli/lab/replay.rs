@@ -42,6 +42,8 @@ pub struct ReplayArgs {
 /// The result of all recomputations.
 #[derive(Serialize)]
 struct Summary {
+    /// What was read.
+    store: String,
     verdicts: Vec<Recomputed>,
     equal: usize,
     differ: usize,
@@ -67,14 +69,25 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             bail!("--rollout: {rollout} is not in the journal; use 1 to {last}");
         }
     }
+    if !args.json {
+        outln!("{}\n", show::wrapped(&source(&location), ""));
+    }
     if args.what_if.is_given() {
         let record = rollouts.last().context("the journal has no rollouts")?;
         return what_if::run(&args.what_if, &*store, record, args.json);
     }
-    recompute(&*store, &rollouts, args.json)
+    recompute(&location, &*store, &rollouts, args.json)
+}
+
+/// What is read. Other commands ask the server at `SERIN_URL`.
+fn source(store: &Location) -> String {
+    let is_set = std::env::var_os("SERIN_URL").is_some_and(|url| !url.is_empty());
+    let but = if is_set { ", not the server at SERIN_URL; another one with --store" } else { "" };
+    format!("From the store {}{but}.", show::plain(&store.to_string()))
 }
 
 fn recompute(
+    location: &Location,
     store: &dyn Store,
     rollouts: &[RolloutRecord],
     is_json: bool,
@@ -89,6 +102,7 @@ fn recompute(
     }
     let count = |outcome| verdicts.iter().filter(|one| one.outcome == outcome).count();
     let summary = Summary {
+        store: location.to_string(),
         equal: count(Outcome::Equal),
         differ: count(Outcome::Differs),
         not_kept: count(Outcome::NotKept),

@@ -1,9 +1,11 @@
 //! `serin config`: shows the effective settings, or checks a settings file.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use anyhow::bail;
 use clap::Args;
 use clap::Subcommand;
 use serde_json::Value;
@@ -51,12 +53,29 @@ struct ShowArgs {
 /// The flags of `serin config check`.
 #[derive(Args, Debug)]
 struct CheckArgs {
-    /// Settings file
-    #[arg(value_name = "FILE", default_value = DEFAULT_FILE)]
-    file: PathBuf,
+    /// Settings file [default: that of --config, or serin.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Settings file, as serin serve takes it
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+impl CheckArgs {
+    /// The file to check. A named one is preferred to that of the environment.
+    fn file(&self) -> anyhow::Result<&Path> {
+        let from_environment = std::env::var_os("SERIN_CONFIG");
+        match (&self.file, &self.config) {
+            (Some(_), Some(config)) if from_environment.as_deref() != Some(config.as_os_str()) => {
+                bail!("--config: the settings file is named twice; name it once")
+            }
+            (Some(file), _) | (None, Some(file)) => Ok(file),
+            (None, None) => Ok(Path::new(DEFAULT_FILE)),
+        }
+    }
 }
 
 /// Shows or checks.
@@ -163,8 +182,9 @@ fn leaves(value: &Value, path: &str) -> Vec<String> {
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let mistakes = Layers::new(Flags::default(), Some(&args.file))?.mistakes();
-    let file = args.file.display();
+    let file = args.file()?;
+    let mistakes = Layers::new(Flags::default(), Some(file))?.mistakes();
+    let file = file.display();
     if args.json {
         show::json(&json!({ "problems": mistakes }))?;
     } else {
