@@ -1,6 +1,5 @@
 //! Runs a command and chooses the exit code.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serin::cli::Cli;
@@ -15,8 +14,7 @@ fn main() -> ExitCode {
     match Cli::from_process().run() {
         Ok(code) => code,
         Err(error) => {
-            // There is nowhere left to report an error of standard error.
-            let _ = writeln!(anstream::stderr(), "serin: {error:#}");
+            Cli::report(&error);
             ExitCode::from(USAGE_ERROR)
         }
     }

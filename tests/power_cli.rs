@@ -81,3 +81,23 @@ fn contradicting_flags_are_usage_errors() {
         assert!(error.contains(named), "{flags:?}: {error}");
     }
 }
+
+#[test]
+fn the_answer_fits_eighty_columns() {
+    for flags in [
+        &["--difference-ms", "10", "--std-ms", "15"][..],
+        &["--margin", "5", "--std-ms", "15", "--traffic", "0.5"],
+        &["--error-rate", "1%", "--canary-error-rate", "1.01%", "--traffic", "2.5"],
+        &["--error-rate", "1%", "--margin", "0.25%"],
+    ] {
+        let said = text(&serin(flags));
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    }
+}
+
+#[test]
+fn a_margin_below_the_slowdown_is_refused_with_the_flag_to_leave_out() {
+    let refused = serin(&["--difference-ms", "10", "--std-ms", "15", "--margin", "5"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("leave out --difference-ms"), "{said}");
+}

@@ -111,6 +111,11 @@ impl Cli {
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
+    /// Prints the error that a command ended with.
+    pub fn report(error: &anyhow::Error) {
+        show::error(&format!("{error:#}"));
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::io::IsTerminal as _;
 use std::io::Write as _;
 use std::process;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
+use comfy_table::ContentArrangement;
 use comfy_table::Table;
 use comfy_table::presets;
 use serde::Serialize;
@@ -83,13 +85,23 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A table as lines: names on the left, numbers aligned on the right.
+/// A table as lines: names on the left, numbers aligned on the right. Cells that do not fit are broken into lines.
 pub fn aligned<'h>(
+    header: impl IntoIterator<Item = &'h str>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
+) -> Vec<String> {
+    aligned_within(width() - 2, header, rows)
+}
+
+fn aligned_within<'h>(
+    width: usize,
     header: impl IntoIterator<Item = &'h str>,
     rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
 ) -> Vec<String> {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     table.set_header(header);
     table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
@@ -105,12 +117,66 @@ pub fn width() -> usize {
 
 /// A text broken into lines with this indent.
 pub fn wrapped(text: &str, indent: &str) -> String {
-    let options =
-        textwrap::Options::new(width() - 2).initial_indent(indent).subsequent_indent(indent);
-    textwrap::fill(text, options)
+    textwrap::fill(text, lines_of(width() - 2).initial_indent(indent).subsequent_indent(indent))
+}
+
+/// A text behind its name, broken into lines below its beginning.
+pub fn hanging(name: &str, text: &str) -> String {
+    let indent = " ".repeat(textwrap::core::display_width(name));
+    textwrap::fill(text, lines_of(width() - 2).initial_indent(name).subsequent_indent(&indent))
+}
+
+/// Lines of this width, in which no flag is broken at its hyphens.
+fn lines_of(width: usize) -> textwrap::Options<'static> {
+    textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
+/// Prints on standard error why a command did not do what it was asked; on a terminal in lines that fit.
+pub fn error(text: &str) {
+    let stderr = io::stderr();
+    let width = stderr.is_terminal().then(width);
+    // There is nowhere left to report an error of standard error.
+    let _ = writeln!(anstream::stderr(), "{}", error_lines(text, width));
+}
+
+/// The text of an error, in lines of at most this width. Paths and digests stay whole, so that they can be copied.
+fn error_lines(text: &str, width: Option<usize>) -> String {
+    let text = format!("serin: {text}");
+    match width {
+        Some(width) => textwrap::fill(&text, lines_of(width).break_words(false)),
+        None => text,
+    }
 }
 
 /// A text from outside with its control characters escaped, so that it cannot move the cursor.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if is_one_line(text) { text.into() } else { text.escape_debug().to_string().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_breaks_its_cells_and_another_one_stays() {
+        let wide = ["a".repeat(50), "b".repeat(50), "4.5".to_owned()];
+        let lines = aligned_within(78, ["", "one/long/path.bin", "n"], [wide.clone()]);
+        assert!(lines.iter().all(|line| line.chars().count() <= 78), "{lines:?}");
+        let count =
+            |c: char| lines.iter().flat_map(|line| line.chars()).filter(|one| *one == c).count();
+        assert_eq!((count('b') >= 50, lines.join("").contains("4.5")), (true, true), "{lines:?}");
+        assert_eq!(aligned_within(120, ["", "one/long/path.bin", "n"], [wide]).len(), 2);
+    }
+
+    #[test]
+    fn an_error_is_wrapped_on_a_terminal_alone() {
+        let long =
+            format!("rows.csv: use --missing-only to change it, {}.", "or drop it ".repeat(12));
+        let lines = error_lines(&long, Some(80));
+        assert!(lines.lines().count() > 1 && lines.lines().all(|line| line.len() <= 80), "{lines}");
+        assert!(error_lines(&long, Some(29)).contains("--missing-only"));
+        let path = format!("{} cannot be read", "long/".repeat(40));
+        assert!(error_lines(&path, Some(80)).contains(&"long/".repeat(40)));
+        assert_eq!(error_lines(&long, None), format!("serin: {long}"));
+    }
 }

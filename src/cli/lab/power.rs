@@ -118,19 +118,22 @@ pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
         Plan::Latency(_) => "samples",
         Plan::Failures(_) => "requests",
     };
-    outln!("{question} with probability {} at level {}:", exact(args.power), exact(args.alpha));
-    outln!(
-        "  equal groups   {} {unit} each (power {:.1} %)",
+    let [power, alpha] = [args.power, args.alpha].map(exact);
+    let question = format!("{question} with probability {power} at level {alpha}:");
+    outln!("{}", show::wrapped(&question, ""));
+    let groups = format!(
+        "{} {unit} each (power {:.1} %)",
         show::styled(show::STRONG, equal.canary_ceil),
         equal.achieved_power * 100.0,
     );
-    outln!(
-        "  {:<14} {} canary + {} stable {unit} (power {:.1} %), about {requests} requests in total",
-        format!("{weight} canary"),
+    outln!("{}", show::hanging("  equal groups   ", &groups));
+    let groups = format!(
+        "{} canary + {} stable {unit} (power {:.1} %), about {requests} requests in total",
         show::styled(show::STRONG, split.canary_ceil),
         show::styled(show::STRONG, split.stable_ceil),
         split.achieved_power * 100.0,
     );
+    outln!("{}", show::hanging(&format!("  {:<14} ", format!("{weight} canary")), &groups));
     let needed = HealthPolicy::default().min_samples;
     if matches!(plan, Plan::Latency(_)) && split.canary_ceil.min(split.stable_ceil) < needed {
         outln!("  The health check needs {needed} samples of each track in any case.");
@@ -166,8 +169,9 @@ impl PowerArgs {
                 let slowdown = self.difference_ms.unwrap_or(0.0);
                 let [shown, real] = [margin, slowdown].map(exact);
                 if slowdown >= margin {
+                    let flag = self.difference_ms.map_or("", |_| ", or leave out --difference-ms");
                     bail!(
-                        "--margin: {shown} is out of range; use more than the real slowdown of {real} ms"
+                        "--margin: {shown} is out of range; use more than the real slowdown of {real} ms{flag}"
                     );
                 }
                 let question = format!(

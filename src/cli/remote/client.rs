@@ -13,6 +13,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Uri;
 
+use crate::cli::show;
 use crate::http::problem::ProblemBody;
 use crate::service::notify::target::is_loopback;
 use crate::service::status::report::words::Times;
@@ -164,8 +165,8 @@ impl ServerArgs {
     pub fn client(&self) -> Client {
         let client = Client::new(&self.url, self.admin_token.as_deref());
         if client.exposes_token() {
-            anstream::eprintln!(
-                "serin: warning: http does not encrypt the admin token; use an https URL, or a tunnel to the server"
+            show::error(
+                "warning: http does not encrypt the admin token; use an https URL, or a tunnel to the server",
             );
         }
         client

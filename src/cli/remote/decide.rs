@@ -10,6 +10,7 @@ use super::client::ServerArgs;
 use super::status;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
+use crate::cli::show;
 
 /// The flags of `serin promote`.
 #[derive(Args, Debug)]
@@ -67,7 +68,7 @@ pub fn promote(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     if let Some(code) = refused {
-        anstream::eprintln!("serin: not promoted: {}", reply.refusal());
+        show::error(&format!("not promoted: {}", reply.refusal()));
         return Ok(ExitCode::from(code));
     }
     status::print_effect(reply, &args.server)

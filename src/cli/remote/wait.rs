@@ -56,7 +56,7 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
         }
         let left = timeout.map(|timeout| timeout.saturating_sub(clock.steady()));
         if left.is_some_and(|left| left.is_zero()) {
-            anstream::eprintln!("serin: the rollout has not ended yet: {}", report.headline);
+            show::error(&format!("the rollout has not ended yet: {}", report.headline));
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
         std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
@@ -74,7 +74,7 @@ fn ended(
     let last = status.last_rollout.as_ref();
     let last = last.context("no rollout was started yet; start one with serin deploy")?;
     if let Some(id) = rollout.filter(|id| *id != last.rollout) {
-        anstream::eprintln!("serin: rollout {id} ended, and others followed; see serin history");
+        show::error(&format!("rollout {id} ended, and others followed; see serin history"));
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
     if json {

@@ -178,7 +178,7 @@ pub fn run(
     let (was, would) = match courses {
         Ok(courses) => courses,
         Err(cause @ ReplayError::NotKept { .. }) => {
-            anstream::eprintln!("serin: {cause}; {NEEDS_ALL}");
+            show::error(&format!("{cause}; {NEEDS_ALL}"));
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
         Err(cause) => return Err(cause.into()),
@@ -189,10 +189,10 @@ pub fn run(
         .map(|sequential| sequential.conclusion.ticks)
         .max();
     if let Some(ticks) = ticks.filter(|ticks| *ticks > was.ticks) {
-        anstream::eprintln!(
-            "serin: a verdict of rollout {rollout} was given after {ticks} ticks, but only {} are stored; {NEEDS_ALL}",
+        show::error(&format!(
+            "a verdict of rollout {rollout} was given after {ticks} ticks, but only {} are stored; {NEEDS_ALL}",
             was.ticks,
-        );
+        ));
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
     let history = History::new(record.entries.clone());
