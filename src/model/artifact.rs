@@ -25,10 +25,10 @@ use std::sync::Arc;
 pub use self::error::ArtifactError;
 use super::Model;
 use super::artifact::card::Card;
+use super::artifact::codec::Decoded;
 use super::artifact::codec::Payload;
 use super::artifact::codec::Probe;
 use super::artifact::digest::Digest;
-use super::artifact::limits::FORMAT_VERSION;
 use super::artifact::limits::MAX_ARTIFACT_BYTES;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
@@ -55,21 +55,22 @@ impl Artifact {
     ///
     /// [`ArtifactError`] names the failed check.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let (payload, digest) = codec::decode(bytes)?;
+        let Decoded { payload, digest, version } = codec::decode(bytes)?;
         check_numbers(&payload)?;
-        let Payload { features, intercept, coefficients, threshold, training, holdout, probes } =
-            payload;
-        let schema = Schema::new(features)?;
+        let Payload { features, intercept, coefficients, threshold, training, .. } = payload;
+        let Payload { holdout, probes, missing, .. } = payload;
+        let schema = Schema::new(features)?.with_missing(missing.clone());
         let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
         replay(&model, probes)?;
         let card = Card {
             kind: "logistic_regression",
             digest,
             size_bytes: bytes.len() as u64,
-            format_version: FORMAT_VERSION,
+            format_version: version,
             coefficients: card::coefficients(&schema, &coefficients),
             features: schema,
             missing: card::MISSING_RULE,
+            missing_values: missing,
             threshold,
             intercept,
             training,

@@ -1,8 +1,8 @@
 //! Training data: typed columns and a binary target, read from a CSV file.
 //!
 //! - `reading`: the file as columns of `cells`, without a text per cell.
-//! - `missing`: the texts that mean a missing value.
 //! - `kinds`: numbers or words.
+//! - `sentinels`: numbers that may mean a missing value.
 //! - `target`: the two classes.
 //! - [`columns`] and [`words`]: what comes of it.
 //! - [`options`]: what the user says about a file.
@@ -14,9 +14,9 @@ pub(crate) mod cells;
 pub mod columns;
 pub(crate) mod error;
 pub(crate) mod kinds;
-pub mod missing;
 pub mod options;
 pub(crate) mod reading;
+pub(crate) mod sentinels;
 pub(crate) mod target;
 pub mod words;
 
@@ -29,6 +29,7 @@ pub use self::columns::ColumnValues;
 pub use self::error::DatasetError;
 pub use self::options::DatasetOptions;
 use self::reading::Table;
+use super::schema::Missing;
 use super::schema::features::Features;
 use crate::text::lists::quoted;
 
@@ -41,6 +42,7 @@ pub struct Dataset {
     columns: Vec<Column>,
     labels: Vec<bool>,
     warnings: Vec<String>,
+    missing: Missing,
 }
 
 impl Dataset {
@@ -80,6 +82,7 @@ impl Dataset {
         let name = options.target.clone();
         let mut dataset = Self::new(source, name, target.positive, columns, target.labels)?;
         dataset.warnings = warnings;
+        dataset.missing = options.missing.clone();
         Ok(dataset)
     }
 
@@ -101,7 +104,9 @@ impl Dataset {
             let (rows, all) = (labels.len(), if labels[0] { 1 } else { 0 });
             return Err(DatasetError::OneClass { target: quoted(&target), rows, all });
         }
-        Ok(Self { source, target, positive, columns, labels, warnings: Vec::new() })
+        // No text was read, so none means a missing value.
+        let (warnings, missing) = (Vec::new(), Missing::only(&[]));
+        Ok(Self { source, target, positive, columns, labels, warnings, missing })
     }
 
     /// The file name without its folder, or the generator of the data.
@@ -132,6 +137,11 @@ impl Dataset {
     /// Warnings about the data.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What means a missing value in it.
+    pub fn missing(&self) -> &Missing {
+        &self.missing
     }
 
     /// One row as a client would send it.

@@ -26,6 +26,7 @@
 
 pub(crate) mod error;
 pub(crate) mod features;
+pub(crate) mod missing;
 pub(crate) mod row;
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub use self::error::SchemaDifference;
 pub use self::error::SchemaError;
 pub use self::features::Features;
 pub use self::features::Value;
+pub use self::missing::Missing;
 pub use self::row::Row;
 pub use self::row::RowError;
 use crate::text::lists::quoted;
@@ -97,10 +99,12 @@ pub struct Schema {
     /// Positions of the features sorted by name, for binary search: unlike a hash table, clients cannot
     /// force collisions.
     by_name: Vec<usize>,
+    /// What means a missing value in addition to `null` and blanks.
+    missing: Missing,
 }
 
 impl Schema {
-    /// Checks the features.
+    /// Checks the features. The usual texts mean a missing value.
     ///
     /// # Errors
     ///
@@ -119,7 +123,18 @@ impl Schema {
                 return Err(SchemaError::DuplicateName { name: quoted(&features[pair[0]].name) });
             }
         }
-        Ok(Self { features, by_name })
+        Ok(Self { features, by_name, missing: Missing::default() })
+    }
+
+    /// The same features with these markers of missing values.
+    #[must_use]
+    pub fn with_missing(self, missing: Missing) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// What means a missing value in addition to `null` and blanks.
+    pub fn missing(&self) -> &Missing {
+        &self.missing
     }
 
     /// The features, in order.
@@ -137,7 +152,8 @@ impl Schema {
         self.features.iter().map(|feature| feature.kind.width()).sum()
     }
 
-    /// Whether `other` takes the same features: names, order and kinds, but not levels or means.
+    /// Whether `other` takes the same features: names, order and kinds, but not levels, means or markers of missing
+    /// values.
     ///
     /// # Errors
     ///

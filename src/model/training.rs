@@ -101,6 +101,7 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
     let holdout_labels = labels(dataset, &rows.holdout, "holdout")?;
 
     let (schema, constant) = encoding::learn_schema(dataset, &rows.training)?;
+    let schema = schema.with_missing(dataset.missing().clone());
     if constant.len() == schema.features().len() {
         return Err(TrainingError::NothingVaries { names: listed(schema.feature_names()) });
     }
@@ -137,6 +138,7 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
         threshold: options.threshold,
         training,
         holdout,
+        missing: dataset.missing().clone(),
     })?)
 }
 

@@ -1,10 +1,16 @@
 //! The answers of /predict, and the exact share of the canary.
 
 use std::collections::HashSet;
+use std::io::Cursor;
 
 use serde_json::Value;
 use serde_json::json;
 use serin::http::settings::UnknownFields;
+use serin::model::Dataset;
+use serin::model::TrainingOptions;
+use serin::model::dataset::DatasetOptions;
+use serin::model::schema::Missing;
+use serin::model::train;
 
 use crate::access::ADMIN_ROUTES;
 use crate::client::CUSTOMER;
@@ -252,4 +258,103 @@ fn a_share_in_hundredths_of_a_percent_is_kept() {
 fn samples(status: &Value) -> (u64, u64) {
     let of = |track: &str| status["tracks"][track]["samples"].as_u64().unwrap();
     (of("stable"), of("canary"))
+}
+
+/// A model of a number and a word, trained with these further markers of missing values.
+fn trained_with(markers: &[&str]) -> Vec<u8> {
+    let row = |n: u32| {
+        let age = match n % 10 {
+            0 => "NA".to_owned(),
+            _ => (n * 7 % 40).to_string(),
+        };
+        let left = if n * 7 % 40 < 15 + n % 9 { "yes" } else { "no" };
+        format!("{age},{},{left}\n", ["basic", "pro"][n as usize % 2])
+    };
+    let text = (0..200).map(row).fold("age,plan,left\n".to_owned(), |text, row| text + &row);
+    let markers: Vec<String> = markers.iter().map(|&marker| marker.to_owned()).collect();
+    let missing = Missing::default().and(&markers);
+    let options = DatasetOptions { target: "left".into(), missing, ..DatasetOptions::default() };
+    let data = Dataset::from_reader(Cursor::new(text), "rows.csv".to_owned(), &options).unwrap();
+    train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
+}
+
+/// A server with this model as stable, and another one, trained without further markers.
+fn with_markers(stable: &'static str) -> TestApp {
+    let setup = Setup::new().given(|given| {
+        given.stable = stable.to_owned();
+        given.allow_track_header = true;
+    });
+    let marked = trained_with(&["-999", "unknown"]);
+    setup.model("marked.bin", marked).model("plain.bin", trained_with(&[])).spawn()
+}
+
+/// The answer of a track to a row; the status of a refusal.
+fn answer_of(app: &TestApp, track: &str, row: &Value) -> Result<f64, u16> {
+    let body = json!({ "features": row }).to_string();
+    let headers = [("content-type", "application/json"), ("x-serin-track", track)];
+    let reply = app.post_with("/predict", body.as_bytes(), &headers);
+    if reply.status != 200 {
+        return Err(reply.status);
+    }
+    let answer = reply.done();
+    assert_eq!(answer["model_used"], track, "{answer}");
+    Ok(answer["probability"].as_f64().unwrap())
+}
+
+#[test]
+fn a_marker_of_missing_values_in_training_is_one_in_a_prediction() {
+    let app = with_markers("marked.bin");
+    let of = |row: Value| answer_of(&app, "stable", &row);
+    let missing = of(json!([null, "pro"])).unwrap();
+    for row in [
+        json!([-999, "pro"]),
+        json!([-999.0, "pro"]),
+        json!(["-999", "pro"]),
+        json!(["-999.0", "pro"]),
+        json!(["unknown", "pro"]),
+        json!(["NA", "pro"]),
+        json!(["?", "pro"]),
+        json!({ "plan": "pro", "age": -999 }),
+        json!({ "plan": "pro", "age": "-999" }),
+        json!({ "plan": "pro", "age": "unknown" }),
+    ] {
+        assert_eq!(of(row.clone()), Ok(missing), "{row}");
+    }
+    let word = of(json!([20, null])).unwrap();
+    for row in [json!([20, "unknown"]), json!([20, "NA"]), json!([20, -999])] {
+        assert_eq!(of(row.clone()), Ok(word), "{row}");
+    }
+    assert_eq!(of(json!(["-998", "pro"])), Err(422));
+    assert_ne!(of(json!([-998, "pro"])).unwrap(), missing);
+    let many = json!({ "instances": [[-999, "pro"], [null, "pro"]] });
+    let answer = app.post("/predict", &many).done();
+    let [marked, null] = [0, 1].map(|row| answer["predictions"][row]["probability"].as_f64());
+    assert_eq!((marked, null), (Some(missing), Some(missing)), "{answer}");
+
+    let listed = app.get("/admin/models").done();
+    let models = listed["models"].as_array().unwrap();
+    let marked = models.iter().find(|model| model["file"] == "marked.bin").unwrap();
+    let expected = json!({ "usual": true, "further": ["-999", "unknown"] });
+    assert_eq!(marked["card"]["missing_values"], expected, "{listed}");
+}
+
+#[test]
+fn each_version_applies_its_own_markers_to_numbers() {
+    for (stable, canary) in [("marked.bin", "plain.bin"), ("plain.bin", "marked.bin")] {
+        let app = with_markers(stable);
+        let body = json!({ "model_path": canary, "traffic_percent": 50 });
+        let status = app.deploy_canary_with(&body).done();
+        assert!(status.to_string().contains("reads -999 as a missing value"), "{status}");
+        for (track, model) in [("stable", stable), ("canary", canary)] {
+            let of = |age: Value| answer_of(&app, track, &json!([age, "pro"])).unwrap();
+            let is_missing = of(json!(-999)) == of(Value::Null);
+            assert_eq!(is_missing, model == "marked.bin", "{track}: {model}");
+        }
+        // Stable decides what a row may contain.
+        let expected = if stable == "marked.bin" { Ok(()) } else { Err(422) };
+        for track in ["stable", "canary"] {
+            let found = answer_of(&app, track, &json!(["unknown", "pro"]));
+            assert_eq!(found.map(|_| ()), expected, "{track}");
+        }
+    }
 }

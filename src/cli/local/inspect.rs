@@ -18,6 +18,7 @@ use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
+use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::FeatureKind;
 use crate::text::numbers::share;
 
@@ -36,7 +37,7 @@ pub struct InspectArgs {
     pub files: Vec<PathBuf>,
 
     /// Measure quality on the rows of this CSV file, and the difference between two models row by row. Use
-    /// rows that neither was trained on, and the flags for reading them as in training.
+    /// rows that neither was trained on. Missing values are marked as in training, unless flags say otherwise.
     #[arg(long, value_name = "CSV")]
     pub data: Option<PathBuf>,
 
@@ -112,10 +113,13 @@ pub(crate) fn summary(path: &Path, card: &Card) -> String {
     ];
     let mut text = heading(&show::plain(&path.display().to_string()));
     for (name, value) in facts {
-        let _ = write!(text, "\n  {name:<8}  {}", show::plain(&value));
+        let name = format!("  {name:<8}  ");
+        let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(&value)));
     }
-    for warning in &training.warnings {
-        let _ = write!(text, "\n  {}: {}", styled(show::WAIT, "warning"), show::plain(warning));
+    let hint = (holdout.auc < 0.5).then(|| format!("the model {}", worse_than_chance(card)));
+    for warning in training.warnings.iter().chain(&hint) {
+        let name = format!("  {}: ", styled(show::WAIT, "warning"));
+        let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(warning)));
     }
     text + "\n"
 }
@@ -134,7 +138,7 @@ fn details(card: &Card) -> String {
                 format!("{}{more}", show::plain(&shown.join(", ")))
             }
         };
-        format!("{}: {}, {values}", show::plain(&feature.name), feature.kind)
+        paragraph(&format!("{}: {}, {values}", show::plain(&feature.name), feature.kind))
     });
     let terms = card.coefficients.iter().take(COEFFICIENTS).map(|term| {
         let level = term.level.as_ref().map(|level| format!(" = {level}")).unwrap_or_default();
@@ -156,7 +160,8 @@ fn details(card: &Card) -> String {
         terms.push(format!("and {rest} smaller ones (--json has all)"));
     }
     let mut features: Vec<String> = features.collect();
-    features.push(card.missing.to_string());
+    features.push(paragraph(&show::plain(&missing(card))));
+    features.push(paragraph(card.missing));
     let header = ["predicted", "rows", "mean predicted", "observed"];
     [
         ("Features, in order", features),
@@ -165,6 +170,20 @@ fn details(card: &Card) -> String {
     ]
     .map(|(title, lines)| format!("{}\n  {}\n", heading(title), lines.join("\n  ")))
     .join("\n")
+}
+
+/// What means a missing value.
+fn missing(card: &Card) -> String {
+    let markers = card.missing_values.in_words();
+    match card.format_version {
+        2 => format!("missing values: {markers} (the file of version 2 does not say which others)"),
+        _ => format!("missing values: {markers}"),
+    }
+}
+
+/// A text in lines that fit behind the indent of a detail.
+fn paragraph(text: &str) -> String {
+    show::hanging("    ", text).trim_start().to_owned()
 }
 
 fn heading(text: &str) -> String {

@@ -4,14 +4,14 @@ use clap::Args;
 use clap::ValueEnum;
 
 use crate::model::dataset::DatasetOptions;
-use crate::model::dataset::missing::Missing;
+use crate::model::schema::Missing;
 use crate::text::tables::encoding::Encoding;
 
 /// The flags for reading a CSV file.
 #[derive(Args, Clone, Debug)]
 pub struct ReadingArgs {
-    /// Further texts that mean a missing value, separated by commas. Blanks always do, and those of pandas,
-    /// such as NA and null, and in columns of numbers ? and -.
+    /// Further texts that mean a missing value, separated by commas; a number means all of its value. Blanks always
+    /// do, and those of pandas, such as NA and null, and in columns of numbers ? and -. The model keeps them.
     #[arg(long, value_name = "TEXTS", value_delimiter = ',', requires = "data")]
     missing: Option<Vec<String>>,
 
@@ -44,9 +44,9 @@ impl ReadingArgs {
     pub(super) fn applied(&self, options: DatasetOptions) -> DatasetOptions {
         DatasetOptions {
             missing: match (&self.missing, &self.missing_only) {
-                (_, Some(texts)) => Missing::Only(texts.clone()),
-                (Some(texts), None) => Missing::UsualAnd(texts.clone()),
-                (None, None) => Missing::Usual,
+                (_, Some(texts)) => Missing::only(texts),
+                (Some(texts), None) => options.missing.and(texts),
+                (None, None) => options.missing,
             },
             encoding: match self.encoding {
                 EncodingName::Utf8 => Encoding::Utf8,

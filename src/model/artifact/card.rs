@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::digest::Digest;
 use super::report::HoldoutReport;
 use crate::model::schema::FeatureKind;
+use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 
 /// How missing and unseen values are treated, which is part of the model.
@@ -26,6 +27,8 @@ pub struct Card {
     pub features: Schema,
     /// How missing and unseen values are treated.
     pub missing: &'static str,
+    /// What means a missing value, in the training data and in requests.
+    pub missing_values: Missing,
     /// The probability at and above which the label is 1.
     pub threshold: f64,
     /// The log-odds of a row with mean numbers and unseen categories.

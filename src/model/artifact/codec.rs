@@ -5,7 +5,8 @@
 //!      0      8  magic, "SERINMDL"
 //!      8      4  format version, little-endian
 //!     12     32  BLAKE3 digest of the 12 bytes before it and of the payload
-//!     44      n  payload: bincode 2, standard configuration
+//!     44      n  payload: bincode 2, standard configuration; from version 3 on the markers of missing values
+//!                follow it
 //! ```
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
@@ -13,8 +14,10 @@
 //! mean.
 
 use bincode::error::DecodeError;
+use bincode::error::EncodeError;
 use serde::Deserialize;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::card::TrainingDescription;
 use super::digest::DIGEST_BYTES;
@@ -22,8 +25,10 @@ use super::digest::Digest;
 use super::error::ArtifactError;
 use super::limits::FORMAT_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
+use super::limits::OLDEST_VERSION;
 use super::report::HoldoutReport;
 use crate::model::schema::Feature;
+use crate::model::schema::Missing;
 use crate::model::schema::Value;
 
 /// First bytes of every artifact.
@@ -49,6 +54,9 @@ pub(crate) struct Payload {
     pub(crate) training: TrainingDescription,
     pub(crate) holdout: HoldoutReport,
     pub(crate) probes: Vec<Probe>,
+    /// Written after the rest, because files of version 2 do not have it.
+    #[serde(skip)]
+    pub(crate) missing: Missing,
 }
 
 /// An input with its output in training.
@@ -60,24 +68,38 @@ pub(crate) struct Probe {
 
 /// Header and payload as bytes.
 pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, ArtifactError> {
-    let body = bincode::serde::encode_to_vec(payload, bincode::config::standard())
-        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+    let config = bincode::config::standard();
+    let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
+    let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
+    body.extend(bincode::serde::encode_to_vec(&payload.missing, config).map_err(unwritable)?);
     Ok(seal(&body))
 }
 
-/// The payload in front of its header.
+/// The payload behind its header.
 pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
+    seal_as(FORMAT_VERSION, body)
+}
+
+/// The same with any version.
+pub(crate) fn seal_as(version: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     let digest = Digest::of(&[&bytes, body]);
     bytes.extend_from_slice(digest.as_bytes());
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// The payload and digest of an artifact's bytes. The header is checked before the first allocation.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
+/// What the bytes of an artifact hold.
+pub(crate) struct Decoded {
+    pub(crate) payload: Payload,
+    pub(crate) digest: Digest,
+    pub(crate) version: u32,
+}
+
+/// Decodes the bytes of an artifact. The header is checked before the first allocation.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     if bytes.len() > MAX_ARTIFACT_BYTES {
         return Err(ArtifactError::TooLarge { size: bytes.len() as u64 });
     }
@@ -89,7 +111,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
         bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
     let (stored, body) = rest.split_first_chunk().ok_or_else(short)?;
     let found = u32::from_le_bytes(*version);
-    if found != FORMAT_VERSION {
+    if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&found) {
         return Err(ArtifactError::Version { found });
     }
     let (stored, computed) =
@@ -97,7 +119,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Payload, Digest), ArtifactError> {
     if stored != computed {
         return Err(ArtifactError::Digest { stored, computed });
     }
-    Ok((decode_payload(body)?, computed))
+    Ok(Decoded { payload: decode_payload(body, found)?, digest: computed, version: found })
 }
 
 /// What the decoder found, without the names of its types.
@@ -111,13 +133,23 @@ fn in_words(error: &DecodeError) -> String {
     }
 }
 
-fn decode_payload(body: &[u8]) -> Result<Payload, ArtifactError> {
-    let config = bincode::config::standard().with_limit::<DECODED_LIMIT>();
-    let (payload, read) = bincode::serde::decode_from_slice(body, config)
-        .map_err(|error| ArtifactError::Payload { problem: in_words(&error) })?;
+fn decode_payload(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
+    let (mut payload, mut read): (Payload, usize) = decode_part(body)?;
+    if version > OLDEST_VERSION {
+        let (missing, more) = decode_part(&body[read..])?;
+        payload.missing = missing;
+        read += more;
+    }
     if read != body.len() {
         let problem = format!("it ends after {read} of {} bytes", body.len());
         return Err(ArtifactError::Payload { problem });
     }
     Ok(payload)
+}
+
+/// The value at the start of these bytes, and how many it takes.
+fn decode_part<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), ArtifactError> {
+    let config = bincode::config::standard().with_limit::<DECODED_LIMIT>();
+    bincode::serde::decode_from_slice(bytes, config)
+        .map_err(|error| ArtifactError::Payload { problem: in_words(&error) })
 }

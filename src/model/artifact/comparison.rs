@@ -1,13 +1,17 @@
 //! Comparison of a canary's card with that of stable, before any traffic.
 
 use super::card::Card;
+use super::card::TrainingDescription;
 use super::report::HoldoutReport;
+use crate::text::lists::quoted;
 
 /// What the cards say against the canary, or about the comparison itself; empty if nothing.
 ///
 /// - The same artifact as stable: an A/A test.
 /// - A log-loss above that of the base rate: the model predicts worse than a constant.
 /// - A lower AUC than stable's, by more than chance explains at 95 % confidence.
+/// - An AUC below one half: the model ranks worse than chance.
+/// - Other numbers than stable's that mean a missing value.
 /// - Figures measured on other rows than stable's, which do not compare directly.
 pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
     if canary.digest == stable.digest {
@@ -22,12 +26,29 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             ours.log_loss,
         ));
     }
+    if ours.auc < 0.5 {
+        let hint = worse_than_chance(canary);
+        warnings.push(format!("On its own holdout the canary {hint}"));
+    }
     let noise = (auc_variance(ours) + auc_variance(theirs)).sqrt();
     if ours.auc < theirs.auc - 1.96 * noise {
         warnings.push(format!(
             "The canary's holdout is worse than stable's: AUC {:.4} against {:.4}.",
             ours.auc, theirs.auc,
         ));
+    }
+    let markers = [canary, stable].map(|card| card.missing_values.numbers());
+    let only = |one: &[f64], other: &[f64]| {
+        let only = one.iter().filter(|number| !other.contains(number)).map(f64::to_string);
+        only.collect::<Vec<String>>().join(", ")
+    };
+    for (one, other, version) in [(0, 1, "the canary"), (1, 0, "stable")] {
+        let only = only(markers[one], markers[other]);
+        if !only.is_empty() {
+            warnings.push(format!(
+                "Only {version} reads {only} as a missing value; the other version reads a number."
+            ));
+        }
     }
     if !have_same_holdout(canary, stable) {
         warnings.push(format!(
@@ -37,6 +58,18 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// What an AUC below one half means, after the name of a model.
+pub fn worse_than_chance(card: &Card) -> String {
+    let TrainingDescription { target, positive, .. } = &card.training;
+    format!(
+        "ranks worse than chance (AUC {:.4}): perhaps the columns say nothing about the target, or labels are \
+         inverted; check that {} is the value of {} to predict (--positive).",
+        card.holdout.auc,
+        quoted(positive),
+        quoted(target),
+    )
 }
 
 /// Whether both were measured on the same rows: the same data, target and split.
@@ -71,6 +104,7 @@ fn auc_variance(holdout: &HoldoutReport) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::schema::Missing;
     use crate::model::training::TrainingOptions;
     use crate::model::training::synthetic;
     use crate::model::training::synthetic::Churn;
@@ -119,6 +153,31 @@ mod tests {
         canary.holdout.log_loss = 2.07;
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
         assert!(warning.contains("worse than a constant: log-loss 2.0700"), "{warning}");
+    }
+
+    #[test]
+    fn an_auc_below_one_half_is_a_warning_that_names_the_positive_value() {
+        let stable = with_auc(&card(&Churn::v1(42)), 0.45);
+        let mut canary = with_auc(&stable, 0.4999);
+        canary.digest = card(&Churn::v1(42)).digest;
+        let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
+        assert!(warning.contains("the canary ranks worse than chance (AUC 0.4999)"), "{warning}");
+        assert!(warning.contains("labels are inverted"), "{warning}");
+        canary.holdout.auc = 0.5;
+        assert!(warnings(&canary, &stable).is_empty());
+    }
+
+    #[test]
+    fn numbers_that_only_one_of_both_reads_as_missing_are_named() {
+        let stable = card(&Churn::v1(42));
+        let mut canary = with_auc(&stable, stable.holdout.auc);
+        canary.missing_values = Missing::default().and(&["-999".to_owned(), "unknown".to_owned()]);
+        let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
+        assert!(warning.starts_with("Only the canary reads -999 as a missing value;"), "{warning}");
+        let [warning] = &warnings(&stable, &canary)[..] else { panic!("one") };
+        assert!(warning.starts_with("Only stable reads -999 as a missing value;"), "{warning}");
+        let same = Card { digest: stable.digest, ..canary.clone() };
+        assert!(warnings(&canary, &same).is_empty());
     }
 
     #[test]

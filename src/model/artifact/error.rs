@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::digest::Digest;
 use super::limits::FORMAT_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
+use super::limits::OLDEST_VERSION;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
 use crate::text::files::WriteError;
@@ -51,7 +52,7 @@ pub enum ArtifactError {
     Magic,
     /// Another release wrote the file, or the version is damaged.
     #[error(
-        "format version: {found}, this release reads {FORMAT_VERSION}; retrain the model with this release, or use the release that wrote it"
+        "format version: {found}, this release reads {OLDEST_VERSION} to {FORMAT_VERSION}; retrain the model with this release, or use the release that wrote it"
     )]
     Version {
         /// The version in the header.

@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::card::TrainingDescription;
+use super::limits::OLDEST_VERSION;
 use super::report::report;
 use super::*;
 use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
+use crate::model::schema::Missing;
 use crate::model::schema::Value;
 
 /// A model of one number and one category: 0.25 + 2 (x - 10) / 4 + (0.5 monthly, -0.75 yearly).
@@ -37,6 +39,7 @@ fn payload() -> Payload {
             values: vec![Value::Number(12.0), Value::Text("monthly".into())],
             probability,
         }],
+        missing: Missing::default().and(&["-999".to_owned()]),
     }
 }
 
@@ -66,17 +69,48 @@ fn a_written_artifact_reads_back_unchanged() {
 }
 
 #[test]
+fn the_markers_of_missing_values_are_those_of_training() {
+    let artifact = Artifact::from_bytes(Artifact::seal(&payload()).unwrap().to_bytes()).unwrap();
+    assert_eq!(artifact.card().missing_values, payload().missing);
+    assert_eq!(artifact.model().schema().missing(), &payload().missing);
+    let card = serde_json::to_value(artifact.card()).unwrap();
+    let expected = serde_json::json!({ "usual": true, "further": ["-999"] });
+    assert_eq!(card["missing_values"], expected);
+}
+
+/// Written by a release that wrote version 2.
+const VERSION_2: &[u8] = include_bytes!("testdata/version_2.bin");
+
+#[test]
+fn a_file_of_version_2_is_read_with_the_usual_markers() {
+    let artifact = Artifact::from_bytes(VERSION_2).unwrap();
+    let card = artifact.card();
+    assert_eq!((card.format_version, &card.missing_values), (2, &Missing::default()));
+    assert_eq!(artifact.to_bytes(), VERSION_2);
+    let model = artifact.model();
+    let row = |value| model.schema().row(Features::Ordered(vec![value, Value::Missing])).unwrap();
+    let of = |value| model.predict(&row(value)).unwrap();
+    assert_eq!(of(Value::Text("NA".into())), of(Value::Missing));
+    // Its payload is not one of the present version, and the other way round.
+    assert!(refusal(&codec::seal(&VERSION_2[44..])).starts_with("payload: "));
+    let present = codec::encode(&payload()).unwrap();
+    assert!(refusal(&codec::seal_as(2, &present[44..])).contains("it ends after"));
+}
+
+#[test]
 fn every_change_of_a_single_byte_is_refused() {
     let good = Artifact::seal(&payload()).unwrap().to_bytes().to_vec();
     for position in 0..good.len() {
-        let expected = match position {
-            0..8 => "magic: ",
-            8..12 => "format version: ",
-            _ => "digest: ",
-        };
         for change in 1..=255_u8 {
             let mut bytes = good.clone();
             bytes[position] ^= change;
+            let expected = match position {
+                0..8 => "magic: ",
+                // The digest covers the version: the same bytes are not a file of another one.
+                8..12 if bytes[8..12] == OLDEST_VERSION.to_le_bytes() => "digest: ",
+                8..12 => "format version: ",
+                _ => "digest: ",
+            };
             let message = refusal(&bytes);
             assert!(message.starts_with(expected), "byte {position} ^ {change}: {message}");
         }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::options::Wanted;
+use crate::model::schema::Missing;
 use crate::text::tables::dialect::DecimalSigns;
 use crate::text::tables::number::is_code;
 use crate::text::tables::number::number;
@@ -32,21 +33,33 @@ pub(super) struct NumberReading {
     pub(super) has_decimal_comma: bool,
     /// The kind that is asked for. If it is numbers, digits after a zero are one as well, and not a code.
     pub(super) wanted: Wanted,
-    /// Texts that mean a missing value although they may be numbers, such as -999.
-    pub(super) markers: Arc<[String]>,
+    /// What means a missing value, also where it is a number, such as -999.
+    pub(super) missing: Arc<Missing>,
 }
 
 impl NumberReading {
     /// The number, and whether it has marks: grouped thousands, a currency, a percent sign.
     pub(super) fn number(&self, cell: &str) -> Option<(f64, bool)> {
-        if self.is_marker(cell) || self.wanted != Wanted::Numeric && is_code(cell) {
+        self.any_number(cell)
+            .filter(|(number, _)| !self.is_marker(*number) && !self.missing.is_given(cell))
+    }
+
+    /// Whether the text is missing in any column.
+    pub(super) fn is_missing(&self, cell: &str) -> bool {
+        self.missing.is(cell)
+            || self.any_number(cell).is_some_and(|(number, _)| self.is_marker(number))
+    }
+
+    /// The number, also if it means a missing value.
+    fn any_number(&self, cell: &str) -> Option<(f64, bool)> {
+        if self.wanted != Wanted::Numeric && is_code(cell) {
             return None;
         }
         number(cell, self.has_decimal_comma)
     }
 
-    fn is_marker(&self, cell: &str) -> bool {
-        self.markers.iter().any(|marker| marker == cell)
+    fn is_marker(&self, number: f64) -> bool {
+        self.missing.numbers().contains(&number)
     }
 }
 
@@ -121,7 +134,7 @@ impl Cells {
             self.texts[*code as usize].rows += 1;
             return *code;
         }
-        if !self.reading.is_marker(cell) {
+        if !self.reading.is_missing(cell) {
             self.signs.see(cell, || line);
         }
         let code = self.texts.len() as u32;
@@ -172,16 +185,16 @@ mod tests {
     use super::*;
 
     fn reading() -> NumberReading {
-        NumberReading { has_decimal_comma: false, wanted: Wanted::Any, markers: Arc::default() }
+        NumberReading { has_decimal_comma: false, wanted: Wanted::Any, missing: Arc::default() }
     }
 
     #[test]
     fn a_marker_is_missing_even_if_it_is_a_number_and_in_a_column_of_many_numbers() {
-        let markers = ["-999".to_owned()].into();
-        let mut cells = Cells::new(NumberReading { markers, ..reading() });
+        let missing = Missing::default().and(&["-999".to_owned()]).into();
+        let mut cells = Cells::new(NumberReading { missing, ..reading() });
         for row in 0..10_000_u32 {
             cells.push(&row.to_string(), 2);
-            cells.push("-999", 3);
+            cells.push(if row % 2 == 0 { "-999" } else { "-999.0" }, 3);
         }
         let CellValues::Numbers(numbers) = &cells.values else { panic!("the column is numeric") };
         let missing = numbers.iter().filter(|number| number.is_nan()).count();

@@ -13,10 +13,11 @@ use super::cells::mostly;
 use super::columns::Column;
 use super::columns::ColumnValues;
 use super::error::DatasetError;
-use super::missing::Missing;
 use super::options::DatasetOptions;
 use super::options::Wanted;
+use super::sentinels;
 use super::words::Words;
+use crate::model::schema::Missing;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 use crate::text::tables::dialect::is_decimal;
@@ -40,9 +41,10 @@ pub(super) fn column(
     options: &DatasetOptions,
     notes: &mut Vec<String>,
 ) -> Result<Column, DatasetError> {
-    let (missing, is_for_model) = (&options.missing, options.only.is_some());
-    let column = Undecided { shown: quoted(&name), cells: &cells, missing };
-    let known: Vec<&Text> = cells.texts.iter().filter(|text| !missing.is(&text.text)).collect();
+    let is_for_model = options.only.is_some();
+    let column = Undecided { shown: quoted(&name), cells: &cells, missing: &options.missing };
+    let known: Vec<&Text> =
+        cells.texts.iter().filter(|text| !cells.reading.is_missing(&text.text)).collect();
     let has_numbers = matches!(cells.values, CellValues::Numbers(_));
     let is_blank =
         known.is_empty() && !has_numbers && !matches!(cells.values, CellValues::Discarded);
@@ -68,6 +70,7 @@ pub(super) fn column(
         notes.extend(column.marked_note());
         let numbers = numbers(cells).ok_or_else(|| too_many(&name, String::new(), 0))?;
         notes.extend(identifier_note(&name, &numbers));
+        notes.extend(sentinels::note(&name, &numbers));
         ColumnValues::Numeric(numbers)
     } else {
         notes.extend(column.words_note(&name, &known));
@@ -144,18 +147,17 @@ impl Undecided<'_> {
         DatasetError::NotANumber { name, line: text.line, rows: text.rows, value }
     }
 
+    /// About texts that are missing without having been named.
     fn missing_note(&self, is_numeric: bool) -> Option<String> {
         let is_missing = |text: &&Text| {
-            !text.text.is_empty()
-                && (self.missing.is(&text.text)
-                    || is_numeric && self.missing.is_among_numbers(&text.text))
+            self.missing.is_usual(&text.text, is_numeric) && !self.missing.is_given(&text.text)
         };
         let texts: Vec<&Text> = self.cells.texts.iter().filter(is_missing).collect();
         let rows: usize = texts.iter().map(|text| text.rows).sum();
         let names = listed(texts.iter().map(|text| text.text.as_str()));
         let shown = &self.shown;
         (rows > 0).then(|| {
-            format!("column {shown}: {names} counts as missing, in {rows} rows; change it with --missing")
+            format!("column {shown}: {names} counts as missing, in {rows} rows; change it with --missing-only")
         })
     }
 
@@ -226,8 +228,7 @@ fn numbers(cells: Cells) -> Option<Vec<f64>> {
 }
 
 fn words(name: &str, cells: Cells, options: &DatasetOptions) -> Result<Words, DatasetError> {
-    let missing = &options.missing;
-    let known = || cells.texts.iter().filter(|text| !missing.is(&text.text));
+    let known = || cells.texts.iter().filter(|text| !cells.reading.is_missing(&text.text));
     let rows = match cells.values {
         CellValues::Codes(_) => known().map(|text| text.rows).sum::<usize>(),
         // Texts are no longer counted.
@@ -244,8 +245,9 @@ fn words(name: &str, cells: Cells, options: &DatasetOptions) -> Result<Words, Da
     let CellValues::Codes(codes) = cells.values else {
         return Err(refusal(format!("more than {MAX_TEXTS}")));
     };
-    let texts =
-        cells.texts.into_iter().map(|text| Some(text.text).filter(|text| !missing.is(text)));
+    let reading = cells.reading;
+    let known = |text: String| (!reading.is_missing(&text)).then_some(text);
+    let texts = cells.texts.into_iter().map(|text| known(text.text));
     let words = Words::of_codes(texts.collect(), codes);
     let levels = words.texts().len();
     let identifies = levels > MIN_IDENTIFIER_LEVELS && levels * 2 > rows;

@@ -1,12 +1,12 @@
 //! What the user says about a file.
 
-use super::missing::Missing;
 use crate::model::artifact::card::Card;
 use crate::model::schema::FeatureKind;
+use crate::model::schema::Missing;
 use crate::text::tables::encoding::Encoding;
 
 /// Which columns are read, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatasetOptions {
     /// The column to predict.
     pub target: String,
@@ -31,7 +31,8 @@ pub struct DatasetOptions {
 }
 
 impl DatasetOptions {
-    /// Rows for a trained model, whatever else the file contains. Rows without a target are left out.
+    /// Rows for a trained model, whatever else the file contains, with the markers of missing values that it was
+    /// trained with. Rows without a target are left out.
     pub fn of_model(card: &Card) -> Self {
         let named = |is_numeric: bool| {
             let features = card.features.features().iter();
@@ -46,6 +47,7 @@ impl DatasetOptions {
             positive: Some(card.training.positive.clone()),
             numeric: named(true),
             categorical: named(false),
+            missing: card.missing_values.clone(),
             skips_unlabeled: true,
             only: Some(card.features.feature_names().map(str::to_owned).collect()),
             ..Self::default()

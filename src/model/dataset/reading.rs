@@ -61,14 +61,14 @@ impl Table {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let mut index = check(&header)?.then(RowCount::default);
         let kept = kept(&header, options)?;
-        let markers: Arc<[String]> = options.missing.given().into();
+        let missing = Arc::new(options.missing.clone());
         let mut cells: Vec<Cells> = kept
             .iter()
             .map(|column| {
                 let wanted = options.wanted(&header[*column]);
                 let has_decimal_comma = dialect.has_decimal_comma;
-                let markers = markers.clone();
-                Cells::new(NumberReading { has_decimal_comma, wanted, markers })
+                let missing = missing.clone();
+                Cells::new(NumberReading { has_decimal_comma, wanted, missing })
             })
             .collect();
         let mut rows = 0;

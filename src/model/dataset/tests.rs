@@ -1,7 +1,7 @@
 //! Files that are training data, and files that are not.
 
-use super::missing::Missing;
 use super::*;
+use crate::model::schema::Missing;
 use crate::model::schema::features::Value;
 use crate::text::tables::encoding::Encoding;
 /// The text of a row's cell.
@@ -199,24 +199,53 @@ fn missing_markers_leave_numbers_numbers_however_many_there_are() {
             assert!(is_numeric(&data), "{marker}");
             assert_eq!(data.columns()[1].value(0), Value::Missing);
             assert_eq!(data.columns()[1].value(1), Value::Number(1.0));
-            let said = format!("column `x`: `{marker}` counts as missing, in {}", rows.div_ceil(7));
-            assert!(data.warnings()[0].contains(&said), "{:?}", data.warnings());
+            let rows = rows.div_ceil(7);
+            let said = format!(
+                "column `x`: `{marker}` counts as missing, in {rows} rows; change it with --missing-only"
+            );
+            assert_eq!(data.warnings()[0], said);
         }
     }
 }
 
 #[test]
+fn a_named_marker_is_missing_by_its_value_and_needs_no_warning() {
+    let marked = DatasetOptions {
+        missing: Missing::default().and(&["-999".to_owned(), "NA".to_owned()]),
+        ..options()
+    };
+    for (rows, different) in [(60, 20), (20_000, 9_000)] {
+        let cell = |row: usize| match row % 7 {
+            0 => "-999".to_owned(),
+            1 => "-999.00".to_owned(),
+            2 => "NA".to_owned(),
+            _ => (row % different).to_string(),
+        };
+        let data = read_with(column(rows, cell).as_bytes(), &marked).unwrap();
+        let values = (0..4).map(|row| data.columns()[1].value(row)).collect::<Vec<_>>();
+        assert_eq!(values[..3], [Value::Missing, Value::Missing, Value::Missing]);
+        assert_eq!(values[3], Value::Number(3.0));
+        assert_eq!(data.warnings(), [""; 0]);
+        assert_eq!(data.missing(), &marked.missing);
+    }
+    // With decimal commas, and among words.
+    let commas = "x;plan;churn\n1,5;a;Yes\n-999,0;-999.0;No\n2,5;b;No\n";
+    let data = read_with(commas.as_bytes(), &marked).unwrap();
+    assert_eq!(data.features(1), Features::Ordered(vec![Value::Missing, Value::Missing]));
+}
+
+#[test]
 fn missing_markers_can_be_chosen_and_a_dash_is_a_word_among_words() {
     let content = column(60, |row| ["12", "13", "x", "-"][row % 4].to_owned());
-    let only = |texts: &[&str]| Missing::Only(texts.iter().map(|&text| text.into()).collect());
-    let chosen = DatasetOptions { missing: only(&["x", "-"]), ..options() };
+    let only = |texts: [&str; 2]| Missing::only(&texts.map(str::to_owned));
+    let chosen = DatasetOptions { missing: only(["x", "-"]), ..options() };
     assert!(is_numeric(&read_with(content.as_bytes(), &chosen).unwrap()));
-    let more = DatasetOptions { missing: Missing::UsualAnd(vec!["x".into()]), ..options() };
+    let more = DatasetOptions { missing: Missing::default().and(&["x".to_owned()]), ..options() };
     let content = column(60, |row| ["12", "13", "x", "-", "NA"][row % 5].to_owned());
     assert!(is_numeric(&read_with(content.as_bytes(), &more).unwrap()));
     let words = read(&column(60, |row| ["a", "-"][row % 2].to_owned())).unwrap();
     assert_eq!(words.columns()[1].value(1), Value::Text("-".into()));
-    let none = DatasetOptions { missing: only(&[""]), ..options() };
+    let none = DatasetOptions { missing: Missing::only(&[String::new()]), ..options() };
     let content = column(60, |row| ["a", "NA", ""][row % 3].to_owned());
     let words = read_with(content.as_bytes(), &none).unwrap();
     assert_eq!(words.columns()[1].value(1), Value::Text("NA".into()));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! p = 1 / (1 + exp(-z))        z = b + sum over features of
-//!                                      w (x - mean) / scale    for a number x
+//!                                      w (x - mean) / scale    for a number x, 0 if it is missing
 //!                                      w[level]                for a category, 0 if missing or unseen
 //! ```
 //!
@@ -10,6 +10,9 @@
 //! them onto the raw scale: a number costs one multiplication, a category one binary search among its
 //! levels. Batches use the same loop: a matrix product would sum in another order, so a row in a batch
 //! would differ from the same row alone in its last bits.
+//!
+//! A number that means a missing value, such as -999, is imputed here and not in the row, because stable and canary
+//! share rows and may have been trained with different markers.
 
 use thiserror::Error;
 
@@ -94,10 +97,13 @@ impl LogisticRegression {
         if values.len() != self.terms.len() {
             return Err(self.foreign_count(values.len()));
         }
+        let markers = self.schema.missing().numbers();
         let mut sum = self.offset;
         for (index, (term, value)) in self.terms.iter().zip(values).enumerate() {
             let addend = match (term, value) {
-                (Term::Number { weight, .. }, Value::Number(number)) => weight * number,
+                (Term::Number { weight, fill }, Value::Number(number)) => {
+                    weight * if markers.contains(number) { fill } else { number }
+                }
                 (Term::Number { weight, fill }, Value::Missing) => weight * fill,
                 (Term::Category { levels }, Value::Text(text)) => weight_of(levels, text),
                 (Term::Category { .. }, Value::Missing) => 0.0,
@@ -193,6 +199,7 @@ pub enum LogisticError {
 mod tests {
     use super::*;
     use crate::model::schema::Feature;
+    use crate::model::schema::Missing;
     use crate::model::schema::features::Features;
 
     fn schema() -> Schema {
@@ -233,6 +240,20 @@ mod tests {
         let rows: Vec<Row<'_>> = cases.iter().map(|(row, _)| row.clone()).collect();
         let one_by_one: Vec<Output> = rows.iter().map(|row| model.predict(row).unwrap()).collect();
         assert_eq!(model.predict_many(&rows).unwrap(), one_by_one);
+    }
+
+    #[test]
+    fn a_number_that_means_a_missing_value_is_imputed_by_the_model_that_has_the_marker() {
+        let marked = schema().with_missing(Missing::default().and(&["-999".to_owned()]));
+        let marked = LogisticRegression::new(marked, 0.25, &[2.0, 0.5, -0.75], 0.5).unwrap();
+        let [missing, number] = [Value::Missing, Value::Number(-999.0)]
+            .map(|value| row(value, Value::Text("yearly".into())));
+        assert_eq!(marked.predict(&number), marked.predict(&missing));
+        assert_ne!(model().predict(&number), model().predict(&missing));
+        assert_eq!(
+            marked.predict_many(std::slice::from_ref(&number)).unwrap()[0],
+            marked.predict(&missing).unwrap()
+        );
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A checked row: one finite value of the right kind per feature.
 //!
-//! A missing value is not an error: `null` means that it is unknown, and the model imputes it (numbers
-//! with the training mean, categories with no level). A missing, misspelled or repeated name is an error
-//! of the client.
+//! A missing value is not an error: `null` and the [markers](super::Missing) of training mean that it is unknown,
+//! and the model imputes it (numbers with the training mean, categories with no level). A missing, misspelled or
+//! repeated name is an error of the client.
+//!
+//! A number stays in the row even if it is a marker, because another version of the model may read it as a number:
+//! each model applies its own markers to numbers.
 
 use std::borrow::Cow;
 
@@ -63,7 +66,9 @@ impl Schema {
         };
         for (feature, value) in self.features().iter().zip(&mut values) {
             trim(value);
-            check(feature, value)?;
+            if let Err(refusal) = check(feature, value) {
+                *value = self.missing_in(feature, value).ok_or(refusal)?;
+            }
         }
         Ok(Row { values })
     }
@@ -85,6 +90,23 @@ impl Schema {
             return Err(self.absent(&slots));
         }
         Ok(slots.into_iter().flatten().collect())
+    }
+
+    /// What a value of the other kind is, if it is a marker of a missing value: a text among numbers, a number among
+    /// words.
+    #[cold]
+    fn missing_in(&self, feature: &Feature, value: &Value<'_>) -> Option<Value<'static>> {
+        let missing = self.missing();
+        match (&feature.kind, value) {
+            (FeatureKind::Numeric { .. }, Value::Text(text)) => match missing.number(text) {
+                Some(number) => Some(Value::Number(number)),
+                None => missing.is_among_numbers(text).then_some(Value::Missing),
+            },
+            (FeatureKind::Categorical { .. }, Value::Number(number)) => {
+                missing.numbers().contains(number).then_some(Value::Missing)
+            }
+            (_, _) => None,
+        }
     }
 
     #[cold]
@@ -212,6 +234,7 @@ pub enum RowError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::schema::Missing;
 
     fn schema() -> Schema {
         let levels = vec!["monthly".to_owned(), "yearly".to_owned()];
@@ -255,6 +278,31 @@ mod tests {
             assert_eq!(row(json).unwrap(), trimmed, "{json}");
         }
         assert_eq!(row(r#"[12, "  ", 0]"#).unwrap(), row("[12, null, 0]").unwrap());
+    }
+
+    #[test]
+    fn a_marker_of_training_is_missing_whatever_it_is_sent_as() {
+        let marked = Missing::default().and(&["-999".to_owned(), "unknown".to_owned()]);
+        let marked = schema().with_missing(marked);
+        let row = |json| marked.row(serde_json::from_str(json).unwrap());
+        let expected = row(r#"[null, null, 0]"#).unwrap();
+        for json in [
+            r#"["NA", null, 0]"#,
+            r#"["?", null, 0]"#,
+            r#"["unknown", -999, 0]"#,
+            r#"{"SeniorCitizen": 0, "tenure": " unknown ", "contract": -999.0}"#,
+        ] {
+            assert_eq!(row(json).unwrap(), expected, "{json}");
+        }
+        // A number is left to the model.
+        let number = row("[-999, null, 0]").unwrap();
+        assert_eq!(number.values()[0], Value::Number(-999.0));
+        assert_eq!(row(r#"["-999.0", null, 0]"#).unwrap(), number);
+        for json in [r#"["-99", "yearly", 0]"#, r#"["unknow", "yearly", 0]"#, r#"[0, -99, 0]"#] {
+            assert!(row(json).is_err(), "{json}");
+        }
+        let blanks_only = schema().with_missing(Missing::only(&[]));
+        assert!(blanks_only.row(serde_json::from_str(r#"["NA", "a", 0]"#).unwrap()).is_err());
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn probes_come_from_the_schema_and_not_from_the_rows() {
     let made = synthetic::Churn { rows: 300, ..synthetic::Churn::v1(1) };
     let data = synthetic::churn(&made).unwrap();
     let artifact = train(&data, &TrainingOptions::default()).unwrap();
-    let (payload, _) = codec::decode(artifact.to_bytes()).unwrap();
+    let payload = codec::decode(artifact.to_bytes()).unwrap().payload;
     assert_eq!(payload.probes.len(), PROBES);
     for probe in payload.probes {
         let probe = Features::Ordered(probe.values);

@@ -10,6 +10,7 @@ use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::Schema;
 use crate::model::artifact::comparison::have_same_holdout;
+use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
 use crate::text::lists::listed;
@@ -37,9 +38,11 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
         return show::json(&Pair { models: cards, differences });
     }
     let header = ["", names[0].as_str(), names[1].as_str()];
+    let hints = names.iter().zip(cards).filter(|(_, card)| card.holdout.auc < 0.5);
+    let hints = hints.map(|(name, card)| format!("{name} {}", worse_than_chance(card)));
     show::aligned(header, facts(cards)).iter().for_each(|line| outln!("{line}"));
     outln!();
-    for difference in differences {
+    for difference in differences.into_iter().chain(hints) {
         outln!("{}", show::wrapped(&show::plain(&difference), ""));
     }
     Ok(())
@@ -97,7 +100,20 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
     if differences.is_empty() {
         differences.push("Both take the same features with the same levels.".to_owned());
     }
-    differences.push(if have_same_holdout(cards[0], cards[1]) {
+    let [ours, theirs] = cards.map(|card| &card.missing_values);
+    for (here, there, name) in [(ours, theirs, &names[0]), (theirs, ours, &names[1])] {
+        let more = here.more_than(there);
+        if !more.is_empty() {
+            differences.push(format!("Only {name} reads as missing: {more}."));
+        }
+    }
+    differences.push(if !have_same_target(cards) {
+        let [ours, theirs] = cards.map(target);
+        format!(
+            "They predict different targets and cannot be compared: {} predicts {ours}, {} predicts {theirs}.",
+            names[0], names[1]
+        )
+    } else if have_same_holdout(cards[0], cards[1]) {
         "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); with --data they are compared row by row."
             .to_owned()
     } else {
@@ -106,6 +122,17 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
             .to_owned()
     });
     differences
+}
+
+/// Whether both predict the same value of the same column.
+pub(super) fn have_same_target(cards: [&Card; 2]) -> bool {
+    let [ours, theirs] = cards.map(|card| &card.training);
+    (&ours.target, &ours.positive) == (&theirs.target, &theirs.positive)
+}
+
+/// The column and the value that a model predicts.
+pub(super) fn target(card: &Card) -> String {
+    format!("{} = {}", quoted(&card.training.target), quoted(&card.training.positive))
 }
 
 fn named<'s>(schema: &'s Schema, name: &str) -> Option<&'s Feature> {

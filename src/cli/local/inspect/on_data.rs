@@ -7,6 +7,7 @@ use anyhow::Context;
 use anyhow::bail;
 use serde::Serialize;
 
+use super::cards;
 use super::paired;
 use super::paired::Difference;
 use crate::cli::local::reading::ReadingArgs;
@@ -65,16 +66,13 @@ pub(super) fn print(
     as_json: bool,
 ) -> anyhow::Result<()> {
     if let [(one, first), (other, second)] = models {
-        let [ours, theirs] = [first, second].map(|model| &model.card().training);
-        if (&ours.target, &ours.positive) != (&theirs.target, &theirs.positive) {
+        let cards = [first, second].map(Artifact::card);
+        if !cards::have_same_target(cards) {
+            let [ours, theirs] = cards.map(cards::target);
             bail!(
-                "{} predicts {} = {} and {} predicts {} = {}; compare models of the same target",
+                "{} predicts {ours} and {} predicts {theirs}; compare models of the same target",
                 one.display(),
-                quoted(&ours.target),
-                quoted(&ours.positive),
                 other.display(),
-                quoted(&theirs.target),
-                quoted(&theirs.positive)
             );
         }
     }
@@ -84,6 +82,13 @@ pub(super) fn print(
         let rows =
             rows(model, data, reading).with_context(|| format!("--data {}", data.display()))?;
         measured.push(of_model(path, model, &rows)?);
+        if !outcomes.is_empty() && outcomes != rows.labels() {
+            bail!(
+                "--data {}: the models read different values of {} as missing; say which with --missing-only",
+                data.display(),
+                quoted(rows.target())
+            );
+        }
         outcomes = rows.labels().to_vec();
     }
     let differences = match &measured[..] {
@@ -161,8 +166,18 @@ fn show(comparison: &Comparison<'_>) -> anyhow::Result<()> {
     ];
     let quality = &models[0].quality;
     let (rows_found, base_rate) = (quality.rows, share(quality.base_rate));
-    outln!("{}: {rows_found} rows, base rate {base_rate}\n", show::plain(&comparison.data));
+    let data = show::plain(&comparison.data);
+    let measured = format!("{data}: {rows_found} rows, base rate {base_rate}");
+    outln!("{}\n", show::wrapped(&measured, ""));
     show::aligned(header, rows).iter().for_each(|line| outln!("{line}"));
+    for (name, model) in names.iter().zip(models).filter(|(_, model)| model.quality.auc < 0.5) {
+        let hint = format!(
+            "{name} ranks these rows worse than chance (AUC {:.5}): the labels of the file may be inverted against \
+             those of its training data.",
+            model.quality.auc
+        );
+        outln!("\n{}", show::wrapped(&hint, ""));
+    }
     if let (Some(differences), [_, _]) = (differences, &names[..]) {
         outln!("\n{}", verdict(&differences.log_loss, &names));
     }
