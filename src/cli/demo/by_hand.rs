@@ -20,7 +20,7 @@ pub fn slow_canary(story: &mut Story, delay_ms: u64) -> anyhow::Result<()> {
     story.expect("the slowdown is on", slow.simulate_slowdown, &slow);
     story.traffic(story.share())?;
     story.say("the health check covers all samples since the deployment, fast and slow");
-    story.health("harm: the canary is slower than allowed", HealthStatus::Harm)?;
+    story.health("harm: the canary is slower than tolerated", HealthStatus::Harm)?;
     story.report()?;
     story.expect_refusal("a promotion is refused", "promote-canary", &json!({}))?;
 
