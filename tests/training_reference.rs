@@ -49,18 +49,20 @@ fn predictions_agree_with_scikit_learn_to_a_millionth() {
         };
 
         let card = artifact.card();
-        near("intercept", card.intercept, fit.intercept);
-        assert_eq!(card.coefficients.len(), fit.coefficients.len());
+        near("intercept", card.trained().unwrap().intercept, fit.intercept);
+        assert_eq!(card.trained().unwrap().coefficients.len(), fit.coefficients.len());
         for ((feature, level), expected) in reference.terms.iter().zip(fit.coefficients) {
             let found = card
+                .trained()
+                .unwrap()
                 .coefficients
                 .iter()
                 .find(|term| (&term.feature, &term.level) == (feature, level));
             near(feature, found.unwrap().weight, expected);
         }
-        near("AUC", card.holdout.auc, fit.auc);
-        near("log-loss", card.holdout.log_loss, fit.log_loss);
-        near("Brier", card.holdout.brier, fit.brier);
+        near("AUC", card.trained().unwrap().holdout.auc, fit.auc);
+        near("log-loss", card.trained().unwrap().holdout.log_loss, fit.log_loss);
+        near("Brier", card.trained().unwrap().holdout.brier, fit.brier);
 
         let model = artifact.model();
         for (index, expected) in fit.probabilities.into_iter().enumerate() {

@@ -16,6 +16,10 @@ fn examples(command: &str) -> &'static [&'static str] {
             "serin train",
             "serin train --data customers.csv --target Churn --positive Yes --drop customerID --out models/churn_v1.bin",
         ],
+        "import" => &[
+            "serin import model.ubj --expect expected.csv --out models/churn_xgb.bin",
+            "serin import model.txt --schema-from customers.csv --expect expected.csv --out models/churn_lgb.bin",
+        ],
         "inspect" => &[
             "serin inspect models/churn_v1.bin",
             "serin inspect models/churn_v1.bin models/churn_v2.bin --data november.csv",

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! - [`local`]: commands that run or prepare a server: serve, train, inspect, config.
+//! - [`local`]: commands that run or prepare a server: serve, train, import, inspect, config.
 //! - [`remote`]: commands that talk to a running server.
 //! - [`lab`]: statistics without a server: analyze, power, simulate, replay.
 //! - [`demo`]: narrated demonstrations.
@@ -36,6 +36,7 @@ use lab::power;
 use lab::replay;
 use lab::simulate;
 use local::config;
+use local::import;
 use local::inspect;
 use local::serve;
 use local::train;
@@ -63,6 +64,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Train the two demo models, or a model from a CSV file
     Train(Box<train::TrainArgs>),
+    /// Import a model of LightGBM, XGBoost or scikit-learn
+    Import(import::ImportArgs),
     /// Check a model file and print its contents
     Inspect(inspect::InspectArgs),
     /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait
@@ -125,6 +128,7 @@ impl Cli {
             Command::Serve(args) => serve::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Train(args) => train::run(&args),
+            Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Power(args) => power::run(&args),

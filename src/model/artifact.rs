@@ -2,7 +2,9 @@
 //!
 //! Loading checks size, header and digest (in the codec), then the contents (invariants of the schema,
 //! one coefficient per encoded column, finite numbers), then the probes: inputs made in training whose
-//! outputs must be reproduced. A loaded model therefore computes what its trainer computed.
+//! outputs must be reproduced. A loaded model therefore computes what its trainer computed. A file of LightGBM,
+//! XGBoost or skops is an artifact as its library wrote it; imported, it has names, probes and a comparison with the
+//! original as well.
 //!
 //! An artifact contains no row of the training data (probes are made from means, scales and levels), no
 //! path and no time.
@@ -11,11 +13,13 @@ pub mod card;
 pub(crate) mod codec;
 pub mod comparison;
 pub mod digest;
+pub(crate) mod imported;
 pub(crate) mod limits;
 pub mod report;
 
 pub(crate) mod error;
 
+use std::fmt;
 use std::fs;
 use std::fs::File;
 use std::io::Read;
@@ -25,11 +29,15 @@ use std::sync::Arc;
 pub use self::error::ArtifactError;
 use super::Model;
 use super::artifact::card::Card;
+use super::artifact::card::Origin;
+use super::artifact::card::Trained;
+use super::artifact::codec::Contents;
 use super::artifact::codec::Decoded;
 use super::artifact::codec::Payload;
 use super::artifact::codec::Probe;
 use super::artifact::digest::Digest;
 use super::artifact::limits::MAX_ARTIFACT_BYTES;
+use super::kinds::imported::Format;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
 use super::schema::features::Features;
@@ -39,12 +47,21 @@ use crate::text::files::write_whole;
 /// machine can differ, in the last bits.
 const PROBE_TOLERANCE: f64 = 1e-12;
 
+/// The same for an imported model: XGBoost computes its sigmoid in single precision.
+const PROBE_TOLERANCE_IMPORTED: f64 = 1e-6;
+
 /// A checked artifact: bytes, model and card.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Artifact {
     bytes: Arc<[u8]>,
-    model: Arc<LogisticRegression>,
+    model: Arc<dyn Model>,
     card: Card,
+}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Artifact").field("card", &self.card).finish_non_exhaustive()
+    }
 }
 
 impl Artifact {
@@ -55,31 +72,45 @@ impl Artifact {
     ///
     /// [`ArtifactError`] names the failed check.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let Decoded { payload, digest, version } = codec::decode(bytes)?;
+        if let Some(format) = Format::detect(bytes) {
+            return Self::of_file(format, bytes);
+        }
+        let Decoded { contents, digest, version } = codec::decode(bytes)?;
+        match contents {
+            Contents::Trained(payload) => Self::of_training(bytes, *payload, digest, version),
+            Contents::Imported(payload) => Self::of_import(bytes, *payload, digest, version),
+        }
+    }
+
+    fn of_training(
+        bytes: &[u8],
+        payload: Payload,
+        digest: Digest,
+        version: u32,
+    ) -> Result<Self, ArtifactError> {
         check_numbers(&payload)?;
         let Payload { features, intercept, coefficients, threshold, training, .. } = payload;
         let Payload { holdout, probes, missing, .. } = payload;
         let schema = Schema::new(features)?.with_missing(missing.clone());
         let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
-        replay(&model, probes)?;
+        replay(&model, probes, PROBE_TOLERANCE)?;
+        let coefficients = card::coefficients(&schema, &coefficients);
+        let trained = Trained { intercept, coefficients, training, holdout };
         let card = Card {
             kind: "logistic_regression",
             digest,
             size_bytes: bytes.len() as u64,
-            format_version: version,
-            coefficients: card::coefficients(&schema, &coefficients),
+            format_version: Some(version),
             features: schema,
             missing: card::MISSING_RULE,
             missing_values: missing,
             threshold,
-            intercept,
-            training,
-            holdout,
+            origin: Origin::Trained(Box::new(trained)),
         };
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
     }
 
-    /// Reads and checks a regular file of at most 8 MiB.
+    /// Reads and checks a regular file of at most 65 MiB.
     ///
     /// # Errors
     ///
@@ -88,7 +119,7 @@ impl Artifact {
         Self::from_bytes(&Self::read_bytes(path)?)
     }
 
-    /// The unchecked bytes of a regular file of at most 8 MiB.
+    /// The unchecked bytes of a regular file of at most 65 MiB.
     ///
     /// # Errors
     ///
@@ -115,7 +146,7 @@ impl Artifact {
         }
         let size = about.len();
         if size > MAX_ARTIFACT_BYTES as u64 {
-            return Err(ArtifactError::TooLarge { size });
+            return Err(ArtifactError::TooLarge { size, limit: MAX_ARTIFACT_BYTES });
         }
         let mut bytes = Vec::new();
         // One byte beyond the limit, so that a file that grew meanwhile is still refused.
@@ -145,7 +176,7 @@ impl Artifact {
 
     /// The model.
     pub fn model(&self) -> Arc<dyn Model> {
-        Arc::clone(&self.model) as Arc<dyn Model>
+        Arc::clone(&self.model)
     }
 
     /// The card.
@@ -178,7 +209,7 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
 }
 
 /// Replays the probes.
-fn replay(model: &LogisticRegression, probes: Vec<Probe>) -> Result<(), ArtifactError> {
+fn replay(model: &dyn Model, probes: Vec<Probe>, tolerance: f64) -> Result<(), ArtifactError> {
     for (index, Probe { values, probability }) in probes.into_iter().enumerate() {
         let refusal = |problem: String| ArtifactError::Probe { index, problem };
         let row = model.schema().row(Features::Ordered(values));
@@ -187,7 +218,7 @@ fn replay(model: &LogisticRegression, probes: Vec<Probe>) -> Result<(), Artifact
         let output = model.predict(&row);
         let output = output.map_err(|cause| refusal(format!("the model fails ({cause})")))?.score();
         // Written so that NaN does not agree.
-        let agrees = (output - probability).abs() <= PROBE_TOLERANCE;
+        let agrees = (output - probability).abs() <= tolerance;
         if !agrees {
             return Err(refusal(format!("output {output}, expected {probability}")));
         }

@@ -86,6 +86,40 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// The features of a model, and a column of numbers in place of the target.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::from_csv`].
+    pub(crate) fn rows_with_numbers(
+        path: &Path,
+        options: &DatasetOptions,
+    ) -> Result<(Vec<Column>, Column), DatasetError> {
+        let file = File::open(path).map_err(|cause| DatasetError::Unreadable { cause })?;
+        let mut table = Table::read(file, options)?;
+        let Some(numbers) = table.take(&options.target).filter(|_| table.rows > 0) else {
+            return Err(DatasetError::NoRows);
+        };
+        let mut notes = Vec::new();
+        let mut column = |name: String, cells| {
+            let wanted = options.wanted(&name);
+            kinds::column(name, cells, wanted, options, &mut notes)
+        };
+        let numbers = column(options.target.clone(), numbers)?;
+        let columns = table.columns.into_iter().map(|(name, cells)| column(name, cells));
+        Ok((columns.collect::<Result<_, _>>()?, numbers))
+    }
+
+    /// The names of the columns of a CSV file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::from_csv`].
+    pub fn header(path: &Path) -> Result<Vec<String>, DatasetError> {
+        let file = File::open(path).map_err(|cause| DatasetError::Unreadable { cause })?;
+        reading::header(file)
+    }
+
     /// Data from another source, named by `source`; columns and labels have the same length.
     pub(crate) fn new(
         source: String,

@@ -5,6 +5,7 @@
 //! - [`kinds`]: one file per kind of model.
 //! - [`artifact`]: model files. A file is data, never code, and is checked in full before its model answers.
 //! - [`dataset`] and [`training`]: from a CSV file to an artifact.
+//! - [`importing`]: from a model file of another library to an artifact.
 //!
 //! Deliberately absent: this layer imports only `text`, reads no clock, starts no thread, and keeps no
 //! state between predictions.
@@ -18,6 +19,8 @@ pub mod artifact;
 pub mod dataset;
 
 pub mod training;
+
+pub mod importing;
 
 use thiserror::Error;
 

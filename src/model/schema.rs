@@ -30,7 +30,6 @@ pub(crate) mod missing;
 pub(crate) mod row;
 
 use std::fmt;
-use std::mem::discriminant;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -70,13 +69,23 @@ pub enum FeatureKind {
         /// The categories seen in training, sorted.
         levels: Vec<String>,
     },
+    /// A number that enters an imported model as it is. What a missing one means is up to the model.
+    Number,
 }
 
 impl FeatureKind {
+    /// Whether clients send a number.
+    pub fn is_numeric(&self) -> bool {
+        match self {
+            Self::Numeric { .. } | Self::Number => true,
+            Self::Categorical { .. } => false,
+        }
+    }
+
     /// Number of encoded columns.
     pub fn width(&self) -> usize {
         match self {
-            Self::Numeric { .. } => 1,
+            Self::Numeric { .. } | Self::Number => 1,
             Self::Categorical { levels } => levels.len(),
         }
     }
@@ -85,7 +94,7 @@ impl FeatureKind {
 impl fmt::Display for FeatureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Numeric { .. } => "numeric",
+            Self::Numeric { .. } | Self::Number => "numeric",
             Self::Categorical { .. } => "categorical",
         })
     }
@@ -167,7 +176,7 @@ impl Schema {
                     found: quoted(&theirs.name),
                 });
             }
-            if discriminant(&ours.kind) != discriminant(&theirs.kind) {
+            if ours.kind.is_numeric() != theirs.kind.is_numeric() {
                 return Err(SchemaDifference::Kind {
                     name: quoted(&ours.name),
                     expected: ours.kind.to_string(),
@@ -221,7 +230,7 @@ fn check(feature: &Feature) -> Result<(), SchemaError> {
                 None => return Ok(()),
             }
         }
-        FeatureKind::Numeric { .. } => return Ok(()),
+        FeatureKind::Numeric { .. } | FeatureKind::Number => return Ok(()),
     };
     Err(SchemaError::Invalid { name: quoted(&feature.name), problem })
 }

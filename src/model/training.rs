@@ -203,6 +203,7 @@ fn probe_value(feature: &Feature, index: usize, step: usize) -> Value<'static> {
             let deviations = ((step * 7 + index * 3) % 9) as f64 / 2.0 - 2.0;
             Value::Number(mean + deviations * scale)
         }
+        FeatureKind::Number => Value::Number((step as f64) - 2.0),
         FeatureKind::Categorical { levels } => {
             Value::Text(levels[(step + index) % levels.len()].clone().into())
         }

@@ -48,6 +48,8 @@ mod config;
 
 mod shadow;
 
+mod imported;
+
 mod load;
 
 mod bad_predictions;

@@ -18,6 +18,9 @@ use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
+use crate::model::artifact::card::Import;
+use crate::model::artifact::card::Origin;
+use crate::model::artifact::card::Trained;
 use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::FeatureKind;
 use crate::text::numbers::share;
@@ -77,76 +80,129 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A card in ten lines: kind, training data, quality on the holdout.
+/// A card in ten lines: kind, origin, quality.
 pub(crate) fn summary(path: &Path, card: &Card) -> String {
-    let (training, holdout) = (&card.training, &card.holdout);
-    let facts = [
-        ("model", format!("logistic regression, {} bytes", card.size_bytes)),
-        ("digest", card.digest.to_string()),
-        ("data", training.source.clone()),
-        (
-            "target",
-            format!(
-                "{} = {}, from {} of {} rows",
-                training.target, training.positive, training.training_rows, training.rows
-            ),
-        ),
-        (
-            "holdout",
-            format!(
-                "{} rows ({}), seed {}, l2 {}",
-                holdout.rows, training.holdout, training.seed, training.l2
-            ),
-        ),
-        ("AUC", format!("{:.4}  (0.5 is chance, 1 is perfect)", holdout.auc)),
-        ("log-loss", format!("{:.4}", holdout.log_loss)),
-        ("Brier", format!("{:.4}", holdout.brier)),
-        (
-            "accuracy",
-            format!(
-                "{} at threshold {}  (base rate {})",
-                share(holdout.accuracy),
-                card.threshold,
-                share(holdout.base_rate)
-            ),
-        ),
-    ];
+    let facts = match &card.origin {
+        Origin::Trained(trained) => of_training(card, trained),
+        Origin::Imported { import } => of_import(card, import),
+    };
     let mut text = heading(&show::plain(&path.display().to_string()));
     for (name, value) in facts {
         let name = format!("  {name:<8}  ");
         let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(&value)));
     }
-    let hint = (holdout.auc < 0.5).then(|| format!("the model {}", worse_than_chance(card)));
-    for warning in training.warnings.iter().chain(&hint) {
+    for warning in warnings(card) {
         let name = format!("  {}: ", styled(show::WAIT, "warning"));
-        let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(warning)));
+        let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(&warning)));
     }
     text + "\n"
 }
 
-/// The details of a card: features, coefficients, calibration.
+fn of_training(card: &Card, trained: &Trained) -> Vec<(&'static str, String)> {
+    let (training, holdout) = (&trained.training, &trained.holdout);
+    let fitted = format!(
+        "{} = {}, from {} of {} rows",
+        training.target, training.positive, training.training_rows, training.rows
+    );
+    let split = format!(
+        "{} rows ({}), seed {}, l2 {}",
+        holdout.rows, training.holdout, training.seed, training.l2
+    );
+    let accuracy = format!(
+        "{} at threshold {}  (base rate {})",
+        share(holdout.accuracy),
+        card.threshold,
+        share(holdout.base_rate)
+    );
+    vec![
+        ("model", format!("logistic regression, {} bytes", card.size_bytes)),
+        ("digest", card.digest.to_string()),
+        ("data", training.source.clone()),
+        ("target", fitted),
+        ("holdout", split),
+        ("AUC", format!("{:.4}  (0.5 is chance, 1 is perfect)", holdout.auc)),
+        ("log-loss", format!("{:.4}", holdout.log_loss)),
+        ("Brier", format!("{:.4}", holdout.brier)),
+        ("accuracy", accuracy),
+    ]
+}
+
+fn of_import(card: &Card, import: &Import) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("model", format!("{}, {} bytes", import.format, card.size_bytes)),
+        ("digest", card.digest.to_string()),
+        ("from", import.source.clone().unwrap_or_else(|| "as its library wrote it".to_owned())),
+        ("answers", format!("a probability ({}), threshold {}", import.objective, card.threshold)),
+    ];
+    facts.extend(
+        import.target.as_ref().map(|it| ("target", format!("{} = {}", it.column, it.positive))),
+    );
+    facts.extend(import.parity.as_ref().map(|parity| ("parity", parity.in_words())));
+    facts
+}
+
+fn warnings(card: &Card) -> Vec<String> {
+    match &card.origin {
+        Origin::Trained(trained) => {
+            let hint = (trained.holdout.auc < 0.5)
+                .then(|| format!("the model {}", worse_than_chance(trained)));
+            trained.training.warnings.iter().cloned().chain(hint).collect()
+        }
+        Origin::Imported { import } if import.parity.is_none() => {
+            vec!["its answers were not compared with those of the original model; import it with --expect".to_owned()]
+        }
+        Origin::Imported { .. } => Vec::new(),
+    }
+}
+
+/// The details of a card: features, and of a trained model coefficients and calibration.
 fn details(card: &Card) -> String {
     let features = card.features.features().iter().map(|feature| {
         let values = match &feature.kind {
             FeatureKind::Numeric { mean, scale } => {
-                format!("mean {}, standard deviation {}", short(*mean), short(*scale))
+                format!(", mean {}, standard deviation {}", short(*mean), short(*scale))
             }
+            FeatureKind::Number => String::new(),
             FeatureKind::Categorical { levels } => {
                 let shown: Vec<&str> = levels.iter().take(LEVELS).map(String::as_str).collect();
                 let rest = levels.len().saturating_sub(LEVELS);
                 let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
-                format!("{}{more}", show::plain(&shown.join(", ")))
+                format!(", {}{more}", show::plain(&shown.join(", ")))
             }
         };
-        paragraph(&format!("{}: {}, {values}", show::plain(&feature.name), feature.kind))
+        paragraph(&format!("{}: {}{values}", show::plain(&feature.name), feature.kind))
     });
-    let terms = card.coefficients.iter().take(COEFFICIENTS).map(|term| {
+    let mut features: Vec<String> = features.collect();
+    features.push(paragraph(&show::plain(&missing(card))));
+    features.push(paragraph(card.missing));
+    let mut sections = vec![("Features, in order", features)];
+    if let Some(trained) = card.trained() {
+        sections.push(("Terms, largest first (numbers: per standard deviation)", terms(trained)));
+        sections.push(("Calibration on the holdout", calibration(trained)));
+    }
+    let section = |(title, lines): (&str, Vec<String>)| {
+        format!("{}\n  {}\n", heading(title), lines.join("\n  "))
+    };
+    sections.into_iter().map(section).collect::<Vec<_>>().join("\n")
+}
+
+fn terms(trained: &Trained) -> Vec<String> {
+    let terms = trained.coefficients.iter().take(COEFFICIENTS).map(|term| {
         let level = term.level.as_ref().map(|level| format!(" = {level}")).unwrap_or_default();
         let name = show::plain(&format!("{}{level}", term.feature)).into_owned();
         [name, format!("{:+.4}", term.weight)]
     });
-    let intercept = ["(intercept)".to_owned(), format!("{:+.4}", card.intercept)];
-    let calibration = card.holdout.calibration.iter().filter(|bin| bin.rows > 0).map(|bin| {
+    let intercept = ["(intercept)".to_owned(), format!("{:+.4}", trained.intercept)];
+    let mut lines = show::aligned(["term", "log-odds"], [intercept].into_iter().chain(terms));
+    let rest = trained.coefficients.len().saturating_sub(COEFFICIENTS);
+    if rest > 0 {
+        lines.push(format!("and {rest} smaller ones (--json has all)"));
+    }
+    lines
+}
+
+fn calibration(trained: &Trained) -> Vec<String> {
+    let bins = trained.holdout.calibration.iter().filter(|bin| bin.rows > 0).map(|bin| {
         [
             format!("{:.1} to {:.1}", bin.from, bin.to),
             bin.rows.to_string(),
@@ -154,29 +210,16 @@ fn details(card: &Card) -> String {
             format!("{:.3}", bin.observed),
         ]
     });
-    let mut terms = show::aligned(["term", "log-odds"], [intercept].into_iter().chain(terms));
-    let rest = card.coefficients.len().saturating_sub(COEFFICIENTS);
-    if rest > 0 {
-        terms.push(format!("and {rest} smaller ones (--json has all)"));
-    }
-    let mut features: Vec<String> = features.collect();
-    features.push(paragraph(&show::plain(&missing(card))));
-    features.push(paragraph(card.missing));
-    let header = ["predicted", "rows", "mean predicted", "observed"];
-    [
-        ("Features, in order", features),
-        ("Terms, largest first (numbers: per standard deviation)", terms),
-        ("Calibration on the holdout", show::aligned(header, calibration)),
-    ]
-    .map(|(title, lines)| format!("{}\n  {}\n", heading(title), lines.join("\n  ")))
-    .join("\n")
+    show::aligned(["predicted", "rows", "mean predicted", "observed"], bins)
 }
 
 /// What means a missing value.
 fn missing(card: &Card) -> String {
     let markers = card.missing_values.in_words();
     match card.format_version {
-        2 => format!("missing values: {markers} (the file of version 2 does not say which others)"),
+        Some(2) => {
+            format!("missing values: {markers} (the file of version 2 does not say which others)")
+        }
         _ => format!("missing values: {markers}"),
     }
 }

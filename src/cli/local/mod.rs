@@ -1,10 +1,12 @@
 //! Commands that run or prepare a server.
 //!
 //! - [`serve`]: the server; `signals`: what stops it.
-//! - [`train`], [`inspect`]: make a model file, and show what it contains; `reading`: their flags for CSV files.
+//! - [`train`], [`import`], [`inspect`]: make a model file, take one of another library, and show what it contains;
+//!   `reading`: flags for CSV files.
 //! - [`config`]: show the settings, or check a settings file.
 
 pub mod config;
+pub mod import;
 pub mod inspect;
 mod log;
 mod reading;

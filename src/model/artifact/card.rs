@@ -5,9 +5,14 @@ use serde::Serialize;
 
 use super::digest::Digest;
 use super::report::HoldoutReport;
+use crate::model::kinds::imported::Format;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
+use crate::text::numbers::grouped;
+
+/// How an imported model treats missing and unseen values.
+pub const IMPORTED_MISSING_RULE: &str = "missing values and unknown categories mean what they mean to the library that trained the model";
 
 /// How missing and unseen values are treated, which is part of the model.
 pub const MISSING_RULE: &str = "missing numbers are imputed with the training mean; missing or unseen categories contribute nothing";
@@ -21,8 +26,8 @@ pub struct Card {
     pub digest: Digest,
     /// Size of the artifact in bytes.
     pub size_bytes: u64,
-    /// Version of the file's format.
-    pub format_version: u32,
+    /// Version of the file's format; `None` for a file as its library wrote it.
+    pub format_version: Option<u32>,
     /// The features, in order.
     pub features: Schema,
     /// How missing and unseen values are treated.
@@ -31,6 +36,27 @@ pub struct Card {
     pub missing_values: Missing,
     /// The probability at and above which the label is 1.
     pub threshold: f64,
+    /// Where the model comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Origin {
+    /// serin trained it.
+    Trained(Box<Trained>),
+    /// Another library trained it.
+    Imported {
+        /// The import.
+        import: Import,
+    },
+}
+
+/// Training of a model by serin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trained {
     /// The log-odds of a row with mean numbers and unseen categories.
     pub intercept: f64,
     /// The terms of the sum, largest magnitude first.
@@ -39,6 +65,90 @@ pub struct Card {
     pub training: TrainingDescription,
     /// Quality on the holdout.
     pub holdout: HoldoutReport,
+}
+
+/// Import of a model that another library trained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Import {
+    /// The format of its file.
+    pub format: Format,
+    /// The file's name without its folder; `None` for a file as its library wrote it.
+    pub source: Option<String>,
+    /// The objective in the words of the file.
+    pub objective: String,
+    /// What it predicts, if the import says so.
+    pub target: Option<Target>,
+    /// Comparison with the original's answers; `None` without any.
+    pub parity: Option<Parity>,
+}
+
+/// What a model predicts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The column.
+    pub column: String,
+    /// The column's value that counts as 1.
+    pub positive: String,
+}
+
+/// Comparison of the answers of an imported model with those of the original.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parity {
+    /// The file with the original's answers, without its folder.
+    pub source: String,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// The largest difference.
+    pub largest_difference: f64,
+    /// The difference up to which answers count as equal.
+    pub tolerance: f64,
+    /// Rows with a larger difference.
+    pub rows_above: u64,
+}
+
+impl Parity {
+    /// `1,408 rows of expected.csv, largest difference 3.4e-8`.
+    pub fn in_words(&self) -> String {
+        let rows = grouped(self.rows);
+        let difference = match self.largest_difference {
+            0.0 => "all equal".to_owned(),
+            difference => format!("largest difference {difference:.1e}"),
+        };
+        let above = match self.rows_above {
+            0 => String::new(),
+            above => format!(", {} above {:e}", grouped(above), self.tolerance),
+        };
+        format!("{rows} rows of {}, {difference}{above}", self.source)
+    }
+}
+
+impl Card {
+    /// The training, if serin trained the model.
+    pub fn trained(&self) -> Option<&Trained> {
+        match &self.origin {
+            Origin::Trained(trained) => Some(trained),
+            Origin::Imported { .. } => None,
+        }
+    }
+
+    /// The import, if another library trained the model.
+    pub fn imported(&self) -> Option<&Import> {
+        match &self.origin {
+            Origin::Trained(_) => None,
+            Origin::Imported { import } => Some(import),
+        }
+    }
+
+    /// What the model predicts, if it is known.
+    pub fn target(&self) -> Option<Target> {
+        match &self.origin {
+            Origin::Trained(trained) => {
+                let TrainingDescription { target, positive, .. } = &trained.training;
+                Some(Target { column: target.clone(), positive: positive.clone() })
+            }
+            Origin::Imported { import } => import.target.clone(),
+        }
+    }
 }
 
 /// A term of the sum on the standardized scale: what one standard deviation of a number, or a level,
@@ -56,7 +166,7 @@ pub struct Coefficient {
 /// The coefficients with their names, largest magnitude first.
 pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient> {
     let names = schema.features().iter().flat_map(|feature| match &feature.kind {
-        FeatureKind::Numeric { .. } => vec![(feature.name.clone(), None)],
+        FeatureKind::Numeric { .. } | FeatureKind::Number => vec![(feature.name.clone(), None)],
         FeatureKind::Categorical { levels } => {
             levels.iter().map(|level| (feature.name.clone(), Some(level.clone()))).collect()
         }

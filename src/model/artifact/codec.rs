@@ -5,9 +5,14 @@
 //!      0      8  magic, "SERINMDL"
 //!      8      4  format version, little-endian
 //!     12     32  BLAKE3 digest of the 12 bytes before it and of the payload
-//!     44      n  payload: bincode 2, standard configuration; from version 3 on the markers of missing values
-//!                follow it
+//!     44      n  payload: bincode 2, standard configuration
 //! ```
+//!
+//! | version | payload |
+//! |---|---|
+//! | 2 | a trained model |
+//! | 3 | a trained model and its markers of missing values |
+//! | 4 | an imported model |
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
 //! format version. This file checks that the bytes are the ones written; the artifact checks what they
@@ -19,14 +24,19 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::card::Parity;
+use super::card::Target;
 use super::card::TrainingDescription;
 use super::digest::DIGEST_BYTES;
 use super::digest::Digest;
 use super::error::ArtifactError;
 use super::limits::FORMAT_VERSION;
+use super::limits::IMPORTED_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
+use super::limits::MAX_TRAINED_BYTES;
 use super::limits::OLDEST_VERSION;
 use super::report::HoldoutReport;
+use crate::model::kinds::imported::Format;
 use crate::model::schema::Feature;
 use crate::model::schema::Missing;
 use crate::model::schema::Value;
@@ -40,11 +50,12 @@ const PREFIX_BYTES: usize = 12;
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Limit of decoding, in the bytes that bincode counts; the values take several times as much memory. It stops a
+/// Limits of decoding, in the bytes that bincode counts; the values take several times as much memory. They stop a
 /// forged length from allocating gigabytes.
-const DECODED_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
+const TRAINED_LIMIT: usize = 2 * MAX_TRAINED_BYTES;
+const IMPORTED_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
 
-/// The unchecked contents of an artifact.
+/// The unchecked contents of a trained model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Payload {
     pub(crate) features: Vec<Feature>,
@@ -57,6 +68,23 @@ pub(crate) struct Payload {
     /// Written after the rest, because files of version 2 do not have it.
     #[serde(skip)]
     pub(crate) missing: Missing,
+}
+
+/// The unchecked contents of an imported model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImportedPayload {
+    pub(crate) format: Format,
+    /// The name of the file, without its folder.
+    pub(crate) source: String,
+    /// The names of the inputs, in the order of the file.
+    pub(crate) names: Vec<String>,
+    pub(crate) threshold: f64,
+    pub(crate) missing: Missing,
+    pub(crate) target: Option<Target>,
+    pub(crate) parity: Option<Parity>,
+    pub(crate) probes: Vec<Probe>,
+    /// The file as its library wrote it.
+    pub(crate) file: Vec<u8>,
 }
 
 /// An input with its output in training.
@@ -73,6 +101,13 @@ pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, ArtifactError> {
     let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
     body.extend(bincode::serde::encode_to_vec(&payload.missing, config).map_err(unwritable)?);
     Ok(seal(&body))
+}
+
+/// The same for an imported model.
+pub(crate) fn encode_imported(payload: &ImportedPayload) -> Result<Vec<u8>, ArtifactError> {
+    let body = bincode::serde::encode_to_vec(payload, bincode::config::standard())
+        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
+    Ok(seal_as(IMPORTED_VERSION, &body))
 }
 
 /// The payload behind its header.
@@ -93,16 +128,22 @@ pub(crate) fn seal_as(version: u32, body: &[u8]) -> Vec<u8> {
 
 /// What the bytes of an artifact hold.
 pub(crate) struct Decoded {
-    pub(crate) payload: Payload,
+    pub(crate) contents: Contents,
     pub(crate) digest: Digest,
     pub(crate) version: u32,
 }
 
+/// The unchecked contents of an artifact.
+pub(crate) enum Contents {
+    /// Of a trained model.
+    Trained(Box<Payload>),
+    /// Of an imported model.
+    Imported(Box<ImportedPayload>),
+}
+
 /// Decodes the bytes of an artifact. The header is checked before the first allocation.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
-    if bytes.len() > MAX_ARTIFACT_BYTES {
-        return Err(ArtifactError::TooLarge { size: bytes.len() as u64 });
-    }
+    check_size(bytes, MAX_ARTIFACT_BYTES)?;
     if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
         return Err(ArtifactError::Magic);
     }
@@ -111,15 +152,33 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
         bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
     let (stored, body) = rest.split_first_chunk().ok_or_else(short)?;
     let found = u32::from_le_bytes(*version);
-    if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&found) {
+    if !(OLDEST_VERSION..=IMPORTED_VERSION).contains(&found) {
         return Err(ArtifactError::Version { found });
+    }
+    if found != IMPORTED_VERSION {
+        check_size(bytes, MAX_TRAINED_BYTES)?;
     }
     let (stored, computed) =
         (Digest::from_bytes(*stored), Digest::of(&[&bytes[..PREFIX_BYTES], body]));
     if stored != computed {
         return Err(ArtifactError::Digest { stored, computed });
     }
-    Ok(Decoded { payload: decode_payload(body, found)?, digest: computed, version: found })
+    let contents = match found {
+        IMPORTED_VERSION => {
+            let (payload, read) = decode_part::<_, IMPORTED_LIMIT>(body)?;
+            check_end(body, read)?;
+            Contents::Imported(Box::new(payload))
+        }
+        _ => Contents::Trained(Box::new(decode_trained(body, found)?)),
+    };
+    Ok(Decoded { contents, digest: computed, version: found })
+}
+
+fn check_size(bytes: &[u8], limit: usize) -> Result<(), ArtifactError> {
+    match bytes.len() > limit {
+        true => Err(ArtifactError::TooLarge { size: bytes.len() as u64, limit }),
+        false => Ok(()),
+    }
 }
 
 /// What the decoder found, without the names of its types.
@@ -133,23 +192,30 @@ fn in_words(error: &DecodeError) -> String {
     }
 }
 
-fn decode_payload(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
-    let (mut payload, mut read): (Payload, usize) = decode_part(body)?;
+fn decode_trained(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
+    let (mut payload, mut read): (Payload, usize) = decode_part::<_, TRAINED_LIMIT>(body)?;
     if version > OLDEST_VERSION {
-        let (missing, more) = decode_part(&body[read..])?;
+        let (missing, more) = decode_part::<_, TRAINED_LIMIT>(&body[read..])?;
         payload.missing = missing;
         read += more;
     }
+    check_end(body, read)?;
+    Ok(payload)
+}
+
+fn check_end(body: &[u8], read: usize) -> Result<(), ArtifactError> {
     if read != body.len() {
         let problem = format!("it ends after {read} of {} bytes", body.len());
         return Err(ArtifactError::Payload { problem });
     }
-    Ok(payload)
+    Ok(())
 }
 
 /// The value at the start of these bytes, and how many it takes.
-fn decode_part<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), ArtifactError> {
-    let config = bincode::config::standard().with_limit::<DECODED_LIMIT>();
+fn decode_part<T: DeserializeOwned, const LIMIT: usize>(
+    bytes: &[u8],
+) -> Result<(T, usize), ArtifactError> {
+    let config = bincode::config::standard().with_limit::<LIMIT>();
     bincode::serde::decode_from_slice(bytes, config)
         .map_err(|error| ArtifactError::Payload { problem: in_words(&error) })
 }

@@ -1,6 +1,8 @@
 //! Comparison of a canary's card with that of stable, before any traffic.
 
 use super::card::Card;
+use super::card::Origin;
+use super::card::Trained;
 use super::card::TrainingDescription;
 use super::report::HoldoutReport;
 use crate::text::lists::quoted;
@@ -13,29 +15,23 @@ use crate::text::lists::quoted;
 /// - An AUC below one half: the model ranks worse than chance.
 /// - Other numbers than stable's that mean a missing value.
 /// - Figures measured on other rows than stable's, which do not compare directly.
+/// - An imported model whose answers were never compared with the original's.
 pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
     if canary.digest == stable.digest {
         return vec!["The canary is the same artifact as stable: this is an A/A test.".to_owned()];
     }
-    let (ours, theirs) = (&canary.holdout, &stable.holdout);
     let mut warnings = Vec::new();
-    let constant = entropy(ours.base_rate);
-    if ours.log_loss > constant {
-        warnings.push(format!(
-            "On its own holdout the canary predicts worse than a constant: log-loss {:.4} against {constant:.4}.",
-            ours.log_loss,
-        ));
+    match &canary.origin {
+        Origin::Trained(canary) => warnings.extend(below_chance(canary)),
+        Origin::Imported { import } if import.parity.is_none() => warnings.push(
+            "The canary's answers were not compared with those of the original model; serin import --expect does."
+                .to_owned(),
+        ),
+        Origin::Imported { .. } => {}
     }
-    if ours.auc < 0.5 {
-        let hint = worse_than_chance(canary);
-        warnings.push(format!("On its own holdout the canary {hint}"));
-    }
-    let noise = (auc_variance(ours) + auc_variance(theirs)).sqrt();
-    if ours.auc < theirs.auc - 1.96 * noise {
-        warnings.push(format!(
-            "The canary's holdout is worse than stable's: AUC {:.4} against {:.4}.",
-            ours.auc, theirs.auc,
-        ));
+    let trained = canary.trained().zip(stable.trained());
+    if let Some((ours, theirs)) = trained {
+        warnings.extend(lower_auc(&ours.holdout, &theirs.holdout));
     }
     let markers = [canary, stable].map(|card| card.missing_values.numbers());
     let only = |one: &[f64], other: &[f64]| {
@@ -50,37 +46,67 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             ));
         }
     }
-    if !have_same_holdout(canary, stable) {
+    if let Some((ours, theirs)) = trained
+        && !have_same_holdout(ours, theirs)
+    {
         warnings.push(format!(
             "The holdouts of canary and stable are different data ({} and {}), so AUC {:.4} and {:.4} do \
              not compare directly.",
-            canary.training.source, stable.training.source, ours.auc, theirs.auc,
+            ours.training.source, theirs.training.source, ours.holdout.auc, theirs.holdout.auc,
         ));
     }
     warnings
 }
 
+/// What the canary's own holdout says against it.
+fn below_chance(canary: &Trained) -> Vec<String> {
+    let ours = &canary.holdout;
+    let constant = entropy(ours.base_rate);
+    let mut warnings = Vec::new();
+    if ours.log_loss > constant {
+        warnings.push(format!(
+            "On its own holdout the canary predicts worse than a constant: log-loss {:.4} against {constant:.4}.",
+            ours.log_loss,
+        ));
+    }
+    if ours.auc < 0.5 {
+        let hint = worse_than_chance(canary);
+        warnings.push(format!("On its own holdout the canary {hint}"));
+    }
+    warnings
+}
+
+fn lower_auc(ours: &HoldoutReport, theirs: &HoldoutReport) -> Option<String> {
+    let noise = (auc_variance(ours) + auc_variance(theirs)).sqrt();
+    (ours.auc < theirs.auc - 1.96 * noise).then(|| {
+        format!(
+            "The canary's holdout is worse than stable's: AUC {:.4} against {:.4}.",
+            ours.auc, theirs.auc,
+        )
+    })
+}
+
 /// What an AUC below one half means, after the name of a model.
-pub fn worse_than_chance(card: &Card) -> String {
-    let TrainingDescription { target, positive, .. } = &card.training;
+pub fn worse_than_chance(trained: &Trained) -> String {
+    let TrainingDescription { target, positive, .. } = &trained.training;
     format!(
         "ranks worse than chance (AUC {:.4}): perhaps the columns say nothing about the target, or labels are \
          inverted; check that {} is the value of {} to predict (--positive).",
-        card.holdout.auc,
+        trained.holdout.auc,
         quoted(positive),
         quoted(target),
     )
 }
 
 /// Whether both were measured on the same rows: the same data, target and split.
-pub fn have_same_holdout(canary: &Card, stable: &Card) -> bool {
-    let data = |card: &Card| {
-        let training = &card.training;
+pub fn have_same_holdout(one: &Trained, other: &Trained) -> bool {
+    let data = |trained: &Trained| {
+        let (training, holdout) = (&trained.training, &trained.holdout);
         let (source, target, positive) = (&training.source, &training.target, &training.positive);
         let names = [source, target, positive, &training.holdout].map(String::clone);
-        (names, training.rows, training.seed, card.holdout.rows, card.holdout.positives)
+        (names, training.rows, training.seed, holdout.rows, holdout.positives)
     };
-    data(canary) == data(stable)
+    data(one) == data(other)
 }
 
 /// The log-loss of a model that always predicts the base rate `p`: -p ln p - (1 - p) ln(1 - p).
@@ -119,8 +145,13 @@ mod tests {
     fn with_auc(card: &Card, auc: f64) -> Card {
         let mut other = card.clone();
         other.digest = card_of_v2().digest;
-        other.holdout.auc = auc;
+        holdout_of(&mut other).auc = auc;
         other
+    }
+
+    fn holdout_of(card: &mut Card) -> &mut HoldoutReport {
+        let Origin::Trained(trained) = &mut card.origin else { panic!("an imported model") };
+        &mut trained.holdout
     }
 
     fn card_of_v2() -> Card {
@@ -139,7 +170,7 @@ mod tests {
     #[test]
     fn a_clearly_lower_auc_is_a_warning_and_a_slightly_lower_one_is_not() {
         let stable = card(&Churn::v1(42));
-        let auc = stable.holdout.auc;
+        let auc = stable.trained().unwrap().holdout.auc;
         assert!(warnings(&with_auc(&stable, auc - 0.01), &stable).is_empty());
         assert!(warnings(&with_auc(&stable, auc + 0.1), &stable).is_empty());
         let [warning] = &warnings(&with_auc(&stable, 0.6), &stable)[..] else { panic!("one") };
@@ -149,8 +180,8 @@ mod tests {
     #[test]
     fn a_model_below_the_base_rate_is_a_warning() {
         let stable = card(&Churn::v1(42));
-        let mut canary = with_auc(&stable, stable.holdout.auc);
-        canary.holdout.log_loss = 2.07;
+        let mut canary = with_auc(&stable, stable.trained().unwrap().holdout.auc);
+        holdout_of(&mut canary).log_loss = 2.07;
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
         assert!(warning.contains("worse than a constant: log-loss 2.0700"), "{warning}");
     }
@@ -163,14 +194,14 @@ mod tests {
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
         assert!(warning.contains("the canary ranks worse than chance (AUC 0.4999)"), "{warning}");
         assert!(warning.contains("labels are inverted"), "{warning}");
-        canary.holdout.auc = 0.5;
+        holdout_of(&mut canary).auc = 0.5;
         assert!(warnings(&canary, &stable).is_empty());
     }
 
     #[test]
     fn numbers_that_only_one_of_both_reads_as_missing_are_named() {
         let stable = card(&Churn::v1(42));
-        let mut canary = with_auc(&stable, stable.holdout.auc);
+        let mut canary = with_auc(&stable, stable.trained().unwrap().holdout.auc);
         canary.missing_values = Missing::default().and(&["-999".to_owned(), "unknown".to_owned()]);
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
         assert!(warning.starts_with("Only the canary reads -999 as a missing value;"), "{warning}");
@@ -184,14 +215,15 @@ mod tests {
     fn another_holdout_is_named() {
         let (stable, canary) = (card(&Churn::v1(42)), card_of_v2());
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
-        let (ours, theirs) = (&canary.training.source, &stable.training.source);
+        let [ours, theirs] =
+            [&canary, &stable].map(|card| &card.trained().unwrap().training.source);
         assert!(warning.contains(&format!("different data ({ours} and {theirs})")), "{warning}");
     }
 
     /// Without any difference the AUC is a Mann-Whitney statistic, whose variance is (m + n + 1) / (12 m n).
     #[test]
     fn the_variance_of_an_auc_is_that_of_mann_whitney_at_one_half() {
-        let mut holdout = card_of_v2().holdout;
+        let mut holdout = holdout_of(&mut card_of_v2()).clone();
         (holdout.auc, holdout.positives, holdout.rows) = (0.5, 51, 109);
         let expected = 110.0 / (12.0 * 51.0 * 58.0);
         assert!((auc_variance(&holdout) - expected).abs() < 1e-15);

@@ -5,9 +5,9 @@ use std::io;
 use thiserror::Error;
 
 use super::digest::Digest;
-use super::limits::FORMAT_VERSION;
-use super::limits::MAX_ARTIFACT_BYTES;
+use super::limits::IMPORTED_VERSION;
 use super::limits::OLDEST_VERSION;
+use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
 use crate::text::files::WriteError;
@@ -27,13 +27,15 @@ pub enum ArtifactError {
     /// The file cannot be written.
     #[error(transparent)]
     Unwritable(#[from] WriteError),
-    /// The file is larger than 8 MiB.
+    /// The file is larger than a model of its kind may be.
     #[error(
-        "size: {size} bytes, the maximum is {MAX_ARTIFACT_BYTES}; use a file that `serin train` wrote"
+        "size: {size} bytes, the maximum is {limit}; use a file that `serin train` or `serin import` wrote"
     )]
     TooLarge {
         /// Size in bytes.
         size: u64,
+        /// The maximum for its kind.
+        limit: usize,
     },
     /// The file is shorter than a header.
     #[error(
@@ -47,12 +49,12 @@ pub enum ArtifactError {
     },
     /// The file has another format.
     #[error(
-        "magic: the first bytes are not `SERINMDL`, so this is not a model file; use one that `serin train` wrote"
+        "magic: not a model file: the first bytes are neither `SERINMDL` (serin train, serin import) nor those of a LightGBM, XGBoost or skops file"
     )]
     Magic,
     /// Another release wrote the file, or the version is damaged.
     #[error(
-        "format version: {found}, this release reads {OLDEST_VERSION} to {FORMAT_VERSION}; retrain the model with this release, or use the release that wrote it"
+        "format version: {found}, this release reads {OLDEST_VERSION} to {IMPORTED_VERSION}; retrain the model with this release, or use the release that wrote it"
     )]
     Version {
         /// The version in the header.
@@ -88,6 +90,9 @@ pub enum ArtifactError {
     /// The coefficients are not a model.
     #[error(transparent)]
     Model(#[from] LogisticError),
+    /// The imported file is not a model that serin serves.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The file has no probes.
     #[error("probes: none, so the model cannot be verified; retrain it")]
     NoProbes,

@@ -1,11 +1,19 @@
-//! Format version and size limit of an artifact.
+//! Format versions and size limits of an artifact.
 
-/// The format version that this release writes.
+use crate::model::kinds::limits::MAX_BYTES;
+
+/// The format version of trained models that this release writes.
 pub(crate) const FORMAT_VERSION: u32 = 3;
 
 /// The oldest one it reads: without markers of missing values, for which the usual ones are taken.
 pub(crate) const OLDEST_VERSION: u32 = 2;
 
-/// Maximum size of an artifact: several times what a hundred columns with a thousand levels each need,
+/// The format version of imported models.
+pub(crate) const IMPORTED_VERSION: u32 = 4;
+
+/// Maximum size of a trained model: several times what a hundred columns with a thousand levels each need,
 /// and small enough to keep in memory and send whole.
-pub(crate) const MAX_ARTIFACT_BYTES: usize = 8 << 20;
+pub(crate) const MAX_TRAINED_BYTES: usize = 8 << 20;
+
+/// Maximum size of any artifact: an imported file, with room for names and probes.
+pub(crate) const MAX_ARTIFACT_BYTES: usize = MAX_BYTES + (1 << 20);

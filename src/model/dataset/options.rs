@@ -1,8 +1,9 @@
 //! What the user says about a file.
 
 use crate::model::artifact::card::Card;
-use crate::model::schema::FeatureKind;
+use crate::model::artifact::card::Target;
 use crate::model::schema::Missing;
+use crate::model::schema::Schema;
 use crate::text::tables::encoding::Encoding;
 
 /// Which columns are read, and how.
@@ -31,26 +32,30 @@ pub struct DatasetOptions {
 }
 
 impl DatasetOptions {
-    /// Rows for a trained model, whatever else the file contains, with the markers of missing values that it was
-    /// trained with. Rows without a target are left out.
-    pub fn of_model(card: &Card) -> Self {
+    /// Rows for a model, whatever else the file contains: its features, with its markers of missing values, and a
+    /// target.
+    pub fn of_schema(schema: &Schema, target: String) -> Self {
         let named = |is_numeric: bool| {
-            let features = card.features.features().iter();
-            let of_kind = features.filter(move |feature| match feature.kind {
-                FeatureKind::Numeric { .. } => is_numeric,
-                FeatureKind::Categorical { .. } => !is_numeric,
-            });
+            let features = schema.features().iter();
+            let of_kind = features.filter(move |feature| feature.kind.is_numeric() == is_numeric);
             of_kind.map(|feature| feature.name.clone()).collect::<Vec<String>>()
         };
         Self {
-            target: card.training.target.clone(),
-            positive: Some(card.training.positive.clone()),
+            target,
             numeric: named(true),
             categorical: named(false),
-            missing: card.missing_values.clone(),
-            skips_unlabeled: true,
-            only: Some(card.features.feature_names().map(str::to_owned).collect()),
+            missing: schema.missing().clone(),
+            only: Some(schema.feature_names().map(str::to_owned).collect()),
             ..Self::default()
+        }
+    }
+
+    /// Rows for a model with its own target. Rows without a target are left out.
+    pub fn of_model(card: &Card, target: Target) -> Self {
+        Self {
+            positive: Some(target.positive),
+            skips_unlabeled: true,
+            ..Self::of_schema(&card.features, target.column)
         }
     }
 

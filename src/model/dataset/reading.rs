@@ -114,6 +114,26 @@ impl Table {
     }
 }
 
+/// The names in the header, without that of a column that counts the rows.
+pub(super) fn header(source: impl Read + 'static) -> Result<Vec<String>, DatasetError> {
+    let unreadable = |cause| DatasetError::Unreadable { cause };
+    let text = encoding::decoded(source, encoding::Encoding::default()).map_err(unreadable)?;
+    let dialect = Dialect::of(&text.head);
+    let mut body = BufReader::new(text.reader);
+    let mut preamble = (&mut body).take(dialect.preamble as u64);
+    std::io::copy(&mut preamble, &mut std::io::sink()).map_err(unreadable)?;
+    let (body, _) = LimitedRows::new(body);
+    let mut reader = csv::ReaderBuilder::new().delimiter(dialect.separator).from_reader(body);
+    let names = reader.headers().map_err(|error| match error.into_kind() {
+        ErrorKind::Io(cause) if RowTooLong::caused(&cause) => DatasetError::LongRow { line: 1 },
+        ErrorKind::Io(cause) => unreadable(cause),
+        _ => DatasetError::NotUtf8 { line: 1 },
+    })?;
+    let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
+    check(&names)?;
+    Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
+}
+
 /// A column that counts the rows, as pandas writes it.
 #[derive(Default)]
 struct RowCount {

@@ -80,6 +80,9 @@ impl LogisticRegression {
                     offset = finite(&what, offset - weight * mean)?;
                     Term::Number { weight, fill: *mean }
                 }
+                FeatureKind::Number => {
+                    Term::Number { weight: finite(&what, own.iter().sum::<f64>())?, fill: 0.0 }
+                }
                 FeatureKind::Categorical { levels } => {
                     let weights = own.iter().map(|weight| finite(&what, *weight));
                     let weights = weights.collect::<Result<Vec<f64>, _>>()?;

@@ -98,10 +98,12 @@ impl Schema {
     fn missing_in(&self, feature: &Feature, value: &Value<'_>) -> Option<Value<'static>> {
         let missing = self.missing();
         match (&feature.kind, value) {
-            (FeatureKind::Numeric { .. }, Value::Text(text)) => match missing.number(text) {
-                Some(number) => Some(Value::Number(number)),
-                None => missing.is_among_numbers(text).then_some(Value::Missing),
-            },
+            (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Text(text)) => {
+                match missing.number(text) {
+                    Some(number) => Some(Value::Number(number)),
+                    None => missing.is_among_numbers(text).then_some(Value::Missing),
+                }
+            }
             (FeatureKind::Categorical { .. }, Value::Number(number)) => {
                 missing.numbers().contains(number).then_some(Value::Missing)
             }
@@ -145,11 +147,15 @@ fn trim(value: &mut Value<'_>) {
 fn check(feature: &Feature, value: &Value<'_>) -> Result<(), RowError> {
     match (&feature.kind, value) {
         (_, Value::Missing) => Ok(()),
-        (FeatureKind::Numeric { .. }, Value::Number(number)) if number.is_finite() => Ok(()),
-        (FeatureKind::Numeric { .. }, Value::Number(number)) => {
+        (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Number(number))
+            if number.is_finite() =>
+        {
+            Ok(())
+        }
+        (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Number(number)) => {
             Err(RowError::NotFinite { name: quoted(&feature.name), value: *number })
         }
-        (FeatureKind::Numeric { .. }, Value::Text(text)) => {
+        (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Text(text)) => {
             Err(RowError::TextForNumber { name: quoted(&feature.name), value: quoted(text) })
         }
         (FeatureKind::Categorical { .. }, Value::Text(_)) => Ok(()),

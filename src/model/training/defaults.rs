@@ -136,7 +136,7 @@ mod tests {
     fn both_are_plausible_and_differ_slightly_on_an_ordinary_customer() {
         let answers =
             train_default_models(&TrainingOptions::default()).unwrap().map(|(_, model)| {
-                let auc = model.card().holdout.auc;
+                let auc = model.card().trained().unwrap().holdout.auc;
                 assert!((0.75..0.88).contains(&auc), "{auc}");
                 let values = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();
                 let model = model.model();

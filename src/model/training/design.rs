@@ -78,7 +78,8 @@ impl<'d> Design<'d> {
                     let levels = start..start + levels.len();
                     categories.push(Category { words, columns, levels, is_complete });
                 }
-                (FeatureKind::Numeric { .. }, ColumnValues::Categorical(_))
+                (FeatureKind::Number, _)
+                | (FeatureKind::Numeric { .. }, ColumnValues::Categorical(_))
                 | (FeatureKind::Categorical { .. }, ColumnValues::Numeric(_)) => {}
             }
             start += feature.kind.width();

@@ -11,6 +11,7 @@ use super::random::Stream;
 use super::*;
 use crate::model::artifact::card;
 use crate::model::artifact::codec;
+use crate::model::artifact::codec::Contents;
 use crate::model::training::synthetic;
 
 /// Forty rows, every fourth positive; the numbers are the row's, the words the caller's.
@@ -45,7 +46,10 @@ fn nothing_about_the_holdout_enters_the_model() {
         panic!("the second column is numeric")
     };
     assert_eq!(mean, 19.0);
-    assert_eq!((card.training.training_rows, card.holdout.rows), (32, 8));
+    assert_eq!(
+        (card.trained().unwrap().training.training_rows, card.trained().unwrap().holdout.rows),
+        (32, 8)
+    );
 }
 
 #[test]
@@ -93,7 +97,8 @@ fn probes_come_from_the_schema_and_not_from_the_rows() {
     let made = synthetic::Churn { rows: 300, ..synthetic::Churn::v1(1) };
     let data = synthetic::churn(&made).unwrap();
     let artifact = train(&data, &TrainingOptions::default()).unwrap();
-    let payload = codec::decode(artifact.to_bytes()).unwrap().payload;
+    let decoded = codec::decode(artifact.to_bytes()).unwrap();
+    let Contents::Trained(payload) = decoded.contents else { panic!("an imported model") };
     assert_eq!(payload.probes.len(), PROBES);
     for probe in payload.probes {
         let probe = Features::Ordered(probe.values);
@@ -271,7 +276,12 @@ fn a_column_that_varies_by_rounding_alone_is_constant() {
     let card = train(&data(|row| Some(["a", "b"][row % 2]), number), &fifths()).unwrap();
     let card = card.card();
     assert!(
-        card.training.warnings.iter().any(|warning| warning.contains("without effect: `number`"))
+        card.trained()
+            .unwrap()
+            .training
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("without effect: `number`"))
     );
     assert_eq!(
         card.features.features()[1].kind,
@@ -281,7 +291,7 @@ fn a_column_that_varies_by_rounding_alone_is_constant() {
     // Whole numbers are exact, also large ones that differ little.
     let number = |row: usize| Some(1e15 + (row % 4) as f64);
     let artifact = train(&data(|row| Some(["a", "b"][row % 2]), number), &fifths()).unwrap();
-    let text = artifact.card().training.warnings.join(" ");
+    let text = artifact.card().trained().unwrap().training.warnings.join(" ");
     assert!(!text.contains("without effect"), "{text}");
 }
 
@@ -290,11 +300,11 @@ fn a_column_that_predicts_the_target_alone_gets_a_line() {
     let leak = |row: usize| Some(if row.is_multiple_of(4) { "left" } else { "stayed" });
     let number = |row: usize| Some(if row.is_multiple_of(4) { 7.0 } else { 3.5 });
     let artifact = train(&data(leak, number), &fifths()).unwrap();
-    let warnings = artifact.card().training.warnings.join("\n");
+    let warnings = artifact.card().trained().unwrap().training.warnings.join("\n");
     for name in ["word", "number"] {
         assert!(warnings.contains(&format!("column `{name}`: alone it predicts")), "{warnings}");
     }
     let artifact = train(&data(|row| Some(["a", "b"][row % 2]), counted), &fifths()).unwrap();
-    let warnings = artifact.card().training.warnings.join("\n");
+    let warnings = artifact.card().trained().unwrap().training.warnings.join("\n");
     assert!(!warnings.contains("alone"), "{warnings}");
 }

@@ -305,7 +305,10 @@ impl Registry {
                 let (path, kind) = (entry.path(), entry.file_type());
                 if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) {
                     folders.push(path);
-                } else if path.extension().is_some_and(|ending| ending == "bin") {
+                } else if path
+                    .extension()
+                    .is_some_and(|ending| ENDINGS.iter().any(|one| ending == *one))
+                {
                     found.extend(path.strip_prefix(&self.folder).map(Path::to_owned));
                 }
             }
@@ -344,6 +347,10 @@ fn ends(path: &Path) -> impl Iterator<Item = PathBuf> {
     let names: Vec<Component<'_>> = names.collect();
     (0..names.len()).map(move |from| names[from..].iter().collect())
 }
+
+/// Endings of files that are listed as models. A LightGBM model in a .txt file and an XGBoost model in a .json file
+/// are taken when they are named, because other texts have these endings, too.
+const ENDINGS: [&str; 4] = ["bin", "lgb", "ubj", "skops"];
 
 fn version_name(relative: &Path) -> String {
     relative.with_extension("").display().to_string()

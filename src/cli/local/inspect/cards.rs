@@ -9,6 +9,7 @@ use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::Schema;
+use crate::model::artifact::card::Target;
 use crate::model::artifact::comparison::have_same_holdout;
 use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::Feature;
@@ -38,8 +39,9 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
         return show::json(&Pair { models: cards, differences });
     }
     let header = ["", names[0].as_str(), names[1].as_str()];
-    let hints = names.iter().zip(cards).filter(|(_, card)| card.holdout.auc < 0.5);
-    let hints = hints.map(|(name, card)| format!("{name} {}", worse_than_chance(card)));
+    let trained = names.iter().zip(cards).filter_map(|(name, card)| Some((name, card.trained()?)));
+    let hints = trained.filter(|(_, trained)| trained.holdout.auc < 0.5);
+    let hints = hints.map(|(name, trained)| format!("{name} {}", worse_than_chance(trained)));
     show::aligned(header, facts(cards)).iter().for_each(|line| outln!("{line}"));
     outln!();
     for difference in differences.into_iter().chain(hints) {
@@ -48,31 +50,38 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
     Ok(())
 }
 
-/// A fact of a card as text.
-type Fact = fn(&Card) -> String;
+/// A fact of a card as text; `None` if the card does not have it.
+type Fact = fn(&Card) -> Option<String>;
 
 fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
-    let facts: [(&str, Fact); 14] = [
-        ("digest", |card| card.digest.to_string().chars().take(DIGEST_DIGITS).collect()),
-        ("data", |card| show::plain(&card.training.source).into_owned()),
+    let facts: [(&str, Fact); 16] = [
+        ("kind", |card| Some(card.kind.to_owned())),
+        ("digest", |card| Some(card.digest.to_string().chars().take(DIGEST_DIGITS).collect())),
+        ("data", |card| Some(show::plain(&card.trained()?.training.source).into_owned())),
+        ("file", |card| Some(show::plain(card.imported()?.source.as_ref()?).into_owned())),
         ("target", |card| {
-            let training = &card.training;
-            show::plain(&format!("{} = {}", training.target, training.positive)).into_owned()
+            let Target { column, positive } = card.target()?;
+            Some(show::plain(&format!("{column} = {positive}")).into_owned())
         }),
-        ("rows", |card| card.training.rows.to_string()),
-        ("training rows", |card| card.training.training_rows.to_string()),
-        ("holdout rows", |card| card.holdout.rows.to_string()),
-        ("features", |card| card.features.features().len().to_string()),
-        ("coefficients", |card| card.coefficients.len().to_string()),
-        ("l2", |card| card.training.l2.to_string()),
-        ("threshold", |card| card.threshold.to_string()),
-        ("AUC", |card| format!("{:.4}", card.holdout.auc)),
-        ("log-loss", |card| format!("{:.4}", card.holdout.log_loss)),
-        ("Brier", |card| format!("{:.4}", card.holdout.brier)),
-        ("base rate", |card| share(card.holdout.base_rate)),
+        ("rows", |card| Some(card.trained()?.training.rows.to_string())),
+        ("training rows", |card| Some(card.trained()?.training.training_rows.to_string())),
+        ("holdout rows", |card| Some(card.trained()?.holdout.rows.to_string())),
+        ("features", |card| Some(card.features.features().len().to_string())),
+        ("coefficients", |card| Some(card.trained()?.coefficients.len().to_string())),
+        ("l2", |card| Some(card.trained()?.training.l2.to_string())),
+        ("threshold", |card| Some(card.threshold.to_string())),
+        ("AUC", |card| Some(format!("{:.4}", card.trained()?.holdout.auc))),
+        ("log-loss", |card| Some(format!("{:.4}", card.trained()?.holdout.log_loss))),
+        ("Brier", |card| Some(format!("{:.4}", card.trained()?.holdout.brier))),
+        ("base rate", |card| Some(share(card.trained()?.holdout.base_rate))),
     ];
-    let row = |(name, value): (&str, Fact)| vec![name.to_owned(), value(cards[0]), value(cards[1])];
-    facts.into_iter().map(row).collect()
+    let row = |(name, value): (&str, Fact)| {
+        let values = cards.map(value);
+        let is_known = values.iter().any(Option::is_some);
+        let shown = values.map(|value| value.unwrap_or_else(|| "-".to_owned()));
+        is_known.then(|| std::iter::once(name.to_owned()).chain(shown).collect())
+    };
+    facts.into_iter().filter_map(row).collect()
 }
 
 /// Sentences about what differs.
@@ -107,32 +116,40 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
             differences.push(format!("Only {name} reads as missing: {more}."));
         }
     }
-    differences.push(if !have_same_target(cards) {
-        let [ours, theirs] = cards.map(target);
-        format!(
+    if let Some(targets) = other_targets(cards) {
+        let [ours, theirs] = targets.map(|target| in_words(&target));
+        differences.push(format!(
             "They predict different targets and cannot be compared: {} predicts {ours}, {} predicts {theirs}.",
             names[0], names[1]
-        )
-    } else if have_same_holdout(cards[0], cards[1]) {
-        "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); with --data they are compared row by row."
-            .to_owned()
-    } else {
-        "AUC, log-loss and Brier were measured on different data and do not compare directly; compare both \
-         models on the same rows with --data."
-            .to_owned()
+        ));
+        return differences;
+    }
+    differences.push(match cards.map(Card::trained) {
+        [Some(ours), Some(theirs)] if have_same_holdout(ours, theirs) => {
+            "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); with --data they are compared row by row."
+                .to_owned()
+        }
+        [Some(_), Some(_)] => {
+            "AUC, log-loss and Brier were measured on different data and do not compare directly; compare both \
+             models on the same rows with --data."
+                .to_owned()
+        }
+        [_, None] | [None, _] => "Compare both models on the same rows with --data.".to_owned(),
     });
     differences
 }
 
-/// Whether both predict the same value of the same column.
-pub(super) fn have_same_target(cards: [&Card; 2]) -> bool {
-    let [ours, theirs] = cards.map(|card| &card.training);
-    (&ours.target, &ours.positive) == (&theirs.target, &theirs.positive)
+/// The targets of both, if they are known and not the same.
+pub(super) fn other_targets(cards: [&Card; 2]) -> Option<[Target; 2]> {
+    match cards.map(Card::target) {
+        [Some(ours), Some(theirs)] if ours != theirs => Some([ours, theirs]),
+        _ => None,
+    }
 }
 
 /// The column and the value that a model predicts.
-pub(super) fn target(card: &Card) -> String {
-    format!("{} = {}", quoted(&card.training.target), quoted(&card.training.positive))
+pub(super) fn in_words(target: &Target) -> String {
+    format!("{} = {}", quoted(&target.column), quoted(&target.positive))
 }
 
 fn named<'s>(schema: &'s Schema, name: &str) -> Option<&'s Feature> {
@@ -147,7 +164,7 @@ fn only_in<'s>(here: &'s Schema, there: &Schema) -> Vec<&'s str> {
 fn kinds(names: &[String; 2], one: &Feature, other: &Feature) -> Option<String> {
     let shown = quoted(&one.name);
     match (&one.kind, &other.kind) {
-        (FeatureKind::Numeric { .. }, FeatureKind::Numeric { .. }) => None,
+        (ours, theirs) if ours.is_numeric() && theirs.is_numeric() => None,
         (
             FeatureKind::Categorical { levels: ours },
             FeatureKind::Categorical { levels: theirs },

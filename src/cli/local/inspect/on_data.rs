@@ -67,8 +67,8 @@ pub(super) fn print(
 ) -> anyhow::Result<()> {
     if let [(one, first), (other, second)] = models {
         let cards = [first, second].map(Artifact::card);
-        if !cards::have_same_target(cards) {
-            let [ours, theirs] = cards.map(cards::target);
+        if let Some(targets) = cards::other_targets(cards) {
+            let [ours, theirs] = targets.map(|target| cards::in_words(&target));
             bail!(
                 "{} predicts {ours} and {} predicts {theirs}; compare models of the same target",
                 one.display(),
@@ -105,7 +105,11 @@ pub(super) fn print(
 
 /// The rows with the features of a model, whatever else is in the file.
 fn rows(model: &Artifact, data: &Path, reading: &ReadingArgs) -> anyhow::Result<Dataset> {
-    let options = reading.applied(DatasetOptions::of_model(model.card()));
+    let card = model.card();
+    let target = card.target().context(
+        "the model does not say what it predicts; import it again with --target and --positive",
+    )?;
+    let options = reading.applied(DatasetOptions::of_model(card, target));
     Ok(Dataset::from_csv(data, &options)?)
 }
 

@@ -1,0 +1,104 @@
+//! `serin import`: a model that another library trained.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::inspect;
+use crate::cli::show;
+use crate::cli::show::outln;
+use crate::model::Artifact;
+use crate::model::Dataset;
+use crate::model::artifact::card::Target;
+use crate::model::importing::ImportOptions;
+use crate::model::importing::import;
+use crate::model::schema::Missing;
+use crate::text::files::check_whole;
+
+/// Import a model of LightGBM, XGBoost or scikit-learn, and compare its answers with the original's.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, or .skops of scikit-learn.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// CSV file with rows of inputs and the original's answers, which the imported model must repeat.
+    #[arg(long, value_name = "CSV")]
+    pub expect: Option<PathBuf>,
+
+    /// Column of the original's answers in the --expect file: probabilities of the positive class.
+    #[arg(long, value_name = "COL", default_value = "expected", requires = "expect")]
+    pub expect_column: String,
+
+    /// Largest difference from the original's answers; if any row differs by more, nothing is written.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1e-5, requires = "expect")]
+    pub tolerance: f64,
+
+    /// CSV file whose header has the names of the inputs, if the model file has none or writes them in another way.
+    #[arg(long, value_name = "CSV")]
+    pub schema_from: Option<PathBuf>,
+
+    /// Column that the model predicts, for serin inspect --data.
+    #[arg(long, value_name = "COL", requires = "positive")]
+    pub target: Option<String>,
+
+    /// Value of the target that the model gives the probability of.
+    #[arg(long, value_name = "VALUE", requires = "target")]
+    pub positive: Option<String>,
+
+    /// The label is 1 at and above this probability.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
+    pub threshold: f64,
+
+    /// Further texts that mean a missing value in requests, separated by commas.
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
+    pub missing: Vec<String>,
+
+    /// Model file to write; its folder must exist.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// Print JSON: the card of the model.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Imports the file, and prints what it contains.
+///
+/// # Errors
+///
+/// When the file is not a model that serin serves, or does not answer as the original does.
+pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let what = || format!("import {}", args.file.display());
+    anyhow::ensure!(
+        args.tolerance >= 0.0 && args.tolerance.is_finite(),
+        "--tolerance: {}; use a number from 0 on, for example 1e-5",
+        args.tolerance
+    );
+    check_whole(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
+    let file = Artifact::read_bytes(&args.file).with_context(what)?;
+    let columns = args.schema_from.as_ref().map(|path| {
+        Dataset::header(path).with_context(|| format!("--schema-from {}", path.display()))
+    });
+    let columns = columns.transpose()?;
+    let target = args.target.clone().zip(args.positive.clone());
+    let options = ImportOptions {
+        source: args.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        threshold: args.threshold,
+        target: target.map(|(column, positive)| Target { column, positive }),
+        missing: Missing::default().and(&args.missing),
+        tolerance: args.tolerance,
+        answers: args.expect_column.clone(),
+    };
+    let model =
+        import(file, columns.as_deref(), args.expect.as_deref(), options).with_context(what)?;
+    model.write(&args.out).with_context(|| args.out.display().to_string())?;
+    if args.json {
+        show::json(model.card())?;
+    } else {
+        outln!("{}", inspect::summary(&args.out, model.card()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,117 @@
+//! Artifact of a model that another library trained: its file, untouched, with what serin adds.
+
+use super::Artifact;
+use super::PROBE_TOLERANCE_IMPORTED;
+use super::card;
+use super::card::Card;
+use super::card::Import;
+use super::card::Origin;
+use super::codec;
+use super::codec::ImportedPayload;
+use super::codec::Probe;
+use super::digest::Digest;
+use super::error::ArtifactError;
+use super::replay;
+use crate::model::Model;
+use crate::model::PredictError;
+use crate::model::kinds::imported::Format;
+use crate::model::kinds::imported::ImportError;
+use crate::model::kinds::imported::ImportedModel;
+use crate::model::kinds::limits::MAX_BYTES;
+use crate::model::schema::FeatureKind;
+use crate::model::schema::Schema;
+use crate::model::schema::features::Features;
+use crate::model::schema::features::Value;
+
+/// The threshold of a file as its library wrote it.
+pub(crate) const DEFAULT_THRESHOLD: f64 = 0.5;
+
+impl Artifact {
+    /// A file as its library wrote it, under the names it has. A later load is a check only of the file itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`] names the place in the file.
+    pub(super) fn of_file(format: Format, bytes: &[u8]) -> Result<Self, ArtifactError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ArtifactError::TooLarge { size: bytes.len() as u64, limit: MAX_BYTES });
+        }
+        let parsed = format.read(bytes).map_err(ImportError::from)?;
+        let objective = parsed.objective.clone();
+        let names: Vec<String> = parsed.features.iter().map(|input| input.name.clone()).collect();
+        let model = ImportedModel::new(parsed, &names, DEFAULT_THRESHOLD)?;
+        let import = Import { format, source: None, objective, target: None, parity: None };
+        Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import))
+    }
+
+    pub(super) fn of_import(
+        bytes: &[u8],
+        payload: ImportedPayload,
+        digest: Digest,
+        version: u32,
+    ) -> Result<Self, ArtifactError> {
+        let ImportedPayload { format, source, names, threshold, missing, .. } = payload;
+        let ImportedPayload { target, parity, probes, file, .. } = payload;
+        if file.len() > MAX_BYTES {
+            return Err(ArtifactError::TooLarge { size: file.len() as u64, limit: MAX_BYTES });
+        }
+        let parsed = format.read(&file).map_err(ImportError::from)?;
+        let objective = parsed.objective.clone();
+        let model = ImportedModel::new(parsed, &names, threshold)?.with_missing(missing);
+        if probes.is_empty() {
+            return Err(ArtifactError::NoProbes);
+        }
+        replay(&model, probes, PROBE_TOLERANCE_IMPORTED)?;
+        let import = Import { format, source: Some(source), objective, target, parity };
+        Ok(Self::imported(bytes, model, digest, Some(version), import))
+    }
+
+    fn imported(
+        bytes: &[u8],
+        model: ImportedModel,
+        digest: Digest,
+        format_version: Option<u32>,
+        import: Import,
+    ) -> Self {
+        let card = Card {
+            kind: import.format.word(),
+            digest,
+            size_bytes: bytes.len() as u64,
+            format_version,
+            features: model.schema().clone(),
+            missing: card::IMPORTED_MISSING_RULE,
+            missing_values: model.schema().missing().clone(),
+            threshold: model.output().threshold(),
+            origin: Origin::Imported { import },
+        };
+        Self { bytes: bytes.into(), model: std::sync::Arc::new(model), card }
+    }
+
+    /// Makes an artifact of an imported model, with the checks of a file.
+    pub(crate) fn seal_imported(payload: &ImportedPayload) -> Result<Self, ArtifactError> {
+        Self::from_bytes(&codec::encode_imported(payload)?)
+    }
+}
+
+/// Probes for rows without an original's answer: zeros, and each list's first word.
+pub(crate) fn plain_probe(model: &ImportedModel) -> Result<Probe, PredictError> {
+    let value = |kind: &FeatureKind| match kind {
+        FeatureKind::Numeric { .. } | FeatureKind::Number => Value::Number(0.0),
+        FeatureKind::Categorical { levels } => {
+            levels.first().map_or(Value::Missing, |word| Value::Text(word.clone().into()))
+        }
+    };
+    let features = model.schema().features().iter();
+    probe(model, features.map(|feature| value(&feature.kind)).collect())
+}
+
+/// A probe of these values, with the model's answer.
+pub(crate) fn probe(
+    model: &ImportedModel,
+    values: Vec<Value<'static>>,
+) -> Result<Probe, PredictError> {
+    let schema: &Schema = model.schema();
+    let row = schema.row(Features::Ordered(values.clone()));
+    let row = row.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })?;
+    Ok(Probe { values, probability: model.predict(&row)?.score() })
+}

@@ -1,0 +1,99 @@
+//! Import: from a model file of another library to an artifact that answers as the original does.
+//!
+//! - `names`: the inputs of the file under the names of the data's columns.
+//! - `rows`: rows with the answers of the original.
+//! - `parity`: the comparison with them.
+//!
+//! The file itself is not changed. An import is refused if any row differs by more than the tolerance.
+
+mod names;
+mod parity;
+mod rows;
+
+pub(crate) mod error;
+
+use std::path::Path;
+
+pub use self::error::ImportingError;
+use self::parity::Compared;
+use super::Artifact;
+use super::Model;
+use super::artifact::card::Target;
+use super::artifact::codec::ImportedPayload;
+use super::artifact::codec::Probe;
+use super::artifact::imported::plain_probe;
+use super::artifact::imported::probe;
+use super::kinds::imported::Format;
+use super::kinds::imported::ImportError;
+use super::kinds::imported::ImportedModel;
+use super::kinds::limits::MAX_BYTES;
+use super::schema::Missing;
+
+/// Rows that become probes, spread over all of them.
+const PROBES: usize = 32;
+
+/// What the user says about an import.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportOptions {
+    /// The name of the file, without its folder.
+    pub source: String,
+    /// The label is 1 at and above this probability, 0 to 1.
+    pub threshold: f64,
+    /// What the model predicts.
+    pub target: Option<Target>,
+    /// What means a missing value in requests.
+    pub missing: Missing,
+    /// The largest difference from the original's answers that counts as equal.
+    pub tolerance: f64,
+    /// The column with the original's answers.
+    pub answers: String,
+}
+
+/// Imports a file.
+///
+/// `columns` are the names of the data's columns, if the user gives any; `expected` is a CSV file of rows with the
+/// original's answers.
+///
+/// # Errors
+///
+/// [`ImportingError`] names the place in the file, the feature or the row.
+pub fn import(
+    file: Vec<u8>,
+    columns: Option<&[String]>,
+    expected: Option<&Path>,
+    options: ImportOptions,
+) -> Result<Artifact, ImportingError> {
+    if file.len() > MAX_BYTES {
+        return Err(ImportingError::TooLarge { size: file.len() });
+    }
+    let format = Format::detect(&file).ok_or(ImportingError::UnknownFormat)?;
+    let parsed = format.read(&file).map_err(ImportError::from)?;
+    let target = options.target.as_ref().map(|target| target.column.as_str());
+    let names = match columns {
+        Some(columns) => names::of_columns(&parsed.features, columns, target)?,
+        None => parsed.features.iter().map(|feature| feature.name.clone()).collect(),
+    };
+    let model = ImportedModel::new(parsed, &names, options.threshold)?
+        .with_missing(options.missing.clone());
+    let (parity, probes) = match expected {
+        None => (None, vec![plain_probe(&model)?]),
+        Some(path) => {
+            let rows = rows::read(path, model.schema(), &options.answers)?;
+            let compared = Compared::new(&model, &rows, options.tolerance)?;
+            (Some(compared.parity), probes(&model, &rows)?)
+        }
+    };
+    let ImportOptions { source, threshold, target, missing, .. } = options;
+    let payload =
+        ImportedPayload { format, source, names, threshold, missing, target, parity, probes, file };
+    Ok(Artifact::seal_imported(&payload)?)
+}
+
+fn probes(model: &ImportedModel, rows: &rows::Rows) -> Result<Vec<Probe>, ImportingError> {
+    let step = rows.len().div_ceil(PROBES).max(1);
+    let values = (0..rows.len()).step_by(step).map(|row| rows.values(row));
+    values.map(|values| Ok(probe(model, values)?)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Errors of an import.
+
+use thiserror::Error;
+
+use crate::model::PredictError;
+use crate::model::artifact::ArtifactError;
+use crate::model::dataset::DatasetError;
+use crate::model::kinds::imported::ImportError;
+use crate::model::kinds::limits::MAX_BYTES;
+use crate::model::schema::RowError;
+
+/// Why a file is not imported.
+#[derive(Debug, Error)]
+pub enum ImportingError {
+    /// The file is larger than serin reads.
+    #[error("size: {size} bytes, the maximum is {MAX_BYTES}")]
+    TooLarge {
+        /// Size in bytes.
+        size: usize,
+    },
+    /// The file has none of the known formats.
+    #[error(
+        "format: neither LightGBM's text, XGBoost's JSON or UBJSON, nor skops; pickle and joblib are never read: \
+         save the model with its own save_model, or with skops.io.dump"
+    )]
+    UnknownFormat,
+    /// The file is not a model that serin serves.
+    #[error(transparent)]
+    Model(#[from] ImportError),
+    /// An input of the file is not a column of the data.
+    #[error("feature {name}: the data has no such column{suggestion}; it has {columns}")]
+    NoColumn {
+        /// The input.
+        name: String,
+        /// " (did you mean ..?)", or nothing.
+        suggestion: String,
+        /// The columns of the data.
+        columns: String,
+    },
+    /// The file has no names, and another number of inputs than the data has columns.
+    #[error(
+        "features: the file has {inputs} inputs without names, and the data {found} columns{target}; \
+         give data with exactly the inputs, in the order of the training"
+    )]
+    NoNames {
+        /// Inputs of the file.
+        inputs: usize,
+        /// Columns of the data.
+        found: usize,
+        /// " besides the target", or nothing.
+        target: &'static str,
+    },
+    /// The rows cannot be read.
+    #[error("{file}: {cause}")]
+    Rows {
+        /// The file.
+        file: String,
+        /// Why.
+        cause: Box<DatasetError>,
+    },
+    /// The column of the answers has a missing value.
+    #[error("row {row}: no answer in column {column}; give the original's answer for each row")]
+    NoAnswer {
+        /// The row, from 1, without the header.
+        row: usize,
+        /// The column.
+        column: String,
+    },
+    /// A row is not one of the model.
+    #[error("row {row}: {cause}")]
+    Row {
+        /// The row, from 1, without the header.
+        row: usize,
+        /// Why.
+        cause: RowError,
+    },
+    /// The model cannot answer.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// The answers differ from those of the original.
+    #[error(
+        "parity: {above} of {rows} rows differ from the original by more than {tolerance:e}; the most in row {row}: \
+         the original answered {expected}, the imported model {answered} ({values}). {hint}"
+    )]
+    Differs {
+        /// Rows above the tolerance.
+        above: usize,
+        /// Rows compared.
+        rows: usize,
+        /// The tolerance.
+        tolerance: f64,
+        /// The worst row, from 1, without the header.
+        row: usize,
+        /// Its answer by the original.
+        expected: f64,
+        /// Its answer by the imported model.
+        answered: f64,
+        /// Its values.
+        values: String,
+        /// What is probably wrong.
+        hint: String,
+    },
+    /// The artifact is not valid.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}

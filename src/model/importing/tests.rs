@@ -1,0 +1,198 @@
+//! Imports of the golden files: the answers of the original are repeated, and what differs is refused.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tempfile::tempdir;
+
+use super::*;
+use crate::model::Features;
+use crate::model::Value;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds/testdata").join(name)
+}
+
+fn json(name: &str) -> Json {
+    serde_json::from_slice(&fs::read(golden(name)).unwrap()).unwrap()
+}
+
+/// The rows of a golden file with its original's answers, as CSV.
+fn expected(case: &Json, change: impl Fn(usize, &str) -> Option<String>) -> String {
+    let rows = json("rows.json");
+    let rows = &rows[case["rows"].as_str().unwrap()];
+    let columns: Vec<&str> =
+        case["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let all: Vec<&str> =
+        rows["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let mut text = format!("{},expected\n", columns.join(","));
+    let answers = case["answers"].as_array().unwrap();
+    for (number, (row, answer)) in rows["rows"].as_array().unwrap().iter().zip(answers).enumerate()
+    {
+        for column in &columns {
+            let place = all.iter().position(|one| one == column).unwrap();
+            let cell = match &row[place] {
+                Json::Null => String::new(),
+                Json::String(word) => word.clone(),
+                number => number.to_string(),
+            };
+            let _ = write!(text, "{},", change(number, &cell).unwrap_or(cell));
+        }
+        let _ = writeln!(text, "{}", answer[0]);
+    }
+    text
+}
+
+struct Import {
+    folder: TempDir,
+    file: Vec<u8>,
+    options: ImportOptions,
+}
+
+impl Import {
+    fn of(case: &Json) -> Self {
+        let name = case["file"].as_str().unwrap();
+        let options = ImportOptions {
+            source: name.to_owned(),
+            threshold: 0.5,
+            target: None,
+            missing: Missing::default(),
+            tolerance: 1e-5,
+            answers: "expected".to_owned(),
+        };
+        Self { folder: tempdir().unwrap(), file: fs::read(golden(name)).unwrap(), options }
+    }
+
+    fn compared(&self, csv: &str) -> Result<Artifact, ImportingError> {
+        let path = self.folder.path().join("expected.csv");
+        fs::write(&path, csv).unwrap();
+        import(self.file.clone(), None, Some(&path), self.options.clone())
+    }
+}
+
+const CASES: [&str; 6] = [
+    "lgb_missing.case.json",
+    "lgb_categories.case.json",
+    "xgb_binary.case.json",
+    "xgb_categories.case.json",
+    "sk_forest.case.json",
+    "sk_pipe_logistic.case.json",
+];
+
+#[test]
+fn an_imported_model_answers_as_the_original_and_is_read_back() {
+    for name in CASES {
+        let case = json(name);
+        let import = Import::of(&case);
+        let artifact = import.compared(&expected(&case, |_, _| None)).unwrap();
+        let Some(card) = artifact.card().imported() else { panic!("{name}") };
+        let parity = card.parity.as_ref().unwrap();
+        assert_eq!(parity.rows, case["answers"].as_array().unwrap().len() as u64);
+        assert!(parity.largest_difference <= 1e-12, "{name}: {parity:?}");
+        assert_eq!((parity.rows_above, parity.source.as_str()), (0, "expected.csv"));
+        let path = import.folder.path().join("model.bin");
+        artifact.write(&path).unwrap();
+        let read = Artifact::read(&path).unwrap();
+        assert_eq!(read.card(), artifact.card());
+        // The file is in the artifact as its library wrote it.
+        let bytes = artifact.to_bytes();
+        assert!(bytes.windows(import.file.len()).any(|part| part == import.file), "{name}");
+    }
+}
+
+#[test]
+fn one_category_written_in_another_way_is_refused_with_the_worst_row() {
+    let case = json("lgb_categories.case.json");
+    let import = Import::of(&case);
+    // In some rows the category decides nothing.
+    let refusal = |flipped: usize| {
+        let csv = expected(&case, |row, cell| {
+            (row == flipped && cell == "Month-to-month").then(|| "Two year".to_owned())
+        });
+        Some((flipped + 1, import.compared(&csv).err()?.to_string()))
+    };
+    let (number, message) = (0..60).find_map(refusal).unwrap();
+    assert!(message.starts_with("parity: 1 of "), "{message}");
+    let row = format!("in row {number}: the original answered");
+    for said in [&row, "`Two year`", "a category that is written in another way"] {
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn the_usual_mistakes_in_the_answers_are_named() {
+    let case = json("lgb_missing.case.json");
+    let import = Import::of(&case);
+    let changed = |change: &dyn Fn(f64) -> String| {
+        let mut case = case.clone();
+        for answer in case["answers"].as_array_mut().unwrap() {
+            answer[0] = Json::String(change(answer[0].as_f64().unwrap()));
+        }
+        let csv = expected(&case, |_, _| None).replace('"', "");
+        import.compared(&csv).unwrap_err().to_string()
+    };
+    let other = changed(&|answer| (1.0 - answer).to_string());
+    assert!(other.contains("the probability of the other class"), "{other}");
+    let scores = changed(&|answer| (answer / (1.0 - answer)).ln().to_string());
+    assert!(scores.contains("scores before the sigmoid"), "{scores}");
+    let labels = changed(&|answer| if answer > 0.5 { "1" } else { "0" }.to_owned());
+    assert!(labels.contains("probabilities, not labels"), "{labels}");
+    let missing = changed(&|_| String::new());
+    assert!(missing.contains("row 1: no answer in column `expected`"), "{missing}");
+}
+
+#[test]
+fn a_file_as_its_library_wrote_it_is_an_artifact() {
+    for name in CASES {
+        let case = json(name);
+        let file = fs::read(golden(case["file"].as_str().unwrap())).unwrap();
+        let artifact = Artifact::from_bytes(&file).unwrap();
+        assert_eq!(artifact.to_bytes(), file);
+        let card = serde_json::to_value(artifact.card()).unwrap();
+        assert_eq!(
+            (&card["format_version"], &card["import"]["parity"]),
+            (&Json::Null, &Json::Null)
+        );
+        let model = artifact.model();
+        let nothing = vec![Value::Missing; model.schema().features().len()];
+        assert!(model.schema().row(Features::Ordered(nothing)).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn many_classes_scores_and_other_files_are_refused_with_what_they_are() {
+    let refusal = |file: &[u8]| Artifact::from_bytes(file).unwrap_err().to_string();
+    let golden = |name: &str| fs::read(golden(name)).unwrap();
+    let classes = refusal(&golden("lgb_multiclass.txt"));
+    assert!(classes.starts_with("answer: probabilities of 3 classes"), "{classes}");
+    let score = refusal(&golden("lgb_regression.txt"));
+    assert!(score.starts_with("answer: a score, not a probability"), "{score}");
+    for pickled in [&b"\x80\x04\x95\x1c\x00\x00"[..], b"BZh91AY&SY"] {
+        assert!(refusal(pickled).starts_with("magic: not a model file"), "{}", refusal(pickled));
+        let options = Import::of(&json(CASES[0])).options;
+        let message = import(pickled.to_vec(), None, None, options).unwrap_err().to_string();
+        assert!(message.contains("pickle and joblib are never read"), "{message}");
+    }
+}
+
+#[test]
+fn the_inputs_get_the_names_of_the_data() {
+    let case = json("lgb_missing.case.json");
+    let import_as = |columns: &[&str]| {
+        let Import { file, options, .. } = Import::of(&case);
+        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        import(file, Some(&columns), None, options)
+    };
+    let names = ["x", "tenure", "monthly", "total", "senior", "tickets", "balance"];
+    let artifact = import_as(&names).unwrap();
+    let found: Vec<&str> = artifact.card().features.feature_names().collect();
+    assert_eq!(found, &names[1..]);
+    let message = import_as(&["Tenure", "monthly"]).unwrap_err().to_string();
+    assert!(
+        message.contains("`tenure`: the data has no such column (did you mean `Tenure`?)"),
+        "{message}"
+    );
+}

@@ -1,0 +1,318 @@
+//! Model of a file that another library wrote.
+//!
+//! A row becomes the numbers of the file's inputs: a number as it is, a word by its position in the file's list, a
+//! missing value and an unknown word as the file's library treats them.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+use smallvec::SmallVec;
+
+use super::features::FeatureKind as InputKind;
+use super::features::FeatureSpec;
+use super::features::MISSING;
+use super::features::UNKNOWN;
+use super::lightgbm;
+use super::parsed::Answer;
+use super::parsed::Parsed;
+use super::parsed::Scorer;
+use super::refusal::Refusal;
+use super::skops;
+use super::xgboost;
+use crate::model::Execution;
+use crate::model::Model;
+use crate::model::PredictError;
+use crate::model::output::Output;
+use crate::model::output::OutputKind;
+use crate::model::schema::Feature;
+use crate::model::schema::FeatureKind;
+use crate::model::schema::Missing;
+use crate::model::schema::Schema;
+use crate::model::schema::error::SchemaError;
+use crate::model::schema::features::Value;
+use crate::model::schema::row::Row;
+
+/// The format of a model file that another library wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// LightGBM's text.
+    Lightgbm,
+    /// XGBoost's JSON or UBJSON.
+    Xgboost,
+    /// scikit-learn by skops.
+    Skops,
+}
+
+impl Format {
+    /// The format that the bytes look like.
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
+        if lightgbm::is_lightgbm(bytes) {
+            Some(Self::Lightgbm)
+        } else if skops::is_skops(bytes) {
+            Some(Self::Skops)
+        } else if xgboost::is_xgboost(bytes) {
+            Some(Self::Xgboost)
+        } else {
+            None
+        }
+    }
+
+    /// Reads a file of this format.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] names the place in the file.
+    pub fn read(self, bytes: &[u8]) -> Result<Parsed, Refusal> {
+        match self {
+            Self::Lightgbm => match str::from_utf8(bytes) {
+                Ok(text) => lightgbm::read(text),
+                Err(cause) => Err(Refusal::new("file", cause.to_string())),
+            },
+            Self::Xgboost => xgboost::read(bytes),
+            Self::Skops => skops::read(bytes),
+        }
+    }
+
+    /// The word in a card.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Lightgbm => "lightgbm",
+            Self::Xgboost => "xgboost",
+            Self::Skops => "skops",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lightgbm => "LightGBM",
+            Self::Xgboost => "XGBoost",
+            Self::Skops => "scikit-learn (skops)",
+        })
+    }
+}
+
+/// A model of an imported file.
+#[derive(Clone, Debug)]
+pub struct ImportedModel {
+    schema: Schema,
+    threshold: f64,
+    inputs: Vec<Input>,
+    parsed: Parsed,
+}
+
+/// An input of the file.
+#[derive(Clone, Debug)]
+struct Input {
+    /// Its place in the row; `None` for a column that the file's pipeline drops.
+    place: Option<usize>,
+    values: Values,
+}
+
+/// From a value of the row to the number of an input.
+#[derive(Clone, Debug)]
+enum Values {
+    /// A number as it is.
+    Number,
+    /// A word, to its position in the list of the file; sorted by word.
+    Words(Vec<(String, f64)>),
+    /// A number, to its position in the list of the file; sorted by number.
+    Numbers(Vec<(f64, f64)>),
+}
+
+/// Numbers of a row on the stack up to this many.
+const INLINE_NUMBERS: usize = 64;
+
+/// Splits on the way through all trees up to which a row is computed on the request's thread, at 1 to 5 ns each.
+const MAX_INLINE_SPLITS: usize = 4000;
+
+impl ImportedModel {
+    /// The model, with the names of its inputs in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`], if the model's answer is not a probability, or its inputs are not a schema.
+    pub fn new(parsed: Parsed, names: &[String], threshold: f64) -> Result<Self, ImportError> {
+        match parsed.answer {
+            Answer::Probability => {}
+            Answer::Classes(classes) => return Err(ImportError::Classes { classes }),
+            Answer::Score => return Err(ImportError::Score { objective: parsed.objective }),
+        }
+        if !(0.0..=1.0).contains(&threshold) {
+            return Err(ImportError::Threshold { value: threshold });
+        }
+        if names.len() != parsed.features.len() {
+            let (found, expected) = (names.len(), parsed.features.len());
+            return Err(ImportError::Names { found, expected });
+        }
+        let mut features = Vec::new();
+        let mut inputs = Vec::with_capacity(names.len());
+        for (spec, name) in parsed.features.iter().zip(names) {
+            let kind = kind(spec);
+            let place = kind.is_some().then_some(features.len());
+            features.extend(kind.map(|kind| Feature { name: name.clone(), kind }));
+            inputs.push(Input { place, values: Values::of(&spec.kind) });
+        }
+        Ok(Self { schema: Schema::new(features)?, threshold, inputs, parsed })
+    }
+
+    /// The same model with these markers of missing values.
+    #[must_use]
+    pub fn with_missing(self, missing: Missing) -> Self {
+        Self { schema: self.schema.with_missing(missing), ..self }
+    }
+
+    /// The numbers of the file's inputs for a row.
+    fn numbers(&self, row: &Row<'_>) -> Result<SmallVec<[f64; INLINE_NUMBERS]>, PredictError> {
+        let values = row.values();
+        let features = self.schema.features();
+        if values.len() != features.len() {
+            let problem = format!("{} values for {} features", values.len(), features.len());
+            return Err(PredictError::ForeignRow { problem });
+        }
+        let number = |input: &Input| match input.place.and_then(|place| values.get(place)) {
+            None => Ok(MISSING),
+            Some(value) => input.values.number(value).ok_or_else(|| self.foreign_kind(input)),
+        };
+        self.inputs.iter().map(number).collect()
+    }
+
+    #[cold]
+    fn foreign_kind(&self, input: &Input) -> PredictError {
+        let feature = input.place.and_then(|place| self.schema.features().get(place));
+        let name = feature.map_or("a dropped column", |feature| feature.name.as_str());
+        PredictError::ForeignRow { problem: format!("the value of `{name}` is of another kind") }
+    }
+}
+
+/// The kind of a feature for clients; `None` for a column that the file's pipeline drops.
+fn kind(spec: &FeatureSpec) -> Option<FeatureKind> {
+    match &spec.kind {
+        InputKind::Number | InputKind::Numbers(_) | InputKind::Codes => Some(FeatureKind::Number),
+        InputKind::Words(words) => {
+            let mut levels = words.clone();
+            levels.sort();
+            Some(FeatureKind::Categorical { levels })
+        }
+        InputKind::Unused => None,
+    }
+}
+
+impl Values {
+    fn of(kind: &InputKind) -> Self {
+        match kind {
+            InputKind::Number | InputKind::Codes | InputKind::Unused => Self::Number,
+            InputKind::Words(words) => {
+                let numbered = words.iter().cloned().zip(0_u32..);
+                let mut numbered: Vec<(String, f64)> =
+                    numbered.map(|(word, number)| (word, f64::from(number))).collect();
+                numbered.sort_by(|a, b| a.0.cmp(&b.0));
+                Self::Words(numbered)
+            }
+            InputKind::Numbers(levels) => {
+                let numbered = levels.iter().copied().zip(0_u32..);
+                let mut numbered: Vec<(f64, f64)> =
+                    numbered.map(|(level, number)| (level, f64::from(number))).collect();
+                numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
+                Self::Numbers(numbered)
+            }
+        }
+    }
+
+    /// The number of a value; `None` for a value of another kind.
+    fn number(&self, value: &Value<'_>) -> Option<f64> {
+        match (self, value) {
+            (_, Value::Missing) => Some(MISSING),
+            (Self::Number, Value::Number(number)) => Some(*number),
+            (Self::Words(words), Value::Text(text)) => {
+                let found = words.binary_search_by(|(word, _)| word.as_str().cmp(text));
+                Some(found.ok().and_then(|at| words.get(at)).map_or(UNKNOWN, |word| word.1))
+            }
+            (Self::Numbers(levels), Value::Number(number)) => {
+                let found = levels.binary_search_by(|(level, _)| level.total_cmp(number));
+                Some(found.ok().and_then(|at| levels.get(at)).map_or(UNKNOWN, |level| level.1))
+            }
+            (Self::Number | Self::Numbers(_), Value::Text(_))
+            | (Self::Words(_), Value::Number(_)) => None,
+        }
+    }
+}
+
+/// About how many splits a row passes: a tree of `n` nodes is taken to be twice as deep as a balanced one.
+fn splits_per_row(parsed: &Parsed) -> usize {
+    match &parsed.scorer {
+        Scorer::Trees(trees) => {
+            let nodes = trees.nodes().checked_div(trees.trees()).unwrap_or_default();
+            trees.trees().saturating_mul(2 * nodes.checked_ilog2().unwrap_or_default() as usize)
+        }
+        Scorer::Linear(linear) => linear.features(),
+    }
+}
+
+impl Model for ImportedModel {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn output(&self) -> OutputKind {
+        OutputKind::Probability { threshold: self.threshold }
+    }
+
+    fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
+        let mut answer = [f64::NAN];
+        let outcome = self.parsed.predict(&self.numbers(row)?, &mut Vec::new(), &mut answer);
+        match outcome {
+            Ok(()) => Ok(Output::of(answer[0])),
+            Err(cause) => Err(PredictError::ForeignRow { problem: cause.to_string() }),
+        }
+    }
+
+    fn execution(&self) -> Execution {
+        match splits_per_row(&self.parsed) <= MAX_INLINE_SPLITS {
+            true => Execution::Inline,
+            false => Execution::Pooled,
+        }
+    }
+}
+
+/// Why a file that could be read is not a model that serin serves.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ImportError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It answers with a probability for each of many classes.
+    #[error("answer: probabilities of {classes} classes; serin serves models of two classes")]
+    Classes {
+        /// How many.
+        classes: usize,
+    },
+    /// It answers with a number that is not a probability.
+    #[error(
+        "answer: a score, not a probability (objective {objective}); serin serves classifiers of two classes"
+    )]
+    Score {
+        /// The objective in the words of the file.
+        objective: String,
+    },
+    /// The threshold is not a probability.
+    #[error("threshold: {value}; use a probability from 0 to 1")]
+    Threshold {
+        /// The value.
+        value: f64,
+    },
+    /// The number of names differs from that of the inputs.
+    #[error("features: {found} names for {expected} inputs of the file")]
+    Names {
+        /// How many names.
+        found: usize,
+        /// How many inputs.
+        expected: usize,
+    },
+    /// The inputs are not a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}

@@ -1,0 +1,22 @@
+//! Limits of a model file. They bound memory and the time of a row before anything is allocated.
+
+/// Bytes of a file: the largest forest of the comparison (100 trees of depth 10) has 8 MB as skops.
+pub const MAX_BYTES: usize = 64 << 20;
+
+/// Trees of an ensemble: ten times the largest ones that competitions are won with.
+pub const MAX_TREES: usize = 100_000;
+
+/// Splits and leaves of an ensemble. At 16 bytes a node they fill 80 MB.
+pub const MAX_NODES: usize = 5_000_000;
+
+/// Splits on the way to a leaf. A balanced tree of all [`MAX_NODES`] has 23.
+pub const MAX_DEPTH: u32 = 1024;
+
+/// Features of a model. A node names its feature in 16 bits.
+pub const MAX_FEATURES: usize = 65_000;
+
+/// Numbers of an answer.
+pub const MAX_OUTPUTS: usize = 1_000;
+
+/// Nesting of a document.
+pub const MAX_NESTING: u32 = 128;

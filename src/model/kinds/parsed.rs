@@ -1,0 +1,98 @@
+//! A model that was read: what it takes, and what it answers.
+
+use crate::model::kinds::columns::Columns;
+use crate::model::kinds::ensemble::Ensemble;
+use crate::model::kinds::ensemble::WrongLength;
+use crate::model::kinds::features::FeatureSpec;
+use crate::model::kinds::linear::Linear;
+
+/// What the numbers of an answer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// One number, the probability of the positive class.
+    Probability,
+    /// One probability per class.
+    Classes(usize),
+    /// One number of any size: a regression, or a score for ranking.
+    Score,
+}
+
+impl Answer {
+    /// How many numbers an answer has.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Probability | Self::Score => 1,
+            Self::Classes(classes) => classes,
+        }
+    }
+}
+
+/// What computes the answer.
+#[derive(Clone, Debug)]
+pub enum Scorer {
+    /// Trees.
+    Trees(Ensemble),
+    /// A linear model.
+    Linear(Linear),
+}
+
+/// A model as its file describes it.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The inputs, in order.
+    pub features: Vec<FeatureSpec>,
+    /// From the inputs to the numbers of the scorer; `None` if they are the same.
+    pub columns: Option<Columns>,
+    /// The evaluator.
+    pub scorer: Scorer,
+    /// What it answers.
+    pub answer: Answer,
+    /// The names of the classes in order, where the file has them.
+    pub classes: Vec<String>,
+    /// The objective in the words of the file.
+    pub objective: String,
+}
+
+impl Parsed {
+    /// Answers a row. `scratch` is work space, kept from row to row so that none is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongLength`], if `row` or `out` has another length than the model needs.
+    pub fn predict(
+        &self,
+        row: &[f64],
+        scratch: &mut Vec<f64>,
+        out: &mut [f64],
+    ) -> Result<(), WrongLength> {
+        let row = match &self.columns {
+            None => row,
+            Some(columns) => columns.run(row, scratch)?,
+        };
+        match &self.scorer {
+            Scorer::Trees(ensemble) => ensemble.predict(row, out),
+            Scorer::Linear(linear) => linear.predict(row, out),
+        }
+    }
+
+    /// The scores of a row before the link.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parsed::predict`].
+    pub fn scores(
+        &self,
+        row: &[f64],
+        scratch: &mut Vec<f64>,
+        out: &mut [f64],
+    ) -> Result<(), WrongLength> {
+        let row = match &self.columns {
+            None => row,
+            Some(columns) => columns.run(row, scratch)?,
+        };
+        match &self.scorer {
+            Scorer::Trees(ensemble) => ensemble.scores(row, out),
+            Scorer::Linear(linear) => linear.scores(row, out),
+        }
+    }
+}

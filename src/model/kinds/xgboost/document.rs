@@ -1,0 +1,215 @@
+//! The document of an XGBoost model: only what an answer depends on. Other keys are skipped.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Visitor;
+
+use crate::model::kinds::limits::MAX_NODES;
+
+/// A document: a model, or the model beside its training settings, as a pickled booster holds it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Document {
+    pub learner: Option<Learner>,
+    #[serde(rename = "Model")]
+    pub model: Option<Model>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Model {
+    pub learner: Learner,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Learner {
+    #[serde(default)]
+    pub attributes: Attributes,
+    #[serde(default)]
+    pub feature_names: Vec<String>,
+    #[serde(default)]
+    pub feature_types: Vec<String>,
+    pub gradient_booster: Booster,
+    pub learner_model_param: ModelParameters,
+    pub objective: Objective,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Attributes {
+    pub best_iteration: Option<String>,
+    /// Present if the model was saved through the scikit-learn interface.
+    pub scikit_learn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ModelParameters {
+    /// `5E-1`, or `[5E-1]`, or one number per output.
+    pub base_score: String,
+    pub num_feature: String,
+    #[serde(default)]
+    pub num_class: Option<String>,
+    #[serde(default)]
+    pub num_target: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Objective {
+    pub name: String,
+}
+
+/// The booster. What belongs to which name is checked by the reader, so that serde need not buffer it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Booster {
+    pub name: String,
+    /// The trees of `gbtree`.
+    #[serde(default)]
+    pub model: Option<Trees>,
+    /// The trees of `dart`.
+    #[serde(default)]
+    pub gbtree: Option<Inner>,
+    /// The weights of the trees of `dart`.
+    #[serde(default)]
+    pub weight_drop: Vec<f32>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Inner {
+    pub model: Trees,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Trees {
+    /// Since 3.1: the categories of the training frame.
+    pub cats: Option<Categories>,
+    /// The first tree of each iteration, and the end.
+    pub iteration_indptr: Vec<usize>,
+    /// The output that a tree adds to.
+    pub tree_info: Vec<usize>,
+    pub trees: Vec<SourceTree>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Categories {
+    /// One entry per feature.
+    pub enc: Vec<Category>,
+}
+
+/// Categories of a feature. Words are cut from bytes by offsets; numbers have no offsets.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Category {
+    #[serde(default)]
+    pub offsets: Option<Vec<usize>>,
+    pub values: Vec<f64>,
+}
+
+/// A tree: arrays by node. Node 0 is the root; a leaf has the left child -1 and its value as condition.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SourceTree {
+    pub left_children: Vec<i64>,
+    pub right_children: Vec<i64>,
+    pub split_indices: Vec<usize>,
+    pub split_conditions: Vec<f32>,
+    pub default_left: Vec<Flag>,
+    /// Weights of the nodes, for expected scores. (`base_weights` lack the learning rate.)
+    #[serde(default)]
+    pub sum_hessian: Vec<f64>,
+    #[serde(default)]
+    pub categories: Vec<u32>,
+    #[serde(default)]
+    pub categories_nodes: Vec<usize>,
+    #[serde(default)]
+    pub categories_segments: Vec<usize>,
+    #[serde(default)]
+    pub categories_sizes: Vec<usize>,
+    pub tree_param: TreeParameters,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TreeParameters {
+    pub size_leaf_vector: Option<String>,
+}
+
+/// `true` and `false`, or 1 and 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FlagVisitor;
+
+        impl Visitor<'_> for FlagVisitor {
+            type Value = Flag;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, 1 or 0")
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Flag, E> {
+                Ok(Flag(flag))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Flag, E> {
+                Ok(Flag(number != 0))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Flag, E> {
+                Ok(Flag(number != 0))
+            }
+        }
+
+        deserializer.deserialize_any(FlagVisitor)
+    }
+}
+
+/// Categorical splits of a tree: node, and the bits of its categories.
+#[derive(Debug, Default)]
+pub(crate) struct Sets {
+    /// Ascending by node.
+    sets: Vec<(usize, Vec<u32>)>,
+}
+
+impl Sets {
+    /// The set of a node, if its split is categorical.
+    pub(crate) fn of(&self, node: usize) -> Option<&[u32]> {
+        let found = self.sets.binary_search_by_key(&node, |(node, _)| *node).ok()?;
+        self.sets.get(found).map(|(_, words)| words.as_slice())
+    }
+}
+
+impl SourceTree {
+    /// The sets of the categorical splits, whose bits fill at most [`MAX_NODES`] words.
+    pub(crate) fn sets(&self, nodes: usize) -> Result<Sets, String> {
+        let count = self.categories_nodes.len();
+        if self.categories_segments.len() != count || self.categories_sizes.len() != count {
+            return Err(format!("segments or sizes do not fit {count} categories_nodes"));
+        }
+        let mut sets = Vec::with_capacity(count);
+        let mut total = 0_usize;
+        let segments = self.categories_segments.iter().zip(&self.categories_sizes);
+        for (node, (from, size)) in self.categories_nodes.iter().zip(segments) {
+            if *node >= nodes {
+                return Err(format!("categories_nodes names node {node} of {nodes}"));
+            }
+            let members = from.checked_add(*size).and_then(|to| self.categories.get(*from..to));
+            let members = members
+                .ok_or_else(|| format!("the categories of split {node} are not in the file"))?;
+            let length = members.iter().max().map_or(0, |most| *most as usize / 32 + 1);
+            total = total.saturating_add(length).saturating_add(*size);
+            if total > MAX_NODES {
+                return Err(format!("split {node}: the category sets are too long"));
+            }
+            let mut words = vec![0_u32; length];
+            for member in members {
+                if let Some(word) = words.get_mut(*member as usize / 32) {
+                    *word |= 1 << (member % 32);
+                }
+            }
+            sets.push((*node, words));
+        }
+        sets.sort_by_key(|(node, _)| *node);
+        Ok(Sets { sets })
+    }
+}

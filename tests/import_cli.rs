@@ -1,0 +1,137 @@
+//! `serin import`: files of other libraries, compared with the answers of the original.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds/testdata").join(name)
+}
+
+/// Runs serin in this folder.
+fn serin(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    command.current_dir(folder).args(arguments).env_remove("SERIN_URL").output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap()
+}
+
+/// Copies a golden file into the folder, with its rows and the original's answers as expected.csv.
+fn prepare(folder: &Path, name: &str) -> String {
+    let json =
+        |name: &str| -> Value { serde_json::from_slice(&fs::read(golden(name)).unwrap()).unwrap() };
+    let (case, rows) = (json(&format!("{name}.case.json")), json("rows.json"));
+    let rows = &rows[case["rows"].as_str().unwrap()];
+    let names = rows["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let mut csv = format!("{},expected\n", names.collect::<Vec<_>>().join(","));
+    let answers = case["answers"].as_array().unwrap();
+    for (row, answer) in rows["rows"].as_array().unwrap().iter().zip(answers) {
+        for value in row.as_array().unwrap() {
+            match value {
+                Value::Null => csv.push(','),
+                Value::String(word) => write!(csv, "{word},").unwrap(),
+                number => write!(csv, "{number},").unwrap(),
+            }
+        }
+        writeln!(csv, "{}", answer[0]).unwrap();
+    }
+    fs::write(folder.join("expected.csv"), csv).unwrap();
+    let file = case["file"].as_str().unwrap().to_owned();
+    fs::copy(golden(&file), folder.join(&file)).unwrap();
+    file
+}
+
+#[test]
+fn an_import_shows_what_was_compared_and_inspect_shows_it_again() {
+    for (name, library) in [
+        ("lgb_categories", "LightGBM"),
+        ("xgb_binary", "XGBoost"),
+        ("sk_pipe_logistic", "scikit-learn"),
+    ] {
+        let folder = tempdir().unwrap();
+        let file = prepare(folder.path(), name);
+        let imported =
+            serin(folder.path(), &["import", &file, "--expect", "expected.csv", "--out", "m.bin"]);
+        let shown = text(&imported);
+        assert_eq!(imported.status.code(), Some(0), "{shown}");
+        for said in [library, &file, "74 rows of expected.csv", "a probability"] {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+        let inspected = text(&serin(folder.path(), &["inspect", "m.bin"]));
+        assert!(inspected.starts_with(shown.trim_end()), "{inspected}\n{shown}");
+        assert!(inspected.contains("balance: numeric"), "{inspected}");
+        assert!(inspected.lines().all(|line| line.chars().count() <= 80), "{inspected}");
+        let card = serin(folder.path(), &["inspect", "m.bin", "--json"]);
+        let card: Value = serde_json::from_slice(&card.stdout).unwrap();
+        assert_eq!(card["import"]["parity"]["rows"], 74);
+        // As its library wrote it, it says that nothing was compared.
+        let raw = text(&serin(folder.path(), &["inspect", &file]));
+        assert!(raw.contains("were not compared with those of the original"), "{raw}");
+    }
+}
+
+#[test]
+fn what_differs_from_the_original_is_refused_and_nothing_is_written() {
+    let folder = tempdir().unwrap();
+    // The rows and answers are those of the second.
+    let file = prepare(folder.path(), "lgb_binary");
+    let other = prepare(folder.path(), "xgb_binary");
+    let refused =
+        serin(folder.path(), &["import", &file, "--expect", "expected.csv", "--out", "m.bin"]);
+    let message = text(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    for said in
+        ["parity: ", "of 74 rows differ", "1e-5", "the original answered", "Most rows differ"]
+    {
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    assert!(!folder.path().join("m.bin").exists());
+    for (arguments, said) in [
+        (vec!["import", &other, "--expect", "none.csv", "--out", "m.bin"], "none.csv"),
+        (vec!["import", "none.txt", "--out", "m.bin"], "import none.txt: cannot be read"),
+        (vec!["import", "expected.csv", "--out", "m.bin"], "pickle and joblib are never read"),
+        (vec!["import", &other, "--out", "none/m.bin"], "--out none/m.bin"),
+        (
+            vec![
+                "import",
+                &other,
+                "--expect",
+                "expected.csv",
+                "--tolerance",
+                "nan",
+                "--out",
+                "m.bin",
+            ],
+            "--tolerance",
+        ),
+        (vec!["import", &other, "--threshold", "2", "--out", "m.bin"], "threshold: 2"),
+        (
+            vec![
+                "import",
+                &other,
+                "--expect",
+                "expected.csv",
+                "--expect-column",
+                "answer",
+                "--out",
+                "m.bin",
+            ],
+            "`answer`",
+        ),
+    ] {
+        let refused = serin(folder.path(), &arguments);
+        let message = text(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(message.contains(said), "{said}: {message}");
+    }
+}
