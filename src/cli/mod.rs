@@ -82,8 +82,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Wait for the end of the rollout; exit code 0 promoted, 1 rolled back, 3 no verdict
     ///
-    /// If no rollout is under way, the last one is reported, with its exit code. Write serin deploy MODEL && serin
-    /// wait, so that a refused deployment is not taken for the outcome of the rollout before it.
+    /// If no rollout is under way, the last one is reported, with its exit code. So write serin deploy MODEL && serin
+    /// wait: after a refused deployment, wait alone would report the rollout before it.
     Wait(wait::WaitArgs),
     /// Explain one metric: margins, p-values, forecast
     Explain(explain::ExplainArgs),

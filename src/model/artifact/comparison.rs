@@ -46,6 +46,13 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             ));
         }
     }
+    let refused = stable.missing_values.texts_not_in(&canary.missing_values);
+    if !refused.is_empty() {
+        warnings.push(format!(
+            "Only stable reads {refused} as missing values; once the canary is stable, requests with them are refused \
+             in columns of numbers."
+        ));
+    }
     if let Some((ours, theirs)) = trained
         && !have_same_holdout(ours, theirs)
     {
@@ -205,8 +212,10 @@ mod tests {
         canary.missing_values = Missing::default().and(&["-999".to_owned(), "unknown".to_owned()]);
         let [warning] = &warnings(&canary, &stable)[..] else { panic!("one") };
         assert!(warning.starts_with("Only the canary reads -999 as a missing value;"), "{warning}");
-        let [warning] = &warnings(&stable, &canary)[..] else { panic!("one") };
+        let [warning, refused] = &warnings(&stable, &canary)[..] else { panic!("two") };
         assert!(warning.starts_with("Only stable reads -999 as a missing value;"), "{warning}");
+        let texts = "Only stable reads the usual markers, `unknown` as missing values;";
+        assert!(refused.starts_with(texts), "{refused}");
         let same = Card { digest: stable.digest, ..canary.clone() };
         assert!(warnings(&canary, &same).is_empty());
     }

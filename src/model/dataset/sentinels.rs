@@ -70,8 +70,8 @@ pub(super) fn note(name: &str, numbers: &[f64]) -> Option<String> {
     let markers: Vec<String> = typical.iter().map(|(marker, _)| marker.to_string()).collect();
     (!markers.is_empty()).then(|| {
         format!(
-            "column {}: {} in {rows} rows, far from the rest ({} to {}); if it means a missing value, use \
-             --missing{}{}",
+            "column {}: {} in {rows} rows, far from the rest ({} to {}); if it means a missing value in every \
+             column, use --missing{}{}",
             quoted(name),
             markers.join(" and "),
             self::number(low),

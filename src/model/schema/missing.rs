@@ -108,7 +108,7 @@ impl Missing {
 
     /// The number that a text is, if it is a missing one.
     pub(crate) fn number(&self, text: &str) -> Option<f64> {
-        plain(text, false).filter(|number| self.numbers.contains(number))
+        plain(text, false).filter(|number| !is_code(text) && self.numbers.contains(number))
     }
 
     /// The same without the usual texts.
@@ -121,6 +121,14 @@ impl Missing {
         let usual = (self.usual && !other.usual).then(|| "the usual markers".to_owned());
         let more = self.further.iter().filter(|text| !other.is(text)).map(|text| quoted(text));
         usual.into_iter().chain(more).collect::<Vec<String>>().join(", ")
+    }
+
+    /// The texts that `other` does not take for missing, in words; numbers are left out. Empty if there are none.
+    pub(crate) fn texts_not_in(&self, other: &Self) -> String {
+        let texts = Self { numbers: Vec::new(), ..self.clone() };
+        let is_text = |text: &&String| is_code(text) || plain(text, false).is_none();
+        let further = texts.further.iter().filter(is_text).cloned().collect();
+        Self { further, ..texts }.more_than(other)
     }
 
     /// The markers in words.
