@@ -113,6 +113,8 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             let mut running = running.clone();
             (running.policy.weight, running.policy.shadow) = (*weight, *shadow);
+            // An approval was given for the share before.
+            running.approved = false;
             running.step += 1;
             running.step_started_at = at;
             changed(with_rollout(state, running), SamplesEffect::StartAnew)
@@ -130,7 +132,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             };
             let mut next = running.clone();
             (next.policy.weight, next.policy.shadow) = (step.weight, step.shadow);
-            (next.position, next.approved) = (position, false);
+            (next.position, next.approved, next.phase) = (position, false, Phase::Running);
             next.step += 1;
             next.step_started_at = at;
             changed(with_rollout(state, next), SamplesEffect::StartAnew)
@@ -333,6 +335,8 @@ fn check_cool_down(
 fn check_running(running: &Rollout) -> Result<(), Refusal> {
     match running.phase {
         Phase::Running => Ok(()),
+        // Enough answers were compared in the meantime.
+        Phase::AwaitingApproval if running.waits_for_answers_alone() => Ok(()),
         Phase::Paused | Phase::AwaitingApproval => Err(Refusal::IsPaused { rollout: running.id }),
     }
 }
@@ -346,15 +350,15 @@ fn check_by_plan(running: &Rollout) -> Result<(), Refusal> {
 
 fn check_end_of_plan(running: &Rollout) -> Result<(), Refusal> {
     check_by_plan(running)?;
-    let needs_a_person = running.policy.plan.approval || running.bake().is_none();
-    let lacks_approval = needs_a_person && !running.approved;
+    let lacks_approval = running.plan_needs_approval() && !running.approved;
     match running.phase {
         Phase::Paused => Err(Refusal::IsPaused { rollout: running.id }),
-        Phase::AwaitingApproval => Err(Refusal::NotApproved { rollout: running.id }),
-        Phase::Running if running.following_step().is_some() || lacks_approval => {
+        Phase::AwaitingApproval | Phase::Running
+            if running.following_step().is_some() || lacks_approval =>
+        {
             Err(Refusal::NotApproved { rollout: running.id })
         }
-        Phase::Running => Ok(()),
+        Phase::AwaitingApproval | Phase::Running => Ok(()),
     }
 }
 

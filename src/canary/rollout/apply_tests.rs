@@ -165,7 +165,7 @@ fn a_refusal_says_which_model_and_how_long() {
     let late = cool_down - jiff::SignedDuration::from_secs(500);
     for (event, said) in [
         (&events[0], "v2 (digest 0123456789ab) is in quarantine: harm was found; to deploy it"),
-        (&events[1], "starts no rollout by plan, of whichever model, for 8 min 20 s more; wait"),
+        (&events[1], "starts no rollout by plan, whatever the model, for another 8 min 20 s; wait"),
     ] {
         let refusal = apply(&state, event, late).unwrap_err().to_string();
         assert!(refusal.contains(said), "{refusal}");

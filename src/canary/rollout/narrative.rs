@@ -10,7 +10,6 @@ use super::post_promotion::failing;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
-use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::Mode;
 use crate::canary::policy::metric::Metric;
@@ -205,9 +204,7 @@ impl Event {
 fn unfinished_shadow(sequential: &SequentialEvidence) -> Option<String> {
     let open: Vec<(&Metric, &MetricEvidence)> = sequential.open_in_shadow().collect();
     let pairs = open.iter().map(|(_, one)| one.samples.canary).max()?;
-    let is_few =
-        |(_, one): &(&Metric, &MetricEvidence)| one.classification == Classification::Insufficient;
-    if open.iter().any(is_few) {
+    if !sequential.has_compared_pairs() {
         return Some(format!("{pairs} pairs, too few to compare; pairs were not checked"));
     }
     let names: Vec<&str> = open.iter().map(|(metric, _)| metric.name.as_str()).collect();

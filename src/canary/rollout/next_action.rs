@@ -95,12 +95,15 @@ pub fn next_action(
         Phase::AwaitingApproval if !new_concerns(rollout, judgement).is_empty() => {
             return Action::HoldFor(new_concerns(rollout, judgement));
         }
-        Phase::AwaitingApproval => {
+        Phase::AwaitingApproval
+            if !rollout.waits_for_answers_alone() || lacks_compared_answers(rollout, judgement) =>
+        {
             return Action::Wait(vec![
                 "waiting for approval; resume the rollout to continue".to_owned(),
             ]);
         }
-        Phase::Running => {}
+        // Enough answers were compared in the meantime.
+        Phase::AwaitingApproval | Phase::Running => {}
     }
     let concerns = new_concerns(rollout, judgement);
     if !concerns.is_empty() {
@@ -119,9 +122,8 @@ pub fn next_action(
     if !missing.is_empty() {
         return Action::Wait(missing);
     }
-    let needs_a_person = rollout.bake().is_none()
-        || (following.is_none() && plan.approval)
-        || (must_pass && lacks_compared_answers(rollout, judgement));
+    let needs_a_person =
+        rollout.plan_needs_approval() || (must_pass && lacks_compared_answers(rollout, judgement));
     if needs_a_person && !rollout.approved {
         return Action::AwaitApproval;
     }
@@ -131,12 +133,13 @@ pub fn next_action(
     }
 }
 
-/// Whether a person has to agree to the promotion because no answer was compared with stable's or with a label. Who has
-/// accepted a shift of the scores has agreed; at 100 % the question was asked before.
+/// Whether a person has to agree to the promotion because too few answers were compared with stable's or with labels.
+/// A person who has accepted a shift of the scores has agreed; a plan that has reached its step of 100 % asked before.
 pub fn lacks_compared_answers(rollout: &Rollout, judgement: &Judgement) -> bool {
     let sequential = judgement.sequential.as_ref();
+    let planned = rollout.policy.plan.steps.get(rollout.position);
     !rollout.accepts_shift()
-        && rollout.weight().basis_points() < Weight::WHOLE
+        && planned.is_none_or(|step| step.weight.basis_points() < Weight::WHOLE)
         && sequential.is_some_and(SequentialEvidence::lacks_compared_answers)
 }
 

@@ -7,6 +7,7 @@ use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::judge::health_check::TrackInputs;
 use crate::canary::judge::monitors::Monitors;
+use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::Reason;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
@@ -342,10 +343,71 @@ fn without_compared_answers_a_person_agrees_before_stable_is_gone() {
     assert_eq!(act(to_half(), 1, &|rollout| rollout.approved = true), "promote");
     let accept = |rollout: &mut Rollout| rollout.concerns.extend([Concern::Shift]);
     assert_eq!(act(to_half(), 1, &accept), "promote");
-    // At 100 % the question was asked before.
+    // At the step of 100 % the question was asked before; a person who sets 100 % was not asked.
     assert_eq!(act(to_all(), 0, &|_| ()), "awaitapproval");
     assert_eq!(act(to_all(), 0, &|rollout| rollout.approved = true), "advance");
     assert_eq!(act(to_all(), 1, &|_| ()), "promote");
+    let all = Weight::from_percent(100.0).unwrap();
+    assert_eq!(act(to_half(), 1, &|rollout| rollout.policy.weight = all), "awaitapproval");
+}
+
+#[test]
+fn answers_that_are_compared_while_serin_waits_for_approval_end_the_wait() {
+    let given = toml::from_str("[[metrics]]\nname = \"brier\"\nrole = \"guardrail\"").unwrap();
+    let judge = JudgePolicy::new(&HealthPolicy::default(), &given).unwrap();
+    let mut rollout = running(&plan());
+    rollout.position = 1;
+    rollout.policy.weight = rollout.policy.plan.steps[1].weight;
+    rollout.phase = Phase::AwaitingApproval;
+    let mut judgement = judged(&rollout, Verdict::Promote, 5000);
+    let sequential = SequentialEvidence::new(&judge, &Monitors::new(&judge, &Default::default()));
+    judgement.sequential = Some(sequential);
+    let act = |judgement: &Judgement, rollout: &Rollout| {
+        word(next_action(rollout, judgement, &Observation::default(), at(300)))
+    };
+    assert!(act(&judgement, &rollout).starts_with("wait: waiting for approval"));
+    let with_labels = |classification, canary: u64| {
+        let mut judgement = judgement.clone();
+        let sequential = judgement.sequential.as_mut().unwrap();
+        let metrics = sequential.policy.metrics.iter().zip(&mut sequential.conclusion.metrics);
+        for (_, one) in metrics.filter(|(metric, _)| metric.source.is_of_labels()) {
+            one.classification = classification;
+            (one.samples.canary, one.samples.stable) = (canary, 1000);
+        }
+        judgement
+    };
+    use Classification::Inconclusive;
+    use Classification::Insufficient;
+    use Classification::Pass;
+    for (classification, canary, done) in [
+        (Inconclusive, 99, "wait"),
+        (Insufficient, 1000, "wait"),
+        (Inconclusive, 100, "promote"),
+        (Pass, 20, "promote"),
+    ] {
+        let judgement = with_labels(classification, canary);
+        let action = act(&judgement, &rollout);
+        assert!(action.starts_with(done), "{classification:?} {canary}: {action}");
+        // The journal accepts what follows, unless the plan itself asks.
+        if done == "promote" {
+            let mut asked = rollout.clone();
+            asked.policy.plan.approval = true;
+            assert!(act(&judgement, &asked).starts_with("wait: waiting for approval"));
+            for (rollout, is_accepted) in [(&rollout, true), (&asked, false)] {
+                let event = Event::Promoted {
+                    judgement: Box::new(judgement.clone()),
+                    forced: false,
+                    reason: None,
+                    by: Mode::Automatic,
+                };
+                let state = State {
+                    rollout: Some(rollout.clone()),
+                    ..State::initial(version("v1"), at(0))
+                };
+                assert_eq!(apply(&state, &event, at(300)).is_ok(), is_accepted);
+            }
+        }
+    }
 }
 
 #[path = "next_action_lives_tests.rs"]

@@ -75,8 +75,8 @@ pub enum Refusal {
     },
     /// serin has just rolled back a canary.
     #[error(
-        "cool-down: serin has rolled back a canary, and starts no rollout by plan, of whichever model, for \
-         {} more; wait, deploy without a plan, or to start it now pass \"override_quarantine\": true and a \
+        "cool-down: serin has rolled back a canary, and starts no rollout by plan, whatever the model, for \
+         another {}; wait, deploy without a plan, or to start it now pass \"override_quarantine\": true and a \
          \"reason\"",
         remaining(*.left)
     )]

@@ -263,6 +263,19 @@ impl Rollout {
         steps.find(|(_, step)| step.weight > self.weight())
     }
 
+    /// Whether the plan says that a person has to agree to leave this step.
+    pub fn plan_needs_approval(&self) -> bool {
+        let is_last = self.following_step().is_none();
+        self.bake().is_none() || (is_last && self.policy.plan.approval)
+    }
+
+    /// Whether it waits for approval only because too few answers were compared, at the step before stable is gone.
+    pub fn waits_for_answers_alone(&self) -> bool {
+        let following = self.following_step();
+        let is_last = following.is_none_or(|(_, step)| step.weight.basis_points() == Weight::WHOLE);
+        self.phase == Phase::AwaitingApproval && is_last && !self.plan_needs_approval()
+    }
+
     /// The end of the warm-up; observations before it are not judged.
     pub fn warm_until(&self) -> Timestamp {
         match self.policy.mode {

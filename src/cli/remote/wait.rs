@@ -18,6 +18,7 @@ use crate::cli::show;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::service::status::Status;
+use crate::service::status::overview::RolloutState;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::duration;
 
@@ -39,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until no rollout is under way and prints how the last one ended; exit code 0 for a promotion, 1 for a
 /// rollback, 3 for an end without a verdict or a timeout. A rollout that has ended before counts, too: it may have been
-/// over before the command asked.
+/// over before the command asked. Says on standard error when the rollout waits for a person.
 ///
 /// # Errors
 /// When the server cannot be reached, or never had a canary.
@@ -49,6 +50,7 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     let timeout = timeout.transpose()?;
     let mut status: Status = client.get("/admin/status")?.done()?;
     let first = status.rollout.as_ref().map(|rollout| rollout.id);
+    let mut said = None;
     loop {
         let report = Report::new(&status, &args.server.times(status.at));
         if status.rollout.as_ref().map(|rollout| rollout.id) != first || first.is_none() {
@@ -58,6 +60,15 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
         if left.is_some_and(|left| left.is_zero()) {
             show::error(&format!("the rollout has not ended yet: {}", report.headline));
             return Ok(ExitCode::from(INCONCLUSIVE));
+        }
+        let waits = matches!(status.state, RolloutState::AwaitingApproval | RolloutState::Paused);
+        if waits && said.replace(status.revision) != Some(status.revision) {
+            let why = report.why.as_deref().unwrap_or_default();
+            show::error(&format!(
+                "{}: {why} {}",
+                report.condition.word().to_lowercase(),
+                report.next
+            ));
         }
         std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
         status = patiently(&client, &clock, left.unwrap_or(PATIENCE).min(PATIENCE))?;

@@ -28,6 +28,7 @@ pub struct PlanStatus {
     pub warm_up_until: Timestamp,
     /// Whether no answer was compared with stable's or with a label, so that the promotion needs approval even if the
     /// plan asks for none.
+    #[serde(default)]
     pub lacks_compared_answers: bool,
     /// What it does now.
     pub next: NextAction,

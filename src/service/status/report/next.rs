@@ -89,6 +89,11 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
     let following =
         plan.plan.steps.iter().find(|step| step.weight.percent() > status.traffic_percent);
     let step = match following {
+        Some(step)
+            if step.weight.basis_points() == Weight::WHOLE && plan.lacks_compared_answers =>
+        {
+            format!("your approval, then {}", step.weight)
+        }
         Some(step) => step.weight.to_string(),
         None if plan.plan.approval || plan.lacks_compared_answers => {
             "your approval, then promotion".to_owned()
