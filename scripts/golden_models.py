@@ -85,7 +85,13 @@ def plain(value):
     return value if isinstance(value, str) else float(value)
 
 
+# Names of cases to write; none: all.
+ONLY = sys.argv[2:]
+
+
 def save(name, kind, model, ask, data, tolerance=0.0, columns=None, raw=None, **more):
+    if ONLY and name not in ONLY:
+        return
     rows = test_rows(SETS[data])
     if columns:
         rows = rows[columns]
@@ -325,10 +331,17 @@ def extra():
          xgb.XGBClassifier(n_estimators=TREES, max_depth=4, n_jobs=1), "strange", 1e-7)
     pipe("sk_pipe_sgd_classes", ColumnTransformer([("n", numbers, NUMBERS), ("w", hot(handle_unknown="ignore"), WORDS)]),
          SGDClassifier(loss="log_loss", random_state=1), "strange", 1e-14, plan)
+    # A scaler keeps its mean even if it does not subtract it.
+    pipe("sk_pipe_uncentered", ColumnTransformer([
+        ("n", make_pipeline("passthrough", SimpleImputer(), StandardScaler(with_mean=False)), NUMBERS),
+        ("w", make_pipeline(hot(handle_unknown="ignore"), StandardScaler(with_mean=False)), WORDS)]),
+         LogisticRegression(max_iter=300), "strange", 1e-14)
+    model = Pipeline([("nothing", "passthrough"), ("model", LogisticRegression(max_iter=300))])
+    model.fit(SETS["complete"], churn)
+    save("sk_pipe_passthrough", "skops", model, model.predict_proba, "complete", 1e-14)
 
 
-if len(sys.argv) < 3:
-    lightgbm()
-    xgboost()
-    forests()
+lightgbm()
+xgboost()
+forests()
 extra()

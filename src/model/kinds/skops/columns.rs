@@ -196,8 +196,15 @@ impl Program {
         slots: &[usize],
     ) -> Reading<Vec<usize>> {
         self.use_as_numbers(slots);
+        // StandardScaler keeps its mean even if it does not subtract it.
+        let is_off = |flags: [&str; 2]| {
+            let mut found = flags.iter().filter_map(|flag| transformer.find(flag));
+            found.any(|flag| flag.plain() == Ok(Plain::Flag(false)))
+        };
+        let center = if is_off(["with_mean", "with_centering"]) { "" } else { center };
+        let scale = if is_off(["with_std", "with_scaling"]) { "" } else { "scale_" };
         let centers = optional(transformer, center, 0.0, slots.len())?;
-        let scales = optional(transformer, "scale_", 1.0, slots.len())?;
+        let scales = optional(transformer, scale, 1.0, slots.len())?;
         let numbers = centers.into_iter().zip(scales);
         let step = |(from, (center, scale)): (&usize, _)| {
             self.push_number(Step::Scale { from: *from, center, scale })

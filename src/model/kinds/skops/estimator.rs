@@ -34,14 +34,7 @@ pub(crate) fn read(root: &Node<'_, '_>) -> Reading<Parsed> {
     let mut steps = root.attribute("steps")?.list()?;
     let last = steps.pop().ok_or_else(|| root.refusal("the pipeline has no steps"))?;
     let [_, last] = last.tuple()?;
-    let first = match steps.first() {
-        Some(step) => {
-            let [_, first] = step.tuple()?;
-            first
-        }
-        None => last.clone(),
-    };
-    let (mut program, mut slots) = Program::new(names(&first)?)?;
+    let (mut program, mut slots) = Program::new(names(root)?)?;
     for step in &steps {
         let [_, transformer] = step.tuple()?;
         slots = program.apply(&transformer, &slots, 0)?;
@@ -168,14 +161,17 @@ fn names(node: &Node<'_, '_>) -> Reading<Vec<String>> {
     if node.class() == "Pipeline" {
         for step in node.attribute("steps")?.list()? {
             let [_, step] = step.tuple()?;
-            if !step.is_text("passthrough") && step.class() != "Pipeline" {
+            if !step.is_text("passthrough") {
                 return names(&step);
             }
         }
     }
     let count = match node.find("n_features_in_") {
         Some(count) => count.count()?,
-        None => node.attribute("_preprocessor")?.attribute("n_features_in_")?.count()?,
+        None => match node.find("_preprocessor") {
+            Some(preprocessor) => preprocessor.attribute("n_features_in_")?.count()?,
+            None => return Err(unsupported(node)),
+        },
     };
     if count > MAX_FEATURES {
         return Err(node.refusal(format!("{count} features, at most {MAX_FEATURES} are read")));
