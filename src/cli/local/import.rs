@@ -52,9 +52,13 @@ pub struct ImportArgs {
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
     pub threshold: f64,
 
-    /// Further texts that mean a missing value in requests, separated by commas.
+    /// Further texts that mean a missing value in requests, separated by commas; a number means all of its value.
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     pub missing: Vec<String>,
+
+    /// The only texts that mean a missing value besides blanks, for a model in which NA or None is a word.
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',', conflicts_with = "missing")]
+    pub missing_only: Option<Vec<String>>,
 
     /// Model file to write; its folder must exist.
     #[arg(long, short, value_name = "FILE")]
@@ -82,13 +86,18 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let columns = args.schema_from.as_ref().map(|path| {
         Dataset::header(path).with_context(|| format!("--schema-from {}", path.display()))
     });
-    let columns = columns.transpose()?;
+    let mut columns = columns.transpose()?;
+    // The file may be the one with the answers.
+    columns.iter_mut().for_each(|names| names.retain(|name| *name != args.expect_column));
     let target = args.target.clone().zip(args.positive.clone());
     let options = ImportOptions {
         source: args.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         threshold: args.threshold,
         target: target.map(|(column, positive)| Target { column, positive }),
-        missing: Missing::default().and(&args.missing),
+        missing: match &args.missing_only {
+            Some(texts) => Missing::only(texts),
+            None => Missing::default().and(&args.missing),
+        },
         tolerance: args.tolerance,
         answers: args.expect_column.clone(),
     };
