@@ -1,0 +1,441 @@
+#!/usr/bin/env python3
+"""Proof that serin answers as the libraries do: trains models, imports and serves them, and compares every answer.
+
+For each model: train on rows that are made here with a fixed seed, export with `to_serin.py`, import with
+`serin import`, start `serin serve`, send the holdout over HTTP, and compare with the library's predict_proba. The exit
+code is 0 if no answer differs by more than 1e-6, and if a file with one changed category is refused. Times are medians;
+serin's include HTTP and this client's part of it, about 0.2 ms a request.
+
+    python -m venv .venv-parity && .venv-parity/bin/pip install -r scripts/requirements-parity.txt
+    .venv-parity/bin/python scripts/parity.py --serin target/release/serin [--only xgboost]
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import xgboost
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import StandardScaler
+
+from to_serin import Exported
+from to_serin import export
+
+ROWS, HOLDOUT = 4_000, 1_000
+TOLERANCE = 1e-6
+SEED = 20261126
+UNSEEN = "R99"
+TARGET, POSITIVE = "churned", "yes"
+NUMBERS = ["tenure", "monthly", "total", "senior", "tickets", "balance"]
+WORDS = ["contract", "internet", "payment", "region"]
+
+# Rows of a request for the comparison, of a batch that is timed, and requests of one row that are timed.
+CHUNK, BATCH, SINGLES = 250, 1_000, 200
+
+
+class Failure(Exception):
+    """A step that did not do what it must."""
+
+
+# The data.
+
+
+@dataclass
+class Data:
+    """Rows in three forms, and the target of each."""
+
+    complete: pd.DataFrame
+    # Numbers and words are missing here and there.
+    holes: pd.DataFrame
+    # The same with category columns.
+    categories: pd.DataFrame
+    target: pd.Series
+
+
+def made_up() -> Data:
+    """Customers of a telephone company: numbers of several kinds, and words of 3 to 40 levels."""
+    random = np.random.default_rng(SEED)
+    tenure = random.integers(0, 73, ROWS)
+    monthly = np.round(random.uniform(18, 119, ROWS), 2)
+    contract = random.choice(["Month-to-month", "One year", "Two year"], ROWS, p=[0.55, 0.2, 0.25])
+    internet = random.choice(["DSL", "Fiber optic", "No"], ROWS)
+    region = random.choice([f"R{number:02d}" for number in range(40)], ROWS)
+    tickets = random.poisson(0.8, ROWS)
+    # Many zeros, as in real balances.
+    balance = np.round(random.normal(0, 1, ROWS), 4) * (random.random(ROWS) > 0.3)
+    score = 1.4 * (contract == "Month-to-month") + 0.8 * (internet == "Fiber optic") - tenure / 40 + 0.3 * tickets
+    score += 0.5 * np.isin(region, ["R03", "R07", "R11", "R29", "R35"]) + balance - 0.6 + random.logistic(size=ROWS)
+    complete = pd.DataFrame(
+        {
+            "tenure": tenure.astype(float),
+            "monthly": monthly,
+            "total": tenure * monthly * 1.01,
+            "senior": random.integers(0, 2, ROWS).astype(float),
+            "tickets": tickets.astype(float),
+            "balance": balance,
+            "contract": contract,
+            "internet": internet,
+            "payment": random.choice(["Bank transfer", "Credit card", "Electronic check", "Mailed check"], ROWS),
+            "region": region,
+        }
+    )
+    holes = complete.copy()
+    for column, share in [("monthly", 0.1), ("total", 0.15), ("balance", 0.1), ("region", 0.1), ("internet", 0.08)]:
+        holes.loc[random.random(ROWS) < share, column] = np.nan
+    categories = holes.copy()
+    for column in WORDS:
+        categories[column] = pd.Categorical(holes[column], categories=sorted(complete[column].unique()))
+    target = pd.Series(np.where(score > 0, "yes", "no"), name=TARGET)
+    return Data(complete, holes, categories, target)
+
+
+# The models.
+
+
+@dataclass
+class Case:
+    """A model to train, the frame it takes, and whether its target must be 0 and 1."""
+
+    name: str
+    model: Any
+    frame: pd.DataFrame
+    is_encoded: bool = False
+
+
+def cases(data: Data) -> list[Case]:
+    """One of each kind that serin reads."""
+    numbers, holes = data.complete[NUMBERS], data.holes[NUMBERS]
+    seed = {"random_state": 5}
+    forest = {"n_estimators": 100, "max_depth": 10, "n_jobs": 1, **seed}
+    light = {"n_estimators": 100, "n_jobs": 1, "verbose": -1}
+    extreme = {"n_estimators": 100, "max_depth": 6, "n_jobs": 1}
+    return [
+        Case("logistic", LogisticRegression(max_iter=5_000), numbers),
+        Case("logistic_pipeline", behind_columns(LogisticRegression(max_iter=5_000)), data.complete),
+        Case("random_forest", RandomForestClassifier(**forest), numbers),
+        Case("extra_trees", ExtraTreesClassifier(**forest), numbers),
+        Case("gradient_boosting", GradientBoostingClassifier(n_estimators=100, **seed), numbers),
+        Case("hist_missing", HistGradientBoostingClassifier(**seed), holes),
+        Case(
+            "hist_categories",
+            HistGradientBoostingClassifier(categorical_features="from_dtype", **seed),
+            data.categories,
+        ),
+        Case("forest_pipeline", behind_columns(RandomForestClassifier(**forest)), data.complete),
+        Case("boosting_imputed", behind_imputers(GradientBoostingClassifier(n_estimators=100, **seed)), data.holes),
+        Case("xgboost_numbers", xgboost.XGBClassifier(**extreme), holes, is_encoded=True),
+        Case(
+            "xgboost_categories",
+            xgboost.XGBClassifier(enable_categorical=True, **extreme),
+            data.categories,
+            is_encoded=True,
+        ),
+        Case("lightgbm_numbers", lightgbm.LGBMClassifier(**light), holes),
+        Case("lightgbm_categories", lightgbm.LGBMClassifier(min_data_per_group=5, **light), data.categories),
+        Case("lightgbm_pipeline", behind_imputers(lightgbm.LGBMClassifier(**light)), data.holes),
+    ]
+
+
+def behind_columns(model: Any) -> Pipeline:
+    """The model behind a scaler for the numbers and an encoder for the words."""
+    columns = [("numbers", StandardScaler(), NUMBERS), ("words", OneHotEncoder(handle_unknown="ignore"), WORDS)]
+    return Pipeline([("columns", ColumnTransformer(columns)), ("model", model)])
+
+
+def behind_imputers(model: Any) -> Pipeline:
+    """The same for data with missing values."""
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    words = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("words", words, WORDS)], sparse_threshold=0)
+    return Pipeline([("columns", columns), ("model", model)])
+
+
+# What serin does with one.
+
+
+@dataclass
+class Line:
+    """One line of the table."""
+
+    name: str
+    rows: int
+    largest: float
+    above: int
+    import_seconds: float
+    batch: float
+    single: float
+    original_batch: float
+    original_single: float
+
+    HEADER = (
+        f"{'':20} {'rows':>5} {'largest':>9} {'rows above':>10} {'import':>7}   "
+        f"{'serin, us a row':>19}   {'original, us a row':>19}\n"
+        f"{'model':20} {'':>5} {'difference':>10}{'1e-6':>10} {'s':>7}   "
+        f"{'batch':>9} {'single':>9}   {'batch':>9} {'single':>9}"
+    )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name:20} {self.rows:5} {self.largest:9.1e} {self.above:10} {self.import_seconds:7.2f}   "
+            f"{self.batch:9.1f} {self.single:9.1f}   {self.original_batch:9.1f} {self.original_single:9.1f}"
+        )
+
+
+def prove(case: Case, data: Data, serin: Path, folder: Path) -> Line:
+    """Trains, exports, imports, serves and compares one model."""
+    target = (data.target == POSITIVE).astype(int) if case.is_encoded else data.target
+    training, sent = case.frame[:-HOLDOUT], with_unseen_words(case.frame[-HOLDOUT:])
+    # A library's category column has no place for a word that training did not see: it is missing there.
+    holdout = sent.copy()
+    for column in training.select_dtypes("category").columns:
+        holdout[column] = pd.Categorical(
+            sent[column].where(sent[column] != UNSEEN), categories=training[column].cat.categories
+        )
+    case.model.fit(training, target[:-HOLDOUT])
+    exported = export(case.model, training.join(data.target), folder, target=TARGET, positive=POSITIVE)
+    from_command = exported_by_command(case, training.join(data.target), folder / "command")
+    if from_command.read_text() != exported.expected.read_text():
+        raise Failure("to_serin.py wrote other rows from the pickle and the CSV file than from the frame")
+    import_seconds = run_import(serin, exported)
+    expected = case.model.predict_proba(holdout)[:, 1]
+    with serving(serin, folder / "model.bin") as server:
+        rows = server.rows(sent)
+        answers = np.array(server.answers(rows))
+        batch = 1e6 * timed(server.request(rows[:BATCH]), 9) / min(BATCH, len(rows))
+        single = 1e6 * timed_each(server.request(rows[place : place + 1]) for place in range(SINGLES))
+    differences = np.abs(answers - expected)
+    original_batch = 1e6 * timed(lambda: case.model.predict_proba(holdout[:BATCH]), 5) / len(holdout[:BATCH])
+    original_single = 1e6 * timed(lambda: case.model.predict_proba(holdout[:1]), 15)
+    return Line(
+        case.name,
+        len(rows),
+        float(differences.max()),
+        int((differences > TOLERANCE).sum()),
+        import_seconds,
+        batch,
+        single,
+        original_batch,
+        original_single,
+    )
+
+
+def with_unseen_words(holdout: pd.DataFrame) -> pd.DataFrame:
+    """Some regions become one that training did not see."""
+    holdout = holdout.astype({name: object for name in WORDS if name in holdout})
+    if "region" in holdout:
+        holdout.iloc[::25, holdout.columns.get_loc("region")] = UNSEEN
+    return holdout
+
+
+def exported_by_command(case: Case, frame: pd.DataFrame, folder: Path) -> Path:
+    """The rows that the command line writes, from a pickle and a CSV file."""
+    folder.mkdir()
+    model, data = folder / "model.pkl", folder / "data.csv"
+    model.write_bytes(pickle.dumps(case.model))
+    frame.to_csv(data, index=False)
+    script = Path(__file__).with_name("to_serin.py")
+    command = [sys.executable, str(script), str(model), str(data), "-o", str(folder)]
+    done(subprocess.run([*command, "--target", TARGET, "--positive", POSITIVE], capture_output=True, text=True))
+    return folder / "expected.csv"
+
+
+def run_import(serin: Path, exported: Exported) -> float:
+    """Runs the command that the export prints; the time it took."""
+    start = time.perf_counter()
+    done(subprocess.run([str(serin), *exported.command[1:]], capture_output=True, text=True))
+    return time.perf_counter() - start
+
+
+def done(process: subprocess.CompletedProcess[str]) -> None:
+    if process.returncode != 0:
+        raise Failure(process.stderr.strip() or f"exit code {process.returncode}")
+
+
+def timed(work: Callable[[], Any], rounds: int) -> float:
+    """Median of the seconds, after one round that does not count."""
+    return timed_each([work] * (rounds + 1))
+
+
+def timed_each(works: Any) -> float:
+    seconds = []
+    for work in works:
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return median(seconds[1:])
+
+
+# The server.
+
+
+class Server:
+    """A connection to a running serin."""
+
+    def __init__(self, address: str) -> None:
+        self.connection = http.client.HTTPConnection(address, timeout=60)
+        models = self.send("GET", "/admin/models")["models"]
+        # In the order of the model, which rows without names must have.
+        self.features = [feature["name"] for feature in models[0]["card"]["features"]]
+
+    def send(self, method: str, path: str, body: bytes | None = None) -> Any:
+        self.connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        response = self.connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise Failure(f"{method} {path}: {response.status} {answer.decode()[:500]}")
+        return json.loads(answer)
+
+    def rows(self, frame: pd.DataFrame) -> list[list[Any]]:
+        """The rows as JSON has them: null for a missing value."""
+        columns = frame[self.features].astype(object)
+        return columns.where(columns.notna(), None).to_numpy().tolist()
+
+    def answers(self, rows: list[list[Any]]) -> list[float]:
+        parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+        return [one["probability"] for part in parts for one in self.request(part)()["predictions"]]
+
+    def request(self, rows: list[list[Any]]) -> Callable[[], Any]:
+        """A request with these rows, whose body is made once."""
+        body = json.dumps({"instances": rows} if len(rows) > 1 else {"features": rows[0]}).encode()
+        return lambda: self.send("POST", "/predict", body)
+
+
+@contextmanager
+def serving(serin: Path, model: Path) -> Iterator[Server]:
+    """serin with this model on a free port, ended when the block ends."""
+    port_file, log = model.with_name("port"), model.with_name("serin.log")
+    models = model.with_name("models")
+    models.mkdir()
+    (models / model.name).write_bytes(model.read_bytes())
+    command = [str(serin), "serve", "--models", str(models), "--stable", model.name, "--log", "warn"]
+    command += ["--store", f"sqlite:{model.with_name('serin.db')}", "--listen", "127.0.0.1:0"]
+    command += ["--port-file", str(port_file)]
+    with log.open("w") as errors:
+        # In a folder of its own, where no serin.toml lies.
+        process = subprocess.Popen(command, stdout=errors, stderr=errors, cwd=models)
+        try:
+            yield Server(address(process, port_file, log))
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def address(process: subprocess.Popen[bytes], port_file: Path, log: Path, seconds: float = 60) -> str:
+    """The address in the port file, once the server writes it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Failure(f"serin serve ended with {process.returncode}: {log.read_text()[-500:]}")
+        if port_file.exists() and (text := port_file.read_text().strip()):
+            return text
+        time.sleep(0.02)
+    raise Failure(f"serin serve did not start within {seconds:.0f} s: {log.read_text()[-500:]}")
+
+
+# What must be refused.
+
+
+def prove_refusal(data: Data, serin: Path, folder: Path) -> str:
+    """An expected.csv with one changed category must be refused, with its row named; the message."""
+    training = data.categories[:-HOLDOUT]
+    model = lightgbm.LGBMClassifier(n_estimators=50, n_jobs=1, verbose=-1).fit(training, data.target[:-HOLDOUT])
+    exported = export(model, training, folder)
+    rows = pd.read_csv(exported.expected, dtype={name: str for name in WORDS})
+    # The row in which another contract changes the answer most.
+    changed = rows[training.columns].copy()
+    changed["contract"] = changed["contract"].replace({"Month-to-month": "Two year", "Two year": "Month-to-month"})
+    asked = changed.astype(training.dtypes.to_dict())
+    place = int(np.abs(model.predict_proba(asked)[:, 1] - rows["expected"]).argmax())
+    rows.loc[place, "contract"] = changed["contract"][place]
+    rows.to_csv(exported.expected, index=False)
+    process = subprocess.run([str(serin), *exported.command[1:]], capture_output=True, text=True)
+    if process.returncode == 0:
+        raise Failure(f"row {place + 1} has another contract, and was imported all the same")
+    message = " ".join(process.stderr.split())
+    if not re.search(rf"\brow {place + 1}\b", message) or "1 of" not in message:
+        raise Failure(f"the message does not name row {place + 1}: {message}")
+    if (folder / "model.bin").exists():
+        raise Failure("the import was refused, and wrote the model all the same")
+    return message
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare serin's answers with those of the libraries, model by model.")
+    parser.add_argument(
+        "--serin",
+        metavar="PATH",
+        type=Path,
+        default=Path(__file__).parent.parent / "target/release/serin",
+        help="the serin binary (default: %(default)s)",
+    )
+    parser.add_argument("--only", metavar="NAME", default="", help="only models whose name contains this")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = arguments()
+    # LightGBM warns on every call that a frame has names; what a comparison needs is in the table.
+    warnings.filterwarnings("ignore")
+    serin = args.serin.resolve()
+    if not serin.is_file():
+        print(f"parity: {serin}: no such file; build serin, or name the binary with --serin", file=sys.stderr)
+        return 2
+    data, failures = made_up(), 0
+    print(Line.HEADER, flush=True)
+    with tempfile.TemporaryDirectory(prefix="serin-parity-") as folder:
+        for case in cases(data):
+            if args.only not in case.name:
+                continue
+            try:
+                line = prove(case, data, serin, Path(folder) / case.name)
+                failures += line.above > 0
+                print(line, flush=True)
+            except Exception as problem:
+                # One model does not end the table, whatever is wrong with it.
+                failures += 1
+                kind = "" if isinstance(problem, Failure) else f"{type(problem).__name__}: "
+                print(f"{case.name:20} FAILED: {kind}{problem}", flush=True)
+        if args.only in "refusal":
+            try:
+                print(f"{'refusal':20} as it must be: {prove_refusal(data, serin, Path(folder) / 'refusal')}")
+            except Failure as problem:
+                failures += 1
+                print(f"{'refusal':20} FAILED: {problem}")
+    print(f"parity: {failures} failed" if failures else "parity: every answer is the original's")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
