@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train calibrate fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench bench-train parity calibrate fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -47,6 +47,9 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 bench-train: build .venv/ready ## Compare training on a million rows with pandas and scikit-learn: CPU time and peak memory
 	.venv/bin/python scripts/bench_training.py $(SERIN)
 
+parity: build .venv-parity/ready ## Import models of scikit-learn, XGBoost and LightGBM, and compare every answer with the original's
+	.venv-parity/bin/python scripts/parity.py --serin $(SERIN)
+
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
 
@@ -71,7 +74,7 @@ setup: ## Install what the tests need
 
 clean: ## Remove build output and the Python environment; keep trained models
 	$(CARGO) clean
-	rm -rf .venv
+	rm -rf .venv .venv-parity
 
 # Steps shared by the targets above.
 
@@ -90,4 +93,9 @@ scripts-syntax:
 .venv/ready: scripts/reference_requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --requirement scripts/reference_requirements.txt
+	@touch $@
+
+.venv-parity/ready: scripts/requirements-parity.txt
+	$(PYTHON) -m venv .venv-parity
+	.venv-parity/bin/pip install --quiet --requirement scripts/requirements-parity.txt
 	@touch $@
