@@ -314,6 +314,12 @@ def xgboost_categories(booster: Any, names: list[str]) -> dict[str, list[Any]]:
         values, offsets = words["values"], words.get("offsets")
         if offsets is not None:
             text = bytes(value & 0xFF for value in values)
+            if not text.isascii():
+                # XGBoost 3.2 counts characters where it cuts bytes, so the saved words are wrong.
+                raise ExportError(
+                    f"{name}: words with letters beyond ASCII, which XGBoost cuts at the wrong places when it saves "
+                    "them; train with other names for these categories, or encode them before the model"
+                )
             values = [text[start:end].decode() for start, end in zip(offsets, offsets[1:])]
         if values:
             found[name] = values
@@ -758,7 +764,16 @@ def read_data(path: Path, original: Original, target: str | None = None) -> pd.D
             # LightGBM and XGBoost number the categories of a pandas `category` column, so it must have the
             # training's list in the training's order: with the words of this file alone, "DSL" might get the number
             # that "Fiber optic" had. A word that training did not see becomes a missing value.
-            known = data[name].where(data[name].isin(categories[name]))
+            is_known = data[name].isin(categories[name])
+            unknown = int((data[name].notna() & ~is_known).sum())
+            if unknown:
+                known_words = quoted([str(word) for word in categories[name][:5]])
+                print(
+                    f"note: column {quoted([name])}: {unknown} of {len(data)} values are no categories of the model "
+                    f"({known_words} ..) and count as missing",
+                    file=sys.stderr,
+                )
+            known = data[name].where(is_known)
             data[name] = pd.Categorical(known, categories=categories[name])
     return data
 

@@ -201,6 +201,13 @@ fn kind(category: Option<&Category>, index: usize) -> Reading<FeatureKind> {
         }
         Some(Category { offsets: Some(offsets), values, .. }) => {
             let bytes: Vec<u8> = values.iter().map(|byte| *byte as i64 as u8).collect();
+            // XGBoost 3.2 writes offsets that count characters, and values that end after as many bytes: the last
+            // words are lost.
+            if !bytes.is_ascii() {
+                let problem = "words with letters beyond ASCII, which XGBoost cuts at the wrong places when it saves \
+                               them; train with other names for these categories, or encode them before the model";
+                return Err(Refusal::new(place(), problem));
+            }
             let word = |ends: &[usize]| match ends {
                 [from, to] => str::from_utf8(bytes.get(*from..*to)?).ok().map(str::to_owned),
                 _ => None,
