@@ -99,6 +99,7 @@ fn what_differs_from_the_original_is_refused_and_nothing_is_written() {
     for (arguments, said) in [
         (vec!["import", &other, "--expect", "none.csv", "--out", "m.bin"], "none.csv"),
         (vec!["import", "none.txt", "--out", "m.bin"], "import none.txt: cannot be read"),
+        (vec!["import", &other, "--out", &other], "this is the file to import"),
         (vec!["import", "expected.csv", "--out", "m.bin"], "pickle and joblib are never read"),
         (vec!["import", &other, "--out", "none/m.bin"], "--out none/m.bin"),
         (

@@ -81,6 +81,13 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         "--tolerance: {}; use a number from 0 on, for example 1e-5",
         args.tolerance
     );
+    let is_same =
+        args.out.canonicalize().ok().is_some_and(|out| Some(out) == args.file.canonicalize().ok());
+    anyhow::ensure!(
+        !is_same,
+        "--out {}: this is the file to import, which would be lost; name another file",
+        args.out.display()
+    );
     check_whole(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
     let file = Artifact::read_bytes(&args.file).with_context(what)?;
     let columns = args.schema_from.as_ref().map(|path| {

@@ -29,6 +29,17 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
         ),
         Origin::Imported { .. } => {}
     }
+    if let Some((ours, theirs)) = canary.target().zip(stable.target())
+        && ours != theirs
+    {
+        warnings.push(format!(
+            "The canary predicts {} = {}, and stable {} = {}: their answers do not mean the same.",
+            quoted(&ours.column),
+            quoted(&ours.positive),
+            quoted(&theirs.column),
+            quoted(&theirs.positive),
+        ));
+    }
     let trained = canary.trained().zip(stable.trained());
     if let Some((ours, theirs)) = trained {
         warnings.extend(lower_auc(&ours.holdout, &theirs.holdout));
@@ -218,6 +229,20 @@ mod tests {
         assert!(refused.starts_with(texts), "{refused}");
         let same = Card { digest: stable.digest, ..canary.clone() };
         assert!(warnings(&canary, &same).is_empty());
+    }
+
+    #[test]
+    fn another_target_is_named() {
+        let stable = card(&Churn::v1(42));
+        let mut canary = with_auc(&stable, 0.78);
+        let Origin::Trained(trained) = &mut canary.origin else { panic!("an imported model") };
+        trained.training.positive = "0".to_owned();
+        let [warning, _] = &warnings(&canary, &stable)[..] else { panic!("two") };
+        assert!(
+            warning
+                .starts_with("The canary predicts `churned` = `0`, and stable `churned` = `yes`"),
+            "{warning}"
+        );
     }
 
     #[test]
