@@ -113,8 +113,6 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             }
             let mut running = running.clone();
             (running.policy.weight, running.policy.shadow) = (*weight, *shadow);
-            // An approval was given for the share before.
-            running.approved = false;
             running.step += 1;
             running.step_started_at = at;
             changed(with_rollout(state, running), SamplesEffect::StartAnew)
