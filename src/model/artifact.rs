@@ -6,8 +6,8 @@
 //! XGBoost or skops is an artifact as its library wrote it; imported, it has names, probes and a comparison with the
 //! original as well.
 //!
-//! An artifact contains no row of the training data (probes are made from means, scales and levels), no
-//! path and no time.
+//! A trained artifact contains no row of the training data (probes are made from means, scales and levels), no
+//! path and no time. An imported one keeps up to 32 of the rows that it was compared with.
 
 pub mod card;
 pub(crate) mod codec;

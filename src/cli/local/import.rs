@@ -77,8 +77,8 @@ pub struct ImportArgs {
 pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let what = || format!("import {}", args.file.display());
     anyhow::ensure!(
-        args.tolerance >= 0.0 && args.tolerance.is_finite(),
-        "--tolerance: {}; use a number from 0 on, for example 1e-5",
+        (0.0..=0.01).contains(&args.tolerance),
+        "--tolerance: {}; use a number from 0 to 0.01, for example 1e-5",
         args.tolerance
     );
     let is_same =

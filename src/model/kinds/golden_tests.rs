@@ -111,7 +111,9 @@ fn every_row_of_every_golden_file_is_answered_as_by_the_original() {
                 worst.1 = worst.1.max(apart(&answer, &scores[index]));
             }
         }
-        let fine = worst.0 <= case.tolerance;
+        // LightGBM's raw score of a forest is the sum of its trees, not their mean.
+        let scores_agree = worst.1 <= 1e-5 || name == "lgb_rf";
+        let fine = worst.0 <= case.tolerance && scores_agree;
         let scores = if case.scores.is_some() { format!("{:.1e}", worst.1) } else { "-".into() };
         println!(
             "{name:28} {} answers {:.1e} (allowed {:.0e}) scores {scores} rows {}, row {}",

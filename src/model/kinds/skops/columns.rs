@@ -355,7 +355,8 @@ impl Program {
         let widths = sized(&widths, widths.numbers()?, slots.len())?;
         let drops = per_column(encoder, "_drop_idx_after_grouping", slots.len())?;
         let groups = per_column(encoder, "_default_to_infrequent_mappings", slots.len())?;
-        let to_infrequent = encoder.attribute("handle_unknown")?.is_text("infrequent_if_exist");
+        let unknown = encoder.attribute("handle_unknown")?;
+        let to_infrequent = unknown.is_text("infrequent_if_exist") || unknown.is_text("warn");
         let mut results = Vec::new();
         for (column, (from, list)) in slots.iter().zip(lists).enumerate() {
             let group = match groups.get(column).filter(|group| !group.is_none()) {

@@ -25,6 +25,12 @@ pub(crate) fn read(node: &Node<'_, '_>) -> Reading<Estimator> {
     let one_against_rest = class == "SGDClassifier"
         || node.find("solver").is_some_and(|solver| solver.is_text("liblinear"))
         || node.find("multi_class").is_some_and(|kind| kind.is_text("ovr"));
+    let is_multinomial = node.find("multi_class").is_some_and(|kind| kind.is_text("multinomial"));
+    if answer == Answer::Probability && is_multinomial {
+        let problem =
+            "multi_class=\"multinomial\" with two classes is not supported; train with the default";
+        return Err(node.refusal(problem));
+    }
     let link = match answer {
         Answer::Score => Link::Identity,
         Answer::Probability => Link::Sigmoid { scale: 1.0 },

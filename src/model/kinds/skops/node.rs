@@ -32,7 +32,8 @@ impl<'n, 'a> Node<'n, 'a> {
     /// The object that the file holds.
     pub(crate) fn root(json: &'n Json<'a>, archive: &'n Archive<'a>) -> Self {
         let mut root = Self { json, archive, place: String::new() };
-        root.place = root.class().to_owned();
+        // Each item of a list copies the place.
+        root.place = excerpt(root.class());
         root
     }
 

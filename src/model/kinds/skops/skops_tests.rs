@@ -139,3 +139,10 @@ fn a_document_of_too_many_values_is_refused() {
     let document = format!("[{}0]", "0,".repeat(1_000_001));
     assert!(Json::read(document.as_bytes()).unwrap_err().to_string().contains("more than 1000000"));
 }
+
+/// The places of a list's items begin with it, so a name of a megabyte would take gigabytes.
+#[test]
+fn a_long_class_name_is_cut_in_every_place() {
+    let message = refusal(&[("schema.json", schema("sklearn", &"x".repeat(1 << 20)).as_bytes())]);
+    assert!(message.len() < 400, "{} bytes", message.len());
+}
