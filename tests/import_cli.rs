@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 use std::process::Output;
 
 use serde_json::Value;
@@ -16,10 +15,12 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds/testdata").join(name)
 }
 
+#[path = "shared/executable.rs"]
+mod executable;
+
 /// Runs serin in this folder.
 fn serin(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    command.current_dir(folder).args(arguments).env_remove("SERIN_URL").output().unwrap()
+    executable::serin(folder).args(arguments).output().unwrap()
 }
 
 fn text(output: &Output) -> String {

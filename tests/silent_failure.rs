@@ -248,7 +248,7 @@ fn by_plan(canary: Canary, seed: u64, policy: &Policy, requests: u64) -> Life {
     by_plan_at(canary, seed, policy, |_| requests)
 }
 
-/// With one request in so many seconds.
+/// With one request every `seconds` seconds.
 fn by_plan_slowly(canary: Canary, seed: u64, policy: &Policy, seconds: i64) -> Life {
     by_plan_at(canary, seed, policy, |second| u64::from(second % seconds == 0))
 }

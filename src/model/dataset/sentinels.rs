@@ -105,7 +105,7 @@ mod tests {
         draws.chunks(12).map(|twelve| twelve.iter().sum::<f64>() - 6.0).collect()
     }
 
-    /// The column with a marker in every so many rows.
+    /// The column with a marker in every `every`-th row.
     fn marked(mut numbers: Vec<f64>, every: usize, marker: f64) -> Vec<f64> {
         numbers.iter_mut().step_by(every).for_each(|number| *number = marker);
         numbers

@@ -1,0 +1,266 @@
+//! `serin inspect`: cards, models on the same rows, and what training kept.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use serde_json::Value;
+
+#[path = "shared/ended.rs"]
+mod ended;
+
+use ended::serin;
+
+/// Customers whose age and plan decide, and a column of noise. The rows of a seed differ from another's.
+fn customers(seed: usize, target: &str) -> String {
+    let row = |i: usize| {
+        let drawn = (i * 7_919 + seed * 104_729) % 1_000;
+        let (age, plan) = (20 + drawn % 50, ["basic", "plus", "pro"][i % 3]);
+        let odds = age * 10 + if plan == "pro" { 0 } else { 150 };
+        let left = (i * 31 + seed * 17) % 700 + 100 < odds;
+        format!("{age},{},{plan},{}\n", drawn % 17, if left { "yes" } else { "no" })
+    };
+    (0..600).map(row).fold(format!("age,noise,plan,{target}\n"), |text, row| text + &row)
+}
+
+/// A folder with two models, the second without the columns that decide, and rows neither has seen.
+fn two_models() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seed, drop) in [("good", 1, "noise"), ("poor", 2, "age")] {
+        let data = format!("{name}.csv");
+        std::fs::write(folder.path().join(&data), customers(seed, "left")).unwrap();
+        let arguments = ["train", "--data", &data, "--target", "left", "--drop", drop];
+        assert_eq!(serin(folder.path(), &arguments).code, 0);
+    }
+    std::fs::write(folder.path().join("rest.csv"), customers(3, "left")).unwrap();
+    folder
+}
+
+const BOTH: [&str; 3] = ["inspect", "models/good.bin", "models/poor.bin"];
+
+#[test]
+fn two_models_are_compared_on_the_same_rows() {
+    let folder = two_models();
+    let on_data =
+        |more: &[&str]| serin(folder.path(), &[&BOTH[..], &["--data", "rest.csv"], more].concat());
+    let ended = on_data(&[]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for said in ["rest.csv: 600 rows", "AUC", "standard error", "models/good.bin is better: its"] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let printed: Value = serde_json::from_str(&on_data(&["--json"]).stdout).unwrap();
+    assert_eq!(printed["better"], "models/good.bin");
+    let [good, poor] = [0, 1].map(|place| &printed["models"][place]);
+    assert_eq!((&good["rows"], &poor["rows"]), (&Value::from(600), &Value::from(600)));
+    for metric in ["auc", "log_loss", "brier"] {
+        let found = &printed["differences"][metric];
+        let expected = poor[metric].as_f64().unwrap() - good[metric].as_f64().unwrap();
+        assert!((found["difference"].as_f64().unwrap() - expected).abs() < 1e-9, "{printed}");
+        assert!(found["standard_error"].as_f64().unwrap() > 0.0, "{printed}");
+    }
+
+    let same = ["inspect", "models/good.bin", "models/good.bin", "--data", "rest.csv"];
+    let ended = serin(folder.path(), &same);
+    assert!(
+        ended.stdout.contains("Within noise: the log-loss of models/good.bin minus"),
+        "{}",
+        ended.stdout
+    );
+    let alone = serin(folder.path(), &["inspect", "models/good.bin", "--data", "rest.csv"]);
+    assert_eq!(alone.code, 0, "{}", alone.stderr);
+    assert!(!alone.stdout.contains("difference"), "{}", alone.stdout);
+}
+
+#[test]
+fn two_cards_are_shown_with_what_differs() {
+    let folder = two_models();
+    let ended = serin(folder.path(), &BOTH);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for said in [
+        "Features only in models/good.bin: `age`.",
+        "Features only in models/poor.bin: `noise`.",
+        "were measured on different data",
+        "good.csv",
+        "poor.csv",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let json = serin(folder.path(), &[&BOTH[..], &["--json"]].concat());
+    let printed: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(printed["models"][1]["training"]["source"], "poor.csv");
+    assert_eq!(printed["differences"].as_array().unwrap().len(), 3, "{printed}");
+    let ended = serin(folder.path(), &["inspect", "models/good.bin", "models/good.bin"]);
+    assert!(ended.stdout.contains("Both files hold the same model."), "{}", ended.stdout);
+}
+
+#[test]
+fn rows_that_do_not_fit_the_models_are_refused_with_what_to_do() {
+    let folder = two_models();
+    for (content, said) in [
+        (customers(3, "gone"), "target: unknown column `left`"),
+        (
+            customers(3, "left").replace("age", "years"),
+            "feature of the model: unknown column `age`",
+        ),
+        (customers(3, "left").replace("21,", "young,"), "column `age` has `young`"),
+    ] {
+        std::fs::write(folder.path().join("other.csv"), content).unwrap();
+        let ended = serin(folder.path(), &[&BOTH[..], &["--data", "other.csv"]].concat());
+        assert_eq!(ended.code, 2);
+        assert!(ended.stderr.starts_with("serin: --data other.csv: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    std::fs::write(folder.path().join("third.csv"), customers(4, "gone")).unwrap();
+    let train = ["train", "--data", "third.csv", "--target", "gone"];
+    assert_eq!(serin(folder.path(), &train).code, 0);
+    let other = ["inspect", "models/good.bin", "models/third.bin", "--data", "rest.csv"];
+    let ended = serin(folder.path(), &other);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("compare models of the same target"), "{}", ended.stderr);
+}
+
+#[test]
+fn rows_are_inspected_with_the_markers_of_missing_values_they_were_trained_with() {
+    let folder = two_models();
+    let with = |name: &str, marker: &str| {
+        let lines = customers(3, "left");
+        let mark = |(n, line): (usize, &str)| match line.split_once(',') {
+            Some((_, rest)) if n % 5 == 1 => format!("{marker},{rest}\n"),
+            _ => format!("{line}\n"),
+        };
+        let text: String = lines.lines().enumerate().map(mark).collect();
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    with("blank.csv", "");
+    with("marked.csv", "-999");
+    let quality = |data: &str, more: &[&str]| -> Value {
+        let all = [&["inspect", "models/good.bin", "--json", "--data", data], more].concat();
+        let ended = serin(folder.path(), &all);
+        let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+        printed["models"][0]["log_loss"].clone()
+    };
+    let blank = quality("blank.csv", &[]);
+    assert_eq!(quality("marked.csv", &["--missing", "-999"]), blank);
+    assert_ne!(quality("marked.csv", &[]), blank);
+}
+
+#[test]
+fn a_model_keeps_the_markers_of_missing_values_it_was_trained_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = customers(3, "left");
+    let marked = |lines: &str| {
+        let mark = |(n, line): (usize, &str)| match (n % 5, line.split_once(',')) {
+            (1, Some((_, rest))) => format!("{},{rest}\n", ["-999", "-999.0"][n % 2]),
+            _ => format!("{line}\n"),
+        };
+        lines.lines().enumerate().map(mark).collect::<String>()
+    };
+    std::fs::write(folder.path().join("marked.csv"), marked(&text)).unwrap();
+    let train = |more: &[&str]| {
+        let fixed = ["train", "--data", "marked.csv", "--target", "left", "--out", "model.bin"];
+        serin(folder.path(), &[&fixed[..], more].concat())
+    };
+    // Without the flag the report proposes it, and with it it is silent.
+    let hinted = train(&[]).stdout;
+    let hinted = hinted.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(hinted.contains("column `age`: -999 in 120 rows, far from the rest"), "{hinted}");
+    assert!(hinted.contains("use --missing -999"), "{hinted}");
+    let silent = train(&["--missing", "-999"]);
+    assert_eq!(silent.code, 0, "{}", silent.stderr);
+    assert!(!silent.stdout.contains("warning"), "{}", silent.stdout);
+
+    let shown = serin(folder.path(), &["inspect", "model.bin"]).stdout;
+    let words = shown.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(words.contains("missing values: blanks, the usual ones such as"), "{shown}");
+    assert!(words.contains("also `-999`"), "{shown}");
+    let quality = |more: &[&str]| -> Value {
+        let fixed = ["inspect", "model.bin", "--json", "--data", "marked.csv"];
+        let ended = serin(folder.path(), &[&fixed[..], more].concat());
+        let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+        printed["models"][0]["log_loss"].clone()
+    };
+    let alone = quality(&[]);
+    assert_eq!(quality(&["--missing", "-999"]), alone);
+    assert_eq!(quality(&["--missing", "unknown"]), alone);
+    assert!(alone.as_f64().unwrap() < 0.69, "{alone}");
+}
+
+#[test]
+fn models_of_other_targets_are_not_recommended_for_a_comparison() {
+    let folder = two_models();
+    std::fs::write(folder.path().join("third.csv"), customers(4, "gone")).unwrap();
+    let train = ["train", "--data", "third.csv", "--target", "gone"];
+    assert_eq!(serin(folder.path(), &train).code, 0);
+    let inspected = serin(folder.path(), &["inspect", "models/good.bin", "models/third.bin"]);
+    let words = inspected.stdout.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(words.contains("predict different targets and cannot be compared"), "{words}");
+    assert!(words.contains("models/third.bin predicts `gone` = `yes`"), "{words}");
+    assert!(!words.contains("--data"), "{words}");
+}
+
+#[test]
+fn an_auc_below_one_half_gets_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    // Every third row is held out, and there the labels are the other way round.
+    let row = |n: usize| {
+        let is_left = (n % 7 > 3) != (n % 3 == 2);
+        format!("{},{}\n", n % 7, if is_left { "yes" } else { "no" })
+    };
+    let text = (0..210).map(row).fold("x,left\n".to_owned(), |text, row| text + &row);
+    std::fs::write(folder.path().join("rows.csv"), text).unwrap();
+    let train = "train --data rows.csv --target left --holdout-every 3 --out model.bin";
+    let trained = serin(folder.path(), &train.split(' ').collect::<Vec<_>>());
+    assert_eq!(trained.code, 0, "{}", trained.stderr);
+    for arguments in [
+        &["inspect", "model.bin"][..],
+        &["inspect", "model.bin", "model.bin"],
+        &["inspect", "model.bin", "--data", "inverted.csv"],
+    ] {
+        let row = |n: usize| format!("{},{}\n", n % 7, if n % 7 > 3 { "no" } else { "yes" });
+        let text = (0..210).map(row).fold("x,left\n".to_owned(), |text, row| text + &row);
+        std::fs::write(folder.path().join("inverted.csv"), text).unwrap();
+        for shown in [&trained.stdout, &serin(folder.path(), arguments).stdout] {
+            let words = shown.split_whitespace().collect::<Vec<&str>>().join(" ");
+            assert!(words.contains("worse than chance (AUC 0."), "{shown}");
+            assert!(words.contains("labels"), "{shown}");
+        }
+    }
+    let good = two_models();
+    let shown = serin(good.path(), &BOTH).stdout;
+    assert!(!shown.contains("worse than chance"), "{shown}");
+}
+
+#[test]
+fn what_is_printed_fits_eighty_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "a_target_with_a_rather_long_name_of_its_own_as_exports_have_it";
+    let folders = "exports/of/the/last/month";
+    std::fs::create_dir_all(folder.path().join(folders)).unwrap();
+    let mut models = Vec::new();
+    for name in ["a_first_model_of_customers", "a_second_model_of_customers"] {
+        let data = format!("{folders}/{name}.csv");
+        let text = customers(name.len(), long).replace("basic", "a basic plan with a long name");
+        let text = text.replace(",pro,", ",NA,").replace("plus", "a plus plan with a long name");
+        std::fs::write(folder.path().join(&data), text).unwrap();
+        let arguments = ["train", "--data", &data, "--target", long, "--models", folders];
+        let ended = serin(folder.path(), &arguments);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        fits(&ended.stdout);
+        models.push(format!("{folders}/{name}.bin"));
+    }
+    let data = format!("{folders}/a_first_model_of_customers.csv");
+    for arguments in [
+        vec!["inspect", &models[0]],
+        vec!["inspect", &models[0], &models[1]],
+        vec!["inspect", &models[0], "--data", &data],
+        vec!["inspect", &models[0], &models[1], "--data", &data],
+    ] {
+        let ended = serin(folder.path(), &arguments);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        fits(&ended.stdout);
+    }
+}
+
+#[track_caller]
+fn fits(text: &str) {
+    let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
