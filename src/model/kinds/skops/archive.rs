@@ -3,6 +3,7 @@
 //! Source: PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16. Refused: compression (so no archive grows
 //! while it is read), encryption, zip64, and names other than `schema.json`, `<digits>.npy` and `<uuid>.bin`.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::model::kinds::limits::MAX_BYTES;
@@ -20,7 +21,13 @@ const END_BYTES: usize = 22;
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
     entries: BTreeMap<&'a str, &'a [u8]>,
+    /// Bytes of arrays that may still be read.
+    budget: Cell<usize>,
 }
+
+/// Each array is read once or twice. Any number of objects may name one, so without a limit a small file could take
+/// hours.
+const READS_PER_BYTE: usize = 16;
 
 /// Whether a file looks like a zip archive.
 pub(crate) fn is_archive(bytes: &[u8]) -> bool {
@@ -52,7 +59,14 @@ impl<'a> Archive<'a> {
             }
             directory = directory.get(length..).unwrap_or_default();
         }
-        Ok(Self { entries })
+        Ok(Self { entries, budget: Cell::new(size.saturating_mul(READS_PER_BYTE)) })
+    }
+
+    /// Takes the bytes of an array from the budget.
+    pub(crate) fn spend(&self, bytes: usize) -> Reading<()> {
+        let left = self.budget.get().checked_sub(bytes);
+        self.budget.set(left.ok_or_else(|| refusal("its objects name the same arrays too often"))?);
+        Ok(())
     }
 
     /// The bytes of an entry.

@@ -15,6 +15,9 @@ use crate::model::kinds::refusal::Reading;
 use crate::model::kinds::refusal::Refusal;
 use crate::model::kinds::refusal::excerpt;
 
+/// Parts of a ColumnTransformer.
+const MAX_PARTS: usize = 1_000;
+
 /// Categories of all encoders together.
 const MAX_CATEGORIES: usize = 1_000_000;
 
@@ -165,7 +168,13 @@ impl Program {
         }
         let places = transformer.attribute("_transformer_to_input_indices")?;
         let mut results = Vec::new();
-        for part in transformer.attribute("transformers_")?.list()? {
+        let parts = transformer.attribute("transformers_")?.list()?;
+        // The columns of each part are looked up among those of all.
+        if parts.len() > MAX_PARTS {
+            let problem = format!("{} parts, at most {MAX_PARTS} are read", parts.len());
+            return Err(transformer.refusal(problem));
+        }
+        for part in parts {
             let [name, part, _] = part.tuple()?;
             if part.is_text("drop") {
                 continue;

@@ -161,7 +161,9 @@ impl<'n, 'a> Node<'n, 'a> {
 
     /// A NumPy array of numbers or text.
     pub(crate) fn array(&self) -> Reading<Array<'a>> {
-        Array::read(self.bytes()?, &self.place)
+        let bytes = self.bytes()?;
+        self.archive.spend(bytes.len())?;
+        Array::read(bytes, &self.place)
     }
 
     /// The numbers of an array, or of a list of numbers.

@@ -36,7 +36,7 @@ enum Kind {
     Float(usize),
     Signed(usize),
     Unsigned(usize),
-    /// Text of so many characters, four bytes each.
+    /// Text of this many characters, four bytes each.
     Text(usize),
     /// Bytes between fields.
     Padding(usize),

@@ -146,3 +146,12 @@ fn a_long_class_name_is_cut_in_every_place() {
     let message = refusal(&[("schema.json", schema("sklearn", &"x".repeat(1 << 20)).as_bytes())]);
     assert!(message.len() < 400, "{} bytes", message.len());
 }
+
+/// A budget of bytes for all arrays, so that many objects that name one array do not take hours.
+#[test]
+fn arrays_are_read_a_bounded_number_of_times() {
+    let bytes = archive(&[("schema.json", b"{}")]);
+    let archive = Archive::read(&bytes).unwrap();
+    let reads = (0..100).take_while(|_| archive.spend(bytes.len()).is_ok()).count();
+    assert_eq!(reads, 16);
+}

@@ -140,7 +140,7 @@ impl SourceTree {
             return leaf;
         }
         let threshold = number(&self.thresholds);
-        // A threshold that is no number stays so, and the builder refuses it.
+        // NaN stays NaN, and the builder refuses it.
         let threshold = if threshold.is_nan() { threshold } else { at_most(threshold) };
         RawNode::Split {
             feature: position(number(&self.features)),
