@@ -127,6 +127,11 @@ impl Columns {
         self.outputs.len()
     }
 
+    /// How many numbers the work space of a row needs.
+    pub fn room(&self) -> usize {
+        self.slots + self.outputs.len()
+    }
+
     /// The model's numbers for a row, in work space that is kept from row to row.
     ///
     /// # Errors

@@ -263,7 +263,8 @@ impl Model for ImportedModel {
 
     fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
         let mut answer = [f64::NAN];
-        let outcome = self.parsed.predict(&self.numbers(row)?, &mut Vec::new(), &mut answer);
+        let mut scratch = Vec::with_capacity(self.parsed.room());
+        let outcome = self.parsed.predict(&self.numbers(row)?, &mut scratch, &mut answer);
         match outcome {
             Ok(()) => Ok(Output::of(answer[0])),
             Err(cause) => Err(PredictError::ForeignRow { problem: cause.to_string() }),

@@ -54,7 +54,7 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// Answers a row. `scratch` is work space, kept from row to row so that none is allocated.
+    /// Answers a row. `scratch` is work space of [`Parsed::room`] numbers; nothing is allocated if it has them.
     ///
     /// # Errors
     ///
@@ -65,13 +65,27 @@ impl Parsed {
         scratch: &mut Vec<f64>,
         out: &mut [f64],
     ) -> Result<(), WrongLength> {
-        let row = match &self.columns {
-            None => row,
-            Some(columns) => columns.run(row, scratch)?,
-        };
+        let row = self.inputs(row, scratch)?;
         match &self.scorer {
             Scorer::Trees(ensemble) => ensemble.predict(row, out),
             Scorer::Linear(linear) => linear.predict(row, out),
+        }
+    }
+
+    /// How many numbers the work space of a row needs.
+    pub fn room(&self) -> usize {
+        self.columns.as_ref().map_or(0, Columns::room)
+    }
+
+    /// The numbers that the scorer takes.
+    fn inputs<'r>(
+        &self,
+        row: &'r [f64],
+        scratch: &'r mut Vec<f64>,
+    ) -> Result<&'r [f64], WrongLength> {
+        match &self.columns {
+            None => Ok(row),
+            Some(columns) => columns.run(row, scratch),
         }
     }
 
@@ -86,10 +100,7 @@ impl Parsed {
         scratch: &mut Vec<f64>,
         out: &mut [f64],
     ) -> Result<(), WrongLength> {
-        let row = match &self.columns {
-            None => row,
-            Some(columns) => columns.run(row, scratch)?,
-        };
+        let row = self.inputs(row, scratch)?;
         match &self.scorer {
             Scorer::Trees(ensemble) => ensemble.scores(row, out),
             Scorer::Linear(linear) => linear.scores(row, out),

@@ -8,7 +8,7 @@ use serde::de::Visitor;
 
 use crate::model::kinds::limits::MAX_NODES;
 
-/// A document: a model, or the model beside its training settings, as a pickled booster holds it.
+/// A document: a model, or the training settings and the model, as a pickled booster holds them.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Document {
     pub learner: Option<Learner>,
