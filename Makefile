@@ -29,14 +29,15 @@ run: build models ## Train the two models if they are missing, then serve on 127
 demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong, useless
 	$(SERIN) demo
 
-test: setup ## Install what the tests need, then run them all
+test: setup .venv/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
+	.venv/bin/python scripts/parity.py --serin target/debug/serin
 
 check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	$(CARGO) fmt --all -- --check
 	$(MAKE) lint
 	$(MAKE) scripts-syntax
-	$(CARGO) test --locked
+	$(MAKE) test
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	@echo "check: passed"
 
@@ -47,8 +48,8 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 bench-train: build .venv/ready ## Compare training on a million rows with pandas and scikit-learn: CPU time and peak memory
 	.venv/bin/python scripts/bench_training.py $(SERIN)
 
-parity: build .venv-parity/ready ## Import models of scikit-learn, XGBoost and LightGBM, and compare every answer with the original's
-	.venv-parity/bin/python scripts/parity.py --serin $(SERIN)
+parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
+	.venv/bin/python scripts/parity.py --serin $(SERIN)
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
@@ -74,7 +75,7 @@ setup: ## Install what the tests need
 
 clean: ## Remove build output and the Python environment; keep trained models
 	$(CARGO) clean
-	rm -rf .venv .venv-parity
+	rm -rf .venv
 
 # Steps shared by the targets above.
 
@@ -90,12 +91,7 @@ scripts-syntax:
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources --severity=warning $(SHELL_SCRIPTS); \
 	  else echo "shellcheck is not installed: the scripts' syntax was checked, their style was not"; fi
 
-.venv/ready: scripts/reference_requirements.txt
+.venv/ready: scripts/requirements.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --requirement scripts/reference_requirements.txt
-	@touch $@
-
-.venv-parity/ready: scripts/requirements-parity.txt
-	$(PYTHON) -m venv .venv-parity
-	.venv-parity/bin/pip install --quiet --requirement scripts/requirements-parity.txt
+	.venv/bin/pip install --quiet --requirement scripts/requirements.txt
 	@touch $@

@@ -6,8 +6,8 @@ For each model: train on rows that are made here with a fixed seed, export with 
 code is 0 if no answer differs by more than 1e-6, and if a file with one changed category is refused. Times are medians;
 serin's include HTTP and this client's part of it, about 0.2 ms a request.
 
-    python -m venv .venv-parity && .venv-parity/bin/pip install -r scripts/requirements-parity.txt
-    .venv-parity/bin/python scripts/parity.py --serin target/release/serin [--only xgboost]
+    make .venv/ready
+    .venv/bin/python scripts/parity.py --serin target/release/serin [--only xgboost]
 """
 
 from __future__ import annotations

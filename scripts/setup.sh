@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, only where it is missing: a C compiler (for the SQLite
-# that is compiled in) and curl (for the scenarios). Rust itself it only checks. On Debian and Ubuntu
+# that is compiled in), curl (for the scenarios) and Python with venv (for the originals of imported
+# models; `make .venv/ready` installs the packages). Rust itself it only checks. On Debian and Ubuntu
 # it uses apt-get, as root or through sudo; elsewhere it says what to install.
 set -euo pipefail
 
@@ -49,12 +50,14 @@ missing=()
 has curl || missing+=(curl)
 # The C library's headers are what a bare compiler package leaves out.
 has cc || missing+=(gcc libc6-dev)
+# Debian's Python comes without what `python3 -m venv` needs.
+python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[*]}"
-  for tool in curl cc; do
+  for tool in curl cc python3; do
     has "$tool" || die "$tool is still missing after installing ${missing[*]}"
   done
 fi
 check_rust
-say "curl, a C compiler and Rust are here"
+say "curl, a C compiler, Python and Rust are here"
