@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train parity calibrate fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -47,6 +47,9 @@ bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for com
 
 bench-train: build .venv/ready ## Compare training on a million rows with pandas and scikit-learn: CPU time and peak memory
 	.venv/bin/python scripts/bench_training.py $(SERIN)
+
+bench-models: build .venv/ready ## Time imported models beside their originals and onnxruntime: loading, one row, batches
+	.venv/bin/python scripts/bench_models.py
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity.py --serin $(SERIN)
