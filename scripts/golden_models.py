@@ -290,6 +290,47 @@ def forests():
         1e-14, NUMBERS[:1] + ["senior"] + ["region", "payment", "contract"])
 
 
+def coefficients():
+    """Linear models as serin.model/v1 (docs/models.md), written as any tool would write them."""
+    def write(name, model, features, data, ask, tolerance):
+        path = f"{OUT}/{name}.json"
+        with open(path, "w") as f:
+            json.dump({"format": "serin.model/v1", **model, "features": features}, f, indent=1)
+        rows = test_rows(SETS[data])
+        answers = np.asarray(ask(rows), dtype=np.float64)
+        answers = answers[:, 1] if answers.ndim == 2 else answers
+        case = {"file": os.path.basename(path), "rows": data, "columns": list(rows.columns),
+                "tolerance": tolerance, "answers": answers.reshape(len(rows), -1).tolist()}
+        with open(f"{OUT}/{name}.case.json", "w") as f:
+            json.dump(case, f)
+        print(f"{name:32} {os.path.getsize(path):8}")
+
+    names = ["tenure", "monthly", "total", "balance"]
+    codes = ["senior", "tickets"]
+    pipe = Pipeline([("prep", ColumnTransformer([
+        ("n", make_pipeline(SimpleImputer(), StandardScaler()), names),
+        ("c", OneHotEncoder(handle_unknown="ignore"), codes + WORDS)])), ("model", LogisticRegression(max_iter=500))])
+    train = holes.copy()
+    train[WORDS] = frame[WORDS]
+    pipe.fit(train, churn)
+    (_, numbers, _), (_, hot, _) = pipe["prep"].transformers_[:2]
+    weights = iter(pipe["model"].coef_[0].tolist())
+    features = {name: {"name": name, "kind": "number", "coefficient": next(weights), "mean": mean, "scale": scale,
+                       "missing": fill}
+                for name, mean, scale, fill in zip(names, numbers[1].mean_.tolist(), numbers[1].scale_.tolist(),
+                                                   numbers[0].statistics_.tolist())}
+    for name, levels in zip(codes + WORDS, hot.categories_):
+        features[name] = {"name": name, "kind": "category", "levels": levels.tolist(),
+                          "coefficients": [next(weights) for _ in levels]}
+    write("coefficients_logistic",
+          {"model": "logistic_regression", "intercept": float(pipe["model"].intercept_[0]), "threshold": .35},
+          [features[name] for name in frame.columns], "strange", pipe.predict_proba, 1e-12)
+    line = LinearRegression().fit(SETS["complete"], spend)
+    write("coefficients_linear", {"model": "linear_regression", "intercept": float(line.intercept_)},
+          [{"name": name, "kind": "number", "coefficient": weight}
+           for name, weight in zip(NUMBERS, line.coef_.tolist())], "complete", line.predict, 1e-12)
+
+
 def extra():
     few = dict(n_estimators=TREES, random_state=5)
     X = categories(holes)
@@ -345,3 +386,4 @@ lightgbm()
 xgboost()
 forests()
 extra()
+coefficients()

@@ -58,6 +58,7 @@ fn an_import_shows_what_was_compared_and_inspect_shows_it_again() {
         ("lgb_categories", "LightGBM"),
         ("xgb_binary", "XGBoost"),
         ("sk_pipe_logistic", "scikit-learn"),
+        ("coefficients_logistic", "coefficients (serin.model/v1)"),
     ] {
         let folder = tempdir().unwrap();
         let file = prepare(folder.path(), name);

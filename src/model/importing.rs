@@ -21,6 +21,7 @@ use super::Model;
 use super::artifact::card::Target;
 use super::artifact::codec::ImportedPayload;
 use super::artifact::codec::Probe;
+use super::artifact::imported::DEFAULT_THRESHOLD;
 use super::artifact::imported::plain_probe;
 use super::artifact::imported::probe;
 use super::kinds::imported::Format;
@@ -37,8 +38,8 @@ const PROBES: usize = 32;
 pub struct ImportOptions {
     /// The name of the file, without its folder.
     pub source: String,
-    /// The label is 1 at and above this probability, 0 to 1.
-    pub threshold: f64,
+    /// The label is 1 at and above this probability, 0 to 1; `None`: the file's, or one half.
+    pub threshold: Option<f64>,
     /// What the model predicts.
     pub target: Option<Target>,
     /// What means a missing value in requests.
@@ -73,8 +74,9 @@ pub fn import(
         Some(columns) => names::of_columns(&parsed.features, columns, target)?,
         None => parsed.features.iter().map(|feature| feature.name.clone()).collect(),
     };
-    let model = ImportedModel::new(parsed, &names, options.threshold)?
-        .with_missing(options.missing.clone());
+    let threshold = options.threshold.or(parsed.threshold).unwrap_or(DEFAULT_THRESHOLD);
+    let model =
+        ImportedModel::new(parsed, &names, threshold)?.with_missing(options.missing.clone());
     let (parity, probes) = match expected {
         None => (None, vec![plain_probe(&model)?]),
         Some(path) => {
@@ -83,7 +85,7 @@ pub fn import(
             (Some(compared.parity), probes(&model, &rows)?)
         }
     };
-    let ImportOptions { source, threshold, target, missing, .. } = options;
+    let ImportOptions { source, target, missing, .. } = options;
     let payload =
         ImportedPayload { format, source, names, threshold, missing, target, parity, probes, file };
     Ok(Artifact::seal_imported(&payload)?)

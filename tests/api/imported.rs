@@ -92,6 +92,20 @@ fn a_pipeline_of_scikit_learn_takes_words_and_missing_values_by_name_and_by_posi
 }
 
 #[test]
+fn coefficients_as_json_are_deployed_as_they_are() {
+    let app = with(&["sk_pipe_logistic.skops", "coefficients_logistic.json"]).spawn();
+    let body = json!({ "model_path": "coefficients_logistic.json", "traffic_percent": 100 });
+    app.deploy_canary_with(&body).done();
+    for (features, answers) in rows(&["coefficients_logistic.case.json"]) {
+        let answer = app.post("/predict", &json!({ "features": features })).done();
+        assert_eq!(answer["model_version"], "coefficients_logistic", "{answer}");
+        let given = answer["probability"].as_f64().unwrap();
+        assert!((given - answers[0]).abs() <= 1e-12, "{answer} {answers:?}");
+        assert_eq!(answer["label"], u8::from(answers[0] >= 0.35), "{answer}");
+    }
+}
+
+#[test]
 fn a_model_of_other_features_and_one_that_is_no_probability_are_refused() {
     let app = with(&["xgb_binary.ubj", "lgb_categories.txt", "lgb_multiclass.txt"]).spawn();
     for (file, status, code, named) in [

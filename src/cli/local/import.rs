@@ -20,7 +20,8 @@ use crate::text::files::check_whole;
 /// Import a model of LightGBM, XGBoost or scikit-learn, and compare its answers with the original's.
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, or .skops of scikit-learn.
+    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, .skops of scikit-learn, or coefficients as
+    /// JSON (serin.model/v1).
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
@@ -48,9 +49,9 @@ pub struct ImportArgs {
     #[arg(long, value_name = "VALUE", requires = "target")]
     pub positive: Option<String>,
 
-    /// The label is 1 at and above this probability.
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
-    pub threshold: f64,
+    /// The label is 1 at and above this probability [default: that of the file, or 0.5].
+    #[arg(long, value_name = "PROBABILITY")]
+    pub threshold: Option<f64>,
 
     /// Further texts that mean a missing value in requests, separated by commas; a number means all of its value.
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]

@@ -23,7 +23,7 @@ use crate::model::schema::Schema;
 use crate::model::schema::features::Features;
 use crate::model::schema::features::Value;
 
-/// The threshold of a file as its library wrote it.
+/// The threshold where neither the user nor the file names one.
 pub(crate) const DEFAULT_THRESHOLD: f64 = 0.5;
 
 impl Artifact {
@@ -39,7 +39,8 @@ impl Artifact {
         let parsed = format.read(bytes).map_err(ImportError::from)?;
         let objective = parsed.objective.clone();
         let names: Vec<String> = parsed.features.iter().map(|input| input.name.clone()).collect();
-        let model = ImportedModel::new(parsed, &names, DEFAULT_THRESHOLD)?;
+        let threshold = parsed.threshold.unwrap_or(DEFAULT_THRESHOLD);
+        let model = ImportedModel::new(parsed, &names, threshold)?;
         let import = Import { format, source: None, objective, target: None, parity: None };
         Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import))
     }

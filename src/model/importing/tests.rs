@@ -57,7 +57,7 @@ impl Import {
         let name = case["file"].as_str().unwrap();
         let options = ImportOptions {
             source: name.to_owned(),
-            threshold: 0.5,
+            threshold: None,
             target: None,
             missing: Missing::default(),
             tolerance: 1e-5,
@@ -73,13 +73,14 @@ impl Import {
     }
 }
 
-const CASES: [&str; 6] = [
+const CASES: [&str; 7] = [
     "lgb_missing.case.json",
     "lgb_categories.case.json",
     "xgb_binary.case.json",
     "xgb_categories.case.json",
     "sk_forest.case.json",
     "sk_pipe_logistic.case.json",
+    "coefficients_logistic.case.json",
 ];
 
 #[test]
@@ -160,6 +161,45 @@ fn a_file_as_its_library_wrote_it_is_an_artifact() {
         let nothing = vec![Value::Missing; model.schema().features().len()];
         assert!(model.schema().row(Features::Ordered(nothing)).is_ok(), "{name}");
     }
+}
+
+/// The expected answers are those of the formula in Python.
+#[test]
+fn the_example_of_the_documentation_is_a_model_that_answers_as_its_formula() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/models.md")).unwrap();
+    let blocks = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let example = blocks.into_iter().find(|block| block.contains("serin.model/v1")).unwrap();
+    let artifact = Artifact::from_bytes(example.as_bytes()).unwrap();
+    let card = artifact.card();
+    assert_eq!((card.kind, card.threshold), ("coefficients", 0.35));
+    let model = artifact.model();
+    let rows = [
+        (
+            r#"{"tenure": 12, "monthly_charges": 70.35, "contract": "Month-to-month"}"#,
+            0.9111985075146303,
+        ),
+        (
+            r#"{"tenure": null, "monthly_charges": 20.05, "contract": "Two year"}"#,
+            0.2499179381064359,
+        ),
+        (r#"{"tenure": 5, "monthly_charges": 99, "contract": "Weekly"}"#, 0.9139773472997752),
+        (r#"{"tenure": 5, "monthly_charges": 99, "contract": null}"#, 0.9570243484763065),
+    ];
+    for (features, expected) in rows {
+        let row = model.schema().row(serde_json::from_str(features).unwrap()).unwrap();
+        let answer = model.predict(&row).unwrap().score();
+        assert!((answer - expected).abs() < 1e-15, "{features}: {answer}");
+    }
+    // An import keeps its threshold unless it names another.
+    let options = Import::of(&json("coefficients_logistic.case.json")).options;
+    let imported = |threshold| {
+        let options = ImportOptions { threshold, ..options.clone() };
+        import(example.as_bytes().to_vec(), None, None, options).unwrap().card().threshold
+    };
+    assert_eq!((imported(None), imported(Some(0.6))), (0.35, 0.6));
+    let wrong = example.replace("0.911199", "0.9");
+    let message = Artifact::from_bytes(wrong.as_bytes()).unwrap_err().to_string();
+    assert!(message.starts_with("probes[0]: the model answers 0.91119"), "{message}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use crate::model::kinds::refusal::Reading;
 use crate::model::kinds::refusal::Refusal;
 use crate::model::kinds::refusal::excerpt;
+use crate::model::schema;
 
 /// The number of a missing value.
 pub const MISSING: f64 = f64::NAN;
@@ -36,6 +37,21 @@ pub enum FeatureKind {
     Codes,
     /// An input that the pipeline drops. Its value is of any kind and may be left out.
     Unused,
+}
+
+impl FeatureKind {
+    /// The kind for clients; `None` for an input that the pipeline drops.
+    pub fn for_clients(&self) -> Option<schema::FeatureKind> {
+        match self {
+            Self::Number | Self::Numbers(_) | Self::Codes => Some(schema::FeatureKind::Number),
+            Self::Words(words) => {
+                let mut levels = words.clone();
+                levels.sort();
+                Some(schema::FeatureKind::Categorical { levels })
+            }
+            Self::Unused => None,
+        }
+    }
 }
 
 impl FeatureSpec {

@@ -10,10 +10,10 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::features::FeatureKind as InputKind;
-use super::features::FeatureSpec;
 use super::features::MISSING;
 use super::features::UNKNOWN;
 use super::lightgbm;
+use super::linear::coefficients;
 use super::parsed::Answer;
 use super::parsed::Parsed;
 use super::parsed::Scorer;
@@ -26,7 +26,6 @@ use crate::model::PredictError;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
 use crate::model::schema::Feature;
-use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::model::schema::error::SchemaError;
@@ -43,6 +42,8 @@ pub enum Format {
     Xgboost,
     /// scikit-learn by skops.
     Skops,
+    /// Coefficients as JSON, `serin.model/v1`.
+    Coefficients,
 }
 
 impl Format {
@@ -52,6 +53,8 @@ impl Format {
             Some(Self::Lightgbm)
         } else if skops::is_skops(bytes) {
             Some(Self::Skops)
+        } else if coefficients::is_coefficients(bytes) {
+            Some(Self::Coefficients)
         } else if xgboost::is_xgboost(bytes) {
             Some(Self::Xgboost)
         } else {
@@ -72,6 +75,7 @@ impl Format {
             },
             Self::Xgboost => xgboost::read(bytes),
             Self::Skops => skops::read(bytes),
+            Self::Coefficients => coefficients::read(bytes),
         }
     }
 
@@ -81,6 +85,7 @@ impl Format {
             Self::Lightgbm => "lightgbm",
             Self::Xgboost => "xgboost",
             Self::Skops => "skops",
+            Self::Coefficients => "coefficients",
         }
     }
 }
@@ -91,6 +96,7 @@ impl fmt::Display for Format {
             Self::Lightgbm => "LightGBM",
             Self::Xgboost => "XGBoost",
             Self::Skops => "scikit-learn (skops)",
+            Self::Coefficients => "coefficients (serin.model/v1)",
         })
     }
 }
@@ -151,7 +157,7 @@ impl ImportedModel {
         let mut features = Vec::new();
         let mut inputs = Vec::with_capacity(names.len());
         for (spec, name) in parsed.features.iter().zip(names) {
-            let kind = kind(spec);
+            let kind = spec.kind.for_clients();
             let place = kind.is_some().then_some(features.len());
             features.extend(kind.map(|kind| Feature { name: name.clone(), kind }));
             inputs.push(Input { place, values: Values::of(&spec.kind) });
@@ -185,19 +191,6 @@ impl ImportedModel {
         let feature = input.place.and_then(|place| self.schema.features().get(place));
         let name = feature.map_or("a dropped column", |feature| feature.name.as_str());
         PredictError::ForeignRow { problem: format!("the value of `{name}` is of another kind") }
-    }
-}
-
-/// The kind of a feature for clients; `None` for a column that the file's pipeline drops.
-fn kind(spec: &FeatureSpec) -> Option<FeatureKind> {
-    match &spec.kind {
-        InputKind::Number | InputKind::Numbers(_) | InputKind::Codes => Some(FeatureKind::Number),
-        InputKind::Words(words) => {
-            let mut levels = words.clone();
-            levels.sort();
-            Some(FeatureKind::Categorical { levels })
-        }
-        InputKind::Unused => None,
     }
 }
 

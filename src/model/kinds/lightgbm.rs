@@ -82,6 +82,7 @@ pub fn read_iterations(text: &str, iterations: Option<usize>) -> Reading<Parsed>
         answer: purpose.answer,
         classes: Vec::new(),
         objective: header.objective,
+        threshold: None,
     })
 }
 

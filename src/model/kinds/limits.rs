@@ -3,6 +3,9 @@
 /// Bytes of a file: the largest forest of the comparison (100 trees of depth 10) has 8 MB as skops.
 pub const MAX_BYTES: usize = 64 << 20;
 
+/// Bytes of a file of coefficients: 100,000 levels with names of 60 bytes.
+pub const MAX_COEFFICIENT_BYTES: usize = 8 << 20;
+
 /// Trees of an ensemble: ten times the largest ones that competitions are won with.
 pub const MAX_TREES: usize = 100_000;
 

@@ -2,6 +2,10 @@
 //!
 //! Products are added in the order of the features. BLAS adds them in another order, so answers agree with
 //! scikit-learn's to rounding (1e-15 of the largest term), not to the bit.
+//!
+//! - [`coefficients`]: linear models as a file of coefficients.
+
+pub mod coefficients;
 
 use crate::model::kinds::ensemble::Link;
 use crate::model::kinds::ensemble::WrongLength;

@@ -51,6 +51,8 @@ pub struct Parsed {
     pub classes: Vec<String>,
     /// The objective in the words of the file.
     pub objective: String,
+    /// The probability at and above which the label is 1, where the file has one.
+    pub threshold: Option<f64>,
 }
 
 impl Parsed {

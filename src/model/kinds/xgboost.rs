@@ -79,7 +79,7 @@ fn learner(bytes: &[u8]) -> Reading<Learner> {
         ubjson::from_slice(bytes).map_err(|cause| Refusal::new("UBJSON", cause.to_string()))?
     };
     let learner = document.learner.or(document.model.map(|model| model.learner));
-    learner.ok_or_else(|| Refusal::new("document", "it has no `learner`: not a model of XGBoost"))
+    learner.ok_or_else(|| Refusal::new("document", "it has neither `learner` (XGBoost) nor `\"format\": \"serin.model/v1\"` (coefficients)"))
 }
 
 fn parse(learner: &Learner) -> Reading<Parsed> {
@@ -127,6 +127,7 @@ fn parse(learner: &Learner) -> Reading<Parsed> {
         answer: purpose.answer,
         classes: Vec::new(),
         objective: learner.objective.name.clone(),
+        threshold: None,
     })
 }
 

@@ -70,7 +70,7 @@ fn finished(
         let problem = format!("{width} columns reach a model of {expected} features");
         return Err(Refusal::new("columns", problem));
     }
-    Ok(Parsed { features, columns, scorer, answer, classes, objective })
+    Ok(Parsed { features, columns, scorer, answer, classes, objective, threshold: None })
 }
 
 /// The estimator, and the slots it reads.

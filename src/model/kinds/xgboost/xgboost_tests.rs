@@ -81,7 +81,7 @@ fn damage_is_refused_with_its_place() {
             r#""attributes":{"best_iteration":"7","scikit_learn":""}"#,
             "best_iteration: 7",
         ),
-        (r#"{"learner":"#, r#"{"teacher":"#, "it has no `learner`"),
+        (r#"{"learner":"#, r#"{"teacher":"#, "it has neither `learner` (XGBoost) nor"),
         (r#""version""#, "", "JSON: "),
     ];
     for (from, to, expected) in cases {
