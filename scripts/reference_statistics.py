@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import jensenshannon
 from scipy.special import gammaln
 from scipy.stats import norm
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import confint_proportions_2indep
@@ -362,4 +363,52 @@ def bootstrap(rng):
     return rows
 
 
-TABLES = [generated, proportions, sample_ratio, multiplicity, rate_power, rank_power, bootstrap]
+def paired(rng):
+    """Two models on the same rows: scipy's paired t-test, areas of its Mann-Whitney U, the error of DeLong's
+    definition by all pairs, McNemar's exact test of statsmodels, and the calibration of numpy's bins."""
+    rows = []
+    for index in range(24):
+        n = [12, 60, 300][index % 3]
+        signal = rng.normal(0, 1.5, n)
+        outcome = rng.random(n) < 1 / (1 + np.exp(-signal))
+        outcome[:2], outcome[2:4] = True, False
+        digits = [1, 2, 6][index // 3 % 3]  # few digits make ties
+        scores = [np.round(1 / (1 + np.exp(-signal * slope - rng.normal(0, noise, n))), digits)
+                  for slope, noise in [(rng.uniform(0.5, 2), rng.uniform(0.1, 1)) for _ in range(2)]]
+        canary, stable = scores
+        brier = [(score - outcome) ** 2 for score in scores]
+        test = stats.ttest_rel(*brier)
+        interval = test.confidence_interval(0.95)
+        areas = [float(stats.mannwhitneyu(score[outcome], score[~outcome]).statistic
+                       / (outcome.sum() * (~outcome).sum())) for score in scores]
+        wins = [np.sign(score[outcome][:, None] - score[~outcome][None, :]) / 2 + 0.5 for score in scores]
+        by_pair = wins[0] - wins[1]
+        error = math.sqrt(sum(np.var(by_pair.mean(axis), ddof=1) / by_pair.shape[1 - axis]
+                              for axis in (0, 1)))
+        right = [(score >= 0.5) == outcome for score in scores]
+        only = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]
+        rows.append({
+            "canary": plain(canary.tolist()), "stable": plain(stable.tolist()),
+            "outcome": [bool(one) for one in outcome],
+            "brier": [rounded(float(test.statistic * test._standard_error)),
+                      rounded(float(test._standard_error)), rounded(float(interval.low)),
+                      rounded(float(interval.high)), rounded(float(test.pvalue))],
+            "area": rounded(areas[0] - areas[1]), "area_error": rounded(error),
+            "area_p": rounded(float(2 * stats.norm.sf(abs(areas[0] - areas[1]) / error))) if error else 1.0,
+            "only": only, "mcnemar": rounded(float(mcnemar([[0, only[0]], [only[1], 0]], exact=True).pvalue)),
+            "miscalibration": [rounded(miscalibration(score, outcome)) for score in scores],
+        })
+    return rows
+
+
+def miscalibration(score, outcome):
+    bins = np.minimum((score * 10).astype(int), 9)
+    total = 0.0
+    for one in range(10):
+        excess = (score - outcome)[bins == one]
+        if len(excess) > 1:
+            total += len(excess) * (excess.mean() ** 2 - excess.var(ddof=1) / len(excess))
+    return float(total / len(score))
+
+
+TABLES = [generated, paired, proportions, sample_ratio, multiplicity, rate_power, rank_power, bootstrap]

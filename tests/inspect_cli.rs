@@ -4,68 +4,27 @@
 
 use serde_json::Value;
 
+#[path = "shared/customers.rs"]
+mod customers;
 #[path = "shared/ended.rs"]
 mod ended;
 
+use customers::customers;
+use customers::two_models;
 use ended::serin;
-
-/// Customers whose age and plan decide, and a column of noise. The rows of a seed differ from another's.
-fn customers(seed: usize, target: &str) -> String {
-    let row = |i: usize| {
-        let drawn = (i * 7_919 + seed * 104_729) % 1_000;
-        let (age, plan) = (20 + drawn % 50, ["basic", "plus", "pro"][i % 3]);
-        let odds = age * 10 + if plan == "pro" { 0 } else { 150 };
-        let left = (i * 31 + seed * 17) % 700 + 100 < odds;
-        format!("{age},{},{plan},{}\n", drawn % 17, if left { "yes" } else { "no" })
-    };
-    (0..600).map(row).fold(format!("age,noise,plan,{target}\n"), |text, row| text + &row)
-}
-
-/// A folder with two models, the second without the columns that decide, and rows neither has seen.
-fn two_models() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, seed, drop) in [("good", 1, "noise"), ("poor", 2, "age")] {
-        let data = format!("{name}.csv");
-        std::fs::write(folder.path().join(&data), customers(seed, "left")).unwrap();
-        let arguments = ["train", "--data", &data, "--target", "left", "--drop", drop];
-        assert_eq!(serin(folder.path(), &arguments).code, 0);
-    }
-    std::fs::write(folder.path().join("rest.csv"), customers(3, "left")).unwrap();
-    folder
-}
 
 const BOTH: [&str; 3] = ["inspect", "models/good.bin", "models/poor.bin"];
 
 #[test]
-fn two_models_are_compared_on_the_same_rows() {
+fn the_flag_for_one_model_points_to_compare_for_two() {
     let folder = two_models();
-    let on_data =
-        |more: &[&str]| serin(folder.path(), &[&BOTH[..], &["--data", "rest.csv"], more].concat());
-    let ended = on_data(&[]);
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-    for said in ["rest.csv: 600 rows", "AUC", "standard error", "models/good.bin is better: its"] {
-        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
-    }
-    let printed: Value = serde_json::from_str(&on_data(&["--json"]).stdout).unwrap();
-    assert_eq!(printed["better"], "models/good.bin");
-    let [good, poor] = [0, 1].map(|place| &printed["models"][place]);
-    assert_eq!((&good["rows"], &poor["rows"]), (&Value::from(600), &Value::from(600)));
-    for metric in ["auc", "log_loss", "brier"] {
-        let found = &printed["differences"][metric];
-        let expected = poor[metric].as_f64().unwrap() - good[metric].as_f64().unwrap();
-        assert!((found["difference"].as_f64().unwrap() - expected).abs() < 1e-9, "{printed}");
-        assert!(found["standard_error"].as_f64().unwrap() > 0.0, "{printed}");
-    }
-
-    let same = ["inspect", "models/good.bin", "models/good.bin", "--data", "rest.csv"];
-    let ended = serin(folder.path(), &same);
-    assert!(
-        ended.stdout.contains("Within noise: the log-loss of models/good.bin minus"),
-        "{}",
-        ended.stdout
-    );
+    let ended = serin(folder.path(), &[&BOTH[..], &["--data", "rest.csv"]].concat());
+    assert_eq!(ended.code, 2);
+    let command = "serin compare models/good.bin models/poor.bin --data rest.csv";
+    assert!(ended.stderr.contains(command), "{}", ended.stderr);
     let alone = serin(folder.path(), &["inspect", "models/good.bin", "--data", "rest.csv"]);
     assert_eq!(alone.code, 0, "{}", alone.stderr);
+    assert!(alone.stdout.contains("rest.csv: 600 rows"), "{}", alone.stdout);
     assert!(!alone.stdout.contains("difference"), "{}", alone.stdout);
 }
 
@@ -92,32 +51,6 @@ fn two_cards_are_shown_with_what_differs() {
 }
 
 #[test]
-fn rows_that_do_not_fit_the_models_are_refused_with_what_to_do() {
-    let folder = two_models();
-    for (content, said) in [
-        (customers(3, "gone"), "target: unknown column `left`"),
-        (
-            customers(3, "left").replace("age", "years"),
-            "feature of the model: unknown column `age`",
-        ),
-        (customers(3, "left").replace("21,", "young,"), "column `age` has `young`"),
-    ] {
-        std::fs::write(folder.path().join("other.csv"), content).unwrap();
-        let ended = serin(folder.path(), &[&BOTH[..], &["--data", "other.csv"]].concat());
-        assert_eq!(ended.code, 2);
-        assert!(ended.stderr.starts_with("serin: --data other.csv: "), "{}", ended.stderr);
-        assert!(ended.stderr.contains(said), "{}", ended.stderr);
-    }
-    std::fs::write(folder.path().join("third.csv"), customers(4, "gone")).unwrap();
-    let train = ["train", "--data", "third.csv", "--target", "gone"];
-    assert_eq!(serin(folder.path(), &train).code, 0);
-    let other = ["inspect", "models/good.bin", "models/third.bin", "--data", "rest.csv"];
-    let ended = serin(folder.path(), &other);
-    assert_eq!(ended.code, 2);
-    assert!(ended.stderr.contains("compare models of the same target"), "{}", ended.stderr);
-}
-
-#[test]
 fn rows_are_inspected_with_the_markers_of_missing_values_they_were_trained_with() {
     let folder = two_models();
     let with = |name: &str, marker: &str| {
@@ -135,7 +68,7 @@ fn rows_are_inspected_with_the_markers_of_missing_values_they_were_trained_with(
         let all = [&["inspect", "models/good.bin", "--json", "--data", data], more].concat();
         let ended = serin(folder.path(), &all);
         let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
-        printed["models"][0]["log_loss"].clone()
+        printed["log_loss"].clone()
     };
     let blank = quality("blank.csv", &[]);
     assert_eq!(quality("marked.csv", &["--missing", "-999"]), blank);
@@ -175,7 +108,7 @@ fn a_model_keeps_the_markers_of_missing_values_it_was_trained_with() {
         let fixed = ["inspect", "model.bin", "--json", "--data", "marked.csv"];
         let ended = serin(folder.path(), &[&fixed[..], more].concat());
         let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
-        printed["models"][0]["log_loss"].clone()
+        printed["log_loss"].clone()
     };
     let alone = quality(&[]);
     assert_eq!(quality(&["--missing", "-999"]), alone);
@@ -193,7 +126,7 @@ fn models_of_other_targets_are_not_recommended_for_a_comparison() {
     let words = inspected.stdout.split_whitespace().collect::<Vec<&str>>().join(" ");
     assert!(words.contains("predict different targets and cannot be compared"), "{words}");
     assert!(words.contains("models/third.bin predicts `gone` = `yes`"), "{words}");
-    assert!(!words.contains("--data"), "{words}");
+    assert!(!words.contains("serin compare"), "{words}");
 }
 
 #[test]
@@ -251,10 +184,10 @@ fn what_is_printed_fits_eighty_columns() {
         vec!["inspect", &models[0]],
         vec!["inspect", &models[0], &models[1]],
         vec!["inspect", &models[0], "--data", &data],
-        vec!["inspect", &models[0], &models[1], "--data", &data],
+        vec!["compare", &models[0], &models[1], "--data", &data],
     ] {
         let ended = serin(folder.path(), &arguments);
-        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert_eq!(ended.stderr, "");
         fits(&ended.stdout);
     }
 }

@@ -27,6 +27,9 @@ mod reference;
 #[path = "stats_reference/generated.rs"]
 mod generated;
 
+#[path = "stats_reference/paired.rs"]
+mod paired;
+
 #[path = "stats_reference/rates.rs"]
 mod rates;
 

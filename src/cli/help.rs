@@ -22,7 +22,11 @@ fn examples(command: &str) -> &'static [&'static str] {
         ],
         "inspect" => &[
             "serin inspect models/churn_v1.bin",
-            "serin inspect models/churn_v1.bin models/churn_v2.bin --data november.csv",
+            "serin inspect models/churn_v1.bin models/churn_v2.bin",
+        ],
+        "compare" => &[
+            "serin compare models/churn_v1.bin models/churn_v2.bin --data november.csv --segment Contract",
+            "serin compare a.bin b.bin --data november.csv --target Churn --positive Yes",
         ],
         "analyze" => &[
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better",

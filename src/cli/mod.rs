@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! - [`local`]: commands that run or prepare a server: serve, train, import, inspect, config.
+//! - [`local`]: commands that run or prepare a server: serve, train, import, inspect, compare, config.
 //! - [`remote`]: commands that talk to a running server.
 //! - [`lab`]: statistics without a server: analyze, power, simulate, replay.
 //! - [`demo`]: narrated demonstrations.
@@ -35,6 +35,7 @@ use lab::analyze;
 use lab::power;
 use lab::replay;
 use lab::simulate;
+use local::compare;
 use local::config;
 use local::import;
 use local::inspect;
@@ -68,6 +69,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Check a model file and print its contents
     Inspect(inspect::InspectArgs),
+    /// Compare two models on the same rows; exit code 0 better, 1 worse, 3 not shown
+    Compare(compare::CompareArgs),
     /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait
     Analyze(analyze::AnalyzeArgs),
     /// Compute how many samples a comparison needs
@@ -130,6 +133,7 @@ impl Cli {
             Command::Train(args) => train::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Compare(args) => compare::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Power(args) => power::run(&args),
             Command::Simulate(args) => simulate::run(&args),

@@ -4,7 +4,7 @@
 //! - `kinds`: numbers or words.
 //! - `sentinels`: numbers that may mean a missing value.
 //! - `target`: the two classes.
-//! - [`columns`] and [`words`]: what comes of it.
+//! - [`columns`] and [`words`]: what comes of it; [`for_model`]: rows for models that are trained already.
 //! - [`options`]: what the user says about a file.
 //!
 //! Data that would silently make a useless model is an error with its line and a remedy. What had to be
@@ -13,6 +13,7 @@
 pub(crate) mod cells;
 pub mod columns;
 pub(crate) mod error;
+pub mod for_model;
 pub(crate) mod kinds;
 pub mod options;
 pub(crate) mod reading;

@@ -1,8 +1,7 @@
-//! `serin inspect`: contents of a model file, or two of them compared.
+//! `serin inspect`: contents of a model file, or what differs between two.
 
 mod cards;
 mod on_data;
-mod paired;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use anyhow::bail;
 use clap::Args;
 
 use super::reading::ReadingArgs;
@@ -39,8 +39,8 @@ pub struct InspectArgs {
     #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
     pub files: Vec<PathBuf>,
 
-    /// Measure quality on the rows of this CSV file, and the difference between two models row by row. Use
-    /// rows that neither was trained on. Missing values are marked as in training, unless flags say otherwise.
+    /// Measure the quality of one model on the rows of this CSV file, which it was not trained on; for two models use
+    /// serin compare. Missing values are marked as in training, unless flags say otherwise.
     #[arg(long, value_name = "CSV")]
     pub data: Option<PathBuf>,
 
@@ -64,9 +64,17 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     };
     let models = args.files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     match (&models[..], &args.data) {
-        (models, Some(data)) => on_data::print(models, data, &args.reading, args.json)?,
+        ([(path, model)], Some(data)) => {
+            on_data::print(path, model, data, &args.reading, args.json)?;
+        }
+        ([(one, _), (other, _), ..], Some(data)) => bail!(
+            "--data: takes one model; compare two with serin compare {} {} --data {}",
+            one.display(),
+            other.display(),
+            data.display()
+        ),
         ([one, other], None) => cards::print([one, other], args.json)?,
-        (models, None) => {
+        (models, _) => {
             for (path, model) in models {
                 let card = model.card();
                 if args.json {

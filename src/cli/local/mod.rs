@@ -2,9 +2,10 @@
 //!
 //! - [`serve`]: the server; `signals`: what stops it.
 //! - [`train`], [`import`], [`inspect`]: make a model file, take one of another library, and show what it contains;
-//!   `reading`: flags for CSV files.
+//!   [`compare`]: two of them on the same rows; `reading`: flags for CSV files.
 //! - [`config`]: show the settings, or check a settings file.
 
+pub mod compare;
 pub mod config;
 pub mod import;
 pub mod inspect;

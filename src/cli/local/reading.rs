@@ -1,4 +1,4 @@
-//! How `train` and `inspect` read a CSV file.
+//! How `train`, `inspect` and `compare` read a CSV file.
 
 use clap::Args;
 use clap::ValueEnum;
@@ -40,6 +40,11 @@ enum EncodingName {
 }
 
 impl ReadingArgs {
+    /// The options of a data set without any but these flags.
+    pub(super) fn options(&self) -> DatasetOptions {
+        self.applied(DatasetOptions::default())
+    }
+
     /// The options of a data set, read as these flags say.
     pub(super) fn applied(&self, options: DatasetOptions) -> DatasetOptions {
         DatasetOptions {

@@ -9,6 +9,7 @@ use crate::model::kinds::imported::Format;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
+use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
 /// How an imported model treats missing and unseen values.
@@ -104,6 +105,13 @@ pub struct Parity {
     pub tolerance: f64,
     /// Rows with a larger difference.
     pub rows_above: u64,
+}
+
+impl Target {
+    /// `Churn` = `Yes`, in quotes.
+    pub fn in_words(&self) -> String {
+        format!("{} = {}", quoted(&self.column), quoted(&self.positive))
+    }
 }
 
 impl Parity {

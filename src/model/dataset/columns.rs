@@ -22,6 +22,14 @@ pub enum ColumnValues {
 }
 
 impl Column {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        match &self.values {
+            ColumnValues::Numeric(numbers) => numbers.len(),
+            ColumnValues::Categorical(words) => words.rows(),
+        }
+    }
+
     /// The value of a row, as a client would send it.
     pub fn value(&self, row: usize) -> Value<'_> {
         match &self.values {

@@ -1,7 +1,5 @@
 //! What the user says about a file.
 
-use crate::model::artifact::card::Card;
-use crate::model::artifact::card::Target;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::text::tables::encoding::Encoding;
@@ -9,7 +7,7 @@ use crate::text::tables::encoding::Encoding;
 /// Which columns are read, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatasetOptions {
-    /// The column to predict.
+    /// The column to predict. Rows for a model may have none: then it is empty.
     pub target: String,
     /// The target's value that counts as 1; every other value counts as 0. If it is not given, the target
     /// must be 0 and 1, no and yes, or false and true.
@@ -47,15 +45,6 @@ impl DatasetOptions {
             missing: schema.missing().clone(),
             only: Some(schema.feature_names().map(str::to_owned).collect()),
             ..Self::default()
-        }
-    }
-
-    /// Rows for a model with its own target. Rows without a target are left out.
-    pub fn of_model(card: &Card, target: Target) -> Self {
-        Self {
-            positive: Some(target.positive),
-            skips_unlabeled: true,
-            ..Self::of_schema(&card.features, target.column)
         }
     }
 

@@ -184,13 +184,17 @@ fn kept(header: &[String], options: &DatasetOptions) -> Result<Vec<usize>, Datas
         let (name, names) = (quoted(name), listed(names()));
         Err(DatasetError::UnknownColumn { option, name, suggestion, names })
     };
-    known("target", target)?;
     if let Some(only) = &options.only {
+        if !target.is_empty() {
+            known("target", target)?;
+        }
         only.iter().try_for_each(|name| known("feature of the model", name))?;
         // In the order of the model, which may be another than that of the file.
         let place = |name: &String| header.iter().position(|one| one == name);
-        return Ok(only.iter().chain([target]).filter_map(place).collect());
+        let target = Some(target).filter(|target| !target.is_empty());
+        return Ok(only.iter().chain(target).filter_map(place).collect());
     }
+    known("target", target)?;
     for (option, given) in [("drop", drop), ("numeric", numeric), ("categorical", categorical)] {
         given.iter().try_for_each(|name| known(option, name))?;
     }

@@ -161,6 +161,15 @@ fn same_number(one: &str, other: &str) -> bool {
 }
 
 impl Target {
+    /// The outcome of each row; `None` for one without.
+    pub(super) fn outcomes(&self) -> Vec<Option<bool>> {
+        if self.labeled.is_empty() {
+            return self.labels.iter().copied().map(Some).collect();
+        }
+        let mut known = self.labels.iter().copied();
+        self.labeled.iter().map(|labeled| if *labeled { known.next() } else { None }).collect()
+    }
+
     /// A column without the rows that have no label.
     pub(super) fn labeled_rows(
         &self,

@@ -31,6 +31,11 @@ impl Words {
         Self { texts: order.into_keys().collect(), codes }
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.codes.len()
+    }
+
     /// The distinct texts, ascending.
     pub fn texts(&self) -> &[String] {
         &self.texts

@@ -3,6 +3,7 @@
 //! - means: `welch`, `non_inferiority` (against a `margin`), `effect_size`
 //! - distributions: `mann_whitney`, `kolmogorov_smirnov`, `drift`
 //! - rates: `fisher`, `proportion_difference`, `binomial_intervals`
+//! - two models on the same rows: `paired_difference`
 //! - anything else: `bootstrap` (intervals), `quality` (predictions with outcomes), `multiplicity` (several tests)
 
 pub(crate) mod binomial_intervals;
@@ -15,6 +16,7 @@ pub(crate) mod mann_whitney;
 pub(crate) mod margin;
 pub(crate) mod multiplicity;
 pub(crate) mod non_inferiority;
+pub(crate) mod paired_difference;
 pub(crate) mod proportion_difference;
 pub(crate) mod quality;
 pub(crate) mod welch;

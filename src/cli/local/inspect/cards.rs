@@ -117,7 +117,7 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
         }
     }
     if let Some(targets) = other_targets(cards) {
-        let [ours, theirs] = targets.map(|target| in_words(&target));
+        let [ours, theirs] = targets.map(|target| target.in_words());
         differences.push(format!(
             "They predict different targets and cannot be compared: {} predicts {ours}, {} predicts {theirs}.",
             names[0], names[1]
@@ -126,30 +126,25 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
     }
     differences.push(match cards.map(Card::trained) {
         [Some(ours), Some(theirs)] if have_same_holdout(ours, theirs) => {
-            "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); with --data they are compared row by row."
+            "AUC, log-loss and Brier were measured on holdouts that appear to be the same (file name, rows and split); serin compare compares them row by row."
                 .to_owned()
         }
         [Some(_), Some(_)] => {
             "AUC, log-loss and Brier were measured on different data and do not compare directly; compare both \
-             models on the same rows with --data."
+             models on the same rows with serin compare."
                 .to_owned()
         }
-        [_, None] | [None, _] => "Compare both models on the same rows with --data.".to_owned(),
+        [_, None] | [None, _] => "Compare both models on the same rows with serin compare.".to_owned(),
     });
     differences
 }
 
 /// The targets of both, if they are known and not the same.
-pub(super) fn other_targets(cards: [&Card; 2]) -> Option<[Target; 2]> {
+fn other_targets(cards: [&Card; 2]) -> Option<[Target; 2]> {
     match cards.map(Card::target) {
         [Some(ours), Some(theirs)] if ours != theirs => Some([ours, theirs]),
         _ => None,
     }
-}
-
-/// The column and the value that a model predicts.
-pub(super) fn in_words(target: &Target) -> String {
-    format!("{} = {}", quoted(&target.column), quoted(&target.positive))
 }
 
 fn named<'s>(schema: &'s Schema, name: &str) -> Option<&'s Feature> {
