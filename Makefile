@@ -32,6 +32,7 @@ demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, fai
 test: setup .venv/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
 	.venv/bin/python scripts/parity.py --serin target/debug/serin
+	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 
 check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	$(CARGO) fmt --all -- --check

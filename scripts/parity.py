@@ -226,7 +226,10 @@ def prove(case: Case, data: Data, serin: Path, folder: Path) -> Line:
         raise Failure("to_serin.py wrote other rows from the pickle and the CSV file than from the frame")
     import_seconds = run_import(serin, exported)
     expected = case.model.predict_proba(holdout)[:, 1]
-    with serving(serin, folder / "model.bin") as server:
+    models = folder / "models"
+    models.mkdir()
+    (folder / "model.bin").rename(models / "model.bin")
+    with serving(serin, models, "model.bin") as server:
         rows = server.rows(sent)
         answers = np.array(server.answers(rows))
         batch = 1e6 * timed(server.request(rows[:BATCH]), 9) / min(BATCH, len(rows))
@@ -300,6 +303,7 @@ class Server:
     """A connection to a running serin."""
 
     def __init__(self, address: str) -> None:
+        self.address = address
         self.connection = http.client.HTTPConnection(address, timeout=60)
         models = self.send("GET", "/admin/models")["models"]
         # In the order of the model, which rows without names must have.
@@ -329,18 +333,16 @@ class Server:
 
 
 @contextmanager
-def serving(serin: Path, model: Path) -> Iterator[Server]:
-    """serin with this model on a free port, ended when the block ends."""
-    port_file, log = model.with_name("port"), model.with_name("serin.log")
-    models = model.with_name("models")
-    models.mkdir()
-    (models / model.name).write_bytes(model.read_bytes())
-    command = [str(serin), "serve", "--models", str(models), "--stable", model.name, "--log", "warn"]
-    command += ["--store", f"sqlite:{model.with_name('serin.db')}", "--listen", "127.0.0.1:0"]
-    command += ["--port-file", str(port_file)]
+def serving(serin: Path, models: Path, stable: str) -> Iterator[Server]:
+    """serin with this folder of models on a free port, ended when the block ends."""
+    state = models.with_name("state")
+    state.mkdir()
+    port_file, log = state / "port", state / "serin.log"
+    command = [str(serin), "serve", "--models", str(models), "--stable", stable, "--log", "warn"]
+    command += ["--store", f"sqlite:{state / 'serin.db'}", "--listen", "127.0.0.1:0", "--port-file", str(port_file)]
     with log.open("w") as errors:
         # In a folder of its own, where no serin.toml lies.
-        process = subprocess.Popen(command, stdout=errors, stderr=errors, cwd=models)
+        process = subprocess.Popen(command, stdout=errors, stderr=errors, cwd=state)
         try:
             yield Server(address(process, port_file, log))
         finally:

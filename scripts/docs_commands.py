@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Runs every shell block of docs/models.md: the commands there do what the page says.
+
+Each block runs in one folder with the files that the page names (a trained model in several formats, rows with its
+answers, data), against a server with a logistic regression of the same data as stable. A block that deploys is
+followed by a rollback, so that the next one can deploy. The exit code is 0 if every command of every block ends with 0.
+
+    .venv/bin/python scripts/docs_commands.py --serin target/debug/serin
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import xgboost
+from sklearn.ensemble import RandomForestClassifier
+
+import parity
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/models.md"
+TARGET, POSITIVE = "Churn", "Yes"
+STABLE = "churn_lr.bin"
+
+# The docs' server stands at port 8000; this one has a port of its own.
+CURL = """#!/usr/bin/env bash
+exec "$REAL_CURL" --fail-with-body --silent --show-error "${@//127.0.0.1:8000/$SERIN_ADDRESS}"
+"""
+
+
+def blocks(page: str) -> list[str]:
+    """The shell blocks of a page, in order."""
+    return re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def prepare(folder: Path, serin: Path) -> None:
+    """Writes the files that the page names."""
+    data = parity.made_up()
+    target = data.target.map({"yes": "Yes", "no": "No"}).rename(TARGET)
+    training = data.complete[: -parity.HOLDOUT].join(target)
+    training.to_csv(folder / "customers.csv", index=False)
+    data.complete[-parity.HOLDOUT :].join(target).to_csv(folder / "november.csv", index=False)
+
+    inputs = training.drop(columns=TARGET)
+    forest = parity.behind_columns(RandomForestClassifier(n_estimators=20, max_depth=6, random_state=1))
+    (folder / "model.pkl").write_bytes(pickle.dumps(forest.fit(inputs, training[TARGET])))
+    boosted = xgboost.XGBClassifier(n_estimators=20, max_depth=3, enable_categorical=True)
+    categories = data.categories[: -parity.HOLDOUT]
+    boosted.fit(categories, (training[TARGET] == POSITIVE).astype(int))
+    exported = parity.export(boosted, categories, folder / "xgboost")
+    for name in ["model.ubj", "expected.csv"]:
+        (folder / "xgboost" / name).rename(folder / name)
+    assert exported.model.name == "model.ubj"
+
+    (folder / "models").mkdir()
+    command = [serin, "train", "--data", "customers.csv", "--target", TARGET, "--out", f"models/{STABLE}"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
+    """`serin`, `python` and `curl` as the page calls them."""
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "serin").symlink_to(serin)
+    curl = programs / "curl"
+    curl.write_text(CURL)
+    curl.chmod(curl.stat().st_mode | stat.S_IXUSR)
+    real = subprocess.run(["which", "curl"], capture_output=True, text=True, check=True).stdout.strip()
+    # With the packages of this interpreter.
+    python = Path(sys.executable).parent
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{python}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "scripts"),
+        "REAL_CURL": real,
+        "SERIN_ADDRESS": address,
+        "SERIN_URL": f"http://{address}",
+    }
+
+
+def run(block: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    script = "set -euo pipefail\n" + block.replace("python scripts/", f"python {ROOT}/scripts/")
+    return subprocess.run(["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run every shell block of docs/models.md.")
+    parser.add_argument("--serin", metavar="PATH", type=Path, default=ROOT / "target/release/serin")
+    serin = parser.parse_args().serin.resolve()
+    warnings.filterwarnings("ignore")
+    found = blocks(PAGE.read_text())
+    if not found:
+        print(f"docs-commands: {PAGE}: no shell block", file=sys.stderr)
+        return 2
+    failures = 0
+    with tempfile.TemporaryDirectory(prefix="serin-docs-") as name:
+        folder = Path(name)
+        prepare(folder, serin)
+        with parity.serving(serin, folder / "models", STABLE) as server:
+            variables = environment(folder, serin, server.address)
+            for number, block in enumerate(found, 1):
+                first = block.splitlines()[0]
+                ended = run(block, folder, variables)
+                if ended.returncode == 0 and re.search(r"^serin deploy\b", block, re.MULTILINE):
+                    ended = run("serin rollback", folder, variables)
+                failures += ended.returncode != 0
+                print(f"block {number}: {'ok' if ended.returncode == 0 else 'FAILED'}: {first}", flush=True)
+                if ended.returncode != 0:
+                    print(ended.stdout + ended.stderr, file=sys.stderr)
+    print(f"docs-commands: {failures} of {len(found)} blocks failed" if failures else "docs-commands: every block ran")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
