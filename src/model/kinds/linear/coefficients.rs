@@ -302,8 +302,11 @@ fn check(parsed: &Parsed, probes: Vec<Probe<'_>>) -> Reading<()> {
     let feature = |spec: &FeatureSpec| {
         Some(Feature { name: spec.name.clone(), kind: spec.kind.for_clients()? })
     };
-    let schema = Schema::new(parsed.features.iter().filter_map(feature).collect())
-        .map_err(|cause| Refusal::new("features", cause.to_string()))?;
+    let schema =
+        Schema::new(parsed.features.iter().filter_map(feature).collect()).map_err(|cause| {
+            let text = cause.to_string();
+            Refusal::new("features", text.trim_start_matches("features: "))
+        })?;
     let mut scratch = Vec::new();
     for (index, Probe { features, expected }) in probes.into_iter().enumerate() {
         let refusal = |problem: String| Refusal::new(format!("probes[{index}]"), problem);

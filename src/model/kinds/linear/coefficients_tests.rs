@@ -79,7 +79,7 @@ fn a_wrong_field_is_refused_by_its_path() {
         ("\"y\":0}", "\"Y\":0}", "probes[0]: "),
         ("\"n\":1,", "\"n\":\"1\",", "probes[0]: "),
         ("\"n\":1,", "\"n\":true,", "probes[0].features.n: feature `n`: the boolean true"),
-        ("\"y\",", "\"x\",", "features: feature `x` occurs twice"),
+        ("\"y\",", "\"x\",", "features: the name `x` occurs twice"),
     ];
     for (from, to, expected) in cases {
         let message = refusal(from, to);
