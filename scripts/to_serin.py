@@ -45,9 +45,11 @@ EXACT = {} if [int(part) for part in pd.__version__.split(".")[:2]] >= [3, 1] el
 # of them, such as scikit-learn's own trees; serin reads data alone and runs none of their code.
 KNOWN_LIBRARIES = {"sklearn", "lightgbm", "xgboost", "numpy", "scipy", "functools", "collections", "builtins"}
 
-# Objectives whose answer is a probability.
+# Objectives whose answer is one probability, and those that answer one for each class. The others give a score.
 LIGHTGBM_OBJECTIVES = {"binary", "cross_entropy", "xentropy"}
 XGBOOST_OBJECTIVES = {"binary:logistic", "reg:logistic"}
+LIGHTGBM_CLASSES = {"multiclass", "multiclassova"}
+XGBOOST_CLASSES = {"multi:softprob", "multi:softmax"}
 
 # Texts that serin reads as missing, as pandas does by default.
 MISSING_WORDS = set(
@@ -66,13 +68,15 @@ class Original:
     library: str
     file: str
     save: Callable[[Path], None]
-    # The probability of the second class for each row of a frame with the inputs in order.
+    # What the model answers: `probability`, of the second of two classes, `classes`, one of each, or `score`.
+    kind: str
+    # Its answer for each row of a frame with the inputs in order; a column for each of many classes.
     answer: Callable[[pd.DataFrame], np.ndarray]
     # The names of the inputs as the library has them; None if the model was fitted on an array.
     names: list[str] | None
     # How many inputs; None if the model does not say.
     inputs: int | None
-    # The two classes; empty for a booster, which knows 0 and 1 alone.
+    # The classes in order; empty for a booster, which numbers them, and for a score.
     classes: list[Any] = field(default_factory=list)
     # The categories of an input, where the model has a list of them.
     categories: dict[str, list[Any]] = field(default_factory=dict)
@@ -113,10 +117,10 @@ def export(
 ) -> Exported:
     """Writes the model and `expected.csv` into the folder.
 
-    `model` is a fitted classifier of two classes: an estimator or pipeline of scikit-learn, an LGBMClassifier, an
-    XGBClassifier, or a booster of either library. `X` has the inputs in the columns that the model was trained on; it
+    `model` is a fitted classifier or regression: an estimator or pipeline of scikit-learn, of LightGBM or of XGBoost,
+    or a booster of either library. `X` has the inputs in the columns that the model was trained on; it
     may have others. `target` and `positive` name the column that the model predicts and its value that the
-    probability belongs to; serin needs them to evaluate the model on other data (`serin inspect --data`).
+    probability belongs to; serin needs them to evaluate a model of two classes on other data (`serin inspect --data`).
     """
     return export_original(describe(model), as_frame(X), Path(folder), target, positive, rows)
 
@@ -129,7 +133,10 @@ def export_original(
         raise ExportError(f"rows: {rows}; use 1 or more, for example {ROWS}")
     labels = data[target] if target in data.columns else None
     notes = [] if target is None or labels is not None else [f"the data has no column {quoted([target])}, the target"]
-    positive = positive_word(original.classes, target, positive, labels)
+    if original.kind == "probability":
+        positive = positive_word(original.classes, target, positive, labels)
+    elif positive is not None:
+        raise ExportError("positive: only a model of two classes gives the probability of one of them")
     columns = columns_of(original, list(data.columns), target)
     frame, left_out = answerable(original, as_numbers_and_words(data[columns]))
     frame = frame.iloc[sample(frame, rows)]
@@ -140,7 +147,7 @@ def export_original(
     folder.mkdir(parents=True, exist_ok=True)
     model_file, expected = folder / original.file, folder / "expected.csv"
     original.save(model_file)
-    write_csv(written.assign(**{ANSWERS: answers}), expected)
+    write_csv(pd.concat([written, answer_columns(original, answers, written.index)], axis=1), expected)
 
     command = ["serin", "import", str(model_file), "--expect", str(expected)]
     if original.names != columns:
@@ -148,7 +155,7 @@ def export_original(
         header = folder / "columns.csv"
         write_csv(written.head(0), header)
         command += ["--schema-from", str(header)]
-    if target is not None:
+    if target is not None and original.kind == "probability":
         command += ["--target", target, "--positive", positive]
     if original.marker is not None:
         command.append(f"--missing={spelled(original.marker)}")
@@ -183,12 +190,12 @@ def is_a(thing: Any, library: str, name: str) -> bool:
     return any(one.__module__.split(".")[0] == library and one.__name__ == name for one in type(thing).__mro__)
 
 
-def two_classes(model: Any) -> list[Any]:
-    """The classes of a classifier, which must be two."""
+def kind_of(model: Any) -> tuple[str, list[Any]]:
+    """What an estimator answers, and its classes."""
     name = type(model).__name__
     if not hasattr(model, "predict_proba"):
-        if is_regressor(model):
-            raise ExportError(f"{name} is a regression; serin serves classifiers of two classes for now")
+        if is_regressor(model) or is_a(model, "lightgbm", "LGBMRanker") or is_a(model, "xgboost", "XGBRanker"):
+            return "score", []
         raise ExportError(
             f"{name} has no predict_proba, and serin serves probabilities; wrap it in CalibratedClassifierCV or "
             "train it with another loss"
@@ -198,13 +205,27 @@ def two_classes(model: Any) -> list[Any]:
     except AttributeError as cause:
         raise ExportError(f"{name} is not fitted: it has no classes") from cause
     if isinstance(classes, list) and classes and isinstance(classes[0], np.ndarray):
-        raise ExportError(f"{name} predicts {len(classes)} targets; serin serves classifiers of two classes for now")
-    if len(classes) != 2:
-        listed = ", ".join(map(spelled, classes))
-        raise ExportError(
-            f"{name} has {len(classes)} classes ({listed}); serin serves classifiers of two classes for now"
-        )
-    return list(classes)
+        raise ExportError(f"{name} predicts {len(classes)} targets; serin serves models of one")
+    if len(classes) < 2:
+        raise ExportError(f"{name} has one class, {', '.join(map(spelled, classes))}; train it on two or more")
+    return ("probability" if len(classes) == 2 else "classes"), list(classes)
+
+
+def answer_of(model: Any, kind: str) -> Callable[[Any], np.ndarray]:
+    """How an estimator answers."""
+    if kind == "score":
+        return model.predict
+    if kind == "classes":
+        return model.predict_proba
+    return lambda values: model.predict_proba(values)[:, 1]
+
+
+def answer_columns(original: Original, answers: np.ndarray, index: pd.Index) -> pd.DataFrame:
+    """The column `expected`, or for many classes `expected:class` of each."""
+    if answers.ndim == 1:
+        return pd.DataFrame({ANSWERS: answers}, index=index)
+    classes = original.classes or range(answers.shape[1])
+    return pd.DataFrame(answers, index=index, columns=[f"{ANSWERS}:{spelled(one)}" for one in classes])
 
 
 def is_regressor(model: Any) -> bool:
@@ -215,32 +236,32 @@ def is_regressor(model: Any) -> bool:
 
 
 def describe_lightgbm(model: Any) -> Original:
-    """A Booster, or an LGBMClassifier, which writes the same file."""
+    """A Booster, or an estimator, which writes the same file."""
     is_booster = is_a(model, "lightgbm", "Booster")
-    classes = [] if is_booster else two_classes(model)
     booster = model if is_booster else model.booster_
     text = booster.model_to_string(num_iteration=1)
     objective = (line_of(text, "objective=") or "custom").split()[0]
-    if booster.num_model_per_iteration() > 1:
-        number = booster.num_model_per_iteration()
-        raise ExportError(f"the booster has {number} classes; serin serves classifiers of two classes for now")
-    if objective not in LIGHTGBM_OBJECTIVES:
-        raise ExportError(
-            f"objective {objective}: not a probability; serin serves classifiers of two classes for now "
-            f"({', '.join(sorted(LIGHTGBM_OBJECTIVES))})"
-        )
+    # The file has the objective, not the classes of the estimator, so that decides.
+    kind = kind_of_objective(objective, LIGHTGBM_OBJECTIVES, LIGHTGBM_CLASSES)
+    classes = [] if is_booster or kind == "score" else kind_of(model)[1]
     names = booster.feature_name()
     return Original(
         library="LightGBM",
         file="model.txt",
         save=lambda path: booster.save_model(str(path)),
-        answer=booster.predict if is_booster else lambda frame: model.predict_proba(frame)[:, 1],
+        kind=kind,
+        answer=booster.predict if is_booster else answer_of(model, kind),
         names=names,
         inputs=len(names),
         classes=classes,
         categories=lightgbm_categories(booster, names, text),
         is_native=True,
     )
+
+
+def kind_of_objective(objective: str, of_two: set[str], of_many: set[str]) -> str:
+    """What a booster of this objective answers."""
+    return "probability" if objective in of_two else "classes" if objective in of_many else "score"
 
 
 def line_of(text: str, start: str) -> str | None:
@@ -264,16 +285,12 @@ def lightgbm_categories(booster: Any, names: list[str], text: str) -> dict[str, 
 
 
 def describe_xgboost(model: Any) -> Original:
-    """A Booster, or an XGBClassifier, which also writes the best iteration of early stopping."""
+    """A Booster, or an estimator, which also writes the best iteration of early stopping."""
     is_booster = is_a(model, "xgboost", "Booster")
-    classes = [] if is_booster else two_classes(model)
     booster = model if is_booster else model.get_booster()
     objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
-    if objective not in XGBOOST_OBJECTIVES:
-        raise ExportError(
-            f"objective {objective}: not the probability of one of two classes; serin serves classifiers of two "
-            f"classes for now ({', '.join(sorted(XGBOOST_OBJECTIVES))})"
-        )
+    kind = kind_of_objective(objective, XGBOOST_OBJECTIVES, XGBOOST_CLASSES)
+    classes = [] if is_booster or kind == "score" else kind_of(model)[1]
     names = booster.feature_names
     # Inputs of a model without names are f0, f1, .. .
     keys = names or [f"f{place}" for place in range(booster.num_features())]
@@ -283,7 +300,8 @@ def describe_xgboost(model: Any) -> Original:
         library="XGBoost",
         file="model.ubj",
         save=lambda path: model.save_model(str(path)),
-        answer=lambda frame: xgboost_answer(model, booster, frame if names else frame.to_numpy()),
+        kind=kind,
+        answer=lambda frame: xgboost_answer(model, booster, kind, frame if names else frame.to_numpy()),
         names=names,
         inputs=booster.num_features(),
         classes=classes,
@@ -294,14 +312,20 @@ def describe_xgboost(model: Any) -> Original:
     )
 
 
-def xgboost_answer(model: Any, booster: Any, values: Any) -> np.ndarray:
-    """The probability as the model's own interface gives it: a Booster takes all rounds, a classifier the best."""
+def xgboost_answer(model: Any, booster: Any, kind: str, values: Any) -> np.ndarray:
+    """The answer as the model's own interface gives it: a Booster takes all rounds, an estimator the best."""
     if model is not booster:
-        return model.predict_proba(values)[:, 1]
+        return answer_of(model, kind)(values)
     import xgboost
 
     types = booster.feature_types if isinstance(values, np.ndarray) else None
-    return booster.predict(xgboost.DMatrix(values, feature_types=types, enable_categorical=True))
+    data = xgboost.DMatrix(values, feature_types=types, enable_categorical=True)
+    if kind != "classes":
+        return booster.predict(data)
+    # A booster of multi:softmax would answer the class.
+    scores = booster.predict(data, output_margin=True)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def xgboost_categories(booster: Any, names: list[str]) -> dict[str, list[Any]]:
@@ -328,7 +352,7 @@ def xgboost_categories(booster: Any, names: list[str]) -> dict[str, list[Any]]:
 
 def describe_sklearn(model: Any) -> Original:
     """An estimator or a pipeline."""
-    classes = two_classes(model)
+    kind, classes = kind_of(model)
     first = first_step(model)
     names = getattr(first, "feature_names_in_", None)
     names = None if names is None else [str(name) for name in names]
@@ -341,7 +365,8 @@ def describe_sklearn(model: Any) -> Original:
         library="scikit-learn",
         file="model.skops",
         save=lambda path: save_skops(model, path),
-        answer=lambda frame: model.predict_proba(frame if names else frame.to_numpy())[:, 1],
+        kind=kind,
+        answer=lambda frame: answer_of(model, kind)(frame if names else frame.to_numpy()),
         names=names,
         inputs=inputs,
         classes=classes,
@@ -422,7 +447,7 @@ def columns_of(original: Original, columns: list[str], target: str | None) -> li
     found = named_columns(original, columns, target)
     if target in found:
         raise ExportError(f"target {quoted([target])}: the model takes this column as an input")
-    if ANSWERS in found:
+    if any(column == ANSWERS or column.startswith(f"{ANSWERS}:") for column in found):
         raise ExportError(
             f"the model has an input {quoted([ANSWERS])}, which is the name of the column with the original's answers; "
             "rename the input and train again"
@@ -526,16 +551,20 @@ def rare_words(frame: pd.DataFrame, most: int = 32) -> Iterable[int]:
 
 
 def ask(original: Original, frame: pd.DataFrame) -> np.ndarray:
-    """The original's answers, which must be probabilities."""
+    """The original's answers: a number for each row, or one for each of many classes."""
     try:
-        answers = np.asarray(original.answer(frame), dtype=np.float64).ravel()
+        answers = np.asarray(original.answer(frame), dtype=np.float64)
     except Exception as cause:
         raise ExportError(
             f"the model cannot answer the rows: {cause}. Give the data as the model was trained on it, or call "
             "export(model, X, folder) with the finished frame"
         ) from cause
-    if len(answers) != len(frame) or not ((answers >= 0) & (answers <= 1)).all():
-        raise ExportError("the model's answers are not one probability for each row")
+    if original.kind != "classes":
+        answers = answers.ravel()
+    if len(answers) != len(frame) or not np.isfinite(answers).all():
+        raise ExportError("the model's answers are not finite numbers, one answer for each row")
+    if original.kind != "score" and not ((answers >= 0) & (answers <= 1)).all():
+        raise ExportError("the model's answers are not probabilities")
     return answers
 
 
@@ -687,15 +716,17 @@ def load_lightgbm(path: Path) -> Any:
 
 
 def load_xgboost(path: Path) -> Any:
-    """A classifier if it was saved by one, because it answers with the best iteration; a booster otherwise."""
+    """An estimator if it was saved by one, because it answers with the best iteration; a booster otherwise."""
     xgboost = imported("xgboost")
     try:
         booster = xgboost.Booster(model_file=str(path))
         if booster.attr("scikit_learn") is None:
             return booster
-        classifier = xgboost.XGBClassifier()
-        classifier.load_model(str(path))
-        return classifier
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+        kind = kind_of_objective(objective, XGBOOST_OBJECTIVES, XGBOOST_CLASSES)
+        estimator = xgboost.XGBRegressor() if kind == "score" else xgboost.XGBClassifier()
+        estimator.load_model(str(path))
+        return estimator
     except (xgboost.core.XGBoostError, TypeError) as cause:
         first_line = next((line for line in str(cause).splitlines() if line.strip()), str(cause))
         raise ExportError(

@@ -91,7 +91,7 @@ impl Model for Slow {
         self.model.schema()
     }
 
-    fn output(&self) -> OutputKind {
+    fn output(&self) -> &OutputKind {
         self.model.output()
     }
 

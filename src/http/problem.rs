@@ -113,6 +113,7 @@ kinds! {
         PathOutside: "path_outside", "The path is outside the models folder";
         NotAModel: "not_a_model", "Not a valid model file";
         FeaturesDiffer: "features_differ", "The features differ from stable's";
+        OutputDiffers: "output_differs", "The output differs from stable's";
         WarmUpFailed: "warm_up_failed", "The model failed during warm-up";
         ReasonMissing: "reason_missing", NOT_NOW;
         MalformedId: "malformed_id", NO_LABEL;
@@ -282,6 +283,7 @@ impl Classified for CommandError {
             CommandError::Store(error) => error.kind(),
             CommandError::PendingRollback(_) => Kind::RollbackPending,
             CommandError::Features { .. } => Kind::FeaturesDiffer,
+            CommandError::Output { .. } => Kind::OutputDiffers,
             CommandError::WarmUp { .. } => Kind::WarmUpFailed,
             CommandError::InjectionNotAllowed => Kind::InjectionNotAllowed,
             CommandError::Revision { .. } => Kind::RevisionChanged,

@@ -93,7 +93,7 @@ impl Artifact {
         let Payload { holdout, probes, missing, .. } = payload;
         let schema = Schema::new(features)?.with_missing(missing.clone());
         let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
-        replay(&model, probes, PROBE_TOLERANCE)?;
+        replay(&model, &probes, PROBE_TOLERANCE)?;
         let coefficients = card::coefficients(&schema, &coefficients);
         let trained = Trained { intercept, coefficients, training, holdout };
         let card = Card {
@@ -104,7 +104,7 @@ impl Artifact {
             features: schema,
             missing: card::MISSING_RULE,
             missing_values: missing,
-            threshold,
+            output: model.output().clone(),
             origin: Origin::Trained(Box::new(trained)),
         };
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
@@ -208,22 +208,32 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
     }
 }
 
-/// Replays the probes.
-fn replay(model: &dyn Model, probes: Vec<Probe>, tolerance: f64) -> Result<(), ArtifactError> {
-    for (index, Probe { values, probability }) in probes.into_iter().enumerate() {
+/// Replays the probes. The tolerance of a number above 1 is relative to it.
+fn replay(model: &dyn Model, probes: &[Probe], tolerance: f64) -> Result<(), ArtifactError> {
+    for (index, probe) in probes.iter().enumerate() {
+        let values = probe.values.clone();
         let refusal = |problem: String| ArtifactError::Probe { index, problem };
         let row = model.schema().row(Features::Ordered(values));
         let row =
             row.map_err(|cause| refusal(format!("the schema refuses its input ({cause})")))?;
         let output = model.predict(&row);
-        let output = output.map_err(|cause| refusal(format!("the model fails ({cause})")))?.score();
+        let output = output.map_err(|cause| refusal(format!("the model fails ({cause})")))?;
+        let expected: Vec<f64> = probe.numbers().collect();
         // Written so that NaN does not agree.
-        let agrees = (output - probability).abs() <= tolerance;
-        if !agrees {
-            return Err(refusal(format!("output {output}, expected {probability}")));
+        let agrees = |(output, expected): (&f64, &f64)| {
+            (output - expected).abs() <= tolerance * expected.abs().max(1.0)
+        };
+        let numbers = output.numbers();
+        if numbers.len() != expected.len() || !numbers.iter().zip(&expected).all(agrees) {
+            let (output, expected) = (in_words(numbers), in_words(&expected));
+            return Err(refusal(format!("output {output}, expected {expected}")));
         }
     }
     Ok(())
+}
+
+fn in_words(numbers: &[f64]) -> String {
+    numbers.iter().map(f64::to_string).collect::<Vec<String>>().join(", ")
 }
 
 #[cfg(test)]

@@ -87,28 +87,26 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// The features of a model, and a column of numbers in place of the target.
+    /// The features of a model, and the target without a check of its values.
     ///
     /// # Errors
     ///
     /// As [`Dataset::from_csv`].
-    pub(crate) fn rows_with_numbers(
+    pub(crate) fn unlabeled(
         path: &Path,
         options: &DatasetOptions,
-    ) -> Result<(Vec<Column>, Column), DatasetError> {
+    ) -> Result<Vec<Column>, DatasetError> {
         let file = File::open(path).map_err(|cause| DatasetError::Unreadable { cause })?;
-        let mut table = Table::read(file, options)?;
-        let Some(numbers) = table.take(&options.target).filter(|_| table.rows > 0) else {
+        let table = Table::read(file, options)?;
+        if table.rows == 0 {
             return Err(DatasetError::NoRows);
-        };
+        }
         let mut notes = Vec::new();
-        let mut column = |name: String, cells| {
+        let columns = table.columns.into_iter().map(|(name, cells)| {
             let wanted = options.wanted(&name);
             kinds::column(name, cells, wanted, options, &mut notes)
-        };
-        let numbers = column(options.target.clone(), numbers)?;
-        let columns = table.columns.into_iter().map(|(name, cells)| column(name, cells));
-        Ok((columns.collect::<Result<_, _>>()?, numbers))
+        });
+        columns.collect()
     }
 
     /// The names of the columns of a CSV file.

@@ -44,10 +44,15 @@ pub struct ImportOptions {
     pub target: Option<Target>,
     /// What means a missing value in requests.
     pub missing: Missing,
-    /// The largest difference from the original's answers that counts as equal.
+    /// The largest difference from the original's answers that counts as equal; of a number above 1, as a share of it.
     pub tolerance: f64,
-    /// The column with the original's answers.
+    /// The column with the original's answers; for many classes `answers:class` for each.
     pub answers: String,
+}
+
+/// Whether this column of a file has answers of the original, and is none of the inputs.
+pub fn is_answer(column: &str, answers: &str) -> bool {
+    column == answers || rows::class_of(column, answers).is_some()
 }
 
 /// Imports a file.
@@ -74,20 +79,41 @@ pub fn import(
         Some(columns) => names::of_columns(&parsed.features, columns, target)?,
         None => parsed.features.iter().map(|feature| feature.name.clone()).collect(),
     };
+    let (answers, classes) = match expected {
+        None => (Vec::new(), Vec::new()),
+        Some(path) => {
+            let count = parsed.answer.numbers();
+            rows::columns_of(path, &options.answers, count, &parsed.classes)?
+        }
+    };
     let threshold = options.threshold.or(parsed.threshold).unwrap_or(DEFAULT_THRESHOLD);
-    let model =
-        ImportedModel::new(parsed, &names, threshold)?.with_missing(options.missing.clone());
+    let model = ImportedModel::new(parsed, &names, threshold, &classes)?
+        .with_missing(options.missing.clone());
+    if options.target.is_some() && model.output().threshold().is_none() {
+        return Err(ImportingError::Positive { answers: model.output().to_string() });
+    }
     let (parity, probes) = match expected {
         None => (None, vec![plain_probe(&model)?]),
         Some(path) => {
-            let rows = rows::read(path, model.schema(), &options.answers)?;
+            let rows = rows::read(path, model.schema(), &answers)?;
             let compared = Compared::new(&model, &rows, options.tolerance)?;
             (Some(compared.parity), probes(&model, &rows)?)
         }
     };
     let ImportOptions { source, target, missing, .. } = options;
-    let payload =
-        ImportedPayload { format, source, names, threshold, missing, target, parity, probes, file };
+    let classes = model.output().classes().to_vec();
+    let payload = ImportedPayload {
+        format,
+        source,
+        names,
+        threshold,
+        missing,
+        target,
+        parity,
+        probes,
+        file,
+        classes,
+    };
     Ok(Artifact::seal_imported(&payload)?)
 }
 

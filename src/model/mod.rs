@@ -32,6 +32,7 @@ pub use artifact::report::HoldoutReport;
 pub use dataset::Dataset;
 pub use dataset::DatasetError;
 pub use kinds::logistic::LogisticRegression;
+pub use output::Label;
 pub use output::Output;
 pub use output::OutputKind;
 pub use schema::Features;
@@ -60,7 +61,7 @@ pub use training::train;
 /// let values = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
 /// let row = model.schema().row(Features::Ordered(values.to_vec()))?;
 /// let output = model.predict(&row)?;
-/// assert!(model.output().allows(output));
+/// assert!(model.output().allows(&output));
 /// # Ok(())
 /// # }
 /// ```
@@ -69,7 +70,7 @@ pub trait Model: Send + Sync {
     fn schema(&self) -> &Schema;
 
     /// What the model's outputs are.
-    fn output(&self) -> OutputKind;
+    fn output(&self) -> &OutputKind;
 
     /// The output for one row.
     ///

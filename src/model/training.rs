@@ -110,7 +110,7 @@ pub fn train(dataset: &Dataset, options: &TrainingOptions) -> Result<Artifact, T
     let (intercept, coefficients) = (fitted.intercept, fitted.coefficients);
     let model =
         LogisticRegression::new(schema.clone(), intercept, &coefficients, options.threshold)?;
-    let holdout = evaluate(&model, dataset, &rows.holdout, &holdout_labels)?;
+    let holdout = evaluate(&model, options, dataset, &rows.holdout, &holdout_labels)?;
 
     let mut warnings = dataset.warnings().to_vec();
     warnings.extend(leaks::warnings(dataset, &rows.training));
@@ -169,6 +169,7 @@ fn labels(
 
 fn evaluate(
     model: &LogisticRegression,
+    options: &TrainingOptions,
     dataset: &Dataset,
     rows: &[usize],
     labels: &[bool],
@@ -178,7 +179,7 @@ fn evaluate(
         Ok(model.predict(&row)?.score())
     });
     let probabilities = answers.collect::<Result<Vec<f64>, TrainingError>>()?;
-    report::report(labels, &probabilities, model.output().threshold())
+    report::report(labels, &probabilities, options.threshold)
         .ok_or(TrainingError::OneClass { part: "holdout", rows: rows.len() })
 }
 
@@ -191,7 +192,7 @@ fn probes(model: &LogisticRegression) -> Result<Vec<Probe>, TrainingError> {
         let values: Vec<Value<'static>> =
             features.map(|(index, feature)| probe_value(feature, index, step)).collect();
         let row = model.schema().row(Features::Ordered(values.clone()))?;
-        Ok(Probe { probability: model.predict(&row)?.score(), values })
+        Ok(Probe::new(values, &model.predict(&row)?))
     };
     (0..PROBES).map(probe).collect()
 }

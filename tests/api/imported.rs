@@ -106,15 +106,69 @@ fn coefficients_as_json_are_deployed_as_they_are() {
 }
 
 #[test]
-fn a_model_of_other_features_and_one_that_is_no_probability_are_refused() {
-    let app = with(&["xgb_binary.ubj", "lgb_categories.txt", "lgb_multiclass.txt"]).spawn();
-    for (file, status, code, named) in [
-        ("lgb_categories.txt", 422, "features_differ", "`contract`"),
-        ("lgb_multiclass.txt", 422, "not_a_model", "3 classes"),
+fn a_model_of_other_features_or_another_output_is_refused() {
+    let files = [
+        "xgb_binary.ubj",
+        "xgb_categories.ubj",
+        "sk_forest_classes.skops",
+        "xgb_regression.xgb.json",
+    ];
+    let app = with(&files).spawn();
+    for (file, code, named) in [
+        ("xgb_categories.ubj", "features_differ", "`contract`"),
+        ("sk_forest_classes.skops", "output_differs", "probabilities of the classes `0`, `1`, `2`"),
+        ("xgb_regression.xgb.json", "output_differs", "it answers a score, and stable the"),
     ] {
         let body = json!({ "model_path": file });
         let reply = app.deploy_canary_with(&body);
-        let expected = refused(status, code, std::slice::from_ref(&named));
+        let expected = refused(422, code, std::slice::from_ref(&named));
         reply.assert_refused(expected, "/admin/deploy-canary", &body.to_string());
+    }
+}
+
+#[test]
+fn many_classes_are_answered_by_name_and_a_score_as_it_is() {
+    for (file, case) in [
+        ("lgb_multiclass.txt", "lgb_multiclass.case.json"),
+        ("sk_forest_classes.skops", "sk_forest_classes.case.json"),
+        ("lgb_regression.txt", "lgb_regression.case.json"),
+        ("sk_linear.skops", "sk_linear.case.json"),
+    ] {
+        let app = with(&[file]).spawn();
+        let answers = json_of(case)["answers"].clone();
+        let rows = rows(&[case]);
+        let near = |given: &Value, expected: &Value| {
+            let (given, expected) = (given.as_f64().unwrap(), expected.as_f64().unwrap());
+            assert!((given - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{file}");
+        };
+        let check = |answer: &Value, expected: &Value| {
+            let expected = expected.as_array().unwrap();
+            if let [score] = &expected[..] {
+                near(&answer["score"], score);
+                assert_eq!(
+                    (&answer["label"], &answer["probabilities"]),
+                    (&Value::Null, &Value::Null)
+                );
+            } else {
+                let by_class = answer["probabilities"].as_object().unwrap();
+                assert_eq!(by_class.len(), expected.len());
+                for (class, expected) in expected.iter().enumerate() {
+                    near(&by_class[&class.to_string()], expected);
+                }
+                let given = &by_class[answer["label"].as_str().unwrap()];
+                assert!(by_class.values().all(|other| other.as_f64() <= given.as_f64()));
+            }
+            assert_eq!(answer["probability"], Value::Null);
+        };
+        for ((features, _), expected) in rows.iter().zip(answers.as_array().unwrap()) {
+            check(&app.post("/predict", &json!({ "features": features })).done(), expected);
+        }
+        let instances: Vec<&Value> = rows.iter().map(|(features, _)| features).collect();
+        let batch = app.post("/predict", &json!({ "instances": instances })).done();
+        for (answer, expected) in
+            batch["predictions"].as_array().unwrap().iter().zip(answers.as_array().unwrap())
+        {
+            check(answer, expected);
+        }
     }
 }

@@ -135,7 +135,7 @@ impl Model for Misbehaving {
         self.good.schema()
     }
 
-    fn output(&self) -> OutputKind {
+    fn output(&self) -> &OutputKind {
         self.good.output()
     }
 

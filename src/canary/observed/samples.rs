@@ -19,7 +19,7 @@ pub enum Failure {
     Error,
     /// The model panicked.
     Panic,
-    /// The model returned NaN, an infinity, or a number outside 0 to 1.
+    /// The model returned NaN, an infinity, or as a probability a number outside 0 to 1.
     NotAProbability,
     /// The model did not answer in time.
     Deadline,
@@ -34,7 +34,9 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Failure::Error => "returned an error",
             Failure::Panic => "panicked",
-            Failure::NotAProbability => "returned a number that is not a probability",
+            Failure::NotAProbability => {
+                "returned a number that is not a probability, or not finite"
+            }
             Failure::Deadline => "missed its deadline",
             Failure::Busy => "hangs in every inference thread",
             Failure::BreakerOpen => "was not called, because its circuit breaker is open",

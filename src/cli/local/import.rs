@@ -14,6 +14,7 @@ use crate::model::Dataset;
 use crate::model::artifact::card::Target;
 use crate::model::importing::ImportOptions;
 use crate::model::importing::import;
+use crate::model::importing::is_answer;
 use crate::model::schema::Missing;
 use crate::text::files::check_whole;
 
@@ -29,11 +30,13 @@ pub struct ImportArgs {
     #[arg(long, value_name = "CSV")]
     pub expect: Option<PathBuf>,
 
-    /// Column of the original's answers in the --expect file: probabilities of the positive class.
+    /// Column of the original's answers in the --expect file: probabilities of the positive class, or scores. A model
+    /// of many classes has a column for each, named COL:CLASS.
     #[arg(long, value_name = "COL", default_value = "expected", requires = "expect")]
     pub expect_column: String,
 
-    /// Largest difference from the original's answers; if any row differs by more, nothing is written.
+    /// Largest difference from the original's answers, of a score above 1 as a share of it; if any row differs by
+    /// more, nothing is written.
     #[arg(long, value_name = "NUMBER", default_value_t = 1e-5, requires = "expect")]
     pub tolerance: f64,
 
@@ -49,7 +52,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "VALUE", requires = "target")]
     pub positive: Option<String>,
 
-    /// The label is 1 at and above this probability [default: that of the file, or 0.5].
+    /// The label of two classes is 1 at and above this probability [default: that of the file, or 0.5].
     #[arg(long, value_name = "PROBABILITY")]
     pub threshold: Option<f64>,
 
@@ -96,7 +99,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     });
     let mut columns = columns.transpose()?;
     // The file may be the one with the answers.
-    columns.iter_mut().for_each(|names| names.retain(|name| *name != args.expect_column));
+    columns.iter_mut().for_each(|names| names.retain(|name| !is_answer(name, &args.expect_column)));
     let target = args.target.clone().zip(args.positive.clone());
     let options = ImportOptions {
         source: args.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),

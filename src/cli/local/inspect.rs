@@ -18,11 +18,13 @@ use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
+use crate::model::OutputKind;
 use crate::model::artifact::card::Import;
 use crate::model::artifact::card::Origin;
 use crate::model::artifact::card::Trained;
 use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::FeatureKind;
+use crate::text::lists::listed;
 use crate::text::numbers::share;
 
 /// Maximum number of coefficients printed; `--json` has them all.
@@ -119,7 +121,7 @@ fn of_training(card: &Card, trained: &Trained) -> Vec<(&'static str, String)> {
     let accuracy = format!(
         "{} at threshold {}  (base rate {})",
         share(holdout.accuracy),
-        card.threshold,
+        card.output.threshold().unwrap_or_default(),
         share(holdout.base_rate)
     );
     vec![
@@ -140,13 +142,27 @@ fn of_import(card: &Card, import: &Import) -> Vec<(&'static str, String)> {
         ("model", format!("{}, {} bytes", import.format, card.size_bytes)),
         ("digest", card.digest.to_string()),
         ("from", import.source.clone().unwrap_or_else(|| "as its library wrote it".to_owned())),
-        ("answers", format!("a probability ({}), threshold {}", import.objective, card.threshold)),
+        ("answers", answers(&card.output, &import.objective)),
     ];
     facts.extend(
         import.target.as_ref().map(|it| ("target", format!("{} = {}", it.column, it.positive))),
     );
     facts.extend(import.parity.as_ref().map(|parity| ("parity", parity.in_words())));
     facts
+}
+
+/// What a model answers, with its objective in the words of its file.
+fn answers(output: &OutputKind, objective: &str) -> String {
+    match output {
+        OutputKind::Probability { threshold } => {
+            format!("a probability ({objective}), threshold {threshold}")
+        }
+        OutputKind::Probabilities { classes } => {
+            let names = listed(classes.iter().map(String::as_str));
+            format!("probabilities of {} classes ({objective}): {names}", classes.len())
+        }
+        OutputKind::Score => format!("a score ({objective})"),
+    }
 }
 
 fn warnings(card: &Card) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use actix_web::http::header::HeaderMap;
 use actix_web::web;
 use serde::Serialize;
+use serde::Serializer;
 use tokio::runtime::Handle;
 
 use crate::canary::Track;
@@ -20,7 +21,9 @@ use crate::http::reading::prediction::PredictionBody;
 use crate::http::settings::UnknownFields;
 use crate::http::shared::Shared;
 use crate::http::shared::Turn;
+use crate::model::Label;
 use crate::model::Output;
+use crate::model::OutputKind;
 use crate::service::reported::feedback::Ids;
 use crate::service::serving::predict::Prediction;
 use crate::service::serving::predict::Request;
@@ -29,7 +32,7 @@ use crate::service::serving::predict::Request;
 #[derive(Serialize)]
 struct Answered<'a> {
     #[serde(flatten)]
-    rows: Rows,
+    rows: Rows<'a>,
     model_used: &'static str,
     model_version: &'a str,
     latency_ms: f64,
@@ -44,18 +47,52 @@ struct Answered<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Rows {
-    One(Row),
-    Many { predictions: Vec<Row> },
+enum Rows<'a> {
+    One(Row<'a>),
+    Many { predictions: Vec<Row<'a>> },
 }
 
+/// The answer to a row, by the kind of output: `probability` and `label` of two classes, `label` and `probabilities`
+/// of many, or a `score`.
 #[derive(Serialize)]
-struct Row {
-    probability: f64,
-    label: u8,
+struct Row<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Label<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<ByClass<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
     /// One per row; a single row's id is in the answer itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_id: Option<String>,
+}
+
+/// A probability for each class, by its name.
+struct ByClass<'a> {
+    classes: &'a [String],
+    numbers: &'a [f64],
+}
+
+impl Serialize for ByClass<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.classes.iter().zip(self.numbers))
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(kind: &'a OutputKind, output: &'a Output, prediction_id: Option<String>) -> Self {
+        let first = Some(output.score());
+        let (probability, probabilities, score) = match kind {
+            OutputKind::Probability { .. } => (first, None, None),
+            OutputKind::Probabilities { classes } => {
+                (None, Some(ByClass { classes, numbers: output.numbers() }), None)
+            }
+            OutputKind::Score => (None, None, first),
+        };
+        Row { probability, label: kind.label(output), probabilities, score, prediction_id }
+    }
 }
 
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
@@ -164,11 +201,6 @@ impl Done<'_> {
 fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Problem> {
     let Done { prediction, is_single, is_override, id } = done;
     let kind = prediction.answered_by().inference.model().output();
-    let row = |&output: &Output, prediction_id| Row {
-        probability: output.score(),
-        label: kind.label(output),
-        prediction_id,
-    };
     // Without feedback the id only has to be unique.
     let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
     let of_row = |number: usize| match (number, ids) {
@@ -177,11 +209,11 @@ fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Proble
         (_, Some(ids)) => Some(ids.of_row(number)),
     };
     let rows = match (is_single, prediction.outputs.as_slice()) {
-        (true, [output]) => Rows::One(row(output, None)),
+        (true, [output]) => Rows::One(Row::new(kind, output, None)),
         (_, outputs) => {
             let rows = outputs.iter().enumerate();
-            let predictions = rows.map(|(number, output)| row(output, of_row(number))).collect();
-            Rows::Many { predictions }
+            let row = |(number, output)| Row::new(kind, output, of_row(number));
+            Rows::Many { predictions: rows.map(row).collect() }
         }
     };
     written(&Answered {

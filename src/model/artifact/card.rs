@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::digest::Digest;
 use super::report::HoldoutReport;
 use crate::model::kinds::imported::Format;
+use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
@@ -35,8 +36,9 @@ pub struct Card {
     pub missing: &'static str,
     /// What means a missing value, in the training data and in requests.
     pub missing_values: Missing,
-    /// The probability at and above which the label is 1.
-    pub threshold: f64,
+    /// What the model answers.
+    #[serde(flatten)]
+    pub output: OutputKind,
     /// Where the model comes from.
     #[serde(flatten)]
     pub origin: Origin,

@@ -12,7 +12,8 @@
 //! |---|---|
 //! | 2 | a trained model |
 //! | 3 | a trained model and its markers of missing values |
-//! | 4 | an imported model |
+//! | 4 | an imported model that answers one number: a probability, or a score |
+//! | 5 | an imported model of many classes: as 4, then their names, and the other numbers of each probe |
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
 //! format version. This file checks that the bytes are the ones written; the artifact checks what they
@@ -30,13 +31,16 @@ use super::card::TrainingDescription;
 use super::digest::DIGEST_BYTES;
 use super::digest::Digest;
 use super::error::ArtifactError;
+use super::limits::CLASSES_VERSION;
 use super::limits::FORMAT_VERSION;
 use super::limits::IMPORTED_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
 use super::limits::MAX_TRAINED_BYTES;
+use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
 use super::report::HoldoutReport;
 use crate::model::kinds::imported::Format;
+use crate::model::output::Output;
 use crate::model::schema::Feature;
 use crate::model::schema::Missing;
 use crate::model::schema::Value;
@@ -85,13 +89,33 @@ pub(crate) struct ImportedPayload {
     pub(crate) probes: Vec<Probe>,
     /// The file as its library wrote it.
     pub(crate) file: Vec<u8>,
+    /// The names of more than two classes; empty for other outputs. Written after the rest.
+    #[serde(skip)]
+    pub(crate) classes: Vec<String>,
 }
 
 /// An input with its output in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probe {
     pub(crate) values: Vec<Value<'static>>,
-    pub(crate) probability: f64,
+    /// The probability, the score, or the probability of the first class.
+    pub(crate) first: f64,
+    /// The probabilities of the other classes. Written after the rest.
+    #[serde(skip)]
+    pub(crate) more: Vec<f64>,
+}
+
+impl Probe {
+    /// A probe of these values with a model's answer.
+    pub(crate) fn new(values: Vec<Value<'static>>, output: &Output) -> Self {
+        let more = output.numbers().get(1..).unwrap_or_default().to_vec();
+        Self { values, first: output.score(), more }
+    }
+
+    /// The numbers of the answer.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = f64> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
 }
 
 /// Header and payload as bytes.
@@ -105,9 +129,16 @@ pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, ArtifactError> {
 
 /// The same for an imported model.
 pub(crate) fn encode_imported(payload: &ImportedPayload) -> Result<Vec<u8>, ArtifactError> {
-    let body = bincode::serde::encode_to_vec(payload, bincode::config::standard())
-        .map_err(|error| ArtifactError::Payload { problem: error.to_string() })?;
-    Ok(seal_as(IMPORTED_VERSION, &body))
+    let config = bincode::config::standard();
+    let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
+    let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
+    if payload.classes.is_empty() {
+        return Ok(seal_as(IMPORTED_VERSION, &body));
+    }
+    let more: Vec<&Vec<f64>> = payload.probes.iter().map(|probe| &probe.more).collect();
+    let rest = bincode::serde::encode_to_vec((&payload.classes, more), config);
+    body.extend(rest.map_err(unwritable)?);
+    Ok(seal_as(CLASSES_VERSION, &body))
 }
 
 /// The payload behind its header.
@@ -152,10 +183,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
         bytes.get(MAGIC.len()..).and_then(|rest| rest.split_first_chunk()).ok_or_else(short)?;
     let (stored, body) = rest.split_first_chunk().ok_or_else(short)?;
     let found = u32::from_le_bytes(*version);
-    if !(OLDEST_VERSION..=IMPORTED_VERSION).contains(&found) {
+    if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&found) {
         return Err(ArtifactError::Version { found });
     }
-    if found != IMPORTED_VERSION {
+    if found < IMPORTED_VERSION {
         check_size(bytes, MAX_TRAINED_BYTES)?;
     }
     let (stored, computed) =
@@ -164,10 +195,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
         return Err(ArtifactError::Digest { stored, computed });
     }
     let contents = match found {
-        IMPORTED_VERSION => {
-            let (payload, read) = decode_part::<_, IMPORTED_LIMIT>(body)?;
-            check_end(body, read)?;
-            Contents::Imported(Box::new(payload))
+        IMPORTED_VERSION | CLASSES_VERSION => {
+            Contents::Imported(Box::new(decode_imported(body, found)?))
         }
         _ => Contents::Trained(Box::new(decode_trained(body, found)?)),
     };
@@ -198,6 +227,21 @@ fn decode_trained(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
         let (missing, more) = decode_part::<_, TRAINED_LIMIT>(&body[read..])?;
         payload.missing = missing;
         read += more;
+    }
+    check_end(body, read)?;
+    Ok(payload)
+}
+
+fn decode_imported(body: &[u8], version: u32) -> Result<ImportedPayload, ArtifactError> {
+    let (mut payload, mut read): (ImportedPayload, usize) = decode_part::<_, IMPORTED_LIMIT>(body)?;
+    if version == CLASSES_VERSION {
+        let (rest, end): ((Vec<String>, Vec<Vec<f64>>), usize) =
+            decode_part::<_, IMPORTED_LIMIT>(&body[read..])?;
+        payload.classes = rest.0;
+        for (probe, more) in payload.probes.iter_mut().zip(rest.1) {
+            probe.more = more;
+        }
+        read += end;
     }
     check_end(body, read)?;
     Ok(payload)

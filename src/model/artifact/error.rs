@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::digest::Digest;
-use super::limits::IMPORTED_VERSION;
+use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
 use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::logistic::LogisticError;
@@ -54,7 +54,7 @@ pub enum ArtifactError {
     Magic,
     /// Another release wrote the file, or the version is damaged.
     #[error(
-        "format version: {found}, this release reads {OLDEST_VERSION} to {IMPORTED_VERSION}; retrain the model with this release, or use the release that wrote it"
+        "format version: {found}, this release reads {OLDEST_VERSION} to {NEWEST_VERSION}; retrain the model with this release, or use the release that wrote it"
     )]
     Version {
         /// The version in the header.

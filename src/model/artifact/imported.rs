@@ -40,7 +40,7 @@ impl Artifact {
         let objective = parsed.objective.clone();
         let names: Vec<String> = parsed.features.iter().map(|input| input.name.clone()).collect();
         let threshold = parsed.threshold.unwrap_or(DEFAULT_THRESHOLD);
-        let model = ImportedModel::new(parsed, &names, threshold)?;
+        let model = ImportedModel::new(parsed, &names, threshold, &[])?;
         let import = Import { format, source: None, objective, target: None, parity: None };
         Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import))
     }
@@ -52,17 +52,17 @@ impl Artifact {
         version: u32,
     ) -> Result<Self, ArtifactError> {
         let ImportedPayload { format, source, names, threshold, missing, .. } = payload;
-        let ImportedPayload { target, parity, probes, file, .. } = payload;
+        let ImportedPayload { target, parity, probes, file, classes, .. } = payload;
         if file.len() > MAX_BYTES {
             return Err(ArtifactError::TooLarge { size: file.len() as u64, limit: MAX_BYTES });
         }
         let parsed = format.read(&file).map_err(ImportError::from)?;
         let objective = parsed.objective.clone();
-        let model = ImportedModel::new(parsed, &names, threshold)?.with_missing(missing);
+        let model = ImportedModel::new(parsed, &names, threshold, &classes)?.with_missing(missing);
         if probes.is_empty() {
             return Err(ArtifactError::NoProbes);
         }
-        replay(&model, probes, PROBE_TOLERANCE_IMPORTED)?;
+        replay(&model, &probes, PROBE_TOLERANCE_IMPORTED)?;
         let import = Import { format, source: Some(source), objective, target, parity };
         Ok(Self::imported(bytes, model, digest, Some(version), import))
     }
@@ -82,7 +82,7 @@ impl Artifact {
             features: model.schema().clone(),
             missing: card::IMPORTED_MISSING_RULE,
             missing_values: model.schema().missing().clone(),
-            threshold: model.output().threshold(),
+            output: model.output().clone(),
             origin: Origin::Imported { import },
         };
         Self { bytes: bytes.into(), model: std::sync::Arc::new(model), card }
@@ -114,5 +114,6 @@ pub(crate) fn probe(
     let schema: &Schema = model.schema();
     let row = schema.row(Features::Ordered(values.clone()));
     let row = row.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })?;
-    Ok(Probe { values, probability: model.predict(&row)?.score() })
+    let output = model.predict(&row)?;
+    Ok(Probe::new(values, &output))
 }

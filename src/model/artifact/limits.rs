@@ -8,8 +8,14 @@ pub(crate) const FORMAT_VERSION: u32 = 3;
 /// The oldest one it reads: without markers of missing values, for which the usual ones are taken.
 pub(crate) const OLDEST_VERSION: u32 = 2;
 
-/// The format version of imported models.
+/// The format version of imported models that answer one number.
 pub(crate) const IMPORTED_VERSION: u32 = 4;
+
+/// The format version of imported models of many classes.
+pub(crate) const CLASSES_VERSION: u32 = 5;
+
+/// The newest version that this release reads.
+pub(crate) const NEWEST_VERSION: u32 = CLASSES_VERSION;
 
 /// Maximum size of a trained model: several times what a hundred columns with a thousand levels each need,
 /// and small enough to keep in memory and send whole.

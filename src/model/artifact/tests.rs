@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::card::TrainingDescription;
-use super::limits::IMPORTED_VERSION;
+use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
 use super::report::report;
 use super::*;
@@ -38,7 +38,8 @@ fn payload() -> Payload {
         holdout: report(&[true, false], &[0.7, 0.2], 0.5).unwrap(),
         probes: vec![Probe {
             values: vec![Value::Number(12.0), Value::Text("monthly".into())],
-            probability,
+            first: probability,
+            more: Vec::new(),
         }],
         missing: Missing::default().and(&["-999".to_owned()]),
     }
@@ -100,7 +101,7 @@ fn a_file_of_version_2_is_read_with_the_usual_markers() {
 
 /// Whether this release reads files of this version.
 fn is_read(version: &[u8]) -> bool {
-    (OLDEST_VERSION..=IMPORTED_VERSION).any(|read| version == read.to_le_bytes())
+    (OLDEST_VERSION..=NEWEST_VERSION).any(|read| version == read.to_le_bytes())
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn a_forged_file_with_a_correct_digest_is_refused_for_its_contents() {
         ("probe 0: the schema refuses its input", |p| {
             p.probes[0].values[0] = Value::Number(f64::NAN)
         }),
-        (", expected ", |p| p.probes[0].probability += 1e-11),
+        (", expected ", |p| p.probes[0].first += 1e-11),
     ];
     for (expected, forge) in cases {
         let mut forged = payload();
@@ -176,7 +177,7 @@ fn a_forged_file_with_a_correct_digest_is_refused_for_its_contents() {
 #[test]
 fn a_probe_that_answers_nan_is_refused() {
     let mut forged = payload();
-    forged.probes[0].probability = f64::NAN;
+    forged.probes[0].first = f64::NAN;
     assert!(refusal(&codec::encode(&forged).unwrap()).contains("expected NaN"));
 }
 

@@ -66,6 +66,24 @@ pub enum ImportingError {
         /// The column.
         column: String,
     },
+    /// The columns of the answers are not those of the classes.
+    #[error(
+        "answers: the model has a probability for each class, so the data needs the columns {expected}; it has {found}"
+    )]
+    AnswerColumns {
+        /// The columns that the classes need.
+        expected: String,
+        /// Those that the data has.
+        found: String,
+    },
+    /// A target with a value that the model gives no probability of.
+    #[error(
+        "positive: the model answers {answers}; leave out --target and --positive, which are for two classes"
+    )]
+    Positive {
+        /// What the model answers.
+        answers: String,
+    },
     /// A row is not one of the model.
     #[error("row {row}: {cause}")]
     Row {
@@ -80,7 +98,7 @@ pub enum ImportingError {
     /// The answers differ from those of the original.
     #[error(
         "parity: {above} of {rows} rows differ from the original by more than {tolerance:e}; the most in row {row}: \
-         the original answered {expected}, the imported model {answered} ({values}). {hint}"
+         the original answered {expected}{of_class}, the imported model {answered} ({values}). {hint}"
     )]
     Differs {
         /// Rows above the tolerance.
@@ -93,6 +111,8 @@ pub enum ImportingError {
         row: usize,
         /// Its answer by the original.
         expected: f64,
+        /// " for class ..", or nothing.
+        of_class: String,
         /// Its answer by the imported model.
         answered: f64,
         /// Its values.

@@ -5,7 +5,10 @@ use super::rows::Rows;
 use crate::model::Model;
 use crate::model::artifact::card::Parity;
 use crate::model::kinds::imported::ImportedModel;
+use crate::model::output::Output;
+use crate::model::output::OutputKind;
 use crate::model::schema::features::Features;
+use crate::text::lists::quoted;
 
 /// A comparison within the tolerance.
 pub(super) struct Compared {
@@ -23,38 +26,40 @@ impl Compared {
         rows: &Rows,
         tolerance: f64,
     ) -> Result<Self, ImportingError> {
-        let answer = |row: usize| -> Result<f64, ImportingError> {
+        let answer = |row: usize| -> Result<Output, ImportingError> {
             let values = Features::Ordered(rows.values(row));
             let values = model.schema().row(values);
             let values = values.map_err(|cause| ImportingError::Row { row: row + 1, cause })?;
-            Ok(model.predict(&values)?.score())
+            Ok(model.predict(&values)?)
         };
-        let answers = (0..rows.len()).map(answer).collect::<Result<Vec<f64>, _>>()?;
-        let difference = |row: usize| {
-            let difference = (answers[row] - rows.answers[row]).abs();
-            // An answer that is not a number equals none.
-            if difference.is_nan() { f64::INFINITY } else { difference }
-        };
-        let differences: Vec<f64> = (0..rows.len()).map(difference).collect();
-        let worst = (0..rows.len()).max_by(|a, b| differences[*a].total_cmp(&differences[*b]));
-        let above = differences.iter().filter(|difference| **difference > tolerance).count();
+        let answers = (0..rows.len()).map(answer).collect::<Result<Vec<Output>, _>>()?;
+        let differences: Vec<Difference> = answers
+            .iter()
+            .enumerate()
+            .map(|(row, answer)| Difference::of(answer, rows, row))
+            .collect();
+        let worst =
+            (0..rows.len()).max_by(|a, b| differences[*a].size.total_cmp(&differences[*b].size));
+        let above = differences.iter().filter(|difference| difference.size > tolerance).count();
         if let Some(row) = worst.filter(|_| above > 0) {
-            let (expected, answered) = (rows.answers[row], answers[row]);
+            let Difference { place, expected, answered, .. } = differences[row];
+            let class = model.output().classes().get(place);
             return Err(ImportingError::Differs {
                 above,
                 rows: rows.len(),
                 tolerance,
                 row: row + 1,
                 expected,
+                of_class: class.map_or_else(String::new, |it| format!(" for class {}", quoted(it))),
                 answered,
                 values: rows.in_words(row),
-                hint: hint(above, rows, &answers),
+                hint: hint(above, rows, &answers, model.output()),
             });
         }
         let parity = Parity {
             source: rows.source.clone(),
             rows: rows.len() as u64,
-            largest_difference: worst.map_or(0.0, |row| differences[row]),
+            largest_difference: worst.map_or(0.0, |row| differences[row].size),
             tolerance,
             rows_above: above as u64,
         };
@@ -62,21 +67,44 @@ impl Compared {
     }
 }
 
+/// The largest difference among the numbers of a row.
+struct Difference {
+    /// Of a number above 1 as a share of it; infinite for an answer that is not a number, which equals none.
+    size: f64,
+    /// Which number.
+    place: usize,
+    expected: f64,
+    answered: f64,
+}
+
+impl Difference {
+    fn of(answer: &Output, rows: &Rows, row: usize) -> Self {
+        let mut worst = Self { size: 0.0, place: 0, expected: f64::NAN, answered: f64::NAN };
+        for (place, (expected, answered)) in rows.answer(row).zip(answer.numbers()).enumerate() {
+            let size = (answered - expected).abs() / expected.abs().max(1.0);
+            let size = if size.is_nan() { f64::INFINITY } else { size };
+            if place == 0 || size > worst.size {
+                worst = Self { size, place, expected, answered: *answered };
+            }
+        }
+        worst
+    }
+}
+
 /// What is probably wrong.
-fn hint(above: usize, rows: &Rows, answers: &[f64]) -> String {
-    let is_complement =
-        answers.iter().zip(&rows.answers).all(|(one, other)| (one + other - 1.0).abs() < 1e-6);
-    if is_complement {
-        return "Every answer is 1 minus the original's: the expected column has the probability of the other class."
-            .to_owned();
-    }
-    if rows.answers.iter().any(|answer| !(0.0..=1.0).contains(answer)) {
-        return "The expected column has numbers that are not probabilities: perhaps scores before the sigmoid."
-            .to_owned();
-    }
-    if rows.answers.iter().all(|answer| *answer == 0.0 || *answer == 1.0) {
-        return "The expected column has 0 and 1 alone: it needs probabilities, not labels."
-            .to_owned();
+fn hint(above: usize, rows: &Rows, answers: &[Output], kind: &OutputKind) -> String {
+    match kind {
+        OutputKind::Probability { .. } => {
+            if let Some(mistake) = of_probabilities(rows, answers) {
+                return mistake.to_owned();
+            }
+        }
+        OutputKind::Probabilities { .. } if are_rearranged(rows, answers) => {
+            return "The numbers agree under other classes: the columns name the classes in another order than the \
+                    model has them (classes_)."
+                .to_owned();
+        }
+        OutputKind::Probabilities { .. } | OutputKind::Score => {}
     }
     if above < rows.len() / 4 {
         "Most rows agree: look at this row for a category that is written in another way, a missing value, or a number \
@@ -85,4 +113,37 @@ fn hint(above: usize, rows: &Rows, answers: &[f64]) -> String {
     } else {
         "Most rows differ: the file is perhaps another version of the model, or its inputs are in another order.".to_owned()
     }
+}
+
+fn of_probabilities(rows: &Rows, answers: &[Output]) -> Option<&'static str> {
+    let expected = || (0..rows.len()).flat_map(|row| rows.answer(row));
+    let is_complement =
+        answers.iter().zip(expected()).all(|(one, other)| (one.score() + other - 1.0).abs() < 1e-6);
+    if is_complement {
+        return Some(
+            "Every answer is 1 minus the original's: the expected column has the probability of the other class.",
+        );
+    }
+    if expected().any(|answer| !(0.0..=1.0).contains(&answer)) {
+        return Some(
+            "The expected column has numbers that are not probabilities: perhaps scores before the sigmoid.",
+        );
+    }
+    expected()
+        .all(|answer| answer == 0.0 || answer == 1.0)
+        .then_some("The expected column has 0 and 1 alone: it needs probabilities, not labels.")
+}
+
+/// Whether the numbers of each row are the original's in another order.
+fn are_rearranged(rows: &Rows, answers: &[Output]) -> bool {
+    let sorted = |numbers: &mut dyn Iterator<Item = f64>| {
+        let mut numbers: Vec<f64> = numbers.collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers
+    };
+    answers.iter().enumerate().all(|(row, answer)| {
+        let ours = sorted(&mut answer.numbers().iter().copied());
+        let theirs = sorted(&mut rows.answer(row));
+        ours.iter().zip(&theirs).all(|(one, other)| (one - other).abs() < 1e-6)
+    })
 }

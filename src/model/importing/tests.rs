@@ -28,8 +28,13 @@ fn expected(case: &Json, change: impl Fn(usize, &str) -> Option<String>) -> Stri
         case["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let all: Vec<&str> =
         rows["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    let mut text = format!("{},expected\n", columns.join(","));
     let answers = case["answers"].as_array().unwrap();
+    let numbers = answers[0].as_array().unwrap().len();
+    let heads: Vec<String> = match numbers {
+        1 => vec!["expected".to_owned()],
+        many => (0..many).map(|class| format!("expected:{class}")).collect(),
+    };
+    let mut text = format!("{},{}\n", columns.join(","), heads.join(","));
     for (number, (row, answer)) in rows["rows"].as_array().unwrap().iter().zip(answers).enumerate()
     {
         for column in &columns {
@@ -41,7 +46,9 @@ fn expected(case: &Json, change: impl Fn(usize, &str) -> Option<String>) -> Stri
             };
             let _ = write!(text, "{},", change(number, &cell).unwrap_or(cell));
         }
-        let _ = writeln!(text, "{}", answer[0]);
+        let answer: Vec<String> =
+            answer.as_array().unwrap().iter().map(|it| it.to_string().replace('"', "")).collect();
+        let _ = writeln!(text, "{}", answer.join(","));
     }
     text
 }
@@ -73,7 +80,7 @@ impl Import {
     }
 }
 
-const CASES: [&str; 7] = [
+const CASES: [&str; 17] = [
     "lgb_missing.case.json",
     "lgb_categories.case.json",
     "xgb_binary.case.json",
@@ -81,6 +88,17 @@ const CASES: [&str; 7] = [
     "sk_forest.case.json",
     "sk_pipe_logistic.case.json",
     "coefficients_logistic.case.json",
+    // Many classes and scores.
+    "lgb_multiclass.case.json",
+    "lgb_multiclassova.case.json",
+    "xgb_multiclass.case.json",
+    "sk_forest_classes.case.json",
+    "sk_logistic_classes.case.json",
+    "lgb_regression.case.json",
+    "lgb_poisson.case.json",
+    "xgb_regression.case.json",
+    "sk_forest_regression.case.json",
+    "sk_linear.case.json",
 ];
 
 #[test]
@@ -171,7 +189,7 @@ fn the_example_of_the_documentation_is_a_model_that_answers_as_its_formula() {
     let example = blocks.into_iter().find(|block| block.contains("serin.model/v1")).unwrap();
     let artifact = Artifact::from_bytes(example.as_bytes()).unwrap();
     let card = artifact.card();
-    assert_eq!((card.kind, card.threshold), ("coefficients", 0.35));
+    assert_eq!((card.kind, card.output.threshold()), ("coefficients", Some(0.35)));
     let model = artifact.model();
     let rows = [
         (
@@ -194,22 +212,77 @@ fn the_example_of_the_documentation_is_a_model_that_answers_as_its_formula() {
     let options = Import::of(&json("coefficients_logistic.case.json")).options;
     let imported = |threshold| {
         let options = ImportOptions { threshold, ..options.clone() };
-        import(example.as_bytes().to_vec(), None, None, options).unwrap().card().threshold
+        import(example.as_bytes().to_vec(), None, None, options).unwrap().card().output.threshold()
     };
-    assert_eq!((imported(None), imported(Some(0.6))), (0.35, 0.6));
+    assert_eq!((imported(None), imported(Some(0.6))), (Some(0.35), Some(0.6)));
     let wrong = example.replace("0.911199", "0.9");
     let message = Artifact::from_bytes(wrong.as_bytes()).unwrap_err().to_string();
     assert!(message.starts_with("probes[0]: the model answers 0.91119"), "{message}");
 }
 
 #[test]
-fn many_classes_scores_and_other_files_are_refused_with_what_they_are() {
+fn classes_have_the_names_of_the_file_of_the_columns_or_numbers() {
+    let classes = |artifact: &Artifact| artifact.model().output().classes().to_vec();
+    let case = json("lgb_multiclass.case.json");
+    let import = Import::of(&case);
+    // LightGBM's file has no names.
+    let raw = Artifact::from_bytes(&import.file).unwrap();
+    assert_eq!(classes(&raw), ["0", "1", "2"]);
+    let named = |names: [&str; 3]| {
+        let mut csv = expected(&case, |_, _| None);
+        for (number, name) in names.iter().enumerate() {
+            csv = csv.replacen(&format!("expected:{number}"), &format!("expected:{name}"), 1);
+        }
+        import.compared(&csv)
+    };
+    let artifact = named(["none", "some", "all"]).unwrap();
+    assert_eq!(classes(&artifact), ["none", "some", "all"]);
+    let read = Artifact::from_bytes(artifact.to_bytes()).unwrap();
+    assert_eq!(classes(&read), ["none", "some", "all"]);
+    assert_eq!(serde_json::to_value(read.card()).unwrap()["classes"][1], "some");
+    let message = named(["a", "b", ""]).unwrap_err().to_string();
+    assert!(message.contains("classes: \"\" is empty, repeated"), "{message}");
+    let csv = expected(&case, |_, _| None).replacen("expected:2", "other", 1);
+    let message = import.compared(&csv).unwrap_err().to_string();
+    assert!(message.contains("it has `expected:0`, `expected:1`"), "{message}");
+    // scikit-learn's file has them, in the order of its numbers.
+    let case = json("sk_logistic_classes.case.json");
+    let import = Import::of(&case);
+    let csv = expected(&case, |_, _| None);
+    let [first, second] = ["expected:0", "expected:1"];
+    let swapped = csv.replacen(first, "expected:x", 1).replacen(second, first, 1);
+    let swapped = swapped.replacen("expected:x", second, 1);
+    let message = import.compared(&swapped).unwrap_err().to_string();
+    assert!(message.contains("for class `"), "{message}");
+    assert!(message.contains("name the classes in another order"), "{message}");
+    let message = import.compared(&csv.replacen(first, "expected:x", 1)).unwrap_err().to_string();
+    assert!(message.contains("needs the columns `expected:0`, `expected:1`"), "{message}");
+}
+
+#[test]
+fn the_tolerance_of_a_score_is_a_share_of_it() {
+    let case = json("lgb_regression.case.json");
+    let import = Import::of(&case);
+    let times = |factor: f64| {
+        let mut case = case.clone();
+        for answer in case["answers"].as_array_mut().unwrap() {
+            answer[0] = Json::from(answer[0].as_f64().unwrap() * factor);
+        }
+        import.compared(&expected(&case, |_, _| None))
+    };
+    let artifact = times(1.0 + 0.9e-5).unwrap();
+    assert_eq!(artifact.model().output(), &crate::model::OutputKind::Score);
+    let message = times(1.0 + 1.1e-5).unwrap_err().to_string();
+    assert!(message.contains("Most rows differ"), "{message}");
+    let target = Target { column: "spend".to_owned(), positive: "1".to_owned() };
+    let options = ImportOptions { target: Some(target), ..import.options };
+    let message = super::import(import.file, None, None, options).unwrap_err().to_string();
+    assert!(message.starts_with("positive: the model answers a score"), "{message}");
+}
+
+#[test]
+fn other_files_are_refused_with_what_they_are() {
     let refusal = |file: &[u8]| Artifact::from_bytes(file).unwrap_err().to_string();
-    let golden = |name: &str| fs::read(golden(name)).unwrap();
-    let classes = refusal(&golden("lgb_multiclass.txt"));
-    assert!(classes.starts_with("answer: probabilities of 3 classes"), "{classes}");
-    let score = refusal(&golden("lgb_regression.txt"));
-    assert!(score.starts_with("answer: a score, not a probability"), "{score}");
     for pickled in [&b"\x80\x04\x95\x1c\x00\x00"[..], b"BZh91AY&SY"] {
         assert!(refusal(pickled).starts_with("magic: not a model file"), "{}", refusal(pickled));
         let options = Import::of(&json(CASES[0])).options;

@@ -31,6 +31,7 @@ use crate::model::schema::Schema;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::features::Value;
 use crate::model::schema::row::Row;
+use crate::text::lists::is_one_line;
 
 /// The format of a model file that another library wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +106,7 @@ impl fmt::Display for Format {
 #[derive(Clone, Debug)]
 pub struct ImportedModel {
     schema: Schema,
-    threshold: f64,
+    output: OutputKind,
     inputs: Vec<Input>,
     parsed: Parsed,
 }
@@ -129,6 +130,12 @@ enum Values {
     Numbers(Vec<(f64, f64)>),
 }
 
+/// The most classes: the samples of each take 8 kB in each worker, and its comparison 100 kB.
+pub const MAX_CLASSES: usize = 100;
+
+/// The longest name of a class.
+const MAX_CLASS_NAME_BYTES: usize = 64;
+
 /// Numbers of a row on the stack up to this many.
 const INLINE_NUMBERS: usize = 64;
 
@@ -138,18 +145,28 @@ const MAX_INLINE_SPLITS: usize = 4000;
 impl ImportedModel {
     /// The model, with the names of its inputs in the order of the file.
     ///
+    /// `threshold` is for two classes. `classes` names more than two, where the file does not; without both, they are
+    /// numbered from 0.
+    ///
     /// # Errors
     ///
-    /// [`ImportError`], if the model's answer is not a probability, or its inputs are not a schema.
-    pub fn new(parsed: Parsed, names: &[String], threshold: f64) -> Result<Self, ImportError> {
-        match parsed.answer {
-            Answer::Probability => {}
-            Answer::Classes(classes) => return Err(ImportError::Classes { classes }),
-            Answer::Score => return Err(ImportError::Score { objective: parsed.objective }),
-        }
+    /// [`ImportError`], if the classes cannot be told apart, or the inputs are not a schema.
+    pub fn new(
+        parsed: Parsed,
+        names: &[String],
+        threshold: f64,
+        classes: &[String],
+    ) -> Result<Self, ImportError> {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(ImportError::Threshold { value: threshold });
         }
+        let output = match parsed.answer {
+            Answer::Probability => OutputKind::Probability { threshold },
+            Answer::Classes(count) => {
+                OutputKind::Probabilities { classes: class_names(count, &parsed.classes, classes)? }
+            }
+            Answer::Score => OutputKind::Score,
+        };
         if names.len() != parsed.features.len() {
             let (found, expected) = (names.len(), parsed.features.len());
             return Err(ImportError::Names { found, expected });
@@ -162,7 +179,7 @@ impl ImportedModel {
             features.extend(kind.map(|kind| Feature { name: name.clone(), kind }));
             inputs.push(Input { place, values: Values::of(&spec.kind) });
         }
-        Ok(Self { schema: Schema::new(features)?, threshold, inputs, parsed })
+        Ok(Self { schema: Schema::new(features)?, output, inputs, parsed })
     }
 
     /// The same model with these markers of missing values.
@@ -234,6 +251,32 @@ impl Values {
     }
 }
 
+/// The names of the classes: those of the file, else the given ones, else numbers from 0.
+fn class_names(
+    count: usize,
+    in_file: &[String],
+    given: &[String],
+) -> Result<Vec<String>, ImportError> {
+    if count > MAX_CLASSES {
+        return Err(ImportError::Classes { count });
+    }
+    let names = match (in_file, given) {
+        ([], []) => (0..count).map(|number| number.to_string()).collect(),
+        ([], given) => given.to_vec(),
+        (in_file, _) => in_file.to_vec(),
+    };
+    if names.len() != count {
+        return Err(ImportError::ClassNames { found: names.len(), expected: count });
+    }
+    for (place, name) in names.iter().enumerate() {
+        let is_bad = name.is_empty() || name.len() > MAX_CLASS_NAME_BYTES || !is_one_line(name);
+        if is_bad || names[..place].contains(name) {
+            return Err(ImportError::ClassName { name: name.clone() });
+        }
+    }
+    Ok(names)
+}
+
 /// About how many splits a row passes: a tree of `n` nodes is taken to be twice as deep as a balanced one.
 fn splits_per_row(parsed: &Parsed) -> usize {
     match &parsed.scorer {
@@ -250,17 +293,26 @@ impl Model for ImportedModel {
         &self.schema
     }
 
-    fn output(&self) -> OutputKind {
-        OutputKind::Probability { threshold: self.threshold }
+    fn output(&self) -> &OutputKind {
+        &self.output
     }
 
     fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
-        let mut answer = [f64::NAN];
         let mut scratch = Vec::with_capacity(self.parsed.room());
-        let outcome = self.parsed.predict(&self.numbers(row)?, &mut scratch, &mut answer);
-        match outcome {
-            Ok(()) => Ok(Output::of(answer[0])),
-            Err(cause) => Err(PredictError::ForeignRow { problem: cause.to_string() }),
+        let numbers = self.numbers(row)?;
+        let mut answer = |out: &mut [f64]| {
+            let outcome = self.parsed.predict(&numbers, &mut scratch, out);
+            outcome.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })
+        };
+        match self.parsed.answer.numbers() {
+            1 => {
+                let mut out = [f64::NAN];
+                answer(&mut out).map(|()| Output::of(out[0]))
+            }
+            many => {
+                let mut out = vec![f64::NAN; many];
+                answer(&mut out).map(|()| Output::of_many(out))
+            }
         }
     }
 
@@ -278,19 +330,30 @@ pub enum ImportError {
     /// It cannot be read.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It answers with a probability for each of many classes.
-    #[error("answer: probabilities of {classes} classes; serin serves models of two classes")]
+    /// It has more classes than serin compares.
+    #[error(
+        "classes: {count}, the maximum is {MAX_CLASSES}, because each class is compared on its own; \
+         group rare classes and train again"
+    )]
     Classes {
         /// How many.
-        classes: usize,
+        count: usize,
     },
-    /// It answers with a number that is not a probability.
+    /// The number of class names differs from that of the classes.
+    #[error("classes: {found} names for the {expected} classes of the file")]
+    ClassNames {
+        /// How many names.
+        found: usize,
+        /// How many classes.
+        expected: usize,
+    },
+    /// A class cannot be named so.
     #[error(
-        "answer: a score, not a probability (objective {objective}); serin serves classifiers of two classes"
+        "classes: {name:?} is empty, repeated, or longer than {MAX_CLASS_NAME_BYTES} bytes of one line; rename the class"
     )]
-    Score {
-        /// The objective in the words of the file.
-        objective: String,
+    ClassName {
+        /// The name.
+        name: String,
     },
     /// The threshold is not a probability.
     #[error("threshold: {value}; use a probability from 0 to 1")]

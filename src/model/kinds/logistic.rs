@@ -31,7 +31,7 @@ use crate::text::lists::quoted;
 #[derive(Clone, Debug)]
 pub struct LogisticRegression {
     schema: Schema,
-    threshold: f64,
+    output: OutputKind,
     /// The intercept minus what standardization subtracts.
     offset: f64,
     /// One per feature, in schema order.
@@ -91,7 +91,8 @@ impl LogisticRegression {
             });
         }
         let offset = offset.clamp(-MAX_ADDEND, MAX_ADDEND);
-        Ok(Self { schema, threshold, offset, terms })
+        let output = OutputKind::Probability { threshold };
+        Ok(Self { schema, output, offset, terms })
     }
 
     /// The sum `z`, the log-odds of the positive class.
@@ -140,8 +141,8 @@ impl Model for LogisticRegression {
         &self.schema
     }
 
-    fn output(&self) -> OutputKind {
-        OutputKind::Probability { threshold: self.threshold }
+    fn output(&self) -> &OutputKind {
+        &self.output
     }
 
     fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {

@@ -267,6 +267,14 @@ impl Control {
             stable: live.stable.version.name.clone(),
             cause,
         })?;
+        if !stable.output().is_same_as(canary.output()) {
+            return Err(CommandError::Output {
+                path: model_path.to_owned(),
+                stable: live.stable.version.name.clone(),
+                canary_output: canary.output().clone(),
+                stable_output: stable.output().clone(),
+            });
+        }
         candidate
             .loaded
             .inference

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::registry::RegistryError;
 use crate::canary::Refusal;
+use crate::model::OutputKind;
 use crate::model::SchemaDifference;
 use crate::service::serving::inference::InferenceError;
 use crate::store::StoreError;
@@ -24,6 +25,21 @@ pub enum CommandError {
         stable: String,
         /// The difference.
         cause: SchemaDifference,
+    },
+    /// Its output differs from stable's.
+    #[error(
+        "{path:?} cannot be a canary of {stable}: it answers {canary_output}, and stable {stable_output}, so their \
+         answers cannot be compared; deploy a model with the same output"
+    )]
+    Output {
+        /// The file.
+        path: String,
+        /// The stable version.
+        stable: String,
+        /// What the file answers.
+        canary_output: OutputKind,
+        /// What stable answers.
+        stable_output: OutputKind,
     },
     /// It fails its warm-up.
     #[error("{path:?} fails its warm-up ({cause}); it was not deployed")]

@@ -262,6 +262,7 @@ fn assemble(
             .filter(|canary| {
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 stable.schema().same_features(canary.schema()).is_ok()
+                    && stable.output().is_same_as(canary.output())
             })
             .map(|loaded| {
                 let (keys, breaker) =

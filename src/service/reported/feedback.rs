@@ -167,6 +167,9 @@ impl Feedback {
         let second = u64::try_from(now.as_second()).unwrap_or(0);
         let (track, attribution) = (prediction.track, prediction.attribution);
         let (number, score) = (0, 0.0);
+        // Labels count for two classes.
+        let is_binary = prediction.answered_by().inference.model().output().threshold().is_some();
+        let attribution = if is_binary { attribution } else { Attribution::Excluded };
         let first =
             PredictionId { rollout, step, weight, track, attribution, second, number, score };
         Some(Ids { key: self.key.as_ref()?, first, outputs: &prediction.outputs })

@@ -33,10 +33,10 @@ impl Fault {
     }
 
     /// The outputs with their scores shifted.
-    pub fn shifted(&self, kind: OutputKind, mut outputs: Outputs) -> Outputs {
+    pub fn shifted(&self, kind: &OutputKind, mut outputs: Outputs) -> Outputs {
         if self.score_shift != 0.0 {
             for output in &mut outputs {
-                *output = kind.shifted(*output, self.score_shift);
+                *output = kind.shifted(output.clone(), self.score_shift);
             }
         }
         outputs
@@ -87,7 +87,7 @@ mod tests {
     fn shifted(fault: Fault, given: &[f64]) -> Vec<f64> {
         let outputs = given.iter().copied().map(Output::of).collect();
         let kind = OutputKind::Probability { threshold: 0.5 };
-        scores(&fault.shifted(kind, outputs)).to_vec()
+        scores(&kind, &fault.shifted(&kind, outputs)).to_vec()
     }
 
     #[test]

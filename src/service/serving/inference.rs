@@ -32,15 +32,19 @@ use crate::model::Execution;
 use crate::model::Features;
 use crate::model::Model;
 use crate::model::Output;
+use crate::model::OutputKind;
 use crate::model::Row;
 use crate::model::Value;
 
 /// One output for each row. A single one costs no allocation.
 pub type Outputs = SmallVec<[Output; 1]>;
 
-/// The scores that the canary compares, one for each row.
-pub(crate) fn scores(outputs: &[Output]) -> SmallVec<[f64; 1]> {
-    outputs.iter().map(|output| output.score()).collect()
+/// The scores that the canary compares, one for each row; none for outputs that are not one probability.
+pub(crate) fn scores(kind: &OutputKind, outputs: &[Output]) -> SmallVec<[f64; 1]> {
+    match kind {
+        OutputKind::Probability { .. } => outputs.iter().map(Output::score).collect(),
+        OutputKind::Probabilities { .. } | OutputKind::Score => SmallVec::new(),
+    }
 }
 
 /// Why a model gave no output.
@@ -160,10 +164,11 @@ fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Outputs, InferenceErro
         }
         Ok(Ok(outputs)) => {
             let kind = model.output();
-            match outputs.iter().find(|output| !kind.allows(**output)) {
-                Some(other) => {
-                    error(Failure::NotAProbability, format!("the answer was {}", other.score()))
-                }
+            match outputs.iter().find(|output| !kind.allows(output)) {
+                Some(other) => error(
+                    Failure::NotAProbability,
+                    format!("the answer was {:?}, not {kind}", other.numbers()),
+                ),
                 None => Ok(outputs),
             }
         }
@@ -311,7 +316,6 @@ mod tests {
     use std::sync::Barrier;
 
     use super::*;
-    use crate::model::OutputKind;
     use crate::model::PredictError;
     use crate::model::Schema;
     use crate::model::schema::Feature;
@@ -328,8 +332,8 @@ mod tests {
             &self.schema
         }
 
-        fn output(&self) -> OutputKind {
-            OutputKind::Probability { threshold: 0.5 }
+        fn output(&self) -> &OutputKind {
+            &OutputKind::Probability { threshold: 0.5 }
         }
 
         fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {

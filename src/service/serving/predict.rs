@@ -26,6 +26,7 @@ use crate::canary::observed::samples::Failure;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Features;
 use crate::model::Output;
+use crate::model::OutputKind;
 use crate::model::Row;
 use crate::model::RowError;
 use crate::service::clock::Clock;
@@ -317,9 +318,19 @@ impl<'a> InFlight<'a> {
         }
     }
 
+    /// What the version of a track answers.
+    fn kind(&self, track: Track) -> &OutputKind {
+        match (track, &self.live.canary) {
+            (Track::Canary, Some(canary_slot)) => canary_slot.loaded.inference.model().output(),
+            (Track::Canary, None) | (Track::Stable, _) => {
+                self.live.stable.inference.model().output()
+            }
+        }
+    }
+
     /// Counts an answer, and in its segments. Scores count by segment only if a policy judges them.
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
-        let scores = scores(outputs);
+        let scores = scores(self.kind(track), outputs);
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
         recorder.record(track, key_use, latency_seconds, &scores);
         if self.segments.is_empty() {

@@ -204,7 +204,7 @@ impl<'m> Measured<'m> {
             path: scored.path,
             kind: card.kind,
             digest: card.digest.to_string(),
-            threshold: card.threshold,
+            threshold: scored.threshold,
             mean_score: scored.scores.iter().copied().collect::<Moments>().mean(),
             quality,
         }
@@ -223,7 +223,7 @@ impl Both<'_, '_> {
         let all: Vec<usize> = (0..scored.scores.len()).collect();
         let (rows, outcomes) = self.labeled(&all);
         let scores: Vec<f64> = rows.iter().map(|row| scored.scores[*row]).collect();
-        let report = report(&outcomes, &scores, scored.model.card().threshold)
+        let report = report(&outcomes, &scores, scored.threshold)
             .context("the rows do not contain both classes")?;
         let parts: Moments = miscalibration_parts(&scores, &outcomes).into_iter().collect();
         Ok(Quality { report, miscalibration: parts.mean().unwrap_or_default() })

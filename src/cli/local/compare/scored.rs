@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::bail;
+
 use crate::cli::local::reading::ReadingArgs;
 use crate::model::Artifact;
 use crate::model::Features;
@@ -21,13 +23,15 @@ pub(in crate::cli::local) struct Scored<'m> {
     pub(in crate::cli::local) scores: Vec<f64>,
     /// Its label for each row.
     pub(in crate::cli::local) labels: Vec<u8>,
+    /// The label is 1 at and above this probability.
+    pub(in crate::cli::local) threshold: f64,
 }
 
 impl<'m> Scored<'m> {
     /// Reads the model's features by name, whatever else the file contains, and asks the model about every row.
     ///
     /// # Errors
-    /// When the file does not have the features.
+    /// When the file does not have the features, or the model is not one of two classes.
     pub(in crate::cli::local) fn new(
         path: &'m Path,
         model: &'m Artifact,
@@ -36,18 +40,24 @@ impl<'m> Scored<'m> {
     ) -> anyhow::Result<Self> {
         let predictor = model.model();
         let schema = predictor.schema();
+        let Some(threshold) = predictor.output().threshold() else {
+            bail!(
+                "{} answers {}; rows are compared for models of two classes",
+                path.display(),
+                predictor.output()
+            );
+        };
         let options = reading.applied(DatasetOptions::of_schema(schema, String::new()));
         let columns = for_model::columns(data, &options)?;
         let rows = columns.first().map_or(0, Column::rows);
         let (mut scores, mut labels) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-        let kind = predictor.output();
         for row in 0..rows {
             let values = columns.iter().map(|column| column.value(row)).collect();
             let output = predictor.predict(&schema.row(Features::Ordered(values))?)?;
             scores.push(output.score());
-            labels.push(kind.label(output));
+            labels.push(u8::from(output.score() >= threshold));
         }
-        Ok(Self { path, model, columns, scores, labels })
+        Ok(Self { path, model, columns, scores, labels, threshold })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
+use crate::model::OutputKind;
 use crate::model::Schema;
 use crate::model::artifact::card::Target;
 use crate::model::artifact::comparison::have_same_holdout;
@@ -54,7 +55,7 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
 type Fact = fn(&Card) -> Option<String>;
 
 fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
-    let facts: [(&str, Fact); 16] = [
+    let facts: [(&str, Fact); 17] = [
         ("kind", |card| Some(card.kind.to_owned())),
         ("digest", |card| Some(card.digest.to_string().chars().take(DIGEST_DIGITS).collect())),
         ("data", |card| Some(show::plain(&card.trained()?.training.source).into_owned())),
@@ -69,7 +70,14 @@ fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
         ("features", |card| Some(card.features.features().len().to_string())),
         ("coefficients", |card| Some(card.trained()?.coefficients.len().to_string())),
         ("l2", |card| Some(card.trained()?.training.l2.to_string())),
-        ("threshold", |card| Some(card.threshold.to_string())),
+        ("answers", |card| {
+            Some(match &card.output {
+                OutputKind::Probability { .. } => "a probability".to_owned(),
+                OutputKind::Probabilities { classes } => format!("{} classes", classes.len()),
+                OutputKind::Score => "a score".to_owned(),
+            })
+        }),
+        ("threshold", |card| Some(card.output.threshold()?.to_string())),
         ("AUC", |card| Some(format!("{:.4}", card.trained()?.holdout.auc))),
         ("log-loss", |card| Some(format!("{:.4}", card.trained()?.holdout.log_loss))),
         ("Brier", |card| Some(format!("{:.4}", card.trained()?.holdout.brier))),
@@ -106,6 +114,14 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
     if differences.is_empty() && schemas[0].same_features(schemas[1]).is_err() {
         differences.push("The features are the same in another order.".to_owned());
     }
+    let [ours, theirs] = cards.map(|card| &card.output);
+    let is_comparable = ours.is_same_as(theirs);
+    if !is_comparable {
+        differences.push(format!(
+            "{} answers {ours} and {} {theirs}: their answers cannot be compared.",
+            names[0], names[1]
+        ));
+    }
     if differences.is_empty() {
         differences.push("Both take the same features with the same levels.".to_owned());
     }
@@ -122,6 +138,9 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
             "They predict different targets and cannot be compared: {} predicts {ours}, {} predicts {theirs}.",
             names[0], names[1]
         ));
+        return differences;
+    }
+    if !is_comparable {
         return differences;
     }
     differences.push(match cards.map(Card::trained) {

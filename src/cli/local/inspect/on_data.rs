@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::cli::local::compare::scored;
@@ -71,7 +72,11 @@ fn quality(
     data: &Path,
     reading: &ReadingArgs,
 ) -> anyhow::Result<HoldoutReport> {
-    let target = model.card().target().context(
+    let card = model.card();
+    let Some(threshold) = card.output.threshold() else {
+        bail!("the model answers {}; --data measures models of two classes", card.output);
+    };
+    let target = card.target().context(
         "the model does not say what it predicts; import it again with --target and --positive",
     )?;
     let positive = Some(target.positive.as_str());
@@ -80,6 +85,5 @@ fn quality(
     let rows = outcomes.of_rows.iter().zip(&scored.scores);
     let (outcomes, scores): (Vec<bool>, Vec<f64>) =
         rows.filter_map(|(outcome, score)| Some(((*outcome)?, *score))).unzip();
-    report(&outcomes, &scores, model.card().threshold)
-        .context("the rows do not contain both classes")
+    report(&outcomes, &scores, threshold).context("the rows do not contain both classes")
 }

@@ -102,11 +102,18 @@ impl Serving {
                 return;
             }
         };
+        let [stable_kind, canary_kind] =
+            [&live.stable, &canary_slot.loaded].map(|loaded| loaded.inference.model().output());
+        let (Some(stable_threshold), Some(canary_threshold)) =
+            (stable_kind.threshold(), canary_kind.threshold())
+        else {
+            return live.recorder.drop_pair();
+        };
         let pair = Pair {
-            stable: &scores(&stable),
-            canary: &scores(&canary),
-            stable_threshold: live.stable.inference.model().output().threshold(),
-            canary_threshold: canary_slot.loaded.inference.model().output().threshold(),
+            stable: &scores(stable_kind, &stable),
+            canary: &scores(canary_kind, &canary),
+            stable_threshold,
+            canary_threshold,
             stable_seconds,
             canary_seconds: per_row(latency, rows),
         };
