@@ -34,6 +34,7 @@
 //! use serin::canary::rollout::next_action::Action;
 //! use serin::canary::rollout::next_action::Observation;
 //! use serin::canary::rollout::next_action::next_action;
+//! use serin::canary::rollout::state::FeatureChange;
 //! use serin::canary::traffic::weight::Weight;
 //!
 //! let version = |name: &str| Version { name: name.into(), file: name.into(), digest: name.into() };
@@ -47,6 +48,7 @@
 //!     salt: 7,
 //!     reason: None,
 //!     override_quarantine: false,
+//!     features: FeatureChange::default(),
 //! };
 //! let mut monitors = Monitors::new(&policy.judge, &Default::default());
 //! let (mut earlier, mut samples) = (Samples::default(), Samples::default());

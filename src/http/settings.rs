@@ -39,6 +39,7 @@ pub struct Settings {
 pub enum UnknownFields {
     /// It is refused: the name may be misspelled.
     #[default]
+    #[serde(alias = "reject")]
     Refuse,
     /// It is answered as if the field were not there.
     Ignore,

@@ -39,7 +39,7 @@ pub use schema::Features;
 pub use schema::Row;
 pub use schema::RowError;
 pub use schema::Schema;
-pub use schema::SchemaDifference;
+pub use schema::SchemaConflict;
 pub use schema::Value;
 pub use training::TrainingError;
 pub use training::TrainingOptions;

@@ -1,8 +1,7 @@
 //! Features of a model: names, order and kinds.
 //!
-//! Training learns the schema, the artifact stores it, and it is the only way to a [`Row`]. Two versions
-//! of a model can replace each other if they have the [same features](Schema::same_features). Means and
-//! levels may differ, since each model was trained on its own data.
+//! Training learns the schema, the artifact stores it, and it is the only way to a [`Row`]. Two versions of a
+//! model may take other features in another order: a [`Joint`] schema reads requests for both.
 //!
 //! ```
 //! use serin::model::schema::{Feature, FeatureKind, Features, Schema};
@@ -26,6 +25,7 @@
 
 pub(crate) mod error;
 pub(crate) mod features;
+pub(crate) mod joint;
 pub(crate) mod missing;
 pub(crate) mod row;
 
@@ -35,10 +35,11 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde::Serializer;
 
-pub use self::error::SchemaDifference;
+pub use self::error::SchemaConflict;
 pub use self::error::SchemaError;
 pub use self::features::Features;
 pub use self::features::Value;
+pub use self::joint::Joint;
 pub use self::missing::Missing;
 pub use self::row::Row;
 pub use self::row::RowError;
@@ -161,36 +162,27 @@ impl Schema {
         self.features.iter().map(|feature| feature.kind.width()).sum()
     }
 
-    /// Whether `other` takes the same features: names, order and kinds, but not levels, means or markers of missing
-    /// values.
-    ///
-    /// # Errors
-    ///
-    /// The first difference, with `self` as the expectation.
-    pub fn same_features(&self, other: &Self) -> Result<(), SchemaDifference> {
-        for (index, (ours, theirs)) in self.features.iter().zip(&other.features).enumerate() {
-            if ours.name != theirs.name {
-                return Err(SchemaDifference::Name {
-                    position: index + 1,
-                    expected: quoted(&ours.name),
-                    found: quoted(&theirs.name),
-                });
-            }
-            if ours.kind.is_numeric() != theirs.kind.is_numeric() {
-                return Err(SchemaDifference::Kind {
-                    name: quoted(&ours.name),
-                    expected: ours.kind.to_string(),
-                    found: theirs.kind.to_string(),
-                });
-            }
-        }
-        let (expected, found) = (self.features.len(), other.features.len());
-        let (feature, problem) = match (self.features.get(found), other.features.get(expected)) {
-            (Some(missing), _) => (missing, "missing"),
-            (None, Some(extra)) => (extra, "unexpected"),
-            (None, None) => return Ok(()),
-        };
-        Err(SchemaDifference::Count { name: quoted(&feature.name), problem, expected, found })
+    /// Whether `other` takes features of the same names in the same order.
+    pub fn has_order_of(&self, other: &Self) -> bool {
+        self.feature_names().eq(other.feature_names())
+    }
+
+    /// The feature of this name.
+    pub fn feature(&self, name: &str) -> Option<&Feature> {
+        self.position(name, 0).map(|position| &self.features[position])
+    }
+
+    /// The features of `self` that `other` does not take, in order.
+    pub fn not_in<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = &'s Feature> {
+        self.features.iter().filter(|feature| other.feature(&feature.name).is_none())
+    }
+
+    /// These features, and then others whose names are not among them.
+    fn followed_by(&self, others: impl Iterator<Item = Feature>) -> Self {
+        let features: Vec<Feature> = self.features.iter().cloned().chain(others).collect();
+        let mut by_name: Vec<usize> = (0..features.len()).collect();
+        by_name.sort_by(|a, b| features[*a].name.cmp(&features[*b].name));
+        Self { features, by_name, missing: self.missing.clone() }
     }
 
     /// The position of a name; `guess` is tried first, since most clients send schema order.
@@ -268,28 +260,5 @@ mod tests {
             let message = Schema::new(features).unwrap_err().to_string();
             assert!(message.contains(expected), "{message} should contain {expected}");
         }
-    }
-
-    #[test]
-    fn the_first_difference_is_named_and_levels_and_means_may_differ() {
-        let ours = Schema::new(vec![numeric("a"), categorical("c", &["x"])]).unwrap();
-        let cases = [
-            (vec![numeric("a")], "feature `c` is missing (1 features, expected 2"),
-            (vec![categorical("c", &["x"]), numeric("a")], "feature 1 is `c`, expected `a`"),
-            (vec![numeric("a"), numeric("c")], "feature `c` is numeric, expected categorical"),
-            (
-                vec![numeric("a"), categorical("c", &["x"]), numeric("d")],
-                "feature `d` is unexpected",
-            ),
-        ];
-        for (features, expected) in cases {
-            let message =
-                ours.same_features(&Schema::new(features).unwrap()).unwrap_err().to_string();
-            assert!(message.contains(expected), "{message} should contain {expected}");
-        }
-        let retrained =
-            Feature { name: "a".into(), kind: FeatureKind::Numeric { mean: 9.0, scale: 9.0 } };
-        let theirs = Schema::new(vec![retrained, categorical("c", &["y", "z"])]).unwrap();
-        assert_eq!(ours.same_features(&theirs), Ok(()));
     }
 }

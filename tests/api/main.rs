@@ -50,6 +50,8 @@ mod shadow;
 
 mod imported;
 
+mod versions;
+
 mod load;
 
 mod bad_predictions;

@@ -68,7 +68,7 @@ pub enum SamplesEffect {
 pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, Refusal> {
     match event {
         Event::Initialized { .. } => Err(Refusal::AlreadyInitialized),
-        Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine } => {
+        Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine, features } => {
             if let Some(rollout) = &state.rollout {
                 let canary = rollout.canary.name.clone();
                 return Err(Refusal::CanaryActive { canary, rollout: rollout.id });
@@ -84,6 +84,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             };
             let mut next = State { post_promotion: None, ..state.clone() };
             next.rollouts += 1;
+            next.clients.meet(features);
             next.quarantine.remove(&canary.digest);
             if *override_quarantine && reason.is_some() {
                 next.last.iter_mut().for_each(|last| last.cool_down_until = None);
@@ -102,6 +103,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 deadline_at,
                 concerns: BTreeSet::new(),
                 injection: Injection::default(),
+                features: features.clone(),
             });
             changed(next, SamplesEffect::StartAnew)
         }
@@ -209,6 +211,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let mut next = ended(state, running, Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
+            next.clients.replace(&running.features.dropped, &running.features.added);
             next.post_promotion =
                 PostPromotion::of(running, &state.stable, judgement, at).map(Box::new);
             changed(next, SamplesEffect::StartAnew)

@@ -81,6 +81,7 @@ fn event(text: &str) -> Event {
             salt: 7,
             reason,
             override_quarantine: has("override"),
+            features: FeatureChange::default(),
         },
         "traffic" => {
             let weight = Weight::from_percent(number("weight", 10) as f64).unwrap();

@@ -44,6 +44,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 salt: u128::from(basis_points),
                 reason,
                 override_quarantine: flag,
+                features: FeatureChange::default(),
             },
             1 => Event::TrafficSet {
                 rollout,

@@ -8,6 +8,7 @@ use crate::canary::policy::Policy;
 use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::health::HealthPolicy;
 use crate::canary::rollout::cause::Cause;
+use crate::canary::rollout::state::FeatureChange;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::Moments;
 
@@ -26,6 +27,7 @@ fn deployed(name: &str) -> Event {
         salt: 7,
         reason: None,
         override_quarantine: false,
+        features: FeatureChange::default(),
     }
 }
 
@@ -135,6 +137,7 @@ fn an_override_lifts_the_quarantine_it_overrides() {
         salt: 9,
         reason: Some("fixed".into()),
         override_quarantine: true,
+        features: FeatureChange::default(),
     });
     assert!(after(&events).quarantine.is_empty());
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::cause::Cause;
+use super::state::FeatureChange;
 use super::state::Slowdown;
 use super::state::Version;
 use crate::canary::judge::judgement::Judgement;
@@ -38,6 +39,9 @@ pub enum Event {
         reason: Option<String>,
         /// Whether a quarantine was overridden. An override needs a reason.
         override_quarantine: bool,
+        /// The features in which it differs from stable.
+        #[serde(default, skip_serializing_if = "FeatureChange::is_none")]
+        features: FeatureChange,
     },
     /// A person changed the canary's share of traffic.
     TrafficSet {

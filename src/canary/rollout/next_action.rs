@@ -14,7 +14,7 @@
 //! A step is complete when its bake time is over, each track has enough samples *of this step*, no
 //! metric that acts has failed (and, before a promotion, some samples of this step were judged), and a person has
 //! approved it where the plan requires that. A promotion also needs approval if no answer was compared with stable's
-//! or with a label. A shadow with a limit also ends at the limit. Otherwise missing data never passes or fails a step:
+//! or with a label, or if clients send values by position that would mean something else. A shadow with a limit also ends at the limit. Otherwise missing data never passes or fails a step:
 //! it waits until the deadline. [`next_action`] only decides.
 
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub struct Observation {
     pub canary_repeated: u64,
     /// The same of stable's.
     pub stable_repeated: u64,
+    /// Whether requests have values by position, which mean something else once the canary is stable.
+    pub positions_change: bool,
 }
 
 /// The next action of a rollout by plan, given the judgement of its current step.
@@ -122,8 +124,9 @@ pub fn next_action(
     if !missing.is_empty() {
         return Action::Wait(missing);
     }
-    let needs_a_person =
-        rollout.plan_needs_approval() || (must_pass && lacks_compared_answers(rollout, judgement));
+    let needs_a_person = rollout.plan_needs_approval()
+        || (must_pass && lacks_compared_answers(rollout, judgement))
+        || (following.is_none() && observed.positions_change);
     if needs_a_person && !rollout.approved {
         return Action::AwaitApproval;
     }

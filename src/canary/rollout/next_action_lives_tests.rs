@@ -13,6 +13,7 @@ use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::canary::rollout::journal::Entry;
 use crate::canary::rollout::journal::replay;
 use crate::canary::rollout::post_promotion::PostPromotionAction;
+use crate::canary::rollout::state::FeatureChange;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::PostPromotion;
 
@@ -264,7 +265,15 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                 };
                 policy.post_promotion = post_promotion(second);
                 let reason = override_quarantine.then(|| "mended".to_owned());
-                Some(Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine })
+                let features = FeatureChange::default();
+                Some(Event::CanaryDeployed {
+                    canary,
+                    policy,
+                    salt,
+                    reason,
+                    override_quarantine,
+                    features,
+                })
             }
         };
         let Some(event) = event else { continue };

@@ -18,6 +18,7 @@ use crate::canary::policy::plan::Triggers;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
 use crate::canary::rollout::event::Event;
+use crate::canary::rollout::state::FeatureChange;
 use crate::canary::rollout::state::State;
 use crate::canary::rollout::state::Version;
 
@@ -59,6 +60,7 @@ fn deployed(name: &str, plan: &Plan) -> Event {
         salt: 7,
         reason: None,
         override_quarantine: false,
+        features: FeatureChange::default(),
     }
 }
 
@@ -482,4 +484,17 @@ fn nothing_is_promoted_on_evidence_that_stopped_growing() {
     let judgement = judged(&first, Verdict::Promote, 5000);
     let seen = Observation { canary_repeated: 5000, ..Observation::default() };
     assert_eq!(word(next_action(&first, &judgement, &seen, at(300))), "advance");
+}
+
+#[test]
+fn a_promotion_that_gives_positions_another_meaning_waits_for_a_person_or_for_names() {
+    let mut rollout = running(&plan());
+    let seen = Observation { positions_change: true, ..Observation::default() };
+    let cases = [(0, false, "advance"), (1, false, "awaitapproval"), (1, true, "promote")];
+    for (position, approved, done) in cases {
+        (rollout.position, rollout.approved) = (position, approved);
+        rollout.policy.weight = rollout.policy.plan.steps[position].weight;
+        let judgement = judged(&rollout, Verdict::Promote, 5000);
+        assert_eq!(word(next_action(&rollout, &judgement, &seen, at(300))), done);
+    }
 }

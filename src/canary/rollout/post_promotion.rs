@@ -172,6 +172,8 @@ impl State {
             cool_down_until,
         });
         (next.stable, next.stable_since) = (promotion.previous.clone(), at);
+        let change = &promotion.rollout.features;
+        next.clients.replace(&change.added, &change.dropped);
         next.post_promotion = None;
         next
     }

@@ -16,6 +16,8 @@ use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::canary::rollout::apply::Transition;
 use crate::canary::rollout::apply::apply;
 use crate::canary::rollout::event::Event;
+use crate::canary::rollout::state::Clients;
+use crate::canary::rollout::state::FeatureChange;
 use crate::canary::traffic::weight::Weight;
 
 fn at(second: i64) -> Timestamp {
@@ -69,15 +71,24 @@ fn after(state: &State, event: &Event, second: i64) -> State {
     }
 }
 
-fn promoted(policy: Policy, canary_brier: f64) -> State {
-    let deployed = Event::CanaryDeployed {
+fn deployed(policy: Policy) -> Event {
+    Event::CanaryDeployed {
         canary: version("v2"),
         policy: Box::new(policy),
         salt: 7,
         reason: None,
         override_quarantine: false,
-    };
-    let state = after(&State::initial(version("v1"), at(0)), &deployed, 0);
+        features: FeatureChange::default(),
+    }
+}
+
+fn promoted(policy: Policy, canary_brier: f64) -> State {
+    let deployed = deployed(policy);
+    promoted_from(&State::initial(version("v1"), at(0)), &deployed, canary_brier)
+}
+
+fn promoted_from(state: &State, deployed: &Event, canary_brier: f64) -> State {
+    let state = after(state, deployed, 0);
     let judgement = Box::new(judged(state.rollout.as_ref().unwrap(), canary_brier));
     let (reason, by) = (Some("urgent".to_owned()), Mode::Manual);
     after(&state, &Event::Promoted { judgement, forced: true, reason, by }, 10)
@@ -86,6 +97,47 @@ fn promoted(policy: Policy, canary_brier: f64) -> State {
 fn next(state: &State, canary_brier: f64, second: i64) -> PostPromotionAction {
     let monitored = state.post_promotion.as_deref().unwrap();
     monitored.next(&judged(&monitored.rollout, canary_brier), true, at(second))
+}
+
+#[test]
+fn clients_of_each_version_that_was_stable_or_canary_are_answered() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let features = FeatureChange { added: names(&["visits"]), dropped: names(&["age"]) };
+    let with_change = Event::CanaryDeployed {
+        canary: version("v2"),
+        policy: Box::new(policy(HarmAction::Revert, "guardrail")),
+        salt: 7,
+        reason: None,
+        override_quarantine: false,
+        features,
+    };
+    let clients = |state: &State| {
+        let Clients { may_send, may_lack } = state.clients.clone();
+        [may_send, may_lack].map(|names| names.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let first = State::initial(version("v1"), at(0));
+    let running = after(&first, &with_change, 0);
+    assert_eq!(clients(&running), ["visits", ""]);
+    let rolled_back = Event::RolledBack {
+        rollout: 1,
+        cause: Cause::Person(None),
+        quarantine: false,
+        judgement: None,
+        by: Mode::Manual,
+    };
+    assert_eq!(clients(&after(&running, &rolled_back, 1)), ["visits", ""]);
+    let promoted = promoted_from(&first, &with_change, 0.0);
+    assert_eq!(clients(&promoted), ["age visits", "visits"]);
+    let (cause, by) = (Cause::Person(None), Mode::Manual);
+    let reverted = Event::Reverted { rollout: 1, cause, judgement: None, by };
+    assert_eq!(clients(&after(&promoted, &reverted, 20)), ["age visits", "age visits"]);
+    // A journal without the field, and a state that was saved without it.
+    let mut written = serde_json::to_value(deployed(Policy::default())).unwrap();
+    assert!(written.as_object_mut().unwrap().remove("features").is_none());
+    let mut saved = serde_json::to_value(&running).unwrap();
+    saved.as_object_mut().unwrap().remove("clients").unwrap();
+    saved["rollout"].as_object_mut().unwrap().remove("features").unwrap();
+    assert_eq!(clients(&serde_json::from_value(saved).unwrap()), ["", ""]);
 }
 
 #[test]

@@ -52,6 +52,49 @@ pub struct State {
     /// The newest promotion while it is monitored. Never together with a rollout.
     #[serde(default)]
     pub post_promotion: Option<Box<PostPromotion>>,
+    /// What clients of earlier versions send and leave out.
+    #[serde(default)]
+    pub clients: Clients,
+}
+
+/// The features in which a canary differs from stable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureChange {
+    /// Those that only the canary takes.
+    pub added: Vec<String>,
+    /// Those that only stable takes.
+    pub dropped: Vec<String>,
+}
+
+impl FeatureChange {
+    /// Whether they differ in none.
+    pub fn is_none(&self) -> bool {
+        self.added.is_empty() && self.dropped.is_empty()
+    }
+}
+
+/// What clients may still send and leave out because versions with other features were deployed before: a promotion, a
+/// rollback or a revert must not turn their requests into errors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clients {
+    /// Features that requests may have, although no version takes them now.
+    pub may_send: BTreeSet<String>,
+    /// Features of stable that requests may lack: it replaced a version without them.
+    pub may_lack: BTreeSet<String>,
+}
+
+impl Clients {
+    /// Takes note of a canary: clients may send its features from now on.
+    pub(super) fn meet(&mut self, change: &FeatureChange) {
+        self.may_send.extend(change.added.iter().cloned());
+    }
+
+    /// Takes note that stable dropped some features and takes others instead.
+    pub(super) fn replace(&mut self, dropped: &[String], added: &[String]) {
+        self.may_send.extend(dropped.iter().cloned());
+        self.may_lack.extend(added.iter().cloned());
+    }
 }
 
 /// An artifact that is deployed again only by override.
@@ -113,6 +156,9 @@ pub struct Rollout {
     /// The fault injected into the canary.
     #[serde(default)]
     pub injection: Injection,
+    /// The features in which the canary differs from stable.
+    #[serde(default, skip_serializing_if = "FeatureChange::is_none")]
+    pub features: FeatureChange,
 }
 
 /// Whether a rollout runs or waits for a person.
@@ -191,6 +237,7 @@ impl State {
             quarantine: BTreeMap::new(),
             rollouts: 0,
             post_promotion: None,
+            clients: Clients::default(),
         }
     }
 

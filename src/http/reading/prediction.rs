@@ -17,7 +17,7 @@ use serde::de::Visitor;
 use super::rows::InstancesSeed;
 use super::segments::RequestSegments;
 use crate::model::Features;
-use crate::model::Schema;
+use crate::model::schema::Joint;
 use crate::model::schema::features::RowSeed;
 
 /// The body of a prediction.
@@ -38,9 +38,9 @@ pub(crate) struct PredictionBody<'a> {
 /// Reads the body of a prediction.
 #[derive(Clone, Copy)]
 pub(crate) struct BodySeed<'s> {
-    /// Unknown fields, and features that this schema does not have, are skipped; `None`: fields are refused here, and
+    /// Unknown fields, and features that are not among these, are skipped; `None`: fields are refused here, and
     /// features when the row is fitted to the model.
-    pub(crate) skip_unknown_to: Option<&'s Schema>,
+    pub(crate) skip_unknown_to: Option<&'s Joint>,
 }
 
 const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id"];
@@ -186,25 +186,29 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 mod tests {
     use super::*;
     use crate::http::reading::body;
+    use crate::model::Schema;
     use crate::model::schema::Feature;
     use crate::model::schema::FeatureKind;
 
-    fn schema() -> Schema {
+    /// The features `a` and `b` of stable, and `c` of the canary.
+    fn joint() -> Joint {
         let numeric = FeatureKind::Numeric { mean: 0.0, scale: 1.0 };
         let of = |name: &str| Feature { name: name.to_owned(), kind: numeric.clone() };
-        Schema::new(vec![of("a"), of("b")]).unwrap()
+        let schema = |names: &[&str]| Schema::new(names.iter().map(|name| of(name)).collect());
+        let (stable, canary) = (schema(&["a", "b"]).unwrap(), schema(&["c", "a"]).unwrap());
+        Joint::new(&stable, Some(&canary), &Default::default(), &Default::default())
     }
 
     fn read<'a>(
         body: &'a [u8],
-        skip_unknown_to: Option<&Schema>,
+        skip_unknown_to: Option<&Joint>,
     ) -> Result<PredictionBody<'a>, String> {
         body::parse_with(BodySeed { skip_unknown_to }, body, "{}").map_err(|it| it.to_string())
     }
 
     #[test]
     fn a_lenient_server_differs_in_unknown_names_alone() {
-        let schema = schema();
+        let joint = joint();
         let row = r#"{"a": 1, "b": 2}"#;
         for body in [
             format!("\u{feff}{{\"features\": {row}, \"key\": \"k\", \"id\": null}}"),
@@ -223,20 +227,31 @@ mod tests {
             "{} {}".to_owned(),
             "{".to_owned(),
         ] {
-            let texts = [None, Some(&schema)].map(|it| format!("{:?}", read(body.as_bytes(), it)));
+            let texts = [None, Some(&joint)].map(|it| format!("{:?}", read(body.as_bytes(), it)));
             assert_eq!(texts[0], texts[1], "{body}");
         }
     }
 
     #[test]
     fn a_lenient_server_skips_unknown_fields_and_features() {
-        let schema = schema();
+        let joint = joint();
         let plain = r#"{"features": {"a": 1, "b": 2}, "instances": [{"b": 2, "a": 1}, {}]}"#;
         let more = r#"{"x": [{}], "features": {"x": {"y": [true]}, "a": 1, "x": 7, "b": 2, "y": false},
             "x": 1, "instances": [{"b": 2, "": [[]], "a": 1}, {"y": null}], "y": "1"}"#;
-        let lenient = read(more.as_bytes(), Some(&schema)).unwrap();
+        let lenient = read(more.as_bytes(), Some(&joint)).unwrap();
         assert_eq!(format!("{lenient:?}"), format!("{:?}", read(plain.as_bytes(), None).unwrap()));
         let refused = read(more.as_bytes(), None).unwrap_err();
         assert!(refused.contains("unknown field `x`"), "{refused}");
+    }
+
+    /// Clients may have sent it before there was a canary, when it was skipped.
+    #[test]
+    fn a_lenient_server_reads_any_value_of_a_feature_that_only_the_canary_takes() {
+        let joint = joint();
+        for value in ["true", "[1]", r#"{"a": {}}"#, "3", "null", r#""x""#] {
+            let body = format!(r#"{{"features": {{"a": 1, "c": {value}, "b": 2}}}}"#);
+            let features = read(body.as_bytes(), Some(&joint)).unwrap().features.unwrap();
+            assert!(joint.row(features, &mut Default::default()).is_ok(), "{value}");
+        }
     }
 }

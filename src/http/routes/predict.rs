@@ -163,10 +163,8 @@ fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Pro
             body::parse_with(BodySeed { skip_unknown_to: None }, body, EXAMPLE)
         }
         UnknownFields::Ignore => {
-            // Every version that answers has these features.
             let live = shared.service.serving.live.load();
-            let schema = live.stable.inference.model().schema();
-            body::parse_with(BodySeed { skip_unknown_to: Some(schema) }, body, EXAMPLE)
+            body::parse_with(BodySeed { skip_unknown_to: Some(live.intake.joint()) }, body, EXAMPLE)
         }
     }
 }

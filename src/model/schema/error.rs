@@ -27,43 +27,33 @@ pub enum SchemaError {
     },
 }
 
-/// The first difference between two schemas.
+/// Why no request fits two versions of a model.
 #[derive(Clone, Debug, PartialEq, Error)]
-pub enum SchemaDifference {
-    /// The names at a position differ.
+pub enum SchemaConflict {
+    /// A feature is a number for one and a word for the other.
     #[error(
-        "feature {position} is {found}, expected {expected}; train on the same columns in the same order"
+        "feature {name} is {ours} for stable and {theirs} for it{more}, so no request fits both; retrain it on a \
+         column of the same kind, or give the column another name"
     )]
-    Name {
-        /// Position, counted from 1.
-        position: usize,
-        /// The name expected there.
-        expected: String,
-        /// The name found there.
-        found: String,
-    },
-    /// The kinds of a feature differ.
-    #[error("feature {name} is {found}, expected {expected}; train on columns of the same kind")]
     Kind {
         /// The feature.
         name: String,
-        /// The kind expected.
-        expected: String,
-        /// The kind found.
-        found: String,
+        /// The kind for stable.
+        ours: String,
+        /// The kind for the other.
+        theirs: String,
+        /// Further features of this sort, in words; or nothing.
+        more: String,
     },
-    /// The other schema lacks a feature, or has one more.
+    /// They have too little in common.
     #[error(
-        "feature {name} is {problem} ({found} features, expected {expected}); train on the same columns"
+        "the names of the features that only one of both takes have {bytes} bytes, more than {most}; train it on more \
+         of the same columns"
     )]
-    Count {
-        /// The first feature that only one schema has.
-        name: String,
-        /// `missing` or `unexpected`.
-        problem: &'static str,
-        /// The number expected.
-        expected: usize,
-        /// The number found.
-        found: usize,
+    TooManyNames {
+        /// The size of these names.
+        bytes: usize,
+        /// The most that is allowed.
+        most: usize,
     },
 }

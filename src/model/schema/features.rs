@@ -19,7 +19,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
-use super::Schema;
+use super::joint::Joint;
 use crate::text::lists::quoted;
 
 /// One value of one feature. Its derived form is that of probes in a model file; requests are read as
@@ -78,8 +78,8 @@ pub(crate) struct RowSeed<'s> {
     /// The number of values that are expected. Nothing is reserved for a row without any: a client could send
     /// hundreds of thousands of them.
     values: usize,
-    /// Skips the values of names that this schema does not have; `None`: keeps all.
-    known: Option<&'s Schema>,
+    /// Skips the values of names that are not among these features; `None`: keeps all.
+    known: Option<&'s Joint>,
 }
 
 impl Default for RowSeed<'_> {
@@ -89,9 +89,9 @@ impl Default for RowSeed<'_> {
 }
 
 impl<'s> RowSeed<'s> {
-    /// Skips features that this schema does not have; `None`: keeps all.
-    pub(crate) fn skipping_unknown_to(schema: Option<&'s Schema>) -> RowSeed<'s> {
-        RowSeed { known: schema, ..RowSeed::default() }
+    /// Skips features that are not among these; `None`: keeps all.
+    pub(crate) fn skipping_unknown_to(known: Option<&'s Joint>) -> RowSeed<'s> {
+        RowSeed { known, ..RowSeed::default() }
     }
 
     /// Expects a row like this one.
@@ -142,11 +142,18 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
         while let Some(name) = map.next_key_seed(NameSeed)? {
-            if self.known.is_some_and(|schema| schema.position(&name, pairs.len()).is_none()) {
-                let IgnoredAny = map.next_value()?;
-                continue;
+            let mut place = Place::Name(&name);
+            if let Some(known) = self.known {
+                match known.schema().position(&name, pairs.len()) {
+                    None => {
+                        let IgnoredAny = map.next_value()?;
+                        continue;
+                    }
+                    Some(position) if known.is_optional(position) => place = Place::Optional,
+                    Some(_) => {}
+                }
             }
-            let value = map.next_value_seed(ValueSeed(Place::Name(&name)))?;
+            let value = map.next_value_seed(ValueSeed(place))?;
             self.push(&mut pairs, (name, value))?;
         }
         Ok(Features::Named(pairs))
@@ -185,18 +192,22 @@ impl<'de> Visitor<'de> for NameSeed {
 enum Place<'n> {
     Position(usize),
     Name(&'n str),
+    /// Of a feature that a request may lack: there is no error.
+    Optional,
 }
 
 /// Reads one value, with its position for error messages.
 struct ValueSeed<'n>(Place<'n>);
 
 impl ValueSeed<'_> {
-    fn refuse<E: Error>(&self, what: &str) -> E {
+    fn refuse<'de, E: Error>(&self, what: &str) -> Result<Value<'de>, E> {
         let place = match self.0 {
             Place::Position(index) => format!("features[{index}]"),
             Place::Name(name) => format!("feature {}", quoted(name)),
+            // No feature has this value, so the joint schema counts it as lacking.
+            Place::Optional => return Ok(Value::Number(f64::NAN)),
         };
-        E::custom(format_args!("{place}: {what}; send a number, a string or null"))
+        Err(E::custom(format_args!("{place}: {what}; send a number, a string or null")))
     }
 }
 
@@ -240,19 +251,19 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_bool<E: Error>(self, word: bool) -> Result<Self::Value, E> {
-        Err(self.refuse(&format!(
+        self.refuse(&format!(
             "the boolean {word} is not a feature value (use 1 or 0, or the text in the training data)"
-        )))
+        ))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Err(self.refuse("an array is not a feature value (send several rows as `instances`)"))
+        self.refuse("an array is not a feature value (send several rows as `instances`)")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Err(self.refuse("an object is not a feature value"))
+        self.refuse("an object is not a feature value")
     }
 }
 

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::Feature;
 use super::FeatureKind;
+use super::Missing;
 use super::Schema;
 use super::features::Features;
 use super::features::Value;
@@ -20,13 +21,13 @@ use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 
-/// A checked row in schema order; only [`Schema::row`] makes one.
+/// A checked row in schema order; only [`Schema::row`] and [`Joint::row`](super::Joint::row) make one.
 ///
 /// Categories stay text, so that a row works with every model that has the same features, whatever its
 /// levels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<'a> {
-    values: Vec<Value<'a>>,
+    pub(super) values: Vec<Value<'a>>,
 }
 
 impl Row<'_> {
@@ -65,10 +66,7 @@ impl Schema {
             Features::Named(pairs) => self.in_order(pairs)?,
         };
         for (feature, value) in self.features().iter().zip(&mut values) {
-            trim(value);
-            if let Err(refusal) = check(feature, value) {
-                *value = self.missing_in(feature, value).ok_or(refusal)?;
-            }
+            settle(feature, self.missing(), value)?;
         }
         Ok(Row { values })
     }
@@ -77,44 +75,37 @@ impl Schema {
         &self,
         pairs: Vec<(Cow<'a, str>, Value<'a>)>,
     ) -> Result<Vec<Value<'a>>, RowError> {
-        let mut slots: Vec<Option<Value<'a>>> = vec![None; self.features().len()];
-        for (guess, (name, value)) in pairs.into_iter().enumerate() {
-            let Some(position) = self.position(&name, guess) else {
-                return Err(self.unknown(&name));
-            };
-            if slots[position].replace(value).is_some() {
-                return Err(RowError::Duplicate { name: quoted(&name) });
-            }
-        }
+        let slots = self.slots(pairs, |_| false)?;
         if slots.iter().any(Option::is_none) {
             return Err(self.absent(&slots));
         }
         Ok(slots.into_iter().flatten().collect())
     }
 
-    /// What a value of the other kind is, if it is a marker of a missing value: a text among numbers, a number among
-    /// words.
-    #[cold]
-    fn missing_in(&self, feature: &Feature, value: &Value<'_>) -> Option<Value<'static>> {
-        let missing = self.missing();
-        match (&feature.kind, value) {
-            (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Text(text)) => {
-                match missing.number(text) {
-                    Some(number) => Some(Value::Number(number)),
-                    None => missing.is_among_numbers(text).then_some(Value::Missing),
+    /// The values in schema order, `None` where there is none. Skips unknown names that are ignored.
+    pub(super) fn slots<'a>(
+        &self,
+        pairs: Vec<(Cow<'a, str>, Value<'a>)>,
+        is_ignored: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Option<Value<'a>>>, RowError> {
+        let mut slots: Vec<Option<Value<'a>>> = vec![None; self.features().len()];
+        for (guess, (name, value)) in pairs.into_iter().enumerate() {
+            let Some(position) = self.position(&name, guess) else {
+                if is_ignored(&name) {
+                    continue;
                 }
+                return Err(self.unknown(&name));
+            };
+            if slots[position].replace(value).is_some() {
+                return Err(RowError::Duplicate { name: quoted(&name) });
             }
-            (FeatureKind::Categorical { .. }, Value::Number(number)) => {
-                missing.numbers().contains(number).then_some(Value::Missing)
-            }
-            (_, _) => None,
         }
+        Ok(slots)
     }
 
     #[cold]
     fn wrong_count(&self, found: usize) -> RowError {
-        let names = listed(self.feature_names());
-        RowError::Count { found, expected: self.features().len(), names }
+        wrong_count(found, self.features())
     }
 
     #[cold]
@@ -124,9 +115,47 @@ impl Schema {
     }
 
     #[cold]
-    fn absent(&self, slots: &[Option<Value<'_>>]) -> RowError {
+    pub(super) fn absent(&self, slots: &[Option<Value<'_>>]) -> RowError {
         let absent = self.feature_names().zip(slots).filter(|(_, slot)| slot.is_none());
         RowError::Absent { names: listed(absent.map(|(name, _)| name)) }
+    }
+}
+
+/// The error of an array of `found` values for these features.
+#[cold]
+pub(super) fn wrong_count(found: usize, features: &[Feature]) -> RowError {
+    let names = listed(features.iter().map(|feature| feature.name.as_str()));
+    RowError::Count { found, expected: features.len(), names }
+}
+
+/// Checks a value of a feature; a marker of a missing value becomes one.
+pub(super) fn settle(
+    feature: &Feature,
+    missing: &Missing,
+    value: &mut Value<'_>,
+) -> Result<(), RowError> {
+    trim(value);
+    if let Err(refusal) = check(feature, value) {
+        *value = missing_in(feature, missing, value).ok_or(refusal)?;
+    }
+    Ok(())
+}
+
+/// What a value of the other kind is, if it is a marker of a missing value: a text among numbers, a number among
+/// words.
+#[cold]
+fn missing_in(feature: &Feature, missing: &Missing, value: &Value<'_>) -> Option<Value<'static>> {
+    match (&feature.kind, value) {
+        (FeatureKind::Numeric { .. } | FeatureKind::Number, Value::Text(text)) => {
+            match missing.number(text) {
+                Some(number) => Some(Value::Number(number)),
+                None => missing.is_among_numbers(text).then_some(Value::Missing),
+            }
+        }
+        (FeatureKind::Categorical { .. }, Value::Number(number)) => {
+            missing.numbers().contains(number).then_some(Value::Missing)
+        }
+        (_, _) => None,
     }
 }
 
@@ -240,7 +269,6 @@ pub enum RowError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schema::Missing;
 
     fn schema() -> Schema {
         let levels = vec!["monthly".to_owned(), "yearly".to_owned()];

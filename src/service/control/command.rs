@@ -28,8 +28,10 @@ use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::PairSource;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::rollout::cause::Cause;
+use crate::canary::rollout::state::FeatureChange;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
+use crate::model::schema::joint::Difference;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
 use crate::text::fields::Changes;
@@ -122,12 +124,15 @@ impl Control {
         let policy = self.policy(&deployment)?;
         let reason = checked_reason(deployment.reason)?;
         let mut ledger = self.ledger_at(if_revision)?;
+        // Under the lock, because a revert may have changed stable.
+        let features = self.change(&deployment.model_path, &candidate)?;
         let event = Event::CanaryDeployed {
             canary: candidate.version.clone(),
             policy: Box::new(policy),
             salt: ledger.salts.next(),
             reason,
             override_quarantine: deployment.override_quarantine,
+            features,
         };
         let note = Control::monitoring_note(&ledger);
         let name = candidate.version.name.clone();
@@ -260,13 +265,9 @@ impl Control {
     /// Finds, verifies and warms up a model that is to be deployed.
     fn prepare(&self, model_path: &str) -> Result<Candidate, CommandError> {
         let candidate = self.registry.candidate(model_path)?;
+        self.change(model_path, &candidate)?;
         let live = self.serving.live.load();
         let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
-        stable.schema().same_features(canary.schema()).map_err(|cause| CommandError::Features {
-            path: model_path.to_owned(),
-            stable: live.stable.version.name.clone(),
-            cause,
-        })?;
         if !stable.output().is_same_as(canary.output()) {
             return Err(CommandError::Output {
                 path: model_path.to_owned(),
@@ -281,6 +282,23 @@ impl Control {
             .warm_up(self.settings.policy.canary_deadline)
             .map_err(|cause| CommandError::WarmUp { path: model_path.to_owned(), cause })?;
         Ok(candidate)
+    }
+
+    /// The features in which a candidate differs from stable.
+    fn change(
+        &self,
+        model_path: &str,
+        candidate: &Candidate,
+    ) -> Result<FeatureChange, CommandError> {
+        let live = self.serving.live.load();
+        let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
+        let Difference { added, dropped } = Difference::between(stable.schema(), canary.schema())
+            .map_err(|cause| CommandError::Features {
+            path: model_path.to_owned(),
+            stable: live.stable.version.name.clone(),
+            cause: Box::new(cause),
+        })?;
+        Ok(FeatureChange { added, dropped })
     }
 
     /// The event that a command becomes in this state.

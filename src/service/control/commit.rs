@@ -12,6 +12,7 @@ use super::error::CommandError;
 use super::ledger::Ledger;
 use super::ledger::PendingRollback;
 use super::registry::Candidate;
+use super::startup::intake_of;
 use crate::canary::Event;
 use crate::canary::Rollout;
 use crate::canary::State;
@@ -210,7 +211,15 @@ impl Control {
             self.serving.shadow.begin(rollout.id);
         }
         let visitors = old.visitors.clone();
-        let live = self.serving.install(Live { stable, canary, previous, recorder, visitors });
+        let canary_of = |slot: Option<&CanarySlot>| slot.map(|it| Arc::as_ptr(&it.loaded));
+        let is_same = Arc::ptr_eq(&stable, &old.stable)
+            && canary_of(canary.as_ref()) == canary_of(old.canary.as_ref());
+        let intake = match is_same {
+            true => old.intake.clone(),
+            false => intake_of(&stable, canary.as_ref(), &state.clients, &self.settings),
+        };
+        let live = Live { stable, canary, previous, intake, recorder, visitors };
+        let live = self.serving.install(live);
         // The interval of looks may have changed.
         self.wakeup.wake();
         live

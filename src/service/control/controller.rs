@@ -119,6 +119,7 @@ impl Control {
             shadowed: observed.pairs.as_ref().map_or(0, Pairs::asked),
             canary_repeated: repeated(|samples| &samples.canary),
             stable_repeated: repeated(|samples| &samples.stable),
+            positions_change: live.intake.latest().by_position > 0,
         };
         next_action(rollout, judgement, &seen, self.clock.wall())
     }

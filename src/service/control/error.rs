@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::registry::RegistryError;
 use crate::canary::Refusal;
 use crate::model::OutputKind;
-use crate::model::SchemaDifference;
+use crate::model::SchemaConflict;
 use crate::service::serving::inference::InferenceError;
 use crate::store::StoreError;
 use crate::text::fields::FieldError;
@@ -16,15 +16,15 @@ pub enum CommandError {
     /// The file does not exist or is not a model.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// Its features differ from stable's.
-    #[error("{path:?} cannot be a canary of {stable}: {cause}; retrain it on the same features")]
+    /// No request fits both it and stable.
+    #[error("{path:?} cannot be a canary of {stable}: {cause}")]
     Features {
         /// The file.
         path: String,
         /// The stable version.
         stable: String,
-        /// The difference.
-        cause: SchemaDifference,
+        /// Why.
+        cause: Box<SchemaConflict>,
     },
     /// Its output differs from stable's.
     #[error(

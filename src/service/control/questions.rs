@@ -7,6 +7,7 @@ use crate::canary::Refusal;
 use crate::canary::Rollout;
 use crate::canary::rollout::state::Ended;
 use crate::service::status::Status;
+use crate::service::status::features::FeaturesStatus;
 use crate::service::status::health::Health;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
@@ -100,6 +101,7 @@ impl Control {
             })
             .or_else(|| self.store_trouble.lock().clone()),
             warnings: live.warnings().to_vec(),
+            features: FeaturesStatus::new(live.intake.latest()),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

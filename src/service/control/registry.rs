@@ -196,6 +196,12 @@ impl Registry {
         before.values().map(|(_, listed)| listed.clone()).collect()
     }
 
+    /// Whether a model of the folder takes this feature.
+    pub(crate) fn knows(&self, feature: &str) -> bool {
+        let takes = |card: Card| card.features.feature(feature).is_some();
+        self.list().into_iter().filter_map(|listed| listed.card).any(takes)
+    }
+
     fn listed(&self, relative: &Path) -> Listed {
         let (card, error) = match self.read_listed(relative) {
             Ok(artifact) => (Some(artifact.card().clone()), None),

@@ -27,12 +27,15 @@ use crate::canary::policy::fault::Injection;
 use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::follow;
+use crate::canary::rollout::state::Clients;
+use crate::model::schema::joint::Difference;
 use crate::service::clock::Clock;
 use crate::service::notify::Notifications;
 use crate::service::reported::Reported;
 use crate::service::reported::feedback::Feedback;
 use crate::service::serving::Serving;
 use crate::service::serving::circuit_breaker::CircuitBreaker;
+use crate::service::serving::intake::Intake;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
@@ -108,11 +111,10 @@ impl Control {
         let wakeup: Arc<Wakeup> = Arc::default();
         let saved = checkpoint_of(&state, &*store);
         let live = assemble(&state, saved.as_ref(), &*store, &registry, &settings, &wakeup)?;
-        let shadow = Shadow::new(
-            &settings.retention,
-            settings.workers,
-            live.stable.inference.model().schema(),
-        )?;
+        let stable = live.stable.inference.model().schema();
+        let shadow = Shadow::new(&settings.retention, settings.workers, stable, |name| {
+            live.intake.accepts(name) || registry.knows(name)
+        })?;
         let judge = restored_judge(&state, saved.as_ref(), &live, &*store, clock.wall());
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let feedback = Feedback::new(settings.feedback, &*store)?;
@@ -261,7 +263,7 @@ fn assemble(
         Some(rollout) => load(&rollout.canary, store, registry)?
             .filter(|canary| {
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
-                stable.schema().same_features(canary.schema()).is_ok()
+                Difference::between(stable.schema(), canary.schema()).is_ok()
                     && stable.output().is_same_as(canary.output())
             })
             .map(|loaded| {
@@ -281,7 +283,20 @@ fn assemble(
         );
     }
     let recorder = Arc::new(restored(state, saved, settings.workers));
-    Ok(Live { stable, canary, previous, recorder, visitors: Arc::default() })
+    let intake = intake_of(&stable, canary.as_ref(), &state.clients, settings);
+    Ok(Live { stable, canary, previous, intake, recorder, visitors: Arc::default() })
+}
+
+/// What requests to these versions may contain.
+pub(super) fn intake_of(
+    stable: &Loaded,
+    canary: Option<&CanarySlot>,
+    clients: &Clients,
+    settings: &Settings,
+) -> Arc<Intake> {
+    let canary = canary.map(|canary_slot| canary_slot.loaded.inference.model().schema());
+    let (stable, redact) = (stable.inference.model().schema(), &settings.retention.redact);
+    Arc::new(Intake::new(stable, canary, clients, redact, settings.workers))
 }
 
 /// The version from the store, or from its file if that still has the same digest.

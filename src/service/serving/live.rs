@@ -13,6 +13,7 @@ use super::circuit_breaker::CircuitBreaker;
 use super::faults::Fault;
 use super::faults::Injector;
 use super::inference::Inference;
+use super::intake::Intake;
 use super::recorder::Recorder;
 use super::seen_keys::KeyUse;
 use super::seen_keys::RolloutKeys;
@@ -28,7 +29,9 @@ use crate::canary::policy::fault::Segments;
 use crate::canary::rollout::state::Slowdown;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Card;
+use crate::model::Schema;
 use crate::model::artifact::comparison;
+use crate::text::lists::listed;
 
 /// The versions that answer, and the recorder of their samples.
 pub struct Live {
@@ -38,6 +41,8 @@ pub struct Live {
     pub canary: Option<CanarySlot>,
     /// The version that was stable before the monitored promotion.
     pub previous: Option<Arc<Loaded>>,
+    /// What requests may contain, and what each version gets of them.
+    pub intake: Arc<Intake>,
     /// The samples since the current step began.
     pub recorder: Arc<Recorder>,
     /// The keys that came while there was no canary. Shared by all values, so that a rollout does not forget them.
@@ -62,7 +67,8 @@ pub struct CanarySlot {
     pub step: u32,
     /// The canary.
     pub loaded: Arc<Loaded>,
-    /// What the cards of canary and stable say against it, and that too few users may come.
+    /// In which features it differs from stable, what the cards of both say against it, and that too few users may
+    /// come.
     pub warnings: Vec<String>,
     /// Which requests it gets.
     pub split: Split,
@@ -147,7 +153,12 @@ impl CanarySlot {
             rollout: rollout.id,
             step: rollout.step,
             warnings: before.map_or_else(
-                || card_warnings(&loaded, stable),
+                || {
+                    feature_notes(&loaded, stable)
+                        .into_iter()
+                        .chain(card_warnings(&loaded, stable))
+                        .collect()
+                },
                 |canary_slot| canary_slot.warnings.clone(),
             ),
             loaded,
@@ -225,6 +236,31 @@ impl CanarySlot {
     }
 }
 
+/// In which features the canary differs from stable.
+fn feature_notes(canary: &Loaded, stable: &Loaded) -> Vec<String> {
+    let (canary, stable) = (canary.inference.model().schema(), stable.inference.model().schema());
+    let names = |one: &Schema, other: &Schema| {
+        listed(one.not_in(other).map(|feature| feature.name.as_str()))
+    };
+    let (added, dropped) = (names(canary, stable), names(stable, canary));
+    let mut notes = Vec::new();
+    if !added.is_empty() {
+        notes.push(format!(
+            "The canary also takes {added}: requests may send it by name; where they do not, it is missing for the canary."
+        ));
+    }
+    if !dropped.is_empty() {
+        notes.push(format!("The canary ignores {dropped}."));
+    }
+    if !canary.has_order_of(stable) {
+        notes.push(
+            "Values by position are read in stable's order; once the canary is stable, they are read in its own."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
 /// What the cards say against the canary. They may list thousands of features, so this is done once per rollout.
 fn card_warnings(canary: &Loaded, stable: &Loaded) -> Vec<String> {
     let cards = canary.card.as_ref().zip(stable.card.as_ref());
@@ -239,7 +275,8 @@ impl Assigned {
 }
 
 impl Live {
-    /// What the cards say against the canary, and that too few users may come; empty without a canary.
+    /// In which features the canary differs, what the cards say against it, and that too few users may come; empty
+    /// without a canary.
     pub fn warnings(&self) -> &[String] {
         self.canary.as_ref().map_or(&[], |canary_slot| &canary_slot.warnings)
     }

@@ -13,6 +13,7 @@ use super::faults::Fault;
 use super::inference::InferenceError;
 use super::inference::Outputs;
 use super::inference::scores;
+use super::intake::Fitted;
 use super::live::Assigned;
 use super::live::CanarySlot;
 use super::live::Live;
@@ -32,7 +33,6 @@ use crate::model::RowError;
 use crate::service::clock::Clock;
 use crate::service::log_limit::LogLimit;
 
-use super::timed::Fitted;
 use super::timed::Timed;
 use super::timed::per_row;
 use super::timed::timed;
@@ -135,32 +135,31 @@ pub async fn predict(
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
     let Request { rows, key, segments: named } = request;
-    let rows = fit(&live, rows)?;
+    let rows = fit(&live, rows, true)?;
     let mut in_flight = InFlight::new(&live, key.as_deref(), &named);
     if let Some(canary_slot) = in_flight.canary_slot() {
         let outcome = if canary_slot.admits(|| clock.steady()) {
-            timed(
-                &canary_slot.loaded,
-                clock,
-                canary_slot.fault(&named),
-                canary_slot.deadline,
-                &rows,
-            )
-            .await
+            let rows = live.intake.of_track(Track::Canary, &rows);
+            let (fault, deadline) = (canary_slot.fault(&named), canary_slot.deadline);
+            timed(&canary_slot.loaded, clock, fault, deadline, &rows).await
         } else {
             (Duration::ZERO, Err(breaker_open()))
         };
         if let Some(answer) = in_flight.record_canary(canary_slot, outcome, clock, &rows) {
-            shadow.keep(&rows, None);
+            shadow.keep(&rows, live.intake.layout(), None);
             return Ok(answer.of(live));
         }
     }
-    let outcome = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
+    let outcome = {
+        let rows = live.intake.of_track(Track::Stable, &rows);
+        timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await
+    };
     let (answer, shadowing) = in_flight.record_stable(outcome, stable_deadline, clock, &rows)?;
-    shadow.keep(&rows, shadowing.map(|canary_slot| canary_slot.rollout));
+    shadow.keep(&rows, live.intake.layout(), shadowing.map(|canary_slot| canary_slot.rollout));
     if let Some(canary_slot) = shadowing {
         let stable = (&answer.outputs[..], per_row(answer.latency, &rows));
-        shadow.offer(canary_slot, &live.recorder, rows, stable, canary_slot.fault(&named));
+        let fault = canary_slot.fault(&named);
+        shadow.offer(canary_slot, &live.recorder, (rows, live.intake.layout()), stable, fault);
     }
     Ok(answer.of(live))
 }
@@ -351,17 +350,15 @@ impl<'a> InFlight<'a> {
     }
 }
 
-/// The rows in the order of the schema. Stable's schema is the canary's too: a canary with other features is
-/// never deployed.
-fn fit<'a>(live: &Live, rows: Vec<Features<'a>>) -> Result<Fitted<'a>, PredictError> {
-    let schema = live.stable.inference.model().schema();
+/// The rows as both versions can read them.
+fn fit<'a>(
+    live: &Live,
+    rows: Vec<Features<'a>>,
+    is_counted: bool,
+) -> Result<Fitted<'a>, PredictError> {
     let count = rows.len();
-    let mut fitted = Fitted::with_capacity(count);
-    for (row, features) in rows.into_iter().enumerate() {
-        let fits = schema.row(features);
-        fitted.push(fits.map_err(|cause| PredictError::Row { row, rows: count, cause })?);
-    }
-    Ok(fitted)
+    let fitted = live.intake.rows(rows, is_counted);
+    fitted.map_err(|(row, cause)| PredictError::Row { row, rows: count, cause })
 }
 
 fn breaker_open() -> InferenceError {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use super::faults::Fault;
 use super::inference::InferenceError;
 use super::inference::Outputs;
@@ -11,9 +9,6 @@ use super::live::Loaded;
 use crate::canary::observed::samples::Failure;
 use crate::model::Row;
 use crate::service::clock::Clock;
-
-/// Rows that fit the schema. Most requests have one, which needs no allocation.
-pub(crate) type Fitted<'a> = SmallVec<[Row<'a>; 1]>;
 
 /// The latency and the outcome.
 pub(crate) type Timed = (Duration, Result<Outputs, InferenceError>);

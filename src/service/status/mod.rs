@@ -6,6 +6,7 @@
 //! - [`report`]: all of it in words, for people.
 
 pub mod diagnostics;
+pub mod features;
 pub mod health;
 pub mod history;
 pub mod overview;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::features::FeaturesStatus;
 use super::health::Health;
 use super::plan::PlanStatus;
 use super::post_promotion::PostPromotionStatus;
@@ -58,9 +59,13 @@ pub struct Status {
     /// command returns, a side effect of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What the cards of canary and stable say against the canary, or against the comparison.
+    /// In which features the canary differs from stable, and what the cards of both say against it, or against the
+    /// comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What the latest requests lack for a version; left out if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeaturesStatus>,
     /// Prediction quality by the labels so far; `null` if none are collected.
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.

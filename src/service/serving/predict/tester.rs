@@ -27,7 +27,7 @@ pub async fn predict_on(
     stable_deadline: Duration,
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
-    let rows = fit(&live, request.rows)?;
+    let rows = fit(&live, request.rows, false)?;
     let (mut fallback, mut lost) = (false, Duration::ZERO);
     // Labels of testers' requests do not count either.
     let attribution = Attribution::Excluded;
@@ -35,6 +35,7 @@ pub async fn predict_on(
     let canary = live.canary.as_ref().filter(|canary_slot| canary_slot.is_open());
     if let (Track::Canary, Some(canary_slot)) = (track, canary) {
         let fault = canary_slot.fault(&request.segments);
+        let rows = live.intake.of_track(Track::Canary, &rows);
         let (latency, outcome) =
             timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await;
         match outcome {
@@ -44,7 +45,10 @@ pub async fn predict_on(
             Err(_) => (fallback, lost) = (true, latency),
         }
     }
-    let (latency, outcome) = timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await;
+    let (latency, outcome) = {
+        let rows = live.intake.of_track(Track::Stable, &rows);
+        timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await
+    };
     let outputs = outcome?;
     let latency = latency + lost;
     Ok(Prediction { outputs, track: Track::Stable, latency, fallback, attribution, live })

@@ -35,9 +35,10 @@ use crate::model::Row;
 use crate::model::Schema;
 use crate::service::serving::faults::Fault;
 use crate::service::serving::inference::Outputs;
+use crate::service::serving::intake::Fitted;
+use crate::service::serving::intake::Layout;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::recorder::Recorder;
-use crate::service::serving::timed::Fitted;
 use crate::service::wakeup::Wakeup;
 
 /// What shadow mode keeps of requests.
@@ -64,7 +65,8 @@ const ONE_JOB: u64 = 1 << 40;
 /// A feature to redact that does not exist.
 #[derive(Debug, Error)]
 #[error(
-    "shadow.redact: {name:?} is not a feature of the stable model; its features are {features}"
+    "shadow.redact: {name:?} is not a feature of the stable model, the canary or a model in the models folder; the \
+     stable model has {features}"
 )]
 pub struct RedactError {
     name: String,
@@ -103,6 +105,8 @@ pub(crate) struct Job {
     /// The step it belongs to; `None`: any of the rollout.
     pub(crate) step: Option<u32>,
     pub(crate) rows: Rows,
+    /// How they are laid out.
+    pub(crate) layout: Arc<Layout>,
     /// Stable's outputs and its seconds per row; `None`: stable answers in the background too.
     pub(crate) stable: Option<(Outputs, f64)>,
     /// The injected fault.
@@ -149,22 +153,18 @@ impl Shadow {
     /// An empty queue.
     ///
     /// # Errors
-    /// When a feature to redact is not in this schema: a typing error would keep a value that must be redacted.
+    /// When a feature to redact is unknown: a typing error would keep a value that must be redacted.
     pub(crate) fn new(
         retention: &Retention,
         workers: usize,
-        schema: &Schema,
+        stable: &Schema,
+        is_known: impl Fn(&str) -> bool,
     ) -> Result<Shadow, RedactError> {
         let Retention { redact, recent } = retention;
-        let place = |name: &String| {
-            let place = schema.features().iter().position(|feature| feature.name == *name);
-            place.ok_or_else(|| {
-                let names: Vec<&str> =
-                    schema.features().iter().map(|feature| feature.name.as_str()).collect();
-                RedactError { name: name.clone(), features: names.join(", ") }
-            })
-        };
-        let places: Vec<usize> = redact.iter().map(place).collect::<Result<_, _>>()?;
+        if let Some(name) = redact.iter().find(|name| !is_known(name)) {
+            let features = stable.feature_names().collect::<Vec<&str>>().join(", ");
+            return Err(RedactError { name: name.clone(), features });
+        }
         let (queue, waiting) = sync_channel(QUEUE);
         Ok(Shadow {
             queue,
@@ -173,7 +173,7 @@ impl Shadow {
             asleep: CachePadded::default(),
             wakeup: Arc::default(),
             disagreements: Mutex::default(),
-            recent: RecentRequests::new(*recent, workers, places),
+            recent: RecentRequests::new(*recent, workers),
             redact: redact.clone(),
             again: Mutex::default(),
         })
@@ -185,9 +185,9 @@ impl Shadow {
     }
 
     /// Keeps a request, if recent requests are kept. `compared_in`: the rollout that shadows it anyway.
-    pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: Option<u64>) {
+    pub(crate) fn keep(&self, rows: &[Row<'_>], layout: &Arc<Layout>, compared_in: Option<u64>) {
         if self.recent.is_on() {
-            self.recent.keep(rows, compared_in.unwrap_or(0));
+            self.recent.keep(rows, layout, compared_in.unwrap_or(0));
         }
     }
 
@@ -196,7 +196,7 @@ impl Shadow {
         &self,
         canary_slot: &CanarySlot,
         recorder: &Recorder,
-        rows: Fitted<'_>,
+        (rows, layout): (Fitted<'_>, &Arc<Layout>),
         (outputs, latency_seconds): (&[Output], f64),
         fault: Fault,
     ) {
@@ -213,6 +213,7 @@ impl Shadow {
             rollout: canary_slot.rollout,
             step: Some(canary_slot.step),
             rows: Rows::Own(rows.into_iter().map(Row::into_owned).collect()),
+            layout: layout.clone(),
             stable: Some((outputs.into(), latency_seconds)),
             fault,
             bytes,
@@ -274,11 +275,12 @@ impl Shadow {
             self.load.fetch_sub(ONE_JOB + job.bytes, Ordering::Relaxed);
             return Some(job);
         }
-        let RecentRequest { rows, compared_in: rollout, .. } = self.again.lock().pop()?;
+        let RecentRequest { rows, layout, compared_in: rollout, .. } = self.again.lock().pop()?;
         Some(Job {
             rollout,
             step: None,
             rows: Rows::Shared(rows),
+            layout,
             stable: None,
             fault: Fault::NONE,
             bytes: 0,

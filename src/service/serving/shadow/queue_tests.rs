@@ -1,13 +1,18 @@
 //! Shadowed requests are compared once, in the right step, and within bounds.
 
+use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::canary::Track;
 use crate::canary::Weight;
+use crate::model::Dataset;
 use crate::model::Features;
+use crate::model::TrainingOptions;
 use crate::model::Value;
+use crate::model::dataset::DatasetOptions;
+use crate::model::train;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
@@ -281,4 +286,55 @@ fn a_rollout_deployed_without_a_shadow_shows_pairs_but_does_not_judge_them() {
         shadow.message
     );
     assert_eq!(status.health.unwrap().sequential.unwrap().metrics.len(), 4);
+}
+
+/// A model of these columns, trained on the same rows whatever their order.
+fn trained(names: &[&str]) -> Vec<u8> {
+    let mut text = format!("{},left\n", names.join(","));
+    for row in 0..300_u32 {
+        let value = |name: &str| {
+            let place = name.len() as u32;
+            f64::from((row * 31 + place * 17) * (place + 3) % 101) / 101.0
+        };
+        names.iter().for_each(|name| text += &format!("{},", value(name)));
+        text += if value("a") + 2.0 * value("bb") > 1.2 { "yes\n" } else { "no\n" };
+    }
+    let options = DatasetOptions { target: "left".into(), ..DatasetOptions::default() };
+    let data = Dataset::from_reader(Cursor::new(text), "rows".to_owned(), &options).unwrap();
+    train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
+}
+
+#[test]
+fn requests_that_were_kept_for_versions_of_another_order_are_replayed_by_name() {
+    let bench = Bench::new();
+    let names = ["a", "bb", "ccc"];
+    std::fs::write(bench.path("model_v1.bin"), trained(&names)).unwrap();
+    std::fs::write(bench.path("model_v2.bin"), trained(&["ccc", "bb", "a"])).unwrap();
+    let retention = Retention { redact: vec!["ccc".to_owned()], recent: 200 };
+    let service = bench.start_keeping(retention).unwrap();
+    let runtime = runtime();
+    let send = |number: u32| {
+        let row = [number % 7, number % 5, number % 3].map(|it| Value::Number(f64::from(it) / 7.0));
+        let row = names.into_iter().map(Into::into).zip(row).collect();
+        let rows = vec![Features::Named(row)];
+        let request = Request { rows, key: None, segments: Vec::new() };
+        runtime.block_on(service.predict(request)).unwrap();
+    };
+    (0..50).for_each(send);
+    for (canary, promotes) in [("model_v2.bin", true), ("model_v1.bin", false)] {
+        service.deploy(shadowing(canary, 100.0), None).unwrap();
+        (0..50).for_each(send);
+        service.serving.replay_recent().unwrap();
+        let compared = work_off(&service);
+        assert!(compared >= 100, "{compared}");
+        let shadow = service.status().shadow.unwrap();
+        assert_eq!((shadow.pairs, shadow.failures), (compared as u64, 0));
+        assert!(shadow.largest_difference.abs() < 1e-6, "{}", shadow.largest_difference);
+        if promotes {
+            let reason = Some("tested".to_owned());
+            service.command(Command::Promote { force: true, reason }, None).unwrap();
+        }
+    }
+    let status = service.status();
+    assert_eq!((&*status.stable.version.name, status.features), ("model_v2", None));
 }

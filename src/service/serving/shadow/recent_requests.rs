@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::model::Row;
 use crate::model::Value;
+use crate::service::serving::intake::Layout;
 use crate::service::serving::recorder::thread_number;
 
 /// About how many bytes of requests are kept.
@@ -20,6 +21,8 @@ pub(crate) const MAX_BYTES: usize = 32 << 20;
 pub(crate) struct RecentRequest {
     /// Without redacted values.
     pub(crate) rows: Arc<Vec<Row<'static>>>,
+    /// How they are laid out.
+    pub(crate) layout: Arc<Layout>,
     bytes: usize,
     /// The last rollout that compared it; 0: none.
     pub(crate) compared_in: u64,
@@ -31,8 +34,6 @@ pub(crate) struct RecentRequests {
     /// Requests and bytes of a part.
     most: usize,
     most_bytes: usize,
-    /// The places of the features that are redacted.
-    redacted: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -43,13 +44,12 @@ struct Part {
 
 impl RecentRequests {
     /// Room for this many requests; 0: off.
-    pub(crate) fn new(capacity: usize, workers: usize, redacted: Vec<usize>) -> RecentRequests {
+    pub(crate) fn new(capacity: usize, workers: usize) -> RecentRequests {
         let parts = workers.clamp(1, capacity.max(1));
         RecentRequests {
             parts: (0..parts).map(|_| CachePadded::default()).collect(),
             most: capacity / parts,
             most_bytes: MAX_BYTES / parts,
-            redacted,
         }
     }
 
@@ -58,7 +58,7 @@ impl RecentRequests {
     }
 
     /// Keeps a request in place of the oldest.
-    pub(crate) fn keep(&self, rows: &[Row<'_>], compared_in: u64) {
+    pub(crate) fn keep(&self, rows: &[Row<'_>], layout: &Arc<Layout>, compared_in: u64) {
         let Some(mut part) = self.parts[thread_number() % self.parts.len()].try_lock() else {
             return;
         };
@@ -70,10 +70,11 @@ impl RecentRequests {
             let Some(oldest) = part.requests.pop_front() else { break };
             part.bytes -= oldest.bytes;
         }
-        let kept = rows.iter().map(|row| row.clone().without(&self.redacted).into_owned());
+        let kept = rows.iter().map(|row| row.clone().without(&layout.redacted).into_owned());
         part.bytes += bytes;
         let rows = Arc::new(kept.collect());
-        part.requests.push_back(RecentRequest { rows, bytes, compared_in });
+        let layout = layout.clone();
+        part.requests.push_back(RecentRequest { rows, layout, bytes, compared_in });
     }
 
     /// How many are kept, and up to `room` that this rollout has not compared yet. From now on these count as
@@ -88,8 +89,8 @@ impl RecentRequests {
                     break;
                 }
                 kept.compared_in = rollout;
-                let (rows, bytes) = (kept.rows.clone(), kept.bytes);
-                taken.push(RecentRequest { rows, bytes, compared_in: rollout });
+                let (rows, layout, bytes) = (kept.rows.clone(), kept.layout.clone(), kept.bytes);
+                taken.push(RecentRequest { rows, layout, bytes, compared_in: rollout });
             }
         }
         (all, taken)
@@ -113,22 +114,26 @@ mod tests {
     use super::*;
     use crate::model::Features;
     use crate::model::ensure_default_models;
+    use crate::service::serving::intake::Intake;
 
-    fn row(first: f64) -> Row<'static> {
+    fn row(first: f64) -> (Row<'static>, Arc<Layout>) {
         let models = tempfile::tempdir().unwrap();
         ensure_default_models(models.path()).unwrap();
         let bytes = std::fs::read(models.path().join("model_v1.bin")).unwrap();
         let model = crate::model::Artifact::from_bytes(&bytes).unwrap().model();
         let values = [first, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
-        model.schema().row(Features::Ordered(values.to_vec())).unwrap()
+        let redact = [model.schema().features()[1].name.clone()];
+        let intake = Intake::new(model.schema(), None, &Default::default(), &redact, 1);
+        let row = model.schema().row(Features::Ordered(values.to_vec())).unwrap();
+        (row, intake.layout().clone())
     }
 
     #[test]
     fn recent_requests_are_kept_without_redacted_values_and_taken_once_per_rollout() {
-        let recent = RecentRequests::new(3, 1, vec![1]);
-        let row = row(7.0);
-        (0..5).for_each(|_| recent.keep(std::slice::from_ref(&row), 0));
-        recent.keep(std::slice::from_ref(&row), 4);
+        let recent = RecentRequests::new(3, 1);
+        let (row, layout) = row(7.0);
+        (0..5).for_each(|_| recent.keep(std::slice::from_ref(&row), &layout, 0));
+        recent.keep(std::slice::from_ref(&row), &layout, 4);
         let (kept, taken) = recent.take_for(4, 100);
         assert_eq!((kept, taken.len()), (3, 2));
         assert_eq!(
@@ -142,13 +147,14 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let recent = RecentRequests::new(1000, 1, Vec::new());
-        let rows = vec![row(1.0); 10_000];
+        let recent = RecentRequests::new(1000, 1);
+        let (row, layout) = row(1.0);
+        let rows = vec![row; 10_000];
         let each = bytes_of(&rows);
-        (0..100).for_each(|_| recent.keep(&rows, 0));
+        (0..100).for_each(|_| recent.keep(&rows, &layout, 0));
         let (kept, _) = recent.take_for(1, 0);
         assert!(kept > 1 && kept * each <= MAX_BYTES && (kept + 1) * each > MAX_BYTES, "{kept}");
-        let off = RecentRequests::new(0, 4, Vec::new());
+        let off = RecentRequests::new(0, 4);
         assert!(!off.is_on());
     }
 }

@@ -10,6 +10,7 @@ use super::queue::MAX_RECENT_REQUESTS;
 use super::queue::ReplayRecentError;
 use super::queue::ReplayedRecent;
 use crate::canary::Refusal;
+use crate::canary::Track;
 use crate::canary::observed::pairs::Pair;
 use crate::service::serving::Serving;
 use crate::service::serving::faults::Fault;
@@ -17,6 +18,7 @@ use crate::service::serving::inference::InferenceError;
 use crate::service::serving::inference::scores;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
+use crate::service::serving::live::Loaded;
 use crate::service::serving::timed::per_row;
 use crate::service::serving::timed::timed;
 
@@ -69,22 +71,29 @@ impl Serving {
 
     async fn compare(&self, live: &Live, canary_slot: &CanarySlot, job: Job) {
         let (rows, fault) = (job.rows.as_slice(), job.fault);
-        let clock = &*self.clock;
+        let (clock, layout) = (&*self.clock, &*job.layout);
+        let of = |track, loaded: &Loaded| {
+            let schema = loaded.inference.model().schema();
+            live.intake.of(track, layout, schema, rows)
+        };
         let (stable, stable_seconds) = match job.stable {
             Some(answer) => answer,
             None => {
                 let deadline = self.stable_deadline;
+                let rows = of(Track::Stable, &live.stable);
                 let (latency, outcome) =
-                    timed(&live.stable, clock, Fault::NONE, deadline, rows).await;
+                    timed(&live.stable, clock, Fault::NONE, deadline, &rows).await;
                 match outcome {
-                    Ok(stable) => (stable, per_row(latency, rows)),
+                    Ok(stable) => (stable, per_row(latency, &rows)),
                     // Without stable's answer there is nothing to compare.
                     Err(_) => return,
                 }
             }
         };
-        let (latency, outcome) =
-            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, rows).await;
+        let (latency, outcome) = {
+            let rows = of(Track::Canary, &canary_slot.loaded);
+            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await
+        };
         let canary = match outcome {
             Ok(canary) => canary,
             Err(InferenceError::Overloaded) => return live.recorder.drop_pair(),
@@ -124,7 +133,7 @@ impl Serving {
         let mut worst = self.shadow.disagreements.lock();
         worst.of_rollout(canary_slot.rollout);
         if let Some(place) = worst.is_among_them(&pair) {
-            let schema = live.stable.inference.model().schema();
+            let schema = layout.joint.schema();
             let at = clock.wall();
             let of = |row| {
                 Disagreement::new(

@@ -14,6 +14,7 @@ use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
 use crate::service::serving::circuit_breaker::BreakerState;
+use crate::service::status::features::FeaturesStatus;
 use crate::service::status::health::Health;
 use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
@@ -183,7 +184,9 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
             let caveat = caveat.map_or_else(String::new, |_| {
                 format!(" {}.", capitalized(sentences::WRONG_ANSWERS_MAY_BE_MISSED))
             });
-            return (Condition::AwaitingApproval, format!("{why}.{caveat}"));
+            let positions = status.features.as_ref().and_then(FeaturesStatus::positions);
+            let positions = positions.map_or_else(String::new, |positions| format!(" {positions}"));
+            return (Condition::AwaitingApproval, format!("{why}.{caveat}{positions}"));
         }
         RolloutState::Running | RolloutState::Idle => {}
     }

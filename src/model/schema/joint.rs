@@ -1,0 +1,279 @@
+//! Joint schema: what a request may contain while two versions answer, so that it is accepted or refused whichever
+//! version answers it.
+//!
+//! A row has stable's features in their order, and then those that only the other version takes. A [`Selection`] takes
+//! a version's own row from it. Values by position are those of stable.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::FeatureKind;
+use super::Schema;
+use super::error::SchemaConflict;
+use super::features::Features;
+use super::features::Value;
+use super::missing::Missing;
+use super::row::Row;
+use super::row::RowError;
+use super::row::settle;
+use super::row::wrong_count;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
+
+/// What requests may contain.
+#[derive(Clone, Debug)]
+pub struct Joint {
+    /// Stable's features, and those that only the other version takes.
+    schema: Schema,
+    /// How many are stable's.
+    own: usize,
+    /// The other version's markers of missing values, for the rest.
+    missing: Missing,
+    /// The places of features that a request may lack, ascending.
+    optional: Vec<usize>,
+    /// Further names that a request may have.
+    ignored: BTreeSet<String>,
+    /// Words that only one version knows.
+    words: Vec<Words>,
+}
+
+/// The words of a feature that only one of two versions knows, sorted.
+#[derive(Clone, Debug)]
+struct Words {
+    place: usize,
+    only_stable: Vec<String>,
+    only_other: Vec<String>,
+}
+
+/// Something that is counted in requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap<'s> {
+    /// A request lacks this feature, or has no value of its kind.
+    Absent(&'s str),
+    /// A request has a word of this feature that stable does not know, and the other version does.
+    UnknownToStable(&'s str),
+    /// A request has a word of this feature that the other version does not know, and stable does.
+    UnknownToOther(&'s str),
+}
+
+/// What was found in the rows of a request.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Whether a row has its values by position.
+    pub by_position: bool,
+    /// By gap, in the order of [`Joint::gaps`]; empty if there is none.
+    pub gaps: Vec<bool>,
+}
+
+/// Maximum size of the names that only one of two versions takes: they are part of the journal.
+const MAX_NAME_BYTES: usize = 1 << 20;
+
+impl Joint {
+    /// What requests may contain while stable answers alone, or with another version. They may lack the features of
+    /// stable that are named as optional, and have those that are named as ignored.
+    pub fn new(
+        stable: &Schema,
+        other: Option<&Schema>,
+        optional: &BTreeSet<String>,
+        ignored: &BTreeSet<String>,
+    ) -> Joint {
+        let more = other.into_iter().flat_map(|other| other.not_in(stable).cloned());
+        let schema = stable.followed_by(more);
+        let own = stable.features().len();
+        let is_optional =
+            |place: &usize| *place >= own || optional.contains(&schema.features()[*place].name);
+        Joint {
+            own,
+            missing: other.map_or_else(Missing::default, |other| other.missing().clone()),
+            optional: (0..schema.features().len()).filter(is_optional).collect(),
+            ignored: ignored.clone(),
+            words: other.map_or_else(Vec::new, |other| words(stable, other)),
+            schema,
+        }
+    }
+
+    /// The features that a row has, in order.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Whether a request may have this feature.
+    pub fn accepts(&self, name: &str) -> bool {
+        self.schema.feature(name).is_some() || self.ignored.contains(name)
+    }
+
+    /// Whether a request may lack the feature at this place.
+    pub(super) fn is_optional(&self, place: usize) -> bool {
+        self.optional.binary_search(&place).is_ok()
+    }
+
+    /// Everything that is counted.
+    pub fn gaps(&self) -> impl Iterator<Item = Gap<'_>> {
+        let name = |place: usize| self.schema.features()[place].name.as_str();
+        let absent = self.optional.iter().map(move |place| Gap::Absent(name(*place)));
+        let words = self.words.iter().flat_map(move |words| {
+            let name = name(words.place);
+            [Gap::UnknownToOther(name), Gap::UnknownToStable(name)]
+        });
+        absent.chain(words)
+    }
+
+    fn count(&self) -> usize {
+        self.optional.len() + 2 * self.words.len()
+    }
+
+    /// Checks a client's values and puts them into the order of the joint schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::row`].
+    pub fn row<'a>(&self, features: Features<'a>, seen: &mut Seen) -> Result<Row<'a>, RowError> {
+        let mut values = match features {
+            Features::Ordered(mut values) if values.len() == self.own => {
+                seen.by_position = true;
+                values.resize(self.schema.features().len(), Value::Missing);
+                let others = self.optional.partition_point(|place| *place < self.own);
+                (others..self.optional.len()).for_each(|gap| self.mark(seen, gap));
+                values
+            }
+            Features::Ordered(values) => {
+                let own = self.schema.features().get(..self.own).unwrap_or_default();
+                return Err(wrong_count(values.len(), own));
+            }
+            Features::Named(pairs) => self.by_name(pairs, seen)?,
+        };
+        for (place, (feature, value)) in self.schema.features().iter().zip(&mut values).enumerate()
+        {
+            let missing = if place < self.own { self.schema.missing() } else { &self.missing };
+            if let Err(refusal) = settle(feature, missing, value) {
+                // A request must not become an error because of a feature that it need not have.
+                let gap = self.optional.binary_search(&place).map_err(|_| refusal)?;
+                *value = Value::Missing;
+                self.mark(seen, gap);
+            }
+        }
+        for (number, words) in self.words.iter().enumerate() {
+            let Value::Text(word) = &values[words.place] else { continue };
+            let is_among =
+                |words: &[String]| words.binary_search_by(|one| one.as_str().cmp(word)).is_ok();
+            let first = self.optional.len() + 2 * number;
+            if is_among(&words.only_stable) {
+                self.mark(seen, first);
+            } else if is_among(&words.only_other) {
+                self.mark(seen, first + 1);
+            }
+        }
+        Ok(Row { values })
+    }
+
+    fn by_name<'a>(
+        &self,
+        pairs: Vec<(Cow<'a, str>, Value<'a>)>,
+        seen: &mut Seen,
+    ) -> Result<Vec<Value<'a>>, RowError> {
+        let mut slots = self.schema.slots(pairs, |name| self.ignored.contains(name))?;
+        for (gap, place) in self.optional.iter().enumerate() {
+            if slots[*place].is_none() {
+                slots[*place] = Some(Value::Missing);
+                self.mark(seen, gap);
+            }
+        }
+        if slots.iter().any(Option::is_none) {
+            return Err(self.schema.absent(&slots));
+        }
+        Ok(slots.into_iter().flatten().collect())
+    }
+
+    #[cold]
+    fn mark(&self, seen: &mut Seen, gap: usize) {
+        seen.gaps.resize(self.count(), false);
+        seen.gaps[gap] = true;
+    }
+}
+
+/// The words of each common feature that only one of both knows.
+fn words(stable: &Schema, other: &Schema) -> Vec<Words> {
+    let known = |kind: &FeatureKind| match kind {
+        FeatureKind::Categorical { levels } => Some(levels.clone()),
+        FeatureKind::Numeric { .. } | FeatureKind::Number => None,
+    };
+    let without = |ours: &[String], theirs: &[String]| -> Vec<String> {
+        ours.iter().filter(|word| theirs.binary_search(word).is_err()).cloned().collect()
+    };
+    let of = |(place, feature): (usize, &super::Feature)| {
+        let ours = known(&feature.kind)?;
+        let theirs = known(&other.feature(&feature.name)?.kind)?;
+        let only_stable = without(&ours, &theirs);
+        let only_other = without(&theirs, &ours);
+        let is_same = only_stable.is_empty() && only_other.is_empty();
+        (!is_same).then_some(Words { place, only_stable, only_other })
+    };
+    stable.features().iter().enumerate().filter_map(of).collect()
+}
+
+/// The features in which another version differs from stable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Those that only the other version takes.
+    pub added: Vec<String>,
+    /// Those that only stable takes.
+    pub dropped: Vec<String>,
+}
+
+impl Difference {
+    /// The features in which `other` differs from stable.
+    ///
+    /// # Errors
+    ///
+    /// When no request fits both, or the names are too large.
+    pub fn between(stable: &Schema, other: &Schema) -> Result<Difference, SchemaConflict> {
+        let conflicts = stable.features().iter().filter_map(|ours| {
+            let theirs = other.feature(&ours.name)?;
+            (ours.kind.is_numeric() != theirs.kind.is_numeric()).then_some((ours, theirs))
+        });
+        let conflicts: Vec<_> = conflicts.collect();
+        if let [(ours, theirs), rest @ ..] = conflicts.as_slice() {
+            let names = listed(rest.iter().map(|(ours, _)| ours.name.as_str()));
+            return Err(SchemaConflict::Kind {
+                name: quoted(&ours.name),
+                ours: ours.kind.to_string(),
+                theirs: theirs.kind.to_string(),
+                more: if rest.is_empty() { names } else { format!(" (also {names})") },
+            });
+        }
+        let names = |one: &Schema, other: &Schema| -> Vec<String> {
+            one.not_in(other).map(|feature| feature.name.clone()).collect()
+        };
+        let (added, dropped) = (names(other, stable), names(stable, other));
+        let bytes = added.iter().chain(&dropped).map(String::len).sum();
+        match bytes > MAX_NAME_BYTES {
+            true => Err(SchemaConflict::TooManyNames { bytes, most: MAX_NAME_BYTES }),
+            false => Ok(Difference { added, dropped }),
+        }
+    }
+}
+
+/// Which values of a row a version takes, in its order.
+#[derive(Clone, Debug)]
+pub struct Selection(Vec<Option<usize>>);
+
+impl Selection {
+    /// The selection of a version from rows of another schema; `None` if it takes them as they are.
+    pub fn new(rows: &Schema, version: &Schema) -> Option<Selection> {
+        let place = |(guess, name)| rows.position(name, guess);
+        (!rows.has_order_of(version))
+            .then(|| Selection(version.feature_names().enumerate().map(place).collect()))
+    }
+
+    /// The row of the version. A feature that the row does not have is missing.
+    pub fn of<'a>(&self, row: &Row<'a>) -> Row<'a> {
+        let value = |place: &Option<usize>| {
+            place.and_then(|place| row.values.get(place)).cloned().unwrap_or(Value::Missing)
+        };
+        Row { values: self.0.iter().map(value).collect() }
+    }
+}
+
+#[cfg(test)]
+#[path = "joint_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! What the latest requests lack for a version.
+
+use std::cmp::Reverse;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::report::words::count;
+use crate::canary::Track;
+use crate::service::serving::intake::Counted;
+use crate::service::serving::intake::Latest;
+use crate::text::lists::listed;
+use crate::text::numbers;
+
+/// What the latest requests lack for a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeaturesStatus {
+    /// Number of the latest requests.
+    pub requests: u64,
+    /// How many of them have values by position, although positions mean something else once the canary is stable.
+    pub by_position: u64,
+    /// What they lack, the most frequent first.
+    pub lacking: Vec<Lacking>,
+    /// All of it in sentences.
+    pub messages: Vec<String>,
+}
+
+/// Something that requests lack for a version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// The version.
+    pub track: Track,
+    /// The feature.
+    pub feature: String,
+    /// What is lacking.
+    pub what: Lack,
+    /// In how many of the requests.
+    pub requests: u64,
+}
+
+/// What a request lacks of a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// The value.
+    Value,
+    /// A word that this version knows; the other version knows it.
+    KnownWord,
+}
+
+/// At most this many of what is lacking.
+const MAX_LACKING: usize = 100;
+
+/// At most this many sentences.
+const MAX_MESSAGES: usize = 4;
+
+impl FeaturesStatus {
+    /// What was counted; `None` if nothing is lacking.
+    pub(crate) fn new(latest: Latest) -> Option<FeaturesStatus> {
+        let Latest { requests, by_position, lacking } = latest;
+        if by_position == 0 && lacking.is_empty() {
+            return None;
+        }
+        let lacking = lacking.into_iter().map(|(track, what, requests)| {
+            let (what, feature) = match what {
+                Counted::Feature(name) => (Lack::Value, name),
+                Counted::Word(name) => (Lack::KnownWord, name),
+            };
+            Lacking { track, feature, what, requests }
+        });
+        let mut lacking: Vec<Lacking> = lacking.collect();
+        lacking.sort_by_key(|one| (Reverse(one.requests), one.what == Lack::KnownWord));
+        let mut status = FeaturesStatus { requests, by_position, lacking, messages: Vec::new() };
+        status.messages = status.sentences();
+        status.lacking.truncate(MAX_LACKING);
+        Some(status)
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let alike = |a: &Lacking, b: &Lacking| {
+            (a.track, a.what, a.requests) == (b.track, b.what, b.requests)
+        };
+        let groups = self.lacking.chunk_by(alike).take(MAX_MESSAGES);
+        let of_groups = groups.filter_map(|group| {
+            let first = group.first()?;
+            let names = listed(group.iter().map(|one| one.feature.as_str()));
+            let share = self.share(first.requests);
+            let who = match first.track {
+                Track::Canary => "The canary",
+                Track::Stable => "Stable",
+            };
+            Some(match first.what {
+                Lack::Value => format!("{who} misses {names} in {share}."),
+                Lack::KnownWord => format!(
+                    "{who} does not know the word sent as {names} in {share}; the other version does."
+                ),
+            })
+        });
+        of_groups.chain(self.positions()).collect()
+    }
+
+    /// What a person has to know about positions before a promotion.
+    pub(crate) fn positions(&self) -> Option<String> {
+        (self.by_position > 0).then(|| {
+            format!(
+                "Values come by position in {}: once the canary is stable, they are read in its order; send names before \
+                 the promotion.",
+                self.share(self.by_position)
+            )
+        })
+    }
+
+    /// `12.5 % of the last 812 requests`.
+    fn share(&self, requests: u64) -> String {
+        let share = numbers::share(requests as f64 / self.requests.max(1) as f64);
+        let share = share.replace(".0 %", " %");
+        match self.requests {
+            1 => "the last request".to_owned(),
+            all => format!("{share} of the last {}", count(all, "request")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_named_with_its_share() {
+        let of = |name: &str| Counted::Feature(name.to_owned());
+        let latest = Latest {
+            requests: 812,
+            by_position: 203,
+            lacking: vec![
+                (Track::Canary, Counted::Word("contract".to_owned()), 203),
+                (Track::Canary, of("visits"), 812),
+                (Track::Canary, of("ticks"), 812),
+                (Track::Stable, of("age"), 1),
+            ],
+        };
+        let status = FeaturesStatus::new(latest).unwrap();
+        assert_eq!(
+            status.messages,
+            [
+                "The canary misses `visits`, `ticks` in 100 % of the last 812 requests.",
+                "The canary does not know the word sent as `contract` in 25 % of the last 812 requests; the other \
+                 version does.",
+                "Stable misses `age` in 0.1 % of the last 812 requests.",
+                "Values come by position in 25 % of the last 812 requests: once the canary is stable, they are read in \
+                 its order; send names before the promotion.",
+            ]
+        );
+        assert_eq!(FeaturesStatus::new(Latest { requests: 9, ..Latest::default() }), None);
+    }
+}
