@@ -114,6 +114,7 @@ kinds! {
         NotAModel: "not_a_model", "Not a valid model file";
         FeaturesDiffer: "features_differ", "The features differ from stable's";
         OutputDiffers: "output_differs", "The output differs from stable's";
+        NameTaken: "name_taken", "Stable has this name";
         WarmUpFailed: "warm_up_failed", "The model failed during warm-up";
         ReasonMissing: "reason_missing", NOT_NOW;
         MalformedId: "malformed_id", NO_LABEL;
@@ -284,6 +285,7 @@ impl Classified for CommandError {
             CommandError::PendingRollback(_) => Kind::RollbackPending,
             CommandError::Features { .. } => Kind::FeaturesDiffer,
             CommandError::Output { .. } => Kind::OutputDiffers,
+            CommandError::NameTaken { .. } => Kind::NameTaken,
             CommandError::WarmUp { .. } => Kind::WarmUpFailed,
             CommandError::InjectionNotAllowed => Kind::InjectionNotAllowed,
             CommandError::Revision { .. } => Kind::RevisionChanged,

@@ -174,6 +174,23 @@ fn a_model_for_which_a_feature_is_of_another_kind_is_refused() {
     app.deploy_canary_with(&json!({ "model_path": "other.bin" })).done();
 }
 
+#[test]
+fn a_file_with_the_name_of_stable_and_another_ending_is_refused() {
+    let app = TestApp::spawn();
+    fs::copy(app.models().join("model_v2.bin"), app.models().join("model_v1.lgb")).unwrap();
+    let named = ["model_v1.lgb", "would be called model_v1", "\"model_v1.bin\"; rename the file"];
+    deploy_is_refused(&app, "model_v1.lgb", refused(422, "name_taken", &named));
+    // The same file may be its own canary.
+    app.deploy_canary_with(&json!({ "model_path": "model_v1.bin" })).done();
+}
+
+#[test]
+fn a_pickled_model_is_refused_with_what_to_do_instead() {
+    let app = Setup::new().model("forest.bin", b"\x80\x04\x95sklearn".repeat(100)).spawn();
+    let named = ["pickle and joblib are never read", "save_model", "skops.io.dump"];
+    deploy_is_refused(&app, "forest.bin", refused(422, "not_a_model", &named));
+}
+
 /// A model trained on columns with these names; every other row has this word in the last column.
 fn trained(header: &str, word: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();

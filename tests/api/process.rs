@@ -22,6 +22,7 @@ use crate::binary::serin;
 use crate::client::CUSTOMER;
 use crate::client::Client;
 use crate::harness::default_models;
+use crate::imported::golden;
 use crate::raw;
 
 fn folder() -> TempDir {
@@ -84,6 +85,18 @@ fn sigterm_ends_it_with_code_0_and_loses_nothing() {
         (1, 0),
         "nothing else is worth a warning: {log}"
     );
+}
+
+#[test]
+fn a_stable_model_that_was_never_compared_with_its_original_is_named_in_the_log() {
+    let folder = folder();
+    fs::copy(golden("lgb_binary.txt"), folder.path().join("models/trees.lgb")).unwrap();
+    let mut process = Process::start_with(folder.path(), &["--stable", "trees.lgb"]);
+    process.address(folder.path());
+    process.terminate();
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let said = "Stable's answers were not compared with those of the original model";
+    assert!(log.contains(said), "{log}");
 }
 
 #[test]

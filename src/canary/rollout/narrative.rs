@@ -7,6 +7,7 @@ use super::cause::Missing;
 use super::cause::TripReason;
 use super::event::Event;
 use super::post_promotion::failing;
+use super::state::FeatureChange;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::sentences;
@@ -18,6 +19,7 @@ use crate::canary::policy::plan::WINDOW;
 use crate::canary::traffic::weight::Weight;
 use crate::text::durations::duration;
 use crate::text::durations::words;
+use crate::text::lists::listed;
 
 /// The failed metrics of labels that are meant; without any, the reasons of the judgement.
 fn failed(judgement: &Judgement, is_meant: impl Fn(&MetricName) -> bool) -> String {
@@ -91,12 +93,26 @@ fn in_shadow(share: Weight) -> String {
     }
 }
 
+/// The features in which a canary differs, if there are any.
+fn in_words(change: &FeatureChange) -> String {
+    let listed = |names: &[String]| listed(names.iter().map(String::as_str));
+    let FeatureChange { added, dropped } = change;
+    match (added.is_empty(), dropped.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!("; it also takes {}", listed(added)),
+        (true, false) => format!("; it ignores {}", listed(dropped)),
+        (false, false) => {
+            format!("; it also takes {}, and ignores {}", listed(added), listed(dropped))
+        }
+    }
+}
+
 impl Event {
     /// The event in one sentence, rendered from its numbers.
     pub fn sentence(&self) -> String {
         match self {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
-            Event::CanaryDeployed { canary, policy, reason, .. } => {
+            Event::CanaryDeployed { canary, policy, reason, features, .. } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 let shadow = in_shadow(policy.shadow);
                 let how = match policy.mode {
@@ -107,8 +123,9 @@ impl Event {
                     }
                 };
                 let (name, weight) = (&canary.name, policy.weight);
+                let features = in_words(features);
                 format!(
-                    "{name} is deployed as canary with {weight} of the traffic{shadow}{how}{why}"
+                    "{name} is deployed as canary with {weight} of the traffic{shadow}{how}{features}{why}"
                 )
             }
             Event::TrafficSet { rollout, weight, shadow, .. } => {

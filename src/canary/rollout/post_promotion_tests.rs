@@ -115,6 +115,8 @@ fn clients_of_each_version_that_was_stable_or_canary_are_answered() {
         let Clients { may_send, may_lack } = state.clients.clone();
         [may_send, may_lack].map(|names| names.into_iter().collect::<Vec<_>>().join(" "))
     };
+    let said = " of the traffic; it also takes `visits`, and ignores `age`";
+    assert!(with_change.sentence().ends_with(said), "{}", with_change.sentence());
     let first = State::initial(version("v1"), at(0));
     let running = after(&first, &with_change, 0);
     assert_eq!(clients(&running), ["visits", ""]);

@@ -23,11 +23,7 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
     let mut warnings = Vec::new();
     match &canary.origin {
         Origin::Trained(canary) => warnings.extend(below_chance(canary)),
-        Origin::Imported { import } if import.parity.is_none() => warnings.push(
-            "The canary's answers were not compared with those of the original model; serin import --expect does."
-                .to_owned(),
-        ),
-        Origin::Imported { .. } => {}
+        Origin::Imported { .. } => warnings.extend(not_compared(canary, "The canary")),
     }
     if let Some((ours, theirs)) = canary.target().zip(stable.target())
         && ours != theirs
@@ -74,6 +70,15 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// The warning about an imported model whose answers were never compared with the original's.
+pub fn not_compared(card: &Card, who: &str) -> Option<String> {
+    card.imported().filter(|import| import.parity.is_none()).map(|_| {
+        format!(
+            "{who}'s answers were not compared with those of the original model; serin import --expect does."
+        )
+    })
 }
 
 /// What the canary's own holdout says against it.

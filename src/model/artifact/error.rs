@@ -49,7 +49,7 @@ pub enum ArtifactError {
     },
     /// The file has another format.
     #[error(
-        "magic: not a model file: the first bytes are neither `SERINMDL` (serin train, serin import) nor those of a LightGBM, XGBoost, skops or coefficients file"
+        "magic: not a model file: the first bytes are neither `SERINMDL` (serin train, serin import) nor those of a LightGBM, XGBoost, skops or coefficients file; pickle and joblib are never read: save the model with its own save_model, or with skops.io.dump"
     )]
     Magic,
     /// Another release wrote the file, or the version is damaged.

@@ -291,6 +291,11 @@ impl Control {
         candidate: &Candidate,
     ) -> Result<FeatureChange, CommandError> {
         let live = self.serving.live.load();
+        let (name, file) = (&live.stable.version.name, &live.stable.version.file);
+        if candidate.version.name == *name && candidate.version.file != *file {
+            let (path, name, file) = (model_path.to_owned(), name.clone(), file.clone());
+            return Err(CommandError::NameTaken { path, name, file });
+        }
         let (stable, canary) = (live.stable.inference.model(), candidate.loaded.inference.model());
         let Difference { added, dropped } = Difference::between(stable.schema(), canary.schema())
             .map_err(|cause| CommandError::Features {

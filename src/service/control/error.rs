@@ -41,6 +41,19 @@ pub enum CommandError {
         /// What stable answers.
         stable_output: OutputKind,
     },
+    /// Another file has the same name but for its ending.
+    #[error(
+        "{path:?} would be called {name}, as stable is, which was read from {file:?}; rename the file, so that each \
+         version has its own name"
+    )]
+    NameTaken {
+        /// The file.
+        path: String,
+        /// The name.
+        name: String,
+        /// The file of stable.
+        file: String,
+    },
     /// It fails its warm-up.
     #[error("{path:?} fails its warm-up ({cause}); it was not deployed")]
     WarmUp {

@@ -28,6 +28,7 @@ use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::follow;
 use crate::canary::rollout::state::Clients;
+use crate::model::artifact::comparison::not_compared;
 use crate::model::schema::joint::Difference;
 use crate::service::clock::Clock;
 use crate::service::notify::Notifications;
@@ -116,6 +117,8 @@ impl Control {
             live.intake.accepts(name) || registry.knows(name)
         })?;
         let judge = restored_judge(&state, saved.as_ref(), &live, &*store, clock.wall());
+        let compared = live.stable.card.as_ref().and_then(|card| not_compared(card, "Stable"));
+        compared.iter().for_each(|warning| tracing::warn!(stable = state.stable.name, "{warning}"));
         let canary_lost = state.rollout.is_some() && live.canary.is_none();
         let feedback = Feedback::new(settings.feedback, &*store)?;
         labelled(&state, saved.as_ref(), &*store, &feedback);
