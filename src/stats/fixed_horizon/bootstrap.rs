@@ -172,7 +172,7 @@ impl Bootstrap {
         canary: MeanShape,
         stable: MeanShape,
     ) -> BootstrapInterval {
-        let standard_error = canary.error.hypot(stable.error);
+        let standard_error = libm::hypot(canary.error, stable.error);
         if standard_error == 0.0 {
             return BootstrapInterval { estimate, low: estimate, high: estimate, standard_error };
         }
