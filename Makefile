@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean
+.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean test-python wheel
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -33,6 +33,7 @@ test: setup .venv/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
 	.venv/bin/python scripts/parity.py --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
+	$(MAKE) test-python
 
 check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	$(CARGO) fmt --all -- --check
@@ -52,8 +53,22 @@ bench-train: build .venv/ready ## Compare training on a million rows with pandas
 bench-models: build .venv/ready ## Time imported models beside their originals and onnxruntime: loading, one row, batches
 	.venv/bin/python scripts/bench_models.py
 
+test-python: .venv/ready ## Check the Python package, and install its wheel into an empty environment
+	$(CARGO) build --locked --bin serin
+	.venv/bin/ruff check --quiet python
+	.venv/bin/ruff format --quiet --check python
+	.venv/bin/mypy
+	SERIN_BINARY=$(CURDIR)/target/debug/serin .venv/bin/python -m pytest --quiet
+	rm -rf target/wheel-of-tests
+	.venv/bin/maturin build --quiet --locked --profile dev --out target/wheel-of-tests
+	scripts/try_wheel.sh target/wheel-of-tests/*.whl
+
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity.py --serin $(SERIN)
+
+wheel: .venv/ready ## Build the Python wheel with the binary: dist/serin-*.whl
+	rm -f dist/serin-*.whl
+	.venv/bin/maturin build --locked --release --out dist
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)

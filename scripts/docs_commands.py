@@ -80,7 +80,7 @@ def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{programs}:{python}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "scripts"),
+        "PYTHONPATH": str(parity.PACKAGE),
         "REAL_CURL": real,
         "SERIN_ADDRESS": address,
         "SERIN_URL": f"http://{address}",
@@ -88,7 +88,7 @@ def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
 
 
 def run(block: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    script = "set -euo pipefail\n" + block.replace("python scripts/", f"python {ROOT}/scripts/")
+    script = "set -euo pipefail\n" + block
     return subprocess.run(["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proof that serin answers as the libraries do: trains models, imports and serves them, and compares every answer.
 
-For each model: train on rows that are made here with a fixed seed, export with `to_serin.py`, import with
+For each model: train on rows that are made here with a fixed seed, export with `serin.export`, import with
 `serin import`, start `serin serve`, send the holdout over HTTP, and compare with the library's predict_proba. The exit
 code is 0 if no answer differs by more than 1e-6, and if a file with one changed category is refused. Times are medians;
 serin's include HTTP and this client's part of it, about 0.2 ms a request.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -46,8 +47,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.preprocessing import StandardScaler
 
-from to_serin import Exported
-from to_serin import export
+# The package of this checkout, not one that is installed.
+PACKAGE = Path(__file__).resolve().parent.parent / "python"
+sys.path.insert(0, str(PACKAGE))
+
+from serin.export import Exported  # noqa: E402
+from serin.export import export  # noqa: E402
 
 ROWS, HOLDOUT = 4_000, 1_000
 TOLERANCE = 1e-6
@@ -223,7 +228,7 @@ def prove(case: Case, data: Data, serin: Path, folder: Path) -> Line:
     exported = export(case.model, training.join(data.target), folder, target=TARGET, positive=POSITIVE)
     from_command = exported_by_command(case, training.join(data.target), folder / "command")
     if from_command.read_text() != exported.expected.read_text():
-        raise Failure("to_serin.py wrote other rows from the pickle and the CSV file than from the frame")
+        raise Failure("serin.export wrote other rows from the pickle and the CSV file than from the frame")
     import_seconds = run_import(serin, exported)
     expected = case.model.predict_proba(holdout)[:, 1]
     models = folder / "models"
@@ -264,9 +269,9 @@ def exported_by_command(case: Case, frame: pd.DataFrame, folder: Path) -> Path:
     model, data = folder / "model.pkl", folder / "data.csv"
     model.write_bytes(pickle.dumps(case.model))
     frame.to_csv(data, index=False)
-    script = Path(__file__).with_name("to_serin.py")
-    command = [sys.executable, str(script), str(model), str(data), "-o", str(folder)]
-    done(subprocess.run([*command, "--target", TARGET, "--positive", POSITIVE], capture_output=True, text=True))
+    command = [sys.executable, "-m", "serin.export", str(model), str(data), "-o", str(folder)]
+    command += ["--target", TARGET, "--positive", POSITIVE]
+    done(subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)}))
     return folder / "expected.csv"
 
 

@@ -1,0 +1,48 @@
+"""Where the serin binary is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import BinaryError
+
+
+def find_binary() -> str:
+    """The path of the binary: `SERIN_BINARY`, the one of this package, or the one in `PATH`."""
+    given = os.environ.get("SERIN_BINARY")
+    if given:
+        if not Path(given).is_file():
+            raise BinaryError(f"SERIN_BINARY: {given}: no such file")
+        return given
+    for folder in _folders():
+        if (folder / "serin").is_file():
+            return str(folder / "serin")
+    found = shutil.which("serin")
+    if found is None:
+        raise BinaryError(
+            "the serin binary is neither in the folders of this package nor in PATH; install the wheel with pip, or "
+            "name a binary with SERIN_BINARY"
+        )
+    return found
+
+
+def _folders() -> Iterator[Path]:
+    """Where pip puts the programs of a package: in the environment, for the user, or below --target."""
+    yield Path(sysconfig.get_path("scripts"))
+    package = Path(__file__).resolve().parent
+    # PREFIX/lib/python3.x/site-packages/serin, when this is not the interpreter's own environment.
+    if len(package.parents) > 3:
+        yield package.parents[3] / "bin"
+    yield package.parent / "bin"
+    yield Path(sysconfig.get_path("scripts", f"{os.name}_user"))
+
+
+def main() -> None:
+    """`python -m serin ARGS`: runs the binary in place of this process."""
+    binary = find_binary()
+    os.execv(binary, [binary, *sys.argv[1:]])
