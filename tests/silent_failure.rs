@@ -34,6 +34,7 @@ use serin::canary::judge::evidence::SequentialEvidence;
 use serin::canary::judge::health_check::Inputs;
 use serin::canary::judge::sentences;
 use serin::canary::judge::verdict::Concern;
+use serin::canary::observed::pairs::Answers;
 use serin::canary::observed::pairs::Pair;
 use serin::canary::observed::samples::TrackSamples;
 use serin::canary::policy::Mode;
@@ -154,10 +155,8 @@ impl Traffic {
             self.samples.of_mut(track).record(seconds, &[answer]);
             if track == Track::Stable && !shadow.is_zero() {
                 self.pairs.get_or_insert_default().record(&Pair {
-                    stable: &scores[..1],
-                    canary: &scores[1..],
-                    stable_threshold: 0.5,
-                    canary_threshold: 0.5,
+                    stable: Answers::Probability { rows: &scores[..1], threshold: 0.5 },
+                    canary: Answers::Probability { rows: &scores[1..], threshold: 0.5 },
                     stable_seconds: seconds,
                     canary_seconds: seconds,
                 });

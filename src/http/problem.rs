@@ -355,6 +355,7 @@ impl Classified for FeedbackError {
             FeedbackError::Disabled => Kind::FeedbackDisabled,
             FeedbackError::Id(IdError::Malformed) => Kind::MalformedId,
             FeedbackError::Id(IdError::Forged) => Kind::ForgedId,
+            FeedbackError::Outcome { .. } => Kind::InvalidBody,
             FeedbackError::Expired { .. } => Kind::FeedbackExpired,
             FeedbackError::Gone { .. } => Kind::RolloutGone,
             FeedbackError::Repeated => Kind::RepeatedFeedback,

@@ -37,6 +37,7 @@ use control::registry::Registry;
 use notify::Notifications;
 use reported::Reported;
 use reported::feedback::FeedbackError;
+use reported::feedback::GivenOutcome;
 use reported::feedback::Ids;
 use reported::recordings::Recordings;
 use serving::Serving;
@@ -101,8 +102,12 @@ impl Service {
     }
 
     /// See [`Reported::label`].
-    pub fn label(&self, id: &str, outcome: bool) -> Result<Option<Track>, FeedbackError> {
-        self.reported.label(id, outcome)
+    pub fn label(
+        &self,
+        id: &str,
+        outcome: impl Into<GivenOutcome>,
+    ) -> Result<Option<Track>, FeedbackError> {
+        self.reported.label(id, &outcome.into())
     }
 
     /// Measured values, of the running rollout or of none.

@@ -28,6 +28,7 @@ mod shield;
 mod by_plan;
 
 mod notify;
+mod outputs;
 mod overload;
 
 mod segments;

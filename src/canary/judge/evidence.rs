@@ -154,18 +154,26 @@ impl SequentialEvidence {
         })
     }
 
-    /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, and
-    /// guardrails that wait for recorded values or labels.
+    /// The metrics that object to a promotion: those with shown harm, unless the score outweighs it, guardrails that
+    /// wait for recorded values or labels, and scores of many classes or of any size that have not passed.
     pub(crate) fn metric_objections(&self) -> Vec<Reason> {
         if self.conclusion.verdict == Verdict::Promote {
             return Vec::new();
         }
+        // The health check compares latency and failures, and scores that are one probability.
+        let is_seen_at_one_look = |metric: &Metric| {
+            let is_compared =
+                metric.source != Source::Score || self.policy.outputs.is_probability();
+            metric.source.is_of_requests() && is_compared
+        };
+        let must_pass = |metric: &Metric| metric.role == Role::Guardrail && metric.required;
         self.metrics_where(|metric, classification| match classification {
             Classification::Fail => metric.role.acts(),
-            Classification::Insufficient => {
-                metric.role == Role::Guardrail && metric.required && !metric.source.is_of_requests()
+            Classification::Insufficient => must_pass(metric) && !is_seen_at_one_look(metric),
+            Classification::Inconclusive => {
+                must_pass(metric) && metric.source == Source::Score && !is_seen_at_one_look(metric)
             }
-            Classification::Pass | Classification::Inconclusive => false,
+            Classification::Pass => false,
         })
     }
 

@@ -198,6 +198,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 stable_spread: None,
                 canary_spread: None,
                 distance: None,
+                class: None,
                 shift: None,
             }
         })
@@ -354,6 +355,7 @@ proptest! {
                 stable_spread: None,
                 canary_spread: None,
         distance: None,
+        class: None,
                 shift: None,
             },
         ).collect();

@@ -101,6 +101,7 @@ pub(crate) fn evidence(
         stable_spread: measured.stable_spread,
         canary_spread: measured.canary_spread,
         distance: measured.distance,
+        class: measured.class.clone(),
     };
     let margins = Margins::new(metric, &evidence);
     let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, &evidence, *bounds);

@@ -159,6 +159,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         stable_spread: None,
         canary_spread: None,
         distance: None,
+        class: None,
         shift: None,
     };
     found.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);

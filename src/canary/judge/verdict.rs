@@ -85,6 +85,9 @@ pub struct MetricEvidence {
     /// For scores in shadow: the mean size of the differences between the two answers to a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<f64>,
+    /// For many classes: the class with the largest shift. Effect, mean, spreads and distance are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// Why a verdict was reached. The numbers are in the evidence of the same judgement.

@@ -10,6 +10,9 @@ use super::gaps::Gaps;
 use super::gaps::Seconds;
 use super::gaps::UnitInterval;
 use super::labels::LossIncrement;
+use super::outputs::OutputsIncrement;
+use super::outputs::PairOutputs;
+use super::outputs::TrackOutputs;
 use super::pairs::Pairs;
 use super::pairs::PairsIncrement;
 use super::samples::Samples;
@@ -36,6 +39,10 @@ pub struct Increment {
     pub losses: Vec<LossIncrement>,
     /// Pairs of answers in shadow.
     pub pairs: PairsIncrement,
+    /// Outputs that are not one probability. Not part of the serde format: the codec writes them after the rest, where
+    /// there are any, so that older increments stay readable.
+    #[serde(skip)]
+    pub outputs: OutputsIncrement,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.
@@ -81,25 +88,37 @@ impl Increment {
             weight,
             stable: TrackIncrement::between(&earlier.stable, &now.stable)?,
             canary: TrackIncrement::between(&earlier.canary, &now.canary)?,
+            outputs: OutputsIncrement {
+                stable: outputs_of(&earlier.stable, &now.stable)?,
+                canary: outputs_of(&earlier.canary, &now.canary)?,
+                ..OutputsIncrement::default()
+            },
             ..Increment::default()
         })
     }
 
     /// Adds the pairs between the two moments; `None` if `earlier` is not earlier.
     pub fn with_pairs(self, earlier: Option<&Pairs>, now: Option<&Pairs>) -> Option<Increment> {
-        let pairs = match (earlier, now) {
-            (None, None) => PairsIncrement::default(),
+        let none = Pairs::default();
+        let (earlier, now) = match (earlier, now) {
+            (None, None) => return Some(self),
             (Some(_), None) => return None,
-            (None, Some(now)) => PairsIncrement::between(&Pairs::default(), now)?,
-            (Some(earlier), Some(now)) => PairsIncrement::between(earlier, now)?,
+            (earlier, Some(now)) => (earlier.unwrap_or(&none), now),
         };
-        Some(Increment { pairs, ..self })
+        let pairs = PairsIncrement::between(earlier, now)?;
+        let of_outputs = PairOutputs::between(earlier.numbers.as_deref(), now.numbers.as_deref())?;
+        let outputs = OutputsIncrement { pairs: of_outputs, ..self.outputs };
+        Some(Increment { pairs, outputs, ..self })
     }
 
     /// Whether nothing was observed.
     pub fn is_empty(&self) -> bool {
         *self == Increment { weight: self.weight, ..Increment::default() }
     }
+}
+
+fn outputs_of(earlier: &TrackSamples, now: &TrackSamples) -> Option<TrackOutputs> {
+    TrackOutputs::between(earlier.numbers.as_deref(), now.numbers.as_deref())
 }
 
 impl TrackIncrement {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
-//!             losses by weight, pairs: in the order of the fields
+//!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
+//!             there are any
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -14,6 +15,7 @@
 use thiserror::Error;
 
 use super::increment::Increment;
+use super::outputs::OutputsIncrement;
 
 /// Bytes that are not an increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -24,7 +26,11 @@ impl Increment {
     /// The increment as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
-        postcard::to_allocvec(self).unwrap_or_default()
+        let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
+        if !self.outputs.is_empty() {
+            bytes.extend(postcard::to_allocvec(&self.outputs).unwrap_or_default());
+        }
+        bytes
     }
 
     /// Reads an increment. Allocates at most a small multiple of the length of `bytes` plus 2 MiB.
@@ -32,10 +38,15 @@ impl Increment {
     /// # Errors
     /// When the bytes end too early or too late, or a number is out of range.
     pub fn from_bytes(bytes: &[u8]) -> Result<Increment, CodecError> {
-        match postcard::take_from_bytes(bytes) {
-            Ok((increment, [])) => Ok(increment),
-            Ok((_, rest)) => Err(CodecError(format!("{} bytes too many", rest.len()))),
-            Err(cause) => Err(CodecError(cause.to_string())),
+        let (increment, rest) = postcard::take_from_bytes::<Increment>(bytes)
+            .map_err(|cause| CodecError(cause.to_string()))?;
+        if rest.is_empty() {
+            return Ok(increment);
+        }
+        match postcard::take_from_bytes::<OutputsIncrement>(rest) {
+            // Outputs without a value are never written.
+            Ok((outputs, [])) if !outputs.is_empty() => Ok(Increment { outputs, ..increment }),
+            Ok(_) | Err(_) => Err(CodecError(format!("{} bytes too many", rest.len()))),
         }
     }
 }

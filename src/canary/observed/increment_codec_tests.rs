@@ -10,6 +10,11 @@ use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::labels::TrackLosses;
+use crate::canary::observed::outputs::ClassDifferences;
+use crate::canary::observed::outputs::ClassValues;
+use crate::canary::observed::outputs::ErrorIncrement;
+use crate::canary::observed::outputs::PairOutputs;
+use crate::canary::observed::outputs::TrackOutputs;
 use crate::canary::observed::pairs::PairsIncrement;
 use crate::canary::observed::samples::Samples;
 use crate::canary::policy::metric::MetricName;
@@ -159,9 +164,29 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         },
     );
     let pairs = prop_oneof![Just(PairsIncrement::default()), pairs];
-    let elsewhere = (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs);
+    let outputs_of = move || {
+        let classes = vec(middles(Layout::UnitInterval).prop_map(ClassValues), 0..4);
+        (classes, middles(Layout::Any)).prop_map(|(classes, score)| TrackOutputs { classes, score })
+    };
+    let classes = vec(middles(Layout::Difference).prop_map(ClassDifferences), 0..4);
+    let of_pairs = (classes, middles(Layout::Any));
+    let errors = (0..=Weight::WHOLE, middles(Layout::Any), middles(Layout::Any)).prop_map(
+        |(weight, stable, canary)| {
+            let weight = Weight::from_basis_points(weight).unwrap();
+            ErrorIncrement { weight, stable, canary }
+        },
+    );
+    let outputs = (outputs_of(), outputs_of(), of_pairs, vec(errors, 0..3)).prop_map(
+        |(stable, canary, (classes, score), errors)| {
+            let pairs = PairOutputs { classes, score };
+            OutputsIncrement { stable, canary, pairs, errors }
+        },
+    );
+    let outputs = prop_oneof![Just(OutputsIncrement::default()), outputs];
+    let elsewhere = (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs, outputs);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
-        |(weight, stable, canary, (recorded, segments, losses, pairs))| Increment {
+        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs))| Increment {
+            outputs,
             weight: Weight::from_basis_points(weight).unwrap(),
             stable,
             canary,

@@ -6,16 +6,22 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::gaps::Any;
 use super::gaps::Buckets;
 use super::gaps::Gaps;
 use super::gaps::Seconds;
 use super::gaps::UnitInterval;
+use super::outputs::ErrorIncrement;
 use crate::canary::traffic::prediction_id::Attribution;
+use crate::canary::traffic::prediction_id::Predicted;
 use crate::canary::traffic::prediction_id::PredictionId;
 use crate::canary::traffic::track::Track;
 use crate::canary::traffic::weight::Weight;
+use crate::stats::ClassQuality;
+use crate::stats::ErrorQuality;
 use crate::stats::Quality;
 use crate::stats::brier;
+use crate::stats::brier_of_classes;
 use crate::stats::log_loss;
 
 /// Labels of one rollout.
@@ -30,6 +36,53 @@ pub struct Labels {
     pub excluded: u64,
     /// Losses that the judge has not taken yet, by ascending weight.
     pub waiting: Vec<LossIncrement>,
+    /// The same for errors of scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_errors: Vec<ErrorIncrement>,
+    /// Quality of stable and canary where the models have many classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_classes: Option<ByTrack<ClassQuality>>,
+    /// Quality of stable and canary where the models answer scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_scores: Option<ByTrack<ErrorQuality>>,
+}
+
+/// The quality of both tracks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByTrack<Q> {
+    /// Of stable.
+    pub stable: Q,
+    /// Of the canary.
+    pub canary: Q,
+}
+
+impl<Q> ByTrack<Q> {
+    /// The quality of a track.
+    pub fn of(&self, track: Track) -> &Q {
+        match track {
+            Track::Stable => &self.stable,
+            Track::Canary => &self.canary,
+        }
+    }
+
+    fn of_mut(&mut self, track: Track) -> &mut Q {
+        match track {
+            Track::Stable => &mut self.stable,
+            Track::Canary => &mut self.canary,
+        }
+    }
+}
+
+/// What happened after a prediction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// Of two classes: whether the positive one occurred.
+    Positive(bool),
+    /// Of many classes: which one occurred.
+    Class(usize),
+    /// Of a score: the number that occurred.
+    Value(f64),
 }
 
 /// Losses of predictions made at one weight.
@@ -66,27 +119,77 @@ impl Labels {
     }
 
     /// Takes in a label; whether it counts for a track. Its loss waits for the judge if `is_judged` and the
-    /// prediction's track was assigned at random.
-    pub fn record(&mut self, id: &PredictionId, outcome: bool, is_judged: bool) -> bool {
-        let score = f64::from(id.score);
-        match id.attribution {
-            Attribution::Excluded => {
-                self.excluded = self.excluded.saturating_add(1);
-                return false;
+    /// prediction's track was assigned at random. An outcome of another kind than the prediction counts for none.
+    pub fn record(&mut self, id: &PredictionId, outcome: Outcome, is_judged: bool) -> bool {
+        let is_judged =
+            is_judged && id.attribution == Attribution::Judged && !id.weight.is_certain();
+        match (id.attribution, &id.predicted, outcome) {
+            (
+                Attribution::Judged | Attribution::Reported,
+                Predicted::Probability(score),
+                Outcome::Positive(outcome),
+            ) => {
+                let score = f64::from(*score);
+                let quality = match id.track {
+                    Track::Stable => &mut self.stable,
+                    Track::Canary => &mut self.canary,
+                };
+                quality.record(score, outcome);
+                if is_judged {
+                    self.lose(id, log_loss(score, outcome), brier(score, outcome));
+                }
+                true
             }
-            Attribution::Judged | Attribution::Reported => {}
+            (
+                Attribution::Judged | Attribution::Reported,
+                Predicted::Classes(classes),
+                Outcome::Class(outcome),
+            ) if outcome < classes.len() => {
+                let classes: Vec<f64> = classes.iter().copied().map(f64::from).collect();
+                self.of_classes.get_or_insert_default().of_mut(id.track).record(&classes, outcome);
+                if is_judged {
+                    // Halved, because the buckets go from 0 to 1 and the score to 2; the judge doubles it again.
+                    let brier = 0.5 * brier_of_classes(&classes, outcome);
+                    self.lose(id, log_loss(classes[outcome], true), brier);
+                }
+                true
+            }
+            (
+                Attribution::Judged | Attribution::Reported,
+                Predicted::Score(score),
+                Outcome::Value(value),
+            ) => {
+                self.of_scores.get_or_insert_default().of_mut(id.track).record(*score, value);
+                if is_judged {
+                    self.err(id, (score - value).abs());
+                }
+                true
+            }
+            (Attribution::Judged | Attribution::Reported | Attribution::Excluded, _, _) => {
+                self.excluded = self.excluded.saturating_add(1);
+                false
+            }
         }
-        let quality = match id.track {
-            Track::Stable => &mut self.stable,
-            Track::Canary => &mut self.canary,
+    }
+
+    fn lose(&mut self, id: &PredictionId, log_loss: f64, brier: f64) {
+        let losses = self.waiting_at(id.weight).of_mut(id.track);
+        add::<Seconds>(&mut losses.log_loss, log_loss);
+        add::<UnitInterval>(&mut losses.brier, brier);
+    }
+
+    fn err(&mut self, id: &PredictionId, error: f64) {
+        let place = self.waiting_errors.partition_point(|one| one.weight < id.weight);
+        if self.waiting_errors.get(place).is_none_or(|one| one.weight != id.weight) {
+            let new = ErrorIncrement { weight: id.weight, ..ErrorIncrement::default() };
+            self.waiting_errors.insert(place, new);
+        }
+        let ErrorIncrement { stable, canary, .. } = &mut self.waiting_errors[place];
+        let errors = match id.track {
+            Track::Stable => stable,
+            Track::Canary => canary,
         };
-        quality.record(score, outcome);
-        if is_judged && id.attribution == Attribution::Judged && !id.weight.is_certain() {
-            let losses = self.waiting_at(id.weight).of_mut(id.track);
-            add::<Seconds>(&mut losses.log_loss, log_loss(score, outcome));
-            add::<UnitInterval>(&mut losses.brier, brier(score, outcome));
-        }
-        true
+        add::<Any>(errors, error);
     }
 
     /// Whether its buckets are those of the current layout.
@@ -156,13 +259,13 @@ mod tests {
                 let is_inverted = is_canary && uniform() < wrong;
                 let outcome = (uniform() < score) != is_inverted;
                 let mut one = id(share, track, Attribution::Judged);
-                one.score = score as f32;
+                one.predicted = Predicted::Probability(score as f32);
                 due[tick + (uniform() * 40.0) as usize].push((one, outcome));
             }
         }
         for now in due {
             for (id, outcome) in now {
-                labels.record(&id, outcome, true);
+                labels.record(&id, Outcome::Positive(outcome), true);
             }
             let losses = std::mem::take(&mut labels.waiting);
             monitors.tick(&Increment { losses, ..Increment::default() });
@@ -192,8 +295,9 @@ mod tests {
 
     fn id(basis_points: u16, track: Track, attribution: Attribution) -> PredictionId {
         let weight = Weight::from_basis_points(basis_points).unwrap();
-        let (rollout, step, second, number, score) = (1, 1, 0, 0, 0.75);
-        PredictionId { rollout, step, weight, track, attribution, second, number, score }
+        let (rollout, step, second, number) = (1, 1, 0, 0);
+        let predicted = Predicted::Probability(0.75);
+        PredictionId { rollout, step, weight, track, attribution, second, number, predicted }
     }
 
     #[test]
@@ -205,7 +309,11 @@ mod tests {
             (5000, Track::Canary),
             (5000, Track::Stable),
         ] {
-            assert!(labels.record(&id(share, track, Attribution::Judged), true, true));
+            assert!(labels.record(
+                &id(share, track, Attribution::Judged),
+                Outcome::Positive(true),
+                true
+            ));
         }
         let shares: Vec<u16> = labels.waiting.iter().map(|it| it.weight.basis_points()).collect();
         assert_eq!(shares, [1000, 5000]);
@@ -219,11 +327,56 @@ mod tests {
     #[test]
     fn labels_without_random_assignment_are_shown_but_not_judged() {
         let mut labels = Labels::default();
-        assert!(labels.record(&id(1000, Track::Canary, Attribution::Reported), true, true));
-        assert!(labels.record(&id(10_000, Track::Canary, Attribution::Judged), true, true));
-        assert!(labels.record(&id(1000, Track::Canary, Attribution::Judged), false, false));
-        assert!(!labels.record(&id(1000, Track::Stable, Attribution::Excluded), true, true));
+        assert!(labels.record(
+            &id(1000, Track::Canary, Attribution::Reported),
+            Outcome::Positive(true),
+            true
+        ));
+        assert!(labels.record(
+            &id(10_000, Track::Canary, Attribution::Judged),
+            Outcome::Positive(true),
+            true
+        ));
+        assert!(labels.record(
+            &id(1000, Track::Canary, Attribution::Judged),
+            Outcome::Positive(false),
+            false
+        ));
+        assert!(!labels.record(
+            &id(1000, Track::Stable, Attribution::Excluded),
+            Outcome::Positive(true),
+            true
+        ));
         assert_eq!((labels.canary.count(), labels.stable.count(), labels.excluded), (3, 0, 1));
         assert!(labels.waiting.is_empty());
+    }
+
+    #[test]
+    fn labels_of_many_classes_and_of_scores_have_their_own_losses() {
+        let mut labels = Labels::default();
+        let predicted =
+            |predicted| PredictionId { predicted, ..id(1000, Track::Canary, Attribution::Judged) };
+        let classes = predicted(Predicted::Classes(vec![0.25, 0.25, 0.5]));
+        assert!(labels.record(&classes, Outcome::Class(2), true));
+        assert!(labels.record(&classes, Outcome::Class(0), true));
+        let quality = labels.of_classes.unwrap().canary;
+        assert_eq!((quality.count(), quality.accuracy()), (2, Some(0.5)));
+        // 1/16 + 1/16 + 1/4, and 9/16 + 1/16 + 1/4.
+        assert!((quality.mean_brier().unwrap() - 0.625).abs() < 1e-12);
+        assert!((quality.mean_log_loss().unwrap() - 1.5 * 2.0_f64.ln()).abs() < 1e-12);
+        let halved: f64 =
+            labels.waiting[0].canary.brier.iter().map(|(value, n)| value * *n as f64).sum();
+        assert!((2.0 * halved - 1.25).abs() < 0.003, "{halved}");
+        let score = predicted(Predicted::Score(1e6));
+        assert!(labels.record(&score, Outcome::Value(1.1e6), true));
+        assert_eq!(labels.of_scores.unwrap().canary.mae(), Some(1e5));
+        assert!((labels.waiting_errors[0].canary[0].0 - 1e5).abs() < 1e3);
+        // Outcomes of another kind, and a class that there is not.
+        assert!(!labels.record(&score, Outcome::Positive(true), true));
+        assert!(!labels.record(&classes, Outcome::Class(3), true));
+        assert!(!labels.record(&classes, Outcome::Value(0.5), true));
+        assert_eq!(labels.excluded, 3);
+        let text = serde_json::to_string(&labels).unwrap();
+        assert_eq!(serde_json::from_str::<Labels>(&text).unwrap(), labels);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`samples`]: requests, failures, latencies and scores since the step began.
 //! - [`pairs`]: answers of both versions in shadow. [`labels`]: outcomes that clients report later.
+//! - [`outputs`]: outputs that are not one probability.
 //! - [`increment`]: what a tick of the judge takes in, and [`increment_codec`]: its bytes in the tick log, with
 //!   `gaps`: the format of values.
 
@@ -9,5 +10,6 @@ pub(crate) mod gaps;
 pub mod increment;
 pub mod increment_codec;
 pub mod labels;
+pub mod outputs;
 pub mod pairs;
 pub mod samples;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::gaps::Difference;
 use super::gaps::Gaps;
 use super::gaps::Seconds;
+use super::outputs::Numbers;
 use super::samples::Failure;
 use super::samples::Failures;
 use crate::stats::Layout;
@@ -18,47 +19,119 @@ use crate::stats::Summary;
 /// The answers of both versions to one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair<'a> {
-    /// Stable's probabilities, one for each row.
-    pub stable: &'a [f64],
-    /// The canary's, in the same order.
-    pub canary: &'a [f64],
-    /// Stable's label is 1 from this score on.
-    pub stable_threshold: f64,
-    /// The canary's label is 1 from this score on.
-    pub canary_threshold: f64,
+    /// Stable's answers, one for each row.
+    pub stable: Answers<'a>,
+    /// The canary's, in the same order and of the same kind.
+    pub canary: Answers<'a>,
     /// Stable's latency per row, in seconds.
     pub stable_seconds: f64,
     /// The canary's latency per row, in seconds.
     pub canary_seconds: f64,
 }
 
+/// The answers of a version to the rows of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Answers<'a> {
+    /// A probability for each row; the label is 1 from the threshold on.
+    Probability {
+        /// The probabilities.
+        rows: &'a [f64],
+        /// The threshold.
+        threshold: f64,
+    },
+    /// A probability for each class and row; the label is the class with the largest, the first of equal ones.
+    Probabilities {
+        /// The probabilities, row by row.
+        numbers: &'a [f64],
+        /// How many classes.
+        classes: usize,
+    },
+    /// A score for each row.
+    Score {
+        /// The scores.
+        rows: &'a [f64],
+    },
+}
+
+impl<'a> Answers<'a> {
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Answers::Probability { rows, .. } | Answers::Score { rows } => rows.len(),
+            Answers::Probabilities { numbers, classes } => numbers.len() / (*classes).max(1),
+        }
+    }
+
+    /// The numbers of a row.
+    pub fn row(&self, row: usize) -> &'a [f64] {
+        let (numbers, width) = match *self {
+            Answers::Probability { rows, .. } | Answers::Score { rows } => (rows, 1),
+            Answers::Probabilities { numbers, classes } => (numbers, classes),
+        };
+        let from = row.saturating_mul(width);
+        numbers.get(from..from.saturating_add(width)).unwrap_or_default()
+    }
+
+    /// The label of a row as a number: 0 or 1, or which class; `None` for a score.
+    pub fn label(&self, row: usize) -> Option<usize> {
+        let numbers = self.row(row);
+        match self {
+            Answers::Probability { threshold, .. } => {
+                numbers.first().map(|score| usize::from(score >= threshold))
+            }
+            Answers::Probabilities { .. } => {
+                let first_largest = |best: usize, place: usize| {
+                    if numbers[place] > numbers[best] { place } else { best }
+                };
+                (0..numbers.len()).reduce(first_largest)
+            }
+            Answers::Score { .. } => None,
+        }
+    }
+}
+
 impl Pair<'_> {
-    /// The mean difference of the rows, canary minus stable; 0 without rows.
+    /// The mean difference of the rows, canary minus stable; 0 without rows. Of many classes that of the class that
+    /// differs most in each row.
     pub fn difference(&self) -> f64 {
-        let rows = self.stable.iter().zip(self.canary);
-        rows.map(|(stable, canary)| canary - stable).sum::<f64>() / self.rows()
+        (0..self.stable.rows()).map(|row| self.difference_at(row)).sum::<f64>() / self.rows()
+    }
+
+    /// The mean difference of a class.
+    fn of_class(&self, class: usize) -> f64 {
+        let at = |row| self.differences(row).nth(class).unwrap_or_default();
+        (0..self.stable.rows()).map(at).sum::<f64>() / self.rows()
     }
 
     /// The row with the largest difference, and the difference.
     pub fn largest(&self) -> Option<(usize, f64)> {
-        let rows = self.stable.iter().zip(self.canary).map(|(stable, canary)| canary - stable);
+        let rows = (0..self.stable.rows()).map(|row| self.difference_at(row));
         rows.enumerate().max_by(|(_, one), (_, other)| one.abs().total_cmp(&other.abs()))
+    }
+
+    /// The difference at a row: of many classes that of the class that differs most.
+    pub fn difference_at(&self, row: usize) -> f64 {
+        let largest = self.differences(row).max_by(|a, b| a.abs().total_cmp(&b.abs()));
+        largest.unwrap_or_default()
+    }
+
+    fn differences(&self, row: usize) -> impl Iterator<Item = f64> {
+        let pairs = self.stable.row(row).iter().zip(self.canary.row(row));
+        pairs.map(|(stable, canary)| canary - stable)
     }
 
     /// Whether this row's label differs.
     pub fn flips_at(&self, row: usize) -> bool {
-        let label =
-            |scores: &[f64], threshold: f64| scores.get(row).map(|score| *score >= threshold);
-        label(self.stable, self.stable_threshold) != label(self.canary, self.canary_threshold)
+        self.stable.label(row) != self.canary.label(row)
     }
 
     /// The share of the rows whose label differs.
     pub fn flips(&self) -> f64 {
-        (0..self.stable.len()).filter(|row| self.flips_at(*row)).count() as f64 / self.rows()
+        (0..self.stable.rows()).filter(|row| self.flips_at(*row)).count() as f64 / self.rows()
     }
 
     fn rows(&self) -> f64 {
-        self.stable.len().max(1) as f64
+        self.stable.rows().max(1) as f64
     }
 }
 
@@ -68,7 +141,7 @@ impl Pair<'_> {
 pub struct Pairs {
     /// Requests that stable had answered and the canary failed.
     pub failures: Failures,
-    /// Probabilities, canary minus stable.
+    /// Probabilities or scores, canary minus stable; of many classes that of the class that differs most.
     pub differences: Summary,
     /// Shares of rows whose label differs.
     pub flips: Summary,
@@ -78,6 +151,9 @@ pub struct Pairs {
     pub stable_latency: Summary,
     /// The canary's latencies per row, in seconds.
     pub canary_latency: Summary,
+    /// The differences of each class, or of scores of any size; `None` for one probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Box<Numbers>>,
 }
 
 impl Default for Pairs {
@@ -89,6 +165,7 @@ impl Default for Pairs {
             largest: 0.0,
             stable_latency: Summary::new(Layout::Seconds),
             canary_latency: Summary::new(Layout::Seconds),
+            numbers: None,
         }
     }
 }
@@ -98,6 +175,18 @@ impl Pairs {
     pub fn record(&mut self, pair: &Pair<'_>) {
         self.differences.record(pair.difference());
         self.flips.record(pair.flips());
+        match pair.stable {
+            Answers::Probability { .. } => {}
+            Answers::Probabilities { classes, .. } => {
+                let begin = || Box::new(Numbers::of_classes(classes, Layout::Difference));
+                let numbers = self.numbers.get_or_insert_with(begin);
+                numbers.record_classes((0..classes).map(|class| pair.of_class(class)));
+            }
+            Answers::Score { .. } => {
+                let begin = || Box::new(Numbers::of_scores());
+                self.numbers.get_or_insert_with(begin).record_score(pair.difference());
+            }
+        }
         self.stable_latency.record(pair.stable_seconds);
         self.canary_latency.record(pair.canary_seconds);
         if let Some((_, largest)) = pair.largest()
@@ -131,6 +220,7 @@ impl Pairs {
         self.flips.merge(&other.flips)?;
         self.stable_latency.merge(&other.stable_latency)?;
         self.canary_latency.merge(&other.canary_latency)?;
+        Numbers::merge_into(&mut self.numbers, other.numbers.as_deref())?;
         self.failures.merge(&other.failures);
         if other.largest.abs() > self.largest.abs() {
             self.largest = other.largest;
@@ -145,6 +235,7 @@ impl Pairs {
         Pairs::default().merge(self).is_ok()
             && counts.iter().all(|count| *count == answered)
             && self.largest.is_finite()
+            && self.numbers.as_deref().is_none_or(|it| it.is_sound(Layout::Difference))
     }
 }
 
@@ -196,10 +287,8 @@ mod tests {
 
     fn pair<'a>(stable: &'a [f64], canary: &'a [f64]) -> Pair<'a> {
         Pair {
-            stable,
-            canary,
-            stable_threshold: 0.5,
-            canary_threshold: 0.4,
+            stable: Answers::Probability { rows: stable, threshold: 0.5 },
+            canary: Answers::Probability { rows: canary, threshold: 0.4 },
             stable_seconds: 0.001,
             canary_seconds: 0.002,
         }
@@ -229,6 +318,41 @@ mod tests {
         });
         let increment = PairsIncrement::between(&Pairs::default(), &pairs).unwrap();
         assert_eq!((increment.differences, increment.failures), (vec![(0.0, 100)], 0));
+    }
+
+    #[test]
+    fn each_class_has_its_differences_and_a_label_flips_with_the_largest_probability() {
+        let mut pairs = Pairs::default();
+        let of = |numbers| Answers::Probabilities { numbers, classes: 3 };
+        let (stable, canary) =
+            (of(&[0.5, 0.3, 0.2, 0.4, 0.4, 0.2]), of(&[0.3, 0.5, 0.2, 0.4, 0.4, 0.2]));
+        pairs.record(&Pair { stable, canary, stable_seconds: 0.001, canary_seconds: 0.001 });
+        assert_eq!(
+            (stable.label(0), canary.label(0), canary.label(1)),
+            (Some(0), Some(1), Some(0))
+        );
+        assert_eq!((pairs.flips.mean(), pairs.answered()), (Some(0.5), 1));
+        let classes = pairs.numbers.as_ref().unwrap().classes();
+        let means: Vec<f64> = classes.iter().map(|one| one.mean().unwrap()).collect();
+        assert!(
+            means.iter().zip([-0.1, 0.1, 0.0]).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{means:?}"
+        );
+        assert!(pairs.is_sound() && (pairs.largest.abs() - 0.2).abs() < 1e-12);
+        let text = serde_json::to_string(&pairs).unwrap();
+        assert_eq!(serde_json::from_str::<Pairs>(&text).unwrap(), pairs);
+    }
+
+    #[test]
+    fn scores_differ_in_their_unit_and_have_no_label() {
+        let mut pairs = Pairs::default();
+        let (stable, canary) =
+            (Answers::Score { rows: &[100.0, 200.0] }, Answers::Score { rows: &[150.0, 190.0] });
+        pairs.record(&Pair { stable, canary, stable_seconds: 0.001, canary_seconds: 0.001 });
+        assert_eq!((pairs.flips.mean(), pairs.largest), (Some(0.0), 50.0));
+        assert_eq!(pairs.differences.mean(), Some(20.0));
+        assert_eq!(pairs.numbers.as_ref().unwrap().score().unwrap().mean(), Some(20.0));
+        assert!(pairs.is_sound());
     }
 
     #[test]

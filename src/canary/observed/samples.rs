@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::outputs::Means;
+use super::outputs::Numbers;
 use crate::canary::traffic::track::Track;
 use crate::stats::Layout;
 use crate::stats::LayoutMismatch;
@@ -108,6 +110,9 @@ pub struct TrackSamples {
     /// The mean of the probabilities predicted for the rows of a request: one value per request, because its
     /// rows were assigned to the track together.
     pub score: Summary,
+    /// The same for outputs that are not one probability; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Box<Numbers>>,
 }
 
 impl Default for TrackSamples {
@@ -117,6 +122,7 @@ impl Default for TrackSamples {
             failures: Failures::default(),
             latency: Summary::new(Layout::Seconds),
             score: Summary::new(Layout::UnitInterval),
+            numbers: None,
         }
     }
 }
@@ -128,6 +134,24 @@ impl TrackSamples {
         self.latency.record(latency_seconds);
         if !scores.is_empty() {
             self.score.record(scores.iter().sum::<f64>() / scores.len() as f64);
+        }
+    }
+
+    /// Counts a request that was answered after `latency_seconds` with outputs of these means.
+    pub fn record_means(&mut self, latency_seconds: f64, means: Means<'_>) {
+        self.requests += 1;
+        self.latency.record(latency_seconds);
+        match means {
+            Means::Probability(mean) => self.score.record(mean),
+            Means::Probabilities(means) => {
+                let begin = || Box::new(Numbers::of_classes(means.len(), Layout::UnitInterval));
+                let numbers = self.numbers.get_or_insert_with(begin);
+                numbers.record_classes(means.iter().copied());
+            }
+            Means::Score(mean) => {
+                let begin = || Box::new(Numbers::of_scores());
+                self.numbers.get_or_insert_with(begin).record_score(mean);
+            }
         }
     }
 
@@ -144,6 +168,7 @@ impl TrackSamples {
     pub fn merge(&mut self, other: &TrackSamples) -> Result<(), LayoutMismatch> {
         self.latency.merge(&other.latency)?;
         self.score.merge(&other.score)?;
+        Numbers::merge_into(&mut self.numbers, other.numbers.as_deref())?;
         self.requests = self.requests.saturating_add(other.requests);
         self.failures.merge(&other.failures);
         Ok(())
@@ -191,6 +216,14 @@ impl Samples {
         [&self.stable, &self.canary].into_iter().all(|track| {
             track.latency.count().checked_add(track.failures.total()) == Some(track.requests)
         })
+    }
+
+    /// Whether outputs that are not one probability have their layouts.
+    pub fn has_sound_numbers(&self) -> bool {
+        [&self.stable, &self.canary]
+            .into_iter()
+            .filter_map(|track| track.numbers.as_deref())
+            .all(|numbers| numbers.is_sound(Layout::UnitInterval))
     }
 
     /// Requests of both tracks.

@@ -12,6 +12,7 @@ use super::segments::SegmentHarm;
 use super::segments::Segments;
 use super::source::Direction;
 use super::source::Origin;
+use super::source::Outputs;
 use super::source::Role;
 use super::source::Source;
 use crate::stats::Harm;
@@ -37,6 +38,9 @@ pub struct JudgePolicy {
     /// The segments that are judged on their own. Default none.
     #[serde(default, skip_serializing_if = "Segments::is_off")]
     pub segments: Segments,
+    /// What the versions answer. Set at the deployment, from the models.
+    #[serde(default, skip_serializing_if = "Outputs::is_probability")]
+    pub outputs: Outputs,
 }
 
 /// The probability that a correct split is ever reported as a sample ratio mismatch. Small, because every
@@ -128,7 +132,16 @@ impl JudgePolicy {
         let harm = given.segment_harm.unwrap_or(self.segments.harm);
         let segments = Segments { harm, ..self.segments.clone() };
         let alpha = self.alpha;
-        Ok(JudgePolicy { alpha, metrics, promote_score, rollback_score, expect_shift, segments })
+        let outputs = self.outputs.clone();
+        Ok(JudgePolicy {
+            alpha,
+            metrics,
+            promote_score,
+            rollback_score,
+            expect_shift,
+            segments,
+            outputs,
+        })
     }
 
     /// The policy of one rollout. A rollout that shadows is also judged by its pairs. One that does not is not,
@@ -174,6 +187,52 @@ impl JudgePolicy {
         Ok(self)
     }
 
+    /// The policy for versions that answer this. Metrics that have no values then are left out; the built-in loss of
+    /// scores is the squared error, and the margins of scores are in the spread of stable's alone, because a number of
+    /// any size has no other unit.
+    ///
+    /// # Errors
+    /// When the deployment itself names a metric that gets no values, or no guardrail is left.
+    pub fn of_outputs(
+        mut self,
+        outputs: Outputs,
+        health: &HealthPolicy,
+        given: &JudgePolicyOverride,
+    ) -> Result<JudgePolicy, FieldError> {
+        let is_given = |metric: &Metric| given.metrics.iter().any(|it| it.name == metric.name);
+        let mut absent = self.metrics.iter().filter(|metric| !metric.source.is_of(&outputs));
+        if let Some(metric) = absent.find(|metric| is_given(metric)) {
+            let (what, instead) = match outputs {
+                Outputs::Score => ("of classes, and the models answer scores", "squared_error"),
+                Outputs::Probability | Outputs::Probabilities { .. } => {
+                    ("of scores, and the models answer probabilities", "log_loss or brier")
+                }
+            };
+            let message = format!("{what}; leave it out, or use {instead}");
+            return Err(FieldError::new(format!("metrics.{}", metric.name), message));
+        }
+        let has_loss = self.metrics.iter().any(|it| it.source == Source::LogLoss && !it.required);
+        self.metrics.retain(|metric| metric.source.is_of(&outputs));
+        if outputs == Outputs::Score {
+            let has_error = self.metrics.iter().any(|it| it.source == Source::SquaredError);
+            if has_loss && !has_error && self.metrics.len() < MAX_METRICS {
+                self.metrics.push(built_in_loss(Source::SquaredError, health));
+            }
+            for metric in self.metrics.iter_mut().filter(|metric| metric.source.is_of_scores()) {
+                let default = Metric::new(metric.source, metric.harm, health);
+                let relative = |margin: Margin, default: Margin| match margin == default {
+                    true => Margin::relative(margin.relative),
+                    false => margin,
+                };
+                metric.tolerated = relative(metric.tolerated, default.tolerated);
+                metric.accepted = relative(metric.accepted, default.accepted);
+                metric.harmful = metric.harmful.zip(default.harmful).map(|(a, b)| relative(a, b));
+            }
+        }
+        guarded(&self.metrics)?;
+        Ok(JudgePolicy { outputs, ..self })
+    }
+
     /// The level at which a metric fails: its part of alpha. The metrics that act share alpha by weight, so that
     /// the probability of any false failure is at most alpha. An advisory metric decides nothing and is tested
     /// at alpha.
@@ -196,7 +255,8 @@ impl JudgePolicy {
 
     /// The shift of the scores that is harm to the health check; `None` unless the score is a guardrail.
     pub fn gross_shift(&self) -> Option<Margin> {
-        let mut metrics = self.metrics.iter();
+        // The health check compares one probability; outputs of other kinds are judged by the sequential judge alone.
+        let mut metrics = self.metrics.iter().filter(|_| self.outputs.is_probability());
         metrics.find(|it| it.source == Source::Score && it.role == Role::Guardrail)?.harmful
     }
 
@@ -208,7 +268,12 @@ impl JudgePolicy {
 
     /// The metrics that are judged by segment: those that act and that serin observes at each request.
     pub fn by_segment(&self) -> impl Iterator<Item = &Metric> {
-        let is_judged = |metric: &&Metric| metric.role.acts() && metric.source.is_of_requests();
+        // The samples of a segment have one probability.
+        let has_scores = self.outputs.is_probability();
+        let is_judged = move |metric: &&Metric| {
+            let has_values = has_scores || metric.source != Source::Score;
+            metric.role.acts() && metric.source.is_of_requests() && has_values
+        };
         self.metrics.iter().filter(is_judged)
     }
 
@@ -235,6 +300,7 @@ impl Default for JudgePolicy {
             rollback_score: 60.0,
             expect_shift: false,
             segments: Segments::default(),
+            outputs: Outputs::default(),
         }
     }
 }
@@ -245,11 +311,14 @@ const MIN_LABELS: u64 = 100;
 /// The metrics of every rollout. Without labels the log loss is absent, and no promotion waits for it: a proof takes
 /// thousands of labels.
 fn built_in(health: &HealthPolicy) -> Vec<Metric> {
-    let loss = Metric::new(Source::LogLoss, Harm::Higher, health);
-    let loss = Metric { min_samples: MIN_LABELS, required: false, ..loss };
     let mut metrics = defaults(Origin::Requests, health);
-    metrics.push(loss);
+    metrics.push(built_in_loss(Source::LogLoss, health));
     metrics
+}
+
+fn built_in_loss(source: Source, health: &HealthPolicy) -> Metric {
+    let loss = Metric::new(source, Harm::Higher, health);
+    Metric { min_samples: MIN_LABELS, required: false, ..loss }
 }
 
 /// A metric of a canary that is meant to score differently.

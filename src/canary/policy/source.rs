@@ -14,6 +14,37 @@ use crate::stats::Layout;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
 
+/// What the versions of a rollout answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outputs {
+    /// The probability of one of two classes.
+    #[default]
+    Probability,
+    /// A probability for each class.
+    Probabilities {
+        /// The names of the classes, in order.
+        classes: Vec<String>,
+    },
+    /// A number of any size.
+    Score,
+}
+
+impl Outputs {
+    /// Whether it is one probability.
+    pub fn is_probability(&self) -> bool {
+        *self == Outputs::Probability
+    }
+
+    /// The names of many classes.
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Outputs::Probabilities { classes } => classes,
+            Outputs::Probability | Outputs::Score => &[],
+        }
+    }
+}
+
 /// Where the values of a metric come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +61,10 @@ pub enum Source {
     LogLoss,
     /// Brier score of labelled predictions.
     Brier,
+    /// Squared error of labelled scores.
+    SquaredError,
+    /// Absolute error of labelled scores.
+    AbsoluteError,
     /// Shadow: the canary's probability minus stable's for the same request.
     ShadowScore,
     /// Shadow: the share of a request's rows whose label differs.
@@ -255,6 +290,13 @@ const BRIER: Properties = Properties {
     ..LOG_LOSS
 };
 
+/// The mean of squares is that of the RMSE. One large error counts for many small ones, so the capped mean is judged.
+const SQUARED_ERROR: Properties =
+    Properties { name: "squared_error", monitor: MonitorKind::Values(Layout::Any), ..LOG_LOSS };
+
+const ABSOLUTE_ERROR: Properties =
+    Properties { name: "absolute_error", role: Role::Signal, ..SQUARED_ERROR };
+
 const SHADOW_SCORE: Properties = Properties {
     name: "shadow_score",
     origin: Origin::Shadow,
@@ -296,13 +338,15 @@ const SHADOW_LATENCY: Properties = Properties {
 
 impl Source {
     /// All sources, in the order in which they are shown.
-    pub const ALL: [Source; 10] = [
+    pub const ALL: [Source; 12] = [
         Source::Latency,
         Source::Failures,
         Source::Score,
         Source::Recorded,
         Source::LogLoss,
         Source::Brier,
+        Source::SquaredError,
+        Source::AbsoluteError,
         Source::ShadowScore,
         Source::ShadowFlips,
         Source::ShadowFailures,
@@ -318,6 +362,8 @@ impl Source {
             Source::Recorded => &RECORDED,
             Source::LogLoss => &LOG_LOSS,
             Source::Brier => &BRIER,
+            Source::SquaredError => &SQUARED_ERROR,
+            Source::AbsoluteError => &ABSOLUTE_ERROR,
             Source::ShadowScore => &SHADOW_SCORE,
             Source::ShadowFlips => &SHADOW_FLIPS,
             Source::ShadowFailures => &SHADOW_FAILURES,
@@ -346,9 +392,29 @@ impl Source {
         self.properties().origin == Origin::Labels
     }
 
+    /// Whether it has values where the versions answer this.
+    pub fn is_of(self, outputs: &Outputs) -> bool {
+        match self {
+            Source::LogLoss | Source::Brier | Source::ShadowFlips => *outputs != Outputs::Score,
+            Source::SquaredError | Source::AbsoluteError => *outputs == Outputs::Score,
+            Source::Latency
+            | Source::Failures
+            | Source::Score
+            | Source::Recorded
+            | Source::ShadowScore
+            | Source::ShadowFailures
+            | Source::ShadowLatency => true,
+        }
+    }
+
     /// Whether it compares the scores of the two versions.
     pub fn is_of_scores(self) -> bool {
         self.properties().harmful.is_some()
+    }
+
+    /// Whether its values are shares of a request's rows or requests, whatever the models answer.
+    pub fn has_share_of_rows(self) -> bool {
+        self.properties().margin == MarginKind::Absolute
     }
 
     /// Whether its values are pairs of a shadow.

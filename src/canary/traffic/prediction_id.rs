@@ -1,9 +1,12 @@
 //! Prediction id: everything that a label of the prediction needs, so that no prediction is stored.
 //!
 //! ```text
-//! id    = 64 characters of URL-safe base64 = 48 bytes
-//! bytes = 1 (the version), flags, share in basis points (2), step (4), rollout (6), second (6),
-//!         number (8), score as f32 (4), and their code of 16 bytes
+//! id    = URL-safe base64: 64 characters of two classes
+//! bytes = version, flags, share in basis points (2), step (4), rollout (6), second (6), number (8), what was
+//!         predicted, and their code of 16 bytes
+//! version 1: the probability of one of two classes as f32 (4)
+//! version 2: a score as f64 (8)
+//! version 3: the probability of each class with six bits of exponent and ten of mantissa (2 each)
 //! code  = SipHash-2-4 with 128 bits (Aumasson and Bernstein 2012, doi:10.1007/978-3-642-34931-7_28)
 //! ```
 //!
@@ -16,13 +19,14 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use siphasher::sip128::Hasher128;
 use siphasher::sip128::SipHasher24;
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::weight::Weight;
 use crate::canary::traffic::track::Track;
 
 /// The content of a prediction id.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PredictionId {
     /// The rollout at the time; 0 for none.
     pub rollout: u64,
@@ -38,8 +42,19 @@ pub struct PredictionId {
     pub second: u64,
     /// A number that makes the id unique.
     pub number: u64,
-    /// The predicted probability.
-    pub score: f32,
+    /// What was predicted.
+    pub predicted: Predicted,
+}
+
+/// What was predicted, as far as a label needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicted {
+    /// The probability of the positive class.
+    Probability(f32),
+    /// A score.
+    Score(f64),
+    /// The probability of each class, to 0.05 %.
+    Classes(Vec<f32>),
 }
 
 /// How the label of a prediction is used.
@@ -62,7 +77,7 @@ pub struct IdKey([u8; IdKey::BYTES]);
 pub enum IdError {
     /// It does not have the form of an id.
     #[error(
-        "prediction_id: not {CHARACTERS} characters of A-Z, a-z, 0-9, - and _; send the id of the prediction's \
+        "prediction_id: not at least {CHARACTERS} characters of A-Z, a-z, 0-9, - and _; send the id of the prediction's \
          answer unchanged"
     )]
     Malformed,
@@ -74,12 +89,17 @@ pub enum IdError {
     Forged,
 }
 
-const VERSION: u8 = 1;
-const SIGNED: usize = 32;
+/// Bytes before what was predicted.
+const HEAD: usize = 28;
 const CODE: usize = 16;
-const BYTES: usize = SIGNED + CODE;
-/// The length of an id.
-pub const CHARACTERS: usize = BYTES / 3 * 4;
+/// The least length of an id: that of two classes.
+pub const CHARACTERS: usize = (HEAD + 4 + CODE) / 3 * 4;
+
+/// The most classes that an id carries.
+const MAX_CLASSES: usize = 1000;
+
+/// The greatest length of an id.
+const MAX_CHARACTERS: usize = (HEAD + 2 * MAX_CLASSES + CODE).div_ceil(3) * 4;
 
 const CANARY: u8 = 1;
 const REPORTED: u8 = 2;
@@ -104,7 +124,6 @@ impl IdKey {
 impl PredictionId {
     /// The id as text.
     pub fn written(&self, key: &IdKey) -> String {
-        let mut bytes = [0; BYTES];
         let flags = match self.track {
             Track::Stable => 0,
             Track::Canary => CANARY,
@@ -113,23 +132,24 @@ impl PredictionId {
             Attribution::Reported => REPORTED,
             Attribution::Excluded => EXCLUDED,
         };
-        let parts: [&[u8]; 7] = [
-            &[VERSION, flags],
+        let parts: [&[u8]; 6] = [
+            &[self.predicted.version(), flags],
             &self.weight.basis_points().to_le_bytes(),
             &self.step.to_le_bytes(),
             &self.rollout.to_le_bytes()[..6],
             &self.second.to_le_bytes()[..6],
             &self.number.to_le_bytes(),
-            &self.score.to_le_bytes(),
         ];
-        let mut rest = bytes.as_mut_slice();
-        for part in parts {
-            let (place, after) = rest.split_at_mut(part.len());
-            place.copy_from_slice(part);
-            rest = after;
+        let mut bytes: SmallVec<[u8; 64]> = parts.into_iter().flatten().copied().collect();
+        match &self.predicted {
+            Predicted::Probability(probability) => bytes.extend(probability.to_le_bytes()),
+            Predicted::Score(score) => bytes.extend(score.to_le_bytes()),
+            Predicted::Classes(classes) => {
+                classes.iter().for_each(|one| bytes.extend(packed(*one).to_le_bytes()));
+            }
         }
-        let (signed, code) = bytes.split_at_mut(SIGNED);
-        code.copy_from_slice(&key.code(signed));
+        let code = key.code(&bytes);
+        bytes.extend(code);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -139,7 +159,7 @@ impl PredictionId {
     /// When it is malformed, or made with another key.
     pub fn read(text: &str, key: &IdKey) -> Result<(PredictionId, u64), IdError> {
         let bytes = decoded(text).ok_or(IdError::Malformed)?;
-        let (signed, code) = bytes.split_at(SIGNED);
+        let (signed, code) = bytes.split_at(bytes.len() - CODE);
         let expected = key.code(signed);
         // In constant time, so that timing does not reveal the code byte by byte.
         let differs = expected.iter().zip(code).fold(0, |seen, (a, b)| seen | (a ^ b));
@@ -152,11 +172,11 @@ impl PredictionId {
             rest = after;
             part.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
         };
-        // Only this version has ever been signed, so the rest is well-formed.
-        let (_version, flags) = (number(1), number(1) as u8);
+        let (version, flags) = (number(1), number(1) as u8);
         let weight = Weight::from_basis_points(number(2) as u16).ok_or(IdError::Malformed)?;
         let (step, rollout, second) = (number(4) as u32, number(6), number(6));
-        let (unique, score) = (number(8), f32::from_bits(number(4) as u32));
+        let unique = number(8);
+        let predicted = Predicted::read(version, rest).ok_or(IdError::Malformed)?;
         let track = if flags & CANARY == 0 { Track::Stable } else { Track::Canary };
         let attribution = match (flags & REPORTED, flags & EXCLUDED) {
             (0, 0) => Attribution::Judged,
@@ -171,17 +191,62 @@ impl PredictionId {
             attribution,
             second,
             number: unique,
-            score,
+            predicted,
         };
         let fingerprint = code.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         Ok((id, fingerprint))
     }
 }
 
-fn decoded(text: &str) -> Option<[u8; BYTES]> {
-    let mut bytes = [0; BYTES];
-    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-    (length == BYTES).then_some(bytes)
+impl Predicted {
+    fn version(&self) -> u8 {
+        match self {
+            Predicted::Probability(_) => 1,
+            Predicted::Score(_) => 2,
+            Predicted::Classes(_) => 3,
+        }
+    }
+
+    /// The content of an id of this version; `None` if its length is another one's.
+    fn read(version: u64, bytes: &[u8]) -> Option<Predicted> {
+        match version {
+            1 => Some(Predicted::Probability(f32::from_le_bytes(bytes.try_into().ok()?))),
+            2 => Some(Predicted::Score(f64::from_le_bytes(bytes.try_into().ok()?))),
+            3 => {
+                let classes = bytes.as_chunks::<2>();
+                let unpack = |one: &[u8; 2]| unpacked(u16::from_le_bytes(*one));
+                classes
+                    .1
+                    .is_empty()
+                    .then(|| Predicted::Classes(classes.0.iter().map(unpack).collect()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The exponent field of 2^-63 in an `f32`.
+const LOWEST_EXPONENT: u32 = 64;
+
+/// A probability in two bytes: the exponent and the first ten bits of the mantissa, rounded; 0 below 2^-62.
+fn packed(probability: f32) -> u16 {
+    let rounded = (probability.clamp(0.0, 1.0).to_bits() + (1 << 12)) >> 13;
+    rounded.saturating_sub(LOWEST_EXPONENT << 10) as u16
+}
+
+fn unpacked(packed: u16) -> f32 {
+    if packed < 1 << 10 {
+        return 0.0;
+    }
+    f32::from_bits((u32::from(packed) + (LOWEST_EXPONENT << 10)) << 13).min(1.0)
+}
+
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    if !(CHARACTERS..=MAX_CHARACTERS).contains(&text.len()) {
+        return None;
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    (bytes.len() >= HEAD + CODE).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -202,8 +267,16 @@ mod tests {
             Attribution::Excluded,
         ]);
         let numbers = (0_u64..1 << 48, any::<u32>(), 0..=Weight::WHOLE, 0_u64..1 << 48);
-        (numbers, any::<bool>(), attribution, any::<u64>(), 0.0_f32..=1.0).prop_map(
-            |((rollout, step, weight, second), is_canary, attribution, number, score)| {
+        let as_read = |classes: Vec<f32>| {
+            Predicted::Classes(classes.into_iter().map(|one| unpacked(packed(one))).collect())
+        };
+        let predicted = prop_oneof![
+            (0.0_f32..=1.0).prop_map(Predicted::Probability),
+            (-1e300..1e300_f64).prop_map(Predicted::Score),
+            prop::collection::vec(0.0_f32..=1.0, 2..100).prop_map(as_read),
+        ];
+        (numbers, any::<bool>(), attribution, any::<u64>(), predicted).prop_map(
+            |((rollout, step, weight, second), is_canary, attribution, number, predicted)| {
                 PredictionId {
                     rollout,
                     step,
@@ -212,7 +285,7 @@ mod tests {
                     attribution,
                     second,
                     number,
-                    score,
+                    predicted,
                 }
             },
         )
@@ -222,7 +295,8 @@ mod tests {
         #[test]
         fn an_id_is_read_back_with_the_same_key_only(id in any_id()) {
             let text = id.written(&key(1));
-            prop_assert_eq!(text.len(), CHARACTERS);
+            let is_binary = matches!(id.predicted, Predicted::Probability(_));
+            prop_assert!(!is_binary || text.len() == CHARACTERS);
             prop_assert_eq!(PredictionId::read(&text, &key(1)).unwrap().0, id);
             prop_assert_eq!(PredictionId::read(&text, &key(2)), Err(IdError::Forged));
         }
@@ -235,13 +309,51 @@ mod tests {
             prop_assume!(text[place] != other);
             text[place] = other;
             let text = String::from_utf8(text).unwrap();
-            prop_assert_eq!(PredictionId::read(&text, &key(1)), Err(IdError::Forged));
+            // The last character of some lengths has bits that must be 0.
+            prop_assert!(PredictionId::read(&text, &key(1)).is_err());
         }
 
         #[test]
         fn any_text_is_refused(text in ".{0,80}") {
             prop_assert!(PredictionId::read(&text, &key(1)).is_err());
         }
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_release_is_read() {
+        // Written by the release before scores and classes, with the key of sixteen ones.
+        let bytes = |id: &PredictionId| URL_SAFE_NO_PAD.decode(id.written(&key(1))).unwrap();
+        let id = PredictionId {
+            rollout: 3,
+            step: 2,
+            weight: Weight::from_basis_points(1000).unwrap(),
+            track: Track::Canary,
+            attribution: Attribution::Judged,
+            second: 1_800_000_000,
+            number: 7,
+            predicted: Predicted::Probability(0.75),
+        };
+        let head = [
+            1, 1, 0xe8, 3, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0xd2, 0x49, 0x6b, 0, 0, 7, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0x40, 0x3f,
+        ];
+        assert_eq!(bytes(&id)[..32], head);
+        assert_eq!(bytes(&id).len(), 48);
+    }
+
+    #[test]
+    fn a_probability_of_two_bytes_is_known_to_five_hundredths_of_a_percent() {
+        for exponent in 0..57 {
+            for mantissa in 1..20 {
+                let probability = 2_f32.powi(-exponent) * (mantissa as f32 / 20.0);
+                let read = unpacked(packed(probability));
+                assert!((read - probability).abs() <= 5e-4 * probability, "{probability} {read}");
+            }
+        }
+        assert_eq!(
+            [0.0, 1.0, 2.0, f32::MIN_POSITIVE].map(|p| unpacked(packed(p))),
+            [0.0, 1.0, 1.0, 0.0]
+        );
     }
 
     #[test]
@@ -254,7 +366,7 @@ mod tests {
             attribution: Attribution::Judged,
             second: 1_800_000_000,
             number: u64::MAX,
-            score: 0.75,
+            predicted: Predicted::Probability(0.75),
         };
         let text = id.written(&key(1));
         assert!(text.bytes().all(|byte| ALPHABET.contains(&byte)), "{text}");

@@ -154,12 +154,28 @@ impl Page {
         if quality.stable.labels + quality.canary.labels == 0 {
             return;
         }
+        type Figure = fn(&TrackQuality) -> Option<f64>;
+        let of_classes: [(&str, Figure); 5] = [
+            ("log loss", |it| it.log_loss),
+            ("brier", |it| it.brier),
+            ("accuracy", |it| it.accuracy),
+            ("auc", |it| it.auc),
+            ("calibration", |it| it.calibration_error),
+        ];
+        let of_scores: [(&str, Figure); 3] =
+            [("RMSE", |it| it.rmse), ("MAE", |it| it.mae), ("mean error", |it| it.mean_error)];
+        let both = [&quality.stable, &quality.canary];
+        let is_known = |figure: &&(&str, Figure)| both.iter().any(|it| figure.1(it).is_some());
+        let known: Vec<_> = of_classes.iter().chain(&of_scores).filter(is_known).collect();
         let row = |name: &str, track: &TrackQuality| {
-            let numbers = [track.log_loss, track.brier, track.auc, track.calibration_error];
-            let numbers = numbers.map(|it| it.map_or_else(dash, |it| format!("{it:.4}")));
-            [vec![name.to_owned(), grouped(track.labels)], numbers.to_vec()].concat()
+            let numbers = known
+                .iter()
+                .map(|(_, figure)| figure(track).map_or_else(dash, |it| format!("{it:.4}")));
+            let first = [name.to_owned(), grouped(track.labels)];
+            first.into_iter().chain(numbers).collect::<Vec<String>>()
         };
-        let header = ["", "labels", "log loss", "brier", "auc", "calibration"];
+        let names = known.iter().map(|(name, _)| *name);
+        let header: Vec<&str> = ["", "labels"].into_iter().chain(names).collect();
         self.gap();
         let rows = [row("stable", &quality.stable), row("canary", &quality.canary)];
         self.table(&header, &rows, &[0]);

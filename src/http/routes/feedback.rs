@@ -12,6 +12,7 @@ use crate::http::problem::Classified;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
 use crate::http::shared::Shared;
+use crate::service::reported::feedback::GivenOutcome;
 use crate::service::reported::feedback::NOT_COUNTED;
 
 /// The body: one label, or a list.
@@ -31,33 +32,25 @@ struct Label {
     outcome: Outcome,
 }
 
-/// Whether the outcome was the positive class.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "GivenOutcome")]
-struct Outcome(bool);
-
 /// An outcome as clients write it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(
     untagged,
-    expecting = "not an outcome; use 0, 1, true or false (whether the positive class occurred)"
+    expecting = "not an outcome; use 0, 1, true or false (whether the positive class occurred), of many classes the \
+                 name of the one that occurred, and of a score the number that occurred"
 )]
-enum GivenOutcome {
+enum Outcome {
     Bool(bool),
     Number(f64),
+    Text(String),
 }
 
-impl TryFrom<GivenOutcome> for Outcome {
-    type Error = String;
-
-    fn try_from(given: GivenOutcome) -> Result<Outcome, String> {
+impl From<Outcome> for GivenOutcome {
+    fn from(given: Outcome) -> GivenOutcome {
         match given {
-            GivenOutcome::Bool(outcome) => Ok(Outcome(outcome)),
-            GivenOutcome::Number(0.0) => Ok(Outcome(false)),
-            GivenOutcome::Number(1.0) => Ok(Outcome(true)),
-            GivenOutcome::Number(other) => {
-                Err(format!("{other} is not an outcome; use 0, 1, true or false"))
-            }
+            Outcome::Bool(outcome) => GivenOutcome::Bool(outcome),
+            Outcome::Number(number) => GivenOutcome::Number(number),
+            Outcome::Text(text) => GivenOutcome::Text(text),
         }
     }
 }
@@ -104,7 +97,7 @@ pub async fn feedback(call: Call) -> Answer {
         )),
         Feedback { feedback: None, prediction_id, outcome } => {
             let id = prediction_id.ok_or_else(|| missing("prediction_id"))?;
-            let Outcome(outcome) = outcome.ok_or_else(|| missing("outcome"))?;
+            let outcome = outcome.ok_or_else(|| missing("outcome"))?;
             let answer = match shared.service.label(&id, outcome)? {
                 Some(track) => json!({ "status": "recorded", "counts_for": track }),
                 None => {
@@ -120,7 +113,7 @@ pub async fn feedback(call: Call) -> Answer {
 fn many(shared: &Shared, labels: &[Label]) -> Results {
     let mut results = Results { recorded: 0, not_counted: 0, reason: None, refused: Vec::new() };
     for (index, Label { prediction_id, outcome }) in labels.iter().enumerate() {
-        match shared.service.label(prediction_id, outcome.0) {
+        match shared.service.label(prediction_id, outcome.clone()) {
             Ok(Some(_)) => results.recorded += 1,
             Ok(None) => {
                 results.not_counted += 1;

@@ -27,10 +27,12 @@ use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::judge_policy::PairSource;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
+use crate::canary::policy::source::Outputs;
 use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::state::FeatureChange;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
+use crate::model::OutputKind;
 use crate::model::schema::joint::Difference;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
@@ -227,10 +229,23 @@ impl Control {
             true => judge,
             false => judge.without_optional_labels(),
         };
+        let outputs = self.outputs();
+        let judge = judge.of_outputs(outputs, &default.health, &deployment.judge)?;
         let health = HealthPolicy { gross_shift: judge.gross_shift(), ..default.health };
         let bake = deployment.bake.unwrap_or(default.bake);
         let default = default.clone();
         Ok(Policy { weight, shadow, bake, mode, plan, health, judge, post_promotion, ..default })
+    }
+
+    /// What stable answers, and so does every canary.
+    fn outputs(&self) -> Outputs {
+        match self.serving.live.load().stable.inference.model().output() {
+            OutputKind::Probability { .. } => Outputs::Probability,
+            OutputKind::Probabilities { classes } => {
+                Outputs::Probabilities { classes: classes.clone() }
+            }
+            OutputKind::Score => Outputs::Score,
+        }
     }
 
     /// Refuses metrics of labels that act on a server that accepts no labels.

@@ -24,6 +24,7 @@ use crate::canary::judge::forecast::forecast;
 use crate::canary::judge::forecast::least_requests;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
+use crate::canary::observed::outputs::OutputsIncrement;
 use crate::canary::policy::segments::SegmentName;
 use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
@@ -130,9 +131,11 @@ impl SequentialJudge {
         let Some(judged) = &mut self.judged else { return false };
         judged.as_of = judged.as_of.max(at);
         if judged.is_promoted {
-            let losses = reported.feedback.take_losses();
-            if !losses.is_empty() {
-                judged.take_in(&Increment { losses, ..Increment::default() }, at, &self.bounds);
+            let (losses, errors) = reported.feedback.take_losses();
+            if !losses.is_empty() || !errors.is_empty() {
+                let outputs = OutputsIncrement { errors, ..OutputsIncrement::default() };
+                let increment = Increment { losses, outputs, ..Increment::default() };
+                judged.take_in(&increment, at, &self.bounds);
             }
             return true;
         }
@@ -152,7 +155,7 @@ impl SequentialJudge {
         }
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label carries its own share, so it does not wait for a change of share.
-        increment.losses = reported.feedback.take_losses();
+        (increment.losses, increment.outputs.errors) = reported.feedback.take_losses();
         judged.rate.count(increment.stable.requests + increment.canary.requests, at);
         let repeated = observed.repeated.as_ref().map_or(0, Samples::requests);
         judged.repeated.count(repeated.saturating_sub(judged.seen_repeated), at);

@@ -6,6 +6,7 @@
 //! entirely. They may be sent again, and no label counts twice.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,14 +19,21 @@ use crate::canary::PredictionId;
 use crate::canary::Rollout;
 use crate::canary::Track;
 use crate::canary::observed::labels::LossIncrement;
+use crate::canary::observed::labels::Outcome;
+use crate::canary::observed::outputs::ErrorIncrement;
+use crate::canary::policy::source::Outputs;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::canary::traffic::prediction_id::IdKey;
+use crate::canary::traffic::prediction_id::Predicted;
 use crate::model::Output;
+use crate::model::OutputKind;
 use crate::service::serving::predict::Prediction;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::text::durations::words;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
 
 /// Maximum number of labels of one rollout: their fingerprints take 19 MB, and no comparison needs more.
 pub const MAX_LABELS: usize = 1_000_000;
@@ -65,6 +73,14 @@ pub enum FeedbackError {
         /// The rollout.
         rollout: u64,
     },
+    /// The outcome is not one of the prediction.
+    #[error("outcome: {given} is not an outcome of this prediction; use {allowed}")]
+    Outcome {
+        /// The outcome as it was given.
+        given: String,
+        /// What is allowed.
+        allowed: String,
+    },
     /// The prediction has a label already.
     #[error("this prediction already has a label; the first label counts and cannot be changed")]
     Repeated,
@@ -76,6 +92,78 @@ pub enum FeedbackError {
         /// The rollout.
         rollout: u64,
     },
+}
+
+/// An outcome as clients write it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GivenOutcome {
+    /// Whether the positive class occurred.
+    Bool(bool),
+    /// A number: 0 or 1, the name of a class, or the value that was predicted.
+    Number(f64),
+    /// The name of a class.
+    Text(String),
+}
+
+impl From<bool> for GivenOutcome {
+    fn from(outcome: bool) -> GivenOutcome {
+        GivenOutcome::Bool(outcome)
+    }
+}
+
+impl fmt::Display for GivenOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GivenOutcome::Bool(outcome) => write!(f, "{outcome}"),
+            GivenOutcome::Number(number) => write!(f, "{number}"),
+            GivenOutcome::Text(text) => f.write_str(&quoted(text)),
+        }
+    }
+}
+
+impl GivenOutcome {
+    /// The outcome of a prediction, where `classes` are the names of many classes.
+    fn of(&self, predicted: &Predicted, classes: &[String]) -> Result<Outcome, FeedbackError> {
+        let outcome = match (predicted, self) {
+            (Predicted::Probability(_), GivenOutcome::Bool(outcome)) => {
+                Some(Outcome::Positive(*outcome))
+            }
+            (Predicted::Probability(_), GivenOutcome::Number(0.0)) => {
+                Some(Outcome::Positive(false))
+            }
+            (Predicted::Probability(_), GivenOutcome::Number(1.0)) => Some(Outcome::Positive(true)),
+            (Predicted::Score(_), GivenOutcome::Number(value)) if value.is_finite() => {
+                Some(Outcome::Value(*value))
+            }
+            (Predicted::Classes(_), GivenOutcome::Text(name)) => class(classes, name),
+            (Predicted::Classes(_), GivenOutcome::Number(number)) => {
+                class(classes, &number.to_string())
+            }
+            (
+                Predicted::Probability(_) | Predicted::Score(_) | Predicted::Classes(_),
+                GivenOutcome::Bool(_) | GivenOutcome::Number(_) | GivenOutcome::Text(_),
+            ) => None,
+        };
+        outcome.ok_or_else(|| FeedbackError::Outcome {
+            given: self.to_string(),
+            allowed: match predicted {
+                Predicted::Probability(_) => {
+                    "0, 1, true or false (whether the positive class occurred)".to_owned()
+                }
+                Predicted::Score(_) => "a number: what the score predicted".to_owned(),
+                Predicted::Classes(_) => {
+                    format!(
+                        "the class that occurred: {}",
+                        listed(classes.iter().map(String::as_str))
+                    )
+                }
+            },
+        })
+    }
+}
+
+fn class(classes: &[String], name: &str) -> Option<Outcome> {
+    classes.iter().position(|class| class == name).map(Outcome::Class)
 }
 
 /// Why an accepted label counts for neither track.
@@ -99,6 +187,8 @@ struct Known {
     rollout: u64,
     /// Whether the policy judges losses.
     is_judged: bool,
+    /// What its versions answer.
+    outputs: Outputs,
     /// Predictions from before this second are not judged.
     judged_from: u64,
     labels: Labels,
@@ -119,8 +209,9 @@ pub(crate) struct LabelsToSave {
 /// The ids of one answer.
 pub struct Ids<'a> {
     key: &'a IdKey,
-    /// The id of the first row, without number and score.
+    /// The id of the first row, without its number and what was predicted.
     first: PredictionId,
+    kind: &'a OutputKind,
     outputs: &'a [Output],
 }
 
@@ -142,6 +233,7 @@ impl Feedback {
             *known = Known { rollout: rollout.id, ..Known::default() };
         }
         known.is_judged = rollout.judges_labels();
+        known.outputs = rollout.policy.judge.outputs.clone();
         // The second in which the warm-up ends does not count.
         let judged_from = rollout.warm_until().as_second().saturating_add(1);
         known.judged_from = match rollout.warm_until() > rollout.started_at {
@@ -166,20 +258,18 @@ impl Feedback {
         let (rollout, step, weight) = prediction.drawn_in();
         let second = u64::try_from(now.as_second()).unwrap_or(0);
         let (track, attribution) = (prediction.track, prediction.attribution);
-        let (number, score) = (0, 0.0);
-        // Labels count for two classes.
-        let is_binary = prediction.answered_by().inference.model().output().threshold().is_some();
-        let attribution = if is_binary { attribution } else { Attribution::Excluded };
+        let (number, predicted) = (0, Predicted::Score(0.0));
         let first =
-            PredictionId { rollout, step, weight, track, attribution, second, number, score };
-        Some(Ids { key: self.key.as_ref()?, first, outputs: &prediction.outputs })
+            PredictionId { rollout, step, weight, track, attribution, second, number, predicted };
+        let kind = prediction.answered_by().inference.model().output();
+        Some(Ids { key: self.key.as_ref()?, first, kind, outputs: &prediction.outputs })
     }
 
     /// Accepts a label. Returns the track that it counts for, if any.
     pub(crate) fn give(
         &self,
         id: &str,
-        outcome: bool,
+        outcome: &GivenOutcome,
         now: Timestamp,
     ) -> Result<Option<Track>, FeedbackError> {
         let key = self.key.as_ref().ok_or(FeedbackError::Disabled)?;
@@ -198,6 +288,7 @@ impl Feedback {
         if known.rollout != id.rollout {
             return Err(FeedbackError::Gone { rollout: id.rollout });
         }
+        let outcome = outcome.of(&id.predicted, known.outputs.classes())?;
         if known.seen.contains(&fingerprint) {
             return Err(FeedbackError::Repeated);
         }
@@ -210,9 +301,10 @@ impl Feedback {
         Ok(known.labels.record(&id, outcome, is_judged).then_some(id.track))
     }
 
-    /// Takes the losses that wait for the judge.
-    pub(crate) fn take_losses(&self) -> Vec<LossIncrement> {
-        std::mem::take(&mut self.known.lock().labels.waiting)
+    /// Takes the losses and errors that wait for the judge.
+    pub(crate) fn take_losses(&self) -> (Vec<LossIncrement>, Vec<ErrorIncrement>) {
+        let labels = &mut self.known.lock().labels;
+        (std::mem::take(&mut labels.waiting), std::mem::take(&mut labels.waiting_errors))
     }
 
     /// The labels of the current rollout; `None` without one.
@@ -251,8 +343,18 @@ impl Ids<'_> {
                 attribution
             }
         };
-        let score = self.outputs.get(row).map_or(0.0, |output| output.score()) as f32;
-        PredictionId { attribution, number: rand::random(), score, ..self.first }.written(self.key)
+        let output = self.outputs.get(row);
+        let first = output.map_or(0.0, Output::score);
+        let predicted = match self.kind {
+            OutputKind::Probability { .. } => Predicted::Probability(first as f32),
+            OutputKind::Probabilities { .. } => {
+                let numbers = output.map_or(&[][..], Output::numbers);
+                Predicted::Classes(numbers.iter().map(|number| *number as f32).collect())
+            }
+            OutputKind::Score => Predicted::Score(first),
+        };
+        let (number, first) = (rand::random(), self.first.clone());
+        PredictionId { attribution, number, predicted, ..first }.written(self.key)
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use feedback::Feedback;
 use feedback::FeedbackError;
+use feedback::GivenOutcome;
 use feedback::Ids;
 use recordings::Recordings;
 
@@ -39,12 +40,12 @@ impl Reported {
         self.feedback.ids(prediction, self.clock.wall())
     }
 
-    /// Takes the outcome of a prediction: true for the positive class. The track it counts for; `None` if
+    /// Takes the outcome of a prediction. The track it counts for; `None` if
     /// for neither, see [`feedback::NOT_COUNTED`].
     ///
     /// # Errors
     /// See [`FeedbackError`].
-    pub fn label(&self, id: &str, outcome: bool) -> Result<Option<Track>, FeedbackError> {
+    pub fn label(&self, id: &str, outcome: &GivenOutcome) -> Result<Option<Track>, FeedbackError> {
         self.feedback.give(id, outcome, self.clock.wall())
     }
 }

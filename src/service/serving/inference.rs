@@ -47,6 +47,16 @@ pub(crate) fn scores(kind: &OutputKind, outputs: &[Output]) -> SmallVec<[f64; 1]
     }
 }
 
+/// The mean over the rows of each number of the outputs.
+pub(crate) fn means(outputs: &[Output]) -> SmallVec<[f64; 4]> {
+    let mut means = SmallVec::from_elem(0.0, outputs.first().map_or(0, |it| it.numbers().len()));
+    for output in outputs {
+        means.iter_mut().zip(output.numbers()).for_each(|(sum, number)| *sum += number);
+    }
+    means.iter_mut().for_each(|sum: &mut f64| *sum /= outputs.len() as f64);
+    means
+}
+
 /// Why a model gave no output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InferenceError {

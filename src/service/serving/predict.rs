@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::faults::Fault;
 use super::inference::InferenceError;
 use super::inference::Outputs;
+use super::inference::means;
 use super::inference::scores;
 use super::intake::Fitted;
 use super::live::Assigned;
@@ -23,6 +24,7 @@ use super::segment_slots::Named;
 use super::shadow::queue::Shadow;
 use crate::canary::Track;
 use crate::canary::Weight;
+use crate::canary::observed::outputs::Means;
 use crate::canary::observed::samples::Failure;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Features;
@@ -331,7 +333,19 @@ impl<'a> InFlight<'a> {
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
         let scores = scores(self.kind(track), outputs);
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
-        recorder.record(track, key_use, latency_seconds, &scores);
+        match self.kind(track) {
+            OutputKind::Probability { .. } => {
+                recorder.record(track, key_use, latency_seconds, &scores);
+            }
+            OutputKind::Probabilities { .. } => {
+                let means = Means::Probabilities(&means(outputs));
+                recorder.record_means(track, key_use, latency_seconds, means);
+            }
+            OutputKind::Score => {
+                let mean = means(outputs).first().copied().unwrap_or_default();
+                recorder.record_means(track, key_use, latency_seconds, Means::Score(mean));
+            }
+        }
         if self.segments.is_empty() {
             return;
         }

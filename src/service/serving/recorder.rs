@@ -20,6 +20,7 @@ use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
 use crate::canary::observed::increment::SegmentIncrement;
+use crate::canary::observed::outputs::Means;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::samples::Failure;
 use crate::canary::observed::samples::TrackSamples;
@@ -82,8 +83,11 @@ impl Observed {
 
     /// Whether the parts have the recorder's layouts and add up.
     fn is_sound(&self) -> bool {
-        let sound =
-            |samples: &Samples| Samples::default().merge(samples).is_ok() && samples.adds_up();
+        let sound = |samples: &Samples| {
+            Samples::default().merge(samples).is_ok()
+                && samples.adds_up()
+                && samples.has_sound_numbers()
+        };
         sound(&self.first)
             && self.repeated.as_ref().is_none_or(sound)
             && self.pairs.as_ref().is_none_or(Pairs::is_sound)
@@ -129,6 +133,17 @@ impl Recorder {
     /// Counts an answered request.
     pub fn record(&self, track: Track, key_use: KeyUse, latency_seconds: f64, scores: &[f64]) {
         self.shard().lock().of_mut(key_use).of_mut(track).record(latency_seconds, scores);
+    }
+
+    /// Counts an answered request with outputs of these means.
+    pub fn record_means(
+        &self,
+        track: Track,
+        key_use: KeyUse,
+        latency_seconds: f64,
+        means: Means<'_>,
+    ) {
+        self.shard().lock().of_mut(key_use).of_mut(track).record_means(latency_seconds, means);
     }
 
     /// Counts a failed request.

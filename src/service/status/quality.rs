@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::canary::Labels;
+use crate::canary::Track;
 use crate::service::reported::feedback::Feedback;
 use crate::stats::Quality;
 
@@ -38,6 +40,18 @@ pub struct TrackQuality {
     pub mean_predicted: Option<f64>,
     /// The share of positive labels.
     pub positive_rate: Option<f64>,
+    /// Of many classes: the share of labels that had the largest probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Of scores: the root of the mean squared error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
+    /// Of scores: the mean absolute error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mae: Option<f64>,
+    /// Of scores: the mean error, predicted minus observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_error: Option<f64>,
 }
 
 impl QualityStatus {
@@ -46,14 +60,38 @@ impl QualityStatus {
         let (rollout, labels) = feedback.labels()?;
         Some(QualityStatus {
             rollout,
-            stable: TrackQuality::new(&labels.stable),
-            canary: TrackQuality::new(&labels.canary),
+            stable: TrackQuality::of(&labels, Track::Stable),
+            canary: TrackQuality::of(&labels, Track::Canary),
             not_counted: labels.excluded,
         })
     }
 }
 
 impl TrackQuality {
+    /// The quality of a track, whatever its models answer.
+    fn of(labels: &Labels, track: Track) -> TrackQuality {
+        let binary = TrackQuality::new(labels.of(track));
+        if let Some(of_classes) = &labels.of_classes {
+            let quality = of_classes.of(track);
+            return TrackQuality {
+                labels: quality.count(),
+                log_loss: quality.mean_log_loss(),
+                brier: quality.mean_brier(),
+                accuracy: quality.accuracy(),
+                ..binary
+            };
+        }
+        let Some(of_scores) = &labels.of_scores else { return binary };
+        let quality = of_scores.of(track);
+        TrackQuality {
+            labels: quality.count(),
+            rmse: quality.rmse(),
+            mae: quality.mae(),
+            mean_error: quality.mean_error(),
+            ..binary
+        }
+    }
+
     fn new(quality: &Quality) -> TrackQuality {
         TrackQuality {
             labels: quality.count(),
@@ -64,6 +102,10 @@ impl TrackQuality {
             calibration_error: quality.calibration_error(),
             mean_predicted: quality.mean_predicted(),
             positive_rate: quality.rate(),
+            accuracy: None,
+            rmse: None,
+            mae: None,
+            mean_error: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::Samples;
+use crate::canary::observed::outputs::Numbers;
 use crate::canary::observed::samples::Failures;
 use crate::canary::observed::samples::TrackSamples;
 use crate::stats::Summary;
@@ -33,7 +34,7 @@ pub struct TrackStatus {
     /// Their latency.
     #[serde(flatten)]
     pub latency: LatencyStatus,
-    /// Mean predicted probability.
+    /// Mean predicted probability or score.
     pub mean_score: Option<f64>,
 }
 
@@ -73,7 +74,10 @@ impl TrackStatus {
             failures_by_kind: samples.failures,
             failure_rate: failures as f64 / samples.requests.max(1) as f64,
             latency: LatencyStatus::new(latency),
-            mean_score: samples.score.mean(),
+            mean_score: match samples.numbers.as_deref().and_then(Numbers::score) {
+                Some(scores) => scores.mean(),
+                None => samples.score.mean(),
+            },
         }
     }
 }

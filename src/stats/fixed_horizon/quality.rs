@@ -40,6 +40,127 @@ pub fn brier(probability: f64, outcome: bool) -> f64 {
     distance * distance
 }
 
+/// The Brier score of probabilities of many classes: the sum over the classes of the squared distance between the
+/// probability and the outcome, 0 to 2, as Brier defined it. Of two classes it is twice [`brier`].
+///
+/// ```
+/// use serin::stats::brier_of_classes;
+/// // (0.2 - 0)^2 + (0.3 - 1)^2 + (0.5 - 0)^2
+/// assert!((brier_of_classes(&[0.2, 0.3, 0.5], 1) - 0.78).abs() < 1e-15);
+/// ```
+///
+/// Brier (1950), as above.
+pub fn brier_of_classes(probabilities: &[f64], outcome: usize) -> f64 {
+    let of = |(class, probability): (usize, &f64)| brier(*probability, class == outcome);
+    probabilities.iter().enumerate().map(of).sum()
+}
+
+/// Sums of what labels of many classes show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassQuality {
+    count: u64,
+    right: u64,
+    log_loss: f64,
+    brier: f64,
+}
+
+impl ClassQuality {
+    /// Adds a prediction and the class that occurred.
+    pub fn record(&mut self, probabilities: &[f64], outcome: usize) {
+        let Some(probability) = probabilities.get(outcome) else { return };
+        self.count += 1;
+        let is_largest = |(class, other): (usize, &f64)| {
+            other < probability || (other == probability && class >= outcome)
+        };
+        self.right += u64::from(probabilities.iter().enumerate().all(is_largest));
+        self.log_loss += log_loss(*probability, true);
+        self.brier += brier_of_classes(probabilities, outcome);
+    }
+
+    /// Number of known outcomes.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The share of outcomes that had the largest probability, accuracy; `None` without outcomes.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.mean(self.right as f64)
+    }
+
+    /// The mean logarithmic loss, -ln of the probability of what occurred, in nats.
+    pub fn mean_log_loss(&self) -> Option<f64> {
+        self.mean(self.log_loss)
+    }
+
+    /// The mean of [`brier_of_classes`].
+    pub fn mean_brier(&self) -> Option<f64> {
+        self.mean(self.brier)
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        (self.count > 0).then(|| sum / self.count as f64)
+    }
+}
+
+/// Sums of the errors of scores, predicted minus observed.
+///
+/// ```
+/// use serin::stats::ErrorQuality;
+/// let mut quality = ErrorQuality::default();
+/// // sklearn.metrics: root_mean_squared_error([1, 5], [4, 4]) = 2.23606797749979, mean_absolute_error = 2.0
+/// quality.record(4.0, 1.0);
+/// quality.record(4.0, 5.0);
+/// assert!((quality.rmse().unwrap() - 2.23606797749979).abs() < 1e-15);
+/// assert_eq!((quality.mae(), quality.mean_error()), (Some(2.0), Some(1.0)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorQuality {
+    count: u64,
+    errors: f64,
+    absolute: f64,
+    squares: f64,
+}
+
+impl ErrorQuality {
+    /// Adds a prediction and its outcome; ignores an error that is too large to square.
+    pub fn record(&mut self, predicted: f64, observed: f64) {
+        let error = predicted - observed;
+        if !(self.squares + error * error).is_finite() {
+            return;
+        }
+        self.count += 1;
+        self.errors += error;
+        self.absolute += error.abs();
+        self.squares += error * error;
+    }
+
+    /// Number of known outcomes.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The root of the mean squared error; `None` without outcomes.
+    pub fn rmse(&self) -> Option<f64> {
+        self.mean(self.squares).map(f64::sqrt)
+    }
+
+    /// The mean absolute error.
+    pub fn mae(&self) -> Option<f64> {
+        self.mean(self.absolute)
+    }
+
+    /// The mean error: above 0 where predictions are too high.
+    pub fn mean_error(&self) -> Option<f64> {
+        self.mean(self.errors)
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        (self.count > 0).then(|| sum / self.count as f64)
+    }
+}
+
 /// Quality of predictions whose outcomes are known. Mergeable; 16 kB whatever their number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -22,7 +22,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! finds late differences),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`ShiftMonitor`] (scores), [`FailureMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!
@@ -47,6 +47,8 @@ pub(crate) mod monitor;
 pub(crate) mod pair_monitor;
 
 pub(crate) mod shift_monitor;
+
+pub(crate) mod scores;
 
 pub(crate) mod failures;
 
@@ -76,6 +78,9 @@ pub use failures::TrackCounts;
 pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
 pub use sample_ratio::SampleRatio;
+pub use scores::classes::Classes;
+pub use scores::scaled::ScaledPairs;
+pub use scores::scaled::ScaledShift;
 pub use seen_keys::SeenKeys;
 pub use shift_monitor::COLLAPSE;
 pub use shift_monitor::ShiftMargins;

@@ -146,6 +146,11 @@ impl Monitor {
         }
     }
 
+    /// The layout of the values.
+    pub fn layout(&self) -> Layout {
+        self.window.layout()
+    }
+
     /// Stable's recent mean, in the unit of the values: what a relative effect is relative to.
     /// `None` before stable's first value.
     pub fn center(&self) -> Option<f64> {

@@ -7,19 +7,25 @@ use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::labels::LossIncrement;
+use crate::canary::observed::outputs::ErrorIncrement;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::source::History;
 use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::MonitorKind;
+use crate::canary::policy::source::Outputs;
 use crate::canary::policy::source::Source;
+use crate::stats::Layout;
 use crate::stats::Points;
+use crate::stats::sequential::Classes;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
+use crate::stats::sequential::ScaledPairs;
+use crate::stats::sequential::ScaledShift;
 use crate::stats::sequential::Score;
 use crate::stats::sequential::ShiftMargins;
 use crate::stats::sequential::ShiftMonitor;
@@ -31,17 +37,24 @@ use crate::stats::sequential::TrackCounts;
 pub(crate) struct Monitored {
     pub(crate) name: MetricName,
     pub(crate) source: Source,
-    counts: Counts,
-    monitor: OneMonitor,
+    pub(super) counts: Counts,
+    pub(super) monitor: OneMonitor,
+    /// The names of the classes that a monitor of classes compares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) classes: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum OneMonitor {
+pub(super) enum OneMonitor {
     Values(Box<Monitor>),
     Failures(Box<FailureMonitor>),
     Pairs(Box<PairMonitor>),
     Shift(Box<ShiftMonitor>),
+    Classes(Box<Classes<ShiftMonitor>>),
+    ClassPairs(Box<Classes<PairMonitor>>),
+    Scores(Box<ScaledShift>),
+    ScorePairs(Box<ScaledPairs>),
 }
 
 /// How many samples of a metric were observed.
@@ -94,6 +107,9 @@ pub struct Measured {
     /// For scores in shadow: the recent mean size of the differences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<f64>,
+    /// For many classes: the one with the most evidence of a difference. Effect, mean, spreads and distance are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// The observations of one tick, in the whole traffic or in one segment.
@@ -108,10 +124,20 @@ pub(crate) struct Tick<'a> {
 }
 
 impl Monitored {
-    pub(crate) fn new(metric: &Metric, before: &TrackSamples) -> Monitored {
+    /// The monitor of a metric where the versions answer `outputs`, and stable has answered `before`.
+    pub(crate) fn new(metric: &Metric, outputs: &Outputs, before: &TrackSamples) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
         let margins = margins(metric);
         let properties = metric.source.properties();
+        if properties.history == History::Score && !metric.source.has_share_of_rows() {
+            match outputs {
+                Outputs::Probability => {}
+                Outputs::Probabilities { classes } => {
+                    return Monitored::of_classes(metric, classes, before);
+                }
+                Outputs::Score => return Monitored::of_scores(metric, before),
+            }
+        }
         let past = match properties.history {
             History::None => None,
             History::Latency => Some(before.latency.points()),
@@ -120,6 +146,11 @@ impl Monitored {
         let past = past.as_ref().map(Points::as_slice);
         let monitor = match properties.monitor {
             MonitorKind::Values(layout) => {
+                let layout = match (metric.source, outputs) {
+                    // The Brier score of many classes goes to 2.
+                    (Source::Brier, Outputs::Probabilities { .. }) => Layout::Seconds,
+                    (_, _) => layout,
+                };
                 let mut monitor = Box::new(Monitor::new(layout, harm, test, tolerated, accepted));
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Values(monitor)
@@ -144,9 +175,9 @@ impl Monitored {
         Monitored::with(metric, monitor)
     }
 
-    fn with(metric: &Metric, monitor: OneMonitor) -> Monitored {
-        let counts = Counts::default();
-        Monitored { name: metric.name.clone(), source: metric.source, counts, monitor }
+    pub(super) fn with(metric: &Metric, monitor: OneMonitor) -> Monitored {
+        let (name, source) = (metric.name.clone(), metric.source);
+        Monitored { name, source, counts: Counts::default(), monitor, classes: Vec::new() }
     }
 
     /// A monitor for a metric of the same source that has learned what this one has before its first tick.
@@ -163,9 +194,23 @@ impl Monitored {
             OneMonitor::Shift(monitor) => {
                 OneMonitor::Shift(Box::new(monitor.restarted(harm, margins)))
             }
-            OneMonitor::Failures(_) => return Monitored::new(metric, &TrackSamples::default()),
+            OneMonitor::Classes(monitor) => OneMonitor::Classes(Box::new(Classes::new(
+                monitor.monitors().iter().map(|one| one.restarted(harm, margins)).collect(),
+            ))),
+            OneMonitor::ClassPairs(monitor) => OneMonitor::ClassPairs(Box::new(Classes::new(
+                monitor.monitors().iter().map(|one| one.restarted(harm, margins)).collect(),
+            ))),
+            OneMonitor::Scores(monitor) => {
+                OneMonitor::Scores(Box::new(monitor.restarted(harm, margins)))
+            }
+            OneMonitor::ScorePairs(monitor) => {
+                OneMonitor::ScorePairs(Box::new(monitor.restarted(harm, margins)))
+            }
+            OneMonitor::Failures(_) => {
+                return Monitored::new(metric, &Outputs::Probability, &TrackSamples::default());
+            }
         };
-        Monitored::with(metric, monitor)
+        Monitored { classes: self.classes.clone(), ..Monitored::with(metric, monitor) }
     }
 
     /// Takes in the values that a tick has for the source of this metric.
@@ -175,7 +220,7 @@ impl Monitored {
         match self.source {
             Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
             Source::Failures => self.tick_failures(share, stable, canary),
-            Source::Score => self.tick_values(share, &stable.score, &canary.score),
+            Source::Score => self.tick_scores(tick),
             Source::Recorded => {
                 if let Some(recorded) = unsegmented.recorded.get(&self.name) {
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
@@ -189,10 +234,25 @@ impl Monitored {
             }
             Source::Brier => {
                 for LossIncrement { weight, stable, canary } in &unsegmented.losses {
-                    self.tick_values(weight.share(), &stable.brier, &canary.brier);
+                    // Of many classes it was halved, to fit between 0 and 1.
+                    let [stable, canary] = match self.takes_many_classes() {
+                        true => [doubled(&stable.brier), doubled(&canary.brier)],
+                        false => [stable.brier.clone(), canary.brier.clone()],
+                    };
+                    self.tick_values(weight.share(), &stable, &canary);
                 }
             }
-            Source::ShadowScore => self.tick_pairs(&pairs.differences, 0, tick),
+            Source::SquaredError => {
+                for ErrorIncrement { weight, stable, canary } in &unsegmented.outputs.errors {
+                    self.tick_values(weight.share(), &squared(stable), &squared(canary));
+                }
+            }
+            Source::AbsoluteError => {
+                for ErrorIncrement { weight, stable, canary } in &unsegmented.outputs.errors {
+                    self.tick_values(weight.share(), stable, canary);
+                }
+            }
+            Source::ShadowScore => self.tick_score_pairs(tick),
             Source::ShadowFlips => self.tick_pairs(&pairs.flips, 0, tick),
             Source::ShadowFailures => {
                 let outcomes = [(1.0, pairs.failures), (0.0, pairs.answered())];
@@ -206,13 +266,18 @@ impl Monitored {
         }
     }
 
-    fn tick_values(&mut self, share: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
+    pub(super) fn tick_values(&mut self, share: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
         self.counts.stable = self.counts.stable.saturating_add(number(stable));
         self.counts.canary = self.counts.canary.saturating_add(number(canary));
         match &mut self.monitor {
             OneMonitor::Values(monitor) => monitor.tick(share, canary, stable),
             OneMonitor::Shift(monitor) => monitor.tick(share, canary, stable),
-            OneMonitor::Failures(_) | OneMonitor::Pairs(_) => {}
+            OneMonitor::Scores(monitor) => monitor.tick(share, canary, stable),
+            OneMonitor::Failures(_)
+            | OneMonitor::Pairs(_)
+            | OneMonitor::Classes(_)
+            | OneMonitor::ClassPairs(_)
+            | OneMonitor::ScorePairs(_) => {}
         }
     }
 
@@ -232,7 +297,7 @@ impl Monitored {
         }
     }
 
-    fn tick_pairs(&mut self, differences: &[(f64, u64)], failures: u64, tick: Tick<'_>) {
+    pub(super) fn tick_pairs(&mut self, differences: &[(f64, u64)], failures: u64, tick: Tick<'_>) {
         let (counts, seen) = (&mut self.counts, number(differences));
         counts.stable = counts.stable.saturating_add(seen);
         counts.canary = counts.canary.saturating_add(seen);
@@ -243,46 +308,95 @@ impl Monitored {
     }
 
     pub(crate) fn measured(&self) -> Measured {
-        let (harm, proven, effect) = match &self.monitor {
-            OneMonitor::Values(one) => (&one.harm, &one.proven, &one.effect),
-            OneMonitor::Failures(one) => (&one.harm, &one.proven, &one.effect),
-            OneMonitor::Pairs(one) => (&one.harm, &one.proven, &one.effect),
-            OneMonitor::Shift(one) => (&one.harm, &one.proven, &one.effect),
-        };
-        let shift = match &self.monitor {
-            OneMonitor::Pairs(one) => Some(one.shift),
-            OneMonitor::Shift(one) => Some(one.shift),
-            OneMonitor::Values(_) | OneMonitor::Failures(_) => None,
-        };
-        let (stable_mean, spread) = match &self.monitor {
-            OneMonitor::Values(one) => (one.center(), None),
-            OneMonitor::Failures(_) => (None, None),
-            OneMonitor::Pairs(one) => (None, one.spread()),
-            OneMonitor::Shift(one) => (one.center(), one.spread()),
-        };
-        let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
-        Measured {
+        let mut measured = Measured {
             metric: self.name.clone(),
             counts: self.counts,
-            harm: *harm,
-            shift: shift.filter(|_| self.source.is_of_scores()),
-            proven: *proven,
-            effect: *effect,
-            stable_mean,
-            stable_spread: spread.filter(|_| is_of_spread),
-            distance: match &self.monitor {
-                OneMonitor::Pairs(one) => one.distance(),
-                OneMonitor::Values(_) | OneMonitor::Failures(_) | OneMonitor::Shift(_) => None,
-            },
-            canary_spread: match &self.monitor {
-                OneMonitor::Shift(one) => one.canary_spread(),
-                OneMonitor::Values(_) | OneMonitor::Failures(_) | OneMonitor::Pairs(_) => None,
-            },
+            harm: EProcess::default(),
+            shift: None,
+            proven: EProcess::default(),
+            effect: Score::default(),
+            stable_mean: None,
+            stable_spread: None,
+            canary_spread: None,
+            distance: None,
+            class: None,
+        };
+        match &self.monitor {
+            OneMonitor::Values(one) => {
+                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
+                measured.shift = None;
+                measured.stable_mean = one.center();
+            }
+            OneMonitor::Failures(one) => {
+                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
+                measured.shift = None;
+            }
+            OneMonitor::Pairs(one) => measured.of_pairs(one),
+            OneMonitor::Shift(one) => measured.of_shift(one),
+            OneMonitor::Classes(classes) => {
+                if let Some((class, one)) = classes.worst() {
+                    measured.of_shift(one);
+                    measured.class = self.classes.get(class).cloned();
+                }
+                measured.harm = classes.harm;
+                measured.shift = Some(classes.shift);
+                measured.proven = classes.proven;
+            }
+            OneMonitor::ClassPairs(classes) => {
+                if let Some((class, one)) = classes.worst() {
+                    measured.of_pairs(one);
+                    measured.class = self.classes.get(class).cloned();
+                }
+                measured.harm = classes.harm;
+                measured.shift = Some(classes.shift);
+                measured.proven = classes.proven;
+            }
+            OneMonitor::Scores(one) => {
+                measured.judged(one.evidence(), *one.effect());
+                measured.stable_mean = one.center();
+                measured.stable_spread = one.spread();
+                measured.canary_spread = one.canary_spread();
+            }
+            OneMonitor::ScorePairs(one) => {
+                measured.judged(one.evidence(), *one.effect());
+                measured.stable_spread = one.spread();
+                measured.distance = one.distance();
+            }
+        }
+        let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
+        measured.shift = measured.shift.filter(|_| self.source.is_of_scores());
+        measured.stable_spread = measured.stable_spread.filter(|_| is_of_spread);
+        measured
+    }
+
+    /// Whether it judges the Brier score of many classes, whose buckets are those of durations.
+    fn takes_many_classes(&self) -> bool {
+        match &self.monitor {
+            OneMonitor::Values(one) => one.layout() == Layout::Seconds,
+            _ => false,
         }
     }
 }
 
 impl Measured {
+    fn judged(&mut self, [harm, shift, proven]: [&EProcess; 3], effect: Score) {
+        (self.harm, self.shift, self.proven) = (*harm, Some(*shift), *proven);
+        self.effect = effect;
+    }
+
+    fn of_shift(&mut self, one: &ShiftMonitor) {
+        self.judged([&one.harm, &one.shift, &one.proven], one.effect);
+        self.stable_mean = one.center();
+        self.stable_spread = one.spread();
+        self.canary_spread = one.canary_spread();
+    }
+
+    fn of_pairs(&mut self, one: &PairMonitor) {
+        self.judged([&one.harm, &one.shift, &one.proven], one.effect);
+        self.stable_spread = one.spread();
+        self.distance = one.distance();
+    }
+
     /// Whether both tracks have the samples that a pass takes, and some were compared. The samples of the first tick
     /// are only counted where nothing was known of stable before.
     pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
@@ -304,12 +418,20 @@ impl RecordedIncrement {
     }
 }
 
-fn margins(metric: &Metric) -> ShiftMargins {
+pub(super) fn margins(metric: &Metric) -> ShiftMargins {
     let Metric { tolerated, accepted, .. } = *metric;
     ShiftMargins { harmful: metric.harm_margin(), tolerated, accepted }
 }
 
-fn number(values: &[(f64, u64)]) -> u64 {
+fn doubled(values: &[(f64, u64)]) -> Vec<(f64, u64)> {
+    values.iter().map(|(value, count)| (2.0 * value, *count)).collect()
+}
+
+fn squared(values: &[(f64, u64)]) -> Vec<(f64, u64)> {
+    values.iter().map(|(value, count)| (value * value, *count)).collect()
+}
+
+pub(super) fn number(values: &[(f64, u64)]) -> u64 {
     values.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }
 

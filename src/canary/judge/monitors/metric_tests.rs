@@ -11,6 +11,7 @@ use crate::canary::judge::sequential::SequentialVerdict;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::Verdict;
 use crate::canary::observed::increment::Increment;
+use crate::canary::observed::pairs::Answers;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::pairs::Pairs;
 use crate::canary::observed::samples::Failure;
@@ -61,10 +62,8 @@ fn tick(random: &mut StdRng, canary: Canary) -> Increment {
         }
         let probability = logistic(logit + canary.shift + canary.noise * bell(random));
         pairs.record(&Pair {
-            stable: &[stable],
-            canary: &[probability],
-            stable_threshold: 0.5,
-            canary_threshold: 0.5,
+            stable: Answers::Probability { rows: &[stable], threshold: 0.5 },
+            canary: Answers::Probability { rows: &[probability], threshold: 0.5 },
             stable_seconds: 1e-6 * (1.0 + random.random::<f64>()),
             canary_seconds: 1e-6 * (1.0 + random.random::<f64>()),
         });

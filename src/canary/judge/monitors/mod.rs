@@ -1,6 +1,7 @@
 //! Monitors: the state of the sequential judge, updated at each tick.
 //!
 //! - [`metric`]: the e-processes and counts of one metric.
+//! - `scores`: the same for outputs that are not one probability.
 //! - [`segments`]: the same for every segment of the traffic.
 //! - [`sample_ratio`]: whether the tracks got their shares of the requests.
 //! - [`stalls`]: whether the machine itself was slow.
@@ -10,6 +11,7 @@
 
 pub mod metric;
 pub mod sample_ratio;
+mod scores;
 pub mod segments;
 pub mod stalls;
 
@@ -60,7 +62,9 @@ pub const ALGORITHM: u32 = 3;
 impl Monitors {
     /// Monitors before the first tick, which know stable's observations from before the rollout.
     pub fn new(policy: &JudgePolicy, before: &TrackSamples) -> Monitors {
-        let metrics = policy.metrics.iter().map(|metric| Monitored::new(metric, before)).collect();
+        let outputs = &policy.outputs;
+        let metrics = policy.metrics.iter();
+        let metrics = metrics.map(|metric| Monitored::new(metric, outputs, before)).collect();
         Monitors {
             algorithm: ALGORITHM,
             ticks: 0,
@@ -81,7 +85,7 @@ impl Monitors {
             let properties = metric.source.properties();
             let is_recorded = properties.origin == Origin::Recorded;
             if properties.history == History::None && !is_recorded {
-                return Some(Monitored::new(metric, &TrackSamples::default()));
+                return Some(Monitored::new(metric, &policy.outputs, &TrackSamples::default()));
             }
             let is_known = |one: &&Monitored| {
                 one.source == metric.source && (!is_recorded || one.name == metric.name)

@@ -15,6 +15,7 @@ use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::segments::SegmentName;
+use crate::canary::policy::source::Outputs;
 
 /// The monitors of all segments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ impl SegmentMonitors {
                 Err(_) if self.segments.len() >= self.max_segments => continue,
                 Err(place) => {
                     let before = TrackSamples::default();
-                    let new = |metric| Monitored::new(metric, &before);
+                    let new = |metric| Monitored::new(metric, &Outputs::Probability, &before);
                     let metrics = self.metrics.iter().map(new).collect();
                     self.segments.insert(place, Segment { name: name.clone(), metrics });
                     place

@@ -6,6 +6,7 @@ use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
+use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
 /// What a metric with enough samples waits for when all of them came in its first tick.
@@ -35,16 +36,25 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
             format!("waiting for data, needs {} of each", metric.min_samples)
         }
     };
-    format!("{}: {}; {conclusion}", metric.name, observed(metric, evidence))
+    format!("{}: {}; {conclusion}", named(metric, evidence), observed(metric, evidence))
+}
+
+/// The name of a metric, with the class whose numbers the evidence has: ``score of class `gold` ``.
+pub fn named(metric: &Metric, evidence: &MetricEvidence) -> String {
+    match &evidence.class {
+        Some(class) => format!("{} of class {}", metric.name, quoted(class)),
+        None => metric.name.to_string(),
+    }
 }
 
 /// The harm that a metric shows, without statistics: `latency 48.6 % above stable (tolerated +5.67 %)`, or
 /// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
-    let Some(effect) = evidence.effect else { return metric.name.to_string() };
+    let name = named(metric, evidence);
+    let Some(effect) = evidence.effect else { return name };
     let harmful = Margins::new(metric, evidence).harmful;
     if let (true, Some(basis)) = (effect.abs() <= harmful, beyond_the_mean(evidence)) {
-        return format!("{}: {basis}", metric.name);
+        return format!("{name}: {basis}");
     }
     let Comparison { difference, margin, .. } =
         Comparison::new(metric, evidence, effect, None, harmful);
@@ -63,13 +73,15 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
             format!(" ({} {margin})", metric.harm_margin_name())
         }
     };
-    format!("{} {size} {side} stable{behind}", metric.name)
+    format!("{name} {size} {side} stable{behind}")
 }
 
 /// What a failure of scores rests on when the mean is about stable's.
 pub fn beyond_the_mean(evidence: &MetricEvidence) -> Option<String> {
     match (evidence.distance, evidence.stable_spread.zip(evidence.canary_spread)) {
-        (Some(distance), _) => Some(format!("single answers differ by {distance:.3} on average")),
+        (Some(distance), _) => {
+            Some(format!("single answers differ by {} on average", short(distance)))
+        }
         (None, Some((stable, canary))) => Some(spreads(stable, canary)),
         (None, None) => None,
     }
@@ -77,24 +89,37 @@ pub fn beyond_the_mean(evidence: &MetricEvidence) -> Option<String> {
 
 /// `standard deviation 0.010, stable 0.204`.
 pub fn spreads(stable: f64, canary: f64) -> String {
-    format!("standard deviation {canary:.3}, stable {stable:.3}")
+    format!("standard deviation {}, stable {}", short(canary), short(stable))
+}
+
+/// Three decimals, and fewer of large numbers.
+fn short(number: f64) -> String {
+    let decimals = match number.abs() {
+        size if size >= 1000.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 3,
+    };
+    format!("{number:.decimals$}")
 }
 
 /// A shift that holds: `score 0.31 sd (+0.062) above stable (tolerated ±0.25 sd, harmful ±0.5 sd)`.
 pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
-    let Some(effect) = evidence.effect else { return metric.name.to_string() };
+    let name = named(metric, evidence);
+    let Some(effect) = evidence.effect else { return name };
     let Margins { harmful, tolerated, .. } = Margins::new(metric, evidence);
     let at = |margin| Comparison::new(metric, evidence, effect, None, margin);
     let it = at(tolerated);
     let size = it.difference.trim_start_matches(['+', '-']).replace(" pt", " points");
     let amount = match evidence.stable_spread {
-        Some(spread) if spread > 0.0 => format!(" ({effect:+.3})"),
+        Some(spread) if spread > 0.0 => {
+            let sign = if effect < 0.0 { "" } else { "+" };
+            format!(" ({sign}{})", short(effect))
+        }
         Some(_) | None => String::new(),
     };
     let side = if effect < 0.0 { "below" } else { "above" };
     format!(
-        "{} {size}{amount} {side} stable (tolerated {}, harmful {})",
-        metric.name,
+        "{name} {size}{amount} {side} stable (tolerated {}, harmful {})",
         it.margin,
         at(harmful).margin
     )

@@ -8,6 +8,9 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use crate::canary::observed::pairs::Pair;
+use crate::model::Label;
+use crate::model::Output;
+use crate::model::OutputKind;
 use crate::model::Row;
 use crate::model::Schema;
 use crate::model::Value;
@@ -38,43 +41,68 @@ pub struct Disagreement {
     pub stable: Answer,
     /// The canary's answer.
     pub canary: Answer,
-    /// Difference of the probabilities, canary minus stable.
+    /// Difference of the probabilities or scores, canary minus stable; of many classes that of the class that differs
+    /// most.
     pub difference: f64,
 }
 
-/// The answer of a version.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// The answer of a version, in the fields of `/predict`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Answer {
-    /// Its probability.
-    pub probability: f64,
+    /// Its probability, of two classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
     /// Its label.
-    pub label: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Json>,
+    /// Its probabilities by class, of many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probabilities: Option<Map<String, Json>>,
+    /// Its score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+}
+
+impl Answer {
+    /// The answer with this output.
+    pub(crate) fn new(kind: &OutputKind, output: &Output) -> Answer {
+        let label = kind.label(output).map(|label| match label {
+            Label::Binary(label) => Json::from(label),
+            Label::Class(class) => Json::from(class),
+        });
+        let answer = Answer { label, ..Answer::default() };
+        let first = Some(output.score());
+        match kind {
+            OutputKind::Probability { .. } => Answer { probability: first, ..answer },
+            OutputKind::Probabilities { classes } => {
+                let numbers = output.numbers().iter().map(|number| Json::from(*number));
+                let by_class = classes.iter().cloned().zip(numbers).collect();
+                Answer { probabilities: Some(by_class), ..answer }
+            }
+            OutputKind::Score => Answer { score: first, ..answer },
+        }
+    }
 }
 
 impl Disagreement {
-    /// The disagreement on the row at this position of a request.
+    /// The disagreement of these answers of stable and canary to a row.
     pub(crate) fn new(
         at: Timestamp,
         step: u32,
         schema: &Schema,
         row: &Row<'_>,
         redact: &[String],
-        pair: &Pair<'_>,
-        place: usize,
+        answers: [Option<Answer>; 2],
+        difference: f64,
     ) -> Disagreement {
         let (features, omitted) = shown(schema, row, redact);
-        let answer = |probabilities: &[f64], threshold: f64| {
-            let probability = probabilities.get(place).copied().unwrap_or_default();
-            Answer { probability, label: u8::from(probability >= threshold) }
-        };
-        let stable = answer(pair.stable, pair.stable_threshold);
-        let canary = answer(pair.canary, pair.canary_threshold);
-        let difference = canary.probability - stable.probability;
+        let [stable, canary] = answers.map(Option::unwrap_or_default);
         Disagreement { at, step, count: 1, features, omitted, stable, canary, difference }
     }
 
     fn is_same_as(&self, other: &Disagreement) -> bool {
-        (self.stable, self.canary, &self.features) == (other.stable, other.canary, &other.features)
+        (&self.stable, &self.canary, &self.features)
+            == (&other.stable, &other.canary, &other.features)
     }
 }
 

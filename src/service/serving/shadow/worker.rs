@@ -4,6 +4,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
+use super::disagreements::Answer;
 use super::disagreements::Disagreement;
 use super::queue::Job;
 use super::queue::MAX_RECENT_REQUESTS;
@@ -11,11 +14,13 @@ use super::queue::ReplayRecentError;
 use super::queue::ReplayedRecent;
 use crate::canary::Refusal;
 use crate::canary::Track;
+use crate::canary::observed::pairs::Answers;
 use crate::canary::observed::pairs::Pair;
+use crate::model::Output;
+use crate::model::OutputKind;
 use crate::service::serving::Serving;
 use crate::service::serving::faults::Fault;
 use crate::service::serving::inference::InferenceError;
-use crate::service::serving::inference::scores;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
@@ -111,18 +116,12 @@ impl Serving {
                 return;
             }
         };
-        let [stable_kind, canary_kind] =
+        let kinds =
             [&live.stable, &canary_slot.loaded].map(|loaded| loaded.inference.model().output());
-        let (Some(stable_threshold), Some(canary_threshold)) =
-            (stable_kind.threshold(), canary_kind.threshold())
-        else {
-            return live.recorder.drop_pair();
-        };
+        let numbers = [&stable, &canary].map(|outputs| numbers(outputs));
         let pair = Pair {
-            stable: &scores(stable_kind, &stable),
-            canary: &scores(canary_kind, &canary),
-            stable_threshold,
-            canary_threshold,
+            stable: answers(kinds[0], &numbers[0]),
+            canary: answers(kinds[1], &numbers[1]),
             stable_seconds,
             canary_seconds: per_row(latency, rows),
         };
@@ -142,8 +141,10 @@ impl Serving {
                     schema,
                     row,
                     &self.shadow.redact,
-                    &pair,
-                    place,
+                    [(kinds[0], &stable), (kinds[1], &canary)].map(|(kind, outputs)| {
+                        outputs.get(place).map(|output| Answer::new(kind, output))
+                    }),
+                    pair.difference_at(place),
                 )
             };
             worst.keep(rows.get(place).map(of));
@@ -153,5 +154,23 @@ impl Serving {
     /// How long the shadow thread sleeps until its next turn, unless a request wakes it.
     pub(crate) fn shadow_pause(&self) -> Duration {
         if self.shadow.fall_asleep() { IDLE } else { PAUSE }
+    }
+}
+
+/// The numbers of all rows.
+fn numbers(outputs: &[Output]) -> SmallVec<[f64; 4]> {
+    outputs.iter().flat_map(|output| output.numbers().iter().copied()).collect()
+}
+
+/// The same as answers of their kind.
+fn answers<'n>(kind: &OutputKind, numbers: &'n [f64]) -> Answers<'n> {
+    match kind {
+        OutputKind::Probability { threshold } => {
+            Answers::Probability { rows: numbers, threshold: *threshold }
+        }
+        OutputKind::Probabilities { classes } => {
+            Answers::Probabilities { numbers, classes: classes.len() }
+        }
+        OutputKind::Score => Answers::Score { rows: numbers },
     }
 }

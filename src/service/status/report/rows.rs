@@ -14,6 +14,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::Origin;
 use crate::service::status::health::HarmAtOneLook;
 use crate::stats::sequential::Test;
+use crate::text::lists::quoted;
 
 /// One metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,6 +101,16 @@ impl MetricState {
 impl MetricRow {
     /// The row of a metric with this evidence.
     pub(super) fn new(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {
+        let row = MetricRow::without_class(metric, evidence, known);
+        let Some(class) = &evidence.class else { return row };
+        let detail = match row.detail {
+            Some(detail) => format!("class {}: {detail}", quoted(class)),
+            None => format!("class {}", quoted(class)),
+        };
+        MetricRow { detail: Some(detail), ..row }
+    }
+
+    fn without_class(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {
         let counts = &evidence.samples;
         let (state, detail) = state(metric, evidence, known);
         let row = MetricRow {
