@@ -65,7 +65,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Train the two demo models, or a model from a CSV file
     Train(Box<train::TrainArgs>),
-    /// Import a model of LightGBM, XGBoost or scikit-learn
+    /// Import a model of LightGBM, XGBoost, scikit-learn or ONNX
     Import(import::ImportArgs),
     /// Check a model file and print its contents
     Inspect(inspect::InspectArgs),

@@ -96,6 +96,8 @@ settings! {
     models: PathBuf = PathBuf::from("models"), flag "FOLDER";
     /// Stable model at the first start; later starts read it from the store [default: model_v1.bin, trained if missing]
     stable: String = DEFAULT_STABLE.to_owned(), flag "FILE";
+    /// Library that runs ONNX models: libonnxruntime.so of ONNX Runtime 1.23 or newer
+    onnxruntime: Option<PathBuf> = None, flag "FILE";
     /// Store of the state: sqlite:FILE, or memory: to keep nothing across restarts
     store: Location = Location::Sqlite(PathBuf::from("serin.db")), flag "STORE";
     /// Threads that answer requests [default: one for each core]

@@ -50,6 +50,9 @@ const PROBE_TOLERANCE: f64 = 1e-12;
 /// The same for an imported model: XGBoost computes its sigmoid in single precision.
 const PROBE_TOLERANCE_IMPORTED: f64 = 1e-6;
 
+/// The same for a model in ONNX Runtime, which computes in single precision, and rounds as the processor does.
+const PROBE_TOLERANCE_ONNX: f64 = 1e-5;
+
 /// A checked artifact: bytes, model and card.
 #[derive(Clone)]
 pub struct Artifact {
@@ -177,6 +180,15 @@ impl Artifact {
     /// The model.
     pub fn model(&self) -> Arc<dyn Model> {
         Arc::clone(&self.model)
+    }
+
+    /// Makes sure that the model can run here, and opens what it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError::CannotRun`], for an ONNX file without ONNX Runtime, or one that it refuses.
+    pub fn prepare(&self) -> Result<(), ArtifactError> {
+        self.model.prepare().map_err(|cause| ArtifactError::CannotRun { cause })
     }
 
     /// The card.

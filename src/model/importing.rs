@@ -96,7 +96,7 @@ pub fn import(
         None => (None, vec![plain_probe(&model)?]),
         Some(path) => {
             let rows = rows::read(path, model.schema(), &answers)?;
-            let compared = Compared::new(&model, &rows, options.tolerance)?;
+            let compared = Compared::new(&model, &rows, options.tolerance, format)?;
             (Some(compared.parity), probes(&model, &rows)?)
         }
     };

@@ -2,17 +2,19 @@
 //!
 //! - [`schema`]: the features of a model, and the only way from a request to a [`Row`].
 //! - [`output`]: the numbers a model answers for a row.
+//! - [`stop`]: the end of a prediction whose time is over.
 //! - [`kinds`]: one file per kind of model.
 //! - [`artifact`]: model files. A file is data, never code, and is checked in full before its model answers.
 //! - [`dataset`] and [`training`]: from a CSV file to an artifact.
 //! - [`importing`]: from a model file of another library to an artifact.
 //!
 //! Deliberately absent: this layer imports only `text`, reads no clock, starts no thread, and keeps no
-//! state between predictions.
+//! state between predictions but the library that runs ONNX files.
 
 pub mod kinds;
 pub mod output;
 pub mod schema;
+pub mod stop;
 
 pub mod artifact;
 
@@ -41,6 +43,7 @@ pub use schema::RowError;
 pub use schema::Schema;
 pub use schema::SchemaConflict;
 pub use schema::Value;
+pub use stop::Stop;
 pub use training::TrainingError;
 pub use training::TrainingOptions;
 pub use training::defaults::ensure_default_models;
@@ -79,13 +82,32 @@ pub trait Model: Send + Sync {
     /// [`PredictError`] when the row was made by a schema with other features.
     fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError>;
 
-    /// The outputs for many rows, in their order, equal to the bit to those of single calls.
+    /// The outputs for many rows, in their order, equal to those of single calls: to the bit, unless another
+    /// library computes them (ONNX), which may round a batch in another way.
     ///
     /// # Errors
     ///
     /// The first error of [`Model::predict`].
     fn predict_many(&self, rows: &[Row<'_>]) -> Result<Vec<Output>, PredictError> {
         rows.iter().map(|row| self.predict(row)).collect()
+    }
+
+    /// The outputs for these rows, unless `stop` ends the prediction before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::predict`], and any when it was stopped.
+    fn predict_until(&self, rows: &[Row<'_>], _stop: &Stop) -> Result<Vec<Output>, PredictError> {
+        self.predict_many(rows)
+    }
+
+    /// Opens what the first prediction would open.
+    ///
+    /// # Errors
+    ///
+    /// [`PredictError`], if the model cannot run on this machine.
+    fn prepare(&self) -> Result<(), PredictError> {
+        Ok(())
     }
 
     /// Where the model may run.
@@ -113,6 +135,12 @@ pub enum PredictError {
     )]
     ForeignRow {
         /// The mismatch.
+        problem: String,
+    },
+    /// The library that runs the model gave no answer.
+    #[error("{problem}")]
+    Failed {
+        /// What it said.
         problem: String,
     },
 }

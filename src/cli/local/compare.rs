@@ -15,6 +15,7 @@ use clap::Args;
 use self::figures::Comparison;
 use self::scored::Labeled;
 use self::scored::Scored;
+use super::library::LibraryArgs;
 use super::reading::ReadingArgs;
 use crate::canary::analysis::two_samples::Decision;
 use crate::cli::exit::FAIL;
@@ -58,6 +59,9 @@ pub struct CompareArgs {
     #[command(flatten)]
     reading: ReadingArgs,
 
+    #[command(flatten)]
+    library: LibraryArgs,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -68,6 +72,7 @@ pub struct CompareArgs {
 /// # Errors
 /// When a file is not a model, the data does not have its features, or the models predict different targets.
 pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    args.library.open()?;
     let read = |path: &PathBuf| {
         Artifact::read(path).with_context(|| format!("compare {}", path.display()))
     };

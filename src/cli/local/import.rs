@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::inspect;
+use super::library::LibraryArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::model::Artifact;
@@ -18,11 +19,11 @@ use crate::model::importing::is_answer;
 use crate::model::schema::Missing;
 use crate::text::files::check_whole;
 
-/// Import a model of LightGBM, XGBoost or scikit-learn, and compare its answers with the original's.
+/// Import a model of LightGBM, XGBoost, scikit-learn or ONNX, and compare its answers with the original's.
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, .skops of scikit-learn, or coefficients as
-    /// JSON (serin.model/v1).
+    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, .skops of scikit-learn, .onnx, or coefficients
+    /// as JSON (serin.model/v1).
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
@@ -64,6 +65,9 @@ pub struct ImportArgs {
     #[arg(long, value_name = "TEXTS", value_delimiter = ',', conflicts_with = "missing")]
     pub missing_only: Option<Vec<String>>,
 
+    #[command(flatten)]
+    library: LibraryArgs,
+
     /// Model file to write; its folder must exist.
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
@@ -92,6 +96,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         "--out {}: this is the file to import, which would be lost; name another file",
         args.out.display()
     );
+    args.library.open()?;
     check_whole(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
     let file = Artifact::read_bytes(&args.file).with_context(what)?;
     let columns = args.schema_from.as_ref().map(|path| {

@@ -12,6 +12,7 @@ use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
 
+use super::library::LibraryArgs;
 use super::reading::ReadingArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
@@ -23,6 +24,7 @@ use crate::model::artifact::card::Import;
 use crate::model::artifact::card::Origin;
 use crate::model::artifact::card::Trained;
 use crate::model::artifact::comparison::worse_than_chance;
+use crate::model::kinds::imported::Format;
 use crate::model::schema::FeatureKind;
 use crate::text::lists::listed;
 use crate::text::numbers::share;
@@ -49,6 +51,9 @@ pub struct InspectArgs {
     #[command(flatten)]
     reading: ReadingArgs,
 
+    #[command(flatten)]
+    library: LibraryArgs,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -60,6 +65,7 @@ pub struct InspectArgs {
 ///
 /// When a file is not a valid model file, or the data is not of the models.
 pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    args.library.open()?;
     let read = |path: &PathBuf| -> anyhow::Result<(PathBuf, Artifact)> {
         let model = Artifact::read(path).with_context(|| format!("inspect {}", path.display()))?;
         Ok((path.clone(), model))
@@ -147,6 +153,7 @@ fn of_import(card: &Card, import: &Import) -> Vec<(&'static str, String)> {
     facts.extend(
         import.target.as_ref().map(|it| ("target", format!("{} = {}", it.column, it.positive))),
     );
+    facts.extend(import.library.map(|library| ("run by", library.to_owned())));
     facts.extend(import.parity.as_ref().map(|parity| ("parity", parity.in_words())));
     facts
 }
@@ -172,10 +179,14 @@ fn warnings(card: &Card) -> Vec<String> {
                 .then(|| format!("the model {}", worse_than_chance(trained)));
             trained.training.warnings.iter().cloned().chain(hint).collect()
         }
-        Origin::Imported { import } if import.parity.is_none() => {
-            vec!["its answers were not compared with those of the original model; import it with --expect".to_owned()]
+        Origin::Imported { import } => {
+            let uncompared = "its answers were not compared with those of the original model; import it with --expect";
+            let unanswered =
+                "without --onnxruntime it cannot run here, and its stored answers were not checked";
+            let cannot_run = import.format == Format::Onnx && import.library.is_none();
+            let uncompared = import.parity.is_none().then(|| uncompared.to_owned());
+            uncompared.into_iter().chain(cannot_run.then(|| unanswered.to_owned())).collect()
         }
-        Origin::Imported { .. } => Vec::new(),
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! - [`serve`]: the server; `signals`: what stops it.
 //! - [`train`], [`import`], [`inspect`]: make a model file, take one of another library, and show what it contains;
-//!   [`compare`]: two of them on the same rows; `reading`: flags for CSV files.
+//!   [`compare`]: two of them on the same rows; `reading`: flags for CSV files; `library`: what runs ONNX models.
 //! - [`config`]: show the settings, or check a settings file.
 
 pub mod compare;
 pub mod config;
 pub mod import;
 pub mod inspect;
+mod library;
 mod log;
 mod reading;
 pub mod serve;

@@ -18,6 +18,7 @@ use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::Layers;
 use crate::http;
 use crate::model::ensure_default_models;
+use crate::model::kinds::onnx::runtime;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::registry::Registry;
@@ -76,6 +77,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     if settings.stable_is_default() && new {
         ensure_default_models(&settings.models)
             .with_context(|| format!("cannot train models into {}", settings.models.display()))?;
+    }
+    if let Some(library) = &settings.onnxruntime {
+        runtime::open(library).context("--onnxruntime")?;
     }
     let registry = Registry::new(&settings.models);
     let clock = Arc::new(SystemClock::default());

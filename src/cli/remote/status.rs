@@ -197,6 +197,11 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
     let stable =
         format!("{} since {}, digest {digest}", stable.version.file, times.time(stable.since));
     page.labelled("Stable", show::STRONG, &stable);
+    let canary = status.canary_library.as_ref().map(|library| ("canary", library));
+    let libraries = status.stable.library.as_ref().map(|library| ("stable", library));
+    for (track, library) in libraries.into_iter().chain(canary) {
+        page.labelled("Library", show::STRONG, &format!("{library} computes the {track} model"));
+    }
     for (digest, Quarantined { version, reason }) in &status.quarantine {
         let text = format!("{version} (digest {}): {reason}", short_digest(digest));
         page.labelled("Quarantine", show::STRONG, &text);

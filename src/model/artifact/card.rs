@@ -83,6 +83,10 @@ pub struct Import {
     pub target: Option<Target>,
     /// Comparison with the original's answers; `None` without any.
     pub parity: Option<Parity>,
+    /// The library that computes it in this process, such as `ONNX Runtime 1.32.0`; `None` if serin does, or if it is
+    /// not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<&'static str>,
 }
 
 /// What a model predicts.

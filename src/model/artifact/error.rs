@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::digest::Digest;
 use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
+use crate::model::PredictError;
 use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::schema::error::SchemaError;
@@ -49,7 +50,7 @@ pub enum ArtifactError {
     },
     /// The file has another format.
     #[error(
-        "magic: not a model file: the first bytes are neither `SERINMDL` (serin train, serin import) nor those of a LightGBM, XGBoost, skops or coefficients file; pickle and joblib are never read: save the model with its own save_model, or with skops.io.dump"
+        "magic: not a model file: the first bytes are neither `SERINMDL` (serin train, serin import) nor those of a LightGBM, XGBoost, skops, ONNX or coefficients file; pickle and joblib are never read: save the model with its own save_model, or with skops.io.dump"
     )]
     Magic,
     /// Another release wrote the file, or the version is damaged.
@@ -93,6 +94,12 @@ pub enum ArtifactError {
     /// The imported file is not a model that serin serves.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The file is a model, and this machine cannot run it.
+    #[error("{cause}")]
+    CannotRun {
+        /// Why.
+        cause: PredictError,
+    },
     /// The file has no probes.
     #[error("probes: none, so the model cannot be verified; retrain it")]
     NoProbes,

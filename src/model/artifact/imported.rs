@@ -2,6 +2,7 @@
 
 use super::Artifact;
 use super::PROBE_TOLERANCE_IMPORTED;
+use super::PROBE_TOLERANCE_ONNX;
 use super::card;
 use super::card::Card;
 use super::card::Import;
@@ -17,6 +18,7 @@ use crate::model::PredictError;
 use crate::model::kinds::imported::Format;
 use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::imported::ImportedModel;
+use crate::model::kinds::imported::Library;
 use crate::model::kinds::limits::MAX_BYTES;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Schema;
@@ -41,7 +43,9 @@ impl Artifact {
         let names: Vec<String> = parsed.features.iter().map(|input| input.name.clone()).collect();
         let threshold = parsed.threshold.unwrap_or(DEFAULT_THRESHOLD);
         let model = ImportedModel::new(parsed, &names, threshold, &[])?;
-        let import = Import { format, source: None, objective, target: None, parity: None };
+        let library = library(&model);
+        let (source, target, parity) = (None, None, None);
+        let import = Import { format, source, objective, target, parity, library };
         Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import))
     }
 
@@ -62,8 +66,15 @@ impl Artifact {
         if probes.is_empty() {
             return Err(ArtifactError::NoProbes);
         }
-        replay(&model, &probes, PROBE_TOLERANCE_IMPORTED)?;
-        let import = Import { format, source: Some(source), objective, target, parity };
+        match model.library() {
+            // Without the library the model is known but cannot answer; it is replayed where it is to run.
+            Some(Library::Absent) => {}
+            Some(Library::Open(_)) => replay(&model, &probes, PROBE_TOLERANCE_ONNX)?,
+            None => replay(&model, &probes, PROBE_TOLERANCE_IMPORTED)?,
+        }
+        let source = Some(source);
+        let library = library(&model);
+        let import = Import { format, source, objective, target, parity, library };
         Ok(Self::imported(bytes, model, digest, Some(version), import))
     }
 
@@ -91,6 +102,14 @@ impl Artifact {
     /// Makes an artifact of an imported model, with the checks of a file.
     pub(crate) fn seal_imported(payload: &ImportedPayload) -> Result<Self, ArtifactError> {
         Self::from_bytes(&codec::encode_imported(payload)?)
+    }
+}
+
+/// The library that is open and computes the model, in words.
+fn library(model: &ImportedModel) -> Option<&'static str> {
+    match model.library() {
+        Some(Library::Open(library)) => Some(library),
+        Some(Library::Absent) | None => None,
     }
 }
 

@@ -20,7 +20,7 @@ pub enum ImportingError {
     },
     /// The file has none of the known formats.
     #[error(
-        "format: neither LightGBM's text, XGBoost's JSON or UBJSON, skops, nor coefficients as JSON; pickle and joblib are never read: \
+        "format: neither LightGBM's text, XGBoost's JSON or UBJSON, skops, ONNX, nor coefficients as JSON; pickle and joblib are never read: \
          save the model with its own save_model, or with skops.io.dump"
     )]
     UnknownFormat,

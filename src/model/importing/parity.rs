@@ -4,6 +4,7 @@ use super::error::ImportingError;
 use super::rows::Rows;
 use crate::model::Model;
 use crate::model::artifact::card::Parity;
+use crate::model::kinds::imported::Format;
 use crate::model::kinds::imported::ImportedModel;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
@@ -25,6 +26,7 @@ impl Compared {
         model: &ImportedModel,
         rows: &Rows,
         tolerance: f64,
+        format: Format,
     ) -> Result<Self, ImportingError> {
         let answer = |row: usize| -> Result<Output, ImportingError> {
             let values = Features::Ordered(rows.values(row));
@@ -53,7 +55,7 @@ impl Compared {
                 of_class: class.map_or_else(String::new, |it| format!(" for class {}", quoted(it))),
                 answered,
                 values: rows.in_words(row),
-                hint: hint(above, rows, &answers, model.output()),
+                hint: hint(above, rows, &answers, model.output(), format),
             });
         }
         let parity = Parity {
@@ -92,7 +94,13 @@ impl Difference {
 }
 
 /// What is probably wrong.
-fn hint(above: usize, rows: &Rows, answers: &[Output], kind: &OutputKind) -> String {
+fn hint(
+    above: usize,
+    rows: &Rows,
+    answers: &[Output],
+    kind: &OutputKind,
+    format: Format,
+) -> String {
     match kind {
         OutputKind::Probability { .. } => {
             if let Some(mistake) = of_probabilities(rows, answers) {
@@ -105,6 +113,11 @@ fn hint(above: usize, rows: &Rows, answers: &[Output], kind: &OutputKind) -> Str
                 .to_owned();
         }
         OutputKind::Probabilities { .. } | OutputKind::Score => {}
+    }
+    if above < rows.len() / 2 && format == Format::Onnx {
+        return "ONNX holds thresholds of trees in single precision, so that rows next to one take another leaf: import the \
+         library's own file instead (LightGBM's text, XGBoost's JSON, skops for scikit-learn)."
+            .to_owned();
     }
     if above < rows.len() / 4 {
         "Most rows agree: look at this row for a category that is written in another way, a missing value, or a number \

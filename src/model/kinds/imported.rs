@@ -14,7 +14,12 @@ use super::features::MISSING;
 use super::features::UNKNOWN;
 use super::lightgbm;
 use super::linear::coefficients;
+use super::onnx;
+use super::onnx::engine::Engine;
+use super::onnx::engine::EngineError;
+use super::onnx::runtime;
 use super::parsed::Answer;
+use super::parsed::NoAnswer;
 use super::parsed::Parsed;
 use super::parsed::Scorer;
 use super::refusal::Refusal;
@@ -31,6 +36,7 @@ use crate::model::schema::Schema;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::features::Value;
 use crate::model::schema::row::Row;
+use crate::model::stop::Stop;
 use crate::text::lists::is_one_line;
 
 /// The format of a model file that another library wrote.
@@ -45,6 +51,8 @@ pub enum Format {
     Skops,
     /// Coefficients as JSON, `serin.model/v1`.
     Coefficients,
+    /// ONNX, run by ONNX Runtime.
+    Onnx,
 }
 
 impl Format {
@@ -58,6 +66,8 @@ impl Format {
             Some(Self::Coefficients)
         } else if xgboost::is_xgboost(bytes) {
             Some(Self::Xgboost)
+        } else if onnx::is_onnx(bytes) {
+            Some(Self::Onnx)
         } else {
             None
         }
@@ -77,6 +87,7 @@ impl Format {
             Self::Xgboost => xgboost::read(bytes),
             Self::Skops => skops::read(bytes),
             Self::Coefficients => coefficients::read(bytes),
+            Self::Onnx => onnx::read(bytes),
         }
     }
 
@@ -87,6 +98,7 @@ impl Format {
             Self::Xgboost => "xgboost",
             Self::Skops => "skops",
             Self::Coefficients => "coefficients",
+            Self::Onnx => "onnx",
         }
     }
 }
@@ -98,6 +110,7 @@ impl fmt::Display for Format {
             Self::Xgboost => "XGBoost",
             Self::Skops => "scikit-learn (skops)",
             Self::Coefficients => "coefficients (serin.model/v1)",
+            Self::Onnx => "ONNX",
         })
     }
 }
@@ -188,6 +201,19 @@ impl ImportedModel {
         Self { schema: self.schema.with_missing(missing), ..self }
     }
 
+    /// The model in ONNX Runtime, if that computes it.
+    fn engine(&self) -> Option<&Engine> {
+        match &self.parsed.scorer {
+            Scorer::Onnx(engine) => Some(engine),
+            Scorer::Trees(_) | Scorer::Linear(_) => None,
+        }
+    }
+
+    /// The library that computes the model, in words; `None` if serin does.
+    pub fn library(&self) -> Option<Library> {
+        self.engine().map(|_| runtime::version().map_or(Library::Absent, Library::Open))
+    }
+
     /// The numbers of the file's inputs for a row.
     fn numbers(&self, row: &Row<'_>) -> Result<SmallVec<[f64; INLINE_NUMBERS]>, PredictError> {
         let values = row.values();
@@ -209,6 +235,20 @@ impl ImportedModel {
         let name = feature.map_or("a dropped column", |feature| feature.name.as_str());
         PredictError::ForeignRow { problem: format!("the value of `{name}` is of another kind") }
     }
+}
+
+/// The library that computes a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// This process has opened it: `ONNX Runtime 1.32.0`.
+    Open(&'static str),
+    /// This process has none, so that the model cannot run.
+    Absent,
+}
+
+#[cold]
+fn failed(cause: &EngineError) -> PredictError {
+    PredictError::Failed { problem: cause.to_string() }
 }
 
 impl Values {
@@ -285,6 +325,7 @@ fn splits_per_row(parsed: &Parsed) -> usize {
             trees.trees().saturating_mul(2 * nodes.checked_ilog2().unwrap_or_default() as usize)
         }
         Scorer::Linear(linear) => linear.features(),
+        Scorer::Onnx(_) => usize::MAX,
     }
 }
 
@@ -302,7 +343,10 @@ impl Model for ImportedModel {
         let numbers = self.numbers(row)?;
         let mut answer = |out: &mut [f64]| {
             let outcome = self.parsed.predict(&numbers, &mut scratch, out);
-            outcome.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })
+            outcome.map_err(|cause| match cause {
+                NoAnswer::Length(cause) => PredictError::ForeignRow { problem: cause.to_string() },
+                NoAnswer::Engine(cause) => failed(&cause),
+            })
         };
         match self.parsed.answer.numbers() {
             1 => {
@@ -314,6 +358,29 @@ impl Model for ImportedModel {
                 answer(&mut out).map(|()| Output::of_many(out))
             }
         }
+    }
+
+    fn predict_many(&self, rows: &[Row<'_>]) -> Result<Vec<Output>, PredictError> {
+        self.predict_until(rows, &Stop::default())
+    }
+
+    fn predict_until(&self, rows: &[Row<'_>], stop: &Stop) -> Result<Vec<Output>, PredictError> {
+        let Some(engine) = self.engine() else {
+            return rows.iter().map(|row| self.predict(row)).collect();
+        };
+        let mut numbers = Vec::with_capacity(rows.len() * self.inputs.len());
+        for row in rows {
+            numbers.extend_from_slice(&self.numbers(row)?);
+        }
+        let answers = engine.run(&numbers, stop).map_err(|cause| failed(&cause))?;
+        Ok(match self.parsed.answer.numbers() {
+            1 => answers.into_iter().map(Output::of).collect(),
+            many => answers.chunks(many).map(|row| Output::of_many(row.to_vec())).collect(),
+        })
+    }
+
+    fn prepare(&self) -> Result<(), PredictError> {
+        self.engine().map_or(Ok(()), |engine| engine.prepare().map_err(|cause| failed(&cause)))
     }
 
     fn execution(&self) -> Execution {

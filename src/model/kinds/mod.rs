@@ -4,6 +4,7 @@
 //! - [`imported`]: models that other libraries trained. Their files are read by [`lightgbm`], [`xgboost`] and
 //!   [`skops`] (scikit-learn), and become a [`parsed`] model: [`columns`] in front of an [`ensemble`] of trees or a
 //!   [`linear`] model.
+//! - [`onnx`]: files that ONNX Runtime runs, a library found on the machine.
 //! - [`features`]: the inputs of such a file; [`refusal`] and [`limits`]: why a file is refused.
 //!
 //! A file is data, never code. Readers never panic, and allocate in proportion to the file, whatever lengths it
@@ -30,6 +31,8 @@ pub mod lightgbm;
 pub mod xgboost;
 
 pub mod skops;
+
+pub mod onnx;
 
 pub mod imported;
 

@@ -8,9 +8,13 @@ use super::golden_tests::folder;
 use super::imported::Format;
 
 /// A small generator, so that a failure can be repeated.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new() -> Random {
+        Random(0x9E37_79B9_7F4A_7C15)
+    }
+
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -39,7 +43,7 @@ const WORDS: [&[u8]; 16] = [
     b"\xff\xff\xff\xff\xff\xff\xff\xff",
 ];
 
-fn mutant(original: &[u8], random: &mut Random) -> Vec<u8> {
+pub(crate) fn mutant(original: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = original.to_vec();
     for _ in 0..1 + random.below(3) {
         let at = random.below(bytes.len());
@@ -88,7 +92,7 @@ fn a_mutant_is_refused_or_answers_and_never_panics() {
             continue;
         }
         let original = fs::read(&path).unwrap();
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut random = Random::new();
         for _ in 0..mutants {
             let bytes = mutant(&original, &mut random);
             let Some(Ok(parsed)) = Format::detect(&bytes).map(|format| format.read(&bytes)) else {

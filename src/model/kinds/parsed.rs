@@ -5,6 +5,10 @@ use crate::model::kinds::ensemble::Ensemble;
 use crate::model::kinds::ensemble::WrongLength;
 use crate::model::kinds::features::FeatureSpec;
 use crate::model::kinds::linear::Linear;
+use crate::model::kinds::onnx::engine::Engine;
+use crate::model::kinds::onnx::engine::EngineError;
+use crate::model::stop::Stop;
+use thiserror::Error;
 
 /// What the numbers of an answer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,19 @@ pub enum Scorer {
     Trees(Ensemble),
     /// A linear model.
     Linear(Linear),
+    /// ONNX Runtime.
+    Onnx(Engine),
+}
+
+/// Why a model that was read gave no answer.
+#[derive(Debug, Error)]
+pub enum NoAnswer {
+    /// The row or the answer has another length.
+    #[error(transparent)]
+    Length(#[from] WrongLength),
+    /// ONNX Runtime gave none.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A model as its file describes it.
@@ -60,18 +77,20 @@ impl Parsed {
     ///
     /// # Errors
     ///
-    /// [`WrongLength`], if `row` or `out` has another length than the model needs.
+    /// [`NoAnswer`], if `row` or `out` has another length than the model needs, or ONNX Runtime fails.
     pub fn predict(
         &self,
         row: &[f64],
         scratch: &mut Vec<f64>,
         out: &mut [f64],
-    ) -> Result<(), WrongLength> {
+    ) -> Result<(), NoAnswer> {
         let row = self.inputs(row, scratch)?;
         match &self.scorer {
-            Scorer::Trees(ensemble) => ensemble.predict(row, out),
-            Scorer::Linear(linear) => linear.predict(row, out),
+            Scorer::Trees(ensemble) => ensemble.predict(row, out)?,
+            Scorer::Linear(linear) => linear.predict(row, out)?,
+            Scorer::Onnx(engine) => fill(out, &engine.run(row, &Stop::default())?)?,
         }
+        Ok(())
     }
 
     /// How many numbers the work space of a row needs.
@@ -101,11 +120,23 @@ impl Parsed {
         row: &[f64],
         scratch: &mut Vec<f64>,
         out: &mut [f64],
-    ) -> Result<(), WrongLength> {
+    ) -> Result<(), NoAnswer> {
         let row = self.inputs(row, scratch)?;
         match &self.scorer {
-            Scorer::Trees(ensemble) => ensemble.scores(row, out),
-            Scorer::Linear(linear) => linear.scores(row, out),
+            Scorer::Trees(ensemble) => ensemble.scores(row, out)?,
+            Scorer::Linear(linear) => linear.scores(row, out)?,
+            // An ONNX file has no scores before its last operator.
+            Scorer::Onnx(engine) => fill(out, &engine.run(row, &Stop::default())?)?,
         }
+        Ok(())
     }
+}
+
+fn fill(out: &mut [f64], answer: &[f64]) -> Result<(), WrongLength> {
+    let (found, expected) = (out.len(), answer.len());
+    if found != expected {
+        return Err(WrongLength { what: "answer", found, expected });
+    }
+    out.copy_from_slice(answer);
+    Ok(())
 }

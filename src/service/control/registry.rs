@@ -356,7 +356,7 @@ fn ends(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// Endings of files that are listed as models. A LightGBM model in a .txt file and an XGBoost model in a .json file
 /// are taken when they are named, because other texts have these endings, too.
-const ENDINGS: [&str; 4] = ["bin", "lgb", "ubj", "skops"];
+const ENDINGS: [&str; 5] = ["bin", "lgb", "ubj", "skops", "onnx"];
 
 fn version_name(relative: &Path) -> String {
     relative.with_extension("").display().to_string()
@@ -368,6 +368,7 @@ fn load(version: Version, model: Arc<dyn Model>, card: Option<Card>) -> Arc<Load
 
 fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     let artifact = Artifact::from_bytes(bytes)?;
+    artifact.prepare()?;
     let card = Some(artifact.card().clone());
     Ok(Decoded { digest: artifact.digest().to_string(), model: artifact.model(), card })
 }

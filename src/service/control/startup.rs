@@ -28,6 +28,8 @@ use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::journal::ReplayError;
 use crate::canary::rollout::journal::follow;
 use crate::canary::rollout::state::Clients;
+use crate::model::ArtifactError;
+use crate::model::PredictError;
 use crate::model::artifact::comparison::not_compared;
 use crate::model::schema::joint::Difference;
 use crate::service::clock::Clock;
@@ -77,6 +79,14 @@ pub enum StartError {
         file: String,
         /// Its digest.
         digest: String,
+    },
+    /// A model of the journal needs a library that is not here.
+    #[error("the model {name} of the store cannot run: {cause}")]
+    CannotRun {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: PredictError,
     },
     /// A feature to redact is unknown.
     #[error(transparent)]
@@ -311,6 +321,10 @@ fn load(
     if let Some(bytes) = store.artifact(&version.digest)? {
         match registry.reload(version, &bytes) {
             Ok(loaded) => return Ok(Some(loaded)),
+            // Not lost: the next start may name the library.
+            Err(RegistryError::NotAModel { cause: ArtifactError::CannotRun { cause }, .. }) => {
+                return Err(StartError::CannotRun { name: version.name.clone(), cause });
+            }
             Err(cause) => tracing::warn!(%cause, "the store's copy of an artifact is damaged"),
         }
     }

@@ -34,6 +34,7 @@ use crate::model::Model;
 use crate::model::Output;
 use crate::model::OutputKind;
 use crate::model::Row;
+use crate::model::Stop;
 use crate::model::Value;
 
 /// One output for each row. A single one costs no allocation.
@@ -111,7 +112,7 @@ impl Inference {
 
     /// The outputs for these rows, if the model runs on this thread; `None` if it runs on its own.
     pub fn at_once(&self, rows: &[Row<'_>]) -> Option<Result<Outputs, InferenceError>> {
-        self.pool.is_none().then(|| guarded(&*self.model, rows))
+        self.pool.is_none().then(|| guarded(&*self.model, rows, None))
     }
 
     /// The outputs for these rows.
@@ -124,7 +125,7 @@ impl Inference {
         deadline: Duration,
     ) -> Result<Outputs, InferenceError> {
         match &self.pool {
-            None => guarded(&*self.model, rows),
+            None => guarded(&*self.model, rows, None),
             Some(pool) => pool.run(rows, deadline).await,
         }
     }
@@ -155,11 +156,16 @@ impl Inference {
 /// Enough to fill caches and branch predictors.
 const WARM_UP_RUNS: usize = 50;
 
-/// Runs the model on this thread; a panic becomes a value.
-fn guarded(model: &dyn Model, rows: &[Row<'_>]) -> Result<Outputs, InferenceError> {
-    let run = || match rows {
-        [row] => model.predict(row).map(|output| smallvec![output]),
-        rows => model.predict_many(rows).map(Outputs::from_vec),
+/// Runs the model on this thread; a panic becomes a value. `stop` may end it, if it runs on a thread of its own.
+fn guarded(
+    model: &dyn Model,
+    rows: &[Row<'_>],
+    stop: Option<&Stop>,
+) -> Result<Outputs, InferenceError> {
+    let run = || match (rows, stop) {
+        (rows, Some(stop)) => model.predict_until(rows, stop).map(Outputs::from_vec),
+        ([row], None) => model.predict(row).map(|output| smallvec![output]),
+        (rows, None) => model.predict_many(rows).map(Outputs::from_vec),
     };
     GUARDED.set(true);
     // Models are read-only while they predict, so a panic leaves no half-changed state.
@@ -228,12 +234,14 @@ struct Job {
     thread: OwnedSemaphorePermit,
     /// Set by whichever ends first, the prediction or its request.
     over: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     abandoned: Arc<AtomicIsize>,
 }
 
-/// Counts a prediction as abandoned if its request ends first.
+/// Stops a prediction, and counts it as abandoned until it has ended, if its request ends first.
 struct Waiting<'a> {
     over: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     abandoned: &'a AtomicIsize,
 }
 
@@ -241,6 +249,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.over.swap(true, Ordering::Relaxed) {
             self.abandoned.fetch_add(1, Ordering::Relaxed);
+            self.stop.now();
         }
     }
 }
@@ -271,8 +280,8 @@ impl Pool {
     fn work(model: &dyn Model, queue: &Mutex<Receiver<Job>>) {
         loop {
             let job = queue.lock().recv();
-            let Ok(Job { rows, answer, thread, over, abandoned }) = job else { return };
-            let outcome = guarded(model, &rows);
+            let Ok(Job { rows, answer, thread, over, stop, abandoned }) = job else { return };
+            let outcome = guarded(model, &rows, Some(&stop));
             if over.swap(true, Ordering::Relaxed) {
                 abandoned.fetch_sub(1, Ordering::Relaxed);
             }
@@ -291,8 +300,10 @@ impl Pool {
             let rows = rows.iter().map(|row| row.clone().into_owned()).collect();
             let (answer, answered) = oneshot::channel();
             let (over, abandoned) = (Arc::<AtomicBool>::default(), self.abandoned.clone());
-            let _waiting = Waiting { over: over.clone(), abandoned: &self.abandoned };
-            let job = Job { rows, answer, thread, over, abandoned };
+            let stop = Arc::<Stop>::default();
+            let _waiting =
+                Waiting { over: over.clone(), stop: stop.clone(), abandoned: &self.abandoned };
+            let job = Job { rows, answer, thread, over, stop, abandoned };
             self.jobs.send(job).map_err(|_| ended())?;
             answered.await.unwrap_or_else(|_| Err(ended()))
         };
@@ -414,10 +425,11 @@ mod tests {
     fn an_answer_in_time_is_at_no_moment_an_abandoned_one() {
         let abandoned = AtomicIsize::new(0);
         let over = Arc::new(AtomicBool::new(true));
-        drop(Waiting { over: over.clone(), abandoned: &abandoned });
+        let stop = Arc::<Stop>::default();
+        drop(Waiting { over: over.clone(), stop: stop.clone(), abandoned: &abandoned });
         assert_eq!(abandoned.load(Ordering::Relaxed), 0);
         over.store(false, Ordering::Relaxed);
-        drop(Waiting { over, abandoned: &abandoned });
+        drop(Waiting { over, stop, abandoned: &abandoned });
         assert_eq!(abandoned.load(Ordering::Relaxed), 1);
     }
 

@@ -59,6 +59,14 @@ pub struct Loaded {
     pub card: Option<Card>,
 }
 
+impl Loaded {
+    /// The library that computes it, in words; `None` if serin does.
+    pub fn library(&self) -> Option<String> {
+        let import = self.card.as_ref().and_then(Card::imported);
+        import.and_then(|import| import.library).map(str::to_owned)
+    }
+}
+
 /// The canary's slot in a [`Live`].
 pub struct CanarySlot {
     /// The rollout.

@@ -41,6 +41,9 @@ pub struct Status {
     pub stable: StableStatus,
     /// The canary; `null` without one.
     pub canary: Option<Version>,
+    /// The library that computes the canary; none if serin does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_library: Option<String>,
     /// The canary's share of traffic, in percent; 0 without one.
     pub traffic_percent: f64,
     /// The rollout under way.
@@ -116,6 +119,9 @@ pub struct StableStatus {
     pub version: Version,
     /// When it became stable.
     pub since: Timestamp,
+    /// The library that computes it, such as `ONNX Runtime 1.32.0`; none if serin does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
 }
 
 /// The rollout under way.

@@ -65,6 +65,8 @@ fn finished(
     let expected = match &scorer {
         Scorer::Trees(ensemble) => ensemble.features(),
         Scorer::Linear(linear) => linear.features(),
+        // No file of skops has one.
+        Scorer::Onnx(_) => width,
     };
     if width != expected {
         let problem = format!("{width} columns reach a model of {expected} features");

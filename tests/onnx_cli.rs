@@ -1,0 +1,253 @@
+//! ONNX models from the command line, with and without ONNX Runtime.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+#[path = "shared/executable.rs"]
+mod executable;
+#[path = "shared/onnxruntime.rs"]
+mod onnxruntime;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds").join(name)
+}
+
+fn json_of(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(golden(name)).unwrap()).unwrap()
+}
+
+/// Serin in this folder, with the library.
+fn serin(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = executable::serin(folder);
+    command.env("SERIN_ONNXRUNTIME", onnxruntime::library()).args(arguments).output().unwrap()
+}
+
+/// Serin in this folder, without any.
+fn without(folder: &Path, arguments: &[&str]) -> Output {
+    executable::serin(folder).args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap()
+}
+
+/// Words of a message that was wrapped at the width of the output.
+fn unwrapped(output: &Output) -> String {
+    text(output).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Copies a golden file and its rows with the original's answers, as `NAME.onnx` and expected.csv.
+fn prepare(folder: &Path, name: &str) {
+    let case = json_of(&format!("onnx/testdata/{name}.case.json"));
+    let rows = &json_of("testdata/rows.json")[case["rows"].as_str().unwrap()];
+    let all: Vec<&str> =
+        rows["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        case["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let mut csv = format!("{},expected\n", names.join(","));
+    let answers = case["answers"].as_array().unwrap();
+    for (row, answer) in rows["rows"].as_array().unwrap().iter().zip(answers) {
+        for name in &names {
+            match &row[all.iter().position(|other| other == name).unwrap()] {
+                Value::Null => csv.push(','),
+                Value::String(word) => write!(csv, "{word},").unwrap(),
+                number => write!(csv, "{number},").unwrap(),
+            }
+        }
+        writeln!(csv, "{}", answer[0]).unwrap();
+    }
+    fs::write(folder.join("expected.csv"), csv).unwrap();
+    let file = format!("onnx/testdata/{name}.onnx");
+    fs::copy(golden(&file), folder.join(format!("{name}.onnx"))).unwrap();
+}
+
+/// Imports a golden file as models/m.bin.
+fn import(folder: &Path, name: &str) -> Output {
+    prepare(folder, name);
+    fs::create_dir_all(folder.join("models")).unwrap();
+    let file = format!("{name}.onnx");
+    let arguments = ["import", &file, "--expect", "expected.csv", "--out", "models/m.bin"];
+    let named = [&arguments[..], &["--schema-from", "expected.csv"]].concat();
+    serin(folder, &named)
+}
+
+#[test]
+fn an_import_is_compared_with_the_original_and_inspected_with_and_without_the_library() {
+    for name in ["pipeline", "pipeline_tensor", "catboost", "network", "logistic_words"] {
+        let folder = tempdir().unwrap();
+        let imported = import(folder.path(), name);
+        let shown = text(&imported);
+        assert_eq!(imported.status.code(), Some(0), "{name}: {shown}");
+        for said in ["ONNX, ", "run by", "ONNX Runtime 1.", "74 rows of expected.csv"] {
+            assert!(shown.contains(said), "{name}: {said}: {shown}");
+        }
+        let inspected = text(&serin(folder.path(), &["inspect", "models/m.bin"]));
+        assert!(inspected.starts_with(shown.trim_end()), "{inspected}\n{shown}");
+        assert!(inspected.contains("balance: numeric"), "{inspected}");
+        let card = serin(folder.path(), &["inspect", "models/m.bin", "--json"]);
+        let card: Value = serde_json::from_slice(&card.stdout).unwrap();
+        assert!(
+            card["import"]["library"].as_str().unwrap().starts_with("ONNX Runtime 1."),
+            "{card}"
+        );
+        // The card of a model is known where it cannot run.
+        let known = without(folder.path(), &["inspect", "models/m.bin"]);
+        assert_eq!(known.status.code(), Some(0));
+        let known = unwrapped(&known);
+        assert!(known.contains("74 rows of expected.csv"), "{known}");
+        assert!(known.contains("without --onnxruntime it cannot run here"), "{known}");
+    }
+}
+
+#[test]
+fn trees_that_differ_next_to_a_threshold_are_refused_with_the_reason() {
+    let folder = tempdir().unwrap();
+    let refused = import(folder.path(), "forest");
+    let message = unwrapped(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    for said in [
+        "parity: ",
+        "of 74 rows differ",
+        "thresholds of trees in single precision",
+        "import the library's own file",
+    ] {
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    assert!(!folder.path().join("models/m.bin").exists());
+}
+
+#[test]
+fn without_a_library_or_with_another_file_the_error_says_what_to_do() {
+    let folder = tempdir().unwrap();
+    prepare(folder.path(), "network");
+    fs::write(folder.path().join("text.so"), "no library").unwrap();
+    let import = ["import", "network.onnx", "--out", "m.bin"];
+    let capi = onnxruntime::library().parent().unwrap().to_owned();
+    for (library, said) in [
+        (
+            None,
+            "an ONNX model needs ONNX Runtime 1.23 or newer: pip install onnxruntime, and give --onnxruntime",
+        ),
+        (Some("none.so"), "--onnxruntime: none.so: No such file"),
+        (Some("text.so"), "--onnxruntime: text.so: not a usable ONNX Runtime 1.23 or newer"),
+        (capi.to_str(), "it is a folder, name the library itself: "),
+    ] {
+        let flag = library.map(|library| ["--onnxruntime", library]);
+        let arguments: Vec<&str> = import.into_iter().chain(flag.into_iter().flatten()).collect();
+        let refused = without(folder.path(), &arguments);
+        let message = unwrapped(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        assert!(message.contains(said), "{said}: {message}");
+        assert!(!folder.path().join("m.bin").exists());
+    }
+}
+
+/// A server of the folder, with this library or none.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Path, library: Option<&Path>) -> Result<Server, String> {
+        let _ = fs::remove_file(folder.join("port"));
+        let mut command = executable::serin(folder);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--port-file",
+            "port",
+            "--stable",
+            "m.bin",
+        ]);
+        library.map(|library| command.arg("--onnxruntime").arg(library));
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        for _ in 0..3000 {
+            if let Ok(address) = fs::read_to_string(folder.join("port")) {
+                return Ok(Server { child, address });
+            }
+            if child.try_wait().unwrap().is_some() {
+                let output = child.wait_with_output().unwrap();
+                return Err(unwrapped(&output));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        Err("the server did not start".to_owned())
+    }
+
+    fn predict(&self, body: &str) -> Value {
+        let url = format!("http://{}/predict", self.address);
+        let answer = ureq::post(&url).content_type("application/json").send(body).unwrap();
+        answer.into_body().read_json().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_answers_with_the_library_and_does_not_start_without_it() {
+    let folder = tempdir().unwrap();
+    assert_eq!(import(folder.path(), "pipeline").status.code(), Some(0));
+    let library = onnxruntime::library();
+    let refused = Server::start(folder.path(), None).map(drop).unwrap_err();
+    assert!(refused.contains("an ONNX model needs ONNX Runtime"), "{refused}");
+    let case = json_of("onnx/testdata/pipeline.case.json");
+    let rows = &json_of("testdata/rows.json")["words"]["rows"];
+    {
+        let server = Server::start(folder.path(), Some(&library)).unwrap();
+        let instances: Vec<Value> = rows.as_array().unwrap().iter().map(first_nine).collect();
+        for (instance, expected) in instances.iter().zip(case["answers"].as_array().unwrap()) {
+            let answer = server.predict(&format!("{{\"features\":{instance}}}"));
+            let given = answer["probability"].as_f64().unwrap();
+            assert!((given - expected[0].as_f64().unwrap()).abs() < 1e-5, "{answer} {expected}");
+        }
+        let many: Value = (0..5).flat_map(|_| instances.clone()).collect();
+        let answer = server.predict(&format!("{{\"instances\":{many}}}"));
+        assert_eq!(answer["predictions"].as_array().unwrap().len(), 370, "{answer}");
+        let status = without(
+            folder.path(),
+            &["status", "--json", "--url", &format!("http://{}", server.address)],
+        );
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        let named = status["stable"]["library"].as_str().unwrap();
+        assert!(named.starts_with("ONNX Runtime 1."), "{status}");
+        let status = without(
+            folder.path(),
+            &["status", "--verbose", "--url", &format!("http://{}", server.address)],
+        );
+        assert!(unwrapped(&status).contains(&format!("{named} computes the stable model")));
+    }
+    // Its store knows the model now.
+    let refused = Server::start(folder.path(), None).map(drop).unwrap_err();
+    assert!(
+        refused.contains("the model m of the store cannot run: an ONNX model needs ONNX Runtime"),
+        "{refused}"
+    );
+    assert!(Server::start(folder.path(), Some(&library)).is_ok());
+}
+
+fn first_nine(row: &Value) -> Value {
+    Value::from(row.as_array().unwrap()[..9].to_vec())
+}
