@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 use std::sync::atomic::AtomicUsize;
@@ -119,6 +120,32 @@ fn a_command_for_this_machine_asks_no_proxy() {
     }
     assert_eq!(PROXY.load(Ordering::SeqCst), 0);
     assert!(SERVER.load(Ordering::SeqCst) >= variables.len());
+}
+
+/// bash finds a subcommand and a flag by their first letters, and each command has a man page.
+#[test]
+fn completions_and_man_pages_are_written_where_shells_look_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = serin(folder.path()).args(["completions", "share"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let share = folder.path().join("share");
+    for file in
+        ["zsh/site-functions/_serin", "fish/vendor_completions.d/serin.fish", "man/man1/serin.1"]
+    {
+        let written = std::fs::read_to_string(share.join(file)).unwrap();
+        assert!(written.contains("deploy"), "{file}: {written}");
+    }
+    let page = std::fs::read_to_string(share.join("man/man1/serin-deploy.1")).unwrap();
+    assert!(page.contains("override\\-quarantine"), "{page}");
+    let script = "source share/bash-completion/completions/serin
+        COMP_WORDS=(serin dep) COMP_CWORD=1; _serin serin dep serin; echo ${COMPREPLY[@]}
+        COMP_WORDS=(serin deploy --shad) COMP_CWORD=2; _serin serin --shad deploy; echo ${COMPREPLY[@]}";
+    let bash = Command::new("bash").args(["-c", script]).current_dir(folder.path()).output();
+    assert_eq!(text(&bash.unwrap().stdout), "deploy\n--shadow\n");
+    let file = serin(folder.path()).args(["completions", "share/man/man1/serin.1"]).output();
+    let refused = file.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("serin.1"), "{}", text(&refused.stderr));
 }
 
 /// Without `interactivecomments`, zsh runs a comment as a command and passes `# ...` on as arguments.

@@ -50,6 +50,7 @@ fn examples(command: &str) -> &'static [&'static str] {
         "config check" => {
             &["serin config check serin.toml", "serin config check --config serin.toml"]
         }
+        "completions" => &["serin completions ~/.local/share"],
         _ => &[],
     }
 }

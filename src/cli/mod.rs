@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! - [`local`]: commands that run or prepare a server: serve, train, import, inspect, compare, config.
+//! - [`local`]: commands that run or prepare a server: serve, train, import, inspect, compare, config,
+//!   completions.
 //! - [`remote`]: commands that talk to a running server.
 //! - [`lab`]: statistics without a server: analyze, power, simulate, replay.
 //! - [`demo`]: narrated demonstrations.
@@ -36,6 +37,7 @@ use lab::power;
 use lab::replay;
 use lab::simulate;
 use local::compare;
+use local::completions;
 use local::config;
 use local::import;
 use local::inspect;
@@ -107,6 +109,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show the effective settings, or check a settings file
     Config(config::ConfigArgs),
+    /// Write shell completions and man pages into a folder
+    Completions(completions::CompletionsArgs),
 }
 
 impl Cli {
@@ -150,6 +154,7 @@ impl Cli {
             Command::History(args) => history::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Config(args) => config::run(&args),
+            Command::Completions(args) => completions::run(&args, help::complete(Cli::command())),
         }
     }
 }
