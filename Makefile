@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean test-python wheel
+.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -34,6 +34,7 @@ test: setup .venv/ready ## Install what the tests need, then run them all
 	.venv/bin/python scripts/parity.py --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 	$(MAKE) test-python
+	scripts/dist.sh target/debug/serin target/dist-of-tests
 
 check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 	$(CARGO) fmt --all -- --check
@@ -69,6 +70,10 @@ parity: build .venv/ready ## Import models of other libraries, and compare every
 wheel: .venv/ready ## Build the Python wheel with the binary: dist/serin-*.whl
 	rm -f dist/serin-*.whl
 	.venv/bin/maturin build --locked --release --out dist
+
+dist: build ## Pack the stripped binary with checksum, shell completions and man pages: dist/serin-*.tar.gz
+	rm -f dist/*.tar.gz
+	scripts/dist.sh $(SERIN) dist
 
 calibrate: ## Simulate thousands of rollouts: false rollbacks, detection time (REPLICATIONS=2000)
 	@$(CARGO) bench --locked --bench calibrate -- --replications $(REPLICATIONS)
