@@ -39,9 +39,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -83,6 +85,9 @@ class Data:
     # The same with category columns.
     categories: pd.DataFrame
     target: pd.Series
+    # The same of three classes, and as a number.
+    tiers: pd.Series
+    amounts: pd.Series
 
 
 def made_up() -> Data:
@@ -119,7 +124,9 @@ def made_up() -> Data:
     for column in WORDS:
         categories[column] = pd.Categorical(holes[column], categories=sorted(complete[column].unique()))
     target = pd.Series(np.where(score > 0, "yes", "no"), name=TARGET)
-    return Data(complete, holes, categories, target)
+    amounts = pd.Series(1_000 * score, name="amount")
+    tiers = pd.Series(pd.cut(score, [-np.inf, -1, 1, np.inf], labels=["basic", "silver", "gold"]).astype(str), name="tier")
+    return Data(complete, holes, categories, target, tiers, amounts)
 
 
 # The models.
@@ -133,6 +140,22 @@ class Case:
     model: Any
     frame: pd.DataFrame
     is_encoded: bool = False
+    # What it answers: a `probability`, one for each of many `classes`, or a `score`.
+    kind: str = "probability"
+
+    def target(self, data: Data) -> pd.Series:
+        if self.kind == "score":
+            return data.amounts
+        if self.kind == "classes":
+            return data.tiers.map({"basic": 0, "silver": 1, "gold": 2}) if self.is_encoded else data.tiers
+        return (data.target == POSITIVE).astype(int) if self.is_encoded else data.target
+
+    def answer(self, frame: pd.DataFrame) -> np.ndarray:
+        """The original's answers: a number for each row, or one for each class."""
+        if self.kind == "score":
+            return self.model.predict(frame)
+        answers = self.model.predict_proba(frame)
+        return answers if self.kind == "classes" else answers[:, 1]
 
 
 def cases(data: Data) -> list[Case]:
@@ -166,6 +189,14 @@ def cases(data: Data) -> list[Case]:
         Case("lightgbm_numbers", lightgbm.LGBMClassifier(**light), holes),
         Case("lightgbm_categories", lightgbm.LGBMClassifier(min_data_per_group=5, **light), data.categories),
         Case("lightgbm_pipeline", behind_imputers(lightgbm.LGBMClassifier(**light)), data.holes),
+        Case("logistic_classes", behind_columns(LogisticRegression(max_iter=5_000)), data.complete, kind="classes"),
+        Case("forest_classes", RandomForestClassifier(**forest), numbers, kind="classes"),
+        Case("xgboost_classes", xgboost.XGBClassifier(**extreme), holes, is_encoded=True, kind="classes"),
+        Case("lightgbm_classes", lightgbm.LGBMClassifier(**light), data.categories, kind="classes"),
+        Case("ridge", behind_imputers(Ridge()), data.holes, kind="score"),
+        Case("hist_regression", HistGradientBoostingRegressor(**seed), holes, kind="score"),
+        Case("xgboost_regression", xgboost.XGBRegressor(**extreme), holes, kind="score"),
+        Case("lightgbm_regression", lightgbm.LGBMRegressor(**light), data.categories, kind="score"),
     ]
 
 
@@ -216,7 +247,6 @@ class Line:
 
 def prove(case: Case, data: Data, serin: Path, folder: Path) -> Line:
     """Trains, exports, imports, serves and compares one model."""
-    target = (data.target == POSITIVE).astype(int) if case.is_encoded else data.target
     training, sent = case.frame[:-HOLDOUT], with_unseen_words(case.frame[-HOLDOUT:])
     # A library's category column has no place for a word that training did not see: it is missing there.
     holdout = sent.copy()
@@ -224,24 +254,27 @@ def prove(case: Case, data: Data, serin: Path, folder: Path) -> Line:
         holdout[column] = pd.Categorical(
             sent[column].where(sent[column] != UNSEEN), categories=training[column].cat.categories
         )
-    case.model.fit(training, target[:-HOLDOUT])
-    exported = export(case.model, training.join(data.target), folder, target=TARGET, positive=POSITIVE)
+    case.model.fit(training, case.target(data)[:-HOLDOUT])
+    named = {"target": TARGET, "positive": POSITIVE} if case.kind == "probability" else {}
+    exported = export(case.model, training.join(data.target), folder, **named)
     from_command = exported_by_command(case, training.join(data.target), folder / "command")
     if from_command.read_text() != exported.expected.read_text():
         raise Failure("serin.export wrote other rows from the pickle and the CSV file than from the frame")
     import_seconds = run_import(serin, exported)
-    expected = case.model.predict_proba(holdout)[:, 1]
+    expected = case.answer(holdout)
     models = folder / "models"
     models.mkdir()
     (folder / "model.bin").rename(models / "model.bin")
     with serving(serin, models, "model.bin") as server:
         rows = server.rows(sent)
-        answers = np.array(server.answers(rows))
+        answers = np.array(server.answers(rows, case))
         batch = 1e6 * timed(server.request(rows[:BATCH]), 9) / min(BATCH, len(rows))
         single = 1e6 * timed_each(server.request(rows[place : place + 1]) for place in range(SINGLES))
-    differences = np.abs(answers - expected)
-    original_batch = 1e6 * timed(lambda: case.model.predict_proba(holdout[:BATCH]), 5) / len(holdout[:BATCH])
-    original_single = 1e6 * timed(lambda: case.model.predict_proba(holdout[:1]), 15)
+    # Of a number above 1 as a share of it, and of many classes the largest.
+    differences = np.abs(answers - expected) / np.maximum(np.abs(expected), 1)
+    differences = differences.reshape(len(rows), -1).max(axis=1)
+    original_batch = 1e6 * timed(lambda: case.answer(holdout[:BATCH]), 5) / len(holdout[:BATCH])
+    original_single = 1e6 * timed(lambda: case.answer(holdout[:1]), 15)
     return Line(
         case.name,
         len(rows),
@@ -270,7 +303,8 @@ def exported_by_command(case: Case, frame: pd.DataFrame, folder: Path) -> Path:
     model.write_bytes(pickle.dumps(case.model))
     frame.to_csv(data, index=False)
     command = [sys.executable, "-m", "serin.export", str(model), str(data), "-o", str(folder)]
-    command += ["--target", TARGET, "--positive", POSITIVE]
+    if case.kind == "probability":
+        command += ["--target", TARGET, "--positive", POSITIVE]
     done(subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE)}))
     return folder / "expected.csv"
 
@@ -327,9 +361,14 @@ class Server:
         columns = frame[self.features].astype(object)
         return columns.where(columns.notna(), None).to_numpy().tolist()
 
-    def answers(self, rows: list[list[Any]]) -> list[float]:
+    def answers(self, rows: list[list[Any]], case: Case) -> list[Any]:
+        """The number of each row, or those of its classes in the order of the original."""
         parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
-        return [one["probability"] for part in parts for one in self.request(part)()["predictions"]]
+        predictions = [one for part in parts for one in self.request(part)()["predictions"]]
+        if case.kind == "classes":
+            names = [str(name) for name in case.model.classes_]
+            return [[one["probabilities"][name] for name in names] for one in predictions]
+        return [one[case.kind] for one in predictions]
 
     def request(self, rows: list[list[Any]]) -> Callable[[], Any]:
         """A request with these rows, whose body is made once."""
