@@ -17,7 +17,7 @@ use serde::de::Visitor;
 use super::rows::InstancesSeed;
 use super::segments::RequestSegments;
 use crate::model::Features;
-use crate::model::schema::Joint;
+use crate::model::schema::features::Known;
 use crate::model::schema::features::RowSeed;
 
 /// The body of a prediction.
@@ -40,7 +40,7 @@ pub(crate) struct PredictionBody<'a> {
 pub(crate) struct BodySeed<'s> {
     /// Unknown fields, and features that are not among these, are skipped; `None`: fields are refused here, and
     /// features when the row is fitted to the model.
-    pub(crate) skip_unknown_to: Option<&'s Joint>,
+    pub(crate) skip_unknown_to: Option<Known<'s>>,
 }
 
 const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id"];
@@ -189,6 +189,7 @@ mod tests {
     use crate::model::Schema;
     use crate::model::schema::Feature;
     use crate::model::schema::FeatureKind;
+    use crate::model::schema::Joint;
 
     /// The features `a` and `b` of stable, and `c` of the canary.
     fn joint() -> Joint {
@@ -201,7 +202,7 @@ mod tests {
 
     fn read<'a>(
         body: &'a [u8],
-        skip_unknown_to: Option<&Joint>,
+        skip_unknown_to: Option<Known<'_>>,
     ) -> Result<PredictionBody<'a>, String> {
         body::parse_with(BodySeed { skip_unknown_to }, body, "{}").map_err(|it| it.to_string())
     }
@@ -227,7 +228,8 @@ mod tests {
             "{} {}".to_owned(),
             "{".to_owned(),
         ] {
-            let texts = [None, Some(&joint)].map(|it| format!("{:?}", read(body.as_bytes(), it)));
+            let texts =
+                [None, Some(joint.known())].map(|it| format!("{:?}", read(body.as_bytes(), it)));
             assert_eq!(texts[0], texts[1], "{body}");
         }
     }
@@ -238,7 +240,7 @@ mod tests {
         let plain = r#"{"features": {"a": 1, "b": 2}, "instances": [{"b": 2, "a": 1}, {}]}"#;
         let more = r#"{"x": [{}], "features": {"x": {"y": [true]}, "a": 1, "x": 7, "b": 2, "y": false},
             "x": 1, "instances": [{"b": 2, "": [[]], "a": 1}, {"y": null}], "y": "1"}"#;
-        let lenient = read(more.as_bytes(), Some(&joint)).unwrap();
+        let lenient = read(more.as_bytes(), Some(joint.known())).unwrap();
         assert_eq!(format!("{lenient:?}"), format!("{:?}", read(plain.as_bytes(), None).unwrap()));
         let refused = read(more.as_bytes(), None).unwrap_err();
         assert!(refused.contains("unknown field `x`"), "{refused}");
@@ -250,7 +252,7 @@ mod tests {
         let joint = joint();
         for value in ["true", "[1]", r#"{"a": {}}"#, "3", "null", r#""x""#] {
             let body = format!(r#"{{"features": {{"a": 1, "c": {value}, "b": 2}}}}"#);
-            let features = read(body.as_bytes(), Some(&joint)).unwrap().features.unwrap();
+            let features = read(body.as_bytes(), Some(joint.known())).unwrap().features.unwrap();
             assert!(joint.row(features, &mut Default::default()).is_ok(), "{value}");
         }
     }

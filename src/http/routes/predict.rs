@@ -164,7 +164,7 @@ fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Pro
         }
         UnknownFields::Ignore => {
             let live = shared.service.serving.live.load();
-            body::parse_with(BodySeed { skip_unknown_to: Some(live.intake.joint()) }, body, EXAMPLE)
+            body::parse_with(BodySeed { skip_unknown_to: Some(live.intake.known()) }, body, EXAMPLE)
         }
     }
 }

@@ -19,7 +19,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
-use super::joint::Joint;
+use super::Schema;
 use crate::text::lists::quoted;
 
 /// One value of one feature. Its derived form is that of probes in a model file; requests are read as
@@ -72,6 +72,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
 /// More features than a model file of 8 MiB can hold. It bounds the memory of a row that fits no model.
 const MAX_VALUES: usize = 400_000;
 
+/// The features that a row may have.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'s> {
+    /// All of them.
+    pub(super) schema: &'s Schema,
+    /// The places of those that it may lack, ascending.
+    pub(super) optional: &'s [usize],
+}
+
 /// Reads a row.
 #[derive(Clone, Copy)]
 pub(crate) struct RowSeed<'s> {
@@ -79,7 +88,7 @@ pub(crate) struct RowSeed<'s> {
     /// hundreds of thousands of them.
     values: usize,
     /// Skips the values of names that are not among these features; `None`: keeps all.
-    known: Option<&'s Joint>,
+    known: Option<Known<'s>>,
 }
 
 impl Default for RowSeed<'_> {
@@ -90,7 +99,7 @@ impl Default for RowSeed<'_> {
 
 impl<'s> RowSeed<'s> {
     /// Skips features that are not among these; `None`: keeps all.
-    pub(crate) fn skipping_unknown_to(known: Option<&'s Joint>) -> RowSeed<'s> {
+    pub(crate) fn skipping_unknown_to(known: Option<Known<'s>>) -> RowSeed<'s> {
         RowSeed { known, ..RowSeed::default() }
     }
 
@@ -144,12 +153,14 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
         while let Some(name) = map.next_key_seed(NameSeed)? {
             let mut place = Place::Name(&name);
             if let Some(known) = self.known {
-                match known.schema().position(&name, pairs.len()) {
+                match known.schema.position(&name, pairs.len()) {
                     None => {
                         let IgnoredAny = map.next_value()?;
                         continue;
                     }
-                    Some(position) if known.is_optional(position) => place = Place::Optional,
+                    Some(position) if known.optional.binary_search(&position).is_ok() => {
+                        place = Place::Optional
+                    }
                     Some(_) => {}
                 }
             }

@@ -11,6 +11,7 @@ use super::FeatureKind;
 use super::Schema;
 use super::error::SchemaConflict;
 use super::features::Features;
+use super::features::Known;
 use super::features::Value;
 use super::missing::Missing;
 use super::row::Row;
@@ -102,9 +103,9 @@ impl Joint {
         self.schema.feature(name).is_some() || self.ignored.contains(name)
     }
 
-    /// Whether a request may lack the feature at this place.
-    pub(super) fn is_optional(&self, place: usize) -> bool {
-        self.optional.binary_search(&place).is_ok()
+    /// The features that a row may have, for reading it.
+    pub(crate) fn known(&self) -> Known<'_> {
+        Known { schema: &self.schema, optional: &self.optional }
     }
 
     /// Everything that is counted.

@@ -15,6 +15,7 @@ use crate::model::Row;
 use crate::model::RowError;
 use crate::model::Schema;
 use crate::model::schema::Joint;
+use crate::model::schema::features::Known;
 use crate::model::schema::joint::Gap;
 use crate::model::schema::joint::Seen;
 use crate::model::schema::joint::Selection;
@@ -110,8 +111,8 @@ impl Intake {
     }
 
     /// The features that requests may have.
-    pub(crate) fn joint(&self) -> &Joint {
-        &self.layout.joint
+    pub(crate) fn known(&self) -> Known<'_> {
+        self.layout.joint.known()
     }
 
     /// Whether requests may have this feature.
