@@ -256,6 +256,9 @@ fn a_request_is_accepted_or_refused_whichever_version_answers_it() {
     assert_eq!(status["tracks"]["canary"]["failures"], 0);
     let shown = app.get("/admin/disagreements").done();
     assert!(shown["disagreements"][0]["features"].get("total").is_some(), "{shown}");
+    let promoted = app.promote_canary_with(&json!({ "force": true, "reason": "tested" })).done();
+    let said = "the new stable version missed `total` in 66.7 % of the last ";
+    assert!(promoted["notes"].to_string().contains(said), "{promoted}");
 }
 
 #[test]
@@ -275,4 +278,59 @@ fn a_rollback_refuses_no_client_that_sends_the_new_feature() {
     let mut other = row;
     other.insert("height".to_owned(), json!(1));
     refuse(&app, other, &["`height`: unknown feature"]);
+}
+
+#[test]
+fn testers_and_a_restart_meet_the_same_rules_and_testers_are_not_counted() {
+    let setup = setup("logistic.bin", &OTHERS).given(|given| given.allow_track_header = true);
+    let app = setup.spawn();
+    let body = json!({ "model_path": "lgb_binary.txt", "traffic_percent": 0 });
+    app.deploy_canary_with(&body).done();
+    let app = app.restart();
+    let (stable, customers) = (model(&OTHERS), customers());
+    let ask_on = |track: &str, row: &Map<String, Value>| {
+        let body = json!({ "features": row }).to_string();
+        let headers = [("content-type", "application/json"), ("x-serin-track", track)];
+        app.post_with("/predict", body.as_bytes(), &headers).done()
+    };
+    for (row, answer) in &customers {
+        for (track, expected) in [("canary", *answer), ("stable", answer_of(&*stable, row))] {
+            let given = ask_on(track, row);
+            assert_eq!((&given["model_used"], &given["fallback"]), (&json!(track), &json!(false)));
+            assert!((given["probability"].as_f64().unwrap() - expected).abs() < 1e-12, "{given}");
+        }
+        ask_on("canary", &without(row, "total"));
+    }
+    assert_eq!(app.status()["features"], Value::Null);
+    ask(&app, without(&customers[0].0, "total"));
+    assert!(notes(&app).contains("The canary misses `total` in the last request."));
+}
+
+#[test]
+fn words_that_only_one_version_knows_are_counted() {
+    let trained = |words: [&str; 2]| {
+        let row = |number: usize| {
+            let left = if number.is_multiple_of(3) { "yes" } else { "no" };
+            format!("{},{},{left}\n", number % 17, words[number % 2])
+        };
+        let text =
+            (0..120).map(row).fold("age,contract,left\n".to_owned(), |text, row| text + &row);
+        let options = DatasetOptions { target: "left".into(), ..DatasetOptions::default() };
+        let data = Dataset::from_reader(Cursor::new(text), "rows".to_owned(), &options).unwrap();
+        train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
+    };
+    let setup = Setup::new().model("one.bin", trained(["monthly", "yearly"]));
+    let app = setup.model("two.bin", trained(["yearly", "weekly"]));
+    let app = app.given(|settings| settings.stable = "one.bin".to_owned()).spawn();
+    app.deploy_canary_with(&json!({ "model_path": "two.bin" })).done();
+    for word in ["monthly", "monthly", "weekly", "yearly", "daily"] {
+        ask(&app, json!({ "age": 4, "contract": word }));
+    }
+    let said = notes(&app);
+    for (who, share) in [("The canary", "40 %"), ("Stable", "20 %")] {
+        let sentence = format!(
+            "{who} does not know the word sent as `contract` in {share} of the last 5 requests"
+        );
+        assert!(said.contains(&sentence), "{said}");
+    }
 }

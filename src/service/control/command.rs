@@ -36,6 +36,7 @@ use crate::model::OutputKind;
 use crate::model::schema::joint::Difference;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
+use crate::service::status::features::FeaturesStatus;
 use crate::text::fields::Changes;
 use crate::text::fields::FieldError;
 use crate::text::lists::is_one_line;
@@ -161,7 +162,13 @@ impl Control {
         let is_rollback = matches!(command, Command::RollBack { .. });
         let _closed = is_rollback.then(|| self.serving.close_lane()).flatten();
         let mut ledger = self.ledger_at(if_revision)?;
-        let note = nothing_to_roll_back(&ledger.state, &command);
+        let note = match &command {
+            Command::Promote { .. } => {
+                let features = FeaturesStatus::new(self.serving.live.load().intake.latest());
+                features.and_then(|features| features.of_promotion())
+            }
+            _ => nothing_to_roll_back(&ledger.state, &command),
+        };
         let event = self.event(&ledger.state, command)?;
         self.commit(&mut ledger, &event, None)?;
         Ok(self.status_of(&ledger).noting(note))

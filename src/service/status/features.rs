@@ -110,6 +110,25 @@ impl FeaturesStatus {
         })
     }
 
+    /// What a promotion means for the clients that sent these requests.
+    pub(crate) fn of_promotion(&self) -> Option<String> {
+        let misses = |one: &&Lacking| one.track == Track::Canary && one.what == Lack::Value;
+        let missed: Vec<&Lacking> = self.lacking.iter().filter(misses).collect();
+        let lacking = missed.first().map(|most| {
+            let names = listed(missed.iter().map(|one| one.feature.as_str()));
+            let share = self.share(most.requests);
+            format!(
+                "the new stable version missed {names} in {share}; such requests are still answered"
+            )
+        });
+        let positions = (self.by_position > 0).then(|| {
+            let share = self.share(self.by_position);
+            format!("values came by position in {share}; they are read in its order now")
+        });
+        let all: Vec<String> = lacking.into_iter().chain(positions).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     /// `12.5 % of the last 812 requests`.
     fn share(&self, requests: u64) -> String {
         let share = numbers::share(requests as f64 / self.requests.max(1) as f64);
@@ -149,6 +168,11 @@ mod tests {
                 "Values come by position in 25 % of the last 812 requests: once the canary is stable, they are read in \
                  its order; send names before the promotion.",
             ]
+        );
+        assert_eq!(
+            status.of_promotion().unwrap(),
+            "the new stable version missed `visits`, `ticks` in 100 % of the last 812 requests; such requests are \
+             still answered; values came by position in 25 % of the last 812 requests; they are read in its order now"
         );
         assert_eq!(FeaturesStatus::new(Latest { requests: 9, ..Latest::default() }), None);
     }
