@@ -1,5 +1,6 @@
 //! Import: from a model file of another library to an artifact that answers as the original does.
 //!
+//! - `mlflow`: a model folder of MLflow, which names the file and its inputs.
 //! - `names`: the inputs of the file under the names of the data's columns.
 //! - `rows`: rows with the answers of the original.
 //! - `parity`: the comparison with them.
@@ -10,11 +11,15 @@ mod names;
 mod parity;
 mod rows;
 
+pub mod mlflow;
+
 pub(crate) mod error;
 
 use std::path::Path;
 
 pub use self::error::ImportingError;
+pub use self::names::Column;
+pub use self::names::ColumnKind;
 use self::parity::Compared;
 use super::Artifact;
 use super::Model;
@@ -57,7 +62,8 @@ pub fn is_answer(column: &str, answers: &str) -> bool {
 
 /// Imports a file.
 ///
-/// `columns` are the names of the data's columns, if the user gives any; `expected` is a CSV file of rows with the
+/// `columns` are those of the data, if the user or an MLflow signature gives any; `expected` is a CSV file of rows with
+/// the
 /// original's answers.
 ///
 /// # Errors
@@ -65,7 +71,7 @@ pub fn is_answer(column: &str, answers: &str) -> bool {
 /// [`ImportingError`] names the place in the file, the feature or the row.
 pub fn import(
     file: Vec<u8>,
-    columns: Option<&[String]>,
+    columns: Option<&[Column]>,
     expected: Option<&Path>,
     options: ImportOptions,
 ) -> Result<Artifact, ImportingError> {

@@ -1,5 +1,6 @@
 //! `serin import`: a model that another library trained.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,17 +14,19 @@ use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Dataset;
 use crate::model::artifact::card::Target;
+use crate::model::importing::Column;
 use crate::model::importing::ImportOptions;
 use crate::model::importing::import;
 use crate::model::importing::is_answer;
+use crate::model::importing::mlflow;
 use crate::model::schema::Missing;
 use crate::text::files::check_whole;
 
 /// Import a model of LightGBM, XGBoost, scikit-learn or ONNX, and compare its answers with the original's.
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, .skops of scikit-learn, .onnx, or coefficients
-    /// as JSON (serin.model/v1).
+    /// Model file: LightGBM's text (.txt, .lgb), XGBoost's .json or .ubj, .skops of scikit-learn, .onnx, coefficients
+    /// as JSON (serin.model/v1), or a model folder of MLflow.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
@@ -98,16 +101,26 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     );
     args.library.open()?;
     check_whole(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
-    let file = Artifact::read_bytes(&args.file).with_context(what)?;
+    let folder = match args.file.is_dir() {
+        true => Some(mlflow::read(&args.file).with_context(what)?),
+        false => None,
+    };
+    let (file, signature) = match folder {
+        Some(folder) => (folder.file, folder.columns),
+        None => (Artifact::read_bytes(&args.file).with_context(what)?, None),
+    };
     let columns = args.schema_from.as_ref().map(|path| {
         Dataset::header(path).with_context(|| format!("--schema-from {}", path.display()))
     });
-    let mut columns = columns.transpose()?;
-    // The file may be the one with the answers.
-    columns.iter_mut().for_each(|names| names.retain(|name| !is_answer(name, &args.expect_column)));
+    let columns = columns.transpose()?.map(|names| -> Vec<Column> {
+        // The file may be the one with the answers.
+        let names = names.into_iter().filter(|name| !is_answer(name, &args.expect_column));
+        names.map(|name| Column { name, kind: None }).collect()
+    });
+    let columns = columns.or(signature);
     let target = args.target.clone().zip(args.positive.clone());
     let options = ImportOptions {
-        source: args.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        source: source(&args.file),
         threshold: args.threshold,
         target: target.map(|(column, positive)| Target { column, positive }),
         missing: match &args.missing_only {
@@ -126,4 +139,11 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         outln!("{}", inspect::summary(&args.out, model.card()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of the file or folder, also of `.`.
+fn source(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = path.file_name().or_else(|| whole.file_name());
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }

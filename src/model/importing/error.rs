@@ -37,6 +37,18 @@ pub enum ImportingError {
         /// The columns of the data.
         columns: String,
     },
+    /// The data has another kind of values than the model takes.
+    #[error(
+        "feature {name}: the signature has {found}, the model takes {expected}; give the columns of the training"
+    )]
+    OtherKind {
+        /// The column.
+        name: String,
+        /// Kind in the signature.
+        found: &'static str,
+        /// Kind in the model.
+        expected: &'static str,
+    },
     /// The file has no names, and another number of inputs than the data has columns.
     #[error(
         "features: the file has {inputs} inputs without names, and the data {found} columns{target}; \

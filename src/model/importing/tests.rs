@@ -296,7 +296,8 @@ fn the_inputs_get_the_names_of_the_data() {
     let case = json("lgb_missing.case.json");
     let import_as = |columns: &[&str]| {
         let Import { file, options, .. } = Import::of(&case);
-        let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let column = |name: &&str| Column { name: (*name).to_owned(), kind: None };
+        let columns: Vec<Column> = columns.iter().map(column).collect();
         import(file, Some(&columns), None, options)
     };
     let names = ["x", "tenure", "monthly", "total", "senior", "tickets", "balance"];
