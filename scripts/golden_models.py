@@ -290,6 +290,12 @@ def forests():
         1e-14, NUMBERS[:1] + ["senior"] + ["region", "payment", "contract"])
 
 
+def nested():
+    model = make_pipeline(StandardScaler(), make_pipeline(MinMaxScaler(), LogisticRegression(max_iter=300)))
+    model.fit(SETS["complete"], churn)
+    save("sk_pipe_nested", "skops", model, model.predict_proba, "complete", 1e-14)
+
+
 def coefficients():
     """Linear models as serin.model/v1 (docs/models.md), written as any tool would write them."""
     def write(name, model, features, data, ask, tolerance):
@@ -386,4 +392,5 @@ lightgbm()
 xgboost()
 forests()
 extra()
+nested()
 coefficients()

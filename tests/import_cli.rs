@@ -83,6 +83,37 @@ fn an_import_shows_what_was_compared_and_inspect_shows_it_again() {
 }
 
 #[test]
+fn a_comparison_of_few_rows_is_worth_a_warning() {
+    let folder = tempdir().unwrap();
+    let file = prepare(folder.path(), "lgb_categories");
+    let csv = fs::read_to_string(folder.path().join("expected.csv")).unwrap();
+    let one: Vec<&str> = csv.lines().take(2).collect();
+    fs::write(folder.path().join("one.csv"), one.join("\n")).unwrap();
+    let shown =
+        text(&serin(folder.path(), &["import", &file, "--expect", "one.csv", "--out", "m.bin"]));
+    assert!(shown.contains("1 row of one.csv"), "{shown}");
+    assert!(shown.contains("so few rows show little"), "{shown}");
+}
+
+#[test]
+fn a_model_folder_of_mlflow_is_imported_with_the_names_of_its_signature() {
+    let folder = tempdir().unwrap();
+    let mlflow = golden("../../importing/testdata");
+    for name in ["xgboost_bare", "sklearn_pipeline"] {
+        let (model, csv) = (mlflow.join(name), mlflow.join(format!("{name}.csv")));
+        let (model, csv) = (model.to_str().unwrap(), csv.to_str().unwrap());
+        let imported = serin(folder.path(), &["import", model, "--expect", csv, "--out", "m.bin"]);
+        assert_eq!(imported.status.code(), Some(0), "{}", text(&imported));
+        let shown = text(&serin(folder.path(), &["inspect", "m.bin"]));
+        for said in [name, &format!("40 rows of {name}.csv"), "tenure months: numeric"] {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+    }
+    let refused = serin(folder.path(), &["import", ".", "--out", "m.bin"]);
+    assert!(text(&refused).contains("this folder has no file MLmodel"), "{}", text(&refused));
+}
+
+#[test]
 fn what_differs_from_the_original_is_refused_and_nothing_is_written() {
     let folder = tempdir().unwrap();
     // The rows and answers are those of the second.

@@ -63,8 +63,7 @@ pub fn is_answer(column: &str, answers: &str) -> bool {
 /// Imports a file.
 ///
 /// `columns` are those of the data, if the user or an MLflow signature gives any; `expected` is a CSV file of rows with
-/// the
-/// original's answers.
+/// the original's answers.
 ///
 /// # Errors
 ///

@@ -32,6 +32,9 @@ use crate::text::numbers::share;
 /// Maximum number of coefficients printed; `--json` has them all.
 const COEFFICIENTS: usize = 12;
 
+/// Compared rows below which a comparison is worth a warning.
+const FEW_ROWS: u64 = 30;
+
 /// Maximum number of levels printed for a category.
 const LEVELS: usize = 6;
 
@@ -185,7 +188,13 @@ fn warnings(card: &Card) -> Vec<String> {
                 "without --onnxruntime it cannot run here, and its stored answers were not checked";
             let cannot_run = import.format == Format::Onnx && import.library.is_none();
             let uncompared = import.parity.is_none().then(|| uncompared.to_owned());
-            uncompared.into_iter().chain(cannot_run.then(|| unanswered.to_owned())).collect()
+            let few = import.parity.as_ref().filter(|parity| parity.rows < FEW_ROWS);
+            let few = few.map(|_| {
+                "so few rows show little; compare some hundred, with missing values, rare categories and extremes"
+                    .to_owned()
+            });
+            let cannot_run = cannot_run.then(|| unanswered.to_owned());
+            uncompared.into_iter().chain(few).chain(cannot_run).collect()
         }
     }
 }

@@ -123,7 +123,10 @@ impl Target {
 impl Parity {
     /// `1,408 rows of expected.csv, largest difference 3.4e-8`.
     pub fn in_words(&self) -> String {
-        let rows = grouped(self.rows);
+        let rows = match self.rows {
+            1 => "1 row".to_owned(),
+            rows => format!("{} rows", grouped(rows)),
+        };
         let difference = match self.largest_difference {
             0.0 => "all equal".to_owned(),
             difference => format!("largest difference {difference:.1e}"),
@@ -132,7 +135,7 @@ impl Parity {
             0 => String::new(),
             above => format!(", {} above {:e}", grouped(above), self.tolerance),
         };
-        format!("{rows} rows of {}, {difference}{above}", self.source)
+        format!("{rows} of {}, {difference}{above}", self.source)
     }
 }
 

@@ -55,7 +55,12 @@ impl NumberReading {
         if self.wanted != Wanted::Numeric && is_code(cell) {
             return None;
         }
-        number(cell, self.has_decimal_comma)
+        // As pandas writes a column of booleans.
+        match cell {
+            "True" | "true" | "TRUE" if self.wanted == Wanted::Numeric => Some((1.0, false)),
+            "False" | "false" | "FALSE" if self.wanted == Wanted::Numeric => Some((0.0, false)),
+            _ => number(cell, self.has_decimal_comma),
+        }
     }
 
     fn is_marker(&self, number: f64) -> bool {

@@ -70,6 +70,14 @@ pub enum ImportingError {
         /// Why.
         cause: Box<DatasetError>,
     },
+    /// The column of the answers is an input of the model.
+    #[error(
+        "column {column}: it is an input of the model; name the column of the original's answers (--expect-column)"
+    )]
+    AnswerIsInput {
+        /// The column.
+        column: String,
+    },
     /// The column of the answers has a missing value.
     #[error("row {row}: no answer in column {column}; give the original's answer for each row")]
     NoAnswer {

@@ -61,6 +61,9 @@ pub(super) fn read(
     schema: &Schema,
     answers: &[String],
 ) -> Result<Rows, ImportingError> {
+    if let Some(name) = answers.iter().find(|name| schema.feature_names().any(|one| one == *name)) {
+        return Err(ImportingError::AnswerIsInput { column: quoted(name) });
+    }
     let (others, target) = match answers {
         [others @ .., target] => (others, target.clone()),
         [] => (&[][..], String::new()),

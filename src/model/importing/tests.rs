@@ -141,6 +141,29 @@ fn one_category_written_in_another_way_is_refused_with_the_worst_row() {
     }
 }
 
+/// pandas writes a column of booleans so.
+#[test]
+fn true_and_false_are_one_and_zero_where_the_input_is_a_number() {
+    let case = json("lgb_missing.case.json");
+    let import = Import::of(&case);
+    let csv = expected(&case, |_, cell| match cell {
+        "1.0" => Some("True".to_owned()),
+        "0.0" => Some("False".to_owned()),
+        _ => None,
+    });
+    assert!(csv.contains("True") && csv.contains("False"));
+    import.compared(&csv).unwrap();
+}
+
+#[test]
+fn an_input_is_not_taken_for_the_answers() {
+    let case = json("lgb_missing.case.json");
+    let mut import = Import::of(&case);
+    import.options.answers = "tenure".to_owned();
+    let message = import.compared(&expected(&case, |_, _| None)).unwrap_err().to_string();
+    assert!(message.starts_with("column `tenure`: it is an input of the model"), "{message}");
+}
+
 #[test]
 fn the_usual_mistakes_in_the_answers_are_named() {
     let case = json("lgb_missing.case.json");

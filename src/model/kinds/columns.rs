@@ -64,7 +64,7 @@ pub enum Step {
 /// From a category to a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
-    /// Categories that are numbers, in order. `None`: the value is a position already.
+    /// Categories that are numbers, ascending in a checked program. `None`: the value is a position already.
     pub levels: Option<Vec<f64>>,
     /// The number of each category.
     pub targets: Vec<f64>,
@@ -75,6 +75,16 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// Puts the categories in ascending order, each once with its first number.
+    fn sort(&mut self) {
+        let Some(levels) = &mut self.levels else { return };
+        let pairs = levels.iter().map(|level| level + 0.0).zip(self.targets.iter().copied());
+        let mut pairs: Vec<(f64, f64)> = pairs.collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        pairs.dedup_by(|later, first| later.0 == first.0);
+        (*levels, self.targets) = pairs.into_iter().unzip();
+    }
+
     fn number(&self, x: f64) -> f64 {
         if x.is_nan() {
             return self.missing;
@@ -82,7 +92,8 @@ impl Lookup {
         let position = match &self.levels {
             None if x < 0.0 => None,
             None => Some(x as usize),
-            Some(levels) => levels.iter().position(|level| *level == x),
+            // -0.0 is 0.0.
+            Some(levels) => levels.binary_search_by(|level| level.total_cmp(&(x + 0.0))).ok(),
         };
         position.and_then(|at| self.targets.get(at)).copied().unwrap_or(self.unknown)
     }
@@ -103,7 +114,12 @@ impl Columns {
     /// # Errors
     ///
     /// [`Refusal`] names the step.
-    pub fn new(inputs: usize, steps: Vec<Step>, outputs: Vec<usize>) -> Reading<Self> {
+    pub fn new(inputs: usize, mut steps: Vec<Step>, outputs: Vec<usize>) -> Reading<Self> {
+        for step in &mut steps {
+            if let Step::Ordinal { lookup, .. } | Step::OneHot { lookup, .. } = step {
+                lookup.sort();
+            }
+        }
         let mut slots = inputs;
         for (index, step) in steps.iter().enumerate() {
             if step.from() >= slots {
@@ -125,6 +141,11 @@ impl Columns {
     /// How many numbers the model gets.
     pub fn width(&self) -> usize {
         self.outputs.len()
+    }
+
+    /// What a row costs, in splits of trees: a step one, a number that is moved a quarter.
+    pub fn cost(&self) -> usize {
+        self.steps.len() + self.room() / 4
     }
 
     /// How many numbers the work space of a row needs.
@@ -208,5 +229,27 @@ impl Step {
             }
         };
         slots.push(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_that_are_numbers_are_found_in_any_order_and_zero_has_no_sign() {
+        let lookup = Lookup {
+            levels: Some(vec![3.0, -0.0, 1.5, 3.0]),
+            targets: vec![0.0, 1.0, 2.0, 9.0],
+            missing: -1.0,
+            unknown: -2.0,
+        };
+        let columns = Columns::new(1, vec![Step::Ordinal { from: 0, lookup }], vec![1]).unwrap();
+        let cases =
+            [(3.0, 0.0), (0.0, 1.0), (-0.0, 1.0), (1.5, 2.0), (2.0, -2.0), (f64::NAN, -1.0)];
+        for (x, expected) in cases {
+            assert_eq!(columns.run(&[x], &mut Vec::new()).unwrap(), [expected], "{x}");
+        }
+        assert_eq!(columns.cost(), 1);
     }
 }

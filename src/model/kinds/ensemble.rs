@@ -101,6 +101,8 @@ pub struct Ensemble {
     vector_leaves: bool,
     /// Whether all splits have the kind `Number`.
     is_plain: bool,
+    /// Splits on the longest paths through all trees.
+    longest: usize,
 }
 
 /// A row or a buffer has the wrong length.
@@ -116,6 +118,11 @@ pub struct WrongLength {
 }
 
 impl Ensemble {
+    /// How many splits a row passes at most.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// How many numbers a row has.
     pub fn features(&self) -> usize {
         self.features

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use super::columns::Columns;
 use super::features::FeatureKind as InputKind;
 use super::features::MISSING;
 use super::features::UNKNOWN;
@@ -265,7 +266,7 @@ impl Values {
             InputKind::Numbers(levels) => {
                 let numbered = levels.iter().copied().zip(0_u32..);
                 let mut numbered: Vec<(f64, f64)> =
-                    numbered.map(|(level, number)| (level, f64::from(number))).collect();
+                    numbered.map(|(level, number)| (level + 0.0, f64::from(number))).collect();
                 numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
                 Self::Numbers(numbered)
             }
@@ -282,7 +283,9 @@ impl Values {
                 Some(found.ok().and_then(|at| words.get(at)).map_or(UNKNOWN, |word| word.1))
             }
             (Self::Numbers(levels), Value::Number(number)) => {
-                let found = levels.binary_search_by(|(level, _)| level.total_cmp(number));
+                // -0.0 is 0.0, as it is to the libraries.
+                let number = *number + 0.0;
+                let found = levels.binary_search_by(|(level, _)| level.total_cmp(&number));
                 Some(found.ok().and_then(|at| levels.get(at)).map_or(UNKNOWN, |level| level.1))
             }
             (Self::Number | Self::Numbers(_), Value::Text(_))
@@ -317,16 +320,14 @@ fn class_names(
     Ok(names)
 }
 
-/// About how many splits a row passes: a tree of `n` nodes is taken to be twice as deep as a balanced one.
+/// What a row costs, in splits of trees: at most as many as the longest paths have, and what the columns in front do.
 fn splits_per_row(parsed: &Parsed) -> usize {
-    match &parsed.scorer {
-        Scorer::Trees(trees) => {
-            let nodes = trees.nodes().checked_div(trees.trees()).unwrap_or_default();
-            trees.trees().saturating_mul(2 * nodes.checked_ilog2().unwrap_or_default() as usize)
-        }
+    let scorer = match &parsed.scorer {
+        Scorer::Trees(trees) => trees.longest(),
         Scorer::Linear(linear) => linear.features(),
         Scorer::Onnx(_) => usize::MAX,
-    }
+    };
+    scorer.saturating_add(parsed.columns.as_ref().map_or(0, Columns::cost))
 }
 
 impl Model for ImportedModel {

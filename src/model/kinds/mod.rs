@@ -38,5 +38,3 @@ pub mod imported;
 
 #[cfg(test)]
 mod golden_tests;
-#[cfg(test)]
-mod mutation_tests;

@@ -95,7 +95,7 @@ fn parse(learner: &Learner) -> Reading<Parsed> {
     let trees = trees.ok_or_else(|| Refusal::new("booster", "it has no trees"))?;
     let features = features(learner, trees)?;
     let purpose = objective::purpose(learner)?;
-    let used = used_trees(learner, &trees.iteration_indptr, trees.trees.len())?;
+    let used = used_trees(learner, trees, purpose.start.len())?;
     if trees.tree_info.len() != trees.trees.len() {
         let (infos, trees) = (trees.tree_info.len(), trees.trees.len());
         return Err(Refusal::new("tree_info", format!("{infos} entries for {trees} trees")));
@@ -146,7 +146,8 @@ impl Weight {
 }
 
 /// How many trees answer: all, or those up to the best iteration.
-fn used_trees(learner: &Learner, rounds: &[usize], trees: usize) -> Reading<usize> {
+fn used_trees(learner: &Learner, model: &Trees, outputs: usize) -> Reading<usize> {
+    let trees = model.trees.len();
     let attributes = &learner.attributes;
     let Some(text) =
         attributes.best_iteration.as_ref().filter(|_| attributes.scikit_learn.is_some())
@@ -157,13 +158,27 @@ fn used_trees(learner: &Learner, rounds: &[usize], trees: usize) -> Reading<usiz
     let best: usize = text
         .parse()
         .map_err(|_| Refusal::new(place, format!("{} is not a number", excerpt(text))))?;
-    // `iteration_indptr` has the first tree of each iteration, and the end.
-    match rounds.get(best.saturating_add(1)) {
-        Some(end) if (1..=trees).contains(end) => Ok(*end),
-        _ => {
-            Err(Refusal::new(place, format!("{best}, but iteration_indptr has no such iteration")))
-        }
+    // `iteration_indptr` has the first tree of each iteration, and the end. Without it, all have as many trees.
+    let iterations = best.saturating_add(1);
+    let end = match model.iteration_indptr.is_empty() {
+        true => Some(iterations.saturating_mul(outputs).saturating_mul(parallel_trees(model)?)),
+        false => model.iteration_indptr.get(iterations).copied(),
+    };
+    match end {
+        Some(end) if (1..=trees).contains(&end) => Ok(end),
+        _ => Err(Refusal::new(place, format!("{best}, but the model has no such iteration"))),
     }
+}
+
+/// Trees of one iteration for each output.
+fn parallel_trees(model: &Trees) -> Reading<usize> {
+    let parameters = model.gbtree_model_param.as_ref();
+    let Some(text) = parameters.and_then(|found| found.num_parallel_tree.as_ref()) else {
+        return Ok(1);
+    };
+    let count = text.parse().ok().filter(|count| *count > 0);
+    let problem = || format!("{} is not a number above 0", excerpt(text));
+    count.ok_or_else(|| Refusal::new("num_parallel_tree", problem()))
 }
 
 fn features(learner: &Learner, trees: &Trees) -> Reading<Vec<FeatureSpec>> {

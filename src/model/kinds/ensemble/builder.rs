@@ -106,6 +106,7 @@ impl Builder {
             link,
             vector_leaves: false,
             is_plain: true,
+            longest: 0,
         };
         Ok(Self { ensemble, reached: Vec::new(), stack: Vec::new(), has_expected: true, given: 0 })
     }
@@ -153,9 +154,12 @@ impl Builder {
         self.reached.resize(nodes.len(), false);
         self.stack.clear();
         self.stack.push(Waiting { node: 0, depth: 0, parent: None });
+        let mut deepest = 0;
         while let Some(waiting) = self.stack.pop() {
+            deepest = deepest.max(waiting.depth as usize);
             self.write(nodes, waiting)?;
         }
+        self.ensemble.longest += deepest;
         self.ensemble.trees.push(Tree { root, output: output as u32 });
         Ok(())
     }
@@ -264,4 +268,30 @@ fn in_range(what: &str, found: usize, most: usize) -> Reading<()> {
         return Ok(());
     }
     Err(Refusal::new(what, format!("{found} of them, allowed are 1 to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_paths_are_counted_exactly() {
+        let split = |left, right| RawNode::Split {
+            feature: 0,
+            split: Split::AtMost(0.0),
+            missing_left: false,
+            left,
+            right,
+            expected: f64::NAN,
+        };
+        // A chain of 300 splits, and a tree of one leaf.
+        let mut chain: Vec<RawNode<'_>> = (0..300).map(|at| split(300 + at, at + 1)).collect();
+        chain[299] = split(599, 600);
+        chain.extend((0..301).map(|_| RawNode::Leaf(1.0)));
+        let mut builder = Builder::new(1, vec![0.0], Sum::Double, Link::Identity).unwrap();
+        builder.tree(&chain, 0).unwrap();
+        builder.tree(&[RawNode::Leaf(1.0)], 0).unwrap();
+        builder.tree(&chain, 0).unwrap();
+        assert_eq!(builder.finish().unwrap().longest(), 600);
+    }
 }

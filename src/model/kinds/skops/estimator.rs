@@ -12,6 +12,7 @@ use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
 use crate::model::kinds::lightgbm;
 use crate::model::kinds::limits::MAX_FEATURES;
+use crate::model::kinds::limits::MAX_NESTING;
 use crate::model::kinds::parsed::Parsed;
 use crate::model::kinds::parsed::Scorer;
 use crate::model::kinds::refusal::Reading;
@@ -32,8 +33,16 @@ pub(crate) fn read(root: &Node<'_, '_>) -> Reading<Parsed> {
         });
     }
     let mut steps = root.attribute("steps")?.list()?;
-    let last = steps.pop().ok_or_else(|| root.refusal("the pipeline has no steps"))?;
-    let [_, last] = last.tuple()?;
+    let mut last = last_step(root, &mut steps)?;
+    for _ in 0..MAX_NESTING {
+        if last.class() != "Pipeline" || last.package() != "sklearn" {
+            break;
+        }
+        // A pipeline at the end goes on with its own steps.
+        let mut inner = last.attribute("steps")?.list()?;
+        last = last_step(&last, &mut inner)?;
+        steps.append(&mut inner);
+    }
     let (mut program, mut slots) = Program::new(names(root)?)?;
     for step in &steps {
         let [_, transformer] = step.tuple()?;
@@ -53,6 +62,15 @@ pub(crate) fn read(root: &Node<'_, '_>) -> Reading<Parsed> {
     };
     let (features, columns) = program.finish(slots)?;
     finished(estimator, features, columns)
+}
+
+fn last_step<'n, 'a>(
+    pipeline: &Node<'n, 'a>,
+    steps: &mut Vec<Node<'n, 'a>>,
+) -> Reading<Node<'n, 'a>> {
+    let last = steps.pop().ok_or_else(|| pipeline.refusal("the pipeline has no steps"))?;
+    let [_, last] = last.tuple()?;
+    Ok(last)
 }
 
 fn finished(

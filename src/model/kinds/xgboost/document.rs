@@ -82,11 +82,19 @@ pub(crate) struct Inner {
 pub(crate) struct Trees {
     /// Since 3.1: the categories of the training frame.
     pub cats: Option<Categories>,
-    /// The first tree of each iteration, and the end.
+    pub gbtree_model_param: Option<BoosterParameters>,
+    /// The first tree of each iteration, and the end; absent before 2.0.
     pub iteration_indptr: Vec<usize>,
     /// The output that a tree adds to.
     pub tree_info: Vec<usize>,
     pub trees: Vec<SourceTree>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BoosterParameters {
+    /// Trees of one iteration for each output.
+    pub num_parallel_tree: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -36,6 +36,30 @@ fn a_small_model_answers_by_its_splits() {
     }
 }
 
+/// XGBoost 1 has no `iteration_indptr`, and equally many trees in each iteration.
+#[test]
+fn the_best_iteration_is_found_without_a_list_of_iterations() {
+    let old = SMALL.replace(r#""iteration_indptr":[0,1],"#, "");
+    assert_ne!(old, SMALL);
+    let best = |number: &str, parallel: &str| {
+        let attributes =
+            format!(r#""attributes":{{"best_iteration":"{number}","scikit_learn":""}}"#);
+        let trees =
+            format!(r#""gbtree_model_param":{{"num_parallel_tree":"{parallel}"}},"tree_info":"#);
+        let file =
+            old.replace(r#""attributes":{}"#, &attributes).replace(r#""tree_info":"#, &trees);
+        read(file.as_bytes()).map(|_| ()).map_err(|refusal| refusal.to_string())
+    };
+    assert_eq!(best("0", "1"), Ok(()));
+    for (number, parallel, expected) in [
+        ("1", "1", "attributes.best_iteration: 1, but the model has no such iteration"),
+        ("0", "2", "attributes.best_iteration: 0, but the model has no such iteration"),
+        ("0", "0", "num_parallel_tree: 0 is not a number above 0"),
+    ] {
+        assert_eq!(best(number, parallel).unwrap_err(), expected);
+    }
+}
+
 #[test]
 fn base_scores_are_read_in_every_form() {
     for (text, expected) in [("5E-1", 2.0), ("[5E-1]", 2.0), ("[7.310586E-1]", 3.0)] {

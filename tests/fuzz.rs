@@ -1,0 +1,216 @@
+//! Damaged model files: every reader refuses them or answers, without a panic, within 32 MB and a stack of 256 kB.
+//!
+//! The corpus are the golden files, artifacts made of them, and the folders of MLflow. Each file is changed at random by
+//! a seed that is its own, so that a failure names the file and the number of the mutant and can be repeated:
+//! `CASE=xgb_binary.ubj MUTANTS=20000 cargo test --test fuzz`. By default, each file has 40 mutants.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::thread;
+
+use peak_alloc::PeakAlloc;
+use serin::model::Artifact;
+use serin::model::Features;
+use serin::model::Value;
+use serin::model::importing::ImportOptions;
+use serin::model::importing::import;
+use serin::model::importing::mlflow;
+use serin::model::schema::Missing;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Bytes that a mutant may take in addition to what the test holds.
+const MEMORY: usize = 32 << 20;
+
+/// Bytes of the stack: an eighth of what a worker has.
+const STACK: usize = 256 << 10;
+
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end.max(1)
+    }
+}
+
+/// Texts that change the meaning of what they replace.
+const WORDS: [&[u8]; 18] = [
+    b"-1",
+    b"0",
+    b"99999999999",
+    b"4294967295",
+    b"nan",
+    b"inf",
+    b"1e308",
+    b"null",
+    b"[",
+    b"{",
+    b"\"",
+    b"[[[[[[[[",
+    b"-9223372036854775808",
+    b"\n",
+    b"=",
+    b"../",
+    b": &a *a",
+    b"\xff\xff\xff\xff\xff\xff\xff\xff",
+];
+
+fn mutant(original: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for _ in 0..1 + random.below(3) {
+        let at = random.below(bytes.len());
+        match random.below(8) {
+            0 => bytes.truncate(at),
+            1 => {
+                let end = (at + 1 + random.below(40)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            2 => {
+                let end = (at + 1 + random.below(200)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+            3 => {
+                let word = WORDS[random.below(WORDS.len())];
+                let end = (at + word.len()).min(bytes.len());
+                bytes.splice(at..end, word.iter().copied());
+            }
+            4 => {
+                // Another digit: counts, positions and thresholds change, the form stays.
+                let digit = bytes.iter().skip(at).position(u8::is_ascii_digit);
+                if let Some(digit) = digit {
+                    bytes[at + digit] = b'0' + random.below(10) as u8;
+                }
+            }
+            5 => {
+                // Nesting without an end.
+                let word = [&b"["[..], b"{\"a\":", b"[$[", b"{i\x01a"][random.below(4)];
+                let deep = word.repeat(1 + random.below(20_000));
+                bytes.splice(at..at, deep);
+            }
+            6 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            _ if !bytes.is_empty() => bytes[at] = random.below(256) as u8,
+            _ => {}
+        }
+    }
+    bytes
+}
+
+/// What a reader does with bytes.
+type Reader = fn(&[u8]);
+
+/// Loads a model file, and lets it answer.
+fn load(bytes: &[u8]) {
+    let Ok(artifact) = Artifact::from_bytes(bytes) else { return };
+    // ONNX needs a library to answer, which is not there.
+    if artifact.card().kind == "onnx" {
+        return;
+    }
+    let model = artifact.model();
+    for number in [0.0, -1.0, 1e300, 3.0] {
+        let value = |is_numeric: bool| match is_numeric {
+            true => Value::Number(number),
+            false => Value::Text("Never seen".into()),
+        };
+        let features = model.schema().features().iter();
+        let values = features.map(|feature| value(feature.kind.is_numeric())).collect();
+        let row = model.schema().row(Features::Ordered(values)).unwrap();
+        model.predict(&row).unwrap();
+    }
+}
+
+/// Loads the payload of an artifact, whose digest is made to fit.
+fn load_sealed(bytes: &[u8]) {
+    let Some((head, body)) = bytes.split_at_checked(44) else { return load(bytes) };
+    let mut sealed = head.to_vec();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&head[..12]).update(body);
+    sealed[12..].copy_from_slice(hasher.finalize().as_bytes());
+    sealed.extend_from_slice(body);
+    load(&sealed);
+}
+
+/// Reads the `MLmodel` of a folder that has no other file.
+fn read_folder(bytes: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("MLmodel"), bytes).unwrap();
+    assert!(mlflow::read(folder.path()).is_err(), "a file from outside of the folder");
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// The file as `serin import` writes it.
+fn artifact(file: &[u8]) -> Option<Vec<u8>> {
+    let options = ImportOptions {
+        source: "model".to_owned(),
+        threshold: None,
+        target: None,
+        missing: Missing::default(),
+        tolerance: 1e-5,
+        answers: "expected".to_owned(),
+    };
+    Some(import(file.to_vec(), None, None, options).ok()?.to_bytes().to_vec())
+}
+
+/// Files with the reader that takes them.
+fn corpus() -> Vec<(String, Vec<u8>, Reader)> {
+    let mut corpus: Vec<(String, Vec<u8>, Reader)> = Vec::new();
+    for path in files("src/model/kinds/testdata") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".case.json") || name == "rows.json" || !path.is_file() {
+            continue;
+        }
+        let file = fs::read(path).unwrap();
+        if let Some(artifact) = artifact(&file) {
+            corpus.push((format!("{name}.bin"), artifact, load_sealed));
+        }
+        corpus.push((name, file, load));
+    }
+    for path in files("src/model/importing/testdata").into_iter().filter(|path| path.is_dir()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        corpus.push((name, fs::read(path.join("MLmodel")).unwrap(), read_folder));
+    }
+    corpus
+}
+
+#[test]
+fn a_damaged_file_is_refused_or_answers_within_its_memory_and_stack() {
+    let mutants: usize = std::env::var("MUTANTS").ok().map_or(40, |text| text.parse().unwrap());
+    let wanted = std::env::var("CASE").unwrap_or_default();
+    let corpus = corpus();
+    let formats = ["lgb_", "xgb_", "sk_", "skops_", "coefficients_", ".bin", "xgboost_booster"];
+    for format in formats {
+        assert!(corpus.iter().any(|(name, _, _)| name.contains(format)), "no {format}");
+    }
+    for (name, original, reader) in corpus {
+        if !name.contains(&wanted) {
+            continue;
+        }
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        for number in 0..mutants {
+            let bytes = mutant(&original, &mut random);
+            let before = ALLOCATOR.current_usage();
+            ALLOCATOR.reset_peak_usage();
+            let run = thread::Builder::new().stack_size(STACK).spawn(move || reader(&bytes));
+            let outcome = run.unwrap().join();
+            let peak = ALLOCATOR.peak_usage().saturating_sub(before);
+            assert!(outcome.is_ok(), "{name}: mutant {number} panicked");
+            assert!(peak <= MEMORY, "{name}: mutant {number} took {peak} bytes");
+        }
+    }
+}
