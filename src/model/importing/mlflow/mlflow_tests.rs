@@ -84,7 +84,7 @@ fn what_is_not_read_is_refused_with_its_key_and_what_helps() {
         ("xgboost_json", "\"type\": \"long\"", "\"type\": \"string\"", "the signature has strings"),
         ("xgboost_json", "'[{", "'[[{", "MLmodel: signature.inputs: "),
         ("xgboost_json", "flavors:", "flavors", "MLmodel: line 1: it is not `key: value`"),
-        ("xgboost_bare", "{\"type\": \"long\"", "{\"type\": \"tensor\"", "no such column"),
+        ("xgboost_bare", "{\"type\": \"long\"", "{\"type\": \"tensor\"", "unknown column `f0`"),
     ];
     for (name, from, to, expected) in cases {
         let folder = changed(name, from, to);
