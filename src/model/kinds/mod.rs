@@ -38,3 +38,5 @@ pub mod imported;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod mutation_tests;
