@@ -111,6 +111,7 @@ kinds! {
         InvalidHeader: "invalid_header", "Invalid header";
         InvalidFeatures: "invalid_features", "The features do not fit the model";
         PathOutside: "path_outside", "The path is outside the models folder";
+        NotExplained: "not_explained", "The model does not explain its answers";
         NotAModel: "not_a_model", "Not a valid model file";
         FeaturesDiffer: "features_differ", "The features differ from stable's";
         OutputDiffers: "output_differs", "The output differs from stable's";

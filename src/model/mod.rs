@@ -1,7 +1,7 @@
 //! Models: what they accept and answer, their files, and how they are trained.
 //!
 //! - [`schema`]: the features of a model, and the only way from a request to a [`Row`].
-//! - [`output`]: the numbers a model answers for a row.
+//! - [`output`]: the numbers a model answers for a row; [`explanation`]: what each feature contributed to them.
 //! - [`stop`]: the end of a prediction whose time is over.
 //! - [`kinds`]: one file per kind of model.
 //! - [`artifact`]: model files. A file is data, never code, and is checked in full before its model answers.
@@ -11,6 +11,7 @@
 //! Deliberately absent: this layer imports only `text`, reads no clock, starts no thread, and keeps no
 //! state between predictions but the library that runs ONNX files.
 
+pub mod explanation;
 pub mod kinds;
 pub mod output;
 pub mod schema;
@@ -33,6 +34,8 @@ pub use artifact::digest::Digest;
 pub use artifact::report::HoldoutReport;
 pub use dataset::Dataset;
 pub use dataset::DatasetError;
+pub use explanation::Explains;
+pub use explanation::Explanation;
 pub use kinds::logistic::LogisticRegression;
 pub use output::Label;
 pub use output::Output;
@@ -108,6 +111,20 @@ pub trait Model: Send + Sync {
     /// [`PredictError`], if the model cannot run on this machine.
     fn prepare(&self) -> Result<(), PredictError> {
         Ok(())
+    }
+
+    /// How the model explains its answers; `None` if it cannot.
+    fn explains(&self) -> Option<Explains> {
+        None
+    }
+
+    /// What each feature contributed to the answer to a row; `None` if the model does not explain it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::predict`].
+    fn explain(&self, _row: &Row<'_>) -> Result<Option<Explanation>, PredictError> {
+        Ok(None)
     }
 
     /// Where the model may run.

@@ -51,6 +51,8 @@ mod shadow;
 
 mod imported;
 
+mod explain;
+
 mod versions;
 
 mod load;

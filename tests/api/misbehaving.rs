@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serin::model::Artifact;
 use serin::model::Execution;
+use serin::model::Explains;
+use serin::model::Explanation;
 use serin::model::Model;
 use serin::model::Output;
 use serin::model::OutputKind;
@@ -48,13 +50,19 @@ pub enum Misbehavior {
     /// Its scores are those of the first default model, plus half of their standard deviation over
     /// [`varied`](crate::shadow::varied) customers.
     Shifted,
+    /// It answers at once, on inference threads, and takes [`EXPLAINING`] to explain a row; where the first value is
+    /// negative it panics then.
+    ExplainsSlowly,
 }
+
+/// How long a slow explanation takes.
+pub const EXPLAINING: Duration = Duration::from_millis(150);
 
 /// The shift of a shifted model's scores.
 pub const SHIFT: f64 = 0.087;
 
 /// All of them.
-const ALL: [Misbehavior; 11] = [
+const ALL: [Misbehavior; 12] = [
     Misbehavior::Panic,
     Misbehavior::PanicPooled,
     Misbehavior::NotANumber,
@@ -66,6 +74,7 @@ const ALL: [Misbehavior; 11] = [
     Misbehavior::Cold,
     Misbehavior::ErrorBelowZero,
     Misbehavior::Shifted,
+    Misbehavior::ExplainsSlowly,
 ];
 
 impl Misbehavior {
@@ -141,7 +150,9 @@ impl Model for Misbehaving {
 
     fn execution(&self) -> Execution {
         match self.how {
-            Misbehavior::Hang | Misbehavior::PanicPooled => Execution::Pooled,
+            Misbehavior::Hang | Misbehavior::PanicPooled | Misbehavior::ExplainsSlowly => {
+                Execution::Pooled
+            }
             Misbehavior::Panic
             | Misbehavior::NotANumber
             | Misbehavior::TooLarge
@@ -171,13 +182,27 @@ impl Model for Misbehaving {
             Misbehavior::ErrorBelowZero if matches!(row.values().first(), Some(Value::Number(first)) if *first < 0.0) => {
                 Err(PredictError::ForeignRow { problem: "on purpose".to_owned() })
             }
-            Misbehavior::TooFew | Misbehavior::ErrorBelowZero => self.good.predict(row),
+            Misbehavior::TooFew | Misbehavior::ErrorBelowZero | Misbehavior::ExplainsSlowly => {
+                self.good.predict(row)
+            }
             Misbehavior::Shifted => Ok(self.good.output().shifted(self.good.predict(row)?, SHIFT)),
             Misbehavior::Hang | Misbehavior::HangInline => {
                 self.hold.wait();
                 Ok(Output::of(0.5))
             }
         }
+    }
+
+    fn explains(&self) -> Option<Explains> {
+        (self.how == Misbehavior::ExplainsSlowly).then(|| self.good.explains())?
+    }
+
+    fn explain(&self, row: &Row<'_>) -> Result<Option<Explanation>, PredictError> {
+        if matches!(row.values().first(), Some(Value::Number(first)) if *first < 0.0) {
+            panic!("the explanation panicked on purpose")
+        }
+        std::thread::sleep(EXPLAINING);
+        self.good.explain(row)
     }
 
     fn predict_many(&self, rows: &[Row<'_>]) -> Result<Vec<Output>, PredictError> {
@@ -192,6 +217,7 @@ impl Model for Misbehaving {
             | Misbehavior::Hang
             | Misbehavior::HangInline
             | Misbehavior::Shifted
+            | Misbehavior::ExplainsSlowly
             | Misbehavior::Cold => rows,
         };
         answered.iter().map(|row| self.predict(row)).collect()

@@ -33,6 +33,8 @@ pub(crate) struct PredictionBody<'a> {
     pub(crate) segments: RequestSegments<'a>,
     /// Returned unchanged in the answer.
     pub(crate) id: Option<Cow<'a, str>>,
+    /// Whether the answer says what each feature contributed to it.
+    pub(crate) explain: bool,
 }
 
 /// Reads the body of a prediction.
@@ -43,7 +45,7 @@ pub(crate) struct BodySeed<'s> {
     pub(crate) skip_unknown_to: Option<Known<'s>>,
 }
 
-const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id"];
+const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id", "explain"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
@@ -52,6 +54,7 @@ enum Field {
     Key,
     Segments,
     Id,
+    Explain,
 }
 
 impl Field {
@@ -62,6 +65,7 @@ impl Field {
             "key" => Field::Key,
             "segments" => Field::Segments,
             "id" => Field::Id,
+            "explain" => Field::Explain,
             _ => return None,
         })
     }
@@ -106,6 +110,9 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 Field::Key => body.key = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
                 Field::Segments => body.segments = fields.next_value()?,
                 Field::Id => body.id = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
+                Field::Explain => {
+                    body.explain = fields.next_value::<Option<bool>>()?.unwrap_or_default();
+                }
             }
         }
         Ok(body)

@@ -1,5 +1,7 @@
 //! `POST /predict`: one row or many, by position or by name.
 
+mod explanation;
+
 use std::borrow::Cow;
 
 use actix_web::http::header::HeaderMap;
@@ -21,12 +23,14 @@ use crate::http::reading::prediction::PredictionBody;
 use crate::http::settings::UnknownFields;
 use crate::http::shared::Shared;
 use crate::http::shared::Turn;
+use crate::model::Features;
 use crate::model::Label;
 use crate::model::Output;
 use crate::model::OutputKind;
 use crate::service::reported::feedback::Ids;
 use crate::service::serving::predict::Prediction;
 use crate::service::serving::predict::Request;
+use crate::service::serving::predict::explained::Explained;
 
 /// The body of the answer.
 #[derive(Serialize)]
@@ -43,6 +47,9 @@ struct Answered<'a> {
     r#override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    /// Present if the client asked for explanations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<explanation::About<'a>>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +74,8 @@ struct Row<'a> {
     /// One per row; a single row's id is in the answer itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<explanation::OfRow<'a>>,
 }
 
 /// A probability for each class, by its name.
@@ -82,7 +91,12 @@ impl Serialize for ByClass<'_> {
 }
 
 impl<'a> Row<'a> {
-    fn new(kind: &'a OutputKind, output: &'a Output, prediction_id: Option<String>) -> Self {
+    fn new(
+        kind: &'a OutputKind,
+        output: &'a Output,
+        prediction_id: Option<String>,
+        explanation: Option<explanation::OfRow<'a>>,
+    ) -> Self {
         let first = Some(output.score());
         let (probability, probabilities, score) = match kind {
             OutputKind::Probability { .. } => (first, None, None),
@@ -91,7 +105,8 @@ impl<'a> Row<'a> {
             }
             OutputKind::Score => (None, None, first),
         };
-        Row { probability, label: kind.label(output), probabilities, score, prediction_id }
+        let label = kind.label(output);
+        Row { probability, label, probabilities, score, prediction_id, explanation }
     }
 }
 
@@ -135,6 +150,8 @@ struct Asked<'a> {
     track: Option<Track>,
     is_single: bool,
     id: Option<Cow<'a, str>>,
+    /// The rows once more, if the answer is to be explained.
+    explain: Option<Vec<Features<'a>>>,
 }
 
 fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<Asked<'a>, Problem> {
@@ -154,7 +171,11 @@ fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<A
             return Err(Problem::field("features excludes instances; send one of them"));
         }
     };
-    Ok(Asked { inputs: Request { rows, key, segments }, track, is_single, id: body.id })
+    let explain = body.explain.then(|| rows.clone());
+    if let Some(rows) = &explain {
+        explanation::check(rows.len(), shared)?;
+    }
+    Ok(Asked { inputs: Request { rows, key, segments }, track, is_single, id: body.id, explain })
 }
 
 fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Problem> {
@@ -171,12 +192,17 @@ fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Pro
 
 impl<'a> Asked<'a> {
     async fn answered(self, shared: &Shared) -> Result<Done<'a>, Problem> {
-        let Asked { inputs, track, is_single, id } = self;
+        let Asked { inputs, track, is_single, id, explain } = self;
         let prediction = match track {
             None => shared.service.predict(inputs).await?,
             Some(track) => shared.service.predict_on(track, inputs).await?,
         };
-        Ok(Done { prediction, is_single, is_override: track.is_some(), id })
+        let explained = match explain {
+            // Boxed, so that other requests do not carry its state.
+            Some(rows) => Some(Box::pin(prediction.explained(rows)).await),
+            None => None,
+        };
+        Ok(Done { prediction, is_single, is_override: track.is_some(), id, explained })
     }
 }
 
@@ -186,6 +212,7 @@ struct Done<'a> {
     is_single: bool,
     is_override: bool,
     id: Option<Cow<'a, str>>,
+    explained: Option<Result<Explained, String>>,
 }
 
 impl Done<'_> {
@@ -197,8 +224,14 @@ impl Done<'_> {
 }
 
 fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Problem> {
-    let Done { prediction, is_single, is_override, id } = done;
-    let kind = prediction.answered_by().inference.model().output();
+    let Done { prediction, is_single, is_override, id, explained } = done;
+    let model = prediction.answered_by().inference.model();
+    let kind = model.output();
+    let explanations = explained.as_ref().and_then(|explained| explained.as_ref().ok());
+    let explanation = |number: usize| {
+        let explanation = explanations?.rows.get(number)?;
+        Some(explanation::OfRow::of(explanation, model.schema()))
+    };
     // Without feedback the id only has to be unique.
     let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));
     let of_row = |number: usize| match (number, ids) {
@@ -207,10 +240,11 @@ fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Proble
         (_, Some(ids)) => Some(ids.of_row(number)),
     };
     let rows = match (is_single, prediction.outputs.as_slice()) {
-        (true, [output]) => Rows::One(Row::new(kind, output, None)),
+        (true, [output]) => Rows::One(Row::new(kind, output, None, explanation(0))),
         (_, outputs) => {
             let rows = outputs.iter().enumerate();
-            let row = |(number, output)| Row::new(kind, output, of_row(number));
+            let row =
+                |(number, output)| Row::new(kind, output, of_row(number), explanation(number));
             Rows::Many { predictions: rows.map(row).collect() }
         }
     };
@@ -224,5 +258,6 @@ fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Proble
         fallback: prediction.fallback,
         r#override: *is_override,
         id: id.as_deref(),
+        explained: explained.as_ref().map(explanation::About::of),
     })
 }

@@ -138,6 +138,16 @@ impl Columns {
         }
     }
 
+    /// For each number that the model gets, the input that it is made of.
+    pub fn origins(&self) -> Vec<usize> {
+        let mut origins: Vec<usize> = (0..self.inputs).collect();
+        for step in &self.steps {
+            let origin = origins.get(step.from()).copied().unwrap_or_default();
+            origins.extend(std::iter::repeat_n(origin, step.width()));
+        }
+        self.outputs.iter().map(|slot| origins.get(*slot).copied().unwrap_or_default()).collect()
+    }
+
     /// How many numbers the model gets.
     pub fn width(&self) -> usize {
         self.outputs.len()

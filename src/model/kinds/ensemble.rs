@@ -174,6 +174,17 @@ impl Ensemble {
         Ok(())
     }
 
+    /// Whether [`Ensemble::contributions`] can be had: every node says what it expects, and leaves have one value.
+    pub fn has_expectations(&self) -> bool {
+        let is_complete = self.expected.len() == self.nodes.len() && !self.vector_leaves;
+        is_complete && self.expected.iter().all(|expected| expected.is_finite())
+    }
+
+    /// From the scores to the answer.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
     /// How much each feature moved the scores of one output away from their expectation, by the path of the
     /// row (Saabas 2014): at each split, the change of the expected score belongs to the split's feature.
     /// `out` has one number per feature and a last one for the expectation; together they are the score.

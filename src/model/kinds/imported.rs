@@ -29,6 +29,8 @@ use super::xgboost;
 use crate::model::Execution;
 use crate::model::Model;
 use crate::model::PredictError;
+use crate::model::explanation::Explains;
+use crate::model::explanation::Explanation;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
 use crate::model::schema::Feature;
@@ -123,6 +125,7 @@ pub struct ImportedModel {
     output: OutputKind,
     inputs: Vec<Input>,
     parsed: Parsed,
+    explains: Option<Explains>,
 }
 
 /// An input of the file.
@@ -193,7 +196,8 @@ impl ImportedModel {
             features.extend(kind.map(|kind| Feature { name: name.clone(), kind }));
             inputs.push(Input { place, values: Values::of(&spec.kind) });
         }
-        Ok(Self { schema: Schema::new(features)?, output, inputs, parsed })
+        let explains = parsed.explains();
+        Ok(Self { schema: Schema::new(features)?, output, inputs, parsed, explains })
     }
 
     /// The same model with these markers of missing values.
@@ -382,6 +386,31 @@ impl Model for ImportedModel {
 
     fn prepare(&self) -> Result<(), PredictError> {
         self.engine().map_or(Ok(()), |engine| engine.prepare().map_err(|cause| failed(&cause)))
+    }
+
+    fn explains(&self) -> Option<Explains> {
+        self.explains
+    }
+
+    fn explain(&self, row: &Row<'_>) -> Result<Option<Explanation>, PredictError> {
+        if self.explains.is_none() {
+            return Ok(None);
+        }
+        let mut scratch = Vec::with_capacity(self.parsed.room());
+        let parts = self.parsed.contributions(&self.numbers(row)?, &mut scratch);
+        let parts =
+            parts.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })?;
+        let explanation = |parts: Vec<f64>| {
+            let mut contributions = vec![0.0; self.schema.features().len()];
+            for (input, part) in self.inputs.iter().zip(&parts) {
+                if let Some(sum) = input.place.and_then(|place| contributions.get_mut(place)) {
+                    *sum += part;
+                }
+            }
+            let baseline = parts.last().copied().unwrap_or_default();
+            Explanation { baseline, contributions }
+        };
+        Ok(parts.map(explanation))
     }
 
     fn execution(&self) -> Execution {

@@ -60,6 +60,42 @@ impl Linear {
         Ok(())
     }
 
+    /// From the scores to the answer.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// What each number of a row adds to the score of one output: its product with its coefficient. `out` has one
+    /// number more than the row; the last one is the intercept, the score of a row of zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongLength`], if `row` or `out` has another length.
+    pub fn contributions(
+        &self,
+        row: &[f64],
+        output: usize,
+        out: &mut [f64],
+    ) -> Result<(), WrongLength> {
+        let lengths =
+            [("row", row.len(), self.features), ("contributions", out.len(), row.len() + 1)];
+        for (what, found, expected) in lengths {
+            if found != expected {
+                return Err(WrongLength { what, found, expected });
+            }
+        }
+        let coefficients = self.coefficients.chunks_exact(self.features).nth(output);
+        for ((part, coefficient), x) in
+            out.iter_mut().zip(coefficients.unwrap_or_default()).zip(row)
+        {
+            *part = coefficient * x;
+        }
+        if let Some(last) = out.last_mut() {
+            *last = self.intercepts.get(output).copied().unwrap_or(f64::NAN);
+        }
+        Ok(())
+    }
+
     /// The scores before the link.
     ///
     /// # Errors

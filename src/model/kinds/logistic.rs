@@ -19,6 +19,10 @@ use thiserror::Error;
 use crate::model::Execution;
 use crate::model::Model;
 use crate::model::PredictError;
+use crate::model::explanation::Explains;
+use crate::model::explanation::Explanation;
+use crate::model::explanation::Method;
+use crate::model::explanation::Unit;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
@@ -101,25 +105,30 @@ impl LogisticRegression {
         if values.len() != self.terms.len() {
             return Err(self.foreign_count(values.len()));
         }
-        let markers = self.schema.missing().numbers();
         let mut sum = self.offset;
         for (index, (term, value)) in self.terms.iter().zip(values).enumerate() {
-            let addend = match (term, value) {
-                (Term::Number { weight, fill }, Value::Number(number)) => {
-                    weight * if markers.contains(number) { fill } else { number }
-                }
-                (Term::Number { weight, fill }, Value::Missing) => weight * fill,
-                (Term::Category { levels }, Value::Text(text)) => weight_of(levels, text),
-                (Term::Category { .. }, Value::Missing) => 0.0,
-                (Term::Number { .. }, Value::Text(_))
-                | (Term::Category { .. }, Value::Number(_)) => {
-                    return Err(self.foreign_kind(index));
-                }
-            };
-            // Clamped, since opposite infinities would add up to NaN.
-            sum += addend.clamp(-MAX_ADDEND, MAX_ADDEND);
+            sum += self.addend(term, value).ok_or_else(|| self.foreign_kind(index))?;
         }
         Ok(sum)
+    }
+
+    /// What a value adds to the sum; `None` for a value of the other kind.
+    #[inline]
+    fn addend(&self, term: &Term, value: &Value<'_>) -> Option<f64> {
+        let addend = match (term, value) {
+            (Term::Number { weight, fill }, Value::Number(number)) => {
+                let is_missing = self.schema.missing().numbers().contains(number);
+                weight * if is_missing { fill } else { number }
+            }
+            (Term::Number { weight, fill }, Value::Missing) => weight * fill,
+            (Term::Category { levels }, Value::Text(text)) => weight_of(levels, text),
+            (Term::Category { .. }, Value::Missing) => 0.0,
+            (Term::Number { .. }, Value::Text(_)) | (Term::Category { .. }, Value::Number(_)) => {
+                return None;
+            }
+        };
+        // Clamped, since opposite infinities would add up to NaN.
+        Some(addend.clamp(-MAX_ADDEND, MAX_ADDEND))
     }
 
     #[cold]
@@ -147,6 +156,28 @@ impl Model for LogisticRegression {
 
     fn predict(&self, row: &Row<'_>) -> Result<Output, PredictError> {
         Ok(Output::of(1.0 / (1.0 + (-self.log_odds(row)?).exp())))
+    }
+
+    fn explains(&self) -> Option<Explains> {
+        let baseline =
+            "the log-odds of a row with the training mean of every number and no known category";
+        Some(Explains { method: Method::Linear, adds_up_to: Unit::LogOdds, baseline })
+    }
+
+    fn explain(&self, row: &Row<'_>) -> Result<Option<Explanation>, PredictError> {
+        let values = row.values();
+        if values.len() != self.terms.len() {
+            return Err(self.foreign_count(values.len()));
+        }
+        let mut baseline = self.offset;
+        let mut contributions = Vec::with_capacity(values.len());
+        for (index, (term, value)) in self.terms.iter().zip(values).enumerate() {
+            let addend = self.addend(term, value).ok_or_else(|| self.foreign_kind(index))?;
+            let reference = self.addend(term, &Value::Missing).unwrap_or_default();
+            baseline += reference;
+            contributions.push(addend - reference);
+        }
+        Ok(Some(Explanation { baseline, contributions }))
     }
 
     fn execution(&self) -> Execution {

@@ -1,7 +1,11 @@
 //! A model that was read: what it takes, and what it answers.
 
+use crate::model::explanation::Explains;
+use crate::model::explanation::Method;
+use crate::model::explanation::Unit;
 use crate::model::kinds::columns::Columns;
 use crate::model::kinds::ensemble::Ensemble;
+use crate::model::kinds::ensemble::Link;
 use crate::model::kinds::ensemble::WrongLength;
 use crate::model::kinds::features::FeatureSpec;
 use crate::model::kinds::linear::Linear;
@@ -108,6 +112,73 @@ impl Parsed {
             None => Ok(row),
             Some(columns) => columns.run(row, scratch),
         }
+    }
+
+    /// How the answers are explained; `None` if they cannot be.
+    pub fn explains(&self) -> Option<Explains> {
+        let (method, link, baseline) = match &self.scorer {
+            Scorer::Trees(trees) if trees.has_expectations() => (
+                Method::Path,
+                trees.link(),
+                "what the trees expect of a row before they see its values",
+            ),
+            Scorer::Trees(_) | Scorer::Onnx(_) => return None,
+            Scorer::Linear(linear) => (
+                Method::Linear,
+                linear.link(),
+                "the answer where all columns of the model are 0: the training mean of a standardized number, no \
+                 category of a one-hot column",
+            ),
+        };
+        let adds_up_to = match (self.answer, link) {
+            (Answer::Probability, Link::Sigmoid { .. } | Link::SigmoidSingle) => Unit::LogOdds,
+            (Answer::Probability, Link::Identity) => Unit::Probability,
+            (Answer::Score, Link::Identity) => Unit::Score,
+            (Answer::Probability | Answer::Classes(_) | Answer::Score, _) => return None,
+        };
+        Some(Explains { method, adds_up_to, baseline })
+    }
+
+    /// What each input adds to the answer to a row, and as the last number the baseline, in the unit of
+    /// [`Parsed::explains`]; `None` if it cannot be had. What a pipeline makes of an input counts for that input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parsed::predict`].
+    pub fn contributions(
+        &self,
+        row: &[f64],
+        scratch: &mut Vec<f64>,
+    ) -> Result<Option<Vec<f64>>, WrongLength> {
+        let inputs = self.inputs(row, scratch)?;
+        let mut parts = vec![0.0; inputs.len() + 1];
+        let link = match &self.scorer {
+            Scorer::Trees(trees) => {
+                if !trees.contributions(inputs, 0, &mut parts)? {
+                    return Ok(None);
+                }
+                trees.link()
+            }
+            Scorer::Linear(linear) => {
+                linear.contributions(inputs, 0, &mut parts)?;
+                linear.link()
+            }
+            Scorer::Onnx(_) => return Ok(None),
+        };
+        if let Link::Sigmoid { scale } = link {
+            parts.iter_mut().for_each(|part| *part *= scale);
+        }
+        let Some(columns) = &self.columns else { return Ok(Some(parts)) };
+        let mut by_input = vec![0.0; row.len() + 1];
+        if let Some((last, baseline)) = by_input.last_mut().zip(parts.pop()) {
+            *last = baseline;
+        }
+        for (origin, part) in columns.origins().into_iter().zip(parts) {
+            if let Some(sum) = by_input.get_mut(origin) {
+                *sum += part;
+            }
+        }
+        Ok(Some(by_input))
     }
 
     /// The scores of a row before the link.

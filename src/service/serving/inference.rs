@@ -92,6 +92,8 @@ impl fmt::Display for InferenceError {
 pub struct Inference {
     model: Arc<dyn Model>,
     pool: Option<Pool>,
+    /// Permits of explanations that run outside of the pool.
+    explaining: Arc<Semaphore>,
 }
 
 impl Inference {
@@ -102,12 +104,22 @@ impl Inference {
             Execution::Inline => None,
             Execution::Pooled => Some(Pool::new(&model, Pool::THREADS)),
         };
-        Inference { model, pool }
+        Inference { model, pool, explaining: Inference::explaining() }
+    }
+
+    fn explaining() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(EXPLAINING))
     }
 
     /// The model.
     pub fn model(&self) -> &dyn Model {
         &*self.model
+    }
+
+    /// The model and a permit, for an explanation that may outlive its request; `None` if too many run already.
+    pub(crate) async fn explainer(&self) -> Option<(Arc<dyn Model>, OwnedSemaphorePermit)> {
+        let permit = timeout(Pool::MAX_WAIT, self.explaining.clone().acquire_owned()).await;
+        Some((self.model.clone(), permit.ok()?.ok()?))
     }
 
     /// The outputs for these rows, if the model runs on this thread; `None` if it runs on its own.
@@ -152,6 +164,9 @@ impl Inference {
         })
     }
 }
+
+/// Explanations that a model with its own threads makes at the same time; a further one waits.
+const EXPLAINING: usize = 2;
 
 /// Enough to fill caches and branch predictors.
 const WARM_UP_RUNS: usize = 50;
@@ -378,7 +393,7 @@ mod tests {
         let gate = Arc::new(Barrier::new(threads + 1));
         let model: Arc<dyn Model> = Arc::new(Slow { schema, gate: gate.clone() });
         let pool = Some(Pool::new(&model, threads));
-        (Inference { model, pool }, gate, rows)
+        (Inference { model, pool, explaining: Inference::explaining() }, gate, rows)
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {

@@ -1,5 +1,6 @@
 //! One prediction: assign a track, run the model, record the outcome. Stable answers if the canary fails.
 
+pub mod explained;
 mod tester;
 
 use std::borrow::Cow;
