@@ -72,7 +72,7 @@ def of_original(case: parity.Case, target: str, holdout: pd.DataFrame, folder: P
     else:
         file.write_bytes(pickle.dumps(model))
         load = lambda: pickle.loads(file.read_bytes())
-    return timed(load, lambda rows: case.model.predict_proba(rows), holdout)
+    return timed(load, case.answer, holdout)
 
 
 def timed(load: Callable[[], Any], answer: Callable[[Any], Any], rows: Any) -> Times:
@@ -99,7 +99,8 @@ def of_onnx(case: parity.Case, holdout: pd.DataFrame, expected: np.ndarray) -> s
         options.log_severity_level = 4
         load = lambda: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         session = load()
-        difference = np.abs(probabilities(session.run(None, rows)) - expected)
+        answers = numbers_of(session.run(None, rows), expected)
+        difference = (np.abs(answers - expected) / np.maximum(1, np.abs(expected))).reshape(len(holdout), -1).max(axis=1)
         times = timed(load, lambda part: session.run(None, part), rows)
         return f"{times}   {difference.max():7.0e} ({(difference > 1e-5).sum()})"
     except Exception as problem:
@@ -112,6 +113,8 @@ def exported(case: parity.Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str,
     from skl2onnx.common.data_types import FloatTensorType
     from skl2onnx.common.data_types import StringTensorType
 
+    # Classifiers answer with maps otherwise; regressions know no such option.
+    options = {"zipmap": False} if hasattr(case.model, "predict_proba") else None
     if isinstance(case.model, Pipeline):
         from skl2onnx import convert_sklearn
 
@@ -119,7 +122,6 @@ def exported(case: parity.Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str,
             name: StringTensorType([None, 1]) if name in parity.WORDS else FloatTensorType([None, 1])
             for name in holdout.columns
         }
-        options = {"zipmap": False}
         model = convert_sklearn(case.model, initial_types=list(kinds.items()), options=options)
         rows = {
             name: holdout[[name]].to_numpy(dtype=object if name in parity.WORDS else np.float32)
@@ -145,12 +147,14 @@ def exported(case: parity.Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str,
         from skl2onnx import convert_sklearn
 
         kind = [("input", FloatTensorType([None, width]))]
-        model = convert_sklearn(case.model, initial_types=kind, options={"zipmap": False})
+        model = convert_sklearn(case.model, initial_types=kind, options=options)
     return model.SerializeToString(), rows
 
 
-def probabilities(outputs: list[Any]) -> np.ndarray:
-    return np.asarray(outputs[1], dtype=float)[:, 1]
+def numbers_of(outputs: list[Any], expected: np.ndarray) -> np.ndarray:
+    """The answers in the shape of the original's."""
+    answers = np.asarray(outputs[-1], dtype=float)
+    return answers[:, 1] if answers.size == 2 * expected.size else answers.reshape(expected.shape)
 
 
 # All of them.
@@ -164,15 +168,14 @@ def main() -> int:
         folder = Path(name)
         rows_of_originals = {}
         for case in parity.cases(data):
-            target = (data.target == parity.POSITIVE).astype(int) if case.is_encoded else data.target
             training, holdout = case.frame[: -parity.HOLDOUT], case.frame[-parity.HOLDOUT :]
-            case.model.fit(training, target[: -parity.HOLDOUT])
-            exported_model = parity.export(case.model, training, folder / case.name)
-            parity.run_import(serin, exported_model)
+            case.model.fit(training, case.target(data)[: -parity.HOLDOUT])
+            command = parity.export(case.model, training, folder / case.name).command
+            parity.run_import(serin, command)
             write_rows(serin, folder, case.name, holdout)
             is_booster = isinstance(case.model, (lightgbm.LGBMModel, xgboost.XGBModel))
             times = of_original(case, "booster" if is_booster else "pickle", holdout, folder / case.name)
-            expected = case.model.predict_proba(holdout)[:, 1]
+            expected = case.answer(holdout)
             rows_of_originals[case.name] = (times, of_onnx(case, holdout, expected))
             print(f"trained and timed the original: {case.name}", file=sys.stderr, flush=True)
         command = ["cargo", "bench", "--locked", "--bench", "models", "--", str(folder)]
