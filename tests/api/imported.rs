@@ -93,6 +93,22 @@ fn a_pipeline_of_scikit_learn_takes_words_and_missing_values_by_name_and_by_posi
     }
 }
 
+/// scikit-learn's linear models refuse missing values, and the usual pipeline has no imputer.
+#[test]
+fn a_model_without_an_answer_for_missing_values_is_deployed() {
+    let files = ["lgb_no_missing.txt", "sk_logistic.skops"];
+    let app = with(&files).spawn();
+    let body = json!({ "model_path": "sk_logistic.skops", "traffic_percent": 100 });
+    app.deploy_canary_with(&body).done();
+    let (features, _) = rows(&["sk_logistic.case.json"]).swap_remove(0);
+    let answer = app.post("/predict", &json!({ "features": features })).done();
+    assert_eq!(answer["fallback"], false, "{answer}");
+    let nothing: Value =
+        features.as_object().unwrap().keys().map(|name| (name.clone(), Value::Null)).collect();
+    let answer = app.post("/predict", &json!({ "features": nothing })).done();
+    assert_eq!((&answer["model_used"], &answer["fallback"]), (&json!("stable"), &json!(true)));
+}
+
 #[test]
 fn coefficients_as_json_are_deployed_as_they_are() {
     let app = with(&["sk_pipe_logistic.skops", "coefficients_logistic.json"]).spawn();

@@ -36,6 +36,7 @@ use crate::model::OutputKind;
 use crate::model::Row;
 use crate::model::Stop;
 use crate::model::Value;
+use crate::model::schema::FeatureKind;
 
 /// One output for each row. A single one costs no allocation.
 pub type Outputs = SmallVec<[Output; 1]>;
@@ -142,14 +143,29 @@ impl Inference {
         }
     }
 
-    /// Warms caches with a row of missing values. Blocks, so it must not run on a thread that drives futures.
+    /// Warms caches with a row of missing values, or, if the model has no answer for it, with an ordinary one. Blocks,
+    /// so it must not run on a thread that drives futures.
     ///
     /// # Errors
     /// When the model fails: it must not be deployed.
     pub fn warm_up(&self, deadline: Duration) -> Result<(), InferenceError> {
+        match self.warm_up_with(|_| Value::Missing, deadline) {
+            Err(InferenceError::Failed {
+                failure: Failure::NotAProbability | Failure::Error,
+                ..
+            }) => self.warm_up_with(ordinary, deadline),
+            outcome => outcome,
+        }
+    }
+
+    fn warm_up_with(
+        &self,
+        value: impl Fn(&FeatureKind) -> Value<'_>,
+        deadline: Duration,
+    ) -> Result<(), InferenceError> {
         let error = |detail: String| InferenceError::failed(Failure::Error, detail);
         let schema = self.model.schema();
-        let values = schema.features().iter().map(|_| Value::Missing).collect();
+        let values = schema.features().iter().map(|feature| value(&feature.kind)).collect();
         let row = schema.row(Features::Ordered(values)).map_err(|e| error(e.to_string()))?;
         let rows = std::slice::from_ref(&row);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -162,6 +178,18 @@ impl Inference {
             }
             Ok(())
         })
+    }
+}
+
+/// A value that training has seen, or 0.
+fn ordinary(kind: &FeatureKind) -> Value<'_> {
+    match kind {
+        FeatureKind::Numeric { mean, .. } => Value::Number(*mean),
+        FeatureKind::Number => Value::Number(0.0),
+        FeatureKind::Categorical { levels } => match levels.first() {
+            Some(level) => Value::Text(level.as_str().into()),
+            None => Value::Missing,
+        },
     }
 }
 
@@ -355,7 +383,6 @@ mod tests {
     use crate::model::PredictError;
     use crate::model::Schema;
     use crate::model::schema::Feature;
-    use crate::model::schema::FeatureKind;
 
     /// A model that runs on its own threads, and waits there if the row has a number.
     struct Slow {
