@@ -90,6 +90,7 @@ fn each_row_has_an_id_and_true_and_false_are_outcomes_too() {
 #[test]
 fn an_invalid_label_is_refused_by_name() {
     let app = TestApp::spawn();
+    let before = id(&one(&app));
     half(&app);
     let good = id(&one(&app));
     let mut forged = good.clone().into_bytes();
@@ -103,6 +104,7 @@ fn an_invalid_label_is_refused_by_name() {
         (of(&good, json!(2)), 422, "invalid_body", "use 0, 1, true or false"),
         (of(&good, json!(0.5)), 422, "invalid_body", "use 0, 1, true or false"),
         (of(&good, json!("1")), 422, "invalid_body", "use 0, 1, true or false"),
+        (of(&before, json!(7)), 422, "invalid_body", "use 0, 1, true or false"),
         (json!({ "prediction_id": good }), 422, "invalid_body", "outcome is missing"),
         (json!({ "outcome": 1 }), 422, "invalid_body", "prediction_id is missing"),
         (json!({ "feedback": [] }), 422, "invalid_body", "send 1 to 1000"),

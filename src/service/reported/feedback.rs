@@ -136,11 +136,17 @@ impl GivenOutcome {
                 Some(Outcome::Value(*value))
             }
             (Predicted::Classes(_), GivenOutcome::Text(name)) => class(classes, name),
+            // A class `1` may be written `1.0`, as its library writes it, and `true` as Python writes it.
             (Predicted::Classes(_), GivenOutcome::Number(number)) => {
                 class(classes, &number.to_string())
+                    .or_else(|| class(classes, &format!("{number:?}")))
+            }
+            (Predicted::Classes(_), GivenOutcome::Bool(is_true)) => {
+                class(classes, if *is_true { "true" } else { "false" })
+                    .or_else(|| class(classes, if *is_true { "True" } else { "False" }))
             }
             (
-                Predicted::Probability(_) | Predicted::Score(_) | Predicted::Classes(_),
+                Predicted::Probability(_) | Predicted::Score(_),
                 GivenOutcome::Bool(_) | GivenOutcome::Number(_) | GivenOutcome::Text(_),
             ) => None,
         };
@@ -282,6 +288,10 @@ impl Feedback {
             return Err(FeedbackError::Expired { made, expires: self.expires });
         }
         if id.rollout == 0 {
+            // Which classes there were then is not known.
+            if !matches!(id.predicted, Predicted::Classes(_)) {
+                outcome.of(&id.predicted, &[])?;
+            }
             return Ok(None);
         }
         let mut known = self.known.lock();
@@ -369,4 +379,27 @@ fn kept_key(store: &dyn Store) -> Result<IdKey, StoreError> {
         }
     };
     Ok(IdKey::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_found_as_its_library_writes_it() {
+        let classes = ["1.0", "2", "True", "false"].map(str::to_owned);
+        let predicted = Predicted::Classes(vec![0.25; 4]);
+        let of = |given: GivenOutcome| given.of(&predicted, &classes).ok();
+        for (given, class) in [
+            (GivenOutcome::Number(1.0), 0),
+            (GivenOutcome::Text("1.0".into()), 0),
+            (GivenOutcome::Number(2.0), 1),
+            (GivenOutcome::Bool(true), 2),
+            (GivenOutcome::Bool(false), 3),
+        ] {
+            assert_eq!(of(given.clone()), Some(Outcome::Class(class)), "{given}");
+        }
+        assert_eq!(of(GivenOutcome::Number(3.0)), None);
+        assert_eq!(of(GivenOutcome::Text("true".into())), None);
+    }
 }
