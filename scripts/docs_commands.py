@@ -14,15 +14,22 @@ import argparse
 import os
 import pickle
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import xgboost
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from skl2onnx.common.data_types import StringTensorType
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 import parity
 
@@ -61,9 +68,26 @@ def prepare(folder: Path, serin: Path) -> None:
         (folder / "xgboost" / name).rename(folder / name)
     assert exported.model.name == "model.ubj"
 
+    shutil.copytree(ROOT / "src/model/importing/testdata/sklearn_forest", folder / "mlflow/churn")
+    (folder / "onnx").mkdir()
+    linear = parity.behind_columns(LogisticRegression(max_iter=2_000)).fit(inputs, training[TARGET])
+    (folder / "onnx/model.onnx").write_bytes(by_column(linear, inputs))
+    rows = inputs[: parity.ONNX_ROWS]
+    rows.assign(expected=linear.predict_proba(rows)[:, 1]).to_csv(folder / "onnx/expected.csv", index=False)
+
     (folder / "models").mkdir()
     command = [serin, "train", "--data", "customers.csv", "--target", TARGET, "--out", f"models/{STABLE}"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def by_column(model: Any, inputs: pd.DataFrame) -> bytes:
+    """The model as ONNX, with an input for each column, so that the file has their names."""
+    kinds = [
+        (name, StringTensorType([None, 1]) if name in parity.WORDS else FloatTensorType([None, 1]))
+        for name in inputs.columns
+    ]
+    content: bytes = convert_sklearn(model, initial_types=kinds).SerializeToString()
+    return content
 
 
 def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
@@ -84,6 +108,7 @@ def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
         "REAL_CURL": real,
         "SERIN_ADDRESS": address,
         "SERIN_URL": f"http://{address}",
+        "SERIN_ONNXRUNTIME": "",
     }
 
 
@@ -102,6 +127,8 @@ def main() -> int:
         print(f"docs-commands: {PAGE}: no shell block", file=sys.stderr)
         return 2
     failures = 0
+    # For the server; a block sets it for its own commands.
+    os.environ["SERIN_ONNXRUNTIME"] = parity.onnx_runtime()
     with tempfile.TemporaryDirectory(prefix="serin-docs-") as name:
         folder = Path(name)
         prepare(folder, serin)

@@ -497,6 +497,11 @@ def prove_refusal(data: Data, serin: Path, folder: Path) -> str:
     return message
 
 
+def onnx_runtime() -> str:
+    """The library in onnxruntime's package."""
+    return str(next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*")))
+
+
 def prove_onnx_refusal(data: Data, serin: Path, folder: Path) -> str:
     """Trees behind a scaler take other leaves in single precision: the import must say so; the message."""
     training = data.complete[NUMBERS][:-HOLDOUT]
@@ -532,8 +537,7 @@ def main() -> int:
     if not serin.is_file():
         print(f"parity: {serin}: no such file; build serin, or name the binary with --serin", file=sys.stderr)
         return 2
-    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
-    os.environ["SERIN_ONNXRUNTIME"] = str(library)
+    os.environ["SERIN_ONNXRUNTIME"] = onnx_runtime()
     data, failures = made_up(), 0
     print(Line.HEADER, flush=True)
     with tempfile.TemporaryDirectory(prefix="serin-parity-") as folder:
