@@ -22,6 +22,7 @@ from .answers import Report
 from .answers import Status
 from .answers import Version
 from .client import Client
+from .errors import ApprovalNeededError
 from .errors import BinaryError
 from .errors import ExportError
 from .errors import NoAnswerError
@@ -42,6 +43,7 @@ except PackageNotFoundError:
 
 __all__ = [
     "Analysis",
+    "ApprovalNeededError",
     "BinaryError",
     "Client",
     "Effect",

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from itertools import islice
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeVar
@@ -59,6 +61,33 @@ def from_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
     columns = frame.astype(object)
     values = columns.where(frame.notna(), None).to_numpy().tolist()
     return [dict(zip(names, row)) for row in values]
+
+
+def is_flag(value: Any) -> bool:
+    """Whether it is a boolean, also one of numpy."""
+    kind = type(value)
+    return kind is bool or kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+
+
+def has_flags(row: Any) -> bool:
+    """Whether a row has booleans among its values."""
+    if isinstance(row, Mapping):
+        return any(map(is_flag, row.values()))
+    return not isinstance(row, (str, bytes)) and hasattr(row, "__iter__") and any(map(is_flag, row))
+
+
+def without_flags(row: Any, is_word: Mapping[str, bool]) -> Any:
+    """A row with 1 and 0 for booleans, or `true` and `false` where the feature of this name or place takes words."""
+    if isinstance(row, Mapping):
+        return {name: flag(value, is_word.get(str(name), False)) for name, value in row.items()}
+    return [flag(value, word) for value, word in zip_longest(row, islice(is_word.values(), len(row)))]
+
+
+def flag(value: Any, is_word: bool) -> Any:
+    """A value as it is sent, which is never a boolean."""
+    if not is_flag(value):
+        return value
+    return str(bool(value)).lower() if is_word else int(value)
 
 
 def encode(body: Any) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import filecmp
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -28,8 +28,10 @@ from .answers import Health
 from .answers import Model
 from .answers import Prediction
 from .answers import Status
+from .errors import ApprovalNeededError
 from .errors import ExportError
 from .errors import NoAnswerError
+from .errors import ProblemError
 from .errors import SerinError
 from .errors import WaitTimeoutError
 
@@ -68,6 +70,8 @@ class Client:
         token = os.environ.get("SERIN_ADMIN_TOKEN") if token is None else token
         self._http = Transport(url or os.environ.get("SERIN_URL") or DEFAULT_URL, token, timeout, retries)
         self._models = None if models is None else Path(models)
+        #: The features of the stable version and whether each takes flags as words; None before the first flag.
+        self._flags: dict[str, bool] | None = None
 
     @property
     def url(self) -> str:
@@ -137,24 +141,57 @@ class Client:
         """Predicts one row (a dict, a Series) or many (a list of dicts or of lists, an array, a DataFrame).
 
         One row gives a `Prediction`, many a list of them, and a DataFrame a DataFrame with its index. A missing value
-        is None, NaN or pandas' NA. `key` keeps a user on one version; `segments` names what is judged apart. `track`
-        (`stable` or `canary`) needs a server with `--allow-track-header`; such requests count for nothing. Many rows
-        go to one version as a whole, unless they need several requests. A frame of a model of many classes has a column
-        `probability:CLASS` for each, one of a regression the column `score`.
+        is None, NaN or pandas' NA. True and False are sent as `export` wrote them: as 1 and 0, or as words where the
+        stable model takes words (which needs access to `/admin`). `key` keeps a user on one version; `segments` names
+        what is judged apart. `track` (`stable` or `canary`) needs a server with `--allow-track-header`; such requests
+        count for nothing. Many rows go to one version as a whole, unless they need several requests. A frame of a
+        model of many classes has a column `probability:CLASS` for each, one of a regression the column `score`.
         """
         others = {name: value for name, value in (("key", key), ("segments", segments)) if value is not None}
         headers = {} if track is None else {"x-serin-track": track}
         if isinstance(rows, Mapping) or _rows.is_series(rows):
-            body = _rows.encode({"features": rows, **others})
-            answer = self._http.send("POST", "/predict", body, headers)
+            [row] = self._without_flags([rows if isinstance(rows, Mapping) else rows.to_dict()])
+            answer = self._predict(_rows.encode({"features": row, **others}), headers)
             return Prediction.of(answer, answer)
         predictions = [
             Prediction.of(row, answer)
-            for body in _rows.bodies(_rows.as_rows(rows), others)
-            for answer in [self._http.send("POST", "/predict", body, headers)]
+            for body in _rows.bodies(self._without_flags(_rows.as_rows(rows)), others)
+            for answer in [self._predict(body, headers)]
             for row in answer["predictions"]
         ]
         return _frame(predictions, rows) if _rows.is_frame(rows) else predictions
+
+    def _predict(self, body: bytes, headers: Mapping[str, str]) -> Any:
+        try:
+            return self._http.send("POST", "/predict", body, headers)
+        except ProblemError as problem:
+            if problem.code == "invalid_features":
+                # A version with other features may have become stable since they were asked for.
+                self._flags = None
+            raise
+
+    def _without_flags(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The rows with numbers and words for booleans, which no request may have."""
+        if not any(_rows.has_flags(row) for row in rows):
+            return rows
+        flags = self._flags
+        if flags is None:
+            flags = self._flags = self._flags_of_stable()
+        return [_rows.without_flags(row, flags) for row in rows]
+
+    def _flags_of_stable(self) -> dict[str, bool]:
+        """The features of the stable version in their order, and whether each takes the words `true` and `false`."""
+        try:
+            file = self.status().stable.file
+            card = next((model.card for model in self.models() if model.file == file), None)
+        except ProblemError:
+            # No admin token: the server refuses a number where it takes words, and says so.
+            return {}
+        words = {"true", "false"}
+        return {
+            one["name"]: isinstance(one["kind"], Mapping) and not words.isdisjoint(one["kind"]["categorical"]["levels"])
+            for one in (card or {}).get("features", [])
+        }
 
     @overload
     def feedback(self, prediction_ids: str, outcomes: Any) -> Feedback: ...
@@ -361,11 +398,13 @@ class Client:
         """Sends the recent requests to both versions again."""
         return dict(self._post("/admin/replay-recent", {}))
 
-    def wait(self, timeout: float | None = None, *, poll: float = 0.2) -> Ended:
+    def wait(self, timeout: float | None = None, *, poll: float = 0.2, through_approval: bool = False) -> Ended:
         """Waits until no rollout is under way, and says how the last one ended.
 
         A rollout that has ended before counts, too: it may have been over before this was called. After `timeout`
-        seconds it raises `WaitTimeoutError`, which says what the rollout waits for.
+        seconds it raises `WaitTimeoutError`, which says what the rollout waits for. A rollout that asks for approval
+        raises `ApprovalNeededError` at once: call `resume()` to approve, and wait again. With `through_approval` it
+        waits on, for the approval of another person or for labels that make it unnecessary.
         """
         end = None if timeout is None else time.monotonic() + timeout
         first: int | None = None
@@ -379,6 +418,11 @@ class Client:
                 if first is not None and last.rollout != first:
                     raise SerinError(f"rollout {first} ended, and others followed; see history()")
                 return last
+            if status.state == "awaiting_approval" and not through_approval:
+                raise ApprovalNeededError(
+                    "the rollout waits for approval; approve with client.resume(), or end it with client.rollback():\n"
+                    f"{status}"
+                )
             if end is not None and time.monotonic() >= end:
                 raise WaitTimeoutError(f"the rollout has not ended within {timeout:g} s:\n{status}")
             time.sleep(poll if end is None else max(0.0, min(poll, end - time.monotonic())))
@@ -422,7 +466,7 @@ class Client:
         is_known = name is None and not file.is_absolute() and (self._models / file).exists()
         if is_known or not file.is_file() or file.resolve().parent == self._models.resolve():
             return os.fspath(model)
-        return put(file, self._models / f"{name or file.stem}{file.suffix}").name
+        return put(file, self._models / _named(name or file.stem, file.suffix)).name
 
     def _exported(self, model: Any, X: Any, name: str | None) -> str:
         from .export import export
@@ -437,20 +481,37 @@ class Client:
             raise ExportError(f"a fitted {kind} needs rows to compare the answers on; give them as X=")
         taken = {file.stem for file in self._models.iterdir()}
         free = next(f"{kind}_{number}" for number in range(1, len(taken) + 2) if f"{kind}_{number}" not in taken)
-        file = self._models / f"{name or free}.bin"
+        file = self._models / _named(name or free, ".bin")
+        if file.exists():
+            raise ValueError(
+                f"name: the models folder has {file.name} already; deploy that file by its name, or give another name"
+            )
         export(model, X, file)
         return file.name
 
 
 def put(file: Path, to: Path) -> Path:
-    """Copies a file in one step, so that the server never reads half of it."""
-    if to.exists() and not filecmp.cmp(file, to, shallow=False):
-        raise ValueError(f"{to.name}: the models folder has another file of this name; give one with name=")
-    with tempfile.NamedTemporaryFile(dir=to.parent, prefix=".", suffix=".tmp", delete=False) as part:
-        with file.open("rb") as source:
-            shutil.copyfileobj(source, part)
-    os.replace(part.name, to)
+    """Copies a file in one step, so that the server never reads half of it; another one is not overwritten."""
+    if to.exists():
+        if filecmp.cmp(file, to, shallow=False):
+            return to
+        raise ValueError(f"{to.name}: the models folder has another file of this name; give a new one with name=")
+    part = to.with_name(f".{to.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Opened, not made by tempfile, whose files only their owner may read: the server may be another user.
+        with file.open("rb") as source, part.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
     return to
+
+
+def _named(name: str, suffix: str) -> str:
+    """The name of a file in the models folder."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ValueError(f"name: {name!r} is not a name for a file; use for example 'churn_v2'")
+    return name if name.endswith(suffix) else f"{name}{suffix}"
 
 
 def _given(**fields: Any) -> dict[str, Any]:

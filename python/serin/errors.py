@@ -40,6 +40,10 @@ class WaitTimeoutError(SerinError, TimeoutError):
     """The rollout has no verdict yet when the time to wait is over."""
 
 
+class ApprovalNeededError(SerinError):
+    """The rollout goes on only after a person approves it: `Client.resume()`, or `Client.rollback()` to end it."""
+
+
 class ServerError(SerinError):
     """A server that this package runs did not start, or ended by itself. `log` has its last lines."""
 

@@ -98,7 +98,7 @@ class Server:
         self._finalizer = weakref.finalize(self, running.stop)
         try:
             models, stable = self._prepare(running.folder)
-            running.start(self._command(running.folder, models, stable), self._start_timeout)
+            running.start(self._command(running.folder, models, stable), self._token, self._start_timeout)
             running.client = Client(running.url, self._token or "", timeout=self._timeout, models=models)
         except BaseException:
             self._finalizer()
@@ -149,7 +149,6 @@ class Server:
         command += ["--models", str(models), "--store", self._store, "--port-file", str(folder / "port")]
         command += ["--log", self._log]
         command += ["--stable", stable] if stable is not None else []
-        command += ["--admin-token", self._token] if self._token else []
         return command
 
     def _prepare(self, folder: Path) -> tuple[Path, str | None]:
@@ -195,8 +194,11 @@ class _Running:
         # After a fork, the child must not stop the server of its parent.
         self._owner = os.getpid()
 
-    def start(self, command: Sequence[str], timeout: float) -> None:
+    def start(self, command: Sequence[str], token: str | None, timeout: float) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SERIN_")}
+        if token:
+            # Not an argument: those of a process are open to every user of the machine.
+            environment["SERIN_ADMIN_TOKEN"] = token
         with (self.folder / "log").open("wb") as log:
             # A session of its own: Ctrl-C and the interrupt of a notebook are for this process alone.
             self._process = subprocess.Popen(
@@ -295,6 +297,8 @@ def _add(models: Path, name: str, model: Any, X: Any) -> str:
     from .export import export
 
     file = models / (name if name.endswith(".bin") else f"{name}.bin")
+    if file.exists():
+        raise ServerError(f"models: {name}: another model has the file name {file.name}; give it another name")
     export(model, X, file)
     return file.name
 

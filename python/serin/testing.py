@@ -21,6 +21,7 @@ from typing import Protocol
 from .answers import Ended
 from .answers import Health
 from .client import Client
+from .errors import ApprovalNeededError
 from .errors import SerinError
 from .errors import WaitTimeoutError
 from .server import Server
@@ -79,6 +80,8 @@ def wait_for_verdict(client: Client, timeout: float = 60.0, *, poll: float = 0.2
         health: Health | None = client.check() if status.mode == "manual" else None
         if health is not None and health.sequential_verdict in ("promote", "rollback"):
             return health.sequential_verdict
+        if status.state == "awaiting_approval":
+            raise ApprovalNeededError(f"no verdict without approval:\n{status}")
         if time.monotonic() >= end:
             raise WaitTimeoutError(f"no verdict within {timeout:g} s:\n{status}")
         time.sleep(poll)
@@ -117,7 +120,7 @@ def _ended(client: Client, timeout: float, expected: str) -> Ended:
     __tracebackhide__ = True
     try:
         return client.wait(timeout)
-    except WaitTimeoutError as cause:
+    except (ApprovalNeededError, WaitTimeoutError) as cause:
         raise AssertionError(f"expected {expected}: {cause}") from None
 
 

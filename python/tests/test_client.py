@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import serin
 from conftest import ROW
+from serin import ApprovalNeededError
 from serin import Client
 from serin import ProblemError
 from serin import WaitTimeoutError
 from serin._rows import bodies
 from serin._rows import encode
+from serin.client import put
+from serin.testing import assert_rolled_back
+from serin.testing import wait_for_verdict
 
 
 def test_one_row_many_rows_and_a_frame(demo):
@@ -151,12 +159,37 @@ def test_waiting_ends_with_what_the_rollout_waits_for(serin_server):
     timer.join()
 
 
+def test_waiting_ends_at_once_when_the_rollout_needs_approval(serin_server):
+    client = serin_server().client
+    # Without a shadow and without labels no answer is compared, so serin asks before it promotes.
+    client.deploy("model_v2.bin", steps="50%:1s")
+    rows = pd.DataFrame([{**ROW, "support_calls": number} for number in range(7)])
+    with serin.Traffic(client, rows, per_second=400) as traffic:
+        begin = time.monotonic()
+        with pytest.raises(ApprovalNeededError, match=r"approve with client\.resume\(\)(.|\n)*You decide"):
+            client.wait(timeout=120)
+        assert time.monotonic() - begin < 110
+        with pytest.raises(ApprovalNeededError, match="no verdict without approval"):
+            wait_for_verdict(client)
+        with pytest.raises(AssertionError, match="expected a rollback: the rollout waits for approval"):
+            assert_rolled_back(client, timeout=60)
+        with pytest.raises(WaitTimeoutError):
+            client.wait(timeout=0.3, through_approval=True)
+        client.resume()
+        assert client.wait(timeout=60).is_promoted
+    assert traffic.failed == 0
+
+
 def test_a_token_is_needed_where_the_server_has_one(serin_server):
     server = serin_server(token="sixteen-letters-or-more")
     assert server.client.status().state == "idle"
     with pytest.raises(ProblemError) as caught:
         Client(server.url, token="").status()
     assert (caught.value.status, caught.value.code) == (401, "unauthorized")
+    # Every user of the machine can read the arguments of a process.
+    arguments = Path(f"/proc/{server._running._process.pid}/cmdline").read_bytes()
+    assert b"serve" in arguments
+    assert b"sixteen-letters" not in arguments
 
 
 def test_threads_share_a_client(demo):
@@ -192,6 +225,28 @@ def test_a_file_from_elsewhere_is_copied_and_no_other_is_overwritten(serin_serve
         Client(server.url).deploy(tmp_path / "x.bin", name="y")
     with pytest.raises(serin.ExportError, match="needs the models folder"):
         Client(server.url).deploy(object())
+    with pytest.raises(ValueError, match="is not a name for a file"):
+        server.client.deploy(tmp_path / "new.bin", name="../new")
+
+
+def test_a_copied_file_has_the_usual_mode_and_a_failed_copy_leaves_nothing(tmp_path, monkeypatch):
+    (tmp_path / "from").write_bytes(b"a model")
+    models = tmp_path / "models"
+    models.mkdir()
+    before = os.umask(0o027)
+    try:
+        copied = put(tmp_path / "from", models / "m.bin")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(copied.stat().st_mode) == 0o640
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="no space left"):
+        put(tmp_path / "from", models / "other.bin")
+    assert [file.name for file in models.iterdir()] == ["m.bin"]
 
 
 @pytest.mark.parametrize("steps", ["10%,x%", "5%:10m,"])

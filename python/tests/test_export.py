@@ -100,8 +100,15 @@ def test_a_fitted_model_is_served_and_another_deployed(customers, fitted):
         assert effect.canary.file == "forest.bin"
         server.client.rollback()
         assert server.client.deploy(forest, rows).canary.name == "Pipeline_1"
+        server.client.rollback()
+        before = (server.models / "logistic.bin").read_bytes()
+        with pytest.raises(ValueError, match=r"the models folder has logistic\.bin already"):
+            server.client.deploy(forest, rows, name="logistic")
+        assert (server.models / "logistic.bin").read_bytes() == before
         with pytest.raises(ExportError, match="give them as X="):
             server.client.deploy(forest)
+    with pytest.raises(serin.ServerError, match=r"another model has the file name logistic\.bin"):
+        serin.Server({"logistic": fitted, "logistic.bin": forest}, X=rows).start()
     with pytest.raises(ExportError, match="logistic: a fitted Pipeline needs rows"):
         serin.Server({"logistic": fitted}).start()
 
@@ -155,6 +162,57 @@ def test_many_classes_and_regressions_are_exported_and_answered(customers, tmp_p
         assert (one.score, one.label) == (answers.score[0], None)
     with pytest.raises(ExportError, match="only a model of two classes"):
         export(regression, customers, tmp_path / "x", target="tenure", positive="1")
+
+
+def flagged(random: np.random.Generator) -> tuple[pd.DataFrame, pd.Series]:
+    """Rows with a flag, and what it decides."""
+    frame = pd.DataFrame({"tenure": random.normal(size=300), "senior": random.random(300) < 0.5})
+    return frame, (frame.tenure + 2 * frame.senior + random.normal(size=300) > 1).astype(int)
+
+
+def test_flags_are_sent_as_they_were_exported():
+    import lightgbm
+
+    frame, target = flagged(np.random.default_rng(3))
+    numbers = LogisticRegression().fit(frame, target)
+    categories = frame.astype({"senior": "category"})
+    words = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(categories, target)
+    for model, rows in [(numbers, frame), (words, categories)]:
+        expected = model.predict_proba(rows)[:, 1]
+        with serin.Server({"flags": model}, X=rows) as server:
+            client = server.client
+            assert np.abs(client.predict(rows).probability - expected).max() < 1e-9
+            for flag in (bool(frame.senior[0]), np.bool_(frame.senior[0])):
+                row = {"tenure": frame.tenure[0], "senior": flag}
+                for one in (row, pd.Series(row)):
+                    assert abs(client.predict(one).probability - expected[0]) < 1e-9
+                assert abs(client.predict([list(row.values())])[0].probability - expected[0]) < 1e-9
+            with serin.Traffic(client, rows, per_second=200) as traffic:
+                client.predict(rows.iloc[:1])
+            assert (traffic.failed, traffic.errors) == (0, [])
+    nullable = frame.astype({"senior": "boolean"})
+    nullable.loc[0, "senior"] = pd.NA
+    model = HistGradientBoostingClassifier(max_iter=5).fit(frame.astype(float), target)
+    with serin.Server({"flags": model}, X=frame.astype(float), token="sixteen-letters-or-more") as server:
+        answers = serin.Client(server.url, token="").predict(nullable)
+        expected = model.predict_proba(nullable.astype("float64"))[:, 1]
+        assert np.abs(answers.probability - expected).max() < 1e-9, "numbers also without the admin token"
+
+
+def test_flags_follow_the_version_that_is_stable(tmp_path):
+    import lightgbm
+
+    frame, target = flagged(np.random.default_rng(3))
+    categories = frame.astype({"senior": "category"})
+    words = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(categories, target)
+    client = serin.Client("http://127.0.0.1:9")
+    # As it was known from a version that has been replaced.
+    client._flags = {"tenure": False, "senior": False}
+    with serin.Server({"flags": words}, X=categories) as server:
+        server.client._flags = client._flags
+        with pytest.raises(serin.ProblemError, match="expected a category"):
+            server.client.predict(categories)
+        assert len(server.client.predict(categories)) == 300
 
 
 def test_a_refused_import_is_an_error_and_writes_nothing(customers, tmp_path):
