@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -29,6 +30,17 @@ def find_binary() -> str:
             "name a binary with SERIN_BINARY"
         )
     return found
+
+
+def find_onnxruntime() -> str | None:
+    """The library that runs ONNX models: `SERIN_ONNXRUNTIME`, or the one of the Python package onnxruntime."""
+    given = os.environ.get("SERIN_ONNXRUNTIME")
+    if given:
+        return given
+    package = importlib.util.find_spec("onnxruntime")
+    folders = (package.submodule_search_locations if package else None) or []
+    found = (file for folder in folders for file in sorted(Path(folder, "capi").glob("libonnxruntime.*")))
+    return next(map(str, found), None)
 
 
 def _folders() -> Iterator[Path]:

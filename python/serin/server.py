@@ -18,6 +18,7 @@ from typing import Any
 from typing import Union
 
 from ._binary import find_binary
+from ._binary import find_onnxruntime
 from .client import Client
 from .client import put
 from .errors import ExportError
@@ -143,13 +144,22 @@ class Server:
         return self._running
 
     def _command(self, folder: Path, models: Path, stable: str | None) -> list[str]:
-        config = folder / "serin.toml"
-        config.write_text("".join(f"{toml_key(key)} = {toml(value)}\n" for key, value in self._settings.items()))
+        config, settings = folder / "serin.toml", self._settings
+        if "onnxruntime" not in settings and self._needs_onnxruntime(models):
+            library = find_onnxruntime()
+            settings = settings if library is None else {**settings, "onnxruntime": library}
+        config.write_text("".join(f"{toml_key(key)} = {toml(value)}\n" for key, value in settings.items()))
         command = [find_binary(), "serve", "--config", str(config), "--listen", f"127.0.0.1:{self._port}"]
         command += ["--models", str(models), "--store", self._store, "--port-file", str(folder / "port")]
         command += ["--log", self._log]
         command += ["--stable", stable] if stable is not None else []
         return command
+
+    def _needs_onnxruntime(self, models: Path) -> bool:
+        """Whether one of the models is ONNX, as those of CatBoost are."""
+        given = self._models.values() if isinstance(self._models, Mapping) else ()
+        is_catboost = any(one.__module__.split(".")[0] == "catboost" for it in given for one in type(it).__mro__)
+        return is_catboost or (models.is_dir() and any(file.suffix == ".onnx" for file in models.iterdir()))
 
     def _prepare(self, folder: Path) -> tuple[Path, str | None]:
         """The models folder, and the stable version in it."""

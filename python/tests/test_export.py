@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import serin
+from catboost import CatBoostClassifier
+from catboost import CatBoostRegressor
 from serin import ExportError
 from serin import export
 from sklearn.compose import ColumnTransformer
@@ -118,7 +120,10 @@ def test_what_cannot_be_exported_is_an_error_with_a_remedy(customers, fitted, tm
     cases = [
         (LogisticRegression(), frame, {}, "not fitted"),
         (RidgeClassifier().fit(frame, customers.churned), frame, {}, "CalibratedClassifierCV"),
-        (object(), frame, {}, "not a model of LightGBM"),
+        (object(), frame, {}, r"not a model of LightGBM(.|\n)*as ONNX(.|\n)*serin import model\.onnx"),
+        ("churn.onnx", frame, {}, r"serin import churn\.onnx --expect expected\.csv"),
+        (Path("churn.pkl"), frame, {}, r"python -m serin\.export churn\.pkl"),
+        (CatBoostClassifier(), frame, {}, "CatBoostClassifier is not fitted"),
         ({"model": fitted}, frame, {}, "take the model out"),
         (fitted, frame, {}, "no column `monthly fee`"),
         (fitted, customers, {"positive": "yes"}, "name the target"),
@@ -213,6 +218,50 @@ def test_flags_follow_the_version_that_is_stable(tmp_path):
         with pytest.raises(serin.ProblemError, match="expected a category"):
             server.client.predict(categories)
         assert len(server.client.predict(categories)) == 300
+
+
+def catboost(kind: type, **parameters: object) -> object:
+    return kind(iterations=10, verbose=False, allow_writing_files=False, thread_count=1, **parameters)
+
+
+def test_a_model_of_catboost_is_exported_as_onnx_and_served(customers, tmp_path):
+    frame = customers[["tenure", "monthly fee"]]
+    two = catboost(CatBoostClassifier).fit(frame, customers.churned)
+    three = catboost(CatBoostClassifier).fit(frame.to_numpy(), customers.contract)
+    regression = catboost(CatBoostRegressor).fit(frame, customers.tenure * 3 - 50)
+    done = export(two, customers, tmp_path / "out", target="churned", positive="yes")
+    assert done.model.name == "model.onnx"
+    assert any(part.startswith("--onnxruntime=") for part in done.command)
+    assert "a server needs it as well" in str(done)
+    imported = subprocess.run([os.environ["SERIN_BINARY"], *done.command[1:]], capture_output=True, text=True)
+    assert imported.returncode == 0, imported.stderr
+    with serin.Server({"churn": two, "contract": three, "fee": regression}, X=frame) as server:
+        answers = server.client.predict(frame)
+        assert np.abs(answers.probability - two.predict_proba(frame)[:, 1]).max() < 1e-5
+        assert [model.file for model in server.client.models()] == ["churn.bin", "contract.bin", "fee.bin"]
+    with serin.Server({"contract": three}, X=frame) as server:
+        answers = server.client.predict(frame.to_numpy())
+        assert list(answers[0].probabilities) == list(three.classes_)
+    with serin.Server({"fee": regression}, X=frame) as server:
+        assert np.allclose(server.client.predict(frame).score, regression.predict(frame), atol=1e-4)
+
+
+def test_a_model_of_catboost_that_onnx_cannot_hold_is_refused(customers, tmp_path, monkeypatch):
+    rows = customers[["tenure", "contract"]]
+    words = catboost(CatBoostClassifier, cat_features=["contract"]).fit(rows, customers.churned)
+    with pytest.raises(ExportError, match="numbers only as ONNX, and this one takes `contract`"):
+        export(words, rows, tmp_path / "x.bin")
+    flags = catboost(CatBoostClassifier).fit(rows[["tenure"]], customers.churned == "yes")
+    with pytest.raises(ExportError, match="train with 0 and 1 or with words as labels"):
+        export(flags, rows, tmp_path / "x.bin")
+    numbers = catboost(CatBoostClassifier).fit(rows[["tenure"]], customers.churned)
+    monkeypatch.setattr(sys.modules["serin.export.writing"], "find_onnxruntime", lambda: None)
+    with pytest.raises(ExportError, match="pip install onnxruntime"):
+        export(numbers, rows, tmp_path / "x.bin")
+    assert not list(tmp_path.iterdir())
+    done = export(numbers, rows, tmp_path / "out")
+    assert "pip install onnxruntime" in str(done)
+    assert not any("onnxruntime" in part for part in done.command)
 
 
 def test_a_refused_import_is_an_error_and_writes_nothing(customers, tmp_path):

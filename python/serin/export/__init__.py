@@ -6,7 +6,8 @@ or, from files,
 
     python -m serin.export churn.pkl customers.csv --target Churn --positive Yes -o models/churn_v1.bin
 
-It needs pandas, and skops for scikit-learn models. serin itself never reads pickles.
+It needs pandas, skops for scikit-learn models, and ONNX Runtime to import those of CatBoost. serin itself never reads
+pickles.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ def export(
 
     If `path` ends in `.bin`, it is the model file that `serin serve` and `serin deploy` take: the model is exported,
     imported and compared at once. Otherwise it is a folder, which gets the model in its library's own format (LightGBM
-    `model.txt`, XGBoost `model.ubj`, scikit-learn `model.skops`) and `expected.csv`, for `serin import`.
+    `model.txt`, XGBoost `model.ubj`, scikit-learn `model.skops`, CatBoost `model.onnx`) and `expected.csv`, for
+    `serin import`.
 
     `model` is a fitted classifier or regression: an estimator or pipeline of scikit-learn, of LightGBM or of XGBoost,
-    or a booster of either library. `X` has the inputs in the columns that the model was trained on; it may have others.
-    `target` and `positive` name the column that the model predicts and its value that the probability belongs to;
-    serin needs them to evaluate a model of two classes on other data (`serin inspect --data`). `y` are the labels, if
-    `X` does not have them; its name is the target.
+    a booster of either library, or an estimator of CatBoost that takes numbers only. `X` has the inputs in the columns
+    that the model was trained on; it may have others. `target` and `positive` name the column that the model predicts
+    and its value that the probability belongs to; serin needs them to evaluate a model of two classes on other data
+    (`serin inspect --data`). `y` are the labels, if `X` does not have them; its name is the target.
     """
     try:
         from .writing import write

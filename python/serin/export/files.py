@@ -26,7 +26,14 @@ def load_model(path: Path) -> Any:
     """The model in a file: a booster's own format, skops, or a pickle, which may be compressed by joblib."""
     if not path.is_file():
         raise ExportError(f"{path}: no such file")
+    if path.suffix == ".onnx":
+        # An error that says how it is imported.
+        return path
     head = path.read_bytes()[:64]
+    if head.startswith(b"CBM1"):
+        raise ExportError(
+            f"{path}: load it with CatBoostClassifier or CatBoostRegressor, and call serin.export(model, X, path)"
+        )
     if head.startswith(b"tree"):
         return load_lightgbm(path)
     if head.startswith(b"PK"):

@@ -41,6 +41,11 @@ class Original:
     # A number that the model takes for a missing value, which its file does not say.
     marker: float | None = None
 
+    @property
+    def is_onnx(self) -> bool:
+        """Whether the file is ONNX, which has no names of the inputs and needs ONNX Runtime."""
+        return self.file.endswith(".onnx")
+
 
 def is_a(thing: Any, library: str, name: str) -> bool:
     """Whether the class or one that it inherits from is the library's class of this name, without an import of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from .._binary import find_binary
+from .._binary import find_onnxruntime
 from ..errors import ExportError
 from .boosters import describe_lightgbm
 from .boosters import describe_xgboost
+from .catboost import describe_catboost
 from .estimators import describe_sklearn
 from .exported import ROWS
 from .exported import Exported
@@ -55,6 +58,13 @@ def with_labels(data: pd.DataFrame, y: Any, target: str | None) -> tuple[pd.Data
     return data.assign(**{str(name): labels}), str(name)
 
 
+# What an ONNX model needs besides serin.
+RUNTIME = (
+    "serin runs it as ONNX, which needs ONNX Runtime: pip install onnxruntime, or name its library with "
+    "SERIN_ONNXRUNTIME (docs/models.md#onnx)"
+)
+
+
 def write_original(
     original: Original, data: pd.DataFrame, path: Path, target: str | None, positive: Any, rows: int
 ) -> Exported:
@@ -63,6 +73,8 @@ def write_original(
         return write_folder(original, data, path, path / "model.bin", target, positive, rows)
     if not path.parent.is_dir():
         raise ExportError(f"{path}: the folder {path.parent} does not exist")
+    if original.is_onnx and find_onnxruntime() is None:
+        raise ExportError(f"a model of {original.library}: {RUNTIME}")
     with tempfile.TemporaryDirectory(prefix="serin-export-") as folder:
         exported = write_folder(original, data, Path(folder), path.absolute(), target, positive, rows)
         assert exported.command is not None
@@ -98,7 +110,7 @@ def write_folder(
     write_csv(pd.concat([written, answer_columns(original, answers, written.index)], axis=1), expected)
 
     command = ["serin", "import", str(model_file), "--expect", str(expected)]
-    if original.names != columns:
+    if original.names != columns or original.is_onnx:
         # The file has no names, or LightGBM wrote `_` for the blanks in them.
         header = folder / "columns.csv"
         write_csv(written.head(0), header)
@@ -107,18 +119,26 @@ def write_folder(
         command += ["--target", target, "--positive", positive]
     if original.marker is not None:
         command.append(f"--missing={spelled(original.marker)}")
+    if original.is_onnx:
+        library = find_onnxruntime()
+        command += [] if library is None else [f"--onnxruntime={library}"]
+        notes.append(RUNTIME if library is None else f"a server needs it as well: serin serve --onnxruntime {library}")
     command += ["--out", str(out)]
     return Exported(model_file, expected, len(frame), command, notes)
 
 
 def describe(model: Any) -> Original:
     """The model as an export sees it; an error says why serin does not serve it."""
+    if isinstance(model, (str, os.PathLike)):
+        raise ExportError(_of_a_file(Path(model)))
     # A search over parameters answers with the best estimator that it found.
     model = getattr(model, "best_estimator_", model)
     if is_a(model, "lightgbm", "Booster") or is_a(model, "lightgbm", "LGBMModel"):
         return describe_lightgbm(model)
     if is_a(model, "xgboost", "Booster") or is_a(model, "xgboost", "XGBModel"):
         return describe_xgboost(model)
+    if is_a(model, "catboost", "CatBoost"):
+        return describe_catboost(model)
     if is_a(model, "sklearn", "BaseEstimator"):
         return describe_sklearn(model)
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
@@ -127,4 +147,21 @@ def describe(model: Any) -> Original:
         raise ExportError(
             f"a {type(model).__name__} with {parts}: take the model out and call serin.export(model, X, path)"
         )
-    raise ExportError(f"{kind}: not a model of LightGBM, XGBoost or scikit-learn")
+    raise ExportError(
+        f"{kind}: not a model of LightGBM, XGBoost, CatBoost or scikit-learn. Write it as ONNX with its own "
+        "library, and import that file: serin import model.onnx --expect expected.csv --out MODEL.bin "
+        "(docs/models.md#onnx)"
+    )
+
+
+def _of_a_file(path: Path) -> str:
+    """What to do with the file of a model, where a fitted one is expected."""
+    if path.suffix == ".onnx":
+        return (
+            f"{path}: serin imports an ONNX file as it is: serin import {path} --expect expected.csv --out "
+            "MODEL.bin, where expected.csv has rows of inputs and the answers of the original in a "
+            "column `expected` (docs/models.md#onnx)"
+        )
+    return (
+        f"{path}: a path, not a model; load it and give the fitted model, or run python -m serin.export {path} DATA.csv"
+    )
