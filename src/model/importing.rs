@@ -26,6 +26,7 @@ use super::Model;
 use super::artifact::card::Target;
 use super::artifact::codec::ImportedPayload;
 use super::artifact::codec::Probe;
+use super::artifact::imported;
 use super::artifact::imported::DEFAULT_THRESHOLD;
 use super::artifact::imported::plain_probe;
 use super::artifact::imported::probe;
@@ -97,13 +98,21 @@ pub fn import(
     if options.target.is_some() && model.output().threshold().is_none() {
         return Err(ImportingError::Positive { answers: model.output().to_string() });
     }
-    let (parity, probes) = match expected {
-        None => (None, vec![plain_probe(&model)?]),
+    if options.threshold.is_some() && model.output().threshold().is_none() {
+        return Err(ImportingError::Threshold { answers: model.output().to_string() });
+    }
+    let (parity, rows) = match expected {
+        None => (None, None),
         Some(path) => {
             let rows = rows::read(path, model.schema(), &answers)?;
             let compared = Compared::new(&model, &rows, options.tolerance, format)?;
-            (Some(compared.parity), probes(&model, &rows)?)
+            (Some(compared.parity), Some(rows))
         }
+    };
+    let model = model.with_missing(imported::probe_markers());
+    let probes = match &rows {
+        None => vec![plain_probe(&model)?],
+        Some(rows) => probes(&model, rows)?,
     };
     let ImportOptions { source, target, missing, .. } = options;
     let classes = model.output().classes().to_vec();

@@ -21,6 +21,7 @@ use crate::model::kinds::imported::ImportedModel;
 use crate::model::kinds::imported::Library;
 use crate::model::kinds::limits::MAX_BYTES;
 use crate::model::schema::FeatureKind;
+use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Features;
 use crate::model::schema::features::Value;
@@ -62,7 +63,8 @@ impl Artifact {
         }
         let parsed = format.read(&file).map_err(ImportError::from)?;
         let objective = parsed.objective.clone();
-        let model = ImportedModel::new(parsed, &names, threshold, &classes)?.with_missing(missing);
+        let model = ImportedModel::new(parsed, &names, threshold, &classes)?;
+        let model = model.with_missing(probe_markers());
         if probes.is_empty() {
             return Err(ArtifactError::NoProbes);
         }
@@ -72,6 +74,7 @@ impl Artifact {
             Some(Library::Open(_)) => replay(&model, &probes, PROBE_TOLERANCE_ONNX)?,
             None => replay(&model, &probes, PROBE_TOLERANCE_IMPORTED)?,
         }
+        let model = model.with_missing(missing);
         let source = Some(source);
         let library = library(&model);
         let import = Import { format, source, objective, target, parity, library };
@@ -111,6 +114,11 @@ fn library(model: &ImportedModel) -> Option<&'static str> {
         Some(Library::Open(library)) => Some(library),
         Some(Library::Absent) | None => None,
     }
+}
+
+/// The markers of missing values in probes: blanks only, so that a probe means the same whatever markers mean.
+pub(crate) fn probe_markers() -> Missing {
+    Missing::only(&[])
 }
 
 /// Probes for rows without an original's answer: zeros, and each list's first word.

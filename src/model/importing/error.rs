@@ -104,6 +104,14 @@ pub enum ImportingError {
         /// What the model answers.
         answers: String,
     },
+    /// A threshold for a model without one.
+    #[error(
+        "threshold: the model answers {answers}; leave out --threshold, which is for two classes"
+    )]
+    Threshold {
+        /// What the model answers.
+        answers: String,
+    },
     /// A row is not one of the model.
     #[error("row {row}: {cause}")]
     Row {

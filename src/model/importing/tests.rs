@@ -304,6 +304,80 @@ fn the_tolerance_of_a_score_is_a_share_of_it() {
 }
 
 #[test]
+fn a_threshold_for_a_score_or_many_classes_is_refused() {
+    for name in ["lgb_regression.case.json", "lgb_multiclass.case.json"] {
+        let Import { file, mut options, .. } = Import::of(&json(name));
+        options.threshold = Some(0.4);
+        let message = super::import(file, None, None, options).unwrap_err().to_string();
+        assert!(message.starts_with("threshold: the model answers "), "{message}");
+        assert!(message.ends_with("leave out --threshold, which is for two classes"), "{message}");
+    }
+}
+
+/// The CSV file with the original's answers has no markers left, so that only a request shows what they do.
+#[test]
+fn a_marker_in_a_request_is_a_missing_value_as_in_a_file() {
+    let mut import = Import::of(&json("xgb_categories.case.json"));
+    import.options.missing = Missing::default().and(&["-999".to_owned(), "unknown".to_owned()]);
+    let artifact = super::import(import.file, None, None, import.options).unwrap();
+    let artifact = Artifact::from_bytes(artifact.to_bytes()).unwrap();
+    let model = artifact.model();
+    let features = model.schema().features();
+    let is_numeric = |at: usize| features[at].kind.is_numeric();
+    let answer = |at: usize, value: &Json| {
+        let plain = |at: usize| match &features[at].kind {
+            crate::model::schema::FeatureKind::Categorical { levels } => Json::from(&*levels[0]),
+            _ => Json::from(20),
+        };
+        let mut values: Vec<Json> = (0..features.len()).map(plain).collect();
+        values[at] = value.clone();
+        let text = Json::from(values).to_string();
+        let row = model.schema().row(serde_json::from_str(&text).unwrap()).unwrap();
+        model.predict(&row).unwrap().score()
+    };
+    let mut differ = [false; 2];
+    for at in 0..features.len() {
+        let missing = answer(at, &Json::Null);
+        let (markers, other) = match is_numeric(at) {
+            true => (["-999", "-999.0", "\"-999\"", "\"NA\"", "\"unknown\""], Json::from(-998)),
+            false => {
+                (["-999", "\"-999\"", "\"NA\"", "\" NA \"", "\"unknown\""], Json::from("Else"))
+            }
+        };
+        for marker in markers {
+            let marker: Json = serde_json::from_str(marker).unwrap();
+            assert_eq!(answer(at, &marker), missing, "{} {marker}", features[at].name);
+        }
+        differ[usize::from(is_numeric(at))] |= answer(at, &other) != missing;
+    }
+    assert!(differ[1], "a number that is not a marker is not missing");
+}
+
+#[test]
+fn a_marker_that_the_file_lists_is_a_word_and_an_unlisted_one_is_missing() {
+    let file = r#"{"format": "serin.model/v1", "model": "linear_regression", "intercept": 1, "features": [
+        {"name": "c", "kind": "category", "levels": ["None", "a"], "coefficients": [2, 4], "missing": "a"},
+        {"name": "x", "kind": "number", "coefficient": 1, "missing": 8}],
+        "probes": [{"features": {"c": "None", "x": 0}, "expected": 3}, {"features": ["NA", 0], "expected": 5}]}"#;
+    let mut options = Import::of(&json(CASES[0])).options;
+    // The probe that serin adds, of zeros, stays one of zeros.
+    options.missing = Missing::default().and(&["0".to_owned()]);
+    let artifact = import(file.as_bytes().to_vec(), None, None, options).unwrap();
+    let model = artifact.model();
+    for (features, expected) in [
+        (r#"["None", 1]"#, 4.0),
+        (r#"["NA", 1]"#, 6.0),
+        (r#"["other", 1]"#, 2.0),
+        (r#"["other", 0]"#, 9.0),
+        (r#"["other", "0.0"]"#, 9.0),
+        (r#"["0", null]"#, 13.0),
+    ] {
+        let row = model.schema().row(serde_json::from_str(features).unwrap()).unwrap();
+        assert_eq!(model.predict(&row).unwrap().score(), expected, "{features}");
+    }
+}
+
+#[test]
 fn other_files_are_refused_with_what_they_are() {
     let refusal = |file: &[u8]| Artifact::from_bytes(file).unwrap_err().to_string();
     for pickled in [&b"\x80\x04\x95\x1c\x00\x00"[..], b"BZh91AY&SY"] {

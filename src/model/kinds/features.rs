@@ -7,6 +7,8 @@ use crate::model::kinds::refusal::Reading;
 use crate::model::kinds::refusal::Refusal;
 use crate::model::kinds::refusal::excerpt;
 use crate::model::schema;
+use crate::model::schema::Missing;
+use crate::model::schema::features::Value;
 
 /// The number of a missing value.
 pub const MISSING: f64 = f64::NAN;
@@ -59,31 +61,68 @@ impl FeatureSpec {
     pub fn number(name: impl Into<String>) -> Self {
         Self { name: name.into(), kind: FeatureKind::Number }
     }
+}
 
-    /// What a word becomes. A word for a number is `None`.
-    pub fn word(&self, word: &str) -> Option<f64> {
-        let found = match &self.kind {
-            FeatureKind::Number | FeatureKind::Codes => return None,
-            FeatureKind::Unused => None,
-            FeatureKind::Words(levels) => levels.iter().position(|level| level == word),
-            FeatureKind::Numbers(levels) => {
-                let number: f64 = word.parse().ok()?;
-                levels.iter().position(|level| *level == number)
+/// From a value of the row to the number of an input.
+#[derive(Clone, Debug)]
+pub(crate) enum Values {
+    /// A number as it is.
+    Number,
+    /// A word, to its position in the list of the file; sorted by word.
+    Words(Vec<(String, f64)>),
+    /// A number, to its position in the list of the file; sorted by number.
+    Numbers(Vec<(f64, f64)>),
+}
+
+impl Values {
+    /// The look-up of an input.
+    pub(crate) fn of(kind: &FeatureKind) -> Self {
+        match kind {
+            FeatureKind::Number | FeatureKind::Codes | FeatureKind::Unused => Self::Number,
+            FeatureKind::Words(words) => {
+                let numbered = words.iter().cloned().zip(0_u32..);
+                let mut numbered: Vec<(String, f64)> =
+                    numbered.map(|(word, number)| (word, f64::from(number))).collect();
+                numbered.sort_by(|a, b| a.0.cmp(&b.0));
+                Self::Words(numbered)
             }
-        };
-        Some(found.map_or(UNKNOWN, |position| position as f64))
+            FeatureKind::Numbers(levels) => {
+                let numbered = levels.iter().copied().zip(0_u32..);
+                let mut numbered: Vec<(f64, f64)> =
+                    numbered.map(|(level, number)| (level + 0.0, f64::from(number))).collect();
+                numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
+                Self::Numbers(numbered)
+            }
+        }
     }
 
-    /// What a number becomes. A number for a category of words is `None`.
-    pub fn value(&self, number: f64) -> Option<f64> {
-        match &self.kind {
-            FeatureKind::Number | FeatureKind::Codes | FeatureKind::Unused => Some(number),
-            FeatureKind::Words(_) => None,
-            FeatureKind::Numbers(_) if number.is_nan() => Some(MISSING),
-            FeatureKind::Numbers(levels) => {
-                let found = levels.iter().position(|level| *level == number);
-                Some(found.map_or(UNKNOWN, |position| position as f64))
+    /// The number of a value; `None` for a value of another kind. A number that is a marker is missing, and so is a
+    /// word that is one, unless the file lists it.
+    pub(crate) fn number(&self, value: &Value<'_>, missing: &Missing) -> Option<f64> {
+        match (self, value) {
+            (_, Value::Missing) => Some(MISSING),
+            (Self::Number | Self::Numbers(_), Value::Number(number))
+                if missing.numbers().contains(number) =>
+            {
+                Some(MISSING)
             }
+            (Self::Number, Value::Number(number)) => Some(*number),
+            (Self::Words(words), Value::Text(text)) => {
+                let found = words.binary_search_by(|(word, _)| word.as_str().cmp(text));
+                match found.ok().and_then(|at| words.get(at)) {
+                    Some(word) => Some(word.1),
+                    None if missing.is(text) => Some(MISSING),
+                    None => Some(UNKNOWN),
+                }
+            }
+            (Self::Numbers(levels), Value::Number(number)) => {
+                // -0.0 is 0.0, as it is to the libraries.
+                let number = *number + 0.0;
+                let found = levels.binary_search_by(|(level, _)| level.total_cmp(&number));
+                Some(found.ok().and_then(|at| levels.get(at)).map_or(UNKNOWN, |level| level.1))
+            }
+            (Self::Number | Self::Numbers(_), Value::Text(_))
+            | (Self::Words(_), Value::Number(_)) => None,
         }
     }
 }

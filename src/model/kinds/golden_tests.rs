@@ -9,13 +9,16 @@ use serde_json::Value;
 
 use crate::model::explanation::Unit;
 use crate::model::kinds::ensemble::Link;
+use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
-use crate::model::kinds::features::MISSING;
+use crate::model::kinds::features::UNKNOWN;
+use crate::model::kinds::features::Values;
 use crate::model::kinds::imported::Format;
 use crate::model::kinds::parsed::Answer;
 use crate::model::kinds::parsed::Parsed;
 use crate::model::kinds::parsed::Scorer;
 use crate::model::kinds::refusal::Reading;
+use crate::model::schema::Missing;
 
 #[derive(Deserialize)]
 struct Rows {
@@ -57,17 +60,25 @@ pub(crate) fn read(bytes: &[u8]) -> Reading<Parsed> {
     Format::detect(bytes).unwrap().read(bytes)
 }
 
+/// The number of a value of this kind.
+pub(crate) fn number_of(kind: &FeatureKind, value: &Value) -> f64 {
+    use crate::model::schema::features::Value as Cell;
+    let cell = match (kind, value) {
+        (_, Value::Null) => Cell::Missing,
+        (FeatureKind::Unused, Value::String(_)) => return UNKNOWN,
+        (FeatureKind::Numbers(_), Value::String(text)) => Cell::Number(text.parse().unwrap()),
+        (_, Value::String(word)) => Cell::Text(word.into()),
+        (_, number) => Cell::Number(number.as_f64().unwrap()),
+    };
+    Values::of(kind).number(&cell, &Missing::only(&[])).unwrap()
+}
+
 /// The numbers of a row, by the names of its columns.
 fn encode(parsed: &Parsed, case: &Case, rows: &Rows, row: &[Value]) -> Vec<f64> {
     let number = |(index, feature): (usize, &FeatureSpec)| {
         let name = if case.bare { &case.columns[index] } else { &feature.name };
         let column = rows.columns.iter().position(|column| column == name).unwrap();
-        match &row[column] {
-            Value::Null => MISSING,
-            Value::String(word) => feature.word(word).unwrap(),
-            Value::Number(number) => feature.value(number.as_f64().unwrap()).unwrap(),
-            other => panic!("{other}"),
-        }
+        number_of(&feature.kind, &row[column])
     };
     parsed.features.iter().enumerate().map(number).collect()
 }

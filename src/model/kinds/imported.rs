@@ -1,7 +1,8 @@
 //! Model of a file that another library wrote.
 //!
 //! A row becomes the numbers of the file's inputs: a number as it is, a word by its position in the file's list, a
-//! missing value and an unknown word as the file's library treats them.
+//! missing value and an unknown word as the file's library treats them. The markers of missing values are applied here
+//! and not in the row, which stable and canary share.
 
 use std::fmt;
 
@@ -10,9 +11,8 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::columns::Columns;
-use super::features::FeatureKind as InputKind;
 use super::features::MISSING;
-use super::features::UNKNOWN;
+use super::features::Values;
 use super::lightgbm;
 use super::linear::coefficients;
 use super::onnx;
@@ -37,7 +37,6 @@ use crate::model::schema::Feature;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::model::schema::error::SchemaError;
-use crate::model::schema::features::Value;
 use crate::model::schema::row::Row;
 use crate::model::stop::Stop;
 use crate::text::lists::is_one_line;
@@ -136,17 +135,6 @@ struct Input {
     values: Values,
 }
 
-/// From a value of the row to the number of an input.
-#[derive(Clone, Debug)]
-enum Values {
-    /// A number as it is.
-    Number,
-    /// A word, to its position in the list of the file; sorted by word.
-    Words(Vec<(String, f64)>),
-    /// A number, to its position in the list of the file; sorted by number.
-    Numbers(Vec<(f64, f64)>),
-}
-
 /// The most classes: the samples of each take 8 kB in each worker, and its comparison 100 kB.
 pub const MAX_CLASSES: usize = 100;
 
@@ -227,9 +215,13 @@ impl ImportedModel {
             let problem = format!("{} values for {} features", values.len(), features.len());
             return Err(PredictError::ForeignRow { problem });
         }
+        let missing = self.schema.missing();
         let number = |input: &Input| match input.place.and_then(|place| values.get(place)) {
             None => Ok(MISSING),
-            Some(value) => input.values.number(value).ok_or_else(|| self.foreign_kind(input)),
+            Some(value) => {
+                let number = input.values.number(value, missing);
+                number.ok_or_else(|| self.foreign_kind(input))
+            }
         };
         self.inputs.iter().map(number).collect()
     }
@@ -254,48 +246,6 @@ pub enum Library {
 #[cold]
 fn failed(cause: &EngineError) -> PredictError {
     PredictError::Failed { problem: cause.to_string() }
-}
-
-impl Values {
-    fn of(kind: &InputKind) -> Self {
-        match kind {
-            InputKind::Number | InputKind::Codes | InputKind::Unused => Self::Number,
-            InputKind::Words(words) => {
-                let numbered = words.iter().cloned().zip(0_u32..);
-                let mut numbered: Vec<(String, f64)> =
-                    numbered.map(|(word, number)| (word, f64::from(number))).collect();
-                numbered.sort_by(|a, b| a.0.cmp(&b.0));
-                Self::Words(numbered)
-            }
-            InputKind::Numbers(levels) => {
-                let numbered = levels.iter().copied().zip(0_u32..);
-                let mut numbered: Vec<(f64, f64)> =
-                    numbered.map(|(level, number)| (level + 0.0, f64::from(number))).collect();
-                numbered.sort_by(|a, b| a.0.total_cmp(&b.0));
-                Self::Numbers(numbered)
-            }
-        }
-    }
-
-    /// The number of a value; `None` for a value of another kind.
-    fn number(&self, value: &Value<'_>) -> Option<f64> {
-        match (self, value) {
-            (_, Value::Missing) => Some(MISSING),
-            (Self::Number, Value::Number(number)) => Some(*number),
-            (Self::Words(words), Value::Text(text)) => {
-                let found = words.binary_search_by(|(word, _)| word.as_str().cmp(text));
-                Some(found.ok().and_then(|at| words.get(at)).map_or(UNKNOWN, |word| word.1))
-            }
-            (Self::Numbers(levels), Value::Number(number)) => {
-                // -0.0 is 0.0, as it is to the libraries.
-                let number = *number + 0.0;
-                let found = levels.binary_search_by(|(level, _)| level.total_cmp(&number));
-                Some(found.ok().and_then(|at| levels.get(at)).map_or(UNKNOWN, |level| level.1))
-            }
-            (Self::Number | Self::Numbers(_), Value::Text(_))
-            | (Self::Words(_), Value::Number(_)) => None,
-        }
-    }
 }
 
 /// The names of the classes: those of the file, else the given ones, else numbers from 0.

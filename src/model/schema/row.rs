@@ -4,8 +4,8 @@
 //! and the model imputes it (numbers with the training mean, categories with no level). A missing, misspelled or
 //! repeated name is an error of the client.
 //!
-//! A number stays in the row even if it is a marker, because another version of the model may read it as a number:
-//! each model applies its own markers to numbers.
+//! A number stays in the row even if it is a marker, because another version of the model may read it as a number, and
+//! so does a word among categories: each model applies its own markers.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,7 @@
 //! Files of LightGBM: what is read, and what is refused with its place.
 
 use super::*;
+use crate::model::kinds::features::FeatureKind;
 
 const SMALL: &str = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=1\n\
     objective=binary sigmoid:1\nfeature_names=a b\nfeature_infos=[0:1] -1:0:1\n\nTree=0\n\
@@ -11,7 +12,7 @@ const SMALL: &str = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nma
 #[test]
 fn a_small_model_answers_by_its_splits() {
     let parsed = read(SMALL).unwrap();
-    assert_eq!(parsed.features[1].word("yes"), Some(1.0));
+    assert_eq!(parsed.features[1].kind, FeatureKind::Words(vec!["no".into(), "yes".into()]));
     let cases = [([0.5, 1.0], 2.0), ([0.5, 0.0], 3.0), ([0.6, 1.0], 1.0), ([f64::NAN, 1.0], 2.0)];
     for (row, expected) in cases {
         let mut score = [0.0];

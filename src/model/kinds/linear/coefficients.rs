@@ -21,7 +21,7 @@ use crate::model::kinds::columns::Step;
 use crate::model::kinds::ensemble::Link;
 use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
-use crate::model::kinds::features::MISSING;
+use crate::model::kinds::features::Values;
 use crate::model::kinds::features::levels;
 use crate::model::kinds::limits::MAX_COEFFICIENT_BYTES;
 use crate::model::kinds::limits::MAX_FEATURES;
@@ -34,7 +34,6 @@ use crate::model::kinds::refusal::excerpt;
 use crate::model::schema::Feature;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Features;
-use crate::model::schema::features::Value;
 use crate::text::fields;
 
 /// The `format` of the files that this release reads.
@@ -42,6 +41,12 @@ const FORMAT: &str = "serin.model/v1";
 
 /// What the `format` of every version begins with.
 const FAMILY: &str = "serin.model/";
+
+/// The most probes, each of which every load computes.
+const MAX_PROBES: usize = 10_000;
+
+/// What some editors and tools of Windows write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The largest difference from a probe's answer, so that answers may be written with six decimals.
 const PROBE_TOLERANCE: f64 = 1e-6;
@@ -115,13 +120,17 @@ pub fn read(bytes: &[u8]) -> Reading<Parsed> {
         let problem = format!("`{}` is not known; this release reads `{FORMAT}`", excerpt(&other));
         return Err(Refusal::new("format", problem));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut json = serde_json::Deserializer::from_slice(unmarked(bytes));
     let document: Document<'_> = fields::read(&mut json).map_err(|error| {
         let place = if error.path.is_empty() { "JSON".to_owned() } else { error.path };
         Refusal::new(place, error.message)
     })?;
     json.end().map_err(|cause| Refusal::new("JSON", cause.to_string()))?;
     let Document { model, intercept, threshold, features, probes, .. } = document;
+    if probes.len() > MAX_PROBES {
+        let problem = format!("{} of them; keep at most {MAX_PROBES}", probes.len());
+        return Err(Refusal::new("probes", problem));
+    }
     let parsed = assemble(model, intercept, threshold, features)?;
     check(&parsed, probes)?;
     Ok(parsed)
@@ -256,7 +265,7 @@ impl Program {
                 let missing = match &missing {
                     None => 0.0,
                     Some(level) => {
-                        let found = list.iter().position(|one| one == level);
+                        let found = position(&spec.kind, level);
                         let problem = || format!("{} is not one of the levels", short(level));
                         let found = found.and_then(|at| coefficients.get(at)).copied();
                         found.ok_or_else(|| field("missing", problem()))?
@@ -282,11 +291,40 @@ impl Program {
 /// The levels, each once.
 fn levels_of(list: &[Json], place: &str) -> Reading<FeatureKind> {
     let kind = levels(list, place)?;
-    let mut texts: Vec<String> = list.iter().map(short).collect();
-    texts.sort();
-    match texts.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Refusal::new(place, format!("{} occurs twice", pair[0]))),
+    let repeated = match &kind {
+        FeatureKind::Words(words) => {
+            let mut sorted: Vec<&String> = words.iter().collect();
+            sorted.sort_unstable();
+            let pair = sorted.windows(2).find(|pair| pair[0] == pair[1]);
+            pair.map(|pair| short(&Json::from(pair[0].as_str())))
+        }
+        FeatureKind::Numbers(numbers) => {
+            // -0.0 is 0.0, as in a request.
+            let mut sorted: Vec<f64> = numbers.iter().map(|number| number + 0.0).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_string())
+        }
+        FeatureKind::Number | FeatureKind::Codes | FeatureKind::Unused => None,
+    };
+    match repeated {
+        Some(level) => Err(Refusal::new(place, format!("{level} occurs twice"))),
         None => Ok(kind),
+    }
+}
+
+/// The place of a level in its list, however JSON writes it.
+fn position(kind: &FeatureKind, level: &Json) -> Option<usize> {
+    match (kind, level) {
+        (FeatureKind::Words(words), Json::String(word)) => words.iter().position(|one| one == word),
+        (FeatureKind::Words(words), Json::Bool(flag)) => {
+            let word = flag.to_string();
+            words.iter().position(|one| *one == word)
+        }
+        (FeatureKind::Numbers(numbers), Json::Number(number)) => {
+            let number = number.as_f64()?;
+            numbers.iter().position(|one| *one == number)
+        }
+        _ => None,
     }
 }
 
@@ -307,17 +345,14 @@ fn check(parsed: &Parsed, probes: Vec<Probe<'_>>) -> Reading<()> {
             let text = cause.to_string();
             Refusal::new("features", text.trim_start_matches("features: "))
         })?;
+    let look_ups: Vec<Values> = parsed.features.iter().map(|spec| Values::of(&spec.kind)).collect();
     let mut scratch = Vec::new();
     for (index, Probe { features, expected }) in probes.into_iter().enumerate() {
         let refusal = |problem: String| Refusal::new(format!("probes[{index}]"), problem);
         let row = schema.row(features).map_err(|cause| refusal(cause.to_string()))?;
-        let number = |(spec, value): (&FeatureSpec, &Value<'_>)| match value {
-            Value::Number(number) => spec.value(*number),
-            Value::Text(word) => spec.word(word),
-            Value::Missing => Some(MISSING),
-        };
+        let values = look_ups.iter().zip(row.values());
         let numbers: Option<Vec<f64>> =
-            parsed.features.iter().zip(row.values()).map(number).collect();
+            values.map(|(look_up, value)| look_up.number(value, schema.missing())).collect();
         let numbers = numbers.ok_or_else(|| refusal("a value is of another kind".to_owned()))?;
         let mut answer = [f64::NAN];
         parsed
@@ -338,11 +373,16 @@ fn check(parsed: &Parsed, probes: Vec<Probe<'_>>) -> Reading<()> {
     Ok(())
 }
 
+/// The bytes without a byte order mark.
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
 /// The field `format` of a JSON object. Stops at the first key of another library.
 fn format(bytes: &[u8]) -> Option<String> {
     let mut found = None;
     // What comes behind `format` is left unread, which is an error here.
-    let _ = serde_json::Deserializer::from_slice(bytes).deserialize_map(Head(&mut found));
+    let _ = serde_json::Deserializer::from_slice(unmarked(bytes)).deserialize_map(Head(&mut found));
     found
 }
 

@@ -1,6 +1,12 @@
 //! Files of coefficients: what is read, and what is refused with its field.
 
+use std::fmt::Write as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
 use super::*;
+use crate::model::kinds::features::MISSING;
 
 const SMALL: &str = r#"{"model":"logistic_regression","intercept":0.5,"threshold":0.3,"features":[
     {"name":"x","kind":"number","coefficient":2,"mean":10,"scale":4,"missing":12},
@@ -73,6 +79,9 @@ fn a_wrong_field_is_refused_by_its_path() {
         ("[\"a\",\"b\"]", "[\"b\",\"b\"]", "features[1].levels: \\\"b\\\" occurs twice"),
         ("[\"a\",\"b\"]", "[\"b\",[]]", "features[1].levels: category [] is neither"),
         ("[3,1]", "[1,1]", "features[2].levels: 1 occurs twice"),
+        ("[3,1]", "[1,1.0]", "features[2].levels: 1 occurs twice"),
+        ("[3,1]", "[0,-0.0]", "features[2].levels: 0 occurs twice"),
+        ("[\"a\",\"b\"]", "[true,\"true\"]", "features[1].levels: \\\"true\\\" occurs twice"),
         ("\"missing\":\"b\"", "\"missing\":\"z\"", "features[1].missing: \\\"z\\\" is not one of"),
         ("\"kind\":\"number\"", "\"kind\":\"numeric\"", "features[0].kind: unknown variant"),
         ("0.985936", "0.98592", "probes[0]: the model answers 0.98593"),
@@ -89,4 +98,50 @@ fn a_wrong_field_is_refused_by_its_path() {
     assert!(read(behind.as_bytes()).unwrap_err().to_string().contains("JSON: trailing"));
     let large = format!("{SMALL}{}", " ".repeat(MAX_COEFFICIENT_BYTES));
     assert!(read(large.as_bytes()).unwrap_err().to_string().contains("at most 8388608 are read"));
+}
+
+#[test]
+fn levels_are_compared_as_values_and_not_as_the_text_that_a_message_shows() {
+    let long = "x".repeat(59);
+    let words = format!("[\"{long}1\",\"{long}2\"]");
+    let file =
+        SMALL.replace("[\"a\",\"b\"]", &words).replace("\"missing\":\"b\"", "\"missing\":null");
+    read(file.replace("\"c\":\"a\"", &format!("\"c\":\"{long}1\"")).as_bytes()).unwrap();
+    let number = SMALL.replace("[0.25,0.75]", "[0.25,0.75],\"missing\":3.0");
+    let parsed = read(number.as_bytes()).unwrap();
+    let mut score = [0.0];
+    parsed.scores(&[10.0, -1.0, MISSING, 0.0], &mut Vec::new(), &mut score).unwrap();
+    assert_eq!(score, [0.75]);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let marked = format!("\u{feff}{SMALL}");
+    assert!(is_coefficients(marked.as_bytes()));
+    read(marked.as_bytes()).unwrap();
+}
+
+/// A comparison of each probe with each level would be three billion.
+#[test]
+fn many_levels_with_many_probes_are_read_at_once_and_more_are_refused() {
+    let file = |probes: usize| {
+        let mut text =
+            String::from("{\"format\":\"serin.model/v1\",\"model\":\"linear_regression\",");
+        text.push_str(
+            "\"intercept\":0,\"features\":[{\"name\":\"c\",\"kind\":\"category\",\"levels\":[\"a\"",
+        );
+        (0..300_000).for_each(|level| write!(text, ",\"{level}\"").unwrap());
+        text.push_str("],\"coefficients\":[0");
+        (0..300_000).for_each(|_| text.push_str(",1"));
+        text.push_str("]}],\"probes\":[{\"features\":[\"a\"],\"expected\":0}");
+        (1..probes).for_each(|_| text.push_str(",{\"features\":[\"299999\"],\"expected\":1}"));
+        text.push_str("]}");
+        text
+    };
+    let (done, end) = mpsc::channel();
+    let most = file(MAX_PROBES);
+    thread::spawn(move || done.send(read(most.as_bytes()).is_ok()));
+    assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+    let refusal = read(file(MAX_PROBES + 1).as_bytes()).unwrap_err().to_string();
+    assert_eq!(refusal, "probes: 10001 of them; keep at most 10000");
 }

@@ -84,7 +84,7 @@ fn numbers(case: &Case, features: &[FeatureSpec]) -> Vec<f64> {
     let places: Vec<usize> = (0..features.len()).map(|at| place(at, &features[at])).collect();
     let number = |row: &[Value], at: usize| match &row[places[at]] {
         Value::Null => MISSING,
-        Value::String(word) => features[at].word(word).unwrap(),
+        word @ Value::String(_) => golden_tests::number_of(&features[at].kind, word),
         number => number.as_f64().unwrap(),
     };
     set.rows.iter().flat_map(|row| (0..features.len()).map(|at| number(row, at))).collect()

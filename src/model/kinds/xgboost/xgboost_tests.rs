@@ -1,6 +1,7 @@
 //! Files of XGBoost: what is read, and what is refused with its place.
 
 use super::*;
+use crate::model::kinds::features::FeatureKind;
 
 const SMALL: &str = r#"{"learner":{"attributes":{},"feature_names":["a","b"],"feature_types":["float","c"],
 "gradient_booster":{"name":"gbtree","model":{"cats":{"enc":[{"offsets":[],"values":[]},
@@ -21,7 +22,7 @@ fn scores(document: &str, row: [f64; 2]) -> f64 {
 #[test]
 fn a_small_model_answers_by_its_splits() {
     let parsed = read(SMALL.as_bytes()).unwrap();
-    assert_eq!(parsed.features[1].word("yes"), Some(1.0));
+    assert_eq!(parsed.features[1].kind, FeatureKind::Words(vec!["no".into(), "yes".into()]));
     let cases = [
         ([0.4, 0.0], 1.0),
         // The input is rounded to f32, where it is the condition itself.
