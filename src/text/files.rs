@@ -21,6 +21,12 @@ pub enum WriteError {
     /// The path is a folder.
     #[error("cannot be written: it is a folder; name a file in it")]
     Folder,
+    /// The folder of the path does not exist.
+    #[error("cannot be written: there is no folder {}; create it first", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A step failed.
     #[error(
         "cannot be written: failed to {step} ({cause}); check the folder, its permissions and the free space"
@@ -50,6 +56,10 @@ pub fn check_whole(path: &Path) -> Result<(), WriteError> {
     }
     if is_stream(path) {
         return Ok(());
+    }
+    let folder = folder_of(path);
+    if matches!(fs::metadata(folder), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Err(WriteError::NoFolder { folder: folder.to_owned() });
     }
     let temporary = temporary_path(path);
     File::create_new(&temporary).map_err(failed("create a temporary file"))?;
@@ -187,6 +197,10 @@ mod tests {
         for path in [&link, &file.join("below"), &folder.path().join("absent/file")] {
             assert!(check_whole(path).is_err() && write_whole(path, b"x").is_err(), "{path:?}");
         }
+        let absent = folder.path().join("absent");
+        let message = check_whole(&absent.join("file")).unwrap_err().to_string();
+        let expected = format!("there is no folder {}; create it first", absent.display());
+        assert!(message.ends_with(&expected), "{message}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
