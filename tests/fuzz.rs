@@ -1,4 +1,4 @@
-//! Damaged model files: every reader refuses them or answers, without a panic, within 32 MB and a stack of 1 MB.
+//! Damaged model files: every reader refuses them or answers, without a panic, within 32 MB and a stack of 256 kB.
 //!
 //! The corpus are the golden files, artifacts made of them, and the folders of MLflow. Each file is changed at random by
 //! a seed that is its own, so that a failure names the file and the number of the mutant and can be repeated:
@@ -20,90 +20,20 @@ use serin::model::importing::import;
 use serin::model::importing::mlflow;
 use serin::model::schema::Missing;
 
+#[path = "../src/model/kinds/mutation_tests.rs"]
+mod mutation;
+
+use mutation::Random;
+use mutation::mutant;
+
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// Bytes that a mutant may take in addition to what the test holds.
 const MEMORY: usize = 32 << 20;
 
-/// Bytes of the stack, half of what a thread has. Without optimization, 128 nested values of UBJSON need more than 256 kB.
-const STACK: usize = 1 << 20;
-
-/// A small generator, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % end.max(1)
-    }
-}
-
-/// Texts that change the meaning of what they replace.
-const WORDS: [&[u8]; 18] = [
-    b"-1",
-    b"0",
-    b"99999999999",
-    b"4294967295",
-    b"nan",
-    b"inf",
-    b"1e308",
-    b"null",
-    b"[",
-    b"{",
-    b"\"",
-    b"[[[[[[[[",
-    b"-9223372036854775808",
-    b"\n",
-    b"=",
-    b"../",
-    b": &a *a",
-    b"\xff\xff\xff\xff\xff\xff\xff\xff",
-];
-
-fn mutant(original: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    for _ in 0..1 + random.below(3) {
-        let at = random.below(bytes.len());
-        match random.below(8) {
-            0 => bytes.truncate(at),
-            1 => {
-                let end = (at + 1 + random.below(40)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            2 => {
-                let end = (at + 1 + random.below(200)).min(bytes.len());
-                let copy = bytes[at..end].to_vec();
-                let to = random.below(bytes.len());
-                bytes.splice(to..to, copy);
-            }
-            3 => {
-                let word = WORDS[random.below(WORDS.len())];
-                let end = (at + word.len()).min(bytes.len());
-                bytes.splice(at..end, word.iter().copied());
-            }
-            4 => {
-                // Another digit: counts, positions and thresholds change, the form stays.
-                let digit = bytes.iter().skip(at).position(u8::is_ascii_digit);
-                if let Some(digit) = digit {
-                    bytes[at + digit] = b'0' + random.below(10) as u8;
-                }
-            }
-            5 => {
-                // Nesting without an end.
-                let word = [&b"["[..], b"{\"a\":", b"[$[", b"{i\x01a"][random.below(4)];
-                let deep = word.repeat(1 + random.below(20_000));
-                bytes.splice(at..at, deep);
-            }
-            6 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            _ if !bytes.is_empty() => bytes[at] = random.below(256) as u8,
-            _ => {}
-        }
-    }
-    bytes
-}
+/// Bytes of the stack, an eighth of what a thread has.
+const STACK: usize = 256 << 10;
 
 /// What a reader does with bytes.
 type Reader = fn(&[u8]);
@@ -116,10 +46,11 @@ fn load(bytes: &[u8]) {
         return;
     }
     let model = artifact.model();
-    for number in [0.0, -1.0, 1e300, 3.0] {
-        let value = |is_numeric: bool| match is_numeric {
-            true => Value::Number(number),
-            false => Value::Text("Never seen".into()),
+    for number in [None, Some(0.0), Some(-1.0), Some(1e300), Some(3.0)] {
+        let value = |is_numeric: bool| match (number, is_numeric) {
+            (None, _) => Value::Missing,
+            (Some(number), true) => Value::Number(number),
+            (Some(_), false) => Value::Text("Never seen".into()),
         };
         let features = model.schema().features().iter();
         let values = features.map(|feature| value(feature.kind.is_numeric())).collect();
@@ -201,7 +132,7 @@ fn a_damaged_file_is_refused_or_answers_within_its_memory_and_stack() {
         if !name.contains(&wanted) {
             continue;
         }
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut random = Random::new();
         for number in 0..mutants {
             let bytes = mutant(&original, &mut random);
             let before = ALLOCATOR.current_usage();

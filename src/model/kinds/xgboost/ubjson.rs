@@ -110,12 +110,12 @@ impl<'a> Reader<'a> {
     }
 
     /// What follows the opening of a container.
-    fn header(&mut self) -> Result<Header, UbjsonError> {
+    fn header(&mut self, opening: u8) -> Result<Header, UbjsonError> {
         if self.depth >= MAX_NESTING {
             return Err(self.error(format!("nested more than {MAX_NESTING} deep")));
         }
         self.depth += 1;
-        let mut header = Header { kind: None, count: None };
+        let mut header = Header { kind: None, count: None, end: closing(opening) };
         if self.peek() == Some(b'$') {
             self.at += 1;
             let [kind] = self.array()?;
@@ -134,13 +134,73 @@ impl<'a> Reader<'a> {
         }
         Ok(header)
     }
+
+    /// Whether the container ends here; counts one value down otherwise.
+    fn ends(&mut self, header: &mut Header) -> bool {
+        let ends = match &mut header.count {
+            Some(0) => true,
+            Some(count) => {
+                *count -= 1;
+                false
+            }
+            None => {
+                while self.peek() == Some(b'N') {
+                    self.at += 1;
+                }
+                let found = self.peek() == Some(header.end);
+                if found {
+                    self.at += 1;
+                }
+                found
+            }
+        };
+        if ends {
+            self.depth -= 1;
+        }
+        ends
+    }
+
+    /// The marker of the next value of a container.
+    fn marker_in(&mut self, header: Header) -> Result<u8, UbjsonError> {
+        header.kind.map_or_else(|| self.marker(), Ok)
+    }
+
+    /// Reads past a value whose marker has been read.
+    fn skip(&mut self, mut marker: u8) -> Result<(), UbjsonError> {
+        let mut open: Vec<Header> = Vec::new();
+        loop {
+            match marker {
+                b'Z' | b'T' | b'F' => {}
+                b'i' | b'U' | b'C' => drop(self.take(1)?),
+                b'I' => drop(self.take(2)?),
+                b'l' | b'd' => drop(self.take(4)?),
+                b'L' | b'D' => drop(self.take(8)?),
+                b'S' => drop(self.text()?),
+                b'[' | b'{' => open.push(self.header(marker)?),
+                other => return Err(self.error(format!("unknown marker {other:#04x}"))),
+            }
+            // The next value of the innermost container that has one.
+            let header = loop {
+                let Some(header) = open.last_mut() else { return Ok(()) };
+                if !self.ends(header) {
+                    break *header;
+                }
+                open.pop();
+            };
+            if header.end == b'}' {
+                self.text()?;
+            }
+            marker = self.marker_in(header)?;
+        }
+    }
 }
 
-/// Type and count of a container's values, where given.
+/// Type and count of a container's values, where given, and the marker of its end.
 #[derive(Clone, Copy)]
 struct Header {
     kind: Option<u8>,
     count: Option<usize>,
+    end: u8,
 }
 
 /// A value whose marker has been read.
@@ -164,8 +224,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             b'C' => visitor.visit_char(char::from(u8::from_be_bytes(reader.array()?))),
             b'S' => visitor.visit_borrowed_str(reader.text()?),
             b'[' | b'{' => {
-                let header = reader.header()?;
-                let container = Container { reader, header, end: closing(marker) };
+                let header = reader.header(marker)?;
+                let container = Container { reader, header };
                 if marker == b'[' {
                     visitor.visit_seq(container)
                 } else {
@@ -180,9 +240,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         if self.marker == b'Z' { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
+    /// Skips the value, without a call for each level of nesting.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, UbjsonError> {
+        self.reader.skip(self.marker)?;
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
     }
 }
 
@@ -194,40 +260,15 @@ fn closing(marker: u8) -> u8 {
 struct Container<'r, 'a> {
     reader: &'r mut Reader<'a>,
     header: Header,
-    end: u8,
 }
 
 impl Container<'_, '_> {
-    /// Whether the container ends here; counts one value down otherwise.
-    fn ends(&mut self) -> Result<bool, UbjsonError> {
-        let ends = match &mut self.header.count {
-            Some(0) => true,
-            Some(count) => {
-                *count -= 1;
-                false
-            }
-            None => {
-                while self.reader.peek() == Some(b'N') {
-                    self.reader.at += 1;
-                }
-                let found = self.reader.peek() == Some(self.end);
-                if found {
-                    self.reader.at += 1;
-                }
-                found
-            }
-        };
-        if ends {
-            self.reader.depth -= 1;
-        }
-        Ok(ends)
+    fn ends(&mut self) -> bool {
+        self.reader.ends(&mut self.header)
     }
 
     fn marker(&mut self) -> Result<u8, UbjsonError> {
-        match self.header.kind {
-            Some(kind) => Ok(kind),
-            None => self.reader.marker(),
-        }
+        self.reader.marker_in(self.header)
     }
 }
 
@@ -238,7 +279,7 @@ impl<'de> SeqAccess<'de> for Container<'_, 'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, UbjsonError> {
-        if self.ends()? {
+        if self.ends() {
             return Ok(None);
         }
         let marker = self.marker()?;
@@ -257,7 +298,7 @@ impl<'de> MapAccess<'de> for Container<'_, 'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, UbjsonError> {
-        if self.ends()? {
+        if self.ends() {
             return Ok(None);
         }
         // A key is a text without its marker.

@@ -160,3 +160,29 @@ fn ubjson_reads_every_type_and_no_declared_length_is_trusted() {
         assert!(message.contains(expected), "{message} should contain {expected}");
     }
 }
+
+/// A thread with 64 kB is enough, because skipping does not recurse.
+#[test]
+fn nested_values_that_are_skipped_take_no_stack() {
+    let deep = |levels: usize| {
+        let mut bytes = b"{U\x01b{U\x01xi\x01U\x01yS".to_vec();
+        bytes.extend_from_slice(b"U\x02hi}U\x01cU\x07U\x01a[$U#U\x02\x01\x02U\x01d");
+        bytes.extend(std::iter::repeat_n(b"[{U\x01a", levels / 2).flatten());
+        bytes.extend_from_slice(b"TN");
+        bytes.extend(std::iter::repeat_n(b"}]", levels / 2).flatten());
+        bytes.extend_from_slice(b"U\x07learner[]}");
+        bytes
+    };
+    #[derive(Debug, serde::Deserialize)]
+    struct Known {
+        c: u8,
+        learner: Vec<u8>,
+    }
+    let read = move || {
+        let known = ubjson::from_slice::<Known>(&deep(126)).unwrap();
+        assert_eq!((known.c, known.learner), (7, Vec::new()));
+        let refusal = ubjson::from_slice::<Known>(&deep(128)).unwrap_err().to_string();
+        assert!(refusal.contains("nested more than 128 deep"), "{refusal}");
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(read).unwrap().join().unwrap();
+}
