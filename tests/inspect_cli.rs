@@ -197,3 +197,35 @@ fn fits(text: &str) {
     let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+#[test]
+fn rows_without_an_answer_are_counted_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = r#"{"format": "serin.model/v1", "model": "logistic_regression", "intercept": 0.1,
+        "features": [{"name": "x", "kind": "number", "coefficient": 0.7}]}"#;
+    std::fs::write(folder.path().join("model.json"), model).unwrap();
+    let import = "import model.json --target left --positive yes --out model.bin";
+    let imported = serin(folder.path(), &import.split(' ').collect::<Vec<_>>());
+    assert_eq!(imported.code, 0, "{}", imported.stderr);
+    let row = |n: usize| {
+        let x = if n.is_multiple_of(3) { String::new() } else { (n % 7).to_string() };
+        format!("{x},{}\n", if n % 7 > 3 { "yes" } else { "no" })
+    };
+    let text = (0..90).map(row).fold("x,left\n".to_owned(), |text, row| text + &row);
+    std::fs::write(folder.path().join("rest.csv"), text).unwrap();
+    let arguments = ["inspect", "model.bin", "--data", "rest.csv"];
+    let ended = serin(folder.path(), &arguments);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let words = ended.stdout.split_whitespace().collect::<Vec<&str>>().join(" ");
+    for said in [
+        "rest.csv: 60 rows, base rate",
+        "model.bin has no answer for 30 of the rows (row 1: it answers NaN)",
+    ] {
+        assert!(words.contains(said), "{said}: {words}");
+    }
+    assert!(!words.contains("log-loss NaN"), "{words}");
+    let printed = serin(folder.path(), &[&arguments[..], &["--json"]].concat()).stdout;
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&printed["failures"], &printed["rows"]), (&30.into(), &60.into()));
+    assert!(printed["log_loss"].as_f64().is_some(), "{printed}");
+}

@@ -16,6 +16,7 @@ use self::figures::Comparison;
 use self::scored::Labeled;
 use self::scored::Scored;
 use super::library::LibraryArgs;
+use super::reading;
 use super::reading::ReadingArgs;
 use crate::canary::analysis::two_samples::Decision;
 use crate::cli::exit::FAIL;
@@ -26,9 +27,7 @@ use crate::model::Dataset;
 use crate::model::artifact::card::Target;
 use crate::model::dataset::for_model::Outcomes;
 
-/// Compare two models on the same rows, before either gets traffic. They may be of different kinds and take different
-/// features: each takes its own by name. With outcomes the log-loss decides: exit code 0 if B is better, 1 if it is
-/// worse, 3 if the rows do not show it.
+/// Compare two models on the same rows, before either gets traffic.
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
     /// Model file of the baseline, such as the stable model.
@@ -79,6 +78,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let models = [read(&args.a)?, read(&args.b)?];
     let paths = [args.a.as_path(), args.b.as_path()];
     let what = || format!("--data {}", args.data.display());
+    reading::read_again(&args.data).with_context(what)?;
     let outcomes = outcomes(args, [&models[0], &models[1]]).with_context(what)?;
     let mut both = Vec::new();
     for (path, model) in paths.into_iter().zip(&models) {
@@ -107,22 +107,46 @@ fn outcomes(args: &CompareArgs, models: [&Artifact; 2]) -> anyhow::Result<Option
     let known = models.map(|model| model.card().target());
     if let [Some(ours), Some(theirs)] = &known
         && ours != theirs
-        && args.target.is_none()
+        && (args.target.is_none() || ours.column == theirs.column)
     {
+        // The probabilities of two values of one column are opposites, whatever the outcomes are called.
+        let remedy = match ours.column == theirs.column {
+            true => {
+                "compare models of the same value: train or import one again with another --positive"
+            }
+            false => {
+                "compare models of the same target, or name the outcomes with --target and --positive"
+            }
+        };
         bail!(
-            "{} predicts {} and {} predicts {}; compare models of the same target, or name the outcomes with --target \
-             and --positive",
+            "{} predicts {} and {} predicts {}; {remedy}",
             args.a.display(),
             ours.in_words(),
             args.b.display(),
             theirs.in_words(),
         );
     }
+    for (path, target) in [&args.a, &args.b].into_iter().zip(&known) {
+        if let (Some(target), Some(positive)) = (target, &args.positive)
+            && args.target.as_ref() == Some(&target.column)
+            && *positive != target.positive
+        {
+            bail!(
+                "--positive {positive}: {} predicts {}; leave out --positive, or compare models of `{positive}`",
+                path.display(),
+                target.in_words()
+            );
+        }
+    }
     let known: Vec<Target> = known.into_iter().flatten().collect();
     let (column, positive) = match (&args.target, known.first()) {
         (Some(column), _) => {
             let same = known.iter().find(|target| target.column == *column);
-            let positive = same.map(|target| target.positive.clone());
+            // Under another name the outcomes have the values that the models know, if they agree.
+            let agreed = known
+                .first()
+                .filter(|first| known.iter().all(|target| target.positive == first.positive));
+            let positive = same.or(agreed).map(|target| target.positive.clone());
             (column.clone(), args.positive.clone().or(positive))
         }
         (None, Some(Target { column, positive })) => {

@@ -1,5 +1,8 @@
 //! How `train`, `inspect` and `compare` read a CSV file.
 
+use std::path::Path;
+
+use anyhow::bail;
 use clap::Args;
 use clap::ValueEnum;
 
@@ -60,4 +63,18 @@ impl ReadingArgs {
             ..options
         }
     }
+}
+
+/// Checks that a file can be read more than once, which a pipe cannot.
+///
+/// # Errors
+/// When it is not a file. One that cannot be read gets its error from the reader.
+pub(super) fn read_again(path: &Path) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        bail!(
+            "a pipe can be read only once, and this command reads the rows for each model; write them to a file \
+             (.csv.gz is read as it is)"
+        );
+    }
+    Ok(())
 }

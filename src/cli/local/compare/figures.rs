@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use anyhow::bail;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::scored::Failed;
 use super::scored::Labeled;
 use super::scored::Scored;
 use super::segments;
@@ -35,13 +37,15 @@ const LISTED: usize = 10;
 /// Share of false findings of all segments together.
 const ALPHA: f64 = 0.05;
 
-/// A comparison of models A and B. A difference is B minus A.
+/// A comparison of models A and B. A difference is B minus A. All figures are of the rows that both answer.
 #[derive(Serialize)]
 pub(super) struct Comparison<'m> {
     pub(super) decision: Decision,
     pub(super) reason: String,
     pub(super) data: String,
     pub(super) rows: usize,
+    /// Rows that both models answer.
+    pub(super) compared: usize,
     /// What the outcomes are of; `None` without outcomes.
     pub(super) target: Option<Target>,
     pub(super) models: [Measured<'m>; 2],
@@ -61,10 +65,12 @@ pub(super) struct Measured<'m> {
     pub(super) threshold: f64,
     pub(super) mean_score: Option<f64>,
     #[serde(flatten)]
+    pub(super) failed: Failed,
+    #[serde(flatten)]
     pub(super) quality: Option<Quality>,
 }
 
-/// On the rows with outcomes.
+/// On the rows with outcomes that both models answer.
 #[derive(Serialize)]
 pub(super) struct Quality {
     #[serde(flatten)]
@@ -131,10 +137,11 @@ pub(super) struct InSegment {
     pub(super) column: String,
     /// `null`: the rows without a value.
     pub(super) value: Option<String>,
+    /// That both models answer.
     pub(super) rows: usize,
     pub(super) flips: usize,
     pub(super) mean_score_difference: Option<f64>,
-    /// Rows with an outcome.
+    /// Of them those with an outcome.
     pub(super) labeled: usize,
     pub(super) log_loss: Option<PairedDifference>,
     /// The p-value of the log-loss, corrected for the number of segments (Holm).
@@ -156,11 +163,13 @@ struct Both<'c, 'm> {
     models: [&'c Scored<'m>; 2],
     /// The outcome of each row, if there are any.
     outcomes: &'c [Option<bool>],
+    /// The rows that both answer.
+    rows: Vec<usize>,
 }
 
 impl<'m> Comparison<'m> {
     /// # Errors
-    /// When the outcomes are all of one class.
+    /// When the models answer no row both, or the outcomes are all of one class.
     pub(super) fn of(
         data: &Path,
         models: [&Scored<'m>; 2],
@@ -168,26 +177,33 @@ impl<'m> Comparison<'m> {
         segments: &[segments::Segment],
     ) -> anyhow::Result<Self> {
         let outcomes = labeled.map_or(&[][..], |labeled| &labeled.of_rows);
-        let both = Both { models, outcomes };
-        let rows = models[0].scores.len();
-        let all: Vec<usize> = (0..rows).collect();
+        let count = models[0].scores.len();
+        let rows: Vec<usize> =
+            (0..count).filter(|row| models.iter().all(|model| model.answers(*row))).collect();
+        if rows.is_empty() {
+            let first = models[1].failed.first.as_deref().unwrap_or_default();
+            bail!("no row has an answer of both models ({}, {first})", models[1].path.display());
+        }
+        let both = Both { models, outcomes, rows };
         let quality = match labeled {
             None => [None, None],
             Some(_) => [Some(both.quality(0)?), Some(both.quality(1)?)],
         };
-        let differences = labeled.map(|_| both.differences(&all));
+        let differences = labeled.map(|_| both.differences(&both.rows));
         let segments = both.segments(segments);
-        let labeled_rows = outcomes.iter().flatten().count();
+        let labeled_rows = both.labeled(&both.rows).0.len();
         let log_loss = differences.as_ref().and_then(|differences| differences.log_loss);
-        let (decision, reason) = decided(models, log_loss, labeled_rows, &segments);
+        let decided = decided(models, log_loss, labeled_rows, &segments);
+        let (decision, reason) = with_failures(models, decided);
         let [a, b] = quality;
         Ok(Self {
             decision,
             reason,
             data: data.display().to_string(),
-            rows,
+            rows: count,
+            compared: both.rows.len(),
             target: labeled.map(|labeled| labeled.target.clone()),
-            models: [Measured::of(models[0], a), Measured::of(models[1], b)],
+            models: [both.measured(0, a), both.measured(1, b)],
             differences,
             scores: both.score_differences(),
             flips: both.flips(),
@@ -197,21 +213,21 @@ impl<'m> Comparison<'m> {
     }
 }
 
-impl<'m> Measured<'m> {
-    fn of(scored: &Scored<'m>, quality: Option<Quality>) -> Self {
+impl<'m> Both<'_, 'm> {
+    fn measured(&self, model: usize, quality: Option<Quality>) -> Measured<'m> {
+        let scored = self.models[model];
         let card = scored.model.card();
-        Self {
+        Measured {
             path: scored.path,
             kind: card.kind,
             digest: card.digest.to_string(),
             threshold: scored.threshold,
-            mean_score: scored.scores.iter().copied().collect::<Moments>().mean(),
+            mean_score: self.rows.iter().map(|row| scored.scores[*row]).collect::<Moments>().mean(),
+            failed: scored.failed.clone(),
             quality,
         }
     }
-}
 
-impl Both<'_, '_> {
     /// The rows with an outcome, of these.
     fn labeled(&self, rows: &[usize]) -> (Vec<usize>, Vec<bool>) {
         let known = |row: &usize| Some((*row, (*self.outcomes.get(*row)?)?));
@@ -220,11 +236,10 @@ impl Both<'_, '_> {
 
     fn quality(&self, model: usize) -> anyhow::Result<Quality> {
         let scored = self.models[model];
-        let all: Vec<usize> = (0..scored.scores.len()).collect();
-        let (rows, outcomes) = self.labeled(&all);
+        let (rows, outcomes) = self.labeled(&self.rows);
         let scores: Vec<f64> = rows.iter().map(|row| scored.scores[*row]).collect();
         let report = report(&outcomes, &scores, scored.threshold)
-            .context("the rows do not contain both classes")?;
+            .context("the rows that both models answer do not contain both classes")?;
         let parts: Moments = miscalibration_parts(&scores, &outcomes).into_iter().collect();
         Ok(Quality { report, miscalibration: parts.mean().unwrap_or_default() })
     }
@@ -268,7 +283,7 @@ impl Both<'_, '_> {
     }
 
     fn score_differences(&self) -> ScoreDifferences {
-        let differences = (0..self.models[0].scores.len()).map(|row| self.difference(row));
+        let differences = self.rows.iter().map(|row| self.difference(*row));
         let mut sizes: Vec<f64> = differences.clone().map(f64::abs).collect();
         sizes.sort_by(f64::total_cmp);
         let at = |share: f64| {
@@ -284,8 +299,9 @@ impl Both<'_, '_> {
     }
 
     fn flips(&self) -> Flips {
-        let count = self.models[0].labels.len();
-        let flipped: Vec<usize> = (0..count).filter(|row| self.is_flip(*row)).collect();
+        let count = self.rows.len();
+        let flipped: Vec<usize> =
+            self.rows.iter().copied().filter(|row| self.is_flip(*row)).collect();
         let to_positive = flipped.iter().filter(|row| self.models[1].labels[**row] == 1).count();
         let (rows, outcomes) = self.labeled(&flipped);
         let to_right = rows.iter().zip(&outcomes);
@@ -309,7 +325,7 @@ impl Both<'_, '_> {
 
     /// The rows with the largest differences, largest first; none if there is no difference.
     fn most_different(&self) -> Vec<DifferentRow> {
-        let mut rows: Vec<usize> = (0..self.models[0].scores.len()).collect();
+        let mut rows = self.rows.clone();
         rows.retain(|row| self.difference(*row) != 0.0);
         let size = |row: &usize| self.difference(*row).abs();
         rows.sort_by(|a, b| size(b).total_cmp(&size(a)));
@@ -358,7 +374,9 @@ impl Both<'_, '_> {
     }
 
     fn segment(&self, segment: &segments::Segment) -> InSegment {
-        let rows = &segment.rows;
+        let is_compared = |row: &usize| self.rows.binary_search(row).is_ok();
+        let rows: Vec<usize> = segment.rows.iter().copied().filter(is_compared).collect();
+        let rows = &rows[..];
         let labeled = self.labeled(rows).0.len();
         InSegment {
             column: segment.column.clone(),
@@ -436,4 +454,28 @@ fn decided(
         names[1], -high, -low
     );
     (if worse.is_empty() { Decision::Promote } else { Decision::Wait }, reason)
+}
+
+/// A decision, with the rows that only one model answers. They have no loss, so a B that answers less than A is never
+/// better; it is worse if McNemar's exact test shows it.
+fn with_failures(models: [&Scored<'_>; 2], decided: (Decision, String)) -> (Decision, String) {
+    let (decision, reason) = decided;
+    let [a, b] = models;
+    let only = |one: &Scored<'_>, other: &Scored<'_>| {
+        (0..one.scores.len()).filter(|row| one.answers(*row) && !other.answers(*row)).count() as u64
+    };
+    let (only_a, only_b) = (only(a, b), only(b, a));
+    if only_a == 0 {
+        return (decision, reason);
+    }
+    let failed = format!(
+        "{} has no answer for {only_a} of the rows that {} answers.",
+        b.path.display(),
+        a.path.display()
+    );
+    if only_a > only_b && mcnemar_exact(only_a, only_b) < ALPHA {
+        return (Decision::Rollback, format!("{} is worse: {failed}", b.path.display()));
+    }
+    let decision = if decision == Decision::Promote { Decision::Wait } else { decision };
+    (decision, format!("{failed} In the other rows: {reason}"))
 }

@@ -26,6 +26,11 @@ pub(super) fn print(comparison: &Comparison<'_>) {
         outln!("{}", show::hanging(name, &show::plain(&model.path.display().to_string())));
     }
     outln!("{}\n", show::wrapped(&show::plain(&data(comparison)), ""));
+    for (name, model) in ["A", "B"].into_iter().zip(&comparison.models) {
+        if let Some(failures) = model.failed.in_words(name) {
+            outln!("{}\n", show::wrapped(&show::plain(&failures), ""));
+        }
+    }
     if let [Some(a), Some(b)] = comparison.models.each_ref().map(|model| model.quality.as_ref()) {
         quality(comparison, [a, b]);
     }
@@ -49,13 +54,17 @@ pub(super) fn print(comparison: &Comparison<'_>) {
 
 /// `rest.csv: 600 rows, 590 with an outcome, 43.2 % of them left = yes`.
 fn data(comparison: &Comparison<'_>) -> String {
-    let Comparison { data, rows, target, models, .. } = comparison;
-    let rows_found = format!("{data}: {} rows", grouped(*rows as u64));
+    let Comparison { data, rows, compared, target, models, .. } = comparison;
+    let both = match compared == rows {
+        true => String::new(),
+        false => format!(", {} answered by both models", grouped(*compared as u64)),
+    };
+    let rows_found = format!("{data}: {} rows{both}", grouped(*rows as u64));
     let Some((target, quality)) = target.as_ref().zip(models[0].quality.as_ref()) else {
         return format!("{rows_found}, without outcomes");
     };
     let report = &quality.report;
-    let labeled = match report.rows == *rows as u64 {
+    let labeled = match report.rows == *compared as u64 {
         true => String::new(),
         false => format!(", {} with an outcome", grouped(report.rows)),
     };
@@ -103,7 +112,7 @@ fn quality(comparison: &Comparison<'_>, both: [&Quality; 2]) {
 fn flips(comparison: &Comparison<'_>) -> String {
     let Flips { rows, share: part, interval, to_positive, to_negative, outcomes } =
         &comparison.flips;
-    let all = grouped(comparison.rows as u64);
+    let all = grouped(comparison.compared as u64);
     if *rows == 0 {
         return format!("Labels: the same in all {all} rows.");
     }

@@ -7,7 +7,9 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::cli::local::compare::scored;
+use crate::cli::local::compare::scored::Failed;
 use crate::cli::local::compare::scored::Scored;
+use crate::cli::local::reading;
 use crate::cli::local::reading::ReadingArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
@@ -23,6 +25,8 @@ struct Measured<'m> {
     path: &'m Path,
     digest: String,
     #[serde(flatten)]
+    failed: Failed,
+    #[serde(flatten)]
     quality: HoldoutReport,
 }
 
@@ -37,16 +41,19 @@ pub(super) fn print(
     reading: &ReadingArgs,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let quality = quality(path, model, data, reading)
+    let (quality, failed) = quality(path, model, data, reading)
         .with_context(|| format!("--data {}", data.display()))?;
     let (digest, data) = (model.card().digest.to_string(), data.display().to_string());
     if as_json {
-        return show::json(&Measured { data, path, digest, quality });
+        return show::json(&Measured { data, path, digest, failed, quality });
     }
     let (rows, base_rate) = (quality.rows, share(quality.base_rate));
     let measured = format!("{}: {rows} rows, base rate {base_rate}", show::plain(&data));
     outln!("{}\n", show::wrapped(&measured, ""));
     let name = show::plain(&path.display().to_string()).into_owned();
+    if let Some(failures) = failed.in_words(&name) {
+        outln!("{}\n", show::wrapped(&show::plain(&failures), ""));
+    }
     let number = |name: &str, value: f64| [name.to_owned(), format!("{value:.5}")];
     let rows = [
         number("AUC", quality.auc),
@@ -71,7 +78,8 @@ fn quality(
     model: &Artifact,
     data: &Path,
     reading: &ReadingArgs,
-) -> anyhow::Result<HoldoutReport> {
+) -> anyhow::Result<(HoldoutReport, Failed)> {
+    reading::read_again(data)?;
     let card = model.card();
     let Some(threshold) = card.output.threshold() else {
         bail!("the model answers {}; --data measures models of two classes", card.output);
@@ -83,7 +91,10 @@ fn quality(
     let outcomes = scored::outcomes(model, data, reading, &target.column, positive)?;
     let scored = Scored::new(path, model, data, reading)?;
     let rows = outcomes.of_rows.iter().zip(&scored.scores);
+    let answered = rows.filter(|(_, score)| !score.is_nan());
     let (outcomes, scores): (Vec<bool>, Vec<f64>) =
-        rows.filter_map(|(outcome, score)| Some(((*outcome)?, *score))).unzip();
-    report(&outcomes, &scores, threshold).context("the rows do not contain both classes")
+        answered.filter_map(|(outcome, score)| Some(((*outcome)?, *score))).unzip();
+    let quality = report(&outcomes, &scores, threshold)
+        .context("the rows that the model answers do not contain both classes")?;
+    Ok((quality, scored.failed))
 }
