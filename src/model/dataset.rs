@@ -87,28 +87,6 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// The features of a model, and the target without a check of its values.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dataset::from_csv`].
-    pub(crate) fn unlabeled(
-        path: &Path,
-        options: &DatasetOptions,
-    ) -> Result<Vec<Column>, DatasetError> {
-        let file = File::open(path).map_err(|cause| DatasetError::Unreadable { cause })?;
-        let table = Table::read(file, options)?;
-        if table.rows == 0 {
-            return Err(DatasetError::NoRows);
-        }
-        let mut notes = Vec::new();
-        let columns = table.columns.into_iter().map(|(name, cells)| {
-            let wanted = options.wanted(&name);
-            kinds::column(name, cells, wanted, options, &mut notes)
-        });
-        columns.collect()
-    }
-
     /// The names of the columns of a CSV file.
     ///
     /// # Errors

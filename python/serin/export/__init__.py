@@ -42,8 +42,9 @@ def export(
     `model` is a fitted classifier or regression: an estimator or pipeline of scikit-learn, of LightGBM or of XGBoost,
     a booster of either library, or an estimator of CatBoost that takes numbers only. `X` has the inputs in the columns
     that the model was trained on; it may have others. `target` and `positive` name the column that the model predicts
-    and its value that the probability belongs to; serin needs them to evaluate a model of two classes on other data
-    (`serin inspect --data`). `y` are the labels, if `X` does not have them; its name is the target.
+    and its value that the probability belongs to; serin needs them to evaluate models of two classes on other data
+    (`serin compare` of two, `serin inspect --data` of one). `y` are the labels, if `X` does not have them; its name is
+    the target.
     """
     try:
         from .writing import write

@@ -7,6 +7,7 @@ use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::DatasetOptions;
+use crate::model::dataset::for_model;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Value;
 use crate::text::lists::listed;
@@ -71,7 +72,7 @@ pub(super) fn read(
     let mut options = DatasetOptions::of_schema(schema, target);
     options.numeric.extend_from_slice(answers);
     options.only.get_or_insert_default().extend_from_slice(others);
-    let mut columns = Dataset::unlabeled(path, &options).map_err(|cause| {
+    let mut columns = for_model::columns(path, &options).map_err(|cause| {
         let file = path.display().to_string();
         ImportingError::Rows { file, cause: Box::new(cause) }
     })?;
