@@ -161,6 +161,10 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path, library: Option<&Path>) -> Result<Server, String> {
+        Server::of(folder, "m.bin", library)
+    }
+
+    fn of(folder: &Path, stable: &str, library: Option<&Path>) -> Result<Server, String> {
         let _ = fs::remove_file(folder.join("port"));
         let mut command = executable::serin(folder);
         command.args([
@@ -170,7 +174,7 @@ impl Server {
             "--port-file",
             "port",
             "--stable",
-            "m.bin",
+            stable,
         ]);
         library.map(|library| command.arg("--onnxruntime").arg(library));
         let mut child = command
@@ -193,9 +197,18 @@ impl Server {
     }
 
     fn predict(&self, body: &str) -> Value {
-        let url = format!("http://{}/predict", self.address);
+        self.post("/predict", body)
+    }
+
+    fn post(&self, path: &str, body: &str) -> Value {
+        let url = format!("http://{}{path}", self.address);
         let answer = ureq::post(&url).content_type("application/json").send(body).unwrap();
         answer.into_body().read_json().unwrap()
+    }
+
+    fn status(&self) -> Value {
+        let url = format!("http://{}/admin/status", self.address);
+        ureq::get(&url).call().unwrap().into_body().read_json().unwrap()
     }
 }
 
@@ -246,6 +259,79 @@ fn a_server_answers_with_the_library_and_does_not_start_without_it() {
         "{refused}"
     );
     assert!(Server::start(folder.path(), Some(&library)).is_ok());
+}
+
+const CUSTOMER: &str = r#"{"features": {"tenure": 12, "monthly": 70.35, "total": 800, "senior": 0, "tickets": 2,
+    "balance": 10}}"#;
+
+/// A server whose stable model is of LightGBM, and an ONNX model to deploy as `m.bin`.
+fn with_lightgbm(folder: &Path) -> Server {
+    assert_eq!(import(folder, "catboost").status.code(), Some(0));
+    fs::copy(golden("testdata/lgb_binary.txt"), folder.join("models/lgb.txt")).unwrap();
+    Server::of(folder, "lgb.txt", Some(&onnxruntime::library())).unwrap()
+}
+
+const DEPLOY: &str =
+    r#"{"model_path": "m.bin", "traffic_percent": 50, "policy": {"expect_shift": true}}"#;
+
+#[test]
+fn a_canary_that_cannot_run_after_a_restart_is_rolled_back_and_stable_answers() {
+    let folder = tempdir().unwrap();
+    let library = onnxruntime::library();
+    let deployed = |server: &Server| {
+        server.post("/admin/deploy-canary", DEPLOY);
+        server.status()["canary"].clone()
+    };
+    {
+        let server = with_lightgbm(folder.path());
+        assert_eq!(deployed(&server)["version"], "m");
+    }
+    {
+        let server = Server::of(folder.path(), "lgb.txt", Some(&library)).unwrap();
+        assert_eq!(server.status()["canary"]["version"], "m", "it can run");
+    }
+    let server = Server::of(folder.path(), "lgb.txt", None).unwrap();
+    let status = server.status();
+    assert!(status["canary"].is_null(), "{status}");
+    assert_eq!(status["last_rollout"]["outcome"], "rolled_back", "{status}");
+    let said = status["last_rollout"].to_string();
+    assert!(said.contains("or cannot run there"), "{said}");
+    assert_eq!(status["quarantine"], serde_json::json!({}), "{status}");
+    assert_eq!(server.predict(CUSTOMER)["model_version"], "lgb");
+    drop(server);
+    // With the library it can be deployed again.
+    let server = Server::of(folder.path(), "lgb.txt", Some(&library)).unwrap();
+    assert_eq!(deployed(&server)["version"], "m");
+}
+
+#[test]
+fn a_previous_version_that_cannot_run_after_a_restart_stops_no_server() {
+    let folder = tempdir().unwrap();
+    assert_eq!(import(folder.path(), "network").status.code(), Some(0));
+    fs::copy(golden("testdata/lgb_binary.txt"), folder.path().join("models/lgb.txt")).unwrap();
+    let library = onnxruntime::library();
+    let deploy = DEPLOY.replace("m.bin", "lgb.txt");
+    let deploy =
+        deploy.replace("\"policy\"", "\"post_promotion\": {\"monitor\": \"1h\"}, \"policy\"");
+    {
+        let server = Server::start(folder.path(), Some(&library)).unwrap();
+        server.post("/admin/deploy-canary", &deploy);
+        server.post("/admin/promote-canary", r#"{"force": true, "reason": "tested"}"#);
+        let status = server.status();
+        assert_eq!(status["post_promotion"]["previous"], "m", "{status}");
+    }
+    let server = Server::start(folder.path(), None).unwrap();
+    assert_eq!(server.predict(CUSTOMER)["model_version"], "lgb");
+    let url = format!("http://{}/admin/revert", server.address);
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let reply = agent.post(&url).content_type("application/json").send("{}").unwrap();
+    let refused: Value = reply.into_body().read_json().unwrap();
+    assert!(refused.to_string().contains("previous_lost"), "{refused}");
+    drop(server);
+    // Not lost for good: with the library it can be reverted to.
+    let server = Server::start(folder.path(), Some(&library)).unwrap();
+    server.post("/admin/revert", "{}");
+    assert_eq!(server.status()["stable"]["version"], "m");
 }
 
 fn first_nine(row: &Value) -> Value {

@@ -41,7 +41,7 @@ pub enum Cause {
         /// Whether the rollout was then held for the same time again without a decision.
         is_forgotten: bool,
     },
-    /// The canary's artifact is neither in the store nor, unchanged, in the models folder.
+    /// The canary's artifact is neither in the store nor, unchanged, in the models folder, or cannot run there.
     ArtifactLost,
 }
 

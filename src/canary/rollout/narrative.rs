@@ -59,7 +59,7 @@ impl Cause {
                 format!("{missing} within {}{again}", words(*limit))
             }
             Cause::ArtifactLost => {
-                "the canary's artifact is neither in the store nor, unchanged, in the models folder"
+                "the canary's artifact is neither in the store nor, unchanged, in the models folder, or cannot run there"
                     .to_owned()
             }
         }

@@ -80,7 +80,7 @@ pub enum StartError {
         /// Its digest.
         digest: String,
     },
-    /// A model of the journal needs a library that is not here.
+    /// The stable model needs a library that is not here.
     #[error("the model {name} of the store cannot run: {cause}")]
     CannotRun {
         /// Its name.
@@ -267,13 +267,15 @@ fn assemble(
     settings: &Settings,
     wakeup: &Arc<Wakeup>,
 ) -> Result<Live, StartError> {
-    let stable = load(&state.stable, store, registry)?.ok_or_else(|| StartError::StableLost {
-        name: state.stable.name.clone(),
-        file: state.stable.file.clone(),
-        digest: state.stable.digest.clone(),
-    })?;
+    let Version { name, file, digest } = state.stable.clone();
+    let stable = match load(&state.stable, store, registry)? {
+        Found::Loaded(stable) => stable,
+        Found::CannotRun(cause) => return Err(StartError::CannotRun { name, cause }),
+        Found::Lost => return Err(StartError::StableLost { name, file, digest }),
+    };
     let canary = match &state.rollout {
         Some(rollout) => load(&rollout.canary, store, registry)?
+            .or_warning()
             .filter(|canary| {
                 let (stable, canary) = (stable.inference.model(), canary.inference.model());
                 Difference::between(stable.schema(), canary.schema()).is_ok()
@@ -287,12 +289,12 @@ fn assemble(
         None => None,
     };
     let previous = match &state.post_promotion {
-        Some(promotion) => load(&promotion.previous, store, registry)?,
+        Some(promotion) => load(&promotion.previous, store, registry)?.or_warning(),
         None => None,
     };
     if previous.is_none() && state.post_promotion.is_some() {
         tracing::error!(
-            "the version before the newest promotion is lost; the promotion cannot be reverted"
+            "the version before the newest promotion cannot be loaded; the promotion cannot be reverted"
         );
     }
     let recorder = Arc::new(restored(state, saved, settings.workers));
@@ -312,28 +314,49 @@ pub(super) fn intake_of(
     Arc::new(Intake::new(stable, canary, clients, redact, settings.workers))
 }
 
+/// What became of a version of the journal.
+enum Found {
+    Loaded(Arc<Loaded>),
+    /// It is there, and needs a library that is not, or that refuses it: another start may run it.
+    CannotRun(PredictError),
+    /// Neither in the store nor, unchanged, in the models folder.
+    Lost,
+}
+
+impl Found {
+    /// The version, if the server can do without it.
+    fn or_warning(self) -> Option<Arc<Loaded>> {
+        match self {
+            Found::Loaded(loaded) => Some(loaded),
+            Found::CannotRun(cause) => {
+                tracing::warn!(%cause, "a version cannot run; the server starts without it");
+                None
+            }
+            Found::Lost => None,
+        }
+    }
+}
+
 /// The version from the store, or from its file if that still has the same digest.
-fn load(
-    version: &Version,
-    store: &dyn Store,
-    registry: &Registry,
-) -> Result<Option<Arc<Loaded>>, StartError> {
+fn load(version: &Version, store: &dyn Store, registry: &Registry) -> Result<Found, StartError> {
     if let Some(bytes) = store.artifact(&version.digest)? {
         match registry.reload(version, &bytes) {
-            Ok(loaded) => return Ok(Some(loaded)),
-            // Not lost: the next start may name the library.
+            Ok(loaded) => return Ok(Found::Loaded(loaded)),
             Err(RegistryError::NotAModel { cause: ArtifactError::CannotRun { cause }, .. }) => {
-                return Err(StartError::CannotRun { name: version.name.clone(), cause });
+                return Ok(Found::CannotRun(cause));
             }
             Err(cause) => tracing::warn!(%cause, "the store's copy of an artifact is damaged"),
         }
     }
     match registry.candidate(&version.file) {
-        Ok(found) if found.version.digest == version.digest => Ok(Some(found.loaded)),
-        Ok(_) => Ok(None),
+        Ok(found) if found.version.digest == version.digest => Ok(Found::Loaded(found.loaded)),
+        Ok(_) => Ok(Found::Lost),
+        Err(RegistryError::NotAModel { cause: ArtifactError::CannotRun { cause }, .. }) => {
+            Ok(Found::CannotRun(cause))
+        }
         Err(cause) => {
             tracing::warn!(%cause, "an artifact is not in the models folder");
-            Ok(None)
+            Ok(Found::Lost)
         }
     }
 }
