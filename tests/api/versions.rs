@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use serin::http::settings::UnknownFields;
 use serin::model::Artifact;
 use serin::model::Dataset;
 use serin::model::Features;
@@ -333,4 +334,64 @@ fn words_that_only_one_version_knows_are_counted() {
         );
         assert!(said.contains(&sentence), "{said}");
     }
+}
+
+/// Coefficients of `age` and of this many other features, whose missing values count as 0.
+fn coefficients(others: usize) -> Vec<u8> {
+    let of =
+        |name: String| json!({ "name": name, "kind": "number", "coefficient": 0.1, "missing": 0 });
+    let names = (0..others).map(|number| format!("x{number}"));
+    let features: Vec<Value> = ["age".to_owned()].into_iter().chain(names).map(of).collect();
+    let model = json!({
+        "format": "serin.model/v1", "model": "logistic_regression", "intercept": 0.0, "features": features,
+    });
+    model.to_string().into_bytes()
+}
+
+/// A server with a model of `age`, and one that also takes 500 other features.
+fn narrow_and_wide() -> Setup {
+    Setup::new()
+        .model("narrow.json", coefficients(0))
+        .model("wide.json", coefficients(500))
+        .given(|settings| settings.stable = "narrow.json".to_owned())
+}
+
+#[test]
+fn a_request_that_lacks_millions_of_values_is_answered_by_stable_and_counts_for_neither_version() {
+    let app = narrow_and_wide().spawn();
+    let body = json!({
+        "model_path": "wide.json", "traffic_percent": 100, "policy": { "expect_shift": true },
+    });
+    app.deploy_canary_with(&body).done();
+    let batch = |rows: usize| json!({ "instances": vec![json!({ "age": 1 }); rows] });
+    let given = app.post("/predict", &batch(10_000)).done();
+    assert_eq!((&given["model_used"], &given["fallback"]), (&json!("stable"), &json!(true)));
+    let given = app.post("/predict", &batch(100)).done();
+    assert_eq!((&given["model_used"], &given["fallback"]), (&json!("canary"), &json!(false)));
+    assert_eq!(app.status()["tracks"]["canary"]["failures"], 0);
+    app.promote_canary_with(&json!({ "force": true, "reason": "tested" })).done();
+    app.post("/predict", &batch(100)).done();
+    let body = batch(10_000);
+    let named = &["lack more than 4000000 values that the model takes; send fewer rows"];
+    let reply = app.post("/predict", &body);
+    reply.assert_refused(refused(422, "invalid_features", named), "/predict", &body.to_string());
+}
+
+#[test]
+fn a_deployment_refuses_no_value_of_a_feature_that_was_skipped_before() {
+    let setup = narrow_and_wide().given(|given| given.unknown_fields = UnknownFields::Ignore);
+    let app = setup.spawn();
+    let bodies = ["true", "[{}]", "1e999", r#"2, "x1": 3"#, r#""many""#]
+        .map(|value| format!(r#"{{"features": {{"age": 1, "x1": {value}}}}}"#));
+    let ask_all = || {
+        for body in &bodies {
+            let headers = [("content-type", "application/json")];
+            app.post_with("/predict", body.as_bytes(), &headers).done();
+        }
+    };
+    ask_all();
+    app.deploy_canary_with(&json!({ "model_path": "wide.json", "traffic_percent": 50 })).done();
+    ask_all();
+    app.promote_canary_with(&json!({ "force": true, "reason": "tested" })).done();
+    ask_all();
 }

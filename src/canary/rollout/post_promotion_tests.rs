@@ -134,8 +134,11 @@ fn clients_of_each_version_that_was_stable_or_canary_are_answered() {
     let reverted = Event::Reverted { rollout: 1, cause, judgement: None, by };
     assert_eq!(clients(&after(&promoted, &reverted, 20)), ["age visits", "age visits"]);
     // A journal without the field, and a state that was saved without it.
-    let mut written = serde_json::to_value(deployed(Policy::default())).unwrap();
-    assert!(written.as_object_mut().unwrap().remove("features").is_none());
+    let mut written = serde_json::to_value(&with_change).unwrap();
+    let of_event = written.as_object_mut().unwrap();
+    assert!(of_event.remove("features").is_some(), "{written}");
+    let old: Event = serde_json::from_value(written).unwrap();
+    assert_eq!(clients(&after(&first, &old, 0)), ["", ""]);
     let mut saved = serde_json::to_value(&running).unwrap();
     saved.as_object_mut().unwrap().remove("clients").unwrap();
     saved["rollout"].as_object_mut().unwrap().remove("features").unwrap();

@@ -76,6 +76,9 @@ impl FeatureChange {
 
 /// What clients may still send and leave out because versions with other features were deployed before: a promotion, a
 /// rollback or a revert must not turn their requests into errors.
+///
+/// The names are never forgotten, since an old client may send them at any time. Only deployments add names, each at
+/// most 1 MiB of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clients {
     /// Features that requests may have, although no version takes them now.

@@ -14,11 +14,15 @@ use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::Visitor;
 
+use super::body;
 use super::rows::InstancesSeed;
 use super::segments::RequestSegments;
+use crate::http::problem::Problem;
 use crate::model::Features;
 use crate::model::schema::features::Known;
+use crate::model::schema::features::Optional;
 use crate::model::schema::features::RowSeed;
+use crate::model::schema::features::Unknown;
 
 /// The body of a prediction.
 #[derive(Debug, Default)]
@@ -40,9 +44,30 @@ pub(crate) struct PredictionBody<'a> {
 /// Reads the body of a prediction.
 #[derive(Clone, Copy)]
 pub(crate) struct BodySeed<'s> {
-    /// Unknown fields, and features that are not among these, are skipped; `None`: fields are refused here, and
-    /// features when the row is fitted to the model.
-    pub(crate) skip_unknown_to: Option<Known<'s>>,
+    /// The features that rows may have.
+    pub(crate) known: Known<'s>,
+    /// What becomes of other fields and features. Unknown fields are refused here, and unknown features when the row
+    /// is fitted to the model.
+    pub(crate) unknown: Unknown,
+    pub(crate) optional: Optional,
+}
+
+/// The body of a prediction.
+///
+/// # Errors
+/// When it is not one, even if the features that it may lack are not read.
+pub(crate) fn parsed<'a>(
+    seed: BodySeed<'_>,
+    body: &'a [u8],
+    example: &str,
+) -> Result<PredictionBody<'a>, Problem> {
+    let read = body::parse_with(seed, body, example);
+    if read.is_ok() || !seed.known.has_lenient() {
+        return read;
+    }
+    // A number beyond all numbers ends the reading of JSON, unless its value is skipped.
+    let again = BodySeed { optional: Optional::Skipped, ..seed };
+    body::parse_with(again, body, example).or(read)
 }
 
 const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id", "explain"];
@@ -91,7 +116,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let row = RowSeed::skipping_unknown_to(self.skip_unknown_to);
+        let row = RowSeed::of(self.known, self.unknown, self.optional);
         let mut body = PredictionBody::default();
         let mut seen = [false; FIELDS.len()];
         while let Some(field) = fields.next_key_seed(FieldSeed { skips: self.skips() })? {
@@ -121,7 +146,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 
 impl BodySeed<'_> {
     fn skips(self) -> bool {
-        self.skip_unknown_to.is_some()
+        self.unknown == Unknown::Skipped
     }
 }
 
@@ -192,11 +217,11 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::reading::body;
     use crate::model::Schema;
     use crate::model::schema::Feature;
     use crate::model::schema::FeatureKind;
     use crate::model::schema::Joint;
+    use crate::model::schema::joint::Seen;
 
     /// The features `a` and `b` of stable, and `c` of the canary.
     fn joint() -> Joint {
@@ -204,14 +229,17 @@ mod tests {
         let of = |name: &str| Feature { name: name.to_owned(), kind: numeric.clone() };
         let schema = |names: &[&str]| Schema::new(names.iter().map(|name| of(name)).collect());
         let (stable, canary) = (schema(&["a", "b"]).unwrap(), schema(&["c", "a"]).unwrap());
-        Joint::new(&stable, Some(&canary), &Default::default(), &Default::default())
+        let gone = ["gone".to_owned()].into();
+        Joint::new(&stable, Some(&canary), &Default::default(), &gone)
     }
 
     fn read<'a>(
         body: &'a [u8],
-        skip_unknown_to: Option<Known<'_>>,
+        known: Known<'_>,
+        unknown: Unknown,
     ) -> Result<PredictionBody<'a>, String> {
-        body::parse_with(BodySeed { skip_unknown_to }, body, "{}").map_err(|it| it.to_string())
+        let seed = BodySeed { known, unknown, optional: Optional::Read };
+        parsed(seed, body, "{}").map_err(|it| it.to_string())
     }
 
     #[test]
@@ -235,8 +263,8 @@ mod tests {
             "{} {}".to_owned(),
             "{".to_owned(),
         ] {
-            let texts =
-                [None, Some(joint.known())].map(|it| format!("{:?}", read(body.as_bytes(), it)));
+            let texts = [Unknown::Kept, Unknown::Skipped]
+                .map(|it| format!("{:?}", read(body.as_bytes(), joint.known(), it)));
             assert_eq!(texts[0], texts[1], "{body}");
         }
     }
@@ -247,20 +275,43 @@ mod tests {
         let plain = r#"{"features": {"a": 1, "b": 2}, "instances": [{"b": 2, "a": 1}, {}]}"#;
         let more = r#"{"x": [{}], "features": {"x": {"y": [true]}, "a": 1, "x": 7, "b": 2, "y": false},
             "x": 1, "instances": [{"b": 2, "": [[]], "a": 1}, {"y": null}], "y": "1"}"#;
-        let lenient = read(more.as_bytes(), Some(joint.known())).unwrap();
-        assert_eq!(format!("{lenient:?}"), format!("{:?}", read(plain.as_bytes(), None).unwrap()));
-        let refused = read(more.as_bytes(), None).unwrap_err();
+        let lenient = read(more.as_bytes(), joint.known(), Unknown::Skipped).unwrap();
+        let plain = read(plain.as_bytes(), joint.known(), Unknown::Kept).unwrap();
+        assert_eq!(format!("{lenient:?}"), format!("{plain:?}"));
+        let refused = read(more.as_bytes(), joint.known(), Unknown::Kept).unwrap_err();
         assert!(refused.contains("unknown field `x`"), "{refused}");
     }
 
     /// Clients may have sent it before there was a canary, when it was skipped.
     #[test]
-    fn a_lenient_server_reads_any_value_of_a_feature_that_only_the_canary_takes() {
+    fn any_value_of_a_feature_that_only_the_canary_takes_is_read_or_lacking() {
         let joint = joint();
-        for value in ["true", "[1]", r#"{"a": {}}"#, "3", "null", r#""x""#] {
-            let body = format!(r#"{{"features": {{"a": 1, "c": {value}, "b": 2}}}}"#);
-            let features = read(body.as_bytes(), Some(joint.known())).unwrap().features.unwrap();
-            assert!(joint.row(features, &mut Default::default()).is_ok(), "{value}");
+        for unknown in [Unknown::Kept, Unknown::Skipped] {
+            for (value, lacks) in [
+                ("true", true),
+                ("[1]", true),
+                (r#"{"a": {}}"#, true),
+                ("3", false),
+                ("null", false),
+                (r#""x""#, true),
+                ("1e999", true),
+                ("-1e999", true),
+                (r#"2, "c": 3"#, true),
+                (r#"2, "c": 1e999"#, true),
+                (r#"2, "gone": true, "gone": 1e999"#, false),
+            ] {
+                let body = format!(r#"{{"features": {{"a": 1, "c": {value}, "b": 2}}}}"#);
+                let features = read(body.as_bytes(), joint.known(), unknown).unwrap().features;
+                let mut seen = Seen::default();
+                let row = joint.row(features.unwrap(), &mut seen);
+                assert!(row.is_ok(), "{value}: {row:?}");
+                assert_eq!(seen.gaps.contains(&true), lacks, "{value}");
+            }
+        }
+        for body in
+            [r#"{"features": {"a": 1e999, "c": 2}}"#, r#"{"features": {"a": true, "c": 2}}"#]
+        {
+            assert!(read(body.as_bytes(), joint.known(), Unknown::Kept).is_err(), "{body}");
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::http::answer::Call;
 use crate::http::answer::with_json;
 use crate::http::answer::written;
 use crate::http::problem::Problem;
-use crate::http::reading::body;
 use crate::http::reading::fields::check_key;
+use crate::http::reading::prediction;
 use crate::http::reading::prediction::BodySeed;
 use crate::http::reading::prediction::PredictionBody;
 use crate::http::settings::UnknownFields;
@@ -27,6 +27,8 @@ use crate::model::Features;
 use crate::model::Label;
 use crate::model::Output;
 use crate::model::OutputKind;
+use crate::model::schema::features::Optional;
+use crate::model::schema::features::Unknown;
 use crate::service::reported::feedback::Ids;
 use crate::service::serving::predict::Prediction;
 use crate::service::serving::predict::Request;
@@ -179,15 +181,13 @@ fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<A
 }
 
 fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Problem> {
-    match shared.settings.unknown_fields {
-        UnknownFields::Refuse => {
-            body::parse_with(BodySeed { skip_unknown_to: None }, body, EXAMPLE)
-        }
-        UnknownFields::Ignore => {
-            let live = shared.service.serving.live.load();
-            body::parse_with(BodySeed { skip_unknown_to: Some(live.intake.known()) }, body, EXAMPLE)
-        }
-    }
+    let unknown = match shared.settings.unknown_fields {
+        UnknownFields::Refuse => Unknown::Kept,
+        UnknownFields::Ignore => Unknown::Skipped,
+    };
+    let live = shared.service.serving.live.load();
+    let seed = BodySeed { known: live.intake.known(), unknown, optional: Optional::Read };
+    prediction::parsed(seed, body, EXAMPLE)
 }
 
 impl<'a> Asked<'a> {

@@ -7,6 +7,7 @@
 //! [`Schema::row`]: super::Schema::row
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -35,6 +36,9 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// A value that no feature takes, so that the joint schema counts it as lacking.
+    pub(super) const NONE_OF_ITS_KIND: Value<'static> = Value::Number(f64::NAN);
+
     /// The value with owned text.
     pub fn into_owned(self) -> Value<'static> {
         match self {
@@ -63,6 +67,16 @@ pub enum Features<'a> {
     Named(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
+impl Features<'_> {
+    /// How many values there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Features::Ordered(values) => values.len(),
+            Features::Named(pairs) => pairs.len(),
+        }
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         RowSeed::default().deserialize(deserializer)
@@ -79,6 +93,15 @@ pub(crate) struct Known<'s> {
     pub(super) schema: &'s Schema,
     /// The places of those that it may lack, ascending.
     pub(super) optional: &'s [usize],
+    /// Further names that it may have. Their values are skipped, whatever they are.
+    pub(super) ignored: &'s BTreeSet<String>,
+}
+
+impl Known<'_> {
+    /// Whether there are features that are read leniently.
+    pub(crate) fn has_lenient(&self) -> bool {
+        !self.optional.is_empty() || !self.ignored.is_empty()
+    }
 }
 
 /// Reads a row.
@@ -87,30 +110,49 @@ pub(crate) struct RowSeed<'s> {
     /// The number of values that are expected. Nothing is reserved for a row without any: a client could send
     /// hundreds of thousands of them.
     values: usize,
-    /// Skips the values of names that are not among these features; `None`: keeps all.
+    /// The features that a row may have; `None`: any, and a value of each must be one that a feature can have.
     known: Option<Known<'s>>,
+    unknown: Unknown,
+    optional: Optional,
+}
+
+/// What becomes of features that a row may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// They are kept: an error when the row is fitted to the model.
+    Kept,
+    /// They are skipped, whatever their values are.
+    Skipped,
+}
+
+/// How the features are read that a row may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Optional {
+    /// A value that is none of a feature is lacking.
+    Read,
+    /// All their values are lacking: one of them cannot be read at all, such as a number beyond all numbers.
+    Skipped,
 }
 
 impl Default for RowSeed<'_> {
     fn default() -> Self {
-        RowSeed { values: 8, known: None }
+        RowSeed { values: 8, known: None, unknown: Unknown::Kept, optional: Optional::Read }
     }
 }
 
 impl<'s> RowSeed<'s> {
-    /// Skips features that are not among these; `None`: keeps all.
-    pub(crate) fn skipping_unknown_to(known: Option<Known<'s>>) -> RowSeed<'s> {
-        RowSeed { known, ..RowSeed::default() }
+    /// Reads a row that may have these features.
+    pub(crate) fn of(known: Known<'s>, unknown: Unknown, optional: Optional) -> RowSeed<'s> {
+        // Most rows need no look at their names here.
+        let is_plain = unknown == Unknown::Kept && !known.has_lenient();
+        let known = (!is_plain).then_some(known);
+        RowSeed { known, unknown, optional, ..RowSeed::default() }
     }
 
     /// Expects a row like this one.
     #[must_use]
     pub(crate) fn like(self, row: &Features<'_>) -> Self {
-        let values = match row {
-            Features::Ordered(values) => values.len(),
-            Features::Named(pairs) => pairs.len(),
-        };
-        RowSeed { values, ..self }
+        RowSeed { values: row.count(), ..self }
     }
 
     fn push<T, E: Error>(self, values: &mut Vec<T>, value: T) -> Result<(), E> {
@@ -154,14 +196,19 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             let mut place = Place::Name(&name);
             if let Some(known) = self.known {
                 match known.schema.position(&name, pairs.len()) {
-                    None => {
+                    None if self.unknown == Unknown::Skipped || known.ignored.contains(&*name) => {
                         let IgnoredAny = map.next_value()?;
                         continue;
                     }
                     Some(position) if known.optional.binary_search(&position).is_ok() => {
-                        place = Place::Optional
+                        if self.optional == Optional::Skipped {
+                            let IgnoredAny = map.next_value()?;
+                            self.push(&mut pairs, (name, Value::NONE_OF_ITS_KIND))?;
+                            continue;
+                        }
+                        place = Place::Optional;
                     }
-                    Some(_) => {}
+                    Some(_) | None => {}
                 }
             }
             let value = map.next_value_seed(ValueSeed(place))?;
@@ -215,8 +262,7 @@ impl ValueSeed<'_> {
         let place = match self.0 {
             Place::Position(index) => format!("features[{index}]"),
             Place::Name(name) => format!("feature {}", quoted(name)),
-            // No feature has this value, so the joint schema counts it as lacking.
-            Place::Optional => return Ok(Value::Number(f64::NAN)),
+            Place::Optional => return Ok(Value::NONE_OF_ITS_KIND),
         };
         Err(E::custom(format_args!("{place}: {what}; send a number, a string or null")))
     }

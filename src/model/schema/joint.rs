@@ -1,12 +1,14 @@
 //! Joint schema: what a request may contain while two versions answer, so that it is accepted or refused whichever
 //! version answers it.
 //!
-//! A row has stable's features in their order, and then those that only the other version takes. A [`Selection`] takes
-//! a version's own row from it. Values by position are those of stable.
+//! A row has stable's features in their order, and then those that only the other version takes, up to the last one
+//! that was sent: thousands of added features cost nothing in requests without them. A [`Selection`] takes a version's
+//! own row from it. Values by position are those of stable.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::Feature;
 use super::FeatureKind;
 use super::Schema;
 use super::error::SchemaConflict;
@@ -105,7 +107,7 @@ impl Joint {
 
     /// The features that a row may have, for reading it.
     pub(crate) fn known(&self) -> Known<'_> {
-        Known { schema: &self.schema, optional: &self.optional }
+        Known { schema: &self.schema, optional: &self.optional, ignored: &self.ignored }
     }
 
     /// Everything that is counted.
@@ -130,9 +132,8 @@ impl Joint {
     /// As [`Schema::row`].
     pub fn row<'a>(&self, features: Features<'a>, seen: &mut Seen) -> Result<Row<'a>, RowError> {
         let mut values = match features {
-            Features::Ordered(mut values) if values.len() == self.own => {
+            Features::Ordered(values) if values.len() == self.own => {
                 seen.by_position = true;
-                values.resize(self.schema.features().len(), Value::Missing);
                 let others = self.optional.partition_point(|place| *place < self.own);
                 (others..self.optional.len()).for_each(|gap| self.mark(seen, gap));
                 values
@@ -172,12 +173,17 @@ impl Joint {
         pairs: Vec<(Cow<'a, str>, Value<'a>)>,
         seen: &mut Seen,
     ) -> Result<Vec<Value<'a>>, RowError> {
-        let mut slots = self.schema.slots(pairs, |name| self.ignored.contains(name))?;
+        let mut slots = Vec::with_capacity(self.own);
+        slots.resize(self.own, None);
+        let may_lack = |place: usize| self.optional.binary_search(&place).is_ok();
+        self.schema.fill(&mut slots, pairs, |name| self.ignored.contains(name), may_lack)?;
         for (gap, place) in self.optional.iter().enumerate() {
-            if slots[*place].is_none() {
-                slots[*place] = Some(Value::Missing);
-                self.mark(seen, gap);
+            match slots.get_mut(*place) {
+                Some(Some(_)) => continue,
+                Some(slot) => *slot = Some(Value::Missing),
+                None => {}
             }
+            self.mark(seen, gap);
         }
         if slots.iter().any(Option::is_none) {
             return Err(self.schema.absent(&slots));
@@ -201,7 +207,7 @@ fn words(stable: &Schema, other: &Schema) -> Vec<Words> {
     let without = |ours: &[String], theirs: &[String]| -> Vec<String> {
         ours.iter().filter(|word| theirs.binary_search(word).is_err()).cloned().collect()
     };
-    let of = |(place, feature): (usize, &super::Feature)| {
+    let of = |(place, feature): (usize, &Feature)| {
         let ours = known(&feature.kind)?;
         let theirs = known(&other.feature(&feature.name)?.kind)?;
         let only_stable = without(&ours, &theirs);
@@ -256,14 +262,38 @@ impl Difference {
 
 /// Which values of a row a version takes, in its order.
 #[derive(Clone, Debug)]
-pub struct Selection(Vec<Option<usize>>);
+pub struct Selection {
+    places: Vec<Option<usize>>,
+    /// Whether these are the first values of the row.
+    is_prefix: bool,
+}
+
+/// The most values that the rows of a request may lack, and that have to be made for a version: 96 MB.
+pub const MAX_LACKING: usize = 4_000_000;
 
 impl Selection {
-    /// The selection of a version from rows of another schema; `None` if it takes them as they are.
-    pub fn new(rows: &Schema, version: &Schema) -> Option<Selection> {
-        let place = |(guess, name)| rows.position(name, guess);
-        (!rows.has_order_of(version))
-            .then(|| Selection(version.feature_names().enumerate().map(place).collect()))
+    /// The selection of a version from rows of another schema. A feature of another kind is not taken.
+    pub fn new(rows: &Schema, version: &Schema) -> Selection {
+        let place = |(guess, feature): (usize, &Feature)| {
+            let place = rows.position(&feature.name, guess)?;
+            let is_same_kind =
+                rows.features()[place].kind.is_numeric() == feature.kind.is_numeric();
+            is_same_kind.then_some(place)
+        };
+        let places: Vec<_> = version.features().iter().enumerate().map(place).collect();
+        let is_prefix = places.iter().enumerate().all(|(number, place)| *place == Some(number));
+        Selection { places, is_prefix }
+    }
+
+    /// Whether the version takes these rows as they are.
+    pub fn takes_whole(&self, rows: &[Row<'_>]) -> bool {
+        self.is_prefix && rows.iter().all(|row| row.width() == self.places.len())
+    }
+
+    /// Whether the version takes more than these rows can be given.
+    pub fn is_too_wide_for(&self, rows: &[Row<'_>]) -> bool {
+        let lacking = rows.iter().map(|row| self.places.len().saturating_sub(row.width()));
+        lacking.sum::<usize>() > MAX_LACKING
     }
 
     /// The row of the version. A feature that the row does not have is missing.
@@ -271,7 +301,7 @@ impl Selection {
         let value = |place: &Option<usize>| {
             place.and_then(|place| row.values.get(place)).cloned().unwrap_or(Value::Missing)
         };
-        Row { values: self.0.iter().map(value).collect() }
+        Row { values: self.places.iter().map(value).collect() }
     }
 }
 

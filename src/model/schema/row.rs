@@ -36,6 +36,11 @@ impl Row<'_> {
         &self.values
     }
 
+    /// How many values the row has; a feature of the schema beyond them is missing.
+    pub fn width(&self) -> usize {
+        self.values.len()
+    }
+
     /// The row with the values at these positions missing.
     #[must_use]
     pub fn without(mut self, places: &[usize]) -> Self {
@@ -75,20 +80,24 @@ impl Schema {
         &self,
         pairs: Vec<(Cow<'a, str>, Value<'a>)>,
     ) -> Result<Vec<Value<'a>>, RowError> {
-        let slots = self.slots(pairs, |_| false)?;
+        let mut slots = Vec::new();
+        slots.resize(self.features().len(), None);
+        self.fill(&mut slots, pairs, |_| false, |_| false)?;
         if slots.iter().any(Option::is_none) {
             return Err(self.absent(&slots));
         }
         Ok(slots.into_iter().flatten().collect())
     }
 
-    /// The values in schema order, `None` where there is none. Skips unknown names that are ignored.
-    pub(super) fn slots<'a>(
+    /// Puts the values into schema order; more slots are added as they are needed. Skips unknown names that are
+    /// ignored. A feature that may be lacking and is sent twice has no value.
+    pub(super) fn fill<'a>(
         &self,
+        slots: &mut Vec<Option<Value<'a>>>,
         pairs: Vec<(Cow<'a, str>, Value<'a>)>,
         is_ignored: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Option<Value<'a>>>, RowError> {
-        let mut slots: Vec<Option<Value<'a>>> = vec![None; self.features().len()];
+        may_lack: impl Fn(usize) -> bool,
+    ) -> Result<(), RowError> {
         for (guess, (name, value)) in pairs.into_iter().enumerate() {
             let Some(position) = self.position(&name, guess) else {
                 if is_ignored(&name) {
@@ -96,11 +105,17 @@ impl Schema {
                 }
                 return Err(self.unknown(&name));
             };
+            if position >= slots.len() {
+                slots.resize(position + 1, None);
+            }
             if slots[position].replace(value).is_some() {
-                return Err(RowError::Duplicate { name: quoted(&name) });
+                if !may_lack(position) {
+                    return Err(RowError::Duplicate { name: quoted(&name) });
+                }
+                slots[position] = Some(Value::NONE_OF_ITS_KIND);
             }
         }
-        Ok(slots)
+        Ok(())
     }
 
     #[cold]
@@ -253,6 +268,14 @@ pub enum RowError {
         value: f64,
         /// The levels the model knows.
         levels: String,
+    },
+    /// The rows of a request lack too many values.
+    #[error(
+        "features: the rows up to this one lack more than {most} values that the model takes; send fewer rows"
+    )]
+    LacksTooMany {
+        /// The most that they may lack.
+        most: usize,
     },
     /// The number is NaN or infinite.
     #[error(

@@ -86,6 +86,52 @@ fn a_model_with_fewer_threads_hangs_when_they_do() {
     });
 }
 
+/// A model that predicts until it is stopped.
+struct Stoppable {
+    schema: Schema,
+    ended: Arc<AtomicBool>,
+}
+
+impl Model for Stoppable {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn output(&self) -> &OutputKind {
+        &OutputKind::Probability { threshold: 0.5 }
+    }
+
+    fn predict(&self, _row: &Row<'_>) -> Result<Output, PredictError> {
+        Ok(Output::of(0.5))
+    }
+
+    fn predict_until(&self, rows: &[Row<'_>], stop: &Stop) -> Result<Vec<Output>, PredictError> {
+        let (end, ends) = std::sync::mpsc::channel();
+        let waited = stop.during(move || end.send(()).unwrap_or_default(), || ends.recv());
+        self.ended.store(waited.is_some(), Ordering::Relaxed);
+        self.predict_many(rows)
+    }
+}
+
+#[test]
+fn an_expired_deadline_stops_the_model_and_frees_its_thread() {
+    let (unstoppable, _, [quick, _]) = slow_on(1);
+    let (schema, ended) = (unstoppable.model().schema().clone(), Arc::<AtomicBool>::default());
+    let model: Arc<dyn Model> = Arc::new(Stoppable { schema, ended: ended.clone() });
+    let pool = Some(Pool::new(&model, 1));
+    let inference = Inference { model, pool, explaining: Inference::explaining() };
+    run(async {
+        let late = inference.run(&[quick], Duration::from_millis(20)).await.unwrap_err();
+        assert!(matches!(late, InferenceError::Failed { failure: Failure::Deadline, .. }));
+        let pool = inference.pool.as_ref().unwrap();
+        let freed = timeout(Duration::from_secs(60), pool.free.clone().acquire_owned()).await;
+        assert!(freed.is_ok(), "the thread is free again");
+    });
+    assert!(ended.load(Ordering::Relaxed));
+    let abandoned = &inference.pool.as_ref().unwrap().abandoned;
+    assert_eq!(abandoned.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn an_answer_in_time_is_at_no_moment_an_abandoned_one() {
     let abandoned = AtomicIsize::new(0);

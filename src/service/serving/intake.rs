@@ -17,14 +17,15 @@ use crate::model::Schema;
 use crate::model::schema::Joint;
 use crate::model::schema::features::Known;
 use crate::model::schema::joint::Gap;
+use crate::model::schema::joint::MAX_LACKING;
 use crate::model::schema::joint::Seen;
 use crate::model::schema::joint::Selection;
 
 /// What requests may contain, and how each version gets what it takes of them.
 pub struct Intake {
     layout: Arc<Layout>,
-    /// Of stable and of the canary; `None`: rows as they are.
-    stable: Option<Selection>,
+    /// Of stable and of the canary.
+    stable: Selection,
     canary: Option<Selection>,
     /// Whether positions mean something else once the canary is stable.
     positions_change: bool,
@@ -102,7 +103,7 @@ impl Intake {
         });
         Intake {
             stable: Selection::new(rows, stable),
-            canary: canary.and_then(|canary| Selection::new(rows, canary)),
+            canary: canary.map(|canary| Selection::new(rows, canary)),
             positions_change: canary.is_some_and(|canary| !canary.has_order_of(stable)),
             gaps: gaps.collect(),
             shards: (0..threads.max(1)).map(|_| CachePadded::default()).collect(),
@@ -135,10 +136,16 @@ impl Intake {
         is_counted: bool,
     ) -> Result<Fitted<'a>, (usize, RowError)> {
         let mut fitted = Fitted::with_capacity(rows.len());
-        let mut seen = Seen::default();
+        let (mut seen, mut lacking) = (Seen::default(), 0);
         for (number, features) in rows.into_iter().enumerate() {
-            let row = self.layout.joint.row(features, &mut seen);
-            fitted.push(row.map_err(|cause| (number, cause))?);
+            let sent = features.count();
+            let row =
+                self.layout.joint.row(features, &mut seen).map_err(|cause| (number, cause))?;
+            lacking += row.width().saturating_sub(sent);
+            if lacking > MAX_LACKING {
+                return Err((number, RowError::LacksTooMany { most: MAX_LACKING }));
+            }
+            fitted.push(row);
         }
         if is_counted && (self.positions_change || !self.gaps.is_empty()) {
             self.count(&seen);
@@ -162,31 +169,32 @@ impl Intake {
         }
     }
 
-    /// The rows of this track, from rows of this layout.
+    /// The rows of this track, from rows of this layout; `None` as in [`Intake::of_canary`].
     pub(crate) fn of<'r, 'a>(
         &self,
         track: Track,
         layout: &Layout,
         version: &Schema,
         rows: &'r [Row<'a>],
-    ) -> Cow<'r, [Row<'a>]> {
+    ) -> Option<Cow<'r, [Row<'a>]>> {
         // Requests of an earlier intake may wait for the canary, or be kept.
         if !std::ptr::eq(layout, &*self.layout) {
-            return selected(Selection::new(layout.joint.schema(), version).as_ref(), rows);
+            return bounded(&Selection::new(layout.joint.schema(), version), rows);
         }
-        selected(self.selection(track), rows)
-    }
-
-    /// The rows of this track.
-    pub(crate) fn of_track<'r, 'a>(&self, track: Track, rows: &'r [Row<'a>]) -> Cow<'r, [Row<'a>]> {
-        selected(self.selection(track), rows)
-    }
-
-    fn selection(&self, track: Track) -> Option<&Selection> {
         match track {
-            Track::Stable => self.stable.as_ref(),
-            Track::Canary => self.canary.as_ref(),
+            Track::Stable => Some(self.of_stable(rows)),
+            Track::Canary => self.of_canary(rows),
         }
+    }
+
+    /// The rows of stable. Rows have at least as many values as it takes.
+    pub(crate) fn of_stable<'r, 'a>(&self, rows: &'r [Row<'a>]) -> Cow<'r, [Row<'a>]> {
+        selected(&self.stable, rows)
+    }
+
+    /// The rows of the canary; `None` if they lack so many values that stable must answer.
+    pub(crate) fn of_canary<'r, 'a>(&self, rows: &'r [Row<'a>]) -> Option<Cow<'r, [Row<'a>]>> {
+        bounded(self.canary.as_ref()?, rows)
     }
 
     /// The counts over the latest requests.
@@ -212,9 +220,13 @@ fn feature(name: &str) -> Counted {
     Counted::Feature(name.to_owned())
 }
 
-fn selected<'r, 'a>(selection: Option<&Selection>, rows: &'r [Row<'a>]) -> Cow<'r, [Row<'a>]> {
-    match selection {
-        None => Cow::Borrowed(rows),
-        Some(selection) => rows.iter().map(|row| selection.of(row)).collect(),
+fn bounded<'r, 'a>(selection: &Selection, rows: &'r [Row<'a>]) -> Option<Cow<'r, [Row<'a>]>> {
+    (!selection.is_too_wide_for(rows)).then(|| selected(selection, rows))
+}
+
+fn selected<'r, 'a>(selection: &Selection, rows: &'r [Row<'a>]) -> Cow<'r, [Row<'a>]> {
+    match selection.takes_whole(rows) {
+        true => Cow::Borrowed(rows),
+        false => rows.iter().map(|row| selection.of(row)).collect(),
     }
 }

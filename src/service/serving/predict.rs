@@ -141,12 +141,14 @@ pub async fn predict(
     let rows = fit(&live, rows, true)?;
     let mut in_flight = InFlight::new(&live, key.as_deref(), &named);
     if let Some(canary_slot) = in_flight.canary_slot() {
-        let outcome = if canary_slot.admits(|| clock.steady()) {
-            let rows = live.intake.of_track(Track::Canary, &rows);
-            let (fault, deadline) = (canary_slot.fault(&named), canary_slot.deadline);
-            timed(&canary_slot.loaded, clock, fault, deadline, &rows).await
-        } else {
-            (Duration::ZERO, Err(breaker_open()))
+        let outcome = match live.intake.of_canary(&rows) {
+            Some(rows) if canary_slot.admits(|| clock.steady()) => {
+                let (fault, deadline) = (canary_slot.fault(&named), canary_slot.deadline);
+                timed(&canary_slot.loaded, clock, fault, deadline, &rows).await
+            }
+            Some(_) => (Duration::ZERO, Err(breaker_open())),
+            // The request is too large for it, which is no failure of the canary.
+            None => (Duration::ZERO, Err(InferenceError::Overloaded)),
         };
         if let Some(answer) = in_flight.record_canary(canary_slot, outcome, clock, &rows) {
             shadow.keep(&rows, live.intake.layout(), None);
@@ -154,7 +156,7 @@ pub async fn predict(
         }
     }
     let outcome = {
-        let rows = live.intake.of_track(Track::Stable, &rows);
+        let rows = live.intake.of_stable(&rows);
         timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await
     };
     let (answer, shadowing) = in_flight.record_stable(outcome, stable_deadline, clock, &rows)?;

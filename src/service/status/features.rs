@@ -69,7 +69,9 @@ impl FeaturesStatus {
             Lacking { track, feature, what, requests }
         });
         let mut lacking: Vec<Lacking> = lacking.collect();
-        lacking.sort_by_key(|one| (Reverse(one.requests), one.what == Lack::KnownWord));
+        lacking.sort_by_key(|one| {
+            (Reverse(one.requests), one.what == Lack::KnownWord, one.track == Track::Stable)
+        });
         let mut status = FeaturesStatus { requests, by_position, lacking, messages: Vec::new() };
         status.messages = status.sentences();
         status.lacking.truncate(MAX_LACKING);
@@ -80,6 +82,9 @@ impl FeaturesStatus {
         let alike = |a: &Lacking, b: &Lacking| {
             (a.track, a.what, a.requests) == (b.track, b.what, b.requests)
         };
+        let rest = self.lacking.chunk_by(alike).skip(MAX_MESSAGES).flatten().count();
+        let rest = (rest > 0)
+            .then(|| format!("And {rest} more: lacking in features of /admin/status lists them."));
         let groups = self.lacking.chunk_by(alike).take(MAX_MESSAGES);
         let of_groups = groups.filter_map(|group| {
             let first = group.first()?;
@@ -96,7 +101,7 @@ impl FeaturesStatus {
                 ),
             })
         });
-        of_groups.chain(self.positions()).collect()
+        of_groups.chain(rest).chain(self.positions()).collect()
     }
 
     /// What a person has to know about positions before a promotion.
@@ -118,7 +123,7 @@ impl FeaturesStatus {
             let names = listed(missed.iter().map(|one| one.feature.as_str()));
             let share = self.share(most.requests);
             format!(
-                "the new stable version missed {names} in {share}; such requests are still answered"
+                "the new stable version missed {names} in {share}; it fails there if it has no answer for a missing value"
             )
         });
         let positions = (self.by_position > 0).then(|| {
@@ -171,9 +176,37 @@ mod tests {
         );
         assert_eq!(
             status.of_promotion().unwrap(),
-            "the new stable version missed `visits`, `ticks` in 100 % of the last 812 requests; such requests are \
-             still answered; values came by position in 25 % of the last 812 requests; they are read in its order now"
+            "the new stable version missed `visits`, `ticks` in 100 % of the last 812 requests; it fails \
+             there if it has no answer for a missing value; values came by position in 25 % of the last 812 requests; they are read in its order now"
         );
         assert_eq!(FeaturesStatus::new(Latest { requests: 9, ..Latest::default() }), None);
+    }
+
+    #[test]
+    fn tracks_are_not_mixed_and_what_is_not_said_is_counted() {
+        let of = |name: &str| Counted::Feature(name.to_owned());
+        let (canary, stable) = (Track::Canary, Track::Stable);
+        let lacking = vec![
+            (stable, of("a"), 9),
+            (canary, of("b"), 9),
+            (stable, of("c"), 9),
+            (canary, of("d"), 9),
+            (canary, of("e"), 8),
+            (canary, of("f"), 7),
+            (canary, of("g"), 6),
+            (canary, of("h"), 6),
+        ];
+        let latest = Latest { requests: 10, by_position: 0, lacking };
+        let messages = FeaturesStatus::new(latest).unwrap().messages;
+        assert_eq!(
+            messages,
+            [
+                "The canary misses `b`, `d` in 90 % of the last 10 requests.",
+                "Stable misses `a`, `c` in 90 % of the last 10 requests.",
+                "The canary misses `e` in 80 % of the last 10 requests.",
+                "The canary misses `f` in 70 % of the last 10 requests.",
+                "And 2 more: lacking in features of /admin/status lists them.",
+            ]
+        );
     }
 }

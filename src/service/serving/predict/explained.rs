@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 
 use super::Prediction;
 use super::fit;
+use crate::canary::Track;
 use crate::model::Execution;
 use crate::model::Explains;
 use crate::model::Explanation;
@@ -33,7 +34,10 @@ impl Prediction {
         let loaded = self.answered_by();
         let Some(how) = loaded.inference.model().explains() else { return Err(cannot(loaded)) };
         let rows = fit(&self.live, rows, false).map_err(|cause| cause.to_string())?;
-        let rows = self.live.intake.of_track(self.track, &rows);
+        let rows = match self.track {
+            Track::Stable => self.live.intake.of_stable(&rows),
+            Track::Canary => self.live.intake.of_canary(&rows).ok_or("send fewer rows")?,
+        };
         let model = loaded.inference.model();
         let made = match model.execution() {
             Execution::Inline => of_rows(model, &rows),

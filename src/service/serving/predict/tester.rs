@@ -13,6 +13,7 @@ use super::fit;
 use crate::canary::Track;
 use crate::service::clock::Clock;
 use crate::service::serving::faults::Fault;
+use crate::service::serving::inference::InferenceError;
 use crate::service::serving::live::Live;
 use crate::service::serving::timed::timed;
 
@@ -35,9 +36,12 @@ pub async fn predict_on(
     let canary = live.canary.as_ref().filter(|canary_slot| canary_slot.is_open());
     if let (Track::Canary, Some(canary_slot)) = (track, canary) {
         let fault = canary_slot.fault(&request.segments);
-        let rows = live.intake.of_track(Track::Canary, &rows);
-        let (latency, outcome) =
-            timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await;
+        let (latency, outcome) = match live.intake.of_canary(&rows) {
+            Some(rows) => {
+                timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await
+            }
+            None => (Duration::ZERO, Err(InferenceError::Overloaded)),
+        };
         match outcome {
             Ok(outputs) => {
                 return Ok(Prediction { outputs, track, latency, fallback, attribution, live });
@@ -46,7 +50,7 @@ pub async fn predict_on(
         }
     }
     let (latency, outcome) = {
-        let rows = live.intake.of_track(Track::Stable, &rows);
+        let rows = live.intake.of_stable(&rows);
         timed(&live.stable, clock, Fault::NONE, stable_deadline, &rows).await
     };
     let outputs = outcome?;

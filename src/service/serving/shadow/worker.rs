@@ -85,7 +85,9 @@ impl Serving {
             Some(answer) => answer,
             None => {
                 let deadline = self.stable_deadline;
-                let rows = of(Track::Stable, &live.stable);
+                let Some(rows) = of(Track::Stable, &live.stable) else {
+                    return live.recorder.drop_pair();
+                };
                 let (latency, outcome) =
                     timed(&live.stable, clock, Fault::NONE, deadline, &rows).await;
                 match outcome {
@@ -96,7 +98,9 @@ impl Serving {
             }
         };
         let (latency, outcome) = {
-            let rows = of(Track::Canary, &canary_slot.loaded);
+            let Some(rows) = of(Track::Canary, &canary_slot.loaded) else {
+                return live.recorder.drop_pair();
+            };
             timed(&canary_slot.loaded, clock, fault, canary_slot.deadline, &rows).await
         };
         let canary = match outcome {
