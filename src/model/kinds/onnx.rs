@@ -3,7 +3,7 @@
 //! - `protobuf`, `message`, `tensor`: the file, read in place.
 //! - `operators`, `shapes`, `trees`: what it may contain. The runtime sees no byte of a file that is refused.
 //! - `interface`, `ports`: what it takes and what it answers.
-//! - [`runtime`]: the library that runs it, found on the machine. [`engine`]: a model in it.
+//! - [`runtime`]: the library that runs it, found on the machine. `engine`: a model in it.
 //!
 //! The runtime is C++ in this process. The check makes sure that a model ends, and that its memory is bounded.
 

@@ -13,7 +13,7 @@ use crate::stats::sequential::recent_mean::RecentMean;
 use crate::stats::sequential::shift_monitor::ShiftMargins;
 use crate::stats::sequential::shift_monitor::ShiftMonitor;
 
-/// [`ShiftMonitor`] of scores of any size: it sees them in the [`Unit`] of stable's first values, and bets nothing
+/// [`ShiftMonitor`] of scores of any size: it sees them in the unit of stable's first values, and bets nothing
 /// before that is known. Margins, means and the effect are in the unit of the scores.
 ///
 /// ```
