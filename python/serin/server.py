@@ -95,7 +95,7 @@ class Server:
         if self._running is not None:
             raise ServerError("the server is running already")
         running = _Running(Path(tempfile.mkdtemp(prefix="serin-")))
-        # Also when nobody holds this object any more, and at the end of the process.
+        # Also when no reference is left, and at the end of the process.
         self._finalizer = weakref.finalize(self, running.stop)
         try:
             models, stable = self._prepare(running.folder)

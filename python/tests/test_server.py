@@ -59,7 +59,7 @@ def test_a_server_stops_with_its_block_and_leaves_nothing():
     server.stop()
 
 
-def test_a_server_that_nobody_holds_any_more_stops():
+def test_a_server_without_references_stops():
     server = Server().start()
     process, _ = pids(server)
     del server
