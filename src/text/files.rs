@@ -22,7 +22,7 @@ pub enum WriteError {
     #[error("cannot be written: it is a folder; name a file in it")]
     Folder,
     /// The folder of the path does not exist.
-    #[error("cannot be written: there is no folder {}; create it first", folder.display())]
+    #[error("cannot be written: the folder {} does not exist; create it first", folder.display())]
     NoFolder {
         /// The folder.
         folder: PathBuf,
@@ -199,7 +199,7 @@ mod tests {
         }
         let absent = folder.path().join("absent");
         let message = check_whole(&absent.join("file")).unwrap_err().to_string();
-        let expected = format!("there is no folder {}; create it first", absent.display());
+        let expected = format!("the folder {} does not exist; create it first", absent.display());
         assert!(message.ends_with(&expected), "{message}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }

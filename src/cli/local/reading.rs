@@ -68,7 +68,7 @@ impl ReadingArgs {
 /// Checks that a file can be read more than once, which a pipe cannot.
 ///
 /// # Errors
-/// When it is not a file. One that cannot be read gets its error from the reader.
+/// When it is not a file. The reader reports unreadable files.
 pub(super) fn read_again(path: &Path) -> anyhow::Result<()> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         bail!(

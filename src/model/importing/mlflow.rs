@@ -146,7 +146,7 @@ fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// A column of a signature; of a tensor there is no name.
+/// A column of a signature. A tensor has no name.
 #[derive(Deserialize)]
 struct Input {
     name: Option<String>,

@@ -155,7 +155,7 @@ impl ImportedModel {
     ///
     /// # Errors
     ///
-    /// [`ImportError`], if the classes cannot be told apart, or the inputs are not a schema.
+    /// [`ImportError`], if two classes have the same name, or the inputs are not a schema.
     pub fn new(
         parsed: Parsed,
         names: &[String],

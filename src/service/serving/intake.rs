@@ -192,7 +192,7 @@ impl Intake {
         selected(&self.stable, rows)
     }
 
-    /// The rows of the canary; `None` if they lack so many values that stable must answer.
+    /// The rows of the canary; `None` above the limit of lacking values: stable answers.
     pub(crate) fn of_canary<'r, 'a>(&self, rows: &'r [Row<'a>]) -> Option<Cow<'r, [Row<'a>]>> {
         bounded(self.canary.as_ref()?, rows)
     }

@@ -147,7 +147,7 @@ pub async fn predict(
                 timed(&canary_slot.loaded, clock, fault, deadline, &rows).await
             }
             Some(_) => (Duration::ZERO, Err(breaker_open())),
-            // The request is too large for it, which is no failure of the canary.
+            // The request exceeds a limit of the server, so the canary has not failed.
             None => (Duration::ZERO, Err(InferenceError::Overloaded)),
         };
         if let Some(answer) = in_flight.record_canary(canary_slot, outcome, clock, &rows) {

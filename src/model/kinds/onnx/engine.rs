@@ -32,7 +32,7 @@ use crate::model::stop::Stop;
 /// Why a model in ONNX Runtime gave no answer.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// There is no ONNX Runtime.
+    /// ONNX Runtime is not available.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The runtime refuses the file.
@@ -102,7 +102,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// There is no runtime, or it refuses the file.
+    /// ONNX Runtime is not available, or refuses the file.
     pub fn prepare(&self) -> Result<(), EngineError> {
         let session = self.session()?;
         self.0.idle.lock().push(session);

@@ -33,7 +33,7 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 /// Held while the library is opened.
 static OPENING: Mutex<()> = Mutex::new(());
 
-/// Why there is no ONNX Runtime.
+/// Why ONNX Runtime is not available.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
     /// No library was named.
