@@ -1,5 +1,7 @@
 //! `serin compare`: two models on the same rows, before either gets traffic.
 
+mod comparison;
+mod decision;
 mod figures;
 mod page;
 pub(super) mod scored;
@@ -12,7 +14,7 @@ use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
 
-use self::figures::Comparison;
+use self::comparison::Comparison;
 use self::scored::Labeled;
 use self::scored::Scored;
 use super::library::LibraryArgs;

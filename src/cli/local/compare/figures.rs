@@ -5,21 +5,30 @@ use std::path::Path;
 
 use anyhow::Context;
 use anyhow::bail;
-use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::scored::Failed;
+use super::comparison::ALPHA;
+use super::comparison::Comparison;
+use super::comparison::Differences;
+use super::comparison::DifferentRow;
+use super::comparison::FlipOutcomes;
+use super::comparison::Flips;
+use super::comparison::InSegment;
+use super::comparison::LISTED;
+use super::comparison::MIN_ROWS;
+use super::comparison::Measured;
+use super::comparison::Quality;
+use super::comparison::ScoreDifferences;
+use super::comparison::SegmentVerdict;
+use super::decision::decided;
+use super::decision::with_failures;
 use super::scored::Labeled;
 use super::scored::Scored;
 use super::segments;
-use crate::canary::analysis::two_samples::Decision;
-use crate::model::HoldoutReport;
 use crate::model::Value;
-use crate::model::artifact::card::Target;
 use crate::model::artifact::report::log_loss;
 use crate::model::artifact::report::report;
 use crate::stats::Moments;
-use crate::stats::PairedDifference;
 use crate::stats::area_difference;
 use crate::stats::brier;
 use crate::stats::holm;
@@ -27,136 +36,6 @@ use crate::stats::mcnemar_exact;
 use crate::stats::miscalibration_parts;
 use crate::stats::paired_t;
 use crate::stats::wilson_interval;
-
-/// Rows with outcomes that a decision needs, as in `serin analyze`.
-pub(super) const MIN_ROWS: usize = 30;
-
-/// Rows that are listed because the models differ most on them.
-const LISTED: usize = 10;
-
-/// Share of false findings of all segments together.
-const ALPHA: f64 = 0.05;
-
-/// A comparison of models A and B. A difference is B minus A. All figures are of the rows that both answer.
-#[derive(Serialize)]
-pub(super) struct Comparison<'m> {
-    pub(super) decision: Decision,
-    pub(super) reason: String,
-    pub(super) data: String,
-    pub(super) rows: usize,
-    /// Rows that both models answer.
-    pub(super) compared: usize,
-    /// What the outcomes are of; `None` without outcomes.
-    pub(super) target: Option<Target>,
-    pub(super) models: [Measured<'m>; 2],
-    /// Of the quality; `None` without outcomes.
-    pub(super) differences: Option<Differences>,
-    pub(super) scores: ScoreDifferences,
-    pub(super) flips: Flips,
-    pub(super) most_different: Vec<DifferentRow>,
-    pub(super) segments: Vec<InSegment>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Measured<'m> {
-    pub(super) path: &'m Path,
-    kind: &'static str,
-    digest: String,
-    pub(super) threshold: f64,
-    pub(super) mean_score: Option<f64>,
-    #[serde(flatten)]
-    pub(super) failed: Failed,
-    #[serde(flatten)]
-    pub(super) quality: Option<Quality>,
-}
-
-/// On the rows with outcomes that both models answer.
-#[derive(Serialize)]
-pub(super) struct Quality {
-    #[serde(flatten)]
-    pub(super) report: HoldoutReport,
-    /// The reliability term of the Brier score, corrected for bias; 0 is calibrated.
-    pub(super) miscalibration: f64,
-}
-
-#[derive(Serialize)]
-pub(super) struct Differences {
-    pub(super) auc: Option<PairedDifference>,
-    pub(super) log_loss: Option<PairedDifference>,
-    pub(super) brier: Option<PairedDifference>,
-    pub(super) accuracy: Option<PairedDifference>,
-    pub(super) miscalibration: Option<PairedDifference>,
-}
-
-/// How far the scores are apart.
-#[derive(Serialize)]
-pub(super) struct ScoreDifferences {
-    pub(super) mean_difference: Option<f64>,
-    /// Of the sizes of the differences.
-    pub(super) median: f64,
-    pub(super) p95: f64,
-    pub(super) largest: f64,
-}
-
-/// Rows with different labels.
-#[derive(Serialize)]
-pub(super) struct Flips {
-    pub(super) rows: usize,
-    pub(super) share: f64,
-    /// A 95 % interval of the share (Wilson).
-    pub(super) interval: Option<(f64, f64)>,
-    pub(super) to_positive: usize,
-    pub(super) to_negative: usize,
-    #[serde(flatten)]
-    pub(super) outcomes: Option<FlipOutcomes>,
-}
-
-#[derive(Serialize)]
-pub(super) struct FlipOutcomes {
-    pub(super) to_right: u64,
-    pub(super) to_wrong: u64,
-    /// McNemar's exact test of the accuracy.
-    pub(super) mcnemar_p_value: f64,
-}
-
-/// A row that the models answer differently.
-#[derive(Serialize)]
-pub(super) struct DifferentRow {
-    /// Counted from 1, without the header.
-    pub(super) row: usize,
-    pub(super) scores: [f64; 2],
-    pub(super) difference: f64,
-    pub(super) labels: [u8; 2],
-    pub(super) outcome: Option<bool>,
-    /// The values that the models take.
-    values: BTreeMap<String, Json>,
-}
-
-#[derive(Serialize)]
-pub(super) struct InSegment {
-    pub(super) column: String,
-    /// `null`: the rows without a value.
-    pub(super) value: Option<String>,
-    /// That both models answer.
-    pub(super) rows: usize,
-    pub(super) flips: usize,
-    pub(super) mean_score_difference: Option<f64>,
-    /// Of them those with an outcome.
-    pub(super) labeled: usize,
-    pub(super) log_loss: Option<PairedDifference>,
-    /// The p-value of the log-loss, corrected for the number of segments (Holm).
-    pub(super) adjusted_p_value: Option<f64>,
-    pub(super) verdict: SegmentVerdict,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SegmentVerdict {
-    Better,
-    Worse,
-    NotShown,
-    TooFewRows,
-}
 
 /// The rows of both models.
 struct Both<'c, 'm> {
@@ -396,86 +275,6 @@ impl<'m> Both<'_, 'm> {
     }
 }
 
-impl InSegment {
-    /// `plan = pro`.
-    pub(super) fn name(&self) -> String {
-        format!("{} = {}", self.column, self.value.as_deref().unwrap_or("(missing)"))
-    }
-}
-
 fn is_right(model: &Scored<'_>, row: usize, outcome: bool) -> bool {
     model.labels[row] == u8::from(outcome)
-}
-
-/// Which model is better, by the log-loss, which both order and level of the probabilities enter. A segment in which B
-/// is worse keeps it from being promoted.
-fn decided(
-    models: [&Scored<'_>; 2],
-    log_loss: Option<PairedDifference>,
-    labeled: usize,
-    segments: &[InSegment],
-) -> (Decision, String) {
-    let names = models.map(|model| model.path.display().to_string());
-    let worse: Vec<String> = segments
-        .iter()
-        .filter(|segment| segment.verdict == SegmentVerdict::Worse)
-        .map(InSegment::name)
-        .collect();
-    let but = match &worse[..] {
-        [] => String::new(),
-        worse => format!(" It is worse where {}.", worse.join(", and where ")),
-    };
-    let Some(found) = log_loss else {
-        let reason = "Without outcomes the scores do not show which model is better; name their column with --target.";
-        return (Decision::Wait, reason.to_owned());
-    };
-    let [low, high] = found.interval;
-    if labeled < MIN_ROWS {
-        let reason = format!("{labeled} rows with an outcome are too few; use {MIN_ROWS} or more.");
-        return (Decision::Wait, reason);
-    }
-    if found.is_noise() {
-        let reason = format!(
-            "Within noise: the log-loss of {} minus that of {} is {low:+.5} to {high:+.5} (95 % interval), so these rows \
-             do not show which model is better.{but}",
-            names[1], names[0]
-        );
-        return (Decision::Wait, reason);
-    }
-    if found.difference > 0.0 {
-        let reason = format!(
-            "{} is worse: its log-loss is higher by {low:.5} to {high:.5} (95 % interval).",
-            names[1]
-        );
-        return (Decision::Rollback, reason);
-    }
-    let reason = format!(
-        "{} is better: its log-loss is lower by {:.5} to {:.5} (95 % interval).{but}",
-        names[1], -high, -low
-    );
-    (if worse.is_empty() { Decision::Promote } else { Decision::Wait }, reason)
-}
-
-/// A decision, with the rows that only one model answers. They have no loss, so a B that answers less than A is never
-/// better; it is worse if McNemar's exact test shows it.
-fn with_failures(models: [&Scored<'_>; 2], decided: (Decision, String)) -> (Decision, String) {
-    let (decision, reason) = decided;
-    let [a, b] = models;
-    let only = |one: &Scored<'_>, other: &Scored<'_>| {
-        (0..one.scores.len()).filter(|row| one.answers(*row) && !other.answers(*row)).count() as u64
-    };
-    let (only_a, only_b) = (only(a, b), only(b, a));
-    if only_a == 0 {
-        return (decision, reason);
-    }
-    let failed = format!(
-        "{} has no answer for {only_a} of the rows that {} answers.",
-        b.path.display(),
-        a.path.display()
-    );
-    if only_a > only_b && mcnemar_exact(only_a, only_b) < ALPHA {
-        return (Decision::Rollback, format!("{} is worse: {failed}", b.path.display()));
-    }
-    let decision = if decision == Decision::Promote { Decision::Wait } else { decision };
-    (decision, format!("{failed} In the other rows: {reason}"))
 }

@@ -1,11 +1,11 @@
 //! A comparison as people read it.
 
-use super::figures::Comparison;
-use super::figures::DifferentRow;
-use super::figures::Flips;
-use super::figures::InSegment;
-use super::figures::Quality;
-use super::figures::SegmentVerdict;
+use super::comparison::Comparison;
+use super::comparison::DifferentRow;
+use super::comparison::Flips;
+use super::comparison::InSegment;
+use super::comparison::Quality;
+use super::comparison::SegmentVerdict;
 use crate::canary::analysis::two_samples::Decision;
 use crate::cli::show;
 use crate::cli::show::outln;
@@ -84,7 +84,7 @@ fn quality(comparison: &Comparison<'_>, both: [&Quality; 2]) {
     };
     let number = |value: fn(&Quality) -> f64| both.map(|one| format!("{:.5}", value(one)));
     let differences = comparison.differences.as_ref();
-    let of = |value: fn(&super::figures::Differences) -> Option<PairedDifference>| {
+    let of = |value: fn(&super::comparison::Differences) -> Option<PairedDifference>| {
         differences.and_then(value)
     };
     let rows = [
