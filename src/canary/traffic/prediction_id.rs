@@ -339,6 +339,7 @@ mod tests {
         ];
         assert_eq!(bytes(&id)[..32], head);
         assert_eq!(bytes(&id).len(), 48);
+        assert_eq!(PredictionId::read(&id.written(&key(1)), &key(1)).unwrap().0, id);
     }
 
     #[test]
