@@ -4,7 +4,8 @@
 Trains the models of parity.py, imports them, and times each three ways: serin in its own process without HTTP
 (benches/models.rs: from the values of a request to the answer), the library from its own file, and onnxruntime from
 what skl2onnx, onnxmltools or the library itself exports, with the largest difference of its answers. Exit code 1 if
-a row of a model that serin runs on the request's thread takes 10 us or more.
+a row of a model that serin runs on the request's thread takes 10 us or more; with three classes, and so three times as
+many trees, 30 us.
 
     make bench-models
 """
