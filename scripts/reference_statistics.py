@@ -401,6 +401,27 @@ def paired(rng):
     return rows
 
 
+def paired_errors(rng):
+    """Roots of the mean squared errors of two models on the same rows: numpy's difference, the delta method with scipy's
+    standard error of the mean and its t."""
+    rows = []
+    for index in range(12):
+        n = [12, 60, 300][index % 3]
+        shared = rng.normal(0, 1, n)
+        errors = [np.round(shared + rng.standard_t(5, n) * rng.uniform(0.2, 2), 4) * 10.0 ** (index % 4)
+                  for _ in range(2)]
+        roots = [math.sqrt(np.mean(one ** 2)) for one in errors]
+        part = errors[0] ** 2 / (2 * roots[0]) - errors[1] ** 2 / (2 * roots[1])
+        error, difference = float(stats.sem(part)), roots[0] - roots[1]
+        reach = float(stats.t.ppf(0.975, n - 1)) * error
+        rows.append({
+            "canary": plain(errors[0].tolist()), "stable": plain(errors[1].tolist()),
+            "rmse": [rounded(difference), rounded(error), rounded(difference - reach), rounded(difference + reach),
+                     rounded(float(2 * stats.t.sf(abs(difference / error), n - 1)))],
+        })
+    return rows
+
+
 def miscalibration(score, outcome):
     bins = np.minimum((score * 10).astype(int), 9)
     total = 0.0
@@ -411,4 +432,4 @@ def miscalibration(score, outcome):
     return float(total / len(score))
 
 
-TABLES = [generated, paired, proportions, sample_ratio, multiplicity, rate_power, rank_power, bootstrap]
+TABLES = [generated, paired, paired_errors, proportions, sample_ratio, multiplicity, rate_power, rank_power, bootstrap]

@@ -23,10 +23,12 @@ fn examples(command: &str) -> &'static [&'static str] {
         "inspect" => &[
             "serin inspect models/churn_v1.bin",
             "serin inspect models/churn_v1.bin models/churn_v2.bin",
+            "serin inspect spend_v1.bin --data november.csv --target spend",
         ],
         "compare" => &[
             "serin compare models/churn_v1.bin models/churn_v2.bin --data november.csv --segment Contract",
             "serin compare a.bin b.bin --data november.csv --target Churn --positive Yes",
+            "serin compare spend_v1.bin spend_v2.bin --data november.csv --target spend",
         ],
         "analyze" => &[
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better",

@@ -74,7 +74,7 @@ enum Command {
     /// Compare two models on the same rows; exit code 0 better, 1 worse, 3 not shown
     ///
     /// The models may be of different kinds and take different features: each takes its own by name. With outcomes the
-    /// log-loss decides whether B is better. It is not (3) if it is worse in a segment of --segment, or has no answer
+    /// log-loss decides whether B is better, of regressions the RMSE. It is not (3) if it is worse in a segment of --segment, or has no answer
     /// for rows that A answers; it is worse (1) if chance does not explain the missing answers.
     Compare(compare::CompareArgs),
     /// Compare two files of numbers; exit code 0 promote, 1 rollback, 3 wait

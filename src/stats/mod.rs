@@ -47,6 +47,7 @@ pub use fixed_horizon::paired_difference::area_difference;
 pub use fixed_horizon::paired_difference::mcnemar_exact;
 pub use fixed_horizon::paired_difference::miscalibration_parts;
 pub use fixed_horizon::paired_difference::paired_t;
+pub use fixed_horizon::paired_difference::root_mean_square_difference;
 pub use fixed_horizon::proportion_difference::ProportionDifference;
 pub use fixed_horizon::quality::ClassQuality;
 pub use fixed_horizon::quality::ErrorQuality;

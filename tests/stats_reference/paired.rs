@@ -7,6 +7,7 @@ use serin::stats::brier;
 use serin::stats::mcnemar_exact;
 use serin::stats::miscalibration_parts;
 use serin::stats::paired_t;
+use serin::stats::root_mean_square_difference;
 
 use super::reference::TOLERANCE;
 use super::reference::assert_close;
@@ -70,5 +71,19 @@ fn miscalibration_agrees_with_bins_of_numpy() {
             // A mean near 0 has no digits of its own: it is a difference of squared errors.
             assert_near(parts.mean().unwrap(), expected, 0.01, &case);
         }
+    }
+}
+
+#[test]
+fn differences_of_root_mean_squared_errors_agree_with_scipy() {
+    for case in cases("paired_errors") {
+        let [canary, stable] = [&case["canary"], &case["stable"]].map(numbers);
+        let found = root_mean_square_difference(&canary, &stable).unwrap();
+        let expected = &case["rmse"];
+        assert_near(found.difference, &expected[0], found.standard_error, &case);
+        assert_close(found.standard_error, &expected[1], TOLERANCE, &case);
+        let interval = Value::from(vec![expected[2].clone(), expected[3].clone()]);
+        assert_interval((found.interval[0], found.interval[1]), &interval, &case);
+        assert_close(found.p_value, &expected[4], TOLERANCE, &case);
     }
 }

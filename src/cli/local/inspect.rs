@@ -12,6 +12,7 @@ use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
 
+use super::compare::outcomes::Asked;
 use super::library::LibraryArgs;
 use super::reading::ReadingArgs;
 use crate::cli::show;
@@ -51,6 +52,14 @@ pub struct InspectArgs {
     #[arg(long, value_name = "CSV")]
     pub data: Option<PathBuf>,
 
+    /// Column of the outcomes [default: what the model predicts, if it says so].
+    #[arg(long, value_name = "COL", requires = "data")]
+    pub target: Option<String>,
+
+    /// Value of the target that a model of two classes gives the probability of [default: as the model says].
+    #[arg(long, value_name = "VALUE", requires = "target")]
+    pub positive: Option<String>,
+
     #[command(flatten)]
     reading: ReadingArgs,
 
@@ -76,7 +85,13 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let models = args.files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     match (&models[..], &args.data) {
         ([(path, model)], Some(data)) => {
-            on_data::print(path, model, data, &args.reading, args.json)?;
+            let asked = Asked {
+                data,
+                reading: &args.reading,
+                target: args.target.as_deref(),
+                positive: args.positive.as_deref(),
+            };
+            on_data::print(path, model, &asked, args.json)?;
         }
         ([(one, _), (other, _), ..], Some(data)) => bail!(
             "--data: takes one model; compare two with serin compare {} {} --data {}",

@@ -49,6 +49,18 @@ impl PairedDifference {
         PairedDifference { difference, standard_error, interval, p_value }
     }
 
+    /// The difference in another unit: times a factor that is known without error.
+    #[must_use]
+    pub fn times(self, factor: f64) -> PairedDifference {
+        let [low, high] = self.interval.map(|end| end * factor);
+        PairedDifference {
+            difference: self.difference * factor,
+            standard_error: self.standard_error * factor.abs(),
+            interval: [low.min(high), low.max(high)],
+            ..self
+        }
+    }
+
     /// Whether the interval contains 0.
     pub fn is_noise(&self) -> bool {
         self.interval[0] <= 0.0 && self.interval[1] >= 0.0
@@ -80,6 +92,45 @@ pub fn paired_t(differences: &Moments) -> Option<PairedDifference> {
     let freedom = count - 1.0;
     let quantile = student_t_quantile(TAIL, freedom);
     let difference = differences.mean()?;
+    Some(PairedDifference::new(difference, error, quantile, |t| student_t_tail(t, freedom)))
+}
+
+/// The difference of the roots of the mean squared errors, from the errors of the same rows. Its standard error is that of
+/// its linear part (the delta method):
+///
+/// ```text
+/// part = e_c^2 / (2 r_c) - e_s^2 / (2 r_s)     e = error of a row,  r = root of the mean squared error
+/// se   = sd(part) / sqrt(n)                    a model without any error adds nothing
+/// ```
+///
+/// with Student's t of n - 1 degrees of freedom. `None` below two rows. Assumes independent rows; few rows with large
+/// errors make the interval too narrow.
+///
+/// Sources: Diebold and Mariano (1995), as for [`paired_t`]; van der Vaart (1998), "Asymptotic statistics", chapter 3,
+/// doi:10.1017/CBO9780511802256.
+///
+/// ```
+/// use serin::stats::root_mean_square_difference;
+///
+/// let found = root_mean_square_difference(&[1.0, -2.0, 2.0], &[1.0, 1.0, -1.0]).unwrap();
+/// // numpy.sqrt(numpy.mean([1, 4, 4])) - 1
+/// assert!((found.difference - 0.732_050_807_568_877_3).abs() < 1e-15);
+/// ```
+pub fn root_mean_square_difference(canary: &[f64], stable: &[f64]) -> Option<PairedDifference> {
+    let [canary_root, stable_root] = [canary, stable].map(|errors| {
+        let squares: f64 = errors.iter().map(|error| error * error).sum();
+        (squares / errors.len().max(1) as f64).sqrt()
+    });
+    let half = |error: f64, root: f64| if root > 0.0 { error * error / (2.0 * root) } else { 0.0 };
+    let rows = canary.iter().zip(stable);
+    let parts: Moments = rows
+        .map(|(canary, stable)| half(*canary, canary_root) - half(*stable, stable_root))
+        .collect();
+    let count = parts.count() as f64;
+    let error = (parts.variance()? / count).sqrt();
+    let freedom = count - 1.0;
+    let quantile = student_t_quantile(TAIL, freedom);
+    let difference = canary_root - stable_root;
     Some(PairedDifference::new(difference, error, quantile, |t| student_t_tail(t, freedom)))
 }
 
@@ -251,6 +302,13 @@ mod tests {
         let constant = paired_t(&[0.5; 3].into_iter().collect()).unwrap();
         assert_eq!((constant.p_value, constant.is_noise()), (0.0, false));
         assert_eq!(mcnemar_exact(0, 0), 1.0);
+        assert_eq!(root_mean_square_difference(&[1.0], &[2.0]), None);
+        let same = root_mean_square_difference(&[1.0, -3.0], &[1.0, -3.0]).unwrap();
+        assert_eq!((same.interval, same.p_value), ([0.0, 0.0], 1.0));
+        // A model without any error.
+        let perfect = root_mean_square_difference(&[0.0; 3], &[1.0, -1.0, 2.0]).unwrap();
+        assert!((perfect.difference + 2.0_f64.sqrt()).abs() < 1e-15, "{perfect:?}");
+        assert!(perfect.standard_error > 0.0);
     }
 
     #[test]

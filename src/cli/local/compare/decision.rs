@@ -4,16 +4,17 @@ use super::comparison::ALPHA;
 use super::comparison::InSegment;
 use super::comparison::MIN_ROWS;
 use super::comparison::SegmentVerdict;
+use super::quality::Loss;
 use super::scored::Scored;
 use crate::canary::analysis::two_samples::Decision;
 use crate::stats::PairedDifference;
 use crate::stats::mcnemar_exact;
 
-/// Which model is better, by the log-loss, which both order and level of the probabilities enter. A segment in which B
-/// is worse keeps it from being promoted.
+/// Which model is better, by the difference of the loss. A segment in which B is worse keeps it from being promoted.
 pub(super) fn decided(
     models: [&Scored<'_>; 2],
-    log_loss: Option<PairedDifference>,
+    loss: Loss,
+    difference: Option<PairedDifference>,
     labeled: usize,
     segments: &[InSegment],
 ) -> (Decision, String) {
@@ -27,34 +28,32 @@ pub(super) fn decided(
         [] => String::new(),
         worse => format!(" It is worse where {}.", worse.join(", and where ")),
     };
-    let Some(found) = log_loss else {
-        let reason = "Without outcomes the scores do not show which model is better; name their column with --target.";
+    if labeled == 0 {
+        let reason = "Without outcomes the answers do not show which model is better; name their column with --target.";
         return (Decision::Wait, reason.to_owned());
-    };
-    let [low, high] = found.interval;
-    if labeled < MIN_ROWS {
+    }
+    let Some(found) = difference.filter(|_| labeled >= MIN_ROWS) else {
         let reason = format!("{labeled} rows with an outcome are too few; use {MIN_ROWS} or more.");
         return (Decision::Wait, reason);
-    }
+    };
+    let name = loss.name();
     if found.is_noise() {
+        let [low, high] = found.interval.map(|end| loss.signed(end));
         let reason = format!(
-            "Within noise: the log-loss of {} minus that of {} is {low:+.5} to {high:+.5} (95 % interval), so these rows \
-             do not show which model is better.{but}",
+            "Within noise: the {name} of {} minus that of {} is {low} to {high} (95 % interval), so these rows do not \
+             show which model is better.{but}",
             names[1], names[0]
         );
         return (Decision::Wait, reason);
     }
+    let [low, high] = found.interval.map(f64::abs);
+    let [low, high] = [low.min(high), low.max(high)].map(|end| loss.digits(end));
+    let interval = format!("{low} to {high} (95 % interval)");
     if found.difference > 0.0 {
-        let reason = format!(
-            "{} is worse: its log-loss is higher by {low:.5} to {high:.5} (95 % interval).",
-            names[1]
-        );
+        let reason = format!("{} is worse: its {name} is higher by {interval}.", names[1]);
         return (Decision::Rollback, reason);
     }
-    let reason = format!(
-        "{} is better: its log-loss is lower by {:.5} to {:.5} (95 % interval).{but}",
-        names[1], -high, -low
-    );
+    let reason = format!("{} is better: its {name} is lower by {interval}.{but}", names[1]);
     (if worse.is_empty() { Decision::Promote } else { Decision::Wait }, reason)
 }
 
@@ -67,7 +66,8 @@ pub(super) fn with_failures(
     let (decision, reason) = decided;
     let [a, b] = models;
     let only = |one: &Scored<'_>, other: &Scored<'_>| {
-        (0..one.scores.len()).filter(|row| one.answers(*row) && !other.answers(*row)).count() as u64
+        (0..one.answers.len()).filter(|row| one.answers(*row) && !other.answers(*row)).count()
+            as u64
     };
     let (only_a, only_b) = (only(a, b), only(b, a));
     if only_a == 0 {

@@ -1,18 +1,28 @@
 //! A comparison as people read it.
 
+use serde_json::Value as Json;
+
 use super::comparison::Comparison;
 use super::comparison::DifferentRow;
+use super::comparison::Directions;
 use super::comparison::Flips;
 use super::comparison::InSegment;
-use super::comparison::Quality;
 use super::comparison::SegmentVerdict;
+use super::quality::Loss;
+use super::quality::Quality;
 use crate::canary::analysis::two_samples::Decision;
 use crate::cli::show;
 use crate::cli::show::outln;
-use crate::stats::PairedDifference;
 use crate::text::numbers::equation;
 use crate::text::numbers::grouped;
+use crate::text::numbers::number;
 use crate::text::numbers::share;
+
+/// Pairs of classes between which labels flip, as many as are printed.
+const CHANGES: usize = 10;
+
+/// The longest name of a class in a table.
+const CLASS_CHARACTERS: usize = 16;
 
 pub(super) fn print(comparison: &Comparison<'_>) {
     let style = match comparison.decision {
@@ -34,22 +44,32 @@ pub(super) fn print(comparison: &Comparison<'_>) {
     if let [Some(a), Some(b)] = comparison.models.each_ref().map(|model| model.quality.as_ref()) {
         quality(comparison, [a, b]);
     }
-    outln!("{}", show::wrapped(&flips(comparison), ""));
+    if let Some(found) = &comparison.flips {
+        outln!("{}", show::wrapped(&show::plain(&flips(found, comparison.compared)), ""));
+    }
     outln!("{}", show::wrapped(&scores(comparison), ""));
     if !comparison.most_different.is_empty() {
         outln!("\n{}", heading("Rows that differ most"));
-        let header = ["row", "A", "B", "B - A", "labels", "outcome"];
-        show::aligned(header, comparison.most_different.iter().map(row))
-            .iter()
-            .for_each(|line| outln!("  {line}"));
+        let rows = comparison.most_different.iter();
+        print_table(rows.map(|found| row(found, comparison.loss)).collect());
     }
     if !comparison.segments.is_empty() {
         outln!("\n{}", heading("Segments"));
-        let header = ["", "rows", "flips", "score B - A", "log-loss B - A", "B is"];
-        show::aligned(header, comparison.segments.iter().map(segment))
-            .iter()
-            .for_each(|line| outln!("  {line}"));
+        let segments = comparison.segments.iter();
+        print_table(segments.map(|found| segment(found, comparison.loss)).collect());
     }
+}
+
+/// A cell of a table under the heading of its column.
+type Cell<'h> = (&'h str, String);
+
+/// Prints rows that all have the same columns.
+fn print_table(rows: Vec<Vec<Cell<'static>>>) {
+    let header: Vec<&str> = rows.iter().take(1).flatten().map(|(name, _)| *name).collect();
+    let values = rows.iter().map(|row| row.iter().map(|(_, value)| value.clone()));
+    show::aligned(header, values.map(Iterator::collect::<Vec<String>>))
+        .iter()
+        .for_each(|line| outln!("  {line}"));
 }
 
 /// `rest.csv: 600 rows, 590 with an outcome, 43.2 % of them left = yes`.
@@ -63,68 +83,78 @@ fn data(comparison: &Comparison<'_>) -> String {
     let Some((target, quality)) = target.as_ref().zip(models[0].quality.as_ref()) else {
         return format!("{rows_found}, without outcomes");
     };
-    let report = &quality.report;
-    let labeled = match report.rows == *compared as u64 {
+    let labeled = match quality.rows() == *compared as u64 {
         true => String::new(),
-        false => format!(", {} with an outcome", grouped(report.rows)),
+        false => format!(", {} with an outcome", grouped(quality.rows())),
     };
-    let base_rate = share(report.base_rate);
-    format!("{rows_found}{labeled}, base rate {base_rate} of {}", target.in_words())
+    let target = target.in_words();
+    let outcomes = match quality {
+        Quality::TwoClasses { report, .. } => {
+            format!("base rate {} of {target}", share(report.base_rate))
+        }
+        Quality::Classes { .. } => format!("outcomes in {target}"),
+        Quality::Scores { mean_outcome, .. } => {
+            format!("outcomes in {target}, {} on average", number(*mean_outcome))
+        }
+    };
+    format!("{rows_found}{labeled}, {outcomes}")
 }
 
 fn quality(comparison: &Comparison<'_>, both: [&Quality; 2]) {
-    let difference = |found: Option<PairedDifference>| match found {
-        None => ["-".to_owned(), "-".to_owned()],
-        Some(PairedDifference { difference, interval: [low, high], .. }) => {
-            [format!("{difference:+.5}"), format!("{low:+.5} to {high:+.5}")]
-        }
-    };
-    let row = |name: &str, values: [String; 2], found: Option<PairedDifference>| {
-        [name.to_owned()].into_iter().chain(values).chain(difference(found)).collect::<Vec<_>>()
-    };
-    let number = |value: fn(&Quality) -> f64| both.map(|one| format!("{:.5}", value(one)));
+    let [a, b] = both.map(Quality::figures);
+    let loss = comparison.loss;
     let differences = comparison.differences.as_ref();
-    let of = |value: fn(&super::comparison::Differences) -> Option<PairedDifference>| {
-        differences.and_then(value)
-    };
-    let rows = [
-        row("AUC", number(|it| it.report.auc), of(|it| it.auc)),
-        row("log-loss", number(|it| it.report.log_loss), of(|it| it.log_loss)),
-        row("Brier", number(|it| it.report.brier), of(|it| it.brier)),
-        row("accuracy", number(|it| it.report.accuracy), of(|it| it.accuracy)),
-        row("miscalibration", number(|it| it.miscalibration), of(|it| it.miscalibration)),
-    ];
+    let rows = a.into_iter().zip(b).map(|(a, b)| {
+        let found = differences.and_then(|differences| differences.get(a.key));
+        let [difference, interval] = match found {
+            None => ["-".to_owned(), "-".to_owned()],
+            Some(found) => {
+                let [low, high] = found.interval.map(|end| loss.signed(end));
+                [loss.signed(found.difference), format!("{low} to {high}")]
+            }
+        };
+        [a.name.to_owned(), a.value, b.value, difference, interval]
+    });
     let header = ["", "A", "B", "B - A", "95 % interval"];
     show::aligned(header, rows).iter().for_each(|line| outln!("{line}"));
     outln!();
     for (name, quality) in ["A", "B"].into_iter().zip(both) {
-        if quality.report.auc < 0.5 {
-            let hint = format!(
-                "{name} ranks these rows worse than chance (AUC {:.5}): the labels of the file may be inverted against \
-                 those of its training data.",
-                quality.report.auc
-            );
+        if let Some(hint) = quality.hint(name) {
             outln!("{}\n", show::wrapped(&hint, ""));
         }
     }
 }
 
-fn flips(comparison: &Comparison<'_>) -> String {
-    let Flips { rows, share: part, interval, to_positive, to_negative, outcomes } =
-        &comparison.flips;
-    let all = grouped(comparison.compared as u64);
+fn flips(found: &Flips, compared: usize) -> String {
+    let Flips { rows, share: part, interval, directions, outcomes } = found;
+    let all = grouped(compared as u64);
     if *rows == 0 {
         return format!("Labels: the same in all {all} rows.");
     }
     let interval = interval.map_or_else(String::new, |(low, high)| {
         format!("; 95 % interval {} to {}", share(low), share(high))
     });
+    let directions = match directions {
+        Directions::Two { to_positive, to_negative } => format!(
+            "{} to 1 and {} to 0",
+            grouped(*to_positive as u64),
+            grouped(*to_negative as u64)
+        ),
+        Directions::Classes { changes } => {
+            let shown = changes.iter().take(CHANGES).map(|change| {
+                format!("{} from {} to {}", grouped(change.rows as u64), change.from, change.to)
+            });
+            let rest: usize = changes.iter().skip(CHANGES).map(|change| change.rows).sum();
+            let rest = (rest > 0).then(|| {
+                format!("{} between other classes (--json has all)", grouped(rest as u64))
+            });
+            shown.chain(rest).collect::<Vec<String>>().join(", ")
+        }
+    };
     let flips = format!(
-        "Labels: {} of {all} rows flip ({}{interval}), {} to 1 and {} to 0.",
+        "Labels: {} of {all} rows flip ({}{interval}), {directions}.",
         grouped(*rows as u64),
         share(*part),
-        grouped(*to_positive as u64),
-        grouped(*to_negative as u64),
     );
     match outcomes {
         None => flips,
@@ -139,45 +169,97 @@ fn flips(comparison: &Comparison<'_>) -> String {
 
 fn scores(comparison: &Comparison<'_>) -> String {
     let found = &comparison.scores;
+    let Some(mean) = found.mean_difference else {
+        return match found.largest {
+            0.0 => "Probabilities: the same in all rows.".to_owned(),
+            largest => format!(
+                "Probabilities: in half of the rows no class differs by more than {:.4}, in 95 % by more than {:.4}, in \
+                 none by more than {largest:.4}.",
+                found.median, found.p95
+            ),
+        };
+    };
     if found.largest == 0.0 {
         return "Scores: the same in all rows.".to_owned();
     }
-    let mean = found.mean_difference.unwrap_or_default();
+    let size = |size| digits(comparison.loss, size);
+    let sign = if mean < 0.0 { "-" } else { "+" };
     format!(
-        "Scores: B minus A is {mean:+.4} on average; half of the rows differ by at most {:.4}, 95 % by at most {:.4}, \
-         none by more than {:.4}.",
-        found.median, found.p95, found.largest
+        "Scores: B minus A is {sign}{} on average; half of the rows differ by at most {}, 95 % by at most {}, none by \
+         more than {}.",
+        size(mean.abs()),
+        size(found.median),
+        size(found.p95),
+        size(found.largest)
     )
 }
 
-fn row(found: &DifferentRow) -> Vec<String> {
-    let [a, b] = found.scores;
-    let labels = match found.labels {
-        [ours, theirs] if ours == theirs => format!("{ours}"),
-        [ours, theirs] => format!("{ours} -> {theirs}"),
-    };
-    let outcome = found.outcome.map_or_else(|| "-".to_owned(), |it| u8::from(it).to_string());
-    let difference = format!("{:+.4}", found.difference);
-    vec![found.row.to_string(), format!("{a:.4}"), format!("{b:.4}"), difference, labels, outcome]
+/// A probability with four digits; a score with six significant ones.
+fn digits(loss: Loss, value: f64) -> String {
+    match loss {
+        Loss::LogLoss => format!("{value:.4}"),
+        Loss::Rmse => number(value),
+    }
 }
 
-fn segment(found: &InSegment) -> Vec<String> {
-    let or_none =
-        |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |it| format!("{it:+.4}"));
+fn signed(loss: Loss, value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", digits(loss, value.abs()))
+}
+
+fn row(found: &DifferentRow, loss: Loss) -> Vec<Cell<'static>> {
+    let [a, b] = found.scores.map(|score| digits(loss, score));
+    let class = found.class.as_ref().map(|class| ("class", short(class)));
+    let labels = found.labels.as_ref().map(|labels| {
+        let [ours, theirs] = labels.each_ref().map(text);
+        ("labels", if ours == theirs { ours } else { format!("{ours} -> {theirs}") })
+    });
+    let mut cells = vec![("row", found.row.to_string())];
+    cells.extend(class);
+    cells.extend([("A", a), ("B", b), ("B - A", signed(loss, found.difference))]);
+    cells.extend(labels);
+    cells.push(("outcome", text(&found.outcome)));
+    cells
+}
+
+/// A label or an outcome.
+fn text(value: &Json) -> String {
+    match value {
+        Json::Null => "-".to_owned(),
+        Json::Bool(positive) => u8::from(*positive).to_string(),
+        Json::Number(found) => found.as_f64().map_or_else(|| found.to_string(), number),
+        other => short(other.as_str().unwrap_or_default()),
+    }
+}
+
+/// The name of a class, cut to a length that fits a table.
+fn short(class: &str) -> String {
+    let class = show::plain(class);
+    match class.char_indices().nth(CLASS_CHARACTERS) {
+        None => class.into_owned(),
+        Some((end, _)) => format!("{}…", &class[..end]),
+    }
+}
+
+fn segment(found: &InSegment, loss: Loss) -> Vec<Cell<'static>> {
     let verdict = match found.verdict {
         SegmentVerdict::Better => "better",
         SegmentVerdict::Worse => "worse",
         SegmentVerdict::NotShown => "within noise",
         SegmentVerdict::TooFewRows => "-",
     };
-    vec![
-        show::plain(&found.name()).into_owned(),
-        grouped(found.rows as u64),
-        grouped(found.flips as u64),
-        or_none(found.mean_score_difference),
-        or_none(found.log_loss.map(|it| it.difference)),
-        verdict.to_owned(),
-    ]
+    let difference = found.difference().map(|it| signed(loss, it.difference));
+    let of_loss = match loss {
+        Loss::LogLoss => "log-loss B - A",
+        Loss::Rmse => "RMSE B - A",
+    };
+    let mut cells =
+        vec![("", show::plain(&found.name()).into_owned()), ("rows", grouped(found.rows as u64))];
+    cells.extend(found.flips.map(|flips| ("flips", grouped(flips as u64))));
+    cells.extend(found.mean_score_difference.map(|mean| ("score B - A", signed(loss, mean))));
+    cells.push((of_loss, difference.unwrap_or_else(|| "-".to_owned())));
+    cells.push(("B is", verdict.to_owned()));
+    cells
 }
 
 fn heading(text: &str) -> String {

@@ -11,26 +11,22 @@ use crate::model::Artifact;
 use crate::model::Features;
 use crate::model::Output;
 use crate::model::OutputKind;
-use crate::model::artifact::card::Target;
 use crate::model::dataset::Column;
 use crate::model::dataset::DatasetOptions;
 use crate::model::dataset::for_model;
-use crate::model::dataset::for_model::Outcomes;
-use crate::model::output::Label;
+use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
 /// What a model answers for every row.
 pub(in crate::cli::local) struct Scored<'m> {
     pub(in crate::cli::local) path: &'m Path,
     pub(in crate::cli::local) model: &'m Artifact,
+    /// What its answers are.
+    pub(in crate::cli::local) kind: &'m OutputKind,
     /// Its features.
     pub(in crate::cli::local) columns: Vec<Column>,
-    /// Its probability for each row; NaN without an answer.
-    pub(in crate::cli::local) scores: Vec<f64>,
-    /// Its label for each row.
-    pub(in crate::cli::local) labels: Vec<u8>,
-    /// The label is 1 at and above this probability.
-    pub(in crate::cli::local) threshold: f64,
+    /// Its answer for each row; `None` without a valid one.
+    pub(in crate::cli::local) answers: Vec<Option<Output>>,
     pub(in crate::cli::local) failed: Failed,
 }
 
@@ -48,7 +44,7 @@ impl<'m> Scored<'m> {
     /// Reads the model's features by name, whatever else the file contains, and asks the model about every row.
     ///
     /// # Errors
-    /// When the file does not have the features, or the model is not one of two classes or answers no row.
+    /// When the file does not have the features, or the model answers no row.
     pub(in crate::cli::local) fn new(
         path: &'m Path,
         model: &'m Artifact,
@@ -56,18 +52,11 @@ impl<'m> Scored<'m> {
         reading: &ReadingArgs,
     ) -> anyhow::Result<Self> {
         let predictor = model.model();
-        let schema = predictor.schema();
-        let Some(threshold) = predictor.output().threshold() else {
-            bail!(
-                "{} answers {}; rows are compared for models of two classes",
-                path.display(),
-                predictor.output()
-            );
-        };
+        let (schema, kind) = (predictor.schema(), &model.card().output);
         let options = reading.applied(DatasetOptions::of_schema(schema, String::new()));
         let columns = for_model::columns(data, &options)?;
         let rows = columns.first().map_or(0, Column::rows);
-        let (mut scores, mut labels) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut answers = Vec::with_capacity(rows);
         let mut failed = Failed::default();
         for row in 0..rows {
             let number = row + 1;
@@ -75,36 +64,40 @@ impl<'m> Scored<'m> {
             let fitted = schema.row(Features::Ordered(values));
             let fitted = fitted.with_context(|| format!("row {number}"))?;
             let answer = match predictor.predict(&fitted) {
-                Ok(output) => answer(predictor.output(), &output),
+                Ok(output) if kind.allows(&output) => Ok(output),
+                Ok(output) => Err(invalid(kind, &output)),
                 Err(cause) => Err(cause.to_string()),
             };
-            let (score, label) = answer.unwrap_or_else(|cause| {
-                failed.rows += 1;
-                failed.first.get_or_insert_with(|| format!("row {number}: {cause}"));
-                (f64::NAN, 0)
-            });
-            scores.push(score);
-            labels.push(label);
+            answers.push(answer.map_or_else(
+                |cause| {
+                    failed.rows += 1;
+                    failed.first.get_or_insert_with(|| format!("row {number}: {cause}"));
+                    None
+                },
+                Some,
+            ));
         }
         if let Failed { rows: failures, first: Some(first) } = &failed
             && *failures == rows
         {
             bail!("the model answers none of the {rows} rows; {first}");
         }
-        Ok(Self { path, model, columns, scores, labels, threshold, failed })
+        Ok(Self { path, model, kind, columns, answers, failed })
     }
 
     /// Whether the model has an answer for a row.
     pub(in crate::cli::local) fn answers(&self, row: usize) -> bool {
-        !self.scores[row].is_nan()
+        self.answers.get(row).is_some_and(Option::is_some)
     }
 }
 
-/// The probability and the label of an output, unless it is not valid.
-fn answer(kind: &OutputKind, output: &Output) -> Result<(f64, u8), String> {
-    match kind.label(output) {
-        Some(Label::Binary(label)) if kind.allows(output) => Ok((output.score(), label)),
-        _ => Err(format!("it answers {}", output.score())),
+/// What is wrong with an answer.
+fn invalid(kind: &OutputKind, output: &Output) -> String {
+    let is_bad = |number: &f64| !(0.0..=1.0).contains(number);
+    let bad = output.numbers().iter().zip(kind.classes()).find(|(number, _)| is_bad(number));
+    match bad {
+        Some((number, class)) => format!("it answers {number} for class {}", quoted(class)),
+        None => format!("it answers {}", output.score()),
     }
 }
 
@@ -117,30 +110,4 @@ impl Failed {
             "{name} has no answer for {rows} of the rows ({first}); a server would count failures."
         ))
     }
-}
-
-/// Outcomes, and what they are the outcomes of.
-pub(super) struct Labeled {
-    pub(super) target: Target,
-    pub(super) of_rows: Vec<Option<bool>>,
-}
-
-/// The outcomes of the rows, with the model's markers of missing values.
-///
-/// # Errors
-/// When the column is not there or not a target of two classes.
-pub(in crate::cli::local) fn outcomes(
-    model: &Artifact,
-    data: &Path,
-    reading: &ReadingArgs,
-    target: &str,
-    positive: Option<&str>,
-) -> anyhow::Result<Outcomes> {
-    let options = reading.applied(DatasetOptions {
-        target: target.to_owned(),
-        positive: positive.map(str::to_owned),
-        missing: model.card().missing_values.clone(),
-        ..DatasetOptions::default()
-    });
-    Ok(for_model::outcomes(data, &options)?)
 }
