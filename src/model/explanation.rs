@@ -31,17 +31,23 @@ pub enum Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// The log-odds of the answered probability.
+    /// The log-odds of the answered probability, of many classes that of the answered class.
     LogOdds,
-    /// The answered probability: a forest is a mean of probabilities, not of log-odds.
+    /// The answered probability, of many classes that of the answered class: a forest is a mean of probabilities, not of log-odds.
     Probability,
     /// The answered score.
     Score,
+    /// The logarithm of the answered score (Poisson, gamma, Tweedie).
+    LogScore,
+    /// What the model computes for the answered class, before it makes probabilities of these numbers of all classes.
+    ClassScore,
 }
 
 /// Explanation of the answer to one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
+    /// The place of the class that is explained, of many: the answered one.
+    pub class: Option<usize>,
     /// The answer without the contributions.
     pub baseline: f64,
     /// What each feature adds to it, in the order of the schema.

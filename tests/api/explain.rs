@@ -114,6 +114,62 @@ fn a_pipeline_is_explained_by_the_features_that_clients_send() {
 }
 
 #[test]
+fn the_answered_class_of_many_is_explained_and_named() {
+    for (model, case, method, unit) in [
+        (
+            "sk_forest_classes.skops",
+            "sk_forest_classes",
+            "path attribution (Saabas)",
+            "probability",
+        ),
+        ("lgb_multiclassova.txt", "lgb_multiclassova", "path attribution (Saabas)", "log_odds"),
+        ("xgb_multiclass.ubj", "xgb_multiclass", "path attribution (Saabas)", "class_score"),
+        ("sk_logistic_classes.skops", "sk_logistic_classes", "linear", "class_score"),
+    ] {
+        let app = with(&[model]);
+        let mut classes = std::collections::BTreeSet::new();
+        let all: Vec<Value> = rows(&format!("{case}.case.json")).into_iter().take(60).collect();
+        let answer = app.post("/predict", &json!({ "instances": all, "explain": true })).done();
+        assert_eq!(answer["explained"]["method"], method, "{model}");
+        assert_eq!(answer["explained"]["adds_up_to"], unit, "{model}");
+        for (features, one) in all.iter().zip(answer["predictions"].as_array().unwrap()) {
+            let names: Vec<&str> =
+                features.as_object().unwrap().keys().map(String::as_str).collect();
+            let explanation = &one["explanation"];
+            let found = sum(explanation, &names);
+            let class = explanation["class"].as_str().unwrap();
+            assert_eq!(*class, one["label"], "{one}");
+            classes.insert(class.to_owned());
+            let p = one["probabilities"][class].as_f64().unwrap();
+            let expected = match unit {
+                "probability" => p,
+                "log_odds" => (p / (1.0 - p)).ln(),
+                // Not to be had from the answer alone; `baseline_and_contributions_sum_up_to_every_answer` compares it.
+                _ => found,
+            };
+            assert!((found - expected).abs() < 1e-9, "{model}: {one}");
+        }
+        assert!(classes.len() > 1, "{model}: {classes:?}");
+    }
+}
+
+#[test]
+fn a_score_on_a_logarithmic_scale_is_explained_by_its_logarithm() {
+    for (model, case) in
+        [("lgb_gamma.txt", "lgb_gamma"), ("sk_hist_poisson.skops", "sk_hist_poisson")]
+    {
+        let app = with(&[model]);
+        let features = &rows(&format!("{case}.case.json"))[0];
+        let answer = app.post("/predict", &json!({ "features": features, "explain": true })).done();
+        assert_eq!(answer["explained"]["adds_up_to"], "log_score", "{answer}");
+        assert!(answer["explanation"].get("class").is_none(), "{answer}");
+        let names: Vec<&str> = features.as_object().unwrap().keys().map(String::as_str).collect();
+        let log = answer["score"].as_f64().unwrap().ln();
+        assert!((sum(&answer["explanation"], &names) - log).abs() < 1e-9, "{answer}");
+    }
+}
+
+#[test]
 fn the_version_that_answered_explains() {
     let app = with(&["xgb_binary.ubj", "lgb_binary.txt"]);
     let deploy = json!({ "model_path": "lgb_binary.txt", "traffic_percent": 50 });

@@ -230,7 +230,7 @@ fn answer_body(done: &Done<'_>, ids: Option<&Ids<'_>>) -> Result<Vec<u8>, Proble
     let explanations = explained.as_ref().and_then(|explained| explained.as_ref().ok());
     let explanation = |number: usize| {
         let explanation = explanations?.rows.get(number)?;
-        Some(explanation::OfRow::of(explanation, model.schema()))
+        Some(explanation::OfRow::of(explanation, model))
     };
     // Without feedback the id only has to be unique.
     let first = ids.map_or_else(|| format!("{:032x}", rand::random::<u128>()), |ids| ids.of_row(0));

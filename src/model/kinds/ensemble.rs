@@ -92,6 +92,9 @@ pub struct Ensemble {
     values: Vec<f64>,
     /// Expected score at each node, if the file has it; as long as `nodes`, or empty.
     expected: Vec<f64>,
+    /// As `expected`, where leaves have a value for each output: one number per output for each node. Their rounding
+    /// cancels along a path, which ends with the value of its leaf.
+    expected_values: Vec<f32>,
     features: usize,
     /// What the sum starts with, one number per output.
     start: Vec<f64>,
@@ -174,10 +177,33 @@ impl Ensemble {
         Ok(())
     }
 
-    /// Whether [`Ensemble::contributions`] can be had: every node says what it expects, and leaves have one value.
+    /// Whether [`Ensemble::contributions`] can be had: every node says what it expects.
     pub fn has_expectations(&self) -> bool {
-        let is_complete = self.expected.len() == self.nodes.len() && !self.vector_leaves;
-        is_complete && self.expected.iter().all(|expected| expected.is_finite())
+        if self.vector_leaves {
+            let numbers = self.nodes.len() * self.outputs();
+            return self.expected_values.len() == numbers
+                && self.expected_values.iter().all(|expected| expected.is_finite());
+        }
+        self.expected.len() == self.nodes.len()
+            && self.expected.iter().all(|expected| expected.is_finite())
+    }
+
+    /// The score of an output that a node expects; of a leaf, the score itself.
+    fn expected(&self, at: usize, output: usize) -> f64 {
+        if !self.vector_leaves {
+            return self.expected.get(at).copied().unwrap_or(f64::NAN);
+        }
+        let node = self.node(at);
+        match node.kind {
+            Kind::Leaf => {
+                let place = (node.number.to_bits() as usize).saturating_add(output);
+                self.values.get(place).copied().unwrap_or(f64::NAN)
+            }
+            Kind::Number | Kind::NumberOrZero | Kind::Category => {
+                let expected = self.expected_values.get(at * self.outputs() + output);
+                expected.copied().map_or(f64::NAN, f64::from)
+            }
+        }
     }
 
     /// From the scores to the answer.
@@ -203,13 +229,18 @@ impl Ensemble {
     ) -> Result<bool, WrongLength> {
         check("row", row.len(), self.features)?;
         check("contributions", out.len(), self.features + 1)?;
-        if self.expected.len() != self.nodes.len() || self.vector_leaves {
+        let has_some = match self.vector_leaves {
+            true => !self.expected_values.is_empty(),
+            false => !self.expected.is_empty(),
+        };
+        if !has_some {
             return Ok(false);
         }
         out.fill(0.0);
-        let expected = |at: usize| self.expected.get(at).copied().unwrap_or(f64::NAN);
+        let expected = |at: usize| self.expected(at, output);
         let mut base = self.start.get(output).copied().unwrap_or(f64::NAN);
-        for tree in self.trees.iter().filter(|tree| tree.output as usize == output) {
+        let adds = |tree: &&Tree| self.vector_leaves || tree.output as usize == output;
+        for tree in self.trees.iter().filter(adds) {
             let mut at = tree.root as usize;
             base += expected(at);
             loop {

@@ -346,8 +346,13 @@ impl Model for ImportedModel {
         if self.explains.is_none() {
             return Ok(None);
         }
+        let class = match self.output {
+            OutputKind::Probabilities { .. } => Some(self.predict(row)?.largest()),
+            OutputKind::Probability { .. } | OutputKind::Score => None,
+        };
         let mut scratch = Vec::with_capacity(self.parsed.room());
-        let parts = self.parsed.contributions(&self.numbers(row)?, &mut scratch);
+        let numbers = self.numbers(row)?;
+        let parts = self.parsed.contributions(&numbers, class.unwrap_or(0), &mut scratch);
         let parts =
             parts.map_err(|cause| PredictError::ForeignRow { problem: cause.to_string() })?;
         let explanation = |parts: Vec<f64>| {
@@ -358,7 +363,7 @@ impl Model for ImportedModel {
                 }
             }
             let baseline = parts.last().copied().unwrap_or_default();
-            Explanation { baseline, contributions }
+            Explanation { class, baseline, contributions }
         };
         Ok(parts.map(explanation))
     }

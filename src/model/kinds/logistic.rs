@@ -177,7 +177,7 @@ impl Model for LogisticRegression {
             baseline += reference;
             contributions.push(addend - reference);
         }
-        Ok(Some(Explanation { baseline, contributions }))
+        Ok(Some(Explanation { class: None, baseline, contributions }))
     }
 
     fn execution(&self) -> Execution {

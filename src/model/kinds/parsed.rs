@@ -134,12 +134,18 @@ impl Parsed {
             (Answer::Probability, Link::Sigmoid { .. } | Link::SigmoidSingle) => Unit::LogOdds,
             (Answer::Probability, Link::Identity) => Unit::Probability,
             (Answer::Score, Link::Identity) => Unit::Score,
+            (Answer::Score, Link::Exponential | Link::ExponentialSingle) => Unit::LogScore,
+            (Answer::Classes(_), Link::Identity) => Unit::Probability,
+            (Answer::Classes(_), Link::Sigmoid { .. } | Link::SigmoidSingle) => Unit::LogOdds,
+            (Answer::Classes(_), Link::Softmax | Link::SoftmaxSingle | Link::SigmoidShares) => {
+                Unit::ClassScore
+            }
             (Answer::Probability | Answer::Classes(_) | Answer::Score, _) => return None,
         };
         Some(Explains { method, adds_up_to, baseline })
     }
 
-    /// What each input adds to the answer to a row, and as the last number the baseline, in the unit of
+    /// What each input adds to one number of the answer to a row, and as the last number the baseline, in the unit of
     /// [`Parsed::explains`]; `None` if it cannot be had. What a pipeline makes of an input counts for that input.
     ///
     /// # Errors
@@ -148,19 +154,20 @@ impl Parsed {
     pub fn contributions(
         &self,
         row: &[f64],
+        output: usize,
         scratch: &mut Vec<f64>,
     ) -> Result<Option<Vec<f64>>, WrongLength> {
         let inputs = self.inputs(row, scratch)?;
         let mut parts = vec![0.0; inputs.len() + 1];
         let link = match &self.scorer {
             Scorer::Trees(trees) => {
-                if !trees.contributions(inputs, 0, &mut parts)? {
+                if !trees.contributions(inputs, output, &mut parts)? {
                     return Ok(None);
                 }
                 trees.link()
             }
             Scorer::Linear(linear) => {
-                linear.contributions(inputs, 0, &mut parts)?;
+                linear.contributions(inputs, output, &mut parts)?;
                 linear.link()
             }
             Scorer::Onnx(_) => return Ok(None),

@@ -8,6 +8,7 @@ use crate::http::problem::Problem;
 use crate::http::shared::Shared;
 use crate::model::Explains;
 use crate::model::Explanation;
+use crate::model::Model;
 use crate::model::Schema;
 use crate::service::serving::predict::explained::Explained;
 use crate::service::serving::predict::explained::cannot;
@@ -64,14 +65,19 @@ impl<'a> About<'a> {
 /// The explanation of a row.
 #[derive(Serialize)]
 pub(super) struct OfRow<'a> {
+    /// The class that is explained, of many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
     baseline: f64,
     contributions: ByFeature<'a>,
 }
 
 impl<'a> OfRow<'a> {
-    pub(super) fn of(explanation: &'a Explanation, schema: &'a Schema) -> OfRow<'a> {
-        let Explanation { baseline, contributions } = explanation;
-        OfRow { baseline: *baseline, contributions: ByFeature { schema, contributions } }
+    pub(super) fn of(explanation: &'a Explanation, model: &'a dyn Model) -> OfRow<'a> {
+        let Explanation { class, baseline, contributions } = explanation;
+        let class = class.and_then(|place| model.output().classes().get(place));
+        let contributions = ByFeature { schema: model.schema(), contributions };
+        OfRow { class: class.map(String::as_str), baseline: *baseline, contributions }
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Builder {
     reached: Vec<bool>,
     stack: Vec<Waiting>,
     has_expected: bool,
+    /// The nodes of the last tree in the order in which they were written.
+    order: Vec<usize>,
     /// Nodes given so far, reached or not: they bound the time of reading a file.
     given: usize,
 }
@@ -100,6 +102,7 @@ impl Builder {
             sets: Vec::new(),
             values: Vec::new(),
             expected: Vec::new(),
+            expected_values: Vec::new(),
             features,
             start,
             sum,
@@ -108,7 +111,14 @@ impl Builder {
             is_plain: true,
             longest: 0,
         };
-        Ok(Self { ensemble, reached: Vec::new(), stack: Vec::new(), has_expected: true, given: 0 })
+        Ok(Self {
+            ensemble,
+            reached: Vec::new(),
+            stack: Vec::new(),
+            has_expected: true,
+            order: Vec::new(),
+            given: 0,
+        })
     }
 
     /// Adds a tree whose leaves add to one number of the answer, or (leaves of many values) to all.
@@ -119,6 +129,21 @@ impl Builder {
     pub fn tree(&mut self, nodes: &[RawNode<'_>], output: usize) -> Reading<()> {
         let number = self.ensemble.trees.len();
         self.add(nodes, output).map_err(|problem| Refusal::new(format!("tree {number}"), problem))
+    }
+
+    /// As [`Builder::tree`], for leaves of many values. `values` are those that each node of the file expects, one for each
+    /// output.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::tree`].
+    pub fn tree_of_values(&mut self, nodes: &[RawNode<'_>], values: &[f64]) -> Reading<()> {
+        self.tree(nodes, 0)?;
+        let outputs = self.ensemble.outputs();
+        let of_node = |node: &usize| values.chunks_exact(outputs).nth(*node).unwrap_or_default();
+        let written = self.order.iter().flat_map(of_node);
+        self.ensemble.expected_values.extend(written.map(|value| *value as f32));
+        Ok(())
     }
 
     /// The ensemble.
@@ -135,6 +160,7 @@ impl Builder {
         }
         self.ensemble.nodes.shrink_to_fit();
         self.ensemble.expected.shrink_to_fit();
+        self.ensemble.expected_values.shrink_to_fit();
         Ok(self.ensemble)
     }
 
@@ -150,6 +176,7 @@ impl Builder {
             return Err(format!("it adds to output {output} of {}", self.ensemble.outputs()));
         }
         let root = self.ensemble.nodes.len() as u32;
+        self.order.clear();
         self.reached.clear();
         self.reached.resize(nodes.len(), false);
         self.stack.clear();
@@ -190,6 +217,7 @@ impl Builder {
             // Written next, directly behind its parent.
             self.stack.push(Waiting { node: *left, depth, parent: None });
         }
+        self.order.push(index);
         self.ensemble.nodes.push(node);
         self.has_expected &= !expected.is_nan();
         if self.has_expected {

@@ -110,7 +110,7 @@ impl SourceTree {
                 .enumerate()
                 .map(|(index, values)| self.node(index, RawNode::Values(values), f64::NAN))
                 .collect();
-            return builder.tree(&nodes, 0);
+            return builder.tree_of_values(&nodes, &self.values);
         }
         self.add_scores(builder, 0, |value| value)
     }
