@@ -211,6 +211,14 @@ impl JudgePolicy {
             let message = format!("{what}; leave it out, or use {instead}");
             return Err(FieldError::new(format!("metrics.{}", metric.name), message));
         }
+        self.check_margins(&outputs).map_err(|mut error| {
+            let names =
+                |one: &MetricOverride| error.path.starts_with(&format!("metrics.{}.", one.name));
+            if !given.metrics.iter().any(names) {
+                error.message.push_str("; the value is from the server's settings");
+            }
+            error
+        })?;
         let has_loss = self.metrics.iter().any(|it| it.source == Source::LogLoss && !it.required);
         self.metrics.retain(|metric| metric.source.is_of(&outputs));
         if outputs == Outputs::Score {
@@ -226,11 +234,34 @@ impl JudgePolicy {
                 };
                 metric.tolerated = relative(metric.tolerated, default.tolerated);
                 metric.accepted = relative(metric.accepted, default.accepted);
-                metric.harmful = metric.harmful.zip(default.harmful).map(|(a, b)| relative(a, b));
+                // A wider tolerance has moved one part of it at most.
+                let tolerated = metric.tolerated.absolute;
+                let of_default = |(harmful, default): (Margin, Margin)| {
+                    let is_default = harmful.absolute == default.absolute && harmful.relative > 0.0;
+                    let absolute = if is_default { tolerated } else { harmful.absolute };
+                    Margin { absolute, ..harmful }
+                };
+                metric.harmful = metric.harmful.zip(default.harmful).map(of_default);
             }
         }
         guarded(&self.metrics)?;
         Ok(JudgePolicy { outputs, ..self })
+    }
+
+    /// Refuses margins of scores that are too large for what the versions answer: probabilities differ by less than 1.
+    ///
+    /// # Errors
+    /// Names the first of them.
+    pub fn check_margins(&self, outputs: &Outputs) -> Result<(), FieldError> {
+        match outputs {
+            Outputs::Score => Ok(()),
+            Outputs::Probability | Outputs::Probabilities { .. } => {
+                let mut metrics = self.metrics.iter().filter(|it| it.source.is_of_scores());
+                metrics.try_for_each(|metric| {
+                    metric.check_margins("less than 1, because the models answer probabilities")
+                })
+            }
+        }
     }
 
     /// The level at which a metric fails: its part of alpha. The metrics that act share alpha by weight, so that

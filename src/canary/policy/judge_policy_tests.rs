@@ -55,6 +55,40 @@ fn a_wider_tolerance_moves_the_harm_with_it() {
 }
 
 #[test]
+fn margins_of_scores_are_in_the_unit_of_what_the_models_answer() {
+    let health = HealthPolicy::default();
+    let nothing = JudgePolicyOverride::default();
+    let of = |toml: &str, outputs: Outputs| {
+        policy(&format!("[[metrics]]\nname = \"score\"\n{toml}"))?
+            .of_outputs(outputs, &health, &nothing)
+    };
+    let classes = Outputs::Probabilities { classes: vec!["a".to_owned(), "b".to_owned()] };
+    for (margin, field) in [
+        ("tolerated = { absolute = 250 }", "metrics.score.tolerated.absolute: 250"),
+        ("accepted = { absolute = 1 }", "metrics.score.accepted.absolute: 1"),
+        ("harmful = { relative = 1, absolute = 2 }", "metrics.score.harmful.absolute: 2"),
+    ] {
+        for outputs in [Outputs::Probability, classes.clone()] {
+            let error = of(margin, outputs).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
+            assert!(
+                error.contains("less than 1, because the models answer probabilities"),
+                "{error}"
+            );
+            assert!(error.ends_with("the value is from the server's settings"), "{error}");
+        }
+        assert!(of(margin, Outputs::Score).is_ok(), "{margin}");
+    }
+    let score = of("tolerated = { absolute = 250 }", Outputs::Score).unwrap().metrics[2].clone();
+    assert_eq!(score.tolerated, Margin::absolute(250.0));
+    assert_eq!(score.harm_margin(), Margin { relative: 0.5, absolute: 250.0 });
+    // What a probability tolerates says nothing about a score.
+    let wider = of("tolerated = { relative = 0.8 }", Outputs::Score).unwrap().metrics[2].clone();
+    assert_eq!(wider.harm_margin(), Margin::relative(0.8));
+    assert_eq!(wider.accepted, Margin::relative(0.5));
+}
+
+#[test]
 fn recorded_values_named_like_a_built_in_metric_stay_recorded_when_one_field_changes() {
     let recorded = "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\n\
                     role = \"guardrail\"";
@@ -191,8 +225,8 @@ fn an_invalid_value_is_named_with_a_remedy() {
             "accepted.relative: 0.1",
         ),
         (
-            "[[metrics]]\nname = \"shadow_score\"\ntolerated = { absolute = 1 }",
-            "tolerated.absolute: 1",
+            "[[metrics]]\nname = \"shadow_flips\"\ntolerated = { absolute = 1 }",
+            "metrics.shadow_flips.tolerated.absolute: 1 is out of range; use less than 1, because it is a share of rows",
         ),
         ("promote_score = 101", "promote_score: 101"),
         ("rollback_score = 95", "rollback_score: 95"),

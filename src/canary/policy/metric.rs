@@ -10,6 +10,7 @@ use super::health::HealthPolicy;
 use crate::stats::Harm;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
+use crate::text::fields::FieldError;
 use crate::text::lists::MAX_NAME_BYTES;
 use crate::text::lists::is_name;
 
@@ -124,6 +125,26 @@ impl Metric {
     /// A difference beyond this is harm.
     pub fn harm_margin(&self) -> Margin {
         self.harmful.unwrap_or(self.tolerated)
+    }
+
+    /// Refuses margins without an effect where values differ by less than 1.
+    ///
+    /// # Errors
+    /// Names the first margin of 1 or more, and what is allowed instead.
+    pub(super) fn check_margins(&self, allowed: &str) -> Result<(), FieldError> {
+        let parts = [
+            ("tolerated", self.tolerated.absolute),
+            ("accepted", self.accepted.absolute),
+            ("harmful", self.harm_margin().absolute),
+        ];
+        match parts.into_iter().find(|(_, absolute)| *absolute >= 1.0) {
+            Some((margin, absolute)) => Err(FieldError::out_of_range(
+                format!("metrics.{}.{margin}.absolute", self.name),
+                absolute.to_string(),
+                allowed,
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What the settings call this margin.

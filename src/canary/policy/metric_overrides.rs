@@ -152,13 +152,9 @@ impl MetricOverride {
             | MonitorKind::Shift
             | MonitorKind::Values(_) => {}
         }
-        if let MonitorKind::Pairs | MonitorKind::Shift = properties.monitor {
-            // Differences of probabilities lie between -1 and 1.
-            for (field, value) in [parts[1], parts[3], parts[5]] {
-                if value >= 1.0 {
-                    return out(field, value.to_string(), "less than 1");
-                }
-            }
+        // Scores may have any unit; what the models answer is known at the deployment.
+        if properties.margin == MarginKind::Absolute {
+            metric.check_margins("less than 1, because it is a share of rows")?;
         }
         if properties.margin == MarginKind::Absolute {
             for (field, value) in [parts[0], parts[2], parts[4]] {
