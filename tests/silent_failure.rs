@@ -206,6 +206,7 @@ fn deployed(policy: &Policy, now: Timestamp) -> State {
         reason: None,
         override_quarantine: false,
         features: serin::canary::rollout::state::FeatureChange::default(),
+        library: None,
     };
     match apply(&State::initial(version("v1"), now), &event, now).unwrap() {
         Transition::Changed { state, .. } => *state,

@@ -118,6 +118,7 @@ fn by_plan(answer: Answer, seed: u64) -> (Option<Outcome>, String) {
         reason: None,
         override_quarantine: false,
         features: serin::canary::rollout::state::FeatureChange::default(),
+        library: None,
     };
     let changed = |state: &State, event: &Event, now| match apply(state, event, now).unwrap() {
         Transition::Changed { state, .. } => *state,

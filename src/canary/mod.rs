@@ -49,6 +49,7 @@
 //!     reason: None,
 //!     override_quarantine: false,
 //!     features: FeatureChange::default(),
+//!     library: None,
 //! };
 //! let mut monitors = Monitors::new(&policy.judge, &Default::default());
 //! let (mut earlier, mut samples) = (Samples::default(), Samples::default());

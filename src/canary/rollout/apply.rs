@@ -68,7 +68,15 @@ pub enum SamplesEffect {
 pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, Refusal> {
     match event {
         Event::Initialized { .. } => Err(Refusal::AlreadyInitialized),
-        Event::CanaryDeployed { canary, policy, salt, reason, override_quarantine, features } => {
+        Event::CanaryDeployed {
+            canary,
+            policy,
+            salt,
+            reason,
+            override_quarantine,
+            features,
+            library: _,
+        } => {
             if let Some(rollout) = &state.rollout {
                 let canary = rollout.canary.name.clone();
                 return Err(Refusal::CanaryActive { canary, rollout: rollout.id });

@@ -82,6 +82,7 @@ fn event(text: &str) -> Event {
             reason,
             override_quarantine: has("override"),
             features: FeatureChange::default(),
+            library: None,
         },
         "traffic" => {
             let weight = Weight::from_percent(number("weight", 10) as f64).unwrap();

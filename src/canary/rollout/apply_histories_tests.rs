@@ -45,6 +45,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 reason,
                 override_quarantine: flag,
                 features: FeatureChange::default(),
+                library: None,
             },
             1 => Event::TrafficSet {
                 rollout,

@@ -28,6 +28,7 @@ fn deployed(name: &str) -> Event {
         reason: None,
         override_quarantine: false,
         features: FeatureChange::default(),
+        library: None,
     }
 }
 
@@ -138,6 +139,7 @@ fn an_override_lifts_the_quarantine_it_overrides() {
         reason: Some("fixed".into()),
         override_quarantine: true,
         features: FeatureChange::default(),
+        library: None,
     });
     assert!(after(&events).quarantine.is_empty());
 }

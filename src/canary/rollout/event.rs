@@ -42,6 +42,9 @@ pub enum Event {
         /// The features in which it differs from stable.
         #[serde(default, skip_serializing_if = "FeatureChange::is_none")]
         features: FeatureChange,
+        /// The library that computes it, such as `ONNX Runtime 1.32.0`; none if serin does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        library: Option<String>,
     },
     /// A person changed the canary's share of traffic.
     TrafficSet {

@@ -112,7 +112,7 @@ impl Event {
     pub fn sentence(&self) -> String {
         match self {
             Event::Initialized { stable } => format!("{} is the first stable model", stable.name),
-            Event::CanaryDeployed { canary, policy, reason, features, .. } => {
+            Event::CanaryDeployed { canary, policy, reason, features, library, .. } => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 let shadow = in_shadow(policy.shadow);
                 let how = match policy.mode {
@@ -124,8 +124,10 @@ impl Event {
                 };
                 let (name, weight) = (&canary.name, policy.weight);
                 let features = in_words(features);
+                let library = library.as_ref().map(|library| format!("; {library} computes it"));
+                let library = library.unwrap_or_default();
                 format!(
-                    "{name} is deployed as canary with {weight} of the traffic{shadow}{how}{features}{why}"
+                    "{name} is deployed as canary with {weight} of the traffic{shadow}{how}{features}{library}{why}"
                 )
             }
             Event::TrafficSet { rollout, weight, shadow, .. } => {

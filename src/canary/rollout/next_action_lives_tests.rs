@@ -273,6 +273,7 @@ fn live(plan: &Plan, fates: Vec<Fate>) -> Result<u64, TestCaseError> {
                     reason,
                     override_quarantine,
                     features,
+                    library: None,
                 })
             }
         };

@@ -61,14 +61,14 @@ fn deployed(name: &str, plan: &Plan) -> Event {
         reason: None,
         override_quarantine: false,
         features: FeatureChange::default(),
+        library: None,
     }
 }
 
 /// The default without scores, and labels.
 static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
     let given = "[[metrics]]\nname = \"brier\"\n[[metrics]]\nname = \"score\"\nrole = \"advisory\"";
-    let given = toml::from_str(given).unwrap();
-    JudgePolicy::new(&HealthPolicy::default(), &given).unwrap()
+    JudgePolicy::new(&HealthPolicy::default(), &toml::from_str(given).unwrap()).unwrap()
 });
 
 /// A judgement of nothing. Made once, because monitors are large and tests many.

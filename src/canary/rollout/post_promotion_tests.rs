@@ -79,6 +79,7 @@ fn deployed(policy: Policy) -> Event {
         reason: None,
         override_quarantine: false,
         features: FeatureChange::default(),
+        library: None,
     }
 }
 
@@ -110,6 +111,7 @@ fn clients_of_each_version_that_was_stable_or_canary_are_answered() {
         reason: None,
         override_quarantine: false,
         features,
+        library: None,
     };
     let clients = |state: &State| {
         let Clients { may_send, may_lack } = state.clients.clone();

@@ -135,11 +135,13 @@ impl Line {
                 self.version.clone_from(&stable.name);
                 ("serin", "first stable model".to_owned())
             }
-            Event::CanaryDeployed { canary, policy, reason, .. } => {
+            Event::CanaryDeployed { canary, policy, reason, library, .. } => {
                 self.version.clone_from(&canary.name);
                 self.set(policy.weight);
                 self.steps = policy.plan.steps.iter().map(|step| step.weight).collect();
-                ("person", given(reason))
+                let library = library.as_ref().map(|library| format!("in {library}"));
+                let why: Vec<String> = reason.iter().cloned().chain(library).collect();
+                ("person", why.join("; "))
             }
             Event::TrafficSet { weight, .. } => {
                 self.set(*weight);

@@ -45,6 +45,7 @@ impl Control {
             reason,
             override_quarantine: deployment.override_quarantine,
             features,
+            library: candidate.loaded.library(),
         };
         let note = Control::monitoring_note(&ledger);
         let name = candidate.version.name.clone();
