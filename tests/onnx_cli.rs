@@ -275,6 +275,37 @@ const DEPLOY: &str =
     r#"{"model_path": "m.bin", "traffic_percent": 50, "policy": {"expect_shift": true}}"#;
 
 #[test]
+fn a_deployment_compares_the_answers_and_the_journal_names_the_library() {
+    let folder = tempdir().unwrap();
+    let server = with_lightgbm(folder.path());
+    let deployed = server.post("/admin/deploy-canary", DEPLOY);
+    let compared = &server.status()["on_kept_rows"];
+    // Every third of 74 rows is kept.
+    assert_eq!((&compared["rows"], &compared["not_asked"]), (&25.into(), &0.into()), "{compared}");
+    assert!(compared["largest"]["difference"].is_f64(), "{compared}");
+    assert!(deployed["notes"].to_string().contains(compared["message"].as_str().unwrap()));
+    let url = format!("http://{}", server.address);
+    let history =
+        |more: &[&str]| without(folder.path(), &[&["history", "--url", &url], more].concat());
+    let shown = text(&history(&[]));
+    assert!(shown.contains("in ONNX Runtime 1."), "{shown}");
+    let entries = history(&["--json"]);
+    let entries: Value = serde_json::from_slice(&entries.stdout).unwrap();
+    let library = server.status()["canary_library"].clone();
+    assert!(library.as_str().unwrap().starts_with("ONNX Runtime 1."), "{library}");
+    assert_eq!(entries["entries"][1]["library"], library, "{entries}");
+    assert!(entries["entries"][0].get("library").is_none(), "{entries}");
+    // What the command prints.
+    let checked = without(folder.path(), &["check", "--url", &url]);
+    let message = compared["message"].as_str().unwrap();
+    assert!(unwrapped(&checked).contains(message), "{}", text(&checked));
+    // Another run of serin reads the journal.
+    drop(server);
+    let server = Server::of(folder.path(), "lgb.txt", Some(&onnxruntime::library())).unwrap();
+    assert_eq!(server.status()["on_kept_rows"], *compared);
+}
+
+#[test]
 fn a_canary_that_cannot_run_after_a_restart_is_rolled_back_and_stable_answers() {
     let folder = tempdir().unwrap();
     let library = onnxruntime::library();

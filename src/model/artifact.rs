@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub use self::error::ArtifactError;
 use super::Model;
 use super::artifact::card::Card;
+use super::artifact::card::MAX_KEPT_ROWS;
 use super::artifact::card::Origin;
 use super::artifact::card::Trained;
 use super::artifact::codec::Contents;
@@ -41,6 +42,7 @@ use super::kinds::imported::Format;
 use super::kinds::logistic::LogisticRegression;
 use super::schema::Schema;
 use super::schema::features::Features;
+use super::schema::features::Value;
 use crate::text::files::write_whole;
 
 /// Tolerance of a probe's output. The arithmetic is the same; only the exponential function of another
@@ -108,6 +110,7 @@ impl Artifact {
             missing: card::MISSING_RULE,
             missing_values: missing,
             output: model.output().clone(),
+            kept_rows: inputs(&probes),
             origin: Origin::Trained(Box::new(trained)),
         };
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
@@ -218,6 +221,11 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
         None if payload.probes.is_empty() => Err(ArtifactError::NoProbes),
         None => Ok(()),
     }
+}
+
+/// The inputs of the first probes.
+fn inputs(probes: &[Probe]) -> Arc<[Vec<Value<'static>>]> {
+    probes.iter().take(MAX_KEPT_ROWS).map(|probe| probe.values.clone()).collect()
 }
 
 /// Replays the probes. The tolerance of a number above 1 is relative to it.

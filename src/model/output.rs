@@ -80,6 +80,14 @@ impl OutputKind {
         }
     }
 
+    /// Whether an output has a label.
+    pub fn has_labels(&self) -> bool {
+        match self {
+            Self::Probability { .. } | Self::Probabilities { .. } => true,
+            Self::Score => false,
+        }
+    }
+
     /// The names of the classes, if there are more than two.
     pub fn classes(&self) -> &[String] {
         match self {

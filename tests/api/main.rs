@@ -55,6 +55,8 @@ mod explain;
 
 mod versions;
 
+mod trial;
+
 mod load;
 
 mod bad_predictions;

@@ -146,6 +146,12 @@ impl SequentialEvidence {
         judges_scores && !has_labels && !self.has_compared_pairs()
     }
 
+    /// How many pairs were compared in the rollout.
+    pub fn pairs(&self) -> u64 {
+        let in_shadow = self.metrics().filter(|(metric, _)| metric.source.is_shadow());
+        in_shadow.map(|(_, one)| one.samples.canary).max().unwrap_or(0)
+    }
+
     /// Whether enough pairs were compared to show a model whose answers have nothing to do with stable's.
     pub fn has_compared_pairs(&self) -> bool {
         self.metrics().any(|(metric, one)| {

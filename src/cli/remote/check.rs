@@ -15,6 +15,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
+use crate::service::status::health::Health;
 use crate::service::status::health::HealthStatus;
 use crate::service::status::report::Report;
 
@@ -41,7 +42,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     let word = health.status.word();
     if args.server.json {
-        show::json(health)?;
+        show::json(&Health { features: status.features.clone(), ..health.clone() })?;
         return Ok(ExitCode::from(code));
     }
     let times = args.server.times(status.at);

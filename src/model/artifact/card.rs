@@ -1,5 +1,7 @@
 //! Card of a model: its description for people and dashboards.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -10,6 +12,7 @@ use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
+use crate::model::schema::features::Value;
 use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
@@ -18,6 +21,9 @@ pub const IMPORTED_MISSING_RULE: &str = "missing values and unknown categories m
 
 /// How missing and unseen values are treated, which is part of the model.
 pub const MISSING_RULE: &str = "missing numbers are imputed with the training mean; missing or unseen categories contribute nothing";
+
+/// The most rows of a model file on which versions are compared.
+pub const MAX_KEPT_ROWS: usize = 32;
 
 /// Description of an artifact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +45,10 @@ pub struct Card {
     /// What the model answers.
     #[serde(flatten)]
     pub output: OutputKind,
+    /// The inputs of probes that say something about the model, in the order of the features: those made in training,
+    /// and rows that were compared with the original. At most [`MAX_KEPT_ROWS`].
+    #[serde(skip)]
+    pub kept_rows: Arc<[Vec<Value<'static>>]>,
     /// Where the model comes from.
     #[serde(flatten)]
     pub origin: Origin,

@@ -1,5 +1,7 @@
 //! Artifact of a model that another library trained: its file, untouched, with what serin adds.
 
+use std::sync::Arc;
+
 use super::Artifact;
 use super::PROBE_TOLERANCE_IMPORTED;
 use super::PROBE_TOLERANCE_ONNX;
@@ -12,6 +14,7 @@ use super::codec::ImportedPayload;
 use super::codec::Probe;
 use super::digest::Digest;
 use super::error::ArtifactError;
+use super::inputs;
 use super::replay;
 use crate::model::Model;
 use crate::model::PredictError;
@@ -47,7 +50,7 @@ impl Artifact {
         let library = library(&model);
         let (source, target, parity) = (None, None, None);
         let import = Import { format, source, objective, target, parity, library };
-        Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import))
+        Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import, Arc::default()))
     }
 
     pub(super) fn of_import(
@@ -77,8 +80,10 @@ impl Artifact {
         let model = model.with_missing(missing);
         let source = Some(source);
         let library = library(&model);
+        // Without a comparison the only probe is a row of zeros.
+        let kept_rows = if parity.is_some() { inputs(&probes) } else { Arc::default() };
         let import = Import { format, source, objective, target, parity, library };
-        Ok(Self::imported(bytes, model, digest, Some(version), import))
+        Ok(Self::imported(bytes, model, digest, Some(version), import, kept_rows))
     }
 
     fn imported(
@@ -87,6 +92,7 @@ impl Artifact {
         digest: Digest,
         format_version: Option<u32>,
         import: Import,
+        kept_rows: Arc<[Vec<Value<'static>>]>,
     ) -> Self {
         let card = Card {
             kind: import.format.word(),
@@ -97,9 +103,10 @@ impl Artifact {
             missing: card::IMPORTED_MISSING_RULE,
             missing_values: model.schema().missing().clone(),
             output: model.output().clone(),
+            kept_rows,
             origin: Origin::Imported { import },
         };
-        Self { bytes: bytes.into(), model: std::sync::Arc::new(model), card }
+        Self { bytes: bytes.into(), model: Arc::new(model), card }
     }
 
     /// Makes an artifact of an imported model, with the checks of a file.

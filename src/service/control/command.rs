@@ -121,7 +121,7 @@ impl Control {
         let mut ledger = self.ledger_at(if_revision)?;
         let note = match &command {
             Command::Promote { .. } => {
-                let features = FeaturesStatus::new(self.serving.live.load().intake.latest());
+                let features = FeaturesStatus::of(&self.serving.live.load());
                 features.and_then(|features| features.of_promotion())
             }
             _ => nothing_to_roll_back(&ledger.state, &command),

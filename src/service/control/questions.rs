@@ -36,7 +36,8 @@ impl Control {
         let as_of = newest.as_ref().map(|it| it.as_of);
         let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
         let forecast = self.judge.lock().forecast(rollout, self.clock.wall());
-        Ok(Health::new(&judgement, &observed.all(), forecast, as_of))
+        let health = Health::new(&judgement, &observed.all(), forecast, as_of);
+        Ok(Health { features: FeaturesStatus::of(live), ..health })
     }
 
     /// Journal entries after a revision, in order.
@@ -75,6 +76,9 @@ impl Control {
             let action = self.next_action(rollout, live, &observed, &judgement);
             (judgement, action)
         });
+        let of_step = observed.pairs.as_ref().map_or(0, |pairs| pairs.answered());
+        let sequential = judged.as_ref().and_then(|(judgement, _)| judgement.sequential.as_ref());
+        let pairs = of_step.max(sequential.map_or(0, |it| it.pairs()));
         let health = rollout.zip(judged.as_ref()).map(|(rollout, (judgement, _))| {
             let forecast = self.judge.lock().forecast(rollout, now);
             Health::new(judgement, &samples, forecast, as_of)
@@ -106,7 +110,11 @@ impl Control {
             })
             .or_else(|| self.store_trouble.lock().clone()),
             warnings: live.warnings().to_vec(),
-            features: FeaturesStatus::new(live.intake.latest()),
+            on_kept_rows: live.canary.as_ref().and_then(|canary_slot| {
+                let trial = canary_slot.loaded.trial.get()?;
+                trial.on_kept_rows.clone().filter(|it| pairs < it.rows.max(1))
+            }),
+            features: FeaturesStatus::of(live),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

@@ -9,6 +9,7 @@ use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use rustix::fs::Mode;
@@ -204,7 +205,11 @@ impl Registry {
 
     fn listed(&self, relative: &Path) -> Listed {
         let (card, error) = match self.read_listed(relative) {
-            Ok(artifact) => (Some(artifact.card().clone()), None),
+            // The rows are not listed, so they are not kept with the list.
+            Ok(artifact) => {
+                let card = Card { kept_rows: Arc::default(), ..artifact.card().clone() };
+                (Some(card), None)
+            }
             Err(cause) => (None, Some(cause.to_string())),
         };
         let version = version_name(relative);
@@ -363,7 +368,7 @@ fn version_name(relative: &Path) -> String {
 }
 
 fn load(version: Version, model: Arc<dyn Model>, card: Option<Card>) -> Arc<Loaded> {
-    Arc::new(Loaded { version, inference: Inference::new(model), card })
+    Arc::new(Loaded { version, inference: Inference::new(model), card, trial: OnceLock::new() })
 }
 
 fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {

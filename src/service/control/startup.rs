@@ -39,11 +39,13 @@ use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::shadow::queue::RedactError;
 use crate::service::serving::shadow::queue::Shadow;
+use crate::service::serving::shadow::trial::Limits;
 use crate::service::settings::Settings;
 use crate::service::wakeup::Wakeup;
 use crate::store::Checkpoint;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::text::fields::FieldError;
 use evidence::checkpoint_of;
 use evidence::labelled;
 use evidence::restored;
@@ -83,6 +85,9 @@ pub enum StartError {
         /// Why.
         cause: PredictError,
     },
+    /// The settings do not fit what the stable model answers.
+    #[error("{0}; the value is from the server's settings")]
+    Policy(FieldError),
     /// A feature to redact is unknown.
     #[error(transparent)]
     Redact(#[from] RedactError),
@@ -152,6 +157,8 @@ impl Control {
             reported: Arc::new(reported),
             notifications: Arc::new(notifications),
         };
+        let judge = &control.settings.policy.judge;
+        judge.check_margins(&control.outputs()).map_err(StartError::Policy)?;
         if canary_lost {
             control.roll_back_lost_canary()?;
         }
@@ -277,6 +284,8 @@ fn assemble(
                     && stable.output().is_same_as(canary.output())
             })
             .map(|loaded| {
+                let tried = loaded.tried(&stable, &state.clients.may_lack, limits(settings));
+                loaded.trial.get_or_init(|| tried);
                 let (keys, breaker) =
                     (rollout_keys(rollout, saved), CircuitBreaker::of(rollout, wakeup));
                 CanarySlot::new(rollout, loaded, &stable, state.slowdown, keys, breaker, None)
@@ -295,6 +304,11 @@ fn assemble(
     let recorder = Arc::new(restored(state, saved, settings.workers));
     let intake = intake_of(&stable, canary.as_ref(), &state.clients, settings);
     Ok(Live { stable, canary, previous, intake, recorder, visitors: Arc::default() })
+}
+
+/// What bounds the trial of a canary.
+pub(super) fn limits(settings: &Settings) -> Limits<'_> {
+    Limits { deadline: settings.policy.canary_deadline, redact: &settings.retention.redact }
 }
 
 /// What requests to these versions may contain.

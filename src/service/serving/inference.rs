@@ -36,6 +36,7 @@ use crate::model::OutputKind;
 use crate::model::Row;
 use crate::model::Stop;
 use crate::model::Value;
+use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
 
 /// One output for each row. A single one costs no allocation.
@@ -156,6 +157,22 @@ impl Inference {
             }) => self.warm_up_with(ordinary, deadline),
             outcome => outcome,
         }
+    }
+
+    /// Whether it answers an ordinary row without some of the features.
+    pub(crate) async fn answers_without(
+        &self,
+        is_missing: impl Fn(&str) -> bool,
+        deadline: Duration,
+    ) -> bool {
+        let value = |feature: &'_ Feature| match is_missing(&feature.name) {
+            true => Value::Missing,
+            false => ordinary(&feature.kind).into_owned(),
+        };
+        let schema = self.model.schema();
+        let values = schema.features().iter().map(value).collect();
+        let Ok(row) = schema.row(Features::Ordered(values)) else { return false };
+        self.run(&[row], deadline).await.is_ok()
     }
 
     fn warm_up_with(

@@ -4,7 +4,9 @@
 //! began with, recorder included: a late answer cannot contaminate the samples of the next step, and a
 //! rollback is one pointer swap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +21,9 @@ use super::seen_keys::KeyUse;
 use super::seen_keys::RolloutKeys;
 use super::seen_keys::SHADOW_SALT;
 use super::segment_slots::Places;
+use super::shadow::trial::Limits;
+use super::shadow::trial::Trial;
+use super::shadow::trial::Tried;
 use super::visitors::Visitors;
 use crate::canary::Rollout;
 use crate::canary::Split;
@@ -57,6 +62,8 @@ pub struct Loaded {
     pub inference: Inference,
     /// Its description, if it has one.
     pub card: Option<Card>,
+    /// What its trial as the canary has found.
+    pub trial: OnceLock<Trial>,
 }
 
 impl Loaded {
@@ -64,6 +71,25 @@ impl Loaded {
     pub fn library(&self) -> Option<String> {
         let import = self.card.as_ref().and_then(Card::imported);
         import.and_then(|import| import.library).map(str::to_owned)
+    }
+}
+
+impl Loaded {
+    /// Features that requests may lack, and without which it has no answer as the canary.
+    pub fn fails_without(&self) -> Option<&BTreeSet<String>> {
+        self.trial.get().map(|trial| &trial.fails_without)
+    }
+
+    /// What a trial of it as the canary finds, where requests may lack these features of stable. Blocks.
+    pub(crate) fn tried(
+        &self,
+        stable: &Loaded,
+        may_lack: &BTreeSet<String>,
+        limits: Limits<'_>,
+    ) -> Trial {
+        let [canary, stable] =
+            [self, stable].map(|it| Tried { inference: &it.inference, card: it.card.as_ref() });
+        Trial::new(canary, stable, may_lack, limits)
     }
 }
 
@@ -244,9 +270,12 @@ impl CanarySlot {
     }
 }
 
-/// In which features the canary differs from stable.
+/// In which features the canary differs from stable, and what it cannot do.
 fn feature_notes(canary: &Loaded, stable: &Loaded) -> Vec<String> {
-    let (canary, stable) = (canary.inference.model().schema(), stable.inference.model().schema());
+    let fails_without = listed(canary.fails_without().into_iter().flatten().map(String::as_str));
+    let (canary, stable) = (canary.inference.model(), stable.inference.model());
+    let explains = stable.explains().is_some() && canary.explains().is_none();
+    let (canary, stable) = (canary.schema(), stable.schema());
     let names = |one: &Schema, other: &Schema| {
         listed(one.not_in(other).map(|feature| feature.name.as_str()))
     };
@@ -263,6 +292,19 @@ fn feature_notes(canary: &Loaded, stable: &Loaded) -> Vec<String> {
     if !canary.has_order_of(stable) {
         notes.push(
             "Values by position are read in stable's order; once the canary is stable, they are read in its own."
+                .to_owned(),
+        );
+    }
+    if !fails_without.is_empty() {
+        notes.push(format!(
+            "The canary has no answer without {fails_without}: a request that lacks it fails on the canary, and stable \
+             is asked instead."
+        ));
+    }
+    if explains {
+        notes.push(
+            "Stable explains its answers (explain: true), and the canary cannot: its answers come without explanations, \
+             and once it is stable, such requests are refused."
                 .to_owned(),
         );
     }

@@ -1,6 +1,7 @@
 //! What the latest requests lack for a version.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -9,6 +10,7 @@ use super::report::words::count;
 use crate::canary::Track;
 use crate::service::serving::intake::Counted;
 use crate::service::serving::intake::Latest;
+use crate::service::serving::live::Live;
 use crate::text::lists::listed;
 use crate::text::numbers;
 
@@ -36,6 +38,9 @@ pub struct Lacking {
     pub what: Lack,
     /// In how many of the requests.
     pub requests: u64,
+    /// Whether the canary has no answer without it, so that these requests fail on the canary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_on_canary: bool,
 }
 
 /// What a request lacks of a feature.
@@ -55,8 +60,18 @@ const MAX_LACKING: usize = 100;
 const MAX_MESSAGES: usize = 4;
 
 impl FeaturesStatus {
-    /// What was counted; `None` if nothing is lacking.
-    pub(crate) fn new(latest: Latest) -> Option<FeaturesStatus> {
+    /// What the latest requests lack for the versions that answer; `None` if nothing.
+    pub(crate) fn of(live: &Live) -> Option<FeaturesStatus> {
+        let canary = live.canary.as_ref().map(|canary_slot| &canary_slot.loaded);
+        let fails_without = canary.and_then(|canary| canary.fails_without());
+        FeaturesStatus::new(live.intake.latest(), fails_without)
+    }
+
+    /// What was counted, where the canary has no answer without some features; `None` if nothing is lacking.
+    pub(crate) fn new(
+        latest: Latest,
+        fails_without: Option<&BTreeSet<String>>,
+    ) -> Option<FeaturesStatus> {
         let Latest { requests, by_position, lacking } = latest;
         if by_position == 0 && lacking.is_empty() {
             return None;
@@ -66,7 +81,9 @@ impl FeaturesStatus {
                 Counted::Feature(name) => (Lack::Value, name),
                 Counted::Word(name) => (Lack::KnownWord, name),
             };
-            Lacking { track, feature, what, requests }
+            let fails = |names: &BTreeSet<String>| what == Lack::Value && names.contains(&feature);
+            let fails_on_canary = fails_without.is_some_and(fails);
+            Lacking { track, feature, what, requests, fails_on_canary }
         });
         let mut lacking: Vec<Lacking> = lacking.collect();
         lacking.sort_by_key(|one| {
@@ -101,7 +118,22 @@ impl FeaturesStatus {
                 ),
             })
         });
-        of_groups.chain(rest).chain(self.positions()).collect()
+        self.fails().into_iter().chain(of_groups).chain(rest).chain(self.positions()).collect()
+    }
+
+    /// How many of the requests fail on the canary.
+    pub(crate) fn fails(&self) -> Option<String> {
+        let failing = self.lacking.iter().filter(|one| one.fails_on_canary);
+        let most = failing.clone().map(|one| one.requests).max()?;
+        let names = listed(failing.clone().map(|one| one.feature.as_str()));
+        let share = self.share(most);
+        // Requests that lack one feature need not be those that lack another.
+        let share = match failing.count() > 1 && most < self.requests {
+            true => format!("at least {share}"),
+            false => share,
+        };
+        let share = capitalized(&share);
+        Some(format!("{share} would fail on the canary: it has no answer without {names}."))
     }
 
     /// What a person has to know about positions before a promotion.
@@ -145,6 +177,11 @@ impl FeaturesStatus {
     }
 }
 
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +199,7 @@ mod tests {
                 (Track::Stable, of("age"), 1),
             ],
         };
-        let status = FeaturesStatus::new(latest).unwrap();
+        let status = FeaturesStatus::new(latest, None).unwrap();
         assert_eq!(
             status.messages,
             [
@@ -179,7 +216,7 @@ mod tests {
             "the new stable version missed `visits`, `ticks` in 100 % of the last 812 requests; it fails \
              there if it has no answer for a missing value; values came by position in 25 % of the last 812 requests; they are read in its order now"
         );
-        assert_eq!(FeaturesStatus::new(Latest { requests: 9, ..Latest::default() }), None);
+        assert_eq!(FeaturesStatus::new(Latest { requests: 9, ..Latest::default() }, None), None);
     }
 
     #[test]
@@ -197,7 +234,7 @@ mod tests {
             (canary, of("h"), 6),
         ];
         let latest = Latest { requests: 10, by_position: 0, lacking };
-        let messages = FeaturesStatus::new(latest).unwrap().messages;
+        let messages = FeaturesStatus::new(latest, None).unwrap().messages;
         assert_eq!(
             messages,
             [

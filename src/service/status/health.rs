@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::diagnostics::Diagnostics;
+use super::features::FeaturesStatus;
 use super::tracks::Tracks;
 use super::tracks::milliseconds;
 use crate::canary::Forecast;
@@ -77,6 +78,9 @@ pub struct Health {
     /// When the newest tick closed. The sequential judge and the diagnostics know what was recorded before
     /// it; sample counts and fixed-horizon tests are those of now.
     pub as_of: Option<Timestamp>,
+    /// What the latest requests lack for a version; left out if nothing, and in the status, which has it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeaturesStatus>,
     /// What was observed of both versions.
     #[serde(flatten)]
     pub tracks: Tracks,
@@ -259,6 +263,7 @@ impl Health {
                 forecast,
             }),
             as_of,
+            features: None,
             tracks: Tracks::new(samples),
         }
     }

@@ -26,6 +26,7 @@ use crate::canary::rollout::state::Phase;
 use crate::canary::rollout::state::Quarantined;
 use crate::service::notify::TargetStatus;
 use crate::service::serving::circuit_breaker::BreakerStatus;
+use crate::service::serving::shadow::trial::OnKeptRows;
 use crate::service::serving::totals::Totals;
 
 /// Everything at a glance.
@@ -66,6 +67,10 @@ pub struct Status {
     /// comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// How canary and stable answer the rows that their model files keep; left out if neither keeps any, and once
+    /// the answers to as many requests are compared in shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_kept_rows: Option<OnKeptRows>,
     /// What the latest requests lack for a version; left out if nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<FeaturesStatus>,

@@ -1,5 +1,7 @@
 //! Deployment of a canary: the model, its policy, and what clients must change.
 
+use std::sync::Arc;
+
 use super::CommandError;
 use super::Deployment;
 use super::check_shadow;
@@ -18,7 +20,9 @@ use crate::model::OutputKind;
 use crate::model::schema::joint::Difference;
 use crate::service::control::Control;
 use crate::service::control::registry::Candidate;
+use crate::service::control::startup::limits;
 use crate::service::status::Status;
+use crate::service::status::features::FeaturesStatus;
 use crate::text::fields::FieldError;
 
 impl Control {
@@ -35,9 +39,18 @@ impl Control {
         let candidate = self.prepare(&deployment.model_path)?;
         let policy = self.policy(&deployment)?;
         let reason = checked_reason(deployment.reason)?;
+        let position = self.position.load();
+        let (stable, may_lack) = (&position.live.stable, &position.state.clients.may_lack);
+        let trial = candidate.loaded.tried(stable, may_lack, limits(&self.settings));
         let mut ledger = self.ledger_at(if_revision)?;
         // Under the lock, because a revert may have changed stable.
         let features = self.change(&deployment.model_path, &candidate)?;
+        let live = self.serving.live.load_full();
+        if Arc::ptr_eq(stable, &live.stable) {
+            candidate.loaded.trial.get_or_init(|| trial);
+        }
+        let lacking = FeaturesStatus::new(live.intake.latest(), candidate.loaded.fails_without());
+        let fails = lacking.and_then(|it| it.fails());
         let event = Event::CanaryDeployed {
             canary: candidate.version.clone(),
             policy: Box::new(policy),
@@ -50,7 +63,8 @@ impl Control {
         let note = Control::monitoring_note(&ledger);
         let name = candidate.version.name.clone();
         self.commit(&mut ledger, &event, Some(candidate))?;
-        let status = self.status_of(&ledger).noting(note);
+        let mut status = self.status_of(&ledger).noting(note);
+        status.warnings.extend(fails);
         drop(ledger);
         for warning in &status.warnings {
             tracing::warn!(canary = name, "{warning}");
@@ -129,7 +143,7 @@ impl Control {
     }
 
     /// What stable answers, and so does every canary.
-    fn outputs(&self) -> Outputs {
+    pub(crate) fn outputs(&self) -> Outputs {
         match self.serving.live.load().stable.inference.model().output() {
             OutputKind::Probability { .. } => Outputs::Probability,
             OutputKind::Probabilities { classes } => {

@@ -107,7 +107,11 @@ impl Disagreement {
 }
 
 /// The values by name within the size limit, and how many are omitted.
-fn shown(schema: &Schema, row: &Row<'_>, redact: &[String]) -> (Map<String, Json>, usize) {
+pub(crate) fn shown(
+    schema: &Schema,
+    row: &Row<'_>,
+    redact: &[String],
+) -> (Map<String, Json>, usize) {
     let (mut features, mut bytes, mut omitted) = (Map::new(), 0, 0);
     let values = row.values().iter().chain(std::iter::repeat(&Value::Missing));
     for (feature, value) in schema.features().iter().zip(values) {

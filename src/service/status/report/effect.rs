@@ -42,7 +42,8 @@ pub struct Effect {
     pub headline: String,
     /// What happens next and when.
     pub next: String,
-    /// What else to know: side effects of the command, and after a deployment what the model cards say.
+    /// What else to know: side effects of the command, and after a deployment what the model cards say, and how the
+    /// versions answer the rows of the model files.
     pub notes: Vec<String>,
 }
 
@@ -72,6 +73,7 @@ impl Effect {
     pub fn of_deployment(status: &Status) -> Effect {
         let mut effect = Effect::of(status);
         effect.notes.extend(status.warnings.iter().cloned());
+        effect.notes.extend(status.on_kept_rows.iter().map(|it| it.message.clone()));
         effect
     }
 }

@@ -28,7 +28,7 @@ pub struct Report {
     pub missing: Option<String>,
     /// A row per metric.
     pub metrics: Vec<MetricRow>,
-    /// What else to know: features that requests lack, injected faults, stalls of the machine, failing notifications.
+    /// What else to know: how the versions answer the rows of the model files, features that requests lack, injected faults, stalls of the machine, failing notifications.
     pub notes: Vec<String>,
 }
 
@@ -101,6 +101,7 @@ fn rows(status: &Status) -> Vec<MetricRow> {
 
 fn notes(status: &Status) -> Vec<String> {
     let mut notes: Vec<String> = status.note.iter().chain(&status.warnings).cloned().collect();
+    notes.extend(status.on_kept_rows.iter().map(|on_kept_rows| on_kept_rows.message.clone()));
     notes.extend(status.features.iter().flat_map(|features| features.messages.clone()));
     if status.simulate_slowdown {
         notes.push(format!("Injected on purpose: {} ms of delay.", status.delay_ms));
