@@ -169,3 +169,20 @@ fn what_differs_from_the_original_is_refused_and_nothing_is_written() {
         assert!(message.contains(said), "{said}: {message}");
     }
 }
+
+#[test]
+fn the_classes_are_shown_with_the_one_whose_probability_is_answered() {
+    let folder = tempdir().unwrap();
+    let file = prepare(folder.path(), "sk_forest_labels");
+    let import = |positive: &str| {
+        let target = ["--target", "plan", "--positive", positive];
+        let arguments = ["import", &file, "--expect", "expected.csv", "--out", "m.bin"];
+        serin(folder.path(), &[&arguments[..], &target].concat())
+    };
+    let refused = import("No");
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("use --positive `Yes`"), "{}", text(&refused));
+    assert!(!folder.path().join("m.bin").exists());
+    let shown = text(&import("Yes"));
+    assert!(shown.contains("`No`, `Yes`; the probability is of `Yes`"), "{shown}");
+}

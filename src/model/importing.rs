@@ -4,11 +4,13 @@
 //! - `names`: the inputs of the file under the names of the data's columns.
 //! - `rows`: rows with the answers of the original.
 //! - `parity`: the comparison with them.
+//! - `positive`: the class whose probability the file gives, and the one that the user names.
 //!
 //! The file itself is not changed. An import is refused if any row differs by more than the tolerance.
 
 mod names;
 mod parity;
+mod positive;
 mod rows;
 
 pub mod mlflow;
@@ -83,8 +85,10 @@ pub fn import(
     let target = options.target.as_ref().map(|target| target.column.as_str());
     let names = match columns {
         Some(columns) => names::of_columns(&parsed.features, columns, target)?,
-        None => parsed.features.iter().map(|feature| feature.name.clone()).collect(),
+        None => names::of_file(&parsed.features),
     };
+    names::check_words(&parsed.features)?;
+    positive::check(options.target.as_ref(), &parsed)?;
     let (answers, classes) = match expected {
         None => (Vec::new(), Vec::new()),
         Some(path) => {
@@ -104,6 +108,9 @@ pub fn import(
     let (parity, rows) = match expected {
         None => (None, None),
         Some(path) => {
+            if format == Format::Lightgbm {
+                names::check_blanks(model.schema(), path)?;
+            }
             let rows = rows::read(path, model.schema(), &answers)?;
             let compared = Compared::new(&model, &rows, options.tolerance, format)?;
             (Some(compared.parity), Some(rows))

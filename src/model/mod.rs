@@ -161,3 +161,6 @@ pub enum PredictError {
         problem: String,
     },
 }
+
+#[cfg(test)]
+mod golden_tests;

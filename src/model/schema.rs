@@ -43,12 +43,18 @@ pub use self::joint::Joint;
 pub use self::missing::Missing;
 pub use self::row::Row;
 pub use self::row::RowError;
+use crate::text::bounded::text;
+use crate::text::bounded::texts;
 use crate::text::lists::quoted;
+
+/// The most levels of a category in a file.
+const MAX_LEVELS: usize = 1_000_000;
 
 /// One input of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
     /// The column's name in the training data, and the key in a request.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Number or category, with what training learned about it.
     pub kind: FeatureKind,
@@ -68,6 +74,7 @@ pub enum FeatureKind {
     /// A category, one-hot encoded. A missing or unseen one is all zeros and adds nothing to the sum.
     Categorical {
         /// The categories seen in training, sorted.
+        #[serde(deserialize_with = "texts::<_, MAX_LEVELS>")]
         levels: Vec<String>,
     },
     /// A number that enters an imported model as it is. What a missing one means is up to the model.

@@ -7,7 +7,9 @@
 //! - [`ranges`]: reading durations and numbers within a range.
 //! - [`files`]: writing a whole file.
 //! - [`tables`]: encoding, dialect and numbers of CSV files.
+//! - `bounded`: texts and lists of a file, whatever lengths it declares.
 
+pub(crate) mod bounded;
 pub mod durations;
 pub mod fields;
 pub mod files;

@@ -171,6 +171,10 @@ fn of_import(card: &Card, import: &Import) -> Vec<(&'static str, String)> {
     facts.extend(
         import.target.as_ref().map(|it| ("target", format!("{} = {}", it.column, it.positive))),
     );
+    if let [first, second] = import.classes.as_slice() {
+        let names = listed([first.as_str(), second.as_str()]);
+        facts.push(("classes", format!("{names}; the probability is of `{second}`")));
+    }
     facts.extend(import.library.map(|library| ("run by", library.to_owned())));
     facts.extend(import.parity.as_ref().map(|parity| ("parity", parity.in_words())));
     facts
@@ -208,8 +212,14 @@ fn warnings(card: &Card) -> Vec<String> {
                 "so few rows show little; compare some hundred, with missing values, rare categories and extremes"
                     .to_owned()
             });
+            let constant = import.constant.map(|answer| {
+                format!(
+                    "the original answered {answer} for every row that was kept, which shows little; compare rows that \
+                     differ in all columns"
+                )
+            });
             let cannot_run = cannot_run.then(|| unanswered.to_owned());
-            uncompared.into_iter().chain(few).chain(cannot_run).collect()
+            uncompared.into_iter().chain(few).chain(constant).chain(cannot_run).collect()
         }
     }
 }

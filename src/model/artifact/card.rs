@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::digest::Digest;
+use super::limits::MAX_LIST;
 use super::report::HoldoutReport;
 use crate::model::kinds::imported::Format;
 use crate::model::output::OutputKind;
@@ -13,6 +14,8 @@ use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Value;
+use crate::text::bounded::text;
+use crate::text::bounded::texts;
 use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
@@ -63,7 +66,7 @@ pub enum Origin {
     /// Another library trained it.
     Imported {
         /// The import.
-        import: Import,
+        import: Box<Import>,
     },
 }
 
@@ -91,8 +94,14 @@ pub struct Import {
     pub objective: String,
     /// What it predicts, if the import says so.
     pub target: Option<Target>,
+    /// The two classes of a file that names them. The probability is of the second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// Comparison with the original's answers; `None` without any.
     pub parity: Option<Parity>,
+    /// The answer to all rows that were kept of the comparison, if it is the same, which shows little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constant: Option<f64>,
     /// The library that computes it in this process, such as `ONNX Runtime 1.32.0`; `None` if serin does, or if it is
     /// not here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,8 +112,10 @@ pub struct Import {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The column.
+    #[serde(deserialize_with = "text")]
     pub column: String,
     /// The column's value that counts as 1.
+    #[serde(deserialize_with = "text")]
     pub positive: String,
 }
 
@@ -112,6 +123,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parity {
     /// The file with the original's answers, without its folder.
+    #[serde(deserialize_with = "text")]
     pub source: String,
     /// Rows that were compared.
     pub rows: u64,
@@ -211,21 +223,26 @@ pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient>
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingDescription {
     /// The file name without its folder, or the generator of the data.
+    #[serde(deserialize_with = "text")]
     pub source: String,
     /// Rows in the data.
     pub rows: u64,
     /// Rows the coefficients were fitted on.
     pub training_rows: u64,
     /// The column to predict.
+    #[serde(deserialize_with = "text")]
     pub target: String,
     /// The target's value that counts as 1.
+    #[serde(deserialize_with = "text")]
     pub positive: String,
     /// The penalty: `l2 / 2` times the sum of squared coefficients; 1 / C of scikit-learn.
     pub l2: f64,
     /// How rows were held out.
+    #[serde(deserialize_with = "text")]
     pub holdout: String,
     /// The seed of the split.
     pub seed: u64,
     /// Warnings about the data.
+    #[serde(deserialize_with = "texts::<_, MAX_LIST>")]
     pub warnings: Vec<String>,
 }

@@ -35,15 +35,23 @@ use super::limits::CLASSES_VERSION;
 use super::limits::FORMAT_VERSION;
 use super::limits::IMPORTED_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
+use super::limits::MAX_LIST;
+use super::limits::MAX_PROBES;
 use super::limits::MAX_TRAINED_BYTES;
 use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
 use super::report::HoldoutReport;
 use crate::model::kinds::imported::Format;
+use crate::model::kinds::limits::MAX_FEATURES;
+use crate::model::kinds::limits::MAX_OUTPUTS;
 use crate::model::output::Output;
 use crate::model::schema::Feature;
 use crate::model::schema::Missing;
 use crate::model::schema::Value;
+use crate::text::bounded::bytes;
+use crate::text::bounded::list;
+use crate::text::bounded::text;
+use crate::text::bounded::texts;
 
 /// First bytes of every artifact.
 const MAGIC: &[u8; 8] = b"SERINMDL";
@@ -54,20 +62,22 @@ const PREFIX_BYTES: usize = 12;
 /// The whole header.
 const HEADER_BYTES: usize = PREFIX_BYTES + DIGEST_BYTES;
 
-/// Limits of decoding, in the bytes that bincode counts; the values take several times as much memory. They stop a
-/// forged length from allocating gigabytes.
+/// Limits of decoding, in the bytes that bincode counts; the values take several times as much memory. Texts and lists
+/// reserve nothing that they only declare, and lists end at limits of their own.
 const TRAINED_LIMIT: usize = 2 * MAX_TRAINED_BYTES;
 const IMPORTED_LIMIT: usize = 2 * MAX_ARTIFACT_BYTES;
 
 /// The unchecked contents of a trained model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Payload {
+    #[serde(deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) features: Vec<Feature>,
     pub(crate) intercept: f64,
     pub(crate) coefficients: Vec<f64>,
     pub(crate) threshold: f64,
     pub(crate) training: TrainingDescription,
     pub(crate) holdout: HoldoutReport,
+    #[serde(deserialize_with = "list::<_, _, MAX_PROBES>")]
     pub(crate) probes: Vec<Probe>,
     /// Written after the rest, because files of version 2 do not have it.
     #[serde(skip)]
@@ -79,24 +89,39 @@ pub(crate) struct Payload {
 pub(crate) struct ImportedPayload {
     pub(crate) format: Format,
     /// The name of the file, without its folder.
+    #[serde(deserialize_with = "text")]
     pub(crate) source: String,
     /// The names of the inputs, in the order of the file.
+    #[serde(deserialize_with = "texts::<_, MAX_FEATURES>")]
     pub(crate) names: Vec<String>,
     pub(crate) threshold: f64,
     pub(crate) missing: Missing,
     pub(crate) target: Option<Target>,
     pub(crate) parity: Option<Parity>,
+    #[serde(deserialize_with = "list::<_, _, MAX_PROBES>")]
     pub(crate) probes: Vec<Probe>,
     /// The file as its library wrote it.
+    #[serde(deserialize_with = "bytes")]
     pub(crate) file: Vec<u8>,
     /// The names of more than two classes; empty for other outputs. Written after the rest.
     #[serde(skip)]
     pub(crate) classes: Vec<String>,
 }
 
+/// What version 5 has after the rest.
+#[derive(Serialize, Deserialize)]
+struct OfClasses {
+    #[serde(deserialize_with = "texts::<_, MAX_OUTPUTS>")]
+    classes: Vec<String>,
+    /// For each probe.
+    #[serde(deserialize_with = "list::<_, _, MAX_PROBES>")]
+    more: Vec<Vec<f64>>,
+}
+
 /// An input with its output in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probe {
+    #[serde(deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) values: Vec<Value<'static>>,
     /// The probability, the score, or the probability of the first class.
     pub(crate) first: f64,
@@ -135,8 +160,9 @@ pub(crate) fn encode_imported(payload: &ImportedPayload) -> Result<Vec<u8>, Arti
     if payload.classes.is_empty() {
         return Ok(seal_as(IMPORTED_VERSION, &body));
     }
-    let more: Vec<&Vec<f64>> = payload.probes.iter().map(|probe| &probe.more).collect();
-    let rest = bincode::serde::encode_to_vec((&payload.classes, more), config);
+    let more = payload.probes.iter().map(|probe| probe.more.clone()).collect();
+    let rest = OfClasses { classes: payload.classes.clone(), more };
+    let rest = bincode::serde::encode_to_vec(rest, config);
     body.extend(rest.map_err(unwritable)?);
     Ok(seal_as(CLASSES_VERSION, &body))
 }
@@ -235,10 +261,9 @@ fn decode_trained(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
 fn decode_imported(body: &[u8], version: u32) -> Result<ImportedPayload, ArtifactError> {
     let (mut payload, mut read): (ImportedPayload, usize) = decode_part::<_, IMPORTED_LIMIT>(body)?;
     if version == CLASSES_VERSION {
-        let (rest, end): ((Vec<String>, Vec<Vec<f64>>), usize) =
-            decode_part::<_, IMPORTED_LIMIT>(&body[read..])?;
-        payload.classes = rest.0;
-        for (probe, more) in payload.probes.iter_mut().zip(rest.1) {
+        let (rest, end): (OfClasses, usize) = decode_part::<_, IMPORTED_LIMIT>(&body[read..])?;
+        payload.classes = rest.classes;
+        for (probe, more) in payload.probes.iter_mut().zip(rest.more) {
             probe.more = more;
         }
         read += end;
@@ -260,6 +285,6 @@ fn decode_part<T: DeserializeOwned, const LIMIT: usize>(
     bytes: &[u8],
 ) -> Result<(T, usize), ArtifactError> {
     let config = bincode::config::standard().with_limit::<LIMIT>();
-    bincode::serde::decode_from_slice(bytes, config)
+    bincode::serde::borrow_decode_from_slice(bytes, config)
         .map_err(|error| ArtifactError::Payload { problem: in_words(&error) })
 }

@@ -23,6 +23,8 @@ use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::imported::ImportedModel;
 use crate::model::kinds::imported::Library;
 use crate::model::kinds::limits::MAX_BYTES;
+use crate::model::kinds::parsed::Answer;
+use crate::model::kinds::parsed::Parsed;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
@@ -43,13 +45,21 @@ impl Artifact {
             return Err(ArtifactError::TooLarge { size: bytes.len() as u64, limit: MAX_BYTES });
         }
         let parsed = format.read(bytes).map_err(ImportError::from)?;
-        let objective = parsed.objective.clone();
+        let (objective, two_classes) = (parsed.objective.clone(), two_classes(&parsed));
         let names: Vec<String> = parsed.features.iter().map(|input| input.name.clone()).collect();
         let threshold = parsed.threshold.unwrap_or(DEFAULT_THRESHOLD);
         let model = ImportedModel::new(parsed, &names, threshold, &[])?;
         let library = library(&model);
-        let (source, target, parity) = (None, None, None);
-        let import = Import { format, source, objective, target, parity, library };
+        let import = Import {
+            format,
+            source: None,
+            objective,
+            target: None,
+            classes: two_classes,
+            parity: None,
+            constant: None,
+            library,
+        };
         Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import, Arc::default()))
     }
 
@@ -65,7 +75,7 @@ impl Artifact {
             return Err(ArtifactError::TooLarge { size: file.len() as u64, limit: MAX_BYTES });
         }
         let parsed = format.read(&file).map_err(ImportError::from)?;
-        let objective = parsed.objective.clone();
+        let (objective, two_classes) = (parsed.objective.clone(), two_classes(&parsed));
         let model = ImportedModel::new(parsed, &names, threshold, &classes)?;
         let model = model.with_missing(probe_markers());
         if probes.is_empty() {
@@ -78,11 +88,18 @@ impl Artifact {
             None => replay(&model, &probes, PROBE_TOLERANCE_IMPORTED)?,
         }
         let model = model.with_missing(missing);
-        let source = Some(source);
-        let library = library(&model);
         // Without a comparison the only probe is a row of zeros.
         let kept_rows = if parity.is_some() { inputs(&probes) } else { Arc::default() };
-        let import = Import { format, source, objective, target, parity, library };
+        let import = Import {
+            format,
+            source: Some(source),
+            objective,
+            target,
+            classes: two_classes,
+            constant: parity.as_ref().and_then(|_| constant(&probes)),
+            parity,
+            library: library(&model),
+        };
         Ok(Self::imported(bytes, model, digest, Some(version), import, kept_rows))
     }
 
@@ -104,7 +121,7 @@ impl Artifact {
             missing_values: model.schema().missing().clone(),
             output: model.output().clone(),
             kept_rows,
-            origin: Origin::Imported { import },
+            origin: Origin::Imported { import: Box::new(import) },
         };
         Self { bytes: bytes.into(), model: Arc::new(model), card }
     }
@@ -113,6 +130,21 @@ impl Artifact {
     pub(crate) fn seal_imported(payload: &ImportedPayload) -> Result<Self, ArtifactError> {
         Self::from_bytes(&codec::encode_imported(payload)?)
     }
+}
+
+/// The classes of a file that names two, and answers with the probability of the second.
+fn two_classes(parsed: &Parsed) -> Vec<String> {
+    match (parsed.answer, parsed.classes.as_slice()) {
+        (Answer::Probability, [_, _]) => parsed.classes.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The answer of several probes that all have the same.
+fn constant(probes: &[Probe]) -> Option<f64> {
+    let (first, rest) = probes.split_first()?;
+    let is_same = |probe: &Probe| probe.first == first.first && probe.more == first.more;
+    (!rest.is_empty() && rest.iter().all(is_same)).then_some(first.first)
 }
 
 /// The library that is open and computes the model, in words.

@@ -17,6 +17,13 @@ pub(crate) const CLASSES_VERSION: u32 = 5;
 /// The newest version that this release reads.
 pub(crate) const NEWEST_VERSION: u32 = CLASSES_VERSION;
 
+/// The most probes of a file: `serin train` writes 16, and `serin import` up to 32.
+pub(crate) const MAX_PROBES: usize = 1_000;
+
+/// The most items of another list of a file: features, levels of a category, warnings. A trained model has at most eight
+/// times as many bytes.
+pub(crate) const MAX_LIST: usize = 1_000_000;
+
 /// Maximum size of a trained model: several times what a hundred columns with a thousand levels each need,
 /// and small enough to keep in memory and send whole.
 pub(crate) const MAX_TRAINED_BYTES: usize = 8 << 20;

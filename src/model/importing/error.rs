@@ -104,6 +104,54 @@ pub enum ImportingError {
         /// What the model answers.
         answers: String,
     },
+    /// The target's value is the first class of the file.
+    #[error(
+        "positive: {positive} is the first class of the file, and its probability is of the second: use --positive \
+         {second}, which makes {second} the label 1, or train again with {positive} as 1 and {second} as 0"
+    )]
+    FirstClass {
+        /// The value.
+        positive: String,
+        /// The class whose probability the file gives.
+        second: String,
+    },
+    /// The target's value is none of the classes.
+    #[error(
+        "positive: {positive} is none of the classes of the file, {first} and {second}; its probability is of the \
+         second: use --positive {second}"
+    )]
+    NoClass {
+        /// The value.
+        positive: String,
+        /// The first class.
+        first: String,
+        /// The second class.
+        second: String,
+    },
+    /// A word of the file that no request can have.
+    #[error(
+        "feature {name}: the category {word} has blanks around it, which serin removes from the words of requests and \
+         CSV files; remove them from the training data (pandas: skipinitialspace=True, or .str.strip()), and train again"
+    )]
+    Blanks {
+        /// The input.
+        name: String,
+        /// The word.
+        word: String,
+    },
+    /// The rows have the names before LightGBM replaced their blanks.
+    #[error(
+        "feature {name}: {file} has no such column, but {column}, whose blanks LightGBM replaced; take the names from the \
+         data: --schema-from {file}"
+    )]
+    Underscore {
+        /// The input.
+        name: String,
+        /// The column.
+        column: String,
+        /// The file with the rows.
+        file: String,
+    },
     /// A threshold for a model without one.
     #[error(
         "threshold: the model answers {answers}; leave out --threshold, which is for two classes"

@@ -1,8 +1,15 @@
 //! Names of the inputs of a file: those of the data's columns.
+//!
+//! Blanks around a name or a word are removed in CSV files and around words of requests. So they are removed from the
+//! names of a file as well, and a file whose words have them is refused: its words would never be found.
+
+use std::path::Path;
 
 use super::error::ImportingError;
+use crate::model::dataset::Dataset;
 use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
+use crate::model::schema::Schema;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
@@ -48,13 +55,9 @@ pub(super) fn of_columns(
     }
     let names = || columns.iter().map(|column| column.name.as_str());
     let column = |input: &FeatureSpec| {
-        let same = columns.iter().find(|column| column.name == input.name);
-        let written = || {
-            columns
-                .iter()
-                .find(|column| column.name.replace(char::is_whitespace, "_") == input.name)
-        };
-        let found = same.or_else(written).ok_or_else(|| ImportingError::NoColumn {
+        let same = columns.iter().find(|column| column.name == input.name.trim());
+        let before = || columns.iter().find(|column| written(&column.name) == input.name);
+        let found = same.or_else(before).ok_or_else(|| ImportingError::NoColumn {
             name: quoted(&input.name),
             suggestion: did_you_mean(&input.name, names()),
             columns: listed(names()),
@@ -62,6 +65,43 @@ pub(super) fn of_columns(
         checked(input, found)
     };
     inputs.iter().map(column).collect()
+}
+
+/// The names in the file, without blanks around them.
+pub(super) fn of_file(inputs: &[FeatureSpec]) -> Vec<String> {
+    inputs.iter().map(|input| input.name.trim().to_owned()).collect()
+}
+
+/// Refuses words with blanks around them.
+pub(super) fn check_words(inputs: &[FeatureSpec]) -> Result<(), ImportingError> {
+    for input in inputs {
+        let FeatureKind::Words(words) = &input.kind else { continue };
+        if let Some(word) = words.iter().find(|word| word.trim().len() < word.len()) {
+            let (name, word) = (quoted(&input.name), quoted(word));
+            return Err(ImportingError::Blanks { name, word });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses rows whose header has the names as they were before LightGBM wrote `_` for their blanks.
+pub(super) fn check_blanks(schema: &Schema, path: &Path) -> Result<(), ImportingError> {
+    let file = || path.display().to_string();
+    let header = Dataset::header(path)
+        .map_err(|cause| ImportingError::Rows { file: file(), cause: Box::new(cause) })?;
+    for name in schema.feature_names().filter(|name| !header.iter().any(|one| one == name)) {
+        let before = header.iter().find(|column| written(column) == name);
+        if let Some(column) = before {
+            let (name, column) = (quoted(name), quoted(column));
+            return Err(ImportingError::Underscore { name, column, file: file() });
+        }
+    }
+    Ok(())
+}
+
+/// A name as LightGBM writes it.
+fn written(name: &str) -> String {
+    name.replace(char::is_whitespace, "_")
 }
 
 /// The name of a column whose values the input takes.

@@ -12,6 +12,8 @@ use super::*;
 use crate::model::Features;
 use crate::model::Value;
 
+mod classes_and_names;
+
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds/testdata").join(name)
 }

@@ -51,7 +51,7 @@ struct Node {
     right: u32,
     feature: u16,
     kind: Kind,
-    /// [`MISSING_LEFT`] and [`OUTSIDE_LEFT`].
+    /// [`MISSING_LEFT`], [`OUTSIDE_LEFT`] and [`NEGATIVE_LEFT`].
     directions: u8,
 }
 
@@ -59,6 +59,9 @@ struct Node {
 const MISSING_LEFT: u8 = 1;
 /// A category beyond the end of the set goes left.
 const OUTSIDE_LEFT: u8 = 2;
+
+/// A category below 0 goes left.
+const NEGATIVE_LEFT: u8 = 4;
 
 /// The leaf of an impossible walk. A checked ensemble never gets here.
 const LOST: Node = Node { number: f64::NAN, right: 0, feature: 0, kind: Kind::Leaf, directions: 0 };
@@ -369,8 +372,8 @@ impl Ensemble {
             Kind::Number | Kind::Leaf => (x <= node.number) | (x.is_nan() & missing_left),
             Kind::NumberOrZero if x.is_nan() || x.abs() <= ZERO => missing_left,
             Kind::NumberOrZero => x <= node.number,
-            // Unknown categories are negative, and count as missing.
-            Kind::Category if x.is_nan() || x < 0.0 => missing_left,
+            Kind::Category if x.is_nan() => missing_left,
+            Kind::Category if x < 0.0 => node.directions & NEGATIVE_LEFT != 0,
             Kind::Category => {
                 self.is_member(node, x).unwrap_or(node.directions & OUTSIDE_LEFT != 0)
             }

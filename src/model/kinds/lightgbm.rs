@@ -5,10 +5,12 @@
 //! parameters of the training, and a last line with the categories of a pandas frame.
 //!
 //! - `header`: names, kinds and categories of the features.
+//! - `categories`: the words or numbers of each categorical feature.
 //! - `tree`: a block of arrays becomes the nodes of a tree.
 //!
 //! Refused by name: linear trees, and objectives this reader does not know.
 
+pub(crate) mod categories;
 pub(crate) mod header;
 pub(crate) mod tree;
 

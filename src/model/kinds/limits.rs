@@ -18,6 +18,9 @@ pub const MAX_DEPTH: u32 = 1024;
 /// Features of a model. A node names its feature in 16 bits.
 pub const MAX_FEATURES: usize = 65_000;
 
+/// Categories of all inputs together.
+pub const MAX_CATEGORIES: usize = 1_000_000;
+
 /// Numbers of an answer.
 pub const MAX_OUTPUTS: usize = 1_000;
 

@@ -6,6 +6,7 @@
 //! - `document`: the parts of the document that matter here.
 //! - `objective`: base score, link and kind of answer.
 //! - `ubjson`: UBJSON for serde.
+//! - `values`: the categories of a feature.
 //!
 //! A split sends `x < condition` left, in `f32`. Sums are `f32`, in the order of the trees. After early
 //! stopping, models saved through the scikit-learn interface answer with the best iteration, as there.
@@ -19,6 +20,7 @@
 pub(crate) mod document;
 pub(crate) mod objective;
 pub(crate) mod ubjson;
+pub(crate) mod values;
 
 use self::document::Category;
 use self::document::Document;
@@ -117,7 +119,7 @@ fn parse(learner: &Learner) -> Reading<Parsed> {
                 return Err(Refusal::new("weight_drop", problem));
             }
         };
-        add(tree, index, weight, output, &mut builder)?;
+        add(tree, index, weight, output, &features, &mut builder)?;
     }
 
     Ok(Parsed {
@@ -211,12 +213,12 @@ fn kind(category: Option<&Category>, index: usize) -> Reading<FeatureKind> {
     let place = || format!("cats.enc[{index}]");
     match category {
         None => Ok(FeatureKind::Codes),
-        Some(Category { offsets: None, values, .. }) => Ok(FeatureKind::Numbers(values.clone())),
-        Some(Category { offsets: Some(offsets), .. }) if offsets.is_empty() => {
+        Some(Category { offsets: None, values, .. }) => Ok(FeatureKind::Numbers(values.numbers())),
+        Some(Category { offsets: Some(offsets), .. }) if offsets.0.is_empty() => {
             Ok(FeatureKind::Codes)
         }
         Some(Category { offsets: Some(offsets), values, .. }) => {
-            let bytes: Vec<u8> = values.iter().map(|byte| *byte as i64 as u8).collect();
+            let bytes = values.bytes();
             // XGBoost 3.2 writes offsets that count characters, and values that end after as many bytes: the last
             // words are lost.
             if !bytes.is_ascii() {
@@ -228,7 +230,7 @@ fn kind(category: Option<&Category>, index: usize) -> Reading<FeatureKind> {
                 [from, to] => str::from_utf8(bytes.get(*from..*to)?).ok().map(str::to_owned),
                 _ => None,
             };
-            let words: Option<Vec<String>> = offsets.windows(2).map(word).collect();
+            let words: Option<Vec<String>> = offsets.0.windows(2).map(word).collect();
             let problem = "the offsets do not cut its values into words of UTF-8";
             words.map(FeatureKind::Words).ok_or_else(|| Refusal::new(place(), problem))
         }
@@ -240,6 +242,7 @@ fn add(
     index: usize,
     weight: Weight,
     output: usize,
+    features: &[FeatureSpec],
     builder: &mut Builder,
 ) -> Reading<()> {
     let refusal = |problem| Refusal::new(format!("tree {index}"), problem);
@@ -257,7 +260,7 @@ fn add(
         return Err(refusal(format!("{name} has {found} entries for {nodes} nodes")));
     }
     let sets = tree.sets(nodes).map_err(refusal)?;
-    let nodes = (0..nodes).map(|node| tree.node(node, weight, &sets));
+    let nodes = (0..nodes).map(|node| tree.node(node, weight, &sets, features));
     let mut nodes: Vec<RawNode<'_>> = nodes.collect::<Result<_, _>>().map_err(refusal)?;
     expect_means(&mut nodes, &tree.sum_hessian);
     builder.tree(&nodes, output)
@@ -269,6 +272,7 @@ impl SourceTree {
         node: usize,
         weight: Weight,
         sets: &'a document::Sets,
+        features: &[FeatureSpec],
     ) -> Result<RawNode<'a>, String> {
         let missing = || format!("node {node} is incomplete");
         let left = *self.left_children.get(node).ok_or_else(missing)?;
@@ -280,14 +284,21 @@ impl SourceTree {
         let child = |child: i64| {
             usize::try_from(child).map_err(|_| format!("split {node} has child {child}"))
         };
+        let feature = *self.split_indices.get(node).ok_or_else(missing)?;
         let split = match sets.of(node) {
-            // Members of a set go right; all other categories go left, known or not.
-            Some(words) => Split::Set { words, inverted: true, outside_left: true },
+            // Members of a set go right; all other codes go left, known or not, also below 0. In a list of the file an
+            // unknown category has the code -1, and is missing.
+            Some(words) => {
+                let are_codes =
+                    features.get(feature).is_some_and(|it| it.kind == FeatureKind::Codes);
+                let negative_left = are_codes.then_some(true);
+                Split::Set { words, inverted: true, outside_left: true, negative_left }
+            }
             None if condition.is_nan() => Split::AtMost(f64::NAN),
             None => Split::AtMost(below(condition)),
         };
         Ok(RawNode::Split {
-            feature: *self.split_indices.get(node).ok_or_else(missing)?,
+            feature,
             split,
             missing_left: self.default_left.get(node).is_some_and(|left| left.0),
             left: child(left)?,

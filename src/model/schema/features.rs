@@ -21,6 +21,7 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 
 use super::Schema;
+use crate::text::bounded::text;
 use crate::text::lists::quoted;
 
 /// One value of one feature. Its derived form is that of probes in a model file; requests are read as
@@ -30,9 +31,13 @@ pub enum Value<'a> {
     /// A number.
     Number(f64),
     /// A category.
-    Text(Cow<'a, str>),
+    Text(#[serde(deserialize_with = "cow")] Cow<'a, str>),
     /// Unknown; `null` in JSON.
     Missing,
+}
+
+fn cow<'de, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, str>, D::Error> {
+    Ok(Cow::Owned(text(deserializer)?))
 }
 
 impl Value<'_> {

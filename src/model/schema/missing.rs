@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::text::bounded::texts;
 use crate::text::lists::listed;
 use crate::text::lists::quoted;
 use crate::text::tables::number::is_code;
@@ -35,8 +36,12 @@ pub struct Missing {
 #[derive(Serialize, Deserialize)]
 struct Texts {
     usual: bool,
+    #[serde(deserialize_with = "texts::<_, MAX_MARKERS>")]
     further: Vec<String>,
 }
+
+/// The most markers in a file.
+const MAX_MARKERS: usize = 100_000;
 
 impl From<Texts> for Missing {
     fn from(Texts { usual, further }: Texts) -> Self {

@@ -7,6 +7,7 @@ use super::Ensemble;
 use super::Kind;
 use super::Link;
 use super::MISSING_LEFT;
+use super::NEGATIVE_LEFT;
 use super::Node;
 use super::OUTSIDE_LEFT;
 use super::Sum;
@@ -58,6 +59,8 @@ pub enum Split<'a> {
         inverted: bool,
         /// Where categories beyond the set's end go.
         outside_left: bool,
+        /// Where categories below 0 go; `None`: where a missing value goes, because they are unknown ones.
+        negative_left: Option<bool>,
     },
 }
 
@@ -242,10 +245,12 @@ impl Builder {
                 if *feature >= features {
                     return Err(format!("split {index} names feature {feature} of {features}"));
                 }
-                let (kind, number, outside_left) = self.split(split, index)?;
+                let (kind, number) = self.split(split, index)?;
                 let mut directions = if *missing_left { MISSING_LEFT } else { 0 };
-                if outside_left {
-                    directions |= OUTSIDE_LEFT;
+                if let Split::Set { outside_left, negative_left, .. } = split {
+                    directions |= if *outside_left { OUTSIDE_LEFT } else { 0 };
+                    let negative_left = negative_left.unwrap_or(*missing_left);
+                    directions |= if negative_left { NEGATIVE_LEFT } else { 0 };
                 }
                 let feature = *feature as u16;
                 Ok((Node { number, right: 0, feature, kind, directions }, *expected))
@@ -253,16 +258,16 @@ impl Builder {
         }
     }
 
-    fn split(&mut self, split: &Split<'_>, index: usize) -> Result<(Kind, f64, bool), String> {
+    fn split(&mut self, split: &Split<'_>, index: usize) -> Result<(Kind, f64), String> {
         match split {
             Split::AtMost(threshold) | Split::AtMostZeroMissing(threshold)
                 if threshold.is_nan() =>
             {
                 Err(format!("split {index}: the threshold is not a number"))
             }
-            Split::AtMost(threshold) => Ok((Kind::Number, *threshold, false)),
-            Split::AtMostZeroMissing(threshold) => Ok((Kind::NumberOrZero, *threshold, false)),
-            Split::Set { words, inverted, outside_left } => {
+            Split::AtMost(threshold) => Ok((Kind::Number, *threshold)),
+            Split::AtMostZeroMissing(threshold) => Ok((Kind::NumberOrZero, *threshold)),
+            Split::Set { words, inverted, .. } => {
                 let sets = &mut self.ensemble.sets;
                 let place = sets.len();
                 if place.saturating_add(words.len()) > MAX_NODES {
@@ -270,7 +275,7 @@ impl Builder {
                 }
                 sets.extend(words.iter().map(|word| if *inverted { !word } else { *word }));
                 let set = (place as u64) << 32 | words.len() as u64;
-                Ok((Kind::Category, f64::from_bits(set), *outside_left))
+                Ok((Kind::Category, f64::from_bits(set)))
             }
         }
     }

@@ -1,10 +1,8 @@
 //! Header of a LightGBM model, and what its tail says about categories.
 
-use serde_json::Value;
-
+use super::categories;
 use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
-use crate::model::kinds::features::levels;
 use crate::model::kinds::limits::MAX_FEATURES;
 use crate::model::kinds::limits::MAX_OUTPUTS;
 use crate::model::kinds::refusal::Reading;
@@ -66,7 +64,7 @@ fn features(head: &str, tail: &str, expected: usize) -> Reading<Vec<FeatureSpec>
             categorical.push(index);
         }
     }
-    let lists = lists(tail)?;
+    let lists = categories::lists(tail)?;
     if !lists.is_empty() && lists.len() != categorical.len() {
         // A constant column has no category list in its info, so ask the parameters.
         categorical = named(tail).filter(|named| named.len() == lists.len()).ok_or_else(|| {
@@ -75,15 +73,13 @@ fn features(head: &str, tail: &str, expected: usize) -> Reading<Vec<FeatureSpec>
             Refusal::new("pandas_categorical", problem)
         })?;
     }
-    for (order, index) in categorical.into_iter().enumerate() {
+    let mut lists = lists.into_iter();
+    for index in categorical {
         let Some(feature) = features.get_mut(index) else {
             let problem = format!("column {index} of {expected}");
             return Err(Refusal::new("categorical_feature", problem));
         };
-        feature.kind = match lists.get(order) {
-            Some(list) => levels(list, "pandas_categorical")?,
-            None => FeatureKind::Codes,
-        };
+        feature.kind = lists.next().unwrap_or(FeatureKind::Codes);
     }
     Ok(features)
 }
@@ -91,22 +87,11 @@ fn features(head: &str, tail: &str, expected: usize) -> Reading<Vec<FeatureSpec>
 /// The words of a line, as many as there are features.
 fn words<'a>(head: &'a str, key: &str, expected: usize) -> Reading<Vec<&'a str>> {
     let text = value(head, key).ok_or_else(|| Refusal::new(key, "the line is missing"))?;
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    if words.len() == expected {
-        return Ok(words);
+    // Counted before they are stored.
+    match text.split_ascii_whitespace().count() {
+        found if found == expected => Ok(text.split_ascii_whitespace().collect()),
+        found => Err(Refusal::new(key, format!("{found} words, expected {expected}"))),
     }
-    Err(Refusal::new(key, format!("{} words, expected {expected}", words.len())))
-}
-
-/// The lists of the line `pandas_categorical:[["a","b"],[1,2]]`, in the order of the categorical columns.
-fn lists(tail: &str) -> Reading<Vec<Vec<Value>>> {
-    let Some(text) = tail.lines().rev().find_map(|line| line.strip_prefix("pandas_categorical:"))
-    else {
-        return Ok(Vec::new());
-    };
-    let lists: Option<Vec<Vec<Value>>> = serde_json::from_str(text)
-        .map_err(|cause| Refusal::new("pandas_categorical", cause.to_string()))?;
-    Ok(lists.unwrap_or_default())
 }
 
 /// The columns of the parameter `[categorical_feature: 2,3]`.

@@ -114,7 +114,9 @@ impl Arrays {
             let words = self.sets.words(threshold);
             let words = words.ok_or_else(|| format!("split {index} names no set of categories"))?;
             // What is missing, negative or beyond the set goes right.
-            (Split::Set { words, inverted: false, outside_left: false }, false)
+            let split =
+                Split::Set { words, inverted: false, outside_left: false, negative_left: None };
+            (split, false)
         } else {
             match decision >> 2 & 3 {
                 // Without a missing type, NaN counts as 0.

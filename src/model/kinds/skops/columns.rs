@@ -9,6 +9,7 @@ use crate::model::kinds::columns::Lookup;
 use crate::model::kinds::columns::Step;
 use crate::model::kinds::features::FeatureKind;
 use crate::model::kinds::features::FeatureSpec;
+use crate::model::kinds::limits::MAX_CATEGORIES;
 use crate::model::kinds::limits::MAX_FEATURES;
 use crate::model::kinds::limits::MAX_NESTING;
 use crate::model::kinds::refusal::Reading;
@@ -17,9 +18,6 @@ use crate::model::kinds::refusal::excerpt;
 
 /// Parts of a ColumnTransformer.
 const MAX_PARTS: usize = 1_000;
-
-/// Categories of all encoders together.
-const MAX_CATEGORIES: usize = 1_000_000;
 
 /// An input of the pipeline, with the words that its encoders know.
 #[derive(Debug)]

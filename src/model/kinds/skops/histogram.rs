@@ -162,7 +162,12 @@ impl SourceTree {
         }
         let missing_left = number(&self.missing_left) != 0.0;
         let split = match self.sets.get(index) {
-            Some(Some(words)) => Split::Set { words, inverted: false, outside_left: missing_left },
+            Some(Some(words)) => Split::Set {
+                words,
+                inverted: false,
+                outside_left: missing_left,
+                negative_left: None,
+            },
             _ => Split::AtMost(number(&self.thresholds)),
         };
         RawNode::Split {

@@ -6,7 +6,16 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Visitor;
 
+use super::values::Values;
+use crate::model::kinds::limits::MAX_CATEGORIES;
+use crate::model::kinds::limits::MAX_FEATURES;
 use crate::model::kinds::limits::MAX_NODES;
+use crate::model::kinds::limits::MAX_TREES;
+use crate::text::bounded::list;
+use crate::text::bounded::texts;
+
+/// The ends of all iterations, and the start of the first.
+const MAX_ENDS: usize = MAX_TREES + 1;
 
 /// A document: a model, or the training settings and the model, as a pickled booster holds them.
 #[derive(Debug, Deserialize)]
@@ -25,9 +34,9 @@ pub(crate) struct Model {
 pub(crate) struct Learner {
     #[serde(default)]
     pub attributes: Attributes,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts::<_, MAX_FEATURES>")]
     pub feature_names: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts::<_, MAX_FEATURES>")]
     pub feature_types: Vec<String>,
     pub gradient_booster: Booster,
     pub learner_model_param: ModelParameters,
@@ -68,7 +77,7 @@ pub(crate) struct Booster {
     #[serde(default)]
     pub gbtree: Option<Inner>,
     /// The weights of the trees of `dart`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_TREES>")]
     pub weight_drop: Vec<f32>,
 }
 
@@ -84,9 +93,12 @@ pub(crate) struct Trees {
     pub cats: Option<Categories>,
     pub gbtree_model_param: Option<BoosterParameters>,
     /// The first tree of each iteration, and the end; absent before 2.0.
+    #[serde(deserialize_with = "list::<_, _, MAX_ENDS>")]
     pub iteration_indptr: Vec<usize>,
     /// The output that a tree adds to.
+    #[serde(deserialize_with = "list::<_, _, MAX_TREES>")]
     pub tree_info: Vec<usize>,
+    #[serde(deserialize_with = "list::<_, _, MAX_TREES>")]
     pub trees: Vec<SourceTree>,
 }
 
@@ -101,6 +113,7 @@ pub(crate) struct BoosterParameters {
 #[serde(default)]
 pub(crate) struct Categories {
     /// One entry per feature.
+    #[serde(deserialize_with = "list::<_, _, MAX_FEATURES>")]
     pub enc: Vec<Category>,
 }
 
@@ -108,28 +121,40 @@ pub(crate) struct Categories {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Category {
     #[serde(default)]
-    pub offsets: Option<Vec<usize>>,
-    pub values: Vec<f64>,
+    pub offsets: Option<Offsets>,
+    pub values: Values,
 }
+
+/// Where the words of a feature begin, and the end.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Offsets(
+    #[serde(deserialize_with = "list::<_, _, MAX_CATEGORIES>")] pub Vec<usize>,
+);
 
 /// A tree: arrays by node. Node 0 is the root; a leaf has the left child -1 and its value as condition.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SourceTree {
+    #[serde(deserialize_with = "list::<_, _, MAX_NODES>")]
     pub left_children: Vec<i64>,
+    #[serde(deserialize_with = "list::<_, _, MAX_NODES>")]
     pub right_children: Vec<i64>,
+    #[serde(deserialize_with = "list::<_, _, MAX_NODES>")]
     pub split_indices: Vec<usize>,
+    #[serde(deserialize_with = "list::<_, _, MAX_NODES>")]
     pub split_conditions: Vec<f32>,
+    #[serde(deserialize_with = "list::<_, _, MAX_NODES>")]
     pub default_left: Vec<Flag>,
     /// Weights of the nodes, for expected scores. (`base_weights` lack the learning rate.)
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_NODES>")]
     pub sum_hessian: Vec<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_NODES>")]
     pub categories: Vec<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_NODES>")]
     pub categories_nodes: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_NODES>")]
     pub categories_segments: Vec<usize>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_NODES>")]
     pub categories_sizes: Vec<usize>,
     pub tree_param: TreeParameters,
 }

@@ -37,6 +37,28 @@ fn a_small_model_answers_by_its_splits() {
     }
 }
 
+/// Codes without a list of categories: XGBoost 3.2 sends those below 0, and those beyond all sets, left as every code
+/// that is not a member, and only NaN where missing values go.
+#[test]
+fn codes_below_zero_are_no_members_and_not_missing() {
+    let codes = SMALL.replace(r#"{"offsets":[0,2,5],"values":[110,111,121,101,115]}"#, "");
+    let codes = codes.replace(r#"{"offsets":[],"values":[]},"#, "");
+    assert_eq!(read(codes.as_bytes()).unwrap().features[1].kind, FeatureKind::Codes);
+    for (code, expected) in [
+        (0.0, 2.0),
+        (1.0, 3.0),
+        (-1.0, 2.0),
+        (-7.0, 2.0),
+        (2e7, 2.0),
+        (1e300, 2.0),
+        (f64::NAN, 3.0),
+    ] {
+        assert_eq!(scores(&codes, [0.5, code]), expected, "{code}");
+    }
+    // In a list, -1 is the code of an unknown word.
+    assert_eq!(scores(SMALL, [0.5, -1.0]), 3.0);
+}
+
 /// XGBoost 1 has no `iteration_indptr`, and equally many trees in each iteration.
 #[test]
 fn the_best_iteration_is_found_without_a_list_of_iterations() {
