@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only healthy|served|strained|harmful|late|cost]
+//!     [--only healthy|served|strained|own|harmful|threads|late|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -20,6 +20,7 @@ use cases::ALPHA;
 use program::Fallible;
 use program::exit_code;
 use program::tell;
+use serin::canary::JudgePolicy;
 use serin::simulation::Moment;
 use serin::simulation::Outcome;
 use serin::simulation::Scenario;
@@ -45,7 +46,8 @@ mod cases;
 mod further;
 
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 6] = ["healthy", "served", "strained", "harmful", "late", "cost"];
+const PARTS: [&str; 8] =
+    ["healthy", "served", "strained", "own", "harmful", "threads", "late", "cost"];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
 
@@ -103,6 +105,12 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
             seed + 100,
         );
     }
+    if is_wanted("own") {
+        is_calibrated &= tell_own_noise(part, replications, seed + 400);
+    }
+    if is_wanted("threads") {
+        tell_threads(part, replications, seed + 500);
+    }
     if is_wanted("harmful") {
         tell_harmful(part, replications, seed + 200);
     }
@@ -157,6 +165,63 @@ fn tell_healthy(
         is_calibrated &= share(|outcome| outcome.rollback) <= 100.0 * ALPHA + slack;
     }
     is_calibrated
+}
+
+/// Whether false rollbacks of tracks with noise of their own are at most alpha, but for noise that lasts for minutes
+/// and is larger than any margin.
+fn tell_own_noise(part: &str, replications: u32, seed: u32) -> bool {
+    tell(&format!(
+        "\n### No difference, each track with noise of its own: {replications} half hours each, 100 requests/s, \
+         default policy\n"
+    ));
+    tell("| noise | requests as draws: rolled back | spans of time: rolled back | promoted |");
+    tell("|---|---|---|---|");
+    let mut is_calibrated = true;
+    for ((name, scenario), seed) in cases::own_noise().into_iter().zip(seed..) {
+        if !name.contains(part) {
+            continue;
+        }
+        let by_request = Scenario { policy: JudgePolicy::default(), ..scenario.clone() };
+        let [by_request, by_span] =
+            [&by_request, &scenario].map(|one| replicate(one, replications, seed));
+        let share = |outcomes: &[Outcome], what: fn(&Outcome) -> Option<Moment>| {
+            100.0 * study::count(outcomes, what) as f64 / outcomes.len() as f64
+        };
+        let false_rollbacks = share(&by_span, |outcome| outcome.rollback);
+        tell(&format!(
+            "| {name} | {:.1} % | **{false_rollbacks:.1} %** | {:.1} % |",
+            share(&by_request, |outcome| outcome.rollback),
+            share(&by_span, |outcome| outcome.promotion),
+        ));
+        let slack = 300.0 * (ALPHA * (1.0 - ALPHA) / f64::from(replications)).sqrt();
+        let is_beyond_any_unit = name.starts_with("AR(1) 0.99, log sd 0.5");
+        is_calibrated &= is_beyond_any_unit || false_rollbacks <= 100.0 * ALPHA + slack;
+    }
+    is_calibrated
+}
+
+/// What it costs to judge models with threads of their own by spans of time.
+fn tell_threads(part: &str, replications: u32, first_seed: u32) {
+    tell(&format!(
+        "\n### Seconds until rollback, median (p95), at 10 % of 100 requests/s, default policy, {replications} hours \
+         each\n"
+    ));
+    tell("| effect | requests as draws | spans of time |");
+    tell("|---|---|---|");
+    for ((name, scenario), seed) in further::threads().into_iter().zip(first_seed..) {
+        if !name.contains(part) {
+            continue;
+        }
+        let policy = JudgePolicy::default();
+        let by_request = Scenario { policy: policy.clone(), ..scenario.clone() };
+        let by_span = Scenario { policy: policy.of_threads(true), ..scenario };
+        let [by_request, by_span] = [by_request, by_span].map(|one| {
+            let outcomes = replicate(&one, replications, seed);
+            let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.rollback);
+            format!("{} ({})", or_never(median), or_never(p95))
+        });
+        tell(&format!("| {name} | {by_request} | {by_span} |"));
+    }
 }
 
 fn tell_harmful(part: &str, replications: u32, first_seed: u32) {

@@ -37,6 +37,21 @@ fn healthy_canaries_under_a_changing_load_are_rarely_rolled_back() {
 }
 
 #[test]
+fn noise_of_one_track_that_lasts_rarely_rolls_back_a_model_with_threads_of_its_own() {
+    let cases = cases::own_noise();
+    for name in ["stalls of 1 s, one a minute; 10 %", "error bursts, 50 % for 5 s; 10 %"] {
+        let found = cases.iter().find(|(one, _)| one == name);
+        let Some((_, scenario)) = found else { panic!("the case {name} is gone") };
+        let by_request =
+            Scenario { policy: serin::canary::JudgePolicy::default(), ..scenario.clone() };
+        let [by_span, by_request] = [scenario, &by_request]
+            .map(|one| study::count(&replicate(one, 9003), |outcome| outcome.rollback));
+        assert!(by_span <= MAX_FALSE_ROLLBACKS, "{name}: {by_span} of {HOURS} were rolled back");
+        assert!(by_request >= 50, "{name}: with every request as a draw {by_request} of {HOURS}");
+    }
+}
+
+#[test]
 fn sticky_keys_are_judged_by_their_first_request() {
     let cases = cases::strained();
     let found =

@@ -12,6 +12,7 @@ use serin::simulation::Load;
 use serin::simulation::Look;
 use serin::simulation::Moment;
 use serin::simulation::Outcome;
+use serin::simulation::OwnNoise;
 use serin::simulation::Routing;
 use serin::simulation::Scenario;
 use serin::simulation::Shape;
@@ -115,6 +116,7 @@ fn strict(seconds: u32) -> (Scenario, String) {
         stable: behavior.clone(),
         canary: behavior,
         routing: Routing::Strata,
+        own_noise: OwnNoise::None,
         load: Load::Steady,
         requests_per_second: 100,
         seconds,

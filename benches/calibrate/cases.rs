@@ -1,10 +1,12 @@
 //! The simulated hours of the calibration tables.
 
+use serin::canary::JudgePolicy;
 use serin::canary::Weight;
 use serin::canary::policy::metric::Source;
 use serin::simulation::Behavior;
 use serin::simulation::Load;
 use serin::simulation::Look;
+use serin::simulation::OwnNoise;
 use serin::simulation::Routing;
 use serin::simulation::Scenario;
 use serin::simulation::Shape;
@@ -77,6 +79,37 @@ pub fn strained() -> Vec<(String, Scenario)> {
             many(Scenario { load: Load::Restless, weights: ramp(), ..steady.clone() }),
         ),
     ]
+}
+
+/// Half hours without a difference in which each track has noise of its own, of the same law, for models with threads
+/// of their own under the default policy. (name, scenario)
+pub fn own_noise() -> Vec<(String, Scenario)> {
+    let stalls = |chance, share, wait| OwnNoise::Stalls { chance, share, wait };
+    let log = |correlation, log_sd| OwnNoise::Autoregressive { correlation, log_sd };
+    let bursts = |seconds, rate| OwnNoise::ErrorBursts { chance: 1.0 / 500.0, seconds, rate };
+    let noises = [
+        ("no noise", OwnNoise::None, 10.0),
+        ("stalls of 1 s, one a minute", stalls(1.0 / 60.0, 1.0, 0.5), 10.0),
+        ("stalls of 1 s, one in ten minutes", stalls(1.0 / 600.0, 1.0, 0.5), 10.0),
+        ("stalls of 1 s, one a minute", stalls(1.0 / 60.0, 1.0, 0.5), 50.0),
+        ("stalls of 0.1 s, one a minute", stalls(1.0 / 60.0, 0.1, 0.05), 10.0),
+        ("AR(1) 0.9, log sd 0.1", log(0.9, 0.1), 10.0),
+        ("AR(1) 0.9, log sd 0.5", log(0.9, 0.5), 10.0),
+        ("AR(1) 0.95, log sd 0.2", log(0.95, 0.2), 10.0),
+        ("AR(1) 0.99, log sd 0.1", log(0.99, 0.1), 10.0),
+        ("AR(1) 0.99, log sd 0.5", log(0.99, 0.5), 10.0),
+        ("error bursts, 50 % for 5 s", bursts(5, 0.5), 10.0),
+        ("error bursts, 20 % for 1 s", bursts(1, 0.2), 10.0),
+    ];
+    let case = |(name, own_noise, percent): (&str, OwnNoise, f64)| {
+        let policy = JudgePolicy::default().of_threads(true);
+        let steady = equal(lognormal(), 0.01);
+        let weights = weights(&[percent]);
+        let scenario =
+            Scenario { own_noise, policy, weights, seconds: 1800, remembered: 1000, ..steady };
+        (format!("{name}; {percent} %"), scenario)
+    };
+    noises.into_iter().map(case).collect()
 }
 
 /// A harmful canary: name, behavior, the canary samples that a one-sided fixed-sample z test needs for 80 %
@@ -179,6 +212,7 @@ fn equal(latency: Shape, failure_rate: f64) -> Scenario {
         stable: behavior.clone(),
         canary: behavior,
         routing: Routing::Strata,
+        own_noise: OwnNoise::None,
         load: Load::Steady,
         requests_per_second: 100,
         seconds: 3600,

@@ -3,6 +3,9 @@
 use serin::canary::JudgePolicy;
 use serin::simulation::Look;
 use serin::simulation::Scenario;
+use serin::simulation::Shape;
+use serin::simulation::Until;
+use serin::simulation::shape::lognormal_sigma;
 
 use super::cases::healthy;
 use super::cases::regressions;
@@ -11,6 +14,28 @@ use super::cases::regressions;
 pub fn healthy_served() -> Vec<(String, Scenario)> {
     let served = |(name, scenario)| (name, Scenario { policy: JudgePolicy::default(), ..scenario });
     healthy().into_iter().map(served).collect()
+}
+
+/// Harm from the start, and after 30 minutes, in hours that end with the rollback.
+pub fn threads() -> Vec<(String, Scenario)> {
+    let lognormal = Shape::lognormal(0.050, lognormal_sigma(1.0));
+    let (_, healthy) = super::cases::healthy().swap_remove(2);
+    let base = Scenario { remembered: 1000, until: Until::Decided, ..healthy };
+    let mut cases = Vec::new();
+    for (when, harm_after) in [("", 0), (", after 30 minutes", 1800)] {
+        let base = Scenario { harm_after, seconds: harm_after + 3600, ..base.clone() };
+        for slower in [1.1, 1.2, 1.3, 1.5, 2.0] {
+            let mut scenario = base.clone();
+            scenario.canary.latency = lognormal.times(slower);
+            cases.push((format!("x{slower:.2}, lognormal sd = mean{when}"), scenario));
+        }
+        for rate in [0.02, 0.05, 0.20] {
+            let mut scenario = base.clone();
+            scenario.canary.failure_rate = rate;
+            cases.push((format!("errors 1 -> {:.0} %{when}", 100.0 * rate), scenario));
+        }
+    }
+    cases
 }
 
 /// Harm that begins late: its kind, and the seconds after the deployment.

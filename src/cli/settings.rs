@@ -37,6 +37,7 @@ use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
 use crate::service::serving::shadow::queue::MAX_RECENT_REQUESTS;
 use crate::service::serving::shadow::queue::Retention;
+use crate::stats::sequential::EvidenceUnit;
 use crate::store::Location;
 use crate::text::fields::FieldError;
 use crate::text::ranges::DurationWithin;
@@ -164,6 +165,8 @@ settings! {
     promote_score: f64 = JudgePolicy::default().promote_score, flag "SCORE";
     /// Roll back a canary whose score can no longer rise above this
     rollback_score: f64 = JudgePolicy::default().rollback_score, flag "SCORE";
+    /// What counts as one draw: request, tick, 10s, 1m or auto
+    unit: EvidenceUnit = EvidenceUnit::Auto, flag "UNIT";
     /// Who promotes and rolls back: manual or automatic
     mode: Mode = Mode::Manual, flag "MODE";
     /// Response to harm in a segment: hold or roll_back
@@ -270,6 +273,7 @@ impl Settings {
             rollback_score: Some(self.rollback_score),
             segment_harm: None,
             expect_shift: None,
+            unit: Some(self.unit),
         };
         let mut judge = JudgePolicy::new(&health, &changes)?;
         judge.segments = Segments::new(&self.segments, self.segment_harm)?;

@@ -9,6 +9,7 @@ use super::judge::Judge;
 use super::outcome::Observer;
 use super::outcome::Outcome;
 use super::outcome::Tick;
+use super::scenario::OwnNoise;
 use super::scenario::Routing;
 use super::scenario::Scenario;
 use super::scenario::Until;
@@ -31,7 +32,9 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
     let judge = Judge::new(&scenario.policy, &before);
     let mut observer = Observer::new(judge, scenario.policy.alpha);
     let differing = scenario.differing();
-    let mut tick = Tick::default();
+    let mut tick = Tick::lasting(scenario.look.millis());
+    let mut noise =
+        [Noise::new(scenario.own_noise, seed, 1), Noise::new(scenario.own_noise, seed, 2)];
     for (step, split) in splits.iter().enumerate() {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
         let weight = split.weight();
@@ -39,6 +42,10 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         let mut second_of = Second::default();
         for second in begin..end {
             let requests = second_of.draw(scenario, split, second, &mut users, &mut rng);
+            if scenario.own_noise != OwnNoise::None {
+                noise.iter_mut().for_each(Noise::next);
+                second_of.disturb(&mut noise);
+            }
             for (request, (visit, answer)) in (0..).zip(second_of.requests()) {
                 if scenario.look.is_before(request, requests) {
                     observer.look(weight, &mut tick, second);
@@ -134,9 +141,83 @@ impl Second {
         requests
     }
 
+    /// Adds the noise of each track to its answers.
+    fn disturb(&mut self, [stable, canary]: &mut [Noise; 2]) {
+        for (place, ((visit, _), answer)) in self.visits.iter().zip(&mut self.answers).enumerate() {
+            let noise = match visit.track {
+                Track::Canary => &mut *canary,
+                Track::Stable => &mut *stable,
+            };
+            let place = place as f64 / self.visits.len() as f64;
+            *answer = answer.filter(|_| !noise.fails()).map(|(latency, score)| {
+                let waits = if place < noise.share { noise.wait } else { 0.0 };
+                (latency * noise.factor + waits, score)
+            });
+        }
+    }
+
     fn requests(&self) -> impl Iterator<Item = (&Visit, Answer)> {
         self.visits.iter().map(|(visit, _)| visit).zip(self.answers.iter().copied())
     }
+}
+
+/// The noise of one track in the current second.
+struct Noise {
+    law: OwnNoise,
+    rng: Xoshiro256PlusPlus,
+    /// Of the latencies.
+    factor: f64,
+    share: f64,
+    wait: f64,
+    /// Seconds of the burst that are left.
+    burst: u32,
+    log: f64,
+}
+
+impl Noise {
+    /// Drawn apart from the requests, so that a scenario without noise has the same requests as one with.
+    fn new(law: OwnNoise, seed: u64, track: u64) -> Noise {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (track << 56) ^ 0x006e_6f69_7365);
+        let log = match law {
+            OwnNoise::Autoregressive { log_sd, .. } => log_sd * normal(&mut rng),
+            OwnNoise::None | OwnNoise::Stalls { .. } | OwnNoise::ErrorBursts { .. } => 0.0,
+        };
+        Noise { law, rng, factor: 1.0, share: 0.0, wait: 0.0, burst: 0, log }
+    }
+
+    /// Goes to the next second.
+    fn next(&mut self) {
+        match self.law {
+            OwnNoise::None => {}
+            OwnNoise::Stalls { chance, share, wait } => {
+                self.share = if self.rng.random::<f64>() < chance { share } else { 0.0 };
+                self.wait = wait;
+            }
+            OwnNoise::Autoregressive { correlation, log_sd } => {
+                let innovation = (1.0 - correlation * correlation).sqrt() * log_sd;
+                self.log = correlation * self.log + innovation * normal(&mut self.rng);
+                self.factor = self.log.exp();
+            }
+            OwnNoise::ErrorBursts { chance, seconds, .. } => {
+                self.burst = self.burst.saturating_sub(1);
+                if self.rng.random::<f64>() < chance {
+                    self.burst = seconds;
+                }
+            }
+        }
+    }
+
+    fn fails(&mut self) -> bool {
+        match self.law {
+            OwnNoise::ErrorBursts { rate, .. } if self.burst > 0 => self.rng.random::<f64>() < rate,
+            _ => false,
+        }
+    }
+}
+
+/// The sum of twelve uniform numbers is approximately normal.
+fn normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
+    (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
 
 /// The track of one request, and its effects.
@@ -196,9 +277,7 @@ impl Users {
 
 impl User {
     fn random(rng: &mut Xoshiro256PlusPlus) -> Self {
-        // The sum of twelve uniform numbers is approximately normal.
-        let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
-        let (speed, bonus) = ((0.5 * normal()).exp(), 0.1 * normal());
+        let (speed, bonus) = ((0.5 * normal(rng)).exp(), 0.1 * normal(rng));
         Self { track: Track::Stable, speed, bonus, hash: rng.next_u64() }
     }
 }
@@ -225,6 +304,7 @@ mod tests {
             stable: behavior.clone(),
             canary: behavior,
             routing: Routing::Strata,
+            own_noise: OwnNoise::None,
             load: Load::Steady,
             requests_per_second: 100,
             seconds: 240,

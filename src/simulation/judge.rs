@@ -52,8 +52,9 @@ pub struct Judge {
 /// All that a verdict rests on.
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
-    /// Of each metric whether harm, non-inferiority and a shift are shown, and whether there are enough samples.
-    metrics: Vec<[bool; 4]>,
+    /// Of each metric whether harm, non-inferiority, a shift and harm by requests are shown, and whether there are enough
+    /// samples.
+    metrics: Vec<[bool; 5]>,
     is_ratio_off: bool,
 }
 
@@ -85,6 +86,7 @@ impl Judge {
                 measured.harm.reached(policy.harm_alpha(metric)),
                 measured.proven.reached(policy.alpha),
                 shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
+                measured.by_request.is_some_and(|it| it.is_above(policy.harm_alpha(metric))),
                 measured.has_enough(metric),
             ]
         };

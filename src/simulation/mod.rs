@@ -31,6 +31,7 @@ pub use outcome::Outcome;
 pub use scenario::Behavior;
 pub use scenario::Load;
 pub use scenario::Look;
+pub use scenario::OwnNoise;
 pub use scenario::Routing;
 pub use scenario::Scenario;
 pub use scenario::Until;

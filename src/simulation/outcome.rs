@@ -62,6 +62,11 @@ pub(super) struct Tick {
 }
 
 impl Tick {
+    /// A tick of this many milliseconds.
+    pub(super) fn lasting(millis: u32) -> Tick {
+        Tick { increment: Increment::default().lasting(millis.into()), ..Tick::default() }
+    }
+
     /// One request; `answer` is its latency and score, `None` a failure.
     pub(super) fn add(&mut self, track: Track, is_judged: bool, answer: Option<(f64, f64)>) {
         let (increment, latencies) = match track {

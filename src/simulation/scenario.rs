@@ -16,6 +16,8 @@ pub struct Scenario {
     pub harm_after: u32,
     /// How requests are routed.
     pub routing: Routing,
+    /// Noise that each track has by itself.
+    pub own_noise: OwnNoise,
     /// The load, which also scales the latencies and failures of both tracks.
     pub load: Load,
     /// Requests per second at normal load.
@@ -43,6 +45,38 @@ pub struct Behavior {
     pub scores: Shape,
     /// The share of requests that fail.
     pub failure_rate: f64,
+}
+
+/// Noise that lasts, which each track draws by itself from the same law. A second is its grain.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OwnNoise {
+    /// None.
+    None,
+    /// Some of the requests of a second wait.
+    Stalls {
+        /// The probability that a second has a stall.
+        chance: f64,
+        /// The share of the second's requests that wait.
+        share: f64,
+        /// What they wait, in seconds.
+        wait: f64,
+    },
+    /// The logarithm of the latency is an autoregressive process of the seconds.
+    Autoregressive {
+        /// The correlation from one second to the next.
+        correlation: f64,
+        /// The standard deviation of the logarithm.
+        log_sd: f64,
+    },
+    /// Bursts in which requests fail.
+    ErrorBursts {
+        /// The probability that a burst begins in a second.
+        chance: f64,
+        /// How long it lasts, in seconds.
+        seconds: u32,
+        /// The share of requests that fail.
+        rate: f64,
+    },
 }
 
 /// How requests are routed.
@@ -129,6 +163,14 @@ impl Load {
 }
 
 impl Look {
+    /// The milliseconds between two of them.
+    pub(super) fn millis(self) -> u32 {
+        match self {
+            Look::TimesPerSecond(times) => 1000 / times.max(1),
+            Look::EverySeconds(seconds) => seconds.saturating_mul(1000),
+        }
+    }
+
     /// Whether the judge evaluates before this request of a second with `requests`.
     pub(super) fn is_before(self, request: u32, requests: u32) -> bool {
         let Look::TimesPerSecond(times) = self else { return false };

@@ -56,7 +56,7 @@ fn an_equal_canary_is_on_hold_until_it_is_proven_and_may_be_promoted_by_hand_bef
 #[test]
 fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal() {
     let app = TestApp::spawn();
-    let policy = json!({ "metrics": [
+    let policy = json!({ "unit": "request", "metrics": [
         { "name": "revenue", "harm": "lower", "role": "guardrail", "weight": 2 },
         { "name": "score", "role": "signal" },
     ] });

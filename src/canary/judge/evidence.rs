@@ -173,20 +173,22 @@ impl SequentialEvidence {
             metric.source.is_of_requests() && is_compared
         };
         let must_pass = |metric: &Metric| metric.role == Role::Guardrail && metric.required;
-        self.metrics_where(|metric, classification| match classification {
+        let objects = |metric: &Metric, one: &MetricEvidence| match one.classification {
             Classification::Fail => metric.role.acts(),
+            Classification::Inconclusive if one.is_suspected => metric.role.acts(),
             Classification::Insufficient => must_pass(metric) && !is_seen_at_one_look(metric),
             Classification::Inconclusive => {
                 must_pass(metric) && metric.source == Source::Score && !is_seen_at_one_look(metric)
             }
             Classification::Pass => false,
-        })
+        };
+        self.metrics_where(objects)
     }
 
     /// The metrics that act and have failed.
     pub fn harms(&self) -> Vec<Reason> {
-        self.metrics_where(|metric, classification| {
-            metric.role.acts() && classification == Classification::Fail
+        self.metrics_where(|metric, one| {
+            metric.role.acts() && one.classification == Classification::Fail
         })
     }
 
@@ -208,9 +210,9 @@ impl SequentialEvidence {
         self.open_in_shadow().map(|(metric, _)| Reason::Metric(metric.name.clone())).collect()
     }
 
-    fn metrics_where(&self, is_meant: impl Fn(&Metric, Classification) -> bool) -> Vec<Reason> {
+    fn metrics_where(&self, is_meant: impl Fn(&Metric, &MetricEvidence) -> bool) -> Vec<Reason> {
         self.metrics()
-            .filter(|(metric, evidence)| is_meant(metric, evidence.classification))
+            .filter(|(metric, evidence)| is_meant(metric, evidence))
             .map(|(metric, _)| Reason::Metric(metric.name.clone()))
             .collect()
     }

@@ -200,6 +200,8 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 distance: None,
                 class: None,
                 shift: None,
+                by_request: None,
+                span_seconds: None,
             }
         })
         .collect();
@@ -357,6 +359,8 @@ proptest! {
         distance: None,
         class: None,
                 shift: None,
+                by_request: None,
+                span_seconds: None,
             },
         ).collect();
         let weight = Weight::from_basis_points(basis_points).unwrap();

@@ -82,6 +82,12 @@ pub(crate) fn evidence(
     } else {
         Classification::Inconclusive
     };
+    let is_suspected = match classification {
+        Classification::Inconclusive | Classification::Insufficient => {
+            measured.by_request.is_some_and(|it| it.is_above(harm_threshold))
+        }
+        Classification::Pass | Classification::Fail => false,
+    };
     let is_compared = measured.counts.fewest() > 0;
     let is_failing = classification == Classification::Fail;
     let shift = measured.shift.filter(|_| metric.holds() && !is_failing);
@@ -95,6 +101,8 @@ pub(crate) fn evidence(
         proven_p_value: (is_compared && !is_failing).then(|| measured.proven.always_valid_p()),
         proven_threshold: policy.alpha,
         effect: measured.effect.effect().map(|(effect, _)| effect).filter(|_| is_compared),
+        is_suspected,
+        span_seconds: measured.span_seconds,
         is_shifted: shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
         interval: interval.map(|interval| [interval.low, interval.high]).filter(|_| is_compared),
         stable_mean: measured.stable_mean,

@@ -87,6 +87,39 @@ fn a_canary_that_is_half_again_as_slow_is_rolled_back_within_half_a_minute() {
 }
 
 #[test]
+fn stalls_of_each_track_by_itself_hold_models_with_threads_and_do_not_roll_back_their_canary() {
+    let of = |has_threads: bool| {
+        let policy = JudgePolicy::default().of_threads(has_threads);
+        let mut monitors = Monitors::new(&policy, &TrackSamples::default());
+        let mut seen = Vec::new();
+        let mut draw = 1_u32;
+        let mut stalls = || {
+            draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            draw >> 16 < 65_536 / 60
+        };
+        for number in 0..1200 {
+            let mut tick = second(number, if stalls() { 12.0 } else { 1.0 }, 0);
+            if stalls() {
+                tick.stable.latency.iter_mut().for_each(|(value, _)| *value *= 12.0);
+            }
+            monitors.tick(&tick);
+            let found = SequentialVerdict::new(&policy, monitors.ticks(), &monitors.measured());
+            seen.push((found.verdict, found.metrics[0].is_suspected));
+            if found.metrics[0].is_suspected {
+                assert_ne!(found.verdict, Verdict::Promote, "{found:?}");
+                let text = sentences::metric(&policy.metrics[0], &found.metrics[0]);
+                assert!(text.contains("shown by single requests, not yet by spans"), "{text}");
+            }
+        }
+        seen
+    };
+    assert!(of(false).contains(&(Verdict::Rollback, false)), "every request as a draw");
+    let by_span = of(true);
+    assert!(by_span.iter().all(|(verdict, _)| *verdict != Verdict::Rollback));
+    assert!(by_span.iter().any(|(_, is_suspected)| *is_suspected));
+}
+
+#[test]
 fn harm_that_begins_after_half_an_hour_is_found_within_a_minute() {
     for (factor, failures) in [(1.5, 0), (1.0, 1)] {
         let policy = JudgePolicy::default();
@@ -161,6 +194,8 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         distance: None,
         class: None,
         shift: None,
+        by_request: None,
+        span_seconds: None,
     };
     found.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
     match classification {

@@ -71,6 +71,13 @@ pub struct MetricEvidence {
     /// Whether a difference beyond the tolerated margin is shown, short of harm: it holds a rollout by plan.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_shifted: bool,
+    /// Whether harm is shown with every request as a draw and not in units of time: it may be noise of the canary that
+    /// lasts, and it holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_suspected: bool,
+    /// Where harm counts spans of time: the shortest that counts as one draw now, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_seconds: Option<f64>,
     /// Its confidence sequence at 1 - alpha, for display; the p-values decide. `None` where it would contradict the
     /// classification, which rests on other statistics.
     pub interval: Option<[f64; 2]>,

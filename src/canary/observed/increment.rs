@@ -21,6 +21,9 @@ use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::traffic::weight::Weight;
 
+/// A tick that lasted this long counts as a second.
+const USUAL_MILLIS: std::ops::RangeInclusive<u128> = 900..=1100;
+
 /// The observations of one tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Increment {
@@ -43,6 +46,9 @@ pub struct Increment {
     /// there are any, so that older increments stay readable.
     #[serde(skip)]
     pub outputs: OutputsIncrement,
+    /// Milliseconds since the tick before, where it was not about a second; else 0. Written last by the codec.
+    #[serde(skip)]
+    pub millis: u32,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.
@@ -109,6 +115,18 @@ impl Increment {
         let of_outputs = PairOutputs::between(earlier.numbers.as_deref(), now.numbers.as_deref())?;
         let outputs = OutputsIncrement { pairs: of_outputs, ..self.outputs };
         Some(Increment { pairs, outputs, ..self })
+    }
+
+    /// The same increment of a tick of this many milliseconds.
+    pub fn lasting(self, millis: u128) -> Increment {
+        let is_usual = USUAL_MILLIS.contains(&millis);
+        let millis = if is_usual { 0 } else { u32::try_from(millis.max(1)).unwrap_or(u32::MAX) };
+        Increment { millis, ..self }
+    }
+
+    /// How long the tick was, in seconds.
+    pub fn seconds(&self) -> f64 {
+        if self.millis == 0 { 1.0 } else { f64::from(self.millis) / 1e3 }
     }
 
     /// Whether nothing was observed.

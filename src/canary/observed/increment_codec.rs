@@ -3,7 +3,7 @@
 //! ```text
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
 //!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
-//!             there are any
+//!             there are any or the length follows; then the length in milliseconds, if it was not about a second
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -27,8 +27,11 @@ impl Increment {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
         let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
-        if !self.outputs.is_empty() {
+        if !self.outputs.is_empty() || self.millis != 0 {
             bytes.extend(postcard::to_allocvec(&self.outputs).unwrap_or_default());
+        }
+        if self.millis != 0 {
+            bytes.extend(postcard::to_allocvec(&self.millis).unwrap_or_default());
         }
         bytes
     }
@@ -43,10 +46,20 @@ impl Increment {
         if rest.is_empty() {
             return Ok(increment);
         }
-        match postcard::take_from_bytes::<OutputsIncrement>(rest) {
-            // Outputs without a value are never written.
-            Ok((outputs, [])) if !outputs.is_empty() => Ok(Increment { outputs, ..increment }),
-            Ok(_) | Err(_) => Err(CodecError(format!("{} bytes too many", rest.len()))),
+        let too_many = || CodecError(format!("{} bytes too many", rest.len()));
+        let (outputs, last) =
+            postcard::take_from_bytes::<OutputsIncrement>(rest).map_err(|_| too_many())?;
+        if last.is_empty() {
+            // Outputs without a value are written only before a length.
+            return if outputs.is_empty() {
+                Err(too_many())
+            } else {
+                Ok(Increment { outputs, ..increment })
+            };
+        }
+        match postcard::take_from_bytes::<u32>(last) {
+            Ok((millis, [])) if millis != 0 => Ok(Increment { outputs, millis, ..increment }),
+            Ok(_) | Err(_) => Err(too_many()),
         }
     }
 }

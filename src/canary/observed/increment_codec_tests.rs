@@ -183,17 +183,22 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         },
     );
     let outputs = prop_oneof![Just(OutputsIncrement::default()), outputs];
-    let elsewhere = (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs, outputs);
+    let millis = prop_oneof![Just(0), 1..=u32::MAX];
+    let elsewhere =
+        (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs, outputs, millis);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
-        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs))| Increment {
-            outputs,
-            weight: Weight::from_basis_points(weight).unwrap(),
-            stable,
-            canary,
-            recorded,
-            segments,
-            losses,
-            pairs,
+        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis))| {
+            Increment {
+                outputs,
+                millis,
+                weight: Weight::from_basis_points(weight).unwrap(),
+                stable,
+                canary,
+                recorded,
+                segments,
+                losses,
+                pairs,
+            }
         },
     )
 }

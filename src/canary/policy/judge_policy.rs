@@ -17,6 +17,7 @@ use super::source::Role;
 use super::source::Source;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::stats::sequential::EvidenceUnit;
 use crate::text::fields::FieldError;
 
 /// What the sequential judge judges, and by which thresholds.
@@ -41,6 +42,10 @@ pub struct JudgePolicy {
     /// What the versions answer. Set at the deployment, from the models.
     #[serde(default, skip_serializing_if = "Outputs::is_probability")]
     pub outputs: Outputs,
+    /// What counts as one draw in latency, failures and recorded values. `auto`, the default: a request where both models
+    /// run on the request's thread; else spans of time.
+    #[serde(default, skip_serializing_if = "EvidenceUnit::is_request")]
+    pub unit: EvidenceUnit,
 }
 
 /// The probability that a correct split is ever reported as a sample ratio mismatch. Small, because every
@@ -133,6 +138,13 @@ impl JudgePolicy {
         let segments = Segments { harm, ..self.segments.clone() };
         let alpha = self.alpha;
         let outputs = self.outputs.clone();
+        let unit = given.unit.unwrap_or(self.unit);
+        if unit != EvidenceUnit::Auto {
+            // `auto` is decided at the deployment, by the models.
+            let has_noise =
+                |source| matches!(source, Source::Latency | Source::Failures | Source::Recorded);
+            metrics.iter_mut().filter(|it| has_noise(it.source)).for_each(|it| it.unit = unit);
+        }
         Ok(JudgePolicy {
             alpha,
             metrics,
@@ -141,6 +153,7 @@ impl JudgePolicy {
             expect_shift,
             segments,
             outputs,
+            unit,
         })
     }
 
@@ -264,6 +277,21 @@ impl JudgePolicy {
         }
     }
 
+    /// The policy for models that run on the request's thread, or on threads of their own. A model with its own threads
+    /// can have noise of its own that lasts, and so can what clients record of other processes.
+    pub fn of_threads(mut self, has_threads: bool) -> JudgePolicy {
+        if self.unit == EvidenceUnit::Auto {
+            for metric in &mut self.metrics {
+                metric.unit = match metric.source {
+                    Source::Recorded => EvidenceUnit::Auto,
+                    Source::Latency | Source::Failures if has_threads => EvidenceUnit::Auto,
+                    _ => EvidenceUnit::Request,
+                };
+            }
+        }
+        self
+    }
+
     /// The level at which a metric fails: its part of alpha. The metrics that act share alpha by weight, so that
     /// the probability of any false failure is at most alpha. An advisory metric decides nothing and is tested
     /// at alpha.
@@ -332,6 +360,7 @@ impl Default for JudgePolicy {
             expect_shift: false,
             segments: Segments::default(),
             outputs: Outputs::default(),
+            unit: EvidenceUnit::Auto,
         }
     }
 }

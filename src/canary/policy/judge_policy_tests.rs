@@ -244,3 +244,27 @@ fn an_invalid_value_is_named_with_a_remedy() {
         (0..14).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
     assert!(policy(&many).unwrap_err().to_string().contains("18 entries"));
 }
+
+#[test]
+fn models_with_threads_of_their_own_are_judged_by_spans_of_time() {
+    let units = |policy: JudgePolicy| -> Vec<&str> {
+        policy.metrics.iter().map(|metric| metric.unit.word()).collect()
+    };
+    let revenue = "[[metrics]]\nname = \"revenue\"\nharm = \"lower\"";
+    let of = |toml: &str, has_threads| units(policy(toml).unwrap().of_threads(has_threads));
+    let [request, auto] = ["request", "auto"];
+    assert_eq!(of(revenue, false), [request, request, request, request, auto]);
+    assert_eq!(of(revenue, true), [auto, auto, request, request, auto]);
+    let given = format!("unit = \"10s\"\n{revenue}");
+    for has_threads in [false, true] {
+        assert_eq!(of(&given, has_threads), ["10s", "10s", request, request, "10s"]);
+        assert_eq!(of("unit = \"request\"", has_threads), [request; 4]);
+    }
+    // A policy of an earlier release names no unit and is replayed as it was judged.
+    let mut old = serde_json::to_value(policy("").unwrap()).unwrap();
+    old.as_object_mut().unwrap().remove("unit");
+    let old: JudgePolicy = serde_json::from_value(old).unwrap();
+    assert_eq!(units(old.of_threads(true)), [request; 4]);
+    let error = toml::from_str::<JudgePolicyOverride>("unit = \"2s\"").unwrap_err().to_string();
+    assert!(error.contains("`request`, `tick`, `10s`, `1m`, `auto`"), "{error}");
+}

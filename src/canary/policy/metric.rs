@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::health::HealthPolicy;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::stats::sequential::EvidenceUnit;
 use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
 use crate::text::lists::MAX_NAME_BYTES;
@@ -50,6 +51,9 @@ pub struct Metric {
     pub test: Test,
     /// Whether a promotion waits until the metric has passed. Otherwise it counts only once it has failed.
     pub required: bool,
+    /// What counts as one draw. Set at the deployment, from the unit of the policy and the models.
+    #[serde(default, skip_serializing_if = "EvidenceUnit::is_request")]
+    pub unit: EvidenceUnit,
 }
 
 /// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
@@ -119,6 +123,7 @@ impl Metric {
             test: properties.test,
             harmful: properties.harmful,
             required: true,
+            unit: EvidenceUnit::Request,
         }
     }
 

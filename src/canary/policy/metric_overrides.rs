@@ -13,6 +13,7 @@ use super::source::Role;
 use super::source::Source;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::stats::sequential::EvidenceUnit;
 use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
 
@@ -60,6 +61,8 @@ pub struct JudgePolicyOverride {
     pub segment_harm: Option<SegmentHarm>,
     /// See [`expect_shift`](super::judge_policy::JudgePolicy::expect_shift).
     pub expect_shift: Option<bool>,
+    /// See [`unit`](super::judge_policy::JudgePolicy::unit).
+    pub unit: Option<EvidenceUnit>,
 }
 
 impl JudgePolicyOverride {
@@ -94,6 +97,7 @@ impl MetricOverride {
             min_samples: self.min_samples.unwrap_or(default.min_samples),
             test: self.test.unwrap_or(default.test),
             required: self.required.unwrap_or(true),
+            unit: default.unit,
         };
         let out = |field: &str, value: String, allowed: &str| {
             Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))

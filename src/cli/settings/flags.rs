@@ -58,7 +58,7 @@ impl Flags {
 #[derive(Clone, Debug, Default)]
 pub struct JudgeFlags(pub Flags);
 
-const JUDGE_KEYS: [&str; 7] = [
+const JUDGE_KEYS: [&str; 8] = [
     "alpha",
     "min_samples",
     "relative_margin",
@@ -66,6 +66,7 @@ const JUDGE_KEYS: [&str; 7] = [
     "absolute_margin_ms",
     "promote_score",
     "rollback_score",
+    "unit",
 ];
 
 fn is_of_judge(flag: &&Flag) -> bool {

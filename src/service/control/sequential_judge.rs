@@ -69,6 +69,8 @@ struct Judged {
     seen_repeated: u64,
     /// Everything recorded before this moment is in the evidence or was left out deliberately.
     as_of: Timestamp,
+    /// When the last tick with observations closed; `None` before the first since the start.
+    taken_at: Option<Timestamp>,
 }
 
 /// The newest evidence.
@@ -135,7 +137,7 @@ impl SequentialJudge {
             if !losses.is_empty() || !errors.is_empty() {
                 let outputs = OutputsIncrement { errors, ..OutputsIncrement::default() };
                 let increment = Increment { losses, outputs, ..Increment::default() };
-                judged.take_in(&increment, at, &self.bounds);
+                judged.take_in(increment, at, &self.bounds);
             }
             return true;
         }
@@ -176,7 +178,7 @@ impl SequentialJudge {
         }
         // A tick without new samples changes nothing.
         if !increment.is_empty() {
-            judged.take_in(&increment, at, &self.bounds);
+            judged.take_in(increment, at, &self.bounds);
             (judged.seen, judged.seen_pairs) = (samples.clone(), pairs.clone());
         }
         true
@@ -333,11 +335,15 @@ impl Judged {
             repeated: Rate::new(at),
             seen_repeated: seen.repeated.as_ref().map_or(0, Samples::requests),
             as_of: at,
+            taken_at: None,
         }
     }
 
     /// Updates the monitors with a tick and logs it.
-    fn take_in(&mut self, increment: &Increment, at: Timestamp, bounds: &Bounds) {
+    fn take_in(&mut self, increment: Increment, at: Timestamp, bounds: &Bounds) {
+        let elapsed = self.taken_at.map(|before| at.duration_since(before).unsigned_abs());
+        let increment = &increment.lasting(elapsed.map_or(1000, |it| it.as_millis()));
+        self.taken_at = Some(at);
         self.monitors.tick(increment);
         let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
         self.unsaved.push(tick, &self.monitors, bounds);

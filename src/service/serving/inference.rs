@@ -109,6 +109,11 @@ impl Inference {
         Inference { model, pool, explaining: Inference::explaining() }
     }
 
+    /// Whether the model runs on threads of its own.
+    pub fn has_threads(&self) -> bool {
+        self.pool.is_some()
+    }
+
     fn explaining() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(EXPLAINING))
     }

@@ -254,7 +254,8 @@ pub(in crate::service) fn deployment(file: &str, percent: f64) -> Deployment {
 
 /// A rollout by plan at 50 % with a metric `cost` that shows harm after four ticks.
 pub(in crate::service) fn deploy_harmful_by_plan(service: &Service) {
-    let judge = "[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
+    let judge =
+        "unit = \"request\"\n[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"";
     let plan = "warm_up = \"0s\"\ncool_down = \"1h\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
     let (judge, plan) = (toml::from_str(judge).unwrap(), toml::from_str(plan).unwrap());
     let model_path = "model_v2.bin".to_owned();

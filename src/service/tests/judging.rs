@@ -74,8 +74,9 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
     let bench = Bench::new();
     let service = bench.start();
     let revenue = || MetricName::new("revenue").unwrap();
-    let judge =
-        toml::from_str("[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"");
+    let judge = toml::from_str(
+        "unit = \"request\"\n[[metrics]]\nname = \"revenue\"\nharm = \"lower\"\nrole = \"guardrail\"",
+    );
     let deployment = Deployment { judge: judge.unwrap(), ..deployment("model_v2.bin", 10.0) };
     service.deploy(deployment, None).unwrap();
     let earned = |stable: f64, canary: f64| {
@@ -150,8 +151,9 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
 fn a_failure_of_the_sequential_judge_outlives_the_checkpoint() {
     let bench = Bench::new();
     let service = bench.start();
-    let judge =
-        toml::from_str("[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"");
+    let judge = toml::from_str(
+        "unit = \"request\"\n[[metrics]]\nname = \"cost\"\nharm = \"higher\"\nrole = \"guardrail\"",
+    );
     let deployment = Deployment { judge: judge.unwrap(), ..deployment("model_v2.bin", 10.0) };
     service.deploy(deployment, None).unwrap();
     let cost = || MetricName::new("cost").unwrap();

@@ -78,6 +78,31 @@ impl Comparison {
         Self { feature, margin, sign, weight, bets, tracker: RecentSpread::default() }
     }
 
+    pub(super) fn feature(&self) -> Feature {
+        self.feature
+    }
+
+    pub(super) fn margin(&self) -> Margin {
+        self.margin
+    }
+
+    pub(super) fn sign(&self) -> f64 {
+        self.sign
+    }
+
+    pub(super) fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// The signs of the differences that win.
+    pub(super) fn directions(&self) -> &'static [f64] {
+        match self.bets {
+            Bets::Up(_) => &[1.0],
+            Bets::Down(_) => &[-1.0],
+            Bets::Both(..) => &[1.0, -1.0],
+        }
+    }
+
     pub(super) fn log_e(&self) -> f64 {
         match &self.bets {
             Bets::Up(bet) | Bets::Down(bet) => bet.log_e(),

@@ -53,6 +53,11 @@ impl EProcess {
         (-self.largest).exp().min(1.0)
     }
 
+    /// Whether the evidence now, not only at its largest, rejects at level `alpha`.
+    pub fn is_above(&self, alpha: f64) -> bool {
+        alpha > 0.0 && self.log_e >= -alpha.ln()
+    }
+
     /// Whether the null hypothesis is rejected at level `alpha`, for good.
     ///
     /// Never for an `alpha` of 0 or less.

@@ -22,7 +22,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! finds late differences),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
 //!
@@ -41,6 +41,8 @@ pub(crate) mod bets;
 
 pub(crate) mod comparison;
 pub(crate) mod test;
+
+pub(crate) mod lasting;
 
 pub(crate) mod monitor;
 
@@ -75,6 +77,9 @@ pub use e_process::EProcess;
 pub use failures::FailureMargins;
 pub use failures::FailureMonitor;
 pub use failures::TrackCounts;
+pub use lasting::EvidenceUnit;
+pub use lasting::LastingFailures;
+pub use lasting::LastingValues;
 pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
 pub use sample_ratio::SampleRatio;

@@ -7,6 +7,7 @@ use super::comparison::Comparison;
 use super::comparison::log_weighted;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
+use super::lasting::LastingValues;
 use super::recent_mean::RecentMean;
 use super::reference::Reference;
 use super::reference::ReferenceWindow;
@@ -143,6 +144,28 @@ impl Monitor {
         let past = self.window.points();
         for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
             comparison.learn_past(reference, past.as_slice());
+        }
+    }
+
+    /// Takes the same tick in for a test with spans of time as draws. To be called before [`tick`](Self::tick), so that
+    /// the values are measured with what was known before.
+    pub fn compare(
+        &self,
+        lasting: &mut LastingValues,
+        seconds: f64,
+        canary: &[(f64, u64)],
+        stable: &[(f64, u64)],
+    ) {
+        let (canary, stable) = (self.window.in_buckets(canary), self.window.in_buckets(stable));
+        if let Some(reference) = &self.reference {
+            lasting.tick(reference, seconds, &canary, &stable);
+        }
+    }
+
+    /// Lets a test with spans of time as draws know the values of stable from before the first tick.
+    pub fn teach(&self, lasting: &mut LastingValues) {
+        if let Some(reference) = &self.reference {
+            lasting.remember(reference, self.window.points().as_slice());
         }
     }
 

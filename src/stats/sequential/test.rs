@@ -44,7 +44,8 @@ impl Test {
         self.all(harm, margin).into_iter().map(Comparison::with_fixed_share).collect()
     }
 
-    fn all(self, harm: Harm, margin: Margin) -> Vec<Comparison> {
+    /// The same without finding harm that begins late.
+    pub(super) fn all(self, harm: Harm, margin: Margin) -> Vec<Comparison> {
         let one = |feature| toward(harm, feature, 1.0, margin);
         match self {
             Self::Combined => {

@@ -22,6 +22,8 @@ use crate::stats::sequential::Classes;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
+use crate::stats::sequential::LastingFailures;
+use crate::stats::sequential::LastingValues;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::ScaledPairs;
@@ -39,6 +41,9 @@ pub(crate) struct Monitored {
     pub(crate) source: Source,
     pub(super) counts: Counts,
     pub(super) monitor: OneMonitor,
+    /// The same metric in units of time; its evidence acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lasting: Option<Lasting>,
     /// The names of the classes that a monitor of classes compares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) classes: Vec<String>,
@@ -55,6 +60,13 @@ pub(super) enum OneMonitor {
     ClassPairs(Box<Classes<PairMonitor>>),
     Scores(Box<ScaledShift>),
     ScorePairs(Box<ScaledPairs>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Lasting {
+    Values(Box<LastingValues>),
+    Failures(Box<LastingFailures>),
 }
 
 /// How many samples of a metric were observed.
@@ -93,6 +105,12 @@ pub struct Measured {
     pub shift: Option<EProcess>,
     /// The e-process against "worse than accepted" (non-inferiority).
     pub proven: EProcess,
+    /// Where `harm` counts spans of time: harm with every request as a draw, which only holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_request: Option<EProcess>,
+    /// The shortest span of time that counts as one draw now, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_seconds: Option<f64>,
     /// The effect on the mean: canary minus stable, in the metric's unit.
     pub effect: Score,
     /// Stable's recent mean.
@@ -115,6 +133,8 @@ pub struct Measured {
 /// The observations of one tick, in the whole traffic or in one segment.
 #[derive(Clone, Copy)]
 pub(crate) struct Tick<'a> {
+    /// How long it was.
+    pub(crate) seconds: f64,
     /// The canary's share of the requests.
     pub(crate) share: f64,
     pub(crate) stable: &'a TrackIncrement,
@@ -166,18 +186,41 @@ impl Monitored {
                 OneMonitor::Shift(monitor)
             }
             MonitorKind::Failures => {
-                OneMonitor::Failures(Box::new(FailureMonitor::new(FailureMargins {
-                    harmful_ratio: 1.0 + tolerated.relative,
-                    accepted_difference: accepted.absolute,
-                })))
+                OneMonitor::Failures(Box::new(FailureMonitor::new(failure_margins(metric))))
             }
         };
-        Monitored::with(metric, monitor)
+        Monitored::with(metric, monitor).in_units_of_time(metric)
+    }
+
+    /// Adds the test with spans of time as draws, where the metric says so.
+    fn in_units_of_time(mut self, metric: &Metric) -> Monitored {
+        let Metric { unit, harm, test, tolerated, accepted, .. } = *metric;
+        self.lasting = match &self.monitor {
+            _ if unit.is_request() => None,
+            OneMonitor::Values(monitor) => {
+                let mut lasting = LastingValues::new(unit, harm, test, tolerated, accepted);
+                monitor.teach(&mut lasting);
+                Some(Lasting::Values(Box::new(lasting)))
+            }
+            OneMonitor::Failures(_) => Some(Lasting::Failures(Box::new(LastingFailures::new(
+                unit,
+                failure_margins(metric),
+            )))),
+            _ => None,
+        };
+        self
     }
 
     pub(super) fn with(metric: &Metric, monitor: OneMonitor) -> Monitored {
         let (name, source) = (metric.name.clone(), metric.source);
-        Monitored { name, source, counts: Counts::default(), monitor, classes: Vec::new() }
+        Monitored {
+            name,
+            source,
+            counts: Counts::default(),
+            monitor,
+            lasting: None,
+            classes: Vec::new(),
+        }
     }
 
     /// A monitor for a metric of the same source that has learned what this one has before its first tick.
@@ -210,19 +253,24 @@ impl Monitored {
                 return Monitored::new(metric, &Outputs::Probability, &TrackSamples::default());
             }
         };
-        Monitored { classes: self.classes.clone(), ..Monitored::with(metric, monitor) }
+        let classes = self.classes.clone();
+        Monitored { classes, ..Monitored::with(metric, monitor).in_units_of_time(metric) }
     }
 
     /// Takes in the values that a tick has for the source of this metric.
     pub(crate) fn tick(&mut self, tick: Tick<'_>) {
-        let Tick { share, stable, canary, unsegmented } = tick;
+        let Tick { share, stable, canary, unsegmented, seconds } = tick;
         let pairs = &unsegmented.pairs;
         match self.source {
-            Source::Latency => self.tick_values(share, &stable.latency, &canary.latency),
-            Source::Failures => self.tick_failures(share, stable, canary),
+            Source::Latency => {
+                self.tick_lasting(seconds, &stable.latency, &canary.latency);
+                self.tick_values(share, &stable.latency, &canary.latency);
+            }
+            Source::Failures => self.tick_failures(tick),
             Source::Score => self.tick_scores(tick),
             Source::Recorded => {
                 if let Some(recorded) = unsegmented.recorded.get(&self.name) {
+                    self.tick_lasting(seconds, &recorded.stable, &recorded.canary);
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
                 }
             }
@@ -281,13 +329,30 @@ impl Monitored {
         }
     }
 
-    fn tick_failures(&mut self, share: f64, stable: &TrackIncrement, canary: &TrackIncrement) {
+    /// Before the values themselves, so that they are measured with what was known of stable.
+    fn tick_lasting(&mut self, seconds: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
+        if let (OneMonitor::Values(monitor), Some(Lasting::Values(lasting))) =
+            (&self.monitor, &mut self.lasting)
+        {
+            monitor.compare(lasting, seconds, canary, stable);
+        }
+    }
+
+    fn tick_failures(&mut self, tick: Tick<'_>) {
+        let Tick { share, stable, canary, seconds, .. } = tick;
         let counts = &mut self.counts;
         counts.stable = counts.stable.saturating_add(stable.requests);
         counts.canary = counts.canary.saturating_add(canary.requests);
         counts.stable_failures = counts.stable_failures.saturating_add(stable.failures);
         counts.canary_failures = counts.canary_failures.saturating_add(canary.failures);
         let of = |requests, failures| TrackCounts { requests, failures };
+        if let Some(Lasting::Failures(lasting)) = &mut self.lasting {
+            lasting.tick(
+                seconds,
+                of(canary.requests, canary.failures),
+                of(stable.requests, stable.failures),
+            );
+        }
         if let OneMonitor::Failures(monitor) = &mut self.monitor {
             monitor.tick(
                 share,
@@ -314,6 +379,8 @@ impl Monitored {
             harm: EProcess::default(),
             shift: None,
             proven: EProcess::default(),
+            by_request: None,
+            span_seconds: None,
             effect: Score::default(),
             stable_mean: None,
             stable_spread: None,
@@ -366,6 +433,15 @@ impl Monitored {
         let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
         measured.shift = measured.shift.filter(|_| self.source.is_of_scores());
         measured.stable_spread = measured.stable_spread.filter(|_| is_of_spread);
+        let lasting = self.lasting.as_ref().map(|lasting| match lasting {
+            Lasting::Values(one) => (one.harm, one.proven, one.shortest_span()),
+            Lasting::Failures(one) => (one.harm, one.proven, one.shortest_span()),
+        });
+        if let Some((harm, proven, span_seconds)) = lasting {
+            measured.by_request = Some(measured.harm);
+            (measured.harm, measured.proven) = (harm, proven);
+            measured.span_seconds = span_seconds;
+        }
         measured
     }
 
@@ -415,6 +491,13 @@ impl RecordedIncrement {
     fn share(&self) -> f64 {
         let (stable, canary) = (number(&self.stable) as f64, number(&self.canary) as f64);
         canary / (stable + canary).max(1.0)
+    }
+}
+
+fn failure_margins(metric: &Metric) -> FailureMargins {
+    FailureMargins {
+        harmful_ratio: 1.0 + metric.tolerated.relative,
+        accepted_difference: metric.accepted.absolute,
     }
 }
 

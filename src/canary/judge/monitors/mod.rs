@@ -115,7 +115,8 @@ impl Monitors {
     pub fn tick(&mut self, increment: &Increment) {
         self.ticks += 1;
         let Increment { weight, stable, canary, .. } = increment;
-        let tick = Tick { share: weight.share(), stable, canary, unsegmented: increment };
+        let seconds = increment.seconds();
+        let tick = Tick { share: weight.share(), stable, canary, unsegmented: increment, seconds };
         for metric in &mut self.metrics {
             metric.tick(tick);
         }

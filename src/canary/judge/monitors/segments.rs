@@ -61,7 +61,7 @@ impl SegmentMonitors {
 
     /// Takes in one tick.
     pub(crate) fn tick(&mut self, increment: &Increment) {
-        let share = increment.weight.share();
+        let (share, seconds) = (increment.weight.share(), increment.seconds());
         let nothing = Increment::default();
         for (name, observed) in &increment.segments {
             let place = match self.segments.binary_search_by(|one| one.name.cmp(name)) {
@@ -77,7 +77,7 @@ impl SegmentMonitors {
                 }
             };
             let SegmentIncrement { stable, canary } = observed;
-            let tick = Tick { share, stable, canary, unsegmented: &nothing };
+            let tick = Tick { share, stable, canary, unsegmented: &nothing, seconds };
             for metric in self.segments.get_mut(place).into_iter().flat_map(|one| &mut one.metrics)
             {
                 metric.tick(tick);

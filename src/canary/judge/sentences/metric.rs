@@ -24,6 +24,9 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
         _ if evidence.is_shifted => {
             format!("shifted, tolerated {}, {harm}", at(tolerated))
         }
+        _ if evidence.is_suspected => {
+            format!("may be worse: shown by single requests, not yet by spans of time; {harm}")
+        }
         Classification::Pass => format!("passes, accepted {}", at(accepted)),
         Classification::Fail => format!("fails, {harm}"),
         Classification::Inconclusive => {

@@ -15,6 +15,7 @@ use crate::cli::numbers::percentage;
 use crate::simulation::Behavior;
 use crate::simulation::Load;
 use crate::simulation::Look;
+use crate::simulation::OwnNoise;
 use crate::simulation::Routing;
 use crate::simulation::Scenario;
 use crate::simulation::Shape;
@@ -121,6 +122,7 @@ impl Traffic {
             harm_after: 0,
             canary: stable.clone(),
             stable,
+            own_noise: OwnNoise::None,
             routing: self.routing()?,
             load: match self.load {
                 LoadKind::Steady => Load::Steady,

@@ -37,7 +37,7 @@ impl Control {
     ) -> Result<Status, CommandError> {
         // Loading and warming up a model takes time, so it is done before the lock is taken.
         let candidate = self.prepare(&deployment.model_path)?;
-        let policy = self.policy(&deployment)?;
+        let policy = self.policy(&deployment, &candidate)?;
         let reason = checked_reason(deployment.reason)?;
         let position = self.position.load();
         let (stable, may_lack) = (&position.live.stable, &position.state.clients.may_lack);
@@ -73,7 +73,11 @@ impl Control {
     }
 
     /// The policy of a rollout: the server's, with the overrides of the deployment.
-    fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
+    fn policy(
+        &self,
+        deployment: &Deployment,
+        candidate: &Candidate,
+    ) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
         let post_promotion = default.post_promotion.changed(&deployment.post_promotion, &judge);
@@ -135,7 +139,10 @@ impl Control {
             false => judge.without_optional_labels(),
         };
         let outputs = self.outputs();
-        let judge = judge.of_outputs(outputs, &default.health, &deployment.judge)?;
+        let stable = self.serving.live.load().stable.inference.has_threads();
+        let has_threads = stable || candidate.loaded.inference.has_threads();
+        let judge =
+            judge.of_outputs(outputs, &default.health, &deployment.judge)?.of_threads(has_threads);
         let health = HealthPolicy { gross_shift: judge.gross_shift(), ..default.health };
         let bake = deployment.bake.unwrap_or(default.bake);
         let default = default.clone();
