@@ -58,6 +58,8 @@ def prepare(folder: Path, serin: Path) -> None:
     data.complete[-parity.HOLDOUT :].join(target).to_csv(folder / "november.csv", index=False)
 
     inputs = training.drop(columns=TARGET)
+    tiers = ["basic", "silver", "gold"]
+    inputs.assign(tier=[tiers[row % 3] for row in range(len(inputs))]).to_csv(folder / "tiers.csv", index=False)
     forest = parity.behind_columns(RandomForestClassifier(n_estimators=20, max_depth=6, random_state=1))
     (folder / "model.pkl").write_bytes(pickle.dumps(forest.fit(inputs, training[TARGET])))
     boosted = xgboost.XGBClassifier(n_estimators=20, max_depth=3, enable_categorical=True)

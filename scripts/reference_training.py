@@ -1,4 +1,5 @@
-"""Writes tests/reference/training.csv and what scikit-learn learns from it, training.json.
+"""Writes tests/reference/training.csv and what scikit-learn learns from it, training.json; the same of three classes as
+training_classes.csv and training_classes.json.
 
 The data is made up here: numbers with blanks, words with blanks and rare levels, a target that depends on some of
 them. Every fifth row is held out; the encoding is serin's: missing numbers become the mean, numbers are
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy
 import sklearn
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, log_loss
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 FOLDER = Path(__file__).parent.parent / "tests" / "reference"
 ROWS = 600
@@ -84,6 +86,49 @@ def main():
         })
     written = {"scikit_learn": sklearn.__version__, "terms": terms, "fits": fits}
     (FOLDER / "training.json").write_text(json.dumps(written, indent=1) + "\n")
+    tiers = tiers_of(columns)
+    lines = [",".join([*columns, "tier"])]
+    lines += [",".join(row) for row in zip(*columns.values(), tiers)]
+    (FOLDER / "training_classes.csv").write_text("\n".join(lines) + "\n")
+    fits = [of_classes(x, tiers, train, test, l2) for l2 in (1e-4, 0.1, 1.0, 30.0)]
+    written = {"scikit_learn": sklearn.__version__, "terms": terms, "fits": fits}
+    (FOLDER / "training_classes.json").write_text(json.dumps(written, indent=1) + "\n")
+
+
+def tiers_of(columns):
+    """A class for each row: basic, silver or gold."""
+    random = numpy.random.default_rng(21)
+    number = lambda name, otherwise: numpy.array([float(value or otherwise) for value in columns[name]])
+    age, income, visits = number("age", 50) - 50, numpy.log(number("income", 22_000)) - 10, number("visits", 3) - 3
+    pro = numpy.array([value == "pro" for value in columns["plan"]])
+    scores = numpy.stack([0.6 - 0.02 * age, 0.3 * visits, 1.5 * income + 1.2 * pro - 0.7], axis=1)
+    places = (scores + random.gumbel(size=scores.shape)).argmax(axis=1)
+    return numpy.array(["basic", "silver", "gold"])[places]
+
+
+def of_classes(x, tiers, train, test, l2):
+    """What scikit-learn learns of all classes. The intercepts are given the mean 0, which changes no probability."""
+    model = LogisticRegression(C=1 / l2, tol=1e-12, max_iter=100_000, solver="newton-cholesky")
+    model.fit(x[train], tiers[train])
+    p = model.predict_proba(x[test])
+    occurred = numpy.array([[tier == name for name in model.classes_] for tier in tiers[test]], dtype=float)
+    predicted = model.classes_[p.argmax(axis=1)]
+    precision, recall, _, rows = precision_recall_fscore_support(tiers[test], predicted, labels=model.classes_)
+    return {
+        "l2": l2,
+        "classes": model.classes_.tolist(),
+        "intercepts": (model.intercept_ - model.intercept_.mean()).tolist(),
+        "coefficients": model.coef_.tolist(),
+        "probabilities": p.tolist(),
+        "log_loss": log_loss(tiers[test], p),
+        "brier": ((p - occurred) ** 2).sum(axis=1).mean(),
+        "accuracy": accuracy_score(tiers[test], predicted),
+        "rows": rows.tolist(),
+        "recall": recall.tolist(),
+        "precision": precision.tolist(),
+        "auc": [roc_auc_score(own, score) for own, score in zip(occurred.T, p.T)],
+        "confusion": confusion_matrix(tiers[test], predicted, labels=model.classes_).tolist(),
+    }
 
 
 if __name__ == "__main__":

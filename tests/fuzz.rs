@@ -1,7 +1,8 @@
 //! Damaged model files: every reader refuses them or answers, without a panic, within 32 MB and a stack of 256 kB.
 //!
-//! The corpus are the golden files, artifacts made of them, and the folders of MLflow. Each file is changed at random by
-//! a seed that is its own, so that a failure names the file and the number of the mutant and can be repeated:
+//! The corpus are the golden files, artifacts made of them, trained models, and the folders of MLflow. Each file is
+//! changed at random by a seed that is its own, so that a failure names the file and the number of the mutant and can be
+//! repeated:
 //! `CASE=xgb_binary.ubj MUTANTS=20000 cargo test --test fuzz`. By default, each file has 40 mutants.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
@@ -15,12 +16,16 @@ use std::thread;
 
 use peak_alloc::PeakAlloc;
 use serin::model::Artifact;
+use serin::model::Dataset;
 use serin::model::Features;
+use serin::model::TrainingOptions;
 use serin::model::Value;
+use serin::model::dataset::DatasetOptions;
 use serin::model::importing::ImportOptions;
 use serin::model::importing::import;
 use serin::model::importing::mlflow;
 use serin::model::schema::Missing;
+use serin::model::train;
 
 #[path = "../src/model/kinds/mutation_tests.rs"]
 mod mutation;
@@ -103,6 +108,17 @@ fn artifact(file: &[u8]) -> Option<Vec<u8>> {
     Some(import(file.to_vec(), None, None, options).ok()?.to_bytes().to_vec())
 }
 
+/// Models of two and of three classes as `serin train` writes them.
+fn trained() -> [(String, Vec<u8>, Reader); 2] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    [("training", "churned"), ("training_classes", "tier")].map(|(name, target)| {
+        let options = DatasetOptions { target: target.to_owned(), ..DatasetOptions::default() };
+        let data = Dataset::from_csv(&folder.join(format!("{name}.csv")), &options).unwrap();
+        let model = train(&data, &TrainingOptions::default()).unwrap();
+        (format!("{name}.bin"), model.to_bytes().to_vec(), load_sealed as Reader)
+    })
+}
+
 /// A model file of each format version.
 fn stored() -> Vec<(String, Vec<u8>)> {
     let files = files("src/model/artifact/testdata").into_iter();
@@ -130,6 +146,7 @@ fn corpus() -> Vec<(String, Vec<u8>, Reader)> {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         corpus.push((name, fs::read(path.join("MLmodel")).unwrap(), read_folder));
     }
+    corpus.extend(trained());
     corpus
 }
 
@@ -221,7 +238,8 @@ fn a_damaged_file_is_refused_or_answers_within_its_memory_and_stack() {
     let mutants: usize = std::env::var("MUTANTS").ok().map_or(40, |text| text.parse().unwrap());
     let wanted = std::env::var("CASE").unwrap_or_default();
     let corpus = corpus();
-    let formats = ["lgb_", "xgb_", "sk_", "skops_", "coefficients_", ".bin", "xgboost_booster"];
+    let formats =
+        ["lgb_", "xgb_", "sk_", "skops_", "coefficients_", ".bin", "xgboost_booster", "training_"];
     for format in formats {
         assert!(corpus.iter().any(|(name, _, _)| name.contains(format)), "no {format}");
     }

@@ -15,6 +15,7 @@ fn examples(command: &str) -> &'static [&'static str] {
         "train" => &[
             "serin train",
             "serin train --data customers.csv --target Churn --positive Yes --drop customerID --out models/churn_v1.bin",
+            "serin train --data tiers.csv --target tier --out models/tiers_v1.bin",
         ],
         "import" => &[
             "serin import model.ubj --expect expected.csv --out models/churn_xgb.bin",

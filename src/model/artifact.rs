@@ -10,12 +10,14 @@
 //! path and no time. An imported one keeps up to 32 of the rows that it was compared with.
 
 pub mod card;
+pub mod class_report;
 pub(crate) mod codec;
 pub mod comparison;
 pub mod digest;
 pub(crate) mod imported;
 pub(crate) mod limits;
 pub mod report;
+pub(crate) mod trained_classes;
 
 pub(crate) mod error;
 
@@ -83,6 +85,7 @@ impl Artifact {
         let Decoded { contents, digest, version } = codec::decode(bytes)?;
         match contents {
             Contents::Trained(payload) => Self::of_training(bytes, *payload, digest, version),
+            Contents::TrainedClasses(payload) => Self::of_classes(bytes, *payload, digest, version),
             Contents::Imported(payload) => Self::of_import(bytes, *payload, digest, version),
         }
     }

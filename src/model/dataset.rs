@@ -1,9 +1,9 @@
-//! Training data: typed columns and a binary target, read from a CSV file.
+//! Training data: typed columns and a target of two or more classes, read from a CSV file.
 //!
 //! - `reading`: the file as columns of `cells`, without a text per cell.
 //! - `kinds`: numbers or words.
 //! - `sentinels`: numbers that may mean a missing value.
-//! - `target`: the two classes.
+//! - `target`: which rows are of which class; [`classes`]: what the classes are.
 //! - [`columns`] and [`words`]: what comes of it; [`for_model`]: rows for models that are trained already.
 //! - [`options`]: what the user says about a file.
 //!
@@ -11,6 +11,7 @@
 //! decided about a column is a warning in the report.
 
 pub(crate) mod cells;
+pub mod classes;
 pub mod columns;
 pub(crate) mod error;
 pub mod for_model;
@@ -25,6 +26,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use self::classes::Classes;
+pub use self::classes::Labels;
 pub use self::columns::Column;
 pub use self::columns::ColumnValues;
 pub use self::error::DatasetError;
@@ -34,14 +37,13 @@ use super::schema::Missing;
 use super::schema::features::Features;
 use crate::text::lists::quoted;
 
-/// Rows to train on, by column. Both classes occur, there is at least one column, and no column is empty.
+/// Rows to train on, by column. Every class occurs, there is at least one column, and no column is empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     source: String,
     target: String,
-    positive: String,
     columns: Vec<Column>,
-    labels: Vec<bool>,
+    labels: Labels,
     warnings: Vec<String>,
     missing: Missing,
 }
@@ -81,7 +83,7 @@ impl Dataset {
             columns.push(target.labeled_rows(column, options)?);
         }
         let name = options.target.clone();
-        let mut dataset = Self::new(source, name, target.positive, columns, target.labels)?;
+        let mut dataset = Self::of(source, name, columns, target.labels)?;
         dataset.warnings = warnings;
         dataset.missing = options.missing.clone();
         Ok(dataset)
@@ -97,7 +99,7 @@ impl Dataset {
         reading::header(file)
     }
 
-    /// Data from another source, named by `source`; columns and labels have the same length.
+    /// Data of two classes from another source, named by `source`; columns and labels have the same length.
     pub(crate) fn new(
         source: String,
         target: String,
@@ -105,19 +107,30 @@ impl Dataset {
         columns: Vec<Column>,
         labels: Vec<bool>,
     ) -> Result<Self, DatasetError> {
-        if labels.is_empty() {
+        Self::of(source, target, columns, Labels::Two { positive, of_rows: labels })
+    }
+
+    fn of(
+        source: String,
+        target: String,
+        columns: Vec<Column>,
+        labels: Labels,
+    ) -> Result<Self, DatasetError> {
+        if labels.rows() == 0 {
             return Err(DatasetError::NoRows);
         }
         if columns.is_empty() {
             return Err(DatasetError::NoFeatures { target: quoted(&target) });
         }
-        if !labels.contains(&true) || !labels.contains(&false) {
-            let (rows, all) = (labels.len(), if labels[0] { 1 } else { 0 });
+        if let Labels::Two { of_rows, .. } = &labels
+            && !(of_rows.contains(&true) && of_rows.contains(&false))
+        {
+            let (rows, all) = (of_rows.len(), u8::from(of_rows[0]));
             return Err(DatasetError::OneClass { target: quoted(&target), rows, all });
         }
         // No text was read, so none means a missing value.
         let (warnings, missing) = (Vec::new(), Missing::only(&[]));
-        Ok(Self { source, target, positive, columns, labels, warnings, missing })
+        Ok(Self { source, target, columns, labels, warnings, missing })
     }
 
     /// The file name without its folder, or the generator of the data.
@@ -130,18 +143,13 @@ impl Dataset {
         &self.target
     }
 
-    /// The target's value that counts as 1.
-    pub fn positive(&self) -> &str {
-        &self.positive
-    }
-
     /// The columns, in the order of the file.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// The target, row by row.
-    pub fn labels(&self) -> &[bool] {
+    pub fn labels(&self) -> &Labels {
         &self.labels
     }
 

@@ -8,7 +8,23 @@ use serde::Serialize;
 use smallvec::SmallVec;
 use smallvec::smallvec;
 
+use crate::text::lists::is_one_line;
 use crate::text::lists::listed;
+
+/// The most classes: the samples of each take 8 kB in each worker, and its comparison 100 kB.
+pub const MAX_CLASSES: usize = 100;
+
+/// The longest name of a class.
+pub const MAX_CLASS_NAME_BYTES: usize = 64;
+
+/// The first of these names that no class can have: empty, repeated, too long, or not on one line.
+pub fn bad_class_name(names: &[String]) -> Option<&String> {
+    let is_bad =
+        |name: &str| name.is_empty() || name.len() > MAX_CLASS_NAME_BYTES || !is_one_line(name);
+    let mut places = names.iter().enumerate();
+    let found = places.find(|(place, name)| is_bad(name) || names[..*place].contains(name));
+    found.map(|(_, name)| name)
+}
 
 /// What the numbers of a model's outputs mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -30,6 +30,7 @@ mod by_plan;
 mod notify;
 mod outputs;
 mod overload;
+mod trained_classes;
 
 mod segments;
 

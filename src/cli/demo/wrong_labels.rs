@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use serde_json::json;
 
 use super::customers::customers;
@@ -23,8 +24,9 @@ const FILE: &str = "model_wrong.bin";
 /// When the model cannot be trained or written.
 pub fn train_into(models: &Path) -> anyhow::Result<()> {
     let right = churn(&Churn::v2(42))?;
-    let labels = right.labels().iter().map(|left| !left).collect();
-    let (target, positive) = (right.target().to_owned(), right.positive().to_owned());
+    let (positive, left) = right.labels().two().context("the labels have two classes")?;
+    let labels = left.iter().map(|left| !left).collect();
+    let (target, positive) = (right.target().to_owned(), positive.to_owned());
     let source = "synthetic churn with inverted labels".to_owned();
     let wrong = Dataset::new(source, target, positive, right.columns().to_vec(), labels)?;
     train(&wrong, &TrainingOptions::default())?.write(&models.join(FILE))?;

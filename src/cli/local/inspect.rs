@@ -1,6 +1,7 @@
 //! `serin inspect`: contents of a model file, or what differs between two.
 
 mod cards;
+mod classes;
 mod on_data;
 
 use std::fmt::Write;
@@ -21,6 +22,7 @@ use crate::cli::show::styled;
 use crate::model::Artifact;
 use crate::model::Card;
 use crate::model::OutputKind;
+use crate::model::artifact::card::Coefficient;
 use crate::model::artifact::card::Import;
 use crate::model::artifact::card::Origin;
 use crate::model::artifact::card::Trained;
@@ -118,6 +120,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn summary(path: &Path, card: &Card) -> String {
     let facts = match &card.origin {
         Origin::Trained(trained) => of_training(card, trained),
+        Origin::TrainedClasses(trained) => classes::of_training(card, trained),
         Origin::Imported { import } => of_import(card, import),
     };
     let mut text = heading(&show::plain(&path.display().to_string()));
@@ -129,6 +132,9 @@ pub(crate) fn summary(path: &Path, card: &Card) -> String {
         let name = format!("  {}: ", styled(show::WAIT, "warning"));
         let _ = write!(text, "\n{}", show::hanging(&name, &show::plain(&warning)));
     }
+    for table in card.trained_classes().iter().flat_map(|it| classes::figures(&it.holdout)) {
+        let _ = write!(text, "\n\n {}", table.join("\n "));
+    }
     text + "\n"
 }
 
@@ -136,7 +142,10 @@ fn of_training(card: &Card, trained: &Trained) -> Vec<(&'static str, String)> {
     let (training, holdout) = (&trained.training, &trained.holdout);
     let fitted = format!(
         "{} = {}, from {} of {} rows",
-        training.target, training.positive, training.training_rows, training.rows
+        training.target,
+        training.positive.as_deref().unwrap_or_default(),
+        training.training_rows,
+        training.rows
     );
     let split = format!(
         "{} rows ({}), seed {}, l2 {}",
@@ -201,6 +210,11 @@ fn warnings(card: &Card) -> Vec<String> {
                 .then(|| format!("the model {}", worse_than_chance(trained)));
             trained.training.warnings.iter().cloned().chain(hint).collect()
         }
+        Origin::TrainedClasses(trained) => {
+            let hint = classes::worse_than_shares(&trained.holdout);
+            let hint = hint.map(|hint| format!("the model {hint}"));
+            trained.training.warnings.iter().cloned().chain(hint).collect()
+        }
         Origin::Imported { import } => {
             let uncompared = "its answers were not compared with those of the original model; import it with --expect";
             let unanswered =
@@ -246,8 +260,15 @@ fn details(card: &Card) -> String {
     features.push(paragraph(card.missing));
     let mut sections = vec![("Features, in order", features)];
     if let Some(trained) = card.trained() {
-        sections.push(("Terms, largest first (numbers: per standard deviation)", terms(trained)));
+        let terms = terms(trained.intercept, &trained.coefficients);
+        sections.push(("Terms, largest first (numbers: per standard deviation)", terms));
         sections.push(("Calibration on the holdout", calibration(trained)));
+    }
+    if let Some(trained) = card.trained_classes() {
+        sections.push((
+            "Terms of each class, largest first (numbers: per standard deviation)",
+            classes::terms(trained),
+        ));
     }
     let section = |(title, lines): (&str, Vec<String>)| {
         format!("{}\n  {}\n", heading(title), lines.join("\n  "))
@@ -255,15 +276,14 @@ fn details(card: &Card) -> String {
     sections.into_iter().map(section).collect::<Vec<_>>().join("\n")
 }
 
-fn terms(trained: &Trained) -> Vec<String> {
-    let terms = trained.coefficients.iter().take(COEFFICIENTS).map(|term| {
-        let level = term.level.as_ref().map(|level| format!(" = {level}")).unwrap_or_default();
-        let name = show::plain(&format!("{}{level}", term.feature)).into_owned();
-        [name, format!("{:+.4}", term.weight)]
-    });
-    let intercept = ["(intercept)".to_owned(), format!("{:+.4}", trained.intercept)];
+fn terms(intercept: f64, coefficients: &[Coefficient]) -> Vec<String> {
+    let terms = coefficients
+        .iter()
+        .take(COEFFICIENTS)
+        .map(|term| [show::plain(&term.name()).into_owned(), format!("{:+.4}", term.weight)]);
+    let intercept = ["(intercept)".to_owned(), format!("{intercept:+.4}")];
     let mut lines = show::aligned(["term", "log-odds"], [intercept].into_iter().chain(terms));
-    let rest = trained.coefficients.len().saturating_sub(COEFFICIENTS);
+    let rest = coefficients.len().saturating_sub(COEFFICIENTS);
     if rest > 0 {
         lines.push(format!("and {rest} smaller ones (--json has all)"));
     }

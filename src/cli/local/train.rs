@@ -23,7 +23,9 @@ use crate::model::Card;
 use crate::model::Dataset;
 use crate::model::DatasetError;
 use crate::model::TrainingOptions;
+use crate::model::dataset::Classes;
 use crate::model::dataset::DatasetOptions;
+use crate::model::dataset::Labels;
 use crate::model::train;
 use crate::model::training::Holdout;
 use crate::model::training::defaults;
@@ -41,12 +43,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", requires = "target")]
     pub data: Option<PathBuf>,
 
-    /// Column to predict.
+    /// Column to predict: two classes, or 3 to 100.
     #[arg(long, value_name = "COL", requires = "data")]
     pub target: Option<String>,
 
     /// Value of the target that counts as 1; every other value counts as 0. Not needed for 0 and 1, no
-    /// and yes, false and true.
+    /// and yes, false and true. Without it all classes of a target of 3 to 100 values are learned.
     #[arg(long, value_name = "VALUE", requires = "data")]
     pub positive: Option<String>,
 
@@ -58,7 +60,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COL", requires = "data")]
     pub numeric: Vec<String>,
 
-    /// Column of words, even if it looks like numbers; repeat for several.
+    /// Column of words, even if it looks like numbers, or a target whose numbers are codes of classes; repeat for
+    /// several.
     #[arg(long, value_name = "COL", requires = "data")]
     pub categorical: Vec<String>,
 
@@ -89,9 +92,9 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
-    /// Probability at and above which the label is 1, 0 to 1.
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
-    pub threshold: f64,
+    /// Probability at and above which the label is 1, 0 to 1, for two classes [default: 0.5].
+    #[arg(long, value_name = "PROBABILITY")]
+    pub threshold: Option<f64>,
 
     /// Print JSON: path and card of each model.
     #[arg(long)]
@@ -120,7 +123,9 @@ impl TrainArgs {
             (None, Some(fraction)) => Holdout::Fraction(fraction),
             (None, None) => Holdout::default(),
         };
-        TrainingOptions { l2: self.l2, holdout, seed: self.seed, threshold: self.threshold }
+        let TrainingOptions { threshold, .. } = TrainingOptions::default();
+        let threshold = self.threshold.unwrap_or(threshold);
+        TrainingOptions { l2: self.l2, holdout, seed: self.seed, threshold }
     }
 }
 
@@ -180,6 +185,15 @@ fn train_on(data: PathBuf, args: &TrainArgs) -> anyhow::Result<(PathBuf, Artifac
     };
     check_out(&out)?;
     let dataset = read(&data, &options).with_context(what)?;
+    if let (Labels::Many(Classes { names, .. }), Some(threshold)) =
+        (dataset.labels(), args.threshold)
+    {
+        bail!(
+            "--threshold {threshold}: the target has {} classes, and the label is the most probable one; leave the \
+             threshold out, or learn one class against the others with --positive",
+            names.len()
+        );
+    }
     let fitting = ProgressBar::new_spinner().with_message("fitting");
     fitting.enable_steady_tick(Duration::from_millis(200));
     let model = train(&dataset, &args.options()).with_context(what)?;

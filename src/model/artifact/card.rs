@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::Serializer;
 
+use super::class_report::ClassesReport;
 use super::digest::Digest;
 use super::limits::MAX_LIST;
 use super::report::HoldoutReport;
@@ -61,8 +64,10 @@ pub struct Card {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Origin {
-    /// serin trained it.
+    /// serin trained it, with two classes.
     Trained(Box<Trained>),
+    /// serin trained it, with three classes or more.
+    TrainedClasses(Box<TrainedClasses>),
     /// Another library trained it.
     Imported {
         /// The import.
@@ -70,7 +75,7 @@ pub enum Origin {
     },
 }
 
-/// Training of a model by serin.
+/// Training of a model of two classes by serin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trained {
     /// The log-odds of a row with mean numbers and unseen categories.
@@ -81,6 +86,29 @@ pub struct Trained {
     pub training: TrainingDescription,
     /// Quality on the holdout.
     pub holdout: HoldoutReport,
+}
+
+/// Training of a model of three classes or more by serin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainedClasses {
+    /// The sum of each class.
+    pub terms: Vec<ClassTerms>,
+    /// What the model was trained on.
+    pub training: TrainingDescription,
+    /// Quality on the holdout.
+    pub holdout: ClassesReport,
+}
+
+/// The sum of one class. Only differences between classes mean something: over all classes, the intercepts and the
+/// weights of each term have the mean 0.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassTerms {
+    /// The class.
+    pub class: String,
+    /// The sum of a row with mean numbers and unseen categories.
+    pub intercept: f64,
+    /// The terms of the sum, largest magnitude first.
+    pub coefficients: Vec<Coefficient>,
 }
 
 /// Import of a model that another library trained.
@@ -162,10 +190,27 @@ impl Parity {
 }
 
 impl Card {
-    /// The training, if serin trained the model.
+    /// The training, if serin trained the model with two classes.
     pub fn trained(&self) -> Option<&Trained> {
         match &self.origin {
             Origin::Trained(trained) => Some(trained),
+            Origin::TrainedClasses(_) | Origin::Imported { .. } => None,
+        }
+    }
+
+    /// The training, if serin trained the model with three classes or more.
+    pub fn trained_classes(&self) -> Option<&TrainedClasses> {
+        match &self.origin {
+            Origin::TrainedClasses(trained) => Some(trained),
+            Origin::Trained(_) | Origin::Imported { .. } => None,
+        }
+    }
+
+    /// What serin trained the model on.
+    pub fn training(&self) -> Option<&TrainingDescription> {
+        match &self.origin {
+            Origin::Trained(trained) => Some(&trained.training),
+            Origin::TrainedClasses(trained) => Some(&trained.training),
             Origin::Imported { .. } => None,
         }
     }
@@ -173,18 +218,27 @@ impl Card {
     /// The import, if another library trained the model.
     pub fn imported(&self) -> Option<&Import> {
         match &self.origin {
-            Origin::Trained(_) => None,
+            Origin::Trained(_) | Origin::TrainedClasses(_) => None,
             Origin::Imported { import } => Some(import),
         }
     }
 
-    /// What the model predicts, if it is known.
+    /// The column that the model predicts, if it is known.
+    pub fn target_column(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Trained(_) | Origin::TrainedClasses(_) => self.training().map(|it| &*it.target),
+            Origin::Imported { import } => import.target.as_ref().map(|it| &*it.column),
+        }
+    }
+
+    /// Which value of which column the model predicts, if it is known and the model has two classes.
     pub fn target(&self) -> Option<Target> {
         match &self.origin {
             Origin::Trained(trained) => {
                 let TrainingDescription { target, positive, .. } = &trained.training;
-                Some(Target { column: target.clone(), positive: positive.clone() })
+                Some(Target { column: target.clone(), positive: positive.clone()? })
             }
+            Origin::TrainedClasses(_) => None,
             Origin::Imported { import } => import.target.clone(),
         }
     }
@@ -200,6 +254,16 @@ pub struct Coefficient {
     pub level: Option<String>,
     /// The weight in log-odds.
     pub weight: f64,
+}
+
+impl Coefficient {
+    /// `tenure`, or `contract = monthly`.
+    pub fn name(&self) -> String {
+        match &self.level {
+            Some(level) => format!("{} = {level}", self.feature),
+            None => self.feature.clone(),
+        }
+    }
 }
 
 /// The coefficients with their names, largest magnitude first.
@@ -232,9 +296,9 @@ pub struct TrainingDescription {
     /// The column to predict.
     #[serde(deserialize_with = "text")]
     pub target: String,
-    /// The target's value that counts as 1.
-    #[serde(deserialize_with = "text")]
-    pub positive: String,
+    /// The target's value that counts as 1; `None` if all values are classes. Model files have an empty text then.
+    #[serde(serialize_with = "write_positive", deserialize_with = "read_positive")]
+    pub positive: Option<String>,
     /// The penalty: `l2 / 2` times the sum of squared coefficients; 1 / C of scikit-learn.
     pub l2: f64,
     /// How rows were held out.
@@ -245,4 +309,19 @@ pub struct TrainingDescription {
     /// Warnings about the data.
     #[serde(deserialize_with = "texts::<_, MAX_LIST>")]
     pub warnings: Vec<String>,
+}
+
+/// `null` in JSON and an empty text in a model file, whose format has a text there.
+fn write_positive<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match serializer.is_human_readable() {
+        true => value.serialize(serializer),
+        false => value.as_deref().unwrap_or_default().serialize(serializer),
+    }
+}
+
+fn read_positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match deserializer.is_human_readable() {
+        true => Option::deserialize(deserializer),
+        false => Ok(Some(text(deserializer)?).filter(|value| !value.is_empty())),
+    }
 }

@@ -14,6 +14,7 @@
 //! | 3 | a trained model and its markers of missing values |
 //! | 4 | an imported model that answers one number: a probability, or a score |
 //! | 5 | an imported model of many classes: as 4, then their names, and the other numbers of each probe |
+//! | 6 | a trained model of many classes, then the other numbers of each probe |
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
 //! format version. This file checks that the bytes are the ones written; the artifact checks what they
@@ -28,6 +29,7 @@ use serde::de::DeserializeOwned;
 use super::card::Parity;
 use super::card::Target;
 use super::card::TrainingDescription;
+use super::class_report::ClassesReport;
 use super::digest::DIGEST_BYTES;
 use super::digest::Digest;
 use super::error::ArtifactError;
@@ -40,6 +42,7 @@ use super::limits::MAX_PROBES;
 use super::limits::MAX_TRAINED_BYTES;
 use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
+use super::limits::TRAINED_CLASSES_VERSION;
 use super::report::HoldoutReport;
 use crate::model::kinds::imported::Format;
 use crate::model::kinds::limits::MAX_FEATURES;
@@ -82,6 +85,21 @@ pub(crate) struct Payload {
     /// Written after the rest, because files of version 2 do not have it.
     #[serde(skip)]
     pub(crate) missing: Missing,
+}
+
+/// The unchecked contents of a trained model of many classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClassesPayload {
+    pub(crate) features: Vec<Feature>,
+    pub(crate) classes: Vec<String>,
+    /// One for each class.
+    pub(crate) intercepts: Vec<f64>,
+    /// Class by class, one for each encoded column.
+    pub(crate) coefficients: Vec<f64>,
+    pub(crate) training: TrainingDescription,
+    pub(crate) holdout: ClassesReport,
+    pub(crate) missing: Missing,
+    pub(crate) probes: Vec<Probe>,
 }
 
 /// The unchecked contents of an imported model.
@@ -167,6 +185,16 @@ pub(crate) fn encode_imported(payload: &ImportedPayload) -> Result<Vec<u8>, Arti
     Ok(seal_as(CLASSES_VERSION, &body))
 }
 
+/// The same for a trained model of many classes.
+pub(crate) fn encode_classes(payload: &ClassesPayload) -> Result<Vec<u8>, ArtifactError> {
+    let config = bincode::config::standard();
+    let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
+    let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
+    let more: Vec<&Vec<f64>> = payload.probes.iter().map(|probe| &probe.more).collect();
+    body.extend(bincode::serde::encode_to_vec(more, config).map_err(unwritable)?);
+    Ok(seal_as(TRAINED_CLASSES_VERSION, &body))
+}
+
 /// The payload behind its header.
 pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
     seal_as(FORMAT_VERSION, body)
@@ -194,6 +222,8 @@ pub(crate) struct Decoded {
 pub(crate) enum Contents {
     /// Of a trained model.
     Trained(Box<Payload>),
+    /// Of a trained model of many classes.
+    TrainedClasses(Box<ClassesPayload>),
     /// Of an imported model.
     Imported(Box<ImportedPayload>),
 }
@@ -212,7 +242,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&found) {
         return Err(ArtifactError::Version { found });
     }
-    if found < IMPORTED_VERSION {
+    if found < IMPORTED_VERSION || found == TRAINED_CLASSES_VERSION {
         check_size(bytes, MAX_TRAINED_BYTES)?;
     }
     let (stored, computed) =
@@ -224,6 +254,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
         IMPORTED_VERSION | CLASSES_VERSION => {
             Contents::Imported(Box::new(decode_imported(body, found)?))
         }
+        TRAINED_CLASSES_VERSION => Contents::TrainedClasses(Box::new(decode_classes(body)?)),
         _ => Contents::Trained(Box::new(decode_trained(body, found)?)),
     };
     Ok(Decoded { contents, digest: computed, version: found })
@@ -255,6 +286,16 @@ fn decode_trained(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
         read += more;
     }
     check_end(body, read)?;
+    Ok(payload)
+}
+
+fn decode_classes(body: &[u8]) -> Result<ClassesPayload, ArtifactError> {
+    let (mut payload, read): (ClassesPayload, usize) = decode_part::<_, TRAINED_LIMIT>(body)?;
+    let (more, end): (Vec<Vec<f64>>, usize) = decode_part::<_, TRAINED_LIMIT>(&body[read..])?;
+    for (probe, more) in payload.probes.iter_mut().zip(more) {
+        probe.more = more;
+    }
+    check_end(body, read + end)?;
     Ok(payload)
 }
 

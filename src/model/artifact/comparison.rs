@@ -3,16 +3,20 @@
 use super::card::Card;
 use super::card::Origin;
 use super::card::Trained;
+use super::card::TrainedClasses;
 use super::card::TrainingDescription;
+use super::class_report::ClassesReport;
 use super::report::HoldoutReport;
 use crate::text::lists::quoted;
+use crate::text::numbers::share;
 
 /// What the cards say against the canary, or about the comparison itself; empty if nothing.
 ///
 /// - The same artifact as stable: an A/A test.
 /// - A log-loss above that of the base rate: the model predicts worse than a constant.
-/// - A lower AUC than stable's, by more than chance explains at 95 % confidence.
+/// - A lower AUC than stable's, of many classes a lower accuracy, by more than chance explains at 95 % confidence.
 /// - An AUC below one half: the model ranks worse than chance.
+/// - Another target than stable's.
 /// - Other numbers than stable's that mean a missing value.
 /// - Figures measured on other rows than stable's, which do not compare directly.
 /// - An imported model whose answers were never compared with the original's.
@@ -23,6 +27,7 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
     let mut warnings = Vec::new();
     match &canary.origin {
         Origin::Trained(canary) => warnings.extend(below_chance(canary)),
+        Origin::TrainedClasses(canary) => warnings.extend(below_shares(canary)),
         Origin::Imported { .. } => warnings.extend(not_compared(canary, "The canary")),
     }
     if let Some((ours, theirs)) = canary.target().zip(stable.target())
@@ -35,6 +40,18 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             quoted(&theirs.column),
             quoted(&theirs.positive),
         ));
+    }
+    let trained_classes = canary.trained_classes().zip(stable.trained_classes());
+    if let Some((ours, theirs)) = trained_classes {
+        let [one, other] = [ours, theirs].map(|it| &it.training.target);
+        if one != other {
+            warnings.push(format!(
+                "The canary predicts {}, and stable {}: their answers do not mean the same.",
+                quoted(one),
+                quoted(other),
+            ));
+        }
+        warnings.extend(lower_accuracy(&ours.holdout, &theirs.holdout));
     }
     let trained = canary.trained().zip(stable.trained());
     if let Some((ours, theirs)) = trained {
@@ -69,6 +86,18 @@ pub fn warnings(canary: &Card, stable: &Card) -> Vec<String> {
             ours.training.source, theirs.training.source, ours.holdout.auc, theirs.holdout.auc,
         ));
     }
+    if let Some((ours, theirs)) = trained_classes
+        && !have_same_classes_holdout(ours, theirs)
+    {
+        warnings.push(format!(
+            "The holdouts of canary and stable are different data ({} and {}), so their accuracies, {} and {}, do not \
+             compare directly.",
+            ours.training.source,
+            theirs.training.source,
+            share(ours.holdout.accuracy),
+            share(theirs.holdout.accuracy),
+        ));
+    }
     warnings
 }
 
@@ -99,6 +128,30 @@ fn below_chance(canary: &Trained) -> Vec<String> {
     warnings
 }
 
+/// What the canary's own holdout says against a model of many classes.
+fn below_shares(canary: &TrainedClasses) -> Option<String> {
+    let ClassesReport { log_loss, baseline_log_loss, .. } = canary.holdout;
+    (log_loss > baseline_log_loss).then(|| {
+        format!(
+            "On its own holdout the canary predicts worse than the shares of the classes: log-loss {log_loss:.4} \
+             against {baseline_log_loss:.4}.",
+        )
+    })
+}
+
+/// Accuracies are shares of independent rows: the variance is `a (1 - a) / rows`.
+fn lower_accuracy(ours: &ClassesReport, theirs: &ClassesReport) -> Option<String> {
+    let variance = |it: &ClassesReport| it.accuracy * (1.0 - it.accuracy) / it.rows.max(1) as f64;
+    let noise = (variance(ours) + variance(theirs)).sqrt();
+    (ours.accuracy < theirs.accuracy - 1.96 * noise).then(|| {
+        format!(
+            "The canary's holdout is worse than stable's: accuracy {} against {}.",
+            share(ours.accuracy),
+            share(theirs.accuracy),
+        )
+    })
+}
+
 fn lower_auc(ours: &HoldoutReport, theirs: &HoldoutReport) -> Option<String> {
     let noise = (auc_variance(ours) + auc_variance(theirs)).sqrt();
     (ours.auc < theirs.auc - 1.96 * noise).then(|| {
@@ -116,7 +169,7 @@ pub fn worse_than_chance(trained: &Trained) -> String {
         "ranks worse than chance (AUC {:.4}): perhaps the columns say nothing about the target, or labels are \
          inverted; check that {} is the value of {} to predict (--positive).",
         trained.holdout.auc,
-        quoted(positive),
+        quoted(positive.as_deref().unwrap_or_default()),
         quoted(target),
     )
 }
@@ -125,11 +178,24 @@ pub fn worse_than_chance(trained: &Trained) -> String {
 pub fn have_same_holdout(one: &Trained, other: &Trained) -> bool {
     let data = |trained: &Trained| {
         let (training, holdout) = (&trained.training, &trained.holdout);
-        let (source, target, positive) = (&training.source, &training.target, &training.positive);
-        let names = [source, target, positive, &training.holdout].map(String::clone);
-        (names, training.rows, training.seed, holdout.rows, holdout.positives)
+        (same_data(training), training.positive.clone(), holdout.rows, holdout.positives)
     };
     data(one) == data(other)
+}
+
+/// The same for models of many classes.
+pub fn have_same_classes_holdout(one: &TrainedClasses, other: &TrainedClasses) -> bool {
+    let data = |trained: &TrainedClasses| {
+        let classes = trained.holdout.classes.iter().map(|it| (it.class.clone(), it.rows));
+        (same_data(&trained.training), classes.collect::<Vec<_>>())
+    };
+    data(one) == data(other)
+}
+
+/// What is equal for the same data, target and split.
+fn same_data(training: &TrainingDescription) -> ([String; 3], u64, u64) {
+    let names = [&training.source, &training.target, &training.holdout].map(String::clone);
+    (names, training.rows, training.seed)
 }
 
 /// The log-loss of a model that always predicts the base rate `p`: -p ln p - (1 - p) ln(1 - p).
@@ -153,6 +219,8 @@ fn auc_variance(holdout: &HoldoutReport) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::dataset::Dataset;
+    use crate::model::dataset::DatasetOptions;
     use crate::model::schema::Missing;
     use crate::model::training::TrainingOptions;
     use crate::model::training::synthetic;
@@ -241,7 +309,7 @@ mod tests {
         let stable = card(&Churn::v1(42));
         let mut canary = with_auc(&stable, 0.78);
         let Origin::Trained(trained) = &mut canary.origin else { panic!("an imported model") };
-        trained.training.positive = "0".to_owned();
+        trained.training.positive = Some("0".to_owned());
         let [warning, _] = &warnings(&canary, &stable)[..] else { panic!("two") };
         assert!(
             warning
@@ -269,5 +337,53 @@ mod tests {
         // A = 0.893, worked out by hand.
         holdout.auc = 0.893;
         assert!((auc_variance(&holdout).sqrt() - 0.0325).abs() < 5e-5);
+    }
+
+    /// A model of three classes that a number tells apart, as far as `noise` allows.
+    fn card_of_classes(source: &str, target: &str, noise: usize) -> Card {
+        let row = |i: usize| {
+            let place = (i % 30 + i * 7 % (noise + 1)) % 30 / 10;
+            format!("{},{}\n", i % 30, ["basic", "silver", "gold"][place])
+        };
+        let content = (0..600).map(row).fold(format!("x,{target}\n"), |text, row| text + &row);
+        let options = DatasetOptions { target: target.to_owned(), ..DatasetOptions::default() };
+        let reader = std::io::Cursor::new(content);
+        let data = Dataset::from_reader(reader, source.to_owned(), &options).unwrap();
+        train(&data, &TrainingOptions::default()).unwrap().card().clone()
+    }
+
+    fn classes_of(card: &mut Card) -> &mut TrainedClasses {
+        let Origin::TrainedClasses(trained) = &mut card.origin else { panic!("two classes") };
+        trained
+    }
+
+    #[test]
+    fn models_of_many_classes_are_compared_by_their_accuracy_and_with_the_shares() {
+        let stable = card_of_classes("rows.csv", "tier", 4);
+        let of = |change: fn(&mut TrainedClasses)| {
+            let mut canary = stable.clone();
+            canary.digest = card_of_v2().digest;
+            change(classes_of(&mut canary));
+            warnings(&canary, &stable).join("\n")
+        };
+        assert_eq!(of(|_| {}), "");
+        assert_eq!(of(|it| it.holdout.accuracy -= 0.01), "");
+        let said = of(|it| it.holdout.accuracy = 0.4);
+        assert!(said.starts_with("The canary's holdout is worse than stable's: accuracy 40.0 % "));
+        let said = of(|it| it.holdout.log_loss = 1.2);
+        assert!(
+            said.contains("worse than the shares of the classes: log-loss 1.2000 against 1.09")
+        );
+        let said = of(|it| it.training.target = "plan".to_owned());
+        assert!(said.starts_with("The canary predicts `plan`, and stable `tier`: their"), "{said}");
+        let said = of(|it| it.training.source = "next.csv".to_owned());
+        assert!(said.starts_with("The holdouts of canary and stable are different data (next.csv"));
+        assert!(!said.contains("AUC"), "{said}");
+    }
+
+    #[test]
+    fn another_kind_of_model_gets_no_figures_of_the_other() {
+        let (two, many) = (card(&Churn::v1(42)), card_of_classes("rows.csv", "tier", 4));
+        assert!(warnings(&many, &two).is_empty() && warnings(&two, &many).is_empty());
     }
 }

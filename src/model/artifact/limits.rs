@@ -2,7 +2,7 @@
 
 use crate::model::kinds::limits::MAX_BYTES;
 
-/// The format version of trained models that this release writes.
+/// The format version of trained models of two classes that this release writes.
 pub(crate) const FORMAT_VERSION: u32 = 3;
 
 /// The oldest one it reads: without markers of missing values, for which the usual ones are taken.
@@ -14,8 +14,11 @@ pub(crate) const IMPORTED_VERSION: u32 = 4;
 /// The format version of imported models of many classes.
 pub(crate) const CLASSES_VERSION: u32 = 5;
 
+/// The format version of trained models of many classes.
+pub(crate) const TRAINED_CLASSES_VERSION: u32 = 6;
+
 /// The newest version that this release reads.
-pub(crate) const NEWEST_VERSION: u32 = CLASSES_VERSION;
+pub(crate) const NEWEST_VERSION: u32 = TRAINED_CLASSES_VERSION;
 
 /// The most probes of a file: `serin train` writes 16, and `serin import` up to 32.
 pub(crate) const MAX_PROBES: usize = 1_000;

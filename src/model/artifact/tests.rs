@@ -29,7 +29,7 @@ fn payload() -> Payload {
             rows: 100,
             training_rows: 80,
             target: "churn".into(),
-            positive: "Yes".into(),
+            positive: Some("Yes".into()),
             l2: 1.0,
             holdout: "20 % at random".into(),
             seed: 42,

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use crate::model::output::MAX_CLASS_NAME_BYTES;
+use crate::model::output::MAX_CLASSES;
+use crate::text::lists::quoted;
 use crate::text::tables::row_limit::MAX_ROW_BYTES;
 
 /// Why a file is not training data.
@@ -76,13 +79,15 @@ pub enum DatasetError {
     },
     /// The target of some rows is missing.
     #[error(
-        "line {line}: the target {target} is {found}, in {rows} rows; use --skip-unlabeled to leave them out"
+        "line {line}: the target {target} is {found}, in {rows} rows; use --skip-unlabeled to leave them out{or}"
     )]
     BlankTarget {
         /// The target.
         target: String,
         /// That it is blank, or the text that counts as missing.
         found: String,
+        /// What to do if the text is a class, or nothing.
+        or: &'static str,
         /// The first line.
         line: u64,
         /// The number of rows.
@@ -90,7 +95,7 @@ pub enum DatasetError {
     },
     /// Which class is the positive one is unknown.
     #[error(
-        "target {target}: serin tells two classes apart; choose the value that counts as 1 with --positive, one of {values}{rest}"
+        "target {target}: it does not say which of two classes is predicted; choose the value that counts as 1 with --positive, one of {values}{rest}"
     )]
     PositiveUnknown {
         /// The target.
@@ -120,23 +125,35 @@ pub enum DatasetError {
     },
     /// The target has more texts than classes can be.
     #[error(
-        "target {target}: more than {different} different texts; serin tells two classes apart, choose a column with two values with --target"
+        "target {target}: {different} different values; serin learns up to {MAX_CLASSES} classes, group the rare ones or learn one against the others with --positive"
     )]
     TooManyClasses {
         /// The target.
         target: String,
-        /// A lower bound of their number.
-        different: usize,
+        /// How many different values.
+        different: String,
+    },
+    /// A value of the target cannot be the name of a class.
+    #[error(
+        "target {target}: {name} cannot be the name of a class; use one line of at most {MAX_CLASS_NAME_BYTES} bytes, without control characters"
+    )]
+    ClassName {
+        /// The target.
+        target: String,
+        /// The value.
+        name: String,
     },
     /// The target is a quantity.
     #[error(
-        "target {target}: {different} different numbers; serin tells two classes apart and does not predict numbers (regression), derive a column with two values from it"
+        "target {target}: {different} different numbers; serin learns classes and not quantities (regression): import a regression that another library trained (serin import), or derive a column of classes from it; if the numbers are codes of up to {MAX_CLASSES} classes, use --categorical '{option}'"
     )]
     Regression {
         /// The target.
         target: String,
         /// How many different numbers.
         different: String,
+        /// The name as --categorical takes it.
+        option: String,
     },
     /// Both kinds are asked for.
     #[error("column {name}: --numeric and --categorical exclude each other; use one of them")]
@@ -258,4 +275,11 @@ pub enum DatasetError {
         /// The name as --drop takes it.
         option: String,
     },
+}
+
+impl DatasetError {
+    /// A target of so many different numbers.
+    pub(super) fn regression(target: &str, different: String) -> Self {
+        Self::Regression { target: quoted(target), different, option: target.to_owned() }
+    }
 }

@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::path::Path;
 
+use super::classes::Classes;
+use super::classes::Labels;
 use super::columns::Column;
 use super::error::DatasetError;
 use super::kinds;
 use super::options::DatasetOptions;
 use super::reading::Table;
 use super::target;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
 
 /// The outcomes of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +50,16 @@ pub fn outcomes(path: &Path, options: &DatasetOptions) -> Result<Outcomes, Datas
         return Err(DatasetError::NoRows);
     };
     let found = target::labels(cells, &options, &mut Vec::new())?;
-    Ok(Outcomes { of_rows: found.outcomes(), positive: found.positive })
+    match &found.labels {
+        Labels::Two { positive, of_rows } => {
+            Ok(Outcomes { of_rows: found.of_all(of_rows), positive: positive.clone() })
+        }
+        Labels::Many(Classes { names, .. }) => Err(DatasetError::PositiveUnknown {
+            target: quoted(&options.target),
+            values: listed(names.iter().map(String::as_str)),
+            rest: " (the others count as 0)",
+        }),
+    }
 }
 
 fn table(path: &Path, options: &DatasetOptions) -> Result<Table, DatasetError> {

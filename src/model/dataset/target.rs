@@ -4,6 +4,11 @@ use super::cells::CellValues;
 use super::cells::Cells;
 use super::cells::MAX_TEXTS;
 use super::cells::Text;
+use super::classes;
+use super::classes::Classes;
+use super::classes::Labels;
+use super::classes::number;
+use super::classes::same_number;
 use super::columns::Column;
 use super::columns::ColumnValues;
 use super::error::DatasetError;
@@ -24,15 +29,10 @@ const USUAL_PAIRS: [[&str; 2]; 6] = [
     ["-", "+"],
 ];
 
-/// More different numbers than this are a quantity, not classes.
-const MAX_NUMERIC_CLASSES: usize = 20;
-
 /// The classes of the rows.
 pub(super) struct Target {
-    /// The value that counts as 1.
-    pub(super) positive: String,
-    /// The outcome of each labeled row.
-    pub(super) labels: Vec<bool>,
+    /// The class of each labeled row.
+    pub(super) labels: Labels,
     /// Whether a row is labeled; empty if all are.
     labeled: Vec<bool>,
 }
@@ -47,13 +47,16 @@ pub(super) fn labels(
     let codes = match &cells.values {
         CellValues::Codes(codes) => codes,
         CellValues::Numbers(_) => {
-            return Err(DatasetError::Regression {
+            return Err(DatasetError::regression(
+                &options.target,
+                format!("more than {MAX_TEXTS}"),
+            ));
+        }
+        CellValues::Discarded => {
+            return Err(DatasetError::TooManyClasses {
                 target,
                 different: format!("more than {MAX_TEXTS}"),
             });
-        }
-        CellValues::Discarded => {
-            return Err(DatasetError::TooManyClasses { target, different: MAX_TEXTS });
         }
     };
     let missing = missing_in(&cells, &options.missing);
@@ -75,36 +78,70 @@ pub(super) fn labels(
             true => "blank".to_owned(),
             false => format!("{}, which counts as missing", quoted(&first.text)),
         };
-        return Err(DatasetError::BlankTarget { target, found, line: first.line, rows });
+        let or = if is_blank { "" } else { ", or --missing-only '' if it is a class" };
+        return Err(DatasetError::BlankTarget { target, found, or, line: first.line, rows });
     }
     let mut values: Vec<&str> = known.iter().map(|text| &*text.text).collect();
     values.sort_unstable();
     let positive = match &options.positive {
-        Some(positive) => named(&values, positive, &target)?,
-        None => usual(&values, &target)?,
+        Some(positive) => Some(named(&values, positive, &target)?),
+        None => usual(&values),
     };
-    let is_positive = |value: &str| value == positive || same_number(value, &positive);
     if rows > 0 {
         let of_all = format!("{rows} of {} rows", codes.len());
         notes.push(format!("target {target}: {of_all} have none and are left out"));
     }
+    // Of each row, by its class, if it has one.
+    let of_rows = |class: &dyn Fn(&str) -> usize| {
+        let of_text = |text: &Text| (!is_missing(text)).then(|| class(&text.text));
+        let classes: Vec<Option<usize>> = cells.texts.iter().map(of_text).collect();
+        codes.iter().map(|code| classes[*code as usize]).collect::<Vec<Option<usize>>>()
+    };
+    let (classes, labels) = match positive {
+        Some(positive) => {
+            let is_positive = |value: &str| value == positive || same_number(value, &positive);
+            note_others(&target, &values, &positive, &is_positive, notes);
+            let classes = of_rows(&|value| usize::from(is_positive(value)));
+            let of_rows = classes.iter().flatten().map(|class| *class == 1).collect();
+            (classes, Labels::Two { positive, of_rows })
+        }
+        None => {
+            let names = classes::names(options, &values, notes)?;
+            let place = |value: &str| place_of(value, &names).unwrap_or_default();
+            let classes = of_rows(&place);
+            // There are at most a hundred.
+            let of_rows = classes.iter().flatten().map(|class| *class as u8).collect();
+            (classes, Labels::Many(Classes { names, of_rows }))
+        }
+    };
+    let labeled = match rows > 0 {
+        true => classes.iter().map(Option::is_some).collect(),
+        false => Vec::new(),
+    };
+    Ok(Target { labels, labeled })
+}
+
+/// The place of a value among the names of classes; numbers are compared as numbers.
+fn place_of(value: &str, names: &[String]) -> Option<usize> {
+    let exact = names.iter().position(|name| name == value);
+    exact.or_else(|| names.iter().position(|name| same_number(name, value)))
+}
+
+/// Notes which values count as 0, if there are several.
+fn note_others(
+    target: &str,
+    values: &[&str],
+    positive: &str,
+    is_positive: &dyn Fn(&str) -> bool,
+    notes: &mut Vec<String>,
+) {
     let others: Vec<&str> = values.iter().copied().filter(|value| !is_positive(value)).collect();
     if others.len() > 1 && !others.iter().all(|other| same_number(other, others[0])) {
-        let (words, positive) = (listed(others), quoted(&positive));
+        let (words, positive) = (listed(others), quoted(positive));
         notes.push(format!(
             "target {target}: {words} all count as 0, since only {positive} counts as 1"
         ));
     }
-    let class: Vec<Option<bool>> = cells
-        .texts
-        .iter()
-        .map(|text| (!is_missing(text)).then(|| is_positive(&text.text)))
-        .collect();
-    let of_rows = || codes.iter().map(|code| class[*code as usize]);
-    let labels = of_rows().flatten().collect();
-    let labeled =
-        if rows > 0 { of_rows().map(|class| class.is_some()).collect() } else { Vec::new() };
-    Ok(Target { positive, labels, labeled })
 }
 
 /// The texts that are missing in the target: the usual ones only if two other values are left, since a
@@ -126,47 +163,30 @@ fn named(values: &[&str], positive: &str, target: &str) -> Result<String, Datase
     })
 }
 
-/// The positive value of a target that is a usual pair, or 0 and 1 in any form.
-fn usual(values: &[&str], target: &str) -> Result<String, DatasetError> {
-    let target = target.to_owned();
+/// The positive value of a target that is a usual pair, or 0 and 1 in any form; `None` for any other target.
+fn usual(values: &[&str]) -> Option<String> {
     let mut numbers: Vec<f64> = values.iter().filter_map(|value| number(value)).collect();
     numbers.sort_by(f64::total_cmp);
     numbers.dedup();
     let are_numbers = values.iter().all(|value| number(value).is_some());
     if are_numbers && (numbers == [0.0, 1.0] || numbers == [-1.0, 1.0]) {
         let one = values.iter().find(|value| number(value) == Some(1.0));
-        return Ok((*one.unwrap_or(&"1")).to_owned());
-    }
-    if are_numbers && numbers.len() > MAX_NUMERIC_CLASSES {
-        return Err(DatasetError::Regression { target, different: numbers.len().to_string() });
+        return Some((*one.unwrap_or(&"1")).to_owned());
     }
     let lower: Vec<String> = values.iter().map(|value| value.to_lowercase()).collect();
     let is_usual = |pair: &&[&str; 2]| lower.iter().all(|value| pair.contains(&&**value));
-    if let Some([_, one]) = USUAL_PAIRS.iter().find(is_usual)
-        && let Some(place) = lower.iter().position(|value| value == one)
-        && lower.iter().any(|value| value != one)
-    {
-        return Ok(values[place].to_owned());
-    }
-    let rest = if values.len() > 2 { " (the others count as 0)" } else { "" };
-    Err(DatasetError::PositiveUnknown { target, values: listed(values.iter().copied()), rest })
-}
-
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-fn same_number(one: &str, other: &str) -> bool {
-    number(one).is_some_and(|one| number(other) == Some(one))
+    let [_, one] = USUAL_PAIRS.iter().find(is_usual)?;
+    let place = lower.iter().position(|value| value == one)?;
+    lower.iter().any(|value| value != one).then(|| values[place].to_owned())
 }
 
 impl Target {
-    /// The outcome of each row; `None` for one without.
-    pub(super) fn outcomes(&self) -> Vec<Option<bool>> {
+    /// The outcomes of all rows, of which `known` are those that have one.
+    pub(super) fn of_all(&self, known: &[bool]) -> Vec<Option<bool>> {
         if self.labeled.is_empty() {
-            return self.labels.iter().copied().map(Some).collect();
+            return known.iter().copied().map(Some).collect();
         }
-        let mut known = self.labels.iter().copied();
+        let mut known = known.iter().copied();
         self.labeled.iter().map(|labeled| if *labeled { known.next() } else { None }).collect()
     }
 

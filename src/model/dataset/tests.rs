@@ -27,7 +27,7 @@ fn read(content: &str) -> Result<Dataset, DatasetError> {
 fn numbers_texts_and_blanks_are_distinguished() {
     let data = read("\u{feff}x, plan ,churn\r\n1,a,Yes\r\n , b ,No\r\n-2.5e1,,No\r\n").unwrap();
     assert_eq!(data.source(), "rows.csv");
-    assert_eq!(data.labels(), [true, false, false]);
+    assert_eq!(data.labels().two().unwrap().1, [true, false, false]);
     let names: Vec<&str> = data.columns().iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["x", "plan"]);
     let rows = [
@@ -44,7 +44,7 @@ fn numbers_texts_and_blanks_are_distinguished() {
 #[test]
 fn a_target_of_three_values_is_learned_one_against_the_rest_with_a_warning() {
     let data = read("x,churn\n1,Yes\n2,No\n3,Maybe\n").unwrap();
-    assert_eq!(data.labels(), [true, false, false]);
+    assert_eq!(data.labels().two().unwrap().1, [true, false, false]);
     assert!(data.warnings()[0].contains("`Maybe`, `No` all count as 0"), "{:?}", data.warnings());
 }
 
@@ -291,7 +291,7 @@ fn separators_decimal_commas_and_encodings_are_recognized() {
     ] {
         let data = read_with(&bytes, &options()).unwrap();
         assert_eq!(data.columns(), expected.columns());
-        assert_eq!(data.labels(), expected.labels());
+        assert_eq!(data.labels().two().unwrap().1, expected.labels().two().unwrap().1);
     }
     let latin: Vec<u8> = semicolon.chars().map(|c| c as u8).collect();
     let chosen = DatasetOptions { encoding: Encoding::Latin1, ..options() };
@@ -377,16 +377,19 @@ fn usual_targets_need_no_positive_value_and_others_are_listed() {
         ["negative", "positive"],
     ] {
         let data = with(&[yes, no], &infer).unwrap();
-        assert_eq!(data.labels()[..2], [true, false], "{yes}");
-        assert_eq!(data.positive(), yes);
+        assert_eq!(data.labels().two().unwrap().1[..2], [true, false], "{yes}");
+        assert_eq!(data.labels().two().unwrap().0, yes);
     }
-    let message = with(&["a", "b", "c"], &infer).unwrap_err().to_string();
-    assert!(message.contains("two classes apart; choose the value that counts as 1"), "{message}");
-    assert!(message.contains("`a`, `b`, `c` (the others count as 0)"), "{message}");
+    let message = with(&["a", "b"], &infer).unwrap_err().to_string();
+    assert!(message.contains("which of two classes is predicted; choose the value"), "{message}");
+    assert!(message.ends_with("with --positive, one of `a`, `b`"), "{message}");
 
     let one = DatasetOptions { positive: Some("1".into()), ..options() };
-    assert_eq!(with(&["1.0", "0.0"], &one).unwrap().labels()[..2], [true, false]);
-    assert_eq!(with(&["1", "1.0", "0"], &one).unwrap().labels()[..3], [true, true, false]);
+    assert_eq!(with(&["1.0", "0.0"], &one).unwrap().labels().two().unwrap().1[..2], [true, false]);
+    assert_eq!(
+        with(&["1", "1.0", "0"], &one).unwrap().labels().two().unwrap().1[..3],
+        [true, true, false]
+    );
 
     let message = with(&["a"], &infer).unwrap_err().to_string();
     assert!(message.contains("target `churn`: all 30 rows have `a`; training needs"), "{message}");
@@ -399,7 +402,10 @@ fn usual_targets_need_no_positive_value_and_others_are_listed() {
     assert!(message.contains("is `NA`, which counts as missing, in 10 rows; use"), "{message}");
     let many: [(Cell, &str); 2] = [
         (|row| format!("{row}.5"), "more than 4096 different numbers"),
-        (|row| format!("c{row}"), "more than 4096 different texts; serin tells two classes apart"),
+        (
+            |row| format!("c{row}"),
+            "more than 4096 different values; serin learns up to 100 classes",
+        ),
     ];
     for (cell, said) in many {
         let of_x = DatasetOptions { target: "x".into(), positive: None, ..options() };
@@ -423,7 +429,7 @@ fn rows_without_a_target_can_be_left_out_and_are_counted() {
     assert!(message.contains("line 3: the target `churn` is blank, in 2 rows"), "{message}");
     let skip = DatasetOptions { skips_unlabeled: true, ..options() };
     let data = read_with(content.as_bytes(), &skip).unwrap();
-    assert_eq!(data.labels(), [true, false, false]);
+    assert_eq!(data.labels().two().unwrap().1, [true, false, false]);
     let row = vec![Value::Number(5.0), Value::Text("b".into())];
     assert_eq!(data.features(2), Features::Ordered(row));
     assert!(data.warnings()[0].contains("2 of 5 rows have none"), "{:?}", data.warnings());

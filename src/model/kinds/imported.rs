@@ -31,15 +31,17 @@ use crate::model::Model;
 use crate::model::PredictError;
 use crate::model::explanation::Explains;
 use crate::model::explanation::Explanation;
+use crate::model::output::MAX_CLASS_NAME_BYTES;
+use crate::model::output::MAX_CLASSES;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
+use crate::model::output::bad_class_name;
 use crate::model::schema::Feature;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::model::schema::error::SchemaError;
 use crate::model::schema::row::Row;
 use crate::model::stop::Stop;
-use crate::text::lists::is_one_line;
 
 /// The format of a model file that another library wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,12 +136,6 @@ struct Input {
     place: Option<usize>,
     values: Values,
 }
-
-/// The most classes: the samples of each take 8 kB in each worker, and its comparison 100 kB.
-pub const MAX_CLASSES: usize = 100;
-
-/// The longest name of a class.
-const MAX_CLASS_NAME_BYTES: usize = 64;
 
 /// Numbers of a row on the stack up to this many.
 const INLINE_NUMBERS: usize = 64;
@@ -265,13 +261,10 @@ fn class_names(
     if names.len() != count {
         return Err(ImportError::ClassNames { found: names.len(), expected: count });
     }
-    for (place, name) in names.iter().enumerate() {
-        let is_bad = name.is_empty() || name.len() > MAX_CLASS_NAME_BYTES || !is_one_line(name);
-        if is_bad || names[..place].contains(name) {
-            return Err(ImportError::ClassName { name: name.clone() });
-        }
+    match bad_class_name(&names) {
+        Some(name) => Err(ImportError::ClassName { name: name.clone() }),
+        None => Ok(names),
     }
-    Ok(names)
 }
 
 /// What a row costs, in splits of trees: at most as many as the longest paths have, and what the columns in front do.

@@ -23,6 +23,8 @@ use crate::model::explanation::Explains;
 use crate::model::explanation::Explanation;
 use crate::model::explanation::Method;
 use crate::model::explanation::Unit;
+use crate::model::output::MAX_CLASS_NAME_BYTES;
+use crate::model::output::MAX_CLASSES;
 use crate::model::output::Output;
 use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
@@ -186,14 +188,14 @@ impl Model for LogisticRegression {
 }
 
 /// Far beyond the log-odds that round to a probability of 0 or 1.
-const MAX_ADDEND: f64 = 1e290;
+pub(super) const MAX_ADDEND: f64 = 1e290;
 
 fn weight_of(levels: &[(String, f64)], text: &str) -> f64 {
     let found = levels.binary_search_by(|(level, _)| level.as_str().cmp(text));
     found.map_or(0.0, |index| levels[index].1)
 }
 
-fn finite(what: &str, value: f64) -> Result<f64, LogisticError> {
+pub(super) fn finite(what: &str, value: f64) -> Result<f64, LogisticError> {
     if value.is_finite() {
         Ok(value)
     } else {
@@ -221,6 +223,24 @@ pub enum LogisticError {
         what: String,
         /// Its value.
         value: f64,
+    },
+    /// The number of classes is not one of a multinomial regression, or not that of the intercepts.
+    #[error(
+        "classes: {names} names for {intercepts} intercepts; a multinomial regression has 3 to {MAX_CLASSES} classes with one intercept each, retrain the model"
+    )]
+    Classes {
+        /// The number of names.
+        names: usize,
+        /// The number of intercepts.
+        intercepts: usize,
+    },
+    /// A class cannot be named so.
+    #[error(
+        "classes: {name} is not the name of a class: it is empty, repeated, or longer than {MAX_CLASS_NAME_BYTES} bytes of one line"
+    )]
+    ClassName {
+        /// The name.
+        name: String,
     },
     /// The threshold is not a probability.
     #[error("threshold: {value} is not a probability; use 0 to 1")]

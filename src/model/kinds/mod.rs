@@ -1,6 +1,6 @@
 //! Kinds of models, each implementing [`Model`](super::Model).
 //!
-//! - [`logistic`]: the models that `serin train` makes.
+//! - [`logistic`] and [`multinomial`]: the models that `serin train` makes, of two and of more classes.
 //! - [`imported`]: models that other libraries trained. Their files are read by [`lightgbm`], [`xgboost`] and
 //!   [`skops`] (scikit-learn), and become a [`parsed`] model: [`columns`] in front of an [`ensemble`] of trees or a
 //!   [`linear`] model.
@@ -11,6 +11,8 @@
 //! declares.
 
 pub mod logistic;
+
+pub mod multinomial;
 
 pub mod refusal;
 

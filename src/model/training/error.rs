@@ -25,6 +25,18 @@ pub enum TrainingError {
         /// The number of rows.
         rows: usize,
     },
+    /// A part has no row of a class.
+    #[error(
+        "class {class}: {rows} rows in the data, none of them among the {part} rows; use more rows of it, group it with others, or leave its rows out"
+    )]
+    NoRowOfClass {
+        /// The class.
+        class: String,
+        /// Which part.
+        part: &'static str,
+        /// Rows of the class in the data.
+        rows: usize,
+    },
     /// A column has values in the holdout only.
     #[error(
         "column {name}: blank in every training row; exclude it with --drop, or use another seed"
@@ -56,6 +68,18 @@ pub enum TrainingError {
         rows: usize,
         /// Columns of the design.
         width: usize,
+    },
+    /// There are too many coefficients for many classes.
+    #[error(
+        "fit: {width} coefficients (one per number, one per level) for each of {classes} classes from {rows} rows take too much memory; exclude columns of many different texts with --drop, or group rare classes"
+    )]
+    TooManyCoefficients {
+        /// Columns of the design.
+        width: usize,
+        /// Number of classes.
+        classes: usize,
+        /// Rows to fit.
+        rows: usize,
     },
     /// The solver failed.
     #[error("fit: the solver failed ({problem}); try a larger l2")]

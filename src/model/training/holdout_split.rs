@@ -36,15 +36,17 @@ pub(crate) struct Split {
     pub(crate) holdout: Vec<usize>,
 }
 
-/// Splits the rows with these labels.
-pub(crate) fn split(labels: &[bool], holdout: Holdout, seed: u64) -> Split {
+/// Splits the rows with these labels: whether a row is positive, or the place of its class.
+pub(crate) fn split<L: Copy + Into<u8>>(labels: &[L], holdout: Holdout, seed: u64) -> Split {
+    let class_of = |row: &usize| -> u8 { labels[*row].into() };
     let mut held = vec![false; labels.len()];
     match holdout {
         Holdout::Fraction(fraction) => {
             let mut stream = Stream::new(seed);
-            for class in [false, true] {
+            let last = (0..labels.len()).map(|row| class_of(&row)).max().unwrap_or_default();
+            for class in 0..=last {
                 let mut order: Vec<usize> =
-                    (0..labels.len()).filter(|row| labels[*row] == class).collect();
+                    (0..labels.len()).filter(|row| class_of(row) == class).collect();
                 stream.shuffle(&mut order);
                 let count = share(order.len(), fraction);
                 order.into_iter().take(count).for_each(|row| held[row] = true);

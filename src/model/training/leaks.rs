@@ -1,9 +1,11 @@
 //! Columns that predict the target alone: usually known only afterwards, or the target under another name.
 
 use crate::model::artifact::report::area_under_curve;
+use crate::model::dataset::Classes;
 use crate::model::dataset::Column;
 use crate::model::dataset::ColumnValues;
 use crate::model::dataset::Dataset;
+use crate::model::dataset::Labels;
 use crate::text::lists::quoted;
 
 /// Area under the curve from which on a column alone is suspicious.
@@ -15,16 +17,38 @@ const MAX_ROWS: usize = 10_000;
 /// A category with fewer rows per level fits any target by chance.
 const ROWS_PER_LEVEL: usize = 10;
 
-/// One warning per column that predicts the target alone.
+/// A class of fewer than one in so many rows is not looked at.
+const ROWS_PER_CLASS: usize = 20;
+
+/// One warning per column that alone predicts the target, or one class of many.
 pub(crate) fn warnings(dataset: &Dataset, rows: &[usize]) -> Vec<String> {
     let every = rows.len().div_ceil(MAX_ROWS).max(1);
     let rows: Vec<usize> = rows.iter().copied().step_by(every).collect();
-    let outcomes: Vec<bool> = rows.iter().map(|row| dataset.labels()[*row]).collect();
-    let columns = dataset.columns().iter();
-    columns.filter_map(|column| warning(column, &rows, &outcomes)).collect()
+    let questions: Vec<(String, Vec<bool>)> = match dataset.labels() {
+        Labels::Two { of_rows, .. } => {
+            vec![("the target".to_owned(), rows.iter().map(|row| of_rows[*row]).collect())]
+        }
+        Labels::Many(Classes { names, of_rows }) => {
+            let of_class = |(class, name): (usize, &String)| {
+                let is_class = |row: &usize| usize::from(of_rows[*row]) == class;
+                (format!("the class {}", quoted(name)), rows.iter().map(is_class).collect())
+            };
+            names.iter().enumerate().map(of_class).filter(is_frequent).collect()
+        }
+    };
+    let of_column = |column| {
+        questions.iter().find_map(|(what, outcomes)| warning(column, &rows, what, outcomes))
+    };
+    dataset.columns().iter().filter_map(of_column).collect()
 }
 
-fn warning(column: &Column, rows: &[usize], outcomes: &[bool]) -> Option<String> {
+/// Whether a class has rows enough that a column does not tell them apart by chance.
+fn is_frequent((_, outcomes): &(String, Vec<bool>)) -> bool {
+    let own = outcomes.iter().filter(|outcome| **outcome).count();
+    own >= ROWS_PER_LEVEL && own * ROWS_PER_CLASS >= outcomes.len()
+}
+
+fn warning(column: &Column, rows: &[usize], what: &str, outcomes: &[bool]) -> Option<String> {
     let scores = match &column.values {
         ColumnValues::Numeric(numbers) => {
             let known = || rows.iter().map(|row| numbers[*row]).filter(|number| !number.is_nan());
@@ -49,7 +73,7 @@ fn warning(column: &Column, rows: &[usize], outcomes: &[bool]) -> Option<String>
     let (shown, auc) = (quoted(&column.name), auc.max(1.0 - auc));
     (auc > SUSPICIOUS_AUC).then(|| {
         format!(
-            "column {shown}: alone it predicts the target (AUC {auc:.4}); if it is known only afterwards, \
+            "column {shown}: alone it predicts {what} (AUC {auc:.4}); if it is known only afterwards, \
              exclude it with --drop '{}'",
             column.name
         )

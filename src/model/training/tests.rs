@@ -147,7 +147,8 @@ fn both_solvers_find_the_same_coefficients() {
         let training: Vec<usize> = (0..rows).filter(|row| row % 5 != 4).collect();
         let (schema, _) = encoding::learn_schema(&data, &training).unwrap();
         let design = Design::new(&data, &schema, &training);
-        let outcomes: Vec<bool> = training.iter().map(|row| data.labels()[*row]).collect();
+        let outcomes: Vec<bool> =
+            training.iter().map(|row| data.labels().two().unwrap().1[*row]).collect();
         let newton = newton::fit(&design, &outcomes, l2).unwrap().centered(&design);
         let linfa = fitting::fit_with_linfa(design.matrix(), &outcomes, l2).unwrap();
         let linfa = linfa.centered(&design);
@@ -167,7 +168,8 @@ fn the_levels_of_a_complete_category_sum_to_zero() {
         let training: Vec<usize> = (0..rows).filter(|row| row % 5 != 4).collect();
         let (schema, _) = encoding::learn_schema(&data, &training).unwrap();
         let design = Design::new(&data, &schema, &training);
-        let outcomes: Vec<bool> = training.iter().map(|row| data.labels()[*row]).collect();
+        let outcomes: Vec<bool> =
+            training.iter().map(|row| data.labels().two().unwrap().1[*row]).collect();
         let fitted = fitting::fit(&design, &outcomes, l2).unwrap();
         // Three numbers, three levels of `c3`, which has blanks, and the levels of `c4`.
         let sum: f64 = fitted.coefficients[6..].iter().sum();
@@ -185,10 +187,11 @@ fn weights(
     outcome: impl Fn(bool) -> bool,
     fit: impl Fn(&Design<'_>, &[bool]) -> Fitted,
 ) -> BTreeMap<TermName, f64> {
-    let rows = split(data.labels(), Holdout::Every(5), 0).training;
+    let rows = split(data.labels().two().unwrap().1, Holdout::Every(5), 0).training;
     let (schema, _) = encoding::learn_schema(data, &rows).unwrap();
     let design = Design::new(data, &schema, &rows);
-    let outcomes: Vec<bool> = rows.iter().map(|row| outcome(data.labels()[*row])).collect();
+    let outcomes: Vec<bool> =
+        rows.iter().map(|row| outcome(data.labels().two().unwrap().1[*row])).collect();
     let fitted = fit(&design, &outcomes).centered(&design);
     let terms = card::coefficients(&schema, &fitted.coefficients).into_iter();
     let terms = terms.map(|term| ((term.feature, term.level), term.weight));
@@ -206,7 +209,7 @@ fn assert_same(found: &BTreeMap<TermName, f64>, expected: &BTreeMap<TermName, f6
 fn swapped_classes_flip_every_sign_and_permuted_columns_change_nothing() {
     let data = varied(2_000);
     let columns: Vec<Column> = data.columns().iter().rev().cloned().collect();
-    let labels = data.labels().to_vec();
+    let labels = data.labels().two().unwrap().1.to_vec();
     let reversed = Dataset::new("rows".into(), "y".into(), "1".into(), columns, labels).unwrap();
     let newton = |design: &Design<'_>, rows: &[bool]| newton::fit(design, rows, 1e-3).unwrap();
     let linfa = |design: &Design<'_>, rows: &[bool]| {
@@ -264,7 +267,7 @@ fn newton_fits_separable_classes_and_duplicate_columns() {
     let (schema, _) = encoding::learn_schema(&data, &rows).unwrap();
     let design = Design::new(&data, &schema, &rows);
     for l2 in [1e-6, 1e-3, 1.0, 1e9] {
-        let fitted = newton::fit(&design, data.labels(), l2).unwrap();
+        let fitted = newton::fit(&design, data.labels().two().unwrap().1, l2).unwrap();
         let [a, b] = fitted.coefficients[..] else { panic!("two columns") };
         assert!(a > 0.0 && (a - b).abs() < 1e-6 * a.max(1.0), "l2 {l2}: {a} {b}");
     }

@@ -91,8 +91,8 @@ impl Asked<'_> {
                         models[0].0.display()
                     );
                 }
-                let Some(target) = self.target else { return Ok(None) };
-                (target.to_owned(), None)
+                let Some(column) = self.of_many(models)? else { return Ok(None) };
+                (column, None)
             }
         };
         let read = |model: &Artifact| self.read(model, &column, positive.as_deref());
@@ -105,6 +105,21 @@ impl Asked<'_> {
             }
         }
         Ok(Some(Labeled { target: Of { column, positive }, of_rows }))
+    }
+
+    /// The column of the outcomes of many classes or of scores, if it is known.
+    fn of_many(&self, models: &[(&Path, &Artifact)]) -> anyhow::Result<Option<String>> {
+        if let Some(column) = self.target {
+            return Ok(Some(column.to_owned()));
+        }
+        let mut known = models.iter().filter_map(|(_, model)| model.card().target_column());
+        let Some(first) = known.next().map(str::to_owned) else { return Ok(None) };
+        if known.any(|other| other != first) {
+            bail!(
+                "the models predict different targets; name the column of the outcomes with --target"
+            );
+        }
+        Ok(Dataset::header(self.data)?.contains(&first).then_some(first))
     }
 
     /// The column of the outcomes of two classes, and its positive value, if it is known.

@@ -8,9 +8,12 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::model::Artifact;
 use crate::model::Card;
+use crate::model::HoldoutReport;
 use crate::model::OutputKind;
 use crate::model::Schema;
 use crate::model::artifact::card::Target;
+use crate::model::artifact::class_report::ClassesReport;
+use crate::model::artifact::comparison::have_same_classes_holdout;
 use crate::model::artifact::comparison::have_same_holdout;
 use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::schema::Feature;
@@ -55,21 +58,24 @@ pub(super) fn print(models: [&(PathBuf, Artifact); 2], as_json: bool) -> anyhow:
 type Fact = fn(&Card) -> Option<String>;
 
 fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
-    let facts: [(&str, Fact); 17] = [
+    let facts: [(&str, Fact); 18] = [
         ("kind", |card| Some(card.kind.to_owned())),
         ("digest", |card| Some(card.digest.to_string().chars().take(DIGEST_DIGITS).collect())),
-        ("data", |card| Some(show::plain(&card.trained()?.training.source).into_owned())),
+        ("data", |card| Some(show::plain(&card.training()?.source).into_owned())),
         ("file", |card| Some(show::plain(card.imported()?.source.as_ref()?).into_owned())),
         ("target", |card| {
-            let Target { column, positive } = card.target()?;
-            Some(show::plain(&format!("{column} = {positive}")).into_owned())
+            let target = match card.target() {
+                Some(Target { column, positive }) => format!("{column} = {positive}"),
+                None => card.training()?.target.clone(),
+            };
+            Some(show::plain(&target).into_owned())
         }),
-        ("rows", |card| Some(card.trained()?.training.rows.to_string())),
-        ("training rows", |card| Some(card.trained()?.training.training_rows.to_string())),
-        ("holdout rows", |card| Some(card.trained()?.holdout.rows.to_string())),
+        ("rows", |card| Some(card.training()?.rows.to_string())),
+        ("training rows", |card| Some(card.training()?.training_rows.to_string())),
+        ("holdout rows", |card| Some(of_holdout(card, |it| it.rows, |it| it.rows)?.to_string())),
         ("features", |card| Some(card.features.features().len().to_string())),
         ("coefficients", |card| Some(card.trained()?.coefficients.len().to_string())),
-        ("l2", |card| Some(card.trained()?.training.l2.to_string())),
+        ("l2", |card| Some(card.training()?.l2.to_string())),
         ("answers", |card| {
             Some(match &card.output {
                 OutputKind::Probability { .. } => "a probability".to_owned(),
@@ -79,8 +85,11 @@ fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
         }),
         ("threshold", |card| Some(card.output.threshold()?.to_string())),
         ("AUC", |card| Some(format!("{:.4}", card.trained()?.holdout.auc))),
-        ("log-loss", |card| Some(format!("{:.4}", card.trained()?.holdout.log_loss))),
-        ("Brier", |card| Some(format!("{:.4}", card.trained()?.holdout.brier))),
+        ("log-loss", |card| {
+            Some(format!("{:.4}", of_holdout(card, |it| it.log_loss, |it| it.log_loss)?))
+        }),
+        ("Brier", |card| Some(format!("{:.4}", of_holdout(card, |it| it.brier, |it| it.brier)?))),
+        ("accuracy", |card| Some(share(card.trained_classes()?.holdout.accuracy))),
         ("base rate", |card| Some(share(card.trained()?.holdout.base_rate))),
     ];
     let row = |(name, value): (&str, Fact)| {
@@ -90,6 +99,19 @@ fn facts(cards: [&Card; 2]) -> Vec<Vec<String>> {
         is_known.then(|| std::iter::once(name.to_owned()).chain(shown).collect())
     };
     facts.into_iter().filter_map(row).collect()
+}
+
+/// A figure that the holdouts of both kinds of training have.
+fn of_holdout<T>(
+    card: &Card,
+    two: fn(&HoldoutReport) -> T,
+    many: fn(&ClassesReport) -> T,
+) -> Option<T> {
+    match (card.trained(), card.trained_classes()) {
+        (Some(trained), _) => Some(two(&trained.holdout)),
+        (None, Some(trained)) => Some(many(&trained.holdout)),
+        (None, None) => None,
+    }
 }
 
 /// Sentences about what differs.
@@ -141,6 +163,15 @@ fn differences(names: &[String; 2], cards: [&Card; 2]) -> Vec<String> {
         return differences;
     }
     if !is_comparable {
+        return differences;
+    }
+    if let [Some(ours), Some(theirs)] = cards.map(Card::trained_classes) {
+        differences.push(match have_same_classes_holdout(ours, theirs) {
+            true => "Log-loss, Brier and accuracy were measured on holdouts that appear to be the same (file name, rows and split); serin compare compares them row by row."
+                .to_owned(),
+            false => "Log-loss, Brier and accuracy were measured on different data and do not compare directly; compare both models on the same rows with serin compare."
+                .to_owned(),
+        });
         return differences;
     }
     differences.push(match cards.map(Card::trained) {

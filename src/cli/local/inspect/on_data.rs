@@ -70,7 +70,7 @@ pub(super) fn print(
 
 fn quality(path: &Path, model: &Artifact, asked: &Asked<'_>) -> anyhow::Result<(Quality, Failed)> {
     reading::read_again(asked.data)?;
-    if asked.target.is_none() && model.card().target().is_none() {
+    if asked.target.is_none() && model.card().target_column().is_none() {
         let positive = match model.card().output {
             OutputKind::Probability { .. } => " and --positive",
             OutputKind::Probabilities { .. } | OutputKind::Score => "",
@@ -80,8 +80,7 @@ fn quality(path: &Path, model: &Artifact, asked: &Asked<'_>) -> anyhow::Result<(
         );
     }
     // Without the column, the error names those of the file.
-    let column = asked.target.map(str::to_owned).or(model.card().target().map(|it| it.column));
-    let asked = Asked { target: column.as_deref(), ..*asked };
+    let asked = Asked { target: asked.target.or(model.card().target_column()), ..*asked };
     let labeled = asked.outcomes(&[(path, model)])?;
     let labeled = labeled.context("the file has no column of outcomes")?;
     let scored = Scored::new(path, model, asked.data, asked.reading)?;
