@@ -31,7 +31,7 @@ demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, fai
 
 test: setup .venv/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
-	.venv/bin/python scripts/parity.py --serin target/debug/serin
+	.venv/bin/python scripts/parity --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
@@ -65,7 +65,7 @@ test-python: .venv/ready ## Check the Python package, and install its wheel into
 	scripts/try_wheel.sh target/wheel-of-tests/*.whl
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
-	.venv/bin/python scripts/parity.py --serin $(SERIN)
+	.venv/bin/python scripts/parity --serin $(SERIN)
 
 wheel: .venv/ready ## Build the Python wheel with the binary: dist/serin-*.whl
 	rm -f dist/serin-*.whl

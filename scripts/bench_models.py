@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time of imported models beside their originals and onnxruntime, in one run: loading, one row, batches of 1,000.
 
-Trains the models of parity.py, imports them, and times each three ways: serin in its own process without HTTP
+Trains the models of scripts/parity, imports them, and times each three ways: serin in its own process without HTTP
 (benches/models.rs: from the values of a request to the answer), the library from its own file, and onnxruntime from
 what skl2onnx, onnxmltools or the library itself exports, with the largest difference of its answers. Exit code 1 if
 a row of a model that serin runs on the request's thread takes 10 us or more; with three classes, and so three times as
@@ -33,7 +33,13 @@ import pandas as pd
 import xgboost
 from sklearn.pipeline import Pipeline
 
-import parity
+from parity.data import HOLDOUT
+from parity.data import WORDS
+from parity.data import made_up
+from parity.importing import export
+from parity.importing import run_import
+from parity.models import Case
+from parity.models import cases
 
 BATCH, SINGLES, ROUNDS = 1_000, 100, 5
 ROOT = Path(__file__).parent.parent
@@ -61,7 +67,7 @@ def seconds(work: Callable[[], Any], rounds: int = ROUNDS) -> float:
     return median(found[1:])
 
 
-def of_original(case: parity.Case, target: str, holdout: pd.DataFrame, folder: Path) -> Times:
+def of_original(case: Case, target: str, holdout: pd.DataFrame, folder: Path) -> Times:
     """The library from a file of its own: a pickle, or what a booster saves."""
     model, file = case.model, folder / "original"
     if target == "booster" and isinstance(model, xgboost.XGBModel):
@@ -91,7 +97,7 @@ def part(rows: Any, start: int, end: int) -> Any:
 # onnxruntime.
 
 
-def of_onnx(case: parity.Case, holdout: pd.DataFrame, expected: np.ndarray) -> str:
+def of_onnx(case: Case, holdout: pd.DataFrame, expected: np.ndarray) -> str:
     """Times of the model's export and the largest difference, or why there is none."""
     try:
         content, rows = exported(case, holdout)
@@ -101,7 +107,9 @@ def of_onnx(case: parity.Case, holdout: pd.DataFrame, expected: np.ndarray) -> s
         load = lambda: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         session = load()
         answers = numbers_of(session.run(None, rows), expected)
-        difference = (np.abs(answers - expected) / np.maximum(1, np.abs(expected))).reshape(len(holdout), -1).max(axis=1)
+        difference = (
+            (np.abs(answers - expected) / np.maximum(1, np.abs(expected))).reshape(len(holdout), -1).max(axis=1)
+        )
         times = timed(load, lambda part: session.run(None, part), rows)
         return f"{times}   {difference.max():7.0e} ({(difference > 1e-5).sum()})"
     except Exception as problem:
@@ -109,7 +117,7 @@ def of_onnx(case: parity.Case, holdout: pd.DataFrame, expected: np.ndarray) -> s
         return "no export: " + " ".join(str(problem).split())[:60]
 
 
-def exported(case: parity.Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str, np.ndarray]]:
+def exported(case: Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str, np.ndarray]]:
     """The model as ONNX, and the rows as its inputs."""
     from skl2onnx.common.data_types import FloatTensorType
     from skl2onnx.common.data_types import StringTensorType
@@ -120,13 +128,12 @@ def exported(case: parity.Case, holdout: pd.DataFrame) -> tuple[bytes, dict[str,
         from skl2onnx import convert_sklearn
 
         kinds = {
-            name: StringTensorType([None, 1]) if name in parity.WORDS else FloatTensorType([None, 1])
+            name: StringTensorType([None, 1]) if name in WORDS else FloatTensorType([None, 1])
             for name in holdout.columns
         }
         model = convert_sklearn(case.model, initial_types=list(kinds.items()), options=options)
         rows = {
-            name: holdout[[name]].to_numpy(dtype=object if name in parity.WORDS else np.float32)
-            for name in holdout.columns
+            name: holdout[[name]].to_numpy(dtype=object if name in WORDS else np.float32) for name in holdout.columns
         }
         return model.SerializeToString(), rows
     if holdout.select_dtypes("number").shape[1] != holdout.shape[1]:
@@ -164,18 +171,18 @@ def numbers_of(outputs: list[Any], expected: np.ndarray) -> np.ndarray:
 def main() -> int:
     warnings.filterwarnings("ignore")
     serin = (ROOT / "target/release/serin").resolve()
-    data = parity.made_up()
+    data = made_up()
     with tempfile.TemporaryDirectory(prefix="serin-bench-") as name:
         folder = Path(name)
         rows_of_originals = {}
-        for case in parity.cases(data):
+        for case in cases(data):
             if case.as_onnx is not None:
                 # serin runs these in onnxruntime, too.
                 continue
-            training, holdout = case.frame[: -parity.HOLDOUT], case.frame[-parity.HOLDOUT :]
-            case.model.fit(training, case.target(data)[: -parity.HOLDOUT])
-            command = parity.export(case.model, training, folder / case.name).command
-            parity.run_import(serin, command)
+            training, holdout = case.frame[:-HOLDOUT], case.frame[-HOLDOUT:]
+            case.model.fit(training, case.target(data)[:-HOLDOUT])
+            command = export(case.model, training, folder / case.name).command
+            run_import(serin, command)
             write_rows(serin, folder, case.name, holdout)
             is_booster = isinstance(case.model, (lightgbm.LGBMModel, xgboost.XGBModel))
             times = of_original(case, "booster" if is_booster else "pickle", holdout, folder / case.name)

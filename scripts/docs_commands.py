@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Runs every shell block of docs/models.md: the commands there do what the page says.
+"""Runs every block of shell and of Python in docs/models.md: what stands there does what the page says.
 
 Each block runs in one folder with the files that the page names (a trained model in several formats, rows with its
 answers, data), against a server with a logistic regression of the same data as stable. A block that deploys is
-followed by a rollback, so that the next one can deploy. The exit code is 0 if every command of every block ends with 0.
+followed by a rollback, so that the next one can deploy. A block of Python must be what serin prints. The exit code is 0
+if every command of every block ends with 0.
 
     .venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 """
@@ -23,6 +24,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import xgboost
 from skl2onnx import convert_sklearn
@@ -31,12 +33,21 @@ from skl2onnx.common.data_types import StringTensorType
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-import parity
+from parity.data import HOLDOUT
+from parity.data import WORDS
+from parity.data import made_up
+from parity.importing import ONNX_ROWS
+from parity.importing import PACKAGE
+from parity.importing import export
+from parity.importing import onnx_runtime
+from parity.models import behind_columns
+from parity.server import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/models.md"
 TARGET, POSITIVE = "Churn", "Yes"
 STABLE = "churn_lr.bin"
+PICKLED = "mlflow/pickled"
 
 # The docs' server stands at port 8000; this one has a port of its own.
 CURL = """#!/usr/bin/env bash
@@ -44,37 +55,38 @@ exec "$REAL_CURL" --fail-with-body --silent --show-error "${@//127.0.0.1:8000/$S
 """
 
 
-def blocks(page: str) -> list[str]:
-    """The shell blocks of a page, in order."""
-    return re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The blocks of a page in order, each with its language."""
+    return re.findall(r"^```(sh|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def prepare(folder: Path, serin: Path) -> None:
     """Writes the files that the page names."""
-    data = parity.made_up()
+    data = made_up()
     target = data.target.map({"yes": "Yes", "no": "No"}).rename(TARGET)
-    training = data.complete[: -parity.HOLDOUT].join(target)
+    training = data.complete[:-HOLDOUT].join(target)
     training.to_csv(folder / "customers.csv", index=False)
-    data.complete[-parity.HOLDOUT :].join(target).to_csv(folder / "november.csv", index=False)
+    data.complete[-HOLDOUT:].join(target).to_csv(folder / "november.csv", index=False)
 
     inputs = training.drop(columns=TARGET)
     tiers = ["basic", "silver", "gold"]
     inputs.assign(tier=[tiers[row % 3] for row in range(len(inputs))]).to_csv(folder / "tiers.csv", index=False)
-    forest = parity.behind_columns(RandomForestClassifier(n_estimators=20, max_depth=6, random_state=1))
+    forest = behind_columns(RandomForestClassifier(n_estimators=20, max_depth=6, random_state=1))
     (folder / "model.pkl").write_bytes(pickle.dumps(forest.fit(inputs, training[TARGET])))
     boosted = xgboost.XGBClassifier(n_estimators=20, max_depth=3, enable_categorical=True)
-    categories = data.categories[: -parity.HOLDOUT]
+    categories = data.categories[:-HOLDOUT]
     boosted.fit(categories, (training[TARGET] == POSITIVE).astype(int))
-    exported = parity.export(boosted, categories, folder / "xgboost")
+    exported = export(boosted, categories, folder / "xgboost")
     for name in ["model.ubj", "expected.csv"]:
         (folder / "xgboost" / name).rename(folder / name)
     assert exported.model.name == "model.ubj"
 
     shutil.copytree(ROOT / "src/model/importing/testdata/sklearn_forest", folder / "mlflow/churn")
+    mlflow.sklearn.save_model(forest, str(folder / PICKLED), serialization_format="cloudpickle")
     (folder / "onnx").mkdir()
-    linear = parity.behind_columns(LogisticRegression(max_iter=2_000)).fit(inputs, training[TARGET])
+    linear = behind_columns(LogisticRegression(max_iter=2_000)).fit(inputs, training[TARGET])
     (folder / "onnx/model.onnx").write_bytes(by_column(linear, inputs))
-    rows = inputs[: parity.ONNX_ROWS]
+    rows = inputs[:ONNX_ROWS]
     rows.assign(expected=linear.predict_proba(rows)[:, 1]).to_csv(folder / "onnx/expected.csv", index=False)
 
     (folder / "models").mkdir()
@@ -85,8 +97,7 @@ def prepare(folder: Path, serin: Path) -> None:
 def by_column(model: Any, inputs: pd.DataFrame) -> bytes:
     """The model as ONNX, with an input for each column, so that the file has their names."""
     kinds = [
-        (name, StringTensorType([None, 1]) if name in parity.WORDS else FloatTensorType([None, 1]))
-        for name in inputs.columns
+        (name, StringTensorType([None, 1]) if name in WORDS else FloatTensorType([None, 1])) for name in inputs.columns
     ]
     content: bytes = convert_sklearn(model, initial_types=kinds).SerializeToString()
     return content
@@ -106,7 +117,7 @@ def environment(folder: Path, serin: Path, address: str) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{programs}:{python}:{os.environ['PATH']}",
-        "PYTHONPATH": str(parity.PACKAGE),
+        "PYTHONPATH": str(PACKAGE),
         "REAL_CURL": real,
         "SERIN_ADDRESS": address,
         "SERIN_URL": f"http://{address}",
@@ -119,26 +130,36 @@ def run(block: str, folder: Path, variables: dict[str, str]) -> subprocess.Compl
     return subprocess.run(["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True)
 
 
+def run_python(block: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs lines that serin prints for the folder that it does not read."""
+    refused = run(f"serin import {PICKLED} --out models/pickled.bin", folder, variables)
+    if not refused.stderr.rstrip().endswith(block.rstrip()):
+        refused.stderr += "docs-commands: serin prints other lines than the page has\n"
+        refused.returncode = 1
+        return refused
+    return subprocess.run(["python", "-c", block], cwd=folder, env=variables, capture_output=True, text=True)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run every shell block of docs/models.md.")
+    parser = argparse.ArgumentParser(description="Run every block of docs/models.md.")
     parser.add_argument("--serin", metavar="PATH", type=Path, default=ROOT / "target/release/serin")
     serin = parser.parse_args().serin.resolve()
     warnings.filterwarnings("ignore")
     found = blocks(PAGE.read_text())
     if not found:
-        print(f"docs-commands: {PAGE}: no shell block", file=sys.stderr)
+        print(f"docs-commands: {PAGE}: no block", file=sys.stderr)
         return 2
     failures = 0
     # For the server; a block sets it for its own commands.
-    os.environ["SERIN_ONNXRUNTIME"] = parity.onnx_runtime()
+    os.environ["SERIN_ONNXRUNTIME"] = onnx_runtime()
     with tempfile.TemporaryDirectory(prefix="serin-docs-") as name:
         folder = Path(name)
         prepare(folder, serin)
-        with parity.serving(serin, folder / "models", STABLE) as server:
+        with serving(serin, folder / "models", STABLE) as server:
             variables = environment(folder, serin, server.address)
-            for number, block in enumerate(found, 1):
+            for number, (language, block) in enumerate(found, 1):
                 first = block.splitlines()[0]
-                ended = run(block, folder, variables)
+                ended = (run_python if language == "python" else run)(block, folder, variables)
                 if ended.returncode == 0 and re.search(r"^serin deploy\b", block, re.MULTILINE):
                     ended = run("serin rollback", folder, variables)
                 failures += ended.returncode != 0

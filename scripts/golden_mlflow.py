@@ -1,19 +1,23 @@
 """Golden folders of MLflow: one for each flavor, with rows and the answers of the models that MLflow loads from them.
 
 Writes NAME/MLmodel, the model file that it names, and NAME.csv. The data are made up and seeded. Run with mlflow,
-scikit-learn, xgboost, lightgbm and skops installed: python scripts/golden_mlflow.py src/model/importing/testdata
+the packages of scripts/requirements.txt installed: python scripts/golden_mlflow.py src/model/importing/testdata [NAME]
 """
 import os
 import shutil
 import sys
 import warnings
 
+import catboost.utils
 import lightgbm as lgb
 import mlflow
 import numpy as np
+import onnxruntime
 import pandas as pd
 import xgboost as xgb
 from mlflow.models import infer_signature
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +26,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 warnings.filterwarnings("ignore")
 OUT = sys.argv[1] if len(sys.argv) > 1 else "src/model/importing/testdata"
-KEPT = {"MLmodel", "model.skops", "model.ubj", "model.json", "model.lgb"}
+ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
+KEPT = {"MLmodel", "model.onnx", "model.skops", "model.ubj", "model.json", "model.lgb"}
 rng = np.random.default_rng(7)
 X = pd.DataFrame({"tenure months": rng.integers(0, 72, 300).astype(float), "monthly": rng.normal(70, 20, 300).round(2),
                   "tickets": rng.poisson(1, 300)})
@@ -31,6 +36,8 @@ words = X.assign(contract=rng.choice(["Month-to-month", "One year's", "Zwei Jahr
 
 
 def write(name, module, model, frame, ask, **more):
+    if ONLY not in name:
+        return
     path = f"{OUT}/{name}"
     shutil.rmtree(path, ignore_errors=True)
     module.save_model(model, path, signature=infer_signature(frame, y), **more)
@@ -63,3 +70,21 @@ write("xgboost_bare", mlflow.xgboost, xgb.XGBClassifier(n_estimators=3, max_dept
 light = lgb.LGBMClassifier(n_estimators=3, num_leaves=5, verbose=-1).fit(X, y)
 write("lightgbm_booster", mlflow.lightgbm, light.booster_, X, lambda model, rows: model.predict(rows))
 write("lightgbm_classifier", mlflow.lightgbm, light, X, proba)
+
+
+def by_columns(model, rows):
+    """The answers of an ONNX model with an input for each column."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    # skl2onnx writes `_` for a blank in a name.
+    inputs = {one.name: column.to_numpy(object if "string" in one.type else "f4").reshape(-1, 1)
+              for one, (_, column) in zip(session.get_inputs(), rows.items())}
+    return session.run(None, inputs)[1]
+
+
+# One tensor without names of columns: the names are those of the signature.
+cat = catboost.CatBoostClassifier(iterations=3, depth=3, verbose=False, allow_writing_files=False).fit(X, y)
+write("onnx_catboost", mlflow.onnx, catboost.utils.convert_to_onnx_object(cat), X,
+      lambda model, rows: cat.predict_proba(rows))
+kinds = [(name, StringTensorType([None, 1]) if name == "contract" else FloatTensorType([None, 1])) for name in words]
+write("onnx_columns", mlflow.onnx, convert_sklearn(pipe, initial_types=kinds, options={"zipmap": False}), words,
+      by_columns)

@@ -137,6 +137,9 @@ fn completions_and_man_pages_are_written_where_shells_look_for_them() {
     }
     let page = std::fs::read_to_string(share.join("man/man1/serin-deploy.1")).unwrap();
     assert!(page.contains("override\\-quarantine"), "{page}");
+    for help in ["serin-help.1", "serin-help-deploy.1", "serin-config-help-show.1"] {
+        assert!(!share.join("man/man1").join(help).exists(), "{help}: the page of a page");
+    }
     let script = "source share/bash-completion/completions/serin
         COMP_WORDS=(serin dep) COMP_CWORD=1; _serin serin dep serin; echo ${COMPREPLY[@]}
         COMP_WORDS=(serin deploy --shad) COMP_CWORD=2; _serin serin --shad deploy; echo ${COMPREPLY[@]}";

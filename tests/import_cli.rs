@@ -113,6 +113,53 @@ fn a_model_folder_of_mlflow_is_imported_with_the_names_of_its_signature() {
     assert!(text(&refused).contains("this folder has no file MLmodel"), "{}", text(&refused));
 }
 
+/// A logistic regression of two categories, one of which pandas would read as missing.
+const LISTED: &str = r#"{
+  "format": "serin.model/v1", "model": "logistic_regression", "intercept": 0.0,
+  "features": [
+    {"name": "internet", "kind": "category", "levels": ["DSL", "None"], "coefficients": [1.0, -2.0]},
+    {"name": "age", "kind": "number", "coefficient": 0.5}
+  ]
+}"#;
+
+#[test]
+fn a_marker_that_the_model_lists_as_a_category_is_a_word_in_files_as_in_requests() {
+    let folder = tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("m.json"), LISTED).unwrap();
+    // NA is not among the categories: missing, which adds nothing.
+    let mut csv = "internet,age,churned,expected\n".to_owned();
+    let mut log_loss = 0.0;
+    for row in 0..60 {
+        let age = f64::from(row % 7) - 3.0;
+        let (word, coefficient) = [("DSL", 1.0), ("None", -2.0), ("NA", 0.0)][row as usize % 3];
+        let probability = 1.0 / (1.0 + f64::exp(-(coefficient + 0.5 * age)));
+        let outcome = if row % 2 == 0 { "yes" } else { "no" };
+        writeln!(csv, "{word},{age},{outcome},{probability}").unwrap();
+        log_loss -= f64::ln(if row % 2 == 0 { probability } else { 1.0 - probability }) / 60.0;
+    }
+    fs::write(path.join("rows.csv"), csv).unwrap();
+    let target = ["--target", "churned", "--positive", "yes"];
+    let import =
+        ["import", "m.json", "--expect", "rows.csv", "--tolerance", "1e-9", "--out", "m.bin"];
+    let imported = serin(path, &[&import[..], &target].concat());
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported));
+    let compare = ["compare", "m.bin", "m.json", "--data", "rows.csv", "--segment", "internet"];
+    let compared = serin(path, &[&compare[..], &["--json"]].concat());
+    let compared: Value = serde_json::from_slice(&compared.stdout).unwrap();
+    let found: Vec<String> = compared["segments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["value"].to_string())
+        .collect();
+    assert_eq!(found, ["\"DSL\"", "\"None\"", "null"], "{compared}");
+    let inspected = serin(path, &["inspect", "m.bin", "--data", "rows.csv", "--json"]);
+    let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    let found = inspected["log_loss"].as_f64().unwrap();
+    assert!((found - log_loss).abs() < 1e-9, "{found} {log_loss}");
+}
+
 #[test]
 fn what_differs_from_the_original_is_refused_and_nothing_is_written() {
     let folder = tempdir().unwrap();

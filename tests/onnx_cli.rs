@@ -111,6 +111,29 @@ fn an_import_is_compared_with_the_original_and_inspected_with_and_without_the_li
 }
 
 #[test]
+fn a_model_folder_of_mlflow_with_an_onnx_file_is_imported_with_the_names_of_its_signature() {
+    let mlflow = golden("../importing/testdata");
+    for (name, last) in [("onnx_catboost", "tickets"), ("onnx_columns", "contract")] {
+        let folder = tempdir().unwrap();
+        let [model, csv] = [name.to_owned(), format!("{name}.csv")].map(|file| mlflow.join(file));
+        let (model, csv) = (model.to_str().unwrap(), csv.to_str().unwrap());
+        let import = ["import", model, "--expect", csv, "--out", "m.bin", "--json"];
+        let imported = serin(folder.path(), &import);
+        assert_eq!(imported.status.code(), Some(0), "{name}: {}", text(&imported));
+        let card: Value = serde_json::from_slice(&imported.stdout).unwrap();
+        assert_eq!(card["import"]["parity"]["rows"], 40, "{card}");
+        let names: Vec<&str> = card["features"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|feature| feature["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names[..2], ["tenure months", "monthly"], "{name}");
+        assert_eq!(*names.last().unwrap(), last, "{name}");
+    }
+}
+
+#[test]
 fn trees_that_differ_next_to_a_threshold_are_refused_with_the_reason() {
     let folder = tempdir().unwrap();
     let refused = import(folder.path(), "forest");

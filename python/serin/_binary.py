@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -11,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import BinaryError
+
+# Older libraries crash at the end of a process, and serin refuses them.
+OLDEST_ONNXRUNTIME = (1, 23)
 
 
 def find_binary() -> str:
@@ -33,14 +37,23 @@ def find_binary() -> str:
 
 
 def find_onnxruntime() -> str | None:
-    """The library that runs ONNX models: `SERIN_ONNXRUNTIME`, or the one of the Python package onnxruntime."""
+    """The library that runs ONNX models: `SERIN_ONNXRUNTIME`, or the one of the Python package onnxruntime.
+
+    `None` if neither is there, or the package is too old.
+    """
     given = os.environ.get("SERIN_ONNXRUNTIME")
     if given:
         return given
     package = importlib.util.find_spec("onnxruntime")
     folders = (package.submodule_search_locations if package else None) or []
     found = (file for folder in folders for file in sorted(Path(folder, "capi").glob("libonnxruntime.*")))
-    return next(map(str, found), None)
+    return next((str(file) for file in found if _is_recent(file.name)), None)
+
+
+def _is_recent(name: str) -> bool:
+    """Whether serin takes this version, by the name of its file: `libonnxruntime.so.1.23.0`."""
+    version = re.search(r"(\d+)\.(\d+)", name)
+    return version is None or (int(version[1]), int(version[2])) >= OLDEST_ONNXRUNTIME
 
 
 def _folders() -> Iterator[Path]:

@@ -145,21 +145,16 @@ class Server:
 
     def _command(self, folder: Path, models: Path, stable: str | None) -> list[str]:
         config, settings = folder / "serin.toml", self._settings
-        if "onnxruntime" not in settings and self._needs_onnxruntime(models):
-            library = find_onnxruntime()
-            settings = settings if library is None else {**settings, "onnxruntime": library}
+        library = find_onnxruntime()
+        if library is not None:
+            # Also where no model needs it yet: a canary may.
+            settings = {"onnxruntime": library, **settings}
         config.write_text("".join(f"{toml_key(key)} = {toml(value)}\n" for key, value in settings.items()))
         command = [find_binary(), "serve", "--config", str(config), "--listen", f"127.0.0.1:{self._port}"]
         command += ["--models", str(models), "--store", self._store, "--port-file", str(folder / "port")]
         command += ["--log", self._log]
         command += ["--stable", stable] if stable is not None else []
         return command
-
-    def _needs_onnxruntime(self, models: Path) -> bool:
-        """Whether one of the models is ONNX, as those of CatBoost are."""
-        given = self._models.values() if isinstance(self._models, Mapping) else ()
-        is_catboost = any(one.__module__.split(".")[0] == "catboost" for it in given for one in type(it).__mro__)
-        return is_catboost or (models.is_dir() and any(file.suffix == ".onnx" for file in models.iterdir()))
 
     def _prepare(self, folder: Path) -> tuple[Path, str | None]:
         """The models folder, and the stable version in it."""

@@ -130,6 +130,12 @@ def test_what_cannot_be_exported_is_an_error_with_a_remedy(customers, fitted, tm
         (fitted, customers, {"target": "churned", "positive": "no"}, "the first class"),
         (fitted, customers, {"target": "churned", "positive": "maybe"}, "has no value `maybe`"),
         (fitted, customers, {"rows": 0}, "rows: 0"),
+        (
+            LogisticRegression().fit(frame.rename(columns={"tenure": " tenure"}), customers.churned),
+            frame.rename(columns={"tenure": " tenure"}),
+            {},
+            "column ` tenure`: blanks around a name are lost",
+        ),
         (fitted, customers, {"y": [1, 2]}, "y: has no name"),
         (fitted, customers, {"y": [1, 2], "target": "gone"}, "2 labels for 600 rows"),
         (fitted, customers, {"y": customers.churned}, "has the column `churned` as well"),
@@ -220,6 +226,35 @@ def test_flags_follow_the_version_that_is_stable(tmp_path):
         assert len(server.client.predict(categories)) == 300
 
 
+def test_a_marker_of_missing_values_that_is_a_category_is_a_word_and_pandas_types_are_understood(customers, tmp_path):
+    import lightgbm
+    import xgboost
+
+    random = np.random.default_rng(5)
+    words = random.choice(["None", "NA", "some words"], len(customers))
+    numbers = pd.DataFrame({"in months": customers.tenure, "visits": pd.array(customers.index % 7, dtype="Int64")})
+    numbers.loc[::5, "visits"] = pd.NA
+    category = numbers.assign(
+        plan=pd.Categorical(words),
+        auto=pd.array(random.choice(np.array([True, False, None]), len(customers)), dtype="boolean"),
+    )
+    texts = customers[["tenure"]].assign(plan=pd.array(words, dtype="string"))
+    target = (words == "None") ^ (random.random(len(customers)) < 0.2)
+    encoded = ColumnTransformer([("words", OneHotEncoder(), ["plan"])], remainder="passthrough")
+    light = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, min_data_per_group=5)
+    extreme = xgboost.XGBClassifier(n_estimators=5, enable_categorical=True)
+    hist = HistGradientBoostingClassifier(max_iter=5)
+    logistic = make_pipeline(encoded, LogisticRegression())
+    for model, rows in [(light, category), (extreme, category), (hist, category), (logistic, texts)]:
+        model.fit(rows, target.astype(int))
+        done = export(model, rows, tmp_path / type(model).__name__)
+        assert done.notes == [], done.notes
+        with serin.Server({"words": model}, X=rows) as server:
+            answers = server.client.predict(rows)
+            assert list(server.client.models()[0].features) == list(rows.columns)
+        assert np.abs(answers.probability - model.predict_proba(rows)[:, 1]).max() < 1e-6, type(model).__name__
+
+
 def catboost(kind: type, **parameters: object) -> object:
     return kind(iterations=10, verbose=False, allow_writing_files=False, thread_count=1, **parameters)
 
@@ -246,6 +281,17 @@ def test_a_model_of_catboost_is_exported_as_onnx_and_served(customers, tmp_path)
         assert np.allclose(server.client.predict(frame).score, regression.predict(frame), atol=1e-4)
 
 
+def test_a_server_that_began_without_a_model_in_onnx_takes_one_of_catboost_as_the_canary(customers, monkeypatch):
+    monkeypatch.delenv("SERIN_ONNXRUNTIME", raising=False)
+    rows = customers[["tenure", "monthly fee"]]
+    model = catboost(CatBoostClassifier).fit(rows, customers.churned)
+    other = HistGradientBoostingClassifier(max_iter=5).fit(rows, customers.churned)
+    with serin.Server({"other": other}, X=rows) as server:
+        server.client.deploy(model, rows, name="boosted", traffic_percent=50)
+        answers = server.client.predict(rows, track="canary")
+        assert np.abs(answers.probability - model.predict_proba(rows)[:, 1]).max() < 1e-5
+
+
 def test_a_model_of_catboost_that_onnx_cannot_hold_is_refused(customers, tmp_path, monkeypatch):
     rows = customers[["tenure", "contract"]]
     words = catboost(CatBoostClassifier, cat_features=["contract"]).fit(rows, customers.churned)
@@ -256,17 +302,17 @@ def test_a_model_of_catboost_that_onnx_cannot_hold_is_refused(customers, tmp_pat
         export(flags, rows, tmp_path / "x.bin")
     numbers = catboost(CatBoostClassifier).fit(rows[["tenure"]], customers.churned)
     monkeypatch.setattr(sys.modules["serin.export.writing"], "find_onnxruntime", lambda: None)
-    with pytest.raises(ExportError, match="pip install onnxruntime"):
+    with pytest.raises(ExportError, match="pip install --upgrade onnxruntime"):
         export(numbers, rows, tmp_path / "x.bin")
     assert not list(tmp_path.iterdir())
     done = export(numbers, rows, tmp_path / "out")
-    assert "pip install onnxruntime" in str(done)
+    assert "pip install --upgrade onnxruntime" in str(done)
     assert not any("onnxruntime" in part for part in done.command)
 
 
 def test_a_refused_import_is_an_error_and_writes_nothing(customers, tmp_path):
-    # serin has no category with this name, because it reads it as missing.
-    frame = customers[["tenure"]].assign(word=np.where(customers.index % 2, "NA", "x"))
+    # serin has no category with this name, because it removes the blank.
+    frame = customers[["tenure"]].assign(word=np.where(customers.index % 2, " x", "y"))
     words = ColumnTransformer([("words", OneHotEncoder(), ["word"])], remainder="passthrough")
     model = make_pipeline(words, LogisticRegression()).fit(frame, customers.index % 2 == 0)
     with pytest.raises(ExportError, match="rows differ"):

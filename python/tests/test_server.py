@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import serin
 from conftest import ROW
 from serin import Server
 from serin import ServerError
+from serin._binary import find_onnxruntime
 from serin.server import toml
 
 
@@ -33,6 +35,21 @@ def eventually(condition, seconds: float = 20.0) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_the_library_of_onnx_models_is_that_of_a_recent_python_package(monkeypatch, tmp_path):
+    monkeypatch.delenv("SERIN_ONNXRUNTIME", raising=False)
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: package)
+    (tmp_path / "capi").mkdir()
+    assert find_onnxruntime() is None
+    for name, is_found in [("so.1.9.0", False), ("so.1.22.1", False), ("so.1.23.0", True), ("2.0.0.dylib", True)]:
+        library = tmp_path / "capi" / f"libonnxruntime.{name}"
+        library.write_text("")
+        assert find_onnxruntime() == (str(library) if is_found else None), name
+        library.unlink()
+    monkeypatch.setenv("SERIN_ONNXRUNTIME", "/named/libonnxruntime.so")
+    assert find_onnxruntime() == "/named/libonnxruntime.so"
 
 
 def environment() -> dict[str, str]:

@@ -38,6 +38,10 @@ def columns_of(original: Original, columns: list[str], target: str | None) -> li
             f"the model has an input {quoted([ANSWERS])}, which is the name of the column with the original's answers; "
             "rename the input and train again"
         )
+    if spaced := [column for column in found if column != column.strip()]:
+        raise ExportError(
+            f"column {quoted(spaced)}: blanks around a name are lost in CSV files; train with names that have none"
+        )
     return found
 
 

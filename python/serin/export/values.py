@@ -88,11 +88,15 @@ def positions(original: Original, frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def misread_words(sent: pd.DataFrame) -> list[str]:
-    """Words that serin reads in another way than the model: markers of missing values, and blanks around a word."""
+def misread_words(original: Original, sent: pd.DataFrame) -> list[str]:
+    """Words that serin reads in another way than the model: markers of missing values, and blanks around a word.
+
+    A marker that the model's file lists as a category is a word for serin as well.
+    """
     notes = []
-    for name in sent.columns:
+    for name, key in zip(sent.columns, original.names or sent.columns):
         words = {word for word in sent[name].tolist() if isinstance(word, str)}
+        words -= {word for word in original.categories.get(key, []) if isinstance(word, str) and word == word.strip()}
         markers = sorted(word for word in words if word.strip() in MISSING_WORDS or not word.strip())
         if markers:
             notes.append(f"column {quoted([name])}: {quoted(markers)} is a word for the model, and missing for serin")

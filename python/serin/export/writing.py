@@ -60,8 +60,8 @@ def with_labels(data: pd.DataFrame, y: Any, target: str | None) -> tuple[pd.Data
 
 # What an ONNX model needs besides serin.
 RUNTIME = (
-    "serin runs it as ONNX, which needs ONNX Runtime: pip install onnxruntime, or name its library with "
-    "SERIN_ONNXRUNTIME (docs/models.md#onnx)"
+    "serin runs it as ONNX, which needs ONNX Runtime 1.23 or newer: pip install --upgrade onnxruntime, or name its "
+    "library with SERIN_ONNXRUNTIME (docs/models.md#onnx); a serin.Server that is running must be started again"
 )
 
 
@@ -102,7 +102,7 @@ def write_folder(
     frame = frame.iloc[sample(frame, rows)]
     answers = ask(original, frame)
     written = as_sent(original, frame)
-    notes += left_out + positions(original, frame) + misread_words(written)
+    notes += left_out + positions(original, frame) + misread_words(original, written)
 
     folder.mkdir(parents=True, exist_ok=True)
     model_file, expected = folder / original.file, folder / "expected.csv"

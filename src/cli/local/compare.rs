@@ -101,8 +101,11 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         let scored = Scored::new(path, model, &args.data, &args.reading);
         both.push(scored.with_context(|| format!("{}, {}", what(), path.display()))?);
     }
-    let segments =
-        segments::read(&args.data, &args.segment, args.reading.options()).with_context(what)?;
+    // A category that a model lists is a value of the segments as well, also where it is a marker of missing values.
+    let reading = models
+        .iter()
+        .fold(args.reading.options(), |options, model| options.with_listed(model.model().schema()));
+    let segments = segments::read(&args.data, &args.segment, reading).with_context(what)?;
     let [a, b] = &both[..] else { bail!("compare takes two models") };
     let comparison =
         Comparison::of(&args.data, [a, b], outcomes.as_ref(), &segments).with_context(what)?;

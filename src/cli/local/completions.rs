@@ -35,6 +35,7 @@ pub struct CompletionsArgs {
 /// # Errors
 /// When a file cannot be written.
 pub fn run(args: &CompletionsArgs, mut commands: Command) -> anyhow::Result<ExitCode> {
+    let documented = without_help(commands.clone());
     for (shell, path) in COMPLETIONS {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut commands, "serin", &mut text);
@@ -45,9 +46,14 @@ pub fn run(args: &CompletionsArgs, mut commands: Command) -> anyhow::Result<Exit
     }
     let pages = args.folder.join(MAN_PAGES);
     create(&pages)?;
-    clap_mangen::generate_to(commands, &pages).with_context(|| pages.display().to_string())?;
+    clap_mangen::generate_to(documented, &pages).with_context(|| pages.display().to_string())?;
     outln!("{}/serin*.1", pages.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The commands without `help`, which would have a page for each command once more.
+fn without_help(commands: Command) -> Command {
+    commands.disable_help_subcommand(true).mut_subcommands(without_help)
 }
 
 fn create(folder: &Path) -> anyhow::Result<()> {

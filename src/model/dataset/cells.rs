@@ -35,6 +35,8 @@ pub(super) struct NumberReading {
     pub(super) wanted: Wanted,
     /// What means a missing value, also where it is a number, such as -999.
     pub(super) missing: Arc<Missing>,
+    /// Words in any case, in ascending order.
+    pub(super) listed: Vec<String>,
 }
 
 impl NumberReading {
@@ -46,8 +48,10 @@ impl NumberReading {
 
     /// Whether the text is missing in any column.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
-        self.missing.is(cell)
-            || self.any_number(cell).is_some_and(|(number, _)| self.is_marker(number))
+        let is_listed = self.listed.binary_search_by(|word| word.as_str().cmp(cell)).is_ok();
+        !is_listed
+            && (self.missing.is(cell)
+                || self.any_number(cell).is_some_and(|(number, _)| self.is_marker(number)))
     }
 
     /// The number, also if it means a missing value.
@@ -190,7 +194,12 @@ mod tests {
     use super::*;
 
     fn reading() -> NumberReading {
-        NumberReading { has_decimal_comma: false, wanted: Wanted::Any, missing: Arc::default() }
+        NumberReading {
+            has_decimal_comma: false,
+            wanted: Wanted::Any,
+            missing: Arc::default(),
+            listed: Vec::new(),
+        }
     }
 
     #[test]

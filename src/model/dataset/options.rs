@@ -1,5 +1,8 @@
 //! What the user says about a file.
 
+use std::collections::BTreeMap;
+
+use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
 use crate::model::schema::Schema;
 use crate::text::tables::encoding::Encoding;
@@ -27,6 +30,9 @@ pub struct DatasetOptions {
     /// Take these columns alone, for a model that is trained already: they have its kinds, and their words may
     /// be ones that training did not see.
     pub only: Option<Vec<String>>,
+    /// The categories that a model lists for a column, in ascending order. One that is a marker of a missing value stays
+    /// a word, as in a request.
+    pub listed: BTreeMap<String, Vec<String>>,
 }
 
 impl DatasetOptions {
@@ -46,6 +52,20 @@ impl DatasetOptions {
             only: Some(schema.feature_names().map(str::to_owned).collect()),
             ..Self::default()
         }
+        .with_listed(schema)
+    }
+
+    /// The same with the categories that a model lists, in addition to those of others.
+    #[must_use]
+    pub fn with_listed(mut self, schema: &Schema) -> Self {
+        for feature in schema.features() {
+            if let FeatureKind::Categorical { levels } = &feature.kind {
+                let listed = self.listed.entry(feature.name.clone()).or_default();
+                listed.extend_from_slice(levels);
+                listed.sort_unstable();
+            }
+        }
+        self
     }
 
     /// The kind that is asked for a column.

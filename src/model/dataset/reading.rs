@@ -68,7 +68,8 @@ impl Table {
                 let wanted = options.wanted(&header[*column]);
                 let has_decimal_comma = dialect.has_decimal_comma;
                 let missing = missing.clone();
-                Cells::new(NumberReading { has_decimal_comma, wanted, missing })
+                let listed = options.listed.get(&header[*column]).cloned().unwrap_or_default();
+                Cells::new(NumberReading { has_decimal_comma, wanted, missing, listed })
             })
             .collect();
         let mut rows = 0;

@@ -1,7 +1,10 @@
 //! Files that are training data, and files that are not.
 
 use super::*;
+use crate::model::schema::Feature;
+use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
+use crate::model::schema::Schema;
 use crate::model::schema::features::Value;
 use crate::text::tables::encoding::Encoding;
 /// The text of a row's cell.
@@ -250,6 +253,27 @@ fn missing_markers_can_be_chosen_and_a_dash_is_a_word_among_words() {
     let words = read_with(content.as_bytes(), &none).unwrap();
     assert_eq!(words.columns()[1].value(1), Value::Text("NA".into()));
     assert_eq!(words.columns()[1].value(2), Value::Missing);
+}
+
+#[test]
+fn a_category_that_a_model_lists_stays_a_word_where_it_is_a_marker() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "plan,x\nNone,NA\nNA,1\n-999,2\n-999.0,-999\n").unwrap();
+    let levels = ["-999", "None"].map(str::to_owned).to_vec();
+    let plan = Feature { name: "plan".into(), kind: FeatureKind::Categorical { levels } };
+    let number = Feature { name: "x".into(), kind: FeatureKind::Number };
+    let schema = Schema::new(vec![plan, number])
+        .unwrap()
+        .with_missing(Missing::default().and(&["-999".to_owned()]));
+    let options = DatasetOptions::of_schema(&schema, String::new());
+    let columns = for_model::columns(file.path(), &options).unwrap();
+    let values = |column: usize| (0..4).map(move |row| columns[column].value(row).into_owned());
+    let [none, code] = ["None", "-999"].map(|word| Value::Text(word.into()));
+    assert_eq!(values.clone()(0).collect::<Vec<_>>(), [none, Value::Missing, code, Value::Missing]);
+    assert_eq!(
+        values(1).collect::<Vec<_>>(),
+        [Value::Missing, Value::Number(1.0), Value::Number(2.0), Value::Missing]
+    );
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Model folder of MLflow: its `MLmodel` names the model file and the inputs.
 //!
 //! - `scalars`: the part of YAML that MLflow writes.
+//! - `saving`: lines of Python that save a model in a way that is read.
 //!
-//! Flavors whose file is data are read. Pickles are programs and are refused with the line that saves the model in
+//! Flavors whose file is data are read. Pickles are programs and are refused with the lines that save the model in
 //! another way. No path leaves the folder.
 
+mod saving;
 mod scalars;
 
 use std::fs;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
+use self::saving::Saving;
 use self::scalars::MAX_BYTES;
 use self::scalars::Scalars;
 use super::names::Column;
@@ -25,8 +28,8 @@ use crate::text::lists::list;
 use crate::text::lists::quoted;
 
 /// Flavors that are read, with the key of their file. The first that a folder has is taken.
-const FLAVORS: [(&str, &str); 3] =
-    [("sklearn", "pickled_model"), ("xgboost", "data"), ("lightgbm", "data")];
+const FLAVORS: [(&str, &str); 4] =
+    [("sklearn", "pickled_model"), ("xgboost", "data"), ("lightgbm", "data"), ("onnx", "data")];
 
 /// A folder that was read.
 #[derive(Debug)]
@@ -41,11 +44,11 @@ pub struct Folder {
 ///
 /// # Errors
 ///
-/// [`MlflowError`] names the key of the `MLmodel`, and the line of Python that helps.
+/// [`MlflowError`] names the key of the `MLmodel`, and the lines of Python that help.
 pub fn read(folder: &Path) -> Result<Folder, MlflowError> {
     let text = description(folder)?;
     let scalars = Scalars::read(&text).map_err(|problem| MlflowError::Description { problem })?;
-    let (flavor, name) = flavor(&scalars)?;
+    let (flavor, name) = flavor(folder, &scalars)?;
     check_is_data(folder, &scalars, flavor, name)?;
     let place = format!("flavors.{flavor}");
     let path = inside(folder, name)
@@ -55,6 +58,10 @@ pub fn read(folder: &Path) -> Result<Folder, MlflowError> {
         name: quoted(name),
         cause: Box::new(cause),
     })?;
+    if flavor == "onnx" && has_more_files(folder, &file) {
+        let lines = Saving::OnnxInOneFile.lines(folder);
+        return Err(MlflowError::MoreFiles { name: quoted(name), lines });
+    }
     let columns = match scalars.text(&["signature", "inputs"]) {
         Some(inputs) => columns(inputs)?,
         None => None,
@@ -75,30 +82,25 @@ fn description(folder: &Path) -> Result<String, MlflowError> {
 }
 
 /// The flavor to read, and the name of its file.
-fn flavor(scalars: &Scalars) -> Result<(&'static str, &str), MlflowError> {
+fn flavor<'s>(folder: &Path, scalars: &'s Scalars) -> Result<(&'static str, &'s str), MlflowError> {
     for (flavor, key) in FLAVORS {
         if let Some(name) = scalars.text(&["flavors", flavor, key]) {
             return Ok((flavor, name));
         }
     }
     let found = scalars.keys("flavors");
-    let others: Vec<&str> =
-        found.iter().copied().filter(|name| *name != "python_function").collect();
-    let others_listed = list(&others.iter().map(|name| quoted(name)).collect::<Vec<_>>());
-    match (found.is_empty(), others.first()) {
-        (true, _) => Err(MlflowError::Description { problem: "it has no flavors".to_owned() }),
-        (false, None) => Err(MlflowError::Flavor {
-            flavors: quoted("python_function"),
-            help: "a Python program is not run. Save the model inside it by its own flavor: \
-                   mlflow.sklearn.save_model(model, \"PATH\", serialization_format=\"skops\"), \
-                   mlflow.xgboost.save_model(model, \"PATH\") or mlflow.lightgbm.save_model(model, \"PATH\")",
-        }),
-        (false, Some(_)) => Err(MlflowError::Flavor {
-            flavors: others_listed,
-            help: "its file is not read. Read are the flavors sklearn (skops), xgboost and lightgbm; a linear or \
-                   logistic regression of any library can be written as coefficients (docs/models.md)",
-        }),
+    if found.contains(&"catboost") {
+        return Err(MlflowError::CatBoost { lines: Saving::CatBoostAsOnnx.lines(folder) });
     }
+    let others: Vec<String> =
+        found.iter().filter(|name| **name != "python_function").map(|name| quoted(name)).collect();
+    if !others.is_empty() {
+        return Err(MlflowError::Flavor { flavors: list(&others) });
+    }
+    Err(match found.is_empty() {
+        true => MlflowError::Description { problem: "it has no flavors".to_owned() },
+        false => MlflowError::Program,
+    })
 }
 
 /// Refuses a file that is a program.
@@ -115,21 +117,26 @@ fn check_is_data(
     if !is_pickle && !says_so {
         return Ok(());
     }
-    let path = folder.display().to_string();
-    let path = path.trim_end_matches('/');
-    let save = match flavor {
-        "sklearn" => {
-            "serialization_format=\"skops\", skops_trusted_types=[\"sklearn.tree._tree.Tree\", \
-             \"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor\"])"
-        }
-        "lightgbm" => "serialization_format=\"skops\")",
-        _ => "model_format=\"ubj\")",
+    let saving = match flavor {
+        "sklearn" => Saving::SklearnAsSkops,
+        "lightgbm" => Saving::LightgbmAsText,
+        "xgboost" => Saving::XgboostAsUbj,
+        _ => Saving::OnnxInOneFile,
     };
-    let line = format!(
-        "model = mlflow.{flavor}.load_model({path:?}); mlflow.{flavor}.save_model(model, {:?}, {save}",
-        format!("{path}-data")
-    );
-    Err(MlflowError::Pickle { flavor: flavor.to_owned(), name: quoted(name), line })
+    Err(MlflowError::Pickle {
+        flavor: flavor.to_owned(),
+        name: quoted(name),
+        lines: saving.lines(folder),
+    })
+}
+
+/// Whether an ONNX file keeps constants in other files of the folder, as MLflow writes large ones by default.
+fn has_more_files(folder: &Path, file: &[u8]) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().map(|entry| entry.file_name()).any(|name| {
+        let name = name.as_encoded_bytes();
+        name.ends_with(b".data") && file.windows(name.len()).any(|part| part == name)
+    })
 }
 
 /// The path of a file in the folder; `None` if it is elsewhere.
@@ -196,25 +203,52 @@ pub enum MlflowError {
         problem: String,
     },
     /// No flavor of the folder is read.
-    #[error("MLmodel: flavors: {flavors}: {help}")]
+    #[error(
+        "MLmodel: flavors: {flavors}: its file is not read. Read are sklearn (skops), xgboost, lightgbm and onnx: save a \
+         network with mlflow.onnx, and write a linear or logistic regression as coefficients (docs/models.md)"
+    )]
     Flavor {
         /// The flavors it has.
         flavors: String,
-        /// What to do.
-        help: &'static str,
+    },
+    /// A Python program of the user.
+    #[error(
+        "MLmodel: flavors: `python_function`: a Python program is not run; export the model inside it, in Python: \
+         serin.export(model, X, \"churn.bin\")"
+    )]
+    Program,
+    /// A model of CatBoost in its own format.
+    #[error(
+        "MLmodel: flavors.catboost: its file is not read; save the model as ONNX, which CatBoost writes for models of \
+         numbers only, in Python:\n{lines}"
+    )]
+    CatBoost {
+        /// The lines of Python.
+        lines: String,
     },
     /// The file is a program.
     #[error(
         "MLmodel: flavors.{flavor}: {name} is a pickle, which is a program and never read; save the model again in \
-         Python: {line}"
+         Python:\n{lines}"
     )]
     Pickle {
         /// The flavor.
         flavor: String,
         /// The file.
         name: String,
-        /// The line of Python.
-        line: String,
+        /// The lines of Python.
+        lines: String,
+    },
+    /// The constants of an ONNX file are elsewhere.
+    #[error(
+        "MLmodel: flavors.onnx: {name} keeps its constants in other files, which are not read; save the model again in \
+         Python:\n{lines}"
+    )]
+    MoreFiles {
+        /// The file.
+        name: String,
+        /// The lines of Python.
+        lines: String,
     },
     /// The file is elsewhere.
     #[error("MLmodel: {place}: {name} is not in the folder; its file must be")]

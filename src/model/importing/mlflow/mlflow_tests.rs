@@ -66,15 +66,23 @@ fn what_is_not_read_is_refused_with_its_key_and_what_helps() {
             "sklearn_forest",
             "serialization_format: skops",
             "serialization_format: cloudpickle",
-            "skops_trusted_types=[\"sklearn.tree._tree.Tree\", \"sklearn.ensemble.",
+            "skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(model)),",
         ),
         (
             "lightgbm_classifier",
             "model.skops",
             "model.pkl",
-            "-data\", serialization_format=\"skops\")",
+            "-serin\",\n    signature=mlflow.models.get_model_info(",
         ),
-        ("xgboost_json", "xgboost:", "catboost:", "`catboost`: its file is not read"),
+        ("xgboost_json", "model.json", "model.pkl", "    model_format=\"ubj\",\n)"),
+        ("onnx_catboost", "model.onnx", "model.pkl", "    save_as_external_data=False,\n)"),
+        (
+            "xgboost_json",
+            "xgboost:",
+            "catboost:",
+            "    catboost.utils.convert_to_onnx_object(model),\n",
+        ),
+        ("xgboost_json", "xgboost:", "prophet:", "`prophet`: its file is not read"),
         ("xgboost_json", "\n  xgboost:", "\nother:", "a Python program is not run"),
         ("xgboost_json", "flavors:", "flavours:", "MLmodel: it has no flavors"),
         ("xgboost_json", "data: model.json", "data: ../model.json", "is not in the folder"),
@@ -95,6 +103,40 @@ fn what_is_not_read_is_refused_with_its_key_and_what_helps() {
     assert!(read(empty.path()).unwrap_err().to_string().contains("has no file MLmodel"));
     fs::write(empty.path().join("MLmodel"), vec![b'\n'; MAX_BYTES + 1]).unwrap();
     assert!(read(empty.path()).unwrap_err().to_string().contains("at most 1048576 are read"));
+}
+
+#[test]
+fn lines_of_python_name_the_folder_as_python_writes_it() {
+    let lines = Saving::XgboostAsUbj.lines(Path::new("models/Größe \"3\"/"));
+    assert_eq!(
+        lines,
+        r#"import mlflow
+model = mlflow.xgboost.load_model("models/Größe \"3\"")
+mlflow.xgboost.save_model(
+    model,
+    "models/Größe \"3\"-serin",
+    signature=mlflow.models.get_model_info("models/Größe \"3\"").signature,
+    model_format="ubj",
+)"#
+    );
+}
+
+#[test]
+fn an_onnx_file_whose_constants_are_in_other_files_is_refused_with_the_lines_that_join_them() {
+    let folder = changed("onnx_catboost", "model.onnx", "model.onnx");
+    let model = folder.path().join("model.onnx");
+    // Another file of the folder is none of the model.
+    fs::write(folder.path().join("notes.data"), "notes").unwrap();
+    assert!(read(folder.path()).is_ok());
+    let mut file = fs::read(&model).unwrap();
+    file.extend_from_slice(b"4394fe08.data");
+    fs::write(&model, file).unwrap();
+    assert!(read(folder.path()).is_ok());
+    fs::write(folder.path().join("4394fe08.data"), "numbers").unwrap();
+    let message = read(folder.path()).unwrap_err().to_string();
+    for said in ["`model.onnx` keeps its constants in other files", "save_as_external_data=False"] {
+        assert!(message.contains(said), "{message}");
+    }
 }
 
 #[cfg(unix)]
