@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::lasting::InSpans;
+use super::lasting::Lasting;
+use super::lasting::failure_margins;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
@@ -20,10 +23,7 @@ use crate::stats::Layout;
 use crate::stats::Points;
 use crate::stats::sequential::Classes;
 use crate::stats::sequential::EProcess;
-use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
-use crate::stats::sequential::LastingFailures;
-use crate::stats::sequential::LastingValues;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::ScaledPairs;
@@ -60,13 +60,6 @@ pub(super) enum OneMonitor {
     ClassPairs(Box<Classes<PairMonitor>>),
     Scores(Box<ScaledShift>),
     ScorePairs(Box<ScaledPairs>),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Lasting {
-    Values(Box<LastingValues>),
-    Failures(Box<LastingFailures>),
 }
 
 /// How many samples of a metric were observed.
@@ -194,18 +187,9 @@ impl Monitored {
 
     /// Adds the test with spans of time as draws, where the metric says so.
     fn in_units_of_time(mut self, metric: &Metric) -> Monitored {
-        let Metric { unit, harm, test, tolerated, accepted, .. } = *metric;
         self.lasting = match &self.monitor {
-            _ if unit.is_request() => None,
-            OneMonitor::Values(monitor) => {
-                let mut lasting = LastingValues::new(unit, harm, test, tolerated, accepted);
-                monitor.teach(&mut lasting);
-                Some(Lasting::Values(Box::new(lasting)))
-            }
-            OneMonitor::Failures(_) => Some(Lasting::Failures(Box::new(LastingFailures::new(
-                unit,
-                failure_margins(metric),
-            )))),
+            OneMonitor::Values(monitor) => Lasting::of_values(metric, monitor),
+            OneMonitor::Failures(_) => Lasting::of_failures(metric),
             _ => None,
         };
         self
@@ -329,12 +313,9 @@ impl Monitored {
         }
     }
 
-    /// Before the values themselves, so that they are measured with what was known of stable.
     fn tick_lasting(&mut self, seconds: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
-        if let (OneMonitor::Values(monitor), Some(Lasting::Values(lasting))) =
-            (&self.monitor, &mut self.lasting)
-        {
-            monitor.compare(lasting, seconds, canary, stable);
+        if let (OneMonitor::Values(monitor), Some(lasting)) = (&self.monitor, &mut self.lasting) {
+            lasting.tick_values(monitor, seconds, canary, stable);
         }
     }
 
@@ -346,8 +327,8 @@ impl Monitored {
         counts.stable_failures = counts.stable_failures.saturating_add(stable.failures);
         counts.canary_failures = counts.canary_failures.saturating_add(canary.failures);
         let of = |requests, failures| TrackCounts { requests, failures };
-        if let Some(Lasting::Failures(lasting)) = &mut self.lasting {
-            lasting.tick(
+        if let Some(lasting) = &mut self.lasting {
+            lasting.tick_failures(
                 seconds,
                 of(canary.requests, canary.failures),
                 of(stable.requests, stable.failures),
@@ -433,11 +414,9 @@ impl Monitored {
         let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
         measured.shift = measured.shift.filter(|_| self.source.is_of_scores());
         measured.stable_spread = measured.stable_spread.filter(|_| is_of_spread);
-        let lasting = self.lasting.as_ref().map(|lasting| match lasting {
-            Lasting::Values(one) => (one.harm, one.proven, one.shortest_span()),
-            Lasting::Failures(one) => (one.harm, one.proven, one.shortest_span()),
-        });
-        if let Some((harm, proven, span_seconds)) = lasting {
+        if let Some(InSpans { harm, proven, span_seconds }) =
+            self.lasting.as_ref().map(Lasting::evidence)
+        {
             measured.by_request = Some(measured.harm);
             (measured.harm, measured.proven) = (harm, proven);
             measured.span_seconds = span_seconds;
@@ -491,13 +470,6 @@ impl RecordedIncrement {
     fn share(&self) -> f64 {
         let (stable, canary) = (number(&self.stable) as f64, number(&self.canary) as f64);
         canary / (stable + canary).max(1.0)
-    }
-}
-
-fn failure_margins(metric: &Metric) -> FailureMargins {
-    FailureMargins {
-        harmful_ratio: 1.0 + metric.tolerated.relative,
-        accepted_difference: metric.accepted.absolute,
     }
 }
 

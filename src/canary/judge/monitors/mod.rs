@@ -1,6 +1,7 @@
 //! Monitors: the state of the sequential judge, updated at each tick.
 //!
 //! - [`metric`]: the e-processes and counts of one metric.
+//! - `lasting`: the same with spans of time as draws.
 //! - `scores`: the same for outputs that are not one probability.
 //! - [`segments`]: the same for every segment of the traffic.
 //! - [`sample_ratio`]: whether the tracks got their shares of the requests.
@@ -9,6 +10,7 @@
 //! The state is constant in size and a function of the policy, stable's observations before the rollout,
 //! and the increments alone: equal increments give equal bytes.
 
+mod lasting;
 pub mod metric;
 pub mod sample_ratio;
 mod scores;

@@ -1,3 +1,5 @@
+//! Which noise is no harm, which harm is found, and how soon, with spans of time as draws.
+
 use super::*;
 use crate::stats::Harm;
 use crate::stats::Layout;
