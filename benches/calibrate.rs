@@ -3,11 +3,11 @@
 //! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
 //! judged after every second, and prints the tables of docs/measurements.md. The same arguments give
 //! the same numbers on any number of threads. Exit code 1 if a healthy case is rolled back more often
-//! than 5 % (beyond three standard errors).
+//! than 5 %, or the health check calls an equal canary slower in over 2.5 % of looks (beyond three standard errors).
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only healthy|served|strained|own|harmful|threads|late|cost]
+//!     [--only health|healthy|served|strained|own|harmful|threads|late|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -45,9 +45,12 @@ mod cases;
 #[path = "calibrate/further.rs"]
 mod further;
 
+#[path = "calibrate/health.rs"]
+mod health;
+
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 8] =
-    ["healthy", "served", "strained", "own", "harmful", "threads", "late", "cost"];
+const PARTS: [&str; 9] =
+    ["health", "healthy", "served", "strained", "own", "harmful", "threads", "late", "cost"];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
 
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
     program::arguments().map_or(ExitCode::SUCCESS, |arguments| exit_code(calibrate(&arguments)))
 }
 
-/// Whether the rollback rate of every healthy case is at most alpha.
+/// Whether the rollback rate of every healthy case is at most alpha, and the health check keeps its level.
 fn calibrate(arguments: &[String]) -> Fallible<bool> {
     for name in arguments.iter().filter(|argument| argument.starts_with("--")) {
         if !["--bench", "--replications", "--seed", "--only", "--case"].contains(&name.as_str()) {
@@ -87,6 +90,9 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     let is_wanted = |part: &str| only.is_none_or(|only| only == part);
     let part = value("--case").map_or("", String::as_str);
     let mut is_calibrated = true;
+    if is_wanted("health") {
+        is_calibrated &= health::tell_health(part, replications, seed + 600);
+    }
     if is_wanted("healthy") {
         is_calibrated &=
             tell_healthy("No difference", &cases::healthy(), part, replications, seed + 1);

@@ -46,7 +46,7 @@ pub fn health_check(samples: &Samples) -> Judgement {
         1,
         "digest",
         HealthPolicy::default(),
-        Inputs::from(samples),
+        Inputs::new(&HealthPolicy::default(), Mode::Manual, samples),
         Mode::Manual,
         None,
     )

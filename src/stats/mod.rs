@@ -56,6 +56,7 @@ pub use fixed_horizon::quality::brier;
 pub use fixed_horizon::quality::brier_of_classes;
 pub use fixed_horizon::quality::log_loss;
 pub use fixed_horizon::welch::WelchT;
+pub use fixed_horizon::welch::permutation::permutation_p_greater;
 pub use fixed_horizon::welch::welch_t_test;
 pub use planning::power::PowerError;
 pub use planning::power::SampleSizes;

@@ -3,7 +3,8 @@
 //! Two judges contribute. The *health check* tests once, on everything observed since the step began. The
 //! *sequential judge* sees every tick, and its conclusions hold however often they are read. In a manual
 //! rollout either one can ask for a rollback; a promotion takes a passing health check and no objection
-//! of the sequential judge (a failed metric, or a guardrail of recorded values or labels without data).
+//! of the sequential judge (a failed metric, or a guardrail of recorded values or labels without data). What the
+//! sequential judge has proven outweighs what one look found or lacked, unless that is gross harm.
 //! In an automatic rollout the sequential judge decides alone. Too little data is a verdict of its own:
 //! neither an error nor a pass.
 
@@ -14,13 +15,17 @@ use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
 use super::health_check::Inputs;
 use super::health_check::gather;
+use super::health_check::is_gross;
 use super::health_check::judge;
+use super::margins::Margins;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use super::verdict::Reason;
 use super::verdict::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::health::HealthPolicy;
+use crate::canary::policy::metric::Role;
+use crate::canary::policy::source::Source;
 
 /// A verdict with everything it rests on, for one rollout, step and artifact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +66,7 @@ impl Judgement {
         let evidence = gather(&policy, inputs);
         let (verdict, reasons) = match (mode, &sequential) {
             (Mode::Manual, None) => judge(&policy, &evidence),
-            (Mode::Manual, Some(sequential)) => combined(judge(&policy, &evidence), sequential),
+            (Mode::Manual, Some(sequential)) => combined(&policy, &evidence, sequential),
             (Mode::Automatic, Some(sequential)) => sequential.verdict(),
             (Mode::Automatic, None) => (Verdict::Hold, vec![Reason::NoEvidence]),
         };
@@ -97,10 +102,11 @@ impl Judgement {
 
 /// The verdict of the health check once the sequential judge is heard as well.
 fn combined(
-    health: (Verdict, Vec<Reason>),
+    policy: &HealthPolicy,
+    evidence: &Evidence,
     sequential: &SequentialEvidence,
 ) -> (Verdict, Vec<Reason>) {
-    let (verdict, mut reasons) = health;
+    let (verdict, mut reasons) = judge(policy, evidence);
     let objections = sequential.objections();
     if let (Verdict::Rollback, why) = sequential.verdict() {
         if verdict != Verdict::Rollback {
@@ -110,14 +116,49 @@ fn combined(
         (Verdict::Rollback, reasons)
     } else if verdict == Verdict::Promote && !objections.is_empty() {
         (Verdict::Hold, objections)
+    } else if verdict != Verdict::Promote
+        && objections.is_empty()
+        && sequential.conclusion.verdict == Verdict::Promote
+        && evidence.inputs.confirmation.is_some()
+        && reasons.iter().all(|finding| is_outweighed(policy, evidence, sequential, finding))
+    {
+        let outweighed = reasons.into_iter().map(|finding| Reason::Outweighed(Box::new(finding)));
+        (Verdict::Promote, std::iter::once(Reason::Metrics).chain(outweighed).collect())
     } else {
         (verdict, reasons)
     }
 }
 
+/// Whether the sequential judge has proven the opposite of what one look found or lacked, and the finding is not gross
+/// harm beyond what is accepted.
+fn is_outweighed(
+    policy: &HealthPolicy,
+    evidence: &Evidence,
+    sequential: &SequentialEvidence,
+    finding: &Reason,
+) -> bool {
+    let sources: &[Source] = match finding {
+        Reason::IsSlower => &[Source::Latency],
+        Reason::FailsMoreOften | Reason::MayFailMoreOften => &[Source::Failures],
+        Reason::ScoreShifted | Reason::ScoreSpread | Reason::MayBeShifted => &[Source::Score],
+        Reason::TooFewSamples => &[Source::Latency, Source::Failures],
+        _ => &[],
+    };
+    let is_proven = |source: &Source| {
+        sequential.metrics().any(|(metric, one)| {
+            metric.source == *source
+                && metric.role == Role::Guardrail
+                && one.classification == Classification::Pass
+                && !is_gross(policy, evidence, finding, Margins::new(metric, one).accepted)
+        })
+    };
+    !sources.is_empty() && sources.iter().all(is_proven)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::canary::judge::health_check::Confirmation;
     use crate::canary::judge::health_check::TrackInputs;
     use crate::canary::judge::monitors::Monitors;
     use crate::canary::judge::sentences;
@@ -135,7 +176,7 @@ pub(crate) mod tests {
     }
 
     fn inputs(stable: TrackInputs, canary: TrackInputs) -> Inputs {
-        Inputs { stable, canary, score_distribution_p_value: None }
+        Inputs { stable, canary, ..Inputs::default() }
     }
 
     fn judged(stable: TrackInputs, canary: TrackInputs) -> Judgement {
@@ -313,6 +354,62 @@ pub(crate) mod tests {
             assert_eq!(judgement.verdict, verdict, "{role} {loss:?}: {reasons}");
             assert!(reasons.contains(reason), "{role} {loss:?}: {reasons}");
             assert_eq!(judgement.recomputed(), judgement);
+        }
+    }
+
+    /// The sequential judge's evidence after ten minutes of an equal canary: every guardrail has passed.
+    fn proven() -> SequentialEvidence {
+        let policy = JudgePolicy::default();
+        let mut monitors = Monitors::new(&policy, &Default::default());
+        for second in 0..600 {
+            monitors.tick(&crate::canary::judge::sequential::tests::second(second, 1.0, 0));
+        }
+        let evidence = SequentialEvidence::new(&policy, &monitors);
+        assert_eq!(evidence.conclusion.verdict, Verdict::Promote, "{:?}", evidence.conclusion);
+        evidence
+    }
+
+    #[test]
+    fn what_is_proven_outweighs_one_look_unless_it_shows_gross_harm() {
+        let confirmed = |permutation: f64| {
+            Some(Confirmation { permutation_p_value: Some(permutation), rank_p_value: Some(0.5) })
+        };
+        let spread = |mean: f64, n: usize| -> Vec<f64> {
+            (0..n).map(|i| mean * (0.1 + 0.1 * (i % 19) as f64)).collect()
+        };
+        let of = |mean: f64, n: usize, failures: u64, stable: usize| {
+            inputs(track(0, &spread(10.0, stable)), track(failures, &spread(mean, n)))
+        };
+        // (inputs, confirmation, the look alone, together)
+        for (inputs, confirmation, alone, together) in [
+            (of(12.0, 100, 0, 900), confirmed(0.004), Verdict::Rollback, Verdict::Promote),
+            (of(10.0, 3, 0, 19), confirmed(1.0), Verdict::Hold, Verdict::Promote),
+            (of(10.0, 98, 2, 900), confirmed(1.0), Verdict::Rollback, Verdict::Promote),
+            // Shown at alpha/25, and beyond what is accepted.
+            (of(10.0, 80, 20, 900), confirmed(1.0), Verdict::Rollback, Verdict::Rollback),
+            (of(20.0, 100, 0, 900), confirmed(0.0004), Verdict::Rollback, Verdict::Rollback),
+            // An entry from before there was a confirmation is judged as it was.
+            (of(12.0, 100, 0, 900), None, Verdict::Rollback, Verdict::Rollback),
+            (of(10.0, 3, 0, 19), None, Verdict::Hold, Verdict::Hold),
+        ] {
+            let inputs = Inputs { confirmation, ..inputs };
+            let health = HealthPolicy::default();
+            let judge =
+                |evidence| Judgement::new(1, 1, "d", health, inputs, Mode::Manual, Some(evidence));
+            let judgement = judge(proven());
+            assert_eq!((judgement.health().0, judgement.verdict), (alone, together), "{inputs:?}");
+            assert_eq!(judgement.harm_detected(), together == Verdict::Rollback);
+            if together == Verdict::Promote {
+                let why = sentences::why(&judgement);
+                assert!(why.starts_with("every guardrail passes: "), "{why}");
+                assert!(why.contains("; outweighed, because proven otherwise: "), "{why}");
+            }
+            // Harm by the sequential judge always counts.
+            assert_eq!(judge(sequential(2.0)).verdict, Verdict::Rollback);
+            let text = serde_json::to_string(&judgement).unwrap();
+            assert_eq!(text.contains("confirmation"), confirmation.is_some());
+            let read: Judgement = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&read.recomputed()).unwrap(), text);
         }
     }
 

@@ -92,6 +92,9 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         Reason::MayBeShifted => score("shifted beyond the harmful margin, but possibly by chance"),
         Reason::ScoreSpread => score("the spread differs grossly"),
         Reason::ScoreIsFine => score("no gross difference"),
+        Reason::Outweighed(finding) => {
+            format!("outweighed, because proven otherwise: {}", self::reason(judgement, finding))
+        }
         Reason::Metrics => {
             with_evidence(&|sequential| verdict(&sequential.policy, &sequential.conclusion))
         }
@@ -262,10 +265,15 @@ fn failure_difference(evidence: &Evidence, conclusion: &str) -> String {
 }
 
 fn too_few_samples(policy: &HealthPolicy, evidence: &Evidence) -> String {
+    let inputs = &evidence.inputs;
+    let returning = match inputs.repeated {
+        0 => "",
+        _ => "; users who come back count once",
+    };
     format!(
-        "waiting for data: canary {}, stable {} answered requests, needs {} of each",
-        evidence.inputs.canary.latency.count(),
-        evidence.inputs.stable.latency.count(),
+        "waiting for data: canary {}, stable {} answered requests, needs {} of each{returning}",
+        inputs.canary.latency.count(),
+        inputs.stable.latency.count(),
         policy.min_samples,
     )
 }

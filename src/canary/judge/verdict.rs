@@ -121,6 +121,8 @@ pub enum Reason {
     MayBeShifted,
     /// Health check: no gross difference of the scores.
     ScoreIsFine,
+    /// Health check: what this one look found or lacked, where the sequential judge has proven the opposite.
+    Outweighed(Box<Reason>),
     /// Sequential judge: the metrics together.
     Metrics,
     /// Sequential judge: one metric.

@@ -37,7 +37,7 @@ fn judgement(rollout: u64, step: u32, name: &str, samples: usize) -> Box<Judgeme
     let latency: Moments = (0..samples).map(|n| 0.001 + n as f64 * 1e-9).collect();
     let score = Moments::default();
     let track = TrackInputs { requests: samples as u64, failures: 0, latency, score };
-    let inputs = Inputs { stable: track, canary: track, score_distribution_p_value: None };
+    let inputs = Inputs { stable: track, canary: track, ..Inputs::default() };
     let digest = version(name).digest;
     Box::new(Judgement::new(
         rollout,

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use super::*;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Inputs;
-use crate::canary::judge::health_check::TrackInputs;
 use crate::canary::judge::monitors::Monitors;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::Reason;
@@ -74,14 +73,7 @@ static POLICY: LazyLock<JudgePolicy> = LazyLock::new(|| {
 /// A judgement of nothing. Made once, because monitors are large and tests many.
 static OF_NOTHING: LazyLock<Judgement> = LazyLock::new(|| {
     let sequential = SequentialEvidence::new(&POLICY, &Monitors::new(&POLICY, &Default::default()));
-    let nothing = TrackInputs {
-        requests: 0,
-        failures: 0,
-        latency: Default::default(),
-        score: Default::default(),
-    };
-    let inputs = Inputs { stable: nothing, canary: nothing, score_distribution_p_value: None };
-    let health = HealthPolicy::default();
+    let (health, inputs) = (HealthPolicy::default(), Inputs::default());
     Judgement::new(1, 1, "", health, inputs, Mode::Automatic, Some(sequential))
 });
 

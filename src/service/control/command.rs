@@ -22,6 +22,7 @@ use crate::canary::policy::MAX_REASON_BYTES;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
 use crate::canary::policy::fault::InjectionFields;
+use crate::canary::policy::health::HealthPolicy;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::state::Outcome;
@@ -233,10 +234,21 @@ impl Control {
         sequential: Option<SequentialEvidence>,
     ) -> Judgement {
         let (digest, policy) = (&rollout.canary.digest, rollout.policy.health);
-        let inputs = Inputs::new(&policy, rollout.mode(), &observed.all());
+        let inputs = health_inputs(&policy, rollout.mode(), observed);
         let accepts = rollout.accepts_shift();
         let sequential = sequential.map(|sequential| sequential.accepting_shift(accepts));
         Judgement::new(rollout.id, rollout.step, digest, policy, inputs, rollout.mode(), sequential)
+    }
+}
+
+/// The inputs of the health check. By hand it tests the first request of each key only: all requests of a key are one
+/// random draw. By plan it decides nothing, and its numbers are those of all requests.
+fn health_inputs(policy: &HealthPolicy, mode: Mode, observed: &Observed) -> Inputs {
+    match (&observed.repeated, mode) {
+        (Some(repeated), Mode::Manual) => {
+            Inputs { repeated: repeated.requests(), ..Inputs::new(policy, mode, &observed.first) }
+        }
+        _ => Inputs::new(policy, mode, &observed.all()),
     }
 }
 

@@ -128,6 +128,7 @@ impl HarmAtOneLook {
             | Reason::FailuresAreFine
             | Reason::MayBeShifted
             | Reason::ScoreIsFine
+            | Reason::Outweighed(_)
             | Reason::Metrics
             | Reason::Metric(_)
             | Reason::Concern(_)
@@ -149,6 +150,7 @@ fn possible_harm(reason: &Reason) -> Option<Source> {
         | Reason::ScoreShifted
         | Reason::ScoreSpread
         | Reason::ScoreIsFine
+        | Reason::Outweighed(_)
         | Reason::Metrics
         | Reason::Metric(_)
         | Reason::Concern(_)

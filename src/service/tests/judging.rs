@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::service::clock::SystemClock;
+use crate::service::status::health::HealthStatus;
 
 #[test]
 fn the_sequential_judge_continues_after_a_restart_and_from_step_to_step() {
@@ -105,6 +106,27 @@ fn recorded_values_are_judged_if_the_deployment_says_so() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("revenue"), "{error}");
+}
+
+#[test]
+fn by_hand_the_health_check_counts_a_user_who_comes_back_once() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    let visit = |users: u32, visits: u32| {
+        (0..users * visits)
+            .for_each(|n| drop(answer_to(&service, Some(&format!("{}", n % users)))));
+    };
+    visit(10, 20);
+    let health = service.health().unwrap();
+    let tracks = &health.tracks;
+    assert_eq!(tracks.stable.requests + tracks.canary.requests, 200, "every visit is shown");
+    assert_eq!(health.status, HealthStatus::InsufficientData);
+    let why = "answered requests, needs 20 of each; users who come back count once";
+    assert!(health.message.contains(why), "{}", health.message);
+    visit(100, 1);
+    let health = service.health().unwrap();
+    assert!(health.p_value.is_some(), "{}", health.message);
 }
 
 #[test]

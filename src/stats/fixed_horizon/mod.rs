@@ -1,6 +1,6 @@
 //! Tests, effect sizes and intervals for one look at two samples.
 //!
-//! - means: `welch`, `non_inferiority` (against a `margin`), `effect_size`
+//! - means: `welch` and `welch::permutation`, `non_inferiority` (against a `margin`), `effect_size`
 //! - distributions: `mann_whitney`, `kolmogorov_smirnov`, `drift`
 //! - rates: `fisher`, `proportion_difference`, `binomial_intervals`
 //! - two models on the same rows: `paired_difference`

@@ -2,6 +2,8 @@
 //!
 //! The test is valid for one look. Repeated looks raise more and more false alarms.
 
+pub(crate) mod permutation;
+
 use crate::stats::distributions::student_t::student_t_quantile;
 use crate::stats::distributions::student_t::student_t_tail;
 use crate::stats::summary::moments::Moments;

@@ -45,6 +45,19 @@ impl Points {
         Self { ascending, total }
     }
 
+    /// The same values, each lowered by this much.
+    pub fn lowered(&self, by: f64) -> Points {
+        let mut ascending: Vec<(f64, u64)> = Vec::with_capacity(self.ascending.len());
+        for (value, count) in self.iter() {
+            // Rounding may make two values one.
+            match ascending.last_mut().filter(|last| last.0 == value - by) {
+                Some(last) => last.1 = last.1.saturating_add(count),
+                None => ascending.push((value - by, count)),
+            }
+        }
+        Points { ascending, total: self.total }
+    }
+
     /// The points in ascending order of value.
     pub fn as_slice(&self) -> &[(f64, u64)] {
         &self.ascending
@@ -158,6 +171,13 @@ mod tests {
             assert_eq!(points.quantile(outside), None);
         }
         assert_eq!(Points::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn lowered_values_stay_strictly_ascending() {
+        let points = Points::from_samples(&[1e-9, 2e-9, 3.0]);
+        assert_eq!(points.lowered(1.0).as_slice(), [(1e-9 - 1.0, 1), (2e-9 - 1.0, 1), (2.0, 1)]);
+        assert_eq!(points.lowered(1e12).as_slice(), [(-1e12, 2), (3.0 - 1e12, 1)]);
     }
 
     #[test]
