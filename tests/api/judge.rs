@@ -4,7 +4,9 @@ use serde_json::Value;
 use serde_json::json;
 use serin::canary::Judgement;
 
+use crate::harness::Setup;
 use crate::harness::TestApp;
+use crate::misbehaving::Misbehavior;
 
 /// The sequential evidence of one metric.
 fn metric<'a>(health: &'a Value, name: &str) -> &'a Value {
@@ -107,4 +109,29 @@ fn a_deployment_says_what_the_model_cards_hold_against_the_canary() {
     let other = deploy("model_v2.bin");
     assert!(other[0].as_str().unwrap().contains("different data"), "{other}");
     assert_eq!(app.status()["warnings"], Value::Null, "there is no canary");
+}
+
+#[test]
+fn a_canary_with_threads_of_its_own_is_judged_by_spans_of_time_unless_the_deployment_says_otherwise()
+ {
+    for (unit, has_spans) in [(None, true), (Some("request"), false), (Some("10s"), true)] {
+        let pooled = Misbehavior::ExplainsSlowly;
+        let app = Setup::new().model("pooled.bin", pooled.artifact()).spawn();
+        let policy = unit.map_or_else(|| json!({}), |unit| json!({ "unit": unit }));
+        let body = json!({ "model_path": "pooled.bin", "traffic_percent": 50, "policy": policy });
+        app.deploy_canary_with(&body).done();
+        app.predict_times(60);
+        let health = app.settled_health();
+        for (name, spans) in [("latency", has_spans), ("failures", has_spans), ("score", false)] {
+            let span = &metric(&health, name)["span_seconds"];
+            assert_eq!(span.is_number(), spans, "{unit:?} {name}: {span}");
+        }
+    }
+    let app = TestApp::spawn();
+    app.deploy_canary().done();
+    app.predict_times(60);
+    assert!(metric(&app.settled_health(), "latency")["span_seconds"].is_null());
+    let body = json!({ "model_path": "model_v2.bin", "policy": { "unit": "2s" } });
+    let refused = app.post("/admin/deploy-canary", &body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("`10s`"), "{}", refused.body);
 }
