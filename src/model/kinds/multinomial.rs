@@ -12,6 +12,10 @@
 use crate::model::Execution;
 use crate::model::Model;
 use crate::model::PredictError;
+use crate::model::explanation::Explains;
+use crate::model::explanation::Explanation;
+use crate::model::explanation::Method;
+use crate::model::explanation::Unit;
 use crate::model::kinds::ensemble::Link;
 use crate::model::kinds::logistic::LogisticError;
 use crate::model::kinds::logistic::MAX_ADDEND;
@@ -169,6 +173,30 @@ impl Model for MultinomialRegression {
         Ok(Output::of_many(sums))
     }
 
+    fn explains(&self) -> Option<Explains> {
+        let baseline = "the score of the class for a row with the training mean of every number and no known category";
+        Some(Explains { method: Method::Linear, adds_up_to: Unit::ClassScore, baseline })
+    }
+
+    fn explain(&self, row: &Row<'_>) -> Result<Option<Explanation>, PredictError> {
+        let class = self.predict(row)?.largest();
+        let (nothing, mut scratch) = (vec![0.0; self.offsets.len()], Vec::new());
+        let mut addend = |term: &Term, value: &Value<'_>| {
+            scratch.clone_from(&nothing);
+            self.add(term, value, &mut scratch)?;
+            scratch.get(class).copied()
+        };
+        let mut baseline = self.offsets.get(class).copied().unwrap_or_default();
+        let mut contributions = Vec::with_capacity(self.terms.len());
+        for (index, (term, value)) in self.terms.iter().zip(row.values()).enumerate() {
+            let added = addend(term, value).ok_or_else(|| self.foreign(index))?;
+            let reference = addend(term, &Value::Missing).unwrap_or_default();
+            baseline += reference;
+            contributions.push(added - reference);
+        }
+        Ok(Some(Explanation { class: Some(class), baseline, contributions }))
+    }
+
     fn execution(&self) -> Execution {
         match self.terms.len() * self.offsets.len() <= MAX_INLINE_PRODUCTS {
             true => Execution::Inline,
@@ -207,6 +235,35 @@ mod tests {
 
     fn row(x: Value<'static>, c: Value<'static>) -> Row<'static> {
         schema().row(Features::Ordered(vec![x, c])).unwrap()
+    }
+
+    #[test]
+    fn an_explanation_adds_up_to_the_score_of_the_answered_class() {
+        let text = |word: &'static str| Value::Text(word.into());
+        let model = model(schema());
+        assert_eq!(model.explains().map(|it| it.adds_up_to), Some(Unit::ClassScore));
+        let rows = [
+            (Value::Number(14.0), text("yearly")),
+            (Value::Number(-30.0), text("monthly")),
+            (Value::Missing, Value::Missing),
+            (Value::Number(12.0), text("never seen")),
+        ];
+        for (x, c) in rows {
+            let row = row(x, c);
+            let answer = model.predict(&row).unwrap();
+            let explained = model.explain(&row).unwrap().unwrap();
+            assert_eq!(explained.class, Some(answer.largest()));
+            // The scores of the classes are the logarithms of the probabilities, up to a constant.
+            let class = answer.largest();
+            let mut sums = model.offsets.clone();
+            for (term, value) in model.terms.iter().zip(row.values()) {
+                model.add(term, value, &mut sums).unwrap();
+            }
+            assert!((explained.sum() - sums[class]).abs() < 1e-12, "{explained:?} {sums:?}");
+            assert!(sums.iter().all(|sum| *sum <= sums[class]));
+        }
+        let missing = model.explain(&row(Value::Missing, Value::Missing)).unwrap().unwrap();
+        assert_eq!(missing.contributions, [0.0, 0.0]);
     }
 
     #[test]
