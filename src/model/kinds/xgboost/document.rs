@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::de::Error;
+use serde::de::SeqAccess;
 use serde::de::Visitor;
 
 use super::values::Values;
@@ -113,8 +115,41 @@ pub(crate) struct BoosterParameters {
 #[serde(default)]
 pub(crate) struct Categories {
     /// One entry per feature.
-    #[serde(deserialize_with = "list::<_, _, MAX_FEATURES>")]
+    #[serde(deserialize_with = "encodings")]
     pub enc: Vec<Category>,
+}
+
+/// The entries of all features, whose categories are counted together while they are read.
+fn encodings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Category>, D::Error> {
+    struct Encodings;
+
+    impl<'de> Visitor<'de> for Encodings {
+        type Value = Vec<Category>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the categories of each feature")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Category>, A::Error> {
+            let (mut all, mut left) = (Vec::new(), MAX_CATEGORIES);
+            while let Some(category) = items.next_element::<Category>()? {
+                let count = match &category.offsets {
+                    Some(offsets) => offsets.0.len().saturating_sub(1),
+                    None => category.values.len(),
+                };
+                let is_over = count > left || all.len() >= MAX_FEATURES;
+                if is_over {
+                    let message = format_args!("more than {MAX_CATEGORIES} categories");
+                    return Err(A::Error::custom(message));
+                }
+                left -= count;
+                all.push(category);
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_seq(Encodings)
 }
 
 /// Categories of a feature. Words are cut from bytes by offsets; numbers have no offsets.
@@ -244,5 +279,23 @@ impl SourceTree {
         }
         sets.sort_by_key(|(node, _)| *node);
         Ok(Sets { sets })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_of_all_features_are_counted_together() {
+        let of = |features: usize, categories: usize| {
+            let offsets = vec!["0"; categories + 1].join(",");
+            let one = format!("{{\"offsets\":[{offsets}],\"values\":[]}}");
+            let json = format!("{{\"enc\":[{}]}}", vec![one; features].join(","));
+            serde_json::from_str::<Categories>(&json).map(|it| it.enc.len())
+        };
+        assert_eq!(of(4, 200_000).unwrap(), 4);
+        let error = of(6, 200_000).unwrap_err().to_string();
+        assert!(error.contains("more than 1000000 categories"), "{error}");
     }
 }

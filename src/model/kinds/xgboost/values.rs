@@ -15,6 +15,14 @@ pub(crate) enum Values {
 }
 
 impl Values {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Small(numbers) => numbers.len(),
+            Self::Any(numbers) => numbers.len(),
+        }
+    }
+
     /// The numbers.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         match self {
