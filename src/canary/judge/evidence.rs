@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::monitors::Monitors;
-use super::monitors::metric::Measured;
+use super::monitors::measured::Measured;
 use super::monitors::sample_ratio::RatioMeasured;
 use super::monitors::segments::SegmentMeasured;
 use super::monitors::stalls::Stalls;

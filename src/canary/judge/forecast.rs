@@ -15,7 +15,7 @@ use self::outlook::MAX;
 use self::outlook::Outlook;
 use self::outlook::outlook;
 use super::evidence::SequentialEvidence;
-use super::monitors::metric::Measured;
+use super::monitors::measured::Measured;
 use super::verdict::Classification;
 use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;

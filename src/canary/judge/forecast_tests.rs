@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::canary::judge::monitors::Monitors;
-use crate::canary::judge::monitors::metric::Counts;
+use crate::canary::judge::monitors::measured::Counts;
 use crate::canary::judge::sentences;
 use crate::canary::judge::sequential::SequentialVerdict;
 use crate::canary::judge::sequential::tests::second;

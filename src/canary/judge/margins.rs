@@ -1,6 +1,6 @@
 //! Margins of a metric as differences from stable, in the unit of its values.
 
-use super::monitors::metric::Counts;
+use super::monitors::measured::Counts;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;

@@ -13,7 +13,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitors::metric::Measured;
+use super::monitors::measured::Measured;
 use super::monitors::segments::SegmentMeasured;
 use super::verdict::Concern;
 use crate::canary::policy::judge_policy::JudgePolicy;

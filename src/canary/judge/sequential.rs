@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::margins::Margins;
-use super::monitors::metric::Measured;
+use super::monitors::measured::Measured;
 use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use super::verdict::Verdict;

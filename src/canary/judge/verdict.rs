@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::monitors::metric::Counts;
+use super::monitors::measured::Counts;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::segments::SegmentName;

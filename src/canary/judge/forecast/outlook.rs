@@ -1,7 +1,7 @@
 //! Outlook of one metric: when it fails or passes if its effect stays as it is.
 
 use crate::canary::judge::margins::Margins;
-use crate::canary::judge::monitors::metric::Measured;
+use crate::canary::judge::monitors::measured::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;

@@ -1,6 +1,7 @@
 //! Monitors: the state of the sequential judge, updated at each tick.
 //!
 //! - [`metric`]: the e-processes and counts of one metric.
+//! - [`measured`]: the numbers of a metric that classify it.
 //! - `lasting`: the same with spans of time as draws.
 //! - `scores`: the same for outputs that are not one probability.
 //! - [`segments`]: the same for every segment of the traffic.
@@ -11,6 +12,7 @@
 //! and the increments alone: equal increments give equal bytes.
 
 mod lasting;
+pub mod measured;
 pub mod metric;
 pub mod sample_ratio;
 mod scores;
@@ -36,8 +38,8 @@ use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::source::History;
 use crate::canary::policy::source::Origin;
 
-pub use self::metric::Counts;
-pub use self::metric::Measured;
+pub use self::measured::Counts;
+pub use self::measured::Measured;
 
 /// The state of the sequential judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::metric::Measured;
+use super::measured::Measured;
 use super::metric::Monitored;
 use super::metric::Tick;
 use crate::canary::observed::increment::Increment;

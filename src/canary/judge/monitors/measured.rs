@@ -1,0 +1,102 @@
+//! The numbers that classify a metric, as its monitor measures them.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::MetricName;
+use crate::stats::sequential::EProcess;
+use crate::stats::sequential::PairMonitor;
+use crate::stats::sequential::Score;
+use crate::stats::sequential::ShiftMonitor;
+
+/// How many samples of a metric were observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Stable's samples; for failures its requests, in shadow the pairs.
+    pub stable: u64,
+    /// The canary's samples.
+    pub canary: u64,
+    /// Stable's failures; 0 for other metrics.
+    pub stable_failures: u64,
+    /// The canary's failures; 0 for other metrics.
+    pub canary_failures: u64,
+}
+
+impl Counts {
+    /// Samples of the track that has fewer.
+    pub fn fewest(&self) -> u64 {
+        self.stable.min(self.canary)
+    }
+}
+
+/// The numbers that classify a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The metric.
+    pub metric: MetricName,
+    /// How many samples were observed.
+    pub counts: Counts,
+    /// The e-process against "no worse than tolerated" (harm); for scores "within the harmful margin".
+    pub harm: EProcess,
+    /// For scores: the e-process against "within what is tolerated".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<EProcess>,
+    /// The e-process against "worse than accepted" (non-inferiority).
+    pub proven: EProcess,
+    /// Where `harm` counts spans of time: harm with every request as a draw, which only holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_request: Option<EProcess>,
+    /// The shortest span of time that counts as one draw now, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_seconds: Option<f64>,
+    /// The effect on the mean: canary minus stable, in the metric's unit.
+    pub effect: Score,
+    /// Stable's recent mean.
+    pub stable_mean: Option<f64>,
+    /// For scores: the standard deviation of stable's recent values, the unit of their
+    /// relative margins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_spread: Option<f64>,
+    /// For scores of split traffic: the same of the canary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_spread: Option<f64>,
+    /// For scores in shadow: the recent mean size of the differences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
+    /// For many classes: the one with the most evidence of a difference. Effect, mean, spreads and distance are its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+}
+impl Measured {
+    pub(super) fn judged(&mut self, [harm, shift, proven]: [&EProcess; 3], effect: Score) {
+        (self.harm, self.shift, self.proven) = (*harm, Some(*shift), *proven);
+        self.effect = effect;
+    }
+
+    pub(super) fn of_shift(&mut self, one: &ShiftMonitor) {
+        self.judged([&one.harm, &one.shift, &one.proven], one.effect);
+        self.stable_mean = one.center();
+        self.stable_spread = one.spread();
+        self.canary_spread = one.canary_spread();
+    }
+
+    pub(super) fn of_pairs(&mut self, one: &PairMonitor) {
+        self.judged([&one.harm, &one.shift, &one.proven], one.effect);
+        self.stable_spread = one.spread();
+        self.distance = one.distance();
+    }
+
+    /// Whether both tracks have the samples that a pass takes, and some were compared. The samples of the first tick
+    /// are only counted where nothing was known of stable before.
+    pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
+        self.counts.fewest() >= metric.min_samples && self.is_compared()
+    }
+
+    /// Whether anything was bet on.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.effect.effect().is_some()
+    }
+}
