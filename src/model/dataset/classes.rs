@@ -10,6 +10,9 @@ use crate::text::lists::quoted;
 /// More different numbers than this are a quantity, not classes.
 const MAX_NUMERIC_CLASSES: usize = 20;
 
+/// Decimal digits that every double holds.
+const MAX_DIGITS: usize = 15;
+
 /// The class of each row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Labels {
@@ -69,7 +72,7 @@ pub(super) fn names(
         if numbers.len() > MAX_NUMERIC_CLASSES {
             return Err(DatasetError::regression(&options.target, numbers.len().to_string()));
         }
-        names = numbers.iter().map(|(_, text)| (*text).to_owned()).collect();
+        names = numbers.iter().map(|(number, text)| usual(*number, text)).collect();
         if names.len() > 2 {
             notes.push(format!(
                 "target {target}: its {} numbers are learned as classes, without their order",
@@ -99,6 +102,13 @@ pub(super) fn names(
         }
     }
     Ok(names)
+}
+
+/// A number as it is usually written, so that `1` and `1.00` in two files name one class; its text where that has more
+/// digits than a number holds.
+fn usual(number: f64, text: &str) -> String {
+    let usual = number.to_string();
+    if usual.len() > MAX_DIGITS { text.to_owned() } else { usual }
 }
 
 /// A text as a finite number.
@@ -140,6 +150,13 @@ mod tests {
             Labels::Many(classes) => classes,
             Labels::Two { .. } => panic!("two classes"),
         }
+    }
+
+    #[test]
+    fn numbers_are_named_in_their_usual_form() {
+        let data = read(&["1.00", "9.0", "1e1", "-0.50", "12345678901234567"]).unwrap();
+        assert_eq!(classes(&data).names, ["-0.5", "1", "9", "10", "12345678901234567"]);
+        assert_eq!(classes(&data).of_rows[..5], [1, 2, 3, 0, 4]);
     }
 
     #[test]

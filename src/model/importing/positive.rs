@@ -14,8 +14,14 @@ pub(super) fn check(target: Option<&Target>, parsed: &Parsed) -> Result<(), Impo
     let (Some(target), [first, second]) = (target, parsed.classes.as_slice()) else {
         return Ok(());
     };
-    let positive = target.positive.trim();
-    if parsed.answer != Answer::Probability || is_same(positive, second) {
+    match parsed.answer {
+        Answer::Probability => names_second(target.positive.trim(), first, second),
+        _ => Ok(()),
+    }
+}
+
+fn names_second(positive: &str, first: &str, second: &str) -> Result<(), ImportingError> {
+    if is_same(positive, second) {
         return Ok(());
     }
     // A target that was encoded as 0 and 1 before the training may have any words in the data.
@@ -23,8 +29,9 @@ pub(super) fn check(target: Option<&Target>, parsed: &Parsed) -> Result<(), Impo
     if is_encoded && number(positive).is_none() {
         return Ok(());
     }
+    let is_first = is_same(positive, first);
     let (positive, first, second) = (quoted(positive), quoted(first), quoted(second));
-    Err(match positive == first || (is_encoded && number(target.positive.trim()) == Some(0.0)) {
+    Err(match is_first {
         true => ImportingError::FirstClass { positive, second },
         false => ImportingError::NoClass { positive, first, second },
     })
@@ -40,5 +47,19 @@ fn number(text: &str) -> Option<f64> {
         "false" | "False" => Some(0.0),
         "true" | "True" => Some(1.0),
         text => text.parse().ok().filter(|number: &f64| number.is_finite()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_that_are_numbers_are_compared_as_numbers() {
+        assert!(names_second("2", "1.0", "2.0").is_ok());
+        let first = names_second("1", "1.0", "2.0");
+        assert!(matches!(first, Err(ImportingError::FirstClass { .. })), "{first:?}");
+        let neither = names_second("3", "1.0", "2.0");
+        assert!(matches!(neither, Err(ImportingError::NoClass { .. })), "{neither:?}");
     }
 }

@@ -71,15 +71,25 @@ pub enum TrainingError {
     },
     /// There are too many coefficients for many classes.
     #[error(
-        "fit: {width} coefficients (one per number, one per level) for each of {classes} classes from {rows} rows take too much memory; exclude columns of many different texts with --drop, or group rare classes"
+        "fit: {width} coefficients (one per number, one per level) for each of {classes} classes take too much memory; exclude columns of many different texts with --drop, or group rare classes"
     )]
     TooManyCoefficients {
         /// Columns of the design.
         width: usize,
         /// Number of classes.
         classes: usize,
+    },
+    /// There are too many rows for many classes.
+    #[error(
+        "fit: {rows} rows of {classes} classes take too much memory; train on a sample of at most {most} rows, or group rare classes"
+    )]
+    TooManyRows {
         /// Rows to fit.
         rows: usize,
+        /// Number of classes.
+        classes: usize,
+        /// How many can be fitted.
+        most: usize,
     },
     /// The solver failed.
     #[error("fit: the solver failed ({problem}); try a larger l2")]

@@ -61,8 +61,15 @@ pub(crate) fn fit(
 ) -> Result<FittedClasses, TrainingError> {
     let (rows, width) = (design.rows(), design.width());
     let coefficients = width.saturating_mul(classes);
-    if coefficients > MAX_COEFFICIENTS || rows.saturating_mul(classes) > MAX_PROBABILITIES {
-        return Err(TrainingError::TooManyCoefficients { width, classes, rows });
+    if coefficients > MAX_COEFFICIENTS {
+        return Err(TrainingError::TooManyCoefficients { width, classes });
+    }
+    if rows.saturating_mul(classes) > MAX_PROBABILITIES {
+        return Err(TrainingError::TooManyRows {
+            rows,
+            classes,
+            most: MAX_PROBABILITIES / classes,
+        });
     }
     let weights = Problem { design, outcomes, classes, l2 }.minimum()?;
     let of_class = |class: usize| weights.iter().skip(class).step_by(classes).copied();
