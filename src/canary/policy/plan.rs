@@ -216,6 +216,18 @@ impl Plan {
         self.steps.iter().any(|step| !step.shadow.is_zero())
     }
 
+    /// How many seconds it takes at least at this many requests a second: the warm-up, and of each step the bake or the
+    /// time in which both tracks get their samples. Infinite without requests.
+    pub fn least_seconds(&self, requests_per_second: f64) -> f64 {
+        let of_step = |step: &PlannedStep| {
+            let bake = step.bake.unwrap_or_default().as_secs_f64();
+            let fewer = step.weight.share().min(1.0 - step.weight.share());
+            let needed = if fewer > 0.0 { self.min_samples as f64 / fewer } else { 0.0 };
+            if needed > 0.0 { bake.max(needed / requests_per_second) } else { bake }
+        };
+        self.warm_up.as_secs_f64() + self.steps.iter().map(of_step).sum::<f64>()
+    }
+
     /// Whether its shadow may end without enough pairs.
     pub fn may_skip_shadow(&self) -> bool {
         self.steps.iter().any(|step| step.at_most.is_some())
@@ -225,5 +237,21 @@ impl Plan {
 impl Default for Plan {
     fn default() -> Plan {
         Template::default().plan()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_takes_its_bakes_and_the_time_for_its_samples() {
+        let plan = Template::Standard.plan();
+        let bakes = 5.0 + 3600.0;
+        assert_eq!(plan.least_seconds(1e6), bakes);
+        // 100 samples at 1 % are 10,000 requests, at 5 % 2,000.
+        assert_eq!(plan.least_seconds(10.0), bakes + 400.0);
+        assert_eq!(plan.least_seconds(1.0), bakes + 9400.0 + 1400.0);
+        assert_eq!(plan.least_seconds(0.0), f64::INFINITY);
     }
 }

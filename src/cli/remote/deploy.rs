@@ -16,6 +16,8 @@ use crate::cli::numbers::finite;
 use crate::cli::show;
 use crate::service::status::Status;
 use crate::service::status::report::words::duration;
+use crate::text::numbers::number;
+use crate::text::numbers::two_digits;
 
 /// The flags of `serin deploy`.
 #[derive(Args, Debug)]
@@ -119,16 +121,20 @@ fn outcome(status: &Status) -> Vec<String> {
     lines.push(match &rollout.plan {
         None => "You decide: serin promote once serin check says OK, or serin rollback.".to_owned(),
         Some(plan) => {
-            let bakes: f64 = plan
-                .plan
-                .steps
-                .iter()
-                .filter_map(|step| step.bake)
-                .map(|bake| bake.as_secs_f64())
-                .sum();
+            let least = match &plan.time {
+                Some(time) => format!(
+                    "At {} requests/s, as before it, the plan takes at least {}",
+                    number(two_digits(time.requests_per_second)),
+                    duration(time.at_least_seconds)
+                ),
+                None => {
+                    let least = plan.plan.least_seconds(f64::INFINITY);
+                    format!("The plan takes at least {}", duration(least))
+                }
+            };
             let deadline = plan.deadline_at.map(|it| it.duration_since(rollout.started_at));
             let deadline = deadline.map(|it| format!("; deadline {}", duration(it.as_secs_f64())));
-            format!("The plan takes at least {}{}.", duration(bakes), deadline.unwrap_or_default())
+            format!("{least}{}.", deadline.unwrap_or_default())
         }
     });
     lines.push("Follow it: serin status --watch".to_owned());

@@ -194,7 +194,10 @@ impl Control {
             let mut slot =
                 CanarySlot::new(rollout, canary, &stable, slowdown, keys, breaker, before);
             if before.is_none() {
-                slot.warnings.extend(self.judge.lock().few_users(rollout, &old, now));
+                let mut judge = self.judge.lock();
+                let few_users = judge.few_users(rollout, &old, now);
+                slot.warnings.extend(few_users.or_else(|| judge.slow_plan(rollout, now)));
+                drop(judge);
                 slot.warnings.extend(no_shadow(rollout));
             }
             Some(slot)

@@ -29,6 +29,8 @@ use crate::canary::policy::segments::SegmentName;
 use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::service::status::plan::PlanTime;
+use crate::service::status::report::words::duration;
 use crate::text::durations::words;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
@@ -186,7 +188,7 @@ impl SequentialJudge {
 
     /// Counts users who come while no rollout is running.
     pub(crate) fn count_arrivals(&mut self, live: &Live, at: Timestamp) {
-        if live.canary.is_none() && live.visitors.visits().first > 0 {
+        if live.canary.is_none() {
             self.arrivals.count(live, &live.recorder.observed(), at);
         }
     }
@@ -252,6 +254,30 @@ impl SequentialJudge {
         })
     }
 
+    /// How long the plan of a rollout takes at least at the traffic before it; `None` by hand, or without traffic.
+    pub(crate) fn time_of_plan(&self, rollout: &Rollout, now: Timestamp) -> Option<PlanTime> {
+        let requests_per_second = self.arrivals.per_second(now).filter(|rate| *rate > 0.0)?;
+        let at_least_seconds = rollout.policy.plan.least_seconds(requests_per_second);
+        (!rollout.mode().is_manual()).then_some(PlanTime { requests_per_second, at_least_seconds })
+    }
+
+    /// Why a plan that begins now will hardly get a verdict before its deadline: too few requests come.
+    pub(crate) fn slow_plan(&self, rollout: &Rollout, now: Timestamp) -> Option<String> {
+        let PlanTime { requests_per_second, at_least_seconds } = self.time_of_plan(rollout, now)?;
+        let plan = &rollout.policy.plan;
+        (at_least_seconds > plan.deadline.as_secs_f64()).then(|| {
+            format!(
+                "too little traffic for this plan: at {} requests/s, as before it, its steps take at least {} to get \
+                 {} samples of each version, and it ends without a verdict after {}; give the steps larger shares, or \
+                 the plan fewer min_samples or a longer deadline",
+                number(two_digits(requests_per_second)),
+                duration(at_least_seconds),
+                grouped(plan.min_samples),
+                words(plan.deadline),
+            )
+        })
+    }
+
     /// The segments seen.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
         self.judged.iter().flat_map(|judged| judged.monitors.segments())
@@ -311,6 +337,9 @@ impl SequentialJudge {
     }
 }
 
+/// How long a tick lasts unless it is known.
+const USUAL_MILLIS: u128 = 1000;
+
 impl Judged {
     fn over(
         rollout: &Rollout,
@@ -341,8 +370,10 @@ impl Judged {
 
     /// Updates the monitors with a tick and logs it.
     fn take_in(&mut self, increment: Increment, at: Timestamp, bounds: &Bounds) {
-        let elapsed = self.taken_at.map(|before| at.duration_since(before).unsigned_abs());
-        let increment = &increment.lasting(elapsed.map_or(1000, |it| it.as_millis()));
+        // A clock that was set back tells nothing of the time that has passed.
+        let elapsed = self.taken_at.map(|before| at.duration_since(before).as_millis());
+        let elapsed = elapsed.and_then(|it| u128::try_from(it).ok());
+        let increment = &increment.lasting(elapsed.unwrap_or(USUAL_MILLIS));
         self.taken_at = Some(at);
         self.monitors.tick(increment);
         let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);

@@ -30,10 +30,22 @@ pub struct PlanStatus {
     /// plan asks for none.
     #[serde(default)]
     pub lacks_compared_answers: bool,
+    /// In the answer to a deployment: how long it takes at the traffic before it; left out if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<PlanTime>,
     /// What it does now.
     pub next: NextAction,
     /// What it waits for, or why it does that.
     pub reasons: Vec<String>,
+}
+
+/// How long a plan takes at some traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanTime {
+    /// Requests a second; of a key that comes again only the first counts.
+    pub requests_per_second: f64,
+    /// The least time: the warm-up, and of each step the bake or the time in which both versions get their samples.
+    pub at_least_seconds: f64,
 }
 
 /// What a plan does now.
@@ -84,6 +96,7 @@ impl PlanStatus {
             deadline_at: rollout.deadline_at,
             warm_up_until: rollout.warm_until(),
             lacks_compared_answers: lacks_compared_answers(rollout, judgement),
+            time: None,
             next,
             reasons,
         })

@@ -253,3 +253,32 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
     assert!(warning.contains(" within 10m; give the steps a larger share"), "{warning}");
     assert_eq!(too_few(50, steps), None);
 }
+
+#[test]
+fn a_plan_says_how_long_it_takes_at_the_traffic_before_it() {
+    let bench = Bench::new();
+    let service = bench.start();
+    for _ in 0..40 {
+        (0..2).for_each(|_| drop(answer_to(&service, None)));
+        bench.clock.advance(Duration::from_secs(1));
+        service.tick();
+    }
+    let by_plan = |deadline: &str| {
+        let plan = format!(
+            "deadline = \"{deadline}\"\nwarm_up = \"0s\"\nmin_samples = 100\nsteps = [{{ weight = 5, bake = \"1m\" }}]"
+        );
+        let (plan, model_path) = (toml::from_str(&plan).unwrap(), "model_v2.bin".to_owned());
+        let status = service.deploy(Deployment { model_path, plan, ..Deployment::default() }, None);
+        service.command(roll_back(), None).unwrap();
+        status.unwrap()
+    };
+    let slow = |warning: &&String| warning.starts_with("too little traffic for this plan");
+    let status = by_plan("10m");
+    let warning = status.warnings.iter().find(slow).unwrap();
+    assert!(warning.contains("at 2 requests/s"), "{warning}");
+    assert!(warning.contains("at least 17 min to get 100 samples of each version"), "{warning}");
+    let time = status.rollout.unwrap().plan.unwrap().time.unwrap();
+    // 100 samples at 5 % are 2,000 requests.
+    assert!((time.at_least_seconds - 1000.0).abs() < 30.0, "{time:?}");
+    assert_eq!(by_plan("1h").warnings.iter().find(slow), None);
+}

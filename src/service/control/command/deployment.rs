@@ -37,7 +37,7 @@ impl Control {
     ) -> Result<Status, CommandError> {
         // Loading and warming up a model takes time, so it is done before the lock is taken.
         let candidate = self.prepare(&deployment.model_path)?;
-        let policy = self.policy(&deployment, &candidate)?;
+        let mut policy = self.policy(&deployment)?;
         let reason = checked_reason(deployment.reason)?;
         let position = self.position.load();
         let (stable, may_lack) = (&position.live.stable, &position.state.clients.may_lack);
@@ -51,6 +51,9 @@ impl Control {
         }
         let lacking = FeaturesStatus::new(live.intake.latest(), candidate.loaded.fails_without());
         let fails = lacking.and_then(|it| it.fails());
+        let has_threads =
+            live.stable.inference.has_threads() || candidate.loaded.inference.has_threads();
+        policy.judge = policy.judge.of_threads(has_threads);
         let event = Event::CanaryDeployed {
             canary: candidate.version.clone(),
             policy: Box::new(policy),
@@ -65,6 +68,12 @@ impl Control {
         self.commit(&mut ledger, &event, Some(candidate))?;
         let mut status = self.status_of(&ledger).noting(note);
         status.warnings.extend(fails);
+        let state = &ledger.position().state;
+        if let (Some(rollout), Some(shown)) = (&state.rollout, &mut status.rollout)
+            && let Some(plan) = &mut shown.plan
+        {
+            plan.time = self.judge.lock().time_of_plan(rollout, self.clock.wall());
+        }
         drop(ledger);
         for warning in &status.warnings {
             tracing::warn!(canary = name, "{warning}");
@@ -73,11 +82,7 @@ impl Control {
     }
 
     /// The policy of a rollout: the server's, with the overrides of the deployment.
-    fn policy(
-        &self,
-        deployment: &Deployment,
-        candidate: &Candidate,
-    ) -> Result<Policy, CommandError> {
+    fn policy(&self, deployment: &Deployment) -> Result<Policy, CommandError> {
         let default = &self.settings.policy;
         let judge = default.judge.changed(&default.health, &deployment.judge)?;
         let post_promotion = default.post_promotion.changed(&deployment.post_promotion, &judge);
@@ -139,10 +144,7 @@ impl Control {
             false => judge.without_optional_labels(),
         };
         let outputs = self.outputs();
-        let stable = self.serving.live.load().stable.inference.has_threads();
-        let has_threads = stable || candidate.loaded.inference.has_threads();
-        let judge =
-            judge.of_outputs(outputs, &default.health, &deployment.judge)?.of_threads(has_threads);
+        let judge = judge.of_outputs(outputs, &default.health, &deployment.judge)?;
         let health = HealthPolicy { gross_shift: judge.gross_shift(), ..default.health };
         let bake = deployment.bake.unwrap_or(default.bake);
         let default = default.clone();
