@@ -3,11 +3,12 @@
 //! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
 //! judged after every second, and prints the tables of docs/measurements.md. The same arguments give
 //! the same numbers on any number of threads. Exit code 1 if a healthy case is rolled back more often
-//! than 5 %, or the health check calls an equal canary slower in over 2.5 % of looks (beyond three standard errors).
+//! than 5 %, the health check calls an equal canary slower in over 2.5 % of looks (beyond three standard errors), or a
+//! trigger fires in 0.1 % of the hours in which both tracks fail alike.
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only health|healthy|served|strained|own|harmful|threads|late|cost]
+//!     [--only health|healthy|served|strained|own|harmful|threads|late|triggers|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -48,9 +49,14 @@ mod further;
 #[path = "calibrate/health.rs"]
 mod health;
 
+#[path = "calibrate/triggers.rs"]
+mod triggers;
+
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 9] =
-    ["health", "healthy", "served", "strained", "own", "harmful", "threads", "late", "cost"];
+const PARTS: [&str; 10] = [
+    "health", "healthy", "served", "strained", "own", "harmful", "threads", "late", "triggers",
+    "cost",
+];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
 
@@ -122,6 +128,9 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     }
     if is_wanted("late") {
         tell_late(part, replications, seed + 300);
+    }
+    if is_wanted("triggers") {
+        is_calibrated &= triggers::tell_triggers(part, replications, seed + 700);
     }
     if is_wanted("cost") {
         tell_cost();

@@ -109,7 +109,13 @@ pub fn own_noise() -> Vec<(String, Scenario)> {
             Scenario { own_noise, policy, weights, seconds: 1800, remembered: 1000, ..steady };
         (format!("{name}; {percent} %"), scenario)
     };
-    noises.into_iter().map(case).collect()
+    // Rare failures are skewed where the shares differ.
+    let rare = [(0.001, 50.0), (0.01, 50.0), (0.001, 90.0), (0.01, 90.0)].map(|(rate, percent)| {
+        let (name, mut scenario) = case(("no noise", OwnNoise::None, percent));
+        (scenario.stable.failure_rate, scenario.canary.failure_rate) = (rate, rate);
+        (format!("{name}, errors {} %", 100.0 * rate), scenario)
+    });
+    noises.into_iter().map(case).chain(rare).collect()
 }
 
 /// A harmful canary: name, behavior, the canary samples that a one-sided fixed-sample z test needs for 80 %

@@ -140,7 +140,8 @@ fn is_outweighed(
     let sources: &[Source] = match finding {
         Reason::IsSlower => &[Source::Latency],
         Reason::FailsMoreOften | Reason::MayFailMoreOften => &[Source::Failures],
-        Reason::ScoreShifted | Reason::ScoreSpread | Reason::MayBeShifted => &[Source::Score],
+        // What is proven of scores is their mean, which says nothing against another spread.
+        Reason::ScoreShifted | Reason::MayBeShifted => &[Source::Score],
         Reason::TooFewSamples => &[Source::Latency, Source::Failures],
         _ => &[],
     };

@@ -126,6 +126,8 @@ struct Tally {
     guardrail_failed: bool,
     critical_failed: bool,
     lacks_samples: bool,
+    /// Whether single requests show harm that spans of time have neither shown nor disproven.
+    is_suspected: bool,
 }
 
 impl Tally {
@@ -138,12 +140,14 @@ impl Tally {
             guardrail_failed: false,
             critical_failed: false,
             lacks_samples: false,
+            is_suspected: false,
         };
         for (metric, evidence) in policy.metrics.iter().zip(evidence) {
             if !metric.role.acts() {
                 continue;
             }
             let is_guardrail = metric.role == Role::Guardrail;
+            tally.is_suspected |= evidence.is_suspected;
             if !metric.required
                 && matches!(
                     evidence.classification,
@@ -184,7 +188,7 @@ impl Tally {
         let good = self.score().is_some_and(|score| score >= policy.promote_score);
         if self.guardrail_failed || self.critical_failed || hopeless {
             Verdict::Rollback
-        } else if self.guardrails_pass && !self.lacks_samples && good {
+        } else if self.guardrails_pass && !self.lacks_samples && !self.is_suspected && good {
             Verdict::Promote
         } else {
             Verdict::Hold

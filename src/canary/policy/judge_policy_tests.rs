@@ -3,6 +3,7 @@
 use super::*;
 use crate::stats::Harm;
 use crate::stats::Margin;
+use crate::stats::sequential::EvidenceUnit;
 use crate::stats::sequential::Test;
 
 fn policy(toml: &str) -> Result<JudgePolicy, FieldError> {
@@ -247,17 +248,18 @@ fn an_invalid_value_is_named_with_a_remedy() {
 
 #[test]
 fn models_with_threads_of_their_own_are_judged_by_spans_of_time() {
-    let units = |policy: JudgePolicy| -> Vec<&str> {
-        policy.metrics.iter().map(|metric| metric.unit.word()).collect()
+    let units = |policy: JudgePolicy| -> Vec<EvidenceUnit> {
+        policy.metrics.iter().map(|metric| metric.unit).collect()
     };
     let revenue = "[[metrics]]\nname = \"revenue\"\nharm = \"lower\"";
     let of = |toml: &str, has_threads| units(policy(toml).unwrap().of_threads(has_threads));
-    let [request, auto] = ["request", "auto"];
+    let [request, auto, tens] =
+        [EvidenceUnit::Request, EvidenceUnit::Auto, EvidenceUnit::TenSeconds];
     assert_eq!(of(revenue, false), [request, request, request, request, auto]);
     assert_eq!(of(revenue, true), [auto, auto, request, request, auto]);
     let given = format!("unit = \"10s\"\n{revenue}");
     for has_threads in [false, true] {
-        assert_eq!(of(&given, has_threads), ["10s", "10s", request, request, "10s"]);
+        assert_eq!(of(&given, has_threads), [tens, tens, request, request, tens]);
         assert_eq!(of("unit = \"request\"", has_threads), [request; 4]);
     }
     // A policy of an earlier release names no unit and is replayed as it was judged.

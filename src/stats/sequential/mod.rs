@@ -15,7 +15,8 @@
 //! are compared within the tick against that share: a randomization test. Nothing is assumed of the
 //! distribution, of independence between ticks, or of stationarity. What a bet depends on (cap,
 //! ranks, center, stake) is fixed *before* the tick, from past ticks only. Where this fails, and by
-//! how much, is documented at [`Bet`] (strata) and [`SeenKeys`] (sticky keys).
+//! how much, is documented at [`Bet`] (strata) and [`SeenKeys`] (sticky keys). With spans of time as draws
+//! ([`LastingValues`], [`LastingFailures`]) more is assumed; it is stated there.
 //!
 //! State is constant in size, serializes without loss, and is a function of the tick increments
 //! alone: the same increments give the same bytes on the same build.

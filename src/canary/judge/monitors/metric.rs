@@ -193,12 +193,13 @@ impl Monitored {
             }
             Source::Failures => self.tick_failures(tick),
             Source::Score => self.tick_scores(tick),
-            Source::Recorded => {
-                if let Some(recorded) = unsegmented.recorded.get(&self.name) {
+            Source::Recorded => match unsegmented.recorded.get(&self.name) {
+                Some(recorded) => {
                     self.tick_lasting(seconds, &recorded.stable, &recorded.canary);
                     self.tick_values(recorded.share(), &recorded.stable, &recorded.canary);
                 }
-            }
+                None => self.pass(seconds),
+            },
             // A label counts with the share at which its prediction was made, however late it arrives.
             Source::LogLoss => {
                 for LossIncrement { weight, stable, canary } in &unsegmented.losses {
@@ -251,6 +252,18 @@ impl Monitored {
             | OneMonitor::Classes(_)
             | OneMonitor::ClassPairs(_)
             | OneMonitor::ScorePairs(_) => {}
+        }
+    }
+
+    /// Lets time pass in which neither track had a value.
+    pub(super) fn pass(&mut self, seconds: f64) {
+        match self.source {
+            Source::Failures => {
+                let none = TrackCounts { requests: 0, failures: 0 };
+                let lasting = self.lasting.iter_mut();
+                lasting.for_each(|lasting| lasting.tick_failures(seconds, none, none));
+            }
+            _ => self.tick_lasting(seconds, &[], &[]),
         }
     }
 

@@ -83,6 +83,10 @@ impl SegmentMonitors {
                 metric.tick(tick);
             }
         }
+        let is_idle = |one: &&mut Segment| !increment.segments.contains_key(&one.name);
+        for segment in self.segments.iter_mut().filter(is_idle) {
+            segment.metrics.iter_mut().for_each(|metric| metric.pass(seconds));
+        }
     }
 
     /// The numbers to judge by.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::EvidenceUnit;
+use super::series::Purpose;
 use super::series::Series;
-use super::span::Span;
 use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::TrackCounts;
@@ -30,24 +30,10 @@ pub struct LastingFailures {
     pub proven: EProcess,
 }
 
-/// Seconds and share of the mean of the spans of `auto`.
-const HARM_SPANS: [(f64, f64); 3] = [(1.0, 0.4), (10.0, 0.3), (60.0, 0.3)];
-const PROOF_SPANS: [(f64, f64); 2] = [(10.0, 0.5), (60.0, 0.5)];
-
 impl LastingFailures {
     /// A test without data; the margins are those of
     /// [`FailureMonitor`](crate::stats::sequential::FailureMonitor).
     pub fn new(unit: EvidenceUnit, margins: FailureMargins) -> LastingFailures {
-        let series = |auto: &[(f64, f64)]| {
-            let spans = match unit {
-                EvidenceUnit::Request | EvidenceUnit::Tick => vec![(1.0, 1.0)],
-                EvidenceUnit::TenSeconds => vec![(10.0, 1.0)],
-                EvidenceUnit::Minute => vec![(60.0, 1.0)],
-                EvidenceUnit::Auto => auto.to_vec(),
-            };
-            let spans = spans.into_iter().map(|(length, weight)| Span::new(length, weight));
-            Series::new(unit, spans.collect())
-        };
         let ratio = margins.harmful_ratio;
         let difference = margins.accepted_difference;
         let margins = FailureMargins {
@@ -56,8 +42,8 @@ impl LastingFailures {
         };
         LastingFailures {
             margins,
-            more: series(&HARM_SPANS),
-            not_more: series(&PROOF_SPANS),
+            more: Series::new(unit, Purpose::Harm),
+            not_more: Series::new(unit, Purpose::Proof),
             harm: EProcess::default(),
             proven: EProcess::default(),
         }
@@ -66,15 +52,14 @@ impl LastingFailures {
     /// Takes in a tick of this many seconds.
     pub fn tick(&mut self, seconds: f64, canary: TrackCounts, stable: TrackCounts) {
         let FailureMargins { harmful_ratio, accepted_difference } = self.margins;
-        let plain = outcomes(canary, 1.0, 0.0);
-        let harm_spans = vec![plain.to_vec(); HARM_SPANS.len()];
-        self.more.tick(seconds, &plain, &harm_spans, &outcomes(stable, harmful_ratio, 0.0));
-        self.more.pause(self.more.dependence());
-        self.harm.observe(self.more.log_e());
+        let failed = outcomes(canary, 1.0, 0.0);
+        self.more.tick_alike(seconds, &failed, &outcomes(stable, harmful_ratio, 0.0));
         let answered = outcomes(canary, -1.0, accepted_difference);
-        let proof_spans = vec![answered.to_vec(); PROOF_SPANS.len()];
-        self.not_more.tick(seconds, &answered, &proof_spans, &outcomes(stable, -1.0, 0.0));
-        self.not_more.pause(self.not_more.dependence());
+        self.not_more.tick_alike(seconds, &answered, &outcomes(stable, -1.0, 0.0));
+        let dependence = self.more.dependence().max(self.not_more.dependence());
+        self.more.pause(dependence);
+        self.not_more.pause(dependence);
+        self.harm.observe(self.more.log_e());
         self.proven.observe(self.not_more.log_e());
     }
 

@@ -4,12 +4,14 @@
 //! lasts (its own garbage collector, connection pool or stalls), ten requests that wait for the same stall count as
 //! ten draws, and a healthy canary is taken for a slow one. Here all requests of a span of time count as one draw:
 //!
-//! - `noise`: how much the differences of successive spans vary, and whether they depend on each other
+//! - `noise`: how much the differences of successive spans vary
+//! - `dependence`: whether they depend on each other
 //! - `purse`: wealth on one outcome per span
 //! - `span`: one span length, with its sums and its purse
 //! - `series`: spans of several lengths over the same values
 //! - `values`, `failures`: the series of a metric
 
+mod dependence;
 mod failures;
 mod noise;
 mod purse;
@@ -49,17 +51,6 @@ impl EvidenceUnit {
     /// Whether every request is a draw.
     pub fn is_request(&self) -> bool {
         *self == EvidenceUnit::Request
-    }
-
-    /// The unit as settings and JSON name it.
-    pub fn word(self) -> &'static str {
-        match self {
-            EvidenceUnit::Request => "request",
-            EvidenceUnit::Tick => "tick",
-            EvidenceUnit::TenSeconds => "10s",
-            EvidenceUnit::Minute => "1m",
-            EvidenceUnit::Auto => "auto",
-        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Series: spans of several lengths over the values of one function.
 
-use std::collections::VecDeque;
-
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::EvidenceUnit;
+use super::dependence::Dependence;
+use super::dependence::Limits;
 use super::noise::Noise;
+use super::purse::Purse;
+use super::span::Closed;
 use super::span::Open;
-use super::span::RELEASE;
 use super::span::Span;
 use super::span::Total;
 use crate::stats::sequential::log_weighted_mean_exp;
@@ -20,58 +21,84 @@ use crate::stats::sequential::recent_spread::Sums;
 pub(super) struct Series {
     unit: EvidenceUnit,
     spans: Vec<Span>,
-    /// Stable's values, for the noise that requests alone make.
+    /// Values of both tracks, for the noise that requests alone make.
     values: Sums,
-    inverse: f64,
     second: Open,
-    /// The latest differences of seconds, the newest last.
-    recent: VecDeque<f64>,
+    ten: Open,
+    /// The latest difference of a second.
+    last: Option<Closed>,
+    /// The variance of the differences of seconds, per value.
     by_second: Noise,
-    near: Noise,
-    far: Noise,
-    seconds: f64,
+    seconds_depend: Dependence,
+    tens_depend: Dependence,
+    /// Seconds in which both tracks had values.
+    compared: u64,
 }
 
-/// Seconds between the compared differences. Independent ones vary no more over half a minute than from one second to
-/// the next.
-const LAGS: [usize; 4] = [8, 16, 24, 30];
-const MAX_LAG: usize = 30;
+/// What a series shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Harm, which may begin late.
+    Harm,
+    /// That there is none.
+    Proof,
+}
 
-/// The window of the noise of seconds; what one difference adds at most to it, and to the measured dependence.
+/// A span of `auto`: seconds, share of the mean, and what it grants the canary on top of the margin.
+type Length = (f64, f64, f64);
+
+const HARM_SPANS: [Length; 3] = [(1.0, 0.4, 0.25), (10.0, 0.3, 0.20), (60.0, 0.3, 0.0)];
+const PROOF_SPANS: [Length; 2] = [(10.0, 0.5, 0.0), (60.0, 0.5, 0.0)];
+
+/// The spans of a unit.
+pub(super) fn lengths(unit: EvidenceUnit, purpose: Purpose) -> Vec<Length> {
+    match (unit, purpose) {
+        (EvidenceUnit::Request | EvidenceUnit::Tick, _) => vec![(1.0, 1.0, 0.0)],
+        (EvidenceUnit::TenSeconds, _) => vec![(10.0, 1.0, 0.0)],
+        (EvidenceUnit::Minute, _) => vec![(60.0, 1.0, 0.0)],
+        (EvidenceUnit::Auto, Purpose::Harm) => HARM_SPANS.to_vec(),
+        (EvidenceUnit::Auto, Purpose::Proof) => PROOF_SPANS.to_vec(),
+    }
+}
+
+/// Seconds depend on each other if they vary this many times as much over half a minute as from one to the next.
+const SECONDS: Limits = Limits { lags: [8, 16, 24, 30], ratio: 1.4 };
+/// Minutes do if spans of ten seconds vary this many times as much over one to two minutes.
+const TENS: Limits = Limits { lags: [6, 8, 10, 12], ratio: 3.0 };
+
+/// The window of the noise of seconds, and what one difference adds at most.
 const WINDOW: f64 = 120.0;
 const CAP: f64 = 25.0;
-const CAP_OF_DEPENDENCE: f64 = 6.0;
 
-/// Seconds depend on each other if they vary this many times as much over half a minute as from one to the next: more
-/// while that is known from few.
-const DEPENDENT: f64 = 1.4;
-const MIN_DEPENDENCE: f64 = 5.0;
-const DOUBT: f64 = 2.0;
-
-/// Seconds before the dependence is known, so before evidence may act.
-const FIRST: f64 = 25.0;
+/// Compared seconds before the dependence is known, so before evidence may act.
+const FIRST: u64 = 25;
 
 /// Values above this are halved: the spread follows the traffic.
 const MAX_VALUES: f64 = 8192.0;
 
 impl Series {
     /// A series without values.
-    pub(super) fn new(unit: EvidenceUnit, spans: Vec<Span>) -> Series {
+    pub(super) fn new(unit: EvidenceUnit, purpose: Purpose) -> Series {
+        let purse = match purpose {
+            Purpose::Harm => Purse::shared(),
+            Purpose::Proof => Purse::plain(),
+        };
+        let spans = lengths(unit, purpose).into_iter();
         Series {
             unit,
-            spans,
+            spans: spans.map(|(length, weight, _)| Span::new(length, weight, purse)).collect(),
             values: Sums::default(),
-            inverse: 0.0,
             second: Open::default(),
-            recent: VecDeque::new(),
+            ten: Open::default(),
+            last: None,
             by_second: Noise::new(WINDOW, CAP),
-            near: Noise::new(WINDOW, CAP_OF_DEPENDENCE),
-            far: Noise::new(WINDOW, CAP_OF_DEPENDENCE),
-            seconds: 0.0,
+            seconds_depend: Dependence::new(),
+            tens_depend: Dependence::new(),
+            compared: 0,
         }
     }
 
-    /// Learns values of stable from before the first tick.
+    /// Learns values, for the noise that requests alone make.
     pub(super) fn remember(&mut self, stable: &[(f64, u64)]) {
         let usable = stable.iter().filter(|(value, _)| value.is_finite());
         usable.for_each(|&(value, count)| self.values.add(value, count));
@@ -89,27 +116,37 @@ impl Series {
         granted: &[Vec<(f64, u64)>],
         stable: &[(f64, u64)],
     ) {
-        self.seconds += seconds;
-        let known = self.known();
+        let per_value = self.per_value();
         let stable_total = Total::of(stable);
         for (span, granted) in self.spans.iter_mut().zip(granted) {
-            span.tick(seconds, Total::of(granted), stable_total, known);
+            span.tick(seconds, Total::of(granted), stable_total, per_value);
         }
         self.learn(seconds, Total::of(plain), stable_total);
         self.remember(stable);
+        self.remember(plain);
     }
 
-    /// The longest span, in seconds, whose successors depend on each other; 0 without dependence. Minutes are taken as
-    /// independent: they are the longest unit.
+    /// The same where no span grants more than another.
+    pub(super) fn tick_alike(
+        &mut self,
+        seconds: f64,
+        canary: &[(f64, u64)],
+        stable: &[(f64, u64)],
+    ) {
+        let granted = vec![canary.to_vec(); self.spans.len()];
+        self.tick(seconds, canary, &granted, stable);
+    }
+
+    /// The longest span, in seconds, whose successors depend on each other; 0 without dependence.
     pub(super) fn dependence(&self) -> f64 {
         if self.unit != EvidenceUnit::Auto {
             return 0.0;
         }
         let by_second = self.by_second.variance();
         let is_dependent = |span: &&Span| match span.length {
-            length if length < 5.0 => self.is_dependent(),
+            length if length < 5.0 => self.seconds_depend.lasts(span.is_paused(), &SECONDS),
             length if length < 30.0 => span.is_dependent(by_second),
-            _ => false,
+            _ => self.tens_depend.lasts(span.is_paused(), &TENS),
         };
         self.spans.iter().filter(is_dependent).map(|span| span.length).fold(0.0, f64::max)
     }
@@ -119,58 +156,34 @@ impl Series {
         self.spans.iter_mut().for_each(|span| span.pause(span.length <= up_to));
     }
 
-    /// The variance of the difference of one second: what was seen, and at least what requests alone make.
-    fn known(&self) -> Option<f64> {
-        if self.values.count < 10.0 || self.inverse <= 0.0 {
+    /// The variance of a value: what the differences of seconds show, and at least that of the values.
+    fn per_value(&self) -> Option<f64> {
+        let Sums { count, sum, squares } = self.values;
+        if count < 10.0 {
             return None;
         }
-        let Sums { count, sum, squares } = self.values;
         let mean = sum / count;
         // A function that has not varied yet may vary in about one of this many observations.
         let variance = (squares / count - mean * mean).max(0.25 / (count + 1.0));
-        Some((variance * self.inverse).max(self.by_second.variance()))
+        Some(variance.max(self.by_second.variance()))
     }
 
     fn learn(&mut self, seconds: f64, canary: Total, stable: Total) {
-        let Some(closed) = self.second.add(seconds, canary, stable, 1.0) else { return };
-        let newest = closed.difference;
-        self.inverse = match self.inverse {
-            0.0 => closed.inverse,
-            before => before + (closed.inverse - before) / 16.0,
-        };
-        let half = |before: f64| 0.5 * (newest - before) * (newest - before);
-        if let Some(&last) = self.recent.back() {
-            self.by_second.learn(half(last));
-            self.near.learn(half(last));
+        if let Some(closed) = self.ten.add(seconds, canary, stable, 10.0) {
+            self.tens_depend.learn(closed.difference, &TENS);
         }
-        let place = |lag: usize| self.recent.len().checked_sub(lag);
-        let far: Vec<f64> =
-            LAGS.iter().filter_map(|lag| self.recent.get(place(*lag)?)).map(|x| half(*x)).collect();
-        if !far.is_empty() {
-            self.far.learn(far.iter().sum::<f64>() / far.len() as f64);
+        let Some(newest) = self.second.add(seconds, canary, stable, 1.0) else { return };
+        self.compared += 1;
+        if let Some(last) = self.last.replace(newest) {
+            let change = newest.difference - last.difference;
+            self.by_second.learn(change * change / (newest.inverse + last.inverse));
         }
-        self.recent.push_back(newest);
-        if self.recent.len() > MAX_LAG {
-            self.recent.pop_front();
-        }
-    }
-
-    /// Whether successive seconds depend on each other.
-    fn is_dependent(&self) -> bool {
-        let is_paused = self.spans.first().is_some_and(Span::is_paused);
-        if self.far.count() < MIN_DEPENDENCE || self.near.variance() <= 0.0 {
-            return is_paused;
-        }
-        let ratio = self.far.variance() / self.near.variance();
-        if is_paused {
-            return ratio > 1.0 + RELEASE * (DEPENDENT - 1.0);
-        }
-        ratio > DEPENDENT * (1.0 + DOUBT / self.far.count())
+        self.seconds_depend.learn(newest.difference, &SECONDS);
     }
 
     /// ln E.
     pub(super) fn log_e(&self) -> f64 {
-        if self.unit == EvidenceUnit::Auto && self.seconds < FIRST {
+        if self.unit == EvidenceUnit::Auto && self.compared < FIRST {
             return 0.0;
         }
         let logs: Vec<f64> = self.spans.iter().map(Span::log_e).collect();

@@ -3,15 +3,15 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::dependence::RELEASE;
 use super::noise::Noise;
 use super::purse::Purse;
 
 /// A sum of values and their number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Total {
-    pub(super) sum: f64,
-    pub(super) count: f64,
+    sum: f64,
+    count: f64,
 }
 
 impl Total {
@@ -23,38 +23,35 @@ impl Total {
         }
         total
     }
-
-    fn add(&mut self, other: Total) {
-        self.sum += other.sum;
-        self.count += other.count;
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / self.count
-    }
 }
 
-/// The values of both tracks since a span began.
+/// The differences of the ticks since a span began.
+///
+/// ```text
+/// D = sum of w (canary's mean - stable's mean) / sum of w        w = n_c n_s / (n_c + n_s), tick by tick
+/// ```
+///
+/// With equal shares in all ticks D is the difference of the means over the span. The differences are taken tick by
+/// tick, so that a change of the share or a time without a canary does not compare one moment with another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Open {
-    canary: Total,
-    stable: Total,
+    weighted: f64,
+    weight: f64,
     seconds: f64,
 }
 
 /// A finished span.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Closed {
-    /// The canary's mean minus stable's.
     pub(super) difference: f64,
-    /// 1/n of the canary plus 1/n of stable: the variance of the difference for a variance of 1 per value.
+    /// The variance of the difference for a variance of 1 per value: 1 / sum of w.
     pub(super) inverse: f64,
 }
 
 impl Open {
-    /// Adds a tick; the finished span if it is `length` seconds long and both tracks have a value. Otherwise it goes
-    /// on.
+    /// Adds a tick; the finished span if it is `length` seconds long and something was compared. Otherwise it goes on.
     pub(super) fn add(
         &mut self,
         seconds: f64,
@@ -63,15 +60,22 @@ impl Open {
         length: f64,
     ) -> Option<Closed> {
         self.seconds += seconds;
-        self.canary.add(canary);
-        self.stable.add(stable);
+        if canary.count >= 1.0 && stable.count >= 1.0 {
+            // No product of two counts, which may be huge.
+            let weight = (canary.count.recip() + stable.count.recip()).recip();
+            self.weighted += weight * (canary.sum / canary.count - stable.sum / stable.count);
+            self.weight += weight;
+        }
         // Ticks are a few milliseconds longer or shorter than a second.
-        if self.seconds < 0.95 * length || self.canary.count < 1.0 || self.stable.count < 1.0 {
+        if self.seconds < 0.95 * length || self.weight <= 0.0 {
             return None;
         }
-        let Open { canary, stable, .. } = std::mem::take(self);
-        let difference = canary.mean() - stable.mean();
-        Some(Closed { difference, inverse: canary.count.recip() + stable.count.recip() })
+        let Open { weighted, weight, .. } = std::mem::take(self);
+        Some(Closed { difference: weighted / weight, inverse: weight.recip() })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.seconds == 0.0
     }
 }
 
@@ -84,10 +88,23 @@ pub(super) struct Span {
     /// Its share of the mean of the e-values.
     pub(super) weight: f64,
     open: Open,
+    fixed: Fixed,
     last: Option<f64>,
     noise: Noise,
+    /// The mean of [`Closed::inverse`] over recent spans.
+    inverse: f64,
     purse: Purse,
     is_paused: bool,
+}
+
+/// What was fixed when the open span began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixed {
+    /// Variance per value; `None`: no bet.
+    per_value: Option<f64>,
+    /// Variance of the difference of a span, from the differences of spans.
+    of_span: f64,
 }
 
 /// The window of the noise, in spans, and what one difference adds at most.
@@ -97,35 +114,44 @@ const CAP: f64 = 9.0;
 /// Differences between spans that make their noise known.
 const MIN_NOISE: f64 = 2.0;
 
-/// Spans depend on each other if their noise is this many times the noise of seconds divided by the length: more
-/// while it is known from few.
+/// Spans depend on each other if their noise is this many times that of seconds, per value: more while it is known from
+/// few.
 const DEPENDENT: f64 = 2.5;
 const MIN_DEPENDENCE: f64 = 3.0;
 const DOUBT: f64 = 2.0;
 
-/// A pause ends below this share of the limit.
-pub(super) const RELEASE: f64 = 0.6;
-
 impl Span {
-    pub(super) fn new(length: f64, weight: f64) -> Span {
-        let noise = Noise::new(WINDOW, CAP);
-        let (open, purse) = (Open::default(), Purse::default());
-        Span { length, weight, open, last: None, noise, purse, is_paused: false }
+    pub(super) fn new(length: f64, weight: f64, purse: Purse) -> Span {
+        Span {
+            length,
+            weight,
+            open: Open::default(),
+            fixed: Fixed::default(),
+            last: None,
+            noise: Noise::new(WINDOW, CAP),
+            inverse: 0.0,
+            purse,
+            is_paused: false,
+        }
     }
 
-    /// Adds a tick. `by_second` is the variance of the difference of one second.
+    /// Adds a tick. `per_value` is the variance of one value that the differences of seconds show.
     pub(super) fn tick(
         &mut self,
         seconds: f64,
         canary: Total,
         stable: Total,
-        by_second: Option<f64>,
+        per_value: Option<f64>,
     ) {
+        if self.open.is_empty() {
+            let is_known = self.noise.count() >= MIN_NOISE;
+            let of_span = if is_known { self.noise.variance() } else { 0.0 };
+            self.fixed = Fixed { per_value: per_value.filter(|_| !self.is_paused), of_span };
+        }
         let Some(closed) = self.open.add(seconds, canary, stable, self.length) else { return };
-        if let Some(by_second) = by_second {
-            let own = if self.noise.count() >= MIN_NOISE { self.noise.variance() } else { 0.0 };
-            let variance = own.max(by_second / self.length);
-            if variance > 0.0 && !self.is_paused {
+        if let Some(per_value) = self.fixed.per_value {
+            let variance = self.fixed.of_span.max(per_value * closed.inverse);
+            if variance > 0.0 {
                 self.purse.bet(closed.difference / variance.sqrt());
             }
         }
@@ -133,20 +159,24 @@ impl Span {
             self.noise.learn(0.5 * (closed.difference - last) * (closed.difference - last));
         }
         self.last = Some(closed.difference);
+        self.inverse = match self.inverse {
+            0.0 => closed.inverse,
+            before => before + (closed.inverse - before) / 8.0,
+        };
     }
 
     /// Whether successive spans depend on each other, decided before the next one.
-    pub(super) fn is_dependent(&self, by_second: f64) -> bool {
+    pub(super) fn is_dependent(&self, per_value: f64) -> bool {
         let count = self.noise.count();
-        if count < MIN_DEPENDENCE || by_second <= 0.0 {
+        if count < MIN_DEPENDENCE || per_value <= 0.0 || self.inverse <= 0.0 {
             return self.is_paused;
         }
-        let ratio = self.noise.variance() * self.length / by_second;
+        let ratio = self.noise.variance() / (per_value * self.inverse);
         let limit = DEPENDENT * (1.0 + DOUBT / count);
         ratio > if self.is_paused { RELEASE * limit } else { limit }
     }
 
-    /// Pauses the bets, and gives up what they won, or resumes them.
+    /// Pauses the bets from the next span on, and gives up what they won, or resumes them.
     pub(super) fn pause(&mut self, is_paused: bool) {
         if is_paused && !self.is_paused {
             self.purse.forfeit();

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::EvidenceUnit;
+use super::series::Purpose;
 use super::series::Series;
-use super::span::Span;
+use super::series::lengths;
 use crate::stats::fixed_horizon::margin::Harm;
 use crate::stats::fixed_horizon::margin::Margin;
 use crate::stats::sequential::EProcess;
@@ -24,13 +25,14 @@ use crate::stats::sequential::reference::Reference;
 /// E_proven   as in Monitor; auto: (E(10 s) + E(60 s)) / 2, against the accepted margin
 /// ```
 ///
-/// `auto` acts after 25 seconds. Its spans of 1 s and 10 s do not bet while their differences depend on each other,
-/// and give up what they had won. Their further 25 % and 20 % cover noise that lasts for minutes and is too small to
+/// `auto` acts after 25 compared seconds. Spans do not bet while their differences depend on each other, and give up
+/// what they had won. The further 25 % and 20 % of 1 s and 10 s cover noise that lasts for minutes and is too small to
 /// be seen as dependence: a difference within it is found by the spans of a minute.
 ///
 /// # Assumptions
-/// The difference of a span, given those before, has a symmetric distribution around at most the margin. That fails
-/// where the noise of a track lasts longer than a minute and is larger than the margin (measurements.md).
+/// The difference of a span, given those before, has an expectation of at most the margin, and a variance that the
+/// spans before it show. That fails where the noise of a track lasts longer than a minute and is larger than the
+/// margin; then even minutes depend on each other, and pause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastingValues {
@@ -56,20 +58,6 @@ struct Part {
     series: Series,
 }
 
-/// Spans of `auto`: seconds, share of the mean, and what they grant on top of the margin.
-const HARM_SPANS: [(f64, f64, f64); 3] = [(1.0, 0.4, 0.25), (10.0, 0.3, 0.20), (60.0, 0.3, 0.0)];
-const PROOF_SPANS: [(f64, f64, f64); 2] = [(10.0, 0.5, 0.0), (60.0, 0.5, 0.0)];
-
-/// The spans of a unit: seconds, share of the mean, and what they grant on top of the margin.
-fn spans(unit: EvidenceUnit, auto: &[(f64, f64, f64)]) -> Vec<(f64, f64, f64)> {
-    match unit {
-        EvidenceUnit::Request | EvidenceUnit::Tick => vec![(1.0, 1.0, 0.0)],
-        EvidenceUnit::TenSeconds => vec![(10.0, 1.0, 0.0)],
-        EvidenceUnit::Minute => vec![(60.0, 1.0, 0.0)],
-        EvidenceUnit::Auto => auto.to_vec(),
-    }
-}
-
 impl LastingValues {
     /// A test without data; the arguments are those of [`Monitor`](crate::stats::sequential::Monitor).
     pub fn new(
@@ -79,13 +67,12 @@ impl LastingValues {
         harmful: Margin,
         accepted: Margin,
     ) -> LastingValues {
-        let parts = |comparisons: Vec<Comparison>, auto: &[(f64, f64, f64)]| -> Vec<Part> {
-            let of = |one: &Comparison| Part::of(unit, one, &spans(unit, auto));
-            comparisons.iter().flat_map(of).collect()
+        let parts = |comparisons: Vec<Comparison>, purpose| -> Vec<Part> {
+            comparisons.iter().flat_map(|one| Part::of(unit, one, purpose)).collect()
         };
         LastingValues {
-            harmful: parts(test.all(harm, harmful), &HARM_SPANS),
-            accepted: parts(test.acceptance(harm, accepted), &PROOF_SPANS),
+            harmful: parts(test.all(harm, harmful), Purpose::Harm),
+            accepted: parts(test.acceptance(harm, accepted), Purpose::Proof),
             harm: EProcess::default(),
             proven: EProcess::default(),
         }
@@ -94,7 +81,8 @@ impl LastingValues {
     /// Learns values of stable from before the first tick.
     pub(crate) fn remember(&mut self, reference: &Reference, stable: &[(f64, u64)]) {
         for part in self.harmful.iter_mut().chain(&mut self.accepted) {
-            part.series.remember(&reference.measure_all(part.feature, stable));
+            let measured = part.measured(reference, stable);
+            part.series.remember(&measured);
         }
     }
 
@@ -129,7 +117,7 @@ impl LastingValues {
 }
 
 impl Part {
-    fn of(unit: EvidenceUnit, comparison: &Comparison, spans: &[(f64, f64, f64)]) -> Vec<Part> {
+    fn of(unit: EvidenceUnit, comparison: &Comparison, purpose: Purpose) -> Vec<Part> {
         let margin = comparison.margin();
         let granted = |allowance: f64| Margin {
             relative: (1.0 + margin.relative.max(0.0)) * (1.0 + allowance) - 1.0,
@@ -137,24 +125,24 @@ impl Part {
         };
         let directions = comparison.directions();
         let weight = comparison.weight() / directions.len().max(1) as f64;
+        let spans = lengths(unit, purpose);
         directions
             .iter()
             .map(|&direction| Part {
                 feature: comparison.feature(),
                 direction,
                 margins: spans.iter().map(|(_, _, allowance)| granted(*allowance)).collect(),
-                sign: if comparison.margin() == Margin::default() {
-                    direction
-                } else {
-                    comparison.sign()
-                },
+                // A comparison in both directions has no margin of its own; each direction grants its allowance.
+                sign: if directions.len() > 1 { direction } else { comparison.sign() },
                 weight,
-                series: Series::new(
-                    unit,
-                    spans.iter().map(|(length, weight, _)| Span::new(*length, *weight)).collect(),
-                ),
+                series: Series::new(unit, purpose),
             })
             .collect()
+    }
+
+    fn measured(&self, reference: &Reference, values: &[(f64, u64)]) -> Vec<(f64, u64)> {
+        let values = reference.measure_all(self.feature, values);
+        values.into_iter().map(|(x, count)| (self.direction * x, count)).collect()
     }
 
     fn tick(
@@ -164,18 +152,13 @@ impl Part {
         canary: &[(f64, u64)],
         stable: &[(f64, u64)],
     ) {
-        let direction = self.direction;
-        let measured = |values: &[(f64, u64)]| -> Vec<(f64, u64)> {
-            let values = reference.measure_all(self.feature, values);
-            values.into_iter().map(|(x, count)| (direction * x, count)).collect()
-        };
         let granted = |margin: &Margin| -> Vec<(f64, u64)> {
             let unshifted =
                 |&(value, count): &(f64, u64)| (margin.unshift(value, self.sign), count);
-            measured(&canary.iter().map(unshifted).collect::<Vec<_>>())
+            self.measured(reference, &canary.iter().map(unshifted).collect::<Vec<_>>())
         };
         let granted: Vec<Vec<(f64, u64)>> = self.margins.iter().map(granted).collect();
-        let (plain, stable) = (measured(canary), measured(stable));
+        let (plain, stable) = (self.measured(reference, canary), self.measured(reference, stable));
         self.series.tick(seconds, &plain, &granted, &stable);
     }
 }
