@@ -25,6 +25,8 @@ const BOUND: f64 = 0.1;
 
 struct Case {
     name: &'static str,
+    /// The canary's share of the requests.
+    share: f64,
     canary: f64,
     stable: f64,
     /// The failure rate of both tracks in an outage.
@@ -32,10 +34,10 @@ struct Case {
 }
 
 const fn alike(name: &'static str, rate: f64) -> Case {
-    Case { name, canary: rate, stable: rate, outage: None }
+    Case { name, share: 0.1, canary: rate, stable: rate, outage: None }
 }
 
-const ALIKE: [Case; 8] = [
+const ALIKE: [Case; 9] = [
     alike("1 % on both", 0.01),
     alike("5 % on both", 0.05),
     alike("10 % on both", 0.10),
@@ -43,28 +45,38 @@ const ALIKE: [Case; 8] = [
     alike("50 % on both", 0.50),
     Case {
         name: "1 % on both, 50 % for 20 s every 10 min",
+        share: 0.1,
         canary: 0.01,
         stable: 0.01,
         outage: Some(0.5),
     },
     Case {
         name: "1 % on both, 90 % for 20 s every 10 min",
+        share: 0.1,
         canary: 0.01,
         stable: 0.01,
         outage: Some(0.9),
     },
     Case {
         name: "1 % on both, all for 20 s every 10 min",
+        share: 0.1,
         canary: 0.01,
         stable: 0.01,
         outage: Some(1.0),
     },
+    Case {
+        name: "1 % on both, 90 % for 20 s every 10 min; the canary has 50 %",
+        share: 0.5,
+        canary: 0.01,
+        stable: 0.01,
+        outage: Some(0.9),
+    },
 ];
 
 const HARMFUL: [Case; 3] = [
-    Case { name: "canary 50 %, stable 1 %", canary: 0.5, stable: 0.01, outage: None },
-    Case { name: "canary 90 %, stable 1 %", canary: 0.9, stable: 0.01, outage: None },
-    Case { name: "canary all, stable 10 %", canary: 1.0, stable: 0.10, outage: None },
+    Case { name: "canary 50 %, stable 1 %", share: 0.1, canary: 0.5, stable: 0.01, outage: None },
+    Case { name: "canary 90 %, stable 1 %", share: 0.1, canary: 0.9, stable: 0.01, outage: None },
+    Case { name: "canary all, stable 10 %", share: 0.1, canary: 1.0, stable: 0.10, outage: None },
 ];
 
 /// Prints how many hours have a false alarm, and the requests until a failing canary is stopped. Whether false alarms are
@@ -73,7 +85,7 @@ pub fn tell_triggers(part: &str, replications: u32, first_seed: u32) -> bool {
     let hours = HOURS * replications;
     tell(&format!(
         "\n### Triggers of a plan, default limits: {hours} hours each, {REQUESTS_PER_SECOND} requests/s, 10 % of them \
-         the canary's\n\n| failures | hours in which a trigger fires | median, p95 canary requests until it fires |\n\
+         the canary's unless named\n\n| failures | hours in which a trigger fires | median, p95 canary requests until it fires |\n\
          |---|---|---|"
     ));
     let mut is_kept = true;
@@ -126,7 +138,7 @@ fn hour(case: &Case, random: &mut Xoshiro256PlusPlus) -> Option<u64> {
                 Duration::from_secs(second.into())
                     + Duration::from_secs(1) * request / REQUESTS_PER_SECOND
             };
-            if random.random::<f64>() >= 0.1 {
+            if random.random::<f64>() >= case.share {
                 match random.random::<f64>() < stable {
                     true => breaker.stable_failed(),
                     false => breaker.stable_answered(0.01),

@@ -19,7 +19,8 @@
 //!   count as failures only while stable has none among its last 64: otherwise five failures in a row, by chance,
 //!   would grow to ten.
 //! - *Neither*, while stable has at least half as many failures (or slow answers) among its own last 64: the
-//!   cause is then outside the canary, and a comparison is the judge's task.
+//!   cause is then outside the canary, and a comparison is the judge's task. Failures do not trip it either while they
+//!   are likely at stable's rate.
 //!
 //! # Recovery conditions
 //!
@@ -46,6 +47,7 @@ use crate::canary::policy::Mode;
 use crate::canary::policy::breaker::BreakerPolicy;
 use crate::canary::policy::plan::MAX_ABOVE_CEILING;
 use crate::canary::policy::plan::Triggers;
+use crate::canary::policy::plan::WINDOW;
 use crate::canary::rollout::cause::TripReason;
 use crate::service::wakeup::Wakeup;
 
@@ -206,9 +208,12 @@ impl CircuitBreaker {
         let recent = push(&self.canary.failed, true);
         let Some(triggers) = self.armed() else { return };
         let (failed, in_a_row) = (recent.count_ones(), recent.trailing_ones());
-        let reaches = |limit: u32, failures: u32| limit > 0 && failures >= limit;
-        let is_reached = reaches(triggers.consecutive_failures, in_a_row)
-            || reaches(triggers.failures_in_window, failed);
+        let of_stable = self.stable.failed.load(Ordering::Relaxed).count_ones();
+        let fires = |limit: u32, failures: u32, of: u32| {
+            limit > 0 && failures >= limit && !is_likely(failures, of, of_stable)
+        };
+        let is_reached = fires(triggers.consecutive_failures, in_a_row, in_a_row)
+            || fires(triggers.failures_in_window, failed, WINDOW);
         if is_reached && !is_shared(failed, &self.stable.failed) {
             self.trip(TripReason::Failures { failed, in_a_row });
         }
@@ -276,6 +281,22 @@ impl CircuitBreaker {
 fn is_shared(bad: u32, of_stable: &AtomicU64) -> bool {
     2 * of_stable.load(Ordering::Relaxed).count_ones() >= bad
 }
+
+/// Whether so many failures of the canary's last `of` requests are likely at the rate of stable's failures in its window:
+/// more than once in 10^12 windows, by Chernoff's bound. Ten in a row are, as soon as stable has failed five of 64.
+fn is_likely(failures: u32, of: u32, of_stable: u32) -> bool {
+    let (share, rate) =
+        (f64::from(failures) / f64::from(of), f64::from(of_stable) / f64::from(WINDOW));
+    if rate <= 0.0 || share <= rate {
+        return share <= rate;
+    }
+    let part = |p: f64, q: f64| if p > 0.0 { p * (p / q).ln() } else { 0.0 };
+    let divergence = part(share, rate) + part(1.0 - share, 1.0 - rate);
+    f64::from(of) * divergence < UNLIKELY
+}
+
+/// -ln 10^-12
+const UNLIKELY: f64 = 27.63;
 
 /// Adds a request to a window, and returns the new window.
 fn push(window: &AtomicU64, is_bad: bool) -> u64 {

@@ -154,6 +154,34 @@ fn failures_that_stable_shares_neither_open_nor_trip_it() {
 }
 
 #[test]
+fn failures_that_are_likely_at_stables_rate_do_not_trip_it() {
+    let tripped_after = |of_stable: usize, canary: &str| {
+        let answered = ".".repeat(64 - of_stable);
+        let breaker = next_to(&format!("{answered}{}", "x".repeat(of_stable)));
+        canary.chars().position(|outcome| {
+            if outcome == 'x' {
+                breaker.failed_in_shadow()
+            } else {
+                breaker.answered(0.0)
+            }
+            breaker.trip_reason().is_some()
+        })
+    };
+    let all = "x".repeat(64);
+    let half = "x.".repeat(64);
+    // Ten in a row, or 32 of 64.
+    for of_stable in [0, 1, 3] {
+        assert_eq!(tripped_after(of_stable, &all), Some(9), "{of_stable}");
+        assert_eq!(tripped_after(of_stable, &half), Some(62), "{of_stable}");
+    }
+    for (of_stable, needed) in [(6, 13), (13, 27), (20, 41)] {
+        assert_eq!(tripped_after(of_stable, &all), Some(needed - 1), "{of_stable}");
+    }
+    assert_eq!(tripped_after(6, &half), Some(62));
+    assert_eq!(tripped_after(13, &half), None);
+}
+
+#[test]
 fn slow_answers_that_stable_shares_do_not_trip_it() {
     let triggers = Triggers { p99_ceiling: Some(Duration::from_millis(20)), ..Triggers::default() };
     let breaker = tripping(triggers);
