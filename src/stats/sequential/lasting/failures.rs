@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::EvidenceUnit;
+use super::purse::Law;
 use super::series::Purpose;
 use super::series::Series;
 use crate::stats::sequential::EProcess;
@@ -42,8 +43,8 @@ impl LastingFailures {
         };
         LastingFailures {
             margins,
-            more: Series::new(unit, Purpose::Harm),
-            not_more: Series::new(unit, Purpose::Proof),
+            more: Series::new(unit, Purpose::Harm, Law::Any),
+            not_more: Series::new(unit, Purpose::Proof, Law::Any),
             harm: EProcess::default(),
             proven: EProcess::default(),
         }

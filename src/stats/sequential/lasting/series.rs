@@ -7,6 +7,7 @@ use super::EvidenceUnit;
 use super::dependence::Dependence;
 use super::dependence::Limits;
 use super::noise::Noise;
+use super::purse::Law;
 use super::purse::Purse;
 use super::span::Closed;
 use super::span::Open;
@@ -78,10 +79,10 @@ const MAX_VALUES: f64 = 8192.0;
 
 impl Series {
     /// A series without values.
-    pub(super) fn new(unit: EvidenceUnit, purpose: Purpose) -> Series {
+    pub(super) fn new(unit: EvidenceUnit, purpose: Purpose, law: Law) -> Series {
         let purse = match purpose {
-            Purpose::Harm => Purse::shared(),
-            Purpose::Proof => Purse::plain(),
+            Purpose::Harm => Purse::shared(law),
+            Purpose::Proof => Purse::plain(law),
         };
         let spans = lengths(unit, purpose).into_iter();
         Series {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::EvidenceUnit;
+use super::purse::Law;
 use super::series::Purpose;
 use super::series::Series;
 use super::series::lengths;
@@ -126,6 +127,10 @@ impl Part {
         let directions = comparison.directions();
         let weight = comparison.weight() / directions.len().max(1) as f64;
         let spans = lengths(unit, purpose);
+        let law = match comparison.feature() {
+            Feature::Capped | Feature::Rank | Feature::Log => Law::Even,
+            Feature::Above(_) | Feature::Below(_) => Law::Any,
+        };
         directions
             .iter()
             .map(|&direction| Part {
@@ -135,7 +140,7 @@ impl Part {
                 // A comparison in both directions has no margin of its own; each direction grants its allowance.
                 sign: if directions.len() > 1 { direction } else { comparison.sign() },
                 weight,
-                series: Series::new(unit, purpose),
+                series: Series::new(unit, purpose, law),
             })
             .collect()
     }
