@@ -27,6 +27,8 @@ mod shield;
 
 mod by_plan;
 
+mod returning_users;
+
 mod notify;
 mod outputs;
 mod overload;

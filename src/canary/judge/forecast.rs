@@ -15,6 +15,7 @@ use self::outlook::MAX;
 use self::outlook::Outlook;
 use self::outlook::outlook;
 use super::evidence::SequentialEvidence;
+use super::monitors::judges_all_visits;
 use super::monitors::measured::Measured;
 use super::verdict::Classification;
 use super::verdict::Verdict;
@@ -26,6 +27,7 @@ use crate::canary::policy::source::MonitorKind;
 use crate::canary::traffic::weight::Weight;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::FailureMonitor;
+use crate::stats::sequential::MIN_CLUSTERS;
 use crate::stats::sequential::TrackCounts;
 
 mod outlook;
@@ -38,6 +40,9 @@ pub struct Forecast {
     /// Requests per second of keys that were judged before: they bring no evidence.
     #[serde(default)]
     pub repeated_per_second: f64,
+    /// Seconds until all visits of keys are compared again; `None` where they are not, or none come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visits_compared_in: Option<f64>,
     /// Whether nothing is promoted before a person has decided on a concern.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -164,6 +169,7 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
     Forecast {
         requests_per_second: judged_per_second,
         repeated_per_second,
+        visits_compared_in: next_look(measured, traffic),
         held: !evidence.concerns().is_empty(),
         metrics,
         verdict,
@@ -195,6 +201,31 @@ pub fn least_requests(policy: &JudgePolicy, weight: Weight) -> Option<u64> {
         monitor.proven.reached(policy.alpha)
     })?;
     Some(ticks * requests)
+}
+
+/// The keys of both tracks that a promotion takes at this weight, if they come back often enough: twice the cells with
+/// which the smaller track is compared. As many as [`least_requests`] where visits of keys that come back say nothing of
+/// a guardrail of requests.
+pub fn least_keys(policy: &JudgePolicy, weight: Weight) -> Option<u64> {
+    let guardrails = policy.metrics.iter().filter(|metric| {
+        metric.role == Role::Guardrail && metric.required && metric.source.is_of_requests()
+    });
+    if !guardrails.into_iter().all(|metric| judges_all_visits(policy, metric)) {
+        return least_requests(policy, weight);
+    }
+    let smaller = weight.share().min(1.0 - weight.share());
+    (smaller > 0.0).then(|| (2.0 * MIN_CLUSTERS as f64 / smaller).ceil() as u64)
+}
+
+/// When all visits of keys are compared again. Between two looks the evidence of visits does not change, and once the
+/// difference between users outweighs that between their visits, further ones hardly change it.
+fn next_look(measured: &[Measured], traffic: &Traffic) -> Option<f64> {
+    let visits = measured.iter().find_map(|one| one.visits)?;
+    let share = traffic.weight.share();
+    let per_second =
+        (traffic.judged_per_second + traffic.repeated_per_second) * share.min(1.0 - share);
+    let missing = visits.next_look.saturating_sub(visits.at_this_share) as f64;
+    Some(missing / per_second).filter(|seconds| seconds.is_finite())
 }
 
 /// How the least requests are counted.

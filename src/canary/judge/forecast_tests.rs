@@ -202,6 +202,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 shift: None,
                 by_request: None,
                 span_seconds: None,
+                visits: None,
             }
         })
         .collect();
@@ -361,6 +362,7 @@ proptest! {
                 shift: None,
                 by_request: None,
                 span_seconds: None,
+                visits: None,
             },
         ).collect();
         let weight = Weight::from_basis_points(basis_points).unwrap();

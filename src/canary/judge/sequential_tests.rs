@@ -196,6 +196,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         shift: None,
         by_request: None,
         span_seconds: None,
+        visits: None,
     };
     found.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
     match classification {

@@ -17,6 +17,7 @@ use super::pairs::Pairs;
 use super::pairs::PairsIncrement;
 use super::samples::Samples;
 use super::samples::TrackSamples;
+use super::visits::VisitsIncrement;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::traffic::weight::Weight;
@@ -46,9 +47,13 @@ pub struct Increment {
     /// there are any, so that older increments stay readable.
     #[serde(skip)]
     pub outputs: OutputsIncrement,
-    /// Milliseconds since the tick before, where it was not about a second; else 0. Written last by the codec.
+    /// Milliseconds since the tick before, where it was not about a second; else 0. Written after the outputs by the
+    /// codec.
     #[serde(skip)]
     pub millis: u32,
+    /// Visits of keys, of this tick and of earlier ones that had none. Written last by the codec, where there are any.
+    #[serde(skip)]
+    pub visits: VisitsIncrement,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.

@@ -3,7 +3,8 @@
 //! ```text
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
 //!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
-//!             there are any or the length follows; then the length in milliseconds, if it was not about a second
+//!             there are any or something follows; then the length in milliseconds, if it was not about a second or
+//!             something follows; then the visits of keys, if there are any
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use super::increment::Increment;
 use super::outputs::OutputsIncrement;
+use super::visits::VisitsIncrement;
 
 /// Bytes that are not an increment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -27,11 +29,15 @@ impl Increment {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
         let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
-        if !self.outputs.is_empty() || self.millis != 0 {
+        let has_visits = !self.visits.is_empty();
+        if !self.outputs.is_empty() || self.millis != 0 || has_visits {
             bytes.extend(postcard::to_allocvec(&self.outputs).unwrap_or_default());
         }
-        if self.millis != 0 {
+        if self.millis != 0 || has_visits {
             bytes.extend(postcard::to_allocvec(&self.millis).unwrap_or_default());
+        }
+        if has_visits {
+            bytes.extend(postcard::to_allocvec(&self.visits).unwrap_or_default());
         }
         bytes
     }
@@ -57,8 +63,19 @@ impl Increment {
                 Ok(Increment { outputs, ..increment })
             };
         }
-        match postcard::take_from_bytes::<u32>(last) {
-            Ok((millis, [])) if millis != 0 => Ok(Increment { outputs, millis, ..increment }),
+        let (millis, last) = postcard::take_from_bytes::<u32>(last).map_err(|_| too_many())?;
+        if last.is_empty() {
+            // A length of 0 is written only before visits.
+            return if millis == 0 {
+                Err(too_many())
+            } else {
+                Ok(Increment { outputs, millis, ..increment })
+            };
+        }
+        match postcard::take_from_bytes::<VisitsIncrement>(last) {
+            Ok((visits, [])) if !visits.is_empty() && visits.is_sound() => {
+                Ok(Increment { outputs, millis, visits, ..increment })
+            }
             Ok(_) | Err(_) => Err(too_many()),
         }
     }

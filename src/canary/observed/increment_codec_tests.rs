@@ -17,6 +17,7 @@ use crate::canary::observed::outputs::PairOutputs;
 use crate::canary::observed::outputs::TrackOutputs;
 use crate::canary::observed::pairs::PairsIncrement;
 use crate::canary::observed::samples::Samples;
+use crate::canary::observed::visits::Visited;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::segments::Word;
@@ -63,6 +64,24 @@ fn every_flipped_bit_is_an_error_or_another_increment() {
             damaged[place] ^= 1 << bit;
             assert_ne!(Increment::from_bytes(&damaged), Ok(increment.clone()));
         }
+    }
+}
+
+#[test]
+fn visits_of_keys_take_few_bytes_and_must_be_sound() {
+    let visited =
+        Visited { cell: 7, visits: 3, failures: 1, log_latency: [1.5; 2], score: [0.5; 2] };
+    let visits = VisitsIncrement { stable: Vec::new(), canary: vec![visited] };
+    let bytes = Increment { visits, ..second() }.to_bytes();
+    assert!(bytes.len() <= second().to_bytes().len() + 40, "{}", bytes.len());
+    assert_eq!(Increment::from_bytes(&bytes).unwrap().visits.canary, [visited]);
+    for unsound in [
+        Visited { failures: 4, ..visited },
+        Visited { score: [f32::NAN; 2], ..visited },
+        Visited { log_latency: [f32::INFINITY; 2], ..visited },
+    ] {
+        let visits = VisitsIncrement { stable: Vec::new(), canary: vec![unsound] };
+        assert!(Increment::from_bytes(&Increment { visits, ..second() }.to_bytes()).is_err());
     }
 }
 
@@ -184,13 +203,25 @@ fn any_increment() -> impl Strategy<Value = Increment> {
     );
     let outputs = prop_oneof![Just(OutputsIncrement::default()), outputs];
     let millis = prop_oneof![Just(0), 1..=u32::MAX];
-    let elsewhere =
-        (btree_map(name, recorded, 0..4), segments, vec(losses, 0..3), pairs, outputs, millis);
+    let visited = || {
+        let sums = || [-1e9_f32..1e9, 0.0_f32..1e9];
+        (any::<u8>(), any::<u64>(), any::<u32>(), sums(), sums()).prop_map(
+            |(cell, visits, failures, log_latency, score)| {
+                let failures = u64::from(failures).min(visits);
+                Visited { cell, visits, failures, log_latency, score }
+            },
+        )
+    };
+    let visits = (vec(visited(), 0..3), vec(visited(), 0..3))
+        .prop_map(|(stable, canary)| VisitsIncrement { stable, canary });
+    let recorded = btree_map(name, recorded, 0..4);
+    let elsewhere = (recorded, segments, vec(losses, 0..3), pairs, outputs, millis, visits);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
-        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis))| {
+        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis, visits))| {
             Increment {
                 outputs,
                 millis,
+                visits,
                 weight: Weight::from_basis_points(weight).unwrap(),
                 stable,
                 canary,

@@ -3,6 +3,7 @@
 //! - [`samples`]: requests, failures, latencies and scores since the step began.
 //! - [`pairs`]: answers of both versions in shadow. [`labels`]: outcomes that clients report later.
 //! - [`outputs`]: outputs that are not one probability.
+//! - [`visits`]: every request of a key, in cells of keys.
 //! - [`increment`]: what a tick of the judge takes in, and [`increment_codec`]: its bytes in the tick log, with
 //!   `gaps`: the format of values.
 
@@ -13,3 +14,4 @@ pub mod labels;
 pub mod outputs;
 pub mod pairs;
 pub mod samples;
+pub mod visits;

@@ -213,8 +213,12 @@ fn lacks_evidence(
         judged.map(|(track, seen, repeated)| (track, seen.saturating_sub(repeated), repeated > 0));
     let (track, fewest, have_come_back) =
         judged.into_iter().min_by_key(|(_, judged, _)| *judged)?;
+    // Where all visits are judged, those of this step count.
+    let measured = judgement.sequential.iter().flat_map(|it| &it.measured);
+    let visits = measured.filter_map(|one| one.visits).map(|it| it.at_this_share).max();
     // Without users who come back, the step lacks samples as well, and says so.
-    let is_lacking = have_come_back && !rollout.weight().is_certain() && fewest < least;
+    let is_lacking =
+        have_come_back && !rollout.weight().is_certain() && fewest.max(visits.unwrap_or(0)) < least;
     is_lacking.then(|| {
         format!(
             "only {fewest} of {least} {track} requests of this step were judged: users who come back count once"

@@ -4,6 +4,7 @@
 //! judged, and a change of step. Each tick is logged and saved with the next checkpoint. Questions (status,
 //! health check) read the newest evidence and write nothing.
 
+use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use super::rate::Arrivals;
@@ -21,6 +22,7 @@ use crate::canary::State;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::forecast::Traffic;
 use crate::canary::judge::forecast::forecast;
+use crate::canary::judge::forecast::least_keys;
 use crate::canary::judge::forecast::least_requests;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
@@ -73,7 +75,13 @@ struct Judged {
     as_of: Timestamp,
     /// When the last tick with observations closed; `None` before the first since the start.
     taken_at: Option<Timestamp>,
+    /// When the visits of keys were taken in.
+    visits_at: Timestamp,
 }
+
+/// Visits of keys are taken in at least so often, so that a crash loses few of them. Between two looks at them nothing
+/// else depends on it, and they take up to 10 kB of the tick log.
+const VISITS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// The newest evidence.
 pub(crate) struct Newest {
@@ -172,11 +180,17 @@ impl SequentialJudge {
                 // Keys seen so far were not judged and are judged once. Samples until the next read are left
                 // out rather than counted twice.
                 canary_slot.keys.forget();
+                live.recorder.take_visits();
                 let Observed { first, pairs, .. } = live.recorder.observed();
                 (first, pairs)
             };
             (judged.seen, judged.seen_pairs) = rest;
             return true;
+        }
+        let waiting = live.recorder.waiting_visits();
+        let is_due = at.duration_since(judged.visits_at) >= VISITS_EVERY;
+        if is_due || judged.monitors.wants_visits(waiting) {
+            (increment.visits, judged.visits_at) = (live.recorder.take_visits(), at);
         }
         // A tick without new samples changes nothing.
         if !increment.is_empty() {
@@ -238,14 +252,16 @@ impl SequentialJudge {
         }
         let plan = &rollout.policy.plan;
         let per_second = self.arrivals.per_second(now)?;
+        let judge = &rollout.policy.judge;
         let weights = plan.steps.iter().map(|step| step.weight);
-        let needed = weights.filter_map(|it| least_requests(&rollout.policy.judge, it)).min()?;
+        let needed =
+            weights.filter_map(|it| Some(least_requests(judge, it)?.min(least_keys(judge, it)?)));
+        let needed = needed.min()?;
         let come = visits.first as f64 + per_second * plan.deadline.as_secs_f64();
         (come < needed as f64).then(|| {
             format!(
-                "too few users for this plan: a user who comes back counts once; {} came before it, and lately {} \
-                 new ones a second, while a verdict takes at least {} within {}; give the steps a larger share, or \
-                 the plan a longer deadline",
+                "too few users for this plan: {} came before it, and lately {} new ones a second, while a verdict \
+                 takes at least {} within {}; give the steps a larger share, or the plan a longer deadline",
                 grouped(visits.first),
                 number(two_digits(per_second)),
                 grouped(needed),
@@ -365,6 +381,7 @@ impl Judged {
             seen_repeated: seen.repeated.as_ref().map_or(0, Samples::requests),
             as_of: at,
             taken_at: None,
+            visits_at: at,
         }
     }
 

@@ -168,6 +168,8 @@ pub struct Assigned {
     pub key_use: KeyUse,
     /// What its label counts for, if that track answers.
     pub attribution: Attribution,
+    /// The cell of its key; `None` without a key, and where nothing is drawn.
+    pub cell: Option<u8>,
     /// Its number among those without a key.
     number: Option<u64>,
 }
@@ -320,7 +322,8 @@ fn card_warnings(canary: &Loaded, stable: &Loaded) -> Vec<String> {
 impl Assigned {
     /// An assignment to stable whose label counts for neither track.
     fn excluded(key_use: KeyUse) -> Assigned {
-        Assigned { track: Track::Stable, key_use, attribution: Attribution::Excluded, number: None }
+        let (track, attribution) = (Track::Stable, Attribution::Excluded);
+        Assigned { track, key_use, attribution, cell: None, number: None }
     }
 }
 
@@ -343,23 +346,24 @@ impl Live {
         if !canary_slot.is_open() {
             return Assigned::excluded(KeyUse::Repeated);
         }
-        let (track, key_use, number) = match key {
+        let (track, key_use, cell, number) = match key {
             // Without randomization nothing is judged, so the key does not count as seen.
             Some(key) if canary_slot.split.weight().is_certain() => {
-                (canary_slot.split.assign_key(key), KeyUse::First, None)
+                (canary_slot.split.assign_key(key), KeyUse::First, None, None)
             }
             Some(key) => {
-                (canary_slot.split.assign_key(key), canary_slot.keys.answered.mark(key), None)
+                let (key_use, cell) = canary_slot.keys.answered.mark_in_cell(key);
+                (canary_slot.split.assign_key(key), key_use, Some(cell), None)
             }
             None => {
                 let number = self.recorder.next_request();
-                (canary_slot.split.assign(number), KeyUse::First, Some(number))
+                (canary_slot.split.assign(number), KeyUse::First, None, Some(number))
             }
         };
         let attribution = match key_use {
             KeyUse::First => Attribution::Judged,
             KeyUse::Repeated => Attribution::Reported,
         };
-        Assigned { track, key_use, attribution, number }
+        Assigned { track, key_use, attribution, cell, number }
     }
 }

@@ -27,6 +27,7 @@ use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::observed::outputs::Means;
 use crate::canary::observed::samples::Failure;
+use crate::canary::observed::visits::Cell;
 use crate::canary::traffic::prediction_id::Attribution;
 use crate::model::Features;
 use crate::model::Output;
@@ -229,6 +230,7 @@ impl<'a> InFlight<'a> {
                 let key_use = self.assigned.key_use;
                 if let InferenceError::Failed { failure, .. } = error {
                     self.live.recorder.record_failure(Track::Canary, key_use, failure);
+                    self.record_visit(Track::Canary, Cell::record_failure);
                     // One segment's failures may have opened the breaker; they say nothing about others.
                     if failure != Failure::BreakerOpen {
                         let recorder = &self.live.recorder;
@@ -336,9 +338,11 @@ impl<'a> InFlight<'a> {
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
         let scores = scores(self.kind(track), outputs);
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
+        let mut probability = None;
         match self.kind(track) {
             OutputKind::Probability { .. } => {
                 recorder.record(track, key_use, latency_seconds, &scores);
+                probability = Some(scores.iter().sum::<f64>() / scores.len() as f64);
             }
             OutputKind::Probabilities { .. } => {
                 let means = Means::Probabilities(&means(outputs));
@@ -349,6 +353,7 @@ impl<'a> InFlight<'a> {
                 recorder.record_means(track, key_use, latency_seconds, Means::Score(mean));
             }
         }
+        self.record_visit(track, |cell| cell.record(latency_seconds, probability));
         if self.segments.is_empty() {
             return;
         }
@@ -364,6 +369,12 @@ impl<'a> InFlight<'a> {
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
         recorder.record_failure(Track::Stable, key_use, failure);
         recorder.record_failure_in(&self.segments, Track::Stable, key_use);
+        self.record_visit(Track::Stable, Cell::record_failure);
+    }
+
+    /// Counts a visit of the key, if the request has one.
+    fn record_visit(&self, track: Track, count: impl FnOnce(&mut Cell)) {
+        self.live.recorder.record_visit(track, self.assigned.cell, count);
     }
 }
 

@@ -24,6 +24,9 @@ use crate::canary::observed::outputs::Means;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::samples::Failure;
 use crate::canary::observed::samples::TrackSamples;
+use crate::canary::observed::visits::Cell as KeyCell;
+use crate::canary::observed::visits::Cells;
+use crate::canary::observed::visits::VisitsIncrement;
 use crate::canary::policy::segments::SegmentName;
 
 /// The samples of one step of one rollout, and how many of its requests were routed.
@@ -52,6 +55,8 @@ struct Shard {
     repeated: Option<Box<Samples>>,
     /// By segment, since the last tick; `None` while no request names a segment.
     segments: Option<Box<SegmentCounts>>,
+    /// Visits of keys, since they were last taken; `None` while no request has a key.
+    visits: Option<Box<Cells>>,
 }
 
 /// The samples of all requests, by whether their key was seen before.
@@ -186,6 +191,41 @@ impl Recorder {
         all.increments(places)
     }
 
+    /// Counts a request in the cell of its key; `None` does nothing.
+    pub fn record_visit(&self, track: Track, cell: Option<u8>, count: impl FnOnce(&mut KeyCell)) {
+        let Some(cell) = cell else { return };
+        let mut shard = self.shard().lock();
+        if let Some(cell) = shard.visits.get_or_insert_default().of_mut(track, cell) {
+            count(cell);
+        }
+    }
+
+    /// The visits of stable's and of the canary's keys since the last [`take_visits`](Self::take_visits).
+    pub fn waiting_visits(&self) -> [u64; 2] {
+        let mut waiting = [0_u64; 2];
+        for shard in &self.shards {
+            if let Some(visits) = &shard.lock().visits {
+                for (sum, track) in waiting.iter_mut().zip([Track::Stable, Track::Canary]) {
+                    *sum = sum.saturating_add(visits.visits(track));
+                }
+            }
+        }
+        waiting
+    }
+
+    /// The visits of keys since the last call.
+    pub fn take_visits(&self) -> VisitsIncrement {
+        let mut all: Option<Box<Cells>> = None;
+        for shard in &self.shards {
+            let Some(taken) = shard.lock().visits.take() else { continue };
+            match &mut all {
+                Some(all) => all.merge(&taken),
+                none => *none = Some(taken),
+            }
+        }
+        all.as_deref().map(VisitsIncrement::from).unwrap_or_default()
+    }
+
     /// Counts a pair.
     pub fn record_pair(&self, pair: &Pair<'_>) {
         self.pairs.lock().get_or_insert_default().record(pair);
@@ -314,5 +354,27 @@ mod tests {
         assert_eq!(second.observed().first.canary.requests, 2);
         assert_eq!(second.observed().all().canary.requests, 3);
         assert_eq!(second.next_request(), 1);
+    }
+
+    #[test]
+    fn visits_of_keys_wait_until_they_are_taken() {
+        let recorder = Recorder::new(3);
+        recorder.record_visit(Track::Canary, None, KeyCell::record_failure);
+        assert!(recorder.waiting_visits() == [0, 0] && recorder.take_visits().is_empty());
+        std::thread::scope(|scope| {
+            for cell in 0..6 {
+                let recorder = &recorder;
+                scope.spawn(move || {
+                    let track = if cell == 5 { Track::Canary } else { Track::Stable };
+                    recorder.record_visit(track, Some(cell), |it| it.record(0.001, Some(0.5)));
+                    recorder.record_visit(track, Some(cell), KeyCell::record_failure);
+                });
+            }
+        });
+        assert_eq!(recorder.waiting_visits(), [10, 2]);
+        let taken = recorder.take_visits();
+        assert_eq!((taken.stable.len(), taken.canary.len()), (5, 1));
+        assert_eq!((taken.canary[0].cell, taken.canary[0].visits), (5, 2));
+        assert!(recorder.waiting_visits() == [0, 0] && recorder.take_visits().is_empty());
     }
 }

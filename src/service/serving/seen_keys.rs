@@ -118,7 +118,18 @@ impl KeySet {
 
     /// Marks a key as seen and returns whether it was new.
     pub fn mark(&self, key: &str) -> KeyUse {
-        let (word, mask) = self.place(key);
+        self.mark_hash(self.hash(key))
+    }
+
+    /// The same with the cell of the key, which is independent of its track.
+    pub fn mark_in_cell(&self, key: &str) -> (KeyUse, u8) {
+        let hash = self.hash(key);
+        let [.., cell] = hash.to_le_bytes();
+        (self.mark_hash(hash), cell)
+    }
+
+    fn mark_hash(&self, hash: u64) -> KeyUse {
+        let (word, mask) = SeenKeys::place(hash);
         let (newest, earlier) = self.newest();
         let (Some(newest), Some(earlier)) = (newest.get(word), earlier.get(word)) else {
             return KeyUse::Repeated;
@@ -153,9 +164,13 @@ impl KeySet {
     }
 
     fn place(&self, key: &str) -> (usize, u64) {
+        SeenKeys::place(self.hash(key))
+    }
+
+    fn hash(&self, key: &str) -> u64 {
         let mut hasher = self.hasher;
         hasher.write(key.as_bytes());
-        SeenKeys::place(hasher.finish())
+        hasher.finish()
     }
 
     /// The newest set and the earlier one.

@@ -25,7 +25,8 @@
 //! finds late differences),
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`],
 //! [`PairMonitor`] (both answers to one request),
-//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`].
+//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`], [`ClusterMeans`], [`FailureRates`] and [`KeyedEvidence`] (keys
+//! that come back).
 //!
 //! Shafer, Shen, Vereshchagin and Vovk (2011), Statistical Science 26(1), doi:10.1214/10-STS347;
 //! Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70(3), doi:10.1287/opre.2021.2135;
@@ -57,6 +58,8 @@ pub(crate) mod failures;
 
 pub(crate) mod sample_ratio;
 
+pub(crate) mod clusters;
+
 pub(crate) mod seen_keys;
 
 pub use bets::averages::log_weighted_mean_exp;
@@ -70,6 +73,13 @@ pub use bets::wealth::MAX_LOSS;
 pub use bets::wealth::STAKE_SHARES;
 pub use bets::wealth::STAKE_SIZES;
 pub use bets::wealth::STAKES;
+pub use clusters::MIN_CLUSTERS;
+pub use clusters::failures::ClusterFailures;
+pub use clusters::failures::FailureRates;
+pub use clusters::looks::KeyedEvidence;
+pub use clusters::looks::Looks;
+pub use clusters::means::ClusterMeans;
+pub use clusters::means::ClusterValues;
 pub use confidence_sequence::Interval;
 pub use confidence_sequence::Score;
 pub use confidence_sequence::half_width_two_sided;

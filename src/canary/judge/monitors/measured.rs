@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::by_key::KeyVisits;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::stats::sequential::EProcess;
@@ -69,6 +70,9 @@ pub struct Measured {
     /// For many classes: the one with the most evidence of a difference. Effect, mean, spreads and distance are its.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Visits of keys, where all of them are judged; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visits: Option<KeyVisits>,
 }
 impl Measured {
     pub(super) fn judged(&mut self, [harm, shift, proven]: [&EProcess; 3], effect: Score) {
@@ -89,10 +93,11 @@ impl Measured {
         self.distance = one.distance();
     }
 
-    /// Whether both tracks have the samples that a pass takes, and some were compared. The samples of the first tick
-    /// are only counted where nothing was known of stable before.
+    /// Whether both tracks have the samples that a pass takes, and some were compared. Every visit of a key counts where
+    /// all of them are judged. The samples of the first tick are only counted where nothing was known of stable before.
     pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
-        self.counts.fewest() >= metric.min_samples && self.is_compared()
+        let visits = self.visits.map_or(0, |visits| visits.fewest());
+        self.counts.fewest().max(visits) >= metric.min_samples && self.is_compared()
     }
 
     /// Whether anything was bet on.

@@ -3,13 +3,16 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::by_key::Keyed;
 use super::lasting::InSpans;
 use super::lasting::Lasting;
 use super::lasting::failure_margins;
 use super::measured::Counts;
 use super::measured::Measured;
+use super::values::doubled;
+use super::values::number;
+use super::values::squared;
 use crate::canary::observed::increment::Increment;
-use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::outputs::ErrorIncrement;
@@ -46,6 +49,9 @@ pub(crate) struct Monitored {
     /// The same metric in units of time; its evidence acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lasting: Option<Lasting>,
+    /// The same metric over all visits of keys; `None` where they say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keyed: Option<Box<Keyed>>,
     /// The names of the classes that a monitor of classes compares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) classes: Vec<String>,
@@ -144,6 +150,7 @@ impl Monitored {
             counts: Counts::default(),
             monitor,
             lasting: None,
+            keyed: None,
             classes: Vec::new(),
         }
     }
@@ -308,6 +315,16 @@ impl Monitored {
     }
 
     pub(crate) fn measured(&self) -> Measured {
+        let mut measured = self.measured_first();
+        if let Some([harm, shift, proven]) = self.keyed.as_ref().and_then(|it| it.evidence()) {
+            (measured.harm, measured.proven) = (harm, proven);
+            measured.shift = measured.shift.map(|_| shift);
+        }
+        measured
+    }
+
+    /// The numbers of requests without a key and of first visits.
+    pub(super) fn measured_first(&self) -> Measured {
         let mut measured = Measured {
             metric: self.name.clone(),
             counts: self.counts,
@@ -322,6 +339,7 @@ impl Monitored {
             canary_spread: None,
             distance: None,
             class: None,
+            visits: None,
         };
         match &self.monitor {
             OneMonitor::Values(one) => {
@@ -387,30 +405,9 @@ impl Monitored {
     }
 }
 
-impl RecordedIncrement {
-    /// The canary's share of the values. The client that recorded them made the assignment, so serin uses
-    /// the observed share; that is valid if within a tick each value could have come from either track.
-    fn share(&self) -> f64 {
-        let (stable, canary) = (number(&self.stable) as f64, number(&self.canary) as f64);
-        canary / (stable + canary).max(1.0)
-    }
-}
-
 pub(super) fn margins(metric: &Metric) -> ShiftMargins {
     let Metric { tolerated, accepted, .. } = *metric;
     ShiftMargins { harmful: metric.harm_margin(), tolerated, accepted }
-}
-
-fn doubled(values: &[(f64, u64)]) -> Vec<(f64, u64)> {
-    values.iter().map(|(value, count)| (2.0 * value, *count)).collect()
-}
-
-fn squared(values: &[(f64, u64)]) -> Vec<(f64, u64)> {
-    values.iter().map(|(value, count)| (value * value, *count)).collect()
-}
-
-pub(super) fn number(values: &[(f64, u64)]) -> u64 {
-    values.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! - [`metric`]: the e-processes and counts of one metric.
 //! - [`measured`]: the numbers of a metric that classify it.
 //! - `lasting`: the same with spans of time as draws.
+//! - `by_key`: the same over all visits of keys that come back.
 //! - `scores`: the same for outputs that are not one probability.
 //! - [`segments`]: the same for every segment of the traffic.
 //! - [`sample_ratio`]: whether the tracks got their shares of the requests.
@@ -11,6 +12,8 @@
 //! The state is constant in size and a function of the policy, stable's observations before the rollout,
 //! and the increments alone: equal increments give equal bytes.
 
+mod by_key;
+mod keyed_metric;
 mod lasting;
 pub mod measured;
 pub mod metric;
@@ -18,10 +21,13 @@ pub mod sample_ratio;
 mod scores;
 pub mod segments;
 pub mod stalls;
+mod values;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::by_key::KeyCells;
+use self::by_key::Keyed;
 use self::metric::Monitored;
 use self::metric::Tick;
 use self::sample_ratio::RatioMeasured;
@@ -38,6 +44,8 @@ use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::source::History;
 use crate::canary::policy::source::Origin;
 
+pub use self::by_key::KeyVisits;
+pub use self::by_key::judges_all_visits;
 pub use self::measured::Counts;
 pub use self::measured::Measured;
 
@@ -54,6 +62,9 @@ pub struct Monitors {
     /// `None` where no segments are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     segments: Option<SegmentMonitors>,
+    /// `None` before the first visit of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<Box<KeyCells>>,
     ratio: RatioMonitor,
     stalls: StallMonitor,
 }
@@ -74,9 +85,19 @@ impl Monitors {
             ticks: 0,
             metrics,
             segments: SegmentMonitors::of(policy),
+            keys: None,
             ratio: RatioMonitor::default(),
             stalls: StallMonitor::default(),
         }
+        .by_key(policy)
+    }
+
+    /// The same monitors, which judge all visits of keys.
+    fn by_key(mut self, policy: &JudgePolicy) -> Monitors {
+        for (monitored, metric) in self.metrics.iter_mut().zip(&policy.metrics) {
+            monitored.keyed = Keyed::of(policy, metric).map(Box::new);
+        }
+        self
     }
 
     /// Monitors for another policy, with what these have learned before their first tick. `None` after the first
@@ -97,7 +118,8 @@ impl Monitors {
             self.metrics.iter().find(is_known).map(|known| known.restarted(metric))
         };
         let metrics = policy.metrics.iter().map(restarted).collect::<Option<_>>()?;
-        Some(Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) })
+        let restarted = Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) };
+        Some(restarted.by_key(policy))
     }
 
     /// The [`ALGORITHM`] that has taken in the ticks since the snapshot.
@@ -121,8 +143,16 @@ impl Monitors {
         let Increment { weight, stable, canary, .. } = increment;
         let seconds = increment.seconds();
         let tick = Tick { share: weight.share(), stable, canary, unsegmented: increment, seconds };
+        if self.keys.is_none() && !increment.visits.is_empty() {
+            self.keys = Some(Box::new(KeyCells::beginning(increment)));
+            self.metrics.iter_mut().for_each(Monitored::begin_keys);
+        }
         for metric in &mut self.metrics {
             metric.tick(tick);
+        }
+        if let Some(cells) = &mut self.keys {
+            let look = cells.tick(increment);
+            self.metrics.iter_mut().for_each(|metric| metric.tick_keys(increment, cells, look));
         }
         if let Some(segments) = &mut self.segments {
             segments.tick(increment);
@@ -131,9 +161,25 @@ impl Monitors {
         self.stalls.tick(increment);
     }
 
+    /// Whether to take in the visits of keys that wait: so many of stable's and of the canary's.
+    pub fn wants_visits(&self, [stable, canary]: [u64; 2]) -> bool {
+        match &self.keys {
+            Some(cells) => {
+                let [stable_missing, canary_missing] = cells.missing();
+                stable >= stable_missing && canary >= canary_missing
+            }
+            None => stable.max(canary) > 0,
+        }
+    }
+
     /// The numbers to judge by.
     pub fn measured(&self) -> Vec<Measured> {
-        self.metrics.iter().map(Monitored::measured).collect()
+        let visits = self.keys.as_ref().map(|cells| cells.measured());
+        let measured = self.metrics.iter().map(|metric| {
+            let is_keyed = metric.keyed.as_ref().is_some_and(|keyed| keyed.has_begun());
+            Measured { visits: visits.filter(|_| is_keyed), ..metric.measured() }
+        });
+        measured.collect()
     }
 
     /// The numbers of each segment that had a request.

@@ -4,7 +4,7 @@ use super::metric::Monitored;
 use super::metric::OneMonitor;
 use super::metric::Tick;
 use super::metric::margins;
-use super::metric::number;
+use super::values::number;
 use crate::canary::observed::outputs::Numbers;
 use crate::canary::observed::outputs::OutputsIncrement;
 use crate::canary::observed::samples::TrackSamples;

@@ -58,7 +58,13 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
                 what(verdict.verdict),
                 requests(verdict.requests),
             ),
-            None => format!("{why}, so no verdict"),
+            None => match forecast.visits_compared_in {
+                Some(seconds) => format!(
+                    "{why}: all visits of those who come back are compared again in about {}",
+                    about(seconds)
+                ),
+                None => format!("{why}, so no verdict"),
+            },
         };
     }
     let rate = rounded(forecast.requests_per_second);

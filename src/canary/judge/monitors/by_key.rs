@@ -1,0 +1,266 @@
+//! Keys that come back: the tracks compared over all visits, where a key is the draw.
+//!
+//! The bets of a metric take in the first visit of each key, so they end when all users have come. Beside them, all visits
+//! of the running step are compared in cells of keys, at a few looks (see [`Looks`]). Both have half of the wealth from
+//! the moment the first key comes. Traffic without keys keeps all of it.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::canary::observed::increment::Increment;
+use crate::canary::observed::visits::Cell;
+use crate::canary::observed::visits::Cells;
+use crate::canary::policy::judge_policy::JudgePolicy;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::source::Source;
+use crate::canary::traffic::track::Track;
+use crate::canary::traffic::weight::Weight;
+use crate::stats::Harm;
+use crate::stats::Margin;
+use crate::stats::sequential::ClusterMeans;
+use crate::stats::sequential::ClusterValues;
+use crate::stats::sequential::EProcess;
+use crate::stats::sequential::FailureRates;
+use crate::stats::sequential::KeyedEvidence;
+use crate::stats::sequential::Looks;
+use crate::stats::sequential::Test;
+
+/// The visits of all keys at the running share, and when they are looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyCells {
+    weight: Weight,
+    cells: Cells,
+    looks: Looks,
+    /// At earlier shares.
+    before: [u64; 2],
+}
+
+/// Visits of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyVisits {
+    /// Of stable's keys.
+    pub stable: u64,
+    /// Of the canary's.
+    pub canary: u64,
+    /// Of the track with fewer, at the running share.
+    pub at_this_share: u64,
+    /// The same at the next look.
+    pub next_look: u64,
+}
+
+impl KeyVisits {
+    /// Visits of the track with fewer.
+    pub fn fewest(&self) -> u64 {
+        self.stable.min(self.canary)
+    }
+}
+
+impl KeyCells {
+    /// No visits, before the first tick that has some.
+    pub(super) fn beginning(increment: &Increment) -> KeyCells {
+        KeyCells {
+            weight: increment.weight,
+            cells: Cells::default(),
+            looks: Looks::default(),
+            before: [0; 2],
+        }
+    }
+
+    /// Takes in the visits of a tick. A share of the level, if there is a look now.
+    pub(super) fn tick(&mut self, increment: &Increment) -> Option<f64> {
+        if increment.weight != self.weight {
+            // Other keys are the canary's.
+            let visits = self.visits();
+            for (sum, visits) in self.before.iter_mut().zip(visits) {
+                *sum = sum.saturating_add(visits);
+            }
+            (self.weight, self.cells) = (increment.weight, Cells::default());
+            self.looks.restart();
+        }
+        self.cells.add(&increment.visits);
+        let [stable, canary] = self.visits();
+        let visits = stable.min(canary);
+        if visits < self.looks.next() || self.weight.is_certain() {
+            return None;
+        }
+        if self.rates().is_none() {
+            self.looks.skip(visits);
+            return None;
+        }
+        Some(self.looks.take(visits))
+    }
+
+    /// How many visits of each track are still missing to the next look.
+    pub(super) fn missing(&self) -> [u64; 2] {
+        self.visits().map(|visits| self.looks.next().saturating_sub(visits))
+    }
+
+    pub(super) fn measured(&self) -> KeyVisits {
+        let [now_stable, now_canary] = self.visits();
+        let [stable, canary] = self.before;
+        KeyVisits {
+            stable: stable.saturating_add(now_stable),
+            canary: canary.saturating_add(now_canary),
+            at_this_share: now_stable.min(now_canary),
+            next_look: self.looks.next(),
+        }
+    }
+
+    fn visits(&self) -> [u64; 2] {
+        [Track::Stable, Track::Canary].map(|track| self.cells.visits(track))
+    }
+
+    fn means(&self, values: fn(&Cell) -> ClusterValues) -> Option<ClusterMeans> {
+        let of = |track| self.cells.of(track).iter().map(values).collect::<Vec<_>>();
+        ClusterMeans::new(&of(Track::Canary), &of(Track::Stable))
+    }
+
+    fn rates(&self) -> Option<FailureRates> {
+        let of = |track| self.cells.of(track).iter().map(Cell::failures).collect::<Vec<_>>();
+        FailureRates::new(&of(Track::Canary), &of(Track::Stable))
+    }
+}
+
+/// Whether all visits of keys say something of a metric: not of noise that lasts, of a tail, or of labels.
+pub fn judges_all_visits(policy: &JudgePolicy, metric: &Metric) -> bool {
+    let is_of_mean = matches!(metric.test, Test::Combined | Test::Mean | Test::Log);
+    let is_plain = metric.unit.is_request() && metric.harm == Harm::Higher;
+    match metric.source {
+        Source::Latency => is_plain && is_of_mean,
+        Source::Failures => is_plain,
+        Source::Score => policy.outputs.is_probability(),
+        _ => false,
+    }
+}
+
+/// A metric that is judged by all visits of keys as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keyed {
+    harm: Harm,
+    /// Harmful, tolerated, accepted.
+    margins: [Margin; 3],
+    /// Of harm, of a shift, of the proof.
+    levels: [f64; 3],
+    /// Of latency: what the harmful and the accepted margin add to the logarithm of stable's latencies, in sum, and the
+    /// number of latencies.
+    granted: [f64; 2],
+    latencies: u64,
+    /// `None` before the first key.
+    evidence: Option<[KeyedEvidence; 3]>,
+}
+
+impl Keyed {
+    /// `None` where they say nothing of the metric.
+    pub(super) fn of(policy: &JudgePolicy, metric: &Metric) -> Option<Keyed> {
+        // Where no metric holds, a shift has no level.
+        let shift = if metric.holds() { policy.shift_alpha(metric) } else { 0.0 };
+        judges_all_visits(policy, metric).then(|| Keyed {
+            harm: metric.harm,
+            margins: [metric.harm_margin(), metric.tolerated, metric.accepted],
+            levels: [policy.harm_alpha(metric), shift, policy.alpha],
+            granted: [0.0; 2],
+            latencies: 0,
+            evidence: None,
+        })
+    }
+
+    /// Learns what the margins are in logarithms, from the latencies of stable's first visits.
+    fn learn(&mut self, latencies: &[(f64, u64)]) {
+        let [harmful, _, accepted] = self.margins;
+        for (latency, count) in latencies.iter().filter(|(latency, _)| *latency > 0.0) {
+            self.latencies = self.latencies.saturating_add(*count);
+            for (sum, margin) in self.granted.iter_mut().zip([harmful, accepted]) {
+                let factor = 1.0 + margin.relative + margin.absolute / latency;
+                *sum += *count as f64 * factor.max(f64::MIN_POSITIVE).ln();
+            }
+        }
+    }
+
+    /// The p-values against no more than the harmful and the tolerated margin, and against at least the accepted one.
+    fn p_values(&self, source: Source, spread: Option<f64>, cells: &KeyCells) -> Option<[f64; 3]> {
+        let [harmful, tolerated, accepted] = match source {
+            Source::Failures => {
+                let rates = cells.rates()?;
+                let [_, tolerated, accepted] = self.margins;
+                let more = rates.p_more(1.0 + tolerated.relative);
+                return Some([more, 1.0, rates.p_within(accepted.absolute)]);
+            }
+            Source::Latency => {
+                let mean = |sum: f64| sum / self.latencies as f64;
+                let [harmful, accepted] = self.granted.map(mean);
+                [harmful, harmful, accepted]
+            }
+            _ => {
+                let spread = spread?;
+                self.margins.map(|margin| margin.of_spread(spread))
+            }
+        };
+        let is_known = [harmful, tolerated, accepted].iter().all(|margin| margin.is_finite());
+        let means = cells.means(match source {
+            Source::Latency => Cell::latencies,
+            _ => Cell::scores,
+        });
+        let means = means.filter(|_| is_known)?;
+        let above = |margin: f64| self.above(&means, margin);
+        let proven = match self.harm {
+            Harm::Higher => means.p_below(accepted),
+            Harm::Lower => means.p_above(-accepted),
+            Harm::Either => means.p_below(accepted).max(means.p_above(-accepted)),
+        };
+        Some([above(harmful), above(tolerated), proven])
+    }
+
+    fn above(&self, means: &ClusterMeans, margin: f64) -> f64 {
+        match self.harm {
+            Harm::Higher => means.p_above(margin),
+            Harm::Lower => means.p_below(-margin),
+            Harm::Either => 2.0 * means.p_above(margin).min(means.p_below(-margin)),
+        }
+    }
+
+    /// Begins with the first key, before its visit is bet on: with the evidence of harm, of a shift and of the proof.
+    pub(super) fn begin(&mut self, firsts: [EProcess; 3]) {
+        let begun = || firsts.map(|one| KeyedEvidence::beginning(&one));
+        self.evidence.get_or_insert_with(begun);
+    }
+
+    /// Takes in a tick after it was bet on: the same evidence, the spread of stable's scores, and a look that has this
+    /// share of the levels.
+    pub(super) fn tick(
+        &mut self,
+        source: Source,
+        (firsts, spread): ([EProcess; 3], Option<f64>),
+        increment: &Increment,
+        cells: &KeyCells,
+        look: Option<f64>,
+    ) {
+        if source == Source::Latency {
+            self.learn(&increment.stable.latency);
+        }
+        let found = look.zip(look.and_then(|_| self.p_values(source, spread, cells)));
+        let levels = self.levels;
+        for (place, (one, first)) in self.evidence.iter_mut().flatten().zip(&firsts).enumerate() {
+            if let Some((share, p)) = found {
+                one.look(p[place], share, levels[place]);
+            }
+            one.observe(first);
+        }
+    }
+
+    /// The evidence of harm, of a shift and of the proof, of first and of all visits together; `None` before the first
+    /// key.
+    pub(super) fn evidence(&self) -> Option<[EProcess; 3]> {
+        self.evidence.map(|all| all.map(|one| one.evidence))
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.evidence.is_some()
+    }
+}
+
+#[cfg(test)]
+#[path = "by_key_tests.rs"]
+mod tests;

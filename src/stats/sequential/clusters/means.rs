@@ -1,0 +1,181 @@
+//! Difference of the means of two tracks whose visits come from keys.
+//!
+//! ```text
+//! cell k: n visits, y = mean of their values           a track's mean: m = sum h y,  h = w / sum w
+//! w  = n / (s^2 + n t^2)        s^2, t^2: variance within and between cells, of both tracks together
+//! V  = sum h^2 / (1 - h) (y - m)^2                     unbiased where w is right, valid where it is not (CR2)
+//! df = 1 / ( sum h^2 + (sum D)^2 - sum D^2 ),          D = h^2 / (1 - h)
+//! T  = (m_c - m_s - margin) / sqrt(V_c + V_s)          Welch's t
+//! ```
+//!
+//! The weights count visits where keys are alike and cells where keys differ, so that one key with a fifth of all visits
+//! costs no more than it must. They follow from the variances; the margin and the difference do not enter.
+//!
+//! Assumes that keys are drawn independently of each other, that a key's visits do not depend on its track, and that the
+//! means of the cells are nearly normal. `t^2` by the method of moments: Cochran (1954), Biometrics 10(1),
+//! doi:10.2307/3001666. `V` and `df`: Bell and McCaffrey (2002), Survey Methodology 28(2); Imbens and Kolesár (2016),
+//! Review of Economics and Statistics 98(4), doi:10.1162/REST_a_00552.
+
+use super::MIN_CLUSTERS;
+use crate::stats::distributions::student_t::student_t_tail;
+
+/// The values of all visits of the keys in one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClusterValues {
+    /// How many there are.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The sum of their squares.
+    pub squares: f64,
+}
+
+/// The mean of each track with its uncertainty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClusterMeans {
+    canary: Estimate,
+    stable: Estimate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Estimate {
+    mean: f64,
+    variance: f64,
+    df: f64,
+}
+
+impl ClusterMeans {
+    /// Compares the cells of two tracks; `None` with fewer than [`MIN_CLUSTERS`] visited cells on either.
+    pub fn new(canary: &[ClusterValues], stable: &[ClusterValues]) -> Option<ClusterMeans> {
+        let visited = |cells: &[ClusterValues]| -> Vec<ClusterValues> {
+            cells.iter().filter(|cell| cell.count > 0).copied().collect()
+        };
+        let (canary, stable) = (visited(canary), visited(stable));
+        if canary.len().min(stable.len()) < MIN_CLUSTERS {
+            return None;
+        }
+        let (within, between) = variances(&[&canary, &stable]);
+        let estimate = |cells: &[ClusterValues]| Estimate::new(cells, within, between);
+        Some(ClusterMeans { canary: estimate(&canary), stable: estimate(&stable) })
+    }
+
+    /// The canary's mean less stable's.
+    pub fn difference(&self) -> f64 {
+        self.canary.mean - self.stable.mean
+    }
+
+    /// The p-value against "the canary's mean exceeds stable's by `margin` at most".
+    pub fn p_above(&self, margin: f64) -> f64 {
+        self.p_of(self.difference() - margin)
+    }
+
+    /// The p-value against "the canary's mean exceeds stable's by `margin` at least".
+    pub fn p_below(&self, margin: f64) -> f64 {
+        self.p_of(margin - self.difference())
+    }
+
+    fn p_of(&self, excess: f64) -> f64 {
+        let variance = self.canary.variance + self.stable.variance;
+        if variance <= 0.0 {
+            // Nothing varies, so the values decide.
+            return if excess > 0.0 { 0.0 } else { 1.0 };
+        }
+        let part = |one: &Estimate| one.variance * one.variance / one.df;
+        let df = variance * variance / (part(&self.canary) + part(&self.stable));
+        student_t_tail(excess / variance.sqrt(), df.max(1.0))
+    }
+}
+
+impl Estimate {
+    fn new(cells: &[ClusterValues], within: f64, between: f64) -> Estimate {
+        let weight = |cell: &ClusterValues| {
+            let (count, spread) = (cell.count as f64, within + cell.count as f64 * between);
+            if spread > 0.0 { count / spread } else { count }
+        };
+        let all: f64 = cells.iter().map(weight).sum();
+        let shares = || cells.iter().map(|cell| weight(cell) / all);
+        let mean: f64 = cells.iter().zip(shares()).map(|(cell, share)| share * cell.mean()).sum();
+        let leverages = || shares().map(|share| share * share / (1.0 - share));
+        let variance =
+            cells.iter().zip(leverages()).map(|(cell, it)| it * (cell.mean() - mean).powi(2)).sum();
+        Estimate { mean, variance, df: degrees_of_freedom(shares()) }
+    }
+}
+
+/// The degrees of freedom of a variance of values with these shares of the weight.
+pub(super) fn degrees_of_freedom(shares: impl Iterator<Item = f64>) -> f64 {
+    let (mut squares, mut sum, mut sum_of_squares) = (0.0, 0.0, 0.0);
+    for share in shares {
+        let leverage = share * share / (1.0 - share);
+        squares += share * share;
+        sum += leverage;
+        sum_of_squares += leverage * leverage;
+    }
+    1.0 / (squares + sum * sum - sum_of_squares)
+}
+
+impl ClusterValues {
+    fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
+/// The variance of values within cells, and of the means between them.
+fn variances(tracks: &[&[ClusterValues]; 2]) -> (f64, f64) {
+    let cells = || tracks.iter().flat_map(|cells| cells.iter());
+    let spread = |cell: &ClusterValues| (cell.squares - cell.sum * cell.mean()).max(0.0);
+    let free = cells().map(|cell| cell.count - 1).sum::<u64>().max(1);
+    let within = cells().map(spread).sum::<f64>() / free as f64;
+    let (mut excess, mut divisor) = (0.0, 0.0);
+    for cells in tracks {
+        let count: f64 = cells.iter().map(|cell| cell.count as f64).sum();
+        let mean = cells.iter().map(|cell| cell.sum).sum::<f64>() / count;
+        let squares: f64 = cells.iter().map(|cell| (cell.count as f64).powi(2)).sum();
+        let around = |cell: &ClusterValues| cell.count as f64 * (cell.mean() - mean).powi(2);
+        excess += cells.iter().map(around).sum::<f64>() - (cells.len() as f64 - 1.0) * within;
+        divisor += count - squares / count;
+    }
+    (within, (excess / divisor).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(values: &[f64]) -> ClusterValues {
+        let (sum, squares) = (values.iter().sum(), values.iter().map(|it| it * it).sum());
+        ClusterValues { count: values.len() as u64, sum, squares }
+    }
+
+    /// scipy.stats.ttest_ind([..12 values..], [..8 values..], equal_var=False, alternative="greater")
+    #[test]
+    fn with_one_visit_of_each_key_it_is_welch() {
+        let canary: Vec<_> = (0..12).map(|n| cell(&[f64::from(n % 5) + 1.0])).collect();
+        let stable: Vec<_> = (0..8).map(|n| cell(&[f64::from(n % 3)])).collect();
+        let means = ClusterMeans::new(&canary, &stable).unwrap();
+        let (c, s) = (2.75, 7.0 / 8.0);
+        assert!((means.difference() - (c - s)).abs() < 1e-12);
+        assert!((means.canary.df - 11.0).abs() < 1e-9 && (means.stable.df - 7.0).abs() < 1e-9);
+        assert!((means.p_above(0.0) + means.p_below(0.0) - 1.0).abs() < 1e-12);
+        assert!((means.p_above(0.0) - 0.001_041_781_747).abs() < 1e-9, "{}", means.p_above(0.0));
+    }
+
+    #[test]
+    fn a_key_that_differs_counts_once_however_often_it_comes() {
+        let quiet = |n: u32| cell(&[f64::from(n % 7) * 0.01, f64::from(n % 5) * 0.01]);
+        let stable: Vec<_> = (0..100).map(quiet).collect();
+        let mut canary: Vec<_> = (0..20).map(quiet).collect();
+        canary[3] = cell(&[1.0; 500]);
+        let means = ClusterMeans::new(&canary, &stable).unwrap();
+        assert!(means.p_above(0.0) > 0.02, "{}", means.p_above(0.0));
+        assert!(means.difference() < 0.1, "{}", means.difference());
+    }
+
+    #[test]
+    fn few_cells_and_equal_values_have_an_answer() {
+        let cells = [cell(&[1.0]); 8];
+        assert_eq!(ClusterMeans::new(&cells[..7], &cells), None);
+        let means = ClusterMeans::new(&cells, &cells).unwrap();
+        assert_eq!((means.p_above(0.0), means.p_below(0.1)), (1.0, 0.0));
+    }
+}

@@ -1,0 +1,96 @@
+//! Users that come back: a plan judges all visits of few users, and takes back what slows them after all have come.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::Setup;
+use crate::harness::TestApp;
+use crate::shadow::varied;
+
+const USERS: u64 = 300;
+
+/// The visits of users in the order of Zipf's law: the first of them come most often, with exponent 1.1.
+struct Visits {
+    cumulative: Vec<f64>,
+    state: u64,
+}
+
+impl Visits {
+    fn new() -> Visits {
+        let weights = (1..=USERS).map(|rank| (rank as f64).powf(-1.1));
+        let cumulative = weights
+            .scan(0.0, |sum, weight| {
+                *sum += weight;
+                Some(*sum)
+            })
+            .collect();
+        Visits { cumulative, state: 1 }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+        let uniform = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
+        let all = self.cumulative.last().copied().unwrap_or(1.0);
+        self.cumulative.partition_point(|sum| *sum < uniform * all) as u64
+    }
+}
+
+/// A user always asks about the same customer.
+fn visit(app: &TestApp, user: u64) {
+    let body = json!({ "features": varied(user), "key": format!("user-{user}") });
+    app.post("/predict", &body).done();
+}
+
+/// One step at half of the traffic. Without pairs and labels serin asks a person before it promotes.
+fn deploy(app: &TestApp) {
+    let plan = json!({
+        "steps": [{ "weight": 50, "bake": "500ms" }], "warm_up": "0s", "min_samples": 50,
+        "look": "100ms", "deadline": "120s", "cool_down": "1h",
+    });
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "plan": plan })).done();
+}
+
+fn metric<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let metrics = status["health"]["sequential"]["metrics"].as_array();
+    metrics.and_then(|all| all.iter().find(|it| it["metric"] == name)).unwrap_or(&Value::Null)
+}
+
+#[test]
+fn a_healthy_canary_is_promoted_by_three_hundred_users_who_come_back() {
+    let app = TestApp::spawn();
+    deploy(&app);
+    let (mut visits, start) = (Visits::new(), Instant::now());
+    while app.status()["state"] != "awaiting_approval" {
+        assert!(start.elapsed() < Duration::from_secs(110), "{}", app.status());
+        (0..50).for_each(|_| visit(&app, visits.next()));
+    }
+    let status = app.status();
+    let judged = metric(&status, "failures")["samples"].clone();
+    let [stable, canary] = ["stable", "canary"].map(|track| judged[track].as_u64().unwrap_or(0));
+    assert!(stable + canary <= USERS, "first visits alone cannot prove it: {judged}");
+    app.resume_canary().done();
+    while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(115) {
+        (0..50).for_each(|_| visit(&app, visits.next()));
+    }
+    assert_eq!(app.status()["last_rollout"]["outcome"], "promoted", "{}", app.status());
+}
+
+#[test]
+fn a_canary_that_slows_down_after_all_users_have_come_is_taken_back() {
+    let setup = Setup::new().given(|given| given.allow_injection = true);
+    let app = setup.spawn();
+    deploy(&app);
+    (0..USERS).for_each(|user| visit(&app, user));
+    app.post("/admin/inject", &json!({ "delay_ms": 5 })).done();
+    let (mut visits, start) = (Visits::new(), Instant::now());
+    while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(110) {
+        (0..50).for_each(|_| visit(&app, visits.next()));
+    }
+    let status = app.status();
+    assert_eq!(status["last_rollout"]["outcome"], "rolled_back", "{status}");
+    let why = app.history().pop().unwrap();
+    assert!(why["sentence"].as_str().unwrap().contains("latency"), "{why}");
+}
