@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only health|healthy|served|strained|own|harmful|threads|late|triggers|cost]
+//!     [--only health|healthy|served|strained|own|keys|harmful|threads|late|triggers|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -53,9 +53,9 @@ mod health;
 mod triggers;
 
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 10] = [
-    "health", "healthy", "served", "strained", "own", "harmful", "threads", "late", "triggers",
-    "cost",
+const PARTS: [&str; 11] = [
+    "health", "healthy", "served", "strained", "own", "keys", "harmful", "threads", "late",
+    "triggers", "cost",
 ];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
@@ -119,6 +119,11 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     }
     if is_wanted("own") {
         is_calibrated &= tell_own_noise(part, replications, seed + 400);
+    }
+    if is_wanted("keys") {
+        let title = "No difference, users that come back, default policy";
+        is_calibrated &= tell_healthy(title, &cases::keys(), part, replications, seed + 600);
+        tell_slower_for_keys(part, replications, seed + 700);
     }
     if is_wanted("threads") {
         tell_threads(part, replications, seed + 500);
@@ -213,6 +218,33 @@ fn tell_own_noise(part: &str, replications: u32, seed: u32) -> bool {
         is_calibrated &= is_beyond_any_unit || false_rollbacks <= 100.0 * ALPHA + slack;
     }
     is_calibrated
+}
+
+/// How soon a canary that is slower by 20 % is found where users come back.
+fn tell_slower_for_keys(part: &str, replications: u32, first_seed: u32) {
+    tell(&format!(
+        "\n### Latency x 1.2, users that come back: {replications} half hours each, 100 requests/s, default policy\n"
+    ));
+    tell("| case | rolled back | seconds, median (p95) | promoted before |");
+    tell("|---|---|---|---|");
+    for ((name, mut scenario), seed) in cases::keys().into_iter().zip(first_seed..) {
+        if !name.contains(part) {
+            continue;
+        }
+        scenario.canary.latency = scenario.stable.latency.times(1.2);
+        let outcomes = replicate(&scenario, replications, seed);
+        let Quantiles { median, p95 } = study::seconds(&outcomes, |outcome| outcome.rollback);
+        let share = |what: fn(&Outcome) -> Option<Moment>| {
+            100.0 * study::count(&outcomes, what) as f64 / outcomes.len() as f64
+        };
+        tell(&format!(
+            "| {name} | {:.1} % | {} ({}) | {:.1} % |",
+            share(|outcome| outcome.rollback),
+            or_never(median),
+            or_never(p95),
+            share(|outcome| outcome.promotion),
+        ));
+    }
 }
 
 /// What it costs to judge models with threads of their own by spans of time.

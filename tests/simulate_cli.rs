@@ -181,7 +181,8 @@ fn every_kind_of_client_gives_the_results_of_the_library() {
     let sticky = |visits| Routing::Sticky { users: 800, visits };
     for (flag, routing) in [
         ("--strict-turn", Routing::Alternating),
-        ("--keys 800", sticky(Visits::First)),
+        ("--keys 800", sticky(Visits::ByKey)),
+        ("--keys 800 --visits first", sticky(Visits::First)),
         ("--keys 800 --visits every", sticky(Visits::Every)),
     ] {
         let expected = outcomes(&Scenario { routing, ..steady.clone() });

@@ -118,6 +118,25 @@ pub fn own_noise() -> Vec<(String, Scenario)> {
     noises.into_iter().map(case).chain(rare).collect()
 }
 
+/// Half hours without a difference with users that come back by Zipf's law, under the default policy. (name, scenario)
+pub fn keys() -> Vec<(String, Scenario)> {
+    let mut cases = Vec::new();
+    for users in [300, USERS, MANY_USERS] {
+        for percent in [10.0, 50.0] {
+            for rate in [0.001, 0.01] {
+                let routing = Routing::Sticky { users, visits: Visits::ByKey };
+                let policy = JudgePolicy::default();
+                let steady = equal(lognormal(), rate);
+                let weights = weights(&[percent]);
+                let scenario = Scenario { routing, policy, weights, seconds: 1800, ..steady };
+                let name = format!("{users} users; errors {} %; {percent} %", 100.0 * rate);
+                cases.push((name, scenario));
+            }
+        }
+    }
+    cases
+}
+
 /// A harmful canary: name, behavior, the canary samples that a one-sided fixed-sample z test needs for 80 %
 /// power at 5 %, and the median and p95 that a prototype reached in simulation.
 pub struct Regression {

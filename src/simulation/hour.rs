@@ -39,6 +39,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
         let (begin, end) = (start_of(step, scenario), start_of(step + 1, scenario));
         let weight = split.weight();
         users.assign(split);
+        tick.forget_visits();
         let mut second_of = Second::default();
         for second in begin..end {
             let requests = second_of.draw(scenario, split, second, &mut users, &mut rng);
@@ -50,7 +51,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
                 if scenario.look.is_before(request, requests) {
                     observer.look(weight, &mut tick, second);
                 }
-                tick.add(visit.track, visit.is_judged, answer);
+                tick.add(visit.track, visit.is_judged, visit.cell, answer);
             }
             if scenario.look.is_after(second - begin) || second + 1 == end {
                 observer.look(weight, &mut tick, second);
@@ -228,18 +229,25 @@ struct Visit {
     /// Added to the score.
     bonus: f64,
     is_judged: bool,
+    /// Of its key, where all visits are judged.
+    cell: Option<u8>,
 }
 
 impl Visit {
     fn without_key(split: &Split, number: u64) -> Visit {
-        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_judged: true }
+        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_judged: true, cell: None }
     }
 }
+
+/// The exponent of Zipf's law.
+const ZIPF: f64 = 1.1;
 
 /// Users with sticky keys; empty for other routings.
 struct Users {
     users: Vec<User>,
     seen: SeenKeys,
+    /// The sums of how often the users up to each come by Zipf's law.
+    often: Vec<f64>,
 }
 
 struct User {
@@ -255,7 +263,13 @@ impl Users {
             Routing::Strata | Routing::Alternating => 0,
             Routing::Sticky { users, .. } => users.max(1),
         };
-        Users { users: (0..count).map(|_| User::random(rng)).collect(), seen: SeenKeys::default() }
+        let often = (1..=count).map(|rank| (rank as f64).powf(-ZIPF)).scan(0.0, |sum, often| {
+            *sum += often;
+            Some(*sum)
+        });
+        let often = often.collect();
+        let users = (0..count).map(|_| User::random(rng)).collect();
+        Users { users, seen: SeenKeys::default(), often }
     }
 
     /// Users on the canary stay there as its share grows.
@@ -266,12 +280,21 @@ impl Users {
     }
 
     fn visit(&mut self, visits: Visits, rng: &mut Xoshiro256PlusPlus) -> Visit {
-        let user = &self.users[rng.random_range(0..self.users.len())];
+        let number = match visits {
+            Visits::ByKey => {
+                let place = rng.random::<f64>() * self.often.last().copied().unwrap_or_default();
+                self.often.partition_point(|sum| *sum <= place).min(self.users.len() - 1)
+            }
+            Visits::First | Visits::Every => rng.random_range(0..self.users.len()),
+        };
+        let user = &self.users[number];
         let is_judged = match visits {
-            Visits::First => self.seen.is_first(user.hash),
+            Visits::ByKey | Visits::First => self.seen.is_first(user.hash),
             Visits::Every => true,
         };
-        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_judged }
+        let [.., cell] = user.hash.to_le_bytes();
+        let cell = (visits == Visits::ByKey).then_some(cell);
+        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_judged, cell }
     }
 }
 

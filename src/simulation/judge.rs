@@ -6,10 +6,12 @@
 use crate::canary::Increment;
 use crate::canary::JudgePolicy;
 use crate::canary::Monitors;
+use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::Measured;
 use crate::canary::observed::samples::TrackSamples;
+use crate::canary::observed::visits::Cells;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
@@ -64,6 +66,11 @@ impl Judge {
         let monitors = Monitors::new(policy, before);
         let measured = monitors.measured();
         Judge { policy: policy.clone(), monitors, measured, known: None, verdict: Verdict::Hold }
+    }
+
+    /// Whether to take in these visits of keys with the next tick.
+    pub fn wants(&self, visits: &Cells) -> bool {
+        self.monitors.wants_visits([Track::Stable, Track::Canary].map(|track| visits.visits(track)))
     }
 
     /// Takes in one tick and updates the verdict.

@@ -8,6 +8,8 @@ use crate::canary::Increment;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
+use crate::canary::observed::visits::Cells;
+use crate::canary::observed::visits::VisitsIncrement;
 use crate::canary::policy::metric::Source;
 use crate::stats::Moments;
 use crate::stats::welch_t_test;
@@ -59,6 +61,8 @@ pub(super) struct Tick {
     canary_latencies: Moments,
     stable_latencies: Moments,
     canary_requests: u64,
+    /// All visits of keys that the judge has not taken in.
+    visits: Option<Box<Cells>>,
 }
 
 impl Tick {
@@ -68,7 +72,21 @@ impl Tick {
     }
 
     /// One request; `answer` is its latency and score, `None` a failure.
-    pub(super) fn add(&mut self, track: Track, is_judged: bool, answer: Option<(f64, f64)>) {
+    pub(super) fn add(
+        &mut self,
+        track: Track,
+        is_judged: bool,
+        cell: Option<u8>,
+        answer: Option<(f64, f64)>,
+    ) {
+        if let Some(cell) = cell
+            && let Some(cell) = self.visits.get_or_insert_default().of_mut(track, cell)
+        {
+            match answer {
+                Some((latency, score)) => cell.record(latency, Some(score)),
+                None => cell.record_failure(),
+            }
+        }
         let (increment, latencies) = match track {
             Track::Canary => {
                 self.canary_requests += 1;
@@ -92,7 +110,13 @@ impl Tick {
         }
     }
 
+    /// Forgets the visits that the judge has not taken in: at another share other keys are the canary's.
+    pub(super) fn forget_visits(&mut self) {
+        self.visits = None;
+    }
+
     fn clear(&mut self) {
+        self.increment.visits = VisitsIncrement::default();
         for track in [&mut self.increment.canary, &mut self.increment.stable] {
             (track.requests, track.failures) = (0, 0);
             track.latency.clear();
@@ -146,6 +170,9 @@ impl Observer {
     pub(super) fn look(&mut self, weight: Weight, tick: &mut Tick, second: u32) {
         if !self.is_resting {
             tick.increment.weight = weight;
+            if let Some(visits) = tick.visits.take_if(|visits| self.judge.wants(visits)) {
+                tick.increment.visits = VisitsIncrement::from(&*visits);
+            }
             self.judge.tick(&tick.increment);
         }
         self.welch[0].merge(&tick.canary_latencies);

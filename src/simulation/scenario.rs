@@ -99,7 +99,10 @@ pub enum Routing {
 /// Which requests of a user with a sticky key are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visits {
-    /// The first one: only it was assigned at random.
+    /// As the server does: the first one by itself, and all of them with the user as the draw. Users come as often as
+    /// Zipf's law says, with an exponent of 1.1.
+    ByKey,
+    /// The first one only. Users come equally often, here and below.
     First,
     /// Every one, which is invalid: it counts one user many times.
     Every,

@@ -46,8 +46,9 @@ pub struct Traffic {
     /// Sticky keys: each request belongs to one of N users, who stay on their track
     #[arg(long, value_name = "N")]
     keys: Option<usize>,
-    /// Which requests of a user are judged; judging every one is invalid and raises false alarms
-    #[arg(long, value_name = "VISITS", default_value = "first", requires = "keys")]
+    /// Which requests of a user are judged: as the server does (all of them, with the user as the draw; users come by
+    /// Zipf's law), the first one only, or every one by itself, which is invalid and raises false alarms
+    #[arg(long, value_name = "VISITS", default_value = "by-key", requires = "keys")]
     visits: KeyUseKind,
     /// A client that alternates light requests (0.2 times the latency) and heavy ones (1.8 times)
     #[arg(long, conflicts_with = "keys")]
@@ -100,6 +101,7 @@ enum LoadKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum KeyUseKind {
+    ByKey,
     First,
     Every,
 }
@@ -163,6 +165,7 @@ impl Traffic {
 
     fn routing(&self) -> anyhow::Result<Routing> {
         let visits = match self.visits {
+            KeyUseKind::ByKey => Visits::ByKey,
             KeyUseKind::First => Visits::First,
             KeyUseKind::Every => Visits::Every,
         };
@@ -225,6 +228,9 @@ impl Traffic {
         let clients = match scenario.routing {
             Routing::Strata => String::new(),
             Routing::Alternating => "; light and heavy requests alternating".to_owned(),
+            Routing::Sticky { users, visits: Visits::ByKey } => {
+                format!("; {users} users with sticky keys, all visits judged by key")
+            }
             Routing::Sticky { users, visits: Visits::First } => {
                 format!("; {users} users with sticky keys, first requests judged")
             }
