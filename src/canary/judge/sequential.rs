@@ -112,8 +112,10 @@ pub(crate) fn evidence(
         class: measured.class.clone(),
     };
     let margins = Margins::new(metric, &evidence);
-    let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, &evidence, *bounds);
-    evidence.interval = evidence.interval.filter(agrees);
+    evidence.interval = evidence
+        .effect
+        .zip(evidence.interval)
+        .and_then(|(effect, interval)| margins.interval(metric.harm, &evidence, effect, interval));
     evidence
 }
 

@@ -78,8 +78,9 @@ pub struct MetricEvidence {
     /// Where harm counts spans of time: the shortest that counts as one draw now, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_seconds: Option<f64>,
-    /// Its confidence sequence at 1 - alpha, for display; the p-values decide. `None` where it would contradict the
-    /// classification, which rests on other statistics.
+    /// Its confidence sequence, for display; the p-values decide. It ends at the margin that they refute, and reaches one
+    /// that they do not refute. `None` where the effect on the mean contradicts the classification, which may rest on
+    /// ranks or tails.
     pub interval: Option<[f64; 2]>,
     /// Stable's recent mean, to express the effect as a ratio.
     pub stable_mean: Option<f64>,

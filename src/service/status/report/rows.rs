@@ -31,8 +31,8 @@ pub struct MetricRow {
     pub detail: Option<String>,
     /// Canary minus stable, with its unit.
     pub difference: Option<String>,
-    /// Its confidence interval in the same unit. Left out where it would seem to contradict the state,
-    /// which rests on other statistics.
+    /// Its confidence interval in the same unit. Left out where the difference contradicts the state, which rests on other
+    /// statistics.
     pub interval: Option<String>,
     /// The margin that the state rests on, by its name in the settings and in the same unit: `tolerated +5.67 %`.
     pub margin: Option<String>,
@@ -154,7 +154,7 @@ impl MetricRow {
         };
         let row =
             MetricRow { harm_margin: Some(harm_margin), pass_margin: Some(pass_margin), ..row };
-        let agrees = margins.agree(metric.harm, evidence, [effect; 2]);
+        let agrees = margins.agree(metric.harm, evidence, effect);
         if state == MetricState::Fail && !agrees && metric.harmful.is_some() {
             return MetricRow { detail: sentences::beyond_the_mean(evidence), ..row };
         }
@@ -163,8 +163,8 @@ impl MetricRow {
             let basis = if metric.test == Test::Rank { "by ranks" } else { "without outliers" };
             return MetricRow { detail: Some(basis.to_owned()), ..row };
         }
-        let agrees = |bounds: &[f64; 2]| margins.agree(metric.harm, evidence, *bounds);
-        let interval = evidence.interval.filter(agrees);
+        let interval = evidence.interval;
+        let interval = interval.and_then(|it| margins.interval(metric.harm, evidence, effect, it));
         let it = Comparison::new(metric, evidence, effect, interval, margins.accepted);
         MetricRow {
             difference: Some(it.difference),
