@@ -12,6 +12,7 @@
 //! - [`fixed_horizon`]: tests, effect sizes and intervals for one look
 //! - [`sequential`]: e-processes, valid after every tick
 //! - [`planning`]: sample sizes and power
+//! - [`posterior`]: how likely a difference is, given a prior
 //!
 //! The expected values of the tests are scipy's and statsmodels', written by
 //! `scripts/reference_values.py` into `tests/reference/`.
@@ -19,6 +20,7 @@
 pub mod distributions;
 pub mod fixed_horizon;
 pub mod planning;
+pub mod posterior;
 pub mod sequential;
 pub mod summary;
 

@@ -5,8 +5,10 @@
 //!   they are its [`evidence`].
 //! - [`health_check`]: fixed-horizon tests of latency, failures and score; [`judgement`]: what both judges say, with the reasons.
 //! - [`tick_log`], [`what_if`]: ticks kept to recompute a verdict, or to try another policy.
-//! - [`forecast`]: when to expect a verdict; [`sentences`]: all of this in words.
+//! - [`forecast`]: when to expect a verdict; [`bayesian`]: how likely harm is, given a prior.
+//! - [`sentences`]: all of this in words.
 
+pub mod bayesian;
 pub mod coverage;
 pub mod evidence;
 pub mod forecast;

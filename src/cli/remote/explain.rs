@@ -18,6 +18,7 @@ use crate::service::status::report::words::duration;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
 use crate::text::numbers::p_value;
+use crate::text::numbers::share;
 
 /// The flags of `serin explain`.
 #[derive(Args, Debug)]
@@ -96,6 +97,14 @@ pub(super) fn page(status: &Status, report: &Report, place: usize, width: usize)
         );
         page.labelled("Passes", show::STRONG, &pass);
         page.labelled("", show::STRONG, "Both are valid at any time, however often they are read.");
+    }
+    if let (Some(probability), Some(loss)) = (row.probability_worse, &row.expected_loss) {
+        let than = row.harm_margin.as_ref().map_or_else(String::new, |it| format!(" than {it}"));
+        let text = format!(
+            "worse{than} with probability {}; expected loss {loss} (given a prior; decides nothing)",
+            share(probability)
+        );
+        page.labelled("Bayesian", show::STRONG, &text);
     }
     let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
     let forecast = forecast.and_then(|it| it.forecast.metrics.get(place));

@@ -15,6 +15,9 @@ use crate::canary::Judgement;
 use crate::canary::Samples;
 use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
+use crate::canary::judge::bayesian::Prior;
+use crate::canary::judge::bayesian::Reading;
+use crate::canary::judge::bayesian::readings;
 use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::health_check::Evidence;
 use crate::canary::judge::sentences;
@@ -75,6 +78,9 @@ pub struct Health {
     pub diagnostics: Diagnostics,
     /// When to expect a verdict, and what could be detected by then.
     pub forecast: Option<ForecastStatus>,
+    /// How likely each metric is worse than tolerated, given a prior. For reading: it decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bayesian: Vec<Reading>,
     /// When the newest tick closed. The sequential judge and the diagnostics know what was recorded before
     /// it; sample counts and fixed-horizon tests are those of now.
     pub as_of: Option<Timestamp>,
@@ -264,6 +270,7 @@ impl Health {
                 message: sentences::forecast(&sequential.policy, &forecast),
                 forecast,
             }),
+            bayesian: sequential.map(|it| readings(it, &Prior::default())).unwrap_or_default(),
             as_of,
             features: None,
             tracks: Tracks::new(samples),

@@ -145,7 +145,7 @@ fn integral(a: f64, b: f64, x: f64, y: f64) -> f64 {
 }
 
 /// The positive nodes of the 16-point rule on -1 to 1, with their weights.
-const GAUSS_LEGENDRE: [(f64, f64); 8] = [
+pub(crate) const GAUSS_LEGENDRE: [(f64, f64); 8] = [
     (0.09501250983763744, 0.18945061045506864),
     (0.2816035507792589, 0.18260341504492364),
     (0.45801677765722737, 0.16915651939500265),

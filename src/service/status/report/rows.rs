@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::canary::Metric;
+use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
 use crate::canary::judge::margins::Margins;
@@ -40,6 +41,12 @@ pub struct MetricRow {
     pub harm_margin: Option<String>,
     /// The margin within which it passes, likewise: `accepted +12 %`.
     pub pass_margin: Option<String>,
+    /// The probability that it is worse than the harm margin, given a prior; it decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability_worse: Option<f64>,
+    /// How much worse than stable it is on average, where better counts as 0, with its unit; given the prior too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_loss: Option<String>,
     /// Samples of the canary.
     pub canary_samples: u64,
     /// Samples of stable.
@@ -51,6 +58,8 @@ pub struct MetricRow {
 pub(super) struct Known<'a> {
     /// Its forecast.
     pub(super) forecast: Option<&'a MetricForecast>,
+    /// Its Bayesian reading.
+    pub(super) reading: Option<&'a Reading>,
     /// Whether both versions get requests.
     pub(super) is_compared: bool,
     /// What the health check finds harmful in it.
@@ -124,6 +133,11 @@ impl MetricRow {
             margin: None,
             harm_margin: None,
             pass_margin: None,
+            probability_worse: known.reading.map(|it| it.probability_worse),
+            expected_loss: known.reading.map(|it| {
+                let loss = it.expected_loss;
+                Comparison::new(metric, evidence, loss, None, 0.0).difference
+            }),
             canary_samples: counts.canary,
             stable_samples: counts.stable,
         };
@@ -187,7 +201,7 @@ fn state(
     evidence: &MetricEvidence,
     known: Known<'_>,
 ) -> (MetricState, Option<String>) {
-    let Known { forecast, is_compared, harm, may_be_harm, is_enough, shift_accepted } = known;
+    let Known { forecast, is_compared, harm, may_be_harm, is_enough, shift_accepted, .. } = known;
     let counts = &evidence.samples;
     match evidence.classification {
         Classification::Fail => (MetricState::Fail, None),

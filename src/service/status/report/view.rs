@@ -79,6 +79,7 @@ fn rows(status: &Status) -> Vec<MetricRow> {
                 let is_decided = is_looked_at || health.verdict == Verdict::Promote;
                 let known = Known {
                     forecast: forecasts.next(),
+                    reading: health.bayesian.iter().find(|it| it.metric == metric.name),
                     is_compared,
                     harm: harms.find(|harm| harm.source == metric.source),
                     may_be_harm: health.possible_harm.contains(&metric.source),
