@@ -3,12 +3,13 @@
 //! `make calibrate` simulates hours of traffic second by second, routed by serin's own split and
 //! judged after every second, and prints the tables of docs/measurements.md. The same arguments give
 //! the same numbers on any number of threads. Exit code 1 if a healthy case is rolled back more often
-//! than 5 %, the health check calls an equal canary slower in over 2.5 % of looks (beyond three standard errors), or a
-//! trigger fires in 0.1 % of the hours in which both tracks fail alike.
+//! than 5 %, the health check calls an equal canary slower in over 2.5 % of looks (beyond three standard errors), a
+//! trigger fires in 0.1 % of the hours in which both tracks fail alike, or the 80 % range of forecasts holds fewer than 75
+//! or more than 85 % of the verdicts.
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only health|healthy|served|strained|own|keys|harmful|threads|late|triggers|cost]
+//!     [--only health|healthy|served|strained|own|keys|harmful|threads|late|triggers|forecast|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -46,6 +47,9 @@ mod cases;
 #[path = "calibrate/further.rs"]
 mod further;
 
+#[path = "calibrate/forecast.rs"]
+mod forecast;
+
 #[path = "calibrate/health.rs"]
 mod health;
 
@@ -53,9 +57,9 @@ mod health;
 mod triggers;
 
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "health", "healthy", "served", "strained", "own", "keys", "harmful", "threads", "late",
-    "triggers", "cost",
+    "triggers", "forecast", "cost",
 ];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
@@ -136,6 +140,9 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     }
     if is_wanted("triggers") {
         is_calibrated &= triggers::tell_triggers(part, replications, seed + 700);
+    }
+    if is_wanted("forecast") {
+        is_calibrated &= forecast::tell_forecast(part, replications, seed + 800);
     }
     if is_wanted("cost") {
         tell_cost();

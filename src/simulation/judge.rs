@@ -80,7 +80,7 @@ impl Judge {
         // Intervals make a verdict more expensive than a tick. It only changes when one of these does.
         let known = Some(self.known());
         if known != self.known {
-            (self.verdict, _) = SequentialEvidence::new(&self.policy, &self.monitors).verdict();
+            (self.verdict, _) = self.evidence().verdict();
             self.known = known;
         }
     }
@@ -99,6 +99,11 @@ impl Judge {
         };
         let metrics = policy.metrics.iter().zip(measured).map(state).collect();
         Known { metrics, is_ratio_off: self.monitors.ratio().is_off() }
+    }
+
+    /// Everything measured so far, with its conclusions.
+    pub fn evidence(&self) -> SequentialEvidence {
+        SequentialEvidence::new(&self.policy, &self.monitors)
     }
 
     /// What should happen to the canary under the whole policy.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::evidence::SequentialEvidence;
 use super::margins::Margins;
-use super::monitors::metric::Measured;
+use super::monitors::measured::Measured;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::source::MarginKind;

@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
-use self::outlook::Ahead;
 use self::outlook::MAX;
 use self::outlook::Outlook;
 use self::outlook::outlook;
+use self::range::Chances;
+use self::scale::Ahead;
 use super::evidence::SequentialEvidence;
 use super::monitors::judges_all_visits;
 use super::monitors::measured::Measured;
@@ -30,7 +31,12 @@ use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::MIN_CLUSTERS;
 use crate::stats::sequential::TrackCounts;
 
+mod crossing;
 mod outlook;
+mod range;
+mod scale;
+
+pub use self::range::Range;
 
 /// A forecast at the current request rate and effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +75,9 @@ pub struct MetricForecast {
     pub requests: Option<u64>,
     /// Further seconds until then; `None` without an outcome or without traffic.
     pub seconds: Option<f64>,
+    /// Between when and when it passes or fails; `None` if it has, or without an outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
     /// The minimum detectable effect at the end of the bake at 80 % power, in the metric's unit and including
     /// the tolerated margin. `None` while the spread is unknown, or if no effect is detectable.
     pub smallest_detectable: Option<f64>,
@@ -97,6 +106,9 @@ pub struct VerdictForecast {
     pub requests: u64,
     /// Further seconds until then; `None` without traffic.
     pub seconds: Option<f64>,
+    /// Between when and when a verdict comes, this one or another; `None` if it holds now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
 }
 
 /// The traffic of a rollout as it is.
@@ -117,32 +129,37 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
     let SequentialEvidence { policy, measured, conclusion: now, .. } = evidence;
     let Traffic { weight, judged_per_second, repeated_per_second, remaining_bake } = *traffic;
     let requests = (judged_per_second * remaining_bake.as_secs_f64()).min(MAX);
-    let outlooks: Vec<Outlook> = policy
+    let (outlooks, chances): (Vec<Outlook>, Vec<Chances>) = policy
         .metrics
         .iter()
         .zip(measured)
         .map(|(metric, one)| {
             let share = weight.share();
             let samples_per_request = samples_per_request(policy, measured, one);
-            if !(share > 0.0 && share < 1.0) {
-                return Outlook::default();
+            // The rate of pairs depends on the background queue, not on the share.
+            if !(share > 0.0 && share < 1.0) || metric.source.is_shadow() {
+                return (Outlook::default(), Chances::none());
             }
-            outlook(policy, metric, one, Ahead { share, samples_per_request, requests })
+            let per_second = judged_per_second;
+            let ahead = Ahead { share, samples_per_request, requests, per_second };
+            let outlook = outlook(policy, metric, one, ahead);
+            (outlook, Chances::new(policy, metric, one, ahead, outlook.enough_in))
         })
-        .collect();
+        .unzip();
     let seconds = |requests: u64| {
         (requests == 0)
             .then_some(0.0)
             .or((judged_per_second > 0.0).then(|| requests as f64 / judged_per_second))
             .filter(|seconds| seconds.is_finite())
     };
+    let later = |requests: Option<u64>| requests.filter(|requests| *requests > 0);
     let judged = policy.metrics.iter().zip(measured);
     let metrics: Vec<MetricForecast> = now
         .metrics
         .iter()
-        .zip(&outlooks)
+        .zip(outlooks.iter().zip(&chances))
         .zip(judged)
-        .map(|((evidence, outlook), (metric, one))| {
+        .map(|((evidence, (outlook, chances)), (metric, one))| {
             let (outcome, requests) = match evidence.classification {
                 Classification::Fail => (Outcome::Fail, Some(0)),
                 Classification::Pass => (Outcome::Pass, Some(0)),
@@ -154,6 +171,7 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
                 outcome,
                 requests,
                 seconds: requests.and_then(seconds),
+                range: later(requests).and_then(|requests| chances.range(requests, seconds)),
                 smallest_detectable: outlook.smallest_detectable.filter(|x| x.is_finite()),
                 smallest_detectable_relative: outlook
                     .smallest_detectable
@@ -164,7 +182,9 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
         })
         .collect();
     let verdict = verdict(evidence, &metrics, &outlooks).map(|(verdict, requests)| {
-        VerdictForecast { verdict, requests, seconds: seconds(requests) }
+        let range = later(Some(requests))
+            .and_then(|requests| Chances::range_of_verdict(policy, &chances, requests, seconds));
+        VerdictForecast { verdict, requests, seconds: seconds(requests), range }
     });
     Forecast {
         requests_per_second: judged_per_second,

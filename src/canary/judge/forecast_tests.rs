@@ -130,7 +130,8 @@ fn the_sentence_gives_verdict_time_requests_and_minimum_detectable_effects() {
     let found = predicted(&seen((0..10).map(|number| second(number, 1.0, 0))));
     let message = sentences::forecast(&latency_and_failures(), &found);
     for part in [
-        "promote in about ",
+        "promote ",
+        " (80 %), probably after ",
         " requests at 100 requests/s); minimum detectable effect at the end of the bake: +",
         " % latency, +",
         " points failures",
@@ -377,6 +378,12 @@ proptest! {
         let message = sentences::forecast(&policy, &found);
         let odd = |word: &str| message.contains(word);
         prop_assert!(!odd("NaN") && !odd("inf"), "{message}");
+        for one in &found.metrics {
+            let Some(range) = one.range else { continue };
+            let expected = one.requests.unwrap_or_default();
+            let latest = range.latest_requests.unwrap_or(u64::MAX);
+            prop_assert!((range.earliest_requests..=latest).contains(&expected), "{one:?}");
+        }
         let text = serde_json::to_string(&found).unwrap();
         prop_assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), found.clone());
         prop_assert_eq!(forecast(&policy, &measured, weight, rate, bake), found);

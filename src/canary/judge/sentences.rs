@@ -33,6 +33,7 @@ mod metric;
 
 pub use comparison::Comparison;
 pub use forecast::forecast;
+pub use forecast::within;
 pub use metric::NOTHING_COMPARED;
 pub use metric::beyond_the_mean;
 pub use metric::harm;

@@ -9,6 +9,7 @@ use super::client::ServerArgs;
 use super::page::Page;
 use super::page::state;
 use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::sentences;
 use crate::canary::policy::metric::Role;
 use crate::cli::show;
 use crate::service::status::Status;
@@ -117,7 +118,10 @@ pub(super) fn page(status: &Status, report: &Report, place: usize, width: usize)
         };
         let requests = one.requests.map(|it| format!(" after {}", count(it, "more request")));
         let time = one.seconds.map(|seconds| format!(", about {}", duration(seconds)));
-        let text = format!("{outcome}{}{}", requests.unwrap_or_default(), time.unwrap_or_default());
+        let range = one.range.as_ref().and_then(sentences::within);
+        let range = range.map(|it| format!("; {it} (80 %)")).unwrap_or_default();
+        let (requests, time) = (requests.unwrap_or_default(), time.unwrap_or_default());
+        let text = format!("{outcome}{requests}{time}{range}");
         page.labelled("Forecast", show::STRONG, &text);
     }
     page

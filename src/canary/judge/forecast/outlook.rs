@@ -1,5 +1,11 @@
 //! Outlook of one metric: when it fails or passes if its effect stays as it is.
 
+use super::scale::Ahead;
+use super::scale::Draw;
+use super::scale::MAX_STAKE;
+use super::scale::Scale;
+use super::scale::best_growth;
+use super::scale::spread_of_failures;
 use crate::canary::judge::margins::Margins;
 use crate::canary::judge::monitors::measured::Measured;
 use crate::canary::policy::judge_policy::JudgePolicy;
@@ -11,18 +17,6 @@ use crate::stats::sequential::RISK_RATIOS;
 use crate::stats::sequential::RISK_SHARES;
 use crate::stats::sequential::STAKE_SHARES;
 use crate::stats::sequential::STAKE_SIZES;
-use crate::stats::sequential::STAKES;
-
-/// The traffic to come, for one metric.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ahead {
-    /// The canary's share, between 0 and 1, exclusive.
-    pub(super) share: f64,
-    /// Samples per request.
-    pub(super) samples_per_request: f64,
-    /// Requests of both tracks until the end of the bake.
-    pub(super) requests: f64,
-}
 
 /// Further requests of both tracks until something happens; `None` if that is not in sight.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,11 +39,6 @@ const MIXTURE_COST: f64 = 1.2;
 
 /// The 80 % quantile of the standard normal distribution: the power of the minimum detectable effect.
 const FOUR_OF_FIVE: f64 = 0.8416;
-
-const MAX_STAKE: f64 = STAKE_SIZES[STAKES - 1];
-
-/// The typical number of stable's recent requests (512 to 1,024) that set the scale of a bet on failures.
-const REMEMBERED: f64 = 768.0;
 
 /// The expected growth of a metric's evidence.
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +63,6 @@ pub(super) fn outlook(
     ahead: Ahead,
 ) -> Outlook {
     let (harm_at, proof_at) = (-policy.harm_alpha(metric).ln(), -policy.alpha.ln());
-    // The rate of pairs depends on the background queue, not on the share.
-    if metric.source.is_shadow() {
-        return Outlook::default();
-    }
     let growth = match metric.source.properties().monitor {
         MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
         MonitorKind::Values(_) | MonitorKind::Shift => values(metric, measured, ahead, harm_at),
@@ -137,8 +122,12 @@ fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> O
     let Margins { harmful, accepted, .. } =
         Margins::at(metric, counts, *stable_mean, *stable_spread);
     let per_request = ahead.samples_per_request * ahead.share * (1.0 - ahead.share);
-    let pace = |distance: f64| Pace {
-        per_request: per_request * best_growth(distance / deviation, MAX_STAKE),
+    let scale = Scale::new(metric, measured, ahead);
+    let pace = |draw: fn(&Scale) -> &Draw, distance: f64| Pace {
+        per_request: match &scale {
+            Some(scale) => draw(scale).growth(distance / scale.deviation),
+            None => per_request * best_growth(distance / deviation, MAX_STAKE),
+        },
         cost: MIXTURE_COST,
     };
     let smallest_detectable = (deviation > 0.0).then(|| {
@@ -156,7 +145,9 @@ fn values(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) -> O
         }));
         harmful + deviation * (needed + FOUR_OF_FIVE * by_then.sqrt()) / by_then
     });
-    Some(Growth { harm: pace(worse - harmful), proof: pace(accepted - worse), smallest_detectable })
+    let harm = pace(|scale| &scale.harm, worse - harmful);
+    let proof = pace(|scale| &scale.proof, accepted - worse);
+    Some(Growth { harm, proof, smallest_detectable })
 }
 
 /// Failures: ln E of harm grows by the gain of the best ratio; ln E of non-inferiority as for values, with a limited
@@ -178,8 +169,7 @@ fn failures(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) ->
         share * canary_rate * ratio.ln() - failures * loss(ratio)
     });
     let accepted = metric.accepted.absolute;
-    let variance = stable_rate * (1.0 - stable_rate);
-    let deviation = variance.max(0.25 / (stable.min(REMEMBERED) + 1.0)).sqrt();
+    let deviation = spread_of_failures(stable_rate, stable);
     let max_stake = MAX_STAKE.min(MAX_LOSS * deviation / (1.0 - share));
     let distance = (accepted - canary_rate + stable_rate) / deviation;
     let smallest_detectable = (canary + share * ahead.requests >= 1.0).then(|| {
@@ -195,6 +185,15 @@ fn failures(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) ->
         let expected = needed + 0.5 * z * z + z * (needed + noise + 0.25 * z * z).sqrt();
         (expected < canary).then(|| expected / canary - stable_rate)
     });
+    if let Some(scale) = Scale::new(metric, measured, ahead).filter(|it| it.harm.is_of_time) {
+        let pace = |draw: &Draw, distance: f64| Pace {
+            per_request: draw.growth(distance / scale.deviation),
+            cost: MIXTURE_COST,
+        };
+        let harm = pace(&scale.harm, canary_rate - allowed * stable_rate);
+        let proof = pace(&scale.proof, accepted - canary_rate + stable_rate);
+        return Growth { harm, proof, smallest_detectable: smallest_detectable.flatten() };
+    }
     Growth {
         harm: Pace { per_request: harm.into_iter().fold(0.0, f64::max), cost: MIXTURE_COST },
         proof: Pace {
@@ -204,14 +203,6 @@ fn failures(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) ->
         },
         smallest_detectable: smallest_detectable.flatten(),
     }
-}
-
-/// The growth of ln E per effective sample at a distance from the margin, in standard deviations.
-fn best_growth(distance: f64, max_stake: f64) -> f64 {
-    // Farther away the limited loss of a bet keeps it from growing faster.
-    let distance = distance.clamp(0.0, 3.0);
-    let stake = distance.min(max_stake);
-    stake * distance - 0.5 * stake * stake
 }
 
 fn smallest(numbers: impl Iterator<Item = f64>) -> f64 {

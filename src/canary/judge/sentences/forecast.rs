@@ -3,6 +3,7 @@
 use crate::canary::judge::forecast::Forecast;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::forecast::Range;
 use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
@@ -15,8 +16,8 @@ use crate::text::numbers;
 use crate::text::numbers::grouped;
 use crate::text::numbers::two_digits;
 
-/// `promote in about 4 minutes (24,000 requests at 100 requests/s); minimum detectable effect at the end of
-/// the bake: +7 % latency, +0.2 points failures`.
+/// `promote in 2 to 11 minutes (80 %), probably after 4 minutes (24,000 requests at 100 requests/s); minimum detectable
+/// effect at the end of the bake: +7 % latency, +0.2 points failures`.
 pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
     let verdict = match &forecast.verdict {
         Some(now) if now.requests == 0 => {
@@ -75,11 +76,18 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
                 1 => "1 request".to_owned(),
                 many => format!("{} requests", requests(many)),
             };
-            format!(
-                "{} in about {} ({count} at {rate} requests/s)",
-                what(verdict.verdict),
-                about(seconds)
-            )
+            match verdict.range.and_then(|range| within(&range)) {
+                Some(range) => format!(
+                    "{} {range} (80 %), probably after {} ({count} at {rate} requests/s)",
+                    what(verdict.verdict),
+                    about(seconds)
+                ),
+                None => format!(
+                    "{} in about {} ({count} at {rate} requests/s)",
+                    what(verdict.verdict),
+                    about(seconds)
+                ),
+            }
         }
         None => not_in_sight(policy, forecast),
     };
@@ -151,6 +159,29 @@ fn effect(metric: &Metric, forecast: &MetricForecast) -> Option<String> {
         Harm::Either => "±",
     };
     Some(format!("{sign}{size} {}", metric.name))
+}
+
+/// A range as people say it: `in 4 to 11 minutes`, `in 40 seconds to 3 minutes`, `in 5 minutes or more`, `within 3
+/// minutes`.
+pub fn within(range: &Range) -> Option<String> {
+    let earliest = range.earliest_seconds?;
+    let Some(latest) = range.latest_seconds else {
+        return Some(format!("in {} or more", about(earliest)));
+    };
+    let (earliest, latest) = (about(earliest), about(latest));
+    if range.earliest_requests == 0 {
+        return Some(format!("within {latest}"));
+    }
+    if earliest == latest {
+        return Some(format!("in about {latest}"));
+    }
+    let is_same = |one: &str, other: &str| one.trim_end_matches('s') == other.trim_end_matches('s');
+    match (earliest.rsplit_once(' '), latest.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, other))) if is_same(unit, other) => {
+            Some(format!("in {number} to {latest}"))
+        }
+        _ => Some(format!("in {earliest} to {latest}")),
+    }
 }
 
 /// A time as people say it.

@@ -278,11 +278,13 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
         return (Condition::Holding, concern);
     }
     let forecast = health.and_then(|health| health.forecast.as_ref());
-    let seconds = forecast.and_then(|it| it.forecast.verdict).and_then(|verdict| verdict.seconds);
+    let verdict = forecast.and_then(|it| it.forecast.verdict);
     let undecided = of(|_| true);
-    let when = match seconds {
-        Some(seconds) if seconds > 0.0 => format!("about {} more", duration(seconds)),
-        Some(_) | None => "no end in sight at the present difference".to_owned(),
+    let range = verdict.and_then(|verdict| sentences::within(&verdict.range?));
+    let when = match (verdict.and_then(|verdict| verdict.seconds), range) {
+        (Some(seconds), Some(range)) if seconds > 0.0 => format!("a verdict {range} (80 %)"),
+        (Some(seconds), None) if seconds > 0.0 => format!("about {} more", duration(seconds)),
+        (Some(_) | None, _) => "no end in sight at the present difference".to_owned(),
     };
     let why = match (undecided.is_empty(), status.traffic_percent, reason) {
         (false, _, _) => {
