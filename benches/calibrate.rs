@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only health|healthy|served|strained|own|keys|harmful|threads|late|triggers|forecast|cost]
+//!     [--only health|healthy|served|strained|own|keys|harmful|tails|threads|late|triggers|forecast|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -57,9 +57,9 @@ mod health;
 mod triggers;
 
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 12] = [
-    "health", "healthy", "served", "strained", "own", "keys", "harmful", "threads", "late",
-    "triggers", "forecast", "cost",
+const PARTS: [&str; 13] = [
+    "health", "healthy", "served", "strained", "own", "keys", "harmful", "tails", "threads",
+    "late", "triggers", "forecast", "cost",
 ];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
@@ -126,7 +126,7 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     }
     if is_wanted("keys") {
         let title = "No difference, users that come back, default policy";
-        is_calibrated &= tell_healthy(title, &cases::keys(), part, replications, seed + 600);
+        is_calibrated &= tell_healthy(title, &further::keys(), part, replications, seed + 600);
         tell_slower_for_keys(part, replications, seed + 700);
     }
     if is_wanted("threads") {
@@ -134,6 +134,9 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
     }
     if is_wanted("harmful") {
         tell_harmful(part, replications, seed + 200);
+    }
+    if is_wanted("tails") {
+        is_calibrated &= tell_tails(part, replications, seed + 700);
     }
     if is_wanted("late") {
         tell_late(part, replications, seed + 300);
@@ -148,6 +151,46 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
         tell_cost();
     }
     Ok(is_calibrated)
+}
+
+/// Whether a canary with a doubled p99 is promotable before it is rolled back in at most 5 % of the runs, and a healthy
+/// one is rolled back in at most 5 %, both beyond three standard errors.
+fn tell_tails(part: &str, replications: u32, seed: u32) -> bool {
+    tell(&format!(
+        "\n### The tail of the latency: {replications} runs of ten minutes each, default policy, 100 requests/s\n"
+    ));
+    tell(
+        "| case | promotable first | rolled back first | neither | median, p95 canary requests to promotion |",
+    );
+    tell("|---|---|---|---|---|");
+    let mut is_calibrated = true;
+    for ((name, scenario, is_healthy), seed) in cases::tails().into_iter().zip(seed..) {
+        if !name.contains(part) {
+            continue;
+        }
+        let outcomes = replicate(&scenario, replications, seed);
+        let promoted = study::count(&outcomes, |outcome| outcome.promotion);
+        let rolled_back =
+            outcomes.iter().filter(|it| it.promotion.is_none() && it.rollback.is_some()).count();
+        let wrong = match is_healthy {
+            true => study::count(&outcomes, |outcome| outcome.rollback),
+            false => promoted,
+        };
+        let share = |count: usize| count as f64 / f64::from(replications);
+        let Quantiles { median, p95 } = study::canary_requests(&outcomes, |it| it.promotion);
+        let shown = |one: Option<u64>| one.map_or_else(|| "-".to_owned(), |one| one.to_string());
+        tell(&format!(
+            "| {name} | {:.1} % | {:.1} % | {:.1} % | {} ({}) |",
+            100.0 * share(promoted),
+            100.0 * share(rolled_back),
+            100.0 * (1.0 - share(promoted) - share(rolled_back)),
+            shown(median),
+            shown(p95),
+        ));
+        let error = (ALPHA * (1.0 - ALPHA) / f64::from(replications)).sqrt();
+        is_calibrated &= share(wrong) <= ALPHA + 3.0 * error;
+    }
+    is_calibrated
 }
 
 /// Whether the rollback rate of each case is at most alpha.
@@ -234,7 +277,7 @@ fn tell_slower_for_keys(part: &str, replications: u32, first_seed: u32) {
     ));
     tell("| case | rolled back | seconds, median (p95) | promoted before |");
     tell("|---|---|---|---|");
-    for ((name, mut scenario), seed) in cases::keys().into_iter().zip(first_seed..) {
+    for ((name, mut scenario), seed) in further::keys().into_iter().zip(first_seed..) {
         if !name.contains(part) {
             continue;
         }

@@ -52,6 +52,25 @@ fn noise_of_one_track_that_lasts_rarely_rolls_back_a_model_with_threads_of_its_o
 }
 
 #[test]
+fn a_doubled_p99_at_an_equal_mean_is_rarely_promotable_before_it_is_rolled_back() {
+    let cases = cases::tails();
+    let of = |name: &str| {
+        let found = cases.iter().find(|(one, _, _)| one == name);
+        let Some((_, scenario, _)) = found else { panic!("the case {name} is gone") };
+        outcomes(scenario, 9004, 100)
+    };
+    let doubled = of("p99 doubled, lognormal, sd = mean; 10 %");
+    let promoted = study::count(&doubled, |outcome| outcome.promotion);
+    assert!(promoted <= 5, "{promoted} of 100 were promotable");
+    let equal = of("equal, lognormal, sd = mean; 10 %");
+    let promoted = study::count(&equal, |outcome| outcome.promotion);
+    assert!(promoted >= 80, "{promoted} of 100 healthy ones were promotable within ten minutes");
+    let rollbacks = study::count(&equal, |outcome| outcome.rollback);
+    // With a true rate of 5 %, more than 12 of 100 have a probability of 0.1 %.
+    assert!(rollbacks <= 12, "{rollbacks} of 100 healthy ones were rolled back");
+}
+
+#[test]
 fn sticky_keys_are_judged_by_their_first_request() {
     let cases = cases::strained();
     let found =
@@ -78,6 +97,10 @@ fn harmful_canaries_are_found_within_twice_the_known_number_of_samples() {
 }
 
 fn replicate(scenario: &Scenario, seed: u32) -> Vec<Outcome> {
+    outcomes(scenario, seed, HOURS)
+}
+
+fn outcomes(scenario: &Scenario, seed: u32, replications: u32) -> Vec<Outcome> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Study { replications: HOURS, seed, threads }.outcomes(scenario, || ())
+    Study { replications, seed, threads }.outcomes(scenario, || ())
 }

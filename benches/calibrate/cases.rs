@@ -118,20 +118,29 @@ pub fn own_noise() -> Vec<(String, Scenario)> {
     noises.into_iter().map(case).chain(rare).collect()
 }
 
-/// Half hours without a difference with users that come back by Zipf's law, under the default policy. (name, scenario)
-pub fn keys() -> Vec<(String, Scenario)> {
+/// Ten minutes of 100 requests a second under the default policy, in which the canary's p99 is doubled at an equal mean,
+/// or equal. (name, scenario, whether the canary is healthy)
+pub fn tails() -> Vec<(String, Scenario, bool)> {
+    let latencies = [
+        ("lognormal, sd = mean", lognormal(), true),
+        ("lognormal, sigma 1.5", Shape::lognormal(MEAN, 1.5), true),
+        ("normal", normal(), true),
+        // Less than the absolute margins, so only the equal canary is of interest.
+        ("normal, 20 microseconds", normal().times(0.0004), false),
+    ];
     let mut cases = Vec::new();
-    for users in [300, USERS, MANY_USERS] {
+    for (name, latency, has_harm) in &latencies {
         for percent in [10.0, 50.0] {
-            for rate in [0.001, 0.01] {
-                let routing = Routing::Sticky { users, visits: Visits::ByKey };
-                let policy = JudgePolicy::default();
-                let steady = equal(lognormal(), rate);
-                let weights = weights(&[percent]);
-                let scenario = Scenario { routing, policy, weights, seconds: 1800, ..steady };
-                let name = format!("{users} users; errors {} %; {percent} %", 100.0 * rate);
-                cases.push((name, scenario));
+            let policy = JudgePolicy::default();
+            let weights = weights(&[percent]);
+            let equal = equal(latency.clone(), 0.001);
+            let equal = Scenario { policy, weights, seconds: 600, remembered: 1000, ..equal };
+            if *has_harm {
+                let mut doubled = Scenario { until: Until::Decided, ..equal.clone() };
+                doubled.canary.latency = p99_doubled(latency);
+                cases.push((format!("p99 doubled, {name}; {percent} %"), doubled, false));
             }
+            cases.push((format!("equal, {name}; {percent} %"), equal, true));
         }
     }
     cases

@@ -1,10 +1,13 @@
 //! More simulated hours: under the default policy of the server, and with harm that begins late.
 
 use serin::canary::JudgePolicy;
+use serin::canary::Weight;
 use serin::simulation::Look;
+use serin::simulation::Routing;
 use serin::simulation::Scenario;
 use serin::simulation::Shape;
 use serin::simulation::Until;
+use serin::simulation::Visits;
 use serin::simulation::shape::lognormal_sigma;
 
 use super::cases::healthy;
@@ -52,6 +55,27 @@ pub fn late() -> Vec<(String, Scenario)> {
                 ..regression.scenario.clone()
             };
             cases.push((format!("{}; from {when} on", regression.name), scenario));
+        }
+    }
+    cases
+}
+
+/// Half hours without a difference with users that come back by Zipf's law, under the default policy. (name, scenario)
+pub fn keys() -> Vec<(String, Scenario)> {
+    let (_, healthy) = healthy().swap_remove(2);
+    let mut cases = Vec::new();
+    for users in [300, 5000, 100_000] {
+        for percent in [10.0, 50.0] {
+            for rate in [0.001, 0.01] {
+                let routing = Routing::Sticky { users, visits: Visits::ByKey };
+                let policy = JudgePolicy::default();
+                let weights = Weight::from_percent(percent).map(|weight| vec![weight]);
+                let mut scenario = Scenario { routing, policy, seconds: 1800, ..healthy.clone() };
+                scenario.weights = weights.unwrap_or(scenario.weights);
+                (scenario.stable.failure_rate, scenario.canary.failure_rate) = (rate, rate);
+                let name = format!("{users} users; errors {} %; {percent} %", 100.0 * rate);
+                cases.push((name, scenario));
+            }
         }
     }
     cases

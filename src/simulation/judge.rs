@@ -23,7 +23,8 @@ use crate::stats::Margin;
 /// Alpha must be more than 0 and less than 1.
 pub fn strict_policy(alpha: f64) -> JudgePolicy {
     let mut policy = JudgePolicy { alpha, ..JudgePolicy::default() };
-    policy.metrics.retain(|metric| metric.source.is_of_requests());
+    let is_judged = |source: Source| source.is_of_requests() && !source.is_tail();
+    policy.metrics.retain(|metric| is_judged(metric.source));
     for metric in &mut policy.metrics {
         metric.role = Role::Guardrail;
         (metric.tolerated, metric.harmful) = (Margin::default(), None);
@@ -54,9 +55,9 @@ pub struct Judge {
 /// All that a verdict rests on.
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
-    /// Of each metric whether harm, non-inferiority, a shift and harm by requests are shown, and whether there are enough
-    /// samples.
-    metrics: Vec<[bool; 5]>,
+    /// Of each metric whether harm, non-inferiority, a shift and harm by requests are shown, whether there are enough
+    /// samples, and whether a promotion waits for more.
+    metrics: Vec<[bool; 6]>,
     is_ratio_off: bool,
 }
 
@@ -95,6 +96,7 @@ impl Judge {
                 shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
                 measured.by_request.is_some_and(|it| it.is_above(policy.harm_alpha(metric))),
                 measured.has_enough(metric),
+                measured.awaits(metric).is_some(),
             ]
         };
         let metrics = policy.metrics.iter().zip(measured).map(state).collect();

@@ -283,10 +283,13 @@ fn verdict(
     let SequentialEvidence { policy, measured, .. } = evidence;
     let enough: Vec<Option<u64>> =
         outlooks.iter().map(|outlook| outlook.enough_in.and_then(whole)).collect();
+    let decidable: Vec<Option<u64>> =
+        outlooks.iter().map(|outlook| outlook.decidable_in.and_then(whole)).collect();
     let mut moments: Vec<u64> = metrics
         .iter()
         .filter_map(|one| one.requests)
         .chain(enough.iter().flatten().copied())
+        .chain(decidable.iter().flatten().copied())
         .chain([0])
         .collect();
     moments.sort_unstable();
@@ -305,6 +308,11 @@ fn verdict(
                 if !one.is_compared() {
                     one.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
                 }
+            }
+            if has_come(decidable.get(place).copied().flatten()) {
+                // At even odds each of them counts a quarter.
+                let further = one.awaits(&policy.metrics[place]).unwrap_or(0);
+                one.effect.tick(0.5, 0.0, [(0.0, 4 * further)], [(0.0, 1)]);
             }
             match forecast.outcome {
                 Outcome::Pass if has_come(forecast.requests) => one.proven.observe(f64::MAX),

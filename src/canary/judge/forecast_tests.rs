@@ -202,6 +202,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 class: None,
                 shift: None,
                 by_request: None,
+                quantile_effect: None,
                 span_seconds: None,
                 visits: None,
             }
@@ -220,7 +221,7 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
     };
     let policy = policy(&(recorded("a", "guardrail") + &recorded("b", "signal")));
     // Failures are proven with 2.5 already, and so is the score; nothing waits for the log loss.
-    let base = [(-5.0, 2.0), (0.0, 2.5), (0.0, 5.0), (-50.0, -50.0)];
+    let base = [(-5.0, 2.0), (0.0, 2.5), (0.0, 5.0), (-50.0, -50.0), (0.0, 5.0)];
     let with = |a: (f64, f64), b: (f64, f64)| {
         let mut numbers = base.to_vec();
         numbers.extend([a, b]);
@@ -229,22 +230,22 @@ fn the_verdict_comes_with_the_last_required_proof_or_the_first_harm() {
     let all_pass = with((-5.0, 1.0), (-5.0, 0.5));
     let outcomes: Vec<Outcome> = all_pass.metrics.iter().map(|one| one.outcome).collect();
     assert_eq!(outcomes[0..2], [Outcome::Pass; 2]);
-    assert_eq!(outcomes[4..6], [Outcome::Pass; 2]);
+    assert_eq!(outcomes[5..7], [Outcome::Pass; 2]);
     let is_open = |place: usize| all_pass.metrics[place].requests.is_some_and(|it| it > 0);
-    assert!([0, 4, 5].into_iter().all(is_open), "{all_pass:#?}");
+    assert!([0, 5, 6].into_iter().all(is_open), "{all_pass:#?}");
     let verdict = all_pass.verdict.unwrap();
     assert_eq!(verdict.verdict, Verdict::Promote);
     // The signal passes later, and the verdict does not wait for it.
     let of = |found: &Forecast, place: usize| found.metrics[place].requests.unwrap();
-    let guardrails = [0, 1, 4].map(|place| of(&all_pass, place));
+    let guardrails = [0, 1, 5].map(|place| of(&all_pass, place));
     assert_eq!(Some(verdict.requests), guardrails.into_iter().max());
     assert_eq!(verdict.seconds, Some(verdict.requests as f64 / 100.0));
 
     let one_fails = with((3.5, -20.0), (-5.0, 0.5));
     let verdict = one_fails.verdict.unwrap();
-    assert_eq!((verdict.verdict, verdict.requests), (Verdict::Rollback, of(&one_fails, 4)));
+    assert_eq!((verdict.verdict, verdict.requests), (Verdict::Rollback, of(&one_fails, 5)));
     let nothing_grows = with((-500.0, -500.0), (-5.0, 0.5));
-    assert_eq!((nothing_grows.verdict, nothing_grows.metrics[4].outcome), (None, Outcome::None));
+    assert_eq!((nothing_grows.verdict, nothing_grows.metrics[5].outcome), (None, Outcome::None));
     assert!(
         sentences::forecast(&policy, &nothing_grows).contains("no verdict in sight: a too close"),
         "{nothing_grows:?}"
@@ -304,7 +305,7 @@ fn a_forecast_counts_new_users_only_and_says_what_holds_a_promotion() {
 #[test]
 fn proof_waits_for_the_samples_that_a_metric_needs() {
     let many = policy("[[metrics]]\nname = \"latency\"\nmin_samples = 5000");
-    let found = made(&many, &[(-5.0, 10.0), (0.0, 10.0), (0.0, 10.0), (0.0, 0.0)]);
+    let found = made(&many, &[(-5.0, 10.0), (0.0, 10.0), (0.0, 10.0), (0.0, 0.0), (0.0, 10.0)]);
     // (5,000 - 1,111) / 10 %
     assert_eq!(
         (found.metrics[0].outcome, found.metrics[0].requests),
@@ -362,6 +363,7 @@ proptest! {
         class: None,
                 shift: None,
                 by_request: None,
+                quantile_effect: None,
                 span_seconds: None,
                 visits: None,
             },

@@ -3,7 +3,8 @@
 //! ```text
 //! fail           harm beyond the tolerated margin is shown, at the metric's part of alpha; of scores a
 //!                difference beyond the harmful margin
-//! insufficient   too few samples on either track, or none of them compared yet
+//! insufficient   too few samples on either track, or none of them compared yet; of a signal in the tail, not proven and
+//!                too few samples to say that it cannot be
 //! pass           non-inferiority within the accepted margin is shown, at alpha
 //! inconclusive   neither
 //!
@@ -30,6 +31,7 @@ use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
+use crate::canary::policy::source::MonitorKind;
 
 /// The conclusion of the sequential judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +72,11 @@ pub(crate) fn evidence(
     measured: &Measured,
 ) -> MetricEvidence {
     let harm_threshold = policy.harm_alpha(metric);
-    let interval = measured.effect.interval(policy.alpha, TUNED_FOR);
+    // The interval of a quantile would be that of a share.
+    let is_quantile = matches!(metric.source.properties().monitor, MonitorKind::Quantile(_));
+    let interval = measured.effect.interval(policy.alpha, TUNED_FOR).filter(|_| !is_quantile);
+    let mean_effect = measured.effect.effect().map(|(effect, _)| effect);
+    let effect = if is_quantile { measured.quantile_effect } else { mean_effect };
     let enough = measured.has_enough(metric);
     let is_harm = measured.harm.reached(harm_threshold) && (metric.required || enough);
     let classification = if is_harm {
@@ -79,6 +85,8 @@ pub(crate) fn evidence(
         Classification::Insufficient
     } else if measured.proven.reached(policy.alpha) {
         Classification::Pass
+    } else if measured.awaits(metric).is_some() {
+        Classification::Insufficient
     } else {
         Classification::Inconclusive
     };
@@ -91,6 +99,7 @@ pub(crate) fn evidence(
     let is_compared = measured.counts.fewest() > 0;
     let is_failing = classification == Classification::Fail;
     let shift = measured.shift.filter(|_| metric.holds() && !is_failing);
+    let is_awaited = enough && classification == Classification::Insufficient;
     let mut evidence = MetricEvidence {
         metric: metric.name.clone(),
         role: metric.role,
@@ -100,8 +109,9 @@ pub(crate) fn evidence(
         harm_threshold,
         proven_p_value: (is_compared && !is_failing).then(|| measured.proven.always_valid_p()),
         proven_threshold: policy.alpha,
-        effect: measured.effect.effect().map(|(effect, _)| effect).filter(|_| is_compared),
+        effect: effect.filter(|_| is_compared),
         is_suspected,
+        awaited_samples: measured.awaits(metric).filter(|_| is_awaited),
         span_seconds: measured.span_seconds,
         is_shifted: shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
         interval: interval.map(|interval| [interval.low, interval.high]).filter(|_| is_compared),

@@ -195,6 +195,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         class: None,
         shift: None,
         by_request: None,
+        quantile_effect: None,
         span_seconds: None,
         visits: None,
     };

@@ -75,6 +75,10 @@ pub struct MetricEvidence {
     /// lasts, and it holds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_suspected: bool,
+    /// Of a signal in the tail that is compared and not proven: the further effective samples that a promotion waits for
+    /// at most. A request counts `pi (1 - pi)` at the canary's share pi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited_samples: Option<u64>,
     /// Where harm counts spans of time: the shortest that counts as one draw now, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_seconds: Option<f64>,

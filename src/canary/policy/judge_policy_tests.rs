@@ -19,12 +19,15 @@ fn the_default_guards_latency_failures_score_and_log_loss() {
     let default = JudgePolicy::default();
     assert_eq!(policy(""), Ok(default.clone()));
     let roles: Vec<_> = default.metrics.iter().map(|m| (m.name.as_str(), m.role)).collect();
-    let expected = ["latency", "failures", "score", "log_loss"].map(|it| (it, Role::Guardrail));
-    assert_eq!(roles, expected);
-    assert_eq!(harm_alphas(&default), [0.0125; 4]);
+    let guardrails = ["latency", "failures", "score", "log_loss"].map(|it| (it, Role::Guardrail));
+    assert_eq!(roles[..4], guardrails);
+    assert_eq!(roles[4..], [("latency_p99", Role::Signal)]);
+    // The signal has half a weight.
+    let part = 0.05 / 4.5;
+    assert_eq!(harm_alphas(&default), [part, part, part, part, part / 2.0]);
     // Without labels nothing waits for the log loss, and from 100 labels on its harm counts.
     let required: Vec<_> = default.metrics.iter().map(|m| (m.required, m.min_samples)).collect();
-    assert_eq!(required, [(true, 20), (true, 20), (true, 20), (false, 100)]);
+    assert_eq!(required, [(true, 20), (true, 20), (true, 20), (false, 100), (true, 20)]);
 }
 
 #[test]
@@ -118,12 +121,12 @@ fn an_override_changes_a_built_in_metric_or_adds_one() {
         "#,
     )
     .unwrap();
-    assert_eq!(policy.metrics.len(), 5);
+    assert_eq!(policy.metrics.len(), 6);
     assert_eq!(policy.metrics[0].accepted, Margin { relative: 0.2, absolute: 0.001 });
     assert_eq!(policy.metrics[0].tolerated, Margin { relative: 0.05, absolute: 0.0001 });
-    let revenue = &policy.metrics[4];
+    let revenue = &policy.metrics[5];
     assert_eq!((revenue.source, revenue.harm), (Source::Recorded, Harm::Lower));
-    let expected = [3.0, 1.0, 1.0, 1.0, 1.0].map(|weight| 0.05 * weight / 7.0);
+    let expected = [3.0, 1.0, 1.0, 1.0, 0.5, 1.0].map(|weight| 0.05 * weight / 7.5);
     let close = |(found, expected): (f64, f64)| (found - expected).abs() < 1e-12;
     assert!(harm_alphas(&policy).into_iter().zip(expected).all(close), "{policy:?}");
 }
@@ -137,7 +140,7 @@ fn a_loss_is_judged_by_its_mean() {
     assert!(metric.required, "a metric that is named is awaited");
     assert_eq!(metric.min_samples, 100, "what is left out stays as it is");
     let recorded = "[[metrics]]\nname = \"brier\"\nsource = \"recorded\"\nharm = \"lower\"";
-    assert_eq!(policy(recorded).unwrap().metrics[4].source, Source::Recorded);
+    assert_eq!(policy(recorded).unwrap().metrics[5].source, Source::Recorded);
 }
 
 #[test]
@@ -153,14 +156,14 @@ fn only_a_rollout_that_shadows_is_judged_by_pairs() {
         .clone()
         .of_rollout(&health, &given, PairSource::InShadow { is_required: true })
         .unwrap();
-    let [score, flips, failures, latency] = &names(&shadowing)[4..] else { panic!() };
+    let [score, flips, failures, latency] = &names(&shadowing)[5..] else { panic!() };
     for (found, named) in
         [(score, "shadow_score"), (flips, "shadow_flips"), (failures, "shadow_failures")]
     {
         assert_eq!((found.0.as_str(), found.1), (named, Role::Guardrail));
     }
     assert_eq!((latency.0.as_str(), latency.1), ("shadow_latency", Role::Advisory));
-    assert_eq!(harm_alphas(&shadowing)[..2], [0.05 / 7.0; 2]);
+    assert_eq!(harm_alphas(&shadowing)[..2], [0.05 / 7.5; 2]);
     // Configured shadow metrics apply to a rollout that shadows, and are ignored by one that does not.
     let toml = "[[metrics]]\nname = \"shadow_flips\"\nrole = \"signal\"\n\
                 accepted = { absolute = 0.3 }";
@@ -171,12 +174,12 @@ fn only_a_rollout_that_shadows_is_judged_by_pairs() {
     );
     let judged =
         configured.of_rollout(&health, &given, PairSource::InShadow { is_required: true }).unwrap();
-    assert_eq!(names(&judged)[4], ("shadow_flips".to_owned(), Role::Signal));
-    assert_eq!(judged.metrics.len(), 8);
+    assert_eq!(names(&judged)[5], ("shadow_flips".to_owned(), Role::Signal));
+    assert_eq!(judged.metrics.len(), 9);
     let given = toml::from_str(toml).unwrap();
     let named = default.changed(&health, &given).unwrap();
     let again = named.clone().of_rollout(&health, &given, PairSource::WhenAskedAgain).unwrap();
-    assert_eq!(names(&again).len(), 5);
+    assert_eq!(names(&again).len(), 6);
     let refused = named.of_rollout(&health, &given, PairSource::Never);
     assert_eq!(refused.unwrap_err().path, "metrics.shadow_flips");
 }
@@ -187,7 +190,7 @@ fn recorded_scores_can_replace_predicted_ones() {
         "[[metrics]]\nname = \"score\"\nsource = \"recorded\"\nharm = \"lower\"\nrole = \"signal\"",
     )
     .unwrap();
-    assert_eq!((policy.metrics.len(), policy.metrics[2].source), (4, Source::Recorded));
+    assert_eq!((policy.metrics.len(), policy.metrics[2].source), (5, Source::Recorded));
 }
 
 #[test]
@@ -242,8 +245,8 @@ fn an_invalid_value_is_named_with_a_remedy() {
         assert!(error.contains(named), "{toml}: {error}");
     }
     let many: String =
-        (0..14).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
-    assert!(policy(&many).unwrap_err().to_string().contains("18 entries"));
+        (0..16).map(|i| format!("[[metrics]]\nname = \"m{i}\"\nharm = \"lower\"\n")).collect();
+    assert!(policy(&many).unwrap_err().to_string().contains("21 entries"));
 }
 
 #[test]
@@ -255,18 +258,60 @@ fn models_with_threads_of_their_own_are_judged_by_spans_of_time() {
     let of = |toml: &str, has_threads| units(policy(toml).unwrap().of_threads(has_threads));
     let [request, auto, tens] =
         [EvidenceUnit::Request, EvidenceUnit::Auto, EvidenceUnit::TenSeconds];
-    assert_eq!(of(revenue, false), [request, request, request, request, auto]);
-    assert_eq!(of(revenue, true), [auto, auto, request, request, auto]);
+    assert_eq!(of(revenue, false), [request, request, request, request, request, auto]);
+    assert_eq!(of(revenue, true), [auto, auto, request, request, auto, auto]);
     let given = format!("unit = \"10s\"\n{revenue}");
     for has_threads in [false, true] {
-        assert_eq!(of(&given, has_threads), [tens, tens, request, request, tens]);
-        assert_eq!(of("unit = \"request\"", has_threads), [request; 4]);
+        assert_eq!(of(&given, has_threads), [tens, tens, request, request, tens, tens]);
+        assert_eq!(of("unit = \"request\"", has_threads), [request; 5]);
     }
     // A policy of an earlier release names no unit and is replayed as it was judged.
     let mut old = serde_json::to_value(policy("").unwrap()).unwrap();
     old.as_object_mut().unwrap().remove("unit");
     let old: JudgePolicy = serde_json::from_value(old).unwrap();
-    assert_eq!(units(old.of_threads(true)), [request; 4]);
+    assert_eq!(units(old.of_threads(true)), [request; 5]);
     let error = toml::from_str::<JudgePolicyOverride>("unit = \"2s\"").unwrap_err().to_string();
     assert!(error.contains("`request`, `tick`, `10s`, `1m`, `auto`"), "{error}");
+}
+
+#[test]
+fn the_tail_of_the_latency_is_a_signal_and_can_be_named_with_a_time() {
+    let default = JudgePolicy::default();
+    let p99 = default.metrics.iter().find(|it| it.source == Source::LatencyP99).unwrap();
+    assert_eq!((p99.role, p99.required, p99.weight), (Role::Signal, true, 0.5));
+    assert_eq!(p99.tolerated, Margin { relative: 0.2, absolute: 0.0001 });
+    assert_eq!(p99.accepted, Margin { relative: 0.5, absolute: 0.0002 });
+    assert_eq!(
+        (p99.awaits(0.0), p99.awaits(1799.5), p99.awaits(1800.0)),
+        (Some(1800), Some(1), None)
+    );
+    let wide = HealthPolicy { relative_margin: 0.8, ..HealthPolicy::default() };
+    let wide = JudgePolicy::new(&wide, &JudgePolicyOverride::default()).unwrap();
+    let relative = |metric: &Metric| (metric.tolerated.relative, metric.accepted.relative);
+    assert_eq!(wide.metrics.last().map(relative), Some((0.8, 0.8)));
+
+    let named = policy(
+        "[[metrics]]\nname = \"slow\"\nsource = \"latency_above\"\nabove_seconds = 0.3\n\
+         [[metrics]]\nname = \"latency_p95\"\n[[metrics]]\nname = \"latency_p99\"\nrole = \"guardrail\"",
+    )
+    .unwrap();
+    let [.., p99, slow, p95] = named.metrics.as_slice() else { panic!("{named:?}") };
+    assert_eq!((slow.above_seconds, slow.role), (Some(0.3), Role::Guardrail));
+    assert_eq!((p95.role, p95.awaits(499.0)), (Role::Signal, Some(1)));
+    assert_eq!((p99.role, p99.awaits(0.0)), (Role::Guardrail, None));
+    let by_segment: Vec<&str> = named.by_segment().map(|it| it.name.as_str()).collect();
+    assert_eq!(by_segment, ["latency", "failures", "score", "latency_p99", "slow"]);
+    assert!(default.by_segment().all(|metric| !metric.source.is_tail()));
+
+    for (toml, said) in [
+        ("name = \"latency_above\"", "metrics.latency_above.above_seconds: missing"),
+        ("name = \"latency_above\"\nabove_seconds = 0", "0 is out of range"),
+        ("name = \"latency_p99\"\nabove_seconds = 0.3", "only metrics with source"),
+        ("name = \"latency_p99\"\ntest = \"rank\"", "combined"),
+        ("name = \"latency_p99\"\nharm = \"lower\"", "higher"),
+        ("name = \"latency_p99\"\naccepted = { relative = 0.01 }", "at least 0.02"),
+    ] {
+        let error = policy(&format!("[[metrics]]\n{toml}")).unwrap_err().to_string();
+        assert!(error.contains(said), "{toml}: {error}");
+    }
 }

@@ -54,6 +54,9 @@ pub struct Metric {
     /// What counts as one draw. Set at the deployment, from the unit of the policy and the models.
     #[serde(default, skip_serializing_if = "EvidenceUnit::is_request")]
     pub unit: EvidenceUnit,
+    /// The time that `latency_above` counts the slower requests of, in seconds; `None` for other sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above_seconds: Option<f64>,
 }
 
 /// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
@@ -62,7 +65,7 @@ pub struct Metric {
 pub struct MetricName(String);
 
 /// The most metrics of a policy: each costs microseconds per second and about 100 kB.
-pub const MAX_METRICS: usize = 16;
+pub const MAX_METRICS: usize = 20;
 
 /// A text that is not a metric name.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -124,6 +127,7 @@ impl Metric {
             harmful: properties.harmful,
             required: true,
             unit: EvidenceUnit::Request,
+            above_seconds: None,
         }
     }
 
@@ -150,6 +154,14 @@ impl Metric {
             )),
             None => Ok(()),
         }
+    }
+
+    /// The further samples that a promotion waits for while the metric is not proven, if it has this many effective ones;
+    /// `None` if it waits for none.
+    pub fn awaits(&self, effective_samples: f64) -> Option<u64> {
+        let needed = self.source.properties().decidable_after? as f64;
+        (self.role == Role::Signal && effective_samples < needed)
+            .then(|| (needed - effective_samples).ceil() as u64)
     }
 
     /// What the settings call this margin.

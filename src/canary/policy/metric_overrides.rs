@@ -21,9 +21,11 @@ use crate::text::fields::FieldError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricOverride {
-    /// `latency`, `failures`, `score`, `log_loss`, `brier`, or the name that values are recorded under.
+    /// `latency`, `latency_p99`, `failures`, `score`, `log_loss`, `brier`, .., or the name that values are recorded
+    /// under.
     pub name: MetricName,
-    /// See [`Metric::source`]; only to judge recorded values named like a built-in metric.
+    /// See [`Metric::source`]; to judge recorded values named like a built-in metric, or a built-in source under
+    /// another name.
     pub source: Option<Source>,
     /// See [`Metric::harm`]; without a default for recorded values.
     pub harm: Option<Harm>,
@@ -45,6 +47,8 @@ pub struct MetricOverride {
     pub test: Option<Test>,
     /// See [`Metric::required`]; a metric that is named is required unless it says otherwise.
     pub required: Option<bool>,
+    /// See [`Metric::above_seconds`].
+    pub above_seconds: Option<f64>,
 }
 
 /// Changes to the policy.
@@ -98,6 +102,7 @@ impl MetricOverride {
             test: self.test.unwrap_or(default.test),
             required: self.required.unwrap_or(true),
             unit: default.unit,
+            above_seconds: self.above_seconds.or(default.above_seconds),
         };
         let out = |field: &str, value: String, allowed: &str| {
             Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
@@ -139,6 +144,7 @@ impl MetricOverride {
         if metric.critical && metric.role == Role::Advisory {
             return out("critical", "true".to_owned(), "false, or another role than advisory");
         }
+        self.check_above(&metric)?;
         let properties = metric.source.properties();
         if let Direction::Fixed(harm) = properties.harm
             && metric.harm != harm
@@ -146,12 +152,16 @@ impl MetricOverride {
             return out("harm", word(metric.harm), &word(harm));
         }
         match properties.monitor {
-            MonitorKind::Failures | MonitorKind::Pairs | MonitorKind::Shift
+            MonitorKind::Failures
+            | MonitorKind::Quantile(_)
+            | MonitorKind::Pairs
+            | MonitorKind::Shift
                 if metric.test != Test::Combined =>
             {
                 return out("test", word(metric.test), "combined");
             }
             MonitorKind::Failures
+            | MonitorKind::Quantile(_)
             | MonitorKind::Pairs
             | MonitorKind::Shift
             | MonitorKind::Values(_) => {}
@@ -188,6 +198,27 @@ impl MetricOverride {
             return out("accepted", "0".to_owned(), allowed);
         }
         Ok(metric)
+    }
+
+    /// Refuses a time where none belongs, and the lack of one.
+    fn check_above(&self, metric: &Metric) -> Result<(), FieldError> {
+        let field = format!("metrics.{}.above_seconds", self.name);
+        let is_of_time = metric.source == Source::LatencyAbove;
+        match metric.above_seconds {
+            None if is_of_time => Err(FieldError::new(
+                field,
+                "missing; set the time in seconds that slow requests exceed, for example 0.3",
+            )),
+            Some(above) if !is_of_time => {
+                let allowed =
+                    "nothing; only metrics with source = \"latency_above\" count slow requests";
+                Err(FieldError::out_of_range(field, above, allowed))
+            }
+            Some(above) if !(above > 0.0 && above <= 3600.0) => {
+                Err(FieldError::out_of_range(field, above, "more than 0 and at most 3600 seconds"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The direction of harm of a metric whose source has no default.

@@ -17,6 +17,7 @@ pub mod metric_overrides;
 pub mod plan;
 pub mod plan_changes;
 pub mod post_promotion;
+pub mod properties;
 pub mod segments;
 pub mod source;
 

@@ -14,6 +14,15 @@ use crate::stats::Layout;
 use crate::stats::Margin;
 use crate::stats::sequential::Test;
 
+pub use super::properties::Direction;
+pub use super::properties::History;
+pub use super::properties::MarginKind;
+pub use super::properties::MonitorKind;
+pub use super::properties::Origin;
+pub use super::properties::Properties;
+pub use super::properties::Role;
+pub use super::properties::Unit;
+
 /// What the versions of a rollout answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +60,12 @@ impl Outputs {
 pub enum Source {
     /// Seconds per request, divided by its rows.
     Latency,
+    /// The same: its 95th percentile.
+    LatencyP95,
+    /// The same: its 99th percentile.
+    LatencyP99,
+    /// The same: the share of answered requests that took longer than a given time.
+    LatencyAbove,
     /// Whether a request was answered.
     Failures,
     /// The predicted probability: the mean over the rows of a request.
@@ -73,120 +88,6 @@ pub enum Source {
     ShadowFailures,
     /// Shadow: seconds that each version took for the same request, divided by its rows.
     ShadowLatency,
-}
-
-/// What the harm of a metric leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Harm rolls back.
-    Guardrail,
-    /// Harm lowers the score, which holds the rollout.
-    Signal,
-    /// Harm is reported and decides nothing.
-    Advisory,
-}
-
-/// The properties of a source.
-#[derive(Clone, Copy, Debug)]
-pub struct Properties {
-    /// The name of the source, and of its metric unless a policy names it otherwise.
-    pub name: &'static str,
-    /// Who observes the values.
-    pub origin: Origin,
-    /// What judges them.
-    pub monitor: MonitorKind,
-    /// What the monitor learns before the first tick.
-    pub history: History,
-    /// How values are written.
-    pub unit: Unit,
-    /// What the parts of a margin mean.
-    pub margin: MarginKind,
-    /// Which difference is harm.
-    pub harm: Direction,
-    /// The role unless a policy changes it.
-    pub role: Role,
-    /// The test unless a policy changes it.
-    pub test: Test,
-    /// The tolerated and the accepted margin unless a policy changes them.
-    pub margins: fn(&HealthPolicy) -> [Margin; 2],
-    /// A difference beyond this is harm, and one beyond the tolerated margin only holds. `None`: a difference
-    /// beyond the tolerated margin is harm.
-    pub harmful: Option<Margin>,
-}
-
-/// Who observes the values of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// serin, at each request: in every rollout and in every segment.
-    Requests,
-    /// Clients, who record them.
-    Recorded,
-    /// Clients, who report the outcomes of predictions.
-    Labels,
-    /// serin, from pairs: both versions' answers to the same request. Only while the rollout shadows.
-    Shadow,
-}
-
-/// The sequential monitor of a source.
-#[derive(Clone, Copy, Debug)]
-pub enum MonitorKind {
-    /// Values of either track, in the buckets of a layout.
-    Values(Layout),
-    /// Values of either track from 0 to 1, whose unit is the spread of stable's.
-    Shift,
-    /// Failed and answered requests of either track.
-    Failures,
-    /// Differences of pairs, from -1 to 1.
-    Pairs,
-}
-
-/// What a monitor learns from stable's requests before the rollout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum History {
-    /// Nothing.
-    None,
-    /// Stable's latencies.
-    Latency,
-    /// Stable's scores.
-    Score,
-}
-
-/// How the values of a source are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// As a duration; a difference in percent of stable's mean.
-    Seconds,
-    /// As a number; a difference in percent of stable's mean.
-    Number,
-    /// As a probability; a difference likewise, because a percentage of a probability misleads.
-    Probability,
-    /// As a share of the requests; a difference in percentage points.
-    Share,
-}
-
-/// What the relative and the absolute part of a margin mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarginKind {
-    /// A share of stable's mean, and an amount in the unit of the values.
-    OfMean,
-    /// Tolerated is a ratio of the failure rates, accepted a difference of them: neither has the other part.
-    OfFailureRate,
-    /// Standard deviations of stable's scores, and an amount: the larger of the two.
-    OfSpread,
-    /// An amount alone.
-    Absolute,
-}
-
-/// Which difference is harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// This one.
-    Fixed(Harm),
-    /// This one, unless a policy names another.
-    Usual(Harm),
-    /// Each policy has to name it.
-    Given,
 }
 
 /// An accepted slowdown as a share of stable's latency: wide enough for an equal canary to pass within minutes.
@@ -217,6 +118,48 @@ const LATENCY: Properties = Properties {
     test: Test::Combined,
     margins: slowdown,
     harmful: None,
+    decidable_after: None,
+};
+
+/// The slower tail that users do not notice, and the accepted one. An exceedance of stable's p99 is rare, so a narrow
+/// margin takes long to prove: half as much again takes an equal canary about as many requests as 10 % of the mean
+/// (docs/statistics.md), and a doubled p99 is beyond it.
+fn slower_tail(health: &HealthPolicy) -> [Margin; 2] {
+    let [tolerated, accepted] = slowdown(health);
+    [
+        Margin { relative: tolerated.relative.max(0.20), ..tolerated },
+        Margin { relative: accepted.relative.max(0.50), ..accepted },
+    ]
+}
+
+/// A signal: one request in a hundred says little of the rest, so a person decides.
+const LATENCY_P99: Properties = Properties {
+    name: "latency_p99",
+    monitor: MonitorKind::Quantile(0.99),
+    harm: Direction::Fixed(Harm::Higher),
+    role: Role::Signal,
+    margins: slower_tail,
+    // An equal canary whose latencies are lognormal with a standard deviation equal to the mean is proven within 1,630 of
+    // its requests in 90 % of the cases and within 1,910 in 95 % at a share of 10 %, within 3,000 and 3,550 at 50 %.
+    decidable_after: Some(1800),
+    ..LATENCY
+};
+
+const LATENCY_P95: Properties = Properties {
+    name: "latency_p95",
+    monitor: MonitorKind::Quantile(0.95),
+    // The same within 470 and 550, 850 and 1,000.
+    decidable_after: Some(500),
+    ..LATENCY_P99
+};
+
+/// A slowdown of 5 %, which is tolerated of latency, lets 17 % more requests exceed the time that one in a hundred of
+/// such latencies exceeds.
+const LATENCY_ABOVE: Properties = Properties {
+    name: "latency_above",
+    harm: Direction::Fixed(Harm::Higher),
+    margins: |health| [Margin::relative(0.20), Margin::absolute(health.failure_margin)],
+    ..FAILURES
 };
 
 const FAILURES: Properties = Properties {
@@ -231,6 +174,7 @@ const FAILURES: Properties = Properties {
     test: Test::Combined,
     margins: |health| [Margin::default(), Margin::absolute(health.failure_margin)],
     harmful: None,
+    decidable_after: None,
 };
 
 /// A shift beyond this may be meant, so a person decides. One row asked again and again has no spread, and two
@@ -255,6 +199,7 @@ const SCORE: Properties = Properties {
     test: Test::Combined,
     margins: |_| [TOLERATED_SHIFT, GROSS_SHIFT],
     harmful: Some(GROSS_SHIFT),
+    decidable_after: None,
 };
 
 const RECORDED: Properties = Properties {
@@ -269,6 +214,7 @@ const RECORDED: Properties = Properties {
     test: Test::Combined,
     margins: loss,
     harmful: None,
+    decidable_after: None,
 };
 
 /// Judged by the mean: a model that is more confident has other ranks and tails, and may be better for it. The
@@ -338,8 +284,11 @@ const SHADOW_LATENCY: Properties = Properties {
 
 impl Source {
     /// All sources, in the order in which they are shown.
-    pub const ALL: [Source; 12] = [
+    pub const ALL: [Source; 15] = [
         Source::Latency,
+        Source::LatencyP95,
+        Source::LatencyP99,
+        Source::LatencyAbove,
         Source::Failures,
         Source::Score,
         Source::Recorded,
@@ -357,6 +306,9 @@ impl Source {
     pub const fn properties(self) -> &'static Properties {
         match self {
             Source::Latency => &LATENCY,
+            Source::LatencyP95 => &LATENCY_P95,
+            Source::LatencyP99 => &LATENCY_P99,
+            Source::LatencyAbove => &LATENCY_ABOVE,
             Source::Failures => &FAILURES,
             Source::Score => &SCORE,
             Source::Recorded => &RECORDED,
@@ -398,6 +350,9 @@ impl Source {
             Source::LogLoss | Source::Brier | Source::ShadowFlips => *outputs != Outputs::Score,
             Source::SquaredError | Source::AbsoluteError => *outputs == Outputs::Score,
             Source::Latency
+            | Source::LatencyP95
+            | Source::LatencyP99
+            | Source::LatencyAbove
             | Source::Failures
             | Source::Score
             | Source::Recorded
@@ -405,6 +360,16 @@ impl Source {
             | Source::ShadowFailures
             | Source::ShadowLatency => true,
         }
+    }
+
+    /// Whether it is of the latency's tail.
+    pub fn is_tail(self) -> bool {
+        matches!(self, Source::LatencyP95 | Source::LatencyP99 | Source::LatencyAbove)
+    }
+
+    /// Whether a track can have noise of its own in it that lasts longer than a request.
+    pub fn has_own_noise(self) -> bool {
+        self.is_tail() || matches!(self, Source::Latency | Source::Failures | Source::Recorded)
     }
 
     /// Whether it compares the scores of the two versions.
@@ -420,16 +385,6 @@ impl Source {
     /// Whether its values are pairs of a shadow.
     pub fn is_shadow(self) -> bool {
         self.properties().origin == Origin::Shadow
-    }
-}
-
-impl Role {
-    /// Whether harm leads to anything.
-    pub fn acts(self) -> bool {
-        match self {
-            Role::Guardrail | Role::Signal => true,
-            Role::Advisory => false,
-        }
     }
 }
 

@@ -43,6 +43,11 @@ impl EProcess {
         self.log_e
     }
 
+    /// The one of two with less evidence so far: what refutes that either null hypothesis holds.
+    pub fn weaker(self, other: Self) -> Self {
+        if other.largest < self.largest { other } else { self }
+    }
+
     /// The largest ln E so far; at least 0, since every e-process starts at E = 1.
     pub fn largest(&self) -> f64 {
         self.largest

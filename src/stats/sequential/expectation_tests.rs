@@ -64,6 +64,30 @@ fn expectation_of_a_monitor(harm: Harm, test: Test, runs: u64) {
 }
 
 #[test]
+fn a_quantile_at_exactly_the_margin_is_neither_harm_nor_proven() {
+    for (name, worse) in [("at the tolerated margin", 1.2), ("at the accepted margin", 1.5)] {
+        expectation_is_at_most_one(name, 3000, |rng| {
+            let margins = [Margin::relative(0.2), Margin::relative(0.5)];
+            let mut monitor = QuantileMonitor::new(Layout::Seconds, 0.9, margins);
+            for second in 0..30 {
+                let share = [0.1, 0.25, 0.5][second / 10];
+                let load = 0.010 * (1.0 + second as f64 / 30.0);
+                let (mut canary, mut stable) = (Vec::new(), Vec::new());
+                for _ in 0..20 {
+                    let value = -load * (1.0 - rng.random::<f64>()).ln();
+                    match rng.random::<f64>() < share {
+                        true => canary.push((worse * value, 1)),
+                        false => stable.push((value, 1)),
+                    }
+                }
+                monitor.tick(share, &canary, &stable);
+            }
+            if worse < 1.3 { monitor.harm.log_e() } else { monitor.proven.log_e() }
+        });
+    }
+}
+
+#[test]
 fn a_canary_worse_by_exactly_the_accepted_margin_is_not_proven_harmless() {
     let accepted = Margin::relative(0.1);
     expectation_is_at_most_one("margin", 3000, |rng| {

@@ -23,7 +23,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! finds late differences),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`], [`QuantileMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`], [`ClusterMeans`], [`FailureRates`] and [`KeyedEvidence`] (keys
 //! that come back).
@@ -54,7 +54,7 @@ pub(crate) mod shift_monitor;
 
 pub(crate) mod scores;
 
-pub(crate) mod failures;
+pub(crate) mod rates;
 
 pub(crate) mod sample_ratio;
 
@@ -85,14 +85,16 @@ pub use confidence_sequence::Score;
 pub use confidence_sequence::half_width_two_sided;
 pub use confidence_sequence::mixing_precision;
 pub use e_process::EProcess;
-pub use failures::FailureMargins;
-pub use failures::FailureMonitor;
-pub use failures::TrackCounts;
 pub use lasting::EvidenceUnit;
 pub use lasting::LastingFailures;
 pub use lasting::LastingValues;
 pub use monitor::Monitor;
 pub use pair_monitor::PairMonitor;
+pub use rates::failures::FailureMargins;
+pub use rates::failures::FailureMonitor;
+pub use rates::failures::TrackCounts;
+pub use rates::quantile::Exceedances;
+pub use rates::quantile::QuantileMonitor;
 pub use sample_ratio::SampleRatio;
 pub use scores::classes::Classes;
 pub use scores::scaled::ScaledPairs;

@@ -8,6 +8,7 @@ use super::comparison::log_weighted;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
 use super::lasting::LastingValues;
+use super::rates::quantile::QuantileMonitor;
 use super::recent_mean::RecentMean;
 use super::reference::Reference;
 use super::reference::ReferenceWindow;
@@ -167,6 +168,11 @@ impl Monitor {
         if let Some(reference) = &self.reference {
             lasting.remember(reference, self.window.points().as_slice());
         }
+    }
+
+    /// A monitor of a quantile of the same signal, which knows what this one has learned of stable but has bet nothing.
+    pub fn of_quantile(&self, quantile: f64, margins: [Margin; 2]) -> QuantileMonitor {
+        QuantileMonitor::of_past(&self.window, quantile, margins)
     }
 
     /// The layout of the values.

@@ -54,12 +54,17 @@ impl ReferenceWindow {
 
     /// A new reference, if enough values were added since the last one.
     pub fn reference(&mut self) -> Option<Reference> {
+        Reference::of(&self.renewed()?)
+    }
+
+    /// The values, if enough were added since the last call.
+    pub(crate) fn renewed(&mut self) -> Option<Points> {
         let known = self.recent.count();
         if known < MIN || self.fresh == 0 || self.fresh.saturating_mul(FRESH_PARTS) < known {
             return None;
         }
         self.fresh = 0;
-        Reference::of(&self.recent.points())
+        Some(self.recent.points())
     }
 
     /// The values as the middles of their buckets. Otherwise two values of one bucket would be

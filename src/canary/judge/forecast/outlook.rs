@@ -27,6 +27,8 @@ pub(super) struct Outlook {
     pub(super) proof_in: Option<f64>,
     /// Both tracks have the samples that the metric needs to pass.
     pub(super) enough_in: Option<f64>,
+    /// A promotion no longer waits for the proof of a signal.
+    pub(super) decidable_in: Option<f64>,
     /// The minimum detectable effect at the end of the bake.
     pub(super) smallest_detectable: Option<f64>,
 }
@@ -66,13 +68,17 @@ pub(super) fn outlook(
     let growth = match metric.source.properties().monitor {
         MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
         MonitorKind::Values(_) | MonitorKind::Shift => values(metric, measured, ahead, harm_at),
+        MonitorKind::Quantile(quantile) => Some(exceedances(quantile, ahead)),
         MonitorKind::Pairs => None,
     };
     let enough_in = enough_in(metric, measured, ahead);
     let Some(growth) = growth else { return Outlook { enough_in, ..Outlook::default() } };
     let counts = &measured.counts;
     let requests = (counts.stable as f64 + counts.canary as f64) / ahead.samples_per_request;
+    let effective = ahead.share * (1.0 - ahead.share) * ahead.samples_per_request;
+    let decidable_in = measured.awaits(metric).map(|further| further as f64 / effective);
     Outlook {
+        decidable_in: decidable_in.filter(|requests| requests.is_finite()),
         harm_in: reached_in(measured.harm.log_e(), growth.harm, requests, harm_at),
         proof_in: reached_in(measured.proven.log_e(), growth.proof, requests, proof_at),
         enough_in,
@@ -202,6 +208,20 @@ fn failures(metric: &Metric, measured: &Measured, ahead: Ahead, harm_at: f64) ->
             cost: if distance > max_stake { 0.0 } else { MIXTURE_COST },
         },
         smallest_detectable: smallest_detectable.flatten(),
+    }
+}
+
+/// A quantile: the proof of an equal canary, three quarters of whose exceedances the accepted margin takes away, by the
+/// bet on a ratio of 4. Harm is forecast by its growth so far alone.
+fn exceedances(quantile: f64, ahead: Ahead) -> Growth {
+    let (share, rate) = (ahead.share, 1.0 - quantile);
+    let (stable, canary) = ((1.0 - share) * rate, share * rate / 4.0);
+    let growth = stable * 4_f64.ln() - (stable + canary) * (3.0 * (1.0 - share)).ln_1p();
+    let per_request = ahead.samples_per_request * growth.max(0.0);
+    Growth {
+        harm: Pace { per_request: 0.0, cost: MIXTURE_COST },
+        proof: Pace { per_request, cost: MIXTURE_COST },
+        smallest_detectable: None,
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) struct Draw {
 }
 
 /// What is taken off the outcome of a span of time, and the largest stake on it (`stats::sequential::lasting`).
-const SPAN_CORRECTION: f64 = 0.0812;
-const MAX_SPAN_STAKE: f64 = MAX_LOSS / (3.0 + SPAN_CORRECTION);
+const SPAN_CORRECTION: f64 = 0.03;
+const MAX_SPAN_STAKE: f64 = 0.29;
 
 /// Seconds of the spans that show harm in `auto`, each with the share of stable's mean that it asks for in addition.
 const HARM_SPANS: [(f64, f64); 3] = [(1.0, 0.25), (10.0, 0.20), (LONGEST_SPAN, 0.0)];
@@ -96,6 +96,7 @@ impl Scale {
                 let max_stake = MAX_LOSS * deviation / (1.0 - share);
                 of_requests(deviation, (variance / deviation.powi(2)).max(0.01), max_stake)
             }
+            MonitorKind::Quantile(_) => return None,
             MonitorKind::Values(_) | MonitorKind::Shift | MonitorKind::Pairs => {
                 let (_, standard_error) = measured.effect.effect()?;
                 let deviation = standard_error * measured.effect.effective_samples().sqrt();

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::canary::policy::metric::Metric;
 use crate::stats::sequential::EProcess;
+use crate::stats::sequential::Exceedances;
 use crate::stats::sequential::FailureMargins;
 use crate::stats::sequential::LastingFailures;
 use crate::stats::sequential::LastingValues;
@@ -54,6 +55,22 @@ impl Lasting {
     ) {
         if let Lasting::Values(lasting) = self {
             monitor.compare(lasting, seconds, canary, stable);
+        }
+    }
+
+    /// A test of exceedances of a quantile; `None` where every request is a draw.
+    pub(super) fn of_quantile(metric: &Metric) -> Option<Lasting> {
+        // The margins are granted value by value.
+        let none = FailureMargins { harmful_ratio: 1.0, accepted_difference: 0.0 };
+        let lasting = || LastingFailures::new(metric.unit, none);
+        (!metric.unit.is_request()).then(|| Lasting::Failures(Box::new(lasting())))
+    }
+
+    /// Takes in the exceedances of a tick.
+    pub(super) fn tick_quantile(&mut self, seconds: f64, found: Exceedances) {
+        if let Lasting::Failures(lasting) = self {
+            let Exceedances { stable, beyond_tolerated, beyond_accepted, .. } = found;
+            lasting.tick_granted(seconds, [beyond_tolerated, beyond_accepted], stable);
         }
     }
 

@@ -19,9 +19,9 @@ pub struct Counts {
     pub stable: u64,
     /// The canary's samples.
     pub canary: u64,
-    /// Stable's failures; 0 for other metrics.
+    /// Stable's failures; of a tail its requests above the time or stable's quantile; 0 for other metrics.
     pub stable_failures: u64,
-    /// The canary's failures; 0 for other metrics.
+    /// The same of the canary's.
     pub canary_failures: u64,
 }
 
@@ -53,9 +53,13 @@ pub struct Measured {
     /// The shortest span of time that counts as one draw now, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_seconds: Option<f64>,
-    /// The effect on the mean: canary minus stable, in the metric's unit.
+    /// The effect on the mean: canary minus stable, in the metric's unit. Of a quantile the effect on the share of
+    /// requests above stable's.
     pub effect: Score,
-    /// Stable's recent mean.
+    /// Of a quantile: the canary's minus stable's, in the metric's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile_effect: Option<f64>,
+    /// Stable's recent mean, or quantile.
     pub stable_mean: Option<f64>,
     /// For scores: the standard deviation of stable's recent values, the unit of their
     /// relative margins.
@@ -74,6 +78,7 @@ pub struct Measured {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits: Option<KeyVisits>,
 }
+
 impl Measured {
     pub(super) fn judged(&mut self, [harm, shift, proven]: [&EProcess; 3], effect: Score) {
         (self.harm, self.shift, self.proven) = (*harm, Some(*shift), *proven);
@@ -98,6 +103,17 @@ impl Measured {
     pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
         let visits = self.visits.map_or(0, |visits| visits.fewest());
         self.counts.fewest().max(visits) >= metric.min_samples && self.is_compared()
+    }
+
+    /// The further effective samples that a promotion waits for while the metric is not proven; visits of keys that come
+    /// back count.
+    pub(crate) fn awaits(&self, metric: &Metric) -> Option<u64> {
+        let of_visits = |visits: KeyVisits| {
+            let (stable, canary) = (visits.stable as f64, visits.canary as f64);
+            stable * canary / (stable + canary).max(1.0)
+        };
+        let of_visits = self.visits.map_or(0.0, of_visits);
+        metric.awaits(self.effect.effective_samples().max(of_visits))
     }
 
     /// Whether anything was bet on.

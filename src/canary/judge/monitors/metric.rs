@@ -9,6 +9,7 @@ use super::lasting::Lasting;
 use super::lasting::failure_margins;
 use super::measured::Counts;
 use super::measured::Measured;
+use super::values::above;
 use super::values::doubled;
 use super::values::number;
 use super::values::squared;
@@ -31,6 +32,7 @@ use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
+use crate::stats::sequential::QuantileMonitor;
 use crate::stats::sequential::ScaledPairs;
 use crate::stats::sequential::ScaledShift;
 use crate::stats::sequential::Score;
@@ -55,6 +57,9 @@ pub(crate) struct Monitored {
     /// The names of the classes that a monitor of classes compares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) classes: Vec<String>,
+    /// The time that slow requests exceed, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) above_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +73,7 @@ pub(super) enum OneMonitor {
     ClassPairs(Box<Classes<PairMonitor>>),
     Scores(Box<ScaledShift>),
     ScorePairs(Box<ScaledPairs>),
+    Quantile(Box<QuantileMonitor>),
 }
 
 /// The observations of one tick, in the whole traffic or in one segment.
@@ -115,6 +121,13 @@ impl Monitored {
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Values(monitor)
             }
+            MonitorKind::Quantile(quantile) => {
+                let margins = [tolerated, accepted];
+                let mut monitor =
+                    Box::new(QuantileMonitor::new(Layout::Seconds, quantile, margins));
+                past.into_iter().for_each(|past| monitor.remember(past));
+                OneMonitor::Quantile(monitor)
+            }
             MonitorKind::Pairs => {
                 let mut monitor = Box::new(PairMonitor::new(harm, margins));
                 past.into_iter().for_each(|past| monitor.remember(past));
@@ -137,6 +150,7 @@ impl Monitored {
         self.lasting = match &self.monitor {
             OneMonitor::Values(monitor) => Lasting::of_values(metric, monitor),
             OneMonitor::Failures(_) => Lasting::of_failures(metric),
+            OneMonitor::Quantile(_) => Lasting::of_quantile(metric),
             _ => None,
         };
         self
@@ -152,6 +166,7 @@ impl Monitored {
             lasting: None,
             keyed: None,
             classes: Vec::new(),
+            above_seconds: metric.above_seconds,
         }
     }
 
@@ -159,7 +174,17 @@ impl Monitored {
     pub(crate) fn restarted(&self, metric: &Metric) -> Monitored {
         let Metric { harm, test, tolerated, accepted, .. } = *metric;
         let margins = margins(metric);
+        let quantile = match metric.source.properties().monitor {
+            MonitorKind::Quantile(quantile) => quantile,
+            _ => 0.5,
+        };
         let monitor = match &self.monitor {
+            OneMonitor::Quantile(monitor) => {
+                OneMonitor::Quantile(Box::new(monitor.restarted(quantile, [tolerated, accepted])))
+            }
+            OneMonitor::Values(monitor) if metric.source != self.source => {
+                OneMonitor::Quantile(Box::new(monitor.of_quantile(quantile, [tolerated, accepted])))
+            }
             OneMonitor::Values(monitor) => {
                 OneMonitor::Values(Box::new(monitor.restarted(harm, test, tolerated, accepted)))
             }
@@ -198,7 +223,18 @@ impl Monitored {
                 self.tick_lasting(seconds, &stable.latency, &canary.latency);
                 self.tick_values(share, &stable.latency, &canary.latency);
             }
-            Source::Failures => self.tick_failures(tick),
+            Source::LatencyP95 | Source::LatencyP99 => self.tick_quantile(tick),
+            Source::LatencyAbove => {
+                let above = |values: &[(f64, u64)]| above(values, self.above_seconds);
+                self.tick_failures(tick, above(&canary.latency), above(&stable.latency));
+            }
+            Source::Failures => {
+                let of = |track: &TrackIncrement| TrackCounts {
+                    requests: track.requests,
+                    failures: track.failures,
+                };
+                self.tick_failures(tick, of(canary), of(stable));
+            }
             Source::Score => self.tick_scores(tick),
             Source::Recorded => match unsegmented.recorded.get(&self.name) {
                 Some(recorded) => {
@@ -258,6 +294,7 @@ impl Monitored {
             | OneMonitor::Pairs(_)
             | OneMonitor::Classes(_)
             | OneMonitor::ClassPairs(_)
+            | OneMonitor::Quantile(_)
             | OneMonitor::ScorePairs(_) => {}
         }
     }
@@ -265,7 +302,7 @@ impl Monitored {
     /// Lets time pass in which neither track had a value.
     pub(super) fn pass(&mut self, seconds: f64) {
         match self.source {
-            Source::Failures => {
+            Source::Failures | Source::LatencyP95 | Source::LatencyP99 | Source::LatencyAbove => {
                 let none = TrackCounts { requests: 0, failures: 0 };
                 let lasting = self.lasting.iter_mut();
                 lasting.for_each(|lasting| lasting.tick_failures(seconds, none, none));
@@ -274,33 +311,39 @@ impl Monitored {
         }
     }
 
+    fn tick_quantile(&mut self, tick: Tick<'_>) {
+        let (stable, canary) = (&tick.stable.latency, &tick.canary.latency);
+        self.counts.stable = self.counts.stable.saturating_add(number(stable));
+        self.counts.canary = self.counts.canary.saturating_add(number(canary));
+        let OneMonitor::Quantile(monitor) = &mut self.monitor else { return };
+        let Some(found) = monitor.tick(tick.share, canary, stable) else { return };
+        self.count_failures(found.canary.failures, found.stable.failures);
+        if let Some(lasting) = &mut self.lasting {
+            lasting.tick_quantile(tick.seconds, found);
+        }
+    }
+
+    fn count_failures(&mut self, canary: u64, stable: u64) {
+        let counts = &mut self.counts;
+        counts.stable_failures = counts.stable_failures.saturating_add(stable);
+        counts.canary_failures = counts.canary_failures.saturating_add(canary);
+    }
+
     fn tick_lasting(&mut self, seconds: f64, stable: &[(f64, u64)], canary: &[(f64, u64)]) {
         if let (OneMonitor::Values(monitor), Some(lasting)) = (&self.monitor, &mut self.lasting) {
             lasting.tick_values(monitor, seconds, canary, stable);
         }
     }
 
-    fn tick_failures(&mut self, tick: Tick<'_>) {
-        let Tick { share, stable, canary, seconds, .. } = tick;
-        let counts = &mut self.counts;
-        counts.stable = counts.stable.saturating_add(stable.requests);
-        counts.canary = counts.canary.saturating_add(canary.requests);
-        counts.stable_failures = counts.stable_failures.saturating_add(stable.failures);
-        counts.canary_failures = counts.canary_failures.saturating_add(canary.failures);
-        let of = |requests, failures| TrackCounts { requests, failures };
+    fn tick_failures(&mut self, tick: Tick<'_>, canary: TrackCounts, stable: TrackCounts) {
+        self.counts.stable = self.counts.stable.saturating_add(stable.requests);
+        self.counts.canary = self.counts.canary.saturating_add(canary.requests);
+        self.count_failures(canary.failures, stable.failures);
         if let Some(lasting) = &mut self.lasting {
-            lasting.tick_failures(
-                seconds,
-                of(canary.requests, canary.failures),
-                of(stable.requests, stable.failures),
-            );
+            lasting.tick_failures(tick.seconds, canary, stable);
         }
         if let OneMonitor::Failures(monitor) = &mut self.monitor {
-            monitor.tick(
-                share,
-                of(canary.requests, canary.failures),
-                of(stable.requests, stable.failures),
-            );
+            monitor.tick(tick.share, canary, stable);
         }
     }
 
@@ -334,6 +377,7 @@ impl Monitored {
             by_request: None,
             span_seconds: None,
             effect: Score::default(),
+            quantile_effect: None,
             stable_mean: None,
             stable_spread: None,
             canary_spread: None,
@@ -350,6 +394,12 @@ impl Monitored {
             OneMonitor::Failures(one) => {
                 measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
                 measured.shift = None;
+            }
+            OneMonitor::Quantile(one) => {
+                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
+                measured.shift = None;
+                measured.stable_mean = one.threshold();
+                measured.quantile_effect = one.difference();
             }
             OneMonitor::Pairs(one) => measured.of_pairs(one),
             OneMonitor::Shift(one) => measured.of_shift(one),
@@ -389,8 +439,14 @@ impl Monitored {
         if let Some(InSpans { harm, proven, span_seconds }) =
             self.lasting.as_ref().map(Lasting::evidence)
         {
-            measured.by_request = Some(measured.harm);
-            (measured.harm, measured.proven) = (harm, proven);
+            if let OneMonitor::Quantile(_) = &self.monitor {
+                // A span holds few exceedances, so its proof alone is weak.
+                measured.proven = measured.proven.weaker(proven);
+            } else {
+                measured.by_request = Some(measured.harm);
+                measured.proven = proven;
+            }
+            measured.harm = harm;
             measured.span_seconds = span_seconds;
         }
         measured

@@ -152,7 +152,7 @@ fn sentences_name_pairs_and_margins() {
     let latency = sequential.conclusion.metrics.last().unwrap();
     assert_eq!(latency.metric.as_str(), "shadow_latency");
     assert_eq!(latency.classification, Classification::Pass, "{latency:?}");
-    let failures = sentences::metric(&policy.metrics[6], &sequential.conclusion.metrics[6]);
+    let failures = sentences::metric(&policy.metrics[7], &sequential.conclusion.metrics[7]);
     assert!(failures.starts_with("shadow_failures: 800 pairs in shadow"), "{failures}");
 }
 

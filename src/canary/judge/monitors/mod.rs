@@ -43,6 +43,7 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::source::History;
 use crate::canary::policy::source::Origin;
+use crate::canary::policy::source::Source;
 
 pub use self::by_key::KeyVisits;
 pub use self::by_key::judges_all_visits;
@@ -115,7 +116,12 @@ impl Monitors {
             let is_known = |one: &&Monitored| {
                 one.source == metric.source && (!is_recorded || one.name == metric.name)
             };
-            self.metrics.iter().find(is_known).map(|known| known.restarted(metric))
+            // A quantile of latency knows what the latency has learned of stable.
+            let is_latency =
+                |one: &&Monitored| metric.source.is_tail() && one.source == Source::Latency;
+            let known = self.metrics.iter().find(is_known);
+            let known = known.or_else(|| self.metrics.iter().find(is_latency));
+            known.map(|known| known.restarted(metric))
         };
         let metrics = policy.metrics.iter().map(restarted).collect::<Option<_>>()?;
         let restarted = Monitors { metrics, ..Monitors::new(policy, &TrackSamples::default()) };
@@ -176,7 +182,9 @@ impl Monitors {
     pub fn measured(&self) -> Vec<Measured> {
         let visits = self.keys.as_ref().map(|cells| cells.measured());
         let measured = self.metrics.iter().map(|metric| {
-            let is_keyed = metric.keyed.as_ref().is_some_and(|keyed| keyed.has_begun());
+            // What is awaited of a tail is counted in visits as well, or few users would be awaited forever.
+            let is_keyed = metric.keyed.as_ref().is_some_and(|keyed| keyed.has_begun())
+                || metric.source.properties().decidable_after.is_some();
             Measured { visits: visits.filter(|_| is_keyed), ..metric.measured() }
         });
         measured.collect()
@@ -233,10 +241,11 @@ mod tests {
             ["2.68729886e-1", "1.88253923e-1"],
             ["1.00000000e0", "1.34737702e-24"],
             ["1.00000000e0", "1.00000000e0"],
+            ["1.00000000e0", "3.76083119e-1"],
         ];
         assert_eq!(
             (ALGORITHM, found.as_slice()),
-            (3, &expected.map(|pair| pair.map(str::to_owned))[..])
+            (4, &expected.map(|pair| pair.map(str::to_owned))[..])
         );
     }
 }

@@ -35,7 +35,10 @@ impl Monitored {
                     monitor
                 }))))
             }
-            MonitorKind::Shift | MonitorKind::Values(_) | MonitorKind::Failures => {
+            MonitorKind::Shift
+            | MonitorKind::Values(_)
+            | MonitorKind::Quantile(_)
+            | MonitorKind::Failures => {
                 OneMonitor::Classes(Box::new(Classes::new(monitors(classes, |class| {
                     let mut monitor = ShiftMonitor::new(harm, margins);
                     past(class).iter().for_each(|past| monitor.remember(past.as_slice()));
@@ -56,7 +59,10 @@ impl Monitored {
                 past.iter().for_each(|past| monitor.remember(past.as_slice()));
                 OneMonitor::ScorePairs(Box::new(monitor))
             }
-            MonitorKind::Shift | MonitorKind::Values(_) | MonitorKind::Failures => {
+            MonitorKind::Shift
+            | MonitorKind::Values(_)
+            | MonitorKind::Quantile(_)
+            | MonitorKind::Failures => {
                 let mut monitor = ScaledShift::new(harm, margins);
                 past.iter().for_each(|past| monitor.remember(past.as_slice()));
                 OneMonitor::Scores(Box::new(monitor))

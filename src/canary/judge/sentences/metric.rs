@@ -6,6 +6,7 @@ use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
+use crate::text::durations::duration;
 use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
 
@@ -32,12 +33,17 @@ pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
         Classification::Inconclusive => {
             format!("inconclusive, {harm}, accepted {}", at(accepted))
         }
-        Classification::Insufficient if evidence.samples.fewest() >= metric.min_samples => {
-            NOTHING_COMPARED.to_owned()
-        }
-        Classification::Insufficient => {
+        Classification::Insufficient if evidence.samples.fewest() < metric.min_samples => {
             format!("waiting for data, needs {} of each", metric.min_samples)
         }
+        Classification::Insufficient => match evidence.awaited_samples {
+            Some(further) => format!(
+                "not proven yet, {harm}, accepted {}; a promotion waits for {} more effective samples at most",
+                at(accepted),
+                grouped(further)
+            ),
+            None => NOTHING_COMPARED.to_owned(),
+        },
     };
     format!("{}: {}; {conclusion}", named(metric, evidence), observed(metric, evidence))
 }
@@ -66,17 +72,29 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
     let behind = match metric.source.properties().monitor {
         MonitorKind::Failures => format!(
-            ": {} of {} canary requests failed, stable {} of {}",
+            ": {} of {} canary requests {}, stable {} of {}",
             grouped(counts.canary_failures),
             grouped(counts.canary),
+            failed(metric),
             grouped(counts.stable_failures),
             grouped(counts.stable),
         ),
-        MonitorKind::Pairs | MonitorKind::Shift | MonitorKind::Values(_) => {
+        MonitorKind::Quantile(_)
+        | MonitorKind::Pairs
+        | MonitorKind::Shift
+        | MonitorKind::Values(_) => {
             format!(" ({} {margin})", metric.harm_margin_name())
         }
     };
     format!("{name} {size} {side} stable{behind}")
+}
+
+/// What a request does that counts as a failure of this metric.
+fn failed(metric: &Metric) -> String {
+    match metric.above_seconds {
+        Some(seconds) => format!("took longer than {}", duration(seconds)),
+        None => "failed".to_owned(),
+    }
 }
 
 /// What a failure of scores rests on when the mean is about stable's.
@@ -133,9 +151,24 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
     let counts = &evidence.samples;
     let seen = match metric.source.properties().monitor {
         MonitorKind::Failures => Some(format!(
-            "canary {} of {}, stable {} of {} failed",
-            counts.canary_failures, counts.canary, counts.stable_failures, counts.stable,
+            "canary {} of {}, stable {} of {} {}",
+            counts.canary_failures,
+            counts.canary,
+            counts.stable_failures,
+            counts.stable,
+            failed(metric),
         )),
+        MonitorKind::Quantile(_) => Some(match evidence.stable_mean {
+            Some(quantile) => format!(
+                "canary {} of {}, stable {} of {} above stable's {}",
+                counts.canary_failures,
+                counts.canary,
+                counts.stable_failures,
+                counts.stable,
+                duration(quantile),
+            ),
+            None => format!("canary {}, stable {} samples", counts.canary, counts.stable),
+        }),
         MonitorKind::Pairs => Some(match counts.canary_failures {
             0 => format!("{} pairs in shadow", counts.canary),
             failures => format!("{} pairs in shadow, {failures} failed", counts.canary),

@@ -147,6 +147,7 @@ fn as_it_is(metric: &Metric) -> MetricOverride {
         test: None,
         harmful: None,
         required: Some(metric.required),
+        above_seconds: None,
     }
 }
 

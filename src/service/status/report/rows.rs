@@ -12,6 +12,7 @@ use crate::canary::judge::sentences::Comparison;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
+use crate::canary::policy::source::MonitorKind;
 use crate::canary::policy::source::Origin;
 use crate::service::status::health::HarmAtOneLook;
 use crate::stats::sequential::Test;
@@ -174,7 +175,11 @@ impl MetricRow {
         }
         if state == MetricState::Pass && !agrees {
             // A mean difference beyond the margin would contradict the pass.
-            let basis = if metric.test == Test::Rank { "by ranks" } else { "without outliers" };
+            let basis = match (metric.source.properties().monitor, metric.test) {
+                (MonitorKind::Quantile(_), _) => "by the requests above stable's",
+                (_, Test::Rank) => "by ranks",
+                _ => "without outliers",
+            };
             return MetricRow { detail: Some(basis.to_owned()), ..row };
         }
         let interval = evidence.interval;
@@ -243,7 +248,10 @@ fn state(
                 seen if seen < metric.min_samples => {
                     format!("{seen} of {} samples", metric.min_samples)
                 }
-                _ => sentences::NOTHING_COMPARED.to_owned(),
+                _ => match evidence.awaited_samples {
+                    Some(further) => format!("at most {further} more"),
+                    None => sentences::NOTHING_COMPARED.to_owned(),
+                },
             };
             (MetricState::Waiting, Some(lacking))
         }

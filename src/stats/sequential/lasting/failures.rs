@@ -52,10 +52,21 @@ impl LastingFailures {
 
     /// Takes in a tick of this many seconds.
     pub fn tick(&mut self, seconds: f64, canary: TrackCounts, stable: TrackCounts) {
+        self.tick_granted(seconds, [canary, canary], stable);
+    }
+
+    /// The same where the canary's failures depend on what it is granted: those that count for harm, and those that count
+    /// against the proof.
+    pub fn tick_granted(
+        &mut self,
+        seconds: f64,
+        [canary, canary_less_accepted]: [TrackCounts; 2],
+        stable: TrackCounts,
+    ) {
         let FailureMargins { harmful_ratio, accepted_difference } = self.margins;
         let failed = outcomes(canary, 1.0, 0.0);
         self.more.tick_alike(seconds, &failed, &outcomes(stable, harmful_ratio, 0.0));
-        let answered = outcomes(canary, -1.0, accepted_difference);
+        let answered = outcomes(canary_less_accepted, -1.0, accepted_difference);
         self.not_more.tick_alike(seconds, &answered, &outcomes(stable, -1.0, 0.0));
         let dependence = self.more.dependence().max(self.not_more.dependence());
         self.more.pause(dependence);

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::bets::betting::Bet;
-use super::bets::betting::Stake;
-use super::bets::events::Events;
-use super::confidence_sequence::Score;
-use super::e_process::EProcess;
-use super::recent_mean::RecentMean;
-use super::recent_spread::RecentSpread;
+use crate::stats::sequential::bets::betting::Bet;
+use crate::stats::sequential::bets::betting::Stake;
+use crate::stats::sequential::bets::events::Events;
+use crate::stats::sequential::confidence_sequence::Score;
+use crate::stats::sequential::e_process::EProcess;
+use crate::stats::sequential::recent_mean::RecentMean;
+use crate::stats::sequential::recent_spread::RecentSpread;
 
 /// What one track did in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
