@@ -24,9 +24,9 @@ use crate::stats::summary::layout::Layout;
 /// E_proven   stable's values exceed more often than the canary's less the accepted margin
 /// ```
 ///
-/// `E_harm` also finds harm that begins late; `E_proven` does not share, as in [`Monitor`](crate::stats::sequential::Monitor). An
-/// equal canary at share pi has its proof after about `4 / ((1 - q) (pi ln r - ...))` requests, r the share of its granted
-/// exceedances: no sooner than 300 of its own for p99, because three of its own exceedances have to be missing.
+/// `E_harm` also finds harm that begins late; `E_proven` does not share, as in
+/// [`Monitor`](crate::stats::sequential::Monitor).
+/// For p99 it takes 300 values of the canary at least, because three exceedances have to be missing.
 ///
 /// Any t is valid. It costs power if it is not the quantile; t from few values is too low, so nothing is bet before
 /// stable has `1 / (1 - q)` values. Where the values do not vary above t, nothing exceeds and nothing is proven.
@@ -124,8 +124,8 @@ impl QuantileMonitor {
         monitor
     }
 
-    /// Takes in one tick, as [`Monitor::tick`](crate::stats::sequential::Monitor::tick). Returns what exceeded; `None` while stable's
-    /// quantile is unknown.
+    /// Takes in one tick, as [`Monitor::tick`](crate::stats::sequential::Monitor::tick). Returns what exceeded; `None`
+    /// while stable's quantile is unknown.
     pub fn tick(
         &mut self,
         share: f64,
