@@ -318,6 +318,31 @@ def rate_power(rng):
     return rows
 
 
+def fisher_power(rng):
+    """Exact power of Fisher's one-sided test: the sum over both binomials."""
+    rows = []
+    for stable, canary in [(0.01, 0.02), (0.01, 0.05), (0.001, 0.01), (0.0, 0.01), (0.2, 0.5)]:
+        for ratio in [1, 9, 99]:
+            for alpha in [0.025, 0.05]:
+                n = {0.02: 1133, 0.05: 115, 0.01: 375, 0.5: 25}[canary]
+                rows.append({"stable_rate": stable, "canary_rate": canary, "n_canary": n, "n_stable": n * ratio,
+                             "alpha": alpha, "power": fisher_power_of(n, n * ratio, canary, stable, alpha)})
+    return rows
+
+
+def fisher_power_of(n_canary, n_stable, canary, stable, alpha):
+    first, last = int(stats.binom.ppf(1e-14, n_stable, stable)), int(stats.binom.isf(1e-14, n_stable, stable))
+    power = 0.0
+    for k_stable in range(max(first, 0), last + 1):
+        k = np.arange(0, n_canary + 1)
+        # P(X >= k) given k + k_stable failures
+        p = stats.hypergeom.sf(k - 1, n_canary + n_stable, n_canary, k + k_stable)
+        shown = np.flatnonzero(p <= alpha)
+        if len(shown):
+            power += stats.binom.pmf(k_stable, n_stable, stable) * stats.binom.sf(shown[0] - 1, n_canary, canary)
+    return float(power)
+
+
 def rank_power(rng):
     """Noether's sample size: that of a z-test with effect sqrt(12) (P - 1/2); statsmodels."""
     rows = []
@@ -432,4 +457,5 @@ def miscalibration(score, outcome):
     return float(total / len(score))
 
 
-TABLES = [generated, paired, paired_errors, proportions, sample_ratio, multiplicity, rate_power, rank_power, bootstrap]
+TABLES = [generated, paired, paired_errors, proportions, sample_ratio, multiplicity, rate_power, rank_power, fisher_power,
+          bootstrap]

@@ -22,24 +22,80 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+/// The cells of a row after its name.
+fn cells(said: &str, test: &str) -> Vec<String> {
+    let rows = said.lines().filter_map(|line| line.trim().strip_prefix(test));
+    let row = rows.into_iter().find(|rest| rest.trim_start().starts_with(['0', '1']));
+    row.unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tests_that_decide_are_planned() {
+    let flags = ["--error-rate", "1%", "--canary-error-rate", "2%", "--json"];
+    let said: Value = serde_json::from_str(&text(&serin(&flags))).unwrap();
+    let row = |test: &str| {
+        let rows = said["tests"].as_array().unwrap();
+        rows.iter().find(|row| row["test"] == test).unwrap_or_else(|| panic!("{said}")).clone()
+    };
+    let fisher = row("Fisher");
+    assert!(fisher["power"].as_f64().unwrap() >= 0.8, "{fisher}");
+    assert_eq!(fisher["level"], 0.05);
+    // The policy has four guardrails.
+    assert_eq!(row("judge: rolled back, median")["level"], 0.0125);
+    let [median, most] = ["median", "95 %"]
+        .map(|it| row(&format!("judge: rolled back, {it}"))["canary"].as_u64().unwrap());
+    assert!(fisher["canary"].as_u64() < Some(median) && median < most, "{said}");
+}
+
+#[test]
+fn several_guardrails_are_found_sooner_and_proven_later_than_each() {
+    let both = [
+        "--error-rate",
+        "1%",
+        "--canary-error-rate",
+        "2%",
+        "--slower",
+        "10%",
+        "--latency",
+        "lognormal",
+        "--std-ms",
+        "50",
+        "--json",
+    ];
+    let said: Value = serde_json::from_str(&text(&serin(&both))).unwrap();
+    let canary = |test: &str| -> Vec<u64> {
+        let rows = said["tests"].as_array().unwrap().iter();
+        let rows = rows.filter(|row| row["test"].as_str().unwrap().starts_with(test));
+        rows.map(|row| row["canary"].as_u64().unwrap()).collect()
+    };
+    let (each, either) = (canary("judge: rolled back, median"), canary("judge: either"));
+    assert!(each.len() == 2 && each.iter().all(|one| *one > either[0]), "{said}");
+    let (each, both) = (canary("judge: equal proven, median"), canary("judge: both proven"));
+    assert!(each.len() == 2 && each.iter().all(|one| *one <= both[0]), "{said}");
+}
+
 #[test]
 fn a_slowdown_of_ten_milliseconds_needs_37_samples_per_group() {
     let said = text(&serin(&["--difference-ms", "10", "--std-ms", "15"]));
-    assert!(said.contains("37 samples each"), "{said}");
-    assert!(said.contains("20 canary + 178 stable"), "{said}");
+    assert_eq!(cells(&said, "t test, equal groups")[..3], ["0.05", "37", "37"], "{said}");
+    assert_eq!(cells(&said, "t test")[..3], ["0.05", "20", "178"], "{said}");
 }
 
 #[test]
 fn a_margin_needs_the_samples_of_a_one_sided_test_of_the_distance_from_it() {
     let equal = text(&serin(&["--margin", "5", "--std-ms", "15", "--json"]));
     let distance = ["--difference-ms", "5", "--std-ms", "15", "--sides", "one", "--json"];
-    assert_eq!(equal, text(&serin(&distance)));
+    let sizes = |text: &str| {
+        let said: Value = serde_json::from_str(text).unwrap();
+        (said["equal_groups"].clone(), said["split"].clone())
+    };
+    assert_eq!(sizes(&equal), sizes(&text(&serin(&distance))));
     let slower = text(&serin(&["--margin", "15", "--difference-ms", "5", "--std-ms", "15"]));
     // statsmodels: TTestIndPower().solve_power(10 / 15, None, 0.05, 0.8, 1.0, "larger") = 28.52
-    assert!(slower.contains("29 samples each"), "{slower}");
+    assert_eq!(cells(&slower, "t test, equal groups")[..3], ["0.05", "29", "29"], "{slower}");
     let failures = text(&serin(&["--margin", "1%", "--error-rate", "1%"]));
     // Farrington and Manning: 1035.13 at one canary request in ten
-    assert!(failures.contains("1036 canary"), "{failures}");
+    assert_eq!(cells(&failures, "z test")[1], "1,036", "{failures}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Rates, splits, several tests at once, and the power to notice: random cases.
 
 use serde_json::Value;
+use serin::stats::FisherPower;
 use serin::stats::ProportionDifference;
 use serin::stats::ProportionPower;
+use serin::stats::RankPower;
 use serin::stats::benjamini_hochberg;
 use serin::stats::clopper_pearson_interval;
 use serin::stats::e_benjamini_hochberg;
@@ -85,6 +87,37 @@ fn the_power_to_notice_a_rate_agrees_with_statsmodels() {
         let sizes = plan.required_samples().unwrap();
         assert_close(sizes.canary, &case["size"], TOLERANCE, &case);
         assert!(sizes.achieved_power >= 0.8 - 1e-9, "{case}");
+    }
+}
+
+#[test]
+fn the_power_of_fishers_test_is_the_sum_over_all_tables() {
+    for case in cases("fisher_power") {
+        let count = |key: &str| case[key].as_u64().unwrap();
+        let plan = FisherPower {
+            canary_rate: number(&case["canary_rate"]),
+            stable_rate: number(&case["stable_rate"]),
+            alpha: number(&case["alpha"]),
+            power: 0.8,
+            allocation_ratio: 9.0,
+        };
+        let power = plan.power_with(count("n_canary"), count("n_stable"));
+        assert_close(power, &case["power"], 1e-9, &case);
+    }
+}
+
+#[test]
+fn the_samples_for_ranks_agree_with_noether() {
+    for case in cases("rank_power") {
+        let plan = RankPower {
+            superiority: number(&case["superiority"]),
+            alpha: 0.05,
+            power: 0.9,
+            allocation_ratio: number(&case["ratio"]),
+            alternative: alternative(&case["alternative"]),
+        };
+        // statsmodels' two-sided power has the far tail as well.
+        assert_close(plan.required_samples().unwrap().canary, &case["size"], 1e-6, &case);
     }
 }
 

@@ -1,5 +1,8 @@
-//! `serin power`: how many samples does a comparison take?
+//! `serin power`: how many requests does a comparison take?
 
+mod rows;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -9,12 +12,21 @@ use clap::Args;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::canary::HealthPolicy;
+use self::rows::Latencies;
+use self::rows::Row;
+use self::rows::Traffic;
+use crate::canary::Policy;
 use crate::canary::Weight;
+use crate::cli::numbers::in_range;
 use crate::cli::numbers::percentage;
+use crate::cli::settings::flags::Flags;
+use crate::cli::settings::layers::Layers;
 use crate::cli::show;
 use crate::cli::show::outln;
+use crate::simulation::shape::Shape;
+use crate::simulation::shape::lognormal_sigma;
 use crate::stats::Alternative;
+use crate::stats::Margin;
 use crate::stats::ProportionPower;
 use crate::stats::SampleSizes;
 use crate::stats::TwoSamplePower;
@@ -28,16 +40,26 @@ pub struct PowerArgs {
     /// Slowdown to detect, in milliseconds [default: 10, or 0 with --margin]
     #[arg(long, value_name = "MS")]
     difference_ms: Option<f64>,
-    /// Standard deviation of latency, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 15.0)]
-    std_ms: f64,
+    /// Slowdown to detect, as a share of every latency, for example 10%
+    #[arg(long, value_name = "PERCENT%", conflicts_with = "difference_ms")]
+    slower: Option<String>,
+    /// Mean latency, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 50.0)]
+    latency_ms: f64,
+    /// Standard deviation of latency, in milliseconds [default: 15]
+    #[arg(long, value_name = "MS")]
+    std_ms: Option<f64>,
+    /// Distribution of latencies
+    #[arg(long, value_name = "SHAPE", default_value = "normal")]
+    latency: LatencyKind,
     /// Show non-inferiority instead: the canary is worse by less than this, in milliseconds, or in
     /// percentage points of failures, for example 0.5%. The test is one-sided; --difference-ms or
     /// --canary-error-rate is then how much worse the canary really is
     #[arg(long, value_name = "MS|PERCENT%", conflicts_with = "sides")]
     margin: Option<String>,
-    /// Compare failures instead of latencies: stable's failure rate, for example 1%
-    #[arg(long, value_name = "PERCENT%", conflicts_with_all = ["difference_ms", "std_ms"])]
+    /// Compare failures: stable's failure rate, for example 1%. With --difference-ms or --slower, latency is compared
+    /// as well
+    #[arg(long, value_name = "PERCENT%")]
     error_rate: Option<String>,
     /// The canary's failure rate to detect, for example 2% [default with --margin: stable's]
     #[arg(long, value_name = "PERCENT%", requires = "error_rate")]
@@ -45,18 +67,32 @@ pub struct PowerArgs {
     /// Probability of detecting it
     #[arg(long, value_name = "P", default_value_t = 0.8)]
     power: f64,
-    /// Significance level
-    #[arg(long, value_name = "P", default_value_t = 0.05)]
-    alpha: f64,
+    /// Significance level [default: that of the settings, 0.05]
+    #[arg(long, value_name = "P")]
+    alpha: Option<f64>,
     /// The canary's share of traffic, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     traffic: f64,
-    /// One-sided (only a worse canary counts) or two-sided test
+    /// Requests per second of both tracks together
+    #[arg(long, value_name = "N", default_value_t = 100.0)]
+    requests_per_second: f64,
+    /// One-sided (only a worse canary counts) or two-sided z or t test
     #[arg(long, value_name = "SIDES", default_value = "two")]
     sides: Sides,
+    /// Settings file with the policy of the judge [default: serin.toml, if it exists]
+    #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum LatencyKind {
+    /// Normal, but at least a fiftieth of the mean
+    Normal,
+    /// Lognormal
+    Lognormal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -82,82 +118,153 @@ struct Answer {
     stable_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary_rate: Option<f64>,
-    equal_groups: SampleSizes,
-    split: SampleSizes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    equal_groups: Option<SampleSizes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<SampleSizes>,
     traffic_percent: f64,
-    requests: u64,
+    requests_per_second: f64,
+    requests: Option<u64>,
+    tests: Vec<Row>,
 }
 
-/// Prints the sample sizes for equal groups and for the real split.
+/// Prints for each test how many requests it takes.
 ///
 /// # Errors
 /// When a number is out of its range.
 pub fn run(args: &PowerArgs) -> anyhow::Result<ExitCode> {
     let weight = args.weight()?;
-    let (plan, question) = args.plan()?;
-    let equal = plan.sizes(1.0)?;
-    let split = plan.sizes((1.0 - weight.share()) / weight.share())?;
-    let requests = requests(&split, weight);
-    if args.json {
-        let (effect_size, rates) = match plan {
-            Plan::Latency(plan) => (Some(plan.effect_size), None),
-            Plan::Failures(plan) => (None, Some((plan.stable_rate, plan.canary_rate))),
+    let policy = args.policy()?;
+    let alpha = policy.judge.alpha;
+    let (plans, questions) = args.plans(alpha)?;
+    let share = weight.share();
+    let traffic = Traffic { share, per_second: args.requests_per_second, power: args.power, alpha };
+    let mut rows = Vec::new();
+    let mut answer = Answer {
+        effect_size: None,
+        stable_rate: None,
+        canary_rate: None,
+        equal_groups: None,
+        split: None,
+        traffic_percent: weight.percent(),
+        requests_per_second: args.requests_per_second,
+        requests: None,
+        tests: Vec::new(),
+    };
+    let mut detections = Vec::new();
+    for plan in &plans {
+        let equal = plan.sizes(1.0)?;
+        let split = plan.sizes((1.0 - share) / share)?;
+        let name = plan.test();
+        rows.push(traffic.of_sizes(&format!("{name}, equal groups"), alpha, &equal, 0.5));
+        rows.push(traffic.of_sizes(name, alpha, &split, share));
+        let (of_tests, detection) = match plan {
+            Plan::Latency(plan) => {
+                answer.effect_size = Some(plan.effect_size);
+                rows::of_latency(&traffic, &policy, &args.latencies()?)?
+            }
+            Plan::Failures(plan) => {
+                (answer.stable_rate, answer.canary_rate) =
+                    (Some(plan.stable_rate), Some(plan.canary_rate));
+                rows::of_failures(&traffic, &policy, plan, args.margin.is_some())
+            }
         };
-        show::json(&Answer {
-            effect_size,
-            stable_rate: rates.map(|(stable, _)| stable),
-            canary_rate: rates.map(|(_, canary)| canary),
-            equal_groups: equal,
-            split,
-            traffic_percent: weight.percent(),
-            requests,
-        })?;
+        rows.extend(of_tests);
+        detections.push(detection);
+        if plans.len() == 1 {
+            answer.requests = Some(requests(&split, weight));
+            (answer.equal_groups, answer.split) = (Some(equal), Some(split));
+        }
+    }
+    rows.extend(rows::of_several(&traffic, &detections));
+    if args.json {
+        show::json(&Answer { tests: rows, ..answer })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let unit = match plan {
-        Plan::Latency(_) => "samples",
-        Plan::Failures(_) => "requests",
-    };
-    let [power, alpha] = [args.power, args.alpha].map(exact);
-    let question = format!("{question} with probability {power} at level {alpha}:");
-    outln!("{}", show::wrapped(&question, ""));
-    let groups = format!(
-        "{} {unit} each (power {:.1} %)",
-        show::styled(show::STRONG, equal.canary_ceil),
-        equal.achieved_power * 100.0,
+    let question = format!(
+        "{} with probability {}, {weight} of {} requests/s on the canary:",
+        questions.join("; "),
+        exact(args.power),
+        exact(args.requests_per_second),
     );
-    outln!("{}", show::hanging("  equal groups   ", &groups));
-    let groups = format!(
-        "{} canary + {} stable {unit} (power {:.1} %), about {requests} requests in total",
-        show::styled(show::STRONG, split.canary_ceil),
-        show::styled(show::STRONG, split.stable_ceil),
-        split.achieved_power * 100.0,
-    );
-    outln!("{}", show::hanging(&format!("  {:<14} ", format!("{weight} canary")), &groups));
-    let needed = HealthPolicy::default().min_samples;
-    if matches!(plan, Plan::Latency(_)) && split.canary_ceil.min(split.stable_ceil) < needed {
-        outln!("  The health check needs {needed} samples of each track in any case.");
+    outln!("{}\n", show::wrapped(&question, ""));
+    let header = ["  test", "level", "canary", "stable", "power", "duration"];
+    for line in show::aligned(header, rows.iter().map(Row::cells)) {
+        outln!("{line}");
     }
+    let needed = policy.health.min_samples;
+    outln!("\n{}", show::wrapped(&rows::notes(needed), ""));
     Ok(ExitCode::SUCCESS)
 }
 
 impl PowerArgs {
-    /// The plan, and the question that it answers.
-    fn plan(&self) -> anyhow::Result<(Plan, String)> {
+    /// The plans, and the questions that they answer.
+    fn plans(&self, alpha: f64) -> anyhow::Result<(Vec<Plan>, Vec<String>)> {
+        let has_latency = self.difference_ms.is_some() || self.slower.is_some();
+        let mut plans = Vec::new();
         match &self.error_rate {
-            Some(stable) => self.of_failures(stable),
-            None => self.of_latency(),
+            None => plans.push(self.of_latency(alpha)?),
+            Some(_) if has_latency && self.margin.is_some() => bail!(
+                "--margin: one margin does not fit latency and failures; leave out --error-rate or the slowdown"
+            ),
+            Some(_) if !has_latency && self.std_ms.is_some() => bail!(
+                "--std-ms is of latencies, and --error-rate compares failures; leave it out, or add --difference-ms"
+            ),
+            Some(stable) => {
+                if has_latency {
+                    plans.push(self.of_latency(alpha)?);
+                }
+                plans.push(self.of_failures(stable, alpha)?);
+            }
         }
+        Ok(plans.into_iter().unzip())
     }
 
-    fn of_latency(&self) -> anyhow::Result<(Plan, String)> {
-        let PowerArgs { alpha, power, std_ms, .. } = *self;
+    /// The settings' policy, with the alpha of the command line.
+    fn policy(&self) -> anyhow::Result<Policy> {
+        let layers = Layers::new(Flags::default(), self.config.as_deref())?;
+        let mut policy = layers.settings()?.policy()?;
+        if let Some(alpha) = self.alpha {
+            policy.judge.alpha = alpha;
+            policy.health.alpha = alpha;
+        }
+        Ok(policy)
+    }
+
+    fn slowdown(&self) -> anyhow::Result<Option<f64>> {
+        let Some(text) = &self.slower else { return Ok(self.difference_ms) };
+        Ok(Some(percentage("slower", text, 10_000.0)? * self.latency_ms))
+    }
+
+    /// The latencies of both versions, in seconds.
+    fn latencies(&self) -> anyhow::Result<Latencies> {
+        let mean_ms = in_range("latency-ms", self.latency_ms, 0.001, 60_000.0)?;
+        let (mean, std_ms) = (mean_ms / 1e3, self.std_ms.unwrap_or(15.0));
+        let shape = match self.latency {
+            LatencyKind::Normal => Shape::normal(mean, std_ms / 1e3),
+            LatencyKind::Lognormal => Shape::lognormal(mean, lognormal_sigma(std_ms / mean_ms)),
+        };
+        let canary = match &self.slower {
+            Some(text) => shape.times(1.0 + percentage("slower", text, 10_000.0)?),
+            None => {
+                let default = if self.margin.is_some() { 0.0 } else { 10.0 };
+                shape.plus(self.difference_ms.unwrap_or(default) / 1e3)
+            }
+        };
+        let margin_ms = self.margin.as_ref().and_then(|text| text.trim().parse::<f64>().ok());
+        Ok(Latencies::new(&shape, &canary, margin_ms.map(|ms| Margin::absolute(ms / 1e3))))
+    }
+
+    fn of_latency(&self, alpha: f64) -> anyhow::Result<(Plan, String)> {
+        let power = self.power;
+        let std_ms = self.std_ms.unwrap_or(15.0);
+        let difference_ms = self.slowdown()?;
         if !(std_ms > 0.0 && std_ms.is_finite()) {
             bail!("--std-ms: {} is out of range; use a number above 0", exact(std_ms));
         }
         let (distance, question) = match &self.margin {
             None => {
-                let slowdown = self.difference_ms.unwrap_or(10.0);
+                let slowdown = difference_ms.unwrap_or(10.0);
                 (slowdown, format!("To detect a slowdown of {} ms", exact(slowdown)))
             }
             Some(text) => {
@@ -166,7 +273,7 @@ impl PowerArgs {
                         "--margin: {text:?} is not a number of milliseconds; use one, for example 5"
                     )
                 })?;
-                let slowdown = self.difference_ms.unwrap_or(0.0);
+                let slowdown = difference_ms.unwrap_or(0.0);
                 let [shown, real] = [margin, slowdown].map(exact);
                 if slowdown >= margin {
                     let flag = self.difference_ms.map_or("", |_| ", or leave out --difference-ms");
@@ -184,13 +291,14 @@ impl PowerArgs {
         let (allocation_ratio, alternative) = (1.0, self.alternative());
         let plan = TwoSamplePower { effect_size, alpha, power, allocation_ratio, alternative };
         let question = format!(
-            "{question} (standard deviation {} ms, effect size {effect_size:.3})",
+            "{question} (mean {} ms, standard deviation {} ms, effect size {effect_size:.3})",
+            exact(self.latency_ms),
             exact(std_ms)
         );
         Ok((Plan::Latency(plan), question))
     }
 
-    fn of_failures(&self, stable: &str) -> anyhow::Result<(Plan, String)> {
+    fn of_failures(&self, stable: &str, alpha: f64) -> anyhow::Result<(Plan, String)> {
         let stable_rate = percentage("error-rate", stable, 100.0)?;
         let margin = self.margin.as_ref().map(|text| percentage("margin", text, 100.0));
         let margin = margin.transpose()?;
@@ -215,7 +323,7 @@ impl PowerArgs {
             canary_rate,
             stable_rate,
             margin: margin.unwrap_or(0.0),
-            alpha: self.alpha,
+            alpha,
             power: self.power,
             allocation_ratio: 1.0,
             alternative: self.alternative(),
@@ -245,6 +353,13 @@ impl PowerArgs {
 }
 
 impl Plan {
+    fn test(&self) -> &'static str {
+        match self {
+            Plan::Latency(_) => "t test",
+            Plan::Failures(_) => "z test",
+        }
+    }
+
     /// The samples with this many of stable's for each of the canary's.
     fn sizes(&self, allocation_ratio: f64) -> anyhow::Result<SampleSizes> {
         match *self {

@@ -62,6 +62,8 @@ pub(crate) mod clusters;
 
 pub(crate) mod seen_keys;
 
+pub mod detection;
+
 pub use bets::averages::log_weighted_mean_exp;
 pub use bets::betting::Bet;
 pub use bets::betting::Stake;
