@@ -36,6 +36,7 @@ use lab::analyze;
 use lab::power;
 use lab::replay;
 use lab::simulate;
+use lab::tune;
 use local::compare;
 use local::completions;
 use local::config;
@@ -111,6 +112,8 @@ enum Command {
     /// Recompute the verdicts in the journal, or try another policy on them; exit code 0
     /// equal, 1 different, 3 no evidence stored
     Replay(replay::ReplayArgs),
+    /// Propose settings from the earlier rollouts in the store: margins, unit, samples, bake
+    Tune(tune::TuneArgs),
     /// Show the effective settings, or check a settings file
     Config(config::ConfigArgs),
     /// Write shell completions and man pages into a folder
@@ -157,6 +160,7 @@ impl Cli {
             Command::Resume(args) => decide::resume(&args),
             Command::History(args) => history::run(&args),
             Command::Replay(args) => replay::run(&args),
+            Command::Tune(args) => tune::run(&args),
             Command::Config(args) => config::run(&args),
             Command::Completions(args) => completions::run(&args, help::complete(Cli::command())),
         }

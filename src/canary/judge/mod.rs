@@ -6,6 +6,7 @@
 //! - [`health_check`]: fixed-horizon tests of latency, failures and score; [`judgement`]: what both judges say, with the reasons.
 //! - [`tick_log`], [`what_if`]: ticks kept to recompute a verdict, or to try another policy.
 //! - [`forecast`]: when to expect a verdict; [`bayesian`]: how likely harm is, given a prior.
+//! - [`tuning`]: settings that earlier rollouts suggest.
 //! - [`sentences`]: all of this in words.
 
 pub mod bayesian;
@@ -20,5 +21,6 @@ pub mod segment_scan;
 pub mod sentences;
 pub mod sequential;
 pub mod tick_log;
+pub mod tuning;
 pub mod verdict;
 pub mod what_if;

@@ -1,0 +1,120 @@
+//! `serin tune`: settings that the earlier rollouts in the store suggest, as TOML with the reasons.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::canary::Event;
+use crate::canary::Policy;
+use crate::canary::judge::tuning;
+use crate::canary::judge::tuning::PastRollout;
+use crate::canary::judge::tuning::Proposal;
+use crate::canary::judge::tuning::Setting;
+use crate::canary::judge::tuning::Value;
+use crate::canary::observed::increment::Increment;
+use crate::canary::policy::source::Source;
+use crate::cli::show::outln;
+use crate::service::control::audit;
+use crate::service::control::audit::RolloutRecord;
+use crate::store;
+use crate::store::Location;
+use crate::store::ReplicaId;
+use crate::store::Store;
+use crate::text::numbers::exact;
+
+/// The flags of `serin tune`.
+#[derive(Args, Debug)]
+pub struct TuneArgs {
+    /// Store to read; a server may be running on it
+    #[arg(long, env = "SERIN_STORE", value_name = "STORE", default_value = "sqlite:serin.db")]
+    store: String,
+}
+
+/// Prints the proposed settings.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
+    let location: Location = args.store.parse()?;
+    let store = store::open_to_read(&location)?;
+    let records = audit::rollouts(&*store)?;
+    let past: anyhow::Result<Vec<PastRollout>> =
+        records.iter().map(|record| past(&*store, record)).collect();
+    let past = past?;
+    // What later rollouts would run under, as far as the store tells.
+    let policy = records.last().map_or_else(Policy::default, |record| (*record.policy).clone());
+    let fine = past.iter().filter(|it| it.was_fine).count();
+    let held = past.iter().filter(|it| it.was_fine && it.holds > 0).count();
+    outln!("# Proposed from {} rollouts in {location}, {fine} of them promoted.", past.len());
+    outln!(
+        "# Nothing changes by itself: compare with serin.toml, and take over what you agree with."
+    );
+    if held > 0 {
+        outln!("# False holds: {held} of {fine} promoted rollouts had been held before.");
+    }
+    let proposals = tuning::proposals(&past, &policy);
+    for proposal in proposals.iter().filter(|it| it.setting != Setting::AcceptedSlowdown) {
+        print(proposal)?;
+    }
+    // A table ends the settings of the top level.
+    let accepted = proposals.iter().find(|it| it.setting == Setting::AcceptedSlowdown);
+    if let Some(Proposal { value: Some(Value::Share(share)), reason, .. }) = accepted {
+        outln!("\n# {reason}");
+        let latency = policy.judge.metrics.iter().find(|it| it.source == Source::Latency);
+        let absolute = latency.map_or(0.0, |it| it.accepted.absolute);
+        let [share, absolute] = [*share, absolute].map(exact);
+        outln!("[[metrics]]\nname = \"latency\"");
+        outln!("accepted = {{ relative = {share}, absolute = {absolute} }}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A rollout as its ticks tell it, as far as they are kept.
+fn past(store: &dyn Store, record: &RolloutRecord) -> anyhow::Result<PastRollout> {
+    let has = |is: fn(&Event) -> bool| record.entries.iter().filter(|it| is(&it.event)).count();
+    let promoted = has(|event| matches!(event, Event::Promoted { .. }));
+    let reverted =
+        has(|event| matches!(event, Event::Reverted { .. } | Event::HarmReported { .. }));
+    let holds = has(|event| matches!(event, Event::Held { .. }));
+    let mut past = PastRollout::new(promoted > 0 && reverted == 0, holds as u64);
+    let chunks = store.chunks(ReplicaId::ONLY)?;
+    for chunk in chunks.into_iter().filter(|chunk| chunk.rollout == record.rollout) {
+        for tick in store.ticks(ReplicaId::ONLY, chunk)? {
+            let increment = Increment::from_bytes(&tick.increment).with_context(|| {
+                format!("tick {} of rollout {} cannot be read", tick.number, record.rollout)
+            })?;
+            past.tick(&increment);
+        }
+    }
+    Ok(past)
+}
+
+fn print(proposal: &Proposal) -> anyhow::Result<()> {
+    let key = key(proposal.setting);
+    let Proposal { value, reason, .. } = proposal;
+    outln!();
+    for line in textwrap::wrap(reason, 96) {
+        outln!("# {line}");
+    }
+    match value {
+        None => outln!("# {key}: no proposal"),
+        Some(Value::Share(share)) => outln!("{key} = {}", exact(*share)),
+        Some(Value::Count(count)) => outln!("{key} = {count}"),
+        Some(Value::Seconds(seconds)) => outln!("{key} = \"{}m\"", seconds / 60),
+        // JSON writes a word as TOML does.
+        Some(Value::Unit(unit)) => outln!("{key} = {}", serde_json::to_string(unit)?),
+    }
+    Ok(())
+}
+
+fn key(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Unit => "unit",
+        Setting::RelativeMargin => "relative_margin",
+        Setting::AcceptedSlowdown => "accepted",
+        Setting::FailureMargin => "failure_margin",
+        Setting::MinSamples => "min_samples",
+        Setting::Bake => "bake",
+    }
+}
