@@ -18,8 +18,8 @@
 //!   request, and the controller wakes up to roll it back. Requests that an open breaker kept from the canary
 //!   count as failures only while stable has none among its last 64: otherwise five failures in a row, by chance,
 //!   would grow to ten.
-//! - *Neither*, while stable has at least half as many failures (or slow answers) among its own last 64: the
-//!   cause is then outside the canary, and a comparison is the judge's task. Failures do not trip it either while they
+//! - *Neither*, while stable has at least half as many failures (or slow answers), among its own last 64 or at the times
+//!   of the canary's: the cause is then outside the canary, and a comparison is the judge's task. Failures do not trip it either while they
 //!   are likely at stable's rate.
 //!
 //! # Recovery conditions
@@ -64,6 +64,9 @@ pub struct CircuitBreaker {
     opened: AtomicU64,
     canary: Window,
     stable: Window,
+    /// Stable's newest outcome at each of the canary's last 64 requests: the same time as the canary's window, while
+    /// stable's own is over sooner or later.
+    beside: Window,
     /// Set once.
     tripped: OnceLock<TripReason>,
     /// Wakes the controller.
@@ -135,6 +138,7 @@ impl CircuitBreaker {
             opened: AtomicU64::new(0),
             canary: Window::default(),
             stable: Window::default(),
+            beside: Window::default(),
             tripped: OnceLock::new(),
             wakeup,
         }
@@ -170,14 +174,15 @@ impl CircuitBreaker {
         }
         self.answered_in_shadow();
         let Some((slow, ceiling)) = self.count_slow(&self.canary, latency_seconds) else { return };
-        if slow >= MAX_ABOVE_CEILING && !is_shared(slow, &self.stable.slow) {
+        let beside = push(&self.beside.slow, is_newest_bad(&self.stable.slow));
+        if slow >= MAX_ABOVE_CEILING && !is_shared(slow, most_bad(&self.stable.slow, beside)) {
             self.trip(TripReason::SlowAnswers { slow, ceiling });
         }
     }
 
     /// Counts an answer in shadow; its latency does not count, because no user waited.
     pub fn answered_in_shadow(&self) {
-        push(&self.canary.failed, false);
+        self.push_canary(false);
     }
 
     /// Counts an answer of stable, with its latency per row.
@@ -195,7 +200,8 @@ impl CircuitBreaker {
     /// open counts for the triggers alone, and only while stable answers everything.
     pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
         let is_sent = failure != Failure::BreakerOpen;
-        if is_sent || self.stable.failed.load(Ordering::Relaxed) == 0 {
+        let stable_answers = |window: &Window| window.failed.load(Ordering::Relaxed) == 0;
+        if is_sent || (stable_answers(&self.stable) && stable_answers(&self.beside)) {
             self.failed_in_shadow();
         }
         if is_sent && self.policy.failures > 0 {
@@ -205,16 +211,15 @@ impl CircuitBreaker {
 
     /// Counts a failure in shadow: for the triggers alone, because no user waited.
     pub fn failed_in_shadow(&self) {
-        let recent = push(&self.canary.failed, true);
+        let (recent, of_stable) = self.push_canary(true);
         let Some(triggers) = self.armed() else { return };
         let (failed, in_a_row) = (recent.count_ones(), recent.trailing_ones());
-        let of_stable = self.stable.failed.load(Ordering::Relaxed).count_ones();
         let fires = |limit: u32, failures: u32, of: u32| {
             limit > 0 && failures >= limit && !is_likely(failures, of, of_stable)
         };
         let is_reached = fires(triggers.consecutive_failures, in_a_row, in_a_row)
             || fires(triggers.failures_in_window, failed, WINDOW);
-        if is_reached && !is_shared(failed, &self.stable.failed) {
+        if is_reached && !is_shared(failed, of_stable) {
             self.trip(TripReason::Failures { failed, in_a_row });
         }
     }
@@ -233,6 +238,14 @@ impl CircuitBreaker {
             opened: self.opened.load(Ordering::Relaxed),
             trip_reason,
         }
+    }
+
+    /// Adds an outcome of the canary, beside stable's newest. Returns the canary's window, and how many of stable's requests
+    /// failed: in its own window, or at the times of the canary's requests.
+    fn push_canary(&self, is_bad: bool) -> (u64, u32) {
+        let beside = push(&self.beside.failed, is_newest_bad(&self.stable.failed));
+        let recent = push(&self.canary.failed, is_bad);
+        (recent, most_bad(&self.stable.failed, beside))
     }
 
     /// The triggers, unless one has fired.
@@ -262,7 +275,8 @@ impl CircuitBreaker {
         let before = self.failures.fetch_update(relaxed, relaxed, one_more);
         let failures = before.map_or(u32::MAX, |before| before.saturating_add(1));
         let failed = self.canary.failed.load(relaxed).count_ones();
-        if failures < self.policy.failures || is_shared(failed, &self.stable.failed) {
+        let of_stable = self.stable.failed.load(relaxed).count_ones();
+        if failures < self.policy.failures || is_shared(failed, of_stable) {
             return;
         }
         let next = self.next_probe(now());
@@ -277,9 +291,18 @@ impl CircuitBreaker {
     }
 }
 
-/// Whether stable has at least half as many bad requests in its window as the canary in its own.
-fn is_shared(bad: u32, of_stable: &AtomicU64) -> bool {
-    2 * of_stable.load(Ordering::Relaxed).count_ones() >= bad
+/// Whether stable has at least half as many bad requests as the canary.
+fn is_shared(bad: u32, of_stable: u32) -> bool {
+    2 * of_stable >= bad
+}
+
+/// The bad requests of stable's window, or of the one beside the canary's if that has more.
+fn most_bad(of_stable: &AtomicU64, beside: u64) -> u32 {
+    of_stable.load(Ordering::Relaxed).count_ones().max(beside.count_ones())
+}
+
+fn is_newest_bad(window: &AtomicU64) -> bool {
+    window.load(Ordering::Relaxed) & 1 == 1
 }
 
 /// Whether so many failures of the canary's last `of` requests are likely at the rate of stable's failures in its window:

@@ -154,10 +154,41 @@ fn failures_that_stable_shares_neither_open_nor_trip_it() {
 }
 
 #[test]
+fn an_outage_of_both_that_has_ended_does_not_trip_it() {
+    let triggers = Triggers { p99_ceiling: Some(Duration::from_millis(20)), ..Triggers::default() };
+    for is_slow in [false, true] {
+        let breaker = tripping(triggers);
+        // Nine requests of stable for each of the canary's, so that stable's window is over sooner.
+        for round in 0..400 {
+            let is_bad = (100..200).contains(&round);
+            let seconds = if is_bad && is_slow { 0.5 } else { 0.001 };
+            for _ in 0..9 {
+                match is_bad && !is_slow {
+                    true => breaker.stable_failed(),
+                    false => breaker.stable_answered(seconds),
+                }
+            }
+            // One of twenty fails at any time.
+            match !is_slow && (is_bad || round % 20 == 0) {
+                true => breaker.failed_in_shadow(),
+                false => breaker.answered(seconds),
+            }
+            assert_eq!(breaker.trip_reason(), None, "{is_slow} {round}");
+        }
+        // The canary alone.
+        (0..40).for_each(|_| match is_slow {
+            true => breaker.answered(0.5),
+            false => breaker.failed_in_shadow(),
+        });
+        assert!(breaker.trip_reason().is_some());
+    }
+}
+
+#[test]
 fn failures_that_are_likely_at_stables_rate_do_not_trip_it() {
     let tripped_after = |of_stable: usize, canary: &str| {
         let answered = ".".repeat(64 - of_stable);
-        let breaker = next_to(&format!("{answered}{}", "x".repeat(of_stable)));
+        let breaker = next_to(&format!("{}{answered}", "x".repeat(of_stable)));
         canary.chars().position(|outcome| {
             if outcome == 'x' {
                 breaker.failed_in_shadow()
@@ -188,6 +219,7 @@ fn slow_answers_that_stable_shares_do_not_trip_it() {
     for _ in 0..10 {
         breaker.stable_answered(0.5);
     }
+    breaker.stable_answered(0.0);
     for _ in 0..20 {
         breaker.answered(0.5);
     }
