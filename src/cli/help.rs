@@ -49,7 +49,7 @@ fn examples(command: &str) -> &'static [&'static str] {
         "rollback" => &["serin rollback --reason \"scores are wrong\" --quarantine"],
         "promote" => &["serin promote --force --reason \"expected change of scores\""],
         "replay" => &["serin replay --tolerated 5%"],
-        "tune" => &["serin tune --store sqlite:serin.db > proposed.toml"],
+        "tune" => &["serin tune --store sqlite:serin.db"],
         "config show" => &["serin config show --bake 10m"],
         "config check" => {
             &["serin config check serin.toml", "serin config check --config serin.toml"]

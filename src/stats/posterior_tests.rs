@@ -9,7 +9,7 @@ fn close(found: f64, expected: f64, what: &str) {
 
 #[test]
 fn rates_agree_with_scipy() {
-    // scipy.integrate.quad of scipy.stats.beta, prior (0.5, 49.5):
+    // scipy.integrate.quad of scipy.stats.beta (the fifth by mpmath with 25 digits), prior (0.5, 49.5):
     // S.pdf(x) * C.sf(x + margin) and S.cdf(x) * C.sf(x)
     let prior = Beta { failures: 0.5, answers: 49.5 };
     for ([canary, of, stable, of_stable], margin, above, excess) in [
@@ -17,7 +17,7 @@ fn rates_agree_with_scipy() {
         ([2, 20, 1, 180], 0.0, 0.952876934767138, 0.0294296895081063),
         ([26, 150, 0, 1350], 0.0, 0.999999999999997, 0.132142857142857),
         ([30, 1000, 90, 9000], 0.01, 0.967614569849461, 0.0190476202419397),
-        ([0, 100_000, 0, 900_000], 0.0, 0.795125438378279, 4.59266292440341e-06),
+        ([0, 100_000, 0, 900_000], 0.0, 0.795125438378279, 4.592663530083812e-06),
         ([5, 50, 50, 10_000_000], 0.0, 0.999999999999999, 0.0549949500252499),
         ([500, 1000, 100, 1000], 0.01, 1.0, 0.380952380952381),
         ([20, 20, 180, 180], 0.0, 2.57971439931335e-14, 2.0722547476167e-16),

@@ -323,7 +323,7 @@ fn a_plan_for_too_few_users_says_so_in_its_answer() {
         texts.filter(|text| text.starts_with("too few users for this plan: ")).collect()
     };
     let warnings = warned(&deployed["notes"]);
-    assert!(warnings.iter().any(|text| text.contains("; 30 came before it, ")), "{deployed}");
+    assert!(warnings.iter().any(|text| text.contains(": 30 came before it, ")), "{deployed}");
     assert_eq!(warned(&app.status()["warnings"]), warnings);
     app.rollback_canary().done();
     assert_eq!(app.status()["warnings"], Value::Null, "without the rollout nothing is to be said");

@@ -78,7 +78,8 @@ fn a_recorded_guardrail_rolls_back_and_its_judgement_recomputes_from_the_journal
     let health = app.settled_health();
     let revenue = metric(&health, "revenue");
     assert_eq!(revenue["classification"], "fail", "{revenue:#}");
-    assert_eq!(revenue["harm_threshold"], 0.05 * 2.0 / 6.0);
+    // The weights of all metrics that act: 2 of 6.5.
+    assert_eq!(revenue["harm_threshold"], 0.05 * 2.0 / 6.5);
     let answer = (&health["alert_triggered"], &health["status"]);
     assert_eq!(answer, (&json!(true), &json!("harm")), "one answer for all tests");
     let refused = app.promote_canary();

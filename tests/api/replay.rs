@@ -153,7 +153,7 @@ fn missing_evidence_and_another_judge_are_reported() {
     let all = answer(&replay(&database, &["--json"]), 3);
     assert_eq!(all["other_version"], 1);
     let detail = all["verdicts"][3]["detail"].as_str().unwrap();
-    assert!(detail.starts_with("recorded by judge version 99, this is 3"), "{detail}");
+    assert!(detail.starts_with("recorded by judge version 99, this is 4"), "{detail}");
 
     change(&database, "DELETE FROM evidence_snapshot WHERE rollout = 1");
     let all = answer(&replay(&database, &["--json", "--rollout", "1"]), 3);
@@ -177,7 +177,10 @@ fn what_if_with_another_margin() {
     let wide = answer(&replay(&database, &["--json", "--policy", "wide.toml"]), 0);
     assert_eq!(wide["rollout"], 2);
     assert_eq!(wide["what_if"]["rollback"], Value::Null, "{wide}");
-    let promoted = ["--json", "--rollout", "1", "--alpha", "0.5"];
+    // The tail waits for more requests than were made.
+    let tail = "[[metrics]]\nname = \"latency_p99\"\nrole = \"advisory\"\n";
+    std::fs::write(folder.join("tail.toml"), tail).unwrap();
+    let promoted = ["--json", "--rollout", "1", "--alpha", "0.5", "--policy", "tail.toml"];
     let promoted = answer(&replay(&database, &promoted), 0);
     // Nothing waits for the labels, under another policy as before.
     assert_eq!(promoted["what_if"]["promote"]["verdict"], "promote", "{promoted}");

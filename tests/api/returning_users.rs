@@ -36,11 +36,17 @@ impl Visits {
         let all = self.cumulative.last().copied().unwrap_or(1.0);
         self.cumulative.partition_point(|sum| *sum < uniform * all) as u64
     }
+
+    /// The next user asks about some customer.
+    fn make(&mut self, app: &TestApp) {
+        let user = self.next();
+        visit(app, user, self.state >> 33);
+    }
 }
 
-/// A user always asks about the same customer.
-fn visit(app: &TestApp, user: u64) {
-    let body = json!({ "features": varied(user), "key": format!("user-{user}") });
+/// A user asks about this customer.
+fn visit(app: &TestApp, user: u64, customer: u64) {
+    let body = json!({ "features": varied(customer), "key": format!("user-{user}") });
     app.post("/predict", &body).done();
 }
 
@@ -65,7 +71,7 @@ fn a_healthy_canary_is_promoted_by_three_hundred_users_who_come_back() {
     let (mut visits, start) = (Visits::new(), Instant::now());
     while app.status()["state"] != "awaiting_approval" {
         assert!(start.elapsed() < Duration::from_secs(110), "{}", app.status());
-        (0..50).for_each(|_| visit(&app, visits.next()));
+        (0..50).for_each(|_| visits.make(&app));
     }
     let status = app.status();
     let judged = metric(&status, "failures")["samples"].clone();
@@ -73,7 +79,7 @@ fn a_healthy_canary_is_promoted_by_three_hundred_users_who_come_back() {
     assert!(stable + canary <= USERS, "first visits alone cannot prove it: {judged}");
     app.resume_canary().done();
     while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(115) {
-        (0..50).for_each(|_| visit(&app, visits.next()));
+        (0..50).for_each(|_| visits.make(&app));
     }
     assert_eq!(app.status()["last_rollout"]["outcome"], "promoted", "{}", app.status());
 }
@@ -83,11 +89,11 @@ fn a_canary_that_slows_down_after_all_users_have_come_is_taken_back() {
     let setup = Setup::new().given(|given| given.allow_injection = true);
     let app = setup.spawn();
     deploy(&app);
-    (0..USERS).for_each(|user| visit(&app, user));
+    (0..USERS).for_each(|user| visit(&app, user, user));
     app.post("/admin/inject", &json!({ "delay_ms": 5 })).done();
     let (mut visits, start) = (Visits::new(), Instant::now());
     while !app.status()["canary"].is_null() && start.elapsed() < Duration::from_secs(110) {
-        (0..50).for_each(|_| visit(&app, visits.next()));
+        (0..50).for_each(|_| visits.make(&app));
     }
     let status = app.status();
     assert_eq!(status["last_rollout"]["outcome"], "rolled_back", "{status}");

@@ -146,7 +146,7 @@ fn a_retrained_model_passes_its_shadow_and_is_promoted() {
     assert_eq!(events(&app), ["initialized", "canary_deployed", advanced, advanced, "promoted"]);
     let journal = app.history();
     let metrics = &journal[2]["judgement"]["sequential"]["conclusion"]["metrics"];
-    for metric in metrics.as_array().unwrap().iter().skip(4).take(3) {
+    for metric in metrics.as_array().unwrap().iter().skip(5).take(3) {
         assert_eq!(metric["classification"], "pass", "{metric}");
     }
 }
@@ -249,7 +249,7 @@ fn recent_requests_are_replayed_in_shadow() {
     assert!(!worst["disagreements"].to_string().contains("late_payment_share"), "{worst}");
     let found = app.settled_health();
     let metrics = found["sequential"]["metrics"].as_array().unwrap();
-    assert_eq!((metrics.len(), &metrics[4]["samples"]["canary"]), (5, &json!(300)));
+    assert_eq!((metrics.len(), &metrics[5]["samples"]["canary"]), (6, &json!(300)));
 }
 
 #[test]

@@ -35,7 +35,6 @@ pub const ROOMS: [(&str, &[Room]); 4] = [
             ("fixed_horizon", &["summary", "distributions"]),
             ("sequential", &["summary", "distributions", "fixed_horizon"]),
             ("planning", &["summary", "distributions", "fixed_horizon"]),
-            ("posterior", &["distributions"]),
         ],
     ),
     (

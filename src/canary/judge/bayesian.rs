@@ -12,6 +12,7 @@ use super::monitors::measured::Measured;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::source::MarginKind;
+use crate::canary::policy::source::MonitorKind;
 use crate::stats::Harm;
 use crate::stats::posterior::Beta;
 use crate::stats::posterior::Normal;
@@ -72,7 +73,9 @@ fn reading(metric: &Metric, measured: &Measured, prior: &Prior) -> Option<Readin
     let Measured { counts, stable_mean, stable_spread, .. } = measured;
     // Of the class with the largest difference it would overstate; noise that lasts makes requests dependent.
     let is_selected = measured.class.is_some() || !metric.unit.is_request();
-    if is_selected || metric.source.is_shadow() || counts.fewest() == 0 {
+    // The effect of a quantile is one of a share.
+    let is_quantile = matches!(metric.source.properties().monitor, MonitorKind::Quantile(_));
+    if is_selected || is_quantile || metric.source.is_shadow() || counts.fewest() == 0 {
         return None;
     }
     let margin = Margins::at(metric, counts, *stable_mean, *stable_spread).harmful;

@@ -141,7 +141,7 @@ fn every_journalled_verdict_is_recomputed_to_the_bit_from_the_store() {
         assert_eq!(replay_of(&service, judgement).unwrap(), sequential);
         assert_eq!(json(&judgement.recomputed()), json(judgement));
     }
-    let revenue = &judgements[4].sequential.as_ref().unwrap().conclusion.metrics[4];
+    let revenue = &judgements[4].sequential.as_ref().unwrap().conclusion.metrics[5];
     assert!(revenue.samples.canary > 100, "recorded values are in the log: {revenue:?}");
     let ticks = |judgement: &Judgement| judgement.sequential.as_ref().unwrap().conclusion.ticks;
     assert!(ticks(&judgements[3]) > 50 && ticks(&judgements[4]) >= 20);

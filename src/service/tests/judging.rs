@@ -165,7 +165,7 @@ fn values_recorded_at_another_share_are_not_compared_with_later_ones() {
     // The load changes with the weight, equally for both tracks.
     record(Track::Stable, 2.0, 20);
     record(Track::Canary, 2.0, 20);
-    let cost = judged_now(&service).metrics[4].clone();
+    let cost = judged_now(&service).metrics[5].clone();
     assert_eq!((cost.samples.stable, cost.samples.canary), (20, 20));
 }
 

@@ -50,13 +50,6 @@ pub struct KeyVisits {
     pub next_look: u64,
 }
 
-impl KeyVisits {
-    /// Visits of the track with fewer.
-    pub fn fewest(&self) -> u64 {
-        self.stable.min(self.canary)
-    }
-}
-
 impl KeyCells {
     /// No visits, before the first tick that has some.
     pub(super) fn beginning(increment: &Increment) -> KeyCells {

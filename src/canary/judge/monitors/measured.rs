@@ -100,20 +100,26 @@ impl Measured {
 
     /// Whether both tracks have the samples that a pass takes, and some were compared. Every visit of a key counts where
     /// all of them are judged. The samples of the first tick are only counted where nothing was known of stable before.
+    /// Where nothing exceeds a quantile, nothing is compared, and what a promotion waits for is enough.
     pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
-        let visits = self.visits.map_or(0, |visits| visits.fewest());
-        self.counts.fewest().max(visits) >= metric.min_samples && self.is_compared()
+        let is_decidable = metric.source.properties().decidable_after.is_some();
+        let is_known = self.is_compared() || is_decidable && self.awaits(metric).is_none();
+        self.stable().min(self.canary()) >= metric.min_samples && is_known
     }
 
-    /// The further effective samples that a promotion waits for while the metric is not proven; visits of keys that come
+    /// The further effective samples that a promotion waits for while the metric is not proven. Visits of keys that come
     /// back count.
     pub(crate) fn awaits(&self, metric: &Metric) -> Option<u64> {
-        let of_visits = |visits: KeyVisits| {
-            let (stable, canary) = (visits.stable as f64, visits.canary as f64);
-            stable * canary / (stable + canary).max(1.0)
-        };
-        let of_visits = self.visits.map_or(0.0, of_visits);
-        metric.awaits(self.effect.effective_samples().max(of_visits))
+        let (stable, canary) = (self.stable() as f64, self.canary() as f64);
+        metric.awaits(stable * canary / (stable + canary).max(1.0))
+    }
+
+    fn stable(&self) -> u64 {
+        self.counts.stable.max(self.visits.map_or(0, |visits| visits.stable))
+    }
+
+    fn canary(&self) -> u64 {
+        self.counts.canary.max(self.visits.map_or(0, |visits| visits.canary))
     }
 
     /// Whether anything was bet on.

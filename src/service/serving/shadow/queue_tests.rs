@@ -191,14 +191,14 @@ fn pairs_and_their_monitors_survive_a_restart_and_replay_to_the_bit() {
         status.health.as_ref().unwrap().sequential.clone().unwrap()
     };
     assert_eq!(judged(&before), judged(&after));
-    assert_eq!(judged(&after).metrics[4].samples.canary, 200);
+    assert_eq!(judged(&after).metrics[5].samples.canary, 200);
     let replayed = restarted.control.replayed(1, judged(&after).ticks).unwrap();
     assert_eq!(replayed.conclusion, judged(&after));
     send(&restarted, 10, without_key);
     work_off(&restarted);
     restarted.tick();
     assert_eq!(restarted.status().shadow.unwrap().pairs, 210);
-    assert_eq!(judged(&restarted.status()).metrics[4].samples.canary, 210);
+    assert_eq!(judged(&restarted.status()).metrics[5].samples.canary, 210);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_rollout_deployed_without_a_shadow_shows_pairs_but_does_not_judge_them() {
         "{}",
         shadow.message
     );
-    assert_eq!(status.health.unwrap().sequential.unwrap().metrics.len(), 4);
+    assert_eq!(status.health.unwrap().sequential.unwrap().metrics.len(), 5);
 }
 
 /// A model of these columns, trained on the same rows whatever their order.
