@@ -1,6 +1,6 @@
 //! Bayesian reading: how likely a metric is worse than tolerated, and the loss to expect of a promotion.
 //!
-//! Shown beside the evidence, and decides nothing. It depends on the prior, and looking at it again and again keeps no
+//! Shown next to the evidence; it decides nothing. It depends on the prior, and looking at it again and again keeps no
 //! error rate. It takes each request as an observation of its own (docs/statistics.md).
 
 use serde::Deserialize;

@@ -24,7 +24,7 @@ use crate::stats::sequential::detection::values::ValueDetection;
 /// One rollout of the past, second by second.
 #[derive(Clone, Debug)]
 pub struct PastRollout {
-    /// Whether its canary was promoted and not taken back.
+    /// Whether its canary was promoted and not reverted.
     pub was_fine: bool,
     /// How often serin held it.
     pub holds: u64,
@@ -326,7 +326,7 @@ fn min_samples(past: &[PastRollout], margin: f64) -> Proposal {
         Ok(variation) => {
             let value = (variation / margin).powi(2).ceil().clamp(20.0, 10_000.0);
             let reason = format!(
-                "stable's latency varies by {:.0} % of its mean; so many values tell the mean to within {:.1} % (one \
+                "stable's latency varies by {:.0} % of its mean; that many values give the mean to within {:.1} % (one \
                  standard error), between 20 and 10,000",
                 100.0 * variation,
                 100.0 * margin

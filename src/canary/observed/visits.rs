@@ -105,7 +105,7 @@ impl Cells {
         }
     }
 
-    /// A cell of a track, to record into; `None` if there is no such cell.
+    /// A cell of a track, to record into; `None` if the cell does not exist.
     pub fn of_mut(&mut self, track: Track, cell: u8) -> Option<&mut Cell> {
         match track {
             Track::Stable => self.stable.get_mut(usize::from(cell)),

@@ -66,7 +66,7 @@ pub struct CircuitBreaker {
     stable: Window,
     /// Stable's newest outcome at each of the canary's last 64 requests: the same time as the canary's window, while
     /// stable's own is over sooner or later.
-    beside: Window,
+    concurrent: Window,
     /// Set once.
     tripped: OnceLock<TripReason>,
     /// Wakes the controller.
@@ -138,7 +138,7 @@ impl CircuitBreaker {
             opened: AtomicU64::new(0),
             canary: Window::default(),
             stable: Window::default(),
-            beside: Window::default(),
+            concurrent: Window::default(),
             tripped: OnceLock::new(),
             wakeup,
         }
@@ -174,8 +174,8 @@ impl CircuitBreaker {
         }
         self.answered_in_shadow();
         let Some((slow, ceiling)) = self.count_slow(&self.canary, latency_seconds) else { return };
-        let beside = push(&self.beside.slow, is_newest_bad(&self.stable.slow));
-        if slow >= MAX_ABOVE_CEILING && !is_shared(slow, most_bad(&self.stable.slow, beside)) {
+        let concurrent = push(&self.concurrent.slow, is_newest_bad(&self.stable.slow));
+        if slow >= MAX_ABOVE_CEILING && !is_shared(slow, most_bad(&self.stable.slow, concurrent)) {
             self.trip(TripReason::SlowAnswers { slow, ceiling });
         }
     }
@@ -201,7 +201,7 @@ impl CircuitBreaker {
     pub fn failed(&self, failure: Failure, now: impl FnOnce() -> Duration) {
         let is_sent = failure != Failure::BreakerOpen;
         let stable_answers = |window: &Window| window.failed.load(Ordering::Relaxed) == 0;
-        if is_sent || (stable_answers(&self.stable) && stable_answers(&self.beside)) {
+        if is_sent || (stable_answers(&self.stable) && stable_answers(&self.concurrent)) {
             self.failed_in_shadow();
         }
         if is_sent && self.policy.failures > 0 {
@@ -240,12 +240,12 @@ impl CircuitBreaker {
         }
     }
 
-    /// Adds an outcome of the canary, beside stable's newest. Returns the canary's window, and how many of stable's requests
-    /// failed: in its own window, or at the times of the canary's requests.
+    /// Adds an outcome of the canary, and stable's newest outcome at that time. Returns the canary's window, and how many
+    /// of stable's requests failed: in its own window, or at the times of the canary's requests.
     fn push_canary(&self, is_bad: bool) -> (u64, u32) {
-        let beside = push(&self.beside.failed, is_newest_bad(&self.stable.failed));
+        let concurrent = push(&self.concurrent.failed, is_newest_bad(&self.stable.failed));
         let recent = push(&self.canary.failed, is_bad);
-        (recent, most_bad(&self.stable.failed, beside))
+        (recent, most_bad(&self.stable.failed, concurrent))
     }
 
     /// The triggers, unless one has fired.
@@ -296,16 +296,16 @@ fn is_shared(bad: u32, of_stable: u32) -> bool {
     2 * of_stable >= bad
 }
 
-/// The bad requests of stable's window, or of the one beside the canary's if that has more.
-fn most_bad(of_stable: &AtomicU64, beside: u64) -> u32 {
-    of_stable.load(Ordering::Relaxed).count_ones().max(beside.count_ones())
+/// The bad requests of stable's own window, or at the times of the canary's requests if those are more.
+fn most_bad(of_stable: &AtomicU64, concurrent: u64) -> u32 {
+    of_stable.load(Ordering::Relaxed).count_ones().max(concurrent.count_ones())
 }
 
 fn is_newest_bad(window: &AtomicU64) -> bool {
     window.load(Ordering::Relaxed) & 1 == 1
 }
 
-/// Whether so many failures of the canary's last `of` requests are likely at the rate of stable's failures in its window:
+/// Whether this number of failures in the canary's last `of` requests is likely at stable's failure rate:
 /// more than once in 10^12 windows, by Chernoff's bound. Ten in a row are, as soon as stable has failed five of 64.
 fn is_likely(failures: u32, of: u32, of_stable: u32) -> bool {
     let (share, rate) =

@@ -5,7 +5,7 @@
 //! critical(k_s) = the fewest failures of the canary with p <= alpha, given k_s of stable's
 //! ```
 //!
-//! The sum is exact; what is left out of the binomial tails is below 1e-12. The power is no monotone function of the
+//! The sum is exact; what is left out of the binomial tails is below 1e-12. The power is not a monotone function of the
 //! samples: it falls a little whenever one more failure becomes necessary. The sample size is therefore the smallest
 //! one from which on the power *stays* at least as large as required.
 //!

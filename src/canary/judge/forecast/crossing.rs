@@ -1,4 +1,4 @@
-//! Crossing: how likely an e-process has reached its threshold after so many further requests.
+//! Crossing: how likely an e-process has reached its threshold after a number of further requests.
 //!
 //! ```text
 //! E            = sum of w_k exp(eta_k S - eta_k^2 n / 2)          S = sum of n draws, of variance 1 and mean delta

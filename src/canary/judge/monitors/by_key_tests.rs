@@ -25,7 +25,7 @@ impl Traffic {
         (self.state >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A second of 100 requests, with visits in cells; the canary takes so many times as long.
+    /// A second of 100 requests, with visits in cells; the canary takes `slower` times as long.
     fn second(&mut self, slower: f64) -> Increment {
         let weight = Weight::from_percent(50.0).unwrap();
         let (mut increment, mut cells) =

@@ -167,7 +167,7 @@ impl Monitors {
         self.stalls.tick(increment);
     }
 
-    /// Whether to take in the visits of keys that wait: so many of stable's and of the canary's.
+    /// Whether to take in the visits of keys that wait, given their numbers on stable and on the canary.
     pub fn wants_visits(&self, [stable, canary]: [u64; 2]) -> bool {
         match &self.keys {
             Some(cells) => {
