@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::EvidenceUnit;
 use super::purse::Law;
+use super::series::FIRST;
 use super::series::Purpose;
 use super::series::Series;
 use crate::stats::sequential::EProcess;
@@ -71,8 +72,8 @@ impl LastingFailures {
         let dependence = self.more.dependence().max(self.not_more.dependence());
         self.more.pause(dependence);
         self.not_more.pause(dependence);
-        self.harm.observe(self.more.log_e());
-        self.proven.observe(self.not_more.log_e());
+        self.harm.observe(self.more.log_e(FIRST));
+        self.proven.observe(self.not_more.log_e(FIRST));
     }
 
     /// The shortest span that bets now, in seconds.

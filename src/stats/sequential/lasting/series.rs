@@ -71,8 +71,11 @@ const TENS: Limits = Limits { lags: [6, 8, 10, 12], ratio: 3.0 };
 const WINDOW: f64 = 120.0;
 const CAP: f64 = 25.0;
 
-/// Compared seconds before the dependence is known, so before evidence may act.
-const FIRST: u64 = 25;
+/// Compared seconds of `auto` before evidence counts: those that it takes to measure how seconds depend on each other.
+pub(super) const FIRST: u64 = 25;
+/// The same before a difference of values counts as harm. Two tracks whose levels wander slowly may begin far apart, and
+/// the dependence of longer spans shows only after two minutes.
+pub(super) const FIRST_OF_HARM: u64 = 120;
 
 /// Values above this are halved: the spread follows the traffic.
 const MAX_VALUES: f64 = 8192.0;
@@ -182,9 +185,9 @@ impl Series {
         self.seconds_depend.learn(newest.difference, &SECONDS);
     }
 
-    /// ln E.
-    pub(super) fn log_e(&self) -> f64 {
-        if self.unit == EvidenceUnit::Auto && self.compared < FIRST {
+    /// ln E; 0 before this many seconds were compared.
+    pub(super) fn log_e(&self, first: u64) -> f64 {
+        if self.unit == EvidenceUnit::Auto && self.compared < first {
             return 0.0;
         }
         let logs: Vec<f64> = self.spans.iter().map(Span::log_e).collect();

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::EvidenceUnit;
 use super::purse::Law;
+use super::series::FIRST;
+use super::series::FIRST_OF_HARM;
 use super::series::Purpose;
 use super::series::Series;
 use super::series::lengths;
@@ -26,7 +28,7 @@ use crate::stats::sequential::reference::Reference;
 /// E_proven   as in Monitor; auto: (E(10 s) + E(60 s)) / 2, against the accepted margin
 /// ```
 ///
-/// `auto` acts after 25 compared seconds. Spans do not bet while their differences depend on each other, and give up
+/// `auto` proves after 25 compared seconds and acts on harm after 120. Spans do not bet while their differences depend on each other, and give up
 /// what they had won. The further 25 % and 20 % of 1 s and 10 s cover noise that lasts for minutes and is too small to
 /// be seen as dependence: a difference within it is found by the spans of a minute.
 ///
@@ -104,10 +106,11 @@ impl LastingValues {
         for part in self.harmful.iter_mut().chain(&mut self.accepted) {
             part.series.pause(dependence);
         }
-        let logs: Vec<f64> = self.harmful.iter().map(|part| part.series.log_e()).collect();
+        let harmful = self.harmful.iter().map(|part| part.series.log_e(FIRST_OF_HARM));
+        let logs: Vec<f64> = harmful.collect();
         self.harm
             .observe(log_weighted_mean_exp(&logs, self.harmful.iter().map(|part| part.weight)));
-        let proofs = self.accepted.iter().map(|part| part.series.log_e());
+        let proofs = self.accepted.iter().map(|part| part.series.log_e(FIRST));
         self.proven.observe(proofs.fold(f64::INFINITY, f64::min));
     }
 
