@@ -24,6 +24,7 @@ use traffic::FEW_REQUESTS;
 use traffic::RAW_VALUES;
 use traffic::REQUESTS;
 use traffic::Traffic;
+use wide::Wide;
 use work::Sides;
 
 #[path = "shared/program.rs"]
@@ -34,6 +35,9 @@ mod traffic;
 
 #[path = "judge/work.rs"]
 mod work;
+
+#[path = "judge/wide.rs"]
+mod wide;
 
 #[path = "judge/timing.rs"]
 mod timing;
@@ -77,6 +81,7 @@ fn measure() -> Fallible<bool> {
     let sizes = memory::sizes(&traffic)?;
     let samples = traffic.samples();
     let mut rows = looks(&traffic).ok_or("a look could not be timed")?;
+    rows.push(wide_look(&traffic)?);
     rows.extend(tests(&samples, &traffic.worse_samples()).ok_or("a test could not be timed")?);
     rows.extend(of_raw_values(&traffic).ok_or("the bootstrap could not be timed")?);
     let peers = peers::Peers::ask(&traffic, &samples)?;
@@ -119,6 +124,15 @@ fn looks(traffic: &Traffic) -> Option<Vec<Row>> {
             .answering(p_value),
         Row::new("its tick of 100 requests, and the conclusion", tick),
     ])
+}
+
+/// The sequential judge with ten metrics and fifty segments.
+fn wide_look(traffic: &Traffic) -> Fallible<Row> {
+    let mut wide = Wide::new(&traffic.ticks(2 * ROUNDS))?;
+    // Segments exist from their first request on.
+    (0..ROUNDS / 2).for_each(|_| drop(wide.tick()));
+    let tick = Timing::measure(ROUNDS, || wide.tick()).ok_or("a wide look could not be timed")?;
+    Ok(Row::new("its tick with 10 metrics and 50 segments", tick).within(LOOK_LIMIT_SECONDS))
 }
 
 /// The fixed-sample tests, together and one by one.

@@ -65,13 +65,13 @@ pub struct SequentialEvidence {
 impl SequentialEvidence {
     /// The evidence of these monitors under this policy.
     pub fn new(policy: &JudgePolicy, monitors: &Monitors) -> SequentialEvidence {
-        let by_segment = monitors.by_segment();
+        let (measured, by_segment) = (monitors.measured(), monitors.by_segment());
         SequentialEvidence {
-            conclusion: SequentialVerdict::new(policy, monitors.ticks(), &monitors.measured()),
+            conclusion: SequentialVerdict::new(policy, monitors.ticks(), &measured),
             segments: SegmentScan::new(policy, &by_segment),
             policy: policy.clone(),
             shift_accepted: false,
-            measured: monitors.measured(),
+            measured,
             by_segment,
             ratio: monitors.ratio(),
             stalls: monitors.stalls(),
