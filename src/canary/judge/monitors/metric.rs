@@ -439,13 +439,13 @@ impl Monitored {
         if let Some(InSpans { harm, proven, span_seconds }) =
             self.lasting.as_ref().map(Lasting::evidence)
         {
-            if let OneMonitor::Quantile(_) = &self.monitor {
-                // A span holds few exceedances, so its proof alone is weak.
-                measured.proven = measured.proven.weaker(proven);
-            } else {
-                measured.by_request = Some(measured.harm);
-                measured.proven = proven;
-            }
+            // A span holds few failures or exceedances. Before the first one their variance is not known, so requests
+            // have to prove it as well.
+            measured.proven = match &self.monitor {
+                OneMonitor::Quantile(_) | OneMonitor::Failures(_) => measured.proven.weaker(proven),
+                _ => proven,
+            };
+            measured.by_request = Some(measured.harm);
             measured.harm = harm;
             measured.span_seconds = span_seconds;
         }

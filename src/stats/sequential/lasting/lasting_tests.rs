@@ -64,7 +64,7 @@ fn found(
 
 #[test]
 fn a_slow_canary_is_found_and_the_slower_the_sooner() {
-    for (factor, from, to) in [(2.0, 20, 100), (1.5, 20, 300), (1.2, 60, 1500)] {
+    for (factor, from, to) in [(2.0, 120, 140), (1.5, 120, 300), (1.2, 120, 1500)] {
         for seed in 1..4 {
             let second = found(EvidenceUnit::Auto, seed, |_, _| [1.0, factor]);
             let is_within = second.is_some_and(|second| (from..=to).contains(&second));
@@ -93,6 +93,12 @@ fn noise_of_one_track_that_lasts_is_no_harm() {
         });
         assert_eq!(wandering, None, "correlation 0.95, log sd 0.2, seed {seed}");
     }
+    // Levels that begin far apart, by twice the mean or more, and come together within minutes.
+    let apart = found(EvidenceUnit::Auto, 1, |_, second| {
+        let log = 0.35 * (-(second as f64) / 80.0).exp();
+        [(-log).exp(), log.exp()]
+    });
+    assert_eq!(apart, None);
 }
 
 #[test]

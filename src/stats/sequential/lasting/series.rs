@@ -77,6 +77,9 @@ pub(super) const FIRST: u64 = 25;
 /// the dependence of longer spans shows only after two minutes.
 pub(super) const FIRST_OF_HARM: u64 = 120;
 
+/// A variance below this share of that of a value is rounding.
+const ROUNDING: f64 = 1e-18;
+
 /// Values above this are halved: the spread follows the traffic.
 const MAX_VALUES: f64 = 8192.0;
 
@@ -147,6 +150,10 @@ impl Series {
             return 0.0;
         }
         let by_second = self.by_second.variance();
+        // Differences that are equal up to rounding: nothing has failed yet.
+        if self.per_value().is_none_or(|per_value| by_second <= ROUNDING * per_value) {
+            return 0.0;
+        }
         let is_dependent = |span: &&Span| match span.length {
             length if length < 5.0 => self.seconds_depend.lasts(span.is_paused(), &SECONDS),
             length if length < 30.0 => span.is_dependent(by_second),
