@@ -4,7 +4,7 @@
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
 //!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
 //!             there are any or something follows; then the length in milliseconds, if it was not about a second or
-//!             something follows; then the visits of keys, if there are any
+//!             something follows; then the visits of keys, if there are any, and the sums of their latencies
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -38,6 +38,7 @@ impl Increment {
         }
         if has_visits {
             bytes.extend(postcard::to_allocvec(&self.visits).unwrap_or_default());
+            bytes.extend(postcard::to_allocvec(&self.visits.latencies()).unwrap_or_default());
         }
         bytes
     }
@@ -72,12 +73,18 @@ impl Increment {
                 Ok(Increment { outputs, millis, ..increment })
             };
         }
-        match postcard::take_from_bytes::<VisitsIncrement>(last) {
-            Ok((visits, [])) if !visits.is_empty() && visits.is_sound() => {
-                Ok(Increment { outputs, millis, visits, ..increment })
-            }
-            Ok(_) | Err(_) => Err(too_many()),
-        }
+        let (visits, last) =
+            postcard::take_from_bytes::<VisitsIncrement>(last).map_err(|_| too_many())?;
+        let visits = match last {
+            [] => Some(visits),
+            last => match postcard::take_from_bytes::<Vec<[f32; 2]>>(last) {
+                Ok((latencies, [])) => visits.with_latencies(&latencies),
+                Ok(_) | Err(_) => None,
+            },
+        };
+        let visits = visits.filter(|visits| !visits.is_empty() && visits.is_sound());
+        let visits = visits.ok_or_else(too_many)?;
+        Ok(Increment { outputs, millis, visits, ..increment })
     }
 }
 

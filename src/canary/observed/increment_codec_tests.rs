@@ -69,16 +69,21 @@ fn every_flipped_bit_is_an_error_or_another_increment() {
 
 #[test]
 fn visits_of_keys_take_few_bytes_and_must_be_sound() {
-    let visited =
-        Visited { cell: 7, visits: 3, failures: 1, log_latency: [1.5; 2], score: [0.5; 2] };
+    let (log_latency, score, latency) = ([1.5; 2], [0.5; 2], [2.5; 2]);
+    let visited = Visited { cell: 7, visits: 3, failures: 1, log_latency, score, latency };
     let visits = VisitsIncrement { stable: Vec::new(), canary: vec![visited] };
     let bytes = Increment { visits, ..second() }.to_bytes();
-    assert!(bytes.len() <= second().to_bytes().len() + 40, "{}", bytes.len());
+    assert!(bytes.len() <= second().to_bytes().len() + 49, "{}", bytes.len());
     assert_eq!(Increment::from_bytes(&bytes).unwrap().visits.canary, [visited]);
+    // Without the sums of latencies: a number, and two sums of four bytes.
+    let before = Increment::from_bytes(&bytes[..bytes.len() - 9]).unwrap();
+    assert_eq!(before.visits.canary, [Visited { latency: [0.0; 2], ..visited }]);
+    assert!(Increment::from_bytes(&bytes[..bytes.len() - 4]).is_err());
     for unsound in [
         Visited { failures: 4, ..visited },
         Visited { score: [f32::NAN; 2], ..visited },
         Visited { log_latency: [f32::INFINITY; 2], ..visited },
+        Visited { latency: [f32::NEG_INFINITY; 2], ..visited },
     ] {
         let visits = VisitsIncrement { stable: Vec::new(), canary: vec![unsound] };
         assert!(Increment::from_bytes(&Increment { visits, ..second() }.to_bytes()).is_err());
@@ -205,10 +210,10 @@ fn any_increment() -> impl Strategy<Value = Increment> {
     let millis = prop_oneof![Just(0), 1..=u32::MAX];
     let visited = || {
         let sums = || [-1e9_f32..1e9, 0.0_f32..1e9];
-        (any::<u8>(), any::<u64>(), any::<u32>(), sums(), sums()).prop_map(
-            |(cell, visits, failures, log_latency, score)| {
+        (any::<u8>(), any::<u64>(), any::<u32>(), sums(), sums(), sums()).prop_map(
+            |(cell, visits, failures, log_latency, score, latency)| {
                 let failures = u64::from(failures).min(visits);
-                Visited { cell, visits, failures, log_latency, score }
+                Visited { cell, visits, failures, log_latency, score, latency }
             },
         )
     };

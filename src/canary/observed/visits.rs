@@ -10,7 +10,7 @@ use crate::canary::traffic::track::Track;
 use crate::stats::sequential::ClusterFailures;
 use crate::stats::sequential::ClusterValues;
 
-/// The cells of a track: enough for the precision of a variance, and 24 kB.
+/// The cells of a track: enough for the precision of a variance, and 16 kB.
 pub const CELLS: usize = 256;
 
 /// The visits of the keys in one cell.
@@ -25,6 +25,9 @@ pub struct Cell {
     pub log_latency: [f64; 2],
     /// Of the probability that was answered, the same; 0 for other outputs.
     pub score: [f64; 2],
+    /// Of the latency in milliseconds, the same.
+    #[serde(default)]
+    pub latency: [f64; 2],
 }
 
 /// Latencies are cut to this range in seconds before the logarithm.
@@ -33,11 +36,14 @@ const LATENCIES: std::ops::RangeInclusive<f64> = 1e-9..=1e6;
 impl Cell {
     /// Counts an answer after these seconds with this probability.
     pub fn record(&mut self, latency_seconds: f64, score: Option<f64>) {
-        let log = (1e3 * latency_seconds.clamp(*LATENCIES.start(), *LATENCIES.end())).ln();
+        let millis = 1e3 * latency_seconds.clamp(*LATENCIES.start(), *LATENCIES.end());
         self.visits += 1;
-        if log.is_finite() {
-            self.log_latency[0] += log;
-            self.log_latency[1] += log * log;
+        if millis.is_finite() {
+            let log = millis.ln();
+            for (sums, value) in [(&mut self.log_latency, log), (&mut self.latency, millis)] {
+                sums[0] += value;
+                sums[1] += value * value;
+            }
         }
         if let Some(score) = score.filter(|score| score.is_finite()) {
             self.score[0] += score;
@@ -58,12 +64,18 @@ impl Cell {
         for place in [0, 1] {
             self.log_latency[place] += other.log_latency[place];
             self.score[place] += other.score[place];
+            self.latency[place] += other.latency[place];
         }
     }
 
     /// The logarithms of the latencies.
-    pub fn latencies(&self) -> ClusterValues {
+    pub fn log_latencies(&self) -> ClusterValues {
         self.answered(self.log_latency)
+    }
+
+    /// The latencies in milliseconds.
+    pub fn latencies(&self) -> ClusterValues {
+        self.answered(self.latency)
     }
 
     /// The probabilities.
@@ -161,25 +173,29 @@ pub struct Visited {
     pub log_latency: [f32; 2],
     /// See [`Cell::score`].
     pub score: [f32; 2],
+    /// See [`Cell::latency`]. Not part of the serde format: the codec writes them after the rest.
+    #[serde(skip)]
+    pub latency: [f32; 2],
 }
 
 impl Visited {
     fn new(cell: usize, sums: &Cell) -> Option<Visited> {
-        let Cell { visits, failures, log_latency, score } = *sums;
+        let Cell { visits, failures, log_latency, score, latency } = *sums;
         let cell = u8::try_from(cell).ok().filter(|_| visits > 0)?;
         let rounded = |sums: [f64; 2]| sums.map(|sum| sum as f32);
-        let (log_latency, score) = (rounded(log_latency), rounded(score));
-        Some(Visited { cell, visits, failures, log_latency, score })
+        let [log_latency, score, latency] = [log_latency, score, latency].map(rounded);
+        Some(Visited { cell, visits, failures, log_latency, score, latency })
     }
 
     fn sums(&self) -> Cell {
-        let Visited { visits, failures, log_latency, score, .. } = *self;
-        let (log_latency, score) = (log_latency.map(f64::from), score.map(f64::from));
-        Cell { visits, failures, log_latency, score }
+        let Visited { visits, failures, log_latency, score, latency, .. } = *self;
+        let [log_latency, score, latency] =
+            [log_latency, score, latency].map(|sums| sums.map(f64::from));
+        Cell { visits, failures, log_latency, score, latency }
     }
 
     fn is_sound(&self) -> bool {
-        let sums = self.log_latency.iter().chain(&self.score);
+        let sums = self.log_latency.iter().chain(&self.score).chain(&self.latency);
         self.failures <= self.visits && sums.copied().all(f32::is_finite)
     }
 }
@@ -199,6 +215,18 @@ impl VisitsIncrement {
     /// Whether no cell was visited.
     pub fn is_empty(&self) -> bool {
         self.stable.is_empty() && self.canary.is_empty()
+    }
+
+    /// The sums of the latencies in milliseconds: of stable's cells, then of the canary's.
+    pub(super) fn latencies(&self) -> Vec<[f32; 2]> {
+        self.stable.iter().chain(&self.canary).map(|one| one.latency).collect()
+    }
+
+    /// The same visits with these sums of latencies; `None` if their number is another.
+    pub(super) fn with_latencies(mut self, latencies: &[[f32; 2]]) -> Option<VisitsIncrement> {
+        let visited = self.stable.iter_mut().chain(&mut self.canary);
+        visited.zip(latencies).for_each(|(one, sums)| one.latency = *sums);
+        (latencies.len() == self.stable.len() + self.canary.len()).then_some(self)
     }
 
     /// Whether all numbers can be counted with.
@@ -225,7 +253,7 @@ mod tests {
         let mut sum = Cells::default();
         (0..2).for_each(|_| sum.add(&increment));
         assert_eq!((sum.visits(Track::Canary), sum.visits(Track::Stable)), (4, 2));
-        let values = sum.of(Track::Canary)[7].latencies();
+        let values = sum.of(Track::Canary)[7].log_latencies();
         assert!((values.sum - 2.0 * 2.0_f64.ln()).abs() < 1e-6 && values.count == 4);
         assert_eq!(sum.of(Track::Stable)[255].latencies().count, 0);
         assert_eq!(sum.of(Track::Stable)[255].failures().failures, 2);
@@ -237,7 +265,8 @@ mod tests {
         for latency in [0.0, -1.0, f64::INFINITY, f64::NAN, 1e-300] {
             cell.record(latency, Some(f64::NAN));
         }
-        assert!(cell.log_latency.iter().chain(&cell.score).all(|it| it.is_finite()));
+        let sums = cell.log_latency.iter().chain(&cell.score).chain(&cell.latency);
+        assert!(sums.copied().all(f64::is_finite));
         assert_eq!(cell.visits, 5);
     }
 }

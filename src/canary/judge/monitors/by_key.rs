@@ -20,10 +20,13 @@ use crate::stats::Margin;
 use crate::stats::sequential::ClusterMeans;
 use crate::stats::sequential::ClusterValues;
 use crate::stats::sequential::EProcess;
+use crate::stats::sequential::FailureMargins;
+use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::FailureRates;
 use crate::stats::sequential::KeyedEvidence;
 use crate::stats::sequential::Looks;
 use crate::stats::sequential::Test;
+use crate::stats::sequential::TrackCounts;
 
 /// The visits of all keys at the running share, and when they are looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,9 +108,15 @@ impl KeyCells {
         [Track::Stable, Track::Canary].map(|track| self.cells.visits(track))
     }
 
-    fn means(&self, values: fn(&Cell) -> ClusterValues) -> Option<ClusterMeans> {
-        let of = |track| self.cells.of(track).iter().map(values).collect::<Vec<_>>();
-        ClusterMeans::new(&of(Track::Canary), &of(Track::Stable))
+    /// The means of these values of a cell; `granted` takes off the canary's what a margin grants.
+    fn means(
+        &self,
+        values: fn(&Cell) -> ClusterValues,
+        granted: impl Fn(ClusterValues) -> ClusterValues,
+    ) -> Option<ClusterMeans> {
+        let of = |track| self.cells.of(track).iter().map(values);
+        let canary: Vec<_> = of(Track::Canary).map(granted).collect();
+        ClusterMeans::new(&canary, &of(Track::Stable).collect::<Vec<_>>())
     }
 
     fn rates(&self) -> Option<FailureRates> {
@@ -118,7 +127,7 @@ impl KeyCells {
 
 /// Whether all visits of keys say something of a metric: not of noise that lasts, of a tail, or of labels.
 pub fn judges_all_visits(policy: &JudgePolicy, metric: &Metric) -> bool {
-    let is_of_mean = matches!(metric.test, Test::Combined | Test::Mean | Test::Log);
+    let is_of_mean = matches!(metric.test, Test::Combined | Test::Log);
     let is_plain = metric.unit.is_request() && metric.harm == Harm::Higher;
     match metric.source {
         Source::Latency => is_plain && is_of_mean,
@@ -141,9 +150,15 @@ pub(crate) struct Keyed {
     /// number of latencies.
     granted: [f64; 2],
     latencies: u64,
+    /// Of failures: first visits, with a share of failing users that is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    users: Option<FailureMonitor>,
     /// `None` before the first key.
     evidence: Option<[KeyedEvidence; 3]>,
 }
+
+/// This many times the accepted share of failing requests may be the share of users who fail.
+const FAILING_USERS: f64 = 5.0;
 
 impl Keyed {
     /// `None` where they say nothing of the metric.
@@ -156,6 +171,11 @@ impl Keyed {
             levels: [policy.harm_alpha(metric), shift, policy.alpha],
             granted: [0.0; 2],
             latencies: 0,
+            users: (metric.source == Source::Failures).then(|| {
+                let accepted_difference = (FAILING_USERS * metric.accepted.absolute).min(0.5);
+                let harmful_ratio = 1.0 + metric.tolerated.relative;
+                FailureMonitor::new(FailureMargins { harmful_ratio, accepted_difference })
+            }),
             evidence: None,
         })
     }
@@ -179,7 +199,9 @@ impl Keyed {
                 let rates = cells.rates()?;
                 let [_, tolerated, accepted] = self.margins;
                 let more = rates.p_more(1.0 + tolerated.relative);
-                return Some([more, 1.0, rates.p_within(accepted.absolute)]);
+                let within =
+                    if self.has_enough_users() { rates.p_within(accepted.absolute) } else { 1.0 };
+                return Some([more, 1.0, within]);
             }
             Source::Latency => {
                 let mean = |sum: f64| sum / self.latencies as f64;
@@ -192,10 +214,11 @@ impl Keyed {
             }
         };
         let is_known = [harmful, tolerated, accepted].iter().all(|margin| margin.is_finite());
-        let means = cells.means(match source {
-            Source::Latency => Cell::latencies,
+        let values = match source {
+            Source::Latency => Cell::log_latencies,
             _ => Cell::scores,
-        });
+        };
+        let means = cells.means(values, |all| all);
         let means = means.filter(|_| is_known)?;
         let above = |margin: f64| self.above(&means, margin);
         let proven = match self.harm {
@@ -203,7 +226,33 @@ impl Keyed {
             Harm::Lower => means.p_above(-accepted),
             Harm::Either => means.p_below(accepted).max(means.p_above(-accepted)),
         };
+        let proven = match source {
+            // A few requests that take much longer raise the mean more than the mean of the logarithms.
+            Source::Latency => proven.max(self.mean_within(cells)),
+            _ => proven,
+        };
         Some([above(harmful), above(tolerated), proven])
+    }
+
+    /// The p-value against "the canary's mean latency is larger by at least the accepted margin".
+    fn mean_within(&self, cells: &KeyCells) -> f64 {
+        let [_, _, Margin { relative, absolute }] = self.margins;
+        let accepted = Margin { relative, absolute: 1e3 * absolute };
+        let means = cells.means(Cell::latencies, |values| values.granted(accepted));
+        means.map(|means| means.p_below(0.0)).filter(|p| !p.is_nan()).unwrap_or(1.0)
+    }
+
+    /// Whether few enough users can fail always: visits say nothing of users who have not come.
+    fn has_enough_users(&self) -> bool {
+        let [_, _, level] = self.levels;
+        self.users.as_ref().is_some_and(|users| users.proven.reached(0.5 * level))
+    }
+
+    /// Takes in the failures of a tick's first visits.
+    pub(super) fn tick_users(&mut self, share: f64, canary: TrackCounts, stable: TrackCounts) {
+        if let Some(users) = &mut self.users {
+            users.tick(share, canary, stable);
+        }
     }
 
     fn above(&self, means: &ClusterMeans, margin: f64) -> f64 {

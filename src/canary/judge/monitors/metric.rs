@@ -345,6 +345,9 @@ impl Monitored {
         if let OneMonitor::Failures(monitor) = &mut self.monitor {
             monitor.tick(tick.share, canary, stable);
         }
+        if let Some(keyed) = &mut self.keyed {
+            keyed.tick_users(tick.share, canary, stable);
+        }
     }
 
     pub(super) fn tick_pairs(&mut self, differences: &[(f64, u64)], failures: u64, tick: Tick<'_>) {
