@@ -151,6 +151,7 @@ fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
                 rows: vec![Features::Ordered(row.to_vec())],
                 key: None,
                 segments: Vec::new(),
+                covariate: None,
             };
             let answer = service.predict(request).await?;
             canary += u32::from(answer.track == Track::Canary);
@@ -168,7 +169,12 @@ fn predict_many(service: &Service, by_canary: Range<u32>) -> Fallible<f64> {
 fn nanoseconds_per_id(service: &Service) -> Fallible<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec();
-    let request = Request { rows: vec![Features::Ordered(row)], key: None, segments: Vec::new() };
+    let request = Request {
+        rows: vec![Features::Ordered(row)],
+        key: None,
+        segments: Vec::new(),
+        covariate: None,
+    };
     let answer = runtime.block_on(service.predict(request))?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

@@ -177,18 +177,20 @@ fn the_command_gives_the_results_of_the_library() {
 #[test]
 fn every_kind_of_client_gives_the_results_of_the_library() {
     let (steady, flags) = strict(300);
-    let without = outcomes(&steady);
+    let mut before = outcomes(&steady);
     let sticky = |visits| Routing::Sticky { users: 800, visits };
     for (flag, routing) in [
-        ("--strict-turn", Routing::Alternating),
+        ("--strict-turn", Routing::Alternating { is_told: false }),
+        ("--strict-turn --covariate", Routing::Alternating { is_told: true }),
         ("--keys 800", sticky(Visits::ByKey)),
         ("--keys 800 --visits first", sticky(Visits::First)),
         ("--keys 800 --visits every", sticky(Visits::Every)),
     ] {
         let expected = outcomes(&Scenario { routing, ..steady.clone() });
-        assert_ne!(expected, without, "{flag} changes nothing");
+        assert_ne!(expected, before, "{flag} changes nothing");
         let found = json(&format!("{flags} {flag} --replications 6 --seed 4"));
         assert_gives(&found["healthy"], &expected, flag);
+        before = expected;
     }
 }
 

@@ -55,8 +55,8 @@ pub fn strained() -> Vec<(String, Scenario)> {
         ..scenario
     };
     let narrow = equal(Shape::lognormal(MEAN, 0.05), 0.001);
-    let alternating = |percent| Scenario {
-        routing: Routing::Alternating,
+    let alternating = |percent, is_told| Scenario {
+        routing: Routing::Alternating { is_told },
         weights: weights(&[percent]),
         ..narrow.clone()
     };
@@ -71,12 +71,23 @@ pub fn strained() -> Vec<(String, Scenario)> {
             Scenario { load: Load::Restless, weights: ramp(), ..sticky(Visits::First) },
         ),
         ("sticky keys, every request bet on (wrong); 10 %".into(), sticky(Visits::Every)),
-        ("light and heavy requests in strict turn; 10 %".into(), alternating(10.0)),
-        ("light and heavy requests in strict turn; 50 %".into(), alternating(50.0)),
+        ("light and heavy requests in strict turn; 10 %".into(), alternating(10.0, false)),
+        ("light and heavy requests in strict turn; 50 %".into(), alternating(50.0, false)),
         ("100,000 sticky keys, first request of each; 10 %".into(), many(steady.clone())),
         (
             "100,000 sticky keys, first request of each; ramp, restless load".into(),
             many(Scenario { load: Load::Restless, weights: ramp(), ..steady.clone() }),
+        ),
+        ("strict turn, told apart by a covariate; 10 %".into(), alternating(10.0, true)),
+        ("strict turn, told apart by a covariate; 50 %".into(), alternating(50.0, true)),
+        (
+            "strict turn, told apart, lognormal, sd = mean; ramp, restless load".into(),
+            Scenario {
+                routing: Routing::Alternating { is_told: true },
+                load: Load::Restless,
+                weights: ramp(),
+                ..steady.clone()
+            },
         ),
     ]
 }
@@ -170,6 +181,12 @@ pub fn regressions() -> Vec<Regression> {
             target,
         }
     };
+    // As a client that alternates requests of 0.2 and of 1.8 times the latency.
+    let in_turn = |name, (stable, is_told): (&Shape, bool), oracle, target| {
+        let mut regression = latency(name, stable, stable.times(1.1), oracle, target);
+        regression.scenario.routing = Routing::Alternating { is_told };
+        regression
+    };
     let failures = |name, from: f64, to: f64, oracle, target| {
         let mut scenario = equal(lognormal.clone(), from);
         scenario.canary.failure_rate = to;
@@ -236,6 +253,15 @@ pub fn regressions() -> Vec<Regression> {
         failures("errors 0 -> 100 %", 0.0, 1.0, None, (2, 4)),
         higher_score("score shift d = 0.1, higher alone is harm", 0.015, Some(687), (889, 2182)),
         higher_score("score shift d = 0.2, higher alone is harm", 0.030, Some(172), (227, 613)),
+        in_turn("x1.10, normal, light and heavy in turn", (&normal, false), Some(643), (0, 0)),
+        in_turn("x1.10, normal, in turn, told apart", (&normal, true), Some(121), (0, 0)),
+        in_turn(
+            "x1.10, lognormal, light and heavy in turn",
+            (&lognormal, false),
+            Some(1862),
+            (0, 0),
+        ),
+        in_turn("x1.10, lognormal, in turn, told apart", (&lognormal, true), Some(1340), (0, 0)),
     ]
 }
 

@@ -126,6 +126,7 @@ fn predict_until(
                 rows: vec![Features::Ordered(row.to_vec())],
                 key: None,
                 segments: Vec::new(),
+                covariate: None,
             };
             let began = nanoseconds(start);
             let answer = service.predict(request).await?;

@@ -107,6 +107,7 @@ class Client:
         *,
         key: str | None = ...,
         segments: Mapping[str, str] | None = ...,
+        covariate: float | None = ...,
         track: str | None = ...,
     ) -> Prediction: ...
 
@@ -117,6 +118,7 @@ class Client:
         *,
         key: str | None = ...,
         segments: Mapping[str, str] | None = ...,
+        covariate: float | None = ...,
         track: str | None = ...,
     ) -> list[Prediction]: ...
 
@@ -127,6 +129,7 @@ class Client:
         *,
         key: str | None = ...,
         segments: Mapping[str, str] | None = ...,
+        covariate: float | None = ...,
         track: str | None = ...,
     ) -> pd.DataFrame: ...
 
@@ -136,6 +139,7 @@ class Client:
         *,
         key: str | None = None,
         segments: Mapping[str, str] | None = None,
+        covariate: float | None = None,
         track: str | None = None,
     ) -> Any:
         """Predicts one row (a dict, a Series) or many (a list of dicts or of lists, an array, a DataFrame).
@@ -143,11 +147,13 @@ class Client:
         One row gives a `Prediction`, many a list of them, and a DataFrame a DataFrame with its index. A missing value
         is None, NaN or pandas' NA. True and False are sent as `export` wrote them: as 1 and 0, or as words where the
         stable model takes words (which needs access to `/admin`). `key` keeps a user on one version; `segments` names
-        what is judged apart. `track` (`stable` or `canary`) needs a server with `--allow-track-header`; such requests
+        what is judged apart. `covariate` is a positive number known beforehand that the latency may depend on, such as
+        an expected size. `track` (`stable` or `canary`) needs a server with `--allow-track-header`; such requests
         count for nothing. Many rows go to one version as a whole, unless they need several requests. A frame of a
         model of many classes has a column `probability:CLASS` for each, one of a regression the column `score`.
         """
-        others = {name: value for name, value in (("key", key), ("segments", segments)) if value is not None}
+        given = (("key", key), ("segments", segments), ("covariate", covariate))
+        others = {name: value for name, value in given if value is not None}
         headers = {} if track is None else {"x-serin-track": track}
         if isinstance(rows, Mapping) or _rows.is_series(rows):
             [row] = self._without_flags([rows if isinstance(rows, Mapping) else rows.to_dict()])

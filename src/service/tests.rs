@@ -43,6 +43,8 @@ mod post_promotion;
 
 mod by_segment;
 
+mod by_group;
+
 mod questions;
 
 #[test]

@@ -17,6 +17,7 @@ use super::scenario::Visits;
 use super::shape::Shape;
 use crate::canary::Split;
 use crate::canary::Track;
+use crate::canary::observed::groups::Group;
 use crate::canary::observed::samples::TrackSamples;
 use crate::stats::sequential::SeenKeys;
 
@@ -51,7 +52,7 @@ pub fn simulate(scenario: &Scenario, seed: u64) -> Outcome {
                 if scenario.look.is_before(request, requests) {
                     observer.look(weight, &mut tick, second);
                 }
-                tick.add(visit.track, visit.is_judged, visit.cell, answer);
+                tick.add((visit.track, visit.group), visit.is_judged, visit.cell, answer);
             }
             if scenario.look.is_after(second - begin) || second + 1 == end {
                 observer.look(weight, &mut tick, second);
@@ -82,8 +83,12 @@ fn remembered(scenario: &Scenario, rng: &mut Xoshiro256PlusPlus) -> TrackSamples
     };
     let (latencies, scores) = (draw(&scenario.stable.latency), draw(&scenario.stable.scores));
     let mut samples = TrackSamples::default();
-    for (latency, score) in latencies.into_iter().zip(scores) {
-        samples.record(latency, &[score]);
+    for (number, (latency, score)) in (0..).zip(latencies.into_iter().zip(scores)) {
+        let speed = match scenario.routing {
+            Routing::Alternating { .. } => speed_in_turn(number),
+            Routing::Strata | Routing::Sticky { .. } => 1.0,
+        };
+        samples.record(latency * speed, &[score]);
     }
     samples
 }
@@ -119,9 +124,10 @@ impl Second {
             let bits = rng.next_u64();
             let visit = match scenario.routing {
                 Routing::Strata => Visit::without_key(split, self.number),
-                Routing::Alternating => {
-                    let speed = if self.number.is_multiple_of(2) { 0.2 } else { 1.8 };
-                    Visit { speed, ..Visit::without_key(split, self.number) }
+                Routing::Alternating { is_told } => {
+                    let speed = speed_in_turn(self.number);
+                    let group = Group::of(if is_told && speed > 1.0 { 2 } else { 1 }, None, None);
+                    Visit { speed, group, ..Visit::without_key(split, self.number) }
                 }
                 Routing::Sticky { visits, .. } => users.visit(visits, rng),
             };
@@ -228,6 +234,8 @@ struct Visit {
     speed: f64,
     /// Added to the score.
     bonus: f64,
+    /// What the judge is told of it beforehand.
+    group: Group,
     is_judged: bool,
     /// Of its key, where all visits are judged.
     cell: Option<u8>,
@@ -235,8 +243,14 @@ struct Visit {
 
 impl Visit {
     fn without_key(split: &Split, number: u64) -> Visit {
-        Visit { track: split.assign(number), speed: 1.0, bonus: 0.0, is_judged: true, cell: None }
+        let (track, group) = (split.assign(number), Group::default());
+        Visit { track, speed: 1.0, bonus: 0.0, group, is_judged: true, cell: None }
     }
+}
+
+/// The factor to the latency of a client that alternates light and heavy requests.
+fn speed_in_turn(number: u64) -> f64 {
+    if number.is_multiple_of(2) { 0.2 } else { 1.8 }
 }
 
 /// The exponent of Zipf's law.
@@ -260,7 +274,7 @@ struct User {
 impl Users {
     fn random(routing: Routing, rng: &mut Xoshiro256PlusPlus) -> Users {
         let count = match routing {
-            Routing::Strata | Routing::Alternating => 0,
+            Routing::Strata | Routing::Alternating { .. } => 0,
             Routing::Sticky { users, .. } => users.max(1),
         };
         let often = (1..=count).map(|rank| (rank as f64).powf(-ZIPF)).scan(0.0, |sum, often| {
@@ -294,7 +308,8 @@ impl Users {
         };
         let [.., cell] = user.hash.to_le_bytes();
         let cell = (visits == Visits::ByKey).then_some(cell);
-        Visit { track: user.track, speed: user.speed, bonus: user.bonus, is_judged, cell }
+        let User { track, speed, bonus, .. } = *user;
+        Visit { track, speed, bonus, group: Group::default(), is_judged, cell }
     }
 }
 

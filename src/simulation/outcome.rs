@@ -8,6 +8,8 @@ use crate::canary::Increment;
 use crate::canary::Track;
 use crate::canary::Verdict;
 use crate::canary::Weight;
+use crate::canary::observed::groups::Group;
+use crate::canary::observed::groups::GroupsIncrement;
 use crate::canary::observed::visits::Cells;
 use crate::canary::observed::visits::VisitsIncrement;
 use crate::canary::policy::metric::Source;
@@ -74,7 +76,7 @@ impl Tick {
     /// One request; `answer` is its latency and score, `None` a failure.
     pub(super) fn add(
         &mut self,
-        track: Track,
+        (track, group): (Track, Group),
         is_judged: bool,
         cell: Option<u8>,
         answer: Option<(f64, f64)>,
@@ -100,7 +102,13 @@ impl Tick {
         if !is_judged {
             return;
         }
+        let groups = &mut self.increment.groups;
         increment.requests += 1;
+        if let Some((latency, _)) = answer
+            && group != Group::default()
+        {
+            groups.record(group, track, latency);
+        }
         match answer {
             None => increment.failures += 1,
             Some((latency, score)) => {
@@ -117,6 +125,7 @@ impl Tick {
 
     fn clear(&mut self) {
         self.increment.visits = VisitsIncrement::default();
+        self.increment.groups = GroupsIncrement::default();
         for track in [&mut self.increment.canary, &mut self.increment.stable] {
             (track.requests, track.failures) = (0, 0);
             track.latency.clear();

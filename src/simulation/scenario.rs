@@ -85,7 +85,10 @@ pub enum Routing {
     /// The stratified split.
     Strata,
     /// The stratified split, and a client that alternates light and heavy requests.
-    Alternating,
+    Alternating {
+        /// Whether the judge is told beforehand which requests are heavy.
+        is_told: bool,
+    },
     /// Each request belongs to a random user. Users stay on their track, and each has its own speed and
     /// score.
     Sticky {

@@ -9,6 +9,7 @@ use super::gaps::Any;
 use super::gaps::Gaps;
 use super::gaps::Seconds;
 use super::gaps::UnitInterval;
+use super::groups::GroupsIncrement;
 use super::labels::LossIncrement;
 use super::outputs::OutputsIncrement;
 use super::outputs::PairOutputs;
@@ -51,9 +52,14 @@ pub struct Increment {
     /// codec.
     #[serde(skip)]
     pub millis: u32,
-    /// Visits of keys, of this tick and of earlier ones that had none. Written last by the codec, where there are any.
+    /// Visits of keys, of this tick and of earlier ones that had none. Written after the length by the codec, where there
+    /// are any.
     #[serde(skip)]
     pub visits: VisitsIncrement,
+    /// Latencies by group of requests. Written last by the codec, where a request is of another group than the default
+    /// one.
+    #[serde(skip)]
+    pub groups: GroupsIncrement,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.

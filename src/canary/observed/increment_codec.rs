@@ -4,7 +4,8 @@
 //! increment = weight, stable's track, the canary's track, recorded values by metric, tracks by segment,
 //!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
 //!             there are any or something follows; then the length in milliseconds, if it was not about a second or
-//!             something follows; then the visits of keys, if there are any, and the sums of their latencies
+//!             something follows; then the visits of keys and the sums of their latencies, if there are any or something
+//!             follows; then the latencies by group of requests, if there are several groups or one that is not the default
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -15,6 +16,7 @@
 
 use thiserror::Error;
 
+use super::groups::GroupsIncrement;
 use super::increment::Increment;
 use super::outputs::OutputsIncrement;
 use super::visits::VisitsIncrement;
@@ -29,7 +31,8 @@ impl Increment {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
         let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
-        let has_visits = !self.visits.is_empty();
+        let has_groups = !self.groups.is_empty();
+        let has_visits = !self.visits.is_empty() || has_groups;
         if !self.outputs.is_empty() || self.millis != 0 || has_visits {
             bytes.extend(postcard::to_allocvec(&self.outputs).unwrap_or_default());
         }
@@ -39,6 +42,9 @@ impl Increment {
         if has_visits {
             bytes.extend(postcard::to_allocvec(&self.visits).unwrap_or_default());
             bytes.extend(postcard::to_allocvec(&self.visits.latencies()).unwrap_or_default());
+        }
+        if has_groups {
+            bytes.extend(postcard::to_allocvec(&self.groups).unwrap_or_default());
         }
         bytes
     }
@@ -66,7 +72,7 @@ impl Increment {
         }
         let (millis, last) = postcard::take_from_bytes::<u32>(last).map_err(|_| too_many())?;
         if last.is_empty() {
-            // A length of 0 is written only before visits.
+            // A length of 0 is written only before visits or groups.
             return if millis == 0 {
                 Err(too_many())
             } else {
@@ -75,16 +81,26 @@ impl Increment {
         }
         let (visits, last) =
             postcard::take_from_bytes::<VisitsIncrement>(last).map_err(|_| too_many())?;
-        let visits = match last {
-            [] => Some(visits),
-            last => match postcard::take_from_bytes::<Vec<[f32; 2]>>(last) {
-                Ok((latencies, [])) => visits.with_latencies(&latencies),
-                Ok(_) | Err(_) => None,
+        let (visits, last) = match last {
+            // Logs of earlier versions have no sums of latencies.
+            [] => (Some(visits), last),
+            last => {
+                let (latencies, last) =
+                    postcard::take_from_bytes::<Vec<[f32; 2]>>(last).map_err(|_| too_many())?;
+                (visits.with_latencies(&latencies), last)
+            }
+        };
+        let visits = visits.filter(|visits| visits.is_sound());
+        let visits = visits.ok_or_else(too_many)?;
+        let groups = match last {
+            [] if visits.is_empty() => return Err(too_many()),
+            [] => GroupsIncrement::default(),
+            last => match postcard::take_from_bytes::<GroupsIncrement>(last) {
+                Ok((groups, [])) if !groups.is_empty() && groups.is_sound() => groups,
+                Ok(_) | Err(_) => return Err(too_many()),
             },
         };
-        let visits = visits.filter(|visits| !visits.is_empty() && visits.is_sound());
-        let visits = visits.ok_or_else(too_many)?;
-        Ok(Increment { outputs, millis, visits, ..increment })
+        Ok(Increment { outputs, millis, visits, groups, ..increment })
     }
 }
 

@@ -5,6 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::canary::observed::groups::Group;
+use crate::canary::observed::groups::GroupIncrement;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
@@ -87,6 +89,34 @@ fn visits_of_keys_take_few_bytes_and_must_be_sound() {
     ] {
         let visits = VisitsIncrement { stable: Vec::new(), canary: vec![unsound] };
         assert!(Increment::from_bytes(&Increment { visits, ..second() }.to_bytes()).is_err());
+    }
+}
+
+#[test]
+fn a_group_of_all_requests_takes_few_bytes_and_groups_must_be_sound() {
+    let uniform = GroupsIncrement { rest: Group::of(16, None, None), others: Vec::new() };
+    let bytes = Increment { groups: uniform.clone(), ..second() }.to_bytes();
+    assert!(bytes.len() <= second().to_bytes().len() + 24, "{}", bytes.len());
+    assert_eq!(Increment::from_bytes(&bytes).unwrap().groups, uniform);
+    let value = second().stable.latency[0];
+    let of = |rows: usize, stable: &[(f64, u64)]| GroupIncrement {
+        group: Group::of(rows, None, None),
+        stable: stable.to_vec(),
+        canary: Vec::new(),
+    };
+    let one = &[value][..];
+    for (others, is_sound) in [
+        (vec![of(1, one), of(2, one)], true),
+        (vec![of(2, one), of(1, one)], false),
+        (vec![of(2, one), of(2, one)], false),
+        (vec![of(16, one)], false),
+        (vec![of(2, &[])], false),
+    ] {
+        let groups = GroupsIncrement { others, ..uniform.clone() };
+        let increment = Increment { groups, ..second() };
+        let read = Increment::from_bytes(&increment.to_bytes());
+        assert_eq!(read, if is_sound { Ok(increment) } else { read.clone() });
+        assert_eq!(read.is_ok(), is_sound);
     }
 }
 
@@ -220,10 +250,24 @@ fn any_increment() -> impl Strategy<Value = Increment> {
     let visits = (vec(visited(), 0..3), vec(visited(), 0..3))
         .prop_map(|(stable, canary)| VisitsIncrement { stable, canary });
     let recorded = btree_map(name, recorded, 0..4);
-    let elsewhere = (recorded, segments, vec(losses, 0..3), pairs, outputs, millis, visits);
+    let one = (middles(Layout::Seconds), middles(Layout::Seconds));
+    let groups = (0..9_u16, btree_map(9..u16::MAX, one, 0..3)).prop_map(|(rest, others)| {
+        let one = |(group, (stable, canary))| GroupIncrement {
+            group: Group::numbered(group),
+            stable,
+            canary,
+        };
+        let others = others.into_iter().map(one);
+        let others = others.filter(|it| !it.stable.is_empty() || !it.canary.is_empty()).collect();
+        GroupsIncrement { rest: Group::numbered(rest), others }
+    });
+    let of_keys = (visits, prop_oneof![Just(GroupsIncrement::default()), groups]);
+    let elsewhere = (recorded, segments, vec(losses, 0..3), pairs, outputs, millis, of_keys);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
-        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis, visits))| {
+        |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis, last))| {
+            let (visits, groups) = last;
             Increment {
+                groups,
                 outputs,
                 millis,
                 visits,

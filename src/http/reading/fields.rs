@@ -33,3 +33,17 @@ pub fn check_key(field: impl Display, key: Option<&str>) -> Result<(), Problem> 
         "{field}: {length} bytes; use a shorter one, at most {MAX_KEY_BYTES} bytes"
     )))
 }
+
+/// Checks a covariate.
+///
+/// # Errors
+/// When it is not a positive number.
+pub fn check_covariate(covariate: Option<f64>) -> Result<(), Problem> {
+    match covariate {
+        Some(number) if !(number > 0.0 && number.is_finite()) => Err(Problem::field(format_args!(
+            "covariate: {number}; use a positive number that is known beforehand, for example an expected size, or \
+             leave it out"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}

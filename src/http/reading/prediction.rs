@@ -35,6 +35,8 @@ pub(crate) struct PredictionBody<'a> {
     pub(crate) key: Option<Cow<'a, str>>,
     /// The segments of the request.
     pub(crate) segments: RequestSegments<'a>,
+    /// A positive number known beforehand that latency may depend on.
+    pub(crate) covariate: Option<f64>,
     /// Returned unchanged in the answer.
     pub(crate) id: Option<Cow<'a, str>>,
     /// Whether the answer says what each feature contributed to it.
@@ -70,7 +72,7 @@ pub(crate) fn parsed<'a>(
     body::parse_with(again, body, example).or(read)
 }
 
-const FIELDS: &[&str] = &["features", "instances", "key", "segments", "id", "explain"];
+const FIELDS: &[&str] = &["features", "instances", "key", "segments", "covariate", "id", "explain"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
@@ -78,6 +80,7 @@ enum Field {
     Instances,
     Key,
     Segments,
+    Covariate,
     Id,
     Explain,
 }
@@ -89,6 +92,7 @@ impl Field {
             "instances" => Field::Instances,
             "key" => Field::Key,
             "segments" => Field::Segments,
+            "covariate" => Field::Covariate,
             "id" => Field::Id,
             "explain" => Field::Explain,
             _ => return None,
@@ -134,6 +138,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 }
                 Field::Key => body.key = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
                 Field::Segments => body.segments = fields.next_value()?,
+                Field::Covariate => body.covariate = fields.next_value()?,
                 Field::Id => body.id = fields.next_value::<Option<Text<'de>>>()?.map(|it| it.0),
                 Field::Explain => {
                     body.explain = fields.next_value::<Option<bool>>()?.unwrap_or_default();

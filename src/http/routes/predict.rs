@@ -16,6 +16,7 @@ use crate::http::answer::Call;
 use crate::http::answer::with_json;
 use crate::http::answer::written;
 use crate::http::problem::Problem;
+use crate::http::reading::fields::check_covariate;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::prediction;
 use crate::http::reading::prediction::BodySeed;
@@ -160,6 +161,8 @@ fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<A
     let body = parsed(body, shared)?;
     check_key("key", body.key.as_deref())?;
     check_key("id", body.id.as_deref())?;
+    check_covariate(body.covariate)?;
+    let covariate = body.covariate;
     let segments = body.segments.checked(shared.service.control.declared_segments())?;
     let request_headers = &shared.settings.request_headers;
     let key = request_headers.key(headers, body.key)?;
@@ -177,7 +180,13 @@ fn read<'a>(body: &'a [u8], headers: &'a HeaderMap, shared: &Shared) -> Result<A
     if let Some(rows) = &explain {
         explanation::check(rows.len(), shared)?;
     }
-    Ok(Asked { inputs: Request { rows, key, segments }, track, is_single, id: body.id, explain })
+    Ok(Asked {
+        inputs: Request { rows, key, segments, covariate },
+        track,
+        is_single,
+        id: body.id,
+        explain,
+    })
 }
 
 fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Problem> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Control;
 use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
-use crate::service::serving::recorder::Observed;
+use crate::service::serving::recorder::Taken;
 use crate::service::serving::seen_keys::KeySet;
 use crate::service::serving::seen_keys::RolloutKeys;
 use crate::store::Checkpoint;
@@ -43,11 +43,13 @@ impl Control {
         };
         let at = self.clock.wall();
         // Read under the lock, so that no other thread closes a tick that these samples lack.
-        let observed = match &live.canary {
-            Some(_) => live.recorder.observed(),
-            None => Observed::default(),
+        let taken = match &live.canary {
+            Some(_) => live.recorder.take(),
+            None => Taken::default(),
         };
-        if !judge.tick(&live, &observed, &self.reported, at) {
+        let is_judged = judge.tick(&live, &taken, &self.reported, at);
+        let observed = taken.observed;
+        if !is_judged {
             // A command is about to install another step; the next save finds it.
             return Ok(());
         }

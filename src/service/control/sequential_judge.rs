@@ -26,11 +26,13 @@ use crate::canary::judge::forecast::least_keys;
 use crate::canary::judge::forecast::least_requests;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
+use crate::canary::observed::groups::GroupsIncrement;
 use crate::canary::observed::outputs::OutputsIncrement;
 use crate::canary::policy::segments::SegmentName;
 use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::service::serving::recorder::Taken;
 use crate::service::status::plan::PlanTime;
 use crate::service::status::report::words::duration;
 use crate::text::durations::words;
@@ -128,11 +130,11 @@ impl SequentialJudge {
 
     /// Closes a tick with everything recorded before `at`; whether these samples are of the judged step.
     ///
-    /// `observed` must have been read after `at`.
+    /// `taken` must have been read after `at`.
     pub(crate) fn tick(
         &mut self,
         live: &Live,
-        observed: &Observed,
+        taken: &Taken,
         reported: &Reported,
         at: Timestamp,
     ) -> bool {
@@ -152,11 +154,14 @@ impl SequentialJudge {
             return true;
         }
         let Some(canary_slot) = &live.canary else { return false };
+        let Taken { observed, groups } = taken;
         let Observed { first: samples, pairs, .. } = observed;
         // Of two concurrent ticks, the one that read first and closes last adds nothing.
         let increment = Increment::between(canary_slot.split.weight(), &judged.seen, samples)
             .and_then(|it| it.with_pairs(judged.seen_pairs.as_ref(), pairs.as_ref()));
         let Some(mut increment) = increment else { return true };
+        let (stable, canary) = (&increment.stable.latency, &increment.canary.latency);
+        increment.groups = GroupsIncrement::of(groups.clone(), stable, canary);
         // The tick in which the warm-up ends belongs to it.
         let is_warming = at < judged.warm_until || judged.is_warm;
         if increment.weight.is_certain() || is_warming {
@@ -181,7 +186,7 @@ impl SequentialJudge {
                 // out rather than counted twice.
                 canary_slot.keys.forget();
                 live.recorder.take_visits();
-                let Observed { first, pairs, .. } = live.recorder.observed();
+                let Observed { first, pairs, .. } = live.recorder.take().observed;
                 (first, pairs)
             };
             (judged.seen, judged.seen_pairs) = rest;
@@ -323,7 +328,7 @@ impl SequentialJudge {
         at: Timestamp,
     ) {
         let recordings = &reported.recordings;
-        let last = before.recorder.observed();
+        let last = before.recorder.take();
         self.tick(before, &last, reported, at);
         let Some(rollout) = &state.rollout else {
             let goes_on = state.post_promotion.as_ref().map(|promotion| promotion.rollout.id);
@@ -344,7 +349,7 @@ impl SequentialJudge {
                 // Values of the last canary say nothing about this one.
                 recordings.clear();
                 recordings.judge(rollout.recorded_metrics(), rollout.salt);
-                let monitors = Monitors::new(&rollout.policy.judge, &last.first.stable);
+                let monitors = Monitors::new(&rollout.policy.judge, &last.observed.first.stable);
                 let unsaved = Unsaved::beginning(&monitors);
                 let seen = Observed::default();
                 self.judged = Some(Judged::over(rollout, monitors, unsaved, seen, at));

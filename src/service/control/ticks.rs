@@ -15,9 +15,9 @@ impl Control {
     pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
         let mut judge = self.judge.lock();
         let at = self.clock.wall();
-        let observed = live.recorder.observed();
-        judge.tick(live, &observed, &self.reported, at);
-        observed
+        let taken = live.recorder.take();
+        judge.tick(live, &taken, &self.reported, at);
+        taken.observed
     }
 
     /// The newest evidence. Closes no tick.

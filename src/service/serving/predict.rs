@@ -25,6 +25,7 @@ use super::segment_slots::Named;
 use super::shadow::queue::Shadow;
 use crate::canary::Track;
 use crate::canary::Weight;
+use crate::canary::observed::groups::Group;
 use crate::canary::observed::outputs::Means;
 use crate::canary::observed::samples::Failure;
 use crate::canary::observed::visits::Cell;
@@ -50,6 +51,8 @@ pub struct Request<'a> {
     pub key: Option<Cow<'a, str>>,
     /// Its segments.
     pub segments: Named<'a>,
+    /// A positive number that the client knows beforehand and that latency may depend on, such as an expected size.
+    pub covariate: Option<f64>,
 }
 
 /// The answer to a request.
@@ -138,9 +141,9 @@ pub async fn predict(
     shadow: &Shadow,
     request: Request<'_>,
 ) -> Result<Prediction, PredictError> {
-    let Request { rows, key, segments: named } = request;
+    let Request { rows, key, segments: named, covariate } = request;
     let rows = fit(&live, rows, true)?;
-    let mut in_flight = InFlight::new(&live, key.as_deref(), &named);
+    let mut in_flight = InFlight::new(&live, key.as_deref(), &named, (rows.len(), covariate));
     if let Some(canary_slot) = in_flight.canary_slot() {
         let outcome = match live.intake.of_canary(&rows) {
             Some(rows) if canary_slot.admits(|| clock.steady()) => {
@@ -175,6 +178,7 @@ struct InFlight<'a> {
     live: &'a Live,
     key: Option<&'a str>,
     segments: InSegments,
+    group: Group,
     assigned: Assigned,
     /// How long the canary took to fail; zero if the breaker was open, `None` if it has not failed.
     lost: Option<Duration>,
@@ -197,12 +201,21 @@ impl Answer {
 }
 
 impl<'a> InFlight<'a> {
-    fn new(live: &'a Live, key: Option<&'a str>, named: &Named<'_>) -> InFlight<'a> {
+    fn new(
+        live: &'a Live,
+        key: Option<&'a str>,
+        named: &Named<'_>,
+        (rows, covariate): (usize, Option<f64>),
+    ) -> InFlight<'a> {
         let segments = match &live.canary {
             Some(canary_slot) if !named.is_empty() => canary_slot.segments.find(named),
             Some(_) | None => InSegments::default(),
         };
-        InFlight { live, key, segments, assigned: live.assign(key), lost: None }
+        let group = match &live.canary {
+            Some(_) => Group::of(rows, covariate, segments.iter().min()),
+            None => Group::default(),
+        };
+        InFlight { live, key, segments, group, assigned: live.assign(key), lost: None }
     }
 
     /// The canary's slot, if the request is assigned to the canary.
@@ -338,19 +351,20 @@ impl<'a> InFlight<'a> {
     fn record(&self, track: Track, latency_seconds: f64, outputs: &[Output]) {
         let scores = scores(self.kind(track), outputs);
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
+        let to = (track, self.group);
         let mut probability = None;
         match self.kind(track) {
             OutputKind::Probability { .. } => {
-                recorder.record(track, key_use, latency_seconds, &scores);
+                recorder.record(to, key_use, latency_seconds, &scores);
                 probability = Some(scores.iter().sum::<f64>() / scores.len() as f64);
             }
             OutputKind::Probabilities { .. } => {
                 let means = Means::Probabilities(&means(outputs));
-                recorder.record_means(track, key_use, latency_seconds, means);
+                recorder.record_means(to, key_use, latency_seconds, means);
             }
             OutputKind::Score => {
                 let mean = means(outputs).first().copied().unwrap_or_default();
-                recorder.record_means(track, key_use, latency_seconds, Means::Score(mean));
+                recorder.record_means(to, key_use, latency_seconds, Means::Score(mean));
             }
         }
         self.record_visit(track, |cell| cell.record(latency_seconds, probability));

@@ -1,6 +1,8 @@
 //! Recorder: each worker writes samples into its own shard, so that workers do not wait for each other.
 //! Readers merge the shards.
 
+mod group_counts;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -10,6 +12,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use self::group_counts::GroupCounts;
 use super::seen_keys::KeyUse;
 use super::segment_counts::SegmentCounts;
 use super::segment_slots::InSegments;
@@ -19,6 +22,8 @@ use super::totals::TrackTotals;
 use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
+use crate::canary::observed::groups::Group;
+use crate::canary::observed::groups::GroupIncrement;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::outputs::Means;
 use crate::canary::observed::pairs::Pair;
@@ -57,6 +62,8 @@ struct Shard {
     segments: Option<Box<SegmentCounts>>,
     /// Visits of keys, since they were last taken; `None` while no request has a key.
     visits: Option<Box<Cells>>,
+    /// Latencies of first uses in other groups than the default one, since the last tick; `None` while there are none.
+    groups: Option<Box<GroupCounts>>,
 }
 
 /// The samples of all requests, by whether their key was seen before.
@@ -68,6 +75,15 @@ pub struct Observed {
     pub repeated: Option<Samples>,
     /// Answers of both versions to the same requests; `None` without a shadow.
     pub pairs: Option<Pairs>,
+}
+
+/// What a tick takes.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// Everything observed so far.
+    pub(crate) observed: Observed,
+    /// Latencies since the last tick in other groups than the default one.
+    pub(crate) groups: Vec<GroupIncrement>,
 }
 
 impl Observed {
@@ -136,19 +152,29 @@ impl Recorder {
     }
 
     /// Counts an answered request.
-    pub fn record(&self, track: Track, key_use: KeyUse, latency_seconds: f64, scores: &[f64]) {
-        self.shard().lock().of_mut(key_use).of_mut(track).record(latency_seconds, scores);
+    pub fn record(
+        &self,
+        (track, group): (Track, Group),
+        key_use: KeyUse,
+        latency_seconds: f64,
+        scores: &[f64],
+    ) {
+        let mut shard = self.shard().lock();
+        shard.of_mut(key_use).of_mut(track).record(latency_seconds, scores);
+        shard.record_group((track, group), key_use, latency_seconds);
     }
 
     /// Counts an answered request with outputs of these means.
     pub fn record_means(
         &self,
-        track: Track,
+        (track, group): (Track, Group),
         key_use: KeyUse,
         latency_seconds: f64,
         means: Means<'_>,
     ) {
-        self.shard().lock().of_mut(key_use).of_mut(track).record_means(latency_seconds, means);
+        let mut shard = self.shard().lock();
+        shard.of_mut(key_use).of_mut(track).record_means(latency_seconds, means);
+        shard.record_group((track, group), key_use, latency_seconds);
     }
 
     /// Counts a failed request.
@@ -271,9 +297,26 @@ impl Recorder {
 
     /// Everything observed so far.
     pub fn observed(&self) -> Observed {
+        self.read(|_| {})
+    }
+
+    /// The same for a tick, with the latencies by group since the last call. Both are read at once, so that an answer is
+    /// in the same tick of both.
+    pub(crate) fn take(&self) -> Taken {
+        let mut groups = GroupCounts::default();
+        let observed = self.read(|shard| {
+            if let Some(counts) = shard.groups.take() {
+                groups.add(*counts);
+            }
+        });
+        Taken { observed, groups: groups.increments() }
+    }
+
+    fn read(&self, mut also: impl FnMut(&mut Shard)) -> Observed {
         let mut merged = self.before.clone();
         for shard in &self.shards {
-            let shard = shard.lock();
+            let mut shard = shard.lock();
+            also(&mut shard);
             merge(&mut merged.first, &shard.first);
             if let Some(repeated) = &shard.repeated {
                 merge(merged.repeated.get_or_insert_default(), repeated);
@@ -296,6 +339,13 @@ impl Shard {
         match key_use {
             KeyUse::First => &mut self.first,
             KeyUse::Repeated => self.repeated.get_or_insert_default(),
+        }
+    }
+
+    fn record_group(&mut self, (track, group): (Track, Group), key_use: KeyUse, latency: f64) {
+        // What no group has recorded is of the default one.
+        if group != Group::default() && key_use == KeyUse::First {
+            self.groups.get_or_insert_default().record(group, track, latency);
         }
     }
 }
@@ -321,7 +371,9 @@ mod tests {
                 let recorder = &recorder;
                 scope.spawn(move || {
                     for n in 0..1000_u32 {
-                        recorder.record(Track::Stable, KeyUse::First, f64::from(n) * 1e-6, &[0.5]);
+                        let group = Group::of(1 + n as usize % 2, None, None);
+                        let latency = f64::from(n) * 1e-6;
+                        recorder.record((Track::Stable, group), KeyUse::First, latency, &[0.5]);
                         if n % 10 == thread % 10 {
                             recorder.record_failure(
                                 Track::Canary,
@@ -334,7 +386,10 @@ mod tests {
                 });
             }
         });
-        let observed = recorder.observed();
+        let Taken { observed, groups } = recorder.take();
+        let counts = groups.iter().map(|it| it.stable.iter().map(|one| one.1).sum::<u64>());
+        assert_eq!(counts.collect::<Vec<_>>(), [4000], "the others are of the default group");
+        assert!(recorder.take().groups.is_empty());
         assert_eq!((observed.first.canary.requests, observed.requests()), (0, 8800));
         let samples = observed.all();
         assert_eq!(samples.stable.requests, 8000);
@@ -346,11 +401,11 @@ mod tests {
     #[test]
     fn a_restored_recorder_goes_on() {
         let first = Recorder::new(2);
-        first.record(Track::Canary, KeyUse::First, 0.001, &[0.2]);
-        first.record(Track::Canary, KeyUse::Repeated, 0.002, &[0.3]);
+        first.record((Track::Canary, Group::default()), KeyUse::First, 0.001, &[0.2]);
+        first.record((Track::Canary, Group::default()), KeyUse::Repeated, 0.002, &[0.3]);
         first.next_request();
         let second = Recorder::restored(4, first.observed(), first.routed()).unwrap();
-        second.record(Track::Canary, KeyUse::First, 0.003, &[0.4]);
+        second.record((Track::Canary, Group::default()), KeyUse::First, 0.003, &[0.4]);
         assert_eq!(second.observed().first.canary.requests, 2);
         assert_eq!(second.observed().all().canary.requests, 3);
         assert_eq!(second.next_request(), 1);

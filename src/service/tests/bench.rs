@@ -286,7 +286,12 @@ pub(in crate::service) fn answer_to(
     key: Option<&str>,
 ) -> (&'static str, String) {
     let row = Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
-    let request = Request { rows: vec![row], key: key.map(Into::into), segments: Vec::new() };
+    let request = Request {
+        rows: vec![row],
+        key: key.map(Into::into),
+        segments: Vec::new(),
+        covariate: None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let prediction = runtime.block_on(service.predict(request)).unwrap();
     (prediction.track.name(), prediction.answered_by().version.name.clone())

@@ -24,7 +24,7 @@ fn answers_in(service: &Service, regions: &[&str], times: usize) {
                 named.map(|(key, value)| (key.to_owned().into(), value.to_owned().into()));
             let row = [0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number);
             let rows = vec![Features::Ordered(row.to_vec())];
-            let request = Request { rows, key: None, segments: segments.to_vec() };
+            let request = Request { rows, key: None, segments: segments.to_vec(), covariate: None };
             assert!(runtime.block_on(service.predict(request)).is_ok());
         }
     }

@@ -32,7 +32,12 @@ fn predicted_for(service: &Service, key: Option<&str>) -> Predicted {
     static TURN: AtomicU8 = AtomicU8::new(0);
     let turn = f64::from(TURN.fetch_add(1, Ordering::SeqCst) % 7);
     let row = Features::Ordered([0.5, 1.2, 0.8, 0.1 * turn, 1.1].map(Value::Number).to_vec());
-    let request = Request { rows: vec![row], key: key.map(Into::into), segments: Vec::new() };
+    let request = Request {
+        rows: vec![row],
+        key: key.map(Into::into),
+        segments: Vec::new(),
+        covariate: None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let prediction = runtime.block_on(service.predict(request)).unwrap();
     let id = service.ids(&prediction).unwrap().of_row(0);

@@ -7,6 +7,9 @@ use super::bets::averages::log_mean_exp;
 use super::bets::averages::log_weighted_mean_exp;
 use super::bets::betting::Bet;
 use super::bets::betting::Stake;
+use super::groups::GroupSpread;
+use super::groups::GroupValues;
+use super::groups::Measured;
 use super::recent_spread::RecentSpread;
 use super::reference::Feature;
 use super::reference::Reference;
@@ -24,6 +27,9 @@ pub(super) struct Comparison {
     weight: f64,
     bets: Bets,
     tracker: RecentSpread,
+    /// The centers of the groups of requests; `None` while there is one group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups: Option<Box<GroupSpread>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +81,8 @@ impl Comparison {
     }
 
     fn new(feature: Feature, bets: Bets, weight: f64, margin: Margin, sign: f64) -> Self {
-        Self { feature, margin, sign, weight, bets, tracker: RecentSpread::default() }
+        let tracker = RecentSpread::default();
+        Self { feature, margin, sign, weight, bets, tracker, groups: None }
     }
 
     pub(super) fn feature(&self) -> Feature {
@@ -138,6 +145,52 @@ impl Comparison {
             }
         }
         self.tracker.learn(&canary, &stable);
+    }
+
+    /// Takes in a tick with several groups of requests, given by their places.
+    pub(super) fn tick_in_groups(
+        &mut self,
+        reference: &Reference,
+        share: f64,
+        groups: &[(usize, GroupValues)],
+    ) {
+        let measured = |(place, values): &(usize, GroupValues)| Measured {
+            place: *place,
+            canary: self.measured(reference, &values.canary, true),
+            stable: self.measured(reference, &values.stable, false),
+        };
+        let tick: Vec<Measured> = groups.iter().map(measured).collect();
+        let begun = || Box::new(GroupSpread::after(&self.tracker));
+        let spread = self.groups.get_or_insert_with(begun);
+        if let Some(centers) = spread.centers(&self.tracker, share) {
+            let [low, high] = centers.ends();
+            // Upward, and with 1 - u and 1 - v downward.
+            let bet = |bet: &mut Bet, sign: f64| {
+                let [canary, stable] = [sign * (1.0 - share), -sign * share];
+                let outcomes = tick.iter().flat_map(|one| {
+                    let center = centers.of(one.place);
+                    let of_canary = points(&one.canary, move |u| canary * (u - center));
+                    of_canary.chain(points(&one.stable, move |v| stable * (v - center)))
+                });
+                let [lowest, highest] =
+                    if sign > 0.0 { [low, high] } else { [1.0 - high, 1.0 - low] };
+                let worst = ((1.0 - share) * highest).max(share * (1.0 - lowest));
+                bet.tick_centered((share, centers.scale, worst), outcomes);
+            };
+            match &mut self.bets {
+                Bets::Up(one) => bet(one, 1.0),
+                Bets::Down(one) => bet(one, -1.0),
+                Bets::Both(up, down) => {
+                    bet(up, 1.0);
+                    bet(down, -1.0);
+                }
+            }
+        }
+        let all = |of: fn(&Measured) -> &[(f64, u64)]| -> Vec<(f64, u64)> {
+            tick.iter().flat_map(|one| of(one).iter().copied()).collect()
+        };
+        self.tracker.learn(&all(|one| &one.canary), &all(|one| &one.stable));
+        spread.learn(&self.tracker, &tick);
     }
 
     pub(super) fn learn_past(&mut self, reference: &Reference, stable: &[(f64, u64)]) {

@@ -15,7 +15,11 @@ use crate::stats::summary::histogram::Histogram;
 use crate::stats::summary::layout::Layout;
 
 /// A generator, a run number, and the logarithms of the e-values at the end of that run.
-fn expectation_is_at_most_one(name: &str, runs: u64, run: impl Fn(&mut Xoshiro256PlusPlus) -> f64) {
+pub(crate) fn expectation_is_at_most_one(
+    name: &str,
+    runs: u64,
+    run: impl Fn(&mut Xoshiro256PlusPlus) -> f64,
+) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
     let values: Vec<f64> = (0..runs).map(|_| run(&mut rng).exp()).collect();
     let mean = values.iter().sum::<f64>() / runs as f64;

@@ -23,7 +23,7 @@
 //!
 //! Reading order: [`EProcess`] (an e-value and its maximum), `wealth` (the mixture of stakes), `fixed_share` (how it
 //! finds late differences),
-//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`], [`QuantileMonitor`],
+//! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), `groups` (centers of light and heavy requests), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`], [`QuantileMonitor`],
 //! [`PairMonitor`] (both answers to one request),
 //! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`], [`ClusterMeans`], [`FailureRates`] and [`KeyedEvidence`] (keys
 //! that come back).
@@ -40,6 +40,8 @@ pub(crate) mod recent_mean;
 pub(crate) mod recent_spread;
 
 pub(crate) mod bets;
+
+pub(crate) mod groups;
 
 pub(crate) mod comparison;
 pub(crate) mod test;
@@ -87,6 +89,7 @@ pub use confidence_sequence::Score;
 pub use confidence_sequence::half_width_two_sided;
 pub use confidence_sequence::mixing_precision;
 pub use e_process::EProcess;
+pub use groups::GroupValues;
 pub use lasting::EvidenceUnit;
 pub use lasting::LastingFailures;
 pub use lasting::LastingValues;

@@ -7,6 +7,8 @@ use super::comparison::Comparison;
 use super::comparison::log_weighted;
 use super::confidence_sequence::Score;
 use super::e_process::EProcess;
+use super::groups::GroupValues;
+use super::groups::Places;
 use super::lasting::LastingValues;
 use super::rates::quantile::QuantileMonitor;
 use super::recent_mean::RecentMean;
@@ -63,6 +65,9 @@ pub struct Monitor {
     center: RecentMean,
     /// The effect on the mean, to draw with its interval. The verdict comes from the e-values.
     pub effect: Score,
+    /// The groups of requests; `None` while all are of group 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups: Option<Box<Places>>,
 }
 
 impl Monitor {
@@ -80,6 +85,7 @@ impl Monitor {
             proven: EProcess::default(),
             center: RecentMean::default(),
             effect: Score::default(),
+            groups: None,
         }
     }
 
@@ -119,15 +125,65 @@ impl Monitor {
             for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
                 comparison.tick(reference, share, canary, stable);
             }
-            self.harm.observe(log_weighted(&self.harmful));
-            let least = self.accepted.iter().map(Comparison::log_e).fold(f64::INFINITY, f64::min);
-            self.proven.observe(least);
+            self.observe();
             if let Some(center) = self.center.mean() {
                 self.effect.tick(share, center, canary.iter().copied(), stable.iter().copied());
             }
         }
         // Only after all bets on this tick are settled.
         self.learn(stable);
+    }
+
+    /// Takes in one tick whose requests are of several groups, each group once. What group a request is of must have been
+    /// known before it was assigned to a track.
+    ///
+    /// Each group is compared with its own center, so that a mix of light and heavy requests makes no noise. What is
+    /// tested stays the same: the canary's mean over all requests of the tick. With one group it is [`tick`](Self::tick).
+    pub fn tick_in_groups(&mut self, share: f64, groups: &[GroupValues]) {
+        let is_plain = groups.iter().all(|one| one.group == 0) && self.groups.is_none();
+        let mut places = self.groups.take().unwrap_or_default();
+        let in_buckets = |one: &GroupValues| {
+            let canary = self.window.in_buckets(&one.canary);
+            let stable = self.window.in_buckets(&one.stable);
+            (places.place(one.group), GroupValues { group: one.group, canary, stable })
+        };
+        let groups: Vec<(usize, GroupValues)> = groups.iter().map(in_buckets).collect();
+        let all = |of: fn(&GroupValues) -> &[(f64, u64)]| -> Vec<(f64, u64)> {
+            groups.iter().flat_map(|(_, one)| of(one).iter().copied()).collect()
+        };
+        let stable = all(|one| &one.stable);
+        if !places.are_several() {
+            self.tick(share, &all(|one| &one.canary), &stable);
+        } else {
+            if let Some(reference) = &self.reference {
+                for comparison in self.harmful.iter_mut().chain(&mut self.accepted) {
+                    comparison.tick_in_groups(reference, share, &groups);
+                }
+                self.observe();
+                for (place, GroupValues { canary, stable, .. }) in &groups {
+                    if let Some(center) = places.mean(*place).or(self.center.mean()) {
+                        let (canary, stable) = (canary.iter().copied(), stable.iter().copied());
+                        self.effect.tick(share, center, canary, stable);
+                    }
+                }
+            }
+            self.learn(&stable);
+        }
+        for (place, GroupValues { stable, .. }) in &groups {
+            places.learn(*place, stable);
+        }
+        self.groups = (!is_plain).then_some(places);
+    }
+
+    /// Whether it has seen another group than 0.
+    pub fn has_groups(&self) -> bool {
+        self.groups.is_some()
+    }
+
+    fn observe(&mut self) {
+        self.harm.observe(log_weighted(&self.harmful));
+        let least = self.accepted.iter().map(Comparison::log_e).fold(f64::INFINITY, f64::min);
+        self.proven.observe(least);
     }
 
     fn learn(&mut self, stable: &[(f64, u64)]) {

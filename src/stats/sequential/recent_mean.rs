@@ -19,6 +19,11 @@ impl RecentMean {
         (self.count > 0.0).then_some(self.mean)
     }
 
+    /// How many values it rests on, at most [`MAX`].
+    pub(super) fn count(&self) -> f64 {
+        self.count
+    }
+
     pub(super) fn learn(&mut self, stable: &[(f64, u64)]) {
         self.add(stable);
         self.count = self.count.min(MAX);

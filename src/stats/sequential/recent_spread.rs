@@ -13,7 +13,7 @@ pub(super) const MAX: f64 = 1024.0;
 pub(super) const DOUBT: f64 = 20.0;
 
 /// Fewer observations of stable say too little.
-const MIN: f64 = 10.0;
+pub(super) const MIN: f64 = 10.0;
 
 /// Recent mean and spread of a function with values from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,11 @@ impl RecentSpread {
         let center = (mean + (1.0 - share) * self.difference()).clamp(0.0, 1.0);
         // A function that has not varied yet may vary in about one of this many observations.
         Some((center, variance.max(0.25 / (self.stable.count + 1.0)).sqrt()))
+    }
+
+    /// Stable's recent mean; `None` before its first value.
+    pub(super) fn mean(&self) -> Option<f64> {
+        (self.stable.count > 0.0).then(|| self.stable.sum / self.stable.count)
     }
 
     /// The canary's mean difference from stable, shrunk toward 0 while it rests on few values.
@@ -120,7 +125,8 @@ impl Sums {
         self.squares += x * x * count;
     }
 
-    fn merge(&mut self, other: &Sums) {
+    /// Adds the sums of a tick, and halves the counts when they exceed [`MAX`].
+    pub(super) fn merge(&mut self, other: &Sums) {
         self.count += other.count;
         self.sum += other.sum;
         self.squares += other.squares;

@@ -4,11 +4,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::by_key::Keyed;
-use super::lasting::InSpans;
 use super::lasting::Lasting;
 use super::lasting::failure_margins;
 use super::measured::Counts;
-use super::measured::Measured;
 use super::values::above;
 use super::values::doubled;
 use super::values::number;
@@ -21,21 +19,19 @@ use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::source::History;
-use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::MonitorKind;
 use crate::canary::policy::source::Outputs;
 use crate::canary::policy::source::Source;
 use crate::stats::Layout;
 use crate::stats::Points;
 use crate::stats::sequential::Classes;
-use crate::stats::sequential::EProcess;
 use crate::stats::sequential::FailureMonitor;
+use crate::stats::sequential::GroupValues;
 use crate::stats::sequential::Monitor;
 use crate::stats::sequential::PairMonitor;
 use crate::stats::sequential::QuantileMonitor;
 use crate::stats::sequential::ScaledPairs;
 use crate::stats::sequential::ScaledShift;
-use crate::stats::sequential::Score;
 use crate::stats::sequential::ShiftMargins;
 use crate::stats::sequential::ShiftMonitor;
 use crate::stats::sequential::TrackCounts;
@@ -221,7 +217,12 @@ impl Monitored {
         match self.source {
             Source::Latency => {
                 self.tick_lasting(seconds, &stable.latency, &canary.latency);
-                self.tick_values(share, &stable.latency, &canary.latency);
+                let groups = &unsegmented.groups;
+                if groups.is_empty() && !self.has_groups() {
+                    self.tick_values(share, &stable.latency, &canary.latency);
+                } else {
+                    self.tick_in_groups(share, &groups.values(&stable.latency, &canary.latency));
+                }
             }
             Source::LatencyP95 | Source::LatencyP99 => self.tick_quantile(tick),
             Source::LatencyAbove => {
@@ -299,6 +300,21 @@ impl Monitored {
         }
     }
 
+    /// Whether requests of several groups are told apart.
+    fn has_groups(&self) -> bool {
+        matches!(&self.monitor, OneMonitor::Values(monitor) if monitor.has_groups())
+    }
+
+    fn tick_in_groups(&mut self, share: f64, groups: &[GroupValues]) {
+        for GroupValues { canary, stable, .. } in groups {
+            self.counts.stable = self.counts.stable.saturating_add(number(stable));
+            self.counts.canary = self.counts.canary.saturating_add(number(canary));
+        }
+        if let OneMonitor::Values(monitor) = &mut self.monitor {
+            monitor.tick_in_groups(share, groups);
+        }
+    }
+
     /// Lets time pass in which neither track had a value.
     pub(super) fn pass(&mut self, seconds: f64) {
         match self.source {
@@ -358,101 +374,6 @@ impl Monitored {
         if let OneMonitor::Pairs(monitor) = &mut self.monitor {
             monitor.tick(differences, &tick.stable.score);
         }
-    }
-
-    pub(crate) fn measured(&self) -> Measured {
-        let mut measured = self.measured_first();
-        if let Some([harm, shift, proven]) = self.keyed.as_ref().and_then(|it| it.evidence()) {
-            (measured.harm, measured.proven) = (harm, proven);
-            measured.shift = measured.shift.map(|_| shift);
-        }
-        measured
-    }
-
-    /// The numbers of requests without a key and of first visits.
-    pub(super) fn measured_first(&self) -> Measured {
-        let mut measured = Measured {
-            metric: self.name.clone(),
-            counts: self.counts,
-            harm: EProcess::default(),
-            shift: None,
-            proven: EProcess::default(),
-            by_request: None,
-            span_seconds: None,
-            effect: Score::default(),
-            quantile_effect: None,
-            stable_mean: None,
-            stable_spread: None,
-            canary_spread: None,
-            distance: None,
-            class: None,
-            visits: None,
-        };
-        match &self.monitor {
-            OneMonitor::Values(one) => {
-                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
-                measured.shift = None;
-                measured.stable_mean = one.center();
-            }
-            OneMonitor::Failures(one) => {
-                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
-                measured.shift = None;
-            }
-            OneMonitor::Quantile(one) => {
-                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
-                measured.shift = None;
-                measured.stable_mean = one.threshold();
-                measured.quantile_effect = one.difference();
-            }
-            OneMonitor::Pairs(one) => measured.of_pairs(one),
-            OneMonitor::Shift(one) => measured.of_shift(one),
-            OneMonitor::Classes(classes) => {
-                if let Some((class, one)) = classes.worst() {
-                    measured.of_shift(one);
-                    measured.class = self.classes.get(class).cloned();
-                }
-                measured.harm = classes.harm;
-                measured.shift = Some(classes.shift);
-                measured.proven = classes.proven;
-            }
-            OneMonitor::ClassPairs(classes) => {
-                if let Some((class, one)) = classes.worst() {
-                    measured.of_pairs(one);
-                    measured.class = self.classes.get(class).cloned();
-                }
-                measured.harm = classes.harm;
-                measured.shift = Some(classes.shift);
-                measured.proven = classes.proven;
-            }
-            OneMonitor::Scores(one) => {
-                measured.judged(one.evidence(), *one.effect());
-                measured.stable_mean = one.center();
-                measured.stable_spread = one.spread();
-                measured.canary_spread = one.canary_spread();
-            }
-            OneMonitor::ScorePairs(one) => {
-                measured.judged(one.evidence(), *one.effect());
-                measured.stable_spread = one.spread();
-                measured.distance = one.distance();
-            }
-        }
-        let is_of_spread = self.source.properties().margin == MarginKind::OfSpread;
-        measured.shift = measured.shift.filter(|_| self.source.is_of_scores());
-        measured.stable_spread = measured.stable_spread.filter(|_| is_of_spread);
-        if let Some(InSpans { harm, proven, span_seconds }) =
-            self.lasting.as_ref().map(Lasting::evidence)
-        {
-            // A span holds few failures or exceedances. Before the first one their variance is not known, so requests
-            // have to prove it as well.
-            measured.proven = match &self.monitor {
-                OneMonitor::Quantile(_) | OneMonitor::Failures(_) => measured.proven.weaker(proven),
-                _ => proven,
-            };
-            measured.by_request = Some(measured.harm);
-            measured.harm = harm;
-            measured.span_seconds = span_seconds;
-        }
-        measured
     }
 
     /// Whether it judges the Brier score of many classes, whose buckets are those of durations.

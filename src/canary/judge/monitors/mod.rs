@@ -17,6 +17,7 @@ mod keyed_metric;
 mod lasting;
 pub mod measured;
 pub mod metric;
+mod metric_measured;
 pub mod sample_ratio;
 mod scores;
 pub mod segments;

@@ -39,7 +39,7 @@ pub fn affordable(scenario: &Scenario, replications: u32, runs: u64) -> anyhow::
         );
     }
     let users = match scenario.routing {
-        Routing::Strata | Routing::Alternating => 0.0,
+        Routing::Strata | Routing::Alternating { .. } => 0.0,
         Routing::Sticky { users, .. } => users as f64 * (scenario.weights.len() + 1) as f64,
     };
     let second_ns = REQUEST_NS * per_second + LOOK_NS * looks_per_second;

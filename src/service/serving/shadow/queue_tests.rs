@@ -48,6 +48,7 @@ fn send(service: &Service, requests: u32, key: impl Fn(u32) -> Option<String>) -
             rows: vec![Features::Ordered(row)],
             key: key(n).map(Into::into),
             segments: Vec::new(),
+            covariate: None,
         };
         let answer = runtime.block_on(service.predict(request)).unwrap();
         u32::from(answer.track == Track::Canary)
@@ -158,8 +159,12 @@ fn the_queue_is_bounded_and_dropped_requests_are_counted() {
     // Large requests are bounded by what they take.
     let row = || Features::Ordered([0.5, 1.2, 0.8, 0.3, 1.1].map(Value::Number).to_vec());
     for _ in 0..20 {
-        let request =
-            Request { rows: (0..10_000).map(|_| row()).collect(), key: None, segments: Vec::new() };
+        let request = Request {
+            rows: (0..10_000).map(|_| row()).collect(),
+            key: None,
+            segments: Vec::new(),
+            covariate: None,
+        };
         runtime().block_on(service.predict(request)).unwrap();
     }
     let waiting = service.serving.shadow.load.load(Ordering::Relaxed) % ONE_JOB;
@@ -317,7 +322,7 @@ fn requests_that_were_kept_for_versions_of_another_order_are_replayed_by_name() 
         let row = [number % 7, number % 5, number % 3].map(|it| Value::Number(f64::from(it) / 7.0));
         let row = names.into_iter().map(Into::into).zip(row).collect();
         let rows = vec![Features::Named(row)];
-        let request = Request { rows, key: None, segments: Vec::new() };
+        let request = Request { rows, key: None, segments: Vec::new(), covariate: None };
         runtime.block_on(service.predict(request)).unwrap();
     };
     (0..50).for_each(send);

@@ -100,6 +100,18 @@ impl Bet {
         self.wealth.play(&lambda, canary.chain(stable));
     }
 
+    /// Bets on one tick whose observations have several centers: their outcomes `(1 - pi)(u - c)` and `-pi (v - c)`, each
+    /// with its count, and the smallest of all that were possible. Nothing is bet without randomization.
+    pub(crate) fn tick_centered(
+        &mut self,
+        (share, scale, worst): (f64, f64, f64),
+        outcomes: impl Iterator<Item = (f64, u64)>,
+    ) {
+        if is_random(share) {
+            self.wealth.play(&stakes(scale, worst), outcomes);
+        }
+    }
+
     /// ln E.
     pub fn log_e(&self) -> f64 {
         self.wealth.log_e(&STAKE_SHARES)
