@@ -150,7 +150,7 @@ def test_settings_reach_the_server_and_variables_do_not(monkeypatch):
         server.client.deploy("model_v2.bin")
         health = server.client.check()
         assert (health.data["alpha"], health.data["min_samples"]) == (0.01, 20)
-        assert server.client.predict(ROW, segments={"region": "north"}).label in (0, 1)
+        assert server.client.predict(ROW, segments={"region": "north"}, covariate=3.5).label in (0, 1)
         assert health.data["segments"] is not None
 
 

@@ -116,6 +116,13 @@ fn a_body_of_another_shape_is_refused() {
             "a number for a key",
             bad(&["5", "text in quotes"]),
         ),
+        (
+            br#"{"features": [1,1,1,1,1], "covariate": 0}"#,
+            "a covariate of 0",
+            bad(&["covariate: 0", "positive number"]),
+        ),
+        (br#"{"features": [1,1,1,1,1], "covariate": -2.5}"#, "a negative one", bad(&["-2.5"])),
+        (br#"{"features": [1,1,1,1,1], "covariate": "3"}"#, "a text for one", bad(&["covariate"])),
     ]);
 }
 

@@ -263,6 +263,8 @@ mod tests {
             r#"{"instances": [{"a": {"b": 2}}]}"#.to_owned(),
             r#"{"segments": null}"#.to_owned(),
             r#"{"key": 7}"#.to_owned(),
+            r#"{"covariate": 7, "features": [1, 2]}"#.to_owned(),
+            r#"{"covariate": "7"}"#.to_owned(),
             r#"{"features": null, "instances": null}"#.to_owned(),
             "[]".to_owned(),
             "{} {}".to_owned(),

@@ -81,7 +81,8 @@ impl GroupCounts {
             return;
         }
         self.counted.extend(counted);
-        self.counted.sort_unstable();
+        // Two ascending runs, which a stable sort merges.
+        self.counted.sort();
         self.counted.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {
