@@ -205,6 +205,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 quantile_effect: None,
                 span_seconds: None,
                 visits: None,
+                last_look: None,
             }
         })
         .collect();
@@ -366,6 +367,7 @@ proptest! {
                 quantile_effect: None,
                 span_seconds: None,
                 visits: None,
+                last_look: None,
             },
         ).collect();
         let weight = Weight::from_basis_points(basis_points).unwrap();

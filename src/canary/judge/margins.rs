@@ -5,6 +5,7 @@ use super::verdict::Classification;
 use super::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MarginKind;
+use crate::canary::policy::source::Source;
 use crate::stats::Harm;
 use crate::stats::Margin;
 
@@ -108,6 +109,26 @@ impl Margins {
         };
         Some(mirrored(found)).filter(|[low, high]| low <= high)
     }
+}
+
+/// The evidence of a metric with the numbers that its classification rests on, and the margins to compare them with, for
+/// sentences and tables.
+///
+/// Where all visits of keys decided, samples, effect and margins are those of the last look over them, without an
+/// interval. The effect on latency is then by the ratio of the geometric means, as a share of stable's recent mean.
+pub fn shown(metric: &Metric, evidence: &MetricEvidence) -> (MetricEvidence, Margins) {
+    let Some(look) = &evidence.by_visits else {
+        return (evidence.clone(), Margins::new(metric, evidence));
+    };
+    let unit = match metric.source {
+        Source::Latency => evidence.stable_mean,
+        _ => Some(1.0),
+    };
+    let [harmful, tolerated, accepted] = look.margins.map(|margin| margin * unit.unwrap_or(0.0));
+    let effect = unit.map(|unit| unit * look.difference);
+    let (samples, interval) = (look.counts, None);
+    let evidence = MetricEvidence { samples, effect, interval, ..evidence.clone() };
+    (evidence, Margins { harmful, tolerated, accepted })
 }
 
 #[cfg(test)]

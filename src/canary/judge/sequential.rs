@@ -99,6 +99,16 @@ pub(crate) fn evidence(
     let is_compared = measured.counts.fewest() > 0;
     let is_failing = classification == Classification::Fail;
     let shift = measured.shift.filter(|_| metric.holds() && !is_failing);
+    let is_shifted = shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric)));
+    let by_visits = measured.last_look.filter(|look| {
+        let [harm, shift, proof] = look.decided;
+        match classification {
+            _ if is_shifted => shift,
+            Classification::Fail => harm,
+            Classification::Pass => proof,
+            Classification::Inconclusive | Classification::Insufficient => false,
+        }
+    });
     let is_awaited = enough && classification == Classification::Insufficient;
     let mut evidence = MetricEvidence {
         metric: metric.name.clone(),
@@ -113,13 +123,14 @@ pub(crate) fn evidence(
         is_suspected,
         awaited_samples: measured.awaits(metric).filter(|_| is_awaited),
         span_seconds: measured.span_seconds,
-        is_shifted: shift.is_some_and(|shift| shift.reached(policy.shift_alpha(metric))),
+        is_shifted,
         interval: interval.map(|interval| [interval.low, interval.high]).filter(|_| is_compared),
         stable_mean: measured.stable_mean,
         stable_spread: measured.stable_spread,
         canary_spread: measured.canary_spread,
         distance: measured.distance,
         class: measured.class.clone(),
+        by_visits,
     };
     let margins = Margins::new(metric, &evidence);
     evidence.interval = evidence

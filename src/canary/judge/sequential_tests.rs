@@ -198,6 +198,7 @@ fn measured(metric: &Metric, classification: Classification) -> Measured {
         quantile_effect: None,
         span_seconds: None,
         visits: None,
+        last_look: None,
     };
     found.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
     match classification {

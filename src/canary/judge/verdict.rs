@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::monitors::measured::Counts;
+use super::monitors::measured::LastLook;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::segments::SegmentName;
@@ -100,6 +101,10 @@ pub struct MetricEvidence {
     /// For many classes: the class with the largest shift. Effect, mean, spreads and distance are its.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Where all visits of keys decided, and not first visits alone: what the last look over them saw. Samples, effect
+    /// and interval above are those of first visits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_visits: Option<LastLook>,
 }
 
 /// Why a verdict was reached. The numbers are in the evidence of the same judgement.

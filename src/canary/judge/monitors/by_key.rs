@@ -7,6 +7,9 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::measured::Counts;
+use super::measured::KeyVisits;
+use super::measured::LastLook;
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::visits::Cell;
 use crate::canary::observed::visits::Cells;
@@ -37,20 +40,6 @@ pub(crate) struct KeyCells {
     looks: Looks,
     /// At earlier shares.
     before: [u64; 2],
-}
-
-/// Visits of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyVisits {
-    /// Of stable's keys.
-    pub stable: u64,
-    /// Of the canary's.
-    pub canary: u64,
-    /// Of the track with fewer, at the running share.
-    pub at_this_share: u64,
-    /// The same at the next look.
-    pub next_look: u64,
 }
 
 impl KeyCells {
@@ -119,6 +108,13 @@ impl KeyCells {
         ClusterMeans::new(&canary, &of(Track::Stable).collect::<Vec<_>>())
     }
 
+    /// The sums over all visits of a track at the running share.
+    fn all(&self, track: Track) -> Cell {
+        let mut all = Cell::default();
+        self.cells.of(track).iter().for_each(|cell| all.add(cell));
+        all
+    }
+
     fn rates(&self) -> Option<FailureRates> {
         let of = |track| self.cells.of(track).iter().map(Cell::failures).collect::<Vec<_>>();
         FailureRates::new(&of(Track::Canary), &of(Track::Stable))
@@ -155,6 +151,9 @@ pub(crate) struct Keyed {
     users: Option<FailureMonitor>,
     /// `None` before the first key.
     evidence: Option<[KeyedEvidence; 3]>,
+    /// `None` before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_look: Option<LastLook>,
 }
 
 /// This many times the accepted share of failing requests may be the share of users who fail.
@@ -177,6 +176,7 @@ impl Keyed {
                 FailureMonitor::new(FailureMargins { harmful_ratio, accepted_difference })
             }),
             evidence: None,
+            last_look: None,
         })
     }
 
@@ -290,12 +290,64 @@ impl Keyed {
             }
             one.observe(first);
         }
+        if look.is_some() {
+            self.last_look = self.looked(source, spread, cells).or(self.last_look);
+        }
+        if let Some((last, evidence)) = self.last_look.as_mut().zip(self.evidence) {
+            let both = evidence.iter().zip(&firsts).zip(levels);
+            for (decided, ((one, first), level)) in last.decided.iter_mut().zip(both) {
+                *decided = one.evidence.reached(level) && !first.reached(level);
+            }
+        }
+    }
+
+    /// What all visits say of this source now; `None` where it is not a number.
+    fn looked(&self, source: Source, spread: Option<f64>, cells: &KeyCells) -> Option<LastLook> {
+        let [stable, canary] = [Track::Stable, Track::Canary].map(|track| cells.all(track));
+        let answered = |all: &Cell| all.visits.saturating_sub(all.failures);
+        let mean = |all: &Cell, [sum, _]: [f64; 2]| sum / answered(all) as f64;
+        let (difference, margins) = match source {
+            Source::Failures => {
+                let rate = |all: &Cell| all.failures as f64 / all.visits as f64;
+                let at_rate = |margin: Margin| margin.relative * rate(&stable) + margin.absolute;
+                (rate(&canary) - rate(&stable), self.margins.map(at_rate))
+            }
+            Source::Latency => {
+                let [stable, canary] = [stable, canary].map(|all| mean(&all, all.log_latency));
+                let [harmful, accepted] =
+                    self.granted.map(|sum| (sum / self.latencies as f64).exp_m1());
+                ((canary - stable).exp_m1(), [harmful, harmful, accepted])
+            }
+            _ => {
+                let spread = spread?;
+                let [stable, canary] = [stable, canary].map(|all| mean(&all, all.score));
+                (canary - stable, self.margins.map(|margin| margin.of_spread(spread)))
+            }
+        };
+        let counts = match source {
+            Source::Failures => Counts {
+                stable: stable.visits,
+                canary: canary.visits,
+                stable_failures: stable.failures,
+                canary_failures: canary.failures,
+            },
+            _ => {
+                Counts { stable: answered(&stable), canary: answered(&canary), ..Counts::default() }
+            }
+        };
+        let is_known = difference.is_finite() && margins.iter().all(|margin| margin.is_finite());
+        is_known.then_some(LastLook { counts, difference, margins, decided: [false; 3] })
     }
 
     /// The evidence of harm, of a shift and of the proof, of first and of all visits together; `None` before the first
     /// key.
     pub(super) fn evidence(&self) -> Option<[EProcess; 3]> {
         self.evidence.map(|all| all.map(|one| one.evidence))
+    }
+
+    /// What the last look over all visits saw; `None` before the first.
+    pub(super) fn last_look(&self) -> Option<LastLook> {
+        self.last_look
     }
 
     pub(super) fn has_begun(&self) -> bool {

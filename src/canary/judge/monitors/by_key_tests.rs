@@ -88,10 +88,14 @@ fn harm_that_begins_after_all_users_have_come_is_found() {
         let mut traffic = Traffic::new(300);
         let (policy, monitors) =
             judged(300, |second| traffic.second(if second < 30 { 1.0 } else { slower }));
-        of(&monitors, "latency").harm.reached(policy.harm_alpha(&policy.metrics[0]))
+        let latency = of(&monitors, "latency");
+        (latency.harm.reached(policy.harm_alpha(&policy.metrics[0])), latency.last_look.unwrap())
     };
-    assert!(found(1.3));
-    assert!(!found(1.02), "within what is tolerated");
+    let (is_found, look) = found(1.3);
+    assert!(is_found && look.decided[0], "{look:?}");
+    assert!((0.2..0.3).contains(&look.difference) && look.counts.fewest() > 5000, "{look:?}");
+    let (is_found, look) = found(1.02);
+    assert!(!is_found && !look.decided[0], "within what is tolerated: {look:?}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::by_key::KeyVisits;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::stats::sequential::EProcess;
@@ -30,6 +29,35 @@ impl Counts {
     pub fn fewest(&self) -> u64 {
         self.stable.min(self.canary)
     }
+}
+
+/// Visits of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyVisits {
+    /// Of stable's keys.
+    pub stable: u64,
+    /// Of the canary's.
+    pub canary: u64,
+    /// Of the track with fewer, at the running share.
+    pub at_this_share: u64,
+    /// The same at the next look.
+    pub next_look: u64,
+}
+
+/// What the last look over all visits of keys saw, at the running share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastLook {
+    /// Visits, of failures with those that failed; of other metrics the answered visits.
+    pub counts: Counts,
+    /// Canary minus stable: of failures a share of visits, of scores a probability. Of latency a share of stable's, by
+    /// the geometric means.
+    pub difference: f64,
+    /// The harmful, the tolerated and the accepted margin in the same unit.
+    pub margins: [f64; 3],
+    /// Whether all visits show harm, a shift or the proof, and first visits alone do not.
+    pub decided: [bool; 3],
 }
 
 /// The numbers that classify a metric.
@@ -77,6 +105,9 @@ pub struct Measured {
     /// Visits of keys, where all of them are judged; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits: Option<KeyVisits>,
+    /// The last look over all visits of keys; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_look: Option<LastLook>,
 }
 
 impl Measured {

@@ -37,6 +37,7 @@ impl Monitored {
             distance: None,
             class: None,
             visits: None,
+            last_look: None,
         };
         match &self.monitor {
             OneMonitor::Values(one) => {

@@ -46,9 +46,10 @@ use crate::canary::policy::source::History;
 use crate::canary::policy::source::Origin;
 use crate::canary::policy::source::Source;
 
-pub use self::by_key::KeyVisits;
 pub use self::by_key::judges_all_visits;
 pub use self::measured::Counts;
+pub use self::measured::KeyVisits;
+pub use self::measured::LastLook;
 pub use self::measured::Measured;
 
 /// The state of the sequential judge.
@@ -186,7 +187,8 @@ impl Monitors {
             // What is awaited of a tail is counted in visits as well, or few users would be awaited forever.
             let is_keyed = metric.keyed.as_ref().is_some_and(|keyed| keyed.has_begun())
                 || metric.source.properties().decidable_after.is_some();
-            Measured { visits: visits.filter(|_| is_keyed), ..metric.measured() }
+            let last_look = metric.keyed.as_ref().and_then(|keyed| keyed.last_look());
+            Measured { visits: visits.filter(|_| is_keyed), last_look, ..metric.measured() }
         });
         measured.collect()
     }

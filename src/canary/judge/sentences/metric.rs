@@ -2,6 +2,7 @@
 
 use super::comparison::Comparison;
 use crate::canary::judge::margins::Margins;
+use crate::canary::judge::margins::shown;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
@@ -16,9 +17,9 @@ pub const NOTHING_COMPARED: &str = "nothing compared yet";
 /// The effect and the conclusion: `latency: +48.6 % against stable (interval +37.9 .. +59.2 %); fails, tolerated
 /// +5.67 %`.
 pub fn metric(metric: &Metric, evidence: &MetricEvidence) -> String {
-    let Margins { harmful, tolerated, accepted } = Margins::new(metric, evidence);
-    let at = |margin: f64| {
-        Comparison::new(metric, evidence, evidence.effect.unwrap_or(0.0), None, margin).margin
+    let (evidence, Margins { harmful, tolerated, accepted }) = &shown(metric, evidence);
+    let at = |margin: &f64| {
+        Comparison::new(metric, evidence, evidence.effect.unwrap_or(0.0), None, *margin).margin
     };
     let harm = format!("{} {}", metric.harm_margin_name(), at(harmful));
     let conclusion = match evidence.classification {
@@ -60,13 +61,13 @@ pub fn named(metric: &Metric, evidence: &MetricEvidence) -> String {
 /// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let name = named(metric, evidence);
+    let (evidence, Margins { harmful, .. }) = &shown(metric, evidence);
     let Some(effect) = evidence.effect else { return name };
-    let harmful = Margins::new(metric, evidence).harmful;
-    if let (true, Some(basis)) = (effect.abs() <= harmful, beyond_the_mean(evidence)) {
+    if let (true, Some(basis)) = (effect.abs() <= *harmful, beyond_the_mean(evidence)) {
         return format!("{name}: {basis}");
     }
     let Comparison { difference, margin, .. } =
-        Comparison::new(metric, evidence, effect, None, harmful);
+        Comparison::new(metric, evidence, effect, None, *harmful);
     let size = difference.trim_start_matches(['+', '-']).replace(" pt", " points");
     let side = if effect < 0.0 { "below" } else { "above" };
     let counts = &evidence.samples;
@@ -86,7 +87,12 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
             format!(" ({} {margin})", metric.harm_margin_name())
         }
     };
-    format!("{name} {size} {side} stable{behind}")
+    format!("{name} {size} {side} stable{}{behind}", over(evidence))
+}
+
+/// ` over all visits of keys`, where they decided.
+fn over(evidence: &MetricEvidence) -> &'static str {
+    if evidence.by_visits.is_some() { " over all visits of keys" } else { "" }
 }
 
 /// What a request does that counts as a failure of this metric.
@@ -97,8 +103,11 @@ fn failed(metric: &Metric) -> String {
     }
 }
 
-/// What a failure of scores rests on when the mean is about stable's.
+/// What a failure of scores rests on when the mean is about stable's; visits of keys are judged by the mean alone.
 pub fn beyond_the_mean(evidence: &MetricEvidence) -> Option<String> {
+    if evidence.by_visits.is_some() {
+        return None;
+    }
     match (evidence.distance, evidence.stable_spread.zip(evidence.canary_spread)) {
         (Some(distance), _) => {
             Some(format!("single answers differ by {} on average", short(distance)))
@@ -126,9 +135,9 @@ fn short(number: f64) -> String {
 /// A shift that holds: `score 0.31 sd (+0.062) above stable (tolerated ±0.25 sd, harmful ±0.5 sd)`.
 pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
     let name = named(metric, evidence);
+    let (evidence, Margins { harmful, tolerated, .. }) = &shown(metric, evidence);
     let Some(effect) = evidence.effect else { return name };
-    let Margins { harmful, tolerated, .. } = Margins::new(metric, evidence);
-    let at = |margin| Comparison::new(metric, evidence, effect, None, margin);
+    let at = |margin: &f64| Comparison::new(metric, evidence, effect, None, *margin);
     let it = at(tolerated);
     let size = it.difference.trim_start_matches(['+', '-']).replace(" pt", " points");
     let amount = match evidence.stable_spread {
@@ -140,7 +149,8 @@ pub fn shift(metric: &Metric, evidence: &MetricEvidence) -> String {
     };
     let side = if effect < 0.0 { "below" } else { "above" };
     format!(
-        "{name} {size}{amount} {side} stable (tolerated {}, harmful {})",
+        "{name} {size}{amount} {side} stable{} (tolerated {}, harmful {})",
+        over(evidence),
         it.margin,
         at(harmful).margin
     )
@@ -185,5 +195,13 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
             None => format!("{} against stable", it.difference),
         }
     });
-    seen.into_iter().chain(difference).collect::<Vec<_>>().join(", ")
+    let observed = seen.into_iter().chain(difference).collect::<Vec<_>>().join(", ");
+    match over(evidence) {
+        "" => observed,
+        over => format!("{}: {observed}", over.trim_start()),
+    }
 }
+
+#[cfg(test)]
+#[path = "metric_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use crate::canary::Metric;
 use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
-use crate::canary::judge::margins::Margins;
+use crate::canary::judge::margins::shown;
 use crate::canary::judge::sentences;
 use crate::canary::judge::sentences::Comparison;
 use crate::canary::judge::verdict::Classification;
@@ -121,6 +121,7 @@ impl MetricRow {
     }
 
     fn without_class(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {
+        let (evidence, margins) = &shown(metric, evidence);
         let counts = &evidence.samples;
         let (state, detail) = state(metric, evidence, known);
         let row = MetricRow {
@@ -151,7 +152,6 @@ impl MetricRow {
             return MetricRow { difference, margin, ..row };
         }
         let Some(effect) = evidence.effect else { return row };
-        let margins = Margins::new(metric, evidence);
         let named = |name: &str, margin: f64| {
             let it = Comparison::new(metric, evidence, effect, None, margin);
             format!("{name} {}", it.margin)
@@ -169,13 +169,15 @@ impl MetricRow {
         };
         let row =
             MetricRow { harm_margin: Some(harm_margin), pass_margin: Some(pass_margin), ..row };
+        let is_by_visits = evidence.by_visits.is_some();
         let agrees = margins.agree(metric.harm, evidence, effect);
-        if state == MetricState::Fail && !agrees && metric.harmful.is_some() {
+        if state == MetricState::Fail && !agrees && metric.harmful.is_some() && !is_by_visits {
             return MetricRow { detail: sentences::beyond_the_mean(evidence), ..row };
         }
         if state == MetricState::Pass && !agrees {
             // A mean difference beyond the margin would contradict the pass.
             let basis = match (metric.source.properties().monitor, metric.test) {
+                _ if is_by_visits => "by earlier visits of keys",
                 (MonitorKind::Quantile(_), _) => "by the requests above stable's",
                 (_, Test::Rank) => "by ranks",
                 _ => "without outliers",
