@@ -285,18 +285,44 @@ impl LatencyEvidence {
         self.difference_seconds > self.margin_seconds
     }
 
-    /// Whether the mean is slower than tolerated, and one of the two ways to show it does at this level.
-    fn is_slower(&self, confirmation: Option<Confirmation>, level: f64) -> bool {
+    /// What shows at this level that the mean is slower than tolerated.
+    pub fn slower(&self, confirmation: Option<Confirmation>, level: f64) -> Slower {
         let by_welch = self.p_value < level;
-        let is_shown = match confirmation {
-            None => by_welch,
-            Some(Confirmation { permutation_p_value, rank_p_value }) => {
-                let is_rare = |p: Option<f64>| p.is_some_and(|p| p <= level / 4.0);
-                (by_welch && is_rare(permutation_p_value)) || is_rare(rank_p_value)
-            }
+        if !self.is_beyond_margin() {
+            return Slower::NotShown;
+        }
+        let Some(Confirmation { permutation_p_value, rank_p_value }) = confirmation else {
+            return if by_welch { Slower::ByWelch } else { Slower::NotShown };
         };
-        self.is_beyond_margin() && is_shown
+        match (permutation_p_value.filter(|_| by_welch), rank_p_value) {
+            (Some(p), _) if p <= level / 4.0 => Slower::Confirmed(p),
+            (_, Some(p)) if p <= level / 4.0 => Slower::ByRanks(p),
+            (Some(p), _) => Slower::NotConfirmed(p),
+            (None, _) => Slower::NotShown,
+        }
     }
+
+    fn is_slower(&self, confirmation: Option<Confirmation>, level: f64) -> bool {
+        match self.slower(confirmation, level) {
+            Slower::ByWelch | Slower::Confirmed(_) | Slower::ByRanks(_) => true,
+            Slower::NotShown | Slower::NotConfirmed(_) => false,
+        }
+    }
+}
+
+/// What shows that a canary is slower than tolerated, with the p-value of that test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slower {
+    /// No test.
+    NotShown,
+    /// Welch's test, where nothing has to confirm it.
+    ByWelch,
+    /// Welch's test, confirmed by permutation.
+    Confirmed(f64),
+    /// Welch's test would, but the permutation does not confirm it.
+    NotConfirmed(f64),
+    /// The ranks, and not the means.
+    ByRanks(f64),
 }
 
 /// A finding of the health check is gross at the level alpha/25.

@@ -239,6 +239,42 @@ fn what_is_proven_outweighs_one_look_unless_it_shows_gross_harm() {
     }
 }
 
+#[test]
+fn the_sentence_on_latency_names_the_test_that_decides() {
+    let confirmed = |permutation_p_value, rank_p_value| {
+        Some(Confirmation { permutation_p_value, rank_p_value })
+    };
+    for (confirmation, verdict, said) in [
+        (None, Verdict::Rollback, None),
+        (
+            confirmed(Some(0.0005), Some(0.0004)),
+            Verdict::Rollback,
+            Some("; confirmed by permutation, p = 0.0005)"),
+        ),
+        (
+            confirmed(Some(0.08), Some(0.5)),
+            Verdict::Promote,
+            Some("; not confirmed by permutation, p = 0.0800)"),
+        ),
+        (
+            confirmed(Some(0.08), Some(0.0004)),
+            Verdict::Rollback,
+            Some("; shown by ranks, p = 0.0004)"),
+        ),
+        (confirmed(None, Some(0.0004)), Verdict::Rollback, Some("; shown by ranks, p = 0.0004)")),
+        (confirmed(None, Some(0.5)), Verdict::Promote, None),
+    ] {
+        let inputs = inputs(track(0, &around(1.0, 180)), track(0, &around(26.0, 20)));
+        let inputs = Inputs { confirmation, ..inputs };
+        let health = HealthPolicy::default();
+        let judgement = Judgement::new(1, 1, "d", health, inputs, Mode::Manual, None);
+        let why = sentences::why(&judgement);
+        assert_eq!(judgement.verdict, verdict, "{why}");
+        assert_eq!(why.contains("p = "), said.is_some(), "{why}");
+        assert!(said.is_none_or(|said| why.contains(said)), "{why}");
+    }
+}
+
 /// Every string of a value except its keys.
 fn strings<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
     match value {

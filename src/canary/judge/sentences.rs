@@ -6,6 +6,7 @@ use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
 use super::health_check::LatencyEvidence;
 use super::health_check::ScoreEvidence;
+use super::health_check::Slower;
 use super::health_check::TrackInputs;
 use super::judgement::Judgement;
 use super::monitors::sample_ratio::RatioMeasured;
@@ -25,6 +26,7 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::durations::duration;
+use crate::text::numbers::equation;
 use crate::text::numbers::number;
 
 mod comparison;
@@ -70,7 +72,7 @@ pub fn concerns(judgement: &Judgement, concerns: &[Concern]) -> String {
 pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
     let Judgement { policy, evidence, sequential, .. } = judgement;
     let latency = |conclusion| match &evidence.latency {
-        Some(latency) => latency_difference(evidence, latency, conclusion),
+        Some(latency) => latency_difference(policy, evidence, latency, conclusion),
         None => too_few_samples(policy, evidence),
     };
     let score = |conclusion| match &evidence.score {
@@ -236,10 +238,21 @@ pub fn stalls(stalls: &Stalls) -> Option<String> {
     })
 }
 
-fn latency_difference(evidence: &Evidence, latency: &LatencyEvidence, conclusion: &str) -> String {
+fn latency_difference(
+    policy: &HealthPolicy,
+    evidence: &Evidence,
+    latency: &LatencyEvidence,
+    conclusion: &str,
+) -> String {
+    let shown_by = match latency.slower(evidence.inputs.confirmation, policy.alpha) {
+        Slower::NotShown | Slower::ByWelch => String::new(),
+        Slower::Confirmed(p) => format!("; confirmed by permutation, {}", equation("p", p)),
+        Slower::NotConfirmed(p) => format!("; not confirmed by permutation, {}", equation("p", p)),
+        Slower::ByRanks(p) => format!("; shown by ranks, {}", equation("p", p)),
+    };
     let mean = |inputs: &TrackInputs| duration(inputs.latency.mean().unwrap_or(0.0));
     format!(
-        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, tolerated {})",
+        "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, tolerated {}{shown_by})",
         mean(&evidence.inputs.canary),
         mean(&evidence.inputs.stable),
         duration(latency.difference_seconds),

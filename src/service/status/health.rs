@@ -59,6 +59,13 @@ pub struct Health {
     pub degrees_of_freedom: Option<f64>,
     /// Its two-sided p-value.
     pub p_value: Option<f64>,
+    /// One-sided p-value of the permutation test, which has to confirm a slower mean; left out unless Welch's test finds
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permutation_p_value: Option<f64>,
+    /// One-sided p-value of the test by ranks, which can find a slower canary by itself; left out by plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_p_value: Option<f64>,
     /// The significance level.
     pub alpha: f64,
     /// Samples each track needs.
@@ -222,6 +229,7 @@ impl Health {
         as_of: Option<Timestamp>,
     ) -> Health {
         let latency = judgement.evidence.latency.as_ref();
+        let confirmation = judgement.evidence.inputs.confirmation;
         let status = HealthStatus::new(judgement);
         let sequential = judgement.sequential.as_ref();
         let reasons = sentences::reasons(judgement, &judgement.reasons);
@@ -255,6 +263,8 @@ impl Health {
             t_statistic: latency.and_then(|evidence| evidence.t_statistic),
             degrees_of_freedom: latency.and_then(|evidence| evidence.degrees_of_freedom),
             p_value: latency.map(|evidence| evidence.p_value),
+            permutation_p_value: confirmation.and_then(|it| it.permutation_p_value),
+            rank_p_value: confirmation.and_then(|it| it.rank_p_value),
             alpha: judgement.policy.alpha,
             min_samples: judgement.policy.min_samples,
             margin_ms: latency.map(|evidence| milliseconds(evidence.margin_seconds)),
