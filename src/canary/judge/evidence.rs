@@ -192,6 +192,11 @@ impl SequentialEvidence {
         })
     }
 
+    /// Whether metrics that act have failed, and the score outweighs them.
+    pub fn outweighs_harm(&self) -> bool {
+        self.conclusion.verdict == Verdict::Promote && !self.harms().is_empty()
+    }
+
     /// The guardrails in shadow that have neither passed nor failed yet.
     pub fn open_in_shadow(&self) -> impl Iterator<Item = (&Metric, &MetricEvidence)> {
         self.metrics().filter(|(metric, evidence)| {

@@ -19,7 +19,6 @@ use super::health_check::is_gross;
 use super::health_check::judge;
 use super::margins::Margins;
 use super::verdict::Classification;
-use super::verdict::MetricEvidence;
 use super::verdict::Reason;
 use super::verdict::Verdict;
 use crate::canary::policy::Mode;
@@ -74,16 +73,14 @@ impl Judgement {
         Judgement { rollout, step, digest, policy, evidence, mode, sequential, verdict, reasons }
     }
 
-    /// Whether either judge shows harm in a metric that acts; if not, a judgement that does not pass
-    /// lacks data.
+    /// Whether either judge shows harm in a metric that acts, which the score does not outweigh; if not, a judgement
+    /// that does not pass lacks data.
     pub fn harm_detected(&self) -> bool {
-        let failed =
-            |one: &MetricEvidence| one.role.acts() && one.classification == Classification::Fail;
         let sequential = self.sequential.as_ref();
         self.verdict == Verdict::Rollback
             || sequential.is_some_and(|sequential| {
-                !sequential.findings().is_empty()
-                    || sequential.conclusion.metrics.iter().any(failed)
+                let has_failed = !sequential.harms().is_empty() && !sequential.outweighs_harm();
+                has_failed || !sequential.findings().is_empty()
             })
     }
 

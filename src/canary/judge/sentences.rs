@@ -175,6 +175,16 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
     }
 }
 
+/// The harm that the score outweighs, if there is any.
+pub fn outweighed(sequential: &SequentialEvidence) -> Option<String> {
+    let is_failed = |(_, one): &(&Metric, &MetricEvidence)| {
+        one.role.acts() && one.classification == Classification::Fail
+    };
+    let failed = sequential.metrics().filter(is_failed);
+    let failed: Vec<String> = failed.map(|(one, evidence)| harm(one, evidence)).collect();
+    sequential.outweighs_harm().then(|| format!("outweighed by the score: {}", failed.join("; ")))
+}
+
 /// One concern of the sequential judge.
 pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
     match concern {

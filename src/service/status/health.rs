@@ -19,6 +19,7 @@ use crate::canary::judge::bayesian::Prior;
 use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::bayesian::readings;
 use crate::canary::judge::coverage::Coverage;
+use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Evidence;
 use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Concern;
@@ -200,11 +201,12 @@ impl HealthStatus {
         let sequential = judgement.sequential.as_ref();
         let is_shifted = sequential.is_some_and(|it| it.concerns().contains(&Concern::Shift));
         let is_off = sequential.is_some_and(|it| !it.concerns().is_empty());
+        let is_outweighed = sequential.is_some_and(SequentialEvidence::outweighs_harm);
         match judgement.verdict {
             _ if judgement.harm_detected() => HealthStatus::Harm,
-            Verdict::Promote if is_shifted => HealthStatus::Warning,
+            Verdict::Promote if is_shifted || is_outweighed => HealthStatus::Warning,
             Verdict::Promote => HealthStatus::Ok,
-            Verdict::Hold if is_off => HealthStatus::Warning,
+            Verdict::Hold if is_off || is_outweighed => HealthStatus::Warning,
             Verdict::Hold | Verdict::Rollback => HealthStatus::InsufficientData,
         }
     }
@@ -235,14 +237,18 @@ impl Health {
         let reasons = sentences::reasons(judgement, &judgement.reasons);
         let coverage = Coverage::of(judgement);
         let diagnostics = sequential.map(Diagnostics::new).unwrap_or_default();
+        let outweighed = sequential.and_then(sentences::outweighed);
         let message = match judgement.verdict {
             Verdict::Promote => {
                 let accepted = if diagnostics.shift_accepted { "accepted: " } else { "" };
                 let shift = diagnostics.shift.iter().map(|shift| format!("{accepted}{shift}"));
-                let all = shift.chain([coverage.sentence()]).chain(reasons.iter().cloned());
+                let found = outweighed.unwrap_or_else(|| coverage.sentence());
+                let all = shift.chain([found]).chain(reasons.iter().cloned());
                 all.collect::<Vec<_>>().join("; ")
             }
-            Verdict::Rollback | Verdict::Hold => reasons.join("; "),
+            Verdict::Rollback | Verdict::Hold => {
+                reasons.iter().cloned().chain(outweighed).collect::<Vec<_>>().join("; ")
+            }
         };
         Health {
             alert_triggered: status == HealthStatus::Harm,

@@ -13,6 +13,7 @@ use crate::canary::JudgePolicy;
 use crate::canary::Judgement;
 use crate::canary::Monitors;
 use crate::canary::Samples;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::Weight;
 use crate::canary::judge::evidence::SequentialEvidence;
@@ -130,6 +131,37 @@ fn agree(health: &Health, report: &Report, mode: Mode, accepts: bool) {
             |row: &&MetricRow| matches!(row.state, MetricState::Pass | MetricState::Shifted);
         assert!(mode == Mode::Manual || awaited.iter().all(is_proven), "{report:#?}");
     }
+}
+
+#[test]
+fn harm_that_the_score_outweighs_is_a_warning_beside_the_promotion() {
+    let health = HealthPolicy::default();
+    let policy = toml::from_str("promote_score = 80").unwrap();
+    let policy = JudgePolicy::new(&health, &policy).unwrap();
+    let canary = Canary { slower: 1.0, fails: None, score: SCORES[0] };
+    let (samples, monitors) = observed(&policy, canary, &[200; 60]);
+    let mut evidence = SequentialEvidence::new(&policy, &monitors);
+    for one in &mut evidence.measured {
+        one.proven.observe(50.0);
+        if one.metric.as_str() == "latency_p99" {
+            one.harm.observe(50.0);
+        }
+    }
+    evidence.conclusion = SequentialVerdict::new(&policy, 60, &evidence.measured);
+    let inputs = Inputs::new(&health, Mode::Manual, &samples);
+    let judgement = Judgement::new(3, 1, "d1", health, inputs, Mode::Manual, Some(evidence));
+    let mut found = Health::new(&judgement, &samples, None, None);
+    assert_eq!((found.verdict, found.status), (Verdict::Promote, HealthStatus::Warning));
+    assert!(!found.alert_triggered && !found.harm_detected);
+    let message = &found.message;
+    assert!(message.starts_with("outweighed by the score: latency_p99"), "{message}");
+    let mut status = rollout("inconclusive", None, json!({}));
+    found.forecast = status.health.take().and_then(|it| it.forecast);
+    status.health = Some(found);
+    status.rollout.as_mut().unwrap().metrics = policy.metrics.clone();
+    let report = report(&status);
+    assert_eq!(report.condition, Condition::Warning, "{report:#?}");
+    assert_eq!(report.why.as_deref(), Some("The score outweighs the harm in latency_p99."));
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
     }
     match health.map(|health| health.status) {
         Some(HealthStatus::Warning) => {
-            if let Some(concern) = concern(status) {
+            if let Some(concern) = concern(status).or_else(|| outweighed(rows)) {
                 return (Condition::Warning, concern);
             }
         }
@@ -315,6 +315,14 @@ fn concern(status: &Status) -> Option<String> {
     let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shift);
     let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
     sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))
+}
+
+/// The metrics that fail and are outweighed by the others, if there are any.
+fn outweighed(rows: &[MetricRow]) -> Option<String> {
+    let failing = rows.iter().filter(|row| row.role.acts() && row.state == MetricState::Fail);
+    let failing: Vec<String> = failing.map(|row| row.metric.clone()).collect();
+    let are_any = !failing.is_empty();
+    are_any.then(|| format!("The score outweighs the harm in {}.", list(&failing)))
 }
 
 /// What harm there is: the failing metrics, or the reason of the plan or the health check.
