@@ -84,3 +84,23 @@ fn impossible_numbers_have_no_posterior() {
     assert_eq!(Beta::read(odd, fine, 0.0), None);
     assert_eq!(Beta::read(fine, fine, f64::NAN), None);
 }
+
+#[test]
+fn the_spread_of_effects_is_what_their_standard_errors_leave() {
+    let of = |estimates: &[f64], standard_error: f64| {
+        let effects =
+            estimates.iter().map(|estimate| Effect { estimate: *estimate, standard_error });
+        spread_of_effects(&effects.collect::<Vec<_>>(), 0.2).unwrap()
+    };
+    let shrunk = |tau: f64, n: f64| ((4.0 * 0.2_f64.ln() + n * tau.ln()) / (4.0 + n)).exp();
+    close(of(&[], 0.1), 0.2, "none");
+    // Noise alone: the least spread.
+    close(of(&[0.05, -0.05, 0.05], 0.06), shrunk(0.02, 3.0), "noise");
+    close(of(&[0.1, -0.1, 0.1, 0.1], 0.06), shrunk(0.08, 4.0), "some");
+    // One broken version counts as three deviations: 0.36 of 5 times tau^2 + 0.0001.
+    close(of(&[0.0, 0.0, 0.0, 0.0, 40.0], 0.01), shrunk(0.0719_f64.sqrt(), 5.0), "broken");
+    close(of(&[9.0; 6], 0.01), shrunk(0.4, 6.0), "wide");
+    let bad = [Effect { estimate: f64::NAN, standard_error: 0.1 }];
+    assert_eq!(spread_of_effects(&bad, 0.2), None);
+    assert_eq!(spread_of_effects(&[], 0.0), None);
+}

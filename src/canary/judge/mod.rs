@@ -5,7 +5,7 @@
 //!   they are its [`evidence`].
 //! - [`health_check`]: fixed-horizon tests of latency, failures and score; [`judgement`]: what both judges say, with the reasons.
 //! - [`tick_log`], [`what_if`]: ticks kept to recompute a verdict, or to try another policy.
-//! - [`forecast`]: when to expect a verdict; [`bayesian`]: how likely harm is, given a prior.
+//! - [`forecast`]: when to expect a verdict; [`bayesian`]: how likely harm is, given what earlier rollouts have shown.
 //! - [`tuning`]: settings that earlier rollouts suggest.
 //! - [`sentences`]: all of this in words.
 

@@ -216,7 +216,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 (true, None) => return Err(Refusal::ReasonMissing),
             }
             let reason = reason.clone().unwrap_or_else(|| sentences::why(judgement));
-            let mut next = ended(state, running, Outcome::Promoted, reason, at);
+            let mut next = ended(state, running, Some(judgement), Outcome::Promoted, reason, at);
             next.stable = running.canary.clone();
             next.stable_since = at;
             next.clients.replace(&running.features.dropped, &running.features.added);
@@ -232,7 +232,7 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
             let reason = cause.sentence(judgement.as_deref());
             let is_overdue = matches!(cause, Cause::Deadline { .. });
             let outcome = if is_overdue { Outcome::NoVerdict } else { Outcome::RolledBack };
-            let mut next = ended(state, running, outcome, reason.clone(), at);
+            let mut next = ended(state, running, judgement.as_deref(), outcome, reason.clone(), at);
             if *quarantine {
                 let version = running.canary.name.clone();
                 let quarantined = Quarantined { version, reason };
@@ -258,7 +258,12 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
         Event::Reverted { rollout, cause, judgement, by } => {
             let promotion = state.monitored(*rollout)?;
             let reason = cause.sentence(judgement.as_deref());
-            changed(state.reverted(promotion, &reason, *by, at), SamplesEffect::StartAnew)
+            let mut next = state.reverted(promotion, &reason, *by, at);
+            // With the labels that came since.
+            if let Some(judgement) = judgement {
+                next.learn(&promotion.rollout, &promotion.previous, judgement);
+            }
+            changed(next, SamplesEffect::StartAnew)
         }
         Event::MonitoringEnded { rollout } => {
             state.monitored(*rollout)?;
@@ -295,6 +300,7 @@ fn turn(state: &State, rollout: u64, phase: Phase) -> Result<Transition, Refusal
 fn ended(
     state: &State,
     rollout: &Rollout,
+    judgement: Option<&Judgement>,
     outcome: Outcome,
     reason: String,
     at: Timestamp,
@@ -302,11 +308,15 @@ fn ended(
     let canary = rollout.canary.clone();
     // A manual rollout in between does not end a cool-down.
     let cool_down_until = state.cool_down_until(at);
+    let mut next = state.clone();
+    if let Some(judgement) = judgement {
+        next.learn(rollout, &state.stable, judgement);
+    }
     State {
         rollout: None,
         last: Some(Ended { rollout: rollout.id, canary, outcome, at, reason, cool_down_until }),
         slowdown: Slowdown::OFF,
-        ..state.clone()
+        ..next
     }
 }
 

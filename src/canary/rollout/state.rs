@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::refusal::Refusal;
+use crate::canary::judge::bayesian::prior::EarlierEffects;
+use crate::canary::judge::judgement::Judgement;
 use crate::canary::judge::verdict::Concern;
 use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::Mode;
@@ -55,6 +57,9 @@ pub struct State {
     /// What clients of earlier versions send and leave out.
     #[serde(default)]
     pub clients: Clients,
+    /// What earlier rollouts have shown: the prior of the Bayesian reading. No verdict depends on it.
+    #[serde(default, skip_serializing_if = "EarlierEffects::is_empty")]
+    pub earlier: EarlierEffects,
 }
 
 /// The features in which a canary differs from stable.
@@ -241,6 +246,7 @@ impl State {
             rollouts: 0,
             post_promotion: None,
             clients: Clients::default(),
+            earlier: EarlierEffects::default(),
         }
     }
 
@@ -250,6 +256,15 @@ impl State {
     /// When there is none.
     pub fn running(&self) -> Result<&Rollout, Refusal> {
         self.rollout.as_ref().ok_or(Refusal::NoCanary)
+    }
+
+    /// Learns from the evidence that a rollout ended with, unless it was deployed beside an equal stable or slowed down on
+    /// purpose: neither says what new versions are like.
+    pub(super) fn learn(&mut self, rollout: &Rollout, stable: &Version, judgement: &Judgement) {
+        let is_meant = rollout.injected().is_none() && !self.slowdown.enabled;
+        if is_meant && rollout.canary.digest != stable.digest {
+            self.earlier.learn(judgement);
+        }
     }
 
     /// The end of the cool-down, if it is after `at`.

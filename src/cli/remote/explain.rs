@@ -101,8 +101,14 @@ pub(super) fn page(status: &Status, report: &Report, place: usize, width: usize)
     }
     if let (Some(probability), Some(loss)) = (row.probability_worse, &row.expected_loss) {
         let than = row.harm_margin.as_ref().map_or_else(String::new, |it| format!(" than {it}"));
+        let readings = status.health.iter().flat_map(|health| &health.bayesian);
+        let earlier = readings.filter(|it| it.metric.as_str() == row.metric);
+        let prior = match earlier.map(|it| it.prior_rollouts).sum() {
+            0 => "the default prior".to_owned(),
+            rollouts => format!("a prior from {} earlier rollouts", grouped(rollouts)),
+        };
         let text = format!(
-            "worse{than} with probability {}; expected loss {loss} (given a prior; decides nothing)",
+            "worse{than} with probability {}; expected loss {loss} (given {prior}; decides nothing)",
             share(probability)
         );
         page.labelled("Bayesian", show::STRONG, &text);

@@ -36,7 +36,8 @@ impl Control {
         let as_of = newest.as_ref().map(|it| it.as_of);
         let judgement = self.judged(rollout, &observed, newest.map(|it| it.evidence));
         let forecast = self.judge.lock().forecast(rollout, self.clock.wall());
-        let health = Health::new(&judgement, &observed.all(), forecast, as_of);
+        let health =
+            Health::new(&judgement, &observed.all(), forecast, as_of, &position.state.earlier);
         Ok(Health { features: FeaturesStatus::of(live), ..health })
     }
 
@@ -81,7 +82,7 @@ impl Control {
         let pairs = of_step.max(sequential.map_or(0, |it| it.pairs()));
         let health = rollout.zip(judged.as_ref()).map(|(rollout, (judgement, _))| {
             let forecast = self.judge.lock().forecast(rollout, now);
-            Health::new(judgement, &samples, forecast, as_of)
+            Health::new(judgement, &samples, forecast, as_of, &state.earlier)
         });
         Status {
             revision: *revision,

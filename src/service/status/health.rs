@@ -15,8 +15,8 @@ use crate::canary::Judgement;
 use crate::canary::Samples;
 use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
-use crate::canary::judge::bayesian::Prior;
 use crate::canary::judge::bayesian::Reading;
+use crate::canary::judge::bayesian::prior::EarlierEffects;
 use crate::canary::judge::bayesian::readings;
 use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::evidence::SequentialEvidence;
@@ -223,12 +223,14 @@ impl HealthStatus {
 }
 
 impl Health {
-    /// The health check of this judgement, which was made from these samples.
+    /// The health check of this judgement, which was made from these samples; `earlier` sets the prior of the Bayesian
+    /// readings.
     pub(crate) fn new(
         judgement: &Judgement,
         samples: &Samples,
         forecast: Option<Forecast>,
         as_of: Option<Timestamp>,
+        earlier: &EarlierEffects,
     ) -> Health {
         let latency = judgement.evidence.latency.as_ref();
         let confirmation = judgement.evidence.inputs.confirmation;
@@ -286,7 +288,7 @@ impl Health {
                 message: sentences::forecast(&sequential.policy, &forecast),
                 forecast,
             }),
-            bayesian: sequential.map(|it| readings(it, &Prior::default())).unwrap_or_default(),
+            bayesian: sequential.map(|it| readings(it, earlier)).unwrap_or_default(),
             as_of,
             features: None,
             tracks: Tracks::new(samples),

@@ -18,7 +18,7 @@ use crate::store::journal::Journal;
 
 /// What the checksum of a saved state covers in addition to it. The number changes with [`State`] and with how events
 /// change it, so that a state of another release is not used.
-const STATE: &str = "state 2";
+const STATE: &str = "state 3";
 
 impl Journal for SqliteStore {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {

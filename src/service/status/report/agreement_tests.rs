@@ -16,6 +16,7 @@ use crate::canary::Samples;
 use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
 use crate::canary::Weight;
+use crate::canary::judge::bayesian::prior::EarlierEffects;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::health_check::Inputs;
 use crate::canary::observed::increment::TrackIncrement;
@@ -150,7 +151,7 @@ fn harm_that_the_score_outweighs_is_a_warning_beside_the_promotion() {
     evidence.conclusion = SequentialVerdict::new(&policy, 60, &evidence.measured);
     let inputs = Inputs::new(&health, Mode::Manual, &samples);
     let judgement = Judgement::new(3, 1, "d1", health, inputs, Mode::Manual, Some(evidence));
-    let mut found = Health::new(&judgement, &samples, None, None);
+    let mut found = Health::new(&judgement, &samples, None, None, &EarlierEffects::default());
     assert_eq!((found.verdict, found.status), (Verdict::Promote, HealthStatus::Warning));
     assert!(!found.alert_triggered && !found.harm_detected);
     let message = &found.message;
@@ -185,7 +186,13 @@ fn rows_headline_and_status_never_contradict_each_other() {
                         let judgement = Judgement::new(3, 1, "d1", health, inputs, mode, evidence);
                         let mut status = rollout("inconclusive", None, json!({}));
                         let forecast = status.health.take().and_then(|it| it.forecast);
-                        let mut found = Health::new(&judgement, &samples, None, None);
+                        let mut found = Health::new(
+                            &judgement,
+                            &samples,
+                            None,
+                            None,
+                            &EarlierEffects::default(),
+                        );
                         found.forecast = forecast;
                         let kind = (found.status as u8, found.verdict.word());
                         status.health = Some(found.clone());
