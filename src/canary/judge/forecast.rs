@@ -49,6 +49,10 @@ pub struct Forecast {
     /// Seconds until all visits of keys are compared again; `None` where they are not, or none come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits_compared_in: Option<f64>,
+    /// How many users it takes to compare their visits at this share, where fewer have come; `None` where enough have, or
+    /// all of them bring evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users_needed: Option<u64>,
     /// Whether nothing is promoted before a person has decided on a concern.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -186,10 +190,12 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
             .and_then(|requests| Chances::range_of_verdict(policy, &chances, requests, seconds));
         VerdictForecast { verdict, requests, seconds: seconds(requests), range }
     });
+    let users_needed = users_needed(policy, measured, weight);
     Forecast {
         requests_per_second: judged_per_second,
         repeated_per_second,
-        visits_compared_in: next_look(measured, traffic),
+        visits_compared_in: next_look(measured, traffic).filter(|_| users_needed.is_none()),
+        users_needed,
         held: !evidence.concerns().is_empty(),
         metrics,
         verdict,
@@ -246,6 +252,17 @@ fn next_look(measured: &[Measured], traffic: &Traffic) -> Option<f64> {
         (traffic.judged_per_second + traffic.repeated_per_second) * share.min(1.0 - share);
     let missing = visits.next_look.saturating_sub(visits.at_this_share) as f64;
     Some(missing / per_second).filter(|seconds| seconds.is_finite())
+}
+
+/// The users that it takes to compare their visits, if those so far give the smaller track too few.
+fn users_needed(policy: &JudgePolicy, measured: &[Measured], weight: Weight) -> Option<u64> {
+    measured.iter().find_map(|one| one.visits)?;
+    // Of each user the first request is judged.
+    let users =
+        measured.iter().map(|one| one.counts.stable.saturating_add(one.counts.canary)).max()?;
+    let smaller = weight.share().min(1.0 - weight.share());
+    let is_few = users as f64 * smaller < MIN_CLUSTERS as f64;
+    least_keys(policy, weight).filter(|_| is_few)
 }
 
 /// How the least requests are counted.

@@ -285,6 +285,11 @@ fn a_forecast_counts_new_users_only_and_says_what_holds_a_promotion() {
     let says = "no new users are arriving: to promote takes about ";
     assert!(message.starts_with(says) && message.ends_with(" more of them"), "{message}");
     assert_eq!(found.verdict.and_then(|verdict| verdict.seconds), None);
+    let compared = Forecast { visits_compared_in: Some(40.0), ..found };
+    let message = sentences::forecast(&policy, &compared);
+    let says = "no new users are arriving: all visits of those who come back are compared again in about 40 seconds; by \
+                first visits alone, to promote takes about ";
+    assert!(message.starts_with(says) && message.ends_with(" more of them"), "{message}");
 
     let default = JudgePolicy::default();
     let mut monitors = Monitors::new(&default, &TrackSamples::default());

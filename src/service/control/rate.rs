@@ -47,13 +47,13 @@ impl Rate {
     }
 }
 
-/// How many users come while no rollout is running: first requests of a key, and requests without one.
+/// How many requests and users come while no rollout is running.
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    /// `None` before the first count.
-    rate: Option<Rate>,
-    /// The rate before the newest gap.
-    before: Option<f64>,
+    /// Of all requests, and of users: first requests of a key, and requests without one. `None` before the first count.
+    rates: Option<[Rate; 2]>,
+    /// The rates before the newest gap.
+    before: Option<[f64; 2]>,
     /// How many of the recorder's requests are counted, and how many of them were of keys that came again.
     seen: [u64; 2],
     last: Timestamp,
@@ -77,17 +77,31 @@ impl Arrivals {
         if is_late {
             self.before = self.per_second(self.last).or(self.before);
         }
-        match self.rate.as_mut().filter(|_| !is_late) {
-            Some(rate) => rate.count(requests.saturating_sub(repeated), now),
-            None => self.rate = Some(Rate::new(now)),
+        match self.rates.as_mut().filter(|_| !is_late) {
+            Some([of_requests, of_users]) => {
+                of_requests.count(requests, now);
+                of_users.count(requests.saturating_sub(repeated), now);
+            }
+            None => self.rates = Some([Rate::new(now), Rate::new(now)]),
         }
         (self.seen, self.last) = (all, now);
     }
 
-    /// Users a second; `None` before some seconds have passed.
-    pub(crate) fn per_second(&self, now: Timestamp) -> Option<f64> {
-        let rate = self.rate.as_ref().filter(|rate| rate.earlier.seconds(now) >= MIN_SECONDS);
-        rate.map(|rate| rate.per_second(now)).or(self.before)
+    /// Requests a second; `None` before some seconds have passed.
+    pub(crate) fn requests_per_second(&self, now: Timestamp) -> Option<f64> {
+        self.per_second(now).map(|[requests, _]| requests)
+    }
+
+    /// Users a second, likewise.
+    pub(crate) fn users_per_second(&self, now: Timestamp) -> Option<f64> {
+        self.per_second(now).map(|[_, users]| users)
+    }
+
+    fn per_second(&self, now: Timestamp) -> Option<[f64; 2]> {
+        let is_known = |rates: &&[Rate; 2]| rates[0].earlier.seconds(now) >= MIN_SECONDS;
+        let rates = self.rates.as_ref().filter(is_known);
+        let now = rates.map(|[requests, users]| [requests.per_second(now), users.per_second(now)]);
+        now.or(self.before)
     }
 }
 

@@ -38,13 +38,14 @@ use crate::service::status::report::words::duration;
 use crate::text::durations::words;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
+use crate::text::numbers::share;
 use crate::text::numbers::two_digits;
 
 /// The sequential judge of the running rollout, and up to which samples it has seen.
 #[derive(Default)]
 pub(crate) struct SequentialJudge {
     judged: Option<Judged>,
-    /// Users who come while no rollout is running.
+    /// Requests and users who come while no rollout is running.
     arrivals: Arrivals,
     /// How much of the tick log is kept.
     pub(crate) bounds: Bounds,
@@ -84,6 +85,9 @@ struct Judged {
 /// Visits of keys are taken in at least so often, so that a crash loses few of them. Between two looks at them nothing
 /// else depends on it, and they take up to 10 kB of the tick log.
 const VISITS_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// A step at which the canary gets no user at all with a larger probability is warned of.
+const MAX_EMPTY: f64 = 0.01;
 
 /// The newest evidence.
 pub(crate) struct Newest {
@@ -205,7 +209,7 @@ impl SequentialJudge {
         true
     }
 
-    /// Counts users who come while no rollout is running.
+    /// Counts requests and users who come while no rollout is running.
     pub(crate) fn count_arrivals(&mut self, live: &Live, at: Timestamp) {
         if live.canary.is_none() {
             self.arrivals.count(live, &live.recorder.observed(), at);
@@ -243,7 +247,8 @@ impl SequentialJudge {
         Some(forecast(&evidence.accepting_shift(accepts), &traffic))
     }
 
-    /// Why a plan that begins now will hardly get a verdict: keys come back, and too few new ones come.
+    /// Why a plan that begins now will hardly get a verdict, or may wait at a step: keys come back, and too few new ones
+    /// come.
     pub(crate) fn few_users(
         &mut self,
         rollout: &Rollout,
@@ -256,28 +261,42 @@ impl SequentialJudge {
             return None;
         }
         let plan = &rollout.policy.plan;
-        let per_second = self.arrivals.per_second(now)?;
+        let per_second = self.arrivals.users_per_second(now)?;
         let judge = &rollout.policy.judge;
-        let weights = plan.steps.iter().map(|step| step.weight);
+        let weights = || plan.steps.iter().map(|step| step.weight);
         let needed =
-            weights.filter_map(|it| Some(least_requests(judge, it)?.min(least_keys(judge, it)?)));
+            weights().filter_map(|it| Some(least_requests(judge, it)?.min(least_keys(judge, it)?)));
         let needed = needed.min()?;
         let come = visits.first as f64 + per_second * plan.deadline.as_secs_f64();
-        (come < needed as f64).then(|| {
-            format!(
+        if come < needed as f64 {
+            return Some(format!(
                 "too few users for this plan: {} came before it, and lately {} new ones a second, while a verdict \
                  takes at least {} within {}; give the steps a larger share, or the plan a longer deadline",
                 grouped(visits.first),
                 number(two_digits(per_second)),
                 grouped(needed),
                 words(plan.deadline),
+            ));
+        }
+        let weight = weights().find(|weight| !weight.is_zero())?;
+        let none = (come * (-weight.share()).ln_1p()).exp();
+        (none > MAX_EMPTY).then(|| {
+            format!(
+                "few users for the step of {weight}: of {} that came before it about {} will be the canary's, and with a \
+                 probability of {} none; the step waits for {} requests of them, at most until the deadline; begin with a \
+                 larger share",
+                grouped(visits.first),
+                number(two_digits(visits.first as f64 * weight.share())),
+                share(two_digits(none)),
+                grouped(plan.min_samples),
             )
         })
     }
 
     /// How long the plan of a rollout takes at least at the traffic before it; `None` by hand, or without traffic.
     pub(crate) fn time_of_plan(&self, rollout: &Rollout, now: Timestamp) -> Option<PlanTime> {
-        let requests_per_second = self.arrivals.per_second(now).filter(|rate| *rate > 0.0)?;
+        let requests_per_second =
+            self.arrivals.requests_per_second(now).filter(|rate| *rate > 0.0)?;
         let at_least_seconds = rollout.policy.plan.least_seconds(requests_per_second);
         (!rollout.mode().is_manual()).then_some(PlanTime { requests_per_second, at_least_seconds })
     }

@@ -42,7 +42,7 @@ pub struct PlanStatus {
 /// How long a plan takes at some traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanTime {
-    /// Requests a second; of a key that comes again only the first counts.
+    /// Requests a second.
     pub requests_per_second: f64,
     /// The least time: the warm-up, and of each step the bake or the time in which both versions get their samples.
     pub at_least_seconds: f64,

@@ -219,11 +219,11 @@ fn a_recorded_value_outside_the_distinguishable_range_is_refused() {
 
 #[test]
 fn a_plan_warns_before_it_starts_that_too_few_users_come() {
-    let too_few = |new_a_second: u32, steps: &str| {
+    let few = |users: u32, new_a_second: u32, steps: &str, says: &str| {
         let bench = Bench::new();
         let service = bench.start();
         let second = |number: u32, new: u32| {
-            (0..20).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
+            (0..users).for_each(|n| drop(answer_to(&service, Some(&format!("user-{n}")))));
             (0..new).for_each(|n| drop(answer_to(&service, Some(&format!("new-{number}-{n}")))));
             bench.clock.advance(Duration::from_secs(1));
             service.tick();
@@ -234,11 +234,14 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
         let by_plan = Deployment { model_path, plan: plan.unwrap(), ..Deployment::default() };
         let deployed = service.deploy(by_plan.clone(), None).unwrap();
         assert_eq!(service.status().warnings, deployed.warnings);
-        // Only the twenty users come again.
+        // The samples of a step are all requests, of users who come back as well.
+        let time = deployed.rollout.unwrap().plan.unwrap().time.unwrap();
+        assert!(time.requests_per_second >= 0.9 * f64::from(users), "{time:?}");
+        // Only the same users come again.
         (0..120).for_each(|number| second(number, 0));
         let message = service.health().unwrap().forecast.unwrap().message;
-        assert!(message.starts_with("no new users are arriving"), "{message}");
-        let of_users = |warning: &String| warning.starts_with("too few users");
+        assert!(message.starts_with(&format!("no new users are arriving{says}")), "{message}");
+        let of_users = |warning: &String| warning.contains("few users");
         let first = deployed.warnings.into_iter().find(of_users);
         service.command(roll_back(), None).unwrap();
         second(0, new_a_second);
@@ -248,10 +251,18 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
         first
     };
     let steps = "steps = [{ weight = 10, bake = \"1m\" }]";
-    let warning = too_few(0, steps).unwrap();
+    let too_few = ": too few came to compare their visits at 10 %, which takes about 160 users";
+    let warning = few(20, 0, steps, too_few).unwrap();
     assert!(warning.contains("20 came before it, and lately 0 new ones a second"), "{warning}");
     assert!(warning.contains(" within 10m; give the steps a larger share"), "{warning}");
-    assert_eq!(too_few(50, steps), None);
+    assert_eq!(few(20, 50, steps, ""), None);
+    // Enough for a verdict at 50 %, but 1 % of them may be nobody.
+    let steps = "steps = [{ weight = 1, bake = \"1m\" }, { weight = 50, bake = \"1m\" }]";
+    let too_few = ": too few came to compare their visits at 1 %, which takes about 1,600 users";
+    let warning = few(60, 0, steps, too_few).unwrap();
+    let says = "few users for the step of 1 %: of 60 that came before it about 0.6 will be the canary's, and with a \
+                probability of 55.0 % none";
+    assert!(warning.starts_with(says), "{warning}");
 }
 
 #[test]

@@ -42,31 +42,8 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
         return "stable gets no traffic, so there is nothing to compare with; give it a share"
             .to_owned();
     }
-    let what = |verdict| match verdict {
-        Verdict::Promote => "promote",
-        Verdict::Rollback => "roll back",
-        Verdict::Hold => "hold",
-    };
     if forecast.requests_per_second <= 0.0 {
-        let is_repeated = forecast.repeated_per_second > 0.0;
-        let (why, more) = match is_repeated {
-            true => ("no new users are arriving", "of them"),
-            false => ("no traffic", "requests"),
-        };
-        return match verdict {
-            Some(verdict) => format!(
-                "{why}: to {} takes about {} more {more}",
-                what(verdict.verdict),
-                requests(verdict.requests),
-            ),
-            None => match forecast.visits_compared_in {
-                Some(seconds) => format!(
-                    "{why}: all visits of those who come back are compared again in about {}",
-                    about(seconds)
-                ),
-                None => format!("{why}, so no verdict"),
-            },
-        };
+        return without_new_users(forecast);
     }
     let rate = rounded(forecast.requests_per_second);
     let comes = match verdict {
@@ -79,12 +56,12 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
             match verdict.range.and_then(|range| within(&range)) {
                 Some(range) => format!(
                     "{} {range} (80 %), probably after {} ({count} at {rate} requests/s)",
-                    what(verdict.verdict),
+                    word(verdict.verdict),
                     about(seconds)
                 ),
                 None => format!(
                     "{} in about {} ({count} at {rate} requests/s)",
-                    what(verdict.verdict),
+                    word(verdict.verdict),
                     about(seconds)
                 ),
             }
@@ -92,6 +69,46 @@ pub fn forecast(policy: &JudgePolicy, forecast: &Forecast) -> String {
         None => not_in_sight(policy, forecast),
     };
     format!("{comes}{}", detectable(policy, forecast))
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Promote => "promote",
+        Verdict::Rollback => "roll back",
+        Verdict::Hold => "hold",
+    }
+}
+
+/// The forecast where no request brings evidence of its own: what further users would, and what visits of those who come
+/// back do.
+fn without_new_users(forecast: &Forecast) -> String {
+    let (why, more) = match forecast.repeated_per_second > 0.0 {
+        true => ("no new users are arriving", "of them"),
+        false => ("no traffic", "requests"),
+    };
+    let further = forecast.verdict.map(|verdict| {
+        let count = requests(verdict.requests);
+        format!("to {} takes about {count} more {more}", word(verdict.verdict))
+    });
+    let visits = match (forecast.visits_compared_in, forecast.users_needed) {
+        (Some(seconds), _) => Some(format!(
+            "all visits of those who come back are compared again in about {}",
+            about(seconds)
+        )),
+        (None, Some(users)) => Some(format!(
+            "too few came to compare their visits at {}, which takes about {} users",
+            forecast.weight,
+            requests(users)
+        )),
+        (None, None) => None,
+    };
+    match (visits, further) {
+        (Some(visits), Some(further)) => {
+            format!("{why}: {visits}; by first visits alone, {further}")
+        }
+        (Some(said), None) | (None, Some(said)) => format!("{why}: {said}"),
+        (None, None) => format!("{why}, so no verdict"),
+    }
 }
 
 /// Why no verdict is in sight: the guardrails without an outcome.
