@@ -60,6 +60,7 @@ mod versions;
 
 mod trial;
 
+mod learning;
 mod load;
 
 mod bad_predictions;

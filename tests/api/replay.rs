@@ -30,7 +30,7 @@ fn answer(output: &Output, code: i32) -> Value {
 }
 
 /// A manual rollout that is promoted, and an automatic one that is slow and rolled back.
-fn recorded() -> TestApp {
+pub fn recorded() -> TestApp {
     let app = TestApp::spawn_durable();
     app.predict_times(50);
     app.deploy_canary().done();
@@ -232,35 +232,4 @@ fn a_replay_that_is_not_possible_is_refused_with_a_remedy() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
         assert!(error.contains(named), "{args:?}: {error}");
     }
-}
-
-#[test]
-fn settings_are_proposed_from_the_store_and_can_be_served() {
-    let app = recorded();
-    let database = app.database();
-    let tune = |store: &str| {
-        let output = serin(database.parent().unwrap())
-            .args(["tune", "--store", store])
-            .stdout(Stdio::piped())
-            .output()
-            .unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{error}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let said = tune(&format!("sqlite:{}", database.display()));
-    assert!(said.contains("from 2 rollouts"), "{said}");
-    assert!(said.contains("1 promoted version in the tick log, 3 are needed"), "{said}");
-    assert!(said.contains("# relative_margin: no proposal"), "{said}");
-    // Stable answered some hundred requests in the one, and up to 10,000 in the other.
-    assert!(said.contains("# unit: no proposal"), "{said}");
-    let file = database.with_file_name("proposed.toml");
-    std::fs::write(&file, &said).unwrap();
-    let check = serin(database.parent().unwrap())
-        .args(["config", "check"])
-        .arg(&file)
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
-    assert!(check.status.success(), "{said}{}", String::from_utf8_lossy(&check.stderr));
 }

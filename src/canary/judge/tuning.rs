@@ -8,55 +8,21 @@
 //! dependence  variance of the difference 8 to 30 seconds apart / from second to second
 //! ```
 //!
-//! Equal versions are known from what happened: rollouts that were promoted turned out fine. The differences between
-//! them and their stable are what margins have to allow.
+//! Versions are known to be equal where an artifact was deployed beside itself: what differed then was noise, which no
+//! margin may take for harm. Versions that were promoted and not reverted turned out fine: their differences are what
+//! margins have to allow.
 
-use std::collections::VecDeque;
+pub mod past_rollout;
 
-use crate::canary::observed::increment::Increment;
+use self::past_rollout::Mean;
+use self::past_rollout::PastRollout;
+use self::past_rollout::Standing;
 use crate::canary::policy::Policy;
 use crate::stats::Moments;
 use crate::stats::sequential::EvidenceUnit;
 use crate::stats::sequential::detection::effect::Effect;
 use crate::stats::sequential::detection::requests_until;
 use crate::stats::sequential::detection::values::ValueDetection;
-
-/// One rollout of the past, second by second.
-#[derive(Clone, Debug)]
-pub struct PastRollout {
-    /// Whether its canary was promoted and not reverted.
-    pub was_fine: bool,
-    /// How often serin held it.
-    pub holds: u64,
-    open: Second,
-    open_seconds: f64,
-    seconds: u64,
-    requests: u64,
-    canary_requests: u64,
-    failures: [u64; 2],
-    latency: Moments,
-    weighted_difference: f64,
-    weighted_stable: f64,
-    recent: VecDeque<f64>,
-    near: Mean,
-    far: Mean,
-    /// The variance of a difference that requests alone make, divided by the variance of one.
-    inverse: Mean,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Second {
-    requests: [u64; 2],
-    failures: [u64; 2],
-    count: [f64; 2],
-    sum: [f64; 2],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean {
-    sum: f64,
-    count: f64,
-}
 
 /// A setting, and why it should have this value.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,8 +65,9 @@ pub enum Value {
     Unit(EvidenceUnit),
 }
 
-/// Rollouts that were promoted, below which margins are not proposed: the 90th percentile of two is a guess.
-const MIN_FINE: usize = 3;
+/// Rollouts of equal versions, or promoted ones, below which margins are not proposed: the 90th percentile of two is a
+/// guess.
+const MIN_KNOWN: usize = 3;
 
 /// Seconds with both tracks, below which noise is not judged: twice the longest lag, and some.
 const MIN_SECONDS: f64 = 120.0;
@@ -114,129 +81,22 @@ const BUCKET: f64 = 0.008;
 /// Differences vary this much more than requests alone explain, or than successive ones: the judge's own measures.
 const DEPENDENT: f64 = 1.4;
 
-const LAGS: [usize; 4] = [8, 16, 24, 30];
-const MAX_LAG: usize = 30;
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1.0;
-    }
-
-    fn value(self) -> f64 {
-        self.sum / self.count.max(1.0)
-    }
-}
-
-impl PastRollout {
-    /// A rollout without ticks.
-    pub fn new(was_fine: bool, holds: u64) -> PastRollout {
-        PastRollout {
-            was_fine,
-            holds,
-            open: Second::default(),
-            open_seconds: 0.0,
-            seconds: 0,
-            requests: 0,
-            canary_requests: 0,
-            failures: [0; 2],
-            latency: Moments::default(),
-            weighted_difference: 0.0,
-            weighted_stable: 0.0,
-            recent: VecDeque::new(),
-            near: Mean::default(),
-            far: Mean::default(),
-            inverse: Mean::default(),
-        }
-    }
-
-    /// Takes in a tick.
-    pub fn tick(&mut self, increment: &Increment) {
-        let tracks = [&increment.stable, &increment.canary];
-        for (place, track) in tracks.into_iter().enumerate() {
-            self.open.requests[place] += track.requests;
-            self.open.failures[place] += track.failures;
-            for &(value, count) in &track.latency {
-                self.open.count[place] += count as f64;
-                self.open.sum[place] += value * count as f64;
-            }
-        }
-        for &(value, count) in &increment.stable.latency {
-            self.latency.record_many(value, count);
-        }
-        self.open_seconds += increment.seconds();
-        if self.open_seconds >= 0.9 {
-            let second = std::mem::take(&mut self.open);
-            self.open_seconds = 0.0;
-            self.close(&second);
-        }
-    }
-
-    fn close(&mut self, second: &Second) {
-        let requests: u64 = second.requests.iter().sum();
-        if requests == 0 {
-            return;
-        }
-        self.seconds += 1;
-        self.requests += requests;
-        self.canary_requests += second.requests[1];
-        (0..2).for_each(|place| self.failures[place] += second.failures[place]);
-        let [stable, canary] = second.count;
-        if stable == 0.0 || canary == 0.0 {
-            return;
-        }
-        let difference = second.sum[1] / canary - second.sum[0] / stable;
-        let weight = stable * canary / (stable + canary);
-        self.weighted_difference += weight * difference;
-        self.weighted_stable += weight * second.sum[0] / stable;
-        self.inverse.add(1.0 / stable + 1.0 / canary);
-        let half = |before: f64| 0.5 * (difference - before) * (difference - before);
-        if let Some(last) = self.recent.back() {
-            self.near.add(half(*last));
-        }
-        let count = self.recent.len();
-        let far: Vec<f64> = LAGS
-            .iter()
-            .filter_map(|lag| self.recent.get(count.checked_sub(*lag)?))
-            .map(|before| half(*before))
-            .collect();
-        if !far.is_empty() {
-            self.far.add(far.iter().sum::<f64>() / far.len() as f64);
-        }
-        self.recent.push_back(difference);
-        if self.recent.len() > MAX_LAG {
-            self.recent.pop_front();
-        }
-    }
-
-    /// The canary's mean latency relative to stable's, less 1.
-    fn effect(&self) -> Option<f64> {
-        let effect = self.weighted_difference / self.weighted_stable;
-        effect.is_finite().then_some(effect)
-    }
-
-    /// The difference of the failure rates.
-    fn more_failures(&self) -> Option<f64> {
-        let stable = self.requests - self.canary_requests;
-        let rate = |failures: u64, requests: u64| {
-            (requests > 0).then(|| failures as f64 / requests as f64)
-        };
-        Some(rate(self.failures[1], self.canary_requests)? - rate(self.failures[0], stable)?)
-    }
-}
+/// Differences half a minute apart vary this much more than those eight seconds apart: ten seconds are too short.
+const STILL_GROWING: f64 = 1.2;
 
 /// The settings that these rollouts suggest, under the present policy.
 pub fn proposals(past: &[PastRollout], policy: &Policy) -> Vec<Proposal> {
-    let fine: Vec<&PastRollout> = past.iter().filter(|it| it.was_fine).collect();
-    let tolerated = slowdown(&fine);
+    let known = Known::of(past);
+    let tolerated = known.slowdown();
     let accepted = tolerated.value.map(|it| match it {
         Value::Share(share) => 2.0 * share,
         Value::Count(_) | Value::Seconds(_) | Value::Unit(_) => 0.0,
     });
     let in_use = policy.judge.metrics.iter().find(|it| it.name.as_str() == "latency");
     let margin = accepted.or(in_use.map(|it| it.accepted.relative)).unwrap_or(0.1);
+    let is_inline = in_use.is_none_or(|it| it.unit.is_request());
     vec![
-        unit(&fine),
+        known.unit(is_inline),
         tolerated,
         Proposal {
             setting: Setting::AcceptedSlowdown,
@@ -248,73 +108,118 @@ pub fn proposals(past: &[PastRollout], policy: &Policy) -> Vec<Proposal> {
                 None => "follows from relative_margin".to_owned(),
             },
         },
-        failures(&fine),
+        known.failures(),
         min_samples(past, margin),
         bake(past, policy, margin),
     ]
 }
 
-fn unit(fine: &[&PastRollout]) -> Proposal {
-    let total = |of: fn(&PastRollout) -> Mean| {
-        let sums = fine.iter().map(|it| of(it));
-        sums.fold(Mean::default(), |a, b| Mean { sum: a.sum + b.sum, count: a.count + b.count })
-    };
-    let (near, far, inverse) = (total(|it| it.near), total(|it| it.far), total(|it| it.inverse));
-    let spread = latencies(fine.iter().copied());
-    let setting = Setting::Unit;
-    if far.count < MIN_SECONDS {
-        let reason = format!(
-            "{} seconds with both tracks in promoted rollouts, {MIN_SECONDS} are needed",
-            far.count
-        );
-        return Proposal { setting, value: None, reason };
-    }
-    let alone = spread.variance().unwrap_or(0.0) * inverse.value();
-    let (excess, dependence) = (near.value() / alone, far.value() / near.value());
-    let unit = match (excess > DEPENDENT, dependence > DEPENDENT) {
-        (_, true) => EvidenceUnit::Auto,
-        (true, false) => EvidenceUnit::Tick,
-        (false, false) => EvidenceUnit::Request,
-    };
-    let reason = format!(
-        "the tracks' difference varies {excess:.1} times as much from second to second as requests alone explain, and \
-         {dependence:.1} times as much over half a minute (from {DEPENDENT} on it counts)"
-    );
-    Proposal { setting, value: Some(Value::Unit(unit)), reason }
+/// The rollouts of which it is known what a difference means.
+struct Known<'a> {
+    equal: Vec<&'a PastRollout>,
+    fine: Vec<&'a PastRollout>,
 }
 
-fn slowdown(fine: &[&PastRollout]) -> Proposal {
-    let effects: Vec<f64> = fine.iter().filter_map(|it| it.effect()).map(f64::abs).collect();
-    let setting = Setting::RelativeMargin;
-    match percentile_90(&effects) {
-        Err(reason) => Proposal { setting, value: None, reason },
-        Ok(share) => {
-            // Up to half a percent, and never within a bucket.
-            let value = (share.max(BUCKET) * 200.0).ceil() / 200.0;
+impl<'a> Known<'a> {
+    fn of(past: &'a [PastRollout]) -> Known<'a> {
+        let of = |standing| past.iter().filter(move |it| it.standing == standing).collect();
+        Known { equal: of(Standing::Equal), fine: of(Standing::Fine) }
+    }
+
+    /// What counts as one draw, from the noise between equal versions, or if that is too little, promoted ones as well.
+    fn unit(&self, is_inline: bool) -> Proposal {
+        let setting = Setting::Unit;
+        let count = |all: &[&PastRollout]| Mean::of(all.iter().map(|it| it.far[3])).count;
+        let (all, what) = if count(&self.equal) >= MIN_SECONDS {
+            (self.equal.clone(), "equal versions")
+        } else {
+            ([&self.equal[..], &self.fine[..]].concat(), "equal or promoted versions")
+        };
+        if count(&all) < MIN_SECONDS {
             let reason = format!(
-                "9 of 10 of the {} promoted versions differed from stable by at most {:.1} % in latency",
-                effects.len(),
-                100.0 * share
+                "{} pairs of seconds half a minute apart in rollouts of {what}, {MIN_SECONDS} are needed",
+                count(&all)
             );
-            Proposal { setting, value: Some(Value::Share(value)), reason }
+            return Proposal { setting, value: None, reason };
+        }
+        let total = |of: fn(&PastRollout) -> Mean| Mean::of(all.iter().map(|it| of(it))).value();
+        let far = [total(|it| it.far[0]), total(|it| it.far[1]), total(|it| it.far[2])];
+        let [near, last, inverse] =
+            [total(|it| it.near), total(|it| it.far[3]), total(|it| it.inverse)];
+        let spread = latencies(all.iter().copied()).variance().unwrap_or(0.0);
+        let excess = near / (spread * inverse);
+        let dependence = (far.iter().sum::<f64>() + last) / 4.0 / near;
+        let unit = match (excess > DEPENDENT, dependence > DEPENDENT) {
+            // Decides by itself how long the spans have to be, in every rollout anew.
+            (_, true) if !is_inline => EvidenceUnit::Auto,
+            (_, true) if last > STILL_GROWING * far[0] => EvidenceUnit::Minute,
+            (_, true) => EvidenceUnit::TenSeconds,
+            (true, false) => EvidenceUnit::Tick,
+            (false, false) => EvidenceUnit::Request,
+        };
+        let reason = format!(
+            "in {} rollouts of {what} the tracks' difference varied {excess:.1} times as much from second to second as \
+             requests alone explain, and {dependence:.1} times as much over half a minute (from {DEPENDENT} on it counts)",
+            all.len()
+        );
+        Proposal { setting, value: Some(Value::Unit(unit)), reason }
+    }
+
+    fn slowdown(&self) -> Proposal {
+        let setting = Setting::RelativeMargin;
+        match self.differences("% in latency", |it| it.effect()) {
+            Err(reason) => Proposal { setting, value: None, reason },
+            Ok((share, reason)) => {
+                // Up to half a percent, and never within a bucket.
+                let value = (share.max(BUCKET) * 200.0).ceil() / 200.0;
+                Proposal { setting, value: Some(Value::Share(value)), reason }
+            }
         }
     }
-}
 
-fn failures(fine: &[&PastRollout]) -> Proposal {
-    let effects: Vec<f64> = fine.iter().filter_map(|it| it.more_failures()).map(f64::abs).collect();
-    let setting = Setting::FailureMargin;
-    match percentile_90(&effects) {
-        Err(reason) => Proposal { setting, value: None, reason },
-        Ok(share) => {
-            // To a tenth of a percent, the least that is proven in reasonable time.
-            let value = (share.max(1e-3) * 1000.0).ceil() / 1000.0;
-            let reason = format!(
-                "9 of 10 of the {} promoted versions differed by at most {:.2} percentage points in failures",
-                effects.len(),
-                100.0 * share
-            );
-            Proposal { setting, value: Some(Value::Share(value)), reason }
+    fn failures(&self) -> Proposal {
+        let setting = Setting::FailureMargin;
+        match self.differences("percentage points in failures", |it| it.more_failures()) {
+            Err(reason) => Proposal { setting, value: None, reason },
+            Ok((share, reason)) => {
+                // To a tenth of a percent, the least that is proven in reasonable time.
+                let value = (share.max(1e-3) * 1000.0).ceil() / 1000.0;
+                Proposal { setting, value: Some(Value::Share(value)), reason }
+            }
+        }
+    }
+
+    /// What nine of ten rollouts differed by at most, of equal versions or of promoted ones, whichever is more; and that
+    /// in words.
+    fn differences(
+        &self,
+        unit: &str,
+        of: impl Fn(&PastRollout) -> Option<f64>,
+    ) -> Result<(f64, String), String> {
+        let percentile = |all: &[&PastRollout]| {
+            let sizes: Vec<f64> = all.iter().filter_map(|it| of(it)).map(f64::abs).collect();
+            (sizes.len(), percentile_90(sizes))
+        };
+        let ((equal, noise), (fine, allowed)) = (percentile(&self.equal), percentile(&self.fine));
+        let of_equal = noise.map(|it| {
+            format!(
+                "9 of 10 of {equal} rollouts of equal versions differed by at most {:.2} {unit}, and a narrower margin \
+                 takes such noise for harm",
+                100.0 * it
+            )
+        });
+        let of_fine = allowed.map(|it| {
+            format!(
+                "9 of 10 of the {fine} promoted versions differed from stable by at most {:.2} {unit}",
+                100.0 * it
+            )
+        });
+        let said: Vec<String> = of_equal.into_iter().chain(of_fine).collect();
+        match noise.into_iter().chain(allowed).reduce(f64::max) {
+            Some(share) => Ok((share, said.join("; "))),
+            None => Err(format!(
+                "rollouts of equal versions in the tick log: {equal}, of promoted ones: {fine}; {MIN_KNOWN} of either are needed"
+            )),
         }
     }
 }
@@ -343,7 +248,7 @@ fn bake(past: &[PastRollout], policy: &Policy, margin: f64) -> Proposal {
         Ok(variation) => variation,
         Err(reason) => return none(reason),
     };
-    let seconds: u64 = past.iter().map(|it| it.seconds).sum();
+    let seconds: u64 = past.iter().map(|it| it.seconds()).sum();
     let requests: u64 = past.iter().map(|it| it.requests).sum();
     let per_second = requests as f64 / seconds.max(1) as f64;
     let share = policy.weight.share();
@@ -401,16 +306,11 @@ fn latencies<'a>(past: impl Iterator<Item = &'a PastRollout>) -> Moments {
     all
 }
 
-fn percentile_90(differences: &[f64]) -> Result<f64, String> {
-    let count = differences.len();
-    if count < MIN_FINE {
-        let versions = if count == 1 { "version" } else { "versions" };
-        return Err(format!("{count} promoted {versions} in the tick log, {MIN_FINE} are needed"));
-    }
-    let mut sorted = differences.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = (0.9 * count as f64).ceil() as usize;
-    Ok(sorted.get(place.saturating_sub(1)).copied().unwrap_or(0.0))
+/// `None` of fewer than three.
+fn percentile_90(mut sizes: Vec<f64>) -> Option<f64> {
+    sizes.sort_by(f64::total_cmp);
+    let place = (0.9 * sizes.len() as f64).ceil() as usize;
+    sizes.get(place.checked_sub(1)?).copied().filter(|_| sizes.len() >= MIN_KNOWN)
 }
 
 #[cfg(test)]

@@ -8,19 +8,22 @@ use clap::Args;
 use crate::canary::Event;
 use crate::canary::Policy;
 use crate::canary::judge::tuning;
-use crate::canary::judge::tuning::PastRollout;
 use crate::canary::judge::tuning::Proposal;
 use crate::canary::judge::tuning::Setting;
 use crate::canary::judge::tuning::Value;
+use crate::canary::judge::tuning::past_rollout::PastRollout;
+use crate::canary::judge::tuning::past_rollout::Standing;
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::source::Source;
 use crate::cli::show::outln;
 use crate::service::control::audit;
 use crate::service::control::audit::RolloutRecord;
+use crate::service::status::report::words::duration;
 use crate::store;
 use crate::store::Location;
 use crate::store::ReplicaId;
 use crate::store::Store;
+
 use crate::text::numbers::exact;
 
 /// The flags of `serin tune`.
@@ -31,7 +34,7 @@ pub struct TuneArgs {
     store: String,
 }
 
-/// Prints the proposed settings.
+/// Prints the proposed settings. The exit code is 1 if the past is too short for any.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -44,14 +47,38 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let past = past?;
     // What later rollouts would run under, as far as the store tells.
     let policy = records.last().map_or_else(Policy::default, |record| (*record.policy).clone());
-    let fine = past.iter().filter(|it| it.was_fine).count();
-    let held = past.iter().filter(|it| it.was_fine && it.holds > 0).count();
-    outln!("# Proposed from {} rollouts in {location}, {fine} of them promoted.", past.len());
+    let count = |standing| past.iter().filter(|it| it.standing == standing).count();
+    let of = |standing, is: fn(&Event) -> bool| {
+        let known = records.iter().zip(&past).filter(|(_, past)| past.standing == standing);
+        known.filter(|(record, _)| has(record, is)).count()
+    };
+    let seconds: u64 = past.iter().map(PastRollout::seconds).sum();
+    outln!(
+        "# Proposed from {} rollouts in {location} with {} of traffic in the tick log: {} promoted, {} of equal versions.",
+        past.len(),
+        duration(seconds as f64),
+        count(Standing::Fine),
+        count(Standing::Equal)
+    );
     outln!(
         "# Nothing changes by itself: compare with serin.toml, and take over what you agree with."
     );
-    if held > 0 {
-        outln!("# False holds: {held} of {fine} promoted rollouts had been held before.");
+    let held: fn(&Event) -> bool = |event| matches!(event, Event::Held { .. });
+    let harmed: fn(&Event) -> bool =
+        |event| matches!(event, Event::RolledBack { cause, .. } if cause.is_harm());
+    for (what, standing, found) in [
+        ("False holds", Standing::Fine, held),
+        ("False holds", Standing::Equal, held),
+        ("False rollbacks", Standing::Equal, harmed),
+    ] {
+        let (wrong, all) = (of(standing, found), count(standing));
+        let rollouts = match standing {
+            Standing::Equal => "rollouts of equal versions",
+            Standing::Fine | Standing::Other => "promoted rollouts",
+        };
+        if wrong > 0 {
+            outln!("# {what}: {wrong} of {all} {rollouts}.");
+        }
     }
     let proposals = tuning::proposals(&past, &policy);
     for proposal in proposals.iter().filter(|it| it.setting != Setting::AcceptedSlowdown) {
@@ -67,17 +94,20 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
         outln!("[[metrics]]\nname = \"latency\"");
         outln!("accepted = {{ relative = {share}, absolute = {absolute} }}");
     }
+    if proposals.iter().all(|it| it.value.is_none()) {
+        outln!("\n# The past is too short to propose anything.");
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn has(record: &RolloutRecord, is: impl Fn(&Event) -> bool) -> bool {
+    record.entries.iter().any(|entry| is(&entry.event))
 }
 
 /// A rollout as its ticks tell it, as far as they are kept.
 fn past(store: &dyn Store, record: &RolloutRecord) -> anyhow::Result<PastRollout> {
-    let has = |is: fn(&Event) -> bool| record.entries.iter().filter(|it| is(&it.event)).count();
-    let promoted = has(|event| matches!(event, Event::Promoted { .. }));
-    let reverted =
-        has(|event| matches!(event, Event::Reverted { .. } | Event::HarmReported { .. }));
-    let holds = has(|event| matches!(event, Event::Held { .. }));
-    let mut past = PastRollout::new(promoted > 0 && reverted == 0, holds as u64);
+    let mut past = PastRollout::new(standing(record));
     let chunks = store.chunks(ReplicaId::ONLY)?;
     for chunk in chunks.into_iter().filter(|chunk| chunk.rollout == record.rollout) {
         for tick in store.ticks(ReplicaId::ONLY, chunk)? {
@@ -88,6 +118,26 @@ fn past(store: &dyn Store, record: &RolloutRecord) -> anyhow::Result<PastRollout
         }
     }
     Ok(past)
+}
+
+fn standing(record: &RolloutRecord) -> Standing {
+    let was_harmed = |event: &Event| match event {
+        Event::Injected { injection, .. } => !injection.is_none(),
+        Event::SlowdownSet { slowdown } => slowdown.enabled,
+        _ => false,
+    };
+    let is_promoted = |event: &Event| matches!(event, Event::Promoted { .. });
+    let is_bad =
+        |event: &Event| matches!(event, Event::Reverted { .. } | Event::HarmReported { .. });
+    if has(record, was_harmed) {
+        Standing::Other
+    } else if record.canary.digest == record.stable.digest {
+        Standing::Equal
+    } else if has(record, is_promoted) && !has(record, is_bad) {
+        Standing::Fine
+    } else {
+        Standing::Other
+    }
 }
 
 fn print(proposal: &Proposal) -> anyhow::Result<()> {

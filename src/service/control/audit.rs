@@ -74,6 +74,8 @@ pub struct RolloutRecord {
     pub rollout: u64,
     /// The canary.
     pub canary: Version,
+    /// The version that was stable.
+    pub stable: Version,
     /// The policy of the deployment.
     pub policy: Box<Policy>,
     /// Its entries, from the deployment on.
@@ -133,12 +135,21 @@ pub enum Outcome {
 /// When the store cannot be read.
 pub fn rollouts(store: &dyn Store) -> Result<Vec<RolloutRecord>, StoreError> {
     let mut rollouts = Vec::<RolloutRecord>::new();
+    let mut stable = None;
     for entry in store.entries_from(0) {
         let entry = entry?;
-        if let Event::CanaryDeployed { canary, policy, .. } = &entry.event {
-            let (canary, policy) = (canary.clone(), policy.clone());
-            let rollout = rollouts.len() as u64 + 1;
-            rollouts.push(RolloutRecord { rollout, canary, policy, entries: Vec::new() });
+        match &entry.event {
+            Event::Initialized { stable: first } => stable = Some(first.clone()),
+            Event::CanaryDeployed { canary, policy, .. } => {
+                let (canary, policy) = (canary.clone(), policy.clone());
+                let stable = stable.clone().unwrap_or_else(|| canary.clone());
+                let rollout = rollouts.len() as u64 + 1;
+                let entries = Vec::new();
+                rollouts.push(RolloutRecord { rollout, canary, stable, policy, entries });
+            }
+            Event::Promoted { .. } => stable = rollouts.last().map(|it| it.canary.clone()),
+            Event::Reverted { .. } => stable = rollouts.last().map(|it| it.stable.clone()),
+            _ => {}
         }
         if let Some(rollout) = rollouts.last_mut() {
             rollout.entries.push(entry);
