@@ -145,7 +145,9 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
                 return (Outlook::default(), Chances::none());
             }
             let per_second = judged_per_second;
-            let ahead = Ahead { share, samples_per_request, requests, per_second };
+            let visits_per_request = samples_per_request * visits_per_request(one, traffic);
+            let ahead =
+                Ahead { share, samples_per_request, visits_per_request, requests, per_second };
             let outlook = outlook(policy, metric, one, ahead);
             (outlook, Chances::new(policy, metric, one, ahead, outlook.enough_in))
         })
@@ -325,11 +327,13 @@ fn verdict(
                 if !one.is_compared() {
                     one.effect.tick(0.5, 0.0, [(0.0, 1)], [(0.0, 1)]);
                 }
-            }
-            if has_come(decidable.get(place).copied().flatten()) {
-                // At even odds each of them counts a quarter.
-                let further = one.awaits(&policy.metrics[place]).unwrap_or(0);
-                one.effect.tick(0.5, 0.0, [(0.0, 4 * further)], [(0.0, 1)]);
+                if has_come(decidable.get(place).copied().flatten()) {
+                    // Twice as many on each track are at least as many effective ones.
+                    let further = 2 * one.awaits(&policy.metrics[place]).unwrap_or(0);
+                    let [stable, canary] = one.samples();
+                    one.counts.stable = stable.saturating_add(further);
+                    one.counts.canary = canary.saturating_add(further);
+                }
             }
             match forecast.outcome {
                 Outcome::Pass if has_come(forecast.requests) => one.proven.observe(f64::MAX),
@@ -357,6 +361,17 @@ fn samples_per_request(policy: &JudgePolicy, measured: &[Measured], one: &Measur
     if requests > 0.0 { samples(one) / requests } else { 1.0 }
 }
 
+/// Visits of keys per judged request, where all of them are judged. One where they are not, or nothing but visits of keys
+/// that came before arrives: then no number of judged requests brings more of them.
+fn visits_per_request(measured: &Measured, traffic: &Traffic) -> f64 {
+    let Traffic { judged_per_second, repeated_per_second, .. } = *traffic;
+    if measured.visits.is_none() || judged_per_second <= 0.0 {
+        return 1.0;
+    }
+    let visits = 1.0 + repeated_per_second / judged_per_second;
+    if visits.is_finite() { visits } else { 1.0 }
+}
+
 fn is_of_failures(metric: &Metric) -> bool {
     matches!(metric.source.properties().monitor, MonitorKind::Failures)
 }
@@ -378,3 +393,6 @@ mod tests;
 
 #[cfg(test)]
 mod accuracy_tests;
+
+#[cfg(test)]
+mod decidable_tests;

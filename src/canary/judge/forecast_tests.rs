@@ -177,7 +177,12 @@ fn the_sentence_says_why_there_is_no_forecast() {
 
 /// The forecast of a policy from these values of `ln E` (harm, non-inferiority) for each metric.
 fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
-    let measured: Vec<Measured> = policy
+    forecast(policy, &measured_as(policy, numbers), percent(10.0), 100.0, HOUR)
+}
+
+/// 10,000 requests of stable and 1,111 of the canary with these values of `ln E`.
+pub(super) fn measured_as(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Vec<Measured> {
+    policy
         .metrics
         .iter()
         .zip(numbers)
@@ -208,8 +213,7 @@ fn made(policy: &JudgePolicy, numbers: &[(f64, f64)]) -> Forecast {
                 last_look: None,
             }
         })
-        .collect();
-    forecast(policy, &measured, percent(10.0), 100.0, HOUR)
+        .collect()
 }
 
 #[test]

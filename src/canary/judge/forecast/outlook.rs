@@ -75,7 +75,7 @@ pub(super) fn outlook(
     let Some(growth) = growth else { return Outlook { enough_in, ..Outlook::default() } };
     let counts = &measured.counts;
     let requests = (counts.stable as f64 + counts.canary as f64) / ahead.samples_per_request;
-    let effective = ahead.share * (1.0 - ahead.share) * ahead.samples_per_request;
+    let effective = ahead.share * (1.0 - ahead.share) * ahead.visits_per_request;
     let decidable_in = measured.awaits(metric).map(|further| further as f64 / effective);
     Outlook {
         decidable_in: decidable_in.filter(|requests| requests.is_finite()),
@@ -87,14 +87,15 @@ pub(super) fn outlook(
 }
 
 fn enough_in(metric: &Metric, measured: &Measured, ahead: Ahead) -> Option<f64> {
-    let Ahead { share, samples_per_request, .. } = ahead;
+    let Ahead { share, visits_per_request, .. } = ahead;
     let until = |samples: u64, share: f64| {
-        metric.min_samples.saturating_sub(samples) as f64 / (share * samples_per_request)
+        metric.min_samples.saturating_sub(samples) as f64 / (share * visits_per_request)
     };
-    let stable = until(measured.counts.stable, 1.0 - share);
-    let canary = until(measured.counts.canary, share);
+    let [stable_samples, canary_samples] = measured.samples();
+    let stable = until(stable_samples, 1.0 - share);
+    let canary = until(canary_samples, share);
     // 0 / 0: there is enough, and nothing comes.
-    let nothing_lacks = measured.counts.stable.min(measured.counts.canary) >= metric.min_samples;
+    let nothing_lacks = stable_samples.min(canary_samples) >= metric.min_samples;
     if nothing_lacks { Some(0.0) } else { Some(stable.max(canary)).filter(|x| x.is_finite()) }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Ahead {
     pub(super) share: f64,
     /// Samples per request.
     pub(super) samples_per_request: f64,
+    /// The same, counting every visit of a key where all of them are judged.
+    pub(super) visits_per_request: f64,
     /// Requests of both tracks until the end of the bake.
     pub(super) requests: f64,
     /// Requests of both tracks per second.

@@ -135,22 +135,20 @@ impl Measured {
     pub(crate) fn has_enough(&self, metric: &Metric) -> bool {
         let is_decidable = metric.source.properties().decidable_after.is_some();
         let is_known = self.is_compared() || is_decidable && self.awaits(metric).is_none();
-        self.stable().min(self.canary()) >= metric.min_samples && is_known
+        self.samples().into_iter().all(|samples| samples >= metric.min_samples) && is_known
     }
 
     /// The further effective samples that a promotion waits for while the metric is not proven. Visits of keys that come
     /// back count.
     pub(crate) fn awaits(&self, metric: &Metric) -> Option<u64> {
-        let (stable, canary) = (self.stable() as f64, self.canary() as f64);
+        let [stable, canary] = self.samples().map(|samples| samples as f64);
         metric.awaits(stable * canary / (stable + canary).max(1.0))
     }
 
-    fn stable(&self) -> u64 {
-        self.counts.stable.max(self.visits.map_or(0, |visits| visits.stable))
-    }
-
-    fn canary(&self) -> u64 {
-        self.counts.canary.max(self.visits.map_or(0, |visits| visits.canary))
+    /// The samples of stable and of the canary. Every visit of a key counts where all of them are judged.
+    pub(crate) fn samples(&self) -> [u64; 2] {
+        let [stable, canary] = self.visits.map_or([0; 2], |visits| [visits.stable, visits.canary]);
+        [self.counts.stable.max(stable), self.counts.canary.max(canary)]
     }
 
     /// Whether anything was bet on.
