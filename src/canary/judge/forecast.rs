@@ -142,14 +142,14 @@ pub fn forecast(evidence: &SequentialEvidence, traffic: &Traffic) -> Forecast {
             let samples_per_request = samples_per_request(policy, measured, one);
             // The rate of pairs depends on the background queue, not on the share.
             if !(share > 0.0 && share < 1.0) || metric.source.is_shadow() {
-                return (Outlook::default(), Chances::none());
+                return (Outlook::default(), Chances::none(metric, one));
             }
             let per_second = judged_per_second;
             let visits_per_request = samples_per_request * visits_per_request(one, traffic);
             let ahead =
                 Ahead { share, samples_per_request, visits_per_request, requests, per_second };
             let outlook = outlook(policy, metric, one, ahead);
-            (outlook, Chances::new(policy, metric, one, ahead, outlook.enough_in))
+            (outlook, Chances::new(policy, metric, one, ahead, &outlook))
         })
         .unzip();
     let seconds = |requests: u64| {

@@ -37,6 +37,10 @@ fn the_end_of_the_wait_for_a_tail_is_foreseen() {
     // 801 / (10 % of 90 %)
     assert_eq!(verdict.verdict, Verdict::Promote, "{found:?}");
     assert!((8900..=8901).contains(&verdict.requests), "{verdict:?}");
+    // Nothing is promoted before, and nothing but the wait is missing.
+    let range = verdict.range.unwrap();
+    assert!((6000..=8901).contains(&range.earliest_requests), "{range:?}");
+    assert!(range.latest_requests.is_some_and(|latest| latest <= 10_000), "{range:?}");
 }
 
 #[test]

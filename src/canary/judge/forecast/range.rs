@@ -4,16 +4,19 @@
 //! (`crossing`). The metrics count as independent:
 //!
 //! ```text
-//! P(verdict by m) = 1 - product of (1 - harm_i(m)) + product of passed_i(m)
+//! P(verdict by m) = 1 - product of (1 - harm_i(m)) + product of passed_i(m) x product of settled_j(m)
 //! ```
 //!
-//! The first product is over the metrics whose failure alone rolls back, the second over those that a promotion awaits.
+//! The first product is over the metrics whose failure alone rolls back, the second over the guardrails that a promotion
+//! awaits, the third over the signals that it may wait for: one is settled with its samples, and if it is of a tail, with
+//! its proof or the end of the wait for it.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::crossing::Draws;
 use super::crossing::Events;
+use super::outlook::Outlook;
 use super::scale::Ahead;
 use super::scale::Scale;
 use crate::canary::judge::margins::Margins;
@@ -52,48 +55,66 @@ fn requests() -> [f64; POINTS] {
     std::array::from_fn(|place| 10_f64.powf(place as f64 / 5.0))
 }
 
-/// The probability that a metric has shown harm, and that it has passed, at each of the points.
+/// The probability that a metric has shown harm, that it has passed, and that no promotion waits for it as a signal, at
+/// each of the points.
 #[derive(Clone, Debug)]
 pub(super) struct Chances {
     harm: Vec<f64>,
     passed: Vec<f64>,
+    settled: Vec<f64>,
 }
 
 impl Chances {
-    /// Of a metric of which nothing can be said.
-    pub(super) fn none() -> Chances {
-        Chances { harm: vec![0.0; POINTS], passed: vec![0.0; POINTS] }
+    /// Of a metric of which nothing can be said but what is so now.
+    pub(super) fn none(metric: &Metric, measured: &Measured) -> Chances {
+        let is_settled = measured.has_enough(metric) && measured.awaits(metric).is_none();
+        let settled = if is_settled { 1.0 } else { 0.0 };
+        Chances {
+            harm: vec![0.0; POINTS],
+            passed: vec![0.0; POINTS],
+            settled: vec![settled; POINTS],
+        }
     }
 
-    /// Of a metric with these numbers; both tracks have the samples for a pass after `enough_in` requests.
+    /// Of a metric with these numbers and this outlook.
     pub(super) fn new(
         policy: &JudgePolicy,
         metric: &Metric,
         measured: &Measured,
         ahead: Ahead,
-        enough_in: Option<f64>,
+        outlook: &Outlook,
     ) -> Chances {
         let requests = requests();
         let harm_alpha = policy.harm_alpha(metric);
+        let is_proven = measured.proven.reached(policy.alpha);
         let Some([harm, proof]) = bets(policy, metric, measured, ahead) else {
-            return Chances::none();
+            // At even odds, a tail is proven by the point at which that is expected.
+            let proven = |requests: f64| match outlook.proof_in {
+                _ if is_proven => 1.0,
+                Some(expected) if expected <= requests => 0.5,
+                Some(_) | None => 0.0,
+            };
+            let settled = settled(metric, measured, outlook, requests.map(proven));
+            return Chances { settled, ..Chances::none(metric, measured) };
         };
         let harm = match measured.harm.reached(harm_alpha) {
             true => vec![1.0; POINTS],
             false => harm.reached(&requests),
         };
-        let mut passed = match measured.proven.reached(policy.alpha) {
+        let mut passed = match is_proven {
             true => vec![1.0; POINTS],
             false => proof.reached(&requests),
         };
         for (chance, requests) in passed.iter_mut().zip(requests) {
-            if enough_in.is_none_or(|enough| enough > requests) {
+            if outlook.enough_in.is_none_or(|enough| enough > requests) {
                 *chance = 0.0;
             }
         }
         let sound = |chance: f64| if chance.is_nan() { 0.0 } else { chance.clamp(0.0, 1.0) };
-        let [harm, passed] = [harm, passed].map(|it| it.into_iter().map(sound).collect());
-        Chances { harm, passed }
+        let [harm, passed] =
+            [harm, passed].map(|it| it.into_iter().map(sound).collect::<Vec<f64>>());
+        let settled = settled(metric, measured, outlook, passed.iter().copied());
+        Chances { harm, passed, settled }
     }
 
     /// When the metric fails or passes; the range holds `expected`.
@@ -118,13 +139,37 @@ impl Chances {
             let rolls_back = |metric: &Metric| metric.role == Role::Guardrail || metric.critical;
             let harmless = metrics().filter(|(metric, _)| rolls_back(metric));
             let harmless: f64 = harmless.map(|(_, it)| 1.0 - it.harm[place]).product();
-            let awaited = |metric: &Metric| metric.role == Role::Guardrail && metric.required;
+            let awaited = |metric: &Metric| metric.role.acts() && metric.required;
             let promoted = metrics().filter(|(metric, _)| awaited(metric));
-            let promoted: f64 = promoted.map(|(_, it)| it.passed[place]).product();
-            1.0 - harmless + promoted
+            let promoted = promoted.map(|(metric, it)| match metric.role {
+                Role::Guardrail => it.passed[place],
+                Role::Signal | Role::Advisory => it.settled[place],
+            });
+            1.0 - harmless + promoted.product::<f64>()
         };
         range((0..POINTS).map(by), expected, seconds)
     }
+}
+
+/// The probability that no promotion waits for a metric as a signal, given that of its proof.
+fn settled(
+    metric: &Metric,
+    measured: &Measured,
+    outlook: &Outlook,
+    proven: impl IntoIterator<Item = f64>,
+) -> Vec<f64> {
+    let is_by = |event: Option<f64>, requests: f64| event.is_some_and(|it| it <= requests);
+    let waits = measured.awaits(metric).is_some();
+    let chance = |(requests, proven): (f64, f64)| {
+        if !is_by(outlook.enough_in, requests) {
+            0.0
+        } else if !waits || is_by(outlook.decidable_in, requests) {
+            1.0
+        } else {
+            proven
+        }
+    };
+    requests().into_iter().zip(proven).map(chance).collect()
 }
 
 /// The range of something with these probabilities to have come by each of the points.
