@@ -164,20 +164,24 @@ impl Inference {
         }
     }
 
-    /// Whether it answers an ordinary row without some of the features.
-    pub(crate) async fn answers_without(
+    /// Answers an ordinary row without some of the features.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn answer_without(
         &self,
         is_missing: impl Fn(&str) -> bool,
         deadline: Duration,
-    ) -> bool {
+    ) -> Result<Outputs, InferenceError> {
         let value = |feature: &'_ Feature| match is_missing(&feature.name) {
             true => Value::Missing,
             false => ordinary(&feature.kind).into_owned(),
         };
         let schema = self.model.schema();
         let values = schema.features().iter().map(value).collect();
-        let Ok(row) = schema.row(Features::Ordered(values)) else { return false };
-        self.run(&[row], deadline).await.is_ok()
+        let row = schema.row(Features::Ordered(values));
+        let row = row.map_err(|cause| InferenceError::failed(Failure::Error, cause.to_string()))?;
+        self.run(&[row], deadline).await
     }
 
     fn warm_up_with(

@@ -275,6 +275,7 @@ impl CanarySlot {
 /// In which features the canary differs from stable, and what it cannot do.
 fn feature_notes(canary: &Loaded, stable: &Loaded) -> Vec<String> {
     let fails_without = listed(canary.fails_without().into_iter().flatten().map(String::as_str));
+    let not_tried = canary.trial.get().and_then(|trial| trial.not_tried.clone());
     let (canary, stable) = (canary.inference.model(), stable.inference.model());
     let explains = stable.explains().is_some() && canary.explains().is_none();
     let (canary, stable) = (canary.schema(), stable.schema());
@@ -303,6 +304,7 @@ fn feature_notes(canary: &Loaded, stable: &Loaded) -> Vec<String> {
              is asked instead."
         ));
     }
+    notes.extend(not_tried);
     if explains {
         notes.push(
             "Stable explains its answers (explain: true), and the canary cannot: its answers come without explanations, \

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value as Json;
-use tokio::time::timeout;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
 
 use super::disagreements::shown;
 use crate::canary::observed::samples::Failure;
@@ -33,6 +34,8 @@ pub struct Trial {
     pub on_kept_rows: Option<OnKeptRows>,
     /// Features that requests may lack, and without which the canary has no answer.
     pub fails_without: BTreeSet<String>,
+    /// How many further such features were not tried, and why, in a sentence; `None` if all were.
+    pub not_tried: Option<String>,
 }
 
 /// How canary and stable answer the rows that their model files keep.
@@ -48,7 +51,7 @@ pub struct OnKeptRows {
     pub canary_failures: u64,
     /// Rows that stable did not answer.
     pub stable_failures: u64,
-    /// Rows that were left when the time was over.
+    /// Rows that were left when the trial ended; `message` says why it did.
     pub not_asked: u64,
     /// All of it in a sentence.
     pub message: String,
@@ -88,7 +91,7 @@ pub(crate) struct Limits<'s> {
     pub(crate) redact: &'s [String],
 }
 
-/// How long each part of a trial may take in all. A person waits for the deployment.
+/// How long a trial may take in all. A person waits for the deployment.
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// The most features that are left out one by one.
@@ -107,10 +110,11 @@ impl Trial {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             let runtime = runtime.ok()?;
             Some(runtime.block_on(async {
-                Trial {
-                    on_kept_rows: compared(canary, stable, limits).await,
-                    fails_without: fails_without(canary, stable, may_lack, limits).await,
-                }
+                let end = Instant::now() + BUDGET;
+                let on_kept_rows = compared(canary, stable, limits, end).await;
+                let (fails_without, not_tried) =
+                    fails_without(canary, stable, may_lack, limits, end).await;
+                Trial { on_kept_rows, fails_without, not_tried }
             }))
         };
         let tried = std::thread::scope(|scope| {
@@ -121,7 +125,60 @@ impl Trial {
     }
 }
 
-async fn compared(canary: Tried<'_>, stable: Tried<'_>, limits: Limits<'_>) -> Option<OnKeptRows> {
+/// Why a part of a trial ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// The trial has used up its time.
+    TimeOver,
+    /// A version has missed its deadline. It would on the next row, too.
+    Late,
+    /// Predictions hang in every thread of a version.
+    Busy,
+    /// Requests occupy every thread of a version.
+    Overloaded,
+}
+
+impl Cut {
+    /// What has happened to this version.
+    fn of(self, version: &str) -> String {
+        match self {
+            Cut::TimeOver => "the time was over".to_owned(),
+            Cut::Late => format!("{version} missed its deadline"),
+            Cut::Busy => format!("{version} was busy with predictions that hang"),
+            Cut::Overloaded => format!("{version} was overloaded"),
+        }
+    }
+}
+
+/// Waits for an answer until the end of the trial; `None` if the version has none.
+async fn answer<T>(
+    end: Instant,
+    asked: impl Future<Output = Result<T, InferenceError>>,
+) -> Result<Option<T>, Cut> {
+    // A model on this thread answers without a moment at which the timeout could end it.
+    if Instant::now() >= end {
+        return Err(Cut::TimeOver);
+    }
+    match timeout_at(end, asked).await {
+        Err(_) => Err(Cut::TimeOver),
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(InferenceError::Overloaded)) => Err(Cut::Overloaded),
+        Ok(Err(InferenceError::Failed { failure, .. })) => match failure {
+            Failure::Deadline => Err(Cut::Late),
+            Failure::Busy => Err(Cut::Busy),
+            Failure::Error | Failure::Panic | Failure::NotAProbability | Failure::BreakerOpen => {
+                Ok(None)
+            }
+        },
+    }
+}
+
+async fn compared(
+    canary: Tried<'_>,
+    stable: Tried<'_>,
+    limits: Limits<'_>,
+    end: Instant,
+) -> Option<OnKeptRows> {
     let (ours, theirs) = canary.card.zip(stable.card)?;
     // The same artifact gives the same answers.
     if ours.digest == theirs.digest {
@@ -139,39 +196,31 @@ async fn compared(canary: Tried<'_>, stable: Tried<'_>, limits: Limits<'_>) -> O
         not_asked: rows.len() as u64,
         ..OnKeptRows::default()
     };
-    // Until the budget is used up; what has been found counts all the same.
-    let _ = timeout(BUDGET, async {
-        for row in &rows {
-            let mut answers = [None, None];
-            for ((version, selection), answer) in
-                [&canary, &stable].into_iter().zip(&selections).zip(&mut answers)
-            {
-                match version.inference.run(&[selection.of(row)], limits.deadline).await {
-                    Ok(outputs) => *answer = outputs.into_iter().next(),
-                    Err(error) if is_late(&error) => return,
-                    Err(_) => {}
+    // What has been found until then counts all the same.
+    let mut ended = None;
+    'rows: for row in &rows {
+        let mut answers = [None, None];
+        let versions = [("the canary", &canary), ("stable", &stable)];
+        for (((name, version), selection), place) in
+            versions.into_iter().zip(&selections).zip(&mut answers)
+        {
+            let asked = [selection.of(row)];
+            match answer(end, version.inference.run(&asked, limits.deadline)).await {
+                Ok(outputs) => *place = outputs.and_then(|outputs| outputs.into_iter().next()),
+                Err(cut) => {
+                    ended = Some(cut.of(name));
+                    break 'rows;
                 }
             }
-            found.not_asked -= 1;
-            let is_larger = found.add(kinds, &answers);
-            if let (true, Some(largest)) = (is_larger, &mut found.largest) {
-                (largest.features, largest.omitted) = shown(joint.schema(), row, limits.redact);
-            }
         }
-    })
-    .await;
-    found.message = found.sentence(rows.len());
-    Some(found)
-}
-
-/// Whether a version took too long or was busy: it would be so on the next row, too.
-fn is_late(error: &InferenceError) -> bool {
-    match error {
-        InferenceError::Overloaded => true,
-        InferenceError::Failed { failure, .. } => {
-            matches!(failure, Failure::Deadline | Failure::Busy)
+        found.not_asked -= 1;
+        let is_larger = found.add(kinds, &answers);
+        if let (true, Some(largest)) = (is_larger, &mut found.largest) {
+            (largest.features, largest.omitted) = shown(joint.schema(), row, limits.redact);
         }
     }
+    found.message = found.sentence(rows.len(), ended.as_deref());
+    Some(found)
 }
 
 /// The rows of both model files, as requests to both versions; each once.
@@ -226,7 +275,8 @@ impl OnKeptRows {
         is_larger
     }
 
-    fn sentence(&self, all: usize) -> String {
+    /// In a sentence, of this many rows, and why the comparison ended before all of them.
+    fn sentence(&self, all: usize, ended: Option<&str>) -> String {
         let rows = match all {
             1 => "On the row that the model files keep".to_owned(),
             all => format!("On {all} rows of the model files"),
@@ -260,9 +310,10 @@ impl OnKeptRows {
                 failures => format!("{who} has no answer to {failures} of them"),
             },
         ));
-        if self.not_asked > 0 {
-            parts.push(format!("the time was over before {} of them", self.not_asked));
-        }
+        parts.extend(ended.map(|why| match self.not_asked {
+            1 => format!("{why} before 1 of them was compared"),
+            left => format!("{why} before {left} of them were compared"),
+        }));
         format!("{rows} {}.", parts.join("; "))
     }
 }
@@ -275,35 +326,64 @@ fn rounded(value: f64) -> f64 {
     if rounded.is_finite() { rounded } else { value }
 }
 
-/// The features that requests may lack and without which the canary has no answer. A model that answers a row of
-/// missing values answers without any of them.
+/// The features that requests may lack and without which the canary has no answer, and how many were not tried. A model
+/// that answers a row of missing values answers without any of them. An answer that is late, or for which the canary has
+/// no thread, says nothing of a feature.
 async fn fails_without(
     canary: Tried<'_>,
     stable: Tried<'_>,
     may_lack: &BTreeSet<String>,
     limits: Limits<'_>,
-) -> BTreeSet<String> {
+    end: Instant,
+) -> (BTreeSet<String>, Option<String>) {
     let (ours, theirs) = (canary.inference.model().schema(), stable.inference.model().schema());
     let added = ours.not_in(theirs).map(|feature| feature.name.as_str());
     let lacked = may_lack.iter().map(String::as_str).filter(|name| ours.feature(name).is_some());
     let candidates: BTreeSet<&str> = added.chain(lacked).collect();
-    let mut found = BTreeSet::new();
-    if candidates.is_empty() || canary.inference.answers_without(|_| true, limits.deadline).await {
-        return found;
-    }
-    // A model that fails on an ordinary row as well has another reason.
-    if !canary.inference.answers_without(|_| false, limits.deadline).await {
-        return found;
-    }
-    let _ = timeout(BUDGET, async {
-        for name in candidates.into_iter().take(MAX_LEFT_OUT) {
-            if !canary.inference.answers_without(|it| it == name, limits.deadline).await {
-                found.insert(name.to_owned());
-            }
+    let (mut found, mut left) = (BTreeSet::new(), candidates.len());
+    let ended = try_without(canary, &candidates, limits, end, (&mut found, &mut left)).await;
+    let why = match ended {
+        Err(cut) => cut.of("the canary"),
+        Ok(()) => format!("a trial leaves out {MAX_LEFT_OUT} at most"),
+    };
+    let not_tried = match left {
+        0 => None,
+        1 => Some(format!("1 of the features that requests may lack was not tried: {why}.")),
+        left => {
+            Some(format!("{left} of the features that requests may lack were not tried: {why}."))
         }
-    })
-    .await;
-    found
+    };
+    (found, not_tried)
+}
+
+/// Adds the features without which the canary has no answer to `found`, and counts down those that are left to try.
+async fn try_without(
+    canary: Tried<'_>,
+    candidates: &BTreeSet<&str>,
+    limits: Limits<'_>,
+    end: Instant,
+    (found, left): (&mut BTreeSet<String>, &mut usize),
+) -> Result<(), Cut> {
+    let (inference, deadline) = (canary.inference, limits.deadline);
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let of_nothing = answer(end, inference.answer_without(|_| true, deadline)).await?;
+    // A model that fails on an ordinary row as well has another reason.
+    if of_nothing.is_some()
+        || answer(end, inference.answer_without(|_| false, deadline)).await?.is_none()
+    {
+        *left = 0;
+        return Ok(());
+    }
+    for name in candidates.iter().take(MAX_LEFT_OUT) {
+        let without = inference.answer_without(|it| it == *name, deadline);
+        if answer(end, without).await?.is_none() {
+            found.insert((*name).to_owned());
+        }
+        *left -= 1;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -246,7 +246,56 @@ fn a_canary_that_hangs_ends_the_comparison() {
     );
     let found = trial(&canary, &stable).on_kept_rows.unwrap();
     assert_eq!((found.rows, found.not_asked), (1, 3));
-    assert!(found.message.ends_with("the time was over before 3 of them."), "{}", found.message);
+    let why = "the canary missed its deadline before 3 of them were compared.";
+    assert!(found.message.ends_with(why), "{}", found.message);
+}
+
+#[test]
+fn both_parts_of_a_trial_share_its_time() {
+    let [canary, stable] = versions(
+        &OutputKind::Score,
+        |_| {
+            std::thread::sleep(Duration::from_millis(700));
+            Ok(Output::of(0.0))
+        },
+        |_| Ok(Output::of(0.0)),
+    );
+    let may_lack = BTreeSet::from(["x".to_owned(), "word".to_owned()]);
+    let limits = Limits { deadline: Duration::from_secs(60), redact: &[] };
+    let found = Trial::new(canary.tried(), stable.tried(), &may_lack, limits);
+    let rows = found.on_kept_rows.unwrap();
+    assert!(rows.not_asked > 0 && rows.canary_failures == 0, "{rows:?}");
+    assert!(rows.message.contains("the time was over before "), "{}", rows.message);
+    assert_eq!(
+        found.not_tried.as_deref(),
+        Some("2 of the features that requests may lack were not tried: the time was over.")
+    );
+    assert!(found.fails_without.is_empty());
+}
+
+#[test]
+fn a_late_answer_says_nothing_of_the_feature_that_is_missing() {
+    let [canary, stable] = versions(
+        &OutputKind::Score,
+        |values| match [&values[0], &values[1]] {
+            [_, Value::Missing] => Err(PredictError::Failed { problem: "no word".to_owned() }),
+            [Value::Missing, _] => {
+                std::thread::sleep(Duration::from_secs(20));
+                Ok(Output::of(0.0))
+            }
+            _ => Ok(Output::of(0.0)),
+        },
+        |_| Ok(Output::of(0.0)),
+    );
+    let may_lack = BTreeSet::from(["x".to_owned(), "word".to_owned()]);
+    let found = Trial::new(canary.tried(), stable.tried(), &may_lack, limits(&[]));
+    assert_eq!(found.fails_without, BTreeSet::from(["word".to_owned()]));
+    assert_eq!(
+        found.not_tried.as_deref(),
+        Some(
+            "1 of the features that requests may lack was not tried: the canary missed its deadline."
+        )
+    );
 }
 
 #[test]
