@@ -16,7 +16,7 @@ use crate::stats::sequential::SeenKeys;
 
 /// What a restarted process continues from.
 pub trait Progress: Send + Sync {
-    /// The newest checkpoint of a replica.
+    /// The newest checkpoint of a replica, without its monitors if they alone cannot be read.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -81,7 +81,8 @@ pub struct Checkpoint {
     pub samples: Samples,
     /// Samples by key; `None` if no request had a key.
     pub keys: Option<KeyedSamples>,
-    /// The monitors after the newest tick; a replay of the tick log gives the same.
+    /// The monitors after the newest tick; a replay of the tick log gives the same. `None` in a checkpoint that was read
+    /// if another version has written them.
     pub monitors: Option<Monitors>,
     /// The labels of its predictions; `None` if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,9 @@ use crate::canary::Increment;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::observed::labels::LossIncrement;
 use crate::service::reported::feedback::FeedbackError;
+use crate::service::serving::seen_keys::KeyUse;
+use crate::store::Checkpoint;
+use crate::store::sqlite::SqliteStore;
 
 /// A prediction.
 pub(super) struct Predicted {
@@ -179,4 +182,55 @@ fn a_label_that_waits_for_the_judge_at_a_crash_is_judged_once_after_it() {
     let judged = brier_samples(&restarted);
     assert_eq!(judged.0 + judged.1, 1);
     assert_eq!(restarted.label(&id, true), Err(FeedbackError::Repeated));
+}
+
+#[test]
+fn samples_keys_and_labels_outlive_monitors_of_another_version() {
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("serin.db");
+    let store = Arc::new(SqliteStore::open(&file).unwrap());
+    let service = bench.start_on(store.clone(), bench.clock.clone());
+    service.deploy(by_brier(50.0), None).unwrap();
+    answers(&service, 20);
+    answer_to(&service, Some("anna"));
+    let id = predicted(&service).id;
+    service.label(&id, true).unwrap();
+    service.save_checkpoint().unwrap();
+    let before = store.checkpoint(ReplicaId::ONLY).unwrap().unwrap();
+    assert!(before.monitors.is_some() && before.keys.is_some() && before.labels.is_some());
+    let requests = service.status().tracks.canary.requests;
+    assert!(requests > 0);
+    drop(service);
+    drop(store);
+
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    for (table, column) in [("checkpoint", "body"), ("evidence_snapshot", "monitors")] {
+        let unknown = r#"'{"algorithm":', '{"unknown":1,"algorithm":'"#;
+        let update = format!("UPDATE {table} SET {column} = replace({column}, {unknown})");
+        assert_eq!(connection.execute(&update, []).unwrap(), 1);
+    }
+    drop(connection);
+
+    let store = Arc::new(SqliteStore::open(&file).unwrap());
+    let kept = store.checkpoint(ReplicaId::ONLY).unwrap();
+    assert_eq!(kept, Some(Checkpoint { monitors: None, ..before }));
+    let restarted = bench.start_on(store.clone(), bench.clock.clone());
+    assert_eq!(restarted.status().tracks.canary.requests, requests);
+    let visit = restarted.serving.live.load().assign(Some("anna"));
+    assert_eq!(visit.key_use, KeyUse::Repeated);
+    assert_eq!(restarted.label(&id, true), Err(FeedbackError::Repeated));
+    let labels = |service: &Service| {
+        let quality = service.status().quality.unwrap();
+        quality.stable.labels + quality.canary.labels
+    };
+    assert_eq!(labels(&restarted), 1);
+    // The judge has begun again, and its log with it.
+    let (stable, canary) = brier_samples(&restarted);
+    assert_eq!(stable + canary, 0);
+    restarted.label(&predicted(&restarted).id, true).unwrap();
+    restarted.save_checkpoint().unwrap();
+    let (stable, canary) = brier_samples(&restarted);
+    assert_eq!(stable + canary, 1);
+    let chunks = store.chunks(ReplicaId::ONLY).unwrap();
+    assert!(store.snapshot(ReplicaId::ONLY, chunks[0]).unwrap().is_some());
 }

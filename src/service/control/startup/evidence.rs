@@ -44,7 +44,7 @@ pub(super) fn rollout_keys(
 }
 
 /// The sequential judge of the restored rollout. Continues from the checkpoint, even one of an earlier step,
-/// or starts from stable's samples before the rollout.
+/// or starts from stable's samples so far.
 pub(super) fn restored_judge(
     state: &State,
     saved: Option<&Checkpoint>,
@@ -56,12 +56,21 @@ pub(super) fn restored_judge(
     let seen = live.recorder.observed();
     // Samples that were not restored are lost, so nothing counts twice.
     let kept = saved.and_then(|saved| saved.monitors.clone());
+    let has_samples_only = saved.is_some_and(|saved| saved.monitors.is_none());
     let monitors = kept.or_else(|| logged(store, rollout.id)).unwrap_or_else(|| {
-        // Also the case after a crash in the first second of a rollout.
-        tracing::info!(
-            rollout = rollout.id,
-            "no evidence of this rollout was saved; the sequential judge starts from the beginning"
-        );
+        if has_samples_only {
+            tracing::warn!(
+                rollout = rollout.id,
+                "the evidence of this rollout is of another version; the sequential judge starts from the beginning, \
+                 and samples, keys and labels are kept"
+            );
+        } else {
+            // Also the case after a crash in the first second of a rollout.
+            tracing::info!(
+                rollout = rollout.id,
+                "no evidence of this rollout was saved; the sequential judge starts from the beginning"
+            );
+        }
         Monitors::new(&rollout.policy.judge, &seen.first.stable)
     });
     // Evidence of another algorithm is a snapshot to continue from; this one could not recompute it.
@@ -77,7 +86,7 @@ pub(super) fn restored_judge(
     let mut judge = SequentialJudge::over(rollout, monitors, unsaved, seen, now);
     if let Some(canary_slot) = &live.canary {
         canary_slot.segments.learn(judge.segments());
-        if is_new {
+        if is_new && !has_samples_only {
             // All keys so far came in the warm-up.
             canary_slot.keys.forget();
         }
