@@ -34,7 +34,7 @@ const LEAST_EXPONENT: i32 = -24;
 const MOST_EXPONENT: i32 = 31;
 
 impl Group {
-    /// The group of a request of this many rows, with the covariate that the client has sent, in the segment at a place.
+    /// The group of a request of this many rows, with the client's covariate, in the segment at a place.
     ///
     /// Sizes are told by powers of two. A covariate says more than the rows, and takes their place.
     pub fn of(rows: usize, covariate: Option<f64>, segment: Option<usize>) -> Group {

@@ -1,7 +1,7 @@
 //! Groups of requests by what was known of them before the coin: a center for each.
 //!
-//! Light and heavy requests in one stream make most of its noise, and none of it says anything about the canary. Who knows
-//! beforehand which request is heavy measures it against other heavy ones.
+//! Light and heavy requests in one stream make most of its noise, and none of it says anything about the canary. Who
+//! knows beforehand which request is heavy measures it against other heavy ones.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -80,15 +80,15 @@ pub(super) struct Measured {
 /// The center of each group, and the spread around the centers.
 ///
 /// ```text
-/// c_g   = m_g + (1 - pi) d        m_g = stable's recent mean in the group; of all values while it rests on fewer than 8
+/// c_g   = m_g + (1 - pi) d        m_g = stable's recent mean in the group; of all values below 8 of the group
 /// scale = root mean square of v - m_g
 /// d     = the canary's mean of u - m_g, less stable's in the same tick, shrunk toward 0
 /// ```
 ///
-/// A bet with any centers fixed before the tick is fair, and each request's group is fixed before its coin: given the group
-/// the expectation of its outcome is `pi (1 - pi)(u - v)`, whatever c_g is. So what is tested stays the same: the mean of
-/// u over all requests of the tick. The stake must not depend on the group, or heavy requests would weigh more or less than
-/// they do in that mean.
+/// A bet with any centers fixed before the tick is fair, and each request's group is fixed before its coin: given the
+/// group the expectation of its outcome is `pi (1 - pi)(u - v)`, whatever c_g is. So what is tested stays the same: the
+/// mean of u over all requests of the tick. The stake must not depend on the group, or heavy requests would weigh more or
+/// less than they do in that mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupSpread {
