@@ -75,7 +75,7 @@ pub struct Monitors {
 /// The version of the judge. Raise it when the same increments lead to different monitors or conclusions, to
 /// distinguish a verdict of another version from one that was tampered with. A test pins its results. Sentences
 /// are not part of it.
-pub const ALGORITHM: u32 = 4;
+pub const ALGORITHM: u32 = 5;
 
 impl Monitors {
     /// Monitors before the first tick, which know stable's observations from before the rollout.
@@ -248,7 +248,7 @@ mod tests {
         ];
         assert_eq!(
             (ALGORITHM, found.as_slice()),
-            (4, &expected.map(|pair| pair.map(str::to_owned))[..])
+            (5, &expected.map(|pair| pair.map(str::to_owned))[..])
         );
     }
 }
