@@ -6,8 +6,8 @@
 //! XGBoost or skops is an artifact as its library wrote it; imported, it has names, probes and a comparison with the
 //! original as well.
 //!
-//! A trained artifact contains no row of the training data (probes are made from means, scales and levels), no
-//! path and no time. An imported one keeps up to 32 of the rows that it was compared with.
+//! A trained artifact contains no row of the training data (probes are made from means, scales and levels; the inputs
+//! of training have the deciles and the ends of each feature's values), no path and no time. An imported one keeps up to 32 of the rows that it was compared with.
 
 pub mod card;
 pub mod class_report;
@@ -98,10 +98,11 @@ impl Artifact {
     ) -> Result<Self, ArtifactError> {
         check_numbers(&payload)?;
         let Payload { features, intercept, coefficients, threshold, training, .. } = payload;
-        let Payload { holdout, probes, missing, .. } = payload;
+        let Payload { holdout, probes, missing, inputs, .. } = payload;
         let schema = Schema::new(features)?.with_missing(missing.clone());
         let model = LogisticRegression::new(schema.clone(), intercept, &coefficients, threshold)?;
         replay(&model, &probes, PROBE_TOLERANCE)?;
+        inputs.iter().try_for_each(|inputs| inputs.check(&schema))?;
         let coefficients = card::coefficients(&schema, &coefficients);
         let trained = Trained { intercept, coefficients, training, holdout };
         let card = Card {
@@ -113,7 +114,8 @@ impl Artifact {
             missing: card::MISSING_RULE,
             missing_values: missing,
             output: model.output().clone(),
-            kept_rows: inputs(&probes),
+            kept_rows: first_rows(&probes),
+            inputs,
             origin: Origin::Trained(Box::new(trained)),
         };
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
@@ -227,7 +229,7 @@ fn check_numbers(payload: &Payload) -> Result<(), ArtifactError> {
 }
 
 /// The inputs of the first probes.
-fn inputs(probes: &[Probe]) -> Arc<[Vec<Value<'static>>]> {
+fn first_rows(probes: &[Probe]) -> Arc<[Vec<Value<'static>>]> {
     probes.iter().take(MAX_KEPT_ROWS).map(|probe| probe.values.clone()).collect()
 }
 

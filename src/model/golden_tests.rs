@@ -19,6 +19,7 @@ use crate::model::artifact::codec::Contents;
 use crate::model::artifact::limits::CLASSES_VERSION;
 use crate::model::artifact::limits::FORMAT_VERSION;
 use crate::model::artifact::limits::IMPORTED_VERSION;
+use crate::model::artifact::limits::INPUTS_VERSION;
 use crate::model::artifact::limits::NEWEST_VERSION;
 use crate::model::artifact::limits::OLDEST_VERSION;
 use crate::model::artifact::limits::TRAINED_CLASSES_VERSION;
@@ -38,8 +39,8 @@ struct Answered {
 }
 
 /// The versions that this release writes.
-const WRITTEN: [u32; 4] =
-    [FORMAT_VERSION, IMPORTED_VERSION, CLASSES_VERSION, TRAINED_CLASSES_VERSION];
+const WRITTEN: [u32; 5] =
+    [FORMAT_VERSION, IMPORTED_VERSION, CLASSES_VERSION, TRAINED_CLASSES_VERSION, INPUTS_VERSION];
 
 fn path(version: u32, kind: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/artifact/testdata");
@@ -94,7 +95,7 @@ fn write_golden_files_of_the_present() {
             continue;
         }
         let (artifact, rows) = match version {
-            FORMAT_VERSION => trained(Some("Yes")),
+            FORMAT_VERSION | INPUTS_VERSION => trained(Some("Yes")),
             TRAINED_CLASSES_VERSION => trained(None),
             IMPORTED_VERSION => imported("lgb_categories"),
             _ => imported("sk_logistic_classes"),

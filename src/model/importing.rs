@@ -121,6 +121,7 @@ pub fn import(
         None => vec![plain_probe(&model)?],
         Some(rows) => probes(&model, rows)?,
     };
+    let inputs = rows.as_ref().map(rows::Rows::inputs);
     let ImportOptions { source, target, missing, .. } = options;
     let classes = model.output().classes().to_vec();
     let payload = ImportedPayload {
@@ -134,6 +135,7 @@ pub fn import(
         probes,
         file,
         classes,
+        inputs,
     };
     Ok(Artifact::seal_imported(&payload)?)
 }

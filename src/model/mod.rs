@@ -19,6 +19,8 @@ pub mod stop;
 
 pub mod artifact;
 
+pub mod inputs;
+
 pub mod dataset;
 
 pub mod training;

@@ -32,6 +32,7 @@ use super::artifact::report::HoldoutReport;
 use super::dataset::Classes;
 use super::dataset::Dataset;
 use super::dataset::Labels;
+use super::inputs::Inputs;
 use super::kinds::logistic::LogisticRegression;
 use super::kinds::multinomial::MultinomialRegression;
 use super::schema::Feature;
@@ -142,6 +143,7 @@ fn train_two(
         training,
         holdout,
         missing: dataset.missing().clone(),
+        inputs: Some(Inputs::of_columns(dataset.columns(), &rows.training)),
     })?)
 }
 
@@ -171,6 +173,7 @@ fn train_many(
         training,
         holdout,
         missing: dataset.missing().clone(),
+        inputs: Some(Inputs::of_columns(dataset.columns(), &rows.training)),
     })?)
 }
 

@@ -30,6 +30,7 @@ use crate::model::artifact::comparison::worse_than_chance;
 use crate::model::kinds::imported::Format;
 use crate::model::schema::FeatureKind;
 use crate::text::lists::listed;
+use crate::text::numbers::grouped;
 use crate::text::numbers::share;
 
 /// Maximum number of coefficients printed; `--json` has them all.
@@ -258,6 +259,7 @@ fn details(card: &Card) -> String {
     let mut features: Vec<String> = features.collect();
     features.push(paragraph(&show::plain(&missing(card))));
     features.push(paragraph(card.missing));
+    features.push(paragraph(&inputs(card)));
     let mut sections = vec![("Features, in order", features)];
     if let Some(trained) = card.trained() {
         let terms = terms(trained.intercept, &trained.coefficients);
@@ -310,6 +312,23 @@ fn missing(card: &Card) -> String {
             format!("missing values: {markers} (the file of version 2 does not say which others)")
         }
         _ => format!("missing values: {markers}"),
+    }
+}
+
+/// Which inputs of training the file has.
+fn inputs(card: &Card) -> String {
+    match &card.inputs {
+        Some(inputs) => {
+            let (rows, features) = (grouped(inputs.rows), grouped(inputs.features.len() as u64));
+            let of = if card.imported().is_some() { "compared" } else { "training" };
+            format!(
+                "distribution of {features} features in {rows} {of} rows, for drift (--json has it)"
+            )
+        }
+        None => {
+            "no distribution of the features: a server cannot show how far its traffic has drifted"
+                .to_owned()
+        }
     }
 }
 

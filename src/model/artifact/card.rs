@@ -11,6 +11,7 @@ use super::class_report::ClassesReport;
 use super::digest::Digest;
 use super::limits::MAX_LIST;
 use super::report::HoldoutReport;
+use crate::model::inputs::Inputs;
 use crate::model::kinds::imported::Format;
 use crate::model::output::OutputKind;
 use crate::model::schema::FeatureKind;
@@ -55,6 +56,10 @@ pub struct Card {
     /// and rows that were compared with the original. At most [`MAX_KEPT_ROWS`].
     #[serde(skip)]
     pub kept_rows: Arc<[Vec<Value<'static>>]>,
+    /// The inputs of training, or those of the rows that an imported model was compared with; `None` in files that have
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
     /// Where the model comes from.
     #[serde(flatten)]
     pub origin: Origin,

@@ -15,6 +15,7 @@
 //! | 4 | an imported model that answers one number: a probability, or a score |
 //! | 5 | an imported model of many classes: as 4, then their names, and the other numbers of each probe |
 //! | 6 | a trained model of many classes, then the other numbers of each probe |
+//! | 7 | a byte with one of the versions 3 to 6, its payload, then the inputs of training |
 //!
 //! Only this file uses bincode, which is no longer maintained, so replacing it takes this file and a new
 //! format version. This file checks that the bytes are the ones written; the artifact checks what they
@@ -36,6 +37,7 @@ use super::error::ArtifactError;
 use super::limits::CLASSES_VERSION;
 use super::limits::FORMAT_VERSION;
 use super::limits::IMPORTED_VERSION;
+use super::limits::INPUTS_VERSION;
 use super::limits::MAX_ARTIFACT_BYTES;
 use super::limits::MAX_LIST;
 use super::limits::MAX_PROBES;
@@ -44,6 +46,7 @@ use super::limits::NEWEST_VERSION;
 use super::limits::OLDEST_VERSION;
 use super::limits::TRAINED_CLASSES_VERSION;
 use super::report::HoldoutReport;
+use crate::model::inputs::Inputs;
 use crate::model::kinds::imported::Format;
 use crate::model::kinds::limits::MAX_FEATURES;
 use crate::model::kinds::limits::MAX_OUTPUTS;
@@ -85,6 +88,9 @@ pub(crate) struct Payload {
     /// Written after the rest, because files of version 2 do not have it.
     #[serde(skip)]
     pub(crate) missing: Missing,
+    /// Written last.
+    #[serde(skip)]
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// The unchecked contents of a trained model of many classes.
@@ -100,6 +106,9 @@ pub(crate) struct ClassesPayload {
     pub(crate) holdout: ClassesReport,
     pub(crate) missing: Missing,
     pub(crate) probes: Vec<Probe>,
+    /// Written last.
+    #[serde(skip)]
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// The unchecked contents of an imported model.
@@ -124,6 +133,9 @@ pub(crate) struct ImportedPayload {
     /// The names of more than two classes; empty for other outputs. Written after the rest.
     #[serde(skip)]
     pub(crate) classes: Vec<String>,
+    /// Of the rows that were compared. Written last.
+    #[serde(skip)]
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// What version 5 has after the rest.
@@ -167,7 +179,7 @@ pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, ArtifactError> {
     let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
     let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
     body.extend(bincode::serde::encode_to_vec(&payload.missing, config).map_err(unwritable)?);
-    Ok(seal(&body))
+    seal_with(FORMAT_VERSION, body, payload.inputs.as_ref())
 }
 
 /// The same for an imported model.
@@ -176,13 +188,13 @@ pub(crate) fn encode_imported(payload: &ImportedPayload) -> Result<Vec<u8>, Arti
     let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
     let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
     if payload.classes.is_empty() {
-        return Ok(seal_as(IMPORTED_VERSION, &body));
+        return seal_with(IMPORTED_VERSION, body, payload.inputs.as_ref());
     }
     let more = payload.probes.iter().map(|probe| probe.more.clone()).collect();
     let rest = OfClasses { classes: payload.classes.clone(), more };
     let rest = bincode::serde::encode_to_vec(rest, config);
     body.extend(rest.map_err(unwritable)?);
-    Ok(seal_as(CLASSES_VERSION, &body))
+    seal_with(CLASSES_VERSION, body, payload.inputs.as_ref())
 }
 
 /// The same for a trained model of many classes.
@@ -192,10 +204,27 @@ pub(crate) fn encode_classes(payload: &ClassesPayload) -> Result<Vec<u8>, Artifa
     let mut body = bincode::serde::encode_to_vec(payload, config).map_err(unwritable)?;
     let more: Vec<&Vec<f64>> = payload.probes.iter().map(|probe| &probe.more).collect();
     body.extend(bincode::serde::encode_to_vec(more, config).map_err(unwritable)?);
-    Ok(seal_as(TRAINED_CLASSES_VERSION, &body))
+    seal_with(TRAINED_CLASSES_VERSION, body, payload.inputs.as_ref())
+}
+
+/// A payload of this version behind its header, with the inputs of training if there are any.
+fn seal_with(
+    version: u32,
+    body: Vec<u8>,
+    inputs: Option<&Inputs>,
+) -> Result<Vec<u8>, ArtifactError> {
+    let Some(inputs) = inputs else { return Ok(seal_as(version, &body)) };
+    let unwritable = |error: EncodeError| ArtifactError::Payload { problem: error.to_string() };
+    let inputs = bincode::serde::encode_to_vec(inputs, bincode::config::standard());
+    // Versions are small numbers.
+    let mut all = vec![version.to_le_bytes()[0]];
+    all.extend(body);
+    all.extend(inputs.map_err(unwritable)?);
+    Ok(seal_as(INPUTS_VERSION, &all))
 }
 
 /// The payload behind its header.
+#[cfg(test)]
 pub(crate) fn seal(body: &[u8]) -> Vec<u8> {
     seal_as(FORMAT_VERSION, body)
 }
@@ -242,7 +271,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&found) {
         return Err(ArtifactError::Version { found });
     }
-    if found < IMPORTED_VERSION || found == TRAINED_CLASSES_VERSION {
+    let is_trained =
+        |version: u32| version < IMPORTED_VERSION || version == TRAINED_CLASSES_VERSION;
+    if is_trained(found) {
         check_size(bytes, MAX_TRAINED_BYTES)?;
     }
     let (stored, computed) =
@@ -250,14 +281,54 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ArtifactError> {
     if stored != computed {
         return Err(ArtifactError::Digest { stored, computed });
     }
-    let contents = match found {
-        IMPORTED_VERSION | CLASSES_VERSION => {
-            Contents::Imported(Box::new(decode_imported(body, found)?))
-        }
-        TRAINED_CLASSES_VERSION => Contents::TrainedClasses(Box::new(decode_classes(body)?)),
-        _ => Contents::Trained(Box::new(decode_trained(body, found)?)),
+    let (of_body, payload) = match found {
+        INPUTS_VERSION => body_with_inputs(body)?,
+        found => (found, body),
     };
+    if is_trained(of_body) {
+        check_size(bytes, MAX_TRAINED_BYTES)?;
+    }
+    let (mut contents, read) = match of_body {
+        IMPORTED_VERSION | CLASSES_VERSION => {
+            let (payload, read) = decode_imported(payload, of_body)?;
+            (Contents::Imported(Box::new(payload)), read)
+        }
+        TRAINED_CLASSES_VERSION => {
+            let (payload, read) = decode_classes(payload)?;
+            (Contents::TrainedClasses(Box::new(payload)), read)
+        }
+        _ => {
+            let (payload, read) = decode_trained(payload, of_body)?;
+            (Contents::Trained(Box::new(payload)), read)
+        }
+    };
+    let rest = payload.get(read..).unwrap_or_default();
+    if found == INPUTS_VERSION {
+        let (inputs, end): (Inputs, usize) = decode_part::<_, TRAINED_LIMIT>(rest)?;
+        check_end(rest, end)?;
+        *contents.inputs_mut() = Some(inputs);
+    } else {
+        check_end(payload, read)?;
+    }
     Ok(Decoded { contents, digest: computed, version: found })
+}
+
+/// The version of the payload before the inputs, and the bytes of both.
+fn body_with_inputs(body: &[u8]) -> Result<(u32, &[u8]), ArtifactError> {
+    let found = body.split_first().map(|(version, rest)| (u32::from(*version), rest));
+    found.filter(|(version, _)| (FORMAT_VERSION..INPUTS_VERSION).contains(version)).ok_or_else(
+        || ArtifactError::Payload { problem: "it names no version of its contents".to_owned() },
+    )
+}
+
+impl Contents {
+    fn inputs_mut(&mut self) -> &mut Option<Inputs> {
+        match self {
+            Contents::Trained(payload) => &mut payload.inputs,
+            Contents::TrainedClasses(payload) => &mut payload.inputs,
+            Contents::Imported(payload) => &mut payload.inputs,
+        }
+    }
 }
 
 fn check_size(bytes: &[u8], limit: usize) -> Result<(), ArtifactError> {
@@ -278,28 +349,26 @@ fn in_words(error: &DecodeError) -> String {
     }
 }
 
-fn decode_trained(body: &[u8], version: u32) -> Result<Payload, ArtifactError> {
+fn decode_trained(body: &[u8], version: u32) -> Result<(Payload, usize), ArtifactError> {
     let (mut payload, mut read): (Payload, usize) = decode_part::<_, TRAINED_LIMIT>(body)?;
     if version > OLDEST_VERSION {
         let (missing, more) = decode_part::<_, TRAINED_LIMIT>(&body[read..])?;
         payload.missing = missing;
         read += more;
     }
-    check_end(body, read)?;
-    Ok(payload)
+    Ok((payload, read))
 }
 
-fn decode_classes(body: &[u8]) -> Result<ClassesPayload, ArtifactError> {
+fn decode_classes(body: &[u8]) -> Result<(ClassesPayload, usize), ArtifactError> {
     let (mut payload, read): (ClassesPayload, usize) = decode_part::<_, TRAINED_LIMIT>(body)?;
     let (more, end): (Vec<Vec<f64>>, usize) = decode_part::<_, TRAINED_LIMIT>(&body[read..])?;
     for (probe, more) in payload.probes.iter_mut().zip(more) {
         probe.more = more;
     }
-    check_end(body, read + end)?;
-    Ok(payload)
+    Ok((payload, read + end))
 }
 
-fn decode_imported(body: &[u8], version: u32) -> Result<ImportedPayload, ArtifactError> {
+fn decode_imported(body: &[u8], version: u32) -> Result<(ImportedPayload, usize), ArtifactError> {
     let (mut payload, mut read): (ImportedPayload, usize) = decode_part::<_, IMPORTED_LIMIT>(body)?;
     if version == CLASSES_VERSION {
         let (rest, end): (OfClasses, usize) = decode_part::<_, IMPORTED_LIMIT>(&body[read..])?;
@@ -309,8 +378,7 @@ fn decode_imported(body: &[u8], version: u32) -> Result<ImportedPayload, Artifac
         }
         read += end;
     }
-    check_end(body, read)?;
-    Ok(payload)
+    Ok((payload, read))
 }
 
 fn check_end(body: &[u8], read: usize) -> Result<(), ArtifactError> {

@@ -14,10 +14,11 @@ use super::codec::ImportedPayload;
 use super::codec::Probe;
 use super::digest::Digest;
 use super::error::ArtifactError;
-use super::inputs;
+use super::first_rows;
 use super::replay;
 use crate::model::Model;
 use crate::model::PredictError;
+use crate::model::inputs::Inputs;
 use crate::model::kinds::imported::Format;
 use crate::model::kinds::imported::ImportError;
 use crate::model::kinds::imported::ImportedModel;
@@ -60,7 +61,8 @@ impl Artifact {
             constant: None,
             library,
         };
-        Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import, Arc::default()))
+        let kept = Kept { rows: Arc::default(), inputs: None };
+        Ok(Self::imported(bytes, model, Digest::of(&[bytes]), None, import, kept))
     }
 
     pub(super) fn of_import(
@@ -70,7 +72,7 @@ impl Artifact {
         version: u32,
     ) -> Result<Self, ArtifactError> {
         let ImportedPayload { format, source, names, threshold, missing, .. } = payload;
-        let ImportedPayload { target, parity, probes, file, classes, .. } = payload;
+        let ImportedPayload { target, parity, probes, file, classes, inputs, .. } = payload;
         if file.len() > MAX_BYTES {
             return Err(ArtifactError::TooLarge { size: file.len() as u64, limit: MAX_BYTES });
         }
@@ -89,7 +91,9 @@ impl Artifact {
         }
         let model = model.with_missing(missing);
         // Without a comparison the only probe is a row of zeros.
-        let kept_rows = if parity.is_some() { inputs(&probes) } else { Arc::default() };
+        let rows = if parity.is_some() { first_rows(&probes) } else { Arc::default() };
+        inputs.iter().try_for_each(|inputs| inputs.check(model.schema()))?;
+        let kept = Kept { rows, inputs };
         let import = Import {
             format,
             source: Some(source),
@@ -100,7 +104,7 @@ impl Artifact {
             parity,
             library: library(&model),
         };
-        Ok(Self::imported(bytes, model, digest, Some(version), import, kept_rows))
+        Ok(Self::imported(bytes, model, digest, Some(version), import, kept))
     }
 
     fn imported(
@@ -109,7 +113,7 @@ impl Artifact {
         digest: Digest,
         format_version: Option<u32>,
         import: Import,
-        kept_rows: Arc<[Vec<Value<'static>>]>,
+        kept: Kept,
     ) -> Self {
         let card = Card {
             kind: import.format.word(),
@@ -120,7 +124,8 @@ impl Artifact {
             missing: card::IMPORTED_MISSING_RULE,
             missing_values: model.schema().missing().clone(),
             output: model.output().clone(),
-            kept_rows,
+            kept_rows: kept.rows,
+            inputs: kept.inputs,
             origin: Origin::Imported { import: Box::new(import) },
         };
         Self { bytes: bytes.into(), model: Arc::new(model), card }
@@ -130,6 +135,12 @@ impl Artifact {
     pub(crate) fn seal_imported(payload: &ImportedPayload) -> Result<Self, ArtifactError> {
         Self::from_bytes(&codec::encode_imported(payload)?)
     }
+}
+
+/// What is kept of the rows that a model was compared with.
+struct Kept {
+    rows: Arc<[Vec<Value<'static>>]>,
+    inputs: Option<Inputs>,
 }
 
 /// The classes of a file that names two, and answers with the probability of the second.

@@ -17,8 +17,11 @@ pub(crate) const CLASSES_VERSION: u32 = 5;
 /// The format version of trained models of many classes.
 pub(crate) const TRAINED_CLASSES_VERSION: u32 = 6;
 
+/// The format version of any of them with the inputs of training.
+pub(crate) const INPUTS_VERSION: u32 = 7;
+
 /// The newest version that this release reads.
-pub(crate) const NEWEST_VERSION: u32 = TRAINED_CLASSES_VERSION;
+pub(crate) const NEWEST_VERSION: u32 = INPUTS_VERSION;
 
 /// The most probes of a file: `serin train` writes 16, and `serin import` up to 32.
 pub(crate) const MAX_PROBES: usize = 1_000;

@@ -42,6 +42,7 @@ fn payload() -> Payload {
             more: Vec::new(),
         }],
         missing: Missing::default().and(&["-999".to_owned()]),
+        inputs: None,
     }
 }
 

@@ -13,7 +13,7 @@ use super::codec;
 use super::codec::ClassesPayload;
 use super::digest::Digest;
 use super::error::ArtifactError;
-use super::inputs;
+use super::first_rows;
 use super::replay;
 use crate::model::Model;
 use crate::model::kinds::multinomial::MultinomialRegression;
@@ -28,11 +28,12 @@ impl Artifact {
     ) -> Result<Self, ArtifactError> {
         check_numbers(&payload)?;
         let ClassesPayload { features, classes, intercepts, coefficients, .. } = payload;
-        let ClassesPayload { training, holdout, missing, probes, .. } = payload;
+        let ClassesPayload { training, holdout, missing, probes, inputs, .. } = payload;
         let schema = Schema::new(features)?.with_missing(missing.clone());
         let model =
             MultinomialRegression::new(schema.clone(), &classes, &intercepts, &coefficients)?;
         replay(&model, &probes, PROBE_TOLERANCE)?;
+        inputs.iter().try_for_each(|inputs| inputs.check(&schema))?;
         let weights = coefficients.chunks(schema.encoded_width().max(1));
         let terms = classes.into_iter().zip(intercepts).zip(weights);
         let terms = terms.map(|((class, intercept), weights)| ClassTerms {
@@ -50,7 +51,8 @@ impl Artifact {
             missing: card::MISSING_RULE,
             missing_values: missing,
             output: model.output().clone(),
-            kept_rows: inputs(&probes),
+            kept_rows: first_rows(&probes),
+            inputs,
             origin: Origin::TrainedClasses(Box::new(trained)),
         };
         Ok(Self { bytes: bytes.into(), model: Arc::new(model), card })
@@ -139,6 +141,7 @@ mod tests {
             },
             missing: Missing::default().and(&["-999".to_owned()]),
             probes: vec![Probe::new(values, &output)],
+            inputs: None,
         }
     }
 

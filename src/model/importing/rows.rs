@@ -8,6 +8,7 @@ use crate::model::dataset::ColumnValues;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::DatasetOptions;
 use crate::model::dataset::for_model;
+use crate::model::inputs::Inputs;
 use crate::model::schema::Schema;
 use crate::model::schema::features::Value;
 use crate::text::lists::listed;
@@ -25,6 +26,12 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn len(&self) -> usize {
         self.answers.first().map_or(0, Vec::len)
+    }
+
+    /// How often each feature has which values.
+    pub(super) fn inputs(&self) -> Inputs {
+        let rows: Vec<usize> = (0..self.len()).collect();
+        Inputs::of_columns(&self.columns, &rows)
     }
 
     /// The original's answer to a row.

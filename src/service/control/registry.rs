@@ -207,7 +207,8 @@ impl Registry {
         let (card, error) = match self.read_listed(relative) {
             // The rows are not listed, so they are not kept with the list.
             Ok(artifact) => {
-                let card = Card { kept_rows: Arc::default(), ..artifact.card().clone() };
+                let card =
+                    Card { kept_rows: Arc::default(), inputs: None, ..artifact.card().clone() };
                 (Some(card), None)
             }
             Err(cause) => (None, Some(cause.to_string())),
