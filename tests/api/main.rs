@@ -44,6 +44,8 @@ mod tracks;
 
 mod feedback;
 
+mod inputs;
+
 mod post_promotion;
 
 mod replay;

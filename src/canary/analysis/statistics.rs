@@ -1,5 +1,6 @@
 //! The statistics of one pair of samples. Differences are the canary's minus the baseline's.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::options::AnalysisOptions;
@@ -124,7 +125,7 @@ pub struct Drift {
 }
 
 /// The customary reading of the population stability index, and what chance explains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DriftLevel {
     /// An index this large is likely (p >= 0.05) for two samples of one distribution.
@@ -135,6 +136,18 @@ pub enum DriftLevel {
     Moderate,
     /// 0.25 or more.
     Large,
+}
+
+impl DriftLevel {
+    /// The level of a population stability index, and whether chance explains it.
+    pub fn of(psi: f64, is_chance: bool) -> DriftLevel {
+        match psi {
+            _ if is_chance => DriftLevel::Chance,
+            psi if psi < 0.1 => DriftLevel::Small,
+            psi if psi < 0.25 => DriftLevel::Moderate,
+            _ => DriftLevel::Large,
+        }
+    }
 }
 
 /// The statistics with the test that decides.
@@ -323,12 +336,7 @@ fn drift(baseline: &Sample, canary: &Sample) -> Option<Drift> {
     let (baseline, canary) = (baseline.points(), canary.points());
     let bins = SharedBins::by_stable_quantiles(canary, baseline, DRIFT_BINS)?;
     let psi = bins.population_stability_index();
-    let level = match psi {
-        _ if bins.stability_p_value() >= 0.05 => DriftLevel::Chance,
-        psi if psi < 0.1 => DriftLevel::Small,
-        psi if psi < 0.25 => DriftLevel::Moderate,
-        _ => DriftLevel::Large,
-    };
+    let level = DriftLevel::of(psi, bins.stability_p_value() >= 0.05);
     Some(Drift { wasserstein: wasserstein_distance(canary, baseline)?, psi, level })
 }
 

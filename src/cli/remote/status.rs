@@ -182,6 +182,8 @@ fn details(page: &mut Page, status: &Status, times: &Times) {
             page.labelled("Forecast", show::STRONG, &forecast.message);
         }
     }
+    let drifted = status.inputs.iter().flat_map(|inputs| &inputs.messages);
+    drifted.for_each(|message| page.labelled("Inputs", show::STRONG, message));
     if let Some(shadow) = &status.shadow {
         page.labelled("Shadow", show::STRONG, &shadow.message);
     }

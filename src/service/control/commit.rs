@@ -12,6 +12,7 @@ use super::error::CommandError;
 use super::ledger::Ledger;
 use super::ledger::PendingRollback;
 use super::registry::Candidate;
+use super::startup::inputs_of;
 use super::startup::intake_of;
 use crate::canary::Event;
 use crate::canary::Rollout;
@@ -221,7 +222,13 @@ impl Control {
             true => old.intake.clone(),
             false => intake_of(&stable, canary.as_ref(), &state.clients, &self.settings),
         };
-        let live = Live { stable, canary, previous, intake, recorder, visitors };
+        let is_kept = is_same && Arc::ptr_eq(&recorder, &old.recorder);
+        let inputs = match is_kept {
+            true => old.inputs.clone(),
+            false if is_same => Arc::new(old.inputs.begun_anew()),
+            false => inputs_of(&intake, &stable, canary.as_ref(), &self.settings),
+        };
+        let live = Live { stable, canary, previous, intake, inputs, recorder, visitors };
         let live = self.serving.install(live);
         // The interval of looks may have changed.
         self.wakeup.wake();

@@ -9,6 +9,7 @@ use crate::canary::rollout::state::Ended;
 use crate::service::status::Status;
 use crate::service::status::features::FeaturesStatus;
 use crate::service::status::health::Health;
+use crate::service::status::inputs::InputsStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::StableStatus;
@@ -38,7 +39,8 @@ impl Control {
         let forecast = self.judge.lock().forecast(rollout, self.clock.wall());
         let health =
             Health::new(&judgement, &observed.all(), forecast, as_of, &position.state.earlier);
-        Ok(Health { features: FeaturesStatus::of(live), ..health })
+        let (features, inputs) = (FeaturesStatus::of(live), InputsStatus::of(live));
+        Ok(Health { features, inputs, ..health })
     }
 
     /// Journal entries after a revision, in order.
@@ -116,6 +118,7 @@ impl Control {
                 trial.on_kept_rows.clone().filter(|it| pairs < it.rows.max(1))
             }),
             features: FeaturesStatus::of(live),
+            inputs: InputsStatus::of(live),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

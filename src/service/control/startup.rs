@@ -33,6 +33,9 @@ use crate::service::reported::Reported;
 use crate::service::reported::feedback::Feedback;
 use crate::service::serving::Serving;
 use crate::service::serving::circuit_breaker::CircuitBreaker;
+use crate::service::serving::inputs::InputPlan;
+use crate::service::serving::inputs::InputSampler;
+use crate::service::serving::inputs::plan::Counted;
 use crate::service::serving::intake::Intake;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
@@ -303,7 +306,8 @@ fn assemble(
     }
     let recorder = Arc::new(restored(state, saved, settings.workers));
     let intake = intake_of(&stable, canary.as_ref(), &state.clients, settings);
-    Ok(Live { stable, canary, previous, intake, recorder, visitors: Arc::default() })
+    let inputs = inputs_of(&intake, &stable, canary.as_ref(), settings);
+    Ok(Live { stable, canary, previous, intake, inputs, recorder, visitors: Arc::default() })
 }
 
 /// What bounds the trial of a canary.
@@ -321,6 +325,23 @@ pub(super) fn intake_of(
     let canary = canary.map(|canary_slot| canary_slot.loaded.inference.model().schema());
     let (stable, redact) = (stable.inference.model().schema(), &settings.retention.redact);
     Arc::new(Intake::new(stable, canary, clients, redact, settings.workers))
+}
+
+/// The sampler of inputs of these versions.
+pub(super) fn inputs_of(
+    intake: &Intake,
+    stable: &Loaded,
+    canary: Option<&CanarySlot>,
+    settings: &Settings,
+) -> Arc<InputSampler> {
+    fn counted(loaded: &Loaded) -> Counted<'_> {
+        let inputs = loaded.card.as_ref().and_then(|card| card.inputs.as_ref());
+        Counted { schema: loaded.inference.model().schema(), inputs }
+    }
+    let rows = intake.layout().joint.schema();
+    let canary = canary.map(|canary_slot| &*canary_slot.loaded);
+    let plan = InputPlan::new(rows, counted(stable), canary.map(counted));
+    Arc::new(InputSampler::new(Arc::new(plan), settings.workers))
 }
 
 /// What became of a version of the journal.

@@ -15,6 +15,8 @@ use super::circuit_breaker::CircuitBreaker;
 use super::faults::Fault;
 use super::faults::Injector;
 use super::inference::Inference;
+use super::inputs::InputSampler;
+use super::inputs::Tally;
 use super::intake::Intake;
 use super::recorder::Recorder;
 use super::seen_keys::KeyUse;
@@ -48,6 +50,8 @@ pub struct Live {
     pub previous: Option<Arc<Loaded>>,
     /// What requests may contain, and what each version gets of them.
     pub intake: Arc<Intake>,
+    /// The inputs of requests since the current step began.
+    pub(crate) inputs: Arc<InputSampler>,
     /// The samples since the current step began.
     pub recorder: Arc<Recorder>,
     /// The keys that came while there was no canary. Shared by all values, so that a rollout does not forget them.
@@ -322,6 +326,15 @@ fn card_warnings(canary: &Loaded, stable: &Loaded) -> Vec<String> {
 }
 
 impl Assigned {
+    /// What its inputs count for.
+    pub(crate) fn tally(&self) -> Tally {
+        match (self.attribution, self.track) {
+            (Attribution::Judged, Track::Stable) => Tally::Stable,
+            (Attribution::Judged, Track::Canary) => Tally::Canary,
+            (Attribution::Reported | Attribution::Excluded, _) => Tally::Traffic,
+        }
+    }
+
     /// An assignment to stable whose label counts for neither track.
     fn excluded(key_use: KeyUse) -> Assigned {
         let (track, attribution) = (Track::Stable, Attribution::Excluded);

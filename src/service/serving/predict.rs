@@ -144,6 +144,8 @@ pub async fn predict(
     let Request { rows, key, segments: named, covariate } = request;
     let rows = fit(&live, rows, true)?;
     let mut in_flight = InFlight::new(&live, key.as_deref(), &named, (rows.len(), covariate));
+    // Before any answer, so that no failure and no client that gives up is missing on one track.
+    live.inputs.offer(in_flight.assigned.tally(), &rows);
     if let Some(canary_slot) = in_flight.canary_slot() {
         let outcome = match live.intake.of_canary(&rows) {
             Some(rows) if canary_slot.admits(|| clock.steady()) => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::diagnostics::Diagnostics;
 use super::features::FeaturesStatus;
+use super::inputs::InputsStatus;
 use super::tracks::Tracks;
 use super::tracks::milliseconds;
 use crate::canary::Forecast;
@@ -95,6 +96,9 @@ pub struct Health {
     /// What the latest requests lack for a version; left out if nothing, and in the status, which has it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<FeaturesStatus>,
+    /// The inputs of the latest requests; left out before the first, and in the status, which has them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputsStatus>,
     /// What was observed of both versions.
     #[serde(flatten)]
     pub tracks: Tracks,
@@ -291,6 +295,7 @@ impl Health {
             bayesian: sequential.map(|it| readings(it, earlier)).unwrap_or_default(),
             as_of,
             features: None,
+            inputs: None,
             tracks: Tracks::new(samples),
         }
     }

@@ -1,7 +1,7 @@
 //! What people and programs see of a server: pure functions from state and evidence to plain values.
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
-//! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
+//! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`inputs`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
 //! - [`history`]: journal entries with their sentences.
 //! - [`report`]: all of it in words, for people.
 
@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod features;
 pub mod health;
 pub mod history;
+pub mod inputs;
 pub mod overview;
 pub mod plan;
 pub mod post_promotion;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::features::FeaturesStatus;
 use super::health::Health;
+use super::inputs::InputsStatus;
 use super::plan::PlanStatus;
 use super::post_promotion::PostPromotionStatus;
 use super::quality::QualityStatus;
@@ -74,6 +75,9 @@ pub struct Status {
     /// What the latest requests lack for a version; left out if nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<FeaturesStatus>,
+    /// The inputs of the latest requests against those of training, and between the tracks; left out before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputsStatus>,
     /// Prediction quality by the labels so far; `null` if none are collected.
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.

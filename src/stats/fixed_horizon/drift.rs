@@ -82,6 +82,16 @@ impl SharedBins {
         Some(Self { counts })
     }
 
+    /// These counts of canary and stable; bins that are empty on both sides are left out.
+    ///
+    /// `None` means that one side has no value.
+    pub fn of_counts(counts: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let counts: Vec<(u64, u64)> =
+            counts.into_iter().filter(|(canary, stable)| canary + stable > 0).collect();
+        let has = |side: fn(&(u64, u64)) -> u64| counts.iter().any(|bin| side(bin) > 0);
+        (has(|bin| bin.0) && has(|bin| bin.1)).then_some(Self { counts })
+    }
+
     /// At most `bins` bins, each of which holds about the same number of stable's values: a bin is
     /// closed at the first value where its share of stable's values is reached. Ten are customary.
     ///
@@ -152,13 +162,75 @@ impl SharedBins {
     /// assert!((bins.stability_p_value() - 0.508_567_526_475_976_7).abs() < 1e-12);
     /// ```
     pub fn stability_p_value(&self) -> f64 {
-        let (canary, stable) = self.counts.iter().fold((0.0, 0.0), |(canary, stable), bin| {
-            (canary + bin.0 as f64, stable + bin.1 as f64)
-        });
+        let (canary, stable) = self.totals();
         let chi_square = self.population_stability_index() * (canary * stable / (canary + stable));
         // An index of 0 is certain to be reached.
         let freedom = (self.counts.len() - 1) as f64;
         checked_gamma_ur(0.5 * freedom, 0.5 * chi_square).unwrap_or(1.0)
+    }
+
+    /// The population stability index that two samples of one distribution have on average, about.
+    ///
+    /// ```text
+    /// (bins - 1)(1/n_c + 1/n_s)
+    /// ```
+    ///
+    /// Yurdakul and Naranjo (2020), as cited for the index.
+    pub fn stability_index_by_chance(&self) -> f64 {
+        let (canary, stable) = self.totals();
+        (self.counts.len() - 1) as f64 * (1.0 / canary + 1.0 / stable)
+    }
+
+    /// The p-value of Pearson's chi-square test that both samples come from one distribution. Bins in which fewer than
+    /// five values of a side are expected are joined, without which a rare bin makes the test alarm too often.
+    ///
+    /// ```text
+    /// P( X > sum (n_bin - e)^2 / e )        over both sides; e = values of the side x share of the bin in both together
+    /// ```
+    ///
+    /// with X chi-square, bins - 1 degrees of freedom. 1 with a single bin. An approximation, for one look.
+    ///
+    /// Pearson (1900), doi:10.1080/14786440009463897; five expected: Cochran (1954), "Some methods for strengthening the
+    /// common chi-square tests", Biometrics 10(4), doi:10.2307/3001616.
+    ///
+    /// ```
+    /// use serin::stats::SharedBins;
+    ///
+    /// let bins = SharedBins::of_counts([(30, 20), (50, 40), (20, 40)]).unwrap();
+    /// // scipy.stats.chi2_contingency([[30, 50, 20], [20, 40, 40]]).pvalue
+    /// assert!((bins.homogeneity_p_value() - 0.007_529_784_255_650_024).abs() < 1e-12);
+    /// ```
+    pub fn homogeneity_p_value(&self) -> f64 {
+        const EXPECTED: f64 = 5.0;
+        let (canary, stable) = self.totals();
+        let all = canary + stable;
+        let share = |bin: &(u64, u64)| (bin.0 as f64 + bin.1 as f64) / all;
+        let is_rare = |bin: &&(u64, u64)| share(bin) * canary.min(stable) < EXPECTED;
+        let rare: Vec<&(u64, u64)> = self.counts.iter().filter(is_rare).collect();
+        let mut bins: Vec<&(u64, u64)> = self.counts.iter().filter(|bin| !is_rare(bin)).collect();
+        let joined = |one: &(u64, u64), other: &(u64, u64)| (one.0 + other.0, one.1 + other.1);
+        let mut rest = rare.into_iter().fold((0, 0), |sum, bin| joined(&sum, bin));
+        if rest != (0, 0) && is_rare(&&rest) {
+            let least = (0..bins.len()).min_by(|a, b| share(bins[*a]).total_cmp(&share(bins[*b])));
+            rest = least.map_or(rest, |least| joined(&rest, bins.swap_remove(least)));
+        }
+        let bins: Vec<&(u64, u64)> =
+            bins.into_iter().chain((rest != (0, 0)).then_some(&rest)).collect();
+        let part = |found: u64, expected: f64| {
+            let gap = found as f64 - expected;
+            gap * gap / expected
+        };
+        let of =
+            |bin: &&(u64, u64)| part(bin.0, share(bin) * canary) + part(bin.1, share(bin) * stable);
+        let chi_square: f64 = bins.iter().map(of).sum();
+        let freedom = bins.len().saturating_sub(1) as f64;
+        checked_gamma_ur(0.5 * freedom, 0.5 * chi_square).unwrap_or(1.0)
+    }
+
+    fn totals(&self) -> (f64, f64) {
+        self.counts.iter().fold((0.0, 0.0), |(canary, stable), bin| {
+            (canary + bin.0 as f64, stable + bin.1 as f64)
+        })
     }
 
     /// The shares of canary and stable, with `added` observations in every bin.

@@ -11,6 +11,9 @@ use crate::stats::summary::layout::Layout;
 /// at most 13.8.
 const CLIPPED_AT: f64 = 1e-6;
 
+/// The mean prediction is that of buckets, of which this is half the width.
+pub(crate) const MEAN_PREDICTED_WITHIN: f64 = 0.0005;
+
 /// Bins of the calibration error, of equal width.
 const BINS: usize = 10;
 
@@ -285,6 +288,37 @@ impl Quality {
         self.mean(excess.iter().map(|excess| excess.abs()).sum())
     }
 
+    /// The expected calibration error that calibrated predictions have on average after so many outcomes.
+    ///
+    /// ```text
+    /// sqrt(2/pi) sum over bins sqrt( sum p(1 - p) ) / n
+    /// ```
+    ///
+    /// An error of about this size says nothing. By the normal approximation: a bin's excess has the mean absolute value
+    /// of a normal variable with its variance. `None` without outcomes.
+    pub fn calibration_error_by_chance(&self) -> Option<f64> {
+        let mut variance = [0.0; BINS];
+        for (score, count) in self.predictions() {
+            variance[((score * BINS as f64) as usize).min(BINS - 1)] +=
+                count * score * (1.0 - score);
+        }
+        let excess = variance.iter().map(|it| it.sqrt()).sum::<f64>();
+        self.mean(excess * std::f64::consts::FRAC_2_PI.sqrt())
+    }
+
+    /// The mean variance of the outcomes of calibrated predictions, p(1 - p); `None` without outcomes.
+    pub fn mean_variance(&self) -> Option<f64> {
+        self.mean(self.predictions().map(|(score, count)| count * score * (1.0 - score)).sum())
+    }
+
+    /// The predicted probabilities with their counts.
+    fn predictions(&self) -> impl Iterator<Item = (f64, f64)> {
+        let both = [self.positive.points(), self.negative.points()];
+        both.into_iter().flat_map(|points| {
+            points.iter().map(|(score, count)| (score, count as f64)).collect::<Vec<_>>()
+        })
+    }
+
     fn mean(&self, sum: f64) -> Option<f64> {
         let count = self.count();
         (count > 0).then(|| sum / count as f64)
@@ -355,6 +389,10 @@ mod tests {
         ];
         let expected = distances.iter().sum::<f64>() / 10.0;
         assert!((found.calibration_error().unwrap() - expected).abs() < 1e-9);
+        // numpy: sqrt(2/pi) * sum over bins of sqrt(sum p (1 - p)) / 10, and mean(p (1 - p))
+        let by_chance = found.calibration_error_by_chance().unwrap();
+        assert!((by_chance - 0.295_273_840_9).abs() < 1e-9, "{by_chance}");
+        assert!((found.mean_variance().unwrap() - 0.166_529_75).abs() < 1e-9);
     }
 
     #[test]

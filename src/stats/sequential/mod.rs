@@ -32,6 +32,7 @@
 //! Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70(3), doi:10.1287/opre.2021.2135;
 //! Waudby-Smith and Ramdas (2024), JRSS B 86(1), doi:10.1093/jrsssb/qkad009.
 
+pub(crate) mod calibration;
 pub(crate) mod confidence_sequence;
 pub(crate) mod e_process;
 pub(crate) mod reference;
@@ -77,6 +78,8 @@ pub use bets::wealth::MAX_LOSS;
 pub use bets::wealth::STAKE_SHARES;
 pub use bets::wealth::STAKE_SIZES;
 pub use bets::wealth::STAKES;
+pub use calibration::calibration_in_the_large;
+pub use calibration::mean_score_error;
 pub use clusters::MIN_CLUSTERS;
 pub use clusters::failures::ClusterFailures;
 pub use clusters::failures::FailureRates;

@@ -104,6 +104,9 @@ fn notes(status: &Status) -> Vec<String> {
     let mut notes: Vec<String> = status.note.iter().chain(&status.warnings).cloned().collect();
     notes.extend(status.on_kept_rows.iter().map(|on_kept_rows| on_kept_rows.message.clone()));
     notes.extend(status.features.iter().flat_map(|features| features.messages.clone()));
+    notes.extend(status.quality.iter().flat_map(|quality| quality.messages.clone()));
+    let balance = status.inputs.as_ref().and_then(|inputs| inputs.between_tracks.as_ref());
+    notes.extend(balance.and_then(|balance| balance.message.clone()));
     if status.simulate_slowdown {
         notes.push(format!("Injected on purpose: {} ms of delay.", status.delay_ms));
     }

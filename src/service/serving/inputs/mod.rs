@@ -1,0 +1,13 @@
+//! Inputs of the requests: how often each feature has which values, in a sample of them.
+//!
+//! - [`plan`]: which features are counted, in which bins.
+//! - [`sample`]: the counts, by track.
+
+pub(crate) mod plan;
+pub(crate) mod sample;
+
+pub(crate) use plan::InputColumn;
+pub(crate) use plan::InputPlan;
+pub(crate) use sample::InputSampler;
+pub(crate) use sample::Sampled;
+pub(crate) use sample::Tally;
