@@ -73,7 +73,7 @@ fn the_past_of_a_store_sets_the_prior_of_the_bayesian_reading_and_the_margins_to
     };
     let deploy = |app: &TestApp, path: &str| {
         app.deploy_canary_with(&json!({ "model_path": path, "traffic_percent": 50 })).done();
-        ask(app, 250);
+        ask(app, 120);
     };
     ask(&app, 30);
     assert_eq!(tuned(&app.database()).1, Some(1));
