@@ -105,7 +105,7 @@ impl KeyCells {
     ) -> Option<ClusterMeans> {
         let of = |track| self.cells.of(track).iter().map(values);
         let canary: Vec<_> = of(Track::Canary).map(granted).collect();
-        ClusterMeans::new(&canary, &of(Track::Stable).collect::<Vec<_>>())
+        ClusterMeans::new(self.weight.share(), &canary, &of(Track::Stable).collect::<Vec<_>>())
     }
 
     /// The sums over all visits of a track at the running share.

@@ -1,17 +1,21 @@
 //! Difference of the means of two tracks whose visits come from keys.
 //!
 //! ```text
-//! cell k: n visits, y = mean of their values           a track's mean: m = sum h y,  h = n / sum n
-//! V  = the larger of   sum h^2 / (1 - h) (y - m)^2     unbiased if cells vary alike, valid if not (CR2)
-//!                      sum h^2 (s^2 / n + t^2)         s^2, t^2: variance within and between cells, of both tracks together
+//! group k: n visits, y = mean of their values          a track's mean: m = sum h y,  h = w / sum w
+//! w  = n / (s^2 + n t^2)        s^2, t^2: variance within and between groups, of both tracks together
+//! V  = the larger of   sum h^2 / (1 - h) (y - m)^2     unbiased where w is right, valid where it is not (CR2)
+//!                      sum h^2 (s^2 / n + t^2)
 //! df = 1 / ( sum h^2 + (sum D)^2 - sum D^2 ),          D = h^2 / (1 - h)
 //! T  = (m_c - m_s - margin) / sqrt(V_c + V_s)          Welch's t
 //! ```
 //!
-//! Visits are the weights on both tracks. Weights that depend on the size of a cell would compare the mean over users of
-//! the smaller track with the mean over visits of the larger one: they differ where users who come often are not like
-//! the others. The second variance matters where the track with fewer keys has drawn none of a few unusual ones, so that
-//! its own cells do not show how much keys differ.
+//! Groups are the cells of the track with more keys. Of the other track neighboring cells are joined until theirs hold as
+//! many keys on average. The weights count visits where keys are alike and groups where keys differ; if the groups of one
+//! track held more keys, its mean would be one over visits and the other's one over users, which differ where users who
+//! come often are not like the others. Where fewer than [`MIN_CLUSTERS`] groups would be left, visits are the weights.
+//!
+//! The second variance matters where the track with fewer keys has drawn none of a few unusual ones, so that its own
+//! groups do not show how much keys differ.
 //!
 //! Assumes that keys are drawn independently of each other, that a key's visits do not depend on its track, and that the
 //! means of the cells are nearly normal. `t^2` by the method of moments: Cochran (1954), Biometrics 10(1),
@@ -48,17 +52,34 @@ struct Estimate {
 }
 
 impl ClusterMeans {
-    /// Compares the cells of two tracks; `None` with fewer than [`MIN_CLUSTERS`] visited cells on either.
-    pub fn new(canary: &[ClusterValues], stable: &[ClusterValues]) -> Option<ClusterMeans> {
-        let visited = |cells: &[ClusterValues]| -> Vec<ClusterValues> {
-            cells.iter().filter(|cell| cell.count > 0).copied().collect()
+    /// Compares the cells of two tracks, of whose keys this share is the canary's; `None` with fewer than
+    /// [`MIN_CLUSTERS`] visited cells on either.
+    pub fn new(
+        share: f64,
+        canary: &[ClusterValues],
+        stable: &[ClusterValues],
+    ) -> Option<ClusterMeans> {
+        let groups = |cells: usize, own: f64, other: f64| {
+            (cells as f64 * (own / other).min(1.0)).round() as usize
         };
-        let (canary, stable) = (visited(canary), visited(stable));
+        let of_canary = groups(canary.len(), share, 1.0 - share);
+        let of_stable = groups(stable.len(), 1.0 - share, share);
+        let by_visits = of_canary.min(of_stable) < MIN_CLUSTERS;
+        let visited = |cells: &[ClusterValues], groups: usize| -> Vec<ClusterValues> {
+            let joined = joined(cells, if by_visits { cells.len() } else { groups });
+            joined.into_iter().filter(|group| group.count > 0).collect()
+        };
+        let (canary, stable) = (visited(canary, of_canary), visited(stable, of_stable));
         if canary.len().min(stable.len()) < MIN_CLUSTERS {
             return None;
         }
         let (within, between) = variances(&[&canary, &stable]);
-        let estimate = |cells: &[ClusterValues]| Estimate::new(cells, within, between);
+        let weight = |group: &ClusterValues| {
+            let count = group.count as f64;
+            let spread = within + count * between;
+            if by_visits || spread <= 0.0 { count } else { count / spread }
+        };
+        let estimate = |groups: &[ClusterValues]| Estimate::new(groups, weight, within, between);
         Some(ClusterMeans { canary: estimate(&canary), stable: estimate(&stable) })
     }
 
@@ -90,9 +111,14 @@ impl ClusterMeans {
 }
 
 impl Estimate {
-    fn new(cells: &[ClusterValues], within: f64, between: f64) -> Estimate {
-        let all: f64 = cells.iter().map(|cell| cell.count as f64).sum();
-        let shares = || cells.iter().map(|cell| cell.count as f64 / all);
+    fn new(
+        cells: &[ClusterValues],
+        weight: impl Fn(&ClusterValues) -> f64,
+        within: f64,
+        between: f64,
+    ) -> Estimate {
+        let all: f64 = cells.iter().map(&weight).sum();
+        let shares = || cells.iter().map(|cell| weight(cell) / all);
         let mean: f64 = cells.iter().zip(shares()).map(|(cell, share)| share * cell.mean()).sum();
         let leverages = || shares().map(|share| share * share / (1.0 - share));
         let own: f64 =
@@ -133,6 +159,19 @@ impl ClusterValues {
     }
 }
 
+/// So many groups of neighboring cells, about equally many each.
+fn joined(cells: &[ClusterValues], groups: usize) -> Vec<ClusterValues> {
+    let mut joined = vec![ClusterValues::default(); groups];
+    for (place, cell) in cells.iter().enumerate() {
+        if let Some(group) = joined.get_mut(place * groups / cells.len().max(1)) {
+            group.count = group.count.saturating_add(cell.count);
+            group.sum += cell.sum;
+            group.squares += cell.squares;
+        }
+    }
+    joined
+}
+
 /// The variance of values within cells, and of the means between them.
 fn variances(tracks: &[&[ClusterValues]; 2]) -> (f64, f64) {
     let cells = || tracks.iter().flat_map(|cells| cells.iter());
@@ -165,7 +204,7 @@ mod tests {
     fn with_one_visit_of_each_key_and_equal_variances_it_is_welch() {
         let canary: Vec<_> = (0..10).map(|n| cell(&[f64::from(n % 5) + 1.0])).collect();
         let stable: Vec<_> = (0..10).map(|n| cell(&[f64::from(n % 5)])).collect();
-        let means = ClusterMeans::new(&canary, &stable).unwrap();
+        let means = ClusterMeans::new(0.5, &canary, &stable).unwrap();
         assert!((means.difference() - 1.0).abs() < 1e-12);
         assert!((means.canary.df - 9.0).abs() < 1e-9 && (means.stable.df - 9.0).abs() < 1e-9);
         assert!((means.p_above(0.0) + means.p_below(0.0) - 1.0).abs() < 1e-12);
@@ -182,20 +221,24 @@ mod tests {
         let canary: Vec<_> = (0..20).map(usual).collect();
         let mut stable: Vec<_> = (0..200).map(usual).collect();
         (0..10).for_each(|place| stable[20 * place] = cell(&[1.0; 100]));
-        let means = ClusterMeans::new(&canary, &stable).unwrap();
+        let means = ClusterMeans::new(0.5, &canary, &stable).unwrap();
         assert!(means.difference() < -0.04 && means.p_below(0.0) > 0.1, "{means:?}");
         assert!(means.canary.variance > 5.0 * means.stable.variance, "{means:?}");
     }
 
     #[test]
-    fn both_tracks_weigh_visits_however_keys_share_cells() {
-        // One key a cell on the canary, two on stable: those who come often are faster.
-        let (often, seldom) = (cell(&[1.0; 90]), cell(&[2.0; 10]));
-        let canary: Vec<_> = (0..20).map(|n| if n % 2 == 0 { often } else { seldom }).collect();
-        let both = [vec![1.0; 90], vec![2.0; 10]].concat();
-        let stable: Vec<_> = (0..180).map(|_| cell(&both)).collect();
-        let means = ClusterMeans::new(&canary, &stable).unwrap();
-        assert!(means.difference().abs() < 1e-12, "{means:?}");
+    fn keys_weigh_alike_on_both_tracks_however_many_share_a_cell() {
+        // Who comes often is faster. At 10 % a cell has one of the canary's keys or nine of stable's.
+        let key = |n: usize| if n.is_multiple_of(3) { cell(&[1.0; 90]) } else { cell(&[2.0; 10]) };
+        let sum = |keys: std::ops::Range<usize>| joined(&keys.map(key).collect::<Vec<_>>(), 1)[0];
+        let canary: Vec<_> = (0..180).map(|n| sum(n..n + 1)).collect();
+        let stable: Vec<_> = (0..180).map(|n| sum(9 * n..9 * n + 9)).collect();
+        let difference =
+            |share: f64| ClusterMeans::new(share, &canary, &stable).unwrap().difference();
+        assert!(difference(0.1).abs() < 0.01, "{}", difference(0.1));
+        assert!(difference(0.5) > 0.2, "not joined: {}", difference(0.5));
+        // 180 / 99 are too few groups: visits are the weights.
+        assert!(difference(0.01).abs() < 0.01, "{}", difference(0.01));
     }
 
     #[test]
@@ -204,15 +247,15 @@ mod tests {
         let stable: Vec<_> = (0..100).map(quiet).collect();
         let mut canary: Vec<_> = (0..20).map(quiet).collect();
         canary[3] = cell(&[1.0; 500]);
-        let means = ClusterMeans::new(&canary, &stable).unwrap();
+        let means = ClusterMeans::new(0.5, &canary, &stable).unwrap();
         assert!(means.p_above(0.0) > 0.02, "{}", means.p_above(0.0));
     }
 
     #[test]
     fn few_cells_and_equal_values_have_an_answer() {
         let cells = [cell(&[1.0]); 8];
-        assert_eq!(ClusterMeans::new(&cells[..7], &cells), None);
-        let means = ClusterMeans::new(&cells, &cells).unwrap();
+        assert_eq!(ClusterMeans::new(0.5, &cells[..7], &cells), None);
+        let means = ClusterMeans::new(0.5, &cells, &cells).unwrap();
         assert_eq!((means.p_above(0.0), means.p_below(0.1)), (1.0, 0.0));
     }
 }
