@@ -197,6 +197,7 @@ impl Client {
         status["totals"].take();
         status["at"].take();
         status["report"].take();
+        status["inputs"].take();
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");
             rollout.remove("remaining_bake_seconds");
@@ -243,5 +244,7 @@ pub fn without_time(health: &mut Value) {
     if let Some(health) = health.as_object_mut() {
         health.remove("forecast");
         health.remove("as_of");
+        // A sample of this process.
+        health.remove("inputs");
     }
 }

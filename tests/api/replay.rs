@@ -153,7 +153,7 @@ fn missing_evidence_and_another_judge_are_reported() {
     let all = answer(&replay(&database, &["--json"]), 3);
     assert_eq!(all["other_version"], 1);
     let detail = all["verdicts"][3]["detail"].as_str().unwrap();
-    assert!(detail.starts_with("recorded by judge version 99, this is 4"), "{detail}");
+    assert!(detail.starts_with("recorded by judge version 99, this is 5"), "{detail}");
 
     change(&database, "DELETE FROM evidence_snapshot WHERE rollout = 1");
     let all = answer(&replay(&database, &["--json", "--rollout", "1"]), 3);

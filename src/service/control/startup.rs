@@ -338,9 +338,10 @@ pub(super) fn inputs_of(
         let inputs = loaded.card.as_ref().and_then(|card| card.inputs.as_ref());
         Counted { schema: loaded.inference.model().schema(), inputs }
     }
-    let rows = intake.layout().joint.schema();
+    let layout = intake.layout();
+    let rows = layout.joint.schema();
     let canary = canary.map(|canary_slot| &*canary_slot.loaded);
-    let plan = InputPlan::new(rows, counted(stable), canary.map(counted));
+    let plan = InputPlan::new(rows, &layout.redacted, counted(stable), canary.map(counted));
     Arc::new(InputSampler::new(Arc::new(plan), settings.workers))
 }
 

@@ -55,8 +55,14 @@ pub(crate) struct Counted<'s> {
 }
 
 impl InputPlan {
-    /// The plan for rows of this schema. Stable comes first; at most [`MAX_INPUTS`] columns are counted.
-    pub(crate) fn new(rows: &Schema, stable: Counted<'_>, canary: Option<Counted<'_>>) -> Self {
+    /// The plan for rows of this schema, without the values at the redacted places. Stable comes first; at most
+    /// [`MAX_INPUTS`] columns are counted.
+    pub(crate) fn new(
+        rows: &Schema,
+        redacted: &[usize],
+        stable: Counted<'_>,
+        canary: Option<Counted<'_>>,
+    ) -> Self {
         let places: BTreeMap<&str, usize> = rows.feature_names().zip(0..).collect();
         let markers = |version: Option<Counted<'_>>| {
             version.map_or_else(Missing::default, |it| it.schema.missing().clone())
@@ -70,7 +76,8 @@ impl InputPlan {
         for (track, version) in [(Track::Stable, Some(stable)), (Track::Canary, canary)] {
             let Some(Counted { schema, inputs }) = version else { continue };
             for (number, feature) in schema.features().iter().enumerate() {
-                let Some(place) = places.get(feature.name.as_str()) else { continue };
+                let place = places.get(feature.name.as_str());
+                let Some(place) = place.filter(|place| !redacted.contains(place)) else { continue };
                 let training = inputs.and_then(|it| it.features.get(number));
                 plan.add(track, *place, feature, training);
             }
@@ -203,7 +210,7 @@ mod tests {
         let of = |edges: [&[f64]; 2]| Inputs { rows: 0, features: edges.map(histogram).to_vec() };
         let (stable, canary) = (of([&[0.0], &[0.0]]), of([&[0.0], &[0.0, 5.0]]));
         let counted = |inputs| Counted { schema: &schema, inputs: Some(inputs) };
-        let plan = InputPlan::new(&schema, counted(&stable), Some(counted(&canary)));
+        let plan = InputPlan::new(&schema, &[], counted(&stable), Some(counted(&canary)));
         // `x` shares its bins; `y` has three places of stable and four of the canary.
         assert_eq!((plan.columns().len(), plan.slots()), (4, 10));
         assert_eq!(slots(&plan, &schema, "[1, 7]"), [2, 5, 9]);
@@ -213,8 +220,10 @@ mod tests {
         assert_eq!(plan.columns()[3].of(&found), [6, 7, 8, 9]);
         // A canary without inputs of training has no bins of its own.
         let bare = Counted { schema: &schema, inputs: None };
-        let plan = InputPlan::new(&schema, counted(&stable), Some(bare));
+        let plan = InputPlan::new(&schema, &[], counted(&stable), Some(bare));
         assert_eq!((plan.columns().len(), plan.slots()), (2, 6));
+        let plan = InputPlan::new(&schema, &[0], counted(&stable), None);
+        assert_eq!(plan.columns().iter().map(|it| it.feature.as_str()).collect::<Vec<_>>(), ["y"]);
     }
 
     #[test]
@@ -227,7 +236,7 @@ mod tests {
         ])
         .unwrap();
         let bare = Counted { schema: &schema, inputs: None };
-        let plan = InputPlan::new(&schema, bare, None);
+        let plan = InputPlan::new(&schema, &[], bare, None);
         assert!(plan.columns().iter().all(|column| !column.has_training));
         let [n, raw, word] = plan.columns() else { panic!() };
         assert_eq!([n, raw, word].map(|it| it.training.places()), [11, 22, 4]);
@@ -244,7 +253,7 @@ mod tests {
         };
         let schema = many(0, MAX_INPUTS + 7);
         let bare = |schema| Counted { schema, inputs: None };
-        let plan = InputPlan::new(&schema, bare(&schema), None);
+        let plan = InputPlan::new(&schema, &[], bare(&schema), None);
         assert_eq!((plan.columns().len(), plan.skipped), (MAX_INPUTS, 7));
     }
 }

@@ -195,7 +195,7 @@ mod tests {
 
     fn sampler(threads: usize) -> InputSampler {
         let schema = schema();
-        let plan = InputPlan::new(&schema, Counted { schema: &schema, inputs: None }, None);
+        let plan = InputPlan::new(&schema, &[], Counted { schema: &schema, inputs: None }, None);
         InputSampler::new(Arc::new(plan), threads)
     }
 
