@@ -102,10 +102,18 @@ impl InputHistogram {
         let below = bin.checked_sub(1).and_then(|it| self.edges.get(it));
         match (below, self.edges.get(bin)) {
             // The first edge is just below the smallest value.
-            (None, edge) => format!("below {}", edge.map_or(0.0, |it| it.next_up())),
+            (None, edge) => {
+                // Not -0.
+                let least = edge.map_or(0.0, |it| it.next_up() + 0.0);
+                format!("below {least}")
+            }
             (Some(edge), None) => format!("above {edge}"),
             (Some(below), Some(edge)) if below.next_up() == *edge => edge.to_string(),
-            (Some(below), Some(edge)) => format!("{} to {edge}", rounded_up(*below)),
+            (Some(below), Some(edge)) => {
+                let (from, to) = (rounded_up(*below), rounded_up(*edge));
+                let below = if to > *edge { "below " } else { "" };
+                format!("{from} to {below}{to}")
+            }
         }
     }
 
@@ -179,10 +187,9 @@ mod tests {
         let histogram = InputHistogram::of_edges(edges);
         let words: Vec<String> =
             (0..histogram.places()).map(|place| histogram.place_in_words(place)).collect();
-        assert_eq!(
-            words,
-            ["missing", "below 1", "1", "1 to 4.999999999999999", "5", "5 to 9", "above 9"]
-        );
+        assert_eq!(words, ["missing", "below 1", "1", "1 to below 5", "5", "5 to 9", "above 9"]);
+        let from_zero = InputHistogram::of_edges(vec![0.0_f64.next_down(), 2.0]);
+        assert_eq!(from_zero.place_in_words(1), "below 0");
         let words = InputHistogram::of_words(vec!["a".to_owned()]);
         assert_eq!(words.place_in_words(1), "a");
         assert_eq!(words.place_in_words(2), "other words");

@@ -191,7 +191,7 @@ impl TrainingDrift {
         let named = drifted.iter().take(MAX_NAMED).map(|one| {
             let level = if one.level == DriftLevel::Large { "large" } else { "moderate" };
             format!(
-                "{} (PSI {}, {level}; {} {} in training, {} now)",
+                "{} (PSI {}, {level}; {}: {} in training, {} now)",
                 quoted(&one.feature),
                 number(two_digits(one.psi)),
                 one.values,
@@ -275,7 +275,7 @@ impl TrackBalance {
         let off: Vec<&FeatureBalance> = self.features.iter().filter(|one| one.differs).collect();
         let named = off.iter().take(MAX_NAMED).map(|one| {
             format!(
-                "{} ({} {} on stable, {} on the canary; {})",
+                "{} ({}: {} on stable, {} on the canary; {})",
                 quoted(&one.feature),
                 one.values,
                 share(one.stable_share),

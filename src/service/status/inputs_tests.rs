@@ -113,5 +113,5 @@ fn a_track_that_gets_other_inputs_is_found() {
         (balance.features[0].feature.as_str(), balance.features[0].canary_share),
         ("word", 1.0)
     );
-    assert!(message.starts_with("The tracks get different inputs: `word` (`a` "), "{message}");
+    assert!(message.starts_with("The tracks get different inputs: `word` (`a`: "), "{message}");
 }
