@@ -1,6 +1,6 @@
 //! Inputs of training: how often each feature had which values, against which later traffic is compared.
 //!
-//! [`learning`] counts them in the training rows. No row is kept, but single values are: the deciles of a number, its
+//! `learning` counts them in the training rows. No row is kept, but single values are: the deciles of a number, its
 //! smallest and its largest value.
 
 pub(crate) mod learning;

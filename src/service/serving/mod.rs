@@ -2,7 +2,7 @@
 //!
 //! - [`live`]: the one value that a prediction reads; [`predict`]: one prediction; [`inference`] and `timed`:
 //!   running a model within its deadline.
-//! - [`intake`]: what requests may contain, and what each version gets of them; [`inputs`]: which values they have.
+//! - [`intake`]: what requests may contain, and what each version gets of them; `inputs`: which values they have.
 //! - [`recorder`], `segment_counts`: samples of a step; [`totals`], `retired`: counts that never fall;
 //!   [`seen_keys`], [`segment_slots`]: the key and the segments of a request.
 //! - [`circuit_breaker`]: when the canary gets no requests; [`faults`]: injected faults.
