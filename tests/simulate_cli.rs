@@ -180,8 +180,8 @@ fn every_kind_of_client_gives_the_results_of_the_library() {
     let mut before = outcomes(&steady);
     let sticky = |visits| Routing::Sticky { users: 800, visits };
     for (flag, routing) in [
-        ("--strict-turn", Routing::Alternating { is_told: false }),
-        ("--strict-turn --covariate", Routing::Alternating { is_told: true }),
+        ("--strict-turn", Routing::Alternating { is_grouped: false }),
+        ("--strict-turn --covariate", Routing::Alternating { is_grouped: true }),
         ("--keys 800", sticky(Visits::ByKey)),
         ("--keys 800 --visits first", sticky(Visits::First)),
         ("--keys 800 --visits every", sticky(Visits::Every)),

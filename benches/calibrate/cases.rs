@@ -55,8 +55,8 @@ pub fn strained() -> Vec<(String, Scenario)> {
         ..scenario
     };
     let narrow = equal(Shape::lognormal(MEAN, 0.05), 0.001);
-    let alternating = |percent, is_told| Scenario {
-        routing: Routing::Alternating { is_told },
+    let alternating = |percent, is_grouped| Scenario {
+        routing: Routing::Alternating { is_grouped },
         weights: weights(&[percent]),
         ..narrow.clone()
     };
@@ -78,12 +78,12 @@ pub fn strained() -> Vec<(String, Scenario)> {
             "100,000 sticky keys, first request of each; ramp, restless load".into(),
             many(Scenario { load: Load::Restless, weights: ramp(), ..steady.clone() }),
         ),
-        ("strict turn, told apart by a covariate; 10 %".into(), alternating(10.0, true)),
-        ("strict turn, told apart by a covariate; 50 %".into(), alternating(50.0, true)),
+        ("strict turn, grouped by a covariate; 10 %".into(), alternating(10.0, true)),
+        ("strict turn, grouped by a covariate; 50 %".into(), alternating(50.0, true)),
         (
-            "strict turn, told apart, lognormal, sd = mean; ramp, restless load".into(),
+            "strict turn, grouped, lognormal, sd = mean; ramp, restless load".into(),
             Scenario {
-                routing: Routing::Alternating { is_told: true },
+                routing: Routing::Alternating { is_grouped: true },
                 load: Load::Restless,
                 weights: ramp(),
                 ..steady.clone()
@@ -182,9 +182,9 @@ pub fn regressions() -> Vec<Regression> {
         }
     };
     // As a client that alternates requests of 0.2 and of 1.8 times the latency.
-    let in_turn = |name, (stable, is_told): (&Shape, bool), oracle, target| {
+    let in_turn = |name, (stable, is_grouped): (&Shape, bool), oracle, target| {
         let mut regression = latency(name, stable, stable.times(1.1), oracle, target);
-        regression.scenario.routing = Routing::Alternating { is_told };
+        regression.scenario.routing = Routing::Alternating { is_grouped };
         regression
     };
     let failures = |name, from: f64, to: f64, oracle, target| {
@@ -254,7 +254,7 @@ pub fn regressions() -> Vec<Regression> {
         higher_score("score shift d = 0.1, higher alone is harm", 0.015, Some(687), (889, 2182)),
         higher_score("score shift d = 0.2, higher alone is harm", 0.030, Some(172), (227, 613)),
         in_turn("x1.10, normal, light and heavy in turn", (&normal, false), Some(643), (252, 643)),
-        in_turn("x1.10, normal, in turn, told apart", (&normal, true), Some(121), (118, 263)),
+        in_turn("x1.10, normal, in turn, grouped", (&normal, true), Some(121), (118, 263)),
         // The prototype had found it in 90 % of the runs by its end.
         in_turn(
             "x1.10, lognormal, light and heavy in turn",
@@ -262,12 +262,7 @@ pub fn regressions() -> Vec<Regression> {
             Some(1862),
             (1552, 4000),
         ),
-        in_turn(
-            "x1.10, lognormal, in turn, told apart",
-            (&lognormal, true),
-            Some(1340),
-            (593, 1734),
-        ),
+        in_turn("x1.10, lognormal, in turn, grouped", (&lognormal, true), Some(1340), (593, 1734)),
     ]
 }
 

@@ -117,7 +117,7 @@ impl InputHistogram {
         }
     }
 
-    /// Whether it can be that of a feature in so many rows.
+    /// Whether it fits a feature with this many rows.
     fn is_of(&self, feature: &Feature, rows: u64) -> bool {
         let bins = match feature.kind.is_numeric() {
             true if self.words.is_empty() => self.edges.len(),

@@ -124,9 +124,10 @@ impl Second {
             let bits = rng.next_u64();
             let visit = match scenario.routing {
                 Routing::Strata => Visit::without_key(split, self.number),
-                Routing::Alternating { is_told } => {
+                Routing::Alternating { is_grouped } => {
                     let speed = speed_in_turn(self.number);
-                    let group = Group::of(if is_told && speed > 1.0 { 2 } else { 1 }, None, None);
+                    let group =
+                        Group::of(if is_grouped && speed > 1.0 { 2 } else { 1 }, None, None);
                     Visit { speed, group, ..Visit::without_key(split, self.number) }
                 }
                 Routing::Sticky { visits, .. } => users.visit(visits, rng),
@@ -234,7 +235,7 @@ struct Visit {
     speed: f64,
     /// Added to the score.
     bonus: f64,
-    /// What the judge is told of it beforehand.
+    /// What the judge knows of it beforehand.
     group: Group,
     is_judged: bool,
     /// Of its key, where all visits are judged.

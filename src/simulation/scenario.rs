@@ -86,8 +86,8 @@ pub enum Routing {
     Strata,
     /// The stratified split, and a client that alternates light and heavy requests.
     Alternating {
-        /// Whether the judge is told beforehand which requests are heavy.
-        is_told: bool,
+        /// Whether the judge knows beforehand which requests are heavy.
+        is_grouped: bool,
     },
     /// Each request belongs to a random user. Users stay on their track, and each has its own speed and
     /// score.

@@ -49,7 +49,7 @@ fn settings_are_proposed_from_the_store_and_can_be_served() {
     assert!(check.status.success(), "{said}{}", String::from_utf8_lossy(&check.stderr));
 }
 
-/// Five versions and three times stable itself, each taken back by hand after some hundred requests.
+/// Five versions and three times stable itself, each rolled back by hand after some hundred requests.
 #[test]
 fn the_past_of_a_store_sets_the_prior_of_the_bayesian_reading_and_the_margins_to_propose() {
     let setup = Setup::new().durable();

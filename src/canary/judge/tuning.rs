@@ -8,7 +8,7 @@
 //! dependence  variance of the difference 8 to 30 seconds apart / from second to second
 //! ```
 //!
-//! Versions are known to be equal where an artifact was deployed beside itself: what differed then was noise, which no
+//! Versions are known to be equal where an artifact was deployed as its own canary: what differed then was noise, which no
 //! margin may take for harm. Versions that were promoted and not reverted turned out fine: their differences are what
 //! margins have to allow.
 

@@ -27,7 +27,7 @@ const SIZE_BITS: u32 = 6;
 /// Sizes by rows: 1, 2, 3 to 4, 5 to 8, and so on up to 65 and more.
 const SIZES_BY_ROWS: u32 = 8;
 
-/// The least exponent of two that a covariate is told by; smaller ones count as equal.
+/// The least exponent of two of a covariate; smaller ones count as this one.
 const LEAST_EXPONENT: i32 = -24;
 
 /// The largest.
@@ -36,7 +36,7 @@ const MOST_EXPONENT: i32 = 31;
 impl Group {
     /// The group of a request of this many rows, with the client's covariate, in the segment at a place.
     ///
-    /// Sizes are told by powers of two. A covariate says more than the rows, and takes their place.
+    /// Sizes are grouped by powers of two. A covariate says more than the rows, and takes their place.
     pub fn of(rows: usize, covariate: Option<f64>, segment: Option<usize>) -> Group {
         let size = match covariate {
             Some(number) if number > 0.0 && number.is_finite() => {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_told_by_size_and_segment() {
+    fn a_group_follows_from_size_and_segment() {
         let by_rows = [1, 2, 3, 4, 5, 64, 65, 100_000].map(|rows| Group::of(rows, None, None));
         assert_eq!(by_rows.map(Group::number), [0, 1, 2, 2, 3, 6, 7, 7]);
         assert_eq!(Group::of(0, None, None), Group::default());

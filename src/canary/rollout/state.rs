@@ -258,8 +258,8 @@ impl State {
         self.rollout.as_ref().ok_or(Refusal::NoCanary)
     }
 
-    /// Learns from the evidence that a rollout ended with, unless it was deployed beside an equal stable or slowed down on
-    /// purpose: neither says what new versions are like.
+    /// Learns from the evidence that a rollout ended with. An injected fault and an artifact that is its own canary say
+    /// nothing of new versions.
     pub(super) fn learn(&mut self, rollout: &Rollout, stable: &Version, judgement: &Judgement) {
         let is_meant = rollout.injected().is_none() && !self.slowdown.enabled;
         if is_meant && rollout.canary.digest != stable.digest {

@@ -20,7 +20,7 @@ use crate::text::numbers::two_digits;
 pub struct InputsStatus {
     /// Rows in the sample, one for each request.
     pub rows: u64,
-    /// The first features are compared; so many more are not.
+    /// Features beyond the limit, which are not compared.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub features_left_out: usize,
     /// For each version, how far the requests are from its inputs of training.
@@ -52,7 +52,7 @@ pub struct FeatureDrift {
     pub feature: String,
     /// Population stability index: by custom, small below 0.1, and large from 0.25 on.
     pub psi: f64,
-    /// What it is by chance on average for so many rows.
+    /// Its mean by chance with this many rows.
     pub psi_by_chance: f64,
     /// P-value of the chi-square test that nothing has changed.
     pub p_value: f64,
@@ -133,7 +133,7 @@ impl InputsStatus {
         InputsStatus::new(&live.inputs.sampled(), versions)
     }
 
-    /// The status of a sample, for versions with so many rows of training.
+    /// The status of a sample, for versions with this many rows of training.
     fn new(
         sampled: &Sampled,
         versions: impl Iterator<Item = (Track, Option<u64>)>,

@@ -256,7 +256,7 @@ fn a_plan_warns_before_it_starts_that_too_few_users_come() {
     assert!(warning.contains("20 came before it, and lately 0 new ones a second"), "{warning}");
     assert!(warning.contains(" within 10m; give the steps a larger share"), "{warning}");
     assert_eq!(few(20, 50, steps, ""), None);
-    // Enough for a verdict at 50 %, but 1 % of them may be nobody.
+    // Enough for a verdict at 50 %, but 1 % of them may be no user at all.
     let steps = "steps = [{ weight = 1, bake = \"1m\" }, { weight = 50, bake = \"1m\" }]";
     let too_few = ": too few came to compare their visits at 1 %, which takes about 1,600 users";
     let warning = few(60, 0, steps, too_few).unwrap();

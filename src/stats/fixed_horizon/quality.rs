@@ -288,7 +288,7 @@ impl Quality {
         self.mean(excess.iter().map(|excess| excess.abs()).sum())
     }
 
-    /// The expected calibration error that calibrated predictions have on average after so many outcomes.
+    /// The expected calibration error that calibrated predictions have on average after this many outcomes.
     ///
     /// ```text
     /// sqrt(2/pi) sum over bins sqrt( sum p(1 - p) ) / n

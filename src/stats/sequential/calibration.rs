@@ -13,7 +13,7 @@ const MIN_OUTCOMES: u64 = 100;
 /// The same for the sum of p(1 - p): with rare outcomes the errors are nearly constant until the first ones have come.
 const MIN_EXPECTED: f64 = 20.0;
 
-/// The interval is tightest near so many outcomes.
+/// The number of outcomes near which the interval is tightest.
 const TUNED_FOR: f64 = 1000.0;
 
 /// The mean of predicted minus observed, with an asymptotic confidence sequence at level 1 - alpha: it may be read after

@@ -1,4 +1,4 @@
-//! The monitor of a mix of light and heavy requests that are told apart beforehand.
+//! The monitor of a mix of light and heavy requests that are grouped beforehand.
 
 use rand::RngExt;
 use rand::SeedableRng;

@@ -300,7 +300,7 @@ impl Monitored {
         }
     }
 
-    /// Whether requests of several groups are told apart.
+    /// Whether requests are compared by group.
     fn has_groups(&self) -> bool {
         matches!(&self.monitor, OneMonitor::Values(monitor) if monitor.has_groups())
     }

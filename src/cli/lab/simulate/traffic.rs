@@ -53,7 +53,7 @@ pub struct Traffic {
     /// A client that alternates light requests (0.2 times the latency) and heavy ones (1.8 times)
     #[arg(long, conflicts_with = "keys")]
     strict_turn: bool,
-    /// The judge is told which of them are heavy, as by the rows of a request, its segment, or a covariate
+    /// The judge knows which of them are heavy, as by the rows of a request, its segment, or a covariate
     #[arg(long, requires = "strict_turn")]
     covariate: bool,
     /// Failure rate of stable, for example 0.1%
@@ -174,7 +174,7 @@ impl Traffic {
         };
         Ok(match self.keys {
             Some(users) => Routing::Sticky { users: in_range("keys", users, 2, 100_000)?, visits },
-            None if self.strict_turn => Routing::Alternating { is_told: self.covariate },
+            None if self.strict_turn => Routing::Alternating { is_grouped: self.covariate },
             None => Routing::Strata,
         })
     }
@@ -230,9 +230,9 @@ impl Traffic {
         };
         let clients = match scenario.routing {
             Routing::Strata => String::new(),
-            Routing::Alternating { is_told } => {
-                let told = if is_told { ", told apart by a covariate" } else { "" };
-                format!("; light and heavy requests alternating{told}")
+            Routing::Alternating { is_grouped } => {
+                let grouped = if is_grouped { ", grouped by a covariate" } else { "" };
+                format!("; light and heavy requests alternating{grouped}")
             }
             Routing::Sticky { users, visits: Visits::ByKey } => {
                 format!("; {users} users with sticky keys, all visits judged by key")

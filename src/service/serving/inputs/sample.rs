@@ -54,7 +54,7 @@ pub(crate) struct Counts {
 /// Rows of a thread that are all counted: enough to compare a feature of ten bins.
 const DENSE_ROWS: u64 = 1_000;
 
-/// After them, one request in so many is counted on average. Counting takes about 10 ns a number and 80 ns a word, so
+/// After them, one request in this many is counted on average. Counting takes about 10 ns a number and 80 ns a word, so
 /// a request with a hundred of them gets slower by 30 or 250 ns on average, below 1 % of what it takes.
 const EVERY: u32 = 32;
 

@@ -159,7 +159,7 @@ impl ClusterValues {
     }
 }
 
-/// So many groups of neighboring cells, about equally many each.
+/// Joins neighboring cells into this many groups of about equal size.
 fn joined(cells: &[ClusterValues], groups: usize) -> Vec<ClusterValues> {
     let mut joined = vec![ClusterValues::default(); groups];
     for (place, cell) in cells.iter().enumerate() {
