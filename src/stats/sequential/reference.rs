@@ -137,11 +137,7 @@ impl Reference {
             value
         };
         let knots = (0..KNOTS).map(|i| quantile((i as f64 + 0.5) / KNOTS as f64)).collect();
-        let mut thresholds = [0.0; QUANTILES.len()];
-        for (threshold, q) in thresholds.iter_mut().zip(QUANTILES) {
-            *threshold = past.quantile(q)?;
-        }
-        Some(Self { thresholds, knots })
+        Some(Self { thresholds: past.quantiles(QUANTILES)?, knots })
     }
 
     /// The function of every value; for an indicator only the counts of 0 and 1.

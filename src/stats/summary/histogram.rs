@@ -86,7 +86,9 @@ impl Histogram {
         if let Some(bucket) = self.counts.get_mut(place) {
             *bucket = bucket.saturating_add(count);
             self.total = self.total.saturating_add(count);
-            self.occupied = self.occupied.start.min(place)..self.occupied.end.max(place + 1);
+            if !self.occupied.contains(&place) {
+                self.occupied = self.occupied.start.min(place)..self.occupied.end.max(place + 1);
+            }
         }
     }
 

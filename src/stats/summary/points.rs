@@ -86,6 +86,23 @@ impl Points {
         inverted_cdf(self.iter(), self.total, q)
     }
 
+    /// The [`quantile`](Self::quantile) at each of these shares, which ascend; `None` without values.
+    pub(crate) fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
+        let mut ascending = self.iter();
+        let (mut value, mut seen) = ascending.next()?;
+        let mut quantiles = [value; N];
+        for (quantile, q) in quantiles.iter_mut().zip(shares) {
+            let rank = quantile_rank(self.total, q);
+            while seen < rank {
+                let (next, count) = ascending.next()?;
+                value = next;
+                seen = seen.saturating_add(count);
+            }
+            *quantile = value;
+        }
+        Some(quantiles)
+    }
+
     /// Count, mean and spread of the values.
     pub fn moments(&self) -> Moments {
         let mut moments = Moments::new();
@@ -171,6 +188,7 @@ mod tests {
             assert_eq!(points.quantile(outside), None);
         }
         assert_eq!(Points::default().quantile(0.5), None);
+        assert_eq!(Points::default().quantiles([0.5]), None);
     }
 
     #[test]
@@ -207,6 +225,19 @@ mod tests {
             prop_assert_eq!(found.count(), direct.count());
             let gap = found.mean().unwrap_or(0.0) - direct.mean().unwrap_or(0.0);
             prop_assert!(gap.abs() < 1e-12);
+        }
+
+        #[test]
+        fn many_quantiles_at_once_or_one_by_one_are_the_same(
+            counts in vec((-5..5_i32, 1..40_u32), 1..30), mut shares: [f64; 5],
+        ) {
+            let values = counts.iter().flat_map(|(value, n)| vec![f64::from(*value); *n as usize]);
+            let points = Points::from_samples(&values.collect::<Vec<_>>());
+            shares = shares.map(|share| share.abs().fract());
+            shares.sort_unstable_by(f64::total_cmp);
+            prop_assume!(shares.iter().all(|share| !share.is_nan()));
+            let one_by_one = shares.map(|share| points.quantile(share).unwrap());
+            prop_assert_eq!(points.quantiles(shares), Some(one_by_one));
         }
     }
 }
