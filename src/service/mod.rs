@@ -83,8 +83,11 @@ impl Service {
     }
 
     /// See [`Serving::predict`].
-    pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
-        self.serving.predict(request).await
+    pub fn predict<'a>(
+        &'a self,
+        request: Request<'a>,
+    ) -> impl Future<Output = Result<Prediction, PredictError>> + 'a {
+        self.serving.predict(request)
     }
 
     /// See [`Serving::predict_on`].

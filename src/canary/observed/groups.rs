@@ -37,7 +37,11 @@ impl Group {
     /// The group of a request of this many rows, with the client's covariate, in the segment at a place.
     ///
     /// Sizes are grouped by powers of two. A covariate says more than the rows, and takes their place.
+    #[inline]
     pub fn of(rows: usize, covariate: Option<f64>, segment: Option<usize>) -> Group {
+        if rows <= 1 && covariate.is_none() && segment.is_none() {
+            return Group::default();
+        }
         let size = match covariate {
             Some(number) if number > 0.0 && number.is_finite() => {
                 let exponent =

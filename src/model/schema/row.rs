@@ -149,6 +149,18 @@ pub(super) fn settle(
     missing: &Missing,
     value: &mut Value<'_>,
 ) -> Result<(), RowError> {
+    match value {
+        Value::Number(number) if number.is_finite() && feature.kind.is_numeric() => Ok(()),
+        _ => settle_other(feature, missing, value),
+    }
+}
+
+/// The same for what is not a number for a numeric feature.
+fn settle_other(
+    feature: &Feature,
+    missing: &Missing,
+    value: &mut Value<'_>,
+) -> Result<(), RowError> {
     trim(value);
     if let Err(refusal) = check(feature, value) {
         *value = missing_in(feature, missing, value).ok_or(refusal)?;

@@ -71,9 +71,12 @@ impl Serving {
     ///
     /// # Errors
     /// See [`predict::predict`].
-    pub async fn predict(&self, request: Request<'_>) -> Result<Prediction, PredictError> {
+    pub fn predict<'a>(
+        &'a self,
+        request: Request<'a>,
+    ) -> impl Future<Output = Result<Prediction, PredictError>> + 'a {
         let (live, deadline) = (self.live.load(), self.stable_deadline);
-        predict::predict(live, &*self.clock, deadline, &self.shadow, request).await
+        predict::predict(live, &*self.clock, deadline, &self.shadow, request)
     }
 
     /// Answers a tester's request from this track, or from stable if there is no canary. Nothing is counted.

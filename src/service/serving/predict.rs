@@ -354,11 +354,9 @@ impl<'a> InFlight<'a> {
         let scores = scores(self.kind(track), outputs);
         let (recorder, key_use) = (&self.live.recorder, self.assigned.key_use);
         let to = (track, self.group);
-        let mut probability = None;
         match self.kind(track) {
             OutputKind::Probability { .. } => {
                 recorder.record(to, key_use, latency_seconds, &scores);
-                probability = Some(scores.iter().sum::<f64>() / scores.len() as f64);
             }
             OutputKind::Probabilities { .. } => {
                 let means = Means::Probabilities(&means(outputs));
@@ -369,7 +367,10 @@ impl<'a> InFlight<'a> {
                 recorder.record_means(to, key_use, latency_seconds, Means::Score(mean));
             }
         }
-        self.record_visit(track, |cell| cell.record(latency_seconds, probability));
+        self.record_visit(track, |cell| {
+            let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+            cell.record(latency_seconds, Some(mean).filter(|_| !scores.is_empty()));
+        });
         if self.segments.is_empty() {
             return;
         }
