@@ -167,6 +167,8 @@ settings! {
     rollback_score: f64 = JudgePolicy::default().rollback_score, flag "SCORE";
     /// What counts as one draw: request, tick, 10s, 1m or auto
     unit: EvidenceUnit = EvidenceUnit::Auto, flag "UNIT";
+    /// Promote no canary while the two tracks provably get different inputs
+    judge_inputs: bool = false, flag "";
     /// Who promotes and rolls back: manual or automatic
     mode: Mode = Mode::Manual, flag "MODE";
     /// Response to harm in a segment: hold or roll_back
@@ -274,6 +276,7 @@ impl Settings {
             segment_harm: None,
             expect_shift: None,
             unit: Some(self.unit),
+            judge_inputs: Some(self.judge_inputs),
         };
         let mut judge = JudgePolicy::new(&health, &changes)?;
         judge.segments = Segments::new(&self.segments, self.segment_harm)?;

@@ -12,7 +12,7 @@ use crate::harness::Setup;
 use crate::harness::TestApp;
 
 /// Runs `serin replay` on a store.
-fn replay(database: &Path, args: &[&str]) -> Output {
+pub fn replay(database: &Path, args: &[&str]) -> Output {
     let store = format!("sqlite:{}", database.display());
     serin(database.parent().unwrap())
         .args(["replay", "--store", &store])
@@ -22,8 +22,9 @@ fn replay(database: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
+/// The JSON that a command printed; it must end with this code.
 #[track_caller]
-fn answer(output: &Output, code: i32) -> Value {
+pub fn answer(output: &Output, code: i32) -> Value {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{error}");
     serde_json::from_slice(&output.stdout).unwrap()

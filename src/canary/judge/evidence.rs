@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::monitors::Monitors;
+use super::monitors::inputs::InputsMeasured;
 use super::monitors::measured::Measured;
 use super::monitors::sample_ratio::RatioMeasured;
 use super::monitors::segments::SegmentMeasured;
@@ -50,6 +51,9 @@ pub struct SequentialEvidence {
     pub by_segment: Vec<SegmentMeasured>,
     /// The tracks' shares of the requests.
     pub ratio: RatioMeasured,
+    /// The inputs of both tracks; `None` where the policy does not ask for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputsMeasured>,
     /// How often the machine itself was slow.
     pub stalls: Stalls,
     /// Whether a person has accepted a shift of the scores by resuming the rollout.
@@ -74,6 +78,7 @@ impl SequentialEvidence {
             measured,
             by_segment,
             ratio: monitors.ratio(),
+            inputs: monitors.inputs(),
             stalls: monitors.stalls(),
         }
     }
@@ -98,8 +103,8 @@ impl SequentialEvidence {
         }
     }
 
-    /// What should happen to the canary, and why. A finding in a segment, a sample ratio mismatch or a shift of the
-    /// scores holds what would be promoted; a finding rolls back only if the policy says so.
+    /// What should happen to the canary, and why. A finding in a segment, a sample ratio mismatch, different inputs
+    /// or a shift of the scores hold what would be promoted; a finding rolls back only if the policy says so.
     pub fn verdict(&self) -> (Verdict, Vec<Reason>) {
         let findings = || self.findings().iter().map(|one| Reason::Concern(one.concern()));
         match (self.conclusion.verdict, self.policy.segments.harm) {
@@ -230,9 +235,12 @@ impl SequentialEvidence {
     /// What a person should look at before the rollout continues.
     pub fn concerns(&self) -> Vec<Concern> {
         let lost = self.ratio.is_off().then_some(Concern::SampleRatio);
+        let differ = self.inputs.as_ref().is_some_and(InputsMeasured::differ);
+        let inputs = differ.then_some(Concern::Inputs);
         let is_shifted = !self.shift_accepted && self.shifted().next().is_some();
         let shift = is_shifted.then_some(Concern::Shift);
-        self.findings().iter().map(SegmentFinding::concern).chain(lost).chain(shift).collect()
+        let findings = self.findings().iter().map(SegmentFinding::concern);
+        findings.chain(lost).chain(inputs).chain(shift).collect()
     }
 
     /// Segments with harm.

@@ -9,6 +9,7 @@ use super::health_check::ScoreEvidence;
 use super::health_check::Slower;
 use super::health_check::TrackInputs;
 use super::judgement::Judgement;
+use super::monitors::inputs::InputsMeasured;
 use super::monitors::sample_ratio::RatioMeasured;
 use super::monitors::sample_ratio::Shares;
 use super::monitors::stalls::Stalls;
@@ -26,8 +27,10 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::durations::duration;
+use crate::text::lists::quoted;
 use crate::text::numbers::equation;
 use crate::text::numbers::number;
+use crate::text::numbers::share;
 
 mod comparison;
 mod forecast;
@@ -191,6 +194,10 @@ pub fn concern(sequential: &SequentialEvidence, concern: &Concern) -> String {
         Concern::SampleRatio => {
             sample_ratio(&sequential.ratio).unwrap_or_else(|| "sample ratio".to_owned())
         }
+        Concern::Inputs => {
+            let differ = sequential.inputs.as_ref().and_then(different_inputs);
+            differ.unwrap_or_else(|| "different inputs".to_owned())
+        }
         Concern::Shift => shifts(sequential).unwrap_or_else(|| "shifted scores".to_owned()),
         Concern::Segment { segment, metric } => {
             let mut metrics = sequential.policy.by_segment();
@@ -235,6 +242,23 @@ pub fn sample_ratio(ratio: &RatioMeasured) -> Option<String> {
             number(expected_canary.round()),
         )
     })
+}
+
+/// That the tracks get different inputs, if they do.
+pub fn different_inputs(inputs: &InputsMeasured) -> Option<String> {
+    let most = inputs.most.as_ref().filter(|_| inputs.differ())?;
+    Some(format!(
+        "the tracks get different inputs: {} is {} in {} of {} requests of stable and in {} of {} of the canary ({}); a \
+         client chose its keys by the version that answered, or a proxy sends some requests to one version only, so no \
+         comparison is valid; repair that and deploy again",
+        quoted(&most.feature),
+        most.values,
+        share(most.stable_share()),
+        most.stable_rows,
+        share(most.canary_share()),
+        most.canary_rows,
+        equation("p", inputs.evidence.always_valid_p()),
+    ))
 }
 
 /// Stalls of the machine, if there were any.

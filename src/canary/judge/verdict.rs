@@ -158,4 +158,6 @@ pub enum Concern {
     SampleRatio,
     /// The scores have shifted by more than is tolerated, by whichever metric. A person may accept it.
     Shift,
+    /// The tracks get different inputs.
+    Inputs,
 }

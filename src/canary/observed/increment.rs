@@ -10,6 +10,7 @@ use super::gaps::Gaps;
 use super::gaps::Seconds;
 use super::gaps::UnitInterval;
 use super::groups::GroupsIncrement;
+use super::inputs::InputsIncrement;
 use super::labels::LossIncrement;
 use super::outputs::OutputsIncrement;
 use super::outputs::PairOutputs;
@@ -56,10 +57,14 @@ pub struct Increment {
     /// are any.
     #[serde(skip)]
     pub visits: VisitsIncrement,
-    /// Latencies by group of requests. Written last by the codec, where a request is of another group than the default
-    /// one.
+    /// Latencies by group of requests. Written after the visits by the codec, where a request is of another group than the
+    /// default one.
     #[serde(skip)]
     pub groups: GroupsIncrement,
+    /// Inputs of the drawn requests, of this tick and of earlier ones that had none. Written last by the codec, where there
+    /// are any.
+    #[serde(skip)]
+    pub inputs: InputsIncrement,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.

@@ -5,7 +5,8 @@
 //!             losses by weight, pairs: in the order of the fields; then the outputs that are not one probability, if
 //!             there are any or something follows; then the length in milliseconds, if it was not about a second or
 //!             something follows; then the visits of keys and the sums of their latencies, if there are any or something
-//!             follows; then the latencies by group of requests, if there are several groups or one that is not the default
+//!             follows; then the latencies by group of requests, if there are several groups or one that is not the default or
+//!             something follows; then the inputs, if there are any
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 use super::groups::GroupsIncrement;
 use super::increment::Increment;
+use super::inputs::InputsIncrement;
 use super::outputs::OutputsIncrement;
 use super::visits::VisitsIncrement;
 
@@ -31,7 +33,8 @@ impl Increment {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
         let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
-        let has_groups = !self.groups.is_empty();
+        let has_inputs = !self.inputs.is_empty();
+        let has_groups = !self.groups.is_empty() || has_inputs;
         let has_visits = !self.visits.is_empty() || has_groups;
         if !self.outputs.is_empty() || self.millis != 0 || has_visits {
             bytes.extend(postcard::to_allocvec(&self.outputs).unwrap_or_default());
@@ -45,6 +48,9 @@ impl Increment {
         }
         if has_groups {
             bytes.extend(postcard::to_allocvec(&self.groups).unwrap_or_default());
+        }
+        if has_inputs {
+            bytes.extend(postcard::to_allocvec(&self.inputs).unwrap_or_default());
         }
         bytes
     }
@@ -92,15 +98,27 @@ impl Increment {
         };
         let visits = visits.filter(|visits| visits.is_sound());
         let visits = visits.ok_or_else(too_many)?;
-        let groups = match last {
+        let (groups, last) = match last {
             [] if visits.is_empty() => return Err(too_many()),
-            [] => GroupsIncrement::default(),
+            [] => (GroupsIncrement::default(), last),
             last => match postcard::take_from_bytes::<GroupsIncrement>(last) {
-                Ok((groups, [])) if !groups.is_empty() && groups.is_sound() => groups,
+                // Groups without a latency are written only before inputs.
+                Ok((groups, last))
+                    if groups.is_sound() && !(groups.is_empty() && last.is_empty()) =>
+                {
+                    (groups, last)
+                }
                 Ok(_) | Err(_) => return Err(too_many()),
             },
         };
-        Ok(Increment { outputs, millis, visits, groups, ..increment })
+        let inputs = match last {
+            [] => InputsIncrement::default(),
+            last => match postcard::take_from_bytes::<InputsIncrement>(last) {
+                Ok((inputs, [])) if inputs.is_sound() => inputs,
+                Ok(_) | Err(_) => return Err(too_many()),
+            },
+        };
+        Ok(Increment { outputs, millis, visits, groups, inputs, ..increment })
     }
 }
 

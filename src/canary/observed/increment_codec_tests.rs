@@ -10,6 +10,8 @@ use crate::canary::observed::groups::GroupIncrement;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
+use crate::canary::observed::inputs::BinTable;
+use crate::canary::observed::inputs::InputBins;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::labels::TrackLosses;
 use crate::canary::observed::outputs::ClassDifferences;
@@ -117,6 +119,28 @@ fn a_group_of_all_requests_takes_few_bytes_and_groups_must_be_sound() {
         let read = Increment::from_bytes(&increment.to_bytes());
         assert_eq!(read, if is_sound { Ok(increment) } else { read.clone() });
         assert_eq!(read.is_ok(), is_sound);
+    }
+}
+
+#[test]
+fn inputs_are_read_back_and_must_be_those_of_their_bins() {
+    let values = vec!["missing".to_owned(), "0".to_owned(), "above 0".to_owned()];
+    let features = vec![InputBins { feature: "age".to_owned(), values }];
+    let table = Some(BinTable { features, left_out: 0 });
+    let counts = vec![[1, 0], [90, 7], [400, 60]];
+    for (table, counts, is_sound) in [
+        (table.clone(), counts.clone(), true),
+        (None, counts.clone(), true),
+        (table.clone(), counts[1..].to_vec(), false),
+        (table, Vec::new(), false),
+        (None, vec![[0, 0]; 1001], false),
+    ] {
+        let increment = Increment { inputs: InputsIncrement { table, counts }, ..second() };
+        let bytes = increment.to_bytes();
+        let read = Increment::from_bytes(&bytes);
+        assert_eq!(read, if is_sound { Ok(increment) } else { read.clone() });
+        assert_eq!(read.is_ok(), is_sound);
+        assert!(Increment::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
     }
 }
 
@@ -261,12 +285,23 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         let others = others.filter(|it| !it.stable.is_empty() || !it.canary.is_empty()).collect();
         GroupsIncrement { rest: Group::numbered(rest), others }
     });
-    let of_keys = (visits, prop_oneof![Just(GroupsIncrement::default()), groups]);
+    let bins = vec(("[a-z ]{0,20}", vec(".{0,20}", 1..4)), 1..3);
+    let inputs = (bins, any::<bool>(), 0..3_u32, any::<[u64; 2]>()).prop_map(
+        |(features, is_new, left_out, counts)| {
+            let one = |(feature, values)| InputBins { feature, values };
+            let table = BinTable { features: features.into_iter().map(one).collect(), left_out };
+            let counts = vec![counts; table.bins()];
+            InputsIncrement { table: is_new.then_some(table), counts }
+        },
+    );
+    let inputs = prop_oneof![Just(InputsIncrement::default()), inputs];
+    let of_keys = (visits, prop_oneof![Just(GroupsIncrement::default()), groups], inputs);
     let elsewhere = (recorded, segments, vec(losses, 0..3), pairs, outputs, millis, of_keys);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
         |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis, last))| {
-            let (visits, groups) = last;
+            let (visits, groups, inputs) = last;
             Increment {
+                inputs,
                 groups,
                 outputs,
                 millis,

@@ -46,9 +46,12 @@ pub struct JudgePolicy {
     /// run on the request's thread; else spans of time.
     #[serde(default, skip_serializing_if = "EvidenceUnit::is_request")]
     pub unit: EvidenceUnit,
+    /// Whether a canary is not promoted while the two tracks provably get different inputs. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub judge_inputs: bool,
 }
 
-/// The probability that a correct split is ever reported as a sample ratio mismatch. Small, because every
+/// The probability that a correct split is ever reported as a sample ratio mismatch, and the same of different inputs. Small, because every
 /// rollout is tested and only a faulty set-up has a mismatch.
 pub const RATIO_ALPHA: f64 = 0.001;
 
@@ -153,6 +156,7 @@ impl JudgePolicy {
             segments,
             outputs,
             unit,
+            judge_inputs: given.judge_inputs.unwrap_or(self.judge_inputs),
         })
     }
 
@@ -365,6 +369,7 @@ impl Default for JudgePolicy {
             segments: Segments::default(),
             outputs: Outputs::default(),
             unit: EvidenceUnit::Auto,
+            judge_inputs: false,
         }
     }
 }

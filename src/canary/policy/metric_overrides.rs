@@ -67,6 +67,8 @@ pub struct JudgePolicyOverride {
     pub expect_shift: Option<bool>,
     /// See [`unit`](super::judge_policy::JudgePolicy::unit).
     pub unit: Option<EvidenceUnit>,
+    /// See [`judge_inputs`](super::judge_policy::JudgePolicy::judge_inputs).
+    pub judge_inputs: Option<bool>,
 }
 
 impl JudgePolicyOverride {

@@ -226,7 +226,10 @@ impl Control {
         let inputs = match is_kept {
             true => old.inputs.clone(),
             false if is_same => Arc::new(old.inputs.begun_anew()),
-            false => inputs_of(&intake, &stable, canary.as_ref(), &self.settings),
+            false => {
+                let rollout = state.rollout.as_ref();
+                inputs_of(&intake, &stable, canary.as_ref(), rollout, &self.settings)
+            }
         };
         let live = Live { stable, canary, previous, intake, inputs, recorder, visitors };
         let live = self.serving.install(live);

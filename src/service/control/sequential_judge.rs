@@ -80,11 +80,16 @@ struct Judged {
     taken_at: Option<Timestamp>,
     /// When the visits of keys were taken in.
     visits_at: Timestamp,
+    /// When the inputs were taken in.
+    inputs_at: Timestamp,
 }
 
 /// Visits of keys are taken in at least so often, so that a crash loses few of them. Between two looks at them nothing
 /// else depends on it, and they take up to 10 kB of the tick log.
 const VISITS_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Inputs wait no longer than this, so that a crash loses few of them.
+const INPUTS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// A step at which the canary gets no user at all with a larger probability is warned of.
 const MAX_EMPTY: f64 = 0.01;
@@ -193,6 +198,7 @@ impl SequentialJudge {
                 let Observed { first, pairs, .. } = live.recorder.take().observed;
                 (first, pairs)
             };
+            live.inputs.drop_drawn();
             (judged.seen, judged.seen_pairs) = rest;
             return true;
         }
@@ -200,6 +206,16 @@ impl SequentialJudge {
         let is_due = at.duration_since(judged.visits_at) >= VISITS_EVERY;
         if is_due || judged.monitors.wants_visits(waiting) {
             (increment.visits, judged.visits_at) = (live.recorder.take_visits(), at);
+        }
+        if increment.weight.is_certain() {
+            live.inputs.drop_drawn();
+        } else {
+            let is_overdue = at.duration_since(judged.inputs_at) >= INPUTS_EVERY;
+            let known = judged.monitors.input_table();
+            increment.inputs = live.inputs.take_drawn(known, is_overdue);
+            if !increment.inputs.is_empty() {
+                judged.inputs_at = at;
+            }
         }
         // A tick without new samples changes nothing.
         if !increment.is_empty() {
@@ -406,6 +422,7 @@ impl Judged {
             as_of: at,
             taken_at: None,
             visits_at: at,
+            inputs_at: at,
         }
     }
 

@@ -15,6 +15,7 @@ use super::ledger::Salts;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use crate::canary::Event;
+use crate::canary::Rollout;
 use crate::canary::State;
 use crate::canary::Version;
 use crate::canary::policy::Mode;
@@ -306,7 +307,7 @@ fn assemble(
     }
     let recorder = Arc::new(restored(state, saved, settings.workers));
     let intake = intake_of(&stable, canary.as_ref(), &state.clients, settings);
-    let inputs = inputs_of(&intake, &stable, canary.as_ref(), settings);
+    let inputs = inputs_of(&intake, &stable, canary.as_ref(), state.rollout.as_ref(), settings);
     Ok(Live { stable, canary, previous, intake, inputs, recorder, visitors: Arc::default() })
 }
 
@@ -327,11 +328,12 @@ pub(super) fn intake_of(
     Arc::new(Intake::new(stable, canary, clients, redact, settings.workers))
 }
 
-/// The sampler of inputs of these versions.
+/// The sampler of inputs of these versions, which are judged if the policy of the rollout asks for it.
 pub(super) fn inputs_of(
     intake: &Intake,
     stable: &Loaded,
     canary: Option<&CanarySlot>,
+    rollout: Option<&Rollout>,
     settings: &Settings,
 ) -> Arc<InputSampler> {
     fn counted(loaded: &Loaded) -> Counted<'_> {
@@ -342,7 +344,8 @@ pub(super) fn inputs_of(
     let rows = layout.joint.schema();
     let canary = canary.map(|canary_slot| &*canary_slot.loaded);
     let plan = InputPlan::new(rows, &layout.redacted, counted(stable), canary.map(counted));
-    Arc::new(InputSampler::new(Arc::new(plan), settings.workers))
+    let is_judged = rollout.is_some_and(|rollout| rollout.policy.judge.judge_inputs);
+    Arc::new(InputSampler::new(Arc::new(plan), is_judged, settings.workers))
 }
 
 /// What became of a version of the journal.

@@ -1,9 +1,10 @@
-//! What was observed apart from the metrics: segments, sample ratio, and stalls of the machine.
+//! What was observed apart from the metrics: segments, sample ratio, inputs, and stalls of the machine.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::monitors::inputs::InputsMeasured;
 use crate::canary::judge::monitors::segments::SegmentMeasured;
 use crate::canary::judge::segment_scan::SegmentFinding;
 use crate::canary::judge::sentences;
@@ -16,6 +17,9 @@ pub struct Diagnostics {
     pub segments: Option<SegmentsStatus>,
     /// The canary's share of requests against the expected one.
     pub sample_ratio: Option<RatioStatus>,
+    /// Whether the tracks get the same inputs; left out unless the policy says `judge_inputs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_balance: Option<BalanceStatus>,
     /// Stalls of the machine.
     pub machine: Option<MachineStatus>,
     /// Shifts of the scores beyond what is tolerated and short of harm, in a sentence; `null` without one.
@@ -89,6 +93,27 @@ pub struct RatioStatus {
     pub message: Option<String>,
 }
 
+/// Whether the tracks get the same inputs: a mismatch means that the split is not random.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BalanceStatus {
+    /// Whether they differ, so that comparisons cannot be trusted.
+    pub mismatch: bool,
+    /// Rows of the canary that the sequential judge has counted: one of each request in a sample of them.
+    pub canary_rows: u64,
+    /// Rows of stable.
+    pub stable_rows: u64,
+    /// Features that are judged.
+    pub features: u64,
+    /// Features that are not, because together they have too many bins.
+    pub features_left_out: u32,
+    /// Always-valid p-value of equal inputs.
+    pub p_value: f64,
+    /// Below it they differ.
+    pub alpha: f64,
+    /// What differs, in a sentence.
+    pub message: Option<String>,
+}
+
 /// Stalls of the machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MachineStatus {
@@ -123,6 +148,7 @@ impl Diagnostics {
                 alpha: RATIO_ALPHA,
                 message: sentences::sample_ratio(&sequential.ratio),
             }),
+            input_balance: sequential.inputs.as_ref().map(BalanceStatus::new),
             machine: Some(MachineStatus {
                 stalled_ticks: sequential.stalls.stalled,
                 ticks: sequential.stalls.compared,
@@ -130,6 +156,21 @@ impl Diagnostics {
             }),
             shift: sentences::shifts(sequential),
             shift_accepted: sequential.shift_accepted,
+        }
+    }
+}
+
+impl BalanceStatus {
+    fn new(inputs: &InputsMeasured) -> BalanceStatus {
+        BalanceStatus {
+            mismatch: inputs.differ(),
+            canary_rows: inputs.canary,
+            stable_rows: inputs.stable,
+            features: inputs.features,
+            features_left_out: inputs.left_out,
+            p_value: inputs.evidence.always_valid_p(),
+            alpha: RATIO_ALPHA,
+            message: sentences::different_inputs(inputs),
         }
     }
 }

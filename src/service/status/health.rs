@@ -82,7 +82,7 @@ pub struct Health {
     pub failure_p_value: f64,
     /// What the sequential judge concludes; harm found here also stops a promotion.
     pub sequential: Option<SequentialVerdict>,
-    /// Segments, sample ratio, and stalls of the machine.
+    /// Segments, sample ratio, inputs, and stalls of the machine.
     #[serde(flatten)]
     pub diagnostics: Diagnostics,
     /// When to expect a verdict, and what could be detected by then.

@@ -309,11 +309,7 @@ impl Moved {
         let gap = |pair: &(usize, (&f64, &f64))| (pair.1.1 - pair.1.0).abs();
         let most = pairs.max_by(|a, b| gap(a).total_cmp(&gap(b)));
         let (place, before, now) = most.map_or((0, 0.0, 0.0), |(place, (a, b))| (place, *a, *b));
-        let values = column.training.place_in_words(place);
-        // Words are the client's.
-        let is_word = place > 0 && place <= column.training.words.len();
-        let values = if is_word { quoted(&values) } else { values };
-        Moved { values, before, now }
+        Moved { values: column.place_in_words(place), before, now }
     }
 }
 

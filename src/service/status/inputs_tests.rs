@@ -38,7 +38,7 @@ fn status(
     let (schema, inputs) = schema();
     let inputs = Some(&inputs).filter(|_| has_training);
     let plan = InputPlan::new(&schema, &[], Counted { schema: &schema, inputs }, None);
-    let sampler = InputSampler::new(Arc::new(plan), 1);
+    let sampler = InputSampler::new(Arc::new(plan), false, 1);
     for (tally, x, word) in rows {
         let row = schema.row(Features::Ordered(vec![x, word])).unwrap();
         sampler.offer(tally, &[row]);

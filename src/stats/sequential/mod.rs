@@ -25,7 +25,7 @@
 //! finds late differences),
 //! [`Bet`] and [`Paired`] (bounded values), [`Events`] (rare events), `reference` (what a tick is measured with), `groups` (centers of light and heavy requests), [`Test`] (which functions are compared), [`Monitor`] (latency, custom metrics), [`LastingValues`] and [`LastingFailures`] (the same in units of time), [`ShiftMonitor`] (scores), [`Classes`], [`ScaledShift`] and [`ScaledPairs`] (many classes, scores of any size), [`FailureMonitor`], [`QuantileMonitor`],
 //! [`PairMonitor`] (both answers to one request),
-//! [`Score`] (the interval to show), [`SampleRatio`], [`SeenKeys`], [`ClusterMeans`], [`FailureRates`] and [`KeyedEvidence`] (keys
+//! [`Score`] (the interval to show), [`SampleRatio`] and [`CovariateBalance`] (the split), [`SeenKeys`], [`ClusterMeans`], [`FailureRates`] and [`KeyedEvidence`] (keys
 //! that come back).
 //!
 //! Shafer, Shen, Vereshchagin and Vovk (2011), Statistical Science 26(1), doi:10.1214/10-STS347;
@@ -104,6 +104,7 @@ pub use rates::failures::TrackCounts;
 pub use rates::quantile::Exceedances;
 pub use rates::quantile::QuantileMonitor;
 pub use sample_ratio::SampleRatio;
+pub use sample_ratio::covariate_balance::CovariateBalance;
 pub use scores::classes::Classes;
 pub use scores::scaled::ScaledPairs;
 pub use scores::scaled::ScaledShift;

@@ -1,4 +1,8 @@
 //! Sequential sample ratio test: did each track get its share of the traffic?
+//!
+//! `covariate_balance`: the same for the requests with each value of a covariate.
+
+pub(crate) mod covariate_balance;
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -6,13 +6,14 @@
 //! - `by_key`: the same over all visits of keys that come back.
 //! - `scores`: the same for outputs that are not one probability.
 //! - [`segments`]: the same for every segment of the traffic.
-//! - [`sample_ratio`]: whether the tracks got their shares of the requests.
+//! - [`sample_ratio`]: whether the tracks got their shares of the requests. [`inputs`]: whether they get the same inputs.
 //! - [`stalls`]: whether the machine itself was slow.
 //!
 //! The state is constant in size and a function of the policy, stable's observations before the rollout,
 //! and the increments alone: equal increments give equal bytes.
 
 mod by_key;
+pub mod inputs;
 mod keyed_metric;
 mod lasting;
 pub mod measured;
@@ -29,6 +30,8 @@ use serde::Serialize;
 
 use self::by_key::KeyCells;
 use self::by_key::Keyed;
+use self::inputs::InputsMeasured;
+use self::inputs::InputsMonitor;
 use self::metric::Monitored;
 use self::metric::Tick;
 use self::sample_ratio::RatioMeasured;
@@ -38,6 +41,7 @@ use self::segments::SegmentMonitors;
 use self::stalls::StallMonitor;
 use self::stalls::Stalls;
 use crate::canary::observed::increment::Increment;
+use crate::canary::observed::inputs::BinTable;
 use crate::canary::observed::samples::TrackSamples;
 use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
@@ -69,6 +73,9 @@ pub struct Monitors {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<Box<KeyCells>>,
     ratio: RatioMonitor,
+    /// `None` where the policy does not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inputs: Option<Box<InputsMonitor>>,
     stalls: StallMonitor,
 }
 
@@ -90,6 +97,7 @@ impl Monitors {
             segments: SegmentMonitors::of(policy),
             keys: None,
             ratio: RatioMonitor::default(),
+            inputs: policy.judge_inputs.then(Box::default),
             stalls: StallMonitor::default(),
         }
         .by_key(policy)
@@ -166,6 +174,9 @@ impl Monitors {
             segments.tick(increment);
         }
         self.ratio.tick(increment);
+        if let Some(inputs) = &mut self.inputs {
+            inputs.tick(increment);
+        }
         self.stalls.tick(increment);
     }
 
@@ -206,6 +217,16 @@ impl Monitors {
     /// The tracks' shares of the requests.
     pub fn ratio(&self) -> RatioMeasured {
         self.ratio.measured()
+    }
+
+    /// The inputs of both tracks; `None` where the policy does not ask for them.
+    pub fn inputs(&self) -> Option<InputsMeasured> {
+        self.inputs.as_ref().map(|inputs| inputs.measured())
+    }
+
+    /// The bins of inputs that it knows; `None` where the policy does not ask for them.
+    pub fn input_table(&self) -> Option<&BinTable> {
+        self.inputs.as_ref().map(|inputs| inputs.table())
     }
 
     /// How often the machine itself was slow.

@@ -4,6 +4,7 @@
 //! are equal. Without a histogram of training, bins come from what the model knows of the feature.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -18,6 +19,7 @@ use crate::model::inputs::MAX_WORDS;
 use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
 use crate::model::schema::Missing;
+use crate::text::lists::quoted;
 
 /// What is counted.
 #[derive(Debug)]
@@ -151,9 +153,22 @@ impl InputPlan {
 }
 
 impl InputColumn {
+    /// The slots of its places.
+    pub(crate) fn slots(&self) -> Range<usize> {
+        self.first..self.first + self.training.places()
+    }
+
     /// The counts of its places among those of all slots.
     pub(crate) fn of<'c>(&self, slots: &'c [u64]) -> &'c [u64] {
-        slots.get(self.first..self.first + self.training.places()).unwrap_or_default()
+        slots.get(self.slots()).unwrap_or_default()
+    }
+
+    /// A place in words.
+    pub(crate) fn place_in_words(&self, place: usize) -> String {
+        let values = self.training.place_in_words(place);
+        // Words are the client's.
+        let is_word = place > 0 && place <= self.training.words.len();
+        if is_word { quoted(&values) } else { values }
     }
 }
 

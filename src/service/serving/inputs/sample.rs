@@ -1,9 +1,10 @@
 //! Sample of inputs: counts of the rows of some requests, by track.
 //!
-//! **Which requests.** A thread counts every request until its step has a thousand, then one in 32 on average, after
-//! gaps of 0 to 62 requests from a generator of its own. Of a batch one row counts, each as likely. Neither depends on
-//! the track of the request, its answer, or how long that took, and a request counts before its model runs. So where the
-//! split draws the track of each request, the sample is balanced as all requests are.
+//! **Which requests.** A thread counts every request until its step has a thousand, or ten thousand where inputs are
+//! judged, then one in 32 on average, after gaps of 0 to 62 requests from a generator of its own. Of a batch one row
+//! counts, each as likely. Neither depends on the track of the request, its answer, or how long that took, and a request
+//! counts before its model runs. So where the split draws the track of each request, the sample is balanced as all
+//! requests are.
 //!
 //! The latest rows of each thread are kept in two windows, so that counts follow what clients send now.
 
@@ -14,6 +15,11 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::InputPlan;
+use super::judged::JudgedInputs;
+use super::judged::Waiting;
+use crate::canary::Track;
+use crate::canary::observed::inputs::BinTable;
+use crate::canary::observed::inputs::InputsIncrement;
 use crate::model::Row;
 use crate::service::serving::recorder::thread_number;
 
@@ -28,9 +34,22 @@ pub(crate) enum Tally {
     Traffic,
 }
 
+impl Tally {
+    /// The track that the request was drawn to.
+    fn track(self) -> Option<Track> {
+        match self {
+            Tally::Stable => Some(Track::Stable),
+            Tally::Canary => Some(Track::Canary),
+            Tally::Traffic => None,
+        }
+    }
+}
+
 /// The sampler of the current step.
 pub(crate) struct InputSampler {
     plan: Arc<InputPlan>,
+    /// `None` where no policy asks for it.
+    judged: Option<JudgedInputs>,
     /// Each is written by one thread. One in 32 requests takes the lock.
     shards: Box<[CachePadded<Mutex<Windows>>]>,
 }
@@ -54,6 +73,9 @@ pub(crate) struct Counts {
 /// Rows of a thread that are all counted: enough to compare a feature of ten bins.
 const DENSE_ROWS: u64 = 1_000;
 
+/// The same where inputs are judged: a doubled share of a tenth of the requests shows after 3,500 rows at 10 %.
+const DENSE_ROWS_TO_JUDGE: u64 = 10_000;
+
 /// After them, one request in this many is counted on average. Counting takes about 10 ns a number and 80 ns a word, so
 /// a request with a hundred of them gets slower by 30 or 250 ns on average, below 1 % of what it takes.
 const EVERY: u32 = 32;
@@ -66,6 +88,8 @@ struct Windows {
     now: Window,
     before: Window,
     all_rows: u64,
+    /// What the judge has not taken in yet; `None` while that is nothing.
+    waiting: Option<Box<Waiting>>,
 }
 
 /// Counts of 4 bytes: at most [`WINDOW`] rows.
@@ -82,14 +106,15 @@ thread_local! {
 
 impl InputSampler {
     /// A sampler without rows.
-    pub(crate) fn new(plan: Arc<InputPlan>, threads: usize) -> InputSampler {
+    pub(crate) fn new(plan: Arc<InputPlan>, is_judged: bool, threads: usize) -> InputSampler {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        InputSampler { plan, shards }
+        let judged = is_judged.then(|| JudgedInputs::new(&plan));
+        InputSampler { plan, judged, shards }
     }
 
     /// The same sampler without rows.
     pub(crate) fn begun_anew(&self) -> InputSampler {
-        InputSampler::new(self.plan.clone(), self.shards.len())
+        InputSampler::new(self.plan.clone(), self.judged.is_some(), self.shards.len())
     }
 
     /// Counts a request, if it is its turn.
@@ -112,10 +137,44 @@ impl InputSampler {
         let slots = self.plan.of_row(row);
         let mut windows = self.shards[thread % self.shards.len()].lock();
         windows.count(tally, &slots, self.plan.slots());
-        let is_dense = windows.all_rows < DENSE_ROWS;
+        if let (Some(_), Some(track)) = (&self.judged, tally.track()) {
+            windows.waiting.get_or_insert_default().count(track, &slots, self.plan.slots());
+        }
+        let dense_rows = if self.judged.is_some() { DENSE_ROWS_TO_JUDGE } else { DENSE_ROWS };
+        let is_dense = windows.all_rows < dense_rows;
         drop(windows);
         let gap = if is_dense { 0 } else { random as u32 % (2 * EVERY - 1) };
         NEXT.set((gap, state));
+    }
+
+    /// The rows of drawn requests since they were last taken, if it is time to take them in: at the latest when it is
+    /// overdue. `known`: the bins that the judge knows.
+    pub(crate) fn take_drawn(&self, known: Option<&BinTable>, is_overdue: bool) -> InputsIncrement {
+        let (Some(judged), Some(known)) = (&self.judged, known) else {
+            return InputsIncrement::default();
+        };
+        let waiting = self.shards.iter().map(|shard| {
+            let windows = shard.lock();
+            windows.waiting.as_ref().map_or(0, |waiting| waiting.rows)
+        });
+        match judged.is_due(waiting.sum(), is_overdue) {
+            true => judged.increment(&self.take_waiting(), known),
+            false => InputsIncrement::default(),
+        }
+    }
+
+    /// Leaves out the rows of drawn requests so far.
+    pub(crate) fn drop_drawn(&self) {
+        self.take_waiting();
+    }
+
+    fn take_waiting(&self) -> Waiting {
+        let mut all = Waiting::default();
+        for shard in self.shards.iter().filter(|_| self.judged.is_some()) {
+            let taken = shard.lock().waiting.take();
+            taken.iter().for_each(|waiting| all.add(waiting));
+        }
+        all
     }
 
     /// The counts of the latest rows.
@@ -193,10 +252,10 @@ mod tests {
         Schema::new(vec![Feature { name: "x".into(), kind: FeatureKind::Number }]).unwrap()
     }
 
-    fn sampler(threads: usize) -> InputSampler {
+    fn sampler(is_judged: bool, threads: usize) -> InputSampler {
         let schema = schema();
         let plan = InputPlan::new(&schema, &[], Counted { schema: &schema, inputs: None }, None);
-        InputSampler::new(Arc::new(plan), threads)
+        InputSampler::new(Arc::new(plan), is_judged, threads)
     }
 
     fn row(x: f64) -> Row<'static> {
@@ -206,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_first_thousand_count_and_then_one_in_32() {
-        let sampler = sampler(1);
+        let sampler = sampler(false, 1);
         for number in 0..33_000_u32 {
             let tally = if number % 2 == 0 { Tally::Stable } else { Tally::Canary };
             sampler.offer(tally, &[row(f64::from(number % 2) * 50.0)]);
@@ -224,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_rows_of_a_batch_count_equally_often() {
-        let sampler = sampler(1);
+        let sampler = sampler(false, 1);
         let batch = [row(0.0), row(50.0), row(5000.0), row(-5.0)];
         (0..800).for_each(|_| sampler.offer(Tally::Traffic, &batch));
         let counts = sampler.sampled().traffic;
@@ -232,6 +291,39 @@ mod tests {
         assert_eq!((counts.rows, seen.len()), (800, 4));
         assert!(seen.iter().all(|count| (150..250).contains(count)), "{seen:?}");
         sampler.offer(Tally::Traffic, &[]);
+    }
+
+    #[test]
+    fn drawn_rows_wait_for_the_judge_until_they_are_an_eighth_more_or_overdue() {
+        let sampler = sampler(true, 2);
+        let table = BinTable::default();
+        let offer = |rows: u32, tally: Tally, x: f64| {
+            (0..rows).for_each(|_| sampler.offer(tally, &[row(x)]));
+        };
+        let take = |known: &BinTable, is_overdue| sampler.take_drawn(Some(known), is_overdue);
+        offer(50, Tally::Traffic, 0.0);
+        assert!(take(&table, true).is_empty(), "no row was drawn");
+        offer(60, Tally::Stable, 50.0);
+        offer(39, Tally::Canary, 0.0);
+        assert!(take(&table, false).is_empty());
+        offer(1, Tally::Canary, 0.0);
+        assert!(sampler.take_drawn(None, true).is_empty(), "they are not judged");
+        let taken = take(&table, false);
+        let known = taken.table.unwrap();
+        let named = |bin: usize| known.features[0].values[bin].as_str();
+        let seen = taken.counts.iter().enumerate().filter(|(_, counts)| **counts != [0, 0]);
+        let seen: Vec<_> = seen.map(|(bin, counts)| (named(bin), *counts)).collect();
+        assert_eq!(seen, [("0", [0, 40]), ("10 to 100", [60, 0])]);
+        offer(700, Tally::Stable, 50.0);
+        assert_eq!(take(&known, false).table, None, "it is known");
+        // An eighth of 800 is 100.
+        offer(99, Tally::Stable, 50.0);
+        assert!(take(&known, false).is_empty());
+        assert_eq!(take(&known, true).counts.iter().flatten().sum::<u64>(), 99);
+        offer(10, Tally::Canary, 0.0);
+        sampler.drop_drawn();
+        assert!(take(&known, true).is_empty());
+        assert_eq!(sampler.sampled().all().rows, 959, "the windows keep them");
     }
 
     #[test]

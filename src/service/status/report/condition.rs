@@ -298,7 +298,7 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     (Condition::Holding, why)
 }
 
-/// What a person should look at: harm in a segment, lost requests.
+/// What a person should look at: harm in a segment, lost requests, different inputs.
 fn concern(status: &Status) -> Option<String> {
     let diagnostics = &status.health.as_ref()?.diagnostics;
     let findings = diagnostics.segments.iter().flat_map(|segments| &segments.findings);
@@ -314,7 +314,12 @@ fn concern(status: &Status) -> Option<String> {
     let shift = shift.map(|shift| format!("{shift}{rows}{accept}"));
     let mut sentences = findings.map(|finding| finding.sentence.clone()).chain(shift);
     let lost = || diagnostics.sample_ratio.as_ref().and_then(|ratio| ratio.message.clone());
-    sentences.next().or_else(lost).map(|sentence| format!("{}.", capitalized(&sentence)))
+    let differ = || diagnostics.input_balance.as_ref().and_then(|inputs| inputs.message.clone());
+    sentences
+        .next()
+        .or_else(lost)
+        .or_else(differ)
+        .map(|sentence| format!("{}.", capitalized(&sentence)))
 }
 
 /// The metrics that fail and are outweighed by the others, if there are any.

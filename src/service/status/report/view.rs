@@ -106,7 +106,11 @@ fn notes(status: &Status) -> Vec<String> {
     notes.extend(status.features.iter().flat_map(|features| features.messages.clone()));
     notes.extend(status.quality.iter().flat_map(|quality| quality.messages.clone()));
     let balance = status.inputs.as_ref().and_then(|inputs| inputs.between_tracks.as_ref());
-    notes.extend(balance.and_then(|balance| balance.message.clone()));
+    let diagnostics = status.health.as_ref().map(|health| &health.diagnostics);
+    // Where the difference is judged, the headline has it.
+    let is_judged =
+        diagnostics.and_then(|it| it.input_balance.as_ref()).is_some_and(|it| it.mismatch);
+    notes.extend(balance.filter(|_| !is_judged).and_then(|balance| balance.message.clone()));
     if status.simulate_slowdown {
         notes.push(format!("Injected on purpose: {} ms of delay.", status.delay_ms));
     }
