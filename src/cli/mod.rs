@@ -49,7 +49,11 @@ use remote::decide;
 use remote::deploy;
 use remote::explain;
 use remote::history;
+use remote::models;
+use remote::reports;
+use remote::shadow;
 use remote::status;
+use remote::traffic;
 use remote::wait;
 
 /// A model server with a built-in canary: serve, split, measure, check, promote, roll back.
@@ -90,7 +94,7 @@ enum Command {
     Deploy(deploy::DeployArgs),
     /// Judge the canary; exit code 0 pass, 1 fail, 3 inconclusive
     Check(check::CheckArgs),
-    /// Wait for the end of the rollout; exit code 0 promoted, 1 rolled back, 3 no verdict
+    /// Wait for the end of the rollout or a verdict; exit code 0 promoted, 1 rolled back, 3 no verdict
     ///
     /// If no rollout is under way, the last one is reported, with its exit code. So write serin deploy MODEL && serin
     /// wait: after a refused deployment, wait alone would report the rollout before it.
@@ -107,6 +111,22 @@ enum Command {
     Pause(decide::PauseArgs),
     /// Resume a paused rollout
     Resume(decide::PauseArgs),
+    /// Set the canary's share of the traffic, which begins a new step
+    SetTraffic(traffic::SetTrafficArgs),
+    /// Break the canary on purpose: delay, errors, shifted scores
+    Inject(traffic::InjectArgs),
+    /// Turn the simulated slowdown of the canary on or off
+    ToggleSlowdown(traffic::ToggleSlowdownArgs),
+    /// Report outcomes of predictions; exit code 1 if some are refused
+    Feedback(reports::FeedbackArgs),
+    /// Report a value measured elsewhere
+    Record(reports::RecordArgs),
+    /// List the model files of a server
+    Models(models::ModelsArgs),
+    /// Show the requests on which canary and stable differ most in shadow
+    Disagreements(shadow::DisagreementsArgs),
+    /// Send the recent requests to both versions again, in shadow
+    ReplayRecent(shadow::ReplayRecentArgs),
     /// List what happened, and why
     History(history::HistoryArgs),
     /// Recompute the verdicts in the journal, or try another policy on them; exit code 0
@@ -158,6 +178,14 @@ impl Cli {
             Command::Revert(args) => decide::revert(&args),
             Command::Pause(args) => decide::pause(&args),
             Command::Resume(args) => decide::resume(&args),
+            Command::SetTraffic(args) => traffic::set_traffic(&args),
+            Command::Inject(args) => traffic::inject(&args),
+            Command::ToggleSlowdown(args) => traffic::toggle_slowdown(&args),
+            Command::Feedback(args) => reports::feedback(&args),
+            Command::Record(args) => reports::record(&args),
+            Command::Models(args) => models::run(&args),
+            Command::Disagreements(args) => shadow::disagreements(&args),
+            Command::ReplayRecent(args) => shadow::replay_recent(&args),
             Command::History(args) => history::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Tune(args) => tune::run(&args),

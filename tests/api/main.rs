@@ -7,6 +7,7 @@
 #![expect(clippy::panic, reason = "so it may, and its models have to")]
 #![expect(clippy::disallowed_methods, reason = "tests measure what a user would wait")]
 
+mod cli_commands;
 mod client;
 mod harness;
 mod judge;

@@ -6,12 +6,14 @@ use anyhow::Context;
 use clap::Args;
 
 use super::client::ServerArgs;
+use super::markdown;
 use super::page::Page;
 use crate::canary::Refusal;
 use crate::canary::Verdict;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
+use crate::cli::show::out;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
@@ -22,6 +24,9 @@ use crate::service::status::report::Report;
 /// The flags of `serin check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
+    /// Print Markdown, for the summary of a pipeline
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    markdown: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -52,6 +57,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(code));
     }
     let report = Report::new(&status, &times);
+    if args.markdown {
+        out!("{}", markdown::page(word, &report));
+        return Ok(ExitCode::from(code));
+    }
     let mut page = Page::new(show::width());
     page.labelled(word, style, &report.headline);
     report.why.iter().for_each(|why| page.labelled("", style, why));

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::client::ServerArgs;
 use super::page::Page;
 use super::status;
+use super::wait;
 use crate::canary::policy::plan::Template;
 use crate::cli::numbers::finite;
 use crate::cli::show;
@@ -58,6 +59,9 @@ pub struct DeployArgs {
     /// monitored; needs --reason
     #[arg(long, requires = "reason")]
     override_quarantine: bool,
+    /// Wait for the end of a rollout by plan, or for a verdict on one by hand; exit code as of serin wait
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -97,11 +101,17 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<ExitCode> {
         "override_quarantine": args.override_quarantine,
     });
     let reply = args.server.client().post("/admin/deploy-canary", &body)?;
-    status::print_effect_as(reply, &args.server, |status, _| {
+    if args.wait && args.server.json {
+        // One document, that of the end.
+        reply.done::<Value>()?;
+        return wait::after_deployment(&args.server);
+    }
+    let code = status::print_effect_as(reply, &args.server, |status, _| {
         let mut page = Page::new(show::width());
         outcome(status).iter().for_each(|line| page.paragraph(line));
         page
-    })
+    })?;
+    if args.wait { wait::after_deployment(&args.server) } else { Ok(code) }
 }
 
 /// Who gets what from now on, how long it takes, and how to follow it.

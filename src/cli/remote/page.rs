@@ -219,11 +219,11 @@ impl Page {
 }
 
 /// The columns of the metrics, if there is room for all.
-const COLUMNS: [&str; 8] =
+pub(super) const COLUMNS: [&str; 8] =
     ["metric", "role", "difference", "interval", "margin", "canary", "stable", "state"];
 
 /// The cells of a metric in these columns. Without the column of roles, the state names a role that is not the usual.
-fn cells_of(row: &MetricRow, columns: &[&str]) -> Vec<String> {
+pub(super) fn cells_of(row: &MetricRow, columns: &[&str]) -> Vec<String> {
     let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
     let cell = |column: &&str| match *column {
         "metric" => row.metric.clone(),

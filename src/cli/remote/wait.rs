@@ -1,20 +1,25 @@
-//! `serin wait`: wait for the end of the rollout, with an exit code that can gate a pipeline.
+//! `serin wait`: wait for a verdict or for the end of the rollout, with an exit code that can gate a pipeline.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use clap::ValueEnum;
+use serde::Serialize;
 
 use super::client::Client;
 use super::client::Reply;
 use super::client::ServerArgs;
+use super::markdown;
 use super::page::Page;
+use crate::canary::Verdict;
 use crate::canary::rollout::state::Outcome;
 use crate::cli::exit::FAIL;
 use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::numbers;
 use crate::cli::show;
+use crate::cli::show::out;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::service::status::Status;
@@ -28,8 +33,41 @@ pub struct WaitArgs {
     /// Stop waiting after this time, with exit code 3; without it, wait as long as the rollout takes
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
+    /// What to wait for: the end of the rollout, or a verdict on it
+    #[arg(long = "for", value_enum, value_name = "EVENT", default_value_t = Event::Ended)]
+    event: Event,
+    /// Print Markdown, for the summary of a pipeline
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// What ends the wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Event {
+    /// The rollout has ended: promoted, rolled back, or without a verdict
+    Ended,
+    /// A promotion would be accepted, or harm is shown; also the end of the rollout
+    Verdict,
+}
+
+/// How the outcome is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Form {
+    fn of(server: &ServerArgs, is_markdown: bool) -> Form {
+        match (server.json, is_markdown) {
+            (true, _) => Form::Json,
+            (false, true) => Form::Markdown,
+            (false, false) => Form::Text,
+        }
+    }
 }
 
 /// Between two requests.
@@ -38,27 +76,56 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A server that restarts may not answer for this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until no rollout is under way and prints how the last one ended; exit code 0 for a promotion, 1 for a
-/// rollback, 3 for an end without a verdict or a timeout. A rollout that has ended before counts, too: it may have been
-/// over before the command asked. Says on standard error when the rollout waits for a person.
+/// Waits until no rollout is under way, or until there is a verdict, and prints how it is; exit code 0 for a promotion
+/// or a verdict that allows one, 1 for a rollback or harm, 3 for an end without a verdict or a timeout. A rollout that has
+/// ended before counts, too: it may have been over before the command asked. Says on standard error when the rollout waits
+/// for a person.
 ///
 /// # Errors
 /// When the server cannot be reached, or never had a canary.
 pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
-    let (client, clock) = (args.server.client(), SystemClock::default());
     let timeout = args.timeout.as_deref().map(|text| numbers::duration("timeout", text));
-    let timeout = timeout.transpose()?;
+    let form = Form::of(&args.server, args.markdown);
+    wait_for(args.event, timeout.transpose()?, form, &args.server)
+}
+
+/// Waits for the end of a rollout by plan that was just deployed, or for a verdict on one by hand.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(super) fn after_deployment(server: &ServerArgs) -> anyhow::Result<ExitCode> {
+    let status: Status = server.client().get("/admin/status")?.done()?;
+    let is_by_hand = status.rollout.is_some_and(|rollout| rollout.plan.is_none());
+    let event = if is_by_hand { Event::Verdict } else { Event::Ended };
+    wait_for(event, None, Form::of(server, false), server)
+}
+
+fn wait_for(
+    event: Event,
+    timeout: Option<Duration>,
+    form: Form,
+    server: &ServerArgs,
+) -> anyhow::Result<ExitCode> {
+    let (client, clock) = (server.client(), SystemClock::default());
     let mut status: Status = client.get("/admin/status")?.done()?;
     let first = status.rollout.as_ref().map(|rollout| rollout.id);
     let mut said = None;
     loop {
-        let report = Report::new(&status, &args.server.times(status.at));
+        let report = Report::new(&status, &server.times(status.at));
         if status.rollout.as_ref().map(|rollout| rollout.id) != first || first.is_none() {
-            return ended(first, &status, &report, args.server.json);
+            return ended(first, &status, &report, form);
+        }
+        let verdict = status.health.as_ref().map_or(Verdict::Hold, |health| health.verdict);
+        if event == Event::Verdict && verdict != Verdict::Hold {
+            return judged(verdict, &status, &report, form);
         }
         let left = timeout.map(|timeout| timeout.saturating_sub(clock.steady()));
         if left.is_some_and(|left| left.is_zero()) {
-            show::error(&format!("the rollout has not ended yet: {}", report.headline));
+            let missing = match event {
+                Event::Ended => "the rollout has not ended yet",
+                Event::Verdict => "there is no verdict yet",
+            };
+            show::error(&format!("{missing}: {}", report.headline));
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
         let waits = matches!(status.state, RolloutState::AwaitingApproval | RolloutState::Paused);
@@ -75,12 +142,42 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Prints the verdict on a rollout under way.
+fn judged(
+    verdict: Verdict,
+    status: &Status,
+    report: &Report,
+    form: Form,
+) -> anyhow::Result<ExitCode> {
+    print(form, &status.health, status, report)?;
+    Ok(if verdict == Verdict::Promote { ExitCode::SUCCESS } else { ExitCode::from(FAIL) })
+}
+
+fn print(
+    form: Form,
+    json: &impl Serialize,
+    status: &Status,
+    report: &Report,
+) -> anyhow::Result<()> {
+    match form {
+        Form::Json => show::json(json)?,
+        Form::Markdown => out!("{}", markdown::page(report.condition.word(), report)),
+        Form::Text => {
+            let mut page = Page::new(show::width());
+            page.headline(status, report);
+            page.next(report);
+            page.print();
+        }
+    }
+    Ok(())
+}
+
 /// Prints how this rollout ended, or the last one if there was none to wait for.
 fn ended(
     rollout: Option<u64>,
     status: &Status,
     report: &Report,
-    json: bool,
+    form: Form,
 ) -> anyhow::Result<ExitCode> {
     let last = status.last_rollout.as_ref();
     let last = last.context("no rollout was started yet; start one with serin deploy")?;
@@ -88,25 +185,22 @@ fn ended(
         show::error(&format!("rollout {id} ended, and others followed; see serin history"));
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
-    if json {
-        show::json(last)?;
-    } else {
+    if form != Form::Json && rollout.is_none() {
         let mut page = Page::new(show::width());
-        if rollout.is_none() {
-            page.paragraph(&format!(
-                "No rollout is under way. Rollout {} of {} ended {} ago:",
-                last.rollout,
-                last.canary.name,
-                duration(status.at.duration_since(last.at).as_secs_f64()),
-            ));
-        }
-        if status.rollout.is_some() {
-            page.paragraph(&format!("Rollout {} ended: {}", last.rollout, last.reason));
-        } else {
-            page.headline(status, report);
-            page.next(report);
-        }
+        page.paragraph(&format!(
+            "No rollout is under way. Rollout {} of {} ended {} ago:",
+            last.rollout,
+            last.canary.name,
+            duration(status.at.duration_since(last.at).as_secs_f64()),
+        ));
         page.print();
+    }
+    if form != Form::Json && status.rollout.is_some() {
+        let mut page = Page::new(show::width());
+        page.paragraph(&format!("Rollout {} ended: {}", last.rollout, last.reason));
+        page.print();
+    } else {
+        print(form, last, status, report)?;
     }
     Ok(match last.outcome {
         Outcome::Promoted => ExitCode::SUCCESS,
