@@ -19,6 +19,7 @@ use super::health_check::is_gross;
 use super::health_check::judge;
 use super::margins::Margins;
 use super::verdict::Classification;
+use super::verdict::Concern;
 use super::verdict::Reason;
 use super::verdict::Verdict;
 use crate::canary::policy::Mode;
@@ -82,6 +83,13 @@ impl Judgement {
                 let has_failed = !sequential.harms().is_empty() && !sequential.outweighs_harm();
                 has_failed || !sequential.findings().is_empty()
             })
+    }
+
+    /// Whether more evidence can make it pass: no harm is shown, and the split is not proven to be broken, which stays.
+    pub fn waiting_helps(&self) -> bool {
+        let concerns = self.sequential.iter().flat_map(SequentialEvidence::concerns);
+        let is_lasting = |it: &Concern| matches!(it, Concern::SampleRatio | Concern::Inputs);
+        !self.harm_detected() && !concerns.into_iter().any(|concern| is_lasting(&concern))
     }
 
     /// The verdict of the health check alone, with its reasons.

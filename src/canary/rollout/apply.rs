@@ -397,7 +397,7 @@ fn check_passing(running: &Rollout, judgement: &Judgement) -> Result<(), Refusal
     match judgement.verdict {
         Verdict::Promote => Ok(()),
         Verdict::Rollback | Verdict::Hold => Err(Refusal::NotPassing {
-            harm_detected: judgement.harm_detected(),
+            waiting_helps: judgement.waiting_helps(),
             why: sentences::why(judgement),
         }),
     }

@@ -39,11 +39,11 @@ pub enum Refusal {
     #[error(
         "the canary does not pass ({}); {}, or to promote anyway pass \"force\": true and a \"reason\"",
         .why,
-        if *.harm_detected { "roll it back" } else { "wait for more evidence, or roll it back" }
+        if *.waiting_helps { "wait for more evidence, or roll it back" } else { "roll it back" }
     )]
     NotPassing {
-        /// Whether harm is shown; otherwise evidence is missing.
-        harm_detected: bool,
+        /// Whether evidence is missing; otherwise harm is shown, or the comparison is not valid.
+        waiting_helps: bool,
         /// Why.
         why: String,
     },

@@ -188,7 +188,7 @@ mod tests {
         for (refusal, flags) in [
             (Refusal::IsPaused { rollout: 1 }, "pass --force --reason TEXT"),
             (
-                Refusal::NotPassing { harm_detected: true, why: "slow".to_owned() },
+                Refusal::NotPassing { waiting_helps: false, why: "slow".to_owned() },
                 "pass --force --reason TEXT",
             ),
             (
