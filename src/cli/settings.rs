@@ -40,6 +40,7 @@ use crate::service::serving::shadow::queue::Retention;
 use crate::stats::sequential::EvidenceUnit;
 use crate::store::Location;
 use crate::text::fields::FieldError;
+use crate::text::lists::is_name;
 use crate::text::ranges::DurationWithin;
 use crate::text::ranges::HOUR;
 use crate::text::ranges::MILLISECOND;
@@ -120,6 +121,9 @@ settings! {
     /// Header of /predict that supplies the key of a request without one in its body
     #[serde(deserialize_with = "header_name")]
     sticky_header: Option<String> = None, flag "NAME";
+    /// Name of the model in /v1 and /v2; its versions have the names of their files
+    #[serde(deserialize_with = "model_name")]
+    model_name: String = "model".to_owned(), flag "NAME";
     /// Let testers choose the track of a prediction with the header x-serin-track
     allow_track_header: bool = false, flag "";
     /// Recommended minimum duration of a manual step
@@ -342,6 +346,7 @@ impl Settings {
             open_reports: self.open_reports,
             unknown_fields: self.unknown_fields,
             request_headers: headers,
+            model_name: self.model_name.clone(),
         })
     }
 }
@@ -357,6 +362,16 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     }
     Err(serde::de::Error::custom(format_args!(
         "{listen:?} is not an address; use HOST:PORT, for example 127.0.0.1:8000"
+    )))
+}
+
+fn model_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    if is_name(&name) {
+        return Ok(name);
+    }
+    Err(serde::de::Error::custom(format_args!(
+        "{name:?} is not a name; use 1 to 64 letters, digits, `_`, `.` or `-`, for example churn"
     )))
 }
 

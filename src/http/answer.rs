@@ -168,6 +168,16 @@ pub(super) fn with_json(body: Vec<u8>) -> HttpResponse {
     with_body(&mut HttpResponse::Ok(), body)
 }
 
+/// How many bytes of a body are JSON, if raw tensors follow. Of requests, too.
+pub(super) const JSON_BYTES_HEADER: &str = "inference-header-content-length";
+
+/// A response with these bytes, of which the first are JSON.
+pub(super) fn with_binary(body: Vec<u8>, json_bytes: usize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((JSON_BYTES_HEADER, json_bytes));
+    response.insert_header(header::ContentType::octet_stream()).body(body)
+}
+
 /// The answer as JSON.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! - [`routes`]: all routes, and one file per group of handlers.
 //! - [`reading`]: bodies, fields and headers of a request.
-//! - [`answer`]: what handlers take and answer.
+//! - [`protocols`]: `/predict` and the protocols of other servers: how each reads rows and writes answers.
+//! - `predicting`: a prediction, whatever the protocol. [`answer`]: what handlers take and answer.
 //! - [`problem`]: every error with its status code.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
 //! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have.
@@ -17,6 +18,10 @@ pub mod shared;
 
 pub mod answer;
 pub mod guard;
+
+pub(crate) mod predicting;
+
+pub mod protocols;
 
 pub mod routes;
 

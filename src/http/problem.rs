@@ -1,7 +1,7 @@
 //! Errors as HTTP answers: the only file that knows status codes.
 //!
 //! Every error is an `application/problem+json` (RFC 9457) with one extra member: `code`, a stable word for
-//! programs.
+//! programs. Under the paths of other protocols it has the form that their clients read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::canary::Refusal;
 use crate::canary::traffic::prediction_id::IdError;
@@ -86,6 +87,7 @@ kinds! {
         NothingToRevert: "nothing_to_revert", NOT_NOW;
         Quarantined: "quarantined", NOT_NOW;
         AlreadyInitialized: "already_initialized", NOT_NOW;
+        StableNeeded: "stable_needed", NOT_NOW;
         PreviousLost: "previous_lost", "The previous version is not available";
         RevisionConflict: "revision_conflict", "Concurrent change";
         RecentRequestsOff: "recent_requests_off", "Recent requests are not kept";
@@ -128,6 +130,7 @@ kinds! {
         Draining: "draining", "Shutting down";
         Overloaded: "overloaded", "The server is overloaded";
         TooManyBodies: "overloaded", "The server is overloaded";
+        VersionFailed: "version_failed", "The version gave no answer";
         StableFailed: "stable_failed", "The stable model failed";
         StoreFailed: "store_failed", "The store failed; nothing changed";
         RollbackPending: "rollback_pending", "The rollback took effect but is not yet in the journal";
@@ -179,6 +182,10 @@ impl Problem {
         Problem::new(Kind::InvalidBody, detail)
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// No thread is available.
     pub(crate) fn too_busy() -> Problem {
         Problem::new(Kind::Internal, "the server is too busy; nothing was changed, try again")
@@ -195,16 +202,29 @@ impl Problem {
         Problem::new(self.kind, format_args!("{path}: {}", self.detail))
     }
 
-    /// The response to a request for this path.
+    /// The response to a request for this path, in the form of its protocol.
     pub fn response(&self, instance: &str) -> HttpResponse {
         let (status, code, title) = self.kind.row();
-        let body = ProblemBody {
-            r#type: format!("urn:serin:problem:{code}"),
-            title: title.into(),
-            status: status.as_u16(),
-            detail: (&self.detail).into(),
-            instance: instance.into(),
-            code: code.into(),
+        let (content_type, body) = match Form::of(instance) {
+            Form::ProblemJson => {
+                let body = ProblemBody {
+                    r#type: format!("urn:serin:problem:{code}"),
+                    title: title.into(),
+                    status: status.as_u16(),
+                    detail: (&self.detail).into(),
+                    instance: instance.into(),
+                    code: code.into(),
+                };
+                ("application/problem+json", serde_json::to_string(&body))
+            }
+            Form::Error => {
+                let body = json!({ "error": self.detail, "code": code });
+                ("application/json", serde_json::to_string(&body))
+            }
+            Form::Mlflow => {
+                let body = json!({ "error_code": mlflow_code(status), "message": self.detail });
+                ("application/json", serde_json::to_string(&body))
+            }
         };
         let mut response = HttpResponse::build(status);
         // The rest of the body is still in flight, so the connection cannot be reused.
@@ -220,9 +240,46 @@ impl Problem {
         if self.kind == Kind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response
-            .content_type("application/problem+json")
-            .body(serde_json::to_string(&body).unwrap_or_default() + "\n")
+        response.content_type(content_type).body(body.unwrap_or_default() + "\n")
+    }
+}
+
+/// The form of an error body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// RFC 9457, serin's own.
+    ProblemJson,
+    /// `error`, of Open Inference Protocol v2 and KServe v1.
+    Error,
+    /// `error_code` and `message`, of MLflow.
+    Mlflow,
+}
+
+impl Form {
+    /// The form that clients of this path read.
+    fn of(path: &str) -> Form {
+        let is_below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is_below("/v1") || is_below("/v2") {
+            Form::Error
+        } else if ["/invocations", "/ping", "/version", "/health"].contains(&path) {
+            Form::Mlflow
+        } else {
+            Form::ProblemJson
+        }
+    }
+}
+
+/// What MLflow calls an error of this status.
+fn mlflow_code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+        StatusCode::FORBIDDEN => "PERMISSION_DENIED",
+        StatusCode::NOT_FOUND => "ENDPOINT_NOT_FOUND",
+        StatusCode::SERVICE_UNAVAILABLE => "TEMPORARILY_UNAVAILABLE",
+        status if status.is_server_error() => "INTERNAL_ERROR",
+        _ => "BAD_REQUEST",
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::reading::headers::RequestHeaders;
+use crate::model::schema::features::Unknown;
 
 /// Settings of the HTTP server.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub unknown_fields: UnknownFields,
     /// Which headers of a prediction are read.
     pub request_headers: RequestHeaders,
+    /// The name of the model in protocols that name one. Its versions have names of their own.
+    pub model_name: String,
 }
 
 /// What happens to a prediction with a field or a feature that is unknown.
@@ -43,4 +46,13 @@ pub enum UnknownFields {
     Refuse,
     /// It is answered as if the field were not there.
     Ignore,
+}
+
+impl From<UnknownFields> for Unknown {
+    fn from(fields: UnknownFields) -> Unknown {
+        match fields {
+            UnknownFields::Refuse => Unknown::Kept,
+            UnknownFields::Ignore => Unknown::Skipped,
+        }
+    }
 }

@@ -47,6 +47,8 @@ mod feedback;
 
 mod inputs;
 
+mod open_inference;
+
 mod post_promotion;
 
 mod replay;

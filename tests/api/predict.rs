@@ -20,7 +20,7 @@ use crate::harness::TestApp;
 use crate::raw;
 
 /// The five features of the default models, in order.
-const NAMES: [&str; 5] =
+pub const NAMES: [&str; 5] =
     ["tenure_years", "charge_ratio", "usage_ratio", "late_payment_share", "support_calls"];
 
 #[test]

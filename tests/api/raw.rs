@@ -63,6 +63,26 @@ pub fn send(stream: &mut TcpStream, bytes: &[u8]) {
     }
 }
 
+/// The head and the body of one answer that is not only JSON.
+pub fn receive_bytes(stream: &mut TcpStream) -> (HeaderMap, Vec<u8>) {
+    let mut received = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        if let Some((_, headers, body)) = split(&received) {
+            return (headers, body.to_vec());
+        }
+        match stream.read(&mut chunk).unwrap() {
+            0 => panic!("no whole answer"),
+            n => received.extend_from_slice(&chunk[..n]),
+        }
+    }
+}
+
+/// The text of a header.
+pub fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
 /// One answer, or `None` when the connection ends without one.
 pub fn receive(stream: &mut TcpStream) -> Option<Reply> {
     let mut received = Vec::new();
@@ -90,6 +110,10 @@ pub fn end(stream: &TcpStream) {
 
 /// The answer, once it is complete. Answers to HEAD declare a body that never comes, so only their status is read.
 fn parsed(received: &[u8]) -> Option<Reply> {
+    split(received).map(|(status, headers, body)| Reply::of(status, headers, body))
+}
+
+fn split(received: &[u8]) -> Option<(u16, HeaderMap, &[u8])> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).unwrap();
     let mut lines = head.split("\r\n");
@@ -99,10 +123,9 @@ fn parsed(received: &[u8]) -> Option<Reply> {
         let name: HeaderName = name.parse().unwrap();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
     }
-    let length = headers.get("content-length").map_or("0", |value| value.to_str().unwrap());
-    let length: usize = length.parse().unwrap();
+    let length: usize = header(&headers, "content-length").parse().unwrap_or(0);
     let body = &received[end + 4..];
-    (body.len() >= length).then(|| Reply::of(status, headers, &body[..length]))
+    body.get(..length).map(|body| (status, headers, body))
 }
 
 fn panic_about(cause: &std::io::Error, received: &[u8]) -> ! {

@@ -44,7 +44,8 @@ fn trained(seed: usize, positive: Option<&str>) -> Vec<u8> {
     train(&data, &TrainingOptions::default()).unwrap().to_bytes().to_vec()
 }
 
-fn spawn() -> TestApp {
+/// A server with a model of three tiers.
+pub fn spawn() -> TestApp {
     Setup::new()
         .given(|settings| settings.stable = "tiers_v1.bin".to_owned())
         .model("tiers_v1.bin", trained(1, None))

@@ -58,7 +58,10 @@ pub const ROOMS: [(&str, &[Room]); 4] = [
             ("control", &["serving", "reported", "notify", "status"]),
         ],
     ),
-    ("http", &[("reading", &[]), ("routes", &["reading"])]),
+    (
+        "http",
+        &[("reading", &[]), ("protocols", &["reading"]), ("routes", &["reading", "protocols"])],
+    ),
 ];
 
 /// The layer and the room in it: `src/canary/judge/verdict.rs` is in `canary`, `judge`.

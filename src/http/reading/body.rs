@@ -30,7 +30,33 @@ pub enum ContentType {
     Optional,
     /// It must be sent with every body, so that a web page cannot send one without a preflight.
     Required,
+    /// As optional, but CSV is also taken.
+    JsonOrCsv,
+    /// It is ignored. Only a web page has to name one that needs a preflight.
+    Ignored,
 }
+
+impl ContentType {
+    /// Whether a body of this type is taken.
+    fn takes(self, given: &str, from_a_page: bool) -> bool {
+        match self {
+            ContentType::Optional | ContentType::Required => is_json(given),
+            ContentType::JsonOrCsv => is_json(given) || is_csv(given),
+            ContentType::Ignored => !from_a_page || is_json(given) || is(given, BINARY),
+        }
+    }
+
+    /// The types to send.
+    fn allowed(self) -> &'static str {
+        match self {
+            ContentType::Optional | ContentType::Required => "application/json",
+            ContentType::JsonOrCsv => "application/json or text/csv, in UTF-8",
+            ContentType::Ignored => "application/json or application/octet-stream",
+        }
+    }
+}
+
+const BINARY: &str = "application/octet-stream";
 
 /// The body of a route that takes none.
 #[derive(Deserialize)]
@@ -62,17 +88,18 @@ pub async fn read(
     }
     // A page of another site can send a body without a type and without a preflight, so a request with
     // an Origin must name the type.
-    let must_be_named =
-        content_type == ContentType::Required || headers.contains_key(header::ORIGIN);
+    let from_a_page = headers.contains_key(header::ORIGIN);
+    let must_be_named = content_type == ContentType::Required || from_a_page;
     let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let allowed = content_type.allowed();
     match given {
-        Some(given) if !is_json(given) => Err(Problem::new(
+        Some(given) if !content_type.takes(given, from_a_page) => Err(Problem::new(
             Kind::UnsupportedMediaType,
-            format_args!("Content-Type: {given:?} is not supported; send application/json"),
+            format_args!("Content-Type: {given:?} is not supported; send {allowed}"),
         )),
         None if must_be_named && !arrived.bytes.is_empty() => Err(Problem::new(
             Kind::UnsupportedMediaType,
-            "Content-Type is missing; send application/json",
+            format_args!("Content-Type is missing; send {allowed}"),
         )),
         Some(_) | None => Ok((arrived.bytes.into(), arrived.room)),
     }
@@ -218,11 +245,30 @@ pub(crate) fn parse_with<'a, S: DeserializeSeed<'a> + Copy>(
 }
 
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    let essence = essence(content_type);
+    is(content_type, "application/json")
         || (essence.len() > 5
             && essence.is_char_boundary(essence.len() - 5)
             && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"))
+}
+
+/// Whether it is CSV in UTF-8.
+pub(crate) fn is_csv(content_type: &str) -> bool {
+    let charset = content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    is(content_type, "text/csv")
+        && charset
+            .is_none_or(|it| ["utf-8", "us-ascii"].iter().any(|one| it.eq_ignore_ascii_case(one)))
+}
+
+fn is(content_type: &str, essence_wanted: &str) -> bool {
+    essence(content_type).eq_ignore_ascii_case(essence_wanted)
+}
+
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 #[cfg(test)]

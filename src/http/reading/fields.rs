@@ -1,11 +1,17 @@
 //! Fields of a body.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::Deserialize;
 use serde::Deserializer;
 
 use crate::http::problem::Problem;
+
+/// A text, borrowed from the body where it has no escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// A field that may be left out, but not `null`.
 ///

@@ -99,7 +99,13 @@ impl RequestHeaders {
 }
 
 /// The value of a header. Repeated headers must agree, since either could be the wrong one.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Problem> {
+///
+/// # Errors
+/// When they do not.
+pub(crate) fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut values = headers.get_all(name);
     let Some(first) = values.next() else { return Ok(None) };
     match values.find(|value| *value != first) {

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 use serde::de::Error as _;
@@ -15,6 +14,7 @@ use serde::de::MapAccess;
 use serde::de::Visitor;
 
 use super::body;
+use super::fields::Text;
 use super::rows::InstancesSeed;
 use super::segments::RequestSegments;
 use crate::http::problem::Problem;
@@ -63,13 +63,23 @@ pub(crate) fn parsed<'a>(
     body: &'a [u8],
     example: &str,
 ) -> Result<PredictionBody<'a>, Problem> {
-    let read = body::parse_with(seed, body, example);
-    if read.is_ok() || !seed.known.has_lenient() {
-        return read;
+    leniently(seed.known, |optional| body::parse_with(BodySeed { optional, ..seed }, body, example))
+}
+
+/// What is read, if need be without the features that rows may lack.
+///
+/// # Errors
+/// Those of reading everything.
+pub(crate) fn leniently<T>(
+    known: Known<'_>,
+    read: impl Fn(Optional) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let whole = read(Optional::Read);
+    if whole.is_ok() || !known.has_lenient() {
+        return whole;
     }
     // A number beyond all numbers ends the reading of JSON, unless its value is skipped.
-    let again = BodySeed { optional: Optional::Skipped, ..seed };
-    body::parse_with(again, body, example).or(read)
+    read(Optional::Skipped).or(whole)
 }
 
 const FIELDS: &[&str] = &["features", "instances", "key", "segments", "covariate", "id", "explain"];
@@ -213,11 +223,6 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nullable<S> {
         self.0.deserialize(deserializer).map(Some)
     }
 }
-
-/// A text, borrowed from the body where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

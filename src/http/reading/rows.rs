@@ -14,7 +14,12 @@ use crate::model::Features;
 use crate::model::schema::features::RowSeed;
 
 /// Maximum number of rows: a larger answer could not be buffered for every slow reader.
-const MAX_ROWS: usize = 10_000;
+pub(crate) const MAX_ROWS: usize = 10_000;
+
+/// Why a request has too few or too many rows.
+pub(crate) fn out_of_range(count: impl Display) -> String {
+    format!("{count} rows; send 1 to {MAX_ROWS} per request")
+}
 
 /// Reads 1 to 10,000 rows, the first with this seed.
 pub(crate) struct InstancesSeed<'s>(pub(crate) RowSeed<'s>);
@@ -35,9 +40,7 @@ impl<'de> Visitor<'de> for InstancesSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let out_of_range = |count: &dyn Display| {
-            A::Error::custom(format_args!("{count} rows; send 1 to {MAX_ROWS} per request"))
-        };
+        let out_of_range = |count: &dyn Display| A::Error::custom(out_of_range(count));
         let mut rows: Vec<Features<'de>> = Vec::new();
         while rows.len() < MAX_ROWS {
             // Rows are alike, so a row is as long as the one before it.

@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::de::MapAccess;
 use serde::de::Visitor;
 
+use super::fields::Text;
 use crate::canary::policy::segments::MAX_KEYS;
 use crate::canary::policy::segments::Segments;
 use crate::http::problem::Problem;
@@ -28,50 +29,58 @@ impl<'a> RequestSegments<'a> {
         declared.check(given).map_err(Problem::field)?;
         Ok(self.0)
     }
+
+    /// Reads the value of this key from the map that it is in.
+    pub(crate) fn read<A: MapAccess<'a>>(
+        &mut self,
+        key: Cow<'a, str>,
+        entries: &mut A,
+    ) -> Result<(), A::Error> {
+        if self.0.iter().any(|(other, _)| *other == key) {
+            return Err(A::Error::custom(format_args!(
+                "key {:?} occurs twice; send each key once",
+                key.chars().take(64).collect::<String>()
+            )));
+        }
+        if self.0.len() == MAX_KEYS {
+            return Err(A::Error::custom(format_args!(
+                "more than {MAX_KEYS} keys; send only declared ones"
+            )));
+        }
+        let value = match entries.next_value()? {
+            Value::Text(text) => text,
+            Value::Whole(number) => Cow::Owned(number.to_string()),
+            Value::Number(number) => Cow::Owned(number.to_string()),
+        };
+        self.0.push((key, value));
+        Ok(())
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for RequestSegments<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RequestSegments<'a>, D::Error> {
-        deserializer.deserialize_map(Entries).map(RequestSegments)
+        deserializer.deserialize_map(Entries)
     }
 }
-
-/// A key or a value, borrowed from the body where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Named<'de>;
+    type Value = RequestSegments<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object, for example {\"region\": \"north\"}")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Named<'de>, A::Error> {
-        let mut named: Named<'de> = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut entries: A,
+    ) -> Result<RequestSegments<'de>, A::Error> {
+        let mut segments = RequestSegments::default();
         while let Some(Text(key)) = entries.next_key()? {
-            if named.iter().any(|(other, _)| *other == key) {
-                return Err(A::Error::custom(format_args!(
-                    "key {:?} occurs twice; send each key once",
-                    key.chars().take(64).collect::<String>()
-                )));
-            }
-            if named.len() == MAX_KEYS {
-                return Err(A::Error::custom(format_args!(
-                    "more than {MAX_KEYS} keys; send only declared ones"
-                )));
-            }
-            let value = match entries.next_value()? {
-                Value::Text(text) => text,
-                Value::Whole(number) => Cow::Owned(number.to_string()),
-                Value::Number(number) => Cow::Owned(number.to_string()),
-            };
-            named.push((key, value));
+            segments.read(key, &mut entries)?;
         }
-        Ok(named)
+        Ok(segments)
     }
 }
 

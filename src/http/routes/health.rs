@@ -4,22 +4,17 @@ use actix_web::HttpResponse;
 
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
-use crate::http::problem::Kind;
-use crate::http::problem::Problem;
+use crate::http::protocols::model::check_ready;
 
 /// Whether the process runs.
 pub async fn livez(_: Call) -> Answer {
     ok()
 }
 
-/// Whether the server takes requests: until it shuts down, since a stable model is loaded before it
-/// listens.
+/// Whether the server takes requests.
 pub async fn readyz(call: Call) -> Answer {
-    if call.shared.service.serving.is_ready() {
-        return ok();
-    }
-    let detail = "this server is shutting down; send the request to another one";
-    Err(Problem::new(Kind::Draining, detail))
+    check_ready(&call.shared)?;
+    ok()
 }
 
 fn ok() -> Answer {

@@ -1,9 +1,10 @@
 //! All routes, on one screen.
 //!
-//! - [`predict`]: open to every client. [`feedback`]: labels of its answers.
+//! - `/predict`: open to every client. [`feedback`]: labels of its answers.
 //! - [`analysis`]: values measured elsewhere: `/record`, `/analyze`, `/status`, `/reset`.
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
+//! - `protocols`: predictions as other servers take them.
 //! - [`health`]: probes of an orchestrator. [`index`]: the list of all routes.
 
 pub mod admin;
@@ -13,7 +14,7 @@ pub mod commands;
 pub mod feedback;
 pub mod health;
 pub mod index;
-pub mod predict;
+mod protocols;
 pub mod shadow;
 
 use actix_web::HttpRequest;
@@ -29,6 +30,7 @@ use super::guard::guard;
 use super::guard::guard_report;
 use super::problem::Kind;
 use super::problem::Problem;
+use super::protocols::predict;
 use super::reading::body::ContentType;
 
 /// All routes.
@@ -44,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/", index::index))
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
+        .configure(protocols::protocols)
         .service(
             web::scope("/admin")
                 .wrap(from_fn(guard))

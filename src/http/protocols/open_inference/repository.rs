@@ -1,0 +1,143 @@
+//! The model repository: the files of the models folder. Loading one deploys it as the canary, unloading the canary rolls
+//! it back.
+
+use actix_web::web::Bytes;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+
+use super::track_of;
+use super::versions;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json;
+use crate::http::answer::json_at;
+use crate::http::problem::Kind;
+use crate::http::problem::Problem;
+use crate::http::reading::body;
+use crate::service::Command;
+use crate::service::Deployment;
+use crate::service::Service;
+use crate::service::status::report::Effect;
+
+/// The body of the index.
+#[derive(Deserialize)]
+struct Index {
+    /// Whether to list only what is loaded.
+    #[serde(default)]
+    ready: bool,
+}
+
+/// A version of the model: a file of the models folder.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    version: String,
+    state: &'static str,
+    reason: String,
+}
+
+/// `POST /v2/repository/index`
+pub async fn index(call: Call) -> Answer {
+    let Index { ready } = body::parse_or_default(&call.body)?;
+    let name = call.shared.settings.model_name.clone();
+    let listed = call.ask(move |service| Ok::<_, Problem>(listed(service, &name, ready)));
+    json(&listed.await?)
+}
+
+fn listed(service: &Service, name: &str, only_ready: bool) -> Vec<Listed> {
+    let live = service.serving.live.load();
+    let of = |version: &str, reason: Option<String>| {
+        let track = track_of(&live, version).ok();
+        let reason = match track {
+            Some(track) => track.name().to_owned(),
+            None => reason.unwrap_or_else(|| "not loaded".to_owned()),
+        };
+        let state = if track.is_some() { "READY" } else { "UNAVAILABLE" };
+        Listed { name: name.to_owned(), version: version.to_owned(), state, reason }
+    };
+    // A loaded version is listed even if its file is gone.
+    let mut all: Vec<Listed> = versions(&live).into_iter().map(|it| of(it, None)).collect();
+    for file in service.control.registry().list() {
+        if !all.iter().any(|other| other.version == file.version) {
+            all.push(of(&file.version, file.error));
+        }
+    }
+    all.retain(|one| !only_ready || one.state == "READY");
+    all
+}
+
+/// The body of load and unload, as Triton's clients send it.
+#[derive(Deserialize)]
+struct Options {
+    #[serde(default)]
+    parameters: Map<String, Value>,
+}
+
+/// `POST /v2/repository/models/{version}/load`: deploys the version as the canary, with the default policy.
+pub async fn load(call: Call) -> Answer {
+    let version = version(&call)?;
+    check_options(&call.body)?;
+    let name = call.shared.settings.model_name.clone();
+    let status = call.ask(move |service| {
+        let is_loaded = version == name || track_of(&service.serving.live.load(), &version).is_ok();
+        if is_loaded {
+            return Ok::<_, Problem>((service.status(), false));
+        }
+        let files = service.control.registry().list();
+        let file = files.into_iter().find(|file| file.version == version);
+        let model_path = file.map_or(version, |file| file.file);
+        let deployment = Deployment { model_path, ..Deployment::default() };
+        Ok((service.deploy(deployment, None)?, true))
+    });
+    let (status, is_new) = status.await?;
+    let effect = if is_new { Effect::of_deployment(&status) } else { Effect::of(&status) };
+    json_at(status.revision, &effect)
+}
+
+/// `POST /v2/repository/models/{version}/unload`: rolls the canary back, if it is that version.
+pub async fn unload(call: Call) -> Answer {
+    let version = version(&call)?;
+    check_options(&call.body)?;
+    let name = call.shared.settings.model_name.clone();
+    let status = call.ask(move |service| {
+        // At the revision that was read, so that no other canary is rolled back.
+        let status = service.status();
+        let is_canary = status.canary.as_ref().is_some_and(|canary| canary.name == version);
+        if version == name || status.stable.version.name == version {
+            return Err(Problem::new(
+                Kind::StableNeeded,
+                format_args!("{version} cannot be unloaded: stable answers; load another version and promote it"),
+            ));
+        }
+        if !is_canary {
+            return Ok(status);
+        }
+        let reason = Some("unloaded by a client of the model repository".to_owned());
+        let command = Command::RollBack { reason, quarantine: false };
+        Ok(service.command(command, Some(status.revision))?)
+    });
+    let status = status.await?;
+    json_at(status.revision, &Effect::of(&status))
+}
+
+fn version(call: &Call) -> Result<String, Problem> {
+    let (version,): (String,) = call.request.match_info().load().map_err(|cause| {
+        Problem::new(Kind::NoSuchModel, format_args!("the path has no name of a version: {cause}"))
+    })?;
+    Ok(version)
+}
+
+/// Refuses what would be silently ignored.
+fn check_options(body: &Bytes) -> Result<(), Problem> {
+    let Options { parameters } = body::parse_or_default(body)?;
+    let is_file = |name: &&String| *name == "config" || name.starts_with("file:");
+    match parameters.keys().find(is_file) {
+        None => Ok(()),
+        Some(name) => Err(Problem::field(format_args!(
+            "parameters.{name}: models and their settings are files of the models folder; put the file there, and load it \
+             by its name"
+        ))),
+    }
+}

@@ -1,0 +1,206 @@
+//! The body of an inference: a JSON part, and behind it raw tensors.
+
+use std::marker::PhantomData;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::header::HeaderName;
+use serde::Deserialize;
+
+use super::datatype::DATATYPES;
+use super::datatype::Datatype;
+use crate::http::answer::JSON_BYTES_HEADER;
+use crate::http::predicting::Sent;
+use crate::http::problem::Kind;
+use crate::http::problem::Problem;
+use crate::http::protocols::cells::Cell;
+use crate::http::protocols::cells::Data;
+use crate::http::protocols::parameters::Parameters;
+use crate::http::reading::fields::Text;
+use crate::http::reading::headers::only;
+use crate::http::reading::lenient;
+use crate::http::reading::rows::MAX_ROWS;
+use crate::http::reading::rows::out_of_range;
+use crate::text::lists::did_you_mean;
+use crate::text::lists::quoted;
+
+/// The JSON part. Clients send more members than the protocol has, such as `model_name`.
+#[derive(Deserialize)]
+pub(super) struct Body<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) parameters: Parameters<'a>,
+    #[serde(borrow)]
+    inputs: Vec<Input<'a>>,
+    #[serde(borrow)]
+    pub(super) outputs: Option<Vec<WantedOutput<'a>>>,
+}
+
+/// An output that the client asks for.
+#[derive(Deserialize)]
+pub(super) struct WantedOutput<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(default)]
+    pub(super) parameters: Option<OutputParameters>,
+}
+
+/// The parameters of an output.
+#[derive(Default, Deserialize)]
+pub(super) struct OutputParameters {
+    pub(super) binary_data: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Input<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    shape: Vec<usize>,
+    #[serde(borrow)]
+    datatype: Text<'a>,
+    #[serde(default)]
+    parameters: Option<InputParameters>,
+    #[serde(borrow)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize)]
+struct InputParameters {
+    binary_data_size: Option<usize>,
+}
+
+/// A tensor whose values fit its shape and its type.
+pub(super) struct Tensor<'a> {
+    pub(super) name: Text<'a>,
+    pub(super) shape: Vec<usize>,
+    pub(super) cells: Vec<Cell<'a>>,
+}
+
+const EXAMPLE: &str =
+    r#"{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [0.5, 1.2]}]}"#;
+
+static JSON_BYTES: HeaderName = HeaderName::from_static(JSON_BYTES_HEADER);
+
+/// The JSON part and the tensors of a request.
+///
+/// # Errors
+/// Names the tensor, and what does not add up.
+pub(super) fn read(sent: Sent<'_>) -> Result<(Body<'_>, Vec<Tensor<'_>>), Problem> {
+    let (json, mut raw) = parts(sent)?;
+    let mut body: Body<'_> = lenient::parse_with(PhantomData, json, EXAMPLE, sent.repaired)?;
+    if body.inputs.is_empty() {
+        return Err(Problem::missing("inputs", EXAMPLE));
+    }
+    let inputs = std::mem::take(&mut body.inputs);
+    let mut tensors = Vec::with_capacity(inputs.len());
+    for (place, input) in inputs.into_iter().enumerate() {
+        let name = quoted(&input.name.0);
+        let wrong = |what| Problem::field(format_args!("inputs[{place}], {name}: {what}"));
+        check_shape(&input.shape).map_err(wrong)?;
+        tensors.push(tensor(input, &mut raw).map_err(wrong)?);
+    }
+    if !raw.is_empty() {
+        return Err(Problem::field(format_args!(
+            "{} bytes follow the tensors; the binary_data_size of all inputs must add up to the bytes after the JSON",
+            raw.len()
+        )));
+    }
+    Ok((body, tensors))
+}
+
+/// The JSON and the raw bytes behind it.
+fn parts(sent: Sent<'_>) -> Result<(&[u8], &[u8]), Problem> {
+    let Some(length) = json_bytes(sent.headers)? else { return Ok((sent.body, &[])) };
+    sent.body.split_at_checked(length).ok_or_else(|| {
+        Problem::new(
+            Kind::InvalidHeader,
+            format_args!(
+                "{JSON_BYTES_HEADER}: {length}, and the body has {} bytes; send the length of the JSON part",
+                sent.body.len()
+            ),
+        )
+    })
+}
+
+fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>, Problem> {
+    let Some(value) = only(headers, &JSON_BYTES)? else { return Ok(None) };
+    let length = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let length = length.and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| {
+        Problem::new(
+            Kind::InvalidHeader,
+            format_args!(
+                "{JSON_BYTES_HEADER}: {value:?} is not a length; send a whole number of bytes"
+            ),
+        )
+    })
+}
+
+/// Checks the shape of a tensor, before memory is taken for its values.
+fn check_shape(shape: &[usize]) -> Result<(), String> {
+    match shape {
+        [] => {
+            Err("shape [] has no rows; use [rows, features], or [rows] for one feature".to_owned())
+        }
+        [rows @ 1..=MAX_ROWS] | [rows @ 1..=MAX_ROWS, _] if *rows > 0 => Ok(()),
+        [rows] | [rows, _] => Err(format!("shape {shape:?}: {}", out_of_range(rows))),
+        [_, _, ..] => Err(format!(
+            "shape {shape:?} has more than two dimensions; use [rows, features], or [rows] for one feature"
+        )),
+    }
+}
+
+/// The tensor, with its values from the JSON or from the front of the raw bytes.
+fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String> {
+    let Input { name, shape, datatype, parameters, data } = input;
+    let datatype = Datatype::of(&datatype.0).ok_or_else(|| {
+        let names = DATATYPES.map(|(name, _)| name);
+        let near = did_you_mean(&datatype.0, names);
+        format!(
+            "datatype {}{near} is unknown; use one of {}",
+            quoted(&datatype.0),
+            names.join(", ")
+        )
+    })?;
+    let count = shape.iter().try_fold(1, |count: usize, length| count.checked_mul(*length));
+    let count = count.ok_or_else(|| format!("shape {shape:?} is too large"))?;
+    let size = parameters.and_then(|parameters| parameters.binary_data_size);
+    let cells = match (size, data) {
+        (Some(size), None) => {
+            let Some((own, rest)) = raw.split_at_checked(size) else {
+                return Err(format!(
+                    "binary_data_size: {size}, and {} bytes are left after the JSON; send \
+                     {JSON_BYTES_HEADER} with the length of the JSON, and all the bytes",
+                    raw.len()
+                ));
+            };
+            *raw = rest;
+            datatype.read(own, count)?
+        }
+        (None, Some(data)) => from_json(data, &shape, count)?,
+        (None, None) => return Err("data is missing; send its values".to_owned()),
+        (Some(_), Some(_)) => {
+            return Err("data excludes parameters.binary_data_size; send one of them".to_owned());
+        }
+    };
+    let wrong =
+        cells.iter().enumerate().find_map(|it| datatype.problem(it.1).map(|what| (it.0, what)));
+    match wrong {
+        Some((place, what)) => Err(format!("data[{place}]: {what}, and the datatype is another")),
+        None => Ok(Tensor { name, shape, cells }),
+    }
+}
+
+fn from_json<'a>(data: Data<'a>, shape: &[usize], count: usize) -> Result<Vec<Cell<'a>>, String> {
+    let Data { cells, lengths } = data;
+    let fits = if lengths.len() == 1 { cells.len() == count } else { lengths == shape };
+    if fits {
+        return Ok(cells);
+    }
+    Err(match lengths.len() {
+        1 => format!("{} values, and the shape {shape:?} has {count}", cells.len()),
+        _ => format!(
+            "data is nested as {lengths:?}, and the shape is {shape:?}; make them equal, or send it flat"
+        ),
+    })
+}

@@ -1,0 +1,254 @@
+//! The answer to an inference: output tensors in JSON, or behind it as raw bytes.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::request::OutputParameters;
+use super::request::WantedOutput;
+use crate::http::answer::written;
+use crate::http::predicting::Done;
+use crate::http::predicting::RowIds;
+use crate::http::predicting::Written;
+use crate::http::problem::Problem;
+use crate::http::shared::Shared;
+use crate::model::Label;
+use crate::model::OutputKind;
+use crate::text::lists::did_you_mean;
+use crate::text::lists::listed;
+use crate::text::lists::quoted;
+
+/// What an output tensor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    Probability,
+    Probabilities,
+    Score,
+    Label,
+    /// An id for each row, under which its label is reported. Sent only if it is asked for.
+    PredictionId,
+}
+
+impl Output {
+    /// The outputs of a model of this kind, in order.
+    pub(super) fn all(kind: &OutputKind) -> &'static [Output] {
+        match kind {
+            OutputKind::Probability { .. } => {
+                &[Output::Probability, Output::Label, Output::PredictionId]
+            }
+            OutputKind::Probabilities { .. } => {
+                &[Output::Probabilities, Output::Label, Output::PredictionId]
+            }
+            OutputKind::Score => &[Output::Score, Output::PredictionId],
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Output::Probability => "probability",
+            Output::Probabilities => "probabilities",
+            Output::Score => "score",
+            Output::Label => "label",
+            Output::PredictionId => "prediction_id",
+        }
+    }
+
+    /// The datatype of its values.
+    pub(super) fn datatype(self, kind: &OutputKind) -> &'static str {
+        match (self, kind) {
+            (Output::Probability | Output::Probabilities | Output::Score, _) => "FP64",
+            (Output::Label, OutputKind::Probability { .. }) => "INT64",
+            (Output::Label | Output::PredictionId, _) => "BYTES",
+        }
+    }
+
+    /// The values of a row beyond the first dimension.
+    pub(super) fn width(self, kind: &OutputKind) -> Option<usize> {
+        (self == Output::Probabilities).then(|| kind.numbers())
+    }
+}
+
+/// Which outputs the client wants, each with whether it is sent as raw bytes.
+pub(super) struct Wanted<'a> {
+    outputs: Option<Vec<WantedOutput<'a>>>,
+    binary: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// The outputs that are named, or all.
+    pub(super) fn new(outputs: Option<Vec<WantedOutput<'a>>>, binary: bool) -> Wanted<'a> {
+        Wanted { outputs: outputs.filter(|outputs| !outputs.is_empty()), binary }
+    }
+
+    /// Checks that a model of this kind has all of them.
+    ///
+    /// # Errors
+    /// Names the first that it has not.
+    pub(super) fn of(&self, kind: &OutputKind) -> Result<Vec<(Output, bool)>, Problem> {
+        let all = Output::all(kind);
+        let Some(outputs) = &self.outputs else {
+            let sent = all.iter().filter(|output| **output != Output::PredictionId);
+            return Ok(sent.map(|output| (*output, self.binary)).collect());
+        };
+        let one = |(place, wanted): (usize, &WantedOutput<'_>)| {
+            let name = &*wanted.name.0;
+            let output = all.iter().find(|output| output.name() == name).ok_or_else(|| {
+                let names = || all.iter().map(|output| output.name());
+                Problem::field(format_args!(
+                    "outputs[{place}]: {}{} is not an output of this model; it has {}",
+                    quoted(name),
+                    did_you_mean(name, names()),
+                    listed(names())
+                ))
+            })?;
+            let own = wanted.parameters.as_ref().and_then(|it: &OutputParameters| it.binary_data);
+            Ok((*output, own.unwrap_or(self.binary)))
+        };
+        outputs.iter().enumerate().map(one).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Answered<'a> {
+    model_name: &'a str,
+    model_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    parameters: Parameters<'a>,
+    outputs: Vec<Tensor<'a>>,
+}
+
+/// What `/predict` says besides its rows.
+#[derive(Serialize)]
+struct Parameters<'a> {
+    track: &'static str,
+    prediction_id: &'a str,
+    fallback: bool,
+    latency_ms: f64,
+    /// Present if the request named a version, or a tester a track.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    r#override: bool,
+}
+
+#[derive(Serialize)]
+struct Tensor<'a> {
+    name: &'static str,
+    datatype: &'static str,
+    shape: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Values<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Values<'a> {
+    Numbers(Vec<f64>),
+    Integers(Vec<i64>),
+    Texts(Vec<Cow<'a, str>>),
+}
+
+impl Values<'_> {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Values::Numbers(all) => all.iter().for_each(|it| bytes.extend(it.to_le_bytes())),
+            Values::Integers(all) => all.iter().for_each(|it| bytes.extend(it.to_le_bytes())),
+            Values::Texts(all) => all.iter().for_each(|text| {
+                bytes.extend((text.len() as u32).to_le_bytes());
+                bytes.extend(text.as_bytes());
+            }),
+        }
+    }
+}
+
+/// Writes the answer with the outputs that are wanted.
+///
+/// # Errors
+/// When the version that answered does not have one of them.
+pub(super) fn write(
+    done: &Done,
+    id: Option<&str>,
+    wanted: &Wanted<'_>,
+    shared: &Shared,
+) -> Result<Written, Problem> {
+    let prediction = &done.prediction;
+    let loaded = prediction.answered_by();
+    let kind = loaded.inference.model().output();
+    let ids = done.row_ids(shared);
+    let mut raw = Vec::new();
+    let outputs = wanted.of(kind)?.into_iter().map(|(output, is_binary)| {
+        let values = values(output, kind, done, &ids);
+        let shape = [Some(prediction.outputs.len()), output.width(kind)];
+        let mut tensor = Tensor {
+            name: output.name(),
+            datatype: output.datatype(kind),
+            shape: shape.into_iter().flatten().collect(),
+            parameters: None,
+            data: None,
+        };
+        if is_binary {
+            let start = raw.len();
+            values.append_to(&mut raw);
+            tensor.parameters = Some(json!({ "binary_data_size": raw.len() - start }));
+        } else {
+            tensor.data = Some(values);
+        }
+        tensor
+    });
+    let answered = Answered {
+        outputs: outputs.collect(),
+        model_name: &shared.settings.model_name,
+        model_version: &loaded.version.name,
+        id,
+        parameters: Parameters {
+            track: prediction.track.name(),
+            prediction_id: ids.first(),
+            fallback: prediction.fallback,
+            latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
+            r#override: done.is_override,
+        },
+    };
+    let mut bytes = written(&answered)?;
+    let json_bytes = (!raw.is_empty()).then_some(bytes.len());
+    bytes.extend(raw);
+    Ok(Written { bytes, json_bytes })
+}
+
+fn values<'a>(
+    output: Output,
+    kind: &'a OutputKind,
+    done: &'a Done,
+    ids: &RowIds<'_>,
+) -> Values<'a> {
+    let rows = done.prediction.outputs.iter();
+    match output {
+        Output::Probability | Output::Score => {
+            Values::Numbers(rows.map(|row| row.score()).collect())
+        }
+        Output::Probabilities => {
+            Values::Numbers(rows.flat_map(|row| row.numbers()).copied().collect())
+        }
+        Output::Label if kind.classes().is_empty() => {
+            let label = |row| match kind.label(row) {
+                Some(Label::Binary(label)) => i64::from(label),
+                Some(Label::Class(_)) | None => 0,
+            };
+            Values::Integers(rows.map(label).collect())
+        }
+        Output::Label => {
+            let label = |row| match kind.label(row) {
+                Some(Label::Class(class)) => Cow::Borrowed(class),
+                Some(Label::Binary(_)) | None => Cow::Borrowed(""),
+            };
+            Values::Texts(rows.map(label).collect())
+        }
+        Output::PredictionId => {
+            let id = |(number, _)| {
+                ids.of_row(number).unwrap_or_else(|| format!("{}-{number}", ids.first()))
+            };
+            Values::Texts(rows.enumerate().map(id).map(Cow::Owned).collect())
+        }
+    }
+}

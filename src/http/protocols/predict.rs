@@ -1,0 +1,204 @@
+//! `POST /predict`: one row or many, by position or by name.
+
+mod explanation;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::Serializer;
+
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::written;
+use crate::http::predicting;
+use crate::http::predicting::Asked;
+use crate::http::predicting::Attributes;
+use crate::http::predicting::Done;
+use crate::http::predicting::Protocol;
+use crate::http::predicting::Sent;
+use crate::http::predicting::Written;
+use crate::http::problem::Problem;
+use crate::http::reading::fields::check_key;
+use crate::http::reading::prediction;
+use crate::http::reading::prediction::BodySeed;
+use crate::http::reading::prediction::PredictionBody;
+use crate::http::shared::Shared;
+use crate::model::Label;
+use crate::model::Output;
+use crate::model::OutputKind;
+use crate::model::schema::features::Optional;
+
+/// The body of the answer.
+#[derive(Serialize)]
+struct Answered<'a> {
+    #[serde(flatten)]
+    rows: Rows<'a>,
+    model_used: &'static str,
+    model_version: &'a str,
+    latency_ms: f64,
+    prediction_id: &'a str,
+    fallback: bool,
+    /// Present if a tester chose the track.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    r#override: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    /// Present if the client asked for explanations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<explanation::About<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Rows<'a> {
+    One(Row<'a>),
+    Many { predictions: Vec<Row<'a>> },
+}
+
+/// The answer to a row, by the kind of output: `probability` and `label` of two classes, `label` and `probabilities`
+/// of many, or a `score`.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Label<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<ByClass<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    /// One per row; a single row's id is in the answer itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<explanation::OfRow<'a>>,
+}
+
+/// A probability for each class, by its name.
+struct ByClass<'a> {
+    classes: &'a [String],
+    numbers: &'a [f64],
+}
+
+impl Serialize for ByClass<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.classes.iter().zip(self.numbers))
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(
+        kind: &'a OutputKind,
+        output: &'a Output,
+        prediction_id: Option<String>,
+        explanation: Option<explanation::OfRow<'a>>,
+    ) -> Self {
+        let first = Some(output.score());
+        let (probability, probabilities, score) = match kind {
+            OutputKind::Probability { .. } => (first, None, None),
+            OutputKind::Probabilities { classes } => {
+                (None, Some(ByClass { classes, numbers: output.numbers() }), None)
+            }
+            OutputKind::Score => (None, None, first),
+        };
+        let label = kind.label(output);
+        Row { probability, label, probabilities, score, prediction_id, explanation }
+    }
+}
+
+const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
+
+/// Answers a prediction request.
+pub async fn predict(call: Call) -> Answer {
+    predicting::answer(Predict, call).await
+}
+
+struct Predict;
+
+/// The form of an answer: one row or many, and the id of the request.
+pub(super) struct Form<'a> {
+    pub(super) is_single: bool,
+    pub(super) id: Option<Cow<'a, str>>,
+}
+
+impl Protocol for Predict {
+    type Form<'a> = Form<'a>;
+
+    fn read<'a>(
+        &'a self,
+        sent: Sent<'a>,
+        shared: &Shared,
+    ) -> Result<(Asked<'a>, Form<'a>), Problem> {
+        let body = parsed(sent.body, shared)?;
+        check_key("id", body.id.as_deref())?;
+        let PredictionBody { features, instances, key, segments, covariate, id, explain } = body;
+        let mut asked = Attributes { key, segments, covariate }.checked(sent.headers, shared)?;
+        let is_single = features.is_some();
+        asked.inputs.rows = match (features, instances) {
+            (Some(row), None) => vec![row],
+            (None, Some(rows)) => rows,
+            (None, None) => return Err(Problem::missing("features", EXAMPLE)),
+            (Some(_), Some(_)) => {
+                return Err(Problem::field("features excludes instances; send one of them"));
+            }
+        };
+        if explain {
+            explanation::check(asked.inputs.rows.len(), shared)?;
+            asked.explain = Some(asked.inputs.rows.clone());
+        }
+        Ok((asked, Form { is_single, id }))
+    }
+
+    fn write(&self, done: &Done, form: &Form<'_>, shared: &Shared) -> Result<Written, Problem> {
+        answer_body(done, form, shared).map(Written::json)
+    }
+}
+
+fn parsed<'a>(body: &'a [u8], shared: &Shared) -> Result<PredictionBody<'a>, Problem> {
+    let live = shared.service.serving.live.load();
+    let unknown = shared.settings.unknown_fields.into();
+    let seed = BodySeed { known: live.intake.known(), unknown, optional: Optional::Read };
+    prediction::parsed(seed, body, EXAMPLE)
+}
+
+/// The answer as JSON, also for protocols whose answers have its members.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(super) fn answer_body(
+    done: &Done,
+    form: &Form<'_>,
+    shared: &Shared,
+) -> Result<Vec<u8>, Problem> {
+    let Done { prediction, is_override, explained } = done;
+    let Form { is_single, id } = form;
+    let model = prediction.answered_by().inference.model();
+    let kind = model.output();
+    let explanations = explained.as_ref().and_then(|explained| explained.as_ref().ok());
+    let explanation = |number: usize| {
+        let explanation = explanations?.rows.get(number)?;
+        Some(explanation::OfRow::of(explanation, model))
+    };
+    let ids = done.row_ids(shared);
+    let rows = match (is_single, prediction.outputs.as_slice()) {
+        (true, [output]) => Rows::One(Row::new(kind, output, None, explanation(0))),
+        (_, outputs) => {
+            let rows = outputs.iter().enumerate();
+            let row =
+                |(number, output)| Row::new(kind, output, ids.of_row(number), explanation(number));
+            Rows::Many { predictions: rows.map(row).collect() }
+        }
+    };
+    written(&Answered {
+        rows,
+        model_used: prediction.track.name(),
+        model_version: &prediction.answered_by().version.name,
+        // To the nanosecond, the resolution of the clock.
+        latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
+        prediction_id: ids.first(),
+        fallback: prediction.fallback,
+        r#override: *is_override,
+        id: id.as_deref(),
+        explained: explained.as_ref().map(explanation::About::of),
+    })
+}

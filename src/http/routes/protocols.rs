@@ -1,0 +1,38 @@
+//! Routes of the protocols of other servers.
+
+use actix_web::middleware::from_fn;
+use actix_web::web;
+
+use crate::http::answer::get;
+use crate::http::answer::post;
+use crate::http::answer::probe;
+use crate::http::guard::guard;
+use crate::http::protocols::open_inference;
+use crate::http::protocols::open_inference::metadata;
+use crate::http::protocols::open_inference::repository;
+use crate::http::reading::body::ContentType;
+
+/// The routes of Open Inference Protocol v2.
+pub(super) fn protocols(config: &mut web::ServiceConfig) {
+    let any = ContentType::Ignored;
+    config
+        .service(get("/v2", metadata::server))
+        .service(get("/v2/", metadata::server))
+        .service(probe("/v2/health/live", metadata::live))
+        .service(probe("/v2/health/ready", metadata::ready))
+        .service(get("/v2/models", metadata::models))
+        .service(get("/v2/models/{model}", metadata::model))
+        .service(probe("/v2/models/{model}/ready", metadata::model_ready))
+        .service(post("/v2/models/{model}/infer", any, open_inference::infer))
+        .service(get("/v2/models/{model}/versions", metadata::model_versions))
+        .service(get("/v2/models/{model}/versions/{version}", metadata::model))
+        .service(probe("/v2/models/{model}/versions/{version}/ready", metadata::model_ready))
+        .service(post("/v2/models/{model}/versions/{version}/infer", any, open_inference::infer))
+        .service(
+            web::scope("/v2/repository")
+                .wrap(from_fn(guard))
+                .service(post("/index", any, repository::index))
+                .service(post("/models/{version}/load", any, repository::load))
+                .service(post("/models/{version}/unload", any, repository::unload)),
+        );
+}
