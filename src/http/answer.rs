@@ -163,6 +163,14 @@ pub fn json_at<T: Serialize>(revision: u64, answer: &T) -> Answer {
     Ok(with_body(&mut response, written(answer)?))
 }
 
+/// A response with this plain text.
+///
+/// # Errors
+/// None.
+pub fn text(body: &'static str) -> Answer {
+    Ok(HttpResponse::Ok().content_type("text/plain").body(body))
+}
+
 /// A response with this JSON.
 pub(super) fn with_json(body: Vec<u8>) -> HttpResponse {
     with_body(&mut HttpResponse::Ok(), body)

@@ -30,6 +30,8 @@ mod by_plan;
 
 mod returning_users;
 
+mod rows_protocols;
+
 mod notify;
 mod outputs;
 mod overload;

@@ -16,6 +16,7 @@ use crate::model::Features;
 use crate::model::Value;
 use crate::model::schema::Feature;
 use crate::model::schema::FeatureKind;
+use crate::service::serving::live::Live;
 
 /// A value as it was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,11 +44,23 @@ impl<'a> Cell<'a> {
     }
 }
 
+/// How many rows to make of columns with these names. The service refuses an unknown name in the first of them, and a
+/// name of a megabyte must not be copied to ten thousand.
+pub(super) fn rows_to_make<'n>(
+    mut names: impl Iterator<Item = &'n str>,
+    rows: usize,
+    live: &Live,
+) -> usize {
+    if names.all(|name| live.intake.accepts(name)) { rows } else { rows.min(1) }
+}
+
 /// The rows of columns, each with its name.
 pub(super) fn rows_of<'a>(
     columns: Vec<(Cow<'a, str>, Vec<Value<'a>>)>,
     rows: usize,
+    live: &Live,
 ) -> Vec<Features<'a>> {
+    let rows = rows_to_make(columns.iter().map(|(name, _)| &**name), rows, live);
     let mut columns: Vec<_> =
         columns.into_iter().map(|(name, values)| (name, values.into_iter())).collect();
     let row = |_| {

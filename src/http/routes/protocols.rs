@@ -7,15 +7,24 @@ use crate::http::answer::get;
 use crate::http::answer::post;
 use crate::http::answer::probe;
 use crate::http::guard::guard;
+use crate::http::protocols::kserve;
+use crate::http::protocols::mlflow;
 use crate::http::protocols::open_inference;
 use crate::http::protocols::open_inference::metadata;
 use crate::http::protocols::open_inference::repository;
 use crate::http::reading::body::ContentType;
 
-/// The routes of Open Inference Protocol v2.
+/// The routes of Open Inference Protocol v2, KServe v1 and MLflow.
 pub(super) fn protocols(config: &mut web::ServiceConfig) {
-    let any = ContentType::Ignored;
+    let (any, json_or_csv) = (ContentType::Ignored, ContentType::JsonOrCsv);
     config
+        .service(get("/v1/models", kserve::models))
+        .service(post("/v1/models/{model:[^/:]+}:predict", any, kserve::predict))
+        .service(probe("/v1/models/{model}", kserve::model))
+        .service(post("/invocations", json_or_csv, mlflow::invocations))
+        .service(probe("/ping", mlflow::ping))
+        .service(probe("/health", mlflow::ping))
+        .service(get("/version", mlflow::version))
         .service(get("/v2", metadata::server))
         .service(get("/v2/", metadata::server))
         .service(probe("/v2/health/live", metadata::live))

@@ -153,14 +153,11 @@ fn check_shape(shape: &[usize]) -> Result<(), String> {
 /// The tensor, with its values from the JSON or from the front of the raw bytes.
 fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String> {
     let Input { name, shape, datatype, parameters, data } = input;
-    let datatype = Datatype::of(&datatype.0).ok_or_else(|| {
+    let type_name = datatype.0;
+    let datatype = Datatype::of(&type_name).ok_or_else(|| {
         let names = DATATYPES.map(|(name, _)| name);
-        let near = did_you_mean(&datatype.0, names);
-        format!(
-            "datatype {}{near} is unknown; use one of {}",
-            quoted(&datatype.0),
-            names.join(", ")
-        )
+        let near = did_you_mean(&type_name, names);
+        format!("datatype {}{near} is unknown; use one of {}", quoted(&type_name), names.join(", "))
     })?;
     let count = shape.iter().try_fold(1, |count: usize, length| count.checked_mul(*length));
     let count = count.ok_or_else(|| format!("shape {shape:?} is too large"))?;
@@ -186,7 +183,7 @@ fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String
     let wrong =
         cells.iter().enumerate().find_map(|it| datatype.problem(it.1).map(|what| (it.0, what)));
     match wrong {
-        Some((place, what)) => Err(format!("data[{place}]: {what}, and the datatype is another")),
+        Some((place, what)) => Err(format!("data[{place}]: {what}; the datatype is {type_name}")),
         None => Ok(Tensor { name, shape, cells }),
     }
 }

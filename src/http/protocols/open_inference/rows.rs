@@ -51,7 +51,7 @@ pub(super) fn rows<'a>(
         let values = tensor.cells.into_iter().map(|cell| cell.value_of(feature));
         columns.push((tensor.name.0, values.collect()));
     }
-    Ok(rows_of(columns, first))
+    Ok(rows_of(columns, first, live))
 }
 
 /// The rows of a matrix, whose columns are stable's features in their order.
