@@ -5,6 +5,7 @@
 
 pub mod flags;
 pub mod layers;
+pub mod profile;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -124,6 +125,12 @@ settings! {
     /// Name of the model in /v1 and /v2; its versions have the names of their files
     #[serde(deserialize_with = "model_name")]
     model_name: String = "model".to_owned(), flag "NAME";
+    /// Path that is answered as POST /v1/models/NAME:predict, besides it
+    #[serde(deserialize_with = "route")]
+    predict_route: Option<String> = None, flag "PATH";
+    /// Path that is answered as GET /readyz, besides it
+    #[serde(deserialize_with = "route")]
+    health_route: Option<String> = None, flag "PATH";
     /// Let testers choose the track of a prediction with the header x-serin-track
     allow_track_header: bool = false, flag "";
     /// Recommended minimum duration of a manual step
@@ -347,6 +354,8 @@ impl Settings {
             unknown_fields: self.unknown_fields,
             request_headers: headers,
             model_name: self.model_name.clone(),
+            predict_route: self.predict_route.clone(),
+            health_route: self.health_route.clone(),
         })
     }
 }
@@ -373,6 +382,22 @@ fn model_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Err(serde::de::Error::custom(format_args!(
         "{name:?} is not a name; use 1 to 64 letters, digits, `_`, `.` or `-`, for example churn"
     )))
+}
+
+/// A path as clients send it.
+fn route<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let path = Option::<String>::deserialize(from)?;
+    let is_path = |path: &String| {
+        path.len() > 1
+            && path.starts_with('/')
+            && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/:._-~".contains(&b))
+    };
+    match path {
+        Some(path) if !is_path(&path) => Err(serde::de::Error::custom(format_args!(
+            "{path:?} is not a path; use /, letters, digits and `:._-~`, for example /predictions"
+        ))),
+        path => Ok(path),
+    }
 }
 
 fn header_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

@@ -70,7 +70,10 @@ pub async fn run(
     // As `actix_web::HttpServer` does it, but with a stream of our own.
     let builder = builder.listen("serin", listener, move || {
         let stopping = stopping.clone();
-        let app = App::new().app_data(shared.clone()).wrap_fn(under_way).configure(routes);
+        let app = App::new()
+            .app_data(shared.clone())
+            .wrap_fn(under_way)
+            .configure(|config| routes(config, &shared.settings));
         let app = app.into_factory();
         let app = app.map_err(|error: actix_web::Error| error.error_response());
         let http = HttpService::build()

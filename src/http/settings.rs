@@ -34,6 +34,10 @@ pub struct Settings {
     pub request_headers: RequestHeaders,
     /// The name of the model in protocols that name one. Its versions have names of their own.
     pub model_name: String,
+    /// A further route for predictions in the form of KServe v1, if a platform chooses it.
+    pub predict_route: Option<String>,
+    /// A further route for readiness.
+    pub health_route: Option<String>,
 }
 
 /// What happens to a prediction with a field or a feature that is unknown.

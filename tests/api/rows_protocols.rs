@@ -127,6 +127,22 @@ fn the_probes_and_names_that_clients_ask_for() {
 }
 
 #[test]
+fn the_routes_that_a_platform_chooses_are_answered_too() {
+    let path = "/v1/endpoints/17/deployedModels/3:predict";
+    let app = Setup::new()
+        .given(|settings| {
+            settings.predict_route = Some(path.to_owned());
+            settings.health_route = Some("/v1/endpoints/17/deployedModels/3".to_owned());
+        })
+        .spawn();
+    let body = json!({ "instances": ROWS, "parameters": { "sampleCount": 1 } });
+    let answer = app.post(path, &body).done();
+    assert_eq!(predictions(&answer), predicted(&app, &json!(ROWS)));
+    assert_eq!(app.get("/v1/endpoints/17/deployedModels/3").status, 200);
+    assert_eq!(app.get(path).status, 405);
+}
+
+#[test]
 fn parameters_have_the_key() {
     let app = TestApp::spawn();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 50 })).done();

@@ -18,6 +18,7 @@ use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::DEFAULT_FILE;
 use crate::cli::settings::layers::Layers;
 use crate::cli::settings::layers::any_secret;
+use crate::cli::settings::profile::Profile;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::service::notify::target::Target;
@@ -45,6 +46,9 @@ struct ShowArgs {
     /// Settings file [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Defaults for the platform that starts the server
+    #[arg(long, env = "SERIN_PROFILE", value_name = "PLATFORM")]
+    profile: Option<Profile>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -91,6 +95,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 
 fn print(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let layers = Layers::new(args.flags.clone(), args.config.as_deref())?;
+    let layers = layers.with_profile(args.profile);
     let settings = layers.settings()?;
     let targets = Target::all(&settings.notify, "", any_secret);
     let targets = targets.map_err(|error| anyhow!(layers.located(&error)))?;

@@ -16,6 +16,7 @@ use super::signals::reached;
 use crate::cli::settings::Settings;
 use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::Layers;
+use crate::cli::settings::profile::Profile;
 use crate::http;
 use crate::model::ensure_default_models;
 use crate::model::kinds::onnx::runtime;
@@ -33,6 +34,9 @@ pub struct ServeArgs {
     /// Settings file [default: serin.toml, if it exists]
     #[arg(long, env = "SERIN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Defaults for the platform that starts the server
+    #[arg(long, env = "SERIN_PROFILE", value_name = "PLATFORM")]
+    profile: Option<Profile>,
     /// Write the bound address to this file once listening
     #[arg(long, env = "SERIN_PORT_FILE", value_name = "FILE")]
     port_file: Option<PathBuf>,
@@ -55,7 +59,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         files >= MIN_OPEN_FILES,
         "this process may open {files} files, serin needs {MIN_OPEN_FILES}; raise the limit (ulimit -n)"
     );
-    let settings = Layers::new(args.flags.clone(), args.config.as_deref())?.settings()?;
+    let layers = Layers::new(args.flags.clone(), args.config.as_deref())?;
+    let settings = layers.with_profile(args.profile).settings()?;
     let cannot_listen = || {
         format!(
             "cannot listen on {}; stop the other process, or choose another address with --listen",

@@ -1,4 +1,4 @@
-//! Layers of the settings: defaults, the file, environment variables and flags.
+//! Layers of the settings: defaults, those of a profile, the file, environment variables and flags.
 //!
 //! The file is `serin.toml` in the working folder, if there is one, or the one named with `--config`.
 //! Unknown keys are errors. Every error names the origin of the value: a flag, a variable, or a line of the
@@ -18,6 +18,7 @@ use toml::de::DeValue;
 
 use super::Settings;
 use super::flags::Flags;
+use super::profile::Profile;
 use crate::canary::Plan;
 use crate::text::fields::FieldError;
 use crate::text::fields::read;
@@ -31,6 +32,8 @@ const MAX_MISTAKES: usize = 50;
 /// Where each setting comes from.
 #[derive(Debug, Default)]
 pub struct Layers {
+    /// The defaults of a platform.
+    profile: Option<Profile>,
     file: Option<File>,
     flags: Flags,
 }
@@ -59,7 +62,13 @@ impl Layers {
             })?;
             anyhow::Ok(File { path: path.to_owned(), text })
         });
-        Ok(Layers { file: file.transpose()?, flags })
+        Ok(Layers { profile: None, file: file.transpose()?, flags })
+    }
+
+    /// These layers over the defaults of a platform.
+    #[must_use]
+    pub fn with_profile(self, profile: Option<Profile>) -> Layers {
+        Layers { profile, ..self }
     }
 
     /// The settings.
@@ -110,12 +119,18 @@ impl Layers {
         }
         match &self.file {
             Some(file) if file.has(path) => file.path.display().to_string(),
-            Some(_) | None => "default".to_owned(),
+            Some(_) | None => self.of_profile(top).unwrap_or_else(|| "default".to_owned()),
         }
     }
 
+    /// The flag of the profile, if it has this setting.
+    fn of_profile(&self, key: &str) -> Option<String> {
+        self.profile.filter(|it| it.fields(variable).contains_key(key)).map(Profile::flag)
+    }
+
     fn merged(&self) -> Result<Value, FieldError> {
-        let mut merged = self.file.as_ref().map_or(Ok(Map::new()), File::fields)?;
+        let mut merged = self.profile.map(|it| it.fields(variable)).unwrap_or_default();
+        merged.extend(self.file.as_ref().map_or(Ok(Map::new()), File::fields)?);
         for given in self.flags.given() {
             merged.insert(given.key.to_owned(), given.value.clone());
         }
@@ -130,8 +145,14 @@ impl Layers {
             return format!("{}: {inner}", given.origin);
         }
         let place = self.file.as_ref().and_then(|file| file.place(&error.path));
+        let in_file = self.file.as_ref().is_some_and(|file| file.has(top));
+        let place = if in_file { place } else { self.of_profile(top).or(place) };
         place.map_or_else(|| error.to_string(), |place| format!("{place}: {error}"))
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// In place of the secrets in the environment, where settings are only checked or shown.

@@ -32,9 +32,10 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::protocols::predict;
 use super::reading::body::ContentType;
+use super::settings::Settings;
 
 /// All routes.
-pub fn routes(config: &mut web::ServiceConfig) {
+pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
     let (optional, required) = (ContentType::Optional, ContentType::Required);
     config
         .service(post("/predict", optional, predict::predict))
@@ -47,6 +48,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
         .configure(protocols::protocols)
+        .configure(|config| protocols::chosen(config, settings))
         .service(
             web::scope("/admin")
                 .wrap(from_fn(guard))

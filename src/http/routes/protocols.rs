@@ -3,6 +3,7 @@
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
+use super::health;
 use crate::http::answer::get;
 use crate::http::answer::post;
 use crate::http::answer::probe;
@@ -13,6 +14,7 @@ use crate::http::protocols::open_inference;
 use crate::http::protocols::open_inference::metadata;
 use crate::http::protocols::open_inference::repository;
 use crate::http::reading::body::ContentType;
+use crate::http::settings::Settings;
 
 /// The routes of Open Inference Protocol v2, KServe v1 and MLflow.
 pub(super) fn protocols(config: &mut web::ServiceConfig) {
@@ -44,4 +46,14 @@ pub(super) fn protocols(config: &mut web::ServiceConfig) {
                 .service(post("/models/{version}/load", any, repository::load))
                 .service(post("/models/{version}/unload", any, repository::unload)),
         );
+}
+
+/// The routes that the settings add.
+pub(super) fn chosen(config: &mut web::ServiceConfig, settings: &Settings) {
+    if let Some(path) = &settings.predict_route {
+        config.service(post(path, ContentType::Ignored, kserve::predict_instances));
+    }
+    if let Some(path) = &settings.health_route {
+        config.service(probe(path, health::readyz));
+    }
 }
