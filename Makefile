@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
+.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -29,10 +29,11 @@ run: build models ## Train the two models if they are missing, then serve on 127
 demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong, useless
 	$(SERIN) demo
 
-test: setup .venv/ready ## Install what the tests need, then run them all
+test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
 	.venv/bin/python scripts/parity --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
+	.venv/bin/python scripts/protocols --serin target/debug/serin
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
 
@@ -67,6 +68,9 @@ test-python: .venv/ready ## Check the Python package, and install its wheel into
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity --serin $(SERIN)
 
+protocols: build .venv/ready .venv-clients/ready ## Compare what clients of KServe, Triton, MLServer and MLflow get with /predict
+	.venv/bin/python scripts/protocols --serin $(SERIN)
+
 wheel: .venv/ready ## Build the Python wheel with the binary: dist/serin-*.whl
 	rm -f dist/serin-*.whl
 	.venv/bin/maturin build --locked --release --out dist
@@ -99,7 +103,7 @@ setup: ## Install what the tests need
 
 clean: ## Remove build output and the Python environment; keep trained models
 	$(CARGO) clean
-	rm -rf .venv
+	rm -rf .venv .venv-clients
 
 # Steps shared by the targets above.
 
@@ -118,4 +122,12 @@ scripts-syntax:
 .venv/ready: scripts/requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --requirement scripts/requirements.txt
+	@touch $@
+
+# A folder for each, because KServe's client and MLServer want other versions of the same packages.
+.venv-clients/ready: scripts/protocols/requirements-kserve.txt scripts/protocols/requirements-mlserver.txt
+	for client in kserve mlserver; do \
+	  $(PYTHON) -m venv .venv-clients/$$client; \
+	  .venv-clients/$$client/bin/pip install --quiet --requirement scripts/protocols/requirements-$$client.txt; \
+	done
 	@touch $@
