@@ -111,6 +111,9 @@ settings! {
     /// Bearer token that /admin and reports require; without one, /admin answers only on a loopback address
     #[serde(skip_serializing)]
     admin_token: Option<Secret> = None, flag "TOKEN";
+    /// Bearer token that /metrics requires; without one, everyone who reaches the server reads them
+    #[serde(skip_serializing)]
+    metrics_token: Option<Secret> = None, flag "TOKEN";
     /// Let clients without the token use /record, /feedback and /reset
     open_reports: bool = false, flag "";
     /// Response to unknown fields of a prediction: refuse or ignore
@@ -350,6 +353,10 @@ impl Settings {
             drain_delay: self.drain_delay,
             drain_deadline: self.drain_deadline,
             access: Access::new(listens_on, self.admin_token.as_ref().map(Secret::reveal)),
+            metrics_token: self
+                .metrics_token
+                .as_ref()
+                .map(|it| blake3::hash(it.reveal().as_bytes())),
             open_reports: self.open_reports,
             unknown_fields: self.unknown_fields,
             request_headers: headers,

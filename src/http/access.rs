@@ -1,8 +1,9 @@
-//! Access to `/admin`, and to the routes that report outcomes.
+//! Access to `/admin`, to the routes that report outcomes, and to metrics.
 //!
 //! On a loopback address every process on this machine has access, but no client behind a proxy; elsewhere only
 //! clients with the token. Web pages of other sites never have access. With a token, reports need it as well,
-//! because they decide what the judge sees.
+//! because they decide what the judge sees. Metrics are open, as of other servers, because a scraper should not hold the
+//! token that promotes; a token of their own closes them.
 
 use std::net::IpAddr;
 
@@ -58,6 +59,23 @@ impl Access {
             Access::Open if headers.contains_key(header::ORIGIN) => check_host(headers),
             Access::Open | Access::Closed => Ok(()),
             Access::Token(expected) => check_token(headers, expected),
+        }
+    }
+
+    /// Checks a request to `/metrics`, which the token with this hash closes. The token of `/admin` opens it, too.
+    pub(crate) fn check_metrics(
+        &self,
+        headers: &HeaderMap,
+        own: Option<&blake3::Hash>,
+    ) -> Result<(), Problem> {
+        same_site(headers)?;
+        match (own, self) {
+            (Some(own), Access::Token(admin)) if check_token(headers, own).is_err() => {
+                check_token(headers, admin)
+            }
+            (Some(own), _) => check_token(headers, own),
+            (None, Access::Open) => check_host(headers),
+            (None, Access::Token(_) | Access::Closed) => Ok(()),
         }
     }
 }

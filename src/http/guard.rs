@@ -1,4 +1,4 @@
-//! Middleware that protects `/admin` and reports.
+//! Middleware that protects `/admin`, reports and metrics.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -42,6 +42,20 @@ pub async fn guard_report<B: MessageBody + 'static>(
         false => settings.access.check_report(headers),
     })
     .await
+}
+
+/// Protects `/metrics` likewise.
+///
+/// # Errors
+/// Those of the handlers behind it.
+pub async fn guard_metrics<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let check = |settings: &Settings, headers: &HeaderMap| {
+        settings.access.check_metrics(headers, settings.metrics_token.as_ref())
+    };
+    guarded(request, next, check).await
 }
 
 /// Wrong tokens are logged, but cannot fill the log.

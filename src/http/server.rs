@@ -16,6 +16,7 @@ use actix_web::dev::AppConfig;
 use actix_web::dev::ServiceRequest;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
+use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 use super::connection::HEAD_DEADLINE;
@@ -59,6 +60,7 @@ pub async fn run(
         bodies,
         analyses: AnalysisQueue::default(),
         batches,
+        scrapes: Semaphore::new(1),
     });
     let builder = actix_server::Server::build()
         .workers(workers)

@@ -26,6 +26,8 @@ pub struct Settings {
     pub drain_deadline: Duration,
     /// Who may use `/admin`.
     pub access: Access,
+    /// The hash of the token that `/metrics` requires; `None`: it is open.
+    pub metrics_token: Option<blake3::Hash>,
     /// Whether `/record`, `/feedback` and `/reset` need no token.
     pub open_reports: bool,
     /// What happens to unknown fields of a prediction.

@@ -28,6 +28,8 @@ pub struct Shared {
     pub analyses: AnalysisQueue,
     /// The queue of large predictions.
     pub batches: BatchQueue,
+    /// The turn of a scrape: a flood of them takes one core and one thread.
+    pub scrapes: Semaphore,
 }
 
 /// How long a large prediction may wait for its turn.

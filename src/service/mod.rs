@@ -31,6 +31,7 @@ use crate::canary::Track;
 use crate::canary::rollout::next_action::Action;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::text::exposition::Format;
 use clock::Clock;
 use control::Control;
 use control::registry::Registry;
@@ -154,6 +155,11 @@ impl Service {
     /// See [`Control::status`].
     pub fn status(&self) -> Status {
         self.control.status()
+    }
+
+    /// See [`Control::metrics`].
+    pub fn metrics(&self, format: Format) -> String {
+        self.control.metrics(format)
     }
 
     /// See [`Control::health`].

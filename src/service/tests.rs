@@ -47,6 +47,8 @@ mod by_group;
 
 mod questions;
 
+mod metrics;
+
 #[test]
 fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
     let bench = Bench::new();

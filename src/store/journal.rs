@@ -67,6 +67,11 @@ pub trait Journal: Send + Sync {
         Ok(())
     }
 
+    /// The size of the files of the store; `None` if it has none, or they cannot be found. Waits for no writer.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// All entries with a sequence above `after`, read page by page. A missing entry is an error.
     fn entries_from(&self, after: u64) -> Entries<'_> {
         let read = Box::new(move |after| self.entries(after, PAGE));

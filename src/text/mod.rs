@@ -5,12 +5,13 @@
 //! - [`durations`]: writing durations of settings and measurements.
 //! - [`fields`]: reading settings and bodies, with errors that name the field.
 //! - [`ranges`]: reading durations and numbers within a range.
-//! - [`files`]: writing a whole file.
+//! - [`files`]: writing a whole file. [`exposition`]: writing metrics for Prometheus.
 //! - [`tables`]: encoding, dialect and numbers of CSV files.
 //! - `bounded`: texts and lists of a file, whatever lengths it declares.
 
 pub(crate) mod bounded;
 pub mod durations;
+pub mod exposition;
 pub mod fields;
 pub mod files;
 pub mod lists;

@@ -28,6 +28,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body, if it is JSON; `null` otherwise.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Client {
@@ -223,7 +225,8 @@ impl Reply {
 
     /// A reply of these parts.
     pub fn of(status: u16, headers: HeaderMap, body: &[u8]) -> Reply {
-        Reply { status, headers, body: serde_json::from_slice(body).unwrap_or_default() }
+        let text = String::from_utf8_lossy(body).into_owned();
+        Reply { status, headers, body: serde_json::from_slice(body).unwrap_or_default(), text }
     }
 
     /// The body of an answer that must be a success.

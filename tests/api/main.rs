@@ -11,6 +11,7 @@ mod cli_commands;
 mod client;
 mod harness;
 mod judge;
+mod metrics;
 mod misbehaving;
 mod problem;
 mod raw;

@@ -14,7 +14,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 /// Rows of a golden file by name.
-fn rows(case: &str) -> Vec<Value> {
+pub fn rows(case: &str) -> Vec<Value> {
     let json =
         |name: &str| -> Value { serde_json::from_slice(&fs::read(golden(name)).unwrap()).unwrap() };
     let set = json("rows.json")[json(case)["rows"].as_str().unwrap()].clone();
@@ -27,7 +27,7 @@ fn rows(case: &str) -> Vec<Value> {
 }
 
 /// A server with this model as stable, and the same as a canary with half of the traffic and all of it in shadow.
-fn against_itself(file: &str) -> TestApp {
+pub fn against_itself(file: &str) -> TestApp {
     let bytes = fs::read(golden(file)).unwrap();
     let app = Setup::new()
         .given(|settings| settings.stable = file.to_owned())
@@ -39,7 +39,7 @@ fn against_itself(file: &str) -> TestApp {
     app
 }
 
-fn predicted(app: &TestApp, features: &Value) -> Value {
+pub fn predicted(app: &TestApp, features: &Value) -> Value {
     app.post("/predict", &json!({ "features": features })).done()
 }
 

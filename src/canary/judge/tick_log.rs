@@ -207,6 +207,11 @@ impl Unsaved {
         (self.records.iter().cloned().collect(), self.before + self.records.len() as u64)
     }
 
+    /// Bytes of the current chunk, saved or not, and of the records here.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.chunk_bytes, self.bytes)
+    }
+
     /// Forgets the records up to a position, which are saved.
     pub fn saved(&mut self, so_far: u64) {
         while self.before < so_far

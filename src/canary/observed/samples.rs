@@ -31,6 +31,30 @@ pub enum Failure {
     BreakerOpen,
 }
 
+impl Failure {
+    /// All kinds, in their order.
+    pub const ALL: [Failure; 6] = [
+        Failure::Error,
+        Failure::Panic,
+        Failure::NotAProbability,
+        Failure::Deadline,
+        Failure::Busy,
+        Failure::BreakerOpen,
+    ];
+
+    /// The word for programs, as in [`Failures`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::Error => "error",
+            Failure::Panic => "panic",
+            Failure::NotAProbability => "not_a_probability",
+            Failure::Deadline => "deadline",
+            Failure::Busy => "busy",
+            Failure::BreakerOpen => "breaker_open",
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -71,6 +95,18 @@ impl Failures {
         [error, panic, not_a_probability, deadline, busy, breaker_open]
             .into_iter()
             .fold(0, u64::saturating_add)
+    }
+
+    /// How many there were of one kind.
+    pub fn of(&self, failure: Failure) -> u64 {
+        match failure {
+            Failure::Error => self.error,
+            Failure::Panic => self.panic,
+            Failure::NotAProbability => self.not_a_probability,
+            Failure::Deadline => self.deadline,
+            Failure::Busy => self.busy,
+            Failure::BreakerOpen => self.breaker_open,
+        }
     }
 
     pub(crate) fn count(&mut self, failure: Failure) {

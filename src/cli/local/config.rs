@@ -136,8 +136,10 @@ fn shown(settings: &Settings, targets: &[Target]) -> anyhow::Result<(Value, Vec<
     let mut shown = serde_json::to_value(settings)?;
     shown["metrics"] = json!(settings.policy()?.judge.metrics);
     let mut redacted = Vec::new();
-    if settings.admin_token.is_some() {
-        redacted.push("admin_token".to_owned());
+    let secrets =
+        [("admin_token", &settings.admin_token), ("metrics_token", &settings.metrics_token)];
+    for (name, _) in secrets.into_iter().filter(|(_, secret)| secret.is_some()) {
+        redacted.push(name.to_owned());
     }
     for (index, target) in targets.iter().enumerate() {
         // The path of a webhook is often its only secret. The number distinguishes two on one host.

@@ -16,6 +16,7 @@ pub const ROUTES: &[&str] = &[
     "POST /reset",
     "GET /livez",
     "GET /readyz",
+    "GET /metrics",
     "GET /v1/models",
     "GET /v1/models/{model}",
     "POST /v1/models/{model}:predict",

@@ -5,7 +5,7 @@
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
 //! - `protocols`: predictions as other servers take them.
-//! - [`health`]: probes of an orchestrator. [`index`]: the list of all routes.
+//! - [`health`]: probes of an orchestrator. [`metrics`]: numbers for Prometheus. [`index`]: the list of all routes.
 
 pub mod admin;
 pub mod analysis;
@@ -14,6 +14,7 @@ pub mod commands;
 pub mod feedback;
 pub mod health;
 pub mod index;
+pub mod metrics;
 mod protocols;
 pub mod shadow;
 
@@ -27,6 +28,7 @@ use super::answer::post;
 use super::answer::probe;
 use super::answer::refusing;
 use super::guard::guard;
+use super::guard::guard_metrics;
 use super::guard::guard_report;
 use super::problem::Kind;
 use super::problem::Problem;
@@ -44,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(post("/analyze", optional, analyze::analyze))
         .service(get("/status", analysis::status))
         .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
+        .service(get("/metrics", metrics::metrics).wrap(from_fn(guard_metrics)))
         .service(get("/", index::index))
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))

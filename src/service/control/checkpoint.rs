@@ -116,10 +116,12 @@ impl Control {
         if let Err(cause) = &saved {
             tracing::error!(%cause, "samples could not be saved; trying again");
         }
-        if let Err(cause) = self.retry_rollback() {
+        let retried = self.retry_rollback();
+        if let Err(cause) = &retried {
             tracing::error!(%cause, "trying again");
         }
         let now = self.save_state().and(self.store.settle()).err().map(|cause| cause.to_string());
+        self.store_health.saved(saved.is_ok() && retried.is_ok() && now.is_none());
         let before = std::mem::replace(&mut *self.store_trouble.lock(), now.clone());
         if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
             tracing::error!("{cause}");

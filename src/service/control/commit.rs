@@ -4,6 +4,7 @@
 //! holds if the append fails. It is then pending, and appended as soon as the store accepts it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -61,7 +62,7 @@ impl Control {
                 // right and continues from the state before the rollback.
                 let (event, before) = (event.clone(), before.clone());
                 self.catch_up(ledger, &before)?;
-                ledger.pending_rollback = None;
+                self.set_pending(ledger, None);
                 if is_still_to_do(&event, &ledger.state) {
                     return self.commit(ledger, &event, None);
                 }
@@ -72,9 +73,14 @@ impl Control {
             }
             Err(cause) => return Err(CommandError::PendingRollback(cause)),
         }
-        ledger.pending_rollback = None;
+        self.set_pending(ledger, None);
         self.forget_artifacts(&ledger.state);
         Ok(())
+    }
+
+    fn set_pending(&self, ledger: &mut Ledger, pending: Option<PendingRollback>) {
+        self.store_health.is_rollback_pending.store(pending.is_some(), Ordering::Relaxed);
+        ledger.pending_rollback = pending;
     }
 
     /// Applies, appends and acts.
@@ -159,7 +165,8 @@ impl Control {
         let live = self.install(&state, SamplesEffect::StartAnew, None);
         let before = ledger.state.clone();
         ledger.move_to(state, ledger.revision, live);
-        ledger.pending_rollback = Some(PendingRollback { event: event.clone(), at, before });
+        let event = event.clone();
+        self.set_pending(ledger, Some(PendingRollback { event, at, before }));
         tracing::error!(%cause, "the canary gets no traffic, but its rollback is not in the journal");
         CommandError::PendingRollback(cause)
     }

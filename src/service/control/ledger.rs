@@ -2,6 +2,9 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -78,6 +81,37 @@ pub(crate) struct PendingRollback {
     pub(crate) at: Timestamp,
     /// The state that the journal leads to.
     pub(crate) before: State,
+}
+
+/// How the store is doing, for metrics. Written by the ticker and by commits, read without a lock.
+#[derive(Default)]
+pub(crate) struct StoreHealth {
+    /// Saves that failed.
+    failures: AtomicU64,
+    /// Whether the last one did.
+    is_failing: AtomicBool,
+    /// Whether a rollback is not in the journal yet.
+    pub(crate) is_rollback_pending: AtomicBool,
+}
+
+impl StoreHealth {
+    /// Takes note of a save.
+    pub(crate) fn saved(&self, is_done: bool) {
+        self.is_failing.store(!is_done, Ordering::Relaxed);
+        if !is_done {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the last save succeeded.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Saves that failed.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
 }
 
 /// Salts of splits.

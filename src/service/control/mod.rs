@@ -40,6 +40,7 @@ use crate::canary::policy::segments::Segments;
 use crate::store::Store;
 use ledger::Ledger;
 use ledger::Position;
+use ledger::StoreHealth;
 use registry::Registry;
 use sequential_judge::SequentialJudge;
 
@@ -61,6 +62,8 @@ pub struct Control {
     state_saved_at: AtomicU64,
     /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
     pub(crate) store_trouble: Mutex<Option<String>>,
+    /// Whether saves succeed, for metrics.
+    store_health: StoreHealth,
     registry: Registry,
     clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,

@@ -1,5 +1,7 @@
 //! Questions to the service: status, health check, history. They read and write nothing.
 
+use std::sync::atomic::Ordering;
+
 use super::Control;
 use super::ledger::Position;
 use crate::canary::Entry;
@@ -10,6 +12,9 @@ use crate::service::status::Status;
 use crate::service::status::features::FeaturesStatus;
 use crate::service::status::health::Health;
 use crate::service::status::inputs::InputsStatus;
+use crate::service::status::metrics::Snapshot;
+use crate::service::status::metrics::Storage;
+use crate::service::status::metrics::summary::Summaries;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::StableStatus;
@@ -18,6 +23,7 @@ use crate::service::status::quality::QualityStatus;
 use crate::service::status::shadow::ShadowStatus;
 use crate::service::status::tracks::Tracks;
 use crate::store::StoreError;
+use crate::text::exposition::Format;
 
 impl Control {
     /// The status of everything.
@@ -58,6 +64,47 @@ impl Control {
     pub fn newest_history(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let after = self.store.newest_sequence()?.saturating_sub(limit as u64);
         self.store.entries(after, limit)
+    }
+
+    /// The metrics as text.
+    pub fn metrics(&self, format: Format) -> String {
+        self.snapshot(&self.position.load()).written(format)
+    }
+
+    /// Both tracks side by side.
+    pub fn summaries(&self) -> Summaries {
+        self.snapshot(&self.position.load()).summaries()
+    }
+
+    /// What metrics are made of. Waits for no command and no disk.
+    fn snapshot<'a>(&self, position: &'a Position) -> Snapshot<'a> {
+        let Position { state, revision, live } = position;
+        let observed = live.recorder.observed();
+        let newest = self.newest_evidence(live);
+        let as_of = newest.as_ref().map(|it| it.as_of);
+        let evidence = newest.map(|it| it.evidence);
+        let judgement = match (&state.rollout, state.post_promotion.as_deref()) {
+            (Some(rollout), _) => Some(self.judged(rollout, &observed, evidence)),
+            (None, Some(promotion)) => Some(self.judged_after(promotion, evidence)),
+            (None, None) => None,
+        };
+        Snapshot {
+            state,
+            revision: *revision,
+            live,
+            totals: self.serving.totals(),
+            observed,
+            judgement,
+            as_of,
+            shadow_waiting: self.serving.shadow.waiting(),
+            storage: Storage {
+                is_up: self.store_health.is_up(),
+                failures: self.store_health.failures(),
+                is_rollback_pending: self.store_health.is_rollback_pending.load(Ordering::Relaxed),
+                bytes: self.store.bytes(),
+                evidence: self.judge.lock().bytes(),
+            },
+        }
     }
 
     /// The status at a position. Waits for no command and no disk.

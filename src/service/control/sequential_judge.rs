@@ -33,6 +33,7 @@ use crate::service::reported::Reported;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Taken;
+use crate::service::status::metrics::EvidenceBytes;
 use crate::service::status::plan::PlanTime;
 use crate::service::status::report::words::duration;
 use crate::text::durations::words;
@@ -344,6 +345,12 @@ impl SequentialJudge {
         let Judged { monitors, unsaved, .. } = self.judged.as_ref()?;
         let (records, position) = unsaved.records();
         Some(ToSave { monitors: monitors.clone(), records, position })
+    }
+
+    /// Bytes of the tick log.
+    pub(crate) fn bytes(&self) -> EvidenceBytes {
+        let (chunk, unsaved) = self.judged.as_ref().map_or((0, 0), |it| it.unsaved.bytes());
+        EvidenceBytes { chunk, unsaved }
     }
 
     /// Forgets the records of this rollout up to a position, which are saved.

@@ -12,6 +12,7 @@ use super::error::CommandError;
 use super::ledger::Ledger;
 use super::ledger::Position;
 use super::ledger::Salts;
+use super::ledger::StoreHealth;
 use super::registry::Registry;
 use super::registry::RegistryError;
 use crate::canary::Event;
@@ -150,6 +151,7 @@ impl Control {
             judge: Mutex::new(judge),
             saved: Mutex::default(),
             store_trouble: Mutex::default(),
+            store_health: StoreHealth::default(),
             state_saved_at: from.into(),
             store,
             registry,

@@ -224,6 +224,11 @@ impl CircuitBreaker {
         }
     }
 
+    /// How often it has opened.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     /// Its state.
     pub fn status(&self) -> BreakerStatus {
         let trip_reason = self.trip_reason();
@@ -235,7 +240,7 @@ impl CircuitBreaker {
                 (None, false) => BreakerState::Open,
             },
             consecutive_failures: self.failures.load(Ordering::Relaxed),
-            opened: self.opened.load(Ordering::Relaxed),
+            opened: self.opened(),
             trip_reason,
         }
     }

@@ -5,6 +5,8 @@
 //! threads of their own, where a hanging prediction can be abandoned. Requests wait for a thread within their
 //! deadline; only when predictions hang in all four threads do further ones fail at once.
 
+mod load;
+
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicIsize;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
@@ -27,6 +30,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use self::load::Queued;
+pub use self::load::ThreadLoad;
 use crate::canary::observed::samples::Failure;
 use crate::model::Execution;
 use crate::model::Features;
@@ -112,6 +117,11 @@ impl Inference {
     /// Whether the model runs on threads of its own.
     pub fn has_threads(&self) -> bool {
         self.pool.is_some()
+    }
+
+    /// How busy its threads are.
+    pub fn threads(&self) -> ThreadLoad {
+        self.pool.as_ref().map(Pool::load).unwrap_or_default()
     }
 
     fn explaining() -> Arc<Semaphore> {
@@ -294,6 +304,8 @@ struct Pool {
     /// Predictions that still run although their request has ended. Below zero for the moment between the two steps
     /// of an end that both sides notice.
     abandoned: Arc<AtomicIsize>,
+    /// Requests that wait for a thread. Written only when all are taken.
+    queued: AtomicUsize,
 }
 
 struct Job {
@@ -343,7 +355,18 @@ impl Pool {
             }
         }
         let free = Arc::new(Semaphore::new(started));
-        Pool { jobs, free, threads: started.cast_signed(), abandoned: Arc::default() }
+        let (abandoned, queued) = (Arc::default(), AtomicUsize::new(0));
+        Pool { jobs, free, threads: started.cast_signed(), abandoned, queued }
+    }
+
+    fn load(&self) -> ThreadLoad {
+        let threads = self.threads.unsigned_abs();
+        ThreadLoad {
+            threads,
+            in_flight: threads.saturating_sub(self.free.available_permits()),
+            queued: self.queued.load(Ordering::Relaxed),
+            hanging: usize::try_from(self.abandoned.load(Ordering::Relaxed)).unwrap_or(0),
+        }
     }
 
     fn work(model: &dyn Model, queue: &Mutex<Receiver<Job>>) {
@@ -389,6 +412,7 @@ impl Pool {
         let waited = if hangs() {
             None
         } else {
+            let _queued = Queued::enter(&self.queued);
             timeout(at_most, self.free.clone().acquire_owned()).await.ok()
         };
         match waited {

@@ -64,12 +64,17 @@ fn a_burst_waits_for_a_thread() {
             |row: &Row<'static>| tokio::task::spawn_local(one(inference.clone(), row.clone()));
         let occupying: Vec<_> = (0..Pool::THREADS).map(|_| spawn(&waits)).collect();
         let burst: Vec<_> = (0..40).map(|_| spawn(&quick)).collect();
-        tokio::task::yield_now().await;
+        while inference.threads().queued < burst.len() {
+            tokio::task::yield_now().await;
+        }
+        let busy = ThreadLoad { threads: 4, in_flight: 4, queued: 40, hanging: 0 };
+        assert_eq!(inference.threads(), busy);
         assert!(burst.iter().all(|answer| !answer.is_finished()));
         gate.wait();
         for answer in occupying.into_iter().chain(burst) {
             assert!(answer.await.unwrap().is_ok());
         }
+        assert_eq!((inference.threads().queued, inference.threads().hanging), (0, 0));
     });
 }
 
@@ -80,6 +85,8 @@ fn a_model_with_fewer_threads_hangs_when_they_do() {
         let short = Duration::from_millis(20);
         let late = inference.run(std::slice::from_ref(&waits), short).await.unwrap_err();
         assert!(matches!(late, InferenceError::Failed { failure: Failure::Deadline, .. }));
+        let hangs = ThreadLoad { threads: 1, in_flight: 1, queued: 0, hanging: 1 };
+        assert_eq!(inference.threads(), hangs);
         let refused = inference.run(&[quick], short).await.unwrap_err();
         assert!(matches!(refused, InferenceError::Failed { failure: Failure::Busy, .. }));
         gate.wait();

@@ -39,6 +39,7 @@ use live::Live;
 use predict::PredictError;
 use predict::Prediction;
 use predict::Request;
+use retired::Replaced;
 use retired::Retired;
 use shadow::queue::Shadow;
 use totals::Totals;
@@ -95,9 +96,16 @@ impl Serving {
     /// Replaces what predictions read. Requests under way keep what they began with.
     pub(crate) fn install(&self, live: Live) -> Arc<Live> {
         let live = Arc::new(live);
+        let breaker_of = |live: &Live| live.canary.as_ref().and_then(|it| it.breaker.clone());
         self.retired.retire(|| {
-            let before = self.live.swap(live.clone()).recorder.clone();
-            (!Arc::ptr_eq(&before, &live.recorder)).then_some(before)
+            let before = self.live.swap(live.clone());
+            let (recorder, breaker) = (before.recorder.clone(), breaker_of(&before));
+            let kept = breaker_of(&live);
+            let is_kept = |it: &Arc<_>| kept.as_ref().is_some_and(|kept| Arc::ptr_eq(it, kept));
+            Replaced {
+                recorder: (!Arc::ptr_eq(&recorder, &live.recorder)).then_some(recorder),
+                breaker: breaker.filter(|breaker| !is_kept(breaker)),
+            }
         });
         live
     }
@@ -107,9 +115,14 @@ impl Serving {
         self.live.load().canary.as_ref().map(|canary_slot| canary_slot.lane.close())
     }
 
-    /// Requests, failures and fallbacks since the process started.
+    /// What was counted since the process started.
     pub fn totals(&self) -> Totals {
-        self.retired.with(|| self.live.load().recorder.totals())
+        self.retired.with(|| {
+            let live = self.live.load();
+            let breaker = live.canary.as_ref().and_then(|slot| slot.breaker.as_ref());
+            let breaker_opened = breaker.map_or(0, |breaker| breaker.opened());
+            Totals { breaker_opened, ..live.recorder.totals() }
+        })
     }
 
     /// Turns readiness off, so that load balancers send no new requests.

@@ -41,6 +41,7 @@ use crate::service::log_limit::LogLimit;
 use super::timed::Timed;
 use super::timed::per_row;
 use super::timed::timed;
+use super::totals::FallbackReason;
 pub use tester::predict_on;
 
 /// A prediction request: one row or many.
@@ -182,8 +183,9 @@ struct InFlight<'a> {
     segments: InSegments,
     group: Group,
     assigned: Assigned,
-    /// How long the canary took to fail; zero if the breaker was open, `None` if it has not failed.
-    lost: Option<Duration>,
+    /// How long the canary took to fail, which is zero if it was not called, and why stable answers instead; `None` if it
+    /// has not failed.
+    lost: Option<(Duration, FallbackReason)>,
 }
 
 /// A prediction without the `Live` it was made from.
@@ -243,7 +245,9 @@ impl<'a> InFlight<'a> {
             }
             Err(error) => {
                 let key_use = self.assigned.key_use;
+                let mut reason = FallbackReason::Overloaded;
                 if let InferenceError::Failed { failure, .. } = error {
+                    reason = FallbackReason::Failed(failure);
                     self.live.recorder.record_failure(Track::Canary, key_use, failure);
                     self.record_visit(Track::Canary, Cell::record_failure);
                     // One segment's failures may have opened the breaker; they say nothing about others.
@@ -258,7 +262,7 @@ impl<'a> InFlight<'a> {
                     ?error,
                     "the canary failed"
                 );
-                self.lost = Some(latency);
+                self.lost = Some((latency, reason));
                 None
             }
         }
@@ -281,13 +285,16 @@ impl<'a> InFlight<'a> {
             Ok(outputs) => outputs,
             Err(error) => {
                 self.log_failed_stable(&error, clock);
-                if let InferenceError::Failed { failure, .. } = error {
-                    if !fallback {
-                        self.record_failure(failure);
+                match error {
+                    InferenceError::Failed { failure, .. } => {
+                        if !fallback {
+                            self.record_failure(failure);
+                        }
+                        if let Some(canary_slot) = canary_slot {
+                            canary_slot.stable_failed();
+                        }
                     }
-                    if let Some(canary_slot) = canary_slot {
-                        canary_slot.stable_failed();
-                    }
+                    InferenceError::Overloaded => self.live.recorder.record_overload(),
                 }
                 return Err(error.into());
             }
@@ -315,10 +322,11 @@ impl<'a> InFlight<'a> {
             !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
         };
         let shadowing = canary_slot.filter(in_shadow);
-        if fallback {
-            self.live.recorder.record_fallback();
+        let mut latency = latency;
+        if let Some((lost, reason)) = self.lost {
+            self.live.recorder.record_fallback(reason);
+            latency += lost;
         }
-        let latency = latency + self.lost.unwrap_or_default();
         let answer = Answer { outputs, track: Track::Stable, latency, fallback, attribution };
         Ok((answer, shadowing))
     }

@@ -17,8 +17,8 @@ use super::seen_keys::KeyUse;
 use super::segment_counts::SegmentCounts;
 use super::segment_slots::InSegments;
 use super::segment_slots::Places;
+use super::totals::FallbackReason;
 use super::totals::Totals;
-use super::totals::TrackTotals;
 use crate::canary::Pairs;
 use crate::canary::Samples;
 use crate::canary::Track;
@@ -28,7 +28,6 @@ use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::outputs::Means;
 use crate::canary::observed::pairs::Pair;
 use crate::canary::observed::samples::Failure;
-use crate::canary::observed::samples::TrackSamples;
 use crate::canary::observed::visits::Cell as KeyCell;
 use crate::canary::observed::visits::Cells;
 use crate::canary::observed::visits::VisitsIncrement;
@@ -43,8 +42,10 @@ pub struct Recorder {
     pairs: Mutex<Option<Box<Pairs>>>,
     /// Requests that were not shadowed because the queue was full.
     dropped: CachePadded<AtomicU64>,
-    /// Requests of the canary that stable answered. Written for each of them, and by nothing else.
-    fallbacks: CachePadded<AtomicU64>,
+    /// Requests of the canary that stable answered, by reason. Written for each of them, and by nothing else.
+    fallbacks: CachePadded<[AtomicU64; FallbackReason::ALL.len()]>,
+    /// Requests without an answer because no inference thread became free.
+    overloaded: CachePadded<AtomicU64>,
     /// Samples from before a restart. Never written after the start.
     before: Observed,
     /// The number of the next request without a key. Shared by all workers, because only one count for all
@@ -136,8 +137,8 @@ impl Recorder {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
         let routed = CachePadded::new(AtomicU64::new(routed));
         let (pairs, dropped) = (Mutex::default(), CachePadded::default());
-        let fallbacks = CachePadded::default();
-        Recorder { shards, pairs, dropped, fallbacks, before, routed }
+        let (fallbacks, overloaded) = (CachePadded::default(), CachePadded::default());
+        Recorder { shards, pairs, dropped, fallbacks, overloaded, before, routed }
     }
 
     /// The number of this request, counted from 0.
@@ -273,23 +274,34 @@ impl Recorder {
     }
 
     /// Counts a request of the canary that stable has answered.
-    pub fn record_fallback(&self) {
-        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    pub fn record_fallback(&self, reason: FallbackReason) {
+        if let Some(count) = self.fallbacks.get(reason.index()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a request without an answer because no inference thread became free.
+    pub fn record_overload(&self) {
+        self.overloaded.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What was counted since this recorder was made, without what was observed before a restart.
     pub fn totals(&self) -> Totals {
-        let fallbacks = self.fallbacks.load(Ordering::Relaxed);
-        let mut totals = Totals { fallbacks, ..Totals::default() };
+        let mut totals = Totals {
+            fallbacks_by_reason: self.fallbacks.each_ref().map(|it| it.load(Ordering::Relaxed)),
+            overloaded: self.overloaded.load(Ordering::Relaxed),
+            ..Totals::default()
+        };
+        totals.fallbacks = totals.fallbacks_by_reason.iter().sum();
+        totals.shadow.dropped = self.dropped();
+        if let Some(pairs) = &*self.pairs.lock() {
+            totals.count_pairs(pairs);
+        }
         for shard in &self.shards {
             let shard = shard.lock();
             for samples in std::iter::once(&shard.first).chain(shard.repeated.as_deref()) {
-                let of = |track: &TrackSamples| TrackTotals {
-                    requests: track.requests,
-                    failures: track.failures,
-                };
-                let (stable, canary) = (of(&samples.stable), of(&samples.canary));
-                totals.add(&Totals { stable, canary, fallbacks: 0 });
+                totals.stable.count(&samples.stable);
+                totals.canary.count(&samples.canary);
             }
         }
         totals

@@ -3,13 +3,14 @@
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
 //! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`inputs`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
 //! - [`history`]: journal entries with their sentences.
-//! - [`report`]: all of it in words, for people.
+//! - [`metrics`]: numbers for Prometheus. [`report`]: all of it in words, for people.
 
 pub mod diagnostics;
 pub mod features;
 pub mod health;
 pub mod history;
 pub mod inputs;
+pub mod metrics;
 pub mod overview;
 pub mod plan;
 pub mod post_promotion;

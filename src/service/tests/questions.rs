@@ -1,6 +1,7 @@
 //! Questions read the newest evidence and write nothing.
 
 use super::*;
+use crate::service::serving::totals::FallbackReason;
 
 /// Ticks and bytes of everything that the store keeps as evidence.
 fn tick_log(bench: &Bench) -> (usize, usize) {
@@ -46,10 +47,10 @@ fn totals_never_fall_when_steps_and_rollouts_change() {
     let weight = Weight::from_percent(25.0).unwrap();
     service.command(Command::SetTraffic { weight, shadow: Weight::ZERO }, None).unwrap();
     // A request that is still under way writes to the recorder of its step.
-    live.recorder.record_fallback();
+    live.recorder.record_fallback(FallbackReason::Overloaded);
     answers(&service, 20);
     service.command(roll_back(), None).unwrap();
-    live.recorder.record_fallback();
+    live.recorder.record_fallback(FallbackReason::Overloaded);
     drop(live);
     answers(&service, 5);
     let status = service.status();

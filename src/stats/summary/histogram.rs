@@ -160,6 +160,21 @@ impl Histogram {
         Points::from_buckets(self.occupied())
     }
 
+    /// Adds up the values between these ascending bounds: to the first place those up to the first bound, to each further
+    /// one those above the bound before it and up to its own, to the last one those above all bounds. A value counts as
+    /// the middle of its bucket. `counts` has one place more than there are bounds.
+    pub fn count_between(&self, bounds: &[f64], counts: &mut [u64]) {
+        let mut place = 0;
+        for (value, count) in self.occupied() {
+            while bounds.get(place).is_some_and(|bound| value > *bound) {
+                place += 1;
+            }
+            if let Some(sum) = counts.get_mut(place) {
+                *sum = sum.saturating_add(count);
+            }
+        }
+    }
+
     fn occupied(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         self.sparse().map(|(bucket, count)| (self.layout.value(bucket), count))
     }
@@ -273,6 +288,14 @@ mod tests {
     fn values_that_cannot_be_recorded_are_ignored() {
         let histogram = histogram(&[f64::NAN, f64::INFINITY, 1e200]);
         assert_eq!((histogram.count(), histogram.quantile(0.5)), (0, None));
+    }
+
+    #[test]
+    fn values_are_counted_between_bounds() {
+        let histogram = histogram(&[0.0, 0.0009, 0.0101, 0.5, 0.5, 2.0, 1e9]);
+        let mut counts = [0, 0, 0, 100];
+        histogram.count_between(&[0.001, 0.01, 1.0], &mut counts);
+        assert_eq!(counts, [2, 0, 3, 102]);
     }
 
     #[test]

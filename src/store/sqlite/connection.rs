@@ -143,6 +143,15 @@ impl SqliteStore {
         SqliteStore { connection: Mutex::new(connection), has_grown: false.into(), file: None }
     }
 
+    /// The size of the file and of its write-ahead log.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let path = &self.file.as_ref()?.path;
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let size = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
+        Some(size(path)? + size(Path::new(&log)).unwrap_or(0))
+    }
+
     /// Checks that the file is still where it was opened.
     pub(super) fn check_file(&self) -> Result<(), StoreError> {
         self.file.as_ref().map_or(Ok(()), StoreFile::check)

@@ -81,6 +81,10 @@ impl Journal for SqliteStore {
         SqliteStore::settle(self)
     }
 
+    fn bytes(&self) -> Option<u64> {
+        SqliteStore::bytes(self)
+    }
+
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
         self.check_file()?;
         let text = to_json("an event", event)?;

@@ -1,0 +1,57 @@
+//! `GET /metrics`: numbers for Prometheus, and both tracks side by side as JSON.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::http::header::Accept;
+use actix_web::http::header::Header as _;
+
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::answer::json;
+use crate::http::problem::Problem;
+use crate::service::Service;
+use crate::text::exposition::Format;
+
+/// Answers in the form that `Accept` prefers. Asked for anything else, it answers in the text format: a scrape that gets
+/// no metrics helps no one.
+pub async fn metrics(call: Call) -> Answer {
+    let _turn = call.shared.scrapes.acquire().await;
+    let format = match Form::preferred(&call) {
+        Form::Json => {
+            let summaries = |service: &Service| Ok::<_, Problem>(service.control.summaries());
+            let mut answer = json(&call.ask(summaries).await?)?;
+            answer.headers_mut().insert(header::VARY, header::HeaderValue::from_static("accept"));
+            return Ok(answer);
+        }
+        Form::Text(format) => format,
+    };
+    let text = call.ask(move |service| Ok::<_, Problem>(service.metrics(format))).await?;
+    let content_type = match format {
+        Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+        Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::VARY, "accept"))
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .body(text))
+}
+
+/// What is answered.
+enum Form {
+    Json,
+    Text(Format),
+}
+
+impl Form {
+    fn preferred(call: &Call) -> Form {
+        let ranked = Accept::parse(&call.request).map(|accept| accept.ranked()).unwrap_or_default();
+        let form = |kind: &str| match kind {
+            "application/openmetrics-text" => Some(Form::Text(Format::OpenMetrics)),
+            "application/json" => Some(Form::Json),
+            "text/plain" | "text/*" | "*/*" => Some(Form::Text(Format::Text)),
+            _ => None,
+        };
+        let mut forms = ranked.iter().filter_map(|kind| form(kind.essence_str()));
+        forms.next().unwrap_or(Form::Text(Format::Text))
+    }
+}
