@@ -7,7 +7,8 @@
 //! from 1 is the resolution of the method. `-- --shadow` loads two servers whose canary gets no traffic, one of
 //! which shadows every request. Exit code 1 if a request sent alone takes 10 % longer with the shadow. Under
 //! full load the shadow also takes processor time. `-- --kinds` compares requests with a key, by name, with
-//! segments, and of a thousand rows, each with the bare handler at the same number of rows.
+//! segments, and of a thousand rows, each with the bare handler at the same number of rows. `-- --scrape` measures a
+//! scrape of `/metrics` (exit code 1 if the median takes 5 ms), and what one a second costs predictions.
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the throughput is below the limit, 2 if the
@@ -47,6 +48,9 @@ mod client;
 #[path = "http/servers.rs"]
 mod servers;
 
+#[path = "http/scrape.rs"]
+mod scrape;
+
 const GOAL: f64 = 0.95;
 const FLOOR: f64 = 0.85;
 
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
     let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     exit_code(if is_given("--shadow") {
         shadow()
+    } else if is_given("--scrape") {
+        scrape::scrape()
     } else if is_given("--kinds") {
         kinds().map(|()| true)
     } else {
