@@ -177,6 +177,7 @@ fn the_judge_says_value_limit_and_interval_of_each_metric() {
     assert_eq!(of("serin_sample_ratio_requests{track=\"canary\"}"), 300.0);
     assert_eq!(of("serin_sample_ratio_expected_requests"), 300.0);
     assert_eq!(of("serin_sample_ratio_mismatch"), 0.0);
+    assert_eq!(of("serin_input_mismatch"), 0.0);
     assert!(of("serin_evidence_chunk_bytes") > 0.0 && of("serin_evidence_unsaved_bytes") > 0.0);
     service.save_checkpoint().unwrap();
     assert_eq!(of("serin_evidence_unsaved_bytes"), 0.0);

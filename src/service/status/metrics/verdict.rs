@@ -7,6 +7,7 @@ use crate::canary::Verdict;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::margins::Margins;
 use crate::canary::judge::margins::shown;
+use crate::canary::judge::monitors::inputs::InputsMeasured;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::stats::Harm;
@@ -89,6 +90,9 @@ fn write_ratio(evidence: &SequentialEvidence, out: &mut Exposition) {
     out.one(gauge, "serin_sample_ratio_p_value", help, p_value);
     let help = "Whether requests are lost, so that comparisons cannot be trusted.";
     out.one(gauge, "serin_sample_ratio_mismatch", help, ratio.is_off());
+    let help = "Whether the tracks provably get different inputs, where the policy asks for it.";
+    let differ = evidence.inputs.as_ref().is_some_and(InputsMeasured::differ);
+    out.one(gauge, "serin_input_mismatch", help, differ);
 }
 
 impl Judged<'_> {
