@@ -276,6 +276,30 @@ fn the_repository_deploys_and_rolls_back() {
 }
 
 #[test]
+fn the_repository_knows_a_version_by_its_file_and_by_the_name_of_the_model() {
+    let model = std::fs::read(TestApp::spawn().models().join("model_v2.bin")).unwrap();
+    let app = Setup::new().model("model.bin", model).spawn();
+    let post = |path: &str| app.post(&format!("/v2/repository/models/{path}"), &json!({}));
+    post("model_v1.bin/load").done();
+    assert_eq!(app.status()["canary"], Value::Null, "stable is loaded");
+    refused(&post("model_v1.bin/unload"), 409, &["stable answers"]);
+    post("model/load").done();
+    assert_eq!(app.status()["canary"]["version"], "model");
+    post("model.bin/load").done();
+    post("model/unload").done();
+    assert_eq!(app.status()["canary"], Value::Null);
+    refused(&post("model/unload"), 409, &["stable answers"]);
+}
+
+#[test]
+fn an_output_is_sent_once() {
+    let app = TestApp::spawn();
+    let mut twice = matrix(&[CUSTOMER]);
+    twice["outputs"] = json!([{ "name": "probability" }, { "name": "probability" }]);
+    refused(&app.post(INFER, &twice), 422, &["outputs[1]", "asked for twice"]);
+}
+
+#[test]
 fn the_repository_is_closed_as_admin_is() {
     let app = TestApp::spawn();
     let index = ("/v2/repository/index", b"".as_slice());
@@ -328,7 +352,7 @@ fn bad_requests_are_refused_in_the_form_of_the_protocol_and_count_for_nothing() 
         (tensor(json!({ "shape": [10_000_000, 5] })), 422, ["10000000 rows", "1 to 10000"]),
         (tensor(json!({ "shape": [10_001, 1], "data": many })), 422, ["10001 rows", "10000"]),
         (tensor(json!({ "shape": [usize::MAX, 5] })), 422, ["rows", "1 to 10000"]),
-        (tensor(json!({ "shape": [2, usize::MAX] })), 422, ["too large", "inputs[0]"]),
+        (tensor(json!({ "shape": [2, usize::MAX] })), 422, ["no model takes more than 400000", "inputs[0]"]),
         (tensor(json!({ "shape": [-1, 5] })), 422, ["inputs[0].shape", "-1"]),
         (tensor(json!({ "shape": [1, 1, 5] })), 422, ["dimensions", "[rows, features]"]),
         (tensor(json!({ "shape": [] })), 422, ["shape []", "rows"]),

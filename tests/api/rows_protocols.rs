@@ -181,6 +181,17 @@ fn unknown_columns_are_ignored_if_the_settings_say_so() {
 }
 
 #[test]
+fn an_unclosed_quote_swallows_no_row() {
+    let app = TestApp::spawn();
+    let reply = csv(&app, "0.5,1.2,0.8,0.3,\"1.1\n1,0.5,0.2,0.9,3\n");
+    refused(&reply, 422, &["a value with a line break", "close its quotes"]);
+    let segments =
+        json!({ "instances": ROWS, "parameters": { "segments": { "region": "north" } } });
+    let reply = app.post(V1, &segments);
+    assert!(reply.body["error"].as_str().unwrap().contains("segments.region"), "{}", reply.body);
+}
+
+#[test]
 fn bad_requests_are_refused_in_the_form_of_the_protocol_and_count_for_nothing() {
     let app = TestApp::spawn();
     app.deploy_canary().done();

@@ -12,6 +12,7 @@ use crate::http::reading::rows::out_of_range;
 use crate::model::Features;
 use crate::model::Value;
 use crate::model::schema::Feature;
+use crate::model::schema::features::MAX_VALUES;
 use crate::model::schema::features::Unknown;
 use crate::service::serving::live::Live;
 use crate::text::tables::number::plain;
@@ -92,6 +93,20 @@ impl Columns {
         live: &Live,
         unknown: Unknown,
     ) -> Result<Features<'static>, Problem> {
+        let line = || record.position().map_or(0, csv::Position::line);
+        if record.iter().any(|cell| cell.contains(['\n', '\r'])) {
+            return Err(Problem::field(format_args!(
+                "line {}: a value with a line break; close its quotes",
+                line()
+            )));
+        }
+        if record.len() > MAX_VALUES {
+            return Err(Problem::field(format_args!(
+                "line {}: {} values; no model takes more than {MAX_VALUES}",
+                line(),
+                record.len()
+            )));
+        }
         let Columns::Named(names) = self else {
             let features = live.stable.inference.model().schema().features();
             let cells = record.iter().enumerate();
@@ -100,9 +115,9 @@ impl Columns {
             ));
         };
         if record.len() != names.len() {
-            let line = record.position().map_or(0, csv::Position::line);
             return Err(Problem::field(format_args!(
-                "line {line}: {} values, and the header has {}; send a value for each name",
+                "line {}: {} values, and the header has {}; send a value for each name",
+                line(),
                 record.len(),
                 names.len()
             )));

@@ -24,6 +24,7 @@ use crate::http::reading::rows::MAX_ROWS;
 use crate::http::reading::rows::out_of_range;
 use crate::model::Features;
 use crate::model::Schema;
+use crate::model::schema::features::MAX_VALUES;
 use crate::model::schema::features::RowSeed;
 use crate::model::schema::features::Unknown;
 use crate::service::serving::live::Live;
@@ -185,6 +186,9 @@ impl<'de> Visitor<'de> for TableVisitor {
             }
             if lengths.len() > 1 {
                 return Err(A::Error::custom("a row has arrays in it; send its values"));
+            }
+            if cells.len() > MAX_VALUES {
+                return Err(A::Error::custom("the row has more values than any model takes"));
             }
             rows.push(cells);
         }

@@ -65,7 +65,18 @@ impl<'de> Visitor<'de> for Entries {
                         return Err(A::Error::duplicate_field("key"));
                     }
                 }
-                "covariate" => attributes.covariate = entries.next_value()?,
+                "covariate" => {
+                    let covariate = entries.next_value()?;
+                    if attributes.covariate.is_some() {
+                        return Err(A::Error::duplicate_field("covariate"));
+                    }
+                    attributes.covariate = covariate;
+                }
+                "segments" => {
+                    return Err(A::Error::custom(format_args!(
+                        "segments: name each in a parameter of its own, for example {SEGMENT}region"
+                    )));
+                }
                 "binary_data_output" => {
                     parameters.binary = entries.next_value::<Option<bool>>()?.unwrap_or_default();
                 }

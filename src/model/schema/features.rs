@@ -89,7 +89,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Features<'a> {
 }
 
 /// More features than a model file of 8 MiB can hold. It bounds the memory of a row that fits no model.
-const MAX_VALUES: usize = 400_000;
+pub(crate) const MAX_VALUES: usize = 400_000;
 
 /// The features that a row may have.
 #[derive(Clone, Copy)]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::track_of;
 use super::versions;
+use crate::canary::Version;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
@@ -81,12 +82,17 @@ pub async fn load(call: Call) -> Answer {
     check_options(&call.body)?;
     let name = call.shared.settings.model_name.clone();
     let status = call.ask(move |service| {
-        let is_loaded = version == name || track_of(&service.serving.live.load(), &version).is_ok();
-        if is_loaded {
+        let files = service.control.registry().list();
+        let file = files.into_iter().find(|file| file.version == version || file.file == version);
+        let is_loaded = |version: &str| track_of(&service.serving.live.load(), version).is_ok();
+        // The name of the model means what is loaded, unless a file has it.
+        let has_it = match &file {
+            Some(file) => is_loaded(&file.version),
+            None => version == name || is_loaded(&version),
+        };
+        if has_it {
             return Ok::<_, Problem>((service.status(), false));
         }
-        let files = service.control.registry().list();
-        let file = files.into_iter().find(|file| file.version == version);
         let model_path = file.map_or(version, |file| file.file);
         let deployment = Deployment { model_path, ..Deployment::default() };
         Ok((service.deploy(deployment, None)?, true))
@@ -104,8 +110,9 @@ pub async fn unload(call: Call) -> Answer {
     let status = call.ask(move |service| {
         // At the revision that was read, so that no other canary is rolled back.
         let status = service.status();
-        let is_canary = status.canary.as_ref().is_some_and(|canary| canary.name == version);
-        if version == name || status.stable.version.name == version {
+        let is_of = |loaded: &Version| loaded.name == version || loaded.file == version;
+        let is_canary = status.canary.as_ref().is_some_and(is_of);
+        if !is_canary && (version == name || is_of(&status.stable.version)) {
             return Err(Problem::new(
                 Kind::StableNeeded,
                 format_args!("{version} cannot be unloaded: stable answers; load another version and promote it"),

@@ -20,6 +20,7 @@ use crate::http::reading::headers::only;
 use crate::http::reading::lenient;
 use crate::http::reading::rows::MAX_ROWS;
 use crate::http::reading::rows::out_of_range;
+use crate::model::schema::features::MAX_VALUES;
 use crate::text::lists::did_you_mean;
 use crate::text::lists::quoted;
 
@@ -142,10 +143,14 @@ fn check_shape(shape: &[usize]) -> Result<(), String> {
         [] => {
             Err("shape [] has no rows; use [rows, features], or [rows] for one feature".to_owned())
         }
+        [_, width] if *width > MAX_VALUES => Err(format!(
+            "shape {shape:?}: {width} values in a row; no model takes more than {MAX_VALUES}"
+        )),
         [rows @ 1..=MAX_ROWS] | [rows @ 1..=MAX_ROWS, _] if *rows > 0 => Ok(()),
         [rows] | [rows, _] => Err(format!("shape {shape:?}: {}", out_of_range(rows))),
         [_, _, ..] => Err(format!(
-            "shape {shape:?} has more than two dimensions; use [rows, features], or [rows] for one feature"
+            "the shape has {} dimensions; use [rows, features], or [rows] for one feature",
+            shape.len()
         )),
     }
 }
