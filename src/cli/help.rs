@@ -75,7 +75,7 @@ pub fn complete(command: Command) -> Command {
 /// A command and those in it, with variables that begin with the names of the commands that lead to it.
 fn with_variables(command: Command, before: &str) -> Command {
     let path = format!("{before} {}", command.get_name()).trim_start().to_owned();
-    let prefix = format!("SERIN_{}", path.to_uppercase().replace(' ', "_"));
+    let prefix = format!("SERIN_{}", path.to_uppercase().replace([' ', '-'], "_"));
     // Fixed, because clap's usage after an error lists optional flags as if they were required.
     let usage = command.clone().render_usage().to_string();
     let usage =

@@ -113,7 +113,7 @@ enum Command {
     Resume(decide::PauseArgs),
     /// Set the canary's share of the traffic, which begins a new step
     SetTraffic(traffic::SetTrafficArgs),
-    /// Break the canary on purpose: delay, errors, shifted scores
+    /// Break the canary on purpose (serve --allow-injection): delay, errors, shifted scores
     Inject(traffic::InjectArgs),
     /// Turn the simulated slowdown of the canary on or off
     ToggleSlowdown(traffic::ToggleSlowdownArgs),
@@ -125,7 +125,7 @@ enum Command {
     Models(models::ModelsArgs),
     /// Show the requests on which canary and stable differ most in shadow
     Disagreements(shadow::DisagreementsArgs),
-    /// Send the recent requests to both versions again, in shadow
+    /// Send the recent requests to both versions again (settings: [recent_requests] capacity)
     ReplayRecent(shadow::ReplayRecentArgs),
     /// List what happened, and why
     History(history::HistoryArgs),

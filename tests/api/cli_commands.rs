@@ -68,6 +68,12 @@ fn traffic_and_faults_are_set() {
     assert_eq!(injection["delay_ms"], 5, "{injection}");
     assert_eq!(injection["error_rate"], 0.2, "{injection}");
     assert_eq!(injection["score_shift"], -0.1, "{injection}");
+    for wrong in ["nan", "inf", "much"] {
+        let (code, words) = terminal.run(&["inject", "--score-shift", wrong]);
+        assert!(code == 2 && words.contains("--score-shift"), "{words}");
+    }
+    assert_eq!(app.status()["injection"]["delay_ms"], 5, "nothing has changed");
+    terminal.done(&["inject", "--score-shift", "-1e-3"]);
     let (code, words) = terminal.run(&["inject"]);
     assert!(code == 2 && words.contains("--off"), "{words}");
     terminal.done(&["inject", "--off"]);
@@ -175,6 +181,7 @@ fn a_deployment_waits_for_the_verdict_of_a_rollout_by_hand() {
     assert_eq!(code, 1, "{markdown}");
     assert!(markdown.starts_with("### "), "{markdown}");
     assert!(markdown.contains("\n| metric | role | difference |"), "{markdown}");
+    assert!(!markdown.contains('\u{1b}') && !markdown.contains("u{1b}"), "{markdown}");
     assert_eq!(terminal.run(&["check", "--markdown"]).0, 1);
     app.rollback_canary().done();
     let (code, ended) = terminal.run(&["wait", "--for", "verdict", "--markdown"]);

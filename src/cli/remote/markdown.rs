@@ -15,7 +15,7 @@ pub(super) fn page(word: &str, report: &Report) -> String {
         text += &format!("\n| {} |\n|{}\n", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
         for row in &report.metrics {
             let cells: Vec<String> =
-                cells_of(row, &COLUMNS).iter().map(|cell| escaped(cell)).collect();
+                cells_of(row, &COLUMNS).iter().map(|cell| escaped(&unstyled(cell))).collect();
             text += &format!("| {} |\n", cells.join(" | "));
         }
     }
@@ -25,8 +25,12 @@ pub(super) fn page(word: &str, report: &Report) -> String {
     text
 }
 
+fn unstyled(cell: &str) -> String {
+    anstream::adapter::strip_str(cell).to_string()
+}
+
 /// The text without characters that Markdown takes for marks.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in show::plain(text).chars() {
         if matches!(letter, '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '\\' | '#') {

@@ -63,7 +63,8 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     let row = |one: &Listed| {
         let kind = one.card.as_ref().and_then(|card| card["kind"].as_str());
         let kind = if one.error.is_some() { "not a model" } else { kind.unwrap_or("-") };
-        vec![one.version.clone(), one.file.clone(), kind.to_owned(), role(one).to_owned()]
+        let [version, file] = [&one.version, &one.file].map(|it| show::plain(it).into_owned());
+        vec![version, file, kind.to_owned(), role(one).to_owned()]
     };
     let rows: Vec<_> = models.iter().map(row).collect();
     if !rows.is_empty() {

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::client::ServerArgs;
 use super::page::Page;
 use crate::cli::exit::FAIL;
+use crate::cli::numbers::finite;
 use crate::cli::show;
 use crate::service::status::report::words::count;
 use crate::text::numbers::grouped;
@@ -45,7 +46,7 @@ pub struct RecordArgs {
     #[arg(value_name = "VERSION")]
     version: String,
     /// The value
-    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
+    #[arg(value_name = "VALUE", allow_hyphen_values = true, value_parser = finite)]
     value: f64,
     /// Metric of the value
     #[arg(long, value_name = "NAME", default_value = "score")]

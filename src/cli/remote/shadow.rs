@@ -78,7 +78,8 @@ fn page(found: &Disagreements, width: usize) -> Page {
              serin.toml) and run serin replay-recent.",
         ),
         (Some(rollout), 0) => page.paragraph(&format!(
-            "Rollout {rollout}: canary and stable have given equal answers so far."
+            "Rollout {rollout}: no different answers of canary and stable to the same request so far; only requests in \
+             shadow are compared."
         )),
         (Some(rollout), _) => page
             .paragraph(&format!("Rollout {rollout}: the largest differences, canary minus stable.")),

@@ -16,16 +16,17 @@ use super::client::ServerArgs;
 use super::page::Page;
 use super::status;
 use crate::cli::numbers;
+use crate::cli::numbers::finite;
 use crate::cli::show;
 
 /// The flags of `serin set-traffic`.
 #[derive(Args, Debug)]
 pub struct SetTrafficArgs {
     /// Percentage of the traffic that the canary answers, 0 to 100
-    #[arg(value_name = "PERCENT")]
+    #[arg(value_name = "PERCENT", value_parser = finite)]
     percent: f64,
     /// Percentage of stable's requests that the canary answers in shadow
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = finite)]
     shadow: f64,
     #[command(flatten)]
     server: ServerArgs,
@@ -41,7 +42,7 @@ pub struct InjectArgs {
     #[arg(long, value_name = "PERCENT")]
     error_rate: Option<String>,
     /// Added to each probability of the canary, for example 0.1
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = finite)]
     score_shift: Option<f64>,
     /// Only in this segment; repeatable
     #[arg(long, value_name = "KEY=VALUE")]

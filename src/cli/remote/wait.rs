@@ -115,7 +115,7 @@ fn wait_for(
         if status.rollout.as_ref().map(|rollout| rollout.id) != first || first.is_none() {
             return ended(first, &status, &report, form);
         }
-        let verdict = status.health.as_ref().map_or(Verdict::Hold, |health| health.verdict);
+        let verdict = verdict(&status);
         if event == Event::Verdict && verdict != Verdict::Hold {
             return judged(verdict, &status, &report, form);
         }
@@ -142,6 +142,22 @@ fn wait_for(
     }
 }
 
+/// The verdict, which may be asked for every second: until the intended duration is over, one that the sequential judge
+/// gives, too. A test for one look would find something by chance if it were asked until it does.
+fn verdict(status: &Status) -> Verdict {
+    let Some(health) = &status.health else { return Verdict::Hold };
+    let left = status.rollout.as_ref().and_then(|rollout| rollout.remaining_bake_seconds);
+    if left.is_none_or(|left| left <= 0.0) {
+        return health.verdict;
+    }
+    let sequential = health.sequential.as_ref().map_or(Verdict::Hold, |it| it.verdict);
+    match (sequential, health.verdict) {
+        (Verdict::Rollback, _) => Verdict::Rollback,
+        (Verdict::Promote, Verdict::Promote) => Verdict::Promote,
+        (_, _) => Verdict::Hold,
+    }
+}
+
 /// Prints the verdict on a rollout under way.
 fn judged(
     verdict: Verdict,
@@ -151,6 +167,19 @@ fn judged(
 ) -> anyhow::Result<ExitCode> {
     print(form, &status.health, status, report)?;
     Ok(if verdict == Verdict::Promote { ExitCode::SUCCESS } else { ExitCode::from(FAIL) })
+}
+
+/// A sentence before the report; none in JSON.
+fn say(form: Form, sentence: &str) {
+    match form {
+        Form::Json => {}
+        Form::Markdown => out!("{}\n\n", markdown::escaped(sentence)),
+        Form::Text => {
+            let mut page = Page::new(show::width());
+            page.paragraph(sentence);
+            page.print();
+        }
+    }
 }
 
 fn print(
@@ -185,22 +214,16 @@ fn ended(
         show::error(&format!("rollout {id} ended, and others followed; see serin history"));
         return Ok(ExitCode::from(INCONCLUSIVE));
     }
-    if form != Form::Json && rollout.is_none() {
-        let mut page = Page::new(show::width());
-        page.paragraph(&format!(
-            "No rollout is under way. Rollout {} of {} ended {} ago:",
-            last.rollout,
-            last.canary.name,
-            duration(status.at.duration_since(last.at).as_secs_f64()),
-        ));
-        page.print();
+    if rollout.is_none() {
+        let ago = duration(status.at.duration_since(last.at).as_secs_f64());
+        let (id, name) = (last.rollout, &last.canary.name);
+        say(form, &format!("No rollout is under way. Rollout {id} of {name} ended {ago} ago:"));
     }
-    if form != Form::Json && status.rollout.is_some() {
-        let mut page = Page::new(show::width());
-        page.paragraph(&format!("Rollout {} ended: {}", last.rollout, last.reason));
-        page.print();
-    } else {
-        print(form, last, status, report)?;
+    match (form, &status.rollout) {
+        (Form::Text | Form::Markdown, Some(_)) => {
+            say(form, &format!("Rollout {} ended: {}", last.rollout, last.reason));
+        }
+        (_, _) => print(form, last, status, report)?,
     }
     Ok(match last.outcome {
         Outcome::Promoted => ExitCode::SUCCESS,
