@@ -352,7 +352,11 @@ fn bad_requests_are_refused_in_the_form_of_the_protocol_and_count_for_nothing() 
         (tensor(json!({ "shape": [10_000_000, 5] })), 422, ["10000000 rows", "1 to 10000"]),
         (tensor(json!({ "shape": [10_001, 1], "data": many })), 422, ["10001 rows", "10000"]),
         (tensor(json!({ "shape": [usize::MAX, 5] })), 422, ["rows", "1 to 10000"]),
-        (tensor(json!({ "shape": [2, usize::MAX] })), 422, ["no model takes more than 400000", "inputs[0]"]),
+        (
+            tensor(json!({ "shape": [2, usize::MAX] })),
+            422,
+            ["no model takes more than 400000", "inputs[0]"],
+        ),
         (tensor(json!({ "shape": [-1, 5] })), 422, ["inputs[0].shape", "-1"]),
         (tensor(json!({ "shape": [1, 1, 5] })), 422, ["dimensions", "[rows, features]"]),
         (tensor(json!({ "shape": [] })), 422, ["shape []", "rows"]),
