@@ -162,7 +162,8 @@ fn disagreements_are_shown_and_recent_requests_are_replayed() {
 fn a_deployment_waits_for_the_verdict_of_a_rollout_by_hand() {
     let app = TestApp::spawn();
     let terminal = Terminal::of(&app);
-    app.toggle_slowdown().done();
+    let on = terminal.done(&["toggle-slowdown"]);
+    assert!(on.starts_with("The slowdown is on. There is no canary;"), "{on}");
     let mut command = serin(terminal.folder());
     command.args(["deploy", "model_v2.bin", "--traffic", "50", "--wait"]);
     command.args(["--url", &format!("http://{}", app.address)]);

@@ -18,6 +18,7 @@ use super::status;
 use crate::cli::numbers;
 use crate::cli::numbers::finite;
 use crate::cli::show;
+use crate::service::status::Status;
 
 /// The flags of `serin set-traffic`.
 #[derive(Args, Debug)]
@@ -136,18 +137,23 @@ pub fn inject(args: &InjectArgs) -> anyhow::Result<ExitCode> {
 pub fn toggle_slowdown(args: &ToggleSlowdownArgs) -> anyhow::Result<ExitCode> {
     let delay = args.delay.as_deref().map(milliseconds).transpose()?;
     let body = json!({ "enabled": args.state.map(|state| state == OnOff::On), "delay_ms": delay });
-    let reply = args.server.client().post("/admin/toggle-slowdown", &body)?;
+    let client = args.server.client();
+    let reply = client.post("/admin/toggle-slowdown", &body)?;
     if args.server.json && reply.ok {
         show::json(&reply.body)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Slowdown { simulate_slowdown, delay_ms } = reply.done()?;
+    let status: Status = client.get("/admin/status")?.done()?;
     let mut page = Page::new(show::width());
-    page.paragraph(&match simulate_slowdown {
-        true => {
+    page.paragraph(&match (simulate_slowdown, &status.canary) {
+        (true, Some(_)) => {
             format!("The slowdown is on: each answer of the canary takes {delay_ms} ms longer.")
         }
-        false => "The slowdown is off.".to_owned(),
+        (true, None) => format!(
+            "The slowdown is on. There is no canary; each answer of the next one takes {delay_ms} ms longer."
+        ),
+        (false, _) => "The slowdown is off.".to_owned(),
     });
     page.print();
     Ok(ExitCode::SUCCESS)

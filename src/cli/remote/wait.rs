@@ -96,7 +96,11 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn after_deployment(server: &ServerArgs) -> anyhow::Result<ExitCode> {
     let status: Status = server.client().get("/admin/status")?.done()?;
     let is_by_hand = status.rollout.is_some_and(|rollout| rollout.plan.is_none());
-    let event = if is_by_hand { Event::Verdict } else { Event::Ended };
+    let (event, what) = match is_by_hand {
+        true => (Event::Verdict, "a verdict"),
+        false => (Event::Ended, "the end of the rollout"),
+    };
+    show::error(&format!("waiting for {what}; Ctrl-C ends the wait, and the rollout goes on"));
     wait_for(event, None, Form::of(server, false), server)
 }
 
