@@ -140,6 +140,10 @@ fn the_routes_that_a_platform_chooses_are_answered_too() {
     assert_eq!(predictions(&answer), predicted(&app, &json!(ROWS)));
     assert_eq!(app.get("/v1/endpoints/17/deployedModels/3").status, 200);
     assert_eq!(app.get(path).status, 405);
+    let app =
+        Setup::new().given(|settings| settings.predict_route = Some("/predict".to_owned())).spawn();
+    let reply = app.post("/predict", &body).done();
+    assert_eq!(reply["predictions"].as_array().unwrap().len(), ROWS.len(), "parameters are taken");
 }
 
 #[test]
@@ -181,10 +185,17 @@ fn unknown_columns_are_ignored_if_the_settings_say_so() {
 }
 
 #[test]
-fn an_unclosed_quote_swallows_no_row() {
+fn what_a_body_says_is_neither_swallowed_nor_taken_twice() {
     let app = TestApp::spawn();
     let reply = csv(&app, "0.5,1.2,0.8,0.3,\"1.1\n1,0.5,0.2,0.9,3\n");
     refused(&reply, 422, &["a value with a line break", "close its quotes"]);
+    let missing = csv(&app, "0.5,nan,0.8,NA,1.1\n0.5,,0.8,,1.1\n").done();
+    let [first, second] = [0, 1].map(|row| predictions(&missing)[row]["probability"].clone());
+    assert_eq!(first, second);
+    let twice =
+        br#"{"inputs": [[0.5, 1.2, 0.8, 0.3, 1.1]], "params": {"key": "a"}, "params": {"key": "b"}}"#;
+    let reply = app.post_with(MLFLOW, twice, &[("content-type", "application/json")]);
+    assert!(reply.body["message"].as_str().unwrap().contains("duplicate"), "{}", reply.body);
     let segments =
         json!({ "instances": ROWS, "parameters": { "segments": { "region": "north" } } });
     let reply = app.post(V1, &segments);

@@ -132,9 +132,15 @@ impl Columns {
     }
 }
 
+/// How pandas and numpy write a missing number.
+const MISSING: [&str; 6] = ["nan", "NaN", "NA", "N/A", "null", "None"];
+
 /// The value of a cell. What is neither a number nor a marker of a missing value is refused with its row.
 fn value(cell: &str, feature: Option<&Feature>) -> Value<'static> {
     let is_number = feature.is_some_and(|feature| feature.kind.is_numeric());
+    if is_number && MISSING.contains(&cell.trim()) {
+        return Value::Missing;
+    }
     let number = is_number.then(|| plain(cell.trim(), false)).flatten();
     number.map_or_else(|| Value::Text(Cow::Owned(cell.to_owned())), Value::Number)
 }

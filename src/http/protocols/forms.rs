@@ -96,10 +96,14 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut body = Body { rows: None, parameters: Parameters::default() };
+        let (mut body, mut has_parameters) =
+            (Body { rows: None, parameters: Parameters::default() }, false);
         while let Some(Text(name)) = members.next_key()? {
             let Some(form) = self.forms.iter().find(|form| **form == name) else {
                 if name == self.parameters {
+                    if std::mem::replace(&mut has_parameters, true) {
+                        return Err(A::Error::duplicate_field(self.parameters));
+                    }
                     body.parameters = members.next_value()?;
                 } else if self.ignored == Some(&*name) || self.unknown == Unknown::Skipped {
                     let IgnoredAny = members.next_value()?;

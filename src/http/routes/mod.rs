@@ -40,6 +40,7 @@ use super::settings::Settings;
 pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
     let (optional, required) = (ContentType::Optional, ContentType::Required);
     config
+        .configure(|config| protocols::chosen(config, settings))
         .service(post("/predict", optional, predict::predict))
         .service(post("/feedback", optional, feedback::feedback).wrap(from_fn(guard_report)))
         .service(post("/record", optional, analysis::record).wrap(from_fn(guard_report)))
@@ -51,7 +52,6 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
         .configure(protocols::protocols)
-        .configure(|config| protocols::chosen(config, settings))
         .service(
             web::scope("/admin")
                 .wrap(from_fn(guard))

@@ -48,7 +48,7 @@ pub(super) fn protocols(config: &mut web::ServiceConfig) {
         );
 }
 
-/// The routes that the settings add.
+/// The routes that the settings add. They come before all others, as a platform may choose the path of one.
 pub(super) fn chosen(config: &mut web::ServiceConfig, settings: &Settings) {
     if let Some(path) = &settings.predict_route {
         config.service(post(path, ContentType::Ignored, kserve::predict_instances));

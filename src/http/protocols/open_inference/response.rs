@@ -93,7 +93,6 @@ impl<'a> Wanted<'a> {
         };
         let one = |(place, wanted): (usize, &WantedOutput<'_>)| {
             let name = &*wanted.name.0;
-            // Few names are checked before the first that repeats: all of them are different.
             if outputs.iter().take(place).any(|earlier| *earlier.name.0 == *name) {
                 return Err(Problem::field(format_args!(
                     "outputs[{place}]: {} is asked for twice; ask for it once",
