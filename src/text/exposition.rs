@@ -85,7 +85,7 @@ pub struct Family<'a> {
     name: &'a str,
 }
 
-/// Units that OpenMetrics is told, by the ending of the name.
+/// Units that OpenMetrics declares, by the ending of the name.
 const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
 
 impl Exposition {

@@ -195,5 +195,5 @@ fn without_a_verdict_a_wait_ends_at_its_timeout() {
     let terminal = Terminal::of(&app);
     app.deploy_canary().done();
     let (code, words) = terminal.run(&["wait", "--for", "verdict", "--timeout", "0s"]);
-    assert!(code == 3 && words.contains("there is no verdict yet"), "{words}");
+    assert!(code == 3 && words.contains("no verdict yet"), "{words}");
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Limit of the bins of all features together: the monitors keep 10 bytes of each, and a look takes 0.2 us for each.
+/// Limit of the bins of all features together. It bounds the state of the monitors and the time of a look.
 pub const MAX_BINS: usize = 1_000;
 
 /// The bins of a feature.

@@ -127,7 +127,7 @@ fn wait_for(
         if left.is_some_and(|left| left.is_zero()) {
             let missing = match event {
                 Event::Ended => "the rollout has not ended yet",
-                Event::Verdict => "there is no verdict yet",
+                Event::Verdict => "no verdict yet",
             };
             show::error(&format!("{missing}: {}", report.headline));
             return Ok(ExitCode::from(INCONCLUSIVE));

@@ -25,7 +25,8 @@ struct Judged<'a> {
 impl Snapshot<'_> {
     pub(super) fn write_verdict(&self, out: &mut Exposition) {
         let verdict = self.judgement.as_ref().map(|judgement| judgement.verdict);
-        let help = "1 for what should happen to the canary; 0 everywhere without one.";
+        let help =
+            "1 for what should happen to the canary or a monitored promotion; 0 without either.";
         let all = [Verdict::Promote, Verdict::Rollback, Verdict::Hold];
         let named = all.map(|one| (one.word(), Some(one) == verdict));
         out.states(("serin_verdict", "verdict"), help, named);
